@@ -1,0 +1,51 @@
+// Package secmem holds secrets so that they cannot be printed by accident.
+//
+// [Text] is for bearer tokens, which are strings by nature. [Wipe] overwrites
+// key bytes once they are used. Go may have copied a value while growing a
+// stack or moving a slice; LIMITATIONS.md says what this does not protect from.
+package secmem
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Text is a secret string. Only [Text.Reveal] gives its value.
+type Text struct{ value string }
+
+// NewText makes a secret of value.
+func NewText(value string) Text { return Text{value} }
+
+// Reveal returns the secret, for the one place that sends it.
+func (t Text) Reveal() string { return t.value }
+
+// IsZero says whether there is no secret at all.
+func (t Text) IsZero() bool { return t.value == "" }
+
+// String redacts.
+func (t Text) String() string { return redacted }
+
+// GoString redacts the %#v form.
+func (t Text) GoString() string { return redacted }
+
+// Format redacts every verb.
+func (t Text) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
+
+// LogValue redacts in log/slog.
+func (t Text) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON redacts.
+func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// UnmarshalJSON reads the secret from a JSON string.
+func (t *Text) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &t.value) }
+
+// Wipe overwrites each of the byte slices with zeros.
+func Wipe(secrets ...[]byte) {
+	for _, secret := range secrets {
+		clear(secret)
+	}
+}
