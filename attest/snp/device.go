@@ -1,0 +1,58 @@
+package snp
+
+import (
+	"context"
+	"fmt"
+)
+
+// device is a kernel interface whose calls block and know no context. One call
+// runs at a time. A call that a caller has given up on runs to its end in the
+// background and keeps its turn, so that at most one goroutine is ever stuck.
+type device struct {
+	name string
+	read func(ReportData) ([]byte, error)
+	turn chan struct{} // holds one value while read runs
+}
+
+var _ fetcher = (*device)(nil)
+
+func newDevice(name string, read func(ReportData) ([]byte, error)) *device {
+	return &device{name: name, read: read, turn: make(chan struct{}, 1)}
+}
+
+func (d *device) String() string { return d.name }
+
+func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
+	if err := d.take(ctx); err != nil {
+		return nil, fmt.Errorf("waiting for the device: %w", err)
+	}
+	type answer struct {
+		raw []byte
+		err error
+	}
+	answered := make(chan answer, 1) // the reader never waits for us
+	go func() {
+		defer func() { <-d.turn }()
+		raw, err := d.read(data)
+		answered <- answer{raw, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.raw, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the firmware: %w", ctx.Err())
+	}
+}
+
+// take waits for the turn; a context that is done never gets it.
+func (d *device) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

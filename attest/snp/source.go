@@ -1,0 +1,76 @@
+package snp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoReport says that the machine gave no report.
+var ErrNoReport = errors.New("no SEV-SNP report")
+
+// Source gives reports of this machine.
+type Source interface {
+	// Report returns a fresh report over data. Its error wraps ErrNoReport,
+	// and the context's error if that is the reason.
+	Report(ctx context.Context, data ReportData) (*Report, error)
+	// String names the source for people: "/dev/sev-guest".
+	String() string
+}
+
+// NewSource makes the source that spec names: auto, sev-guest, configfs-tsm, or
+// unix:/path. It opens nothing: Report does, each time, so that a device may
+// appear later.
+func NewSource(spec string) (Source, error) {
+	path, isSocket := strings.CutPrefix(spec, "unix:")
+	switch {
+	case spec == "auto":
+		return newAutomatic(newSevGuest(), newConfigFS()), nil
+	case spec == "sev-guest":
+		return single{newSevGuest()}, nil
+	case spec == "configfs-tsm":
+		return single{newConfigFS()}, nil
+	case isSocket && filepath.IsAbs(path):
+		return single{newSocket(path)}, nil
+	}
+	return nil, fmt.Errorf("report source %q: want auto, sev-guest, configfs-tsm or unix:/absolute/path", spec)
+}
+
+// fetcher gets the bytes of a report in one particular way.
+type fetcher interface {
+	fetch(ctx context.Context, data ReportData) ([]byte, error)
+	String() string
+}
+
+// single is the Source over one fetcher.
+type single struct{ fetcher }
+
+var _ Source = single{}
+
+// Report implements [Source].
+func (s single) Report(ctx context.Context, data ReportData) (*Report, error) {
+	report, err := obtain(ctx, s.fetcher, data)
+	if err != nil {
+		return nil, fmt.Errorf("%w from %s: %w", ErrNoReport, s, err)
+	}
+	return report, nil
+}
+
+// obtain fetches a report and makes sure that it is over data: an old or
+// another's report must not pass for a fresh one.
+func obtain(ctx context.Context, f fetcher, data ReportData) (*Report, error) {
+	raw, err := f.fetch(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	report, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if report.ReportData() != data {
+		return nil, errors.New("the report is over other data than was asked for")
+	}
+	return report, nil
+}
