@@ -1,0 +1,76 @@
+package uvm
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// resolve finds the signer that the name stands for in its certificate chain,
+// leaf first: the chain holds together, one of the CAs above the leaf has the
+// fingerprint, and the leaf fulfils each policy.
+//
+// Validity periods are not looked at, as CCF does not either (didx509 with
+// ignore_time): an endorsement is used for as long as its utility VM runs,
+// which is longer than the year that its leaf is valid. What ends the life of
+// an endorsement is the minimum security version number of the Verifier.
+func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
+	if len(chain) < 2 {
+		return nil, errors.New("the certificate chain has no CA")
+	}
+	if err := verifyLinks(chain); err != nil {
+		return nil, err
+	}
+	if !d.pinned(chain[1:]) {
+		return nil, errors.New("no CA of the chain has the issuer's fingerprint")
+	}
+	leaf := chain[0]
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return nil, errors.New("the leaf's key usage lacks digital signature")
+	}
+	for _, p := range d.policies {
+		if err := p.admits(leaf); err != nil {
+			return nil, err
+		}
+	}
+	return leaf, nil
+}
+
+func (d did) pinned(authorities []*x509.Certificate) bool {
+	for _, authority := range authorities {
+		if sha256.Sum256(authority.Raw) == d.fingerprint {
+			return true
+		}
+	}
+	return false
+}
+
+func verifyLinks(chain []*x509.Certificate) error {
+	for i, certificate := range chain[:len(chain)-1] {
+		if err := verifyLink(certificate, chain[i+1], i); err != nil {
+			return fmt.Errorf("certificate %d of the chain: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// verifyLink checks what RFC 5280 section 6.1 asks of a certificate and its
+// issuer, but for times; below is the number of CAs beneath the issuer.
+func verifyLink(certificate, issuer *x509.Certificate, below int) error {
+	if !bytes.Equal(certificate.RawIssuer, issuer.RawSubject) {
+		return errors.New("its issuer is not the next certificate")
+	}
+	if !issuer.BasicConstraintsValid || !issuer.IsCA {
+		return errors.New("its issuer is not a CA")
+	}
+	limited := issuer.MaxPathLen > 0 || issuer.MaxPathLenZero
+	if limited && below > issuer.MaxPathLen {
+		return errors.New("its issuer does not allow so long a path")
+	}
+	if len(certificate.UnhandledCriticalExtensions) > 0 {
+		return errors.New("it has a critical extension that is not understood")
+	}
+	return certificate.CheckSignatureFrom(issuer)
+}

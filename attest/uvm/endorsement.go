@@ -1,0 +1,120 @@
+// Package uvm reads what the platform says about the utility VM, the small
+// virtual machine that runs a confidential container group.
+//
+// An [Endorsement] is a COSE_Sign1 message (RFC 9052 section 4.2) in which the
+// maker of the utility VM states its launch measurement and its security
+// version number. [ParseEndorsement] verifies it from the inside out: the
+// certificates of its x5chain sign each other, the did:x509 name of its issuer
+// resolves to the first of them, and that one made the signature. What it
+// yields is authentic, that is, made by [Endorsement.Issuer]; it is not
+// thereby acceptable. Which issuers count is the policy of the Verifier, and
+// [Endorsement.KnownIssuer] only tells operators whether this is one of
+// Microsoft's.
+//
+// [Load] finds the endorsement, the CCE policy and the host's AMD certificates
+// in the security-context directory that the platform mounts.
+//
+//	context, err := uvm.Load(uvm.Config{})
+//	if context.Endorsement != nil && !context.Endorsement.KnownIssuer() {
+//		log.Warn("the utility VM is not endorsed by Microsoft")
+//	}
+//
+// The package does not compare the endorsement with a report; package attest
+// does. It does not check the RFC 3161 time stamp or the SCITT receipts that
+// endorsements carry in their unprotected header.
+package uvm
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/veraison/go-cose"
+)
+
+// measurement is MEASUREMENT of an SNP report (AMD 56860 table 23), the launch
+// digest of the utility VM.
+type measurement [48]byte
+
+// Endorsement is a COSE_Sign1 whose signature, x5chain and did:x509 issuer
+// have been verified. It is made only by ParseEndorsement.
+type Endorsement struct {
+	raw         []byte
+	issuer      string
+	feed        string
+	guestSVN    uint64
+	measurement measurement
+}
+
+// ParseEndorsement decodes a COSE_Sign1 message and verifies it.
+func ParseEndorsement(raw []byte) (*Endorsement, error) {
+	endorsement, err := parseEndorsement(raw)
+	if err != nil {
+		return nil, fmt.Errorf("uvm: parsing endorsement: %w", err)
+	}
+	return endorsement, nil
+}
+
+func parseEndorsement(raw []byte) (*Endorsement, error) {
+	message, err := decodeSign1(raw)
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := readEnvelope(message)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := resolve(envelope.issuer, envelope.chain)
+	if err != nil {
+		return nil, err
+	}
+	if err := verifySignature(message, envelope.algorithm, leaf); err != nil {
+		return nil, err
+	}
+	statement, err := envelope.statement(message.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return &Endorsement{bytes.Clone(raw), envelope.issuer, envelope.feed, statement.guestSVN, statement.measurement}, nil
+}
+
+func resolve(issuer string, chain []*x509.Certificate) (*x509.Certificate, error) {
+	name, err := parseDID(issuer)
+	if err != nil {
+		return nil, err
+	}
+	return name.resolve(chain)
+}
+
+func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf *x509.Certificate) error {
+	verifier, err := cose.NewVerifier(algorithm, leaf.PublicKey)
+	if err != nil {
+		return fmt.Errorf("using the leaf's key: %w", err)
+	}
+	if err := message.Verify(nil, verifier); err != nil {
+		return fmt.Errorf("verifying the signature: %w", err)
+	}
+	return nil
+}
+
+// Raw is a copy of the COSE_Sign1 bytes.
+func (e *Endorsement) Raw() []byte { return bytes.Clone(e.raw) }
+
+// Issuer is the did:x509 name of who made the endorsement.
+func (e *Endorsement) Issuer() string { return e.issuer }
+
+// Feed names the line of utility VMs, for example "ContainerPlat-AMD-UVM".
+func (e *Endorsement) Feed() string { return e.feed }
+
+// GuestSVN is the endorsed utility VM's security version number.
+func (e *Endorsement) GuestSVN() uint64 { return e.guestSVN }
+
+// Measurement is the launch measurement that is endorsed.
+func (e *Endorsement) Measurement() [48]byte { return e.measurement }
+
+// String is for the log: it names the issuer, the feed, the version and the measurement.
+func (e *Endorsement) String() string {
+	return fmt.Sprintf("issuer %q, feed %q, guest svn %d, measurement %s",
+		e.issuer, e.feed, e.guestSVN, hex.EncodeToString(e.measurement[:]))
+}
