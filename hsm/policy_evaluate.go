@@ -1,0 +1,169 @@
+package hsm
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// Evaluation tells whether a token meets a policy, and why.
+type Evaluation struct {
+	// Met says whether the vault would release the key.
+	Met bool `json:"met"`
+	// Conditions has one tree for each authority, in the policy's order.
+	Conditions []Condition `json:"conditions"`
+}
+
+// Condition is a node of an evaluation.
+type Condition struct {
+	// Kind is AnyOf or AllOf for a group, Claim for a comparison.
+	Kind ConditionKind `json:"kind"`
+	// Authority names the attestation service, on the trees' roots only.
+	Authority string `json:"authority,omitempty"`
+	// Issued says on a root that this authority issued the token. Without it
+	// a root is not met, whatever its conditions are.
+	Issued bool `json:"issued,omitempty"`
+	// Claim, Operator, Expected and Actual describe a comparison. Actual is
+	// the claim as canonical text.
+	Claim    string   `json:"claim,omitempty"`
+	Operator Operator `json:"operator,omitempty"`
+	Expected string   `json:"expected,omitempty"`
+	Actual   string   `json:"actual,omitempty"`
+	// Absent says that the token has no such claim; Actual is empty.
+	Absent bool `json:"absent,omitempty"`
+	// Met is the outcome of this node.
+	Met bool `json:"met"`
+	// Conditions are the members of a group.
+	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Evaluate appraises a token that issuer issued with these claims, a JSON
+// object. Whether the token is authentic is not asked here: pass claims only
+// of a verified token. The error says that the claims are no JSON object, or
+// name a claim twice.
+//
+// The services document little of what follows; each is an assumption that
+// was not confirmed, except that a string "true" matches the boolean (recorded
+// traffic of the Azure SDKs):
+//   - text is compared with regard to case;
+//   - scalars are compared as canonical text: true, false, decimal integers;
+//   - the ordering operators need integers on both sides, else they are not met;
+//   - a missing claim meets nothing, not even notEquals, but for "exists": false;
+//   - null is a missing claim, and objects and arrays meet nothing but exists.
+func (p *ReleasePolicy) Evaluate(issuer string, claims json.RawMessage) (Evaluation, error) {
+	set, err := parseClaims(claims)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	e := Evaluation{Conditions: make([]Condition, len(p.authorities))}
+	for i, a := range p.authorities {
+		root := a.group.evaluate(set)
+		root.Authority = a.name
+		root.Issued = sameAuthority(a.name, issuer)
+		root.Met = root.Met && root.Issued
+		e.Met = e.Met || root.Met
+		e.Conditions[i] = root
+	}
+	if set.broken != nil {
+		return Evaluation{}, set.broken
+	}
+	return e, nil
+}
+
+func (g *group) evaluate(set *claimSet) Condition {
+	node := Condition{Kind: g.kind, Conditions: make([]Condition, len(g.conditions))}
+	met := 0
+	for i := range g.conditions {
+		node.Conditions[i] = g.conditions[i].evaluate(set)
+		if node.Conditions[i].Met {
+			met++
+		}
+	}
+	node.Met = met == len(g.conditions) || g.kind == AnyOf && met > 0
+	return node
+}
+
+func (c *condition) evaluate(set *claimSet) Condition {
+	if c.group != nil {
+		return c.group.evaluate(set)
+	}
+	value, found := set.lookup(c.path)
+	return Condition{
+		Kind: Claim, Claim: c.claim, Operator: c.operator, Expected: c.value.text,
+		Actual: value.text, Absent: !found,
+		Met: c.met(value, found),
+	}
+}
+
+func (c *condition) met(v claimValue, found bool) bool {
+	switch {
+	case c.operator == Exists:
+		return found == (c.value.text == "true")
+	case !found, !v.scalar:
+		return false
+	case c.operator == Equals:
+		return v.text == c.value.text
+	case c.operator == NotEquals:
+		return v.text != c.value.text
+	}
+	order, ok := compareIntegers(v.text, c.value.text)
+	return ok && c.operator.accepts(order)
+}
+
+// accepts says whether a claim in this order to the value (-1, 0, 1) meets the operator.
+func (o Operator) accepts(order int) bool {
+	switch o {
+	case Less:
+		return order < 0
+	case LessOrEquals:
+		return order <= 0
+	case Greater:
+		return order > 0
+	case GreaterOrEquals:
+		return order >= 0
+	}
+	return false
+}
+
+// compareIntegers orders two decimal integers of any length; ok is false if
+// one is something else.
+func compareIntegers(a, b string) (order int, ok bool) {
+	negativeA, digitsA, okA := splitInteger(a)
+	negativeB, digitsB, okB := splitInteger(b)
+	switch {
+	case !okA || !okB:
+		return 0, false
+	case negativeA && negativeB:
+		return compareDigits(digitsB, digitsA), true
+	case negativeA:
+		return -1, true
+	case negativeB:
+		return 1, true
+	}
+	return compareDigits(digitsA, digitsB), true
+}
+
+func compareDigits(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// splitInteger returns the digits without leading zeros; zero is never negative.
+func splitInteger(text string) (negative bool, digits string, ok bool) {
+	digits, negative = strings.CutPrefix(text, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return false, "", false
+	}
+	digits = strings.TrimLeft(digits, "0")
+	return negative && digits != "", digits, true
+}
+
+// canonicalNumber is the text that stands for a JSON number: integers have one
+// spelling but for minus zero, other numbers keep theirs.
+func canonicalNumber(number string) string {
+	if number == "-0" {
+		return "0"
+	}
+	return number
+}

@@ -1,0 +1,139 @@
+package hsm
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// policySample reads a file of the samples, or skips the test without them.
+func policySample(t testing.TB, name string) []byte {
+	t.Helper()
+	root := os.Getenv("SKR_SAMPLES")
+	if root == "" {
+		root = filepath.Join("..", "..", "shared", "samples")
+	}
+	if _, err := os.Stat(root); err != nil {
+		t.Skipf("no samples: set SKR_SAMPLES to their folder (%v)", err)
+	}
+	data, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func genoaClaims(t testing.TB) json.RawMessage {
+	t.Helper()
+	parts := strings.Split(string(policySample(t, "maa/cvm-genoa-token.jwt")), ".")
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+// The policy asks for claims below x-ms-isolation-tee, which only tokens of
+// the AzureGuest protocol have; the direct token is refused for that reason.
+func TestPolicyOfThirtyAuthorities(t *testing.T) {
+	p, err := ParseReleasePolicy(policySample(t, "cvm/release-policy-30-authorities.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := genoaClaims(t)
+	direct, err := p.Evaluate(aciIssuer, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if direct.Met || !direct.Conditions[0].Issued || !direct.Conditions[0].Conditions[1].Absent {
+		t.Errorf("direct token: %+v", direct.Conditions[0])
+	}
+	guest := json.RawMessage(`{"x-ms-isolation-tee":` + string(claims) + `}`)
+	for issuer, want := range map[string]bool{aciIssuer: true, "https://evil.example": false} {
+		e, err := p.Evaluate(issuer, guest)
+		if err != nil || e.Met != want || len(e.Conditions) != len(p.Authorities()) {
+			t.Errorf("issuer %s: met %v with %d authorities, %v", issuer, e.Met, len(e.Conditions), err)
+		}
+	}
+	t.Logf("%d authorities", len(p.Authorities()))
+}
+
+// The stored forms in the recorded release statements are what Normalised
+// makes of what the SDK's test sent.
+func TestNormalisedAsRecorded(t *testing.T) {
+	for file, flavour := range map[string]Flavour{
+		"keyvault/releasekey-kv.json": KeyVault, "keyvault/releasekey-mhsm.json": ManagedHSM,
+	} {
+		stored := recordedPolicy(t, file)
+		p, err := ParseReleasePolicy(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Normalised(flavour); string(got) != string(stored) {
+			t.Errorf("%s: %s normalises to %s", file, stored, got)
+		}
+	}
+}
+
+// recordedPolicy is the policy inside the release statement of a recording.
+func recordedPolicy(t *testing.T, file string) []byte {
+	t.Helper()
+	var recording struct {
+		Entries []struct{ ResponseBody json.RawMessage }
+	}
+	if err := json.Unmarshal(policySample(t, file), &recording); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range recording.Entries {
+		var body struct{ Value string }
+		if json.Unmarshal(entry.ResponseBody, &body) != nil || body.Value == "" {
+			continue
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(body.Value, ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var statement struct {
+			Response struct {
+				Key struct {
+					Policy struct{ Data string } `json:"release_policy"`
+				}
+			}
+		}
+		if err := json.Unmarshal(payload, &statement); err != nil {
+			t.Fatal(err)
+		}
+		policy, err := base64.RawURLEncoding.DecodeString(statement.Response.Key.Policy.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return policy
+	}
+	t.Fatalf("%s holds no release statement", file)
+	return nil
+}
+
+func BenchmarkEvaluateGenoaToken(b *testing.B) {
+	p := mustPolicy(b, aciPolicy)
+	claims := genoaClaims(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Evaluate(aciIssuer, claims); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEvaluateThirtyAuthorities(b *testing.B) {
+	p := mustPolicy(b, string(policySample(b, "cvm/release-policy-30-authorities.json")))
+	claims := json.RawMessage(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if e, err := p.Evaluate(aciIssuer, claims); err != nil || !e.Met {
+			b.Fatal(e.Met, err)
+		}
+	}
+}
