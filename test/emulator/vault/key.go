@@ -1,0 +1,173 @@
+package vault
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"skr/hsm"
+)
+
+const (
+	// recoveryLevel and recoverableDays are those of the recorded vaults.
+	recoveryLevel   = "CustomizedRecoverable+Purgeable"
+	recoverableDays = 7
+	// defaultPolicyType is the contentType of a policy that names none.
+	defaultPolicyType = "application/json; charset=utf-8"
+)
+
+// key is a name with its versions, the newest last. A deleted key has a date.
+type key struct {
+	name      string
+	versions  []*version
+	deletedAt int64 // Unix seconds; 0 while the key is present
+}
+
+// version is one generation of a key. Its material never changes; the rest
+// changes under the vault's mutex, by replacement of the whole value.
+type version struct {
+	id         string // 32 hex digits
+	material   material
+	operations []string
+	enabled    bool
+	notBefore  *int64 // Unix seconds, as the next four
+	expires    *int64
+	created    int64
+	updated    int64
+	exportable bool
+	policy     *storedPolicy // nil exactly if not exportable
+	tags       map[string]string
+}
+
+// storedPolicy is a release policy as the service keeps it.
+type storedPolicy struct {
+	contentType string
+	immutable   bool
+	rules       *hsm.ReleasePolicy
+}
+
+func newVersionID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (k *key) current() *version { return k.versions[len(k.versions)-1] }
+
+// find is the version with that id, or the current one for "".
+func (k *key) find(id string) *version {
+	if id == "" {
+		return k.current()
+	}
+	for _, v := range k.versions {
+		if strings.EqualFold(v.id, id) {
+			return v
+		}
+	}
+	return nil
+}
+
+// replace puts a changed version in the place of the one with its id.
+func (k *key) replace(changed *version) {
+	i := slices.IndexFunc(k.versions, func(v *version) bool { return v.id == changed.id })
+	k.versions[i] = changed
+}
+
+func (k *key) purgeAt() int64 {
+	return time.Unix(k.deletedAt, 0).Add(recoverableDays * 24 * time.Hour).Unix()
+}
+
+func (v *Vault) url(path string) string { return "https://" + v.config.Host + "/" + path }
+
+func (v *Vault) kidOf(k *key, ver *version) string {
+	return v.url("keys/" + k.name + "/" + ver.id)
+}
+
+// bundle is the KeyBundle of a version.
+func (v *Vault) bundle(k *key, ver *version) object {
+	o := object{{"key", v.publicJWK(k, ver)}, {"attributes", ver.attributes()}}
+	if ver.policy != nil {
+		o = o.with("release_policy", v.policyObject(ver.policy))
+	}
+	return ver.withTags(o)
+}
+
+func (ver *version) withTags(o object) object {
+	if ver.tags == nil {
+		return o
+	}
+	return o.with("tags", tagsObject(ver.tags))
+}
+
+func tagsObject(tags map[string]string) object {
+	o := object{}
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		o = o.with(name, tags[name])
+	}
+	return o
+}
+
+func (v *Vault) publicJWK(k *key, ver *version) object {
+	o := object{{"kid", v.kidOf(k, ver)}, {"kty", ver.material.kty()}, {"key_ops", v.order(ver.operations)}}
+	return append(o, ver.material.public()...)
+}
+
+// order is the order of key_ops in one answer: Managed HSM's changes from
+// answer to answer.
+func (v *Vault) order(operations []string) []string {
+	var b [1]byte
+	_, _ = rand.Read(b[:]) // never fails
+	if v.managedHSM() && b[0]&1 == 1 {
+		operations = slices.Clone(operations)
+		slices.Reverse(operations)
+	}
+	return operations
+}
+
+func (ver *version) attributes() object {
+	o := object{{"enabled", ver.enabled}}
+	if ver.notBefore != nil {
+		o = o.with("nbf", *ver.notBefore)
+	}
+	if ver.expires != nil {
+		o = o.with("exp", *ver.expires)
+	}
+	return append(o, object{
+		{"created", ver.created}, {"updated", ver.updated},
+		{"recoveryLevel", recoveryLevel}, {"recoverableDays", recoverableDays},
+		{"exportable", ver.exportable},
+	}...)
+}
+
+// policyObject is the policy in a bundle. UNCONFIRMED for a create's answer,
+// whose recordings were sanitised: the stored form is known from release
+// statements.
+func (v *Vault) policyObject(p *storedPolicy) object {
+	return object{
+		{"contentType", p.contentType},
+		{"data", encode64(p.rules.Normalised(v.config.Flavour))},
+		{"immutable", p.immutable},
+	}
+}
+
+// deletedBundle is the DeletedKeyBundle of a key's current version. The
+// recorded vault leaves the policy out of it, the Managed HSM does not.
+func (v *Vault) deletedBundle(k *key) object {
+	ver := k.current()
+	o := v.deletion(k).with("key", v.publicJWK(k, ver)).with("attributes", ver.attributes())
+	if ver.policy != nil && v.managedHSM() {
+		o = o.with("release_policy", v.policyObject(ver.policy))
+	}
+	return ver.withTags(o)
+}
+
+func (v *Vault) deletion(k *key) object {
+	return object{
+		{"recoveryId", v.url("deletedkeys/" + k.name)},
+		{"deletedDate", k.deletedAt},
+		{"scheduledPurgeDate", k.purgeAt()},
+	}
+}

@@ -1,0 +1,229 @@
+package vault
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+)
+
+func (v *Vault) create(c *call) (answer, error) {
+	var r keyRequest
+	if err := parseBody(c.body, &r); err != nil {
+		return answer{}, err
+	}
+	return v.admit(c, &r, v.generate)
+}
+
+func (v *Vault) importKey(c *call) (answer, error) {
+	var r keyRequest
+	if err := parseBody(c.body, &r); err != nil {
+		return answer{}, err
+	}
+	return v.admit(c, &r, v.imported)
+}
+
+// admit makes a new version from a request. Slow work, as making an RSA key
+// and reaching authorities, is done without the lock.
+func (v *Vault) admit(c *call, r *keyRequest, source func(*keyRequest) (material, error)) (answer, error) {
+	m, err := source(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := v.checkExport(r, m); err != nil {
+		return answer{}, err
+	}
+	policy, err := v.policyFrom(c.ctx, r.Policy)
+	if err != nil {
+		return answer{}, err
+	}
+	operations, err := operationsFor(r.Operations, m)
+	if err != nil {
+		return answer{}, err
+	}
+	return v.store(c.name, &version{
+		id: newVersionID(), material: m, operations: operations, policy: policy,
+		enabled:   r.Attributes.Enabled == nil || *r.Attributes.Enabled,
+		notBefore: r.Attributes.NotBefore, expires: r.Attributes.Expires,
+		exportable: r.exportable(), tags: r.Tags,
+	})
+}
+
+func (v *Vault) store(name string, ver *version) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.sweep()
+	if v.deleted[index(name)] != nil {
+		return answer{}, faultConflict(name)
+	}
+	k := v.keys[index(name)]
+	if k == nil {
+		k = &key{name: name}
+	} else if err := v.checkFrozen(k.current().policy, ver.policy); err != nil {
+		return answer{}, err
+	}
+	ver.created, ver.updated = v.now(), v.now()
+	k.versions = append(k.versions, ver)
+	v.keys[index(name)] = k
+	return ok(v.bundle(k, ver))
+}
+
+// index is the map key of a name: names differ in more than case.
+func index(name string) string { return strings.ToLower(name) }
+
+// find needs the lock.
+func (v *Vault) find(name, version string) (*key, *version, error) {
+	id := name
+	if version != "" {
+		id += "/" + version
+	}
+	k := v.keys[index(name)]
+	if k == nil {
+		return nil, nil, v.faultKeyNotFound(id)
+	}
+	ver := k.find(version)
+	if ver == nil {
+		return nil, nil, v.faultKeyNotFound(id)
+	}
+	return k, ver, nil
+}
+
+func (v *Vault) get(c *call) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, ver, err := v.find(c.name, c.version)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(v.bundle(k, ver))
+}
+
+func (v *Vault) update(c *call) (answer, error) {
+	var r keyRequest
+	if err := parseBody(c.body, &r); err != nil {
+		return answer{}, err
+	}
+	if r.Policy.given() && c.version != "" {
+		return answer{}, v.faultRelease(1016, "Key Release Policy can only be set on versionless key")
+	}
+	policy, err := v.policyFrom(c.ctx, r.Policy)
+	if err != nil {
+		return answer{}, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, ver, err := v.find(c.name, c.version)
+	if err != nil {
+		return answer{}, err
+	}
+	changed, err := v.changed(*ver, &r, policy)
+	if err != nil {
+		return answer{}, err
+	}
+	k.replace(changed)
+	return ok(v.bundle(k, changed))
+}
+
+// changed is a version after an update.
+func (v *Vault) changed(ver version, r *keyRequest, policy *storedPolicy) (*version, error) {
+	a := r.Attributes
+	if a.Exportable != nil && *a.Exportable != ver.exportable {
+		return nil, v.faultRelease(1003, "The exportable attribute of an existing key cannot be changed.") // text UNCONFIRMED
+	}
+	if policy != nil && !ver.exportable {
+		return nil, v.faultRelease(1005, "Non-exportable keys must not have release policy.")
+	}
+	if err := v.checkFrozen(ver.policy, policy); err != nil {
+		return nil, err
+	}
+	if policy != nil {
+		ver.policy = policy
+	}
+	if len(r.Operations) > 0 {
+		operations, err := operationsFor(r.Operations, ver.material)
+		if err != nil {
+			return nil, err
+		}
+		ver.operations = operations
+	}
+	if a.Enabled != nil {
+		ver.enabled = *a.Enabled
+	}
+	if a.NotBefore != nil {
+		ver.notBefore = a.NotBefore
+	}
+	if a.Expires != nil {
+		ver.expires = a.Expires
+	}
+	if r.Tags != nil {
+		ver.tags = maps.Clone(r.Tags)
+	}
+	ver.updated = v.now()
+	return &ver, nil
+}
+
+func (v *Vault) delete(c *call) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, _, err := v.find(c.name, "")
+	if err != nil {
+		return answer{}, err
+	}
+	k.deletedAt = v.now()
+	delete(v.keys, index(c.name))
+	v.deleted[index(c.name)] = k
+	return ok(v.deletedBundle(k))
+}
+
+// sweep purges what is past its date; it needs the lock.
+func (v *Vault) sweep() {
+	maps.DeleteFunc(v.deleted, func(_ string, k *key) bool { return k.purgeAt() <= v.now() })
+}
+
+// findDeleted needs the lock.
+func (v *Vault) findDeleted(name string) (*key, error) {
+	v.sweep()
+	k := v.deleted[index(name)]
+	if k == nil || !v.settled(k) {
+		return nil, faultDeletedNotFound(name)
+	}
+	return k, nil
+}
+
+// settled says that the deletion is through, see Config.DeletionDelay.
+func (v *Vault) settled(k *key) bool {
+	return !v.config.Now().Before(time.Unix(k.deletedAt, 0).Add(v.config.DeletionDelay))
+}
+
+func (v *Vault) getDeleted(c *call) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, err := v.findDeleted(c.name)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(v.deletedBundle(k))
+}
+
+func (v *Vault) purge(c *call) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, err := v.findDeleted(c.name); err != nil {
+		return answer{}, err
+	}
+	delete(v.deleted, index(c.name))
+	return answer{status: http.StatusNoContent}, nil
+}
+
+func (v *Vault) recover(c *call) (answer, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, err := v.findDeleted(c.name)
+	if err != nil {
+		return answer{}, err
+	}
+	k.deletedAt = 0
+	delete(v.deleted, index(c.name))
+	v.keys[index(c.name)] = k
+	return ok(v.bundle(k, k.current()))
+}

@@ -1,0 +1,142 @@
+package vault
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"strings"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+
+	"skr/internal/jwk"
+)
+
+// hsmSuffix marks key types that an HSM protects.
+const hsmSuffix = "-HSM"
+
+// material is key material with its type. Nothing changes it.
+type material struct {
+	kind     string            // RSA, EC or oct
+	hardware bool              // the type has the suffix -HSM
+	private  crypto.PrivateKey // *rsa.PrivateKey or *ecdsa.PrivateKey; nil for oct
+	secret   []byte            // of oct
+}
+
+func (m material) kty() string {
+	if m.hardware {
+		return m.kind + hsmSuffix
+	}
+	return m.kind
+}
+
+// public are the public members of the JWK in Key Vault's order.
+func (m material) public() object {
+	switch private := m.private.(type) {
+	case *rsa.PrivateKey:
+		k, _ := jwk.FromPublic(&private.PublicKey) // our own key: it cannot fail
+		return object{{"n", k.N}, {"e", k.E}}
+	case *ecdsa.PrivateKey:
+		k, _ := jwk.FromPublic(&private.PublicKey)
+		return object{{"crv", k.Crv}, {"x", k.X}, {"y", k.Y}}
+	}
+	return nil
+}
+
+// defaultOperations are the key_ops of a key whose request names none.
+func (m material) defaultOperations() []string {
+	switch m.kind {
+	case "EC":
+		return []string{"sign", "verify"}
+	case "oct":
+		return []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey", "deriveKey"}
+	}
+	return []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
+}
+
+// another is material of the same type and size that is not this one.
+func (m material) another() (material, error) {
+	switch private := m.private.(type) {
+	case *rsa.PrivateKey:
+		return generateRSA(private.N.BitLen(), m.hardware)
+	case *ecdsa.PrivateKey:
+		return generateEC(private.Curve, m.hardware)
+	}
+	return generateSecret(8 * len(m.secret))
+}
+
+func generateRSA(bits int, hardware bool) (material, error) {
+	private, err := rsa.GenerateKey(rand.Reader, bits)
+	return material{kind: "RSA", hardware: hardware, private: private}, err
+}
+
+func generateEC(curve elliptic.Curve, hardware bool) (material, error) {
+	m := material{kind: "EC", hardware: hardware}
+	if curve == curveP256K() {
+		private, err := secp256k1.GeneratePrivateKeyFromRand(rand.Reader)
+		if err != nil {
+			return material{}, err
+		}
+		m.private = private.ToECDSA()
+		return m, nil
+	}
+	private, err := ecdsa.GenerateKey(curve, rand.Reader)
+	m.private = private
+	return m, err
+}
+
+func generateSecret(bits int) (material, error) {
+	secret := make([]byte, bits/8)
+	_, _ = rand.Read(secret) // never fails
+	return material{kind: "oct", hardware: true, secret: secret}, nil
+}
+
+// curveNamed is the curve with Key Vault's name; "" is its default.
+func curveNamed(name string) (elliptic.Curve, bool) {
+	switch name {
+	case "", "P-256":
+		return elliptic.P256(), true
+	case "P-384":
+		return elliptic.P384(), true
+	case "P-521":
+		return elliptic.P521(), true
+	case "P-256K":
+		return curveP256K(), true
+	}
+	return nil, false
+}
+
+// curveP256K is secp256k1 in the form that crypto/ecdsa takes, which
+// internal/jwk uses too.
+func curveP256K() elliptic.Curve {
+	return secp256k1.S256() //nolint:staticcheck // there is no other way to an ecdsa.PrivateKey of this curve
+}
+
+// exported is what a release wraps: PKCS#8 of RSA and EC keys, the bytes of a
+// symmetric one. From the lengths of recorded ciphertexts, Key Vault writes EC
+// keys with explicit curve parameters and without the public key, and Managed
+// HSM with a named curve and the public key; that this holds for curves other
+// than P-256K is UNCONFIRMED.
+func (m material) exported(f Flavour) ([]byte, error) {
+	switch private := m.private.(type) {
+	case *rsa.PrivateKey:
+		return x509.MarshalPKCS8PrivateKey(private)
+	case *ecdsa.PrivateKey:
+		if f == KeyVault {
+			return explicitPKCS8(private)
+		}
+		return namedPKCS8(private)
+	}
+	if m.secret == nil {
+		return nil, errors.New("there is no key material")
+	}
+	return m.secret, nil
+}
+
+// splitType takes "EC-HSM" apart.
+func splitType(kty string) (kind string, hardware bool) {
+	return strings.CutSuffix(kty, hsmSuffix)
+}

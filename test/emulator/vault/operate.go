@@ -1,0 +1,223 @@
+package vault
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
+	"slices"
+)
+
+// operationRequest is the body of the operations that use a key.
+type operationRequest struct {
+	Algorithm string `json:"alg"`
+	Value     string `json:"value"`
+	Digest    string `json:"digest"`
+}
+
+func (v *Vault) encrypt(c *call) (answer, error)   { return v.operate(c, "encrypt", seal) }
+func (v *Vault) wrapKey(c *call) (answer, error)   { return v.operate(c, "wrapKey", seal) }
+func (v *Vault) decrypt(c *call) (answer, error)   { return v.operate(c, "decrypt", open) }
+func (v *Vault) unwrapKey(c *call) (answer, error) { return v.operate(c, "unwrapKey", open) }
+func (v *Vault) sign(c *call) (answer, error)      { return v.operate(c, "sign", signDigest) }
+
+// operate runs an operation that makes bytes of bytes.
+func (v *Vault) operate(c *call, name string, do func(m material, algorithm string, value []byte) ([]byte, error)) (answer, error) {
+	r, value, err := parseOperation(c.body)
+	if err != nil {
+		return answer{}, err
+	}
+	k, ver, err := v.permitted(c, name)
+	if err != nil {
+		return answer{}, err
+	}
+	result, err := do(ver.material, r.Algorithm, value)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(object{{"kid", v.kidOf(&k, ver)}, {"value", encode64(result)}})
+}
+
+func (v *Vault) verify(c *call) (answer, error) {
+	r, signature, err := parseOperation(c.body)
+	if err != nil {
+		return answer{}, err
+	}
+	digest, err := decode64(r.Digest)
+	if err != nil {
+		return answer{}, badParameter(`The property "digest" is invalid.`) // UNCONFIRMED
+	}
+	_, ver, err := v.permitted(c, "verify")
+	if err != nil {
+		return answer{}, err
+	}
+	valid, err := verifyDigest(ver.material, r.Algorithm, digest, signature)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(object{{"value", valid}})
+}
+
+// parseOperation: the text of the fault is UNCONFIRMED.
+func parseOperation(body []byte) (r operationRequest, value []byte, err error) {
+	if err := parseBody(body, &r); err != nil {
+		return r, nil, err
+	}
+	value, err = decode64(r.Value)
+	if err != nil {
+		return r, nil, badParameter(`The property "value" is invalid.`)
+	}
+	return r, value, nil
+}
+
+// permitted finds a usable key whose key_ops allow the operation.
+func (v *Vault) permitted(c *call, operation string) (key, *version, error) {
+	k, ver, err := v.usable(c, operation)
+	if err != nil {
+		return key{}, nil, err
+	}
+	if !slices.Contains(ver.operations, operation) {
+		return key{}, nil, forbidden("KeyOperationForbidden", "Operation %s is not permitted on this key.", operation)
+	}
+	return k, ver, nil
+}
+
+// The faults below are UNCONFIRMED in text.
+
+func faultAlgorithm() error { return badParameter("The algorithm is not supported for this key.") }
+func faultOperation() error { return badParameter("The parameter is incorrect.\r\n") }
+
+// oaepHash is the hash of an encryption algorithm of RFC 7518 section 4.3.
+func oaepHash(algorithm string) (crypto.Hash, bool) {
+	switch algorithm {
+	case "RSA-OAEP":
+		return crypto.SHA1, true
+	case "RSA-OAEP-256":
+		return crypto.SHA256, true
+	}
+	return 0, false
+}
+
+func seal(m material, algorithm string, value []byte) ([]byte, error) {
+	private, isRSA := m.private.(*rsa.PrivateKey)
+	hash, known := oaepHash(algorithm)
+	if !isRSA || !known {
+		return nil, faultAlgorithm()
+	}
+	sealed, err := rsa.EncryptOAEP(hash.New(), rand.Reader, &private.PublicKey, value, nil)
+	if err != nil {
+		return nil, faultOperation()
+	}
+	return sealed, nil
+}
+
+func open(m material, algorithm string, value []byte) ([]byte, error) {
+	private, isRSA := m.private.(*rsa.PrivateKey)
+	hash, known := oaepHash(algorithm)
+	if !isRSA || !known {
+		return nil, faultAlgorithm()
+	}
+	opened, err := rsa.DecryptOAEP(hash.New(), nil, private, value, nil)
+	if err != nil {
+		return nil, faultOperation()
+	}
+	return opened, nil
+}
+
+// signatureHash is the hash of a signature algorithm of RFC 7518 section 3.1
+// or RFC 8812 section 3.2, for keys of that kind (and curve).
+func signatureHash(m material, algorithm string) (hash crypto.Hash, pss, known bool) {
+	hashes := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}
+	if private, isEC := m.private.(*ecdsa.PrivateKey); isEC {
+		switch private.Curve {
+		case elliptic.P384():
+			return crypto.SHA384, false, algorithm == "ES384"
+		case elliptic.P521():
+			return crypto.SHA512, false, algorithm == "ES512"
+		case elliptic.P256():
+			return crypto.SHA256, false, algorithm == "ES256"
+		}
+		return crypto.SHA256, false, algorithm == "ES256K"
+	}
+	if len(algorithm) != 5 || m.kind != "RSA" {
+		return 0, false, false
+	}
+	hash, known = hashes[algorithm[2:]]
+	return hash, algorithm[:2] == "PS", known && (algorithm[:2] == "RS" || algorithm[:2] == "PS")
+}
+
+func signDigest(m material, algorithm string, digest []byte) ([]byte, error) {
+	hash, pss, known := signatureHash(m, algorithm)
+	if !known || len(digest) != hash.Size() {
+		return nil, faultAlgorithm()
+	}
+	switch private := m.private.(type) {
+	case *rsa.PrivateKey:
+		if pss {
+			return rsa.SignPSS(rand.Reader, private, hash, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
+		return rsa.SignPKCS1v15(rand.Reader, private, hash, digest)
+	case *ecdsa.PrivateKey:
+		return signEC(private, digest)
+	}
+	return nil, faultAlgorithm()
+}
+
+// signEC writes r and s in the curve's width (RFC 7518 section 3.4).
+func signEC(private *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
+	r, s, err := ecdsa.Sign(rand.Reader, private, digest)
+	if err != nil {
+		return nil, err
+	}
+	width := (private.Curve.Params().BitSize + 7) / 8
+	signature := make([]byte, 2*width)
+	r.FillBytes(signature[:width])
+	s.FillBytes(signature[width:])
+	return signature, nil
+}
+
+func verifyDigest(m material, algorithm string, digest, signature []byte) (bool, error) {
+	hash, pss, known := signatureHash(m, algorithm)
+	if !known || len(digest) != hash.Size() {
+		return false, faultAlgorithm()
+	}
+	switch private := m.private.(type) {
+	case *rsa.PrivateKey:
+		if pss {
+			return rsa.VerifyPSS(&private.PublicKey, hash, digest, signature, nil) == nil, nil
+		}
+		return rsa.VerifyPKCS1v15(&private.PublicKey, hash, digest, signature) == nil, nil
+	case *ecdsa.PrivateKey:
+		width := (private.Curve.Params().BitSize + 7) / 8
+		if len(signature) != 2*width {
+			return false, nil
+		}
+		r, s := new(big.Int).SetBytes(signature[:width]), new(big.Int).SetBytes(signature[width:])
+		return ecdsa.Verify(&private.PublicKey, digest, r, s), nil
+	}
+	return false, faultAlgorithm()
+}
+
+// randomLimit is the most bytes of one request (text of the recorded fault).
+const randomLimit = 128
+
+// random answers POST /rng, which only Managed HSM has.
+func (v *Vault) random(c *call) (answer, error) {
+	if !v.managedHSM() {
+		return answer{}, faultNoRoute()
+	}
+	var r struct {
+		Count int `json:"count"`
+	}
+	if err := parseBody(c.body, &r); err != nil {
+		return answer{}, err
+	}
+	if r.Count < 1 || r.Count > randomLimit {
+		return answer{}, badParameter("GetRandomBytesRequest: count cannot be greater than %d or less than 1", randomLimit)
+	}
+	value := make([]byte, r.Count)
+	_, _ = rand.Read(value) // never fails
+	return ok(object{{"value", encode64(value)}})
+}

@@ -1,0 +1,201 @@
+package vault
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"skr/internal/jwk"
+	"skr/internal/keywrap"
+)
+
+// releaseRequest is the body of a release.
+type releaseRequest struct {
+	Target string `json:"target"` // the attestation token
+	Enc    string `json:"enc"`
+	Nonce  string `json:"nonce"`
+}
+
+// release checks key, token and policy in this order, wraps the key and states
+// the release.
+func (v *Vault) release(c *call) (answer, error) {
+	r, algorithm, err := parseRelease(c.body)
+	if err != nil {
+		return answer{}, err
+	}
+	k, ver, err := v.releasable(c)
+	if err != nil {
+		return answer{}, err
+	}
+	claims, err := v.appraise(c, ver.policy, r.Target)
+	if err != nil {
+		return answer{}, err
+	}
+	wrappingKey, err := chooseWrappingKey(claims)
+	if err != nil {
+		return answer{}, err
+	}
+	s := statement{
+		vault: v, call: c, request: r, key: k, version: ver,
+		algorithm: algorithm, wrappingKey: wrappingKey, defects: v.config.Defects(),
+	}
+	token, err := s.sign()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(object{{"value", token}})
+}
+
+// parseRelease: the texts of the faults are UNCONFIRMED.
+func parseRelease(body []byte) (releaseRequest, keywrap.Algorithm, error) {
+	var r releaseRequest
+	if err := parseBody(body, &r); err != nil {
+		return r, "", err
+	}
+	if r.Target == "" {
+		return r, "", badParameter(`The property "target" is required.`)
+	}
+	if r.Enc == "" {
+		r.Enc = string(keywrap.CKM)
+	}
+	algorithm, err := keywrap.ParseAlgorithm(r.Enc)
+	if err != nil {
+		return r, "", badParameter(`The property "enc" has an invalid value.`)
+	}
+	return r, algorithm, nil
+}
+
+// releasable finds the key; what it returns may be read without the lock.
+// Inner codes and texts of its faults are UNCONFIRMED for release.
+func (v *Vault) releasable(c *call) (key, *version, error) {
+	k, ver, err := v.usable(c, "release")
+	if err != nil {
+		return key{}, nil, err
+	}
+	if ver.policy == nil {
+		return key{}, nil, forbidden("KeyNotExportable", "Operation release is not allowed on a key that is not exportable.")
+	}
+	return k, ver, nil
+}
+
+// usable finds a version that is enabled and inside its validity. Its texts
+// are known for other operations from public issue reports.
+func (v *Vault) usable(c *call, operation string) (key, *version, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, ver, err := v.find(c.name, c.version)
+	switch {
+	case err != nil:
+		return key{}, nil, err
+	case !ver.enabled:
+		return key{}, nil, forbidden("KeyDisabled", "Operation %s is not allowed on a disabled key.", operation)
+	case ver.expires != nil && v.now() >= *ver.expires:
+		return key{}, nil, forbidden("KeyExpired", "Operation %s is not allowed on an expired key.", operation)
+	case ver.notBefore != nil && v.now() < *ver.notBefore:
+		return key{}, nil, forbidden("KeyNotYetValid", "Operation %s is not allowed on a key that is not yet valid.", operation)
+	}
+	return *k, ver, nil
+}
+
+// appraise verifies the token with the authority that issued it, if the
+// policy names it, and evaluates the policy. The text for a policy that is not
+// met is known from third parties only, its inner code is UNCONFIRMED.
+func (v *Vault) appraise(c *call, policy *storedPolicy, token string) (json.RawMessage, error) {
+	unverified := forbidden("AccessDenied", "Target environment attestation statement cannot be verified.")
+	authority, trusted := policy.rules.Authority(issuerUnverified(token))
+	if !trusted {
+		return nil, unverified
+	}
+	claims, err := v.config.VerifyToken(c.ctx, authority, token)
+	if err != nil {
+		return nil, unverified
+	}
+	evaluation, err := policy.rules.Evaluate(issuerOf(claims), claims)
+	if err != nil {
+		return nil, unverified
+	}
+	if !evaluation.Met {
+		return nil, forbidden("AccessDenied", "Target environment attestation does not meet key release policy requirements")
+	}
+	return claims, nil
+}
+
+// issuerUnverified reads the issuer of a token that nobody has verified yet,
+// only to choose among the authorities that the policy trusts.
+func issuerUnverified(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	claims, err := decode64(parts[1])
+	if err != nil {
+		return ""
+	}
+	return issuerOf(claims)
+}
+
+func issuerOf(claims json.RawMessage) string {
+	var c struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(claims, &c) != nil {
+		return ""
+	}
+	return c.Issuer
+}
+
+// wrappingKey is the key in the token that the released key is wrapped to.
+type wrappingKey struct {
+	kid    string
+	public *rsa.PublicKey
+}
+
+// chooseWrappingKey takes the first key for encryption among the token's
+// top-level x-ms-runtime.keys ("Azure Key Vault secure key release policy
+// grammar", environment assertion). It must be RSA; the smallest size, and
+// the answer where there is none, are UNCONFIRMED.
+func chooseWrappingKey(claims json.RawMessage) (wrappingKey, error) {
+	none := badParameter("The target environment assertion holds no RSA key for encryption.")
+	var c struct {
+		Runtime struct {
+			Keys []jwk.Key `json:"keys"`
+		} `json:"x-ms-runtime"`
+	}
+	if json.Unmarshal(claims, &c) != nil {
+		return wrappingKey{}, none
+	}
+	i := slices.IndexFunc(c.Runtime.Keys, func(k jwk.Key) bool {
+		return k.Use == "enc" || slices.Contains(k.KeyOps, "encrypt")
+	})
+	if i < 0 {
+		return wrappingKey{}, none
+	}
+	public, err := c.Runtime.Keys[i].PublicKey()
+	if err != nil {
+		return wrappingKey{}, none
+	}
+	rsaKey, isRSA := public.(*rsa.PublicKey)
+	if !isRSA {
+		return wrappingKey{}, none
+	}
+	return wrappingKey{c.Runtime.Keys[i].Kid, rsaKey}, nil
+}
+
+// wrap makes key_hsm of material.
+func (s *statement) wrap(m material) (string, error) {
+	plaintext, err := m.exported(s.vault.config.Flavour)
+	if err != nil {
+		return "", err
+	}
+	ciphertext, err := keywrap.Wrap(rand.Reader, s.wrappingKey.public, s.algorithm, plaintext)
+	if err != nil {
+		return "", err
+	}
+	return encode64(s.vault.encode(object{
+		{"schema_version", "1.0"},
+		{"header", object{{"kid", s.wrappingKey.kid}, {"alg", "dir"}, {"enc", s.enc()}}},
+		{"ciphertext", encode64(s.defects.spoil(ciphertext))},
+	})), nil
+}

@@ -1,0 +1,183 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// maxBody bounds a request in bytes: a release policy of 200 KiB in base64url
+// and an attestation token of some tens of KiB fit.
+const maxBody = 1 << 20
+
+// apiVersions are the versions of the Key Vault data plane with key release.
+var apiVersions = []string{
+	"7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5",
+	"7.6-preview.1", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01",
+}
+
+// call is a request that was authenticated and routed.
+type call struct {
+	ctx        context.Context
+	name       string // of the key, or ""
+	version    string // of the key, or "" for the current one
+	apiVersion string
+	query      url.Values
+	body       []byte
+}
+
+// operation is one entry of the protocol.
+type operation struct {
+	action    string // data action behind "Microsoft.KeyVault/vaults/"
+	versioned bool   // the path may name a version
+	do        func(*Vault, *call) (answer, error)
+}
+
+// operations are the routes of the Azure REST API specification that the
+// emulator serves. The rest of a path is a name and a version.
+var operations = map[string]operation{
+	"GET keys":                      {"keys/read", false, (*Vault).listKeys},
+	"GET keys/name":                 {"keys/read", true, (*Vault).get},
+	"GET keys/name/versions":        {"keys/read", false, (*Vault).listVersions},
+	"PUT keys/name":                 {"keys/import/action", false, (*Vault).importKey},
+	"PATCH keys/name":               {"keys/update/action", true, (*Vault).update},
+	"DELETE keys/name":              {"keys/delete", false, (*Vault).delete},
+	"POST keys/name/create":         {"keys/create/action", false, (*Vault).create},
+	"POST keys/name/release":        {"keys/release/action", true, (*Vault).release},
+	"POST keys/name/encrypt":        {"keys/encrypt/action", true, (*Vault).encrypt},
+	"POST keys/name/decrypt":        {"keys/decrypt/action", true, (*Vault).decrypt},
+	"POST keys/name/wrapkey":        {"keys/wrap/action", true, (*Vault).wrapKey},
+	"POST keys/name/unwrapkey":      {"keys/unwrap/action", true, (*Vault).unwrapKey},
+	"POST keys/name/sign":           {"keys/sign/action", true, (*Vault).sign},
+	"POST keys/name/verify":         {"keys/verify/action", true, (*Vault).verify},
+	"GET deletedkeys":               {"deletedkeys/read", false, (*Vault).listDeleted},
+	"GET deletedkeys/name":          {"deletedkeys/read", false, (*Vault).getDeleted},
+	"DELETE deletedkeys/name":       {"keys/purge/action", false, (*Vault).purge},
+	"POST deletedkeys/name/recover": {"keys/recover/action", false, (*Vault).recover},
+	"POST rng":                      {"rng/action", false, (*Vault).random},
+}
+
+// ServeHTTP answers one request.
+func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a, err := v.answer(r)
+	if f, ok := errors.AsType[*fault](err); ok {
+		a = v.faultAnswer(f)
+	} else if err != nil {
+		a = v.faultAnswer(faultInternal())
+	}
+	v.write(w, r, a)
+}
+
+func (v *Vault) answer(r *http.Request) (answer, error) {
+	caller, err := v.authenticate(r)
+	if err != nil {
+		return answer{}, err
+	}
+	c, op, err := v.route(r)
+	if err != nil {
+		return answer{}, err
+	}
+	action := v.dataAction(op.action)
+	if err := v.config.Permissions(caller, action, c.name); err != nil {
+		return answer{}, v.faultDenied(caller, action, c.name)
+	}
+	c.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil || len(c.body) > maxBody {
+		return answer{}, faultTooLarge()
+	}
+	return op.do(v, c)
+}
+
+func (v *Vault) authenticate(r *http.Request) (Caller, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return Caller{}, v.faultUnauthorized("AKV10000: Request is missing a Bearer or PoP token.")
+	}
+	caller, err := v.config.VerifyAccessToken(strings.TrimSpace(token), v.config.Resource)
+	if err != nil {
+		// UNCONFIRMED: Azure's text depends on what is wrong with the token.
+		return Caller{}, v.faultUnauthorized("Error validating token: 'S2S12086'.")
+	}
+	return caller, nil
+}
+
+// dataAction is the action as Azure's role definitions name it.
+func (v *Vault) dataAction(suffix string) string {
+	if v.managedHSM() {
+		return "Microsoft.KeyVault/managedHsm/" + suffix
+	}
+	return "Microsoft.KeyVault/vaults/" + suffix
+}
+
+// validName is the form of names and versions (Azure REST API specification,
+// key-name: ^[0-9a-zA-Z-]+$, at most 127).
+var validName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
+
+func (v *Vault) route(r *http.Request) (*call, operation, error) {
+	c := &call{ctx: r.Context(), query: r.URL.Query()}
+	pattern, ok := c.parsePath(r.Method, r.URL)
+	op, known := operations[pattern]
+	if !ok || !known || c.version != "" && !op.versioned {
+		return nil, operation{}, faultNoRoute()
+	}
+	for _, part := range []string{c.name, c.version} {
+		if part != "" && !validName.MatchString(part) {
+			return nil, operation{}, v.faultName(part)
+		}
+	}
+	return c, op, v.checkAPIVersion(c)
+}
+
+// checkAPIVersion lets a Managed HSM's links to the next page, which have
+// none, go without.
+func (v *Vault) checkAPIVersion(c *call) error {
+	c.apiVersion = c.query.Get("api-version")
+	linked := v.managedHSM() && c.apiVersion == "" && c.query.Has("$skiptoken")
+	if !linked && !slices.Contains(apiVersions, c.apiVersion) {
+		return faultAPIVersion(c.apiVersion)
+	}
+	return nil
+}
+
+// parsePath reads name and version and returns the pattern of operations.
+// Clients write an empty version as "/keys/name/" and "/keys/name//release",
+// which is why no mux that cleans paths may stand before this handler.
+func (c *call) parsePath(method string, u *url.URL) (pattern string, ok bool) {
+	parts, err := segments(u)
+	if err != nil || len(parts) > 4 {
+		return "", false
+	}
+	pattern = method + " " + parts[0]
+	if len(parts) == 1 {
+		return pattern, true
+	}
+	c.name, pattern = parts[1], pattern+"/name"
+	rest := parts[2:]
+	verb := method == http.MethodPost || len(rest) == 1 && rest[0] == "versions"
+	if verb && len(rest) > 0 {
+		pattern += "/" + strings.ToLower(rest[len(rest)-1])
+		rest = rest[:len(rest)-1]
+	}
+	if len(rest) == 1 {
+		c.version = rest[0]
+	}
+	return pattern, c.name != "" && len(rest) <= 1
+}
+
+// segments splits before it unescapes, so that %2F stays inside its segment.
+func segments(u *url.URL) ([]string, error) {
+	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	for i, part := range parts {
+		plain, err := url.PathUnescape(part)
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = plain
+	}
+	return parts, nil
+}
