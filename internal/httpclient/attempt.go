@@ -1,0 +1,143 @@
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"skr/internal/refusal"
+)
+
+// maxDrain is how much of an unwanted body is read so that its connection can
+// serve again; a longer body costs the connection.
+const maxDrain = 64 << 10
+
+var errOversized = errors.New("the body is too large")
+
+// failure is an attempt that gave no answer.
+type failure struct {
+	kind       *refusal.Kind
+	reason     string // the rest of a sentence that begins with the service's name
+	cause      error
+	retryAfter time.Duration // as the service asked; 0 if it did not
+	retriable  bool
+}
+
+// attempt sends r once, under its own deadline.
+func (c *Client) attempt(ctx context.Context, target *url.URL, r Request) (*Response, *failure) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	answer, err := c.exchange(ctx, target, r)
+	if err != nil {
+		return nil, c.transportFailure(err)
+	}
+	if failed := statusFailure(answer); failed != nil {
+		return nil, failed
+	}
+	return answer, nil
+}
+
+// exchange uses the transport directly and not an http.Client: that would
+// follow redirects and put the URL with its query into errors.
+func (c *Client) exchange(ctx context.Context, target *url.URL, r Request) (*Response, error) {
+	request, err := c.newRequest(ctx, target, r)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.transport.RoundTrip(request) //nolint:bodyclose // closeDrained does
+	if err != nil {
+		return nil, err
+	}
+	defer closeDrained(answer.Body)
+	result := &Response{Status: answer.StatusCode, Header: answer.Header}
+	if statusFailure(result) == nil {
+		result.Body, err = readBounded(answer.Body, c.maxBody)
+	}
+	return result, err
+}
+
+func (c *Client) newRequest(ctx context.Context, target *url.URL, r Request) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, target.String(), bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, errors.New("the request's method is malformed")
+	}
+	if r.Header != nil {
+		request.Header = r.Header.Clone()
+	}
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", c.userAgent)
+	}
+	return request, nil
+}
+
+func readBounded(body io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, errOversized
+	}
+	return data, nil
+}
+
+func closeDrained(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain)
+	_ = body.Close()
+}
+
+// statusFailure says what is wrong with an answer's status; nil if nothing is.
+func statusFailure(answer *Response) *failure {
+	status := answer.Status
+	cause := fmt.Errorf("status %d", status)
+	after := retryAfter(answer.Header, time.Now())
+	switch {
+	case status == http.StatusTooManyRequests:
+		return &failure{refusal.Throttled, "is throttling requests; try again later", cause, after, true}
+	case status == http.StatusRequestTimeout, status >= 500:
+		return &failure{refusal.Unavailable, "is failing; try again later", cause, after, retriedStatus(status)}
+	case status >= 200 && status < 300, status >= 400:
+		return nil
+	case status >= 300:
+		return &failure{kind: refusal.Untrusted, reason: "answered with a redirect, which is never followed; check its address", cause: cause}
+	}
+	return &failure{kind: refusal.Untrusted, reason: "answered with an unexpected status", cause: cause}
+}
+
+// transportFailure sorts the errors of exchange.
+func (c *Client) transportFailure(err error) *failure {
+	if errors.Is(err, errOversized) {
+		return &failure{kind: refusal.Untrusted, reason: fmt.Sprintf("answered with more than %d bytes", c.maxBody), cause: err}
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return &failure{kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file", cause: err}
+	}
+	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: printable(err), retriable: true}
+}
+
+// printable keeps the errors that are known to tell only about the network.
+// Others, such as net/http's "malformed HTTP response", quote what the service
+// sent, so only their type is told.
+func printable(err error) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("transport error of type %T", err)
+	}
+	_, network := errors.AsType[net.Error](err)
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case network, alert, record,
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, http.ErrSchemeMismatch):
+		return err
+	}
+	return fmt.Errorf("transport error of type %T", err)
+}

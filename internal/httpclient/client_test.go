@@ -1,0 +1,273 @@
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"skr/internal/refusal"
+)
+
+// TestMain sets a proxy that does not exist, before net/http reads the
+// environment once and for all: whatever is sent to it is lost.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
+		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// waits records the waits of a client that does not really sleep.
+type waits struct{ all []time.Duration }
+
+// newImpatient makes a client whose jitter is always the ceiling.
+func newImpatient(c Config) (*Client, *waits) {
+	w := &waits{}
+	client := New(c)
+	client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
+	client.sleep = func(_ context.Context, d time.Duration) error {
+		w.all = append(w.all, d)
+		return nil
+	}
+	return client, w
+}
+
+// step is one scripted answer.
+type step struct {
+	status int
+	header map[string]string
+	body   string
+}
+
+// serve answers with the steps in turn, the last again and again.
+func serve(t *testing.T, steps ...step) (*httptest.Server, *[]*http.Request) {
+	t.Helper()
+	var seen []*http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := steps[min(len(seen), len(steps)-1)]
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		seen = append(seen, r)
+		for name, value := range s.header {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(s.status)
+		_, _ = io.WriteString(w, s.body)
+	}))
+	t.Cleanup(server.Close)
+	return server, &seen
+}
+
+func TestDoReturnsAnswers(t *testing.T) {
+	for _, status := range []int{200, 201, 204, 400, 401, 403, 404, 405, 409, 410, 499} {
+		t.Run(fmt.Sprintf("status %d", status), func(t *testing.T) {
+			server, seen := serve(t, step{status: status, header: map[string]string{"X-Test": "1"}})
+			client, slept := newImpatient(Config{Service: "MAA"})
+			answer, err := client.Do(t.Context(), Request{URL: server.URL + "/path?a=b"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.Status != status || answer.Header.Get("X-Test") != "1" || len(*seen) != 1 || len(slept.all) != 0 {
+				t.Errorf("got status %d, header %v after %d requests", answer.Status, answer.Header, len(*seen))
+			}
+			if got := (*seen)[0]; got.Method != http.MethodGet || got.URL.String() != "/path?a=b" || got.UserAgent() != "skr" {
+				t.Errorf("the server saw %s %s by %q", got.Method, got.URL, got.UserAgent())
+			}
+		})
+	}
+}
+
+func TestDoRetries(t *testing.T) {
+	const base = 500 * time.Millisecond
+	for _, test := range []struct {
+		name  string
+		steps []step
+		kind  *refusal.Kind // nil for success
+		after time.Duration
+		waits []time.Duration
+	}{
+		{"503 then 200", []step{{status: 503}, {status: 200}}, nil, 0, []time.Duration{base}},
+		{"each retried status", []step{{status: 408}, {status: 500}, {status: 502}, {status: 200}}, nil, 0, []time.Duration{base, 2 * base, 4 * base}},
+		{"504 always", []step{{status: 504}}, refusal.Unavailable, 0, []time.Duration{base, 2 * base, 4 * base}},
+		{"429 always", []step{{status: 429, header: map[string]string{"Retry-After": "7"}}}, refusal.Throttled, 7 * time.Second, []time.Duration{7 * time.Second, 7 * time.Second, 7 * time.Second}},
+		{"milliseconds first", []step{{status: 429, header: map[string]string{"Retry-After": "7", "retry-after-ms": "20"}}, {status: 200}}, nil, 0, []time.Duration{20 * time.Millisecond}},
+		{"longer than we wait", []step{{status: 429, header: map[string]string{"Retry-After": "31"}}}, refusal.Throttled, 31 * time.Second, nil},
+		{"501 is final", []step{{status: 501}}, refusal.Unavailable, 0, nil},
+		{"redirect", []step{{status: 302, header: map[string]string{"Location": "/elsewhere"}}}, refusal.Untrusted, 0, nil},
+		{"not modified", []step{{status: 304}}, refusal.Untrusted, 0, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, seen := serve(t, test.steps...)
+			client, slept := newImpatient(Config{Service: "MAA"})
+			_, err := client.Do(t.Context(), Request{Method: "POST", URL: server.URL, Body: []byte("evidence")})
+			checkRefusal(t, err, test.kind, test.after)
+			if diff := cmp.Diff(test.waits, slept.all); diff != "" {
+				t.Errorf("waits (-want +got):\n%s", diff)
+			}
+			if len(*seen) != len(test.waits)+1 {
+				t.Errorf("%d requests, want %d", len(*seen), len(test.waits)+1)
+			}
+			for i, r := range *seen {
+				if body, _ := io.ReadAll(r.Body); string(body) != "evidence" {
+					t.Errorf("request %d had body %q", i+1, body)
+				}
+			}
+		})
+	}
+}
+
+func checkRefusal(t *testing.T, err error, kind *refusal.Kind, after time.Duration) {
+	t.Helper()
+	if kind == nil {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	refused, ok := errors.AsType[*refusal.Error](err)
+	if !ok || refused.Kind != kind || refused.RetryAfter != after {
+		t.Fatalf("got %v (%+v), want %v after %v", err, refused, kind, after)
+	}
+}
+
+func TestDoRetriesTransportErrors(t *testing.T) {
+	tries := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if tries++; tries < 3 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	client, _ := newImpatient(Config{Service: "MAA"})
+	answer, err := client.Do(t.Context(), Request{Method: "POST", URL: server.URL})
+	if err != nil || answer.Status != http.StatusNoContent || tries != 3 {
+		t.Fatalf("after %d attempts: %v, %v", tries, answer, err)
+	}
+	server.Close()
+	_, err = client.Do(t.Context(), Request{URL: server.URL})
+	checkRefusal(t, err, refusal.Unavailable, 0)
+}
+
+func TestDoBoundsBody(t *testing.T) {
+	const limit = 1000
+	for _, test := range []struct {
+		name string
+		size int
+		kind *refusal.Kind
+	}{{"largest", limit, nil}, {"one more", limit + 1, refusal.Untrusted}, {"far more", 1 << 22, refusal.Untrusted}} {
+		t.Run(test.name, func(t *testing.T) {
+			server, seen := serve(t, step{status: 200, body: strings.Repeat("x", test.size)})
+			client, _ := newImpatient(Config{Service: "MAA", MaxBody: limit})
+			answer, err := client.Do(t.Context(), Request{URL: server.URL})
+			checkRefusal(t, err, test.kind, 0)
+			if err == nil && len(answer.Body) != test.size {
+				t.Errorf("got %d bytes", len(answer.Body))
+			}
+			if len(*seen) != 1 {
+				t.Errorf("%d requests", len(*seen))
+			}
+		})
+	}
+}
+
+// TestErrorsHoldNoSecret: whatever goes wrong, the text names the service and
+// the host, and nothing of what was sent or received.
+func TestErrorsHoldNoSecret(t *testing.T) {
+	garbage := roundTrip(func(*http.Request) (*http.Response, error) {
+		return nil, errors.New(`malformed HTTP response "hush"`)
+	})
+	wrapped := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: io.EOF}
+	})
+	answering := func(status int, body string) http.RoundTripper {
+		return roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{"Location": {"https://hush/"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+	}
+	for name, transport := range map[string]http.RoundTripper{
+		"garbage": garbage, "wrapped": wrapped, "redirect": answering(307, ""),
+		"failing": answering(503, "hush"), "throttling": answering(429, "hush"),
+		"oversized": answering(200, strings.Repeat("hush", 100)), "switching": answering(101, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := newImpatient(Config{Service: "Key Vault", Transport: transport, MaxBody: 10})
+			_, err := client.Do(t.Context(), Request{
+				URL: "https://vault.example/keys/hush?sig=hush", Header: http.Header{"Authorization": {"Bearer hush"}}, Body: []byte("hush"),
+			})
+			if err == nil || strings.Contains(err.Error(), "hush") {
+				t.Fatalf("got %v", err)
+			}
+			for _, want := range []string{"Key Vault", "vault.example"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %s", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestDoRefusesURLs(t *testing.T) {
+	client, _ := newImpatient(Config{Service: "MAA"})
+	for _, text := range []string{"", "https://", "ftp://hush/", "/hush", "http://hush:hush@host/", "http://host/%zzhush", "http://ho st/hush"} {
+		_, err := client.Do(t.Context(), Request{URL: text})
+		if err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+	if _, err := client.Do(t.Context(), Request{Method: "B AD", URL: "http://host.localhost:1/"}); err == nil {
+		t.Error("a malformed method is accepted")
+	}
+}
+
+// TestDoLeavesRequestAlone: the caller's header is not the one that is sent.
+func TestDoLeavesRequestAlone(t *testing.T) {
+	server, seen := serve(t, step{status: 200})
+	client, _ := newImpatient(Config{Service: "MAA", UserAgent: "other"})
+	header := http.Header{"Accept": {"application/json"}}
+	if _, err := client.Do(t.Context(), Request{URL: server.URL, Header: header}); err != nil {
+		t.Fatal(err)
+	}
+	if len(header) != 1 {
+		t.Errorf("the header has become %v", header)
+	}
+	if got := (*seen)[0].Header; got.Get("Accept") != "application/json" || got.Get("User-Agent") != "other" {
+		t.Errorf("the server saw %v", got)
+	}
+}
+
+func TestConnectionIsReused(t *testing.T) {
+	steps := slices.Repeat([]step{{status: 503, body: "try again"}, {status: 404, body: "none"}}, 3)
+	server, seen := serve(t, steps...)
+	client, _ := newImpatient(Config{Service: "MAA"})
+	for range 3 {
+		if _, err := client.Do(t.Context(), Request{URL: server.URL}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addresses := map[string]bool{}
+	for _, r := range *seen {
+		addresses[r.RemoteAddr] = true
+	}
+	if len(*seen) != 6 || len(addresses) != 1 {
+		t.Errorf("%d requests came over %d connections", len(*seen), len(addresses))
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

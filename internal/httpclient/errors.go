@@ -1,0 +1,51 @@
+package httpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"skr/internal/refusal"
+)
+
+// refuse makes the error of a request whose last attempt failed.
+func (c *Client) refuse(host string, tries int, failed *failure) error {
+	return &refusal.Error{
+		Kind:       failed.kind,
+		Reason:     c.service + " " + failed.reason,
+		RetryAfter: failed.retryAfter,
+		Err:        fmt.Errorf("host %s, attempt %d: %w", host, tries, failed.cause),
+	}
+}
+
+// ended says whether ctx is over. A dial uses the deadline itself and may
+// return a moment before the context's own timer fires.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+// endedError makes the error of a request whose context is over.
+func (c *Client) endedError(ctx context.Context, host string, last *failure) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return c.errorf(fmt.Errorf("host %s: %w", host, canceled(ctx)))
+	}
+	return &refusal.Error{
+		Kind:   refusal.Timeout,
+		Reason: "the deadline passed while asking " + c.service,
+		Err:    fmt.Errorf("host %s: %w (last attempt: %w)", host, context.DeadlineExceeded, last.cause),
+	}
+}
+
+// canceled is the context's error, with the canceller's cause if it gave one.
+func canceled(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("%w: %w", context.Canceled, cause)
+	}
+	return context.Canceled
+}
+
+func (c *Client) errorf(err error) error {
+	return fmt.Errorf("httpclient: asking %s: %w", c.service, err)
+}

@@ -1,0 +1,124 @@
+package httpclient
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Retry is when to ask again: after a transport error and after the statuses
+// 408, 429, 500, 502, 503 and 504. The wait before attempt n+1 is random
+// between zero and min(Cap, Base·2ⁿ⁻¹), "full jitter", unless the service says
+// how long.
+type Retry struct {
+	// Attempts in all, the first included.
+	Attempts int
+	// Base is the longest wait before the second attempt.
+	Base time.Duration
+	// Cap is the longest wait that we choose.
+	Cap time.Duration
+	// MaxRetryAfter is the longest wait that a service may ask for. If it asks
+	// for more there is no further attempt: an earlier one would be refused.
+	MaxRetryAfter time.Duration
+}
+
+// DefaultRetry suits a caller who waits for the answer.
+func DefaultRetry() Retry {
+	return Retry{Attempts: 4, Base: 500 * time.Millisecond, Cap: 8 * time.Second, MaxRetryAfter: 30 * time.Second}
+}
+
+func (r Retry) withDefaults() Retry {
+	d := DefaultRetry()
+	return Retry{
+		Attempts:      cmp.Or(r.Attempts, d.Attempts),
+		Base:          cmp.Or(r.Base, d.Base),
+		Cap:           cmp.Or(r.Cap, d.Cap),
+		MaxRetryAfter: cmp.Or(r.MaxRetryAfter, d.MaxRetryAfter),
+	}
+}
+
+// ceiling is the longest wait after the given number of attempts.
+func (r Retry) ceiling(tries int) time.Duration {
+	ceiling := r.Base
+	for range tries - 1 {
+		if ceiling >= r.Cap {
+			break
+		}
+		ceiling *= 2
+	}
+	return min(ceiling, r.Cap)
+}
+
+// nextWait says how long to wait before another attempt, and whether there is
+// to be one at all: a wait that would pass the deadline is not begun.
+func (c *Client) nextWait(ctx context.Context, tries int, failed *failure) (time.Duration, bool) {
+	if !failed.retriable || tries >= c.retry.Attempts || failed.retryAfter > c.retry.MaxRetryAfter {
+		return 0, false
+	}
+	wait := failed.retryAfter
+	if wait == 0 {
+		wait = c.jitter(c.retry.ceiling(tries))
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
+		return 0, false
+	}
+	return wait, true
+}
+
+func retriedStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// longestWait keeps absurd requests inside a time.Duration.
+const longestWait = 365 * 24 * time.Hour
+
+// retryAfter reads how long the service asks us to wait: milliseconds in the
+// headers that Azure SDKs honour, then Retry-After as seconds or an HTTP date
+// (RFC 9110 section 10.2.3). Zero means that it does not say.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		if wait, ok := parseDelay(h.Get(name), time.Millisecond); ok {
+			return wait
+		}
+	}
+	text := h.Get("Retry-After")
+	if wait, ok := parseDelay(text, time.Second); ok {
+		return wait
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return min(max(date.Sub(now), 0), longestWait)
+	}
+	return 0
+}
+
+func parseDelay(text string, unit time.Duration) (time.Duration, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, false
+	}
+	return min(time.Duration(n), longestWait/unit) * unit, true
+}
+
+func fullJitter(ceiling time.Duration) time.Duration {
+	return rand.N(ceiling + 1) //nolint:gosec // spreads load and guards nothing
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
