@@ -1,0 +1,73 @@
+package attest
+
+import (
+	"fmt"
+	"strings"
+
+	"skr/internal/endpoint"
+	"skr/internal/refusal"
+)
+
+// Authority is an MAA instance that the configuration allows. It is made only
+// by Authorities.Parse; it is comparable.
+type Authority struct{ host endpoint.Host }
+
+// Host is where the instance answers.
+func (a Authority) Host() endpoint.Host { return a.host }
+
+// Issuer is the iss claim of the instance's tokens and the authority of release
+// policies: the URL without a trailing slash.
+func (a Authority) Issuer() string { return a.host.URL() }
+
+// String is the host.
+func (a Authority) String() string { return a.host.String() }
+
+// Authorities is the allow-list of MAA instances.
+type Authorities struct{ patterns []endpoint.Pattern }
+
+// DefaultAuthorities are all instances of MAA in the public cloud and in those
+// of the US government and China ("Compare Azure Government and global Azure",
+// "Azure in China developer guide": endpoints).
+func DefaultAuthorities() []string {
+	return []string{"*.attest.azure.net", "*.attest.azure.us", "*.attest.azure.cn"}
+}
+
+// ParseAuthorities reads allow-list entries: a host, or "*." and a host. A port
+// is allowed only where the entry has it.
+func ParseAuthorities(patterns []string) (*Authorities, error) {
+	var a Authorities
+	for _, text := range patterns {
+		pattern, err := endpoint.ParsePattern(text)
+		if err != nil {
+			return nil, fmt.Errorf("attest: parsing the allowed authorities: %w", err)
+		}
+		a.patterns = append(a.patterns, pattern)
+	}
+	return &a, nil
+}
+
+// Parse reads the MAA instance that a request names. The error wraps
+// refusal.BadRequest if it is no host, refusal.EndpointNotAllowed if no entry
+// of the list allows it.
+func (a *Authorities) Parse(text string) (Authority, error) {
+	host, err := endpoint.ParseHost(text)
+	if err != nil {
+		return Authority{}, refusal.Because(refusal.BadRequest, "MAA endpoint: "+err.Error(), err)
+	}
+	for _, pattern := range a.patterns {
+		if pattern.Matches(host) {
+			return Authority{host}, nil
+		}
+	}
+	return Authority{}, refusal.Newf(refusal.EndpointNotAllowed,
+		"MAA endpoint %q is not among the allowed ones (%s); maa_allow of this sidecar's configuration lists them", host, a)
+}
+
+// String lists the entries.
+func (a *Authorities) String() string {
+	texts := make([]string, 0, len(a.patterns))
+	for _, pattern := range a.patterns {
+		texts = append(texts, pattern.String())
+	}
+	return strings.Join(texts, ", ")
+}

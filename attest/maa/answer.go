@@ -1,0 +1,85 @@
+package maa
+
+import (
+	"fmt"
+	"net/http"
+
+	"skr/attest"
+	"skr/internal/httpclient"
+	"skr/internal/refusal"
+)
+
+const (
+	maxToken   = 64 << 10 // characters; a token with all claims has 5,000
+	maxMessage = 512      // bytes of a remote message in the log
+)
+
+// hints tell what to do about the error codes that refuse evidence ("Azure
+// Attestation troubleshooting guide"; Azure REST API specification,
+// CloudError). Other codes are for the log only.
+var hints = map[string]string{
+	"InvalidParameter":      "it found the evidence malformed or not authentic; check that the certificates match the report and that the endorsement belongs to this utility VM",
+	"PolicyEvaluationError": "its attestation policy denies this machine; compare the policy's authorization rules with the machine's claims",
+	"PolicyParsingError":    "its attestation policy cannot be read; correct the policy of the instance",
+	"InvalidOperation":      "the instance does not support this operation; check that it serves SEV-SNP",
+	"Unauthorized":          "it asks for credentials, which attestation does not need; check the endpoint",
+	"Forbidden":             "it does not let this network or caller in; check the instance's network rules",
+}
+
+// readAnswer finds the token in a success and the reason in a refusal.
+func readAnswer(authority attest.Authority, answer *httpclient.Response) (string, error) {
+	switch answer.Status {
+	case http.StatusOK:
+		return readToken(authority, answer.Body)
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return "", rejected(authority, answer)
+	default:
+		return "", untrusted(authority, fmt.Sprintf("answered with status %d; check that it is an attestation endpoint", answer.Status), nil)
+	}
+}
+
+func readToken(authority attest.Authority, body []byte) (string, error) {
+	answer, err := attest.ParseClaims(body)
+	if err != nil {
+		return "", untrusted(authority, "its answer is not JSON", err)
+	}
+	token, ok := answer.Text("token")
+	if !ok || token == "" {
+		return "", untrusted(authority, "its answer has no token", nil)
+	}
+	if len(token) > maxToken {
+		return "", untrusted(authority, fmt.Sprintf("its token has more than %d characters", maxToken), nil)
+	}
+	return token, nil
+}
+
+// rejected reads {"error":{"code","message"}}. The message is the service's
+// and may quote what we sent, so that it goes to the log only, and shortened.
+func rejected(authority attest.Authority, answer *httpclient.Response) error {
+	body, _ := attest.ParseClaims(answer.Body) // without a body the status has to do
+	code, _ := body.Text("error.code")
+	message, _ := body.Text("error.message")
+	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, code, shorten(message))
+	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(answer.Status, code), cause)
+}
+
+func advice(status int, code string) string {
+	hint, known := hints[code]
+	switch {
+	case known:
+		return fmt.Sprintf("refused the evidence (%s): %s", code, hint)
+	case status == http.StatusUnauthorized:
+		return "refused the request: " + hints["Unauthorized"]
+	case status == http.StatusForbidden:
+		return "refused the request: " + hints["Forbidden"]
+	default:
+		return "refused the evidence; this sidecar's log has the service's message"
+	}
+}
+
+func shorten(message string) string {
+	if len(message) > maxMessage {
+		return message[:maxMessage] + "…"
+	}
+	return message
+}

@@ -1,0 +1,98 @@
+package maa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"skr/attest"
+	"skr/internal/endpoint"
+	"skr/internal/httpclient"
+	"skr/internal/jwk"
+)
+
+// Where an instance publishes its signing keys (Azure REST API specification,
+// attestation/data-plane: MetadataConfiguration_Get, SigningCertificates_Get).
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	keysPath      = "/certs"
+)
+
+// fetcher gets the signing keys of an authority over TLS.
+type fetcher struct{ http *httpclient.Client }
+
+// keySet asks the authority where its keys are and gets them.
+func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error) {
+	address, err := f.keysURL(ctx, authority)
+	if err != nil {
+		return jwk.Set{}, err
+	}
+	answer, err := f.get(ctx, address)
+	if err != nil {
+		return jwk.Set{}, err
+	}
+	if answer.Status != http.StatusOK {
+		return jwk.Set{}, untrusted(authority, fmt.Sprintf("answered the request for its signing keys with status %d", answer.Status), nil)
+	}
+	set, err := jwk.ParseSet(answer.Body) // bounds the document at 1 MiB
+	if err != nil {
+		return jwk.Set{}, untrusted(authority, "its signing keys are malformed", err)
+	}
+	return set, nil
+}
+
+// keysURL reads the discovery document; an instance without one is asked at the
+// documented path.
+func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (string, error) {
+	answer, err := f.get(ctx, authority.Host().URL()+discoveryPath)
+	if err != nil {
+		return "", err
+	}
+	switch answer.Status {
+	case http.StatusOK:
+		address, err := parseDiscovery(answer.Body, authority.Host())
+		if err != nil {
+			return "", untrusted(authority, "its discovery document cannot be used", err)
+		}
+		return address, nil
+	case http.StatusNotFound:
+		return authority.Host().URL() + keysPath, nil
+	default:
+		return "", untrusted(authority, fmt.Sprintf("answered the request for its discovery document with status %d", answer.Status), nil)
+	}
+}
+
+// parseDiscovery reads jwks_uri and keeps us on the host that was allowed: an
+// authority vouches for its own keys and for nobody else's. The document's
+// issuer is not compared, as some instances leave it out; the token's is.
+func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
+	metadata, err := attest.ParseClaims(document)
+	if err != nil {
+		return "", err
+	}
+	text, ok := metadata.Text("jwks_uri")
+	if !ok {
+		return "", errors.New("maa: jwks_uri is missing")
+	}
+	address, err := url.Parse(text)
+	if err != nil {
+		return "", errors.New("maa: jwks_uri is not a URL")
+	}
+	if address.Scheme != "https" || address.User != nil || address.Opaque != "" || address.Fragment != "" {
+		return "", errors.New("maa: jwks_uri is not a plain https URL")
+	}
+	if named, err := endpoint.ParseHost(address.Host); err != nil || named != host {
+		return "", fmt.Errorf("maa: jwks_uri is on host %.100q and not on %q", address.Host, host)
+	}
+	return address.String(), nil
+}
+
+func (f fetcher) get(ctx context.Context, address string) (*httpclient.Response, error) {
+	return f.http.Do(ctx, httpclient.Request{
+		Method: http.MethodGet,
+		URL:    address,
+		Header: http.Header{"Accept": {"application/json"}},
+	})
+}

@@ -1,0 +1,181 @@
+package maa
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"skr/attest"
+	"skr/internal/jwk"
+	"skr/internal/refusal"
+)
+
+const (
+	keysMaxAge     = time.Hour
+	keysMinAge     = time.Minute      // an unknown kid asks again, but not more often than this
+	keysTimeout    = 30 * time.Second // of both requests, with their retries
+	maxAuthorities = 64
+)
+
+// keyFetcher gets the published keys of an authority.
+type keyFetcher interface {
+	keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error)
+}
+
+var _ keyFetcher = fetcher{}
+
+// keyCache keeps the signing keys of authorities.
+type keyCache struct {
+	fetcher keyFetcher
+	now     func() time.Time
+	flight  singleflight.Group
+
+	mu   sync.Mutex
+	sets map[attest.Authority]keySet // at most maxAuthorities
+}
+
+// keySet is never changed once it is cached.
+type keySet struct {
+	keys    []jwk.Key
+	fetched time.Time
+}
+
+func newKeyCache(f keyFetcher, now func() time.Time) *keyCache {
+	return &keyCache{fetcher: f, now: now, sets: make(map[attest.Authority]keySet)}
+}
+
+// key is the authority's signing key with the id, which is opaque: instances
+// make it in several ways. An unknown id may mean that the keys were rotated,
+// so that they are got again.
+func (c *keyCache) key(ctx context.Context, authority attest.Authority, id, algorithm string) (*rsa.PublicKey, error) {
+	set, err := c.set(ctx, authority, keysMaxAge)
+	if err != nil {
+		return nil, err
+	}
+	found, ok := set.find(id)
+	if !ok {
+		if set, err = c.set(ctx, authority, keysMinAge); err != nil {
+			return nil, err
+		}
+		if found, ok = set.find(id); !ok {
+			return nil, untrusted(authority, "it does not publish the key that signed its token", nil)
+		}
+	}
+	public, err := signingKey(found, algorithm)
+	if err != nil {
+		return nil, untrusted(authority, "the key that signed its token cannot be used", err)
+	}
+	return public, nil
+}
+
+// set returns keys that are at most maxAge old.
+func (c *keyCache) set(ctx context.Context, authority attest.Authority, maxAge time.Duration) (keySet, error) {
+	if set, ok := c.cached(authority, maxAge); ok {
+		return set, nil
+	}
+	// One request serves all who wait; it outlives the one who began it.
+	flight := c.flight.DoChan(authority.String(), func() (any, error) {
+		return c.fetch(context.WithoutCancel(ctx), authority)
+	})
+	select {
+	case result := <-flight:
+		set, _ := result.Val.(keySet)
+		return set, result.Err
+	case <-ctx.Done():
+		return keySet{}, ended(ctx, authority)
+	}
+}
+
+func ended(ctx context.Context, authority attest.Authority) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return refusal.Because(refusal.Timeout, "attestation service "+authority.String()+" did not give its signing keys in time", ctx.Err())
+	}
+	return fmt.Errorf("maa: getting signing keys: %w", ctx.Err())
+}
+
+func (c *keyCache) cached(authority attest.Authority, maxAge time.Duration) (keySet, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set, ok := c.sets[authority]
+	return set, ok && c.now().Sub(set.fetched) < maxAge
+}
+
+func (c *keyCache) fetch(ctx context.Context, authority attest.Authority) (keySet, error) {
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	fetched, err := c.fetcher.keySet(ctx, authority)
+	if err != nil {
+		return keySet{}, err
+	}
+	set := keySet{fetched.Keys, c.now()}
+	c.store(authority, set)
+	return set, nil
+}
+
+// store makes room by dropping the oldest keys.
+func (c *keyCache) store(authority attest.Authority, set keySet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, found := c.sets[authority]; !found && len(c.sets) >= maxAuthorities {
+		var oldest attest.Authority
+		for candidate, s := range c.sets {
+			if oldest.Host().IsZero() || s.fetched.Before(c.sets[oldest].fetched) {
+				oldest = candidate
+			}
+		}
+		delete(c.sets, oldest)
+	}
+	c.sets[authority] = set
+}
+
+func (s keySet) find(id string) (jwk.Key, bool) {
+	for _, key := range s.keys {
+		if key.Kid == id {
+			return key, true
+		}
+	}
+	return jwk.Key{}, false
+}
+
+// signingKey reads an RSA key of at least 2048 bits for signatures. Instances
+// publish x5c, some also n and e; where both are there they must agree, as
+// other readers of the document may take the other.
+func signingKey(key jwk.Key, algorithm string) (*rsa.PublicKey, error) {
+	switch {
+	case key.Kty != "RSA":
+		return nil, errors.New("maa: the key is not of type RSA")
+	case key.Use != "" && key.Use != "sig":
+		return nil, errors.New("maa: the key is not for signatures")
+	case key.Alg != "" && key.Alg != algorithm:
+		return nil, errors.New("maa: the key is for another algorithm than the token's")
+	}
+	public, err := rsaKey(key)
+	if err != nil || len(key.X5c) == 0 || (key.N == "" && key.E == "") {
+		return public, err
+	}
+	certified, err := rsaKey(jwk.Key{Kty: key.Kty, X5c: key.X5c})
+	if err != nil {
+		return nil, err
+	}
+	if !certified.Equal(public) {
+		return nil, errors.New("maa: the key's certificate holds another key")
+	}
+	return public, nil
+}
+
+func rsaKey(key jwk.Key) (*rsa.PublicKey, error) {
+	public, err := key.PublicKey() // refuses fewer than 2048 bits
+	if err != nil {
+		return nil, err
+	}
+	rsaPublic, ok := public.(*rsa.PublicKey)
+	if !ok {
+		return nil, errors.New("maa: the key is not an RSA key")
+	}
+	return rsaPublic, nil
+}

@@ -1,0 +1,156 @@
+package maa
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skr/attest"
+	"skr/internal/jwk"
+	"skr/internal/refusal"
+)
+
+// publisher is a fake that counts how often it is asked.
+type publisher struct {
+	asked int
+	keys  []jwk.Key
+	err   error
+	wait  time.Duration
+}
+
+func (p *publisher) keySet(ctx context.Context, _ attest.Authority) (jwk.Set, error) {
+	p.asked++
+	if p.wait > 0 {
+		select {
+		case <-time.After(p.wait):
+		case <-ctx.Done():
+			return jwk.Set{}, ctx.Err()
+		}
+	}
+	return jwk.Set{Keys: p.keys}, p.err
+}
+
+func TestKeyCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &publisher{keys: []jwk.Key{plain(t, "a", &rsaKeys()[0].PublicKey)}}
+		cache, authority := newKeyCache(p, time.Now), authorityOf(t, "maa.attest.localhost")
+		find := func(id string, want error, asked int) {
+			t.Helper()
+			if _, err := cache.key(t.Context(), authority, id, "RS256"); !errors.Is(err, want) || p.asked != asked {
+				t.Errorf("key %q: %v after %d requests, want %v after %d", id, err, p.asked, want, asked)
+			}
+		}
+		find("a", nil, 1)
+		find("a", nil, 1)
+		find("b", refusal.Untrusted, 1) // the keys are fresh: no second request
+		time.Sleep(keysMinAge)
+		find("b", refusal.Untrusted, 2)
+		find("b", refusal.Untrusted, 2)
+		p.keys = append(p.keys, plain(t, "b", &rsaKeys()[1].PublicKey)) // rotation
+		find("b", refusal.Untrusted, 2)
+		time.Sleep(keysMinAge)
+		find("b", nil, 3)
+		find("a", nil, 3)
+		time.Sleep(keysMaxAge)
+		find("a", nil, 4)
+		time.Sleep(keysMaxAge)
+		p.err = refusal.Newf(refusal.Unavailable, "down")
+		find("a", refusal.Unavailable, 5)
+	})
+}
+
+func TestKeyCacheAsksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &publisher{keys: []jwk.Key{plain(t, "a", &rsaKeys()[0].PublicKey)}, wait: time.Second}
+		cache, authority := newKeyCache(p, time.Now), authorityOf(t, "maa.attest.localhost")
+		impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		cancelled, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { // begins the request, and leaves first
+			if _, err := cache.key(impatient, authority, "a", "RS256"); !errors.Is(err, refusal.Timeout) {
+				t.Errorf("the impatient one got %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 5 {
+			all.Go(func() {
+				if _, err := cache.key(t.Context(), authority, "a", "RS256"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Go(func() {
+			if _, err := cache.key(cancelled, authority, "a", "RS256"); !errors.Is(err, context.Canceled) {
+				t.Errorf("the cancelled one got %v", err)
+			}
+		})
+		synctest.Wait()
+		stop()
+		all.Wait()
+		if p.asked != 1 {
+			t.Errorf("asked %d times", p.asked)
+		}
+	})
+}
+
+func TestKeyCacheTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &publisher{wait: time.Hour}
+		began := time.Now()
+		_, err := newKeyCache(p, time.Now).key(t.Context(), authorityOf(t, "maa.attest.localhost"), "a", "RS256")
+		if err == nil || time.Since(began) != keysTimeout {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+}
+
+func TestKeyCacheIsBounded(t *testing.T) {
+	p := &publisher{keys: []jwk.Key{plain(t, "a", &rsaKeys()[0].PublicKey)}}
+	clock := now
+	cache := newKeyCache(p, func() time.Time { clock = clock.Add(time.Second); return clock })
+	ask := func(i int) {
+		if _, err := cache.key(t.Context(), authorityOf(t, fmt.Sprintf("maa%d.attest.localhost", i)), "a", "RS256"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range maxAuthorities + 3 {
+		ask(i)
+	}
+	if len(cache.sets) != maxAuthorities {
+		t.Errorf("%d authorities are cached", len(cache.sets))
+	}
+	before := p.asked
+	if ask(maxAuthorities + 2); p.asked != before {
+		t.Error("the newest was dropped")
+	}
+	if ask(0); p.asked == before {
+		t.Error("the oldest was kept")
+	}
+}
+
+func FuzzKeySet(f *testing.F) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"keys":[{"kid":"a","kty":"RSA","x5c":["` + certified(f, "a", key).X5c[0][:40] + `"]}]}`))
+	f.Add([]byte(`{"keys":[{"kid":"a","kty":"RSA","n":"` + plain(f, "a", &key.PublicKey).N + `","e":"AQAB","use":"sig"}]}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		set, err := jwk.ParseSet(document)
+		if err != nil {
+			return
+		}
+		for _, key := range set.Keys {
+			if public, err := signingKey(key, "RS256"); err == nil && public.N.BitLen() < 2048 {
+				t.Errorf("took a key of %d bits", public.N.BitLen())
+			}
+		}
+	})
+}

@@ -1,0 +1,83 @@
+package maa
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"skr/attest"
+	"skr/attest/snp"
+	"skr/internal/refusal"
+)
+
+// Claims of an SEV-SNP token ("Azure Attestation claim sets").
+const (
+	claimNonce           = "nonce"
+	claimAttestationType = "x-ms-attestation-type"
+	claimRuntime         = "x-ms-runtime"
+	claimReportData      = "x-ms-sevsnpvm-reportdata"
+)
+
+const attestationType = "sevsnpvm"
+
+// question is what a token must answer.
+type question struct {
+	nonce      uint64
+	runtime    attest.Claims
+	reportData snp.ReportData
+}
+
+// newQuestion draws a nonce. Runtime data that is no JSON object is refused
+// here: MAA expands only JSON for SEV-SNP, so that nobody could find in the
+// token what the report is bound to.
+func newQuestion(e *attest.Evidence) (*question, error) {
+	runtime, err := attest.ParseClaims(e.RuntimeData)
+	if err != nil {
+		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object without duplicate members", err)
+	}
+	var random [8]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("maa: drawing a nonce: %w", err)
+	}
+	return &question{binary.BigEndian.Uint64(random[:]), runtime, e.Report.ReportData()}, nil
+}
+
+// check finds a token that is authentic and answers something else: another
+// request, another machine, or another key than ours.
+func (q *question) check(authority attest.Authority, claims attest.Claims) error {
+	switch {
+	case !q.echoed(claims):
+		return untrusted(authority, "its token does not carry our nonce", nil)
+	case !carries(claims, claimAttestationType, attestationType):
+		return untrusted(authority, "its token is not about an SEV-SNP machine", nil)
+	case !q.bound(claims):
+		return untrusted(authority, "its token does not carry our runtime data", nil)
+	case !carries(claims, claimReportData, hex.EncodeToString(q.reportData[:])):
+		return untrusted(authority, "its token is about another report", nil)
+	default:
+		return nil
+	}
+}
+
+// echoed accepts the nonce as a string, which MAA makes of a number, and as a
+// number.
+func (q *question) echoed(claims attest.Claims) bool {
+	want := strconv.FormatUint(q.nonce, 10)
+	value, _ := claims.Lookup(claimNonce)
+	return value == want || value == json.Number(want)
+}
+
+// bound compares the runtime data as JSON values, for MAA sorts members and
+// drops white space. This is what ties the key to the token.
+func (q *question) bound(claims attest.Claims) bool {
+	theirs, found := claims.Lookup(claimRuntime)
+	return found && q.runtime.Equal(theirs)
+}
+
+func carries(claims attest.Claims, path, want string) bool {
+	got, found := claims.Text(path)
+	return found && got == want
+}

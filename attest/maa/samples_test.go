@@ -1,0 +1,204 @@
+package maa
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"skr/attest"
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+)
+
+// readSample reads recorded data, which is not part of the repository.
+func readSample(t *testing.T, path ...string) []byte {
+	t.Helper()
+	directory := os.Getenv("SKR_SAMPLES")
+	for up := "."; directory == ""; up = filepath.Join(up, "..") {
+		if _, err := os.Stat(filepath.Join(up, "go.mod")); err == nil {
+			directory = filepath.Join(up, "..", "shared", "samples")
+		}
+	}
+	if _, err := os.Stat(directory); err != nil {
+		t.Skipf("no recorded data: set SKR_SAMPLES (%v)", err)
+	}
+	content, err := os.ReadFile(filepath.Join(append([]string{directory}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// unwrapped is a request with each layer of base64url taken off.
+type unwrapped struct {
+	Members                    []string
+	Report, Chain, Endorsement []byte
+	RuntimeData                []byte
+	DataType                   string
+	InitTimeData, Nonce        string
+}
+
+// unwrap accepts padded base64url only, as it is sent.
+func unwrap(t *testing.T, body []byte) unwrapped {
+	t.Helper()
+	decode := func(text string) []byte {
+		data, err := base64.URLEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	parse := func(data []byte, into any) {
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var outer struct {
+		Report                    string
+		RuntimeData, InitTimeData data
+		Nonce                     json.RawMessage
+	}
+	var names, innerNames map[string]json.RawMessage
+	var inner evidence
+	var list endorsements
+	parse(body, &outer)
+	parse(body, &names)
+	parse(decode(outer.Report), &inner)
+	parse(decode(outer.Report), &innerNames)
+	u := unwrapped{
+		Report: decode(inner.SnpReport), Chain: decode(inner.VcekCertChain),
+		RuntimeData: decode(outer.RuntimeData.Data), DataType: outer.RuntimeData.DataType,
+		InitTimeData: outer.InitTimeData.Data + outer.InitTimeData.DataType, Nonce: string(outer.Nonce),
+	}
+	if inner.Endorsements != "" {
+		parse(decode(inner.Endorsements), &list)
+		u.Endorsement = decode(list.Uvm[0])
+	}
+	for _, name := range []string{"report", "runtimeData", "initTimeData", "nonce"} {
+		if _, found := names[name]; found {
+			u.Members = append(u.Members, name)
+		}
+	}
+	for _, name := range []string{"SnpReport", "VcekCertChain", "Endorsements"} {
+		if _, found := innerNames[name]; found {
+			u.Members = append(u.Members, name)
+		}
+	}
+	return u
+}
+
+// TestRequestAsRecorded encodes the evidence of a recorded request again.
+func TestRequestAsRecorded(t *testing.T) {
+	want := unwrap(t, readSample(t, "aci-milan-v3", "maa-request.json"))
+	report, err := snp.Parse(want.Report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := vcek.ParsePEM(want.Chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endorsement, err := uvm.ParseEndorsement(want.Endorsement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.ReportData() != snp.Bind(want.RuntimeData) || endorsement.Measurement() != report.Measurement() {
+		t.Error("the recorded evidence does not hold together")
+	}
+	body, err := encodeRequest(&attest.Evidence{Report: report, Chain: chain, RuntimeData: want.RuntimeData, Endorsement: endorsement}, 13202930541250959283)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, unwrap(t, body)); diff != "" {
+		t.Errorf("request differs (-recorded +ours):\n%s", diff)
+	}
+}
+
+// unverified reads a recorded token; MAA's signing keys are not recorded.
+func unverified(t *testing.T, path ...string) attest.Claims {
+	t.Helper()
+	token := strings.TrimSpace(string(readSample(t, path...)))
+	parser := jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithJSONNumber())
+	parsed, _, err := parser.ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := keyID(parsed); err != nil || id == "" || parsed.Method.Alg() != "RS256" {
+		t.Errorf("key %q, algorithm %s, %v", id, parsed.Method.Alg(), err)
+	}
+	claims, err := readClaims(parser, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+// TestRecordedToken compares a token with the report that it was issued for.
+func TestRecordedToken(t *testing.T) {
+	claims := unverified(t, "maa", "aci-token.jwt")
+	var recorded struct{ Report string }
+	var inner evidence
+	if err := json.Unmarshal(readSample(t, "maa", "aci-request.json"), &recorded); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := base64.RawURLEncoding.DecodeString(recorded.Report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(layer, &inner); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(inner.SnpReport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := snp.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := report.ReportData()
+	if !carries(claims, claimReportData, hex.EncodeToString(data[:])) || !carries(claims, claimAttestationType, attestationType) {
+		t.Errorf("claims are %s", claims.Raw())
+	}
+}
+
+// TestRecordedRuntimeData has MAA's own rendering of runtime data: members
+// sorted, white space dropped.
+func TestRecordedRuntimeData(t *testing.T) {
+	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
+	data := readSample(t, "maa", "cvm-genoa-runtime-data.json")
+	runtime, err := attest.ParseClaims(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := (question{runtime: runtime}); !q.bound(claims) {
+		t.Error("the runtime data is not found in the token")
+	}
+	sum := sha256.Sum256(data)
+	if !carries(claims, claimReportData, hex.EncodeToString(sum[:])+strings.Repeat("0", 64)) {
+		t.Error("the token's report data is not the hash of the runtime data")
+	}
+}
+
+// TestRecordedTokenVerdict runs the whole verification on a recorded token with
+// a key that did not sign it: nothing before the signature stops it.
+func TestRecordedTokenVerdict(t *testing.T) {
+	token := strings.TrimSpace(string(readSample(t, "maa", "cvm-genoa-token.jwt")))
+	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
+	issuer, _ := claims.Text("iss")
+	authority := authorityOf(t, strings.TrimPrefix(issuer, "https://"))
+	_, err := parseToken(authority, token, time.Now, findAny)
+	if err == nil || !strings.Contains(err.Error(), "signature does not verify") {
+		t.Errorf("got %v", err)
+	}
+}
