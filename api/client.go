@@ -1,0 +1,211 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	defaultBaseURL    = "http://localhost:8080"
+	defaultAttempts   = 5
+	defaultRetryAfter = 30 * time.Second
+	maxAnswer         = 1 << 20 // bytes; the largest answer, /attest/combined, is below 64 KiB
+)
+
+// Config says where skr listens and how patient the client is.
+type Config struct {
+	// BaseURL is "http://localhost:8080" if "", or another loopback URL, an
+	// https URL, or "unix:/path" of a socket. Plain http to another machine is
+	// refused: keys would cross the network in the clear.
+	BaseURL string
+	// HTTPClient sends the requests; nil means one without proxy and redirects.
+	// Its Transport is not used for a unix socket.
+	HTTPClient *http.Client
+	// Attempts in all, where skr refuses the connection because it is starting,
+	// or answers 503 with Retry-After; 0 means 5, 1 means no retry.
+	Attempts int
+	// MaxRetryAfter is the longest Retry-After that is waited for; 0 means 30 s.
+	// A longer one ends the attempts.
+	MaxRetryAfter time.Duration
+}
+
+// Client asks skr. It is safe for concurrent use.
+//
+// Its errors are *[Error] where skr refused, for errors.As, and match the Code
+// with errors.Is.
+type Client struct {
+	base          string
+	http          *http.Client
+	attempts      int
+	maxRetryAfter time.Duration
+}
+
+// NewClient makes a client. It connects to nothing yet.
+func NewClient(c Config) (*Client, error) {
+	base, sender, err := newSender(cmp.Or(c.BaseURL, defaultBaseURL), c.HTTPClient)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return &Client{
+		base:          base,
+		http:          sender,
+		attempts:      cmp.Or(c.Attempts, defaultAttempts),
+		maxRetryAfter: cmp.Or(c.MaxRetryAfter, defaultRetryAfter),
+	}, nil
+}
+
+// WaitReady asks for the status, less and less often, until skr is ready or ctx
+// ends. Its error then holds the context's and tells the last answer.
+func (c *Client) WaitReady(ctx context.Context) error {
+	for try := 1; ; try++ {
+		last := c.ready(ctx)
+		if last == nil {
+			return nil
+		}
+		if err := sleep(ctx, backOff(try)); err != nil {
+			return fmt.Errorf("api: waiting for skr to be ready: %w (last: %w)", err, last)
+		}
+	}
+}
+
+func (c *Client) ready(ctx context.Context) error {
+	var status StatusResponse
+	if err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status); err != nil {
+		return err
+	}
+	if status.Message != StatusOK {
+		return errors.New("skr is not ready")
+	}
+	return nil
+}
+
+// Report returns a raw attestation report over runtimeData.
+func (c *Client) Report(ctx context.Context, runtimeData []byte) ([]byte, error) {
+	var answer RawResponse
+	if err := c.post(ctx, RouteRaw, RawRequest{encode(runtimeData)}, &answer); err != nil {
+		return nil, err
+	}
+	report, err := hex.DecodeString(answer.Report)
+	if err != nil {
+		return nil, errors.New("api: the report is not hex")
+	}
+	return report, nil
+}
+
+// Evidence is a decoded [CombinedResponse].
+type Evidence struct {
+	// Report is the attestation report.
+	Report []byte
+	// EndorsedTCB is the TCB of the VCEK, 16 hex digits.
+	EndorsedTCB string
+	// Endorsements are VCEK, ASK and ARK as PEM.
+	Endorsements []byte
+	// UVMEndorsements is a COSE_Sign1, nil where the platform gives none.
+	UVMEndorsements []byte
+}
+
+// Evidence returns a report over runtimeData with its endorsements.
+func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	var answer CombinedResponse
+	if err := c.post(ctx, RouteCombined, CombinedRequest{encode(runtimeData)}, &answer); err != nil {
+		return nil, err
+	}
+	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB}
+	for _, part := range []struct {
+		text string
+		into *[]byte
+	}{
+		{answer.Evidence, &evidence.Report},
+		{answer.Endorsements, &evidence.Endorsements},
+		{answer.UVMEndorsements, &evidence.UVMEndorsements},
+	} {
+		decoded, err := base64.StdEncoding.DecodeString(part.text)
+		if err != nil {
+			return nil, errors.New("api: a part of the evidence is not base64")
+		}
+		if len(decoded) > 0 {
+			*part.into = decoded
+		}
+	}
+	return evidence, nil
+}
+
+// Token returns an attestation token of the authority maaEndpoint over runtimeData.
+func (c *Client) Token(ctx context.Context, maaEndpoint string, runtimeData []byte) (Secret, error) {
+	var answer MAAResponse
+	err := c.post(ctx, RouteMAA, MAARequest{MAAEndpoint: maaEndpoint, RuntimeData: encode(runtimeData)}, &answer)
+	return answer.Token, err
+}
+
+// Release returns the key as a JWK, for the caller to wipe.
+func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Secret, error) {
+	var answer ReleaseResponse
+	err := c.post(ctx, RouteRelease, r, &answer)
+	return answer.Key, err
+}
+
+func encode(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
+
+// post sends request until it is answered for good.
+func (c *Client) post(ctx context.Context, route string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("api: encoding the request: %w", err)
+	}
+	defer clear(body)
+	for try := 1; ; try++ {
+		err := c.once(ctx, http.MethodPost, route, body, answer)
+		wait, again := c.nextWait(try, err)
+		if !again {
+			return err
+		}
+		if ended := sleep(ctx, wait); ended != nil {
+			return fmt.Errorf("api: waiting to ask again: %w (last: %w)", ended, err)
+		}
+	}
+}
+
+// once sends one request and reads its answer.
+func (c *Client) once(ctx context.Context, method, route string, body []byte, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+route, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("api: making the request: %w", err)
+	}
+	request.Header.Set("Accept", "application/json")
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("api: asking skr: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it has been read
+	return read(response, answer)
+}
+
+// read a result into answer, or return the refusal. Only 200 is a result.
+func read(response *http.Response, answer any) error {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	defer clear(body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("api: reading the answer: %w", err)
+	case len(body) > maxAnswer:
+		return fmt.Errorf("api: the answer is larger than %d bytes", maxAnswer)
+	case response.StatusCode != http.StatusOK:
+		return readError(response, body)
+	}
+	if json.Unmarshal(body, answer) != nil {
+		return errors.New("api: the answer is not the expected JSON")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Code says who refused. It is an error, for errors.Is:
+//
+//	if errors.Is(err, api.KeyNotFound) { … }
+type Code string //nolint:errname // a value of the wire first, an error for errors.Is
+
+// The codes, in the order of a release.
+//
+//nolint:errname // the words of the wire
+const (
+	// BadRequest: the request is malformed, or no such route or method exists.
+	BadRequest Code = "bad_request"
+	// EndpointNotAllowed: skr's configuration does not allow the authority, vault or key.
+	EndpointNotAllowed Code = "endpoint_not_allowed"
+	// CallerNotAllowed: skr's configuration does not allow this caller.
+	CallerNotAllowed Code = "caller_not_allowed"
+	// NoEvidence: this machine gives no evidence: no device, or its firmware refused.
+	NoEvidence Code = "no_evidence"
+	// NoEndorsements: no certificate chain was found for this machine's TCB.
+	NoEndorsements Code = "no_endorsements"
+	// AttestationRejected: the authority said no.
+	AttestationRejected Code = "attestation_rejected"
+	// ReleaseRejected: the vault, or its identity provider, said no.
+	ReleaseRejected Code = "release_rejected"
+	// KeyNotFound: the vault has no such key or version.
+	KeyNotFound Code = "key_not_found"
+	// Throttled: skr or a service asks to slow down; see Retry-After.
+	Throttled Code = "throttled"
+	// Unavailable: a service is unreachable or failing, also after retries.
+	Unavailable Code = "unavailable"
+	// UntrustedResponse: a service's answer is malformed or not authentic.
+	UntrustedResponse Code = "untrusted_response"
+	// Timeout: the request's deadline passed.
+	Timeout Code = "timeout"
+	// Internal: a bug in skr.
+	Internal Code = "internal"
+)
+
+// statuses is the table of HTTP statuses.
+var statuses = []struct {
+	code   Code
+	status int
+}{
+	{BadRequest, http.StatusBadRequest},
+	{EndpointNotAllowed, http.StatusForbidden},
+	{CallerNotAllowed, http.StatusForbidden},
+	{NoEvidence, http.StatusInternalServerError},
+	{NoEndorsements, http.StatusBadGateway},
+	{AttestationRejected, http.StatusForbidden},
+	{ReleaseRejected, http.StatusForbidden},
+	{KeyNotFound, http.StatusNotFound},
+	{Throttled, http.StatusServiceUnavailable},
+	{Unavailable, http.StatusServiceUnavailable},
+	{UntrustedResponse, http.StatusBadGateway},
+	{Timeout, http.StatusGatewayTimeout},
+	{Internal, http.StatusInternalServerError},
+}
+
+// Codes returns every code.
+func Codes() []Code {
+	codes := make([]Code, 0, len(statuses))
+	for _, row := range statuses {
+		codes = append(codes, row.code)
+	}
+	return codes
+}
+
+// HTTPStatus is the status that the code comes with; an unknown code is 500.
+// An unknown route is [BadRequest] with 404, a wrong method [BadRequest] with 405.
+func (c Code) HTTPStatus() int {
+	for _, row := range statuses {
+		if row.code == c {
+			return row.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// Error makes a Code a target of errors.Is.
+func (c Code) Error() string { return string(c) }
+
+// Error is the body of every answer but 200.
+type Error struct {
+	// Message is one sentence: who refused and what to do.
+	Message string `json:"error"`
+	// Code is "" where something other than skr answered.
+	Code Code `json:"code"`
+	// RequestID is the one in skr's log, also in the header X-Request-Id.
+	RequestID string `json:"request_id"`
+
+	// Status of HTTP, filled in by [Client].
+	Status int `json:"-"`
+	// RetryAfter is what the answer asked to wait; 0 if it did not.
+	RetryAfter time.Duration `json:"-"`
+}
+
+var _ error = (*Error)(nil)
+
+// Error is the message with its code and request.
+func (e *Error) Error() string {
+	text := "skr: " + e.Message
+	if e.Code == "" {
+		return text + " (status " + strconv.Itoa(e.Status) + ")"
+	}
+	if e.RequestID == "" {
+		return text + " (" + string(e.Code) + ")"
+	}
+	return text + " (" + string(e.Code) + ", request " + e.RequestID + ")"
+}
+
+// Unwrap gives the code to errors.Is.
+func (e *Error) Unwrap() error { return e.Code }

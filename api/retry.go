@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const (
+	firstBackOff = 100 * time.Millisecond
+	maxBackOff   = 2 * time.Second
+)
+
+// nextWait says whether to send again after err, and when. Two failures are
+// passing ones: skr does not listen yet, or it says how long it wants to be
+// left alone. Neither has made skr do anything, so sending again is safe.
+func (c *Client) nextWait(try int, err error) (time.Duration, bool) {
+	if try >= c.attempts {
+		return 0, false
+	}
+	if notListening(err) {
+		return backOff(try), true
+	}
+	refused, ok := errors.AsType[*Error](err)
+	if !ok || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter == 0 {
+		return 0, false
+	}
+	return refused.RetryAfter, refused.RetryAfter <= c.maxRetryAfter
+}
+
+// notListening: the port is closed, or the socket is not there yet.
+func notListening(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// backOff doubles from try to try, with jitter of one half so that the
+// containers of a pod do not march in step.
+func backOff(try int) time.Duration {
+	wait := min(firstBackOff<<min(try-1, 10), maxBackOff)
+	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter is no secret
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// readError makes the Error of an answer that is not 200. An answer without our
+// body came from something else; its text is not repeated.
+func readError(response *http.Response, body []byte) *Error {
+	refused := &Error{}
+	if json.Unmarshal(body, refused) != nil || refused.Code == "" {
+		refused = &Error{Message: "the answer is not skr's"}
+	}
+	refused.Status = response.StatusCode
+	refused.RetryAfter = retryAfter(response.Header)
+	return refused
+}
+
+// retryAfter reads the delay in seconds of RFC 9110 section 10.2.3, the form
+// that skr sends.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"unicode/utf8"
+)
+
+const redacted = "[redacted]"
+
+// Secret is text that does not print: fmt and log/slog show "[redacted]".
+// encoding/json writes and reads its true value, as that is the wire; do not
+// log a struct that holds one through a JSON handler.
+//
+// It is bytes and not a string so that it can be wiped.
+type Secret []byte
+
+// String redacts.
+func (s Secret) String() string { return redacted }
+
+// GoString redacts the %#v form.
+func (s Secret) GoString() string { return redacted }
+
+// Format redacts every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue redacts in log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Wipe overwrites the secret with zeros.
+func (s Secret) Wipe() { clear(s) }
+
+// MarshalJSON writes the true value as a JSON string.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	if !utf8.Valid(s) {
+		return nil, errors.New("api: a secret is not UTF-8")
+	}
+	return s.AppendJSON(nil), nil
+}
+
+// AppendJSON appends the true value as a JSON string (RFC 8259 section 7). It
+// allocates at most once and leaves no other copy, which encoding/json's pooled
+// buffers would.
+func (s Secret) AppendJSON(dst []byte) []byte {
+	dst = grow(dst, maxJSON(s))
+	dst = append(dst, '"')
+	for _, b := range s {
+		switch {
+		case b == '"' || b == '\\':
+			dst = append(dst, '\\', b)
+		case b < ' ':
+			dst = fmt.Appendf(dst, `\u%04x`, b)
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return append(dst, '"')
+}
+
+// maxJSON is the size of s as a JSON string if every byte must be escaped.
+func maxJSON(s Secret) int { return len(`"`) + len(`\u0000`)*len(s) + len(`"`) }
+
+// grow makes room for n bytes in one allocation; slices.Grow makes two where the
+// compiler does not optimise it, as under the race detector.
+func grow(dst []byte, n int) []byte {
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	return append(make([]byte, 0, len(dst)+n), dst...)
+}
+
+// UnmarshalJSON reads a JSON string.
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New("api: a secret is not a JSON string")
+	}
+	*s = Secret(text)
+	return nil
+}

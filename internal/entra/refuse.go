@@ -1,0 +1,85 @@
+package entra
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+
+	"skr/internal/refusal"
+)
+
+// refuse turns azidentity's error into a refusal. What the wire said decides;
+// azidentity's own text is used only where it cannot hold an answer's body.
+func (id identity) refuse(seen *answer, err error) error {
+	if seen.err != nil {
+		return id.unreachable(seen.err)
+	}
+	if unread := id.readAssertion(); unread != nil {
+		return refusal.Because(refusal.Unavailable, "the token file of the "+id.name+
+			" cannot be read; check that the pod's service account token is mounted", unread)
+	}
+	switch {
+	case seen.status == 0:
+		return refusal.Because(refusal.Unavailable, "the "+id.name+" cannot be used here; see the log", brief(err))
+	case id.kind == managed && (seen.status == http.StatusNotFound || seen.status == http.StatusGone):
+		// IMDS answers these while it is being updated (Azure, "How to use
+		// managed identities … to acquire an access token", error handling).
+		return refusal.Because(refusal.Unavailable, id.provider+" is not ready; try again", seen.cause())
+	case seen.status >= http.StatusBadRequest:
+		return refusal.Because(refusal.ReleaseRejected,
+			fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), id.advice), seen.cause())
+	}
+	return refusal.Because(refusal.Untrusted, id.provider+" gave an answer that could not be read", brief(err))
+}
+
+// readAssertion says why the token file cannot be read. azidentity reads it after
+// it has asked for the login service's endpoints, so no answer tells of it.
+func (id identity) readAssertion() error {
+	if id.kind != workload {
+		return nil
+	}
+	file, err := os.Open(id.tokenFile)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// unreachable passes httpclient's refusal on: it names the service.
+func (id identity) unreachable(err error) error {
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		return refused
+	}
+	return fmt.Errorf("entra: asking for a token of the %s: %w", id.name, err)
+}
+
+// codes in parentheses, or nothing.
+func (a *answer) codes() string {
+	words := strings.TrimSpace(a.code + " " + a.aadsts)
+	if words == "" {
+		return ""
+	}
+	return " (" + strings.ReplaceAll(words, " ", ", ") + ")"
+}
+
+func (a *answer) cause() error { return fmt.Errorf("status %d%s", a.status, a.codes()) }
+
+// longRun is what a token or an assertion looks like: no word, host label
+// sequence or path element that we want to read is as long.
+var longRun = regexp.MustCompile(`[A-Za-z0-9_\-.~+=]{32,}`)
+
+const maxBrief = 240
+
+// brief is the first line of err without anything that may be a token: MSAL
+// quotes bodies from the second line on.
+func brief(err error) error {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	line = longRun.ReplaceAllString(line, "[redacted]")
+	if len(line) > maxBrief {
+		line = line[:maxBrief] + "…"
+	}
+	return errors.New(line)
+}

@@ -1,0 +1,139 @@
+// Package entra gets access tokens for a vault from Microsoft Entra ID.
+//
+// A [Source] is one identity of the pod. It is the workload identity where the
+// webhook of Azure Workload Identity has set client, tenant and token file, and
+// otherwise a managed identity, asked of the instance metadata service (IMDS):
+//
+//	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
+//	token, err := source.AccessToken(ctx, "https://vault.azure.net")
+//
+// The protocol and the cache are azidentity's; every request goes through
+// [httpclient.Client], which owns bounds and retries. What the wire answered is
+// witnessed below azidentity, because azidentity's errors quote whole answers
+// and must reach neither a caller nor the log.
+//
+// The package does not judge tokens, and takes none from the request: a caller
+// with an access token of its own does not need a Source.
+//
+// azidentity reads some environment variables itself, and nothing here can stop
+// it: IDENTITY_ENDPOINT with IDENTITY_HEADER (App Service), with
+// IDENTITY_SERVER_THUMBPRINT (Service Fabric, which [New] then refuses),
+// MSI_ENDPOINT and MSI_SECRET (Azure Machine Learning, Cloud Shell) move the
+// managed identity away from IMDS, AZURE_REGIONAL_AUTHORITY_NAME names a
+// regional login host. AZURE_AUTHORITY_HOST it would read too, but Config wins.
+package entra
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"golang.org/x/sync/singleflight"
+
+	"skr/internal/httpclient"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+const defaultTimeout = 30 * time.Second
+
+// Config says who the pod is. Workload identity is used when ClientID,
+// TenantID and TokenFile are all set, managed identity otherwise.
+type Config struct {
+	// ClientID of the application or of the user-assigned managed identity.
+	// "" with managed identity means the system-assigned one.
+	ClientID string
+	// TenantID of the workload identity, a GUID or a domain name.
+	TenantID string
+	// TokenFile holds the service account's token, which is the client assertion.
+	TokenFile string
+	// AuthorityHost is the https URL of the login service; "" means the public cloud's.
+	AuthorityHost string
+	// HTTP speaks to the login service.
+	HTTP *httpclient.Client
+	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator.
+	IMDS *httpclient.Client
+	// Timeout bounds one acquisition, whoever waits for it; 0 means 30 s.
+	Timeout time.Duration
+}
+
+// Source gives access tokens of one identity. It is safe for concurrent use.
+type Source struct {
+	identity   identity
+	credential azcore.TokenCredential
+	timeout    time.Duration
+	flight     singleflight.Group
+}
+
+// New chooses the identity. It asks nobody yet.
+func New(c Config) (*Source, error) {
+	id, err := newIdentity(c)
+	if err != nil {
+		return nil, fmt.Errorf("entra: %w", err)
+	}
+	credential, err := id.credential(c)
+	if err != nil {
+		return nil, fmt.Errorf("entra: preparing %s: %w", id, err)
+	}
+	return &Source{identity: id, credential: credential, timeout: cmp.Or(c.Timeout, defaultTimeout)}, nil
+}
+
+// String is "workload identity" or "managed identity".
+func (s *Source) String() string { return s.identity.kind }
+
+// AccessToken for audience ("https://vault.azure.net"), cached until shortly
+// before it expires. Equal concurrent calls ask once, and one caller's end does
+// not end the others' request.
+//
+// Its errors: [refusal.ReleaseRejected] where the identity provider said no,
+// [refusal.Throttled], [refusal.Unavailable], [refusal.Untrusted] for an
+// unusable answer, [refusal.Timeout] and, for a cancelled ctx, its error.
+func (s *Source) AccessToken(ctx context.Context, audience string) (secmem.Text, error) {
+	shared := context.WithoutCancel(ctx)
+	answer := s.flight.DoChan(audience, func() (any, error) { return s.acquire(shared, audience) })
+	select {
+	case <-ctx.Done():
+		return secmem.Text{}, ended(ctx)
+	case got := <-answer:
+		token, _ := got.Val.(secmem.Text)
+		return token, got.Err
+	}
+}
+
+// acquire asks azidentity, which answers from its cache where it can.
+func (s *Source) acquire(ctx context.Context, audience string) (token secmem.Text, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	// A panic here would end the process: no caller's goroutine is below us.
+	defer func() {
+		if recover() != nil {
+			err = refusal.Because(refusal.Untrusted, s.identity.provider+" gave an answer that could not be read",
+				errors.New("azidentity panicked"))
+		}
+	}()
+	ctx, seen := withWitness(ctx)
+	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
+	if err != nil {
+		return secmem.Text{}, s.identity.refuse(seen, err)
+	}
+	if got.Token == "" {
+		return secmem.Text{}, refusal.Newf(refusal.Untrusted, "%s answered without an access token", s.identity.provider)
+	}
+	return secmem.NewText(got.Token), nil
+}
+
+// scope of an audience, as the v2.0 endpoint wants it: the resource and "/.default"
+// (Microsoft identity platform, "Scopes and permissions").
+func scope(audience string) string { return strings.TrimSuffix(audience, "/") + "/.default" }
+
+func ended(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return refusal.Because(refusal.Timeout, "the deadline passed while waiting for an access token", ctx.Err())
+	}
+	return fmt.Errorf("entra: waiting for an access token: %w", ctx.Err())
+}

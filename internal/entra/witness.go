@@ -1,0 +1,77 @@
+package entra
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+)
+
+// answer is what the wire said last during one acquisition.
+type answer struct {
+	status int    // 0: nobody was asked, or nobody answered
+	code   string // the OAuth error code, checked to be a plain word
+	aadsts string // "AADSTS700016", Entra's own code
+	err    error  // of the transport
+}
+
+type witnessKey struct{}
+
+// withWitness lets the returned answer be filled in by requests under ctx.
+// An acquisition sends its requests one after the other, so the last one counts.
+func withWitness(ctx context.Context) (context.Context, *answer) {
+	seen := &answer{}
+	return context.WithValue(ctx, witnessKey{}, seen), seen
+}
+
+// witness notes each answer on its way to azidentity.
+type witness struct{ next policy.Transporter }
+
+var _ policy.Transporter = witness{}
+
+// Do notes the status and, of an error, the codes alone.
+func (w witness) Do(r *http.Request) (*http.Response, error) {
+	response, err := w.next.Do(r)
+	seen, ok := r.Context().Value(witnessKey{}).(*answer)
+	if !ok {
+		return response, err
+	}
+	*seen = answer{err: err}
+	if err == nil {
+		seen.status = response.StatusCode
+		err = seen.readCodes(response)
+	}
+	return response, err
+}
+
+var (
+	plainWord  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	aadstsCode = regexp.MustCompile(`AADSTS[0-9]{1,10}`)
+)
+
+// readCodes of RFC 6749 section 5.2, which Entra and IMDS both follow. The
+// body is already bounded by httpclient and stays readable for azidentity.
+func (a *answer) readCodes(response *http.Response) error {
+	if response.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	var said struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(body, &said) // an error page of a proxy leaves it empty
+	if plainWord.MatchString(said.Error) {
+		a.code = said.Error
+	}
+	a.aadsts = aadstsCode.FindString(said.Description)
+	return nil
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"skr/api"
+	"skr/internal/refusal"
+)
+
+// codes is the table from refusals to the codes of package api, which knows
+// the status of each. Everything that is not in it is [api.Internal].
+var codes = []struct {
+	kind *refusal.Kind
+	code api.Code
+}{
+	{refusal.BadRequest, api.BadRequest},
+	{refusal.EndpointNotAllowed, api.EndpointNotAllowed},
+	{refusal.CallerNotAllowed, api.CallerNotAllowed},
+	{refusal.NoEvidence, api.NoEvidence},
+	{refusal.NoEndorsements, api.NoEndorsements},
+	{refusal.AttestationRejected, api.AttestationRejected},
+	{refusal.ReleaseRejected, api.ReleaseRejected},
+	{refusal.KeyNotFound, api.KeyNotFound},
+	{refusal.Throttled, api.Throttled},
+	{refusal.Unavailable, api.Unavailable},
+	{refusal.Untrusted, api.UntrustedResponse},
+	{refusal.Timeout, api.Timeout},
+}
+
+// errNoRoute has a status of its own. There is no 415: a caller that sends
+// another content type sends no JSON that we would read, which is bad_request;
+// web pages are kept out by Host and Origin, not by content type.
+var errNoRoute = refusal.Newf(refusal.BadRequest, "there is no such route")
+
+// methodError has a status of its own, and says which method is right.
+type methodError struct{ allow string }
+
+func (e *methodError) Error() string { return "bad request: the route takes " + e.allow + " alone" }
+
+// errGone: the caller did not wait for the answer.
+var errGone = errors.New("server: the caller is gone")
+
+// gone keeps what the pipeline said of it, if anything.
+func gone(err error) error {
+	if err == nil {
+		return errGone
+	}
+	return fmt.Errorf("%w: %w", errGone, err)
+}
+
+// statusGone is what nginx logs for a caller that did not wait; it is never sent.
+const statusGone = 499
+
+// verdict is what the caller is told of an error.
+type verdict struct {
+	status     int
+	code       api.Code
+	text       string
+	retryAfter time.Duration
+	allow      string // of a wrong method
+}
+
+// judge looks an error up in the table. The refusal decides where there is one:
+// it may wrap the deadline of one attempt without being about ours.
+func judge(err error) verdict {
+	if errors.Is(err, errGone) {
+		return verdict{status: statusGone}
+	}
+	if wrong, ok := errors.AsType[*methodError](err); ok {
+		return verdict{status: http.StatusMethodNotAllowed, code: api.BadRequest, text: wrong.Error(), allow: wrong.allow}
+	}
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		v := told(refused)
+		if errors.Is(err, errNoRoute) {
+			v.status = http.StatusNotFound
+		}
+		return v
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return told(&refusal.Error{Kind: refusal.Timeout, Reason: "the deadline of the request passed"})
+	}
+	return verdict{status: api.Internal.HTTPStatus(), code: api.Internal, text: "internal error, see the log of skr"}
+}
+
+// told makes the verdict of a refusal.
+func told(refused *refusal.Error) verdict {
+	code := codeOf(refused.Kind)
+	v := verdict{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
+	if code == api.Throttled {
+		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
+	}
+	return v
+}
+
+func codeOf(kind *refusal.Kind) api.Code {
+	for _, row := range codes {
+		if row.kind == kind {
+			return row.code
+		}
+	}
+	return api.Internal
+}

@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"skr/api"
+	"skr/attest"
+	"skr/attest/snp"
+	"skr/hsm"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+	"skr/keyrelease"
+)
+
+// Evidence proves what this machine is. Its errors are refusals.
+type Evidence interface {
+	// Report has REPORT_DATA bound to runtimeData.
+	Report(ctx context.Context, runtimeData []byte) (*snp.Report, error)
+	// Evidence is a report and the chain that it has been verified with.
+	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+}
+
+// Tokens gets attestation tokens. Its errors are refusals.
+type Tokens interface {
+	// Token of authority over runtimeData, verified.
+	Token(ctx context.Context, authority attest.Authority, runtimeData []byte) (*attest.Result, error)
+}
+
+// Releaser releases keys. Its errors are refusals.
+type Releaser interface {
+	// Release returns a key for the caller to wipe.
+	Release(ctx context.Context, request keyrelease.Request) (*hsm.Key, error)
+}
+
+// Authorities is the allow-list of authorities.
+type Authorities interface {
+	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	Parse(text string) (attest.Authority, error)
+}
+
+// Vaults is the allow-list of vaults and keys.
+type Vaults interface {
+	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	Parse(vault, kid string) (hsm.KeyID, error)
+}
+
+var (
+	_ Evidence    = (*attest.Attester)(nil)
+	_ Authorities = (*attest.Authorities)(nil)
+	_ Vaults      = (*hsm.Vaults)(nil)
+	_ Releaser    = (*keyrelease.Releaser)(nil)
+)
+
+// table holds every route. The path is compared as it was sent: nothing is
+// cleaned, unescaped or redirected.
+func (s *Server) table() map[string]route {
+	return map[string]route{
+		api.RouteStatus:   {http.MethodGet, get(s.status)},
+		api.RouteRaw:      {http.MethodPost, post(s.raw)},
+		api.RouteCombined: {http.MethodPost, post(s.combined)},
+		api.RouteMAA:      {http.MethodPost, post(s.token)},
+		api.RouteRelease:  {http.MethodPost, post(s.release)},
+	}
+}
+
+// status is 200 also while skr is not ready, as drop-in clients expect.
+func (s *Server) status() api.StatusResponse {
+	if err := s.config.Ready(); err != nil {
+		s.config.Logger.Debug("not ready", "error", err)
+		return api.StatusResponse{Message: api.StatusNotOK}
+	}
+	return api.StatusResponse{Message: api.StatusOK}
+}
+
+func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, error) {
+	data, err := parseRuntimeData(r.RuntimeData)
+	if err != nil {
+		return api.RawResponse{}, err
+	}
+	report, err := s.config.Evidence.Report(ctx, data)
+	if err != nil {
+		return api.RawResponse{}, err
+	}
+	return RawResponse(report), nil
+}
+
+// RawResponse is the wire form of a report.
+func RawResponse(report *snp.Report) api.RawResponse {
+	return api.RawResponse{Report: hex.EncodeToString(report.Raw())}
+}
+
+func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.CombinedResponse, error) {
+	data, err := parseRuntimeData(r.RuntimeData)
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	evidence, err := s.config.Evidence.Evidence(ctx, data)
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	return CombinedResponse(evidence, s.config.UVMEndorsements), nil
+}
+
+// CombinedResponse is the wire form of evidence. uvmEndorsements is the base64
+// text that the platform gives, "" where there is none.
+func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
+	return api.CombinedResponse{
+		// THIM prints tcbm with upper-case digits ("DB18000000000004"), and
+		// drop-in clients know endorsed_tcb as that very text.
+		EndorsedTCB:     strings.ToUpper(evidence.Chain.TCB().Hex()),
+		Endorsements:    base64.StdEncoding.EncodeToString(evidence.Chain.PEM()),
+		Evidence:        base64.StdEncoding.EncodeToString(evidence.Report.Raw()),
+		UVMEndorsements: uvmEndorsements,
+	}
+}
+
+func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, error) {
+	data, err := parseRuntimeData(r.RuntimeData)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	authority, err := s.parseAuthority(r.MAAEndpoint)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	result, err := s.config.Tokens.Token(ctx, authority, data)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	return api.MAAResponse{Token: api.Secret(result.Token.Reveal())}, nil
+}
+
+func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (api.ReleaseResponse, error) {
+	request, err := s.parseRelease(r)
+	if err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	key, err := s.config.Releases.Release(ctx, request)
+	if err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	defer key.Wipe()
+	jwk, err := key.JWK()
+	if err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	return api.ReleaseResponse{Key: jwk}, nil
+}
+
+func (s *Server) parseRelease(r api.ReleaseRequest) (keyrelease.Request, error) {
+	authority, err := s.parseAuthority(r.MAAEndpoint)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("akv_endpoint", r.AKVEndpoint); err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("kid", r.KID); err != nil {
+		return keyrelease.Request{}, err
+	}
+	id, err := s.config.Vaults.Parse(r.AKVEndpoint, r.KID)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	access, err := parseAccessToken(r.AccessToken)
+	return keyrelease.Request{Authority: authority, Key: id, Access: access}, err
+}
+
+func (s *Server) parseAuthority(endpoint string) (attest.Authority, error) {
+	if err := required("maa_endpoint", endpoint); err != nil {
+		return attest.Authority{}, err
+	}
+	return s.config.Authorities.Parse(endpoint)
+}
+
+func required(member, value string) error {
+	if value == "" {
+		return refusal.Newf(refusal.BadRequest, "member %q is missing or empty", member)
+	}
+	return nil
+}
+
+// parseRuntimeData wants standard base64 with padding, in its only form:
+// unused bits are zero, and there are no line ends, which Go's decoder skips.
+func parseRuntimeData(text string) ([]byte, error) {
+	if err := required("runtime_data", text); err != nil {
+		return nil, err
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") {
+		return nil, refusal.Newf(refusal.BadRequest, "member %q is not standard base64 with padding", "runtime_data")
+	}
+	return data, nil
+}
+
+// bearer is the syntax of RFC 6750 section 2.1. Anything else would end up in
+// a header that no service accepts.
+var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+func parseAccessToken(token api.Secret) (secmem.Text, error) {
+	if len(token) == 0 {
+		return secmem.Text{}, nil
+	}
+	if !bearer.Match(token) {
+		return secmem.Text{}, refusal.Newf(refusal.BadRequest, "member %q is not a bearer token", "access_token")
+	}
+	return secmem.NewText(string(token)), nil
+}

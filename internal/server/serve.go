@@ -1,0 +1,178 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"skr/api"
+	"skr/internal/refusal"
+)
+
+// ServeHTTP answers one request and logs one line.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := s.config.Now()
+	// A body that trickles in, or that a refusal leaves unread, ends with the request.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Deadline)) // a test's recorder has none
+	id := requestID(r)
+	path, route, found := s.lookUp(r)
+	body, err := s.answer(w, r, route, found)
+	defer clear(body)
+	v := verdict{status: http.StatusOK}
+	if err != nil {
+		v = judge(err)
+	}
+	s.log(r, entry{id: id, route: path, verdict: v, err: err, took: s.config.Now().Sub(begin)})
+	if v.status == statusGone {
+		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
+	}
+	write(w, id, v, body)
+}
+
+// lookUp the route; the path in the log is one of ours or "none".
+func (s *Server) lookUp(r *http.Request) (string, route, bool) {
+	path := r.URL.EscapedPath()
+	route, found := s.routes[path]
+	if !found {
+		return "none", route, false
+	}
+	return path, route, true
+}
+
+// answer is the body of a 200, or an error.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, route route, found bool) ([]byte, error) {
+	if err := checkCaller(r); err != nil {
+		return nil, err
+	}
+	switch {
+	case !found:
+		return nil, errNoRoute
+	case r.Method != route.method:
+		return nil, &methodError{route.method}
+	case r.Method == http.MethodGet:
+		return s.run(r.Context(), route, nil)
+	}
+	return s.answerPost(w, r, route)
+}
+
+// answerPost takes a place, and gives body and pipeline one deadline.
+func (s *Server) answerPost(w http.ResponseWriter, r *http.Request, route route) ([]byte, error) {
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	default:
+		return nil, refusal.Newf(refusal.Throttled, "too many requests at once, try again")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.Deadline)
+	defer cancel()
+	request, err := s.read(ctx, w, r)
+	defer clear(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.run(ctx, route, request)
+	if r.Context().Err() != nil {
+		clear(body)
+		return nil, gone(err)
+	}
+	return body, err
+}
+
+// run answers, and turns a panic into an error.
+func (s *Server) run(ctx context.Context, route route, request []byte) (body []byte, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = newPanicError(value)
+		}
+	}()
+	return route.answer(ctx, request)
+}
+
+// read the body to its bound, not longer than the request may take.
+func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if err := checkContent(r.Header); err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), s.config.MaxBody)) + bytes.MinRead)
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, s.config.MaxBody)); err != nil {
+		return body.Bytes(), s.unread(ctx, err)
+	}
+	// net/http now watches the connection for the caller's end; a deadline
+	// there would look like one.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a test's recorder has none
+	return body.Bytes(), nil
+}
+
+// unread says why there is no whole body.
+func (s *Server) unread(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refusal.Newf(refusal.BadRequest, "the body is larger than %d bytes", s.config.MaxBody)
+	}
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && timeout.Timeout() {
+		return refusal.Because(refusal.Timeout, "the body did not arrive in time", err)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return gone(err)
+	}
+	return refusal.Because(refusal.BadRequest, "the body could not be read", err)
+}
+
+// checkContent takes JSON, nothing, and what `curl -d` claims its JSON to be.
+func checkContent(header http.Header) error {
+	if header.Get("Content-Encoding") != "" {
+		return refusal.Newf(refusal.BadRequest, "the body must not be compressed")
+	}
+	claimed := header.Get("Content-Type")
+	if claimed == "" {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(claimed)
+	if err != nil || media != "application/json" && media != "application/x-www-form-urlencoded" {
+		return refusal.Newf(refusal.BadRequest, "the Content-Type must be application/json")
+	}
+	return nil
+}
+
+// write is the only function that answers. body is that of a 200.
+func write(w http.ResponseWriter, id string, v verdict, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Request-Id", id)
+	if v.allow != "" {
+		header.Set("Allow", v.allow)
+	}
+	if v.retryAfter > 0 {
+		seconds := (v.retryAfter + time.Second - 1) / time.Second
+		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	if v.status != http.StatusOK {
+		body, _ = json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id}) // three strings: no error
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a test's recorder has none
+	w.WriteHeader(v.status)
+	_, _ = w.Write(body) // a caller that is gone by now needs no answer
+}
+
+var givenID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+// requestID is the caller's if it is safe to repeat, else a random one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); givenID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}

@@ -1,0 +1,152 @@
+// Package server answers the five HTTP routes of package api.
+//
+// A request takes one way: the caller is checked (Host, Origin), the route is
+// looked up, a place among MaxConcurrent is taken, the body is read to a bound
+// and decoded strictly, the strings become an [attest.Authority] and an
+// [hsm.KeyID], and only then is something asked of the pipeline behind the
+// interfaces in routes.go. What comes back is encoded to a buffer before the
+// status is sent, so no 2xx ever carries an error. The way back is one
+// function that writes, one table from refusals to status codes (errors.go),
+// one line of log:
+//
+//	listener, err := server.Listen(ctx, "localhost:8080")
+//	s, err := server.New(server.Config{Evidence: attester, …})
+//	err = s.Serve(ctx, listener) // until ctx ends
+//
+// The package asks for no credentials: it listens on the loopback addresses or
+// a private socket, and trusts what runs in the pod. It collects no evidence,
+// asks no service and holds no key longer than an answer takes.
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	defaultMaxBody       = 256 << 10
+	defaultDeadline      = 60 * time.Second
+	defaultMaxConcurrent = 64
+	defaultGrace         = 10 * time.Second
+
+	maxHeader         = 16 << 10         // bytes; drop-in clients send below 1 KiB
+	readHeaderTimeout = 5 * time.Second  // on loopback a header arrives at once
+	writeTimeout      = 10 * time.Second // for a caller that does not read its answer
+	idleTimeout       = 2 * time.Minute  // of a kept-alive connection
+)
+
+// Config is what the server answers with, and its limits.
+type Config struct {
+	// Evidence collects reports and endorsements.
+	Evidence Evidence
+	// Tokens asks the authority.
+	Tokens Tokens
+	// Releases asks the vault.
+	Releases Releaser
+	// Authorities parses maa_endpoint and holds it against the allow-list.
+	Authorities Authorities
+	// Vaults parses akv_endpoint and kid and holds them against the allow-list.
+	Vaults Vaults
+	// Ready tells GET /status why skr is not ready; nil means that it always is.
+	Ready func() error
+	// UVMEndorsements is the base64 text that the platform gives, which
+	// /attest/combined repeats; "" where there is none.
+	UVMEndorsements string
+
+	// MaxBody is the largest request in bytes; 0 means 256 KiB.
+	MaxBody int64
+	// Deadline of one request; 0 means 60 s.
+	Deadline time.Duration
+	// MaxConcurrent requests run at once, further ones are answered 503 with
+	// Retry-After; 0 means 64. GET /status is not counted.
+	MaxConcurrent int
+	// Grace is how long running requests may take to end once the server
+	// stops; 0 means 10 s.
+	Grace time.Duration
+
+	// Logger gets one line a request; nil means none.
+	Logger *slog.Logger
+	// Now is the clock of durations in the log; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server answers HTTP requests. It is safe for concurrent use.
+type Server struct {
+	config Config
+	routes map[string]route
+	places chan struct{} // one element for each request that runs
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New makes a server. It opens nothing.
+func New(c Config) (*Server, error) {
+	if c.Evidence == nil || c.Tokens == nil || c.Releases == nil || c.Authorities == nil || c.Vaults == nil {
+		return nil, errors.New("server: a part of the pipeline is missing")
+	}
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
+	c.Grace = cmp.Or(c.Grace, defaultGrace)
+	if c.Ready == nil {
+		c.Ready = func() error { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Server{config: c, places: make(chan struct{}, cmp.Or(c.MaxConcurrent, defaultMaxConcurrent))}
+	s.routes = s.table()
+	return s, nil
+}
+
+// Serve answers until ctx ends. It then stops accepting, lets running requests
+// end within Config.Grace, and returns nil; requests that take longer are cut
+// off, which is an error. It closes the listener.
+func (s *Server) Serve(ctx context.Context, l *Listener) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut() // after stop: a request that was cut off has nobody to answer
+	server := s.httpServer(base)
+	failed := make(chan error, len(l.sockets))
+	for _, socket := range l.sockets {
+		go func() { failed <- server.Serve(socket) }()
+	}
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("server: accepting: %w", err), s.stop(ctx, server))
+	case <-ctx.Done():
+		return s.stop(ctx, server)
+	}
+}
+
+// stop waits for Grace, also where ctx has ended, which is the usual case.
+func (s *Server) stop(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("server: stopping: cutting off requests after %v: %w", s.config.Grace, err)
+	}
+	return nil
+}
+
+// httpServer has no ReadTimeout and WriteTimeout: they would end the context of
+// a request that waits for Azure. read and write set their own deadlines.
+func (s *Server) httpServer(base context.Context) *http.Server {
+	return &http.Server{
+		Handler:                      s,
+		BaseContext:                  func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout:            readHeaderTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		ErrorLog:                     slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		DisableGeneralOptionsHandler: true,
+	}
+}
