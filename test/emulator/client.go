@@ -1,0 +1,178 @@
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	clientTimeout = 30 * time.Second
+	idleTimeout   = 30 * time.Second
+	keyAPIVersion = "7.4"
+)
+
+// HTTPClient trusts the cloud's CA and reaches the cloud's hosts, also those
+// that pose as real names, and nothing else.
+func (c *Cloud) HTTPClient() *http.Client { return c.client }
+
+func (c *Cloud) newClient() *http.Client {
+	return &http.Client{
+		Timeout: clientTimeout,
+		Transport: &http.Transport{
+			DialContext:       c.dial,
+			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.authority.Pool()},
+			IdleConnTimeout:   idleTimeout,
+			ForceAttemptHTTP2: true,
+		},
+	}
+}
+
+// dial refuses names that are not this cloud's, so that a test never leaves
+// the machine by mistake.
+func (c *Cloud) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if address != c.imds.address() && !c.hosts.allowed(strings.ToLower(name)) {
+		return nil, fmt.Errorf("emulator: %q is not a host of this cloud", name)
+	}
+	target := c.tls.address()
+	if address == c.imds.address() {
+		target = address
+	}
+	return new(net.Dialer).DialContext(ctx, network, target)
+}
+
+// Host is a short name of a service with its domain and port: Host("demo",
+// "vault") is "demo.vault.localhost:8443".
+func (c *Cloud) Host(name, service string) string {
+	return strings.TrimPrefix(c.hosts.url(name+"."+service+localDomain), "https://")
+}
+
+// AttestationHost is an MAA instance of this cloud. There are as many as names:
+// Host("sharedweu.weu", "attest") is another one.
+func (c *Cloud) AttestationHost() string { return c.Host("sharedeus.eus", "attest") }
+
+// IMDSURL is where IMDS answers instead of http://169.254.169.254.
+func (c *Cloud) IMDSURL() string { return "http://" + c.imds.address() }
+
+func (c *Cloud) path(name string) string { return filepath.Join(c.config.Dir, name) }
+
+// vaultHost accepts a host with or without its port.
+func (c *Cloud) vaultHost(text string) (virtual, error) {
+	name := text
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		name = host
+	}
+	v, ok := c.hosts.find(strings.ToLower(name))
+	if !ok || !slices.Contains([]kind{kindVault, kindHSM}, v.kind) {
+		return virtual{}, fmt.Errorf("emulator: %q is not a vault of this cloud", text)
+	}
+	return v, nil
+}
+
+// AddVault makes the vault of a host ("demo.vault.localhost") before its first
+// request, which then does not wait for a key.
+func (c *Cloud) AddVault(host string) error {
+	v, err := c.vaultHost(host)
+	if err != nil {
+		return err
+	}
+	_, err = c.hosts.service(v)
+	return err
+}
+
+// KeySpec says what key to make.
+type KeySpec struct {
+	// Name of the key.
+	Name string
+	// Kty is the vault's key type; "" means RSA-HSM.
+	Kty string
+	// Size in bits, of RSA and oct keys; 0 means the vault's default.
+	Size int
+	// Curve of EC keys: P-256, P-256K, P-384, P-521.
+	Curve string
+}
+
+// CreateKey makes an exportable key with a release policy (JSON) in a vault,
+// through the vault's HTTP API, and returns its versioned id.
+func (c *Cloud) CreateKey(ctx context.Context, vaultHost string, spec KeySpec, policy []byte) (string, error) {
+	v, err := c.vaultHost(vaultHost)
+	if err != nil {
+		return "", err
+	}
+	body, err := spec.encode(policy)
+	if err != nil {
+		return "", err
+	}
+	url := c.hosts.url(v.name) + "/keys/" + spec.Name + "/create?api-version=" + keyAPIVersion
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	token, err := c.tokenFor(vaultHost, c.administrator)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	return c.sendCreate(request)
+}
+
+// encode: Azure REST API specification, Key Vault, KeyCreateParameters.
+func (s KeySpec) encode(policy []byte) ([]byte, error) {
+	wire := map[string]any{
+		"kty":        s.Kty,
+		"attributes": map[string]any{"exportable": true},
+		"release_policy": map[string]any{
+			"contentType": "application/json; charset=utf-8",
+			"data":        base64.RawURLEncoding.EncodeToString(policy),
+		},
+	}
+	if s.Kty == "" {
+		wire["kty"] = "RSA-HSM"
+	}
+	if s.Size != 0 {
+		wire["key_size"] = s.Size
+	}
+	if s.Curve != "" {
+		wire["crv"] = s.Curve
+	}
+	return json.Marshal(wire)
+}
+
+func (c *Cloud) sendCreate(request *http.Request) (string, error) {
+	response, err := c.client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("emulator: creating a key: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument))
+	if err != nil {
+		return "", fmt.Errorf("emulator: creating a key: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("emulator: creating a key: the vault answered %d: %s", response.StatusCode, body)
+	}
+	var bundle struct {
+		Key struct {
+			Kid string `json:"kid"`
+		} `json:"key"`
+	}
+	if err := json.Unmarshal(body, &bundle); err != nil {
+		return "", fmt.Errorf("emulator: creating a key: %w", err)
+	}
+	return bundle.Key.Kid, nil
+}

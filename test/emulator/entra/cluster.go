@@ -1,0 +1,78 @@
+package entra
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const projectedLife = time.Hour // expirationSeconds of a projected token, by default
+
+// Cluster is the service account issuer of an emulated AKS cluster.
+type Cluster struct {
+	issuer string
+	key    *rsa.PrivateKey
+	kid    string
+	now    func() time.Time
+}
+
+// NewCluster makes an issuer with a new key. A nil now means time.Now.
+func NewCluster(issuer string, now func() time.Time) (*Cluster, error) {
+	if now == nil {
+		now = time.Now
+	}
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return nil, fmt.Errorf("entra: making the cluster's key: %w", err)
+	}
+	return &Cluster{issuer, key, opaqueID(), now}, nil
+}
+
+// Federation is the credential that trusts this cluster's service account.
+func (c *Cluster) Federation(namespace, account string) Federation {
+	return Federation{Issuer: c.issuer, Subject: subject(namespace, account), Key: &c.key.PublicKey}
+}
+
+func subject(namespace, account string) string {
+	return "system:serviceaccount:" + namespace + ":" + account
+}
+
+// Token is a projected service account token for the default audience.
+// Kubernetes documentation, "Service account token volume projection".
+func (c *Cluster) Token(namespace, account string) (string, error) {
+	now := c.now()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"aud": []string{DefaultAudience},
+		"iss": c.issuer,
+		"sub": subject(namespace, account),
+		"iat": now.Unix(),
+		"nbf": now.Unix(),
+		"exp": now.Add(projectedLife).Unix(),
+		"kubernetes.io": map[string]any{
+			"namespace":      namespace,
+			"serviceaccount": map[string]string{"name": account, "uid": GUID()},
+		},
+	})
+	token.Header["kid"] = c.kid
+	signed, err := token.SignedString(c.key)
+	if err != nil {
+		return "", fmt.Errorf("entra: signing a service account token: %w", err)
+	}
+	return signed, nil
+}
+
+// WriteToken writes such a token to a file, as the kubelet does.
+func (c *Cluster) WriteToken(path, namespace, account string) error {
+	token, err := c.Token(namespace, account)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, []byte(token), 0o600); err != nil {
+		return fmt.Errorf("entra: writing a projected token: %w", err)
+	}
+	return nil
+}

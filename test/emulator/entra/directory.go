@@ -1,0 +1,133 @@
+// Package entra emulates one tenant of Microsoft Entra ID, as far as workloads
+// need it: OpenID configuration, signing keys, and the token endpoint for
+// client credentials with a federated client assertion (AKS workload identity).
+//
+// A [Directory] issues RS256 access tokens and verifies them for the emulated
+// vaults. It also stands behind the managed identity endpoint of package imds.
+// An emulated AKS cluster, [Cluster], signs the projected service account
+// tokens that the federated credential trusts.
+//
+//	cluster, err := entra.NewCluster("https://oidc.aks.localhost/cluster/", nil)
+//	directory, err := entra.New(entra.Config{Federation: cluster.Federation("default", "workload")})
+//
+// It has no users, no secrets, no consent and no other grant.
+// Sources: Microsoft identity platform, "OAuth 2.0 client credentials flow",
+// third case, and "Access token claims reference"; AADSTS codes from
+// "Microsoft Entra authentication and authorization error codes".
+package entra
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const keyBits = 2048
+
+// Config of a directory.
+type Config struct {
+	// Tenant is the tenant's GUID; "" makes one.
+	Tenant string
+	// Resources are the audiences for which tokens are issued, without a slash
+	// at the end ("https://vault.azure.net").
+	Resources []string
+	// Workload is the application that the federated credential belongs to; its
+	// zero fields are made.
+	Workload Principal
+	// Federation is whose assertions are accepted for Workload.
+	Federation Federation
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Principal is who a token speaks for.
+type Principal struct {
+	// AppID is the client id, a GUID.
+	AppID string
+	// ObjectID is the service principal's id, a GUID.
+	ObjectID string
+}
+
+// Federation is a federated identity credential: the issuer, subject and
+// audience that a client assertion must have, and the issuer's key.
+type Federation struct {
+	// Issuer and Subject are compared exactly.
+	Issuer, Subject string
+	// Audience: "" means DefaultAudience.
+	Audience string
+	// Key verifies RS256.
+	Key crypto.PublicKey
+}
+
+// DefaultAudience of projected tokens (Microsoft Entra Workload ID,
+// "Workload identity federation").
+const DefaultAudience = "api://AzureADTokenExchange"
+
+// Directory is one tenant. It is safe for concurrent use.
+type Directory struct {
+	config Config
+	key    *rsa.PrivateKey
+	kid    string
+	mux    *http.ServeMux
+}
+
+var _ http.Handler = (*Directory)(nil)
+
+// New makes a tenant with a new signing key.
+func New(c Config) (*Directory, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	for _, id := range []*string{&c.Tenant, &c.Workload.AppID, &c.Workload.ObjectID} {
+		if *id == "" {
+			*id = GUID()
+		}
+	}
+	if c.Federation.Audience == "" {
+		c.Federation.Audience = DefaultAudience
+	}
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return nil, fmt.Errorf("entra: making the tenant's key: %w", err)
+	}
+	d := &Directory{config: c, key: key, kid: opaqueID(), mux: http.NewServeMux()}
+	d.route()
+	return d, nil
+}
+
+// Tenant is the tenant's GUID.
+func (d *Directory) Tenant() string { return d.config.Tenant }
+
+// Workload is the application of the federated credential.
+func (d *Directory) Workload() Principal { return d.config.Workload }
+
+// Issuer is iss of access tokens of version 1.0.
+func (d *Directory) Issuer() string { return "https://sts.windows.net/" + d.config.Tenant + "/" }
+
+// knows says whether tokens are issued for resource, with or without a slash.
+func (d *Directory) knows(resource string) bool {
+	return slices.Contains(d.config.Resources, strings.TrimSuffix(resource, "/"))
+}
+
+// GUID is a new random identifier, RFC 9562 section 5.4.
+func GUID() string {
+	raw := make([]byte, 16)
+	rand.Read(raw) // never fails, see crypto/rand
+	raw[6] = raw[6]&0x0f | 0x40
+	raw[8] = raw[8]&0x3f | 0x80
+	text := hex.EncodeToString(raw)
+	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+}
+
+func opaqueID() string {
+	raw := make([]byte, 20)
+	rand.Read(raw) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(raw)
+}

@@ -1,0 +1,45 @@
+package emulator
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"skr/test/emulator/imds"
+)
+
+// Environment is what a sidecar on that machine needs to use this cloud instead
+// of Azure, as NAME=value.
+func (c *Cloud) Environment(m *Machine) []string {
+	return []string{
+		"SKR_REPORT_SOURCE=unix:" + m.Socket(),
+		"SKR_AMD_ROOTS=" + c.path(rootsFile),
+		"SKR_CA_FILE=" + c.path(caFile),
+		"SKR_IMDS_URL=" + c.IMDSURL(),
+		"SKR_THIM_URL=" + c.IMDSURL() + imds.CertificationPath,
+		"SKR_MAA_ALLOW=" + strings.Join(c.allowList([]string{"*." + c.domain("attest")}, kindMAA), ","),
+		"SKR_VAULT_ALLOW=" + strings.Join(c.allowList(
+			[]string{"*." + c.domain("vault"), "*." + c.domain("managedhsm")}, kindVault, kindHSM), ","),
+		"SKR_CERTIFICATE_SOURCES=host,thim",
+		"UVM_SECURITY_CONTEXT_DIR=" + m.SecurityContext(),
+	}
+}
+
+// domain is "vault.localhost:8443".
+func (c *Cloud) domain(service string) string {
+	parsed, err := url.Parse(c.hosts.url(service + localDomain))
+	if err != nil {
+		return service + localDomain
+	}
+	return parsed.Host
+}
+
+// allowList is base and the extra hosts of those kinds.
+func (c *Cloud) allowList(base []string, of ...kind) []string {
+	for _, name := range c.hosts.extra {
+		if v, ok := parseHost(name); ok && slices.Contains(of, v.kind) {
+			base = append(base, name)
+		}
+	}
+	return base
+}

@@ -1,0 +1,144 @@
+package fault
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Plan holds rules, latencies and request counters. It is safe for concurrent
+// use; rules are looked at in the order in which they were added.
+type Plan struct {
+	forgeries map[string][]string // by the service that signs; never changed
+
+	mu       sync.Mutex
+	random   *rand.Rand // guarded, so that the seed decides everything
+	rules    []*active
+	latency  map[string]time.Duration
+	requests map[string]int
+}
+
+type active struct {
+	Rule
+	left int // how often it may still fire; meaningless where Count is 0
+}
+
+// NewPlan makes an empty plan whose probabilities follow from seed. forgeries
+// names what each service that signs can spoil; nil means that none can.
+func NewPlan(seed uint64, forgeries map[string][]string) *Plan {
+	return &Plan{
+		forgeries: forgeries,
+
+		random:   rand.New(rand.NewPCG(seed, seed)), // to be repeated, not to be secret
+		latency:  make(map[string]time.Duration),
+		requests: make(map[string]int),
+	}
+}
+
+// Add appends a rule, also while requests run.
+func (p *Plan) Add(r Rule) error {
+	if err := r.validate(); err != nil {
+		return fmt.Errorf("fault: adding a rule for %q: %w", r.Service, err)
+	}
+	if r.Do == Forge && !p.canForge(r) {
+		return fmt.Errorf("fault: adding a rule: %q has no forgery %q", r.Service, r.Forgery)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = append(p.rules, &active{r, r.Count})
+	return nil
+}
+
+func (p *Plan) canForge(r Rule) bool {
+	for service, known := range p.forgeries {
+		if r.covers(service) && slices.Contains(known, r.Forgery) {
+			return true
+		}
+	}
+	return false
+}
+
+// Clear forgets all rules and latencies; counters stay.
+func (p *Plan) Clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = nil
+	clear(p.latency)
+}
+
+// SetLatency delays each request to service and everything under it.
+func (p *Plan) SetLatency(service string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency[service] = d
+}
+
+// Requests counts the requests to service and everything under it, failed ones
+// too.
+func (p *Plan) Requests(service string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	total := 0
+	for name, n := range p.requests {
+		if Under(name, service) {
+			total += n
+		}
+	}
+	return total
+}
+
+// Counters is a copy of the request counters, by service.
+func (p *Plan) Counters() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.requests)
+}
+
+// ResetCounters sets every counter to zero.
+func (p *Plan) ResetCounters() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.requests)
+}
+
+// Forgery is what to spoil in the token that service signs now, "" for nothing.
+func (p *Plan) Forgery(service string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rule, _ := p.take(service, func(a Action) bool { return a == Forge })
+	return rule.Forgery
+}
+
+// begin counts a request and decides on its fate.
+func (p *Plan) begin(service string) (latency time.Duration, rule Rule, faulty bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests[service]++
+	for name, d := range p.latency {
+		if Under(service, name) {
+			latency = max(latency, d)
+		}
+	}
+	rule, faulty = p.take(service, func(a Action) bool { return a != Forge })
+	return latency, rule, faulty
+}
+
+// take finds the first rule that fires and uses it up. The lock is held.
+func (p *Plan) take(service string, wanted func(Action) bool) (Rule, bool) {
+	for _, a := range p.rules {
+		if !wanted(a.Do) || !a.covers(service) || a.Count > 0 && a.left == 0 {
+			continue
+		}
+		if a.Probability > 0 && p.random.Float64() >= a.Probability {
+			continue
+		}
+		if a.Count > 0 {
+			a.left--
+		}
+		return a.Rule, true
+	}
+	return Rule{}, false
+}

@@ -1,0 +1,123 @@
+// Package imds emulates the parts of Azure's Instance Metadata Service that a
+// sidecar asks: THIM, the cache of AMD certificates, and the managed identity
+// endpoint.
+//
+// The service speaks plain HTTP, wants the header Metadata: true, and has the
+// paths that it has on 169.254.169.254. Where the certificates and tokens come
+// from is not its business: see [Certifier] and [Identities].
+//
+// Sources: Azure documentation, "How to use managed identities for Azure
+// resources on an Azure VM to acquire an access token"; THIM's answers were
+// seen on Azure virtual machines in 2022 to 2026.
+package imds
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Paths of the service.
+const (
+	CertificationPath = "/metadata/THIM/amd/certification"
+	TokenPath         = "/metadata/identity/oauth2/token"
+)
+
+// Certification is THIM's answer, its members in the order of 2026. All are
+// strings; the certificates are PEM.
+type Certification struct {
+	CacheControl     string `json:"cacheControl"`
+	CertificateChain string `json:"certificateChain"` // ASK, ARK
+	TCBM             string `json:"tcbm"`             // 16 upper-case hex digits of REPORTED_TCB
+	VCEKCert         string `json:"vcekCert"`
+}
+
+// Certifier knows the certificates of the machine below.
+type Certifier interface {
+	// Certification of the chip and TCB that the query names, each in hex and ""
+	// for the machine's own. ErrNoCertificate if there is none.
+	Certification(platformID, tcb string) (Certification, error)
+}
+
+// Token is an access token of a managed identity.
+type Token struct {
+	Value     string
+	ClientID  string
+	NotBefore time.Time
+	Expires   time.Time
+}
+
+// Identities are the managed identities that are assigned to the machine.
+type Identities interface {
+	// ManagedIdentityToken for resource and the identity with that client id, ""
+	// for the system-assigned one. ErrNoIdentity, ErrUnknownResource.
+	ManagedIdentityToken(resource, clientID string) (Token, error)
+}
+
+// Errors of the interfaces.
+var (
+	ErrNoCertificate   = errors.New("imds: there is no certificate for that platform and TCB")
+	ErrNoIdentity      = errors.New("imds: that identity is not assigned to the machine")
+	ErrUnknownResource = errors.New("imds: that resource was not found in the tenant")
+)
+
+// New makes the service.
+func New(certifier Certifier, identities Identities) http.Handler {
+	s := &service{certifier, identities}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+CertificationPath, s.certification)
+	mux.HandleFunc("GET "+TokenPath, s.token)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusNotFound, failure{"Not found", "There is nothing at this path."})
+	})
+	return metadataOnly(mux)
+}
+
+type service struct {
+	certifier  Certifier
+	identities Identities
+}
+
+type failure struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// metadataOnly guards against server-side request forgery as the service does:
+// the header Metadata: true must be there, X-Forwarded-For must not. A probe
+// without the header is thus answered, with 400.
+func metadataOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Metadata") != "true":
+			write(w, http.StatusBadRequest, failure{"bad_request_102", "Required metadata header not specified"})
+		case r.Header.Get("X-Forwarded-For") != "":
+			write(w, http.StatusBadRequest, failure{"bad_request_103", "X-Forwarded-For header is not allowed"})
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func write(w http.ResponseWriter, status int, answer any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Server", "IMDS/150.870.65.1854")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// certification honours tcbVersion and platformId, which CCF sends
+// (microsoft/CCF, doc/operations/platforms/snp.rst).
+func (s *service) certification(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	answer, err := s.certifier.Certification(q.Get("platformId"), q.Get("tcbVersion"))
+	switch {
+	case errors.Is(err, ErrNoCertificate):
+		write(w, http.StatusNotFound, failure{"Not found", err.Error()})
+	case err != nil:
+		write(w, http.StatusInternalServerError, failure{"unknown", err.Error()})
+	default:
+		write(w, http.StatusOK, answer)
+	}
+}

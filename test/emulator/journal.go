@@ -1,0 +1,47 @@
+package emulator
+
+import (
+	"net/http"
+	"time"
+)
+
+// wrap puts faults, counters and the log before a service.
+func (c *Cloud) wrap(name func(*http.Request) string, next http.Handler) http.Handler {
+	faulty := c.faults.Wrap(name, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		witness := &statusWriter{ResponseWriter: w}
+		defer c.record(r, name(r), witness, time.Now()) // also behind a fault that tears the connection down
+		faulty.ServeHTTP(witness, r)
+	})
+}
+
+func (c *Cloud) record(r *http.Request, service string, witness *statusWriter, begin time.Time) {
+	c.config.Log.InfoContext(r.Context(), "request", "service", service, "method", r.Method,
+		"host", r.Host, "path", r.URL.Path, "status", witness.status, "took", time.Since(begin))
+}
+
+// statusWriter remembers the status code; 0 means that there was no answer.
+type statusWriter struct {
+	http.ResponseWriter
+
+	status int
+}
+
+// WriteHeader keeps the first code.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implies status 200 as net/http does.
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController flush.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,37 @@
+package maa
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// decode is base64url with or without padding (RFC 4648 section 5). The
+// standard alphabet is refused in the words that the service is known to use:
+// Unknown base64 character: 47 ("/").
+func decode(name, text string) ([]byte, error) {
+	if text == "" {
+		return nil, invalid("The %s is required.", name)
+	}
+	digits := strings.TrimRight(text, "=")
+	if padding := len(text) - len(digits); padding > 0 && (padding > 2 || len(text)%4 != 0) {
+		return nil, invalid("The %s has wrong base64 padding.", name)
+	}
+	for _, c := range []byte(digits) {
+		if !isBase64URL(c) {
+			return nil, invalid("Unknown base64 character: %d (%q)", c, string(rune(c)))
+		}
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(digits)
+	if err != nil {
+		return nil, invalid("The %s is not base64url.", name)
+	}
+	return raw, nil
+}
+
+func isBase64URL(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		return true
+	}
+	return false
+}

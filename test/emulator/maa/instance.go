@@ -1,0 +1,122 @@
+// Package maa emulates an instance of Microsoft Azure Attestation, the Verifier
+// of RFC 9334, for SEV-SNP evidence.
+//
+// Everything is real: the certificate chain, the report's signature, the bound
+// runtime data and the UVM endorsement are verified in the order in which the
+// service is known to work, and the token is signed with the key that /certs
+// publishes. What Azure does and this does not is listed in docs/emulator.md.
+//
+//	instance, err := maa.New(maa.Config{Issuer: "https://sharedeus.eus.attest.localhost:8443", Roots: roots})
+//	http.Handle("/", instance)
+//
+// Sources: Azure REST API specifications, specification/attestation/data-plane,
+// 2020-10-01 to 2025-06-01; Azure documentation, articles/attestation; claims
+// and formats that are only seen on the wire are marked where they are written.
+package maa
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+)
+
+// Config of an instance.
+type Config struct {
+	// Issuer is "https://" and the host, without a slash at the end.
+	Issuer string
+	// Roots are the accepted AMD roots: AMD's own and emulated silicon's.
+	Roots []*vcek.Roots
+	// Endorses says whether a UVM endorsement's issuer and feed are accepted
+	// besides Microsoft's own. Nil means that there is no other.
+	Endorses func(*uvm.Endorsement) bool
+	// CompliantVM says whether a measurement is on the list of Azure's
+	// confidential virtual machines. Nil means an empty list.
+	CompliantVM func(snp.Measurement) bool
+	// Policy is the text of the attestation policy; "" means DefaultPolicy.
+	Policy string
+	// Claims2025 adds the claims that tokens have carried since 2025: chip
+	// family, chip id and the younger bits of the guest policy.
+	Claims2025 bool
+	// Evidence gives the instance's own report over its signing key, in the JSON
+	// form of a request's report, for the signing certificate. Nil means none.
+	Evidence func(snp.ReportData) ([]byte, error)
+	// Forge is asked before each token what to spoil in it. Nil means nothing.
+	Forge func() Forgery
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Instance is one attestation provider with its own signing key.
+type Instance struct {
+	config Config
+	policy policy
+	key    *signingKey
+	mux    *http.ServeMux
+}
+
+var _ http.Handler = (*Instance)(nil)
+
+// New makes an instance with a new signing key.
+func New(c Config) (*Instance, error) {
+	if !strings.HasPrefix(c.Issuer, "https://") || strings.HasSuffix(c.Issuer, "/") {
+		return nil, errors.New("maa: the issuer must begin with https:// and not end in a slash")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Policy == "" {
+		c.Policy = DefaultPolicy
+	}
+	rules, err := parsePolicy(c.Policy)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newSigningKey(c.Issuer, c.Evidence, c.Now())
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{config: c, policy: rules, key: key, mux: http.NewServeMux()}
+	i.route()
+	return i, nil
+}
+
+func (i *Instance) route() {
+	i.mux.HandleFunc("POST /attest/sevsnpvm", answering(i.attest))
+	i.mux.HandleFunc("POST /attest/{type}", answering(i.otherType))
+	i.mux.HandleFunc("GET /certs", answering(i.certs))
+	i.mux.HandleFunc("GET /.well-known/openid-configuration", answering(i.discovery))
+	i.mux.HandleFunc("/policies/", answering(i.management))
+	i.mux.HandleFunc("/certificates", answering(i.management))
+	i.mux.HandleFunc("/", answering(i.unknown))
+}
+
+// ServeHTTP matches paths without regard to case: clients in use spell
+// /attest/SevSnpVm in three ways, and the service takes them all.
+func (i *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	lower := r.Clone(r.Context())
+	lower.URL.Path = strings.ToLower(r.URL.Path)
+	lower.URL.RawPath = ""
+	setServiceHeaders(w.Header())
+	i.mux.ServeHTTP(w, lower)
+}
+
+func (i *Instance) otherType(r *http.Request) (any, error) {
+	if err := checkVersion(r); err != nil {
+		return nil, err
+	}
+	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm only, not %q.", r.PathValue("type"))
+}
+
+// management answers as the service does to a caller without a role.
+func (i *Instance) management(*http.Request) (any, error) {
+	return nil, &problem{http.StatusUnauthorized, codeUnauthorized, "The emulator has no policy management."}
+}
+
+func (i *Instance) unknown(*http.Request) (any, error) {
+	return nil, &problem{http.StatusNotFound, codeNotFound, "There is nothing at this path."}
+}

@@ -1,0 +1,126 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	graceTime     = 200 * time.Millisecond // idle HTTP/2 connections use all of it
+)
+
+// server is one HTTP server on one listener.
+type server struct {
+	listener net.Listener
+	http     http.Server
+	done     sync.WaitGroup
+}
+
+// listenLoopback refuses every address from which another machine could come.
+func listenLoopback(ctx context.Context, address string) (*server, error) {
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("the address %q must be an IP address and a port", address)
+	}
+	if !parsed.Addr().IsLoopback() {
+		return nil, fmt.Errorf("the address %q is not a loopback address; the emulator is for this machine only", address)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &server{listener: listener}, nil
+}
+
+// listenSocket takes the place of a socket that an earlier run left behind.
+func listenSocket(ctx context.Context, path string) (*server, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return &server{listener: listener}, nil
+}
+
+func (s *server) address() string { return s.listener.Addr().String() }
+
+func (s *server) port() uint16 {
+	address, ok := s.listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0
+	}
+	return address.AddrPort().Port()
+}
+
+// serve starts to answer. Handlers run under ctx.
+func (s *server) serve(ctx context.Context, handler http.Handler, log *slog.Logger) {
+	s.http.Handler = handler
+	s.http.ReadHeaderTimeout = headerTimeout
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	s.http.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	s.done.Go(func() {
+		if err := s.run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			log.Error("a server has ended", "address", s.address(), "error", err)
+		}
+	})
+}
+
+func (s *server) run() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
+}
+
+// close lets requests end for a moment, then ends them.
+func (s *server) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
+	if closing := s.listener.Close(); closing != nil && !errors.Is(closing, net.ErrClosed) {
+		err = errors.Join(err, closing)
+	}
+	s.done.Wait()
+	return err
+}
+
+func (c *Cloud) closeServers() error {
+	c.mu.Lock()
+	servers := c.servers
+	c.closed = true
+	c.mu.Unlock()
+	failed := make([]error, len(servers))
+	var done sync.WaitGroup
+	for i, s := range servers {
+		done.Go(func() { failed[i] = s.close() })
+	}
+	done.Wait()
+	return errors.Join(failed...)
+}
+
+// own makes Close close s. After Close it refuses, and closes s itself.
+func (c *Cloud) own(s *server) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errors.Join(errors.New("the cloud is closed"), s.listener.Close())
+	}
+	c.servers = append(c.servers, s)
+	return nil
+}

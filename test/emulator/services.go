@@ -1,0 +1,231 @@
+package emulator
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"strings"
+
+	"skr/attest/uvm"
+	"skr/test/emulator/entra"
+	"skr/test/emulator/imds"
+	"skr/test/emulator/maa"
+	"skr/test/emulator/vault"
+)
+
+// Services, as fault rules and request counters name them. A rule or count for
+// "maa" is for everything below it.
+const (
+	ServiceMAA        = "maa"           // any request to Azure Attestation
+	ServiceAttest     = "maa/attest"    // POST /attest/…
+	ServiceMAACerts   = "maa/certs"     // GET /certs
+	ServiceMAAConfig  = "maa/discovery" // GET /.well-known/openid-configuration
+	ServiceVault      = "vault"         // any request to a Key Vault
+	ServiceRelease    = "vault/release" // POST …/release
+	ServiceVaultKeys  = "vault/keys"    // the rest
+	ServiceHSM        = "managedhsm"    // any request to a Managed HSM
+	ServiceHSMRelease = "managedhsm/release"
+	ServiceHSMKeys    = "managedhsm/keys"
+	ServiceEntra      = "entra" // any request to Entra ID
+	ServiceEntraToken = "entra/token"
+	ServiceEntraOther = "entra/discovery" // OpenID configuration and keys
+	ServiceIMDS       = "imds"            // any request to IMDS
+	ServiceTHIM       = "imds/thim"       // AMD certificates
+	ServiceIdentity   = "imds/token"      // managed identity
+	ServiceReport     = "report"          // the report sockets
+)
+
+// listen opens the listeners; names and files need their ports.
+func (c *Cloud) listen() (err error) {
+	if c.tls, err = c.open(c.config.Listen); err != nil {
+		return err
+	}
+	if c.imds, err = c.open(c.config.IMDSListen); err != nil {
+		return err
+	}
+	c.hosts, err = newRegistry(c.config.ExtraHosts, c.tls.port(), c.build)
+	return err
+}
+
+func (c *Cloud) open(address string) (*server, error) {
+	s, err := listenLoopback(c.running, address)
+	if err != nil {
+		return nil, err
+	}
+	return s, c.own(s)
+}
+
+func (c *Cloud) serve() error {
+	c.tls.http.TLSConfig = tlsConfig(c.authority.GetCertificate(c.hosts.allowed))
+	c.tls.serve(c.running, c.wrap(c.serviceOf, c.hosts), c.config.Log)
+	c.imds.serve(c.running, c.wrap(imdsService, imds.New(c.silicon, identities{c})), c.config.Log)
+	return nil
+}
+
+// build makes the service of a virtual host.
+func (c *Cloud) build(v virtual) (http.Handler, error) {
+	switch v.kind {
+	case kindMAA:
+		return c.buildMAA(v)
+	case kindVault:
+		return c.buildVault(v, vault.KeyVault)
+	case kindHSM:
+		return c.buildVault(v, vault.ManagedHSM)
+	default:
+		return c.directory, nil
+	}
+}
+
+func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
+	return maa.New(maa.Config{
+		Issuer:      c.hosts.url(v.name),
+		Roots:       c.silicon.roots,
+		Endorses:    c.endorses,
+		CompliantVM: c.compliantVM,
+		Policy:      c.config.AttestationPolicy,
+		Claims2025:  c.config.Claims2025,
+		Evidence:    c.silicon.evidence,
+		Forge:       func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
+		Now:         c.config.Now,
+	})
+}
+
+// endorses accepts the cloud's own endorser; what it says of a feed counts.
+func (c *Cloud) endorses(e *uvm.Endorsement) bool { return e.Issuer() == c.endorser.Issuer() }
+
+func (c *Cloud) buildVault(v virtual, flavour vault.Flavour) (http.Handler, error) {
+	signer, err := c.authority.StatementSigner(statementNames(v)...)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parseChain(signer.Chain)
+	if err != nil {
+		return nil, err
+	}
+	relying := &relyingParty{client: c.client, now: c.config.Now}
+	config := vault.Config{
+		Host:              strings.TrimPrefix(c.hosts.url(v.name), "https://"),
+		Flavour:           flavour,
+		Resource:          c.hosts.url(v.service),
+		AuthorizationURL:  c.loginURL() + "/" + c.directory.Tenant(),
+		Tenant:            c.directory.Tenant(),
+		VerifyAccessToken: c.verifyCaller,
+		ReachAuthority:    relying.reach,
+		VerifyToken:       relying.verify,
+		SigningKey:        signer.Key,
+		Chain:             chain,
+		Defects:           func() vault.Defects { return defects(c.faults.Forgery(string(v.kind) + "/release")) },
+		Now:               c.config.Now,
+	}
+	if c.config.Vaults != nil {
+		c.config.Vaults(v.name, &config)
+	}
+	return vault.New(config)
+}
+
+// statementNames are those in the certificates of real statements: a vault's
+// has the name of the service, a Managed HSM's its own.
+func statementNames(v virtual) []string {
+	if v.kind == kindVault {
+		return []string{v.service, "*." + v.service}
+	}
+	return []string{v.name, "*." + v.name}
+}
+
+func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
+	chain := make([]*x509.Certificate, 0, len(ders))
+	for _, der := range ders {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, cert)
+	}
+	return chain, nil
+}
+
+func (c *Cloud) verifyCaller(token, resource string) (vault.Caller, error) {
+	who, err := c.directory.VerifyAccessToken(token, resource)
+	if err != nil {
+		return vault.Caller{}, err
+	}
+	return vault.Caller{AppID: who.AppID, ObjectID: who.ObjectID, Issuer: c.directory.Issuer()}, nil
+}
+
+// loginURL is the authority host that challenges name: the real one where the
+// cloud poses as it.
+func (c *Cloud) loginURL() string {
+	if c.hosts.allowed(loginAzure) {
+		return c.hosts.url(loginAzure)
+	}
+	return c.hosts.url(loginLocal)
+}
+
+// serviceOf names a request to the TLS listener.
+func (c *Cloud) serviceOf(r *http.Request) string {
+	v, _ := c.hosts.find(hostName(r))
+	path := strings.ToLower(r.URL.Path)
+	switch v.kind {
+	case kindMAA:
+		return attestationService(path)
+	case kindVault, kindHSM:
+		if strings.HasSuffix(path, "/release") {
+			return string(v.kind) + "/release"
+		}
+		return string(v.kind) + "/keys"
+	case kindEntra:
+		if strings.HasSuffix(path, "/token") {
+			return ServiceEntraToken
+		}
+		return ServiceEntraOther
+	}
+	return "unknown"
+}
+
+func attestationService(path string) string {
+	switch {
+	case strings.HasPrefix(path, "/attest/"):
+		return ServiceAttest
+	case path == "/certs":
+		return ServiceMAACerts
+	case strings.HasPrefix(path, "/.well-known/"):
+		return ServiceMAAConfig
+	}
+	return ServiceMAA + "/other"
+}
+
+func imdsService(r *http.Request) string {
+	switch r.URL.Path {
+	case imds.CertificationPath:
+		return ServiceTHIM
+	case imds.TokenPath:
+		return ServiceIdentity
+	}
+	return ServiceIMDS + "/other"
+}
+
+// identities are the managed identities of every machine: a system-assigned
+// one and, by its client id, the workload's.
+type identities struct{ cloud *Cloud }
+
+var _ imds.Identities = identities{}
+
+func (i identities) ManagedIdentityToken(resource, clientID string) (imds.Token, error) {
+	who := i.cloud.system
+	workload := i.cloud.directory.Workload()
+	switch {
+	case clientID == "" || strings.EqualFold(clientID, who.AppID):
+	case strings.EqualFold(clientID, workload.AppID):
+		who = workload
+	default:
+		return imds.Token{}, imds.ErrNoIdentity
+	}
+	token, err := i.cloud.directory.Issue(resource, who)
+	if errors.Is(err, entra.ErrUnknownResource) {
+		return imds.Token{}, imds.ErrUnknownResource
+	}
+	if err != nil {
+		return imds.Token{}, err
+	}
+	return imds.Token{Value: token.Value, ClientID: who.AppID, NotBefore: token.NotBefore, Expires: token.Expires}, nil
+}

@@ -1,0 +1,96 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"skr/attest/snp"
+	"skr/attest/vcek"
+	"skr/test/emulator/imds"
+	"skr/test/snptest"
+)
+
+// cacheControl as THIM has answered since 2026.
+const cacheControl = "3153600"
+
+// silicon is the one host below all machines: its processor, and the roots
+// that a Verifier must trust for it.
+type silicon struct {
+	vendor *snptest.Vendor
+	chip   *snptest.Chip
+	roots  []*vcek.Roots // AMD's own and the emulated vendor's
+}
+
+var _ imds.Certifier = (*silicon)(nil)
+
+func newSilicon(c Config) (*silicon, error) {
+	vendor := c.Vendor
+	if vendor == nil {
+		made, err := snptest.NewVendor(c.Product, c.Now())
+		if err != nil {
+			return nil, err
+		}
+		vendor = made
+	}
+	chip, err := vendor.NewChip()
+	if err != nil {
+		return nil, err
+	}
+	own, err := vcek.ParseRoots(vendor.RootsPEM())
+	if err != nil {
+		return nil, err
+	}
+	return &silicon{vendor, chip, []*vcek.Roots{vcek.BuiltinRoots(), own}}, nil
+}
+
+// Certification is THIM's answer for this host's chip.
+func (s *silicon) Certification(platformID, tcb string) (imds.Certification, error) {
+	wanted := s.chip.TCB()
+	id := s.chip.ID()
+	if platformID != "" && !strings.EqualFold(platformID, hex.EncodeToString(id[:])) {
+		return imds.Certification{}, imds.ErrNoCertificate
+	}
+	if tcb != "" {
+		raw, err := strconv.ParseUint(tcb, 16, 64)
+		if err != nil {
+			return imds.Certification{}, imds.ErrNoCertificate
+		}
+		wanted = snp.NewTCB(raw, wanted.Product())
+	}
+	return s.certification(wanted)
+}
+
+func (s *silicon) certification(tcb snp.TCB) (imds.Certification, error) {
+	leaf, err := s.chip.VCEK(tcb)
+	if err != nil {
+		return imds.Certification{}, err
+	}
+	return imds.Certification{
+		CacheControl:     cacheControl,
+		CertificateChain: string(s.vendor.ChainPEM()),
+		TCBM:             strings.ToUpper(tcb.Hex()),
+		VCEKCert:         string(leaf),
+	}, nil
+}
+
+// evidence is what the attestation service says of itself: a report of its own
+// in the JSON form of a request.
+func (s *silicon) evidence(data snp.ReportData) ([]byte, error) {
+	report, err := s.chip.Report(data, snptest.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("making the attestation service's report: %w", err)
+	}
+	certificates, err := s.certification(s.chip.TCB())
+	if err != nil {
+		return nil, err
+	}
+	chain := certificates.VCEKCert + certificates.CertificateChain
+	return json.Marshal(map[string]string{
+		"SnpReport":     base64.RawURLEncoding.EncodeToString(report),
+		"VcekCertChain": base64.RawURLEncoding.EncodeToString([]byte(chain)),
+	})
+}

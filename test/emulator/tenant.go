@@ -1,0 +1,96 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+
+	"skr/attest/snp"
+	"skr/test/emulator/entra"
+)
+
+// The service account of the emulated AKS cluster that may act as the workload.
+const (
+	accountNamespace = "default"
+	accountName      = "workload"
+	clusterIssuer    = "https://oidc.aks.localhost/emulated/"
+)
+
+const (
+	caFile    = "ca.pem"
+	rootsFile = "amd-roots.pem"
+	tokenFile = "federated-token"
+)
+
+func (c *Cloud) makeDirectory() (err error) {
+	federation := c.config.Federation
+	if federation == nil {
+		if c.cluster, err = entra.NewCluster(clusterIssuer, c.config.Now); err != nil {
+			return err
+		}
+		trusted := c.cluster.Federation(accountNamespace, accountName)
+		federation = &trusted
+	}
+	c.system = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
+	c.administrator = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
+	c.directory, err = entra.New(entra.Config{
+		Resources:  c.resources(),
+		Federation: *federation,
+		Now:        c.config.Now,
+	})
+	return err
+}
+
+// resources are the audiences of access tokens: the services under .localhost
+// and those that the extra hosts belong to.
+func (c *Cloud) resources() []string {
+	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain)}
+	for _, name := range c.hosts.extra {
+		if v, ok := parseHost(name); ok && (v.kind == kindVault || v.kind == kindHSM) {
+			all = append(all, c.hosts.url(v.service))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// SystemIdentity is the system-assigned managed identity of the machines.
+func (c *Cloud) SystemIdentity() entra.Principal { return c.system }
+
+// AccessToken of the workload for a vault host, as a caller of the sidecar may
+// bring one.
+func (c *Cloud) AccessToken(vaultHost string) (string, error) {
+	token, err := c.tokenFor(vaultHost, c.directory.Workload())
+	return token, err
+}
+
+func (c *Cloud) tokenFor(vaultHost string, who entra.Principal) (string, error) {
+	v, err := c.vaultHost(vaultHost)
+	if err != nil {
+		return "", err
+	}
+	token, err := c.directory.Issue(c.hosts.url(v.service), who)
+	if err != nil {
+		return "", fmt.Errorf("emulator: making an access token: %w", err)
+	}
+	return token.Value, nil
+}
+
+// WorkloadIdentity writes a projected service account token below Config.Dir
+// and returns the environment that AKS gives to a pod with workload identity.
+func (c *Cloud) WorkloadIdentity() ([]string, error) {
+	if c.cluster == nil {
+		return nil, fmt.Errorf("emulator: the federation is not the emulator's own; its issuer makes the token")
+	}
+	path := c.path(tokenFile)
+	if err := c.cluster.WriteToken(path, accountNamespace, accountName); err != nil {
+		return nil, err
+	}
+	return []string{
+		"AZURE_CLIENT_ID=" + c.directory.Workload().AppID,
+		"AZURE_TENANT_ID=" + c.directory.Tenant(),
+		"AZURE_FEDERATED_TOKEN_FILE=" + path,
+		"AZURE_AUTHORITY_HOST=" + c.loginURL() + "/",
+	}, nil
+}
+
+func (c *Cloud) compliantVM(m snp.Measurement) bool { return slices.Contains(c.config.CompliantVMs, m) }
