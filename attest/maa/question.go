@@ -51,11 +51,11 @@ func (q *question) check(authority attest.Authority, claims attest.Claims) error
 	switch {
 	case !q.echoed(claims):
 		return untrusted(authority, "its token does not carry our nonce", nil)
-	case !carries(claims, claimAttestationType, attestationType):
+	case contradicts(claims, claimAttestationType, attestationType):
 		return untrusted(authority, "its token is not about an SEV-SNP machine", nil)
 	case !q.bound(claims):
 		return untrusted(authority, "its token does not carry our runtime data", nil)
-	case !carries(claims, claimReportData, hex.EncodeToString(q.reportData[:])):
+	case contradicts(claims, claimReportData, hex.EncodeToString(q.reportData[:])):
 		return untrusted(authority, "its token is about another report", nil)
 	default:
 		return nil
@@ -77,7 +77,10 @@ func (q *question) bound(claims attest.Claims) bool {
 	return found && q.runtime.Equal(theirs)
 }
 
-func carries(claims attest.Claims, path, want string) bool {
-	got, found := claims.Text(path)
-	return found && got == want
+// contradicts finds a claim that is there and has another value. Nonce and
+// runtime data already tie the token to this evidence; a claim that an
+// authority leaves out is for release policies to miss.
+func contradicts(claims attest.Claims, path, want string) bool {
+	got, found := claims.Lookup(path)
+	return found && got != want
 }
