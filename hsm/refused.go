@@ -1,0 +1,134 @@
+package hsm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"skr/internal/refusal"
+)
+
+// maxVaultText bounds what of a vault's words goes into the log.
+const maxVaultText = 300
+
+// refusedBy turns an error of the SDK into a refusal.
+func refusedBy(id KeyID, g Grant, err error) error {
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return parseVaultError(answer).without(g).refusal(id)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return untrusted("the vault's answer is not a release result", err)
+}
+
+// vaultError is the error body of Key Vault and Managed HSM (Azure REST API
+// specification, Key Vault 7.4, KeyVaultError). All of it is remote text.
+type vaultError struct {
+	status               int
+	code, inner, message string
+}
+
+func parseVaultError(answer *azcore.ResponseError) vaultError {
+	var body struct {
+		Error struct {
+			Code       string `json:"code"`
+			Message    string `json:"message"`
+			InnerError struct {
+				Code string `json:"code"`
+			} `json:"innererror"`
+		} `json:"error"`
+	}
+	// A body of another form leaves the status, which is enough to refuse.
+	if data, err := runtime.Payload(answer.RawResponse); err == nil {
+		_ = json.Unmarshal(data, &body)
+	}
+	return vaultError{answer.StatusCode, body.Error.Code, body.Error.InnerError.Code, body.Error.Message}
+}
+
+// without removes the tokens that were sent, should a server echo them.
+func (e vaultError) without(g Grant) vaultError {
+	for _, secret := range []string{g.Access.Reveal(), g.Attestation.Reveal()} {
+		if secret == "" {
+			continue
+		}
+		for _, text := range []*string{&e.code, &e.inner, &e.message} {
+			*text = strings.ReplaceAll(*text, secret, redacted)
+		}
+	}
+	return e
+}
+
+// Error is for the log.
+func (e vaultError) Error() string {
+	return fmt.Sprintf("the vault answered %d, code %q, inner code %q: %q",
+		e.status, shortened(e.code), shortened(e.inner), shortened(e.message))
+}
+
+func shortened(text string) string {
+	if len(text) > maxVaultText {
+		return strings.ToValidUTF8(text[:maxVaultText], "") + "…"
+	}
+	return text
+}
+
+func (e vaultError) refusal(id KeyID) error {
+	switch {
+	case e.status == http.StatusNotFound:
+		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
+			"the vault has no key %q, or not in this version; check the name, and that it was not deleted", id), e)
+	case e.status >= 400 && e.status < 500:
+		return refusal.Because(refusal.ReleaseRejected, e.hint(id), e)
+	}
+	return untrusted("the vault answered with a status that a release does not have", e)
+}
+
+// hint says in one sentence what to do. None of the vault's own text is in it.
+func (e vaultError) hint(id KeyID) string {
+	message := strings.ToLower(e.message)
+	for _, h := range vaultHints {
+		if h.inner != "" && h.inner == e.inner || h.message != "" && strings.Contains(message, h.message) {
+			return h.hint
+		}
+	}
+	switch e.status {
+	case http.StatusUnauthorized:
+		return fmt.Sprintf("the vault does not accept the access token; check that it is for the audience %s, in the vault's tenant and not expired", id.audience)
+	case http.StatusForbidden:
+		return "the vault forbids the release; its own words are in the log"
+	}
+	return "the vault calls the release request invalid; check that the key is exportable and has a release policy; the vault's own words are in the log"
+}
+
+// vaultHints recognises refusals by inner code or by a part of the message in
+// lower case; the first that fits is taken. The texts are those of the public
+// error reference (learn.microsoft.com/azure/key-vault/general/rest-error-codes)
+// and of public reports, and a Managed HSM words some of them differently.
+// UNCONFIRMED: the text for an unmet release policy, and those for a disabled
+// or expired key.
+var vaultHints = []struct{ inner, message, hint string }{
+	{"", "does not meet",
+		"the attestation does not meet the key's release policy; compare the policy with the claims of the attestation token"},
+	{"", "cannot be verified",
+		"the vault cannot verify the attestation token; check that the release policy names the authority that issued it, and that it has not expired"},
+	{"", "on standard vault",
+		"the key needs a premium vault or a managed HSM; this vault is of the standard tier"},
+	{"ForbiddenByRbac", "not authorized to perform action",
+		"this identity has no role that allows a release; give it Key Vault Crypto Service Release User, or Managed HSM Crypto Service Release User, and wait for the role to take effect"},
+	{"", "does not have keys release permission",
+		"this identity has no permission to release keys; add release to its key permissions in the vault's access policy"},
+	{"ForbiddenByFirewall", "client address is not authorized",
+		"the vault's firewall does not let this address in; allow it, or use a private endpoint"},
+	{"ForbiddenByConnection", "public network access is disabled",
+		"the vault is closed to the public network; use its private endpoint"},
+	{"KeyDisabled", "disabled key",
+		"the key is disabled; enable it, or name another version"},
+	{"", "expired key",
+		"the key has expired; extend it, or name another version"},
+}

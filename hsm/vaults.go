@@ -1,0 +1,127 @@
+package hsm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"skr/internal/endpoint"
+	"skr/internal/refusal"
+)
+
+// Vaults is the allow-list of vaults and keys. Its zero value allows nothing.
+type Vaults struct{ entries []vaultEntry }
+
+// vaultEntry allows the hosts of a pattern, and of them one key or one version
+// of it where these are given.
+type vaultEntry struct {
+	hosts         endpoint.Pattern
+	name, version string
+	audience      string
+}
+
+// DefaultVaults are the entries for the vaults of the public cloud, China and
+// US Government ("Azure Key Vault security", section "DNS suffixes for object
+// identifiers", learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates).
+func DefaultVaults() []string {
+	return []string{
+		"*.vault.azure.net", "*.managedhsm.azure.net",
+		"*.vault.azure.cn", "*.managedhsm.azure.cn",
+		"*.vault.usgovcloudapi.net", "*.managedhsm.usgovcloudapi.net",
+	}
+}
+
+// ParseVaults reads entries of the form
+//
+//	host-pattern[/keys/name[/version]][=audience]
+//
+// The audience is the resource that access tokens for these hosts are made
+// for; by default it is the pattern's parent, such as https://vault.azure.net
+// for *.vault.azure.net. It must be a parent domain of the hosts, the rule by
+// which the Azure SDKs keep tokens from foreign hosts
+// (aka.ms/azsdk/blog/vault-uri).
+func ParseVaults(entries []string) (*Vaults, error) {
+	vaults := &Vaults{}
+	for _, text := range entries {
+		entry, err := parseEntry(text)
+		if err != nil {
+			return nil, fmt.Errorf("hsm: allowed vault %q: %w", text, err)
+		}
+		vaults.entries = append(vaults.entries, entry)
+	}
+	return vaults, nil
+}
+
+func parseEntry(text string) (vaultEntry, error) {
+	place, audience, hasAudience := strings.Cut(text, "=")
+	hosts, kid, hasKey := strings.Cut(place, keysPath)
+	pattern, err := endpoint.ParsePattern(hosts)
+	if err != nil {
+		return vaultEntry{}, err
+	}
+	entry := vaultEntry{hosts: pattern, audience: pattern.Parent().URL()}
+	if hasKey {
+		if entry.name, entry.version, err = parseKid(kid); err != nil {
+			return vaultEntry{}, err
+		}
+	}
+	if hasAudience {
+		if entry.audience, err = parseAudience(audience); err != nil {
+			return vaultEntry{}, err
+		}
+	}
+	if !strings.HasSuffix(pattern.String(), "."+strings.TrimPrefix(entry.audience, "https://")) {
+		return vaultEntry{}, fmt.Errorf("the audience %q is not a parent domain of the host", entry.audience)
+	}
+	return entry, nil
+}
+
+func parseAudience(text string) (string, error) {
+	if !strings.HasPrefix(text, "https://") {
+		return "", errors.New("the audience must begin with https://")
+	}
+	host, err := endpoint.ParseHost(text)
+	if err != nil {
+		return "", fmt.Errorf("audience: %w", err)
+	}
+	return host.URL(), nil
+}
+
+func (e vaultEntry) allowsKey(name, version string) bool {
+	return (e.name == "" || sameName(e.name, name)) && (e.version == "" || e.version == version)
+}
+
+// Parse takes the vault and the key that a request names, and picks the first
+// entry that allows both. It refuses with [refusal.BadRequest] what is no host
+// or key name, and with [refusal.EndpointNotAllowed] what no entry allows.
+func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
+	host, err := endpoint.ParseHost(vault)
+	if err != nil {
+		return KeyID{}, refusal.Because(refusal.BadRequest,
+			"akv_endpoint must be the host name of a vault or managed HSM, such as myvault.vault.azure.net", err)
+	}
+	name, version, err := parseKid(kid)
+	if err != nil {
+		return KeyID{}, refusal.Because(refusal.BadRequest,
+			`kid must be the name of a key, or "name/version"`, err)
+	}
+	return v.find(host, name, version)
+}
+
+func (v *Vaults) find(host endpoint.Host, name, version string) (KeyID, error) {
+	knownHost := false
+	for _, entry := range v.entries {
+		if !entry.hosts.Matches(host) {
+			continue
+		}
+		if entry.allowsKey(name, version) {
+			return KeyID{host, name, version, entry.audience}, nil
+		}
+		knownHost = true
+	}
+	if knownHost {
+		return KeyID{}, refusal.Newf(refusal.EndpointNotAllowed,
+			"vault_allow does not allow key %q, or not without its version, on %q", name, host)
+	}
+	return KeyID{}, refusal.Newf(refusal.EndpointNotAllowed, "vault_allow does not allow the vault %q", host)
+}

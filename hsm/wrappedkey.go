@@ -1,0 +1,101 @@
+package hsm
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"skr/internal/jwk"
+	"skr/internal/keywrap"
+	"skr/internal/secmem"
+)
+
+// symmetric is the type of a key without a public part (RFC 7518 section 6.4).
+const symmetric = "oct"
+
+// maxOct is the longest symmetric key of a managed HSM, in bytes.
+const maxOct = 64
+
+// WrappedKey is a key on its way from the vault: wrapped to a KEK, and
+// described by a statement that was verified.
+type WrappedKey struct {
+	id         string // full, with version
+	kind       string // RSA, EC or oct
+	crv        string // as the vault named it
+	keyOps     []string
+	public     crypto.PublicKey // nil for oct
+	algorithm  keywrap.Algorithm
+	ciphertext []byte
+}
+
+// ID is the full key identifier with its version.
+func (w *WrappedKey) ID() string { return w.id }
+
+// Unwrap opens the key with the KEK and checks it against the public part in
+// the statement; a symmetric key has none. It refuses with [refusal.Untrusted].
+func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (*Key, error) {
+	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
+	if err != nil {
+		return nil, untrusted(unwrapReason(err), err)
+	}
+	defer secmem.Wipe(plaintext)
+	if w.kind == symmetric {
+		return w.symmetricKey(plaintext)
+	}
+	private, err := parsePKCS8(plaintext)
+	if err != nil {
+		return nil, untrusted("the released key is malformed", err)
+	}
+	if err := w.matches(private); err != nil {
+		return nil, untrusted("the released private key does not belong to the vault's public key", err)
+	}
+	return w.privateKey(private)
+}
+
+func unwrapReason(err error) string {
+	switch {
+	case errors.Is(err, keywrap.ErrLength):
+		return "the released key cannot be wrapped to this guest's KEK; its length does not fit"
+	case errors.Is(err, keywrap.ErrKEK):
+		return "the released key is wrapped to another KEK; attest again"
+	}
+	return "the released key was altered after it was wrapped"
+}
+
+func (w *WrappedKey) matches(private crypto.PrivateKey) error {
+	fits := false
+	switch private := private.(type) {
+	case *rsa.PrivateKey:
+		fits = private.PublicKey.Equal(w.public)
+	case *ecdsa.PrivateKey:
+		fits = private.PublicKey.Equal(w.public)
+	}
+	if !fits {
+		return fmt.Errorf("a %T does not fit the statement's %T", private, w.public)
+	}
+	return nil
+}
+
+func (w *WrappedKey) privateKey(private crypto.PrivateKey) (*Key, error) {
+	key, err := jwk.FromPrivate(private)
+	if err != nil {
+		return nil, untrusted("the released key is malformed", err)
+	}
+	key.Crv = w.crv
+	return w.finish(key)
+}
+
+func (w *WrappedKey) symmetricKey(secret []byte) (*Key, error) {
+	if len(secret) > maxOct {
+		return nil, untrusted("the released key is malformed", fmt.Errorf("a symmetric key of %d bytes", len(secret)))
+	}
+	return w.finish(jwk.Key{Kty: symmetric, K: base64.RawURLEncoding.EncodeToString(secret)})
+}
+
+func (w *WrappedKey) finish(key jwk.Key) (*Key, error) {
+	key.Kid, key.KeyOps = w.id, w.keyOps
+	return newKey(key)
+}

@@ -1,0 +1,159 @@
+package jwk
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// hsmSuffix marks a hardware-backed key type of Key Vault and Managed HSM
+// (Azure REST API specification, Key Vault 7.4, JsonWebKeyType).
+const hsmSuffix = "-HSM"
+
+// Type is kty without Azure's mark for hardware: RSA, EC or oct.
+func (k Key) Type() string { return strings.TrimSuffix(k.Kty, hsmSuffix) }
+
+// PublicKey is the *rsa.PublicKey or *ecdsa.PublicKey in the members; the
+// curve of a P-256K key is secp256k1.S256(). Where a key has none of the
+// public members, the first certificate of x5c gives it.
+func (k Key) PublicKey() (crypto.PublicKey, error) {
+	pub, err := k.publicKey()
+	if err != nil {
+		return nil, fmt.Errorf("jwk: reading the public key: %w", err)
+	}
+	return pub, nil
+}
+
+func (k Key) publicKey() (crypto.PublicKey, error) {
+	onlyCertificate := k.N == "" && k.E == "" && k.X == "" && k.Y == "" && len(k.X5c) > 0
+	switch kind := k.Type(); {
+	case kind != "RSA" && kind != "EC":
+		return nil, fmt.Errorf("key type %.20q has none", k.Kty)
+	case onlyCertificate:
+		return k.certifiedKey(kind)
+	case kind == "RSA":
+		return k.rsaPublicKey()
+	default:
+		return k.ecPublicKey()
+	}
+}
+
+// certifiedKey reads x5c[0], which is standard base64 of DER (RFC 7517
+// section 4.7).
+func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
+	der, err := decodeStrict(base64.StdEncoding, k.X5c[0])
+	if err != nil {
+		return nil, errors.New(`member "x5c" is not base64`)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf(`member "x5c": %w`, err)
+	}
+	switch pub := certificate.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if kind == "RSA" {
+			return checkRSA(pub.N, big.NewInt(int64(pub.E)))
+		}
+	case *ecdsa.PublicKey:
+		if kind == "EC" {
+			_, err := nameOf(pub.Curve)
+			return pub, err
+		}
+	}
+	return nil, errors.New(`member "x5c" holds a key of another type`)
+}
+
+// PrivateKey is the *rsa.PrivateKey or *ecdsa.PrivateKey in the members,
+// checked against the public ones.
+func (k Key) PrivateKey() (crypto.PrivateKey, error) {
+	private, err := k.privateKey()
+	if err != nil {
+		return nil, fmt.Errorf("jwk: reading the private key: %w", err)
+	}
+	return private, nil
+}
+
+func (k Key) privateKey() (crypto.PrivateKey, error) {
+	switch k.Type() {
+	case "RSA":
+		return k.rsaPrivateKey()
+	case "EC":
+		return k.ecPrivateKey()
+	}
+	return nil, fmt.Errorf("key type %.20q has none", k.Kty)
+}
+
+// FromPublic is the JWK of an *rsa.PublicKey or *ecdsa.PublicKey.
+func FromPublic(pub crypto.PublicKey) (Key, error) {
+	return written(func() (Key, error) {
+		switch pub := pub.(type) {
+		case *rsa.PublicKey:
+			return fromRSA(pub)
+		case *ecdsa.PublicKey:
+			return fromEC(pub)
+		}
+		return Key{}, fmt.Errorf("a %T has no JWK", pub)
+	})
+}
+
+// FromPrivate is the JWK of an *rsa.PrivateKey or *ecdsa.PrivateKey with all
+// its private members.
+func FromPrivate(private crypto.PrivateKey) (Key, error) {
+	return written(func() (Key, error) {
+		switch private := private.(type) {
+		case *rsa.PrivateKey:
+			return fromRSAPrivate(private)
+		case *ecdsa.PrivateKey:
+			return fromECPrivate(private)
+		}
+		return Key{}, fmt.Errorf("a %T has no JWK", private)
+	})
+}
+
+func written(write func() (Key, error)) (Key, error) {
+	key, err := write()
+	if err != nil {
+		return Key{}, fmt.Errorf("jwk: writing a key: %w", err)
+	}
+	return key, nil
+}
+
+// Thumbprint is the base64url SHA-256 of the required public members in
+// canonical form (RFC 7638 section 3): kty without Azure's suffix, numbers
+// without leading zeros, secp256k1 under its registered name.
+func (k Key) Thumbprint() (string, error) {
+	pub, err := k.PublicKey()
+	if err != nil {
+		return "", err
+	}
+	canonical, err := FromPublic(pub)
+	if err != nil {
+		return "", err
+	}
+	return canonical.thumbprint()
+}
+
+func (k Key) thumbprint() (string, error) {
+	if k.Crv == p256K {
+		k.Crv = secp256K1
+	}
+	members := map[string]string{"kty": k.Kty, "e": k.E, "n": k.N}
+	if k.Kty == "EC" {
+		members = map[string]string{"kty": k.Kty, "crv": k.Crv, "x": k.X, "y": k.Y}
+	}
+	// encoding/json sorts the members and writes no white space, as the RFC asks.
+	text, err := json.Marshal(members)
+	if err != nil {
+		return "", fmt.Errorf("jwk: making the thumbprint: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return encode(sum[:]), nil
+}

@@ -1,0 +1,87 @@
+package jwk
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxDepth bounds nested objects and arrays; keys, headers and release
+// statements stay below ten.
+const maxDepth = 32
+
+// UniqueMembers says whether data is one JSON value in which no object names a
+// member twice, as RFC 7515 section 4 and RFC 7517 section 4 demand.
+// encoding/json would take the last of them, another reader the first. Names
+// that differ only in case are the same here, as they are to encoding/json.
+func UniqueMembers(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := walkValue(decoder, maxDepth); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("has text after the JSON value")
+	}
+	return nil
+}
+
+func walkValue(decoder *json.Decoder, depth int) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return errors.New("is not JSON")
+	}
+	delim, nested := token.(json.Delim)
+	switch {
+	case !nested:
+		return nil
+	case depth == 0:
+		return fmt.Errorf("is nested deeper than %d", maxDepth)
+	case delim == '{':
+		return walkObject(decoder, depth-1)
+	default:
+		return walkArray(decoder, depth-1)
+	}
+}
+
+func walkObject(decoder *json.Decoder, depth int) error {
+	seen := make(map[string]bool)
+	for decoder.More() {
+		token, err := decoder.Token()
+		name, isName := token.(string)
+		if err != nil || !isName {
+			return errors.New("is not JSON")
+		}
+		if seen[fold(name)] {
+			return errors.New("names a member twice")
+		}
+		seen[fold(name)] = true
+		if err := walkValue(decoder, depth); err != nil {
+			return err
+		}
+	}
+	return closing(decoder)
+}
+
+func walkArray(decoder *json.Decoder, depth int) error {
+	for decoder.More() {
+		if err := walkValue(decoder, depth); err != nil {
+			return err
+		}
+	}
+	return closing(decoder)
+}
+
+func closing(decoder *json.Decoder) error {
+	if _, err := decoder.Token(); err != nil {
+		return errors.New("is not JSON")
+	}
+	return nil
+}
+
+// fold maps names that encoding/json takes for equal to one text: upper first,
+// for the long s and the Kelvin sign.
+func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }

@@ -1,0 +1,12 @@
+module skr/test/wycheproof
+
+go 1.26.4
+
+replace skr => ../..
+
+require (
+	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
+	skr v0.0.0
+)
+
+require github.com/tink-crypto/tink-go/v2 v2.9.0 // indirect
