@@ -1,0 +1,137 @@
+package vcek
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"skr/attest/snp"
+	"skr/internal/refusal"
+)
+
+const (
+	// sourceTimeout bounds one source, so that a silent one does not use up the
+	// time of the next.
+	sourceTimeout = 20 * time.Second
+	// searchTimeout bounds a search, which outlives the request that began it.
+	searchTimeout = 80 * time.Second
+)
+
+// Config describes an Endorser.
+type Config struct {
+	// Sources are asked in this order.
+	Sources []Source
+	// Roots that chains must lead to; nil means [BuiltinRoots].
+	Roots *Roots
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Endorser finds, verifies and caches the chain of a report. It is safe for
+// concurrent use.
+type Endorser struct {
+	sources []Source
+	roots   *Roots
+	now     func() time.Time
+	cache   cache
+	flights singleflight.Group
+}
+
+// NewEndorser makes an Endorser.
+func NewEndorser(c Config) *Endorser {
+	if c.Roots == nil {
+		c.Roots = BuiltinRoots()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Endorser{sources: c.Sources, roots: c.Roots, now: c.Now}
+}
+
+// Chain returns a chain that has verified against report. A cached one is
+// verified again, as each report has its own signature; if it no longer does,
+// the sources are asked.
+//
+// Its errors: [refusal.NoEndorsements] with every source and why it did not
+// serve; [refusal.Throttled] or [refusal.Unavailable] where that is what all of
+// them said; [refusal.Timeout] or the context's error if ctx ends first.
+func (e *Endorser) Chain(ctx context.Context, report *snp.Report) (*Chain, error) {
+	if err := checkSigner(report); err != nil {
+		return nil, &refusal.Error{Kind: refusal.NoEndorsements, Reason: "no certificate can endorse this machine's report", Err: err}
+	}
+	if chain := e.cached(report); chain != nil {
+		return chain, nil
+	}
+	chain, err := e.search(ctx, report)
+	if err != nil {
+		return nil, err
+	}
+	// The search may have been another request's, for another report.
+	if err := chain.Verify(report, e.roots, e.now()); err != nil {
+		return nil, &refusal.Error{Kind: refusal.NoEndorsements, Reason: "the report does not verify with its certificate chain", Err: err}
+	}
+	return chain, nil
+}
+
+func (e *Endorser) cached(report *snp.Report) *Chain {
+	chain := e.cache.get(identify(report))
+	if chain == nil || chain.Verify(report, e.roots, e.now()) != nil {
+		return nil
+	}
+	return chain
+}
+
+// search asks the sources once for all requests that need the same chain. It
+// goes on when ctx ends: the chain will serve the next request.
+func (e *Endorser) search(ctx context.Context, report *snp.Report) (*Chain, error) {
+	found := e.flights.DoChan(identify(report).String(), func() (any, error) {
+		if chain := e.cached(report); chain != nil {
+			return chain, nil // a search has just ended
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), searchTimeout)
+		defer cancel()
+		return e.ask(ctx, report)
+	})
+	select {
+	case result := <-found:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		return result.Val.(*Chain), nil //nolint:forcetypeassert // the function above returns nothing else
+	case <-ctx.Done():
+		return nil, interrupted(ctx)
+	}
+}
+
+func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) {
+	var failed failures
+	for _, source := range e.sources {
+		chain, err := e.askOne(ctx, source, report)
+		if err == nil {
+			e.cache.put(identify(report), chain)
+			return chain, nil
+		}
+		failed = append(failed, failure{source.String(), err})
+	}
+	return nil, failed.refuse(report)
+}
+
+func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report) (*Chain, error) {
+	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
+	defer cancel()
+	chain, err := source.Chain(ctx, report.ChipID(), report.ReportedTCB())
+	if err != nil {
+		return nil, err
+	}
+	return chain, chain.Verify(report, e.roots, e.now())
+}
+
+func interrupted(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the report's certificates", ctx.Err())
+	}
+	return fmt.Errorf("vcek: looking for the report's certificates: %w", ctx.Err())
+}

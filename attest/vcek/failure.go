@@ -1,0 +1,77 @@
+package vcek
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"skr/attest/snp"
+	"skr/internal/refusal"
+)
+
+// failure is why one source did not serve.
+type failure struct {
+	source string
+	err    error
+}
+
+// failures are those of all sources, in their order.
+type failures []failure
+
+// refuse sums the failures up. The causes are told as text only: they must not
+// answer to errors.Is in the place of the summary.
+func (f failures) refuse(report *snp.Report) error {
+	reasons := make([]string, 0, len(f))
+	names := make([]string, 0, len(f))
+	for _, one := range f {
+		names = append(names, one.source)
+		reasons = append(reasons, fmt.Sprintf("%s: %v", one.source, one.err))
+	}
+	cause := errors.New("there are no sources")
+	if len(f) > 0 {
+		cause = errors.New(strings.Join(reasons, "; "))
+	}
+	kind, wait := f.kind()
+	reason := fmt.Sprintf("no certificate chain for the report's chip and TCB (%s); asked: %s",
+		report.ReportedTCB(), strings.Join(names, ", "))
+	return &refusal.Error{Kind: kind, Reason: reason, RetryAfter: wait, Err: cause}
+}
+
+// kind is NoEndorsements if any source has definitely nothing, as then asking
+// again is no use; else what the sources said, and the shortest wait of theirs.
+func (f failures) kind() (*refusal.Kind, time.Duration) {
+	kind, wait := refusal.NoEndorsements, time.Duration(0)
+	for _, one := range f {
+		transient, after := transientKind(one.err)
+		switch {
+		case transient == nil:
+			return refusal.NoEndorsements, 0
+		case kind != refusal.Throttled:
+			kind = transient
+		}
+		if after > 0 && (wait == 0 || after < wait) {
+			wait = after
+		}
+	}
+	return kind, wait
+}
+
+// transientKind is nil for errors that another attempt would not cure.
+func transientKind(err error) (*refusal.Kind, time.Duration) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return refusal.Unavailable, 0
+	}
+	refused, ok := errors.AsType[*refusal.Error](err)
+	if !ok {
+		return nil, 0
+	}
+	switch refused.Kind {
+	case refusal.Throttled, refusal.Unavailable:
+		return refused.Kind, refused.RetryAfter
+	case refusal.Timeout:
+		return refusal.Unavailable, 0
+	}
+	return nil, 0
+}

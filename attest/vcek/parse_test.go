@@ -1,0 +1,194 @@
+package vcek
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"skr/attest/snp"
+	"skr/test/snptest"
+)
+
+// blocks splits PEM text into its three certificates.
+func blocks(t *testing.T, pem []byte) (leaf, ask, ark string) {
+	t.Helper()
+	const end = "-----END CERTIFICATE-----\n"
+	parts := strings.SplitAfter(string(pem), end)
+	if len(parts) != 4 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	return parts[0], parts[1], parts[2]
+}
+
+func TestParsePEM(t *testing.T) {
+	chip := milan(t).first
+	pem := chainPEM(t, chip, chip.TCB())
+	leaf, ask, ark := blocks(t, pem)
+	for _, test := range []struct {
+		name, text, wrong string // wrong is part of the error, "" for none
+	}{
+		{"LF", string(pem), ""},
+		{"CRLF", string(crlf(pem)), ""},
+		{"blank lines", "\n" + leaf + "\r\n\n" + ask + ark + "\n ", ""},
+		{"empty", "", "got 0 certificates"},
+		{"leaf alone", leaf, "got 1 certificates"},
+		{"four", string(pem) + ark, "got 4 certificates"},
+		{"AMD's own order of roots first", ark + ask + leaf, "must be a VCEK or VLEK"},
+		{"text before", "x\n" + string(pem), "outside of the blocks"},
+		{"text between", leaf + "x\n" + ask + ark, "outside of the blocks"},
+		{"text after", string(pem) + "x", "outside of the blocks"},
+		{"another type", strings.ReplaceAll(string(pem), "CERTIFICATE", "X509 CRL"), "not a plain CERTIFICATE"},
+		{"headers", strings.Replace(string(pem), "CERTIFICATE-----\n", "CERTIFICATE-----\nA: b\n\n", 1), "not a plain CERTIFICATE"},
+		{"cut off", string(pem[:len(pem)-30]), "malformed"},
+		{"a broken block before", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n" + string(pem), "malformed"},
+		{"garbled", leaf + ask + strings.Replace(ark, "MII", "AII", 1), "certificate 3"},
+		{"too long", string(pem) + strings.Repeat("\n", maxDocument), "more than 65536"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			chain, err := ParsePEM([]byte(test.text))
+			checkError(t, err, test.wrong)
+			if err == nil && !bytes.Equal(chain.PEM(), pem) {
+				t.Errorf("PEM gives\n%s", chain.PEM())
+			}
+		})
+	}
+}
+
+func checkError(t *testing.T, err error, wrong string) {
+	t.Helper()
+	switch {
+	case wrong == "" && err != nil:
+		t.Errorf("got error %v", err)
+	case wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)):
+		t.Errorf("got error %v, want one with %q", err, wrong)
+	}
+}
+
+func TestChainNamesTCB(t *testing.T) {
+	for _, make := range []func(testing.TB) *maker{milan, genoa, turin} {
+		chip := make(t).newChip(t)
+		levels := snp.Components{Bootloader: 3, TEE: 1, SNP: 24, Microcode: 211}
+		if chip.Vendor() == turin(t).vendor {
+			levels.FMC = 255
+		}
+		chip.SetTCB(levels)
+		chain := chainOf(t, chip)
+		if chain.TCB() != chip.TCB() || chain.Product() != chip.TCB().Product() {
+			t.Errorf("got %s %s, want %s %s", chain.Product(), chain.TCB(), chip.TCB().Product(), chip.TCB())
+		}
+	}
+}
+
+func TestParseTHIM(t *testing.T) {
+	for _, make := range []func(testing.TB) *maker{milan, turin} {
+		chip := make(t).first
+		document := thimOf(t, chip, chip.TCB())
+		chain, err := ParseTHIM(document)
+		if err != nil || !bytes.Equal(chain.PEM(), chainPEM(t, chip, chip.TCB())) {
+			t.Errorf("%s: got %v", chip.TCB().Product(), err)
+		}
+	}
+}
+
+func TestParseTHIMRefuses(t *testing.T) {
+	chip := milan(t).first
+	leaf, ask, ark := blocks(t, chainPEM(t, chip, chip.TCB()))
+	other := chip.TCB().Components()
+	other.SNP++
+	otherTCB := other.TCB(snp.Milan).Hex()
+	good := map[string]any{"vcekCert": leaf, "certificateChain": ask + ark, "tcbm": strings.ToUpper(chip.TCB().Hex()), "cacheControl": "86400"}
+	for _, test := range []struct {
+		name   string
+		change map[string]any // nil removes
+		wrong  string
+	}{
+		{"nothing", nil, ""},
+		{"lower case", map[string]any{"tcbm": chip.TCB().Hex()}, ""},
+		{"CRLF", map[string]any{"vcekCert": string(crlf([]byte(leaf)))}, ""},
+		{"no cacheControl", map[string]any{"cacheControl": nil}, ""},
+		{"unknown member", map[string]any{"new": map[string]any{"deep": []int{1}}}, ""},
+		{"no leaf", map[string]any{"vcekCert": nil}, "vcekCert is missing"},
+		{"no chain", map[string]any{"certificateChain": nil}, "certificateChain is missing"},
+		{"no tcbm", map[string]any{"tcbm": nil}, "tcbm is missing"},
+		{"name of another case", map[string]any{"tcbm": nil, "TCBM": chip.TCB().Hex()}, "tcbm is missing"},
+		{"number", map[string]any{"tcbm": 1}, "tcbm is not a string"},
+		{"cacheControl as a number", map[string]any{"cacheControl": 86400}, "cacheControl is not a string"},
+		{"another TCB", map[string]any{"tcbm": otherTCB}, "but the certificate is for " + chip.TCB().Hex()},
+		{"short tcbm", map[string]any{"tcbm": "0308"}, "16 hex digits"},
+		{"tcbm is not hex", map[string]any{"tcbm": "0x00000000000003"}, "16 hex digits"},
+		{"chain in the leaf", map[string]any{"vcekCert": leaf + ask}, "vcekCert: got 2"},
+		{"ARK alone", map[string]any{"certificateChain": ark}, "certificateChain: got 1"},
+		{"no VCEK", map[string]any{"vcekCert": ask}, "must be a VCEK"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			members := maps.Clone(good)
+			for name, value := range test.change {
+				if members[name] = value; value == nil {
+					delete(members, name)
+				}
+			}
+			document, err := json.Marshal(members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = ParseTHIM(document)
+			checkError(t, err, test.wrong)
+		})
+	}
+}
+
+func TestParseTHIMRefusesJSON(t *testing.T) {
+	chip := milan(t).first
+	good := string(thimOf(t, chip, chip.TCB()))
+	for _, test := range []struct{ name, text, wrong string }{
+		{"empty", "", "not a JSON object"},
+		{"array", "[]", "not a JSON object"},
+		{"null", "null", "not a JSON object"},
+		{"cut off", good[:len(good)-1], "malformed"},
+		{"trailing data", good + "{}", "after the JSON object"},
+		{"trailing garbage", good + "x", "after the JSON object"},
+		{"duplicate", strings.Replace(good, "{", `{"tcbm":"00",`, 1), `"tcbm" appears twice`},
+		{"duplicate of an unknown member", strings.Replace(good, "{", `{"a":1,"a":2,`, 1), `"a" appears twice`},
+		{"too long", good + strings.Repeat(" ", maxDocument), "more than 65536"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := ParseTHIM([]byte(test.text))
+			checkError(t, err, test.wrong)
+		})
+	}
+}
+
+// TestLeafIsOne: a leaf that cannot endorse anything is refused at once.
+func TestLeafIsOne(t *testing.T) {
+	chip := milan(t).first
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name  string
+		lies  snptest.Lies
+		wrong string
+	}{
+		{"product", snptest.Lies{ProductName: "Rome-B0"}, `"Rome-B0"`},
+		{"key", snptest.Lies{Key: &p256.PublicKey}, "no ECDSA P-384 key"},
+		{"name", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-XCEK" }}, `its subject is "SEV-XCEK"`},
+		{"kind", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-VLEK" }}, "extension 5 is missing"},
+		{"chip", snptest.Lies{HWID: make([]byte, 63)}, "63 bytes, want 64"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			leaf, err := chip.LyingVCEK(chip.TCB(), test.lies)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = ParsePEM(append(leaf, chip.Vendor().ChainPEM()...))
+			checkError(t, err, test.wrong)
+		})
+	}
+}

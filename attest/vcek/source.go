@@ -1,0 +1,71 @@
+package vcek
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"skr/attest/snp"
+	"skr/internal/httpclient"
+)
+
+// Source is one place where chains come from.
+type Source interface {
+	// Chain returns what the source has for the chip and its REPORTED_TCB,
+	// which need not be the right chain: the caller verifies it. An error that
+	// wraps refusal.Throttled or refusal.Unavailable is worth a later attempt.
+	Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error)
+	// String names the source for people: "THIM".
+	String() string
+}
+
+var (
+	_ Source = (*hostSource)(nil)
+	_ Source = (*thimSource)(nil)
+	_ Source = (*azureCacheSource)(nil)
+	_ Source = (*kdsSource)(nil)
+)
+
+// hostSource is a document that the host put beside the workload. It stands for
+// the TCB at the start; after a firmware update the others must serve.
+type hostSource struct{ parse func() (*Chain, error) }
+
+// NewHostSource takes the document of host-amd-cert-base64, decoded, or a PEM
+// chain. It is read when first asked for: a malformed document is an error of
+// this source alone.
+func NewHostSource(document []byte) (Source, error) {
+	document = bytes.Clone(bytes.TrimSpace(document))
+	if len(document) == 0 {
+		return nil, errors.New("vcek: the host's certificate document is empty")
+	}
+	parse := ParsePEM
+	if document[0] == '{' {
+		parse = ParseTHIM
+	}
+	return &hostSource{sync.OnceValues(func() (*Chain, error) { return parse(document) })}, nil
+}
+
+// Chain implements [Source].
+func (s *hostSource) Chain(context.Context, snp.ChipID, snp.TCB) (*Chain, error) { return s.parse() }
+
+// String implements [Source].
+func (s *hostSource) String() string { return "host document" }
+
+// statusError is an answer that is not 200.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("answered with status %d", int(e)) }
+
+func fetch(ctx context.Context, client *httpclient.Client, url string, header http.Header) ([]byte, error) {
+	answer, err := client.Do(ctx, httpclient.Request{Method: http.MethodGet, URL: url, Header: header})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Status != http.StatusOK {
+		return nil, statusError(answer.Status)
+	}
+	return answer.Body, nil
+}

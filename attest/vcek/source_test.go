@@ -1,0 +1,286 @@
+package vcek
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"skr/attest/snp"
+	"skr/internal/httpclient"
+	"skr/internal/refusal"
+	"skr/test/snptest"
+)
+
+// service answers by path and query and remembers what it was asked.
+type service struct {
+	*httptest.Server
+	answers map[string][]byte
+	asked   []string
+	headers []http.Header
+}
+
+func newService(t *testing.T, answers map[string][]byte) *service {
+	t.Helper()
+	s := &service{answers: answers}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked = append(s.asked, r.URL.String())
+		s.headers = append(s.headers, r.Header)
+		body, ok := s.answers[r.URL.String()]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *service) checkAsked(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, s.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func newClient() *httpclient.Client {
+	return httpclient.New(httpclient.Config{Service: "certificates", Retry: httpclient.Retry{Attempts: 1}})
+}
+
+func der(t *testing.T, chip *snptest.Chip, tcb snp.TCB) []byte {
+	t.Helper()
+	block, _ := pem.Decode(chainPEM(t, chip, tcb))
+	return block.Bytes
+}
+
+func mustVerify(t *testing.T, source Source, m *maker, report *snp.Report) {
+	t.Helper()
+	chain, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chain.Verify(report, m.roots, now); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHostSource(t *testing.T) {
+	m := milan(t)
+	report := reportOf(t, m.first, snptest.Options{})
+	for name, document := range map[string][]byte{
+		"THIM": append([]byte("\n "), thimOf(t, m.first, m.first.TCB())...), "PEM": chainPEM(t, m.first, m.first.TCB()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, err := NewHostSource(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(document) // the source has its own copy
+			mustVerify(t, source, m, report)
+		})
+	}
+}
+
+func TestHostSourceIsLazy(t *testing.T) {
+	if _, err := NewHostSource([]byte(" \n")); err == nil {
+		t.Error("an empty document is a source")
+	}
+	m := milan(t)
+	for _, document := range []string{"{", "{}", "garbage", "-----BEGIN CERTIFICATE-----"} {
+		source, err := NewHostSource([]byte(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Chain(t.Context(), snp.ChipID{}, snp.TCB{}); err == nil {
+			t.Errorf("%q is a chain", document)
+		}
+		mustChain(t, endorserOf(m, source, issuing(t, "next", m.first)), reportOf(t, m.first, snptest.Options{}), m.first.TCB())
+	}
+}
+
+const thimPath = "/metadata/THIM/amd/certification"
+
+func TestTHIMSource(t *testing.T) {
+	m := milan(t)
+	chip := m.newChip(t)
+	before := chip.TCB()
+	s := newService(t, map[string][]byte{thimPath: thimOf(t, chip, before)})
+	source := NewTHIMSource(newClient(), s.URL+thimPath)
+	for _, version := range []uint32{2, 3} {
+		mustVerify(t, source, m, reportOf(t, chip, snptest.Options{Version: version}))
+	}
+	s.checkAsked(t, thimPath, thimPath)
+
+	chip.SetTCB(snp.Components{Bootloader: 4, SNP: 24, Microcode: 211})
+	query := thimPath + "?platformId=" + chip.ID().String() + "&tcbVersion=d318000000000004"
+	s.answers[query] = thimOf(t, chip, chip.TCB())
+	s.asked = nil
+	for _, version := range []uint32{2, 3} {
+		mustVerify(t, source, m, reportOf(t, chip, snptest.Options{Version: version}))
+	}
+	s.checkAsked(t, thimPath, query, thimPath, query)
+	for _, header := range s.headers {
+		if got := header.Get("Metadata"); got != "true" {
+			t.Errorf("header Metadata is %q", got)
+		}
+	}
+}
+
+func TestTHIMSourceKeepsQuery(t *testing.T) {
+	chip := milan(t).first
+	s := newService(t, map[string][]byte{thimPath + "?a=b": thimOf(t, chip, chip.TCB())})
+	if _, err := NewTHIMSource(newClient(), s.URL+thimPath+"?a=b").Chain(t.Context(), chip.ID(), chip.TCB()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEndorserFollowsTHIM is the whole way with the real client: the node's
+// THIM moves with the firmware, the endorser with it.
+func TestEndorserFollowsTHIM(t *testing.T) {
+	m := turin(t)
+	chip := m.newChip(t)
+	s := newService(t, map[string][]byte{})
+	e := endorserOf(m, NewTHIMSource(newClient(), s.URL+thimPath))
+	a := chip.TCB()
+	levels := a.Components()
+	levels.FMC++
+	b := levels.TCB(snp.Turin)
+	for _, tcb := range []snp.TCB{a, a, b, b, a, a} {
+		chip.SetTCB(tcb.Components())
+		s.answers[thimPath] = thimOf(t, chip, tcb)
+		mustChain(t, e, reportOf(t, chip, snptest.Options{}), tcb)
+	}
+	s.checkAsked(t, thimPath, thimPath)
+}
+
+func TestAzureCacheSource(t *testing.T) {
+	chip := milan(t).first
+	tcb := snp.NewTCB(0x0308000000000073, snp.Milan)
+	const path = "/SevSnpVM/certificates/"
+	for _, test := range []struct{ apiVersion, clientID, query string }{
+		{"api-version=2020-10-15-preview", "clientId=ConfidentialACI", "?api-version=2020-10-15-preview&clientId=ConfidentialACI"},
+		{"api-version=2020-10-15-preview", "", "?api-version=2020-10-15-preview"},
+		{"", "clientId=x", "?clientId=x"},
+		{"", "", ""},
+	} {
+		want := path + chip.ID().String() + "/308000000000073" + test.query
+		s := newService(t, map[string][]byte{want: crlf(chainPEM(t, chip, tcb))})
+		source := NewAzureCacheSource(newClient(), s.URL+path, test.apiVersion, test.clientID)
+		chain, err := source.Chain(t.Context(), chip.ID(), tcb)
+		s.checkAsked(t, want)
+		if err != nil || chain.TCB() != tcb {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestKDSSource(t *testing.T) {
+	for _, test := range []struct {
+		make  func(testing.TB) *maker
+		query string
+	}{
+		{milan, "blSPL=3&teeSPL=1&snpSPL=24&ucodeSPL=211"},
+		{genoa, "blSPL=3&teeSPL=1&snpSPL=24&ucodeSPL=211"},
+		{turin, "fmcSPL=2&blSPL=3&teeSPL=1&snpSPL=24&ucodeSPL=211"},
+	} {
+		m := test.make(t)
+		chip := m.newChip(t)
+		product := chip.TCB().Product()
+		t.Run(product.String(), func(t *testing.T) {
+			levels := snp.Components{Bootloader: 3, TEE: 1, SNP: 24, Microcode: 211}
+			id := chip.ID().String()
+			if product == snp.Turin {
+				levels.FMC, id = 2, id[:16]
+			}
+			chip.SetTCB(levels)
+			base := "/vcek/v1/" + product.String() + "/"
+			leaf := base + id + "?" + test.query
+			s := newService(t, map[string][]byte{leaf: der(t, chip, chip.TCB()), base + "cert_chain": m.vendor.ChainPEM()})
+			source := NewKDSSource(newClient(), s.URL+"/")
+			for range 2 {
+				mustVerify(t, source, m, reportOf(t, chip, snptest.Options{}))
+			}
+			s.checkAsked(t, leaf, base+"cert_chain", leaf)
+		})
+	}
+}
+
+// TestKDSSourceGuessesProduct: a version 2 report may come from Genoa.
+func TestKDSSourceGuessesProduct(t *testing.T) {
+	m := genoa(t)
+	report := reportOf(t, m.first, snptest.Options{Version: 2})
+	path := (&kdsSource{}).leafURL(m.first.ID(), m.first.TCB())
+	s := newService(t, map[string][]byte{path: der(t, m.first, m.first.TCB()), "/vcek/v1/Genoa/cert_chain": m.vendor.ChainPEM()})
+	mustVerify(t, NewKDSSource(newClient(), s.URL), m, report)
+	s.checkAsked(t, strings.Replace(path, "Genoa", "Milan", 1), path, "/vcek/v1/Genoa/cert_chain")
+}
+
+// TestKDSSourceForgetsBadIssuers: authorities that did not sign the leaf are
+// not kept, nor are those kept that sign no longer.
+func TestKDSSourceForgetsBadIssuers(t *testing.T) {
+	m := milan(t)
+	other, err := snptest.NewVendor(snp.Milan, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := reportOf(t, m.first, snptest.Options{})
+	path := (&kdsSource{}).leafURL(m.first.ID(), m.first.TCB())
+	const issuers = "/vcek/v1/Milan/cert_chain"
+	s := newService(t, map[string][]byte{path: der(t, m.first, m.first.TCB()), issuers: other.ChainPEM()})
+	source := NewKDSSource(newClient(), s.URL)
+	_, err = source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	checkError(t, err, "cert_chain of Milan")
+	s.answers[issuers] = m.vendor.ChainPEM()
+	mustVerify(t, source, m, report)
+
+	stranger, err := other.NewChip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.answers[path], s.answers[issuers] = der(t, stranger, m.first.TCB()), other.ChainPEM()
+	foreign, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkLink(foreign.leaf, foreign.intermediate); err != nil {
+		t.Error(err) // consistent, and for Verify to refuse
+	}
+	s.answers[path], s.answers[issuers] = der(t, m.first, m.first.TCB()), m.vendor.ChainPEM()
+	mustVerify(t, source, m, report)
+}
+
+// TestSourcesRefuse: what the services send is an error, never a panic.
+func TestSourcesRefuse(t *testing.T) {
+	chip := milan(t).first
+	for _, status := range []int{400, 403, 404, 429, 503} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		defer server.Close()
+		for _, source := range everySource(server.URL) {
+			_, err := source.Chain(t.Context(), chip.ID(), chip.TCB())
+			kind, _ := transientKind(err)
+			want := map[int]*refusal.Kind{429: refusal.Throttled, 503: refusal.Unavailable}[status]
+			if err == nil || kind != want {
+				t.Errorf("%s with %d: got %v", source, status, err)
+			}
+		}
+	}
+	for _, body := range []string{"", "{}", "garbage", strings.Repeat("-", maxDocument+1)} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+		defer server.Close()
+		for _, source := range everySource(server.URL) {
+			if _, err := source.Chain(t.Context(), chip.ID(), chip.TCB()); err == nil {
+				t.Errorf("%s: %.10q is a chain", source, body)
+			}
+		}
+	}
+}
+
+func everySource(base string) []Source {
+	return []Source{
+		NewTHIMSource(newClient(), base), NewAzureCacheSource(newClient(), base, "", ""), NewKDSSource(newClient(), base),
+	}
+}
