@@ -1,0 +1,45 @@
+package secmem
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+const canary = "canary-value"
+
+func TestTextRedactsEverywhere(t *testing.T) {
+	secret := NewText(canary)
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "secret", secret, "in", struct{ Secret Text }{secret})
+	slog.New(slog.NewTextHandler(&log, nil)).Info("m", "secret", secret, "in", struct{ Secret Text }{secret})
+	encoded, err := json.Marshal(map[string]any{"a": secret, "b": &secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"verbs": fmt.Sprintf("%v %+v %#v %s %q %x %d", secret, secret, secret, secret, secret, secret, secret),
+		"field": fmt.Sprintf("%v %+v %#v", struct{ Secret Text }{secret}, &struct{ Secret Text }{secret}, []Text{secret}),
+		"json":  string(encoded),
+		"log":   log.String(),
+		"error": fmt.Errorf("with %v", secret).Error(),
+	} {
+		if strings.Contains(text, canary) || !strings.Contains(text, redacted) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if secret.Reveal() != canary || secret.IsZero() || !NewText("").IsZero() {
+		t.Error("the secret is not what it was made of")
+	}
+}
+
+func TestWipe(t *testing.T) {
+	a, b := []byte("aaaa"), []byte("bb")
+	Wipe(a, b, nil)
+	if !bytes.Equal(a, make([]byte, 4)) || !bytes.Equal(b, make([]byte, 2)) {
+		t.Errorf("left: %q %q", a, b)
+	}
+}

@@ -1,0 +1,95 @@
+package keyrelease
+
+import (
+	"context"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+)
+
+const (
+	// expiryMargin keeps a token from expiring between our check and the
+	// vault's, also with clocks that differ by the usual five minutes.
+	expiryMargin = 5 * time.Minute
+	// maxAuthorities bounds the attested KEKs: a pattern of the allow-list may
+	// allow any number of hosts.
+	maxAuthorities = 16
+)
+
+// attestedKEK is a pair and the token that vouches for it.
+type attestedKEK struct {
+	kek    *hsm.KEK
+	result *attest.Result
+	made   time.Time
+}
+
+// attestedKEK returns the authority's pair while it is fresh, and else a new one.
+func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
+	if r.maxAge <= 0 {
+		return r.attestKEK(ctx, authority)
+	}
+	if held := r.fresh(authority); held != nil {
+		return held, nil
+	}
+	return r.attestations.do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
+		// A flight that landed between the look and the take-off has left one.
+		if held := r.fresh(authority); held != nil {
+			return held, nil
+		}
+		made, err := r.attestKEK(ctx, authority)
+		if err == nil {
+			r.keep(authority, made)
+		}
+		return made, err
+	})
+}
+
+func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
+	made := r.now()
+	kek, err := hsm.NewKEK(r.kekBits)
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Token(ctx, authority, kek.RuntimeData())
+	if err != nil {
+		return nil, err
+	}
+	return &attestedKEK{kek, result, made}, nil
+}
+
+func (r *Releaser) fresh(authority attest.Authority) *attestedKEK {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := r.attested[authority]
+	if held == nil || !r.isFresh(held) {
+		return nil
+	}
+	return held
+}
+
+// isFresh also refuses a pair from the future: the clock was set back.
+func (r *Releaser) isFresh(a *attestedKEK) bool {
+	now := r.now()
+	return !now.Before(a.made) && now.Before(a.made.Add(r.maxAge)) && now.Before(a.result.Expires.Add(-expiryMargin))
+}
+
+func (r *Releaser) keep(authority attest.Authority, made *attestedKEK) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, replaces := r.attested[authority]; !replaces && len(r.attested) >= maxAuthorities {
+		r.dropOldest()
+	}
+	r.attested[authority] = made
+}
+
+func (r *Releaser) dropOldest() {
+	var oldest attest.Authority
+	var made time.Time
+	for authority, a := range r.attested {
+		if made.IsZero() || a.made.Before(made) {
+			oldest, made = authority, a.made
+		}
+	}
+	delete(r.attested, oldest)
+}

@@ -1,0 +1,206 @@
+package keyrelease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+// fakeParties stand in for everybody but the Releaser; each party takes a second.
+type fakeParties struct {
+	attestations int
+	lifetime     time.Duration // of a token
+	refuse       error         // what the verifier says instead of a token
+	audience     string        // that the identity was asked for
+	grant        hsm.Grant     // that the vault was shown
+	asked        time.Time     // when the vault was asked
+}
+
+var errNoVault = errors.New("the fake vault has no keys")
+
+func (p *fakeParties) Evidence(_ context.Context, data []byte) (*attest.Evidence, error) {
+	return &attest.Evidence{RuntimeData: data}, nil
+}
+
+func (p *fakeParties) Appraise(context.Context, attest.Authority, *attest.Evidence) (*attest.Result, error) {
+	time.Sleep(time.Second)
+	if p.refuse != nil {
+		return nil, p.refuse
+	}
+	p.attestations++
+	token := secmem.NewText(fmt.Sprintf("token %d", p.attestations))
+	return &attest.Result{Token: token, Expires: time.Now().Add(p.lifetime)}, nil
+}
+
+func (p *fakeParties) Release(_ context.Context, _ hsm.KeyID, grant hsm.Grant) (*hsm.WrappedKey, error) {
+	p.grant, p.asked = grant, time.Now()
+	return nil, errNoVault
+}
+
+func (p *fakeParties) AccessToken(_ context.Context, audience string) (secmem.Text, error) {
+	time.Sleep(time.Second)
+	p.audience = audience
+	return secmem.NewText("our own"), nil
+}
+
+func newReleaser(p *fakeParties, maxAge time.Duration) *Releaser {
+	return New(Config{Attester: p, Verifier: p, Vault: p, Identity: p, AttestationMaxAge: maxAge})
+}
+
+func parseRequest(t *testing.T, authority string) Request {
+	t.Helper()
+	authorities, err := attest.ParseAuthorities(attest.DefaultAuthorities())
+	if err != nil {
+		t.Fatal(err)
+	}
+	vaults, err := hsm.ParseVaults(hsm.DefaultVaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var req Request
+	if req.Authority, err = authorities.Parse(authority); err != nil {
+		t.Fatal(err)
+	}
+	if req.Key, err = vaults.Parse("v.managedhsm.azure.net", "k"); err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func release(t *testing.T, r *Releaser, req Request) {
+	t.Helper()
+	if _, err := r.Release(t.Context(), req); !errors.Is(err, errNoVault) {
+		t.Fatalf("the release came to %v and not to the vault", err)
+	}
+}
+
+func TestAttestedKEKIsReusedWhileFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: 8 * time.Hour}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		steps := []struct {
+			wait time.Duration
+			want int
+			why  string
+		}{
+			{0, 1, "nothing is there"},
+			{time.Minute, 1, "it is fresh"},
+			{time.Hour, 2, "it is older than the maximum age"},
+			{30 * time.Minute, 2, "it is fresh again"},
+		}
+		for _, step := range steps {
+			time.Sleep(step.wait)
+			if release(t, r, req); p.attestations != step.want {
+				t.Errorf("%s: %d attestations, want %d", step.why, p.attestations, step.want)
+			}
+		}
+		if release(t, r, parseRequest(t, "b.eus.attest.azure.net")); p.attestations != 3 {
+			t.Errorf("another authority: %d attestations, want 3", p.attestations)
+		}
+	})
+}
+
+func TestAttestedKEKEndsBeforeItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: 20 * time.Minute}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		release(t, r, req)
+		time.Sleep(14 * time.Minute)
+		if release(t, r, req); p.attestations != 1 {
+			t.Errorf("six minutes before the end: %d attestations, want 1", p.attestations)
+		}
+		time.Sleep(2 * time.Minute)
+		if release(t, r, req); p.attestations != 2 {
+			t.Errorf("four minutes before the end: %d attestations, want 2", p.attestations)
+		}
+	})
+}
+
+func TestZeroAgeAttestsEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: time.Hour}
+		r := newReleaser(p, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		release(t, r, req)
+		if release(t, r, req); p.attestations != 2 {
+			t.Errorf("%d attestations, want 2", p.attestations)
+		}
+	})
+}
+
+func TestRefusalIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: time.Hour, refuse: refusal.Newf(refusal.AttestationRejected, "no")}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		if _, err := r.Release(t.Context(), req); !errors.Is(err, refusal.AttestationRejected) {
+			t.Fatalf("got %v, want the verifier's refusal", err)
+		}
+		p.refuse = nil
+		release(t, r, req)
+	})
+}
+
+// A clock that is set back must not make an old token eternal.
+func TestPairFromTheFutureIsNotFresh(t *testing.T) {
+	p := &fakeParties{lifetime: 8 * time.Hour}
+	r := newReleaser(p, time.Hour)
+	now := time.Now()
+	r.now = func() time.Time { return now }
+	pair := &attestedKEK{made: now.Add(time.Minute), result: &attest.Result{Expires: now.Add(time.Hour)}}
+	if r.isFresh(pair) {
+		t.Error("a pair made in the future is fresh")
+	}
+}
+
+func TestAuthoritiesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: 8 * time.Hour}
+		r := newReleaser(p, time.Hour)
+		for i := range maxAuthorities + 4 {
+			release(t, r, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)))
+		}
+		if len(r.attested) != maxAuthorities {
+			t.Errorf("%d pairs are held, want %d", len(r.attested), maxAuthorities)
+		}
+		before := p.attestations
+		release(t, r, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", maxAuthorities+3)))
+		if p.attestations != before {
+			t.Error("the newest pair was dropped")
+		}
+	})
+}
+
+// The access token is got while the attestation runs, for the audience of the
+// key's host, and only if the caller brought none.
+func TestAccessToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: time.Hour}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		began := time.Now()
+		release(t, r, req)
+		if took := p.asked.Sub(began); took != time.Second {
+			t.Errorf("the vault was asked after %s; side by side it is 1s", took)
+		}
+		if p.audience != "https://managedhsm.azure.net" || p.grant.Access.Reveal() != "our own" || p.grant.Attestation.Reveal() != "token 1" {
+			t.Errorf("audience %q, access %q, attestation %q", p.audience, p.grant.Access.Reveal(), p.grant.Attestation.Reveal())
+		}
+		p.audience = ""
+		req.Access = secmem.NewText("the caller's")
+		release(t, r, req)
+		if p.audience != "" || p.grant.Access.Reveal() != "the caller's" {
+			t.Errorf("our identity was asked for %q although the caller brought a token", p.audience)
+		}
+	})
+}

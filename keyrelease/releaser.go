@@ -1,0 +1,91 @@
+package keyrelease
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/secmem"
+)
+
+// Attester proves what this machine is.
+type Attester interface {
+	// Evidence returns evidence that binds runtimeData and has been verified
+	// against the hardware vendor's roots.
+	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+}
+
+// Verifier appraises evidence.
+type Verifier interface {
+	// Appraise returns a result whose token has been verified to be
+	// authority's and to carry the evidence's runtime data.
+	Appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error)
+}
+
+// Vault is the Relying Party.
+type Vault interface {
+	// Release returns a wrapped key from a statement that has been verified.
+	Release(ctx context.Context, key hsm.KeyID, grant hsm.Grant) (*hsm.WrappedKey, error)
+}
+
+// Identity is who we are to the vault when the caller brings no access token.
+type Identity interface {
+	// AccessToken returns a token for audience, from a cache where it can.
+	AccessToken(ctx context.Context, audience string) (secmem.Text, error)
+}
+
+// Config is what a Releaser is made of. Every party is required.
+type Config struct {
+	Attester Attester
+	Verifier Verifier
+	Vault    Vault
+	Identity Identity
+	// KEKBits is the size of the KEK: 2048, 3072 or 4096. Zero means 2048.
+	KEKBits int
+	// AttestationMaxAge is how long an attested KEK serves further releases of
+	// the same authority. Zero attests for each release.
+	AttestationMaxAge time.Duration
+	// Timeout bounds work that several callers share. Zero means one minute.
+	Timeout time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Releaser releases keys. It is safe for concurrent use.
+type Releaser struct {
+	attester Attester
+	verifier Verifier
+	vault    Vault
+	identity Identity
+	kekBits  int
+	maxAge   time.Duration
+	now      func() time.Time
+
+	releases     flight[Request, *hsm.Key]
+	attestations flight[attest.Authority, *attestedKEK]
+
+	mu       sync.Mutex
+	attested map[attest.Authority]*attestedKEK // at most maxAuthorities
+}
+
+// New makes a Releaser.
+func New(c Config) *Releaser {
+	if c.KEKBits == 0 {
+		c.KEKBits = 2048
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Releaser{
+		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
+		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
+		releases:     flight[Request, *hsm.Key]{timeout: c.Timeout, share: (*hsm.Key).Clone, discard: (*hsm.Key).Wipe},
+		attestations: flight[attest.Authority, *attestedKEK]{timeout: c.Timeout},
+		attested:     make(map[attest.Authority]*attestedKEK),
+	}
+}
