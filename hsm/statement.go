@@ -3,11 +3,11 @@ package hsm
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
 	"skr/internal/jwk"
+	"skr/internal/jws"
 )
 
 // maxStatement bounds a release statement; recorded ones have about 11 KB.
@@ -16,18 +16,8 @@ const maxStatement = 256 << 10
 // statement is a release statement in the compact serialisation of RFC 7515
 // section 7.1, taken apart and not verified.
 type statement struct {
-	header       statementHeader
-	signingInput string
-	payload      []byte
-	signature    []byte
-}
-
-// statementHeader holds the header parameters that decide anything. kid and
-// x5t only name the certificate that x5c holds.
-type statementHeader struct {
-	Alg  string          `json:"alg"`
-	Crit json.RawMessage `json:"crit"`
-	X5c  []string        `json:"x5c"`
+	object *jws.Object
+	x5c    []string // kid and x5t only name the certificate that x5c holds
 }
 
 // verify is the way from a vault's answer to a [WrappedKey].
@@ -39,7 +29,7 @@ func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
 	if err := s.verifySignature(asked.id.host, c.roots, c.now()); err != nil {
 		return nil, untrusted("the vault's release statement is not signed by the vault", err)
 	}
-	claims, err := parsePayload(s.payload)
+	claims, err := parsePayload(s.object.Payload)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
 	}
@@ -50,37 +40,17 @@ func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
 }
 
 func parseStatement(text string) (*statement, error) {
-	if len(text) > maxStatement {
-		return nil, fmt.Errorf("is longer than %d bytes", maxStatement)
-	}
-	parts := strings.SplitN(text, ".", 4)
-	if len(parts) != 3 {
-		return nil, errors.New("does not have three parts")
-	}
-	s := &statement{signingInput: parts[0] + "." + parts[1]}
-	header, err := decodePart("header", parts[0])
+	object, err := jws.Parse(text, maxStatement)
 	if err != nil {
 		return nil, err
 	}
-	if s.payload, err = decodePart("payload", parts[1]); err != nil {
+	var header struct {
+		X5c []string `json:"x5c"`
+	}
+	if err := decodeMembers("header", object.Header, &header); err != nil {
 		return nil, err
 	}
-	if s.signature, err = decodePart("signature", parts[2]); err != nil {
-		return nil, err
-	}
-	return s, s.parseHeader(header)
-}
-
-func (s *statement) parseHeader(header []byte) error {
-	if err := decodeMembers("header", header, &s.header); err != nil {
-		return err
-	}
-	// RFC 7515 section 4.1.11: an extension that is not understood must be
-	// refused, and none is.
-	if len(s.header.Crit) > 0 {
-		return errors.New("the header has critical extensions")
-	}
-	return nil
+	return &statement{object, header.X5c}, nil
 }
 
 // decodePart decodes base64url without padding, line breaks or stray bits (RFC

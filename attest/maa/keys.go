@@ -12,6 +12,7 @@ import (
 
 	"skr/attest"
 	"skr/internal/jwk"
+	"skr/internal/jws"
 	"skr/internal/refusal"
 )
 
@@ -66,7 +67,7 @@ func (c *keyCache) key(ctx context.Context, authority attest.Authority, id, algo
 			return nil, untrusted(authority, "it does not publish the key that signed its token", nil)
 		}
 	}
-	public, err := signingKey(found, algorithm)
+	public, err := jws.RSAVerificationKey(found, algorithm)
 	if err != nil {
 		return nil, untrusted(authority, "the key that signed its token cannot be used", err)
 	}
@@ -140,42 +141,4 @@ func (s keySet) find(id string) (jwk.Key, bool) {
 		}
 	}
 	return jwk.Key{}, false
-}
-
-// signingKey reads an RSA key of at least 2048 bits for signatures. Instances
-// publish x5c, some also n and e; where both are there they must agree, as
-// other readers of the document may take the other.
-func signingKey(key jwk.Key, algorithm string) (*rsa.PublicKey, error) {
-	switch {
-	case key.Kty != "RSA":
-		return nil, errors.New("maa: the key is not of type RSA")
-	case key.Use != "" && key.Use != "sig":
-		return nil, errors.New("maa: the key is not for signatures")
-	case key.Alg != "" && key.Alg != algorithm:
-		return nil, errors.New("maa: the key is for another algorithm than the token's")
-	}
-	public, err := rsaKey(key)
-	if err != nil || len(key.X5c) == 0 || (key.N == "" && key.E == "") {
-		return public, err
-	}
-	certified, err := rsaKey(jwk.Key{Kty: key.Kty, X5c: key.X5c})
-	if err != nil {
-		return nil, err
-	}
-	if !certified.Equal(public) {
-		return nil, errors.New("maa: the key's certificate holds another key")
-	}
-	return public, nil
-}
-
-func rsaKey(key jwk.Key) (*rsa.PublicKey, error) {
-	public, err := key.PublicKey() // refuses fewer than 2048 bits
-	if err != nil {
-		return nil, err
-	}
-	rsaPublic, ok := public.(*rsa.PublicKey)
-	if !ok {
-		return nil, errors.New("maa: the key is not an RSA key")
-	}
-	return rsaPublic, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"skr/attest"
 	"skr/internal/jwk"
+	"skr/internal/jws"
 	"skr/internal/refusal"
 )
 
@@ -148,7 +149,7 @@ func FuzzKeySet(f *testing.F) {
 			return
 		}
 		for _, key := range set.Keys {
-			if public, err := signingKey(key, "RS256"); err == nil && public.N.BitLen() < 2048 {
+			if public, err := jws.RSAVerificationKey(key, "RS256"); err == nil && public.N.BitLen() < 2048 {
 				t.Errorf("took a key of %d bits", public.N.BitLen())
 			}
 		}

@@ -29,7 +29,7 @@ func TestAppraise(t *testing.T) {
 		"modulus":             func(t *testing.T, s *service) { s.keys = []jwk.Key{plain(t, keyName, &rsaKeys()[0].PublicKey)} },
 		"both":                func(t *testing.T, s *service) { s.keys = []jwk.Key{both(t, rsaKeys()[0], rsaKeys()[0])} },
 		"no discovery":        func(_ *testing.T, s *service) { s.intercepts[discoveryPath] = http.NotFound },
-		"PS384":               func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS384; s.keys[1].Alg = "" },
+		"RS384":               func(_ *testing.T, s *service) { s.method = jwt.SigningMethodRS384; s.keys[1].Alg = "" },
 		"nonce as a number":   func(_ *testing.T, s *service) { s.spoil = func(c map[string]any) { c["nonce"] = s.received.Nonce } },
 		"a minute after exp":  func(_ *testing.T, s *service) { s.spoil = times(-60, -60, -59) },
 		"a minute before nbf": func(_ *testing.T, s *service) { s.spoil = times(60, 60, 60) },
@@ -96,6 +96,7 @@ var tokenRefusals = map[string]struct {
 		s.method = jwt.SigningMethodES256
 		s.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}, "signature does not verify"},
+	"PS256":                  {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" }, "signature does not verify"},
 	"signed by another key":  {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
 	"PS256 named RS256":      {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") }, "signature does not verify"},
 	"unknown alg":            {func(_ *testing.T, s *service) { head(s, "alg", "RS1") }, "algorithm or key cannot be used"},
@@ -148,7 +149,7 @@ var tokenRefusals = map[string]struct {
 		s.keys = []jwk.Key{certified(t, keyName, key)}
 	}, "cannot be used"},
 	"key for encryption":        {func(_ *testing.T, s *service) { s.keys[1].Use = "enc" }, "cannot be used"},
-	"key for another algorithm": {func(_ *testing.T, s *service) { s.keys[1].Alg = "PS256" }, "cannot be used"},
+	"key for another algorithm": {func(_ *testing.T, s *service) { s.keys[1].Alg = "RS512" }, "cannot be used"},
 	"key of a vault's type":     {func(_ *testing.T, s *service) { s.keys[1].Kty = "RSA-HSM" }, "cannot be used"},
 	"short key": {func(t *testing.T, s *service) {
 		key, err := rsa.GenerateKey(rand.Reader, 1024)

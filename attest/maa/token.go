@@ -19,9 +19,10 @@ const leeway = time.Minute
 
 const maxKeyID = 1024
 
-// algorithms are those of RSA keys. MAA signs with RS256; that "none" and the
-// keyed hashes are missing is what keeps a published key from being a secret.
-var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+// algorithms are those of RSA keys with PKCS #1 v1.5. MAA signs with RS256; that
+// "none" and the keyed hashes are missing is what keeps a published key from
+// being a secret.
+var algorithms = []string{"RS256", "RS384", "RS512"}
 
 // verifyToken checks a token's form, signature, issuer and times.
 func (c *Client) verifyToken(ctx context.Context, authority attest.Authority, token string) (*attest.Result, error) {

@@ -225,7 +225,7 @@ func TestDoRefusesURLs(t *testing.T) {
 	client, _ := newImpatient(Config{Service: "MAA"})
 	for _, text := range []string{"", "https://", "ftp://hush/", "/hush", "http://hush:hush@host/", "http://host/%zzhush", "http://ho st/hush"} {
 		_, err := client.Do(t.Context(), Request{URL: text})
-		if err == nil || strings.Contains(err.Error(), "hush") {
+		if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "the request's URL") {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}
@@ -247,6 +247,36 @@ func TestDoLeavesRequestAlone(t *testing.T) {
 	}
 	if got := (*seen)[0].Header; got.Get("Accept") != "application/json" || got.Get("User-Agent") != "other" {
 		t.Errorf("the server saw %v", got)
+	}
+}
+
+// closing is a body that knows whether it was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+func TestBodiesAreClosed(t *testing.T) {
+	for _, status := range []int{200, 302, 404, 429, 500} {
+		var bodies []*closing
+		client, _ := newImpatient(Config{MaxBody: 5, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			body := &closing{Reader: strings.NewReader("longer than five")}
+			bodies = append(bodies, body)
+			return &http.Response{StatusCode: status, Body: body}, nil
+		})})
+		if _, err := client.Do(t.Context(), Request{URL: "https://maa.example/"}); err == nil {
+			t.Errorf("status %d is no error", status)
+		}
+		for i, body := range bodies {
+			if !body.closed {
+				t.Errorf("status %d: body %d is open", status, i)
+			}
+		}
 	}
 }
 

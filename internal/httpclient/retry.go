@@ -105,7 +105,7 @@ func parseDelay(text string, unit time.Duration) (time.Duration, bool) {
 	if err != nil || n < 0 {
 		return 0, false
 	}
-	return min(time.Duration(n), longestWait/unit) * unit, true
+	return time.Duration(min(n, int64(longestWait/unit)) * int64(unit)), true
 }
 
 func fullJitter(ceiling time.Duration) time.Duration {

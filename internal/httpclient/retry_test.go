@@ -41,6 +41,9 @@ func TestCeiling(t *testing.T) {
 	for tries := range 6 {
 		got = append(got, retry.ceiling(tries+1)/time.Second)
 	}
+	if many := retry.ceiling(100); many != retry.Cap {
+		t.Errorf("after 100 attempts: %v", many)
+	}
 	if diff := cmp.Diff([]time.Duration{1, 2, 4, 5, 5, 5}, got); diff != "" {
 		t.Errorf("seconds (-want +got):\n%s", diff)
 	}

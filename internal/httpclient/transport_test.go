@@ -22,7 +22,7 @@ func get(t *testing.T, c TransportConfig, url string) (*Response, error) {
 }
 
 func echoHost(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.WriteString(w, r.Proto+" "+r.Host+r.URL.String()) //nolint:gosec // no browser reads it
+	_, _ = io.WriteString(w, r.Proto+" "+r.Host+r.URL.String())
 }
 
 func TestLocalhostNames(t *testing.T) {
@@ -72,7 +72,7 @@ func TestProxy(t *testing.T) {
 	}
 	for _, direct := range []bool{false, true} {
 		transport, ok := NewTransport(TransportConfig{Direct: direct}).(*http.Transport)
-		if !ok || (transport.Proxy == nil) != direct {
+		if !ok || (transport.Proxy == nil) != direct || transport.TLSClientConfig.MinVersion != tls.VersionTLS12 {
 			t.Errorf("with Direct %v: the transport is %+v", direct, transport)
 		}
 	}
@@ -101,7 +101,7 @@ func newTLSServer(t *testing.T, version uint16) (*httptest.Server, *x509.CertPoo
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(echoHost))
 	server.EnableHTTP2 = true
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version} //nolint:gosec // the old server that must be refused
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)

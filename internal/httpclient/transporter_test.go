@@ -48,7 +48,7 @@ func TestTransporterInPipeline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = pipeline.Do(request) //nolint:bodyclose // there is no answer
+	_, err = pipeline.Do(request)
 	checkRefusal(t, err, refusal.Throttled, 1e9)
 	if len(*seen) != DefaultRetry().Attempts {
 		t.Errorf("%d requests", len(*seen))
@@ -59,7 +59,7 @@ func TestTransporterBoundsRequest(t *testing.T) {
 	server, seen := serve(t, step{status: 200})
 	client, _ := newImpatient(Config{Service: "Key Vault"})
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, bytes.NewReader(make([]byte, maxRequestBody+1)))
-	_, err := client.Transporter().Do(request) //nolint:bodyclose // there is no answer
+	_, err := client.Transporter().Do(request)
 	if !errors.Is(err, errOversized) || len(*seen) != 0 {
 		t.Errorf("got %v after %d requests", err, len(*seen))
 	}

@@ -25,7 +25,7 @@ func TestErrorTellsTheLogMoreThanTheCaller(t *testing.T) {
 
 func TestTheNearestPartyIsKept(t *testing.T) {
 	inner := Newf(Throttled, "the vault asks to wait")
-	if outer := Because(Unavailable, "the release did not work", inner); outer != inner {
+	if outer := Because(Unavailable, "the release did not work", inner); outer != inner { //nolint:errorlint // identity is meant
 		t.Errorf("got %v, want %v", outer, inner)
 	}
 }
