@@ -53,7 +53,7 @@ func (f *flight[K, V]) join(ctx context.Context, key K, work func(context.Contex
 		c.callers++
 		return c
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout) //nolint:gosec // run and leave call it
 	c := &call[V]{done: make(chan struct{}), cancel: cancel, callers: 1}
 	if f.calls == nil {
 		f.calls = make(map[K]*call[V])
