@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skr/api"
+	"skr/internal/jwk"
+	"skr/test/emulator"
+)
+
+const (
+	demoKeyBits = 3072
+	demoKey     = "payroll"
+	demoSecret  = "Azure Confidential Computing"
+	demoTimeout = time.Minute
+	// strangerPolicy is the execution policy of a pod that must not get the key.
+	strangerPolicy = "package policy\n\n# another pod, TEST ONLY\ndefault allow := false\n"
+)
+
+func demoCommand(out io.Writer) *cobra.Command {
+	var skr string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Release a key to a client of the real sidecar, step by step",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), demoTimeout)
+			defer cancel()
+			return demo(ctx, skr, out)
+		},
+	}
+	cmd.Flags().StringVar(&skr, "skr", siblingBinary(), "the sidecar to run")
+	return cmd
+}
+
+func siblingBinary() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "skr"
+	}
+	return filepath.Join(filepath.Dir(self), "skr")
+}
+
+// stage is a running demonstration.
+type stage struct {
+	out   io.Writer
+	step  int
+	skr   string
+	cloud *emulator.Cloud
+	vault string
+}
+
+func demo(ctx context.Context, skr string, out io.Writer) error {
+	dir, remove, err := workDir()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	cloud, err := emulator.Start(ctx, emulator.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cloud.Close() }() // the process ends
+	s := &stage{out: out, skr: skr, cloud: cloud, vault: cloud.Host("demo", "vault")}
+	s.tell("An emulated Azure runs on this machine",
+		"attestation  https://"+cloud.AttestationHost(), "key vault    https://"+s.vault,
+		"silicon      an emulated AMD processor; reports are signed, certificates lead to a TEST ONLY root")
+	return s.play(ctx)
+}
+
+func (s *stage) play(ctx context.Context) error {
+	public, err := s.createKey(ctx)
+	if err != nil {
+		return err
+	}
+	ciphertext, err := rsa.EncryptOAEP(crypto.SHA256.New(), rand.Reader, public, []byte(demoSecret), nil)
+	if err != nil {
+		return err
+	}
+	s.tell("A producer encrypts a message with the public half (RSA-OAEP-256)",
+		fmt.Sprintf("plain        %q", demoSecret), fmt.Sprintf("encrypted    %x…, %d bytes", ciphertext[:16], len(ciphertext)))
+	if err := s.playRelease(ctx, ciphertext); err != nil {
+		return err
+	}
+	return s.playRefusal(ctx)
+}
+
+func (s *stage) createKey(ctx context.Context) (*rsa.PublicKey, error) {
+	machine := s.cloud.Machine()
+	policy := releasePolicy(s.cloud.AttestationHost(), machine.HostData())
+	id, err := s.cloud.CreateKey(ctx, s.vault, emulator.KeySpec{Name: demoKey, Size: demoKeyBits}, policy)
+	if err != nil {
+		return nil, err
+	}
+	s.tell("An operator creates a key in the vault and binds it to one pod",
+		fmt.Sprintf("key          %s, RSA-HSM %d", id, demoKeyBits),
+		"released to  a machine that "+s.cloud.AttestationHost()+" calls azure-compliant-uvm,",
+		"             not debuggable, whose HOST_DATA (the hash of the pod's execution policy) is",
+		"             "+machine.HostData().String())
+	return s.publicKey(ctx, id)
+}
+
+// publicKey asks the vault, as a producer would.
+func (s *stage) publicKey(ctx context.Context, id string) (*rsa.PublicKey, error) {
+	token, err := s.cloud.AccessToken(s.vault)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, id+"?api-version=7.4", nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := s.cloud.HTTPClient().Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }() // it has been read
+	var bundle struct {
+		Key jwk.Key `json:"key"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&bundle); err != nil {
+		return nil, err
+	}
+	key, err := bundle.Key.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("the vault's key is a %T", key)
+	}
+	return public, nil
+}
+
+func (s *stage) playRelease(ctx context.Context, ciphertext []byte) error {
+	pod, err := startSidecar(ctx, s.skr, s.cloud.Environment(s.cloud.Machine()))
+	if err != nil {
+		return err
+	}
+	defer pod.stop()
+	began := time.Now()
+	key, err := pod.client.Release(ctx, s.request())
+	if err != nil {
+		return fmt.Errorf("releasing the key: %w", err)
+	}
+	took := time.Since(began)
+	defer clear(key)
+	plain, err := decrypt(key, ciphertext)
+	if err != nil {
+		return err
+	}
+	s.tell("In the pod, skr runs beside the application, which asks it for the key",
+		"POST http://"+pod.address+"/key/release",
+		fmt.Sprintf(`     {"maa_endpoint":%q,"akv_endpoint":%q,"kid":%q}`, s.cloud.AttestationHost(), s.vault, demoKey),
+		fmt.Sprintf("200  a private JWK, after %d ms: report, certificates, token, statement and key were verified", took.Milliseconds()))
+	if plain != demoSecret {
+		return fmt.Errorf("the decrypted message is %q", plain)
+	}
+	s.tell("The application decrypts the message with the released key", fmt.Sprintf("plain        %q", plain))
+	return nil
+}
+
+func (s *stage) playRefusal(ctx context.Context) error {
+	stranger, err := s.cloud.AddMachine("stranger", emulator.MachineConfig{Policy: strangerPolicy})
+	if err != nil {
+		return err
+	}
+	pod, err := startSidecar(ctx, s.skr, s.cloud.Environment(stranger))
+	if err != nil {
+		return err
+	}
+	defer pod.stop()
+	_, err = pod.client.Release(ctx, s.request())
+	refused, ok := errors.AsType[*api.Error](err)
+	if !ok || !errors.Is(err, api.ReleaseRejected) {
+		return fmt.Errorf("the stranger should have been refused by the vault, but got: %w", err)
+	}
+	s.tell("Another pod, with another execution policy, asks for the same key",
+		"HOST_DATA    "+stranger.HostData().String(),
+		fmt.Sprintf("%d  %s", refused.Status, refused.Code), "     "+refused.Message)
+	_, err = fmt.Fprintln(s.out, "\nThe key was released to the pod that it is bound to, and to no other.")
+	return err
+}
+
+func (s *stage) request() api.ReleaseRequest {
+	return api.ReleaseRequest{MAAEndpoint: s.cloud.AttestationHost(), AKVEndpoint: s.vault, KID: demoKey}
+}
+
+// tell prints a numbered step.
+func (s *stage) tell(title string, lines ...string) {
+	s.step++
+	_, _ = fmt.Fprintf(s.out, "\n%d. %s\n   %s\n", s.step, title, strings.Join(lines, "\n   ")) // a demonstration to nobody does no harm
+}
+
+func decrypt(key api.Secret, ciphertext []byte) (string, error) {
+	parsed, err := jwk.Parse(key)
+	if err != nil {
+		return "", err
+	}
+	private, err := parsed.PrivateKey()
+	if err != nil {
+		return "", err
+	}
+	pair, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return "", fmt.Errorf("the released key is a %T", private)
+	}
+	plain, err := rsa.DecryptOAEP(crypto.SHA256.New(), nil, pair, ciphertext, nil)
+	return string(plain), err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/test/emulator"
+	"skr/test/emulator/fault"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	dir, listen, imds string
+	policyFile        string
+	keys, faults      []string
+	seed              uint64
+	verbose           bool
+}
+
+func serveCommand(out, errOut io.Writer) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the emulated cloud, and print the environment that a sidecar needs",
+		Long: "Prints the environment as lines for a POSIX shell and runs until it is interrupted:\n\n" +
+			"  skr-emulator serve --key demo/payroll > env.sh &\n" +
+			"  . ./env.sh && skr\n\n" +
+			"Each --key VAULT/NAME makes an RSA-HSM key that the emulated machine may have released.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return emulate(cmd.Context(), o, out, errOut) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.dir, "dir", "", "directory for sockets and certificates, kept; a temporary one if empty")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
+	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
+	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
+	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to make; may be repeated")
+	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject, as docs/emulator.md describes; may be repeated")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults with a probability; drawn and logged if 0")
+	flags.BoolVar(&o.verbose, "verbose", false, "log each request to standard error")
+	return cmd
+}
+
+func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
+	dir, remove, err := o.workDir()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	config, err := o.config(dir, errOut)
+	if err != nil {
+		return err
+	}
+	cloud, err := emulator.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cloud.Close() }() // the process ends
+	if err := printEnvironment(out, cloud); err != nil {
+		return err
+	}
+	for _, key := range o.keys {
+		if err := makeKey(ctx, cloud, key, out); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprintln(out, "# ready") // scripts wait for it
+	<-ctx.Done()
+	return nil
+}
+
+func (o serveOptions) workDir() (string, func(), error) {
+	if o.dir == "" {
+		return workDir()
+	}
+	return o.dir, func() {}, os.MkdirAll(o.dir, 0o700)
+}
+
+func (o serveOptions) config(dir string, errOut io.Writer) (emulator.Config, error) {
+	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed}
+	for _, text := range o.faults {
+		rule, err := fault.ParseRule(text)
+		if err != nil {
+			return config, fmt.Errorf("--fault %q: %w", text, err)
+		}
+		config.Faults = append(config.Faults, rule)
+	}
+	if o.verbose || len(o.faults) > 0 {
+		config.Log = slog.New(slog.NewTextHandler(errOut, nil))
+	}
+	var err error
+	config.Machine, err = o.machine()
+	return config, err
+}
+
+func (o serveOptions) machine() (emulator.MachineConfig, error) {
+	if o.policyFile == "" {
+		return emulator.MachineConfig{}, nil
+	}
+	policy, err := os.ReadFile(o.policyFile)
+	return emulator.MachineConfig{Policy: string(policy)}, err
+}
+
+// printEnvironment writes lines that a POSIX shell can source.
+func printEnvironment(out io.Writer, cloud *emulator.Cloud) error {
+	var text strings.Builder
+	text.WriteString("# an emulated Azure, TEST ONLY; source this, then start skr\n")
+	for _, entry := range cloud.Environment(cloud.Machine()) {
+		name, value, _ := strings.Cut(entry, "=")
+		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	fmt.Fprintf(&text, "# for requests to the sidecar:\nexport MAA_ENDPOINT='%s'\n", cloud.AttestationHost())
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, out io.Writer) error {
+	vault, name, found := strings.Cut(key, "/")
+	if !found {
+		return fmt.Errorf("--key %q: want VAULT/NAME", key)
+	}
+	host := cloud.Host(vault, "vault")
+	policy := releasePolicy(cloud.AttestationHost(), cloud.Machine().HostData())
+	if _, err := cloud.CreateKey(ctx, host, emulator.KeySpec{Name: name, Size: demoKeyBits}, policy); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
+	return err
+}

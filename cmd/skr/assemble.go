@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"skr/attest"
+	"skr/attest/maa"
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+	"skr/hsm"
+	"skr/internal/entra"
+	"skr/internal/httpclient"
+	"skr/keyrelease"
+)
+
+const (
+	maxRootsFile = 1 << 20
+	// imdsAddress is the link-local address that azidentity calls.
+	imdsAddress = "169.254.169.254"
+)
+
+// sidecar holds the assembled parts. This file and its neighbours are the only
+// place that knows which implementation stands behind which interface.
+type sidecar struct {
+	authorities *attest.Authorities
+	vaults      *hsm.Vaults
+	context     *uvm.SecurityContext
+	attester    *attest.Attester
+	releaser    *keyrelease.Releaser
+}
+
+func assemble(s *settings, log *slog.Logger) (*sidecar, error) {
+	for _, name := range s.unknown {
+		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
+	}
+	var err error
+	parts := new(sidecar)
+	if parts.authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
+		return nil, &configError{fmt.Errorf("maa_allow: %w", err)}
+	}
+	if parts.vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
+		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
+	}
+	if parts.context, err = s.securityContext(log); err != nil {
+		return nil, &configError{err}
+	}
+	out, err := s.outbound()
+	if err != nil {
+		return nil, &configError{err}
+	}
+	if parts.attester, err = s.attester(out, parts.context); err != nil {
+		return nil, &configError{err}
+	}
+	identity, err := s.identity(out)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	parts.releaser = keyrelease.New(keyrelease.Config{
+		Attester: parts.attester,
+		Verifier: maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now}),
+		Vault:    hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now}),
+		Identity: identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, Timeout: s.RequestTimeout,
+	})
+	return parts, nil
+}
+
+func (s *settings) securityContext(log *slog.Logger) (*uvm.SecurityContext, error) {
+	found, err := uvm.Load(uvm.Config{
+		Directory: s.SecurityContextDir,
+		Policy:    s.SecurityPolicy, HostCertificate: s.HostCertificate, ReferenceInfo: s.ReferenceInfo,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e := found.Endorsement; e != nil && !e.KnownIssuer() {
+		log.Warn("the UVM endorsement is not by an issuer known to this version; whether it counts is for the authority to say",
+			"issuer", e.Issuer(), "feed", e.Feed(), "svn", e.GuestSVN())
+	}
+	return found, nil
+}
+
+func (s *settings) attester(out *outbound, context *uvm.SecurityContext) (*attest.Attester, error) {
+	source, err := snp.NewSource(s.ReportSource)
+	if err != nil {
+		return nil, fmt.Errorf("report_source: %w", err)
+	}
+	roots, err := s.amdRoots()
+	if err != nil {
+		return nil, fmt.Errorf("amd_roots: %w", err)
+	}
+	sources, err := s.certificateSources(out, context)
+	if err != nil {
+		return nil, err
+	}
+	endorser := vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
+	return attest.NewAttester(attest.Config{Source: source, Endorser: endorser, Endorsement: context.Endorsement}), nil
+}
+
+func (s *settings) amdRoots() (*vcek.Roots, error) {
+	if s.AMDRoots == "" {
+		return vcek.BuiltinRoots(), nil
+	}
+	data, err := readBounded(s.AMDRoots, maxRootsFile)
+	if err != nil {
+		return nil, err
+	}
+	return vcek.ParseRoots(data)
+}
+
+func (s *settings) certificateSources(out *outbound, context *uvm.SecurityContext) ([]vcek.Source, error) {
+	var sources []vcek.Source
+	for _, name := range s.CertificateSources {
+		switch name {
+		case "host":
+			if context.HostCertificate == nil {
+				continue // the platform gives none here
+			}
+			host, err := vcek.NewHostSource(context.HostCertificate)
+			if err != nil {
+				return nil, err
+			}
+			sources = append(sources, host)
+		case "thim":
+			sources = append(sources, vcek.NewTHIMSource(out.thim, s.thimURL()))
+		case "azure-cache":
+			sources = append(sources, vcek.NewAzureCacheSource(out.certificates, s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
+		case "kds":
+			sources = append(sources, vcek.NewKDSSource(out.certificates, s.KDSURL))
+		}
+	}
+	return sources, nil
+}
+
+func (s *settings) thimURL() string {
+	if s.THIMURL != "" {
+		return s.THIMURL
+	}
+	return s.IMDSURL + thimPath
+}
+
+func (s *settings) identity(out *outbound) (*entra.Source, error) {
+	return entra.New(entra.Config{
+		ClientID: s.ClientID, TenantID: s.TenantID, TokenFile: s.FederatedTokenFile, AuthorityHost: s.AuthorityHost,
+		HTTP: out.entra, IMDS: out.imds,
+	})
+}
+
+// outbound holds a client for each service, over two transports.
+type outbound struct {
+	roots                                       *x509.CertPool
+	maa, vault, entra, imds, thim, certificates *httpclient.Client
+}
+
+func (s *settings) outbound() (*outbound, error) {
+	roots, err := s.caRoots()
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	imds, err := url.Parse(s.IMDSURL)
+	if err != nil || imds.Host == "" {
+		return nil, fmt.Errorf("imds_url: %q is not a URL", s.IMDSURL)
+	}
+	public := httpclient.NewTransport(httpclient.TransportConfig{Roots: roots})
+	local := httpclient.NewTransport(httpclient.TransportConfig{
+		Roots: roots, Direct: true, Rewrite: map[string]*url.URL{imdsAddress: imds},
+	})
+	return &outbound{
+		roots:        roots,
+		maa:          httpclient.New(httpclient.Config{Service: "the attestation service", Transport: public}),
+		vault:        httpclient.New(httpclient.Config{Service: "the vault", Transport: public}),
+		entra:        httpclient.New(httpclient.Config{Service: "Entra ID", Transport: public}),
+		certificates: httpclient.New(httpclient.Config{Service: "the certificate service", Transport: public}),
+		imds:         httpclient.New(httpclient.Config{Service: "the instance metadata service", Transport: local}),
+		thim:         httpclient.New(httpclient.Config{Service: "the host's certificate cache", Transport: local}),
+	}, nil
+}
+
+// caRoots are the system's CAs (SSL_CERT_FILE works) and those of ca_file.
+func (s *settings) caRoots() (*x509.CertPool, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	if s.CAFile == "" {
+		return roots, nil
+	}
+	data, err := readBounded(s.CAFile, maxRootsFile)
+	if err != nil {
+		return nil, err
+	}
+	if !roots.AppendCertsFromPEM(data) {
+		return nil, errors.New("holds no PEM certificate")
+	}
+	return roots, nil
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+)
+
+func configCommand(env environment, io streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print the configuration that is in force, as YAML",
+		Long: "Prints the configuration as YAML that --config accepts. Precedence, from strong to weak:\n" +
+			"flags, environment (SKR_…), the reference sidecar's environment, the YAML file, defaults.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, all, err := load(cmd.Flags(), env)
+			if err != nil {
+				return err
+			}
+			text, err := yaml.Marshal(fieldsOf(all))
+			if err != nil {
+				return err
+			}
+			_, err = io.out.Write(text)
+			return err
+		},
+	}
+}
+
+// fieldsOf is the configuration by YAML names. No field holds a secret: tokens
+// come from files and requests, never from the configuration.
+func fieldsOf(all *pflag.FlagSet) map[string]any {
+	fields := make(map[string]any)
+	all.VisitAll(func(flag *pflag.Flag) {
+		if words, ok := flag.Value.(*list); ok {
+			fields[fieldName(flag.Name)] = []string(*words)
+			return
+		}
+		fields[fieldName(flag.Name)] = flag.Value.String()
+	})
+	return fields
+}

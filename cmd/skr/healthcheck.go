@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skr/api"
+)
+
+func healthcheckCommand(env environment, io streams) *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the sidecar on this machine whether it is ready",
+		Long:  "Exits with 0 when the sidecar that listens where --listen says is ready, for a container's probe.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, _, err := load(cmd.Flags(), env)
+			if err != nil {
+				return err
+			}
+			return healthcheck(cmd.Context(), s.Listen, wait, io)
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to wait until it is ready")
+	return cmd
+}
+
+func healthcheck(ctx context.Context, listen string, wait time.Duration, io streams) error {
+	client, err := api.NewClient(api.Config{BaseURL: baseURL(listen)})
+	if err != nil {
+		return &configError{fmt.Errorf("listen: %w", err)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := client.WaitReady(ctx); err != nil {
+		return fmt.Errorf("the sidecar at %s is not ready: %w", listen, err)
+	}
+	_, err = fmt.Fprintln(io.out, "ready")
+	return err
+}

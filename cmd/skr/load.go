@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+)
+
+// maxConfig bounds the configuration file; a full one has a few kilobytes.
+const maxConfig = 1 << 20
+
+// load merges, from weak to strong: defaults, the YAML file, the environment of
+// the drop-in, the environment, the drop-in's flags, flags.
+func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, error) {
+	s := new(settings)
+	all := s.flags()
+	steps := []func() error{
+		func() error { return applyFile(all, configFile(given, env)) },
+		func() error { return applyDropInEnvironment(all, env) },
+		func() error { return applyEnvironment(all, env) },
+		func() error { return applyDropInFlags(all, given) },
+		func() error { return applyFlags(all, given) },
+		s.check,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, nil, &configError{err}
+		}
+	}
+	s.unknown = unknownNames(all, env)
+	return s, all, nil
+}
+
+// configError is what the person who configures must mend.
+type configError struct{ cause error }
+
+func (e *configError) Error() string { return "configuration: " + e.cause.Error() }
+func (e *configError) Unwrap() error { return e.cause }
+
+func configFile(given *pflag.FlagSet, env environment) string {
+	if given != nil {
+		if flag := given.Lookup("config"); flag != nil && flag.Changed {
+			return flag.Value.String()
+		}
+	}
+	return env["SKR_CONFIG"]
+}
+
+func applyFile(all *pflag.FlagSet, path string) error {
+	if path == "" {
+		return nil
+	}
+	data, err := readBounded(path, maxConfig)
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := yaml.UnmarshalStrict(data, &fields); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for name, value := range fields {
+		if err := applyField(all, name, value); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func applyField(all *pflag.FlagSet, name string, value any) error {
+	flag := all.Lookup(strings.ReplaceAll(name, "_", "-"))
+	if flag == nil || fieldName(flag.Name) != name {
+		return fmt.Errorf("unknown field %q; `skr config` prints all of them", name)
+	}
+	text, err := scalar(value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return set(flag, name, text)
+}
+
+// scalar is the text of a YAML scalar, or of a list of them.
+func scalar(value any) (string, error) {
+	switch value := value.(type) {
+	case string, bool, int64, float64:
+		return fmt.Sprint(value), nil
+	case []any:
+		words := make([]string, len(value))
+		for i, word := range value {
+			text, ok := word.(string)
+			if !ok || strings.Contains(text, ",") {
+				return "", errors.New("must be a list of words")
+			}
+			words[i] = text
+		}
+		return strings.Join(words, ","), nil
+	default:
+		return "", errors.New("must be a text, a number or a list of words")
+	}
+}
+
+func applyEnvironment(all *pflag.FlagSet, env environment) error {
+	var failed error
+	all.VisitAll(func(flag *pflag.Flag) {
+		name := envName(flag.Name)
+		if value, found := env[name]; found && failed == nil {
+			failed = set(flag, name, value)
+		}
+	})
+	return failed
+}
+
+// unknownNames finds misspelt settings, to warn of them. They are no error: the
+// environment is not ours alone.
+func unknownNames(all *pflag.FlagSet, env environment) []string {
+	known := map[string]bool{"SKR_CONFIG": true}
+	all.VisitAll(func(flag *pflag.Flag) { known[envName(flag.Name)] = true })
+	var unknown []string
+	for name := range env {
+		if strings.HasPrefix(name, "SKR_") && !known[name] && !isServiceLink(name) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
+}
+
+// isServiceLink recognises what Kubernetes sets for a service called "skr"
+// (SKR_SERVICE_HOST, SKR_PORT_8080_TCP_ADDR and so on).
+func isServiceLink(name string) bool {
+	return strings.HasPrefix(name, "SKR_SERVICE_") || name == "SKR_PORT" || strings.HasPrefix(name, "SKR_PORT_")
+}
+
+func applyFlags(all, given *pflag.FlagSet) error {
+	if given == nil {
+		return nil
+	}
+	var failed error
+	given.Visit(func(flag *pflag.Flag) {
+		if target := all.Lookup(flag.Name); target != nil && failed == nil {
+			failed = set(target, "--"+flag.Name, flag.Value.String())
+		}
+	})
+	return failed
+}
+
+func set(flag *pflag.Flag, name, text string) error {
+	if err := flag.Value.Set(text); err != nil {
+		return fmt.Errorf("%s: invalid value %q", name, text)
+	}
+	flag.Changed = true
+	return nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // read only: closing cannot lose anything
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}

@@ -1,0 +1,80 @@
+// Command skr releases keys to a confidential pod: it proves to Microsoft Azure
+// Attestation what the pod's machine is, shows the token to Azure Key Vault or
+// Managed HSM, and unwraps the key that comes back, over a local API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // the image has no CA bundle
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args, osEnvironment(), streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(report(os.Stderr, err))
+}
+
+// streams are the standard streams of the process.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run is the program: argv with the name it was started by, env, and streams.
+func run(ctx context.Context, argv []string, env environment, io streams) error {
+	args, err := dropInArguments(argv, env)
+	if err != nil {
+		return err
+	}
+	root := rootCommand(env, io)
+	root.SetArgs(args)
+	understood := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
+	err = root.ExecuteContext(ctx)
+	if err != nil && !understood {
+		return &configError{err} // a command, argument or flag that does not exist, or is missing
+	}
+	return err
+}
+
+func rootCommand(env environment, io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "skr",
+		Short: "Secure key release for confidential pods",
+		Long: "skr proves to Microsoft Azure Attestation what this machine is, and releases keys of\n" +
+			"Azure Key Vault and Managed HSM to the applications of its pod. Without a command it serves.",
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd, env, io) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().SortFlags = false
+	root.PersistentFlags().String("config", "", "YAML file with the fields that `skr config` prints")
+	root.PersistentFlags().AddFlagSet(new(settings).flags())
+	addDropInFlags(root.PersistentFlags())
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io),
+		healthcheckCommand(env, io), configCommand(env, io), versionCommand(io))
+	return root
+}
+
+// report prints the error in one line and returns the exit code.
+func report(out io.Writer, err error) int {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return exitOK
+	}
+	_, _ = fmt.Fprintln(out, "skr:", err) // there is nowhere else to say it
+	return exitCode(err)
+}

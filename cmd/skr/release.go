@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/hsm"
+	"skr/internal/secmem"
+	"skr/keyrelease"
+)
+
+const maxTokenFile = 64 << 10 // access tokens have a few kilobytes
+
+// releaseOptions are what one release needs beside the settings.
+type releaseOptions struct {
+	authority, vault, key string
+	accessTokenFile       string
+	format, out           string
+}
+
+func releaseCommand(env environment, streams streams) *cobra.Command {
+	var o releaseOptions
+	cmd := &cobra.Command{
+		Use:   "release --authority HOST --vault HOST --key NAME[/VERSION]",
+		Short: "Release one key and print it, or write it to a file",
+		Long: "Releases one key without a running sidecar, as an init container does. Exit codes:\n" +
+			"0 released, 2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 anything else.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return releaseOnce(cmd, o, env, streams) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.authority, "authority", "", "attestation service that the release policy names")
+	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
+	flags.StringVar(&o.key, "key", "", "key name, or name/version")
+	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token, instead of our own identity; - is standard input")
+	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
+	flags.StringVar(&o.out, "out", "", "file to write, mode 0600; standard output if empty")
+	return cmd
+}
+
+func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams streams) error {
+	if err := o.check(); err != nil {
+		return &configError{err}
+	}
+	s, parts, err := oneShot(cmd, env, streams)
+	if err != nil {
+		return err
+	}
+	req, err := o.request(parts, streams.in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+	defer cancel()
+	key, err := parts.releaser.Release(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer key.Wipe()
+	return o.write(key, streams.out)
+}
+
+func (o releaseOptions) check() error {
+	switch {
+	case o.authority == "" || o.vault == "" || o.key == "":
+		return errors.New("--authority, --vault and --key are needed")
+	case o.format != "jwk" && o.format != "pem":
+		return fmt.Errorf("--format: %q is none of jwk, pem", o.format)
+	}
+	return nil
+}
+
+func (o releaseOptions) request(parts *sidecar, in io.Reader) (req keyrelease.Request, err error) {
+	if req.Authority, err = parts.authorities.Parse(o.authority); err != nil {
+		return req, err
+	}
+	if req.Key, err = parts.vaults.Parse(o.vault, o.key); err != nil {
+		return req, err
+	}
+	req.Access, err = readToken(o.accessTokenFile, in)
+	return req, err
+}
+
+func readToken(path string, in io.Reader) (secmem.Text, error) {
+	var data []byte
+	var err error
+	switch path {
+	case "":
+		return secmem.Text{}, nil
+	case "-":
+		data, err = io.ReadAll(io.LimitReader(in, maxTokenFile))
+	default:
+		data, err = readBounded(path, maxTokenFile)
+	}
+	token := strings.TrimSpace(string(data))
+	if err == nil && token == "" {
+		err = fmt.Errorf("%q is empty", path)
+	}
+	if err != nil {
+		return secmem.Text{}, &configError{fmt.Errorf("--access-token-file: %w", err)}
+	}
+	return secmem.NewText(token), nil
+}
+
+func (o releaseOptions) write(key *hsm.Key, out io.Writer) error {
+	encode := key.JWK
+	if o.format == "pem" {
+		encode = key.PEM
+	}
+	text, err := encode()
+	if err != nil {
+		return err
+	}
+	defer secmem.Wipe(text)
+	if o.out != "" {
+		return writeSecret(o.out, text)
+	}
+	if _, err = out.Write(text); err == nil && o.format == "jwk" {
+		_, err = fmt.Fprintln(out)
+	}
+	return err
+}
+
+// writeSecret replaces path at once, or leaves it as it was. The mode is 0600.
+func writeSecret(path string, data []byte) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".skr-*") // mode 0600
+	if err != nil {
+		return &configError{err}
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name()) // the first error matters more
+		}
+	}()
+	if _, err = file.Write(data); err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	return err
+}

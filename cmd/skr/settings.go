@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"skr/attest"
+	"skr/hsm"
+)
+
+// settings is the whole configuration. Its flags method is the one table of
+// names, defaults and meanings: the YAML field a_b is also SKR_A_B and --a-b.
+type settings struct {
+	Listen         string
+	RequestTimeout time.Duration
+	StopGrace      time.Duration
+
+	ReportSource       string
+	SecurityContextDir string
+	SecurityPolicy     string
+	HostCertificate    string
+	ReferenceInfo      string
+
+	CertificateSources   list
+	THIMURL              string
+	IMDSURL              string
+	AzureCacheURL        string
+	AzureCacheAPIVersion string
+	AzureCacheClientID   string
+	KDSURL               string
+	AMDRoots             string
+	CAFile               string
+
+	MAAAllow      list
+	MAAAPIVersion string
+	MAAUserAgent  string
+
+	VaultAllow      list
+	VaultAPIVersion string
+
+	ClientID           string
+	TenantID           string
+	FederatedTokenFile string
+	AuthorityHost      string
+
+	AttestationMaxAge time.Duration
+	KEKBits           int
+
+	LogLevel  string
+	LogFile   string
+	LogFormat string
+
+	unknown []string // variables that look like settings and are none
+}
+
+const thimPath = "/metadata/THIM/amd/certification" // Azure instance metadata service
+
+// flags binds every setting to a flag that holds its default.
+func (s *settings) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("skr", pflag.ContinueOnError)
+	fs.SortFlags = false
+	text, lines, wait := fs.StringVar, fs.Var, fs.DurationVar
+
+	text(&s.Listen, "listen", "localhost:8080", "HTTP: a loopback address and port, or unix:/path")
+	wait(&s.RequestTimeout, "request-timeout", time.Minute, "deadline of one request, with all that it asks of others")
+	wait(&s.StopGrace, "stop-grace", 10*time.Second, "time for running requests after SIGTERM")
+
+	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, or unix:/path of a report socket")
+	text(&s.SecurityContextDir, "security-context-dir", "", "directory of the UVM security context; found by itself if empty")
+	text(&s.SecurityPolicy, "security-policy", "", "base64 CCE policy, where the directory has none")
+	text(&s.HostCertificate, "host-certificate", "", "base64 THIM document of this host, where the directory has none")
+	text(&s.ReferenceInfo, "reference-info", "", "base64 UVM endorsement, where the directory has none")
+
+	s.CertificateSources = list{"host", "thim", "kds"}
+	lines(&s.CertificateSources, "certificate-sources", "where certificate chains come from, in order: host, thim, azure-cache, kds")
+	text(&s.THIMURL, "thim-url", "", "certificate cache of the host; imds_url"+thimPath+" if empty")
+	text(&s.IMDSURL, "imds-url", "http://169.254.169.254", "instance metadata service, called without a proxy")
+	text(&s.AzureCacheURL, "azure-cache-url", "https://global.acccache.azure.net/SevSnpVM/certificates", "Azure's public certificate cache")
+	text(&s.AzureCacheAPIVersion, "azure-cache-api-version", "api-version=2020-10-15-preview", "query part for the Azure cache")
+	text(&s.AzureCacheClientID, "azure-cache-client-id", "", "query part for the Azure cache, name=value")
+	text(&s.KDSURL, "kds-url", "https://kdsintf.amd.com", "AMD's key distribution service")
+	text(&s.AMDRoots, "amd-roots", "", "PEM file of ARK certificates in place of AMD's, for silicon that is not AMD's")
+	text(&s.CAFile, "ca-file", "", "PEM file of further CAs for outbound TLS and release statements")
+
+	s.MAAAllow = attest.DefaultAuthorities()
+	lines(&s.MAAAllow, "maa-allow", "hosts that a request may name as authority")
+	text(&s.MAAAPIVersion, "maa-api-version", "2022-08-01", "api-version of the attestation service")
+	text(&s.MAAUserAgent, "maa-user-agent", "", "User-Agent for the attestation service")
+
+	s.VaultAllow = hsm.DefaultVaults()
+	lines(&s.VaultAllow, "vault-allow", "vaults and keys that a request may name: host[/keys/name[/version]][=audience]")
+	text(&s.VaultAPIVersion, "vault-api-version", "7.4", "api-version of Key Vault and Managed HSM")
+
+	text(&s.ClientID, "client-id", "", "client id of the workload or managed identity")
+	text(&s.TenantID, "tenant-id", "", "tenant of the workload identity")
+	text(&s.FederatedTokenFile, "federated-token-file", "", "projected token of the workload identity")
+	text(&s.AuthorityHost, "authority-host", "", "Entra ID of another cloud; the public one if empty")
+
+	wait(&s.AttestationMaxAge, "attestation-max-age", time.Hour, "how long an attested KEK is reused; 0 attests for each release")
+	fs.IntVar(&s.KEKBits, "kek-bits", 2048, "size of the KEK: 2048, 3072 or 4096")
+
+	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
+	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if empty")
+	text(&s.LogFormat, "log-format", "json", "json or text")
+	return fs
+}
+
+// check refuses values that no part would refuse by itself, or only much later.
+func (s *settings) check() error {
+	known := []string{"host", "thim", "azure-cache", "kds"}
+	for _, name := range s.CertificateSources {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("certificate_sources: %q is none of %s", name, strings.Join(known, ", "))
+		}
+	}
+	switch {
+	case len(s.CertificateSources) == 0:
+		return errors.New("certificate_sources: at least one is needed")
+	case !slices.Contains([]int{2048, 3072, 4096}, s.KEKBits):
+		return fmt.Errorf("kek_bits: %d is none of 2048, 3072, 4096", s.KEKBits)
+	case !slices.Contains([]string{"json", "text"}, s.LogFormat):
+		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
+	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace < 0:
+		return errors.New("attestation_max_age, request_timeout, stop_grace: must not be negative, and request_timeout not zero")
+	case s.SecurityContextDir != "" && !path.IsAbs(s.SecurityContextDir):
+		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
+	}
+	return nil
+}
+
+// list is a setting of several words, separated by commas.
+type list []string
+
+var _ pflag.Value = (*list)(nil)
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Type names the form in --help.
+func (l *list) Type() string { return "list" }
+
+// Set replaces the whole list.
+func (l *list) Set(text string) error {
+	*l = nil
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			*l = append(*l, word)
+		}
+	}
+	return nil
+}
+
+func fieldName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
+func envName(flag string) string   { return "SKR_" + strings.ToUpper(fieldName(flag)) }
