@@ -1,0 +1,43 @@
+# skr: secure key release for confidential pods.
+# `make` lists the targets. Go and make are all that is needed.
+
+GO       ?= go
+TAGS     := grpcnotrace
+FUZZTIME ?= 10s
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+export CGO_ENABLED ?= 0
+
+BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w"
+TEST  := $(GO) test -tags $(TAGS)
+
+.PHONY: help build demo test race fuzz lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/skr and bin/skr-emulator
+	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
+
+demo: build ## release a key to a client of the sidecar, on this machine alone
+	@bin/skr-emulator demo --skr bin/skr
+
+test: ## run all tests
+	$(TEST) ./...
+	cd test/wycheproof && $(TEST) ./...
+
+race: ## run all tests under the race detector
+	CGO_ENABLED=1 $(TEST) -race ./...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
+
+lint: ## vet and lint
+	$(GO) vet -tags $(TAGS) ./...
+	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) run $(LINT) run --build-tags $(TAGS) ./...
+
+bench: ## run the benchmarks
+	$(TEST) -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin dist

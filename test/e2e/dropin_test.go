@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"skr/internal/jwk"
+	"skr/test/emulator"
+)
+
+const (
+	realMAA   = "sharedeus.eus.attest.azure.net"
+	realVault = "demo.vault.azure.net"
+)
+
+// The reference sidecar's environment, flags and request, with the real host
+// names, default allow-lists and one CA: nothing of skr's own configuration but
+// the report source and the roots of silicon that is not AMD's.
+func TestDropIn(t *testing.T) {
+	cloud := newCloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
+	policy := bytes.ReplaceAll(policyFor(cloud, cloud.Machine().HostData()), []byte(cloud.AttestationHost()), []byte(realMAA))
+	if _, err := cloud.CreateKey(t.Context(), realVault, emulator.KeySpec{Name: "k1", Size: 2048}, policy); err != nil {
+		t.Fatal(err)
+	}
+	own := environmentOf(cloud)
+	args := fmt.Sprintf(`{"certcache": {"endpoint_type":"LocalTHIM",
+		"endpoint":"%s/metadata/THIM/amd/certification"}, "identity":{"client_id":""}}`, strings.TrimPrefix(cloud.IMDSURL(), "http://"))
+	s := start(t, []string{
+		"SKR_REPORT_SOURCE=" + own["SKR_REPORT_SOURCE"],
+		"SKR_AMD_ROOTS=" + own["SKR_AMD_ROOTS"],
+		"SSL_CERT_FILE=" + own["SKR_CA_FILE"],
+		"SkrSideCarArgs=" + base64.StdEncoding.EncodeToString([]byte(args)),
+		"UVM_SECURITY_CONTEXT_DIR=" + own["UVM_SECURITY_CONTEXT_DIR"],
+		"HTTPS_PROXY=" + connectProxy(t, cloud),
+	}, "-loglevel", "info").ready(t)
+	access, err := cloud.AccessToken(realVault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k1","access_token":%q}`, realMAA, realVault, access)
+	var answer struct{ Key string }
+	body := curl(t, "http://"+s.address+"/key/release", request)
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Key == "" {
+		t.Fatalf("the answer is %.200q, %v", body, err)
+	}
+	key, err := jwk.Parse([]byte(answer.Key))
+	if err != nil || key.Kty != "RSA" || key.D == "" || key.P == "" || key.DP == "" || len(key.KeyOps) == 0 {
+		t.Errorf("key type %q with operations %q, %v", key.Kty, key.KeyOps, err)
+	}
+	for _, secret := range []string{access, key.D, key.P} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Error("the log holds a secret")
+		}
+	}
+}
+
+// /skr.sh is the binary under another name; its arguments stand in for the
+// environment. `sh -c /skr.sh` is the one thing it does as a shell.
+func TestScriptNames(t *testing.T) {
+	cloud := newCloud(t, emulator.Config{})
+	for _, argv := range [][]string{{"/skr.sh"}, {"/skr.sh", base64.StdEncoding.EncodeToString([]byte("{}"))}, {"/bin/sh", "-c", "/skr.sh"}} {
+		t.Run(strings.Join(argv, " "), func(t *testing.T) {
+			address := freeAddress(t)
+			_, port, _ := net.SplitHostPort(address)
+			log := new(output)
+			process := &exec.Cmd{Path: binary, Args: argv, Env: append(cloud.Environment(cloud.Machine()), "Port="+port), Stderr: log}
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = process.Process.Kill(); _ = process.Wait() }()
+			if _, stderr, code := once(t, nil, "", "healthcheck", "--listen", address, "--wait", "20s"); code != 0 {
+				t.Errorf("not ready: %s\n%s", stderr, log)
+			}
+		})
+	}
+	process := &exec.Cmd{Path: binary, Args: []string{"sh", "-c", "id"}, Env: []string{}}
+	out, err := process.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "has no shell") {
+		t.Errorf("sh -c id: %v, %s", err, out)
+	}
+}
+
+// curl posts as a person would, with curl itself where it is installed.
+func curl(t *testing.T, url, body string) []byte {
+	t.Helper()
+	if path, err := exec.LookPath("curl"); err == nil {
+		out, err := exec.CommandContext(t.Context(), path, "-s", "-d", body, url).Output()
+		if err != nil {
+			t.Fatalf("curl: %v", err)
+		}
+		return out
+	}
+	response, err := http.Post(url, "application/x-www-form-urlencoded", strings.NewReader(body)) // as curl -d
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	out, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// connectProxy takes every CONNECT to the cloud, so that real names reach it.
+func connectProxy(t *testing.T, cloud *emulator.Cloud) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(cloud.AttestationHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
+			return
+		}
+		target, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		client, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			_ = target.Close()
+			return
+		}
+		go func() { _, _ = io.Copy(target, client); _ = target.Close() }()
+		go func() { _, _ = io.Copy(client, target); _ = client.Close() }()
+	})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = proxy.Serve(listener) }()
+	t.Cleanup(func() { _ = proxy.Close() })
+	return "http://" + listener.Addr().String()
+}
+
+func environmentOf(cloud *emulator.Cloud) map[string]string {
+	env := map[string]string{}
+	for _, entry := range cloud.Environment(cloud.Machine()) {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// The binary needs no CA bundle: it brings one for machines that have none.
+func TestOwnRoots(t *testing.T) {
+	cloud := newCloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
+	empty := t.TempDir()
+	env := append(os.Environ(), cloud.Environment(cloud.Machine())...)
+	env = append(env, "SKR_CA_FILE=", "SKR_MAA_ALLOW="+realMAA, "SSL_CERT_FILE="+empty+"/none", "SSL_CERT_DIR="+empty, "HTTPS_PROXY="+connectProxy(t, cloud))
+	_, stderr, code := once(t, env, "{}", "attest", "maa", "--authority", realMAA)
+	if code != 6 || !strings.Contains(stderr, "unknown authority") {
+		t.Errorf("a server that is not Azure's was not refused as such: exit %d, %s", code, stderr)
+	}
+}
