@@ -139,13 +139,19 @@ func (x extensions) text(place string) (string, error) {
 	return string(raw.Bytes), nil
 }
 
-// hwid is all of CHIP_ID, and on Turin its first 8 bytes.
+// hwid is all of CHIP_ID, and on Turin its first 8 bytes. AMD writes the bytes
+// bare; as an OCTET STRING, which their lengths cannot be mistaken for, others
+// write them.
 func (x extensions) hwid(p snp.Product) ([]byte, error) {
 	value, err := x.get(extHWID)
 	if err != nil {
 		return nil, err
 	}
-	if want := len(snp.ChipID{}.HWID(p)); len(value) != want {
+	want := len(snp.ChipID{}.HWID(p))
+	if len(value) == want+2 {
+		value = bytes.TrimPrefix(value, []byte{asn1.TagOctetString, byte(want)})
+	}
+	if len(value) != want {
 		return nil, fmt.Errorf("extension %s has %d bytes, want %d on %s", extHWID, len(value), want, p)
 	}
 	return bytes.Clone(value), nil

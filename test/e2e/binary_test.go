@@ -84,7 +84,8 @@ type sidecar struct {
 	client  *api.Client
 	log     *output
 	process *exec.Cmd
-	exited  chan error
+	exited  chan struct{}
+	err     error // how it ended; valid after exited
 }
 
 // start runs skr with env and args; the address is added as Port.
@@ -92,14 +93,17 @@ func start(t *testing.T, env []string, args ...string) *sidecar {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	s := &sidecar{address: "localhost:" + port, log: new(output), exited: make(chan error, 1)}
+	s := &sidecar{address: "localhost:" + port, log: new(output), exited: make(chan struct{})}
 	s.process = exec.Command(binary, args...)
 	s.process.Env = append(env, "Port="+port)
 	s.process.Stderr = s.log
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { s.exited <- s.process.Wait() }()
+	go func() {
+		s.err = s.process.Wait()
+		close(s.exited)
+	}()
 	t.Cleanup(func() { s.kill(t) })
 	var err error
 	if s.client, err = api.NewClient(api.Config{BaseURL: "http://" + s.address, Attempts: 1}); err != nil {
@@ -122,9 +126,8 @@ func (s *sidecar) ready(t *testing.T) *sidecar {
 // stop sends SIGTERM and returns how the process ended.
 func (s *sidecar) stop() error {
 	_ = s.process.Process.Signal(syscall.SIGTERM)
-	err := <-s.exited
-	s.exited <- err
-	return err
+	<-s.exited
+	return s.err
 }
 
 func (s *sidecar) kill(t *testing.T) {
@@ -133,7 +136,7 @@ func (s *sidecar) kill(t *testing.T) {
 		t.Logf("log of skr:\n%s", text[max(0, len(text)-4000):])
 	}
 	_ = s.process.Process.Kill()
-	_ = <-s.exited // it was killed
+	<-s.exited
 }
 
 // once runs a command of skr to its end.
