@@ -3,32 +3,15 @@ package hsm
 import (
 	"encoding/base64"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// policySample reads a file of the samples, or skips the test without them.
-func policySample(t testing.TB, name string) []byte {
-	t.Helper()
-	root := os.Getenv("SKR_SAMPLES")
-	if root == "" {
-		root = filepath.Join("..", "..", "shared", "samples")
-	}
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("no samples: set SKR_SAMPLES to their folder (%v)", err)
-	}
-	data, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
+	"skr/test/samples"
+)
 
 func genoaClaims(t testing.TB) json.RawMessage {
 	t.Helper()
-	parts := strings.Split(string(policySample(t, "maa/cvm-genoa-token.jwt")), ".")
+	parts := strings.Split(string(samples.Read(t, "maa/cvm-genoa-token.jwt")), ".")
 	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +22,7 @@ func genoaClaims(t testing.TB) json.RawMessage {
 // The policy asks for claims below x-ms-isolation-tee, which only tokens of
 // the AzureGuest protocol have; the direct token is refused for that reason.
 func TestPolicyOfThirtyAuthorities(t *testing.T) {
-	p, err := ParseReleasePolicy(policySample(t, "cvm/release-policy-30-authorities.json"))
+	p, err := ParseReleasePolicy(samples.Read(t, "cvm/release-policy-30-authorities.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +67,7 @@ func recordedPolicy(t *testing.T, file string) []byte {
 	var recording struct {
 		Entries []struct{ ResponseBody json.RawMessage }
 	}
-	if err := json.Unmarshal(policySample(t, file), &recording); err != nil {
+	if err := json.Unmarshal(samples.Read(t, file), &recording); err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range recording.Entries {
@@ -128,7 +111,7 @@ func BenchmarkEvaluateGenoaToken(b *testing.B) {
 }
 
 func BenchmarkEvaluateThirtyAuthorities(b *testing.B) {
-	p := mustPolicy(b, string(policySample(b, "cvm/release-policy-30-authorities.json")))
+	p := mustPolicy(b, string(samples.Read(b, "cvm/release-policy-30-authorities.json")))
 	claims := json.RawMessage(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -8,33 +8,16 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/samples"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
 
 	"skr/internal/keywrap"
 )
-
-// sample reads a file of real data, or skips the test where there is none.
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
-	root := os.Getenv("SKR_SAMPLES")
-	if root == "" {
-		root = filepath.Join("..", "..", "shared", "samples")
-	}
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("no samples: set SKR_SAMPLES to their folder (%v)", err)
-	}
-	data, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
 
 // recordedRelease finds the statement in recorded traffic.
 func recordedRelease(t *testing.T, name string) string {
@@ -45,7 +28,7 @@ func recordedRelease(t *testing.T, name string) string {
 			ResponseBody json.RawMessage
 		}
 	}
-	if err := json.Unmarshal(sample(t, name), &recording); err != nil {
+	if err := json.Unmarshal(samples.Read(t, name), &recording); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	for _, entry := range recording.Entries {
@@ -118,7 +101,7 @@ type releaseVector struct {
 func releaseVectors(t testing.TB) []releaseVector {
 	t.Helper()
 	var file struct{ Vectors []releaseVector }
-	if err := json.Unmarshal(sample(t, "release-vectors/key_hsm.json"), &file); err != nil {
+	if err := json.Unmarshal(samples.Read(t, "release-vectors/key_hsm.json"), &file); err != nil {
 		t.Fatal(err)
 	}
 	if len(file.Vectors) == 0 {
@@ -129,7 +112,7 @@ func releaseVectors(t testing.TB) []releaseVector {
 
 func sampleKEK(t testing.TB) *KEK {
 	t.Helper()
-	der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(sample(t, "aci-milan-v3/wrapping-key.pkcs8.base64"))))
+	der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(samples.Read(t, "aci-milan-v3/wrapping-key.pkcs8.base64"))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/samples"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
@@ -19,25 +19,6 @@ import (
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 )
-
-// readSample reads recorded data, which is not part of the repository.
-func readSample(t *testing.T, path ...string) []byte {
-	t.Helper()
-	directory := os.Getenv("SKR_SAMPLES")
-	for up := "."; directory == ""; up = filepath.Join(up, "..") {
-		if _, err := os.Stat(filepath.Join(up, "go.mod")); err == nil {
-			directory = filepath.Join(up, "..", "shared", "samples")
-		}
-	}
-	if _, err := os.Stat(directory); err != nil {
-		t.Skipf("no recorded data: set SKR_SAMPLES (%v)", err)
-	}
-	content, err := os.ReadFile(filepath.Join(append([]string{directory}, path...)...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
 
 // unwrapped is a request with each layer of base64url taken off.
 type unwrapped struct {
@@ -99,7 +80,7 @@ func unwrap(t *testing.T, body []byte) unwrapped {
 
 // TestRequestAsRecorded encodes the evidence of a recorded request again.
 func TestRequestAsRecorded(t *testing.T) {
-	want := unwrap(t, readSample(t, "aci-milan-v3", "maa-request.json"))
+	want := unwrap(t, samples.Read(t, "aci-milan-v3", "maa-request.json"))
 	report, err := snp.Parse(want.Report)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +108,7 @@ func TestRequestAsRecorded(t *testing.T) {
 // unverified reads a recorded token; MAA's signing keys are not recorded.
 func unverified(t *testing.T, path ...string) attest.Claims {
 	t.Helper()
-	token := strings.TrimSpace(string(readSample(t, path...)))
+	token := strings.TrimSpace(string(samples.Read(t, path...)))
 	parser := jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithJSONNumber())
 	parsed, _, err := parser.ParseUnverified(token, jwt.MapClaims{})
 	if err != nil {
@@ -148,7 +129,7 @@ func TestRecordedToken(t *testing.T) {
 	claims := unverified(t, "maa", "aci-token.jwt")
 	var recorded struct{ Report string }
 	var inner evidence
-	if err := json.Unmarshal(readSample(t, "maa", "aci-request.json"), &recorded); err != nil {
+	if err := json.Unmarshal(samples.Read(t, "maa", "aci-request.json"), &recorded); err != nil {
 		t.Fatal(err)
 	}
 	layer, err := base64.RawURLEncoding.DecodeString(recorded.Report)
@@ -178,7 +159,7 @@ func TestRecordedToken(t *testing.T) {
 // sorted, white space dropped.
 func TestRecordedRuntimeData(t *testing.T) {
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
-	data := readSample(t, "maa", "cvm-genoa-runtime-data.json")
+	data := samples.Read(t, "maa", "cvm-genoa-runtime-data.json")
 	runtime, err := attest.ParseClaims(data)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +176,7 @@ func TestRecordedRuntimeData(t *testing.T) {
 // TestRecordedTokenVerdict runs the whole verification on a recorded token with
 // a key that did not sign it: nothing before the signature stops it.
 func TestRecordedTokenVerdict(t *testing.T) {
-	token := strings.TrimSpace(string(readSample(t, "maa", "cvm-genoa-token.jwt")))
+	token := strings.TrimSpace(string(samples.Read(t, "maa", "cvm-genoa-token.jwt")))
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
 	issuer, _ := claims.Text("iss")
 	authority := authorityOf(t, strings.TrimPrefix(issuer, "https://"))

@@ -4,49 +4,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"skr/test/samples"
 
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
 )
-
-// sample reads a file of genuine data, or skips the test where there is none.
-func sample(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("SKR_SAMPLES")
-	if dir == "" {
-		dir = filepath.Join(moduleRoot(t), "..", "shared", "samples")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no samples of genuine data: set SKR_SAMPLES (%v)", err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func moduleRoot(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if filepath.Dir(dir) == dir {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
 
 // member digs a string out of JSON; "a.b" is member b of member a.
 func member(t *testing.T, document []byte, path string) string {
@@ -107,7 +73,7 @@ func TestSamples(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.file+" "+test.member, func(t *testing.T) {
-			raw := sample(t, test.file)
+			raw := samples.Read(t, test.file)
 			if test.member != "" {
 				raw = decode64(t, member(t, raw, test.member))
 			}
@@ -129,14 +95,14 @@ func TestSamples(t *testing.T) {
 // sampleRequest is the report of a request to Microsoft Azure Attestation.
 func sampleRequest(t *testing.T, file string) *snp.Report {
 	t.Helper()
-	request := decode64(t, member(t, sample(t, file), "report"))
+	request := decode64(t, member(t, samples.Read(t, file), "report"))
 	return parse(t, decode64(t, member(t, request, "SnpReport")))
 }
 
 // TestSampleRuntimeData binds the runtime data of a genuine report.
 func TestSampleRuntimeData(t *testing.T) {
 	report := sampleRequest(t, "aci-milan-v3/maa-request.json")
-	if got, want := report.ReportData(), snp.Bind(sample(t, "aci-milan-v3/runtime-data.jwks.json")); got != want {
+	if got, want := report.ReportData(), snp.Bind(samples.Read(t, "aci-milan-v3/runtime-data.jwks.json")); got != want {
 		t.Errorf("REPORT_DATA %s, want %s", got, want)
 	}
 }
@@ -145,7 +111,7 @@ func TestSampleRuntimeData(t *testing.T) {
 // in it.
 func TestSampleClaims(t *testing.T) {
 	r := sampleRequest(t, "maa/aci-request.json")
-	token := strings.Split(string(sample(t, "maa/aci-token.jwt")), ".")
+	token := strings.Split(string(samples.Read(t, "maa/aci-token.jwt")), ".")
 	var claims map[string]any
 	if err := json.Unmarshal(decode64(t, token[1]), &claims); err != nil {
 		t.Fatal(err)

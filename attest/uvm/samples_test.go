@@ -4,34 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"skr/test/samples"
 )
-
-// samples is the folder of recorded data; it is not part of the repository.
-func samples(t *testing.T, path ...string) string {
-	t.Helper()
-	directory := os.Getenv("SKR_SAMPLES")
-	for up := "."; directory == ""; up = filepath.Join(up, "..") {
-		if _, err := os.Stat(filepath.Join(up, "go.mod")); err == nil {
-			directory = filepath.Join(up, "..", "shared", "samples")
-		}
-	}
-	if _, err := os.Stat(directory); err != nil {
-		t.Skipf("no recorded data: set SKR_SAMPLES (%v)", err)
-	}
-	return filepath.Join(append([]string{directory}, path...)...)
-}
-
-func readSample(t *testing.T, path ...string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(samples(t, path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
 
 const containerPlatIssuer = "did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::eku:1.3.6.1.4.1.311.76.59.1.2"
 
@@ -44,7 +20,7 @@ func TestRecordedEndorsements(t *testing.T) {
 			} `json:"snpCACI"`
 		} `json:"report"`
 	}{}
-	if err := json.Unmarshal(readSample(t, "aci-milan-v3", "attestation.json"), &bundle); err != nil {
+	if err := json.Unmarshal(samples.Read(t, "aci-milan-v3", "attestation.json"), &bundle); err != nil {
 		t.Fatal(err)
 	}
 	second, err := base64.StdEncoding.DecodeString(bundle.Report.SNPCACI.UVMEndorsements)
@@ -57,7 +33,7 @@ func TestRecordedEndorsements(t *testing.T) {
 		svn         uint64
 		known       bool
 	}{
-		{"aci-milan", readSample(t, "aci-milan", "body.uvm_reference_info.bin"), readSample(t, "aci-milan", "snp_report.bin"), 22, false},
+		{"aci-milan", samples.Read(t, "aci-milan", "body.uvm_reference_info.bin"), samples.Read(t, "aci-milan", "snp_report.bin"), 22, false},
 		{"aci-milan-v3", second, bundle.Report.SNPCACI.Attestation, 103, true},
 	}
 	for _, c := range cases {
@@ -80,7 +56,7 @@ func TestRecordedEndorsements(t *testing.T) {
 }
 
 func TestRecordedSecurityContext(t *testing.T) {
-	context, err := Load(Config{Directory: samples(t, "aci-security-context")})
+	context, err := Load(Config{Directory: samples.Path(t, "aci-security-context")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +66,7 @@ func TestRecordedSecurityContext(t *testing.T) {
 	if !json.Valid(context.HostCertificate) || len(context.Policy) == 0 {
 		t.Error("the host certificate or the policy was not decoded")
 	}
-	if got, want := context.ReferenceInfo(), string(readSample(t, "aci-security-context", "reference-info-base64")); got != want {
+	if got, want := context.ReferenceInfo(), string(samples.Read(t, "aci-security-context", "reference-info-base64")); got != want {
 		t.Errorf("reference info has %d characters, the file %d", len(got), len(want))
 	}
 }

@@ -149,7 +149,7 @@ func (x extensions) hwid(p snp.Product) ([]byte, error) {
 	}
 	want := len(snp.ChipID{}.HWID(p))
 	if len(value) == want+2 {
-		value = bytes.TrimPrefix(value, []byte{asn1.TagOctetString, byte(want)})
+		value = bytes.TrimPrefix(value, []byte{asn1.TagOctetString, byte(want)}) //nolint:gosec // 8 or 64
 	}
 	if len(value) != want {
 		return nil, fmt.Errorf("extension %s has %d bytes, want %d on %s", extHWID, len(value), want, p)

@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/samples"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,44 +23,9 @@ func pemOf(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: der}))
 }
 
-// sample reads a file of genuine data, which the repository does not hold:
-// SKR_SAMPLES says where, by default ../shared/samples beside the repository.
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("SKR_SAMPLES")
-	if dir == "" {
-		dir = filepath.Join(repository(t), "..", "shared", "samples")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("genuine samples are absent: %v", err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatalf("sample %s: %v", name, err)
-	}
-	return data
-}
-
-func repository(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("there is no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 func sampleReport(t testing.TB) *snp.Report {
 	t.Helper()
-	return parsed(t, sample(t, "aci-milan/snp_report.bin"))
+	return parsed(t, samples.Read(t, "aci-milan/snp_report.bin"))
 }
 
 func parsed(t testing.TB, raw []byte) *snp.Report {
@@ -95,7 +60,7 @@ type maaReport struct{ SnpReport, VcekCertChain string }
 
 func maaSample(t *testing.T, name string) (report, chain []byte) {
 	t.Helper()
-	outer := unmarshal[struct{ Report string }](t, sample(t, name))
+	outer := unmarshal[struct{ Report string }](t, samples.Read(t, name))
 	inner := unmarshal[maaReport](t, decoded(t, outer.Report))
 	return decoded(t, inner.SnpReport), decoded(t, inner.VcekCertChain)
 }
@@ -107,17 +72,17 @@ func TestGenuineChains(t *testing.T) {
 		load func(t *testing.T) (report, chain []byte)
 	}{
 		{"aci-milan PEM", func(t *testing.T) ([]byte, []byte) {
-			return sample(t, "aci-milan/snp_report.bin"), sample(t, "aci-milan/uvm_host_amd_certificate.pem")
+			return samples.Read(t, "aci-milan/snp_report.bin"), samples.Read(t, "aci-milan/uvm_host_amd_certificate.pem")
 		}},
 		{"aci-milan THIM", func(t *testing.T) ([]byte, []byte) {
-			return sample(t, "aci-milan/snp_report.bin"), sample(t, "aci-milan/uvm_host_amd_certificate.json")
+			return samples.Read(t, "aci-milan/snp_report.bin"), samples.Read(t, "aci-milan/uvm_host_amd_certificate.json")
 		}},
 		{"aci-milan-v3 bundle", func(t *testing.T) ([]byte, []byte) {
 			evidence := unmarshal[struct {
 				Report struct {
 					SnpCACI struct{ Attestation, PlatformCertificates string }
 				}
-			}](t, sample(t, "aci-milan-v3/attestation.json")).Report.SnpCACI
+			}](t, samples.Read(t, "aci-milan-v3/attestation.json")).Report.SnpCACI
 			return decoded(t, evidence.Attestation), decoded(t, evidence.PlatformCertificates)
 		}},
 		{"aci-milan-v3 request", func(t *testing.T) ([]byte, []byte) { return maaSample(t, "aci-milan-v3/maa-request.json") }},
@@ -130,7 +95,7 @@ func TestGenuineChains(t *testing.T) {
 						PlatformCertificates string
 					}
 				}
-			}](t, sample(t, "cvm/milan-2025-evidence.json")).Report.SnpCvm
+			}](t, samples.Read(t, "cvm/milan-2025-evidence.json")).Report.SnpCvm
 			return decoded(t, evidence.Evidence.SnpReport), []byte(evidence.PlatformCertificates)
 		}},
 	} {
@@ -165,7 +130,7 @@ func TestGenuineChains(t *testing.T) {
 }
 
 func TestGenuineHostDocument(t *testing.T) {
-	document := decoded(t, string(sample(t, "aci-security-context/host-amd-cert-base64")))
+	document := decoded(t, string(samples.Read(t, "aci-security-context/host-amd-cert-base64")))
 	chain, err := ParseTHIM(document)
 	if err != nil {
 		t.Fatal(err)
@@ -179,8 +144,8 @@ func TestGenuineHostDocument(t *testing.T) {
 // verified alone, and the report comes from emulated silicon that claims the
 // genuine chip: it gets as far as its signature.
 func TestGenuineTurin(t *testing.T) {
-	leaf := sample(t, "turin/vcek_turin_azure.pem")
-	chain := mustParse(t, append(leaf, firstTwo(t, sample(t, "amd-roots/turin_ask_ark_asvk.pem"))...))
+	leaf := samples.Read(t, "turin/vcek_turin_azure.pem")
+	chain := mustParse(t, append(leaf, firstTwo(t, samples.Read(t, "amd-roots/turin_ask_ark_asvk.pem"))...))
 	at := chain.leaf.NotBefore.AddDate(1, 0, 0)
 	if err := chain.verifyCertificates(BuiltinRoots(), at); err != nil {
 		t.Fatal(err)
@@ -211,7 +176,7 @@ func firstTwo(t *testing.T, text []byte) []byte {
 func TestRootsEqualSamples(t *testing.T) {
 	want := map[string]string{}
 	for _, product := range []string{"milan", "genoa", "turin"} {
-		roots, err := ParseRoots(sample(t, "amd-roots/"+product+"_ask_ark_asvk.pem"))
+		roots, err := ParseRoots(samples.Read(t, "amd-roots/"+product+"_ask_ark_asvk.pem"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +190,7 @@ func TestRootsEqualSamples(t *testing.T) {
 // TestGenuineHWID: the extension is the report's CHIP_ID, bare.
 func TestGenuineHWID(t *testing.T) {
 	report := sampleReport(t)
-	chain := mustParse(t, sample(t, "aci-milan/uvm_host_amd_certificate.pem"))
+	chain := mustParse(t, samples.Read(t, "aci-milan/uvm_host_amd_certificate.pem"))
 	if got := hex.EncodeToString(chain.endorsed.hwid); got != report.ChipID().String() {
 		t.Errorf("hardware id %s, CHIP_ID %s", got, report.ChipID())
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"skr/test/samples"
+
 	"skr/attest/snp"
 	"skr/test/snptest"
 )
@@ -219,7 +221,7 @@ func BenchmarkVerify(b *testing.B) {
 		benchmarkVerify(b, chainOf(b, m.first), reportOf(b, m.first, snptest.Options{}), m.roots)
 	})
 	b.Run("genuine", func(b *testing.B) { // RSA of 4096 bits
-		benchmarkVerify(b, mustParse(b, sample(b, "aci-milan/uvm_host_amd_certificate.pem")), sampleReport(b), BuiltinRoots())
+		benchmarkVerify(b, mustParse(b, samples.Read(b, "aci-milan/uvm_host_amd_certificate.pem")), sampleReport(b), BuiltinRoots())
 	})
 }
 

@@ -32,6 +32,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		Long: "Emulated AMD silicon, THIM, IMDS, Entra ID, Azure Attestation, Key Vault and Managed HSM, with\n" +
 			"real cryptography. For development and tests: nothing that it vouches for is worth anything elsewhere.",
 		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/samples"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,44 +21,16 @@ import (
 	"skr/test/snptest"
 )
 
-// sample reads a file of real data; without the data there is nothing to test.
-func sample(t *testing.T, name string) []byte {
-	t.Helper()
-	folder := os.Getenv("SKR_SAMPLES")
-	if folder == "" {
-		folder = filepath.Join(repository(t), "..", "shared", "samples")
-	}
-	if _, err := os.Stat(folder); err != nil {
-		t.Skipf("no samples of real data: set SKR_SAMPLES (%v)", err)
-	}
-	content, err := os.ReadFile(filepath.Join(folder, name))
-	if err != nil {
-		t.Fatalf("sample %s: %v", name, err)
-	}
-	return content
-}
-
-func repository(t *testing.T) string {
-	t.Helper()
-	for dir, _ := os.Getwd(); dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-	}
-	t.Fatal("no go.mod above this directory")
-	return ""
-}
-
 // TestRealRequestGivesRealToken compares with the token that Azure issued for
 // exactly this request.
 func TestRealRequestGivesRealToken(t *testing.T) {
-	real := splitToken(t, string(sample(t, "maa/aci-token.jwt")))
+	real := splitToken(t, string(samples.Read(t, "maa/aci-token.jwt")))
 	const issued = 1744085700
 	instance := newInstance(t, maa.Config{
 		Issuer: "https://sharedweu.weu.test.attest.azure.net",
 		Now:    func() time.Time { return time.Unix(issued, 0) },
 	})
-	ours := splitToken(t, attest(t, instance, sample(t, "maa/aci-request.json")))
+	ours := splitToken(t, attest(t, instance, samples.Read(t, "maa/aci-request.json")))
 
 	if diff := cmp.Diff(members(t, real.payload), members(t, ours.payload)); diff != "" {
 		t.Errorf("payload members and their order (-real +ours):\n%s", diff)
@@ -85,7 +57,7 @@ func TestRealRequestGivesRealToken(t *testing.T) {
 // TestEndorsedClaims has the members of a real token of a container group; its
 // nonce came as a number and its runtime data are not keys.
 func TestEndorsedClaims(t *testing.T) {
-	real := object(t, sample(t, "maa/aci-claims-with-uvm-endorsement.json"))
+	real := object(t, samples.Read(t, "maa/aci-claims-with-uvm-endorsement.json"))
 	machine := newMachine(t, snp.Milan)
 	request := machine.request(t, snptest.Options{Version: 2}, requestParts{
 		runtime: []byte(`{"publicKey":"abc","location":"East US"}`),
@@ -105,13 +77,13 @@ func TestEndorsedClaims(t *testing.T) {
 
 // TestRealVersion3Request is accepted, with Microsoft's endorsement.
 func TestRealVersion3Request(t *testing.T) {
-	request := sample(t, "aci-milan-v3/maa-request.json")
+	request := samples.Read(t, "aci-milan-v3/maa-request.json")
 	instance := newInstance(t, maa.Config{Issuer: "https://sharedneu.neu.attest.azure.net"})
 	claims := object(t, splitToken(t, attest(t, instance, request)).payload)
 	if got := claims["x-ms-compliance-status"]; got != nil && got != "azure-compliant-uvm" {
 		t.Errorf("x-ms-compliance-status is %v", got)
 	}
-	wanted := object(t, sample(t, "aci-milan-v3/runtime-data.jwks.json"))
+	wanted := object(t, samples.Read(t, "aci-milan-v3/runtime-data.jwks.json"))
 	if diff := cmp.Diff(wanted, claims["x-ms-runtime"]); diff != "" {
 		t.Errorf("x-ms-runtime (-sent +claimed):\n%s", diff)
 	}
@@ -119,11 +91,11 @@ func TestRealVersion3Request(t *testing.T) {
 
 // TestGenoaMembers2025 compares with a token of 2026 of a confidential VM.
 func TestGenoaMembers2025(t *testing.T) {
-	real := splitToken(t, string(sample(t, "maa/cvm-genoa-token.jwt")))
+	real := splitToken(t, string(samples.Read(t, "maa/cvm-genoa-token.jwt")))
 	machine := newMachine(t, snp.Genoa)
 	measurement := snp.Measurement{1}
 	request := machine.request(t, snptest.Options{Measurement: measurement}, requestParts{
-		runtime: sample(t, "maa/cvm-genoa-runtime-data.json"),
+		runtime: samples.Read(t, "maa/cvm-genoa-runtime-data.json"),
 	})
 	ours := splitToken(t, attest(t, machine.instance(t, maa.Config{
 		Issuer:      "https://sharedeus.eus.attest.azure.net",

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"skr/test/samples"
+
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/jwk"
@@ -247,7 +249,7 @@ func TestExportedForms(t *testing.T) {
 			Plaintext string `json:"plaintext_b64url"`
 		}
 	}
-	if err := json.Unmarshal(sample(t, "release-vectors/key_hsm.json"), &vectors); err != nil {
+	if err := json.Unmarshal(samples.Read(t, "release-vectors/key_hsm.json"), &vectors); err != nil {
 		t.Fatal(err)
 	}
 	compared := 0

@@ -8,13 +8,13 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/samples"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,22 +69,6 @@ type entry struct {
 	ResponseBody    json.RawMessage
 }
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
-	root := os.Getenv("SKR_SAMPLES")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "..", "shared", "samples")
-	}
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("no samples: set SKR_SAMPLES to their folder (%v)", err)
-	}
-	data, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 // TestReplay sends each recorded request to the emulator and compares.
 func TestReplay(t *testing.T) {
 	files := map[string]Flavour{
@@ -137,7 +121,7 @@ func newReplay(t *testing.T, file string, flavour Flavour) *replay {
 
 func (p *replay) run() {
 	var r recording
-	if err := json.Unmarshal(sample(p.t, "keyvault/"+p.file), &r); err != nil {
+	if err := json.Unmarshal(samples.Read(p.t, "keyvault/"+p.file), &r); err != nil {
 		p.t.Fatal(err)
 	}
 	if p.file == "listkeys-kv.json" {

@@ -1,0 +1,53 @@
+// Package samples reads recorded data of Azure and genuine reports for tests.
+// The data is not part of the repository: SKR_SAMPLES names its folder, by
+// default one beside the repository, and a test that needs it skips where it
+// is absent.
+package samples
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Read returns a file of the samples. It skips the test without the folder, and
+// fails it if only the file is missing.
+func Read(t testing.TB, path ...string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(Path(t, path...))
+	if err != nil {
+		t.Fatalf("sample: %v", err)
+	}
+	return data
+}
+
+// Path is where a file or folder of the samples is. It skips the test without
+// the samples.
+func Path(t testing.TB, path ...string) string {
+	t.Helper()
+	folder := os.Getenv("SKR_SAMPLES")
+	if folder == "" {
+		folder = filepath.Join(repository(t), "..", "shared", "samples")
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Skipf("no samples of real data: set SKR_SAMPLES to their folder (%v)", err)
+	}
+	return filepath.Join(append([]string{folder}, path...)...)
+}
+
+func repository(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if filepath.Dir(dir) == dir {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
