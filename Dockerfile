@@ -1,13 +1,14 @@
 # The sidecar's image: one static binary, no shell, no package manager.
-#   docker build -t skr .
-# BUILDER must have Go; GO_FLAGS is for a machine that needs further flags.
+#   docker build -t skr --build-arg VERSION=$(git describe --always) .
+# BUILDER is any image with Go.
 ARG BUILDER=golang:1.26
 FROM ${BUILDER} AS build
+ARG VERSION=
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -ldflags "-s -w" -o /image/bin/skr ./cmd/skr \
+RUN CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /image/bin/skr ./cmd/skr \
  && ln -s bin/skr /image/skr.sh \
  && ln -s skr /image/bin/sh
 

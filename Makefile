@@ -5,9 +5,10 @@ GO       ?= go
 TAGS     := grpcnotrace
 FUZZTIME ?= 10s
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
-BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w"
+BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(VERSION)"
 TEST  := $(GO) test -tags $(TAGS)
 
 .PHONY: help build demo test race fuzz lint bench clean

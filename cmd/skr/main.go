@@ -59,7 +59,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().SortFlags = false
-	root.PersistentFlags().String("config", "", "YAML file with the fields that "skr config" prints")
+	root.PersistentFlags().String("config", "", "YAML file with the fields that the command config prints")
 	root.PersistentFlags().AddFlagSet(new(settings).flags())
 	addDropInFlags(root.PersistentFlags())
 	root.SetIn(io.in)

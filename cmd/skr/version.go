@@ -20,8 +20,15 @@ func versionCommand(io streams) *cobra.Command {
 	}
 }
 
-// version is what the Go toolchain recorded: a module version, or the commit.
+// release is set by the linker for builds outside a repository.
+var release string
+
+// version is what the build was given or the Go toolchain recorded: a module
+// version, or the commit.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
