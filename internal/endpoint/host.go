@@ -34,6 +34,8 @@ func ParseHost(text string) (Host, error) {
 	trimmed := text
 	if rest, ok := strings.CutPrefix(text, httpsURL); ok {
 		trimmed = strings.TrimSuffix(rest, "/")
+	} else if strings.Contains(text, "://") {
+		return Host{}, fmt.Errorf("host %q: only https is spoken", shorten(text))
 	}
 	host, err := parse(trimmed)
 	if err != nil {
