@@ -47,7 +47,7 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 
 func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
 	made := r.now()
-	kek, err := hsm.NewKEK(r.kekBits)
+	kek, err := r.newKEK()
 	if err != nil {
 		return nil, err
 	}

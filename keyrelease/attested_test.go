@@ -204,3 +204,22 @@ func TestAccessToken(t *testing.T) {
 		}
 	})
 }
+
+func TestPreparedKEKIsUsedOnce(t *testing.T) {
+	r := newReleaser(&fakeParties{}, time.Hour)
+	if err := r.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	prepared := r.spare.kek
+	first, err := r.newKEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.newKEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first != prepared || second == prepared {
+		t.Error("the prepared pair must be used, and used once")
+	}
+}

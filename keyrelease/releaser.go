@@ -62,6 +62,7 @@ type Releaser struct {
 	kekBits  int
 	maxAge   time.Duration
 	now      func() time.Time
+	spare    spareKEK
 
 	releases     flight[Request, *hsm.Key]
 	attestations flight[attest.Authority, *attestedKEK]

@@ -52,6 +52,7 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return local.Serve(running, listener) })
 	group.Go(func() error { ready.await(running); return nil })
+	group.Go(parts.releaser.Prepare)
 	err = group.Wait()
 	log.Info("stopped", "error", errorText(err))
 	return err
