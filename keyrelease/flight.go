@@ -2,10 +2,10 @@ package keyrelease
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"skr/internal/crash"
 )
 
 // flight does equal concurrent work once. Unlike x/sync/singleflight it gives
@@ -80,7 +80,7 @@ func (f *flight[K, V]) run(ctx context.Context, key K, c *call[V], work func(con
 func guard[V any](ctx context.Context, work func(context.Context) (V, error)) (value V, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			err = crash.From(cause)
 		}
 	}()
 	return work(ctx)

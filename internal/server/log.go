@@ -2,20 +2,16 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strings"
 	"time"
 
 	"skr/api"
+	"skr/internal/crash"
 )
 
-const (
-	maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
-	maxFrames    = 32
-)
+const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
 // entry is one line of the log: never a body, a path or a header.
 type entry struct {
@@ -40,8 +36,8 @@ func (s *Server) log(r *http.Request, e entry) {
 	if e.err != nil {
 		attributes = append(attributes, slog.String("error", shorten(e.err.Error())))
 	}
-	if crash, ok := errors.AsType[*panicError](e.err); ok {
-		attributes = append(attributes, slog.String("stack", crash.stack))
+	if crashed, ok := errors.AsType[*crash.Error](e.err); ok {
+		attributes = append(attributes, slog.String("stack", crashed.Stack()))
 	}
 	s.config.Logger.LogAttrs(r.Context(), e.level(), "request", attributes...)
 }
@@ -72,33 +68,4 @@ func shorten(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxErrorText], "") + "…"
-}
-
-// panicError is a panic as an error. The value is not in it, for it may quote
-// what was being worked on, unless the runtime itself wrote it; nor are the
-// words of arguments that debug.Stack prints.
-type panicError struct{ text, stack string }
-
-func newPanicError(value any) *panicError {
-	text := fmt.Sprintf("server: panic with a %T", value)
-	if err, ok := value.(runtime.Error); ok {
-		text = "server: panic: " + err.Error()
-	}
-	return &panicError{text, stack()}
-}
-
-func (e *panicError) Error() string { return e.text }
-
-// stack lists functions and lines, the innermost first.
-func stack() string {
-	callers := make([]uintptr, maxFrames)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
-	var text strings.Builder
-	for {
-		frame, more := frames.Next()
-		fmt.Fprintf(&text, "%s %s:%d\n", frame.Function, frame.File, frame.Line)
-		if !more {
-			return text.String()
-		}
-	}
 }

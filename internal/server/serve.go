@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/internal/crash"
 	"skr/internal/refusal"
 )
 
@@ -89,7 +90,7 @@ func (s *Server) answerPost(w http.ResponseWriter, r *http.Request, route route)
 func (s *Server) run(ctx context.Context, route route, request []byte) (body []byte, err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = newPanicError(value)
+			err = crash.From(value)
 		}
 	}()
 	return route.answer(ctx, request)

@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/secmem": {},
 	"attest/snp":      {},
 
+	"internal/crash":      {},
 	"internal/refusal":    {},
 	"internal/endpoint":   {},
 	"internal/keywrap":    {},
@@ -42,10 +43,10 @@ var allowed = map[string][]string{
 	"hsm": {
 		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/refusal", "internal/secmem"},
+	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/server": {
-		"api", "attest", "attest/snp", "hsm", "keyrelease", "internal/refusal", "internal/secmem",
+		"api", "attest", "attest/snp", "hsm", "keyrelease", "internal/crash", "internal/refusal", "internal/secmem",
 	},
 }
 

@@ -1,0 +1,50 @@
+// Package crash turns a panic into an error that may be logged: a panic's value
+// may quote the secret that was being worked on, and the stack that
+// runtime/debug prints has the words of arguments in it.
+//
+//	defer func() {
+//		if value := recover(); value != nil {
+//			err = crash.From(value)
+//		}
+//	}()
+package crash
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+const maxFrames = 32
+
+// Error is a panic as an error.
+type Error struct{ text, stack string }
+
+// From makes an error of a recovered value, within the deferred function that
+// recovered it. The value is told only if the runtime itself wrote it.
+func From(value any) *Error {
+	text := fmt.Sprintf("panic with a %T", value)
+	if err, ok := value.(runtime.Error); ok {
+		text = "panic: " + err.Error()
+	}
+	return &Error{text, stack()}
+}
+
+// Error says what kind of panic it was.
+func (e *Error) Error() string { return e.text }
+
+// Stack lists functions and lines, the innermost first, without arguments.
+func (e *Error) Stack() string { return e.stack }
+
+func stack() string {
+	callers := make([]uintptr, maxFrames)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	var text strings.Builder
+	for {
+		frame, more := frames.Next()
+		fmt.Fprintf(&text, "%s %s:%d\n", frame.Function, frame.File, frame.Line)
+		if !more {
+			return text.String()
+		}
+	}
+}
