@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
+
+// maxVaultError bounds an error body; the longest documented text has 700 bytes.
+const maxVaultError = 8 << 10
 
 // vaultTransport stands between the SDK and the network.
 //
@@ -31,6 +35,11 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 		return t.challenge(r), nil
 	}
 	answer, err := t.next.Do(r)
+	if err == nil && answer.StatusCode >= http.StatusBadRequest {
+		// The SDK indents a JSON body for its error text, at a cost of thousands
+		// of bytes for each bracket.
+		answer.Body = io.NopCloser(io.LimitReader(answer.Body, maxVaultError))
+	}
 	if err == nil && answer.StatusCode == http.StatusUnauthorized {
 		// There is no better token to come back with, and the SDK's parser of
 		// this header panics on an authorization URL without a path.

@@ -32,7 +32,7 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 	if held := r.fresh(authority); held != nil {
 		return held, nil
 	}
-	return r.attestations.do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
+	return r.attestations.Do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
 		// A flight that landed between the look and the take-off has left one.
 		if held := r.fresh(authority); held != nil {
 			return held, nil

@@ -21,6 +21,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/crash"
 	"skr/internal/secmem"
 )
 
@@ -38,7 +39,7 @@ type Request struct {
 // Release runs the pipeline. The caller wipes the key. Errors are refusals: see
 // internal/refusal, each says who refused.
 func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
-	return r.releases.do(ctx, req, func(ctx context.Context) (*hsm.Key, error) {
+	return r.releases.Do(ctx, req, func(ctx context.Context) (*hsm.Key, error) {
 		kek, grant, err := r.prepare(ctx, req)
 		if err != nil {
 			return nil, err
@@ -56,11 +57,12 @@ func (r *Releaser) prepare(ctx context.Context, req Request) (*hsm.KEK, hsm.Gran
 	var attested *attestedKEK
 	access := req.Access
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	side := func(work func() error) { group.Go(func() error { return crash.Guard(work) }) }
+	side(func() (err error) {
 		attested, err = r.attestedKEK(ctx, req.Authority)
 		return err
 	})
-	group.Go(func() (err error) {
+	side(func() (err error) {
 		if access.IsZero() {
 			access, err = r.identity.AccessToken(ctx, req.Key.Audience())
 		}

@@ -7,6 +7,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/flight"
 	"skr/internal/secmem"
 )
 
@@ -64,8 +65,8 @@ type Releaser struct {
 	now      func() time.Time
 	spare    spareKEK
 
-	releases     flight[Request, *hsm.Key]
-	attestations flight[attest.Authority, *attestedKEK]
+	releases     flight.Group[Request, *hsm.Key]
+	attestations flight.Group[attest.Authority, *attestedKEK]
 
 	mu       sync.Mutex
 	attested map[attest.Authority]*attestedKEK // at most maxAuthorities
@@ -85,8 +86,8 @@ func New(c Config) *Releaser {
 	return &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
-		releases:     flight[Request, *hsm.Key]{timeout: c.Timeout, share: (*hsm.Key).Clone, discard: (*hsm.Key).Wipe},
-		attestations: flight[attest.Authority, *attestedKEK]{timeout: c.Timeout},
+		releases:     flight.Group[Request, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
+		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"skr/attest"
 	"skr/internal/httpclient"
 	"skr/internal/refusal"
+	"skr/internal/secmem"
 )
 
 const (
@@ -59,7 +60,7 @@ func rejected(authority attest.Authority, answer *httpclient.Response) error {
 	body, _ := attest.ParseClaims(answer.Body) // without a body the status has to do
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
-	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, code, shorten(message))
+	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), shorten(secmem.Scrub(message)))
 	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(answer.Status, code), cause)
 }
 

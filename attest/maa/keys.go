@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"skr/attest"
+	"skr/internal/flight"
 	"skr/internal/jwk"
 	"skr/internal/jws"
 	"skr/internal/refusal"
@@ -18,7 +17,7 @@ import (
 
 const (
 	keysMaxAge     = time.Hour
-	keysMinAge     = time.Minute      // an unknown kid asks again, but not more often than this
+	keysMinAge     = 10 * time.Second // an unknown kid asks again, but not more often than this
 	keysTimeout    = 30 * time.Second // of both requests, with their retries
 	maxAuthorities = 64
 )
@@ -34,7 +33,7 @@ var _ keyFetcher = fetcher{}
 type keyCache struct {
 	fetcher keyFetcher
 	now     func() time.Time
-	flight  singleflight.Group
+	flights flight.Group[attest.Authority, keySet]
 
 	mu   sync.Mutex
 	sets map[attest.Authority]keySet // at most maxAuthorities
@@ -47,7 +46,10 @@ type keySet struct {
 }
 
 func newKeyCache(f keyFetcher, now func() time.Time) *keyCache {
-	return &keyCache{fetcher: f, now: now, sets: make(map[attest.Authority]keySet)}
+	return &keyCache{
+		fetcher: f, now: now, sets: make(map[attest.Authority]keySet),
+		flights: flight.Group[attest.Authority, keySet]{Limit: keysTimeout},
+	}
 }
 
 // key is the authority's signing key with the id, which is opaque: instances
@@ -79,24 +81,20 @@ func (c *keyCache) set(ctx context.Context, authority attest.Authority, maxAge t
 	if set, ok := c.cached(authority, maxAge); ok {
 		return set, nil
 	}
-	// One request serves all who wait; it outlives the one who began it.
-	flight := c.flight.DoChan(authority.String(), func() (any, error) {
-		return c.fetch(context.WithoutCancel(ctx), authority)
-	})
-	select {
-	case result := <-flight:
-		set, _ := result.Val.(keySet)
-		return set, result.Err
-	case <-ctx.Done():
-		return keySet{}, ended(ctx, authority)
-	}
+	// One request serves all who wait.
+	set, err := c.flights.Do(ctx, authority, func(ctx context.Context) (keySet, error) { return c.fetch(ctx, authority) })
+	return set, named(authority, err)
 }
 
-func ended(ctx context.Context, authority attest.Authority) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return refusal.Because(refusal.Timeout, "attestation service "+authority.String()+" did not give its signing keys in time", ctx.Err())
+// named says what a context that ended was waiting for. Refusals know it.
+func named(authority attest.Authority, err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return refusal.Because(refusal.Timeout, "attestation service "+authority.String()+" did not give its signing keys in time", err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("maa: getting signing keys: %w", err)
 	}
-	return fmt.Errorf("maa: getting signing keys: %w", ctx.Err())
+	return err
 }
 
 func (c *keyCache) cached(authority attest.Authority, maxAge time.Duration) (keySet, bool) {
@@ -107,8 +105,6 @@ func (c *keyCache) cached(authority attest.Authority, maxAge time.Duration) (key
 }
 
 func (c *keyCache) fetch(ctx context.Context, authority attest.Authority) (keySet, error) {
-	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
-	defer cancel()
 	fetched, err := c.fetcher.keySet(ctx, authority)
 	if err != nil {
 		return keySet{}, err

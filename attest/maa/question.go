@@ -21,7 +21,10 @@ const (
 	claimReportData      = "x-ms-sevsnpvm-reportdata"
 )
 
-const attestationType = "sevsnpvm"
+const (
+	attestationType = "sevsnpvm"
+	maxRuntimeData  = 32 << 10 // fits into the longest token that is read
+)
 
 // question is what a token must answer.
 type question struct {
@@ -34,6 +37,9 @@ type question struct {
 // here: MAA expands only JSON for SEV-SNP, so that nobody could find in the
 // token what the report is bound to.
 func newQuestion(e *attest.Evidence) (*question, error) {
+	if len(e.RuntimeData) > maxRuntimeData {
+		return nil, refusal.Newf(refusal.BadRequest, "runtime data for attestation may have at most %d bytes, as the token repeats it", maxRuntimeData)
+	}
 	runtime, err := attest.ParseClaims(e.RuntimeData)
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object without duplicate members", err)

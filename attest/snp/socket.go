@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"time"
 )
 
@@ -61,7 +62,10 @@ func (s *socket) fetch(ctx context.Context, data ReportData) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking the peer: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // the answer has been read
+	defer response.Body.Close()              //nolint:errcheck // the answer has been read
+	if response.StatusCode < http.StatusOK { // the body of a 101 never ends
+		return nil, fmt.Errorf("the peer answered with status %d", response.StatusCode)
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the peer's answer: %w", err)
@@ -111,7 +115,11 @@ func parseAnswer(status int, body []byte) ([]byte, error) {
 	return raw, nil
 }
 
+// longRun may be evidence that the peer repeats.
+var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=-]{40,}`)
+
 func shorten(text string) string {
+	text = longRun.ReplaceAllString(text, "[redacted]")
 	if len(text) <= maxComplaint {
 		return text
 	}

@@ -62,7 +62,7 @@ func TestSocketRefuses(t *testing.T) {
 			_, _ = fmt.Fprint(w, body)
 		}
 	}
-	long := strings.Repeat("x", 5000)
+	long := strings.Repeat("no ", 2000)
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc

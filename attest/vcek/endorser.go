@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"skr/attest/snp"
+	"skr/internal/flight"
 	"skr/internal/refusal"
 )
 
@@ -16,7 +15,7 @@ const (
 	// sourceTimeout bounds one source, so that a silent one does not use up the
 	// time of the next.
 	sourceTimeout = 20 * time.Second
-	// searchTimeout bounds a search, which outlives the request that began it.
+	// searchTimeout bounds a search of all of them.
 	searchTimeout = 80 * time.Second
 )
 
@@ -37,7 +36,7 @@ type Endorser struct {
 	roots   *Roots
 	now     func() time.Time
 	cache   cache
-	flights singleflight.Group
+	flights flight.Group[identity, *Chain]
 }
 
 // NewEndorser makes an Endorser.
@@ -48,7 +47,10 @@ func NewEndorser(c Config) *Endorser {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Endorser{sources: c.Sources, roots: c.Roots, now: c.Now}
+	return &Endorser{
+		sources: c.Sources, roots: c.Roots, now: c.Now,
+		flights: flight.Group[identity, *Chain]{Limit: searchTimeout},
+	}
 }
 
 // Chain returns a chain that has verified against report. A cached one is
@@ -84,26 +86,15 @@ func (e *Endorser) cached(report *snp.Report) *Chain {
 	return chain
 }
 
-// search asks the sources once for all requests that need the same chain. It
-// goes on when ctx ends: the chain will serve the next request.
+// search asks the sources once for all requests that need the same chain.
 func (e *Endorser) search(ctx context.Context, report *snp.Report) (*Chain, error) {
-	found := e.flights.DoChan(identify(report).String(), func() (any, error) {
+	chain, err := e.flights.Do(ctx, identify(report), func(ctx context.Context) (*Chain, error) {
 		if chain := e.cached(report); chain != nil {
 			return chain, nil // a search has just ended
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), searchTimeout)
-		defer cancel()
 		return e.ask(ctx, report)
 	})
-	select {
-	case result := <-found:
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		return result.Val.(*Chain), nil //nolint:forcetypeassert // the function above returns nothing else
-	case <-ctx.Done():
-		return nil, interrupted(ctx)
-	}
+	return chain, named(err)
 }
 
 func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) {
@@ -129,9 +120,13 @@ func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report
 	return chain, chain.Verify(report, e.roots, e.now())
 }
 
-func interrupted(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the report's certificates", ctx.Err())
+// named says what a context that ended was waiting for. Refusals know it.
+func named(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the report's certificates", err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("vcek: looking for the report's certificates: %w", err)
 	}
-	return fmt.Errorf("vcek: looking for the report's certificates: %w", ctx.Err())
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -170,16 +171,22 @@ func (s *settings) outbound() (*outbound, error) {
 	local := httpclient.NewTransport(httpclient.TransportConfig{
 		Roots: roots, Direct: true, Rewrite: map[string]*url.URL{imdsAddress: imds},
 	})
+	client := func(service string, transport http.RoundTripper) *httpclient.Client {
+		return httpclient.New(httpclient.Config{Service: service, Transport: transport, Timeout: s.attemptTimeout()})
+	}
 	return &outbound{
 		roots:        roots,
-		maa:          httpclient.New(httpclient.Config{Service: "the attestation service", Transport: public}),
-		vault:        httpclient.New(httpclient.Config{Service: "the vault", Transport: public}),
-		entra:        httpclient.New(httpclient.Config{Service: "Entra ID", Transport: public}),
-		certificates: httpclient.New(httpclient.Config{Service: "the certificate service", Transport: public}),
-		imds:         httpclient.New(httpclient.Config{Service: "the instance metadata service", Transport: local}),
-		thim:         httpclient.New(httpclient.Config{Service: "the host's certificate cache", Transport: local}),
+		maa:          client("the attestation service", public),
+		vault:        client("the vault", public),
+		entra:        client("Entra ID", public),
+		certificates: client("the certificate service", public),
+		imds:         client("the instance metadata service", local),
+		thim:         client("the host's certificate cache", local),
 	}, nil
 }
+
+// attemptTimeout leaves time for another attempt within the request's.
+func (s *settings) attemptTimeout() time.Duration { return min(10*time.Second, s.RequestTimeout/3) }
 
 // caRoots are the system's CAs (SSL_CERT_FILE works) and those of ca_file.
 func (s *settings) caRoots() (*x509.CertPool, error) {

@@ -22,12 +22,13 @@ var errStarting = errors.New("starting: no evidence has been collected yet")
 // certificates in before the first request needs them.
 type readiness struct {
 	attester *attest.Attester
+	timeout  time.Duration // of one attempt
 	log      *slog.Logger
 	failure  atomic.Pointer[error]
 }
 
-func newReadiness(attester *attest.Attester, log *slog.Logger) *readiness {
-	r := &readiness{attester: attester, log: log}
+func newReadiness(attester *attest.Attester, timeout time.Duration, log *slog.Logger) *readiness {
+	r := &readiness{attester: attester, timeout: timeout, log: log}
 	r.failure.Store(&errStarting)
 	return r
 }
@@ -43,10 +44,8 @@ func (r *readiness) err() error {
 // await tries until the evidence is there or ctx ends.
 func (r *readiness) await(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		evidence, err := r.attester.Evidence(ctx, []byte("{}"))
+		err := r.try(ctx)
 		if err == nil {
-			r.failure.Store(nil)
-			r.log.Info("ready", "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
 			return
 		}
 		if ctx.Err() != nil {
@@ -60,4 +59,16 @@ func (r *readiness) await(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+func (r *readiness) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	evidence, err := r.attester.Evidence(ctx, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	r.failure.Store(nil)
+	r.log.Info("ready", "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
+	return nil
 }

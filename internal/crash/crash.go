@@ -2,11 +2,7 @@
 // may quote the secret that was being worked on, and the stack that
 // runtime/debug prints has the words of arguments in it.
 //
-//	defer func() {
-//		if value := recover(); value != nil {
-//			err = crash.From(value)
-//		}
-//	}()
+//	err := crash.Guard(func() error { … })
 package crash
 
 import (
@@ -20,9 +16,19 @@ const maxFrames = 32
 // Error is a panic as an error.
 type Error struct{ text, stack string }
 
-// From makes an error of a recovered value, within the deferred function that
+// Guard does the work and turns its panic into an error.
+func Guard(work func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = from(value)
+		}
+	}()
+	return work()
+}
+
+// from makes an error of a recovered value, within the deferred function that
 // recovered it. The value is told only if the runtime itself wrote it.
-func From(value any) *Error {
+func from(value any) *Error {
 	text := fmt.Sprintf("panic with a %T", value)
 	if err, ok := value.(runtime.Error); ok {
 		text = "panic: " + err.Error()

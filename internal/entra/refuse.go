@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 
 	"skr/internal/refusal"
+	"skr/internal/secmem"
 )
 
 // refuse turns azidentity's error into a refusal. What the wire said decides;
@@ -67,17 +67,13 @@ func (a *answer) codes() string {
 
 func (a *answer) cause() error { return fmt.Errorf("status %d%s", a.status, a.codes()) }
 
-// longRun is what a token or an assertion looks like: no word, host label
-// sequence or path element that we want to read is as long.
-var longRun = regexp.MustCompile(`[A-Za-z0-9_\-.~+=]{32,}`)
-
 const maxBrief = 240
 
 // brief is the first line of err without anything that may be a token: MSAL
 // quotes bodies from the second line on.
 func brief(err error) error {
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	line = longRun.ReplaceAllString(line, "[redacted]")
+	line = secmem.Scrub(line)
 	if len(line) > maxBrief {
 		line = line[:maxBrief] + "…"
 	}

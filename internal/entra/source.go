@@ -33,8 +33,9 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"golang.org/x/sync/singleflight"
 
+	"skr/internal/crash"
+	"skr/internal/flight"
 	"skr/internal/httpclient"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
@@ -66,8 +67,7 @@ type Config struct {
 type Source struct {
 	identity   identity
 	credential azcore.TokenCredential
-	timeout    time.Duration
-	flight     singleflight.Group
+	flights    flight.Group[string, secmem.Text] // by audience
 }
 
 // New chooses the identity. It asks nobody yet.
@@ -80,7 +80,10 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("entra: preparing %s: %w", id, err)
 	}
-	return &Source{identity: id, credential: credential, timeout: cmp.Or(c.Timeout, defaultTimeout)}, nil
+	return &Source{
+		identity: id, credential: credential,
+		flights: flight.Group[string, secmem.Text]{Limit: cmp.Or(c.Timeout, defaultTimeout)},
+	}, nil
 }
 
 // String is "workload identity" or "managed identity".
@@ -94,28 +97,27 @@ func (s *Source) String() string { return s.identity.kind }
 // [refusal.Throttled], [refusal.Unavailable], [refusal.Untrusted] for an
 // unusable answer, [refusal.Timeout] and, for a cancelled ctx, its error.
 func (s *Source) AccessToken(ctx context.Context, audience string) (secmem.Text, error) {
-	shared := context.WithoutCancel(ctx)
-	answer := s.flight.DoChan(audience, func() (any, error) { return s.acquire(shared, audience) })
-	select {
-	case <-ctx.Done():
-		return secmem.Text{}, ended(ctx)
-	case got := <-answer:
-		token, _ := got.Val.(secmem.Text)
-		return token, got.Err
+	token, err := s.flights.Do(ctx, audience, func(ctx context.Context) (secmem.Text, error) { return s.acquire(ctx, audience) })
+	return token, s.named(err)
+}
+
+// named says what a context that ended, or azidentity's panic, was about.
+// Refusals know it.
+func (s *Source) named(err error) error {
+	_, crashed := errors.AsType[*crash.Error](err)
+	switch {
+	case crashed:
+		return refusal.Because(refusal.Untrusted, s.identity.provider+" gave an answer that could not be read", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return refusal.Because(refusal.Timeout, "the deadline passed while waiting for an access token", err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("entra: waiting for an access token: %w", err)
 	}
+	return err
 }
 
 // acquire asks azidentity, which answers from its cache where it can.
-func (s *Source) acquire(ctx context.Context, audience string) (token secmem.Text, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	// A panic here would end the process: no caller's goroutine is below us.
-	defer func() {
-		if recover() != nil {
-			err = refusal.Because(refusal.Untrusted, s.identity.provider+" gave an answer that could not be read",
-				errors.New("azidentity panicked"))
-		}
-	}()
+func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
 	ctx, seen := withWitness(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
 	if err != nil {
@@ -130,10 +132,3 @@ func (s *Source) acquire(ctx context.Context, audience string) (token secmem.Tex
 // scope of an audience, as the v2.0 endpoint wants it: the resource and "/.default"
 // (Microsoft identity platform, "Scopes and permissions").
 func scope(audience string) string { return strings.TrimSuffix(audience, "/") + "/.default" }
-
-func ended(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return refusal.Because(refusal.Timeout, "the deadline passed while waiting for an access token", ctx.Err())
-	}
-	return fmt.Errorf("entra: waiting for an access token: %w", ctx.Err())
-}

@@ -15,10 +15,6 @@ import (
 	"skr/internal/refusal"
 )
 
-// maxDrain is how much of an unwanted body is read so that its connection can
-// serve again; a longer body costs the connection.
-const maxDrain = 64 << 10
-
 var errOversized = errors.New("the body is too large")
 
 // failure is an attempt that gave no answer.
@@ -51,11 +47,13 @@ func (c *Client) exchange(ctx context.Context, target *url.URL, r Request) (*Res
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.transport.RoundTrip(request) //nolint:bodyclose // closeDrained does
+	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}
-	defer closeDrained(answer.Body)
+	// An unwanted body is not drained, though it costs the connection: it may
+	// never end, and that of a 101 does not even heed the context.
+	defer answer.Body.Close() //nolint:errcheck // what was wanted has been read
 	result := &Response{Status: answer.StatusCode, Header: answer.Header}
 	if statusFailure(result) == nil {
 		result.Body, err = readBounded(answer.Body, c.maxBody)
@@ -86,11 +84,6 @@ func readBounded(body io.Reader, limit int64) ([]byte, error) {
 		return nil, errOversized
 	}
 	return data, nil
-}
-
-func closeDrained(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDrain)
-	_ = body.Close()
 }
 
 // statusFailure says what is wrong with an answer's status; nil if nothing is.

@@ -281,10 +281,10 @@ func TestBodiesAreClosed(t *testing.T) {
 }
 
 func TestConnectionIsReused(t *testing.T) {
-	steps := slices.Repeat([]step{{status: 503, body: "try again"}, {status: 404, body: "none"}}, 3)
+	steps := slices.Repeat([]step{{status: 404, body: "none"}, {status: 200, body: "some"}}, 3)
 	server, seen := serve(t, steps...)
 	client, _ := newImpatient(Config{Service: "MAA"})
-	for range 3 {
+	for range 6 {
 		if _, err := client.Do(t.Context(), Request{URL: server.URL}); err != nil {
 			t.Fatal(err)
 		}
@@ -301,3 +301,21 @@ func TestConnectionIsReused(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// endless never gives a byte and heeds no context, as the body of a 101.
+type endless struct{ closed chan struct{} }
+
+func (e endless) Read([]byte) (int, error) { <-e.closed; return 0, io.EOF }
+func (e endless) Close() error             { close(e.closed); return nil }
+
+// An unwanted body is not waited for, and what its status says is kept.
+func TestEndlessBodies(t *testing.T) {
+	for status, want := range map[int]*refusal.Kind{101: refusal.Untrusted, 302: refusal.Untrusted, 429: refusal.Throttled, 503: refusal.Unavailable} {
+		client, _ := newImpatient(Config{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: endless{make(chan struct{})}}, nil
+		})})
+		if _, err := client.Do(t.Context(), Request{URL: "https://maa.example/"}); !errors.Is(err, want) {
+			t.Errorf("status %d: got %v, want %v", status, err, want)
+		}
+	}
+}

@@ -1,7 +1,7 @@
 // Package secmem holds secrets so that they cannot be printed by accident.
 //
 // [Text] is for bearer tokens, which are strings by nature. [Wipe] overwrites
-// key bytes once they are used. Go may have copied a value while growing a
+// key bytes once they are used, and [Scrub] cleans what a stranger said. Go may have copied a value while growing a
 // stack or moving a slice; LIMITATIONS.md says what this does not protect from.
 package secmem
 
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"regexp"
 )
 
 const redacted = "[redacted]"
@@ -49,3 +50,11 @@ func Wipe(secrets ...[]byte) {
 		clear(secret)
 	}
 }
+
+// longRun is what tokens, keys and evidence look like in any encoding. GUIDs,
+// versions and most host names are shorter.
+var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=.~-]{40,}`)
+
+// Scrub prepares text of a stranger for a log or an error: it takes out
+// whatever may be a secret that the stranger repeats.
+func Scrub(text string) string { return longRun.ReplaceAllString(text, redacted) }

@@ -43,3 +43,17 @@ func TestWipe(t *testing.T) {
 		t.Errorf("left: %q %q", a, b)
 	}
 }
+
+func TestScrub(t *testing.T) {
+	token := "eyJ" + strings.Repeat("aB3-_", 10) + ".eyJ9.c2ln"
+	for text, want := range map[string]string{
+		"the token " + token + " is bad":                        "the token [redacted] is bad",
+		strings.Repeat("0a", 32):                                redacted,
+		"Activity ID: 0b1c2d3e-0000-1111-2222-333344445555":     "Activity ID: 0b1c2d3e-0000-1111-2222-333344445555",
+		"sharedeus.eus.attest.azure.net refused (AADSTS700016)": "sharedeus.eus.attest.azure.net refused (AADSTS700016)",
+	} {
+		if got := Scrub(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"regexp"
@@ -22,6 +23,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := s.config.Now()
 	// A body that trickles in, or that a refusal leaves unread, ends with the request.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Deadline)) // a test's recorder has none
+	arriving := &arrival{ReadCloser: r.Body, whole: r.ContentLength == 0}
+	r.Body = arriving
 	id := requestID(r)
 	path, route, found := s.lookUp(r)
 	body, err := s.answer(w, r, route, found)
@@ -34,7 +37,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
+	if !arriving.whole {
+		// Else net/http would wait for the rest of the body before it answers.
+		w.Header().Set("Connection", "close")
+	}
 	write(w, id, v, body)
+}
+
+// arrival notes whether a body has been read to its end.
+type arrival struct {
+	io.ReadCloser
+	whole bool
+}
+
+func (a *arrival) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	a.whole = a.whole || errors.Is(err, io.EOF)
+	return n, err
 }
 
 // lookUp the route; the path in the log is one of ours or "none".
@@ -88,12 +107,11 @@ func (s *Server) answerPost(w http.ResponseWriter, r *http.Request, route route)
 
 // run answers, and turns a panic into an error.
 func (s *Server) run(ctx context.Context, route route, request []byte) (body []byte, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = crash.From(value)
-		}
-	}()
-	return route.answer(ctx, request)
+	err = crash.Guard(func() (err error) {
+		body, err = route.answer(ctx, request)
+		return err
+	})
+	return body, err
 }
 
 // read the body to its bound, not longer than the request may take.
@@ -145,6 +163,10 @@ func checkContent(header http.Header) error {
 	return nil
 }
 
+// maxRetryAfter is the longest wait that is asked of a caller, whatever a
+// service asks of us.
+const maxRetryAfter = time.Hour
+
 // write is the only function that answers. body is that of a 200.
 func write(w http.ResponseWriter, id string, v verdict, body []byte) {
 	header := w.Header()
@@ -156,7 +178,7 @@ func write(w http.ResponseWriter, id string, v verdict, body []byte) {
 		header.Set("Allow", v.allow)
 	}
 	if v.retryAfter > 0 {
-		seconds := (v.retryAfter + time.Second - 1) / time.Second
+		seconds := (min(v.retryAfter, maxRetryAfter) + time.Second - 1) / time.Second
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if v.status != http.StatusOK {

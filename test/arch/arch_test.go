@@ -28,23 +28,24 @@ var allowed = map[string][]string{
 
 	"internal/crash":      {},
 	"internal/refusal":    {},
-	"internal/endpoint":   {},
+	"internal/endpoint":   {"internal/secmem"},
+	"internal/flight":     {"internal/crash"},
 	"internal/keywrap":    {},
 	"internal/jws":        {"internal/jwk"},
 	"internal/httpclient": {"internal/refusal"},
 
 	"attest/uvm":  {"internal/refusal"},
-	"attest/vcek": {"attest/snp", "internal/httpclient", "internal/refusal"},
+	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/refusal"},
 	"attest":      {"attest/snp", "attest/vcek", "attest/uvm", "internal/endpoint", "internal/refusal", "internal/secmem"},
 	"attest/maa": {
 		"attest", "attest/snp", "attest/vcek", "attest/uvm",
-		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/refusal", "internal/secmem",
+		"internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
 		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/refusal", "internal/secmem"},
-	"internal/entra": {"internal/httpclient", "internal/refusal", "internal/secmem"},
+	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/flight", "internal/refusal", "internal/secmem"},
+	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/server": {
 		"api", "attest", "attest/snp", "hsm", "keyrelease", "internal/crash", "internal/refusal", "internal/secmem",
 	},
