@@ -9,7 +9,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(VERSION)"
-TEST  := $(GO) test -tags $(TAGS)
+# Some tests run the programs, which the test cache does not know of: no cache.
+TEST  := $(GO) test -count=1 -tags $(TAGS)
 
 .PHONY: help build demo test race fuzz lint bench clean
 

@@ -35,8 +35,8 @@ type CombinedRequest struct {
 // CombinedResponse answers POST /attest/combined. Evidence, Endorsements and
 // UVMEndorsements are standard base64.
 type CombinedResponse struct {
-	// EndorsedTCB is the TCB that the VCEK stands for: 16 upper-case hex
-	// digits, as the host's certificate service writes its tcbm.
+	// EndorsedTCB is the TCB that the VCEK stands for: 16 hex digits, as the
+	// host's certificate service writes its tcbm.
 	EndorsedTCB string `json:"endorsed_tcb"`
 	// Endorsements are VCEK, ASK and ARK as PEM.
 	Endorsements string `json:"endorsements"`

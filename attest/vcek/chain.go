@@ -30,6 +30,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"skr/attest/snp"
 )
@@ -41,6 +42,7 @@ type Chain struct {
 
 	key      *ecdsa.PublicKey // of the leaf
 	endorsed endorsement
+	tcbm     string // as a THIM document wrote it; "" if there was none
 }
 
 // newChain reads the leaf; order and names are checked by [Chain.Verify].
@@ -100,5 +102,15 @@ func (c *Chain) Product() snp.Product { return c.endorsed.product }
 // TCB is the one that the leaf names. Once the chain has verified against a
 // report, its components are those of the report's REPORTED_TCB.
 func (c *Chain) TCB() snp.TCB { return c.endorsed.levels.TCB(c.endorsed.product) }
+
+// TCBM is the TCB as the certificate service wrote it, 16 hex digits; clients of
+// the reference sidecar know it as that very text. For a chain from elsewhere it
+// is what THIM would write, in upper case.
+func (c *Chain) TCBM() string {
+	if c.tcbm != "" {
+		return c.tcbm
+	}
+	return strings.ToUpper(c.TCB().Hex())
+}
 
 var errEmptyChain = errors.New("the certificate chain is empty")

@@ -192,3 +192,22 @@ func TestLeafIsOne(t *testing.T) {
 		})
 	}
 }
+
+// Clients compare TCBM with what the certificate service gave them.
+func TestTCBMIsKeptAsWritten(t *testing.T) {
+	chip := milan(t).first
+	document, err := chip.THIMDocument(chip.TCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	upper := strings.ToUpper(chip.TCB().Hex())
+	for _, want := range []string{upper, strings.ToLower(upper)} {
+		chain, err := ParseTHIM(bytes.Replace(document, []byte(upper), []byte(want), 1))
+		if err != nil || chain.TCBM() != want {
+			t.Errorf("TCBM is %q, %v; want %q", chain.TCBM(), err, want)
+		}
+		if again, err := ParsePEM(chain.PEM()); err != nil || again.TCBM() != upper {
+			t.Errorf("TCBM of a PEM chain is %q, %v; want %q", again.TCBM(), err, upper)
+		}
+	}
+}

@@ -48,7 +48,8 @@ func parseTHIM(data []byte) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain, chain.checkTCBM(members[thimTCB])
+	chain.tcbm = members[thimTCB]
+	return chain, chain.checkTCBM(chain.tcbm)
 }
 
 // checkTCBM compares component by component: the layout is the product's.

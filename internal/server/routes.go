@@ -110,9 +110,7 @@ func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.Combi
 // text that the platform gives, "" where there is none.
 func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
 	return api.CombinedResponse{
-		// THIM prints tcbm with upper-case digits ("DB18000000000004"), and
-		// drop-in clients know endorsed_tcb as that very text.
-		EndorsedTCB:     strings.ToUpper(evidence.Chain.TCB().Hex()),
+		EndorsedTCB:     evidence.Chain.TCBM(),
 		Endorsements:    base64.StdEncoding.EncodeToString(evidence.Chain.PEM()),
 		Evidence:        base64.StdEncoding.EncodeToString(evidence.Report.Raw()),
 		UVMEndorsements: uvmEndorsements,
