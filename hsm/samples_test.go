@@ -16,6 +16,7 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
 
+	"skr/internal/jwk"
 	"skr/internal/keywrap"
 )
 
@@ -165,5 +166,29 @@ func TestReleaseVectors(t *testing.T) {
 			checkJWK(t, key, secret)
 			checkPEM(t, key, secret)
 		})
+	}
+}
+
+// The published wrapping key is the one that the genuine report is bound to:
+// its public half stands in the runtime data.
+func TestSampleKEKIsInTheRuntimeData(t *testing.T) {
+	set, err := jwk.ParseSet(samples.Read(t, "aci-milan-v3/runtime-data.jwks.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := jwk.ParseSet(sampleKEK(t).RuntimeData())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := set.Keys[0].PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := ours.Keys[0].PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !published.(*rsa.PublicKey).Equal(bound) {
+		t.Error("the wrapping key is not the key of the runtime data")
 	}
 }
