@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 // newCloud starts an emulated cloud in a directory with a short path.
-func newCloud(t *testing.T, config emulator.Config) *emulator.Cloud {
+func newCloud(t testing.TB, config emulator.Config) *emulator.Cloud {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
@@ -89,7 +89,7 @@ type sidecar struct {
 }
 
 // start runs skr with env and args; the address is added as Port.
-func start(t *testing.T, env []string, args ...string) *sidecar {
+func start(t testing.TB, env []string, args ...string) *sidecar {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
@@ -113,7 +113,7 @@ func start(t *testing.T, env []string, args ...string) *sidecar {
 }
 
 // ready waits until the sidecar says so.
-func (s *sidecar) ready(t *testing.T) *sidecar {
+func (s *sidecar) ready(t testing.TB) *sidecar {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -130,7 +130,7 @@ func (s *sidecar) stop() error {
 	return s.err
 }
 
-func (s *sidecar) kill(t *testing.T) {
+func (s *sidecar) kill(t testing.TB) {
 	if t.Failed() {
 		text := s.log.String()
 		t.Logf("log of skr:\n%s", text[max(0, len(text)-4000):])
@@ -157,7 +157,7 @@ func once(t *testing.T, env []string, stdin string, args ...string) (stdout, std
 	return out.String(), errOut.String(), 0
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -25,7 +25,7 @@ func policyFor(cloud *emulator.Cloud, data snp.HostData) []byte {
 		{"claim":"x-ms-sevsnpvm-hostdata","equals":"%s"}]}]}`, cloud.AttestationHost(), data)
 }
 
-func createKey(t *testing.T, cloud *emulator.Cloud, vault string, spec emulator.KeySpec) string {
+func createKey(t testing.TB, cloud *emulator.Cloud, vault string, spec emulator.KeySpec) string {
 	t.Helper()
 	id, err := cloud.CreateKey(t.Context(), vault, spec, policyFor(cloud, cloud.Machine().HostData()))
 	if err != nil {

@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"skr/api"
+	"skr/test/emulator"
+)
+
+// Latencies of the emulated services, near those of Azure within a region.
+const (
+	latencyMAA   = 40 * time.Millisecond
+	latencyVault = 20 * time.Millisecond
+)
+
+// A release with every verification on, through the HTTP API of the real
+// binary. The ratio is the time that it took to the time that its services
+// took: 1 would be a program that costs nothing.
+func BenchmarkRelease(b *testing.B) {
+	for _, c := range []struct {
+		name, maxAge string
+		services     time.Duration
+	}{
+		{"attested", "1h", latencyVault},
+		{"attesting", "0", latencyMAA + latencyVault},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			cloud := newCloud(b, emulator.Config{})
+			vault := cloud.Host("demo", "vault")
+			createKey(b, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
+			cloud.Faults().SetLatency(emulator.ServiceAttest, latencyMAA)
+			cloud.Faults().SetLatency(emulator.ServiceRelease, latencyVault)
+			s := start(b, append(cloud.Environment(cloud.Machine()), "SKR_ATTESTATION_MAX_AGE="+c.maxAge)).ready(b)
+			request := api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: "k"}
+			release := func() {
+				if _, err := s.client.Release(b.Context(), request); err != nil {
+					b.Fatal(err)
+				}
+			}
+			release() // the first also connects and gets the access token
+			for b.Loop() {
+				release()
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(c.services), "ratio")
+		})
+	}
+}
