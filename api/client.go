@@ -18,7 +18,7 @@ const (
 	defaultBaseURL    = "http://localhost:8080"
 	defaultAttempts   = 5
 	defaultRetryAfter = 30 * time.Second
-	maxAnswer         = 1 << 20 // bytes; the largest answer, /attest/combined, is below 64 KiB
+	maxAnswer         = 1 << 20 // bytes; usual answers are below 64 KiB
 )
 
 // Config says where skr listens and how patient the client is.

@@ -30,15 +30,13 @@ import (
 	"skr/internal/refusal"
 )
 
-// What the errors of this package and of its Verifiers wrap, by who refused.
+// What the errors of this package wrap, by who refused.
 var (
 	// ErrNoEvidence: this machine gives no evidence, or evidence that
 	// contradicts itself.
 	ErrNoEvidence error = refusal.NoEvidence
 	// ErrNoEndorsements: no certificate chain endorses the chip at its TCB.
 	ErrNoEndorsements error = refusal.NoEndorsements
-	// ErrRejected: the Verifier does not accept the evidence.
-	ErrRejected error = refusal.AttestationRejected
 )
 
 // Evidence is the only thing given to a Verifier. An Attester has verified it.

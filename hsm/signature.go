@@ -4,10 +4,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"strings"
 	"time"
 
 	"skr/internal/endpoint"
+	"skr/internal/jwk"
 )
 
 // maxCertificates bounds x5c; recorded statements have three.
@@ -36,8 +36,8 @@ func parseChain(x5c []string) ([]*x509.Certificate, error) {
 	}
 	chain := make([]*x509.Certificate, len(x5c))
 	for i, text := range x5c {
-		der, err := base64.StdEncoding.Strict().DecodeString(text)
-		if err != nil || strings.ContainsAny(text, "\r\n") {
+		der, err := jwk.DecodeStrict(base64.StdEncoding, text)
+		if err != nil {
 			return nil, fmt.Errorf("certificate %d of x5c is not base64", i)
 		}
 		if chain[i], err = x509.ParseCertificate(der); err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"skr/internal/jwk"
 	"skr/internal/jws"
@@ -59,8 +58,8 @@ func decodePart(name, text string) ([]byte, error) {
 	if text == "" {
 		return nil, fmt.Errorf("the %s is empty", name)
 	}
-	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which encoding/base64 skips
+	data, err := jwk.DecodeStrict(base64.RawURLEncoding, text)
+	if err != nil {
 		return nil, fmt.Errorf("the %s is not base64url", name)
 	}
 	return data, nil

@@ -78,7 +78,7 @@ func checkUnmasked(report *snp.Report) error {
 	if report.ChipKeyMasked() {
 		return errors.New("the report is not signed, as the host masks the chip's key (MASK_CHIP_KEY)")
 	}
-	if report.ChipID() == (snp.ChipID{}) {
+	if report.ChipID().IsZero() {
 		return errors.New("the report's CHIP_ID is masked (MASK_CHIP_ID), so that no VCEK can be found for it")
 	}
 	return nil

@@ -21,7 +21,6 @@ type sidecar struct {
 	address string
 	client  *api.Client
 	process *exec.Cmd
-	log     *strings.Builder
 }
 
 // startSidecar runs the real binary and waits until it is ready.
@@ -43,7 +42,7 @@ func startSidecar(ctx context.Context, binary string, environment []string) (*si
 	if err != nil {
 		return nil, err
 	}
-	s := &sidecar{address, client, process, log}
+	s := &sidecar{address, client, process}
 	if err := client.WaitReady(ctx); err != nil {
 		s.stop()
 		return nil, errors.Join(err, errors.New(log.String()))

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,7 +71,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 
 // report prints the error in one line and returns the exit code.
 func report(out io.Writer, err error) int {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil {
 		return exitOK
 	}
 	_, _ = fmt.Fprintln(out, "skr:", err) // there is nowhere else to say it

@@ -95,13 +95,17 @@ func readToken(path string, in io.Reader) (secmem.Text, error) {
 	case "":
 		return secmem.Text{}, nil
 	case "-":
-		data, err = io.ReadAll(io.LimitReader(in, maxTokenFile))
+		data, err = io.ReadAll(io.LimitReader(in, maxTokenFile+1))
 	default:
 		data, err = readBounded(path, maxTokenFile)
 	}
 	token := strings.TrimSpace(string(data))
-	if err == nil && token == "" {
+	switch {
+	case err != nil:
+	case token == "":
 		err = fmt.Errorf("%q is empty", path)
+	case len(data) > maxTokenFile:
+		err = fmt.Errorf("%q is larger than %d bytes", path, maxTokenFile)
 	}
 	if err != nil {
 		return secmem.Text{}, &configError{fmt.Errorf("--access-token-file: %w", err)}

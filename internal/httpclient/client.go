@@ -107,7 +107,7 @@ type Response struct {
 // neither retried nor a redirect: 2xx and 4xx but for 408 and 429.
 //
 // Its errors: [refusal.Untrusted] for a redirect, an oversized body or a TLS
-// certificate that does not verify, all at once; [refusal.Throttled] with the
+// certificate that does not verify, none of them retried; [refusal.Throttled] with the
 // service's RetryAfter for 429, [refusal.Unavailable] for 408, 5xx and
 // transport errors, both after the last attempt; [refusal.Timeout] where the
 // context's deadline passed, and the context's error where it was cancelled.

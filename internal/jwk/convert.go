@@ -49,7 +49,7 @@ func (k Key) publicKey() (crypto.PublicKey, error) {
 // certifiedKey reads x5c[0], which is standard base64 of DER (RFC 7517
 // section 4.7).
 func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
-	der, err := decodeStrict(base64.StdEncoding, k.X5c[0])
+	der, err := DecodeStrict(base64.StdEncoding, k.X5c[0])
 	if err != nil {
 		return nil, errors.New(`member "x5c" is not base64`)
 	}

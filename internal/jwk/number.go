@@ -21,15 +21,16 @@ func bytesOf(name, text string) ([]byte, error) {
 	case len(text) > base64.RawURLEncoding.EncodedLen(maxNumber):
 		return nil, fmt.Errorf("member %q is too long", name)
 	}
-	value, err := decodeStrict(base64.RawURLEncoding, text)
+	value, err := DecodeStrict(base64.RawURLEncoding, text)
 	if err != nil {
 		return nil, fmt.Errorf("member %q is not base64url", name)
 	}
 	return value, nil
 }
 
-// decodeStrict refuses the line breaks that encoding/base64 skips.
-func decodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {
+// DecodeStrict also refuses the stray bits and line breaks that encoding/base64
+// passes over.
+func DecodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, errors.New("has a line break")
 	}

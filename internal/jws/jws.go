@@ -87,8 +87,8 @@ func (o *Object) parseHeader() error {
 // decode takes base64url without padding, line breaks or stray bits (RFC 7515
 // section 2).
 func decode(text string) ([]byte, error) {
-	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which encoding/base64 skips
+	data, err := jwk.DecodeStrict(base64.RawURLEncoding, text)
+	if err != nil {
 		return nil, errors.New("is not base64url")
 	}
 	return data, nil

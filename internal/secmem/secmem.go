@@ -1,8 +1,9 @@
 // Package secmem holds secrets so that they cannot be printed by accident.
 //
 // [Text] is for bearer tokens, which are strings by nature. [Wipe] overwrites
-// key bytes once they are used, and [Scrub] cleans what a stranger said. Go may have copied a value while growing a
-// stack or moving a slice; LIMITATIONS.md says what this does not protect from.
+// key bytes once they are used, and [Scrub] cleans what a stranger said. Go may
+// have copied a value while growing a stack or moving a slice; LIMITATIONS.md
+// says what this does not protect from.
 package secmem
 
 import (

@@ -13,7 +13,8 @@ import (
 
 const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
-// entry is one line of the log: never a body, a path or a header.
+// entry is one line of the log. Of the request it has a plain X-Request-Id and no
+// other header, no body, and no path but ours.
 type entry struct {
 	id      string
 	route   string
