@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"skr/internal/endpoint"
 	"skr/internal/jwk"
+	"skr/internal/jws"
 )
 
 // maxCertificates bounds x5c; recorded statements have three.
@@ -42,6 +44,9 @@ func parseChain(x5c []string) ([]*x509.Certificate, error) {
 		}
 		if chain[i], err = x509.ParseCertificate(der); err != nil {
 			return nil, fmt.Errorf("certificate %d of x5c: %w", i, err)
+		}
+		if key, ok := chain[i].PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > jws.MaxRSABits {
+			return nil, fmt.Errorf("certificate %d of x5c has an RSA key of %d bits", i, key.N.BitLen())
 		}
 	}
 	return chain, nil

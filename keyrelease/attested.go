@@ -12,6 +12,10 @@ const (
 	// expiryMargin keeps a token from expiring between our check and the
 	// vault's, also with clocks that differ by the usual five minutes.
 	expiryMargin = 5 * time.Minute
+	// doubtAge is how old a pair must be to be dropped when a release with it is
+	// refused: what it attests may have changed since. Younger ones are kept, so
+	// that a release that cannot succeed does not attest each time.
+	doubtAge = time.Minute
 	// maxAuthorities bounds the attested KEKs: a pattern of the allow-list may
 	// allow any number of hosts.
 	maxAuthorities = 16
@@ -81,6 +85,15 @@ func (r *Releaser) keep(authority attest.Authority, made *attestedKEK) {
 		r.dropOldest()
 	}
 	r.attested[authority] = made
+}
+
+// doubt drops a pair with which a release was refused, unless it is new.
+func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.attested[authority] == failed && r.now().Sub(failed.made) >= doubtAge {
+		delete(r.attested, authority)
+	}
 }
 
 func (r *Releaser) dropOldest() {

@@ -22,6 +22,8 @@ type fakeParties struct {
 	audience     string        // that the identity was asked for
 	grant        hsm.Grant     // that the vault was shown
 	asked        time.Time     // when the vault was asked
+	nobody       error         // what the identity says instead of a token
+	no           error         // what the vault says; nil means errNoVault
 }
 
 var errNoVault = errors.New("the fake vault has no keys")
@@ -42,10 +44,16 @@ func (p *fakeParties) Appraise(context.Context, attest.Authority, *attest.Eviden
 
 func (p *fakeParties) Release(_ context.Context, _ hsm.KeyID, grant hsm.Grant) (*hsm.WrappedKey, error) {
 	p.grant, p.asked = grant, time.Now()
+	if p.no != nil {
+		return nil, p.no
+	}
 	return nil, errNoVault
 }
 
 func (p *fakeParties) AccessToken(_ context.Context, audience string) (secmem.Text, error) {
+	if p.nobody != nil {
+		return secmem.Text{}, p.nobody
+	}
 	time.Sleep(time.Second)
 	p.audience = audience
 	return secmem.NewText("our own"), nil
@@ -222,4 +230,47 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	if first != prepared || second == prepared {
 		t.Error("the prepared pair must be used, and used once")
 	}
+}
+
+// Whoever answers first, the refusal that is told is that of the earlier step.
+func TestRefusalOfTheEarlierStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: time.Hour, nobody: refusal.Newf(refusal.ReleaseRejected, "no identity")}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		if _, err := r.Release(t.Context(), req); !errors.Is(err, refusal.ReleaseRejected) {
+			t.Errorf("got %v, want the identity's refusal", err)
+		}
+		p.refuse = refusal.Newf(refusal.AttestationRejected, "no")
+		if _, err := r.Release(t.Context(), parseRequest(t, "b.eus.attest.azure.net")); !errors.Is(err, refusal.AttestationRejected) {
+			t.Errorf("got %v, want the authority's refusal", err)
+		}
+	})
+}
+
+// A refused release may be due to an attestation of yesterday's machine.
+func TestRefusedPairIsDoubted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: 8 * time.Hour, no: refusal.Newf(refusal.ReleaseRejected, "policy")}
+		r := newReleaser(p, time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		refused := func(wait time.Duration, want int) {
+			t.Helper()
+			time.Sleep(wait)
+			if _, err := r.Release(t.Context(), req); !errors.Is(err, refusal.ReleaseRejected) || p.attestations != want {
+				t.Errorf("%v after %d attestations, want %d", err, p.attestations, want)
+			}
+		}
+		refused(0, 1)
+		refused(time.Second, 1) // too new to be doubted
+		refused(time.Minute, 1) // doubted after this one
+		refused(0, 2)
+		p.no = refusal.Newf(refusal.Unavailable, "down") // which says nothing of the pair
+		time.Sleep(2 * time.Minute)
+		for range 2 {
+			if _, err := r.Release(t.Context(), req); !errors.Is(err, refusal.Unavailable) || p.attestations != 2 {
+				t.Errorf("%v after %d attestations, want 2", err, p.attestations)
+			}
+		}
+	})
 }

@@ -16,12 +16,13 @@ package keyrelease
 
 import (
 	"context"
-
-	"golang.org/x/sync/errgroup"
+	"errors"
+	"sync"
 
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/crash"
+	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
 
@@ -40,38 +41,59 @@ type Request struct {
 // internal/refusal, each says who refused.
 func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 	return r.releases.Do(ctx, req, func(ctx context.Context) (*hsm.Key, error) {
-		kek, grant, err := r.prepare(ctx, req)
+		attested, grant, err := r.prepare(ctx, req)
 		if err != nil {
 			return nil, err
 		}
-		wrapped, err := r.vault.Release(ctx, req.Key, grant)
-		if err != nil {
-			return nil, err
+		key, err := r.ask(ctx, req.Key, attested.kek, grant)
+		if errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) {
+			r.doubt(req.Authority, attested)
 		}
-		return wrapped.Unwrap(kek.Decrypter())
+		return key, err
 	})
 }
 
-// prepare gets the attested KEK and the access token, side by side.
-func (r *Releaser) prepare(ctx context.Context, req Request) (*hsm.KEK, hsm.Grant, error) {
-	var attested *attestedKEK
-	access := req.Access
-	group, ctx := errgroup.WithContext(ctx)
-	side := func(work func() error) { group.Go(func() error { return crash.Guard(work) }) }
-	side(func() (err error) {
-		attested, err = r.attestedKEK(ctx, req.Authority)
-		return err
-	})
-	side(func() (err error) {
-		if access.IsZero() {
-			access, err = r.identity.AccessToken(ctx, req.Key.Audience())
-		}
-		return err
-	})
-	if err := group.Wait(); err != nil {
+// ask shows the vault what it wants to see, and opens the key with the KEK.
+func (r *Releaser) ask(ctx context.Context, key hsm.KeyID, kek *hsm.KEK, grant hsm.Grant) (*hsm.Key, error) {
+	wrapped, err := r.vault.Release(ctx, key, grant)
+	if err != nil {
+		return nil, err
+	}
+	return wrapped.Unwrap(kek.Decrypter())
+}
+
+// prepare gets the attested KEK and the access token, side by side. If both are
+// refused, the refusal of the evidence is told: it comes first in the pipeline.
+func (r *Releaser) prepare(ctx context.Context, req Request) (*attestedKEK, hsm.Grant, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
+	access := make(chan accessToken, 1)
+	beside.Go(func() { access <- r.accessToken(ctx, req) })
+	attested, err := r.attestedKEK(ctx, req.Authority)
+	if err != nil {
 		return nil, hsm.Grant{}, err
 	}
-	return attested.kek, hsm.Grant{Attestation: attested.result.Token, Access: access}, nil
+	token := <-access
+	return attested, hsm.Grant{Attestation: attested.result.Token, Access: token.text}, token.err
+}
+
+type accessToken struct {
+	text secmem.Text
+	err  error
+}
+
+// accessToken is the caller's, or that of our own identity.
+func (r *Releaser) accessToken(ctx context.Context, req Request) (token accessToken) {
+	if !req.Access.IsZero() {
+		return accessToken{text: req.Access}
+	}
+	token.err = crash.Guard(func() (err error) {
+		token.text, err = r.identity.AccessToken(ctx, req.Key.Audience())
+		return err
+	})
+	return token
 }
 
 // Token collects evidence over runtimeData and has authority appraise it.

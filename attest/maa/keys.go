@@ -101,7 +101,8 @@ func (c *keyCache) cached(authority attest.Authority, maxAge time.Duration) (key
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	set, ok := c.sets[authority]
-	return set, ok && c.now().Sub(set.fetched) < maxAge
+	age := c.now().Sub(set.fetched) // negative if the clock was set back
+	return set, ok && age >= 0 && age < maxAge
 }
 
 func (c *keyCache) fetch(ctx context.Context, authority attest.Authority) (keySet, error) {

@@ -33,7 +33,7 @@ func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
 	answered := make(chan answer, 1) // the reader never waits for us
 	go func() {
 		defer func() { <-d.turn }()
-		raw, err := d.read(data)
+		raw, err := d.guarded(data)
 		answered <- answer{raw, err}
 	}()
 	select {
@@ -42,6 +42,17 @@ func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the firmware: %w", ctx.Err())
 	}
+}
+
+// guarded keeps a panic of a library, in a goroutine without callers, from
+// ending the process. The value may quote evidence and is not told.
+func (d *device) guarded(data ReportData) (raw []byte, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			raw, err = nil, fmt.Errorf("the library for %s panicked with a %T", d.name, value)
+		}
+	}()
+	return d.read(data)
 }
 
 // take waits for the turn; a context that is done never gets it.

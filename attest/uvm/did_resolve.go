@@ -2,6 +2,7 @@ package uvm
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,9 @@ import (
 func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 	if len(chain) < 2 {
 		return nil, errors.New("the certificate chain has no CA")
+	}
+	if err := checkSizes(chain); err != nil {
+		return nil, err
 	}
 	if err := verifyLinks(chain); err != nil {
 		return nil, err
@@ -45,6 +49,19 @@ func (d did) pinned(authorities []*x509.Certificate) bool {
 		}
 	}
 	return false
+}
+
+// maxRSABits bounds the keys: verifying with one of 400,000 bits, which fits
+// into a certificate, takes seconds.
+const maxRSABits = 8192
+
+func checkSizes(chain []*x509.Certificate) error {
+	for i, certificate := range chain {
+		if key, ok := certificate.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSABits {
+			return fmt.Errorf("certificate %d has an RSA key of %d bits", i, key.N.BitLen())
+		}
+	}
+	return nil
 }
 
 func verifyLinks(chain []*x509.Certificate) error {

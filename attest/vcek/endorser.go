@@ -105,7 +105,8 @@ func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) 
 			e.cache.put(identify(report), chain)
 			return chain, nil
 		}
-		failed = append(failed, failure{source.String(), err})
+		_, local := source.(*hostSource)
+		failed = append(failed, failure{source.String(), local, err})
 	}
 	return nil, failed.refuse(report)
 }

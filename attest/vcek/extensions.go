@@ -118,7 +118,7 @@ func (x extensions) level(place string) (uint8, error) {
 	var n int
 	rest, err := asn1.Unmarshal(value, &n)
 	if err != nil || len(rest) > 0 {
-		return 0, fmt.Errorf("extension %s is not an INTEGER: %x", place, value)
+		return 0, fmt.Errorf("extension %s is not an INTEGER: %.16x", place, value)
 	}
 	if n < 0 || n > 255 {
 		return 0, fmt.Errorf("extension %s is %d, want 0 to 255", place, n)
@@ -134,7 +134,7 @@ func (x extensions) text(place string) (string, error) {
 	var raw asn1.RawValue
 	rest, err := asn1.Unmarshal(value, &raw)
 	if err != nil || len(rest) > 0 || raw.Class != asn1.ClassUniversal || raw.Tag != asn1.TagIA5String || raw.IsCompound {
-		return "", fmt.Errorf("extension %s is not an IA5String: %x", place, value)
+		return "", fmt.Errorf("extension %s is not an IA5String: %.16x", place, value)
 	}
 	return string(raw.Bytes), nil
 }

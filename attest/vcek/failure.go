@@ -14,6 +14,7 @@ import (
 // failure is why one source did not serve.
 type failure struct {
 	source string
+	local  bool // a file of this host, which does not change while we run
 	err    error
 }
 
@@ -39,13 +40,15 @@ func (f failures) refuse(report *snp.Report) error {
 	return &refusal.Error{Kind: kind, Reason: reason, RetryAfter: wait, Err: cause}
 }
 
-// kind is NoEndorsements if any source has definitely nothing, as then asking
-// again is no use; else what the sources said, and the shortest wait of theirs.
+// kind is NoEndorsements if any service has definitely nothing; else what they
+// said, and the shortest wait of theirs. The host's file, which is stale after
+// each firmware update, says nothing of what a service will have.
 func (f failures) kind() (*refusal.Kind, time.Duration) {
 	kind, wait := refusal.NoEndorsements, time.Duration(0)
 	for _, one := range f {
 		transient, after := transientKind(one.err)
 		switch {
+		case one.local:
 		case transient == nil:
 			return refusal.NoEndorsements, 0
 		case kind != refusal.Throttled:

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"skr/attest"
+	"skr/attest/snp"
+	"skr/internal/crash"
 )
 
 const (
@@ -22,13 +25,14 @@ var errStarting = errors.New("starting: no evidence has been collected yet")
 // certificates in before the first request needs them.
 type readiness struct {
 	attester *attest.Attester
+	policy   []byte        // the CCE policy as it is mounted; nil if it is not
 	timeout  time.Duration // of one attempt
 	log      *slog.Logger
 	failure  atomic.Pointer[error]
 }
 
-func newReadiness(attester *attest.Attester, timeout time.Duration, log *slog.Logger) *readiness {
-	r := &readiness{attester: attester, timeout: timeout, log: log}
+func newReadiness(parts *sidecar, timeout time.Duration, log *slog.Logger) *readiness {
+	r := &readiness{attester: parts.attester, policy: parts.context.Policy, timeout: timeout, log: log}
 	r.failure.Store(&errStarting)
 	return r
 }
@@ -44,7 +48,7 @@ func (r *readiness) err() error {
 // await tries until the evidence is there or ctx ends.
 func (r *readiness) await(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := r.try(ctx)
+		err := crash.Guard(func() error { return r.try(ctx) })
 		if err == nil {
 			return
 		}
@@ -69,6 +73,19 @@ func (r *readiness) try(ctx context.Context) error {
 		return err
 	}
 	r.failure.Store(nil)
+	r.comparePolicy(evidence.Report.HostData())
 	r.log.Info("ready", "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
 	return nil
+}
+
+// comparePolicy warns of a mounted policy that is not the one that this machine
+// enforces. No decision rests on the file: HOST_DATA is what is attested.
+func (r *readiness) comparePolicy(enforced snp.HostData) {
+	if r.policy == nil {
+		return
+	}
+	if mounted := snp.HostData(sha256.Sum256(r.policy)); mounted != enforced {
+		r.log.Warn("the mounted security policy is not the one that this machine enforces; release policies see the latter",
+			"mounted", mounted.String(), "hostdata", enforced.String())
+	}
 }

@@ -38,7 +38,7 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	if err != nil {
 		return err
 	}
-	ready := newReadiness(parts.attester, s.RequestTimeout, log)
+	ready := newReadiness(parts, s.RequestTimeout, log)
 	local, err := parts.server(s, ready, log)
 	if err != nil {
 		return err

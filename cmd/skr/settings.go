@@ -126,8 +126,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("kek_bits: %d is none of 2048, 3072, 4096", s.KEKBits)
 	case !slices.Contains([]string{"json", "text"}, s.LogFormat):
 		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
-	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace < 0:
-		return errors.New("attestation_max_age, request_timeout, stop_grace: must not be negative, and request_timeout not zero")
+	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace <= 0:
+		return errors.New("attestation_max_age must not be negative, request_timeout and stop_grace must be longer than nothing")
 	case s.SecurityContextDir != "" && !path.IsAbs(s.SecurityContextDir):
 		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
 	}

@@ -26,12 +26,12 @@ import (
 	"skr/internal/jwk"
 )
 
-// RSA keys below 2048 bits are refused by RFC 7518 section 3.3; those above
-// 8192 only cost time.
-const (
-	minRSABits = 2048
-	maxRSABits = 8192
-)
+// minRSABits is the least that RFC 7518 section 3.3 allows.
+const minRSABits = 2048
+
+// MaxRSABits bounds the keys of strangers: verifying with one of 400,000 bits,
+// which fits into a certificate, takes seconds that no context ends.
+const MaxRSABits = 8192
 
 // Object is taken apart and not verified yet.
 type Object struct {
@@ -112,7 +112,7 @@ func (o *Object) Verify(key crypto.PublicKey) error {
 func methodFor(algorithm string, key crypto.PublicKey) (jwt.SigningMethod, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+		if bits := key.N.BitLen(); bits < minRSABits || bits > MaxRSABits {
 			return nil, fmt.Errorf("the signer's RSA key has %d bits", bits)
 		}
 		if method, ok := rsaMethods[algorithm]; ok {

@@ -118,3 +118,19 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 	t.Fatalf("after 20 s it is still not so that %s", what)
 }
+
+// A mounted policy that is not the enforced one is told: whoever writes release
+// policies from the file would be locked out.
+func TestMountedPolicyIsCompared(t *testing.T) {
+	const warning = "the mounted security policy is not the one"
+	cloud := newCloud(t, emulator.Config{})
+	env := cloud.Environment(cloud.Machine())
+	same := start(t, env).ready(t)
+	if strings.Contains(same.log.String(), warning) {
+		t.Error("the enforced policy is called another")
+	}
+	other := start(t, append(env, "UVM_SECURITY_CONTEXT_DIR=/nonexistent", "UVM_SECURITY_POLICY=cGFja2FnZSBwb2xpY3k=")).ready(t)
+	if !strings.Contains(other.log.String(), warning) {
+		t.Error("another policy is not told")
+	}
+}
