@@ -38,10 +38,6 @@ import (
 )
 
 const (
-	// requestTimeout of every sidecar here; services that say nothing cost it.
-	// The waits before four attempts are 3.5 s at most, so that what ends with
-	// the last attempt does not end with the deadline.
-	requestTimeout = 4 * time.Second
 	// answerSlack is how much later than the deadline an answer may come on a
 	// machine that is busy with other tests.
 	answerSlack = 1500 * time.Millisecond
