@@ -11,6 +11,8 @@ export CGO_ENABLED ?= 0
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(VERSION)"
 # Some tests run the programs, which the test cache does not know of: no cache.
 TEST  := $(GO) test -count=1 -tags $(TAGS)
+# Prints why tests were skipped, which go test hides.
+TOLD  := $(GO) run ./test/summary
 
 .PHONY: help build demo test race fuzz lint bench clean
 
@@ -23,12 +25,12 @@ build: ## build bin/skr and bin/skr-emulator
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
 
-test: ## run all tests
-	$(TEST) ./...
+test: ## run all tests, and tell which were skipped and why
+	@$(TOLD) $(TEST) -json ./...
 	cd test/wycheproof && $(TEST) ./...
 
 race: ## run all tests under the race detector
-	CGO_ENABLED=1 $(TEST) -race ./...
+	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race ./...
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -54,8 +52,12 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	group.Go(func() error { ready.await(running); return nil })
 	group.Go(parts.releaser.Prepare)
 	err = group.Wait()
-	log.Info("stopped", "error", errorText(err))
-	return err
+	if err != nil {
+		log.Error("stopped", "error", err.Error())
+		return err
+	}
+	log.Info("stopped")
+	return nil
 }
 
 func (p *sidecar) server(s *settings, ready *readiness, log *slog.Logger) (*server.Server, error) {
@@ -85,11 +87,4 @@ func baseURL(listen string) string {
 		return listen
 	}
 	return "http://" + listen
-}
-
-func errorText(err error) string {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return ""
-	}
-	return err.Error()
 }

@@ -1,4 +1,3 @@
-// Package docs runs what the documentation says.
 package docs
 
 import (

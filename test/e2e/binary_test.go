@@ -1,4 +1,3 @@
-// Package e2e runs the real binary against the emulated cloud, as a pod does.
 package e2e
 
 import (
