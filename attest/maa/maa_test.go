@@ -88,15 +88,15 @@ var tokenRefusals = map[string]struct {
 }{
 	"alg none": {func(_ *testing.T, s *service) {
 		s.method, s.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType
-	}, "signature does not verify"},
+	}, "algorithm or key cannot be used"},
 	"HS256 with the public key as the secret": {func(_ *testing.T, s *service) {
 		s.method, s.key = jwt.SigningMethodHS256, publicPEM(&rsaKeys()[0].PublicKey)
-	}, "signature does not verify"},
+	}, "algorithm or key cannot be used"},
 	"ES256": {func(_ *testing.T, s *service) {
 		s.method = jwt.SigningMethodES256
 		s.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}, "signature does not verify"},
-	"PS256":                  {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" }, "signature does not verify"},
+	}, "algorithm or key cannot be used"},
+	"PS256":                  {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" }, "algorithm or key cannot be used"},
 	"signed by another key":  {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
 	"PS256 named RS256":      {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") }, "signature does not verify"},
 	"unknown alg":            {func(_ *testing.T, s *service) { head(s, "alg", "RS1") }, "algorithm or key cannot be used"},
@@ -104,9 +104,9 @@ var tokenRefusals = map[string]struct {
 	"unknown kid":            {func(_ *testing.T, s *service) { head(s, "kid", "other") }, "does not publish the key"},
 	"kid of an unusable key": {func(_ *testing.T, s *service) { head(s, "kid", "unrelated") }, "cannot be used"},
 	"no kid":                 {func(_ *testing.T, s *service) { head(s, "kid", nil) }, "names no signing key"},
-	"kid a number":           {func(_ *testing.T, s *service) { head(s, "kid", 1) }, "names no signing key"},
+	"kid a number":           {func(_ *testing.T, s *service) { head(s, "kid", 1) }, "token is malformed"},
 	"long kid":               {func(_ *testing.T, s *service) { head(s, "kid", strings.Repeat("k", maxKeyID+1)) }, "names no signing key"},
-	"critical extension":     {func(_ *testing.T, s *service) { head(s, "crit", []string{"b64"}) }, "critical extension"},
+	"critical extension":     {func(_ *testing.T, s *service) { head(s, "crit", []string{"b64"}) }, "token is malformed"},
 	"another issuer":         {claim("iss", "https://other.attest.localhost"), "issued by another authority"},
 	"issuer with a slash":    {func(_ *testing.T, s *service) { s.spoil = set("iss", s.authority.Issuer()+"/") }, "issued by another authority"},
 	"no issuer":              {claim("iss", nil), "lacks a required claim"},
@@ -137,7 +137,7 @@ var tokenRefusals = map[string]struct {
 	}, "token is malformed"},
 	"claims not JSON": {func(_ *testing.T, s *service) {
 		s.payload = func([]byte) []byte { return []byte(`claims`) }
-	}, "token is malformed"},
+	}, "claims are malformed"},
 	"oversized token": {func(_ *testing.T, s *service) {
 		s.spoil = set("padding", strings.Repeat("x", maxToken))
 	}, "more than 65536 characters"},
@@ -309,7 +309,7 @@ func TestForgedAlgorithms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
 			arrange(s)
-			refuses(t, s, refusal.Untrusted, "signature does not verify")
+			refuses(t, s, refusal.Untrusted, "algorithm or key cannot be used")
 			if got := s.requests.Load(); got != 1 {
 				t.Errorf("%d requests, want one for the token and none for keys", got)
 			}

@@ -11,13 +11,13 @@ import (
 
 	"skr/test/samples"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest"
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
+	"skr/internal/jws"
 )
 
 // unwrapped is a request with each layer of base64url taken off.
@@ -108,16 +108,14 @@ func TestRequestAsRecorded(t *testing.T) {
 // unverified reads a recorded token; MAA's signing keys are not recorded.
 func unverified(t *testing.T, path ...string) attest.Claims {
 	t.Helper()
-	token := strings.TrimSpace(string(samples.Read(t, path...)))
-	parser := jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithJSONNumber())
-	parsed, _, err := parser.ParseUnverified(token, jwt.MapClaims{})
+	object, err := jws.Parse(strings.TrimSpace(string(samples.Read(t, path...))), maxToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := keyID(parsed); err != nil || id == "" || parsed.Method.Alg() != "RS256" {
-		t.Errorf("key %q, algorithm %s, %v", id, parsed.Method.Alg(), err)
+	if object.KeyID == "" || object.Algorithm != "RS256" {
+		t.Errorf("key %q, algorithm %q", object.KeyID, object.Algorithm)
 	}
-	claims, err := readClaims(parser, token)
+	claims, err := attest.ParseClaims(object.Payload)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/rsa"
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/attest"
+	"skr/internal/jws"
 	"skr/internal/secmem"
 )
 
@@ -36,68 +37,66 @@ type keyFinder func(id, algorithm string) (*rsa.PublicKey, error)
 
 // parseToken believes a token that the key found by its kid has signed.
 func parseToken(authority attest.Authority, token string, now func() time.Time, find keyFinder) (*attest.Result, error) {
-	parser := jwt.NewParser(
-		jwt.WithValidMethods(algorithms),
+	object, err := jws.Parse(token, maxToken)
+	if err != nil {
+		return nil, untrusted(authority, "its token is malformed", err)
+	}
+	if err := verifySignature(authority, object, find); err != nil {
+		return nil, err
+	}
+	claims, err := attest.ParseClaims(object.Payload)
+	if err != nil {
+		return nil, untrusted(authority, "its token's claims are malformed", err)
+	}
+	expires, err := validate(authority, claims, now)
+	if err != nil {
+		return nil, untrusted(authority, complaint(err), err)
+	}
+	return &attest.Result{Token: secmem.NewText(token), Claims: claims, Expires: expires}, nil
+}
+
+// verifySignature asks for the key after the algorithm has been allowed, so that
+// a forged token costs no look-up. Of the header only alg and kid are read.
+func verifySignature(authority attest.Authority, object *jws.Object, find keyFinder) error {
+	if !slices.Contains(algorithms, object.Algorithm) {
+		return untrusted(authority, "its token's signing algorithm or key cannot be used", nil)
+	}
+	if object.KeyID == "" || len(object.KeyID) > maxKeyID {
+		return untrusted(authority, "its token's header names no signing key", nil)
+	}
+	key, err := find(object.KeyID, object.Algorithm)
+	if err != nil {
+		return err
+	}
+	if err := object.Verify(key); err != nil {
+		return untrusted(authority, "its token's signature does not verify", err)
+	}
+	return nil
+}
+
+// validate checks issuer and times, and returns when the token expires.
+func validate(authority attest.Authority, claims attest.Claims, now func() time.Time) (time.Time, error) {
+	registered := jwt.MapClaims{}
+	for _, name := range []string{"iss", "exp", "nbf", "iat"} {
+		if value, found := claims.Lookup(name); found {
+			registered[name] = value
+		}
+	}
+	err := jwt.NewValidator(
 		jwt.WithIssuer(authority.Issuer()),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
 		jwt.WithLeeway(leeway),
 		jwt.WithTimeFunc(now),
-		jwt.WithStrictDecoding(),
-		jwt.WithJSONNumber(),
-	)
-	registered := jwt.MapClaims{}
-	var notFound error // golang-jwt would wrap it into an error of the token
-	_, err := parser.ParseWithClaims(token, registered, func(t *jwt.Token) (any, error) {
-		id, err := keyID(t)
-		if err != nil {
-			return nil, err
-		}
-		key, err := find(id, t.Method.Alg())
-		notFound = err
-		return key, err
-	})
-	if notFound != nil {
-		return nil, notFound
-	}
+	).Validate(registered)
 	if err != nil {
-		return nil, untrusted(authority, complaint(err), err)
-	}
-	claims, err := readClaims(parser, token)
-	if err != nil {
-		return nil, untrusted(authority, "its token's claims are malformed", err)
+		return time.Time{}, err
 	}
 	expires, err := registered.GetExpirationTime()
-	if err != nil || expires == nil {
-		return nil, untrusted(authority, "its token does not say when it expires", err)
-	}
-	return &attest.Result{Token: secmem.NewText(token), Claims: claims, Expires: expires.Time}, nil
-}
-
-var errHeader = errors.New("maa: unusable token header")
-
-// keyID is asked for after the algorithm has been allowed, so that a forged
-// token costs no look-up. Of the header only alg and kid are read; a critical
-// extension (RFC 7515 section 4.1.11) is not understood, whatever it is.
-func keyID(token *jwt.Token) (string, error) {
-	if _, found := token.Header["crit"]; found {
-		return "", errHeader
-	}
-	id, _ := token.Header["kid"].(string)
-	if id == "" || len(id) > maxKeyID {
-		return "", errHeader
-	}
-	return id, nil
-}
-
-// readClaims decodes the payload again, more strictly than golang-jwt.
-func readClaims(parser *jwt.Parser, token string) (attest.Claims, error) {
-	segments := strings.Split(token, ".")
-	payload, err := parser.DecodeSegment(segments[1])
 	if err != nil {
-		return attest.Claims{}, err
+		return time.Time{}, err
 	}
-	return attest.ParseClaims(payload)
+	return expires.Time, nil
 }
 
 // complaint says for the caller what is wrong with a token. The order matters:
@@ -107,10 +106,6 @@ func complaint(err error) string {
 		err    error
 		reason string
 	}{
-		{errHeader, "its token's header names no signing key or a critical extension"},
-		{jwt.ErrTokenMalformed, "its token is malformed"},
-		{jwt.ErrTokenSignatureInvalid, "its token's signature does not verify"},
-		{jwt.ErrTokenUnverifiable, "its token's signing algorithm or key cannot be used"},
 		{jwt.ErrTokenRequiredClaimMissing, "its token lacks a required claim"},
 		{jwt.ErrTokenInvalidIssuer, "its token was issued by another authority"},
 		{jwt.ErrTokenExpired, "its token has expired; check this machine's clock"},

@@ -39,8 +39,9 @@ type Object struct {
 	Header []byte
 	// Payload is what was signed.
 	Payload []byte
+	// Algorithm and KeyID are the header's alg and kid; "" if it has none.
+	Algorithm, KeyID string
 
-	algorithm string
 	input     string
 	signature []byte
 }
@@ -70,6 +71,7 @@ func (o *Object) parseHeader() error {
 	}
 	var header struct {
 		Alg  string          `json:"alg"`
+		Kid  string          `json:"kid"`
 		Crit json.RawMessage `json:"crit"`
 	}
 	if err := json.Unmarshal(o.Header, &header); err != nil {
@@ -80,7 +82,7 @@ func (o *Object) parseHeader() error {
 	if len(header.Crit) > 0 {
 		return errors.New("the header has critical extensions")
 	}
-	o.algorithm = header.Alg
+	o.Algorithm, o.KeyID = header.Alg, header.Kid
 	return nil
 }
 
@@ -96,7 +98,7 @@ func decode(text string) ([]byte, error) {
 
 // Verify holds the signature against a key.
 func (o *Object) Verify(key crypto.PublicKey) error {
-	method, err := methodFor(o.algorithm, key)
+	method, err := methodFor(o.Algorithm, key)
 	if err != nil {
 		return err
 	}
