@@ -218,7 +218,7 @@ func checkWipe(t *testing.T, key *Key) {
 
 func TestVaultRefusals(t *testing.T) {
 	body := func(code, inner, message string) string {
-		text, err := json.Marshal(object{"error": object{"code": code, "message": message, "innererror": object{"code": inner}}})
+		text, err := json.Marshal(tree{"error": tree{"code": code, "message": message, "innererror": tree{"code": inner}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +296,7 @@ func TestVaultTextIsBounded(t *testing.T) {
 	v := newVault(t)
 	v.answer = func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
-		_ = json.NewEncoder(w).Encode(object{"error": object{
+		_ = json.NewEncoder(w).Encode(tree{"error": tree{
 			"code": "a\nb", "message": "fake log line\n" + r.Header.Get("Authorization") + strings.Repeat("é", 1000),
 		}})
 	}

@@ -130,21 +130,21 @@ func (c *ca) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Certifi
 	return sign(t, template, c.certificate, pub, c.key)
 }
 
-// object is a JSON object that tests change.
-type object = map[string]any
+// tree is a JSON tree that tests change.
+type tree = map[string]any
 
 // at walks to a nested object.
-func at(o object, path ...string) object {
+func at(o tree, path ...string) tree {
 	for _, name := range path {
-		o = o[name].(object)
+		o = o[name].(tree)
 	}
 	return o
 }
 
 // release is one answer of the fake vault, each part of which a test may spoil.
 type release struct {
-	header, payload, keyHSM object
-	key                     object // inside the payload
+	header, payload, keyHSM tree
+	key                     tree // inside the payload
 	signer                  crypto.Signer
 	method                  jwt.SigningMethod
 	chain                   []*x509.Certificate
@@ -305,7 +305,7 @@ func (v *vault) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(object{"value": v.answerTo(request).statement(v.t)})
+	_ = json.NewEncoder(w).Encode(tree{"value": v.answerTo(request).statement(v.t)})
 }
 
 // answerTo makes the answer of a good vault and lets the test spoil it.
@@ -316,19 +316,19 @@ func (v *vault) answerTo(request *recorded) *release {
 	key["kty"] = v.kty
 	key["key_ops"] = []string{"sign", "verify"}
 	r := &release{
-		header: object{"alg": "RS256", "kid": "opaque", "typ": "JWT"},
-		payload: object{
-			"request": object{"api-version": "7.4", "enc": request.body.Enc, "kid": kid, "nonce": request.body.Nonce},
-			"response": object{"key": object{
+		header: tree{"alg": "RS256", "kid": "opaque", "typ": "JWT"},
+		payload: tree{
+			"request": tree{"api-version": "7.4", "enc": request.body.Enc, "kid": kid, "nonce": request.body.Nonce},
+			"response": tree{"key": tree{
 				"key":            key,
-				"attributes":     object{"enabled": true, "exportable": true},
-				"release_policy": object{"data": "e30", "immutable": true},
+				"attributes":     tree{"enabled": true, "exportable": true},
+				"release_policy": tree{"data": "e30", "immutable": true},
 			}},
 		},
 		key: key,
-		keyHSM: object{
+		keyHSM: tree{
 			"schema_version": "1.0",
-			"header":         object{"kid": "opaque", "alg": "dir", "enc": request.body.Enc},
+			"header":         tree{"kid": "opaque", "alg": "dir", "enc": request.body.Enc},
 			"ciphertext":     base64.RawURLEncoding.EncodeToString(v.wrap(keywrap.Algorithm(request.body.Enc))),
 		},
 		signer: v.signer,
@@ -341,9 +341,9 @@ func (v *vault) answerTo(request *recorded) *release {
 	return r
 }
 
-func (v *vault) describe() object {
+func (v *vault) describe() tree {
 	if _, symmetric := v.key.([]byte); symmetric {
-		return object{}
+		return tree{}
 	}
 	key, err := jwk.FromPublic(v.key.(crypto.Signer).Public())
 	if err != nil {
@@ -353,7 +353,7 @@ func (v *vault) describe() object {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	var o object
+	var o tree
 	if err := json.Unmarshal(text, &o); err != nil {
 		v.t.Fatal(err)
 	}

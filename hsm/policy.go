@@ -14,7 +14,7 @@ import (
 //
 //	policy, err := hsm.ParseReleasePolicy(file)
 //	…
-//	evaluation, err := policy.Evaluate(issuer, claims)
+//	evaluation := policy.Evaluate(issuer, claims)
 //
 // The value is immutable and may be used from several goroutines.
 type ReleasePolicy struct {
@@ -39,7 +39,6 @@ type group struct {
 type condition struct {
 	group    *group // nil for a comparison
 	claim    string
-	path     []string // claim, split at its dots
 	operator Operator
 	value    literal
 }

@@ -2,7 +2,10 @@ package hsm
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
+
+	"skr/internal/object"
 )
 
 // Evaluation tells whether a token meets a policy, and why.
@@ -36,10 +39,8 @@ type Condition struct {
 	Conditions []Condition `json:"conditions,omitempty"`
 }
 
-// Evaluate appraises a token that issuer issued with these claims, a JSON
-// object. Whether the token is authentic is not asked here: pass claims only
-// of a verified token. The error says that the claims are no JSON object, or
-// name a claim twice.
+// Evaluate appraises a token that issuer issued with these claims. Whether the
+// token is authentic is not asked here: pass claims only of a verified token.
 //
 // The services document little of what follows; each is an assumption that
 // was not confirmed, except that a string "true" matches the boolean (recorded
@@ -49,31 +50,24 @@ type Condition struct {
 //   - the ordering operators need integers on both sides, else they are not met;
 //   - a missing claim meets nothing, not even notEquals, but for "exists": false;
 //   - null is a missing claim, and objects and arrays meet nothing but exists.
-func (p *ReleasePolicy) Evaluate(issuer string, claims json.RawMessage) (Evaluation, error) {
-	set, err := parseClaims(claims)
-	if err != nil {
-		return Evaluation{}, err
-	}
+func (p *ReleasePolicy) Evaluate(issuer string, claims object.Object) Evaluation {
 	e := Evaluation{Conditions: make([]Condition, len(p.authorities))}
 	for i, a := range p.authorities {
-		root := a.group.evaluate(set)
+		root := a.group.evaluate(claims)
 		root.Authority = a.name
 		root.Issued = sameAuthority(a.name, issuer)
 		root.Met = root.Met && root.Issued
 		e.Met = e.Met || root.Met
 		e.Conditions[i] = root
 	}
-	if set.broken != nil {
-		return Evaluation{}, set.broken
-	}
-	return e, nil
+	return e
 }
 
-func (g *group) evaluate(set *claimSet) Condition {
+func (g *group) evaluate(claims object.Object) Condition {
 	node := Condition{Kind: g.kind, Conditions: make([]Condition, len(g.conditions))}
 	met := 0
 	for i := range g.conditions {
-		node.Conditions[i] = g.conditions[i].evaluate(set)
+		node.Conditions[i] = g.conditions[i].evaluate(claims)
 		if node.Conditions[i].Met {
 			met++
 		}
@@ -82,19 +76,43 @@ func (g *group) evaluate(set *claimSet) Condition {
 	return node
 }
 
-func (c *condition) evaluate(set *claimSet) Condition {
+func (c *condition) evaluate(claims object.Object) Condition {
 	if c.group != nil {
-		return c.group.evaluate(set)
+		return c.group.evaluate(claims)
 	}
-	value, found := set.lookup(c.path)
+	value, found := claims.Lookup(c.claim)
+	found = found && value != nil
+	actual := actualOf(value)
 	return Condition{
 		Kind: Claim, Claim: c.claim, Operator: c.operator, Expected: c.value.text,
-		Actual: value.text, Absent: !found,
-		Met: c.met(value, found),
+		Actual: actual.text, Absent: !found,
+		Met: c.met(actual, found),
 	}
 }
 
-func (c *condition) met(v claimValue, found bool) bool {
+// actual is a claim as canonical text; the JSON of objects and arrays, which no
+// comparison takes.
+type actual struct {
+	text   string
+	scalar bool
+}
+
+func actualOf(value any) actual {
+	switch value := value.(type) {
+	case nil:
+		return actual{}
+	case string:
+		return actual{value, true}
+	case bool:
+		return actual{strconv.FormatBool(value), true}
+	case json.Number:
+		return actual{canonicalNumber(value.String()), true}
+	}
+	text, _ := json.Marshal(value) // it came from JSON
+	return actual{text: string(text)}
+}
+
+func (c *condition) met(v actual, found bool) bool {
 	switch {
 	case c.operator == Exists:
 		return found == (c.value.text == "true")

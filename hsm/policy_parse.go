@@ -161,7 +161,6 @@ func (r *policyReader) finish(c condition, g group, named bool, at int) (conditi
 	case c.operator == "":
 		return c, r.errorAt(at, "claim %q needs an operator such as equals", c.claim)
 	}
-	c.path = strings.Split(c.claim, ".")
 	return c, nil
 }
 

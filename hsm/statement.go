@@ -15,7 +15,7 @@ const maxStatement = 256 << 10
 // statement is a release statement in the compact serialisation of RFC 7515
 // section 7.1, taken apart and not verified.
 type statement struct {
-	object *jws.Object
+	object *jws.Signed
 	x5c    []string // kid and x5t only name the certificate that x5c holds
 }
 

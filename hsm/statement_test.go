@@ -48,7 +48,7 @@ func TestStatementAccepted(t *testing.T) {
 		},
 		"resolved request": func(_ *testing.T, v *vault, r *release) { at(r.payload, "request")["kid"] = v.kid + "/" + keyVersion },
 		"unknown members": func(_ *testing.T, _ *vault, r *release) {
-			r.payload["new"], r.header["jku"] = object{"a": 1}, "https://evil.example"
+			r.payload["new"], r.header["jku"] = tree{"a": 1}, "https://evil.example"
 		},
 		"certificate's own": func(t *testing.T, v *vault, r *release) {
 			r.chain[0] = v.issuer.issue(t, v.signer.Public(), func(c *x509.Certificate) { c.DNSNames = []string{vaultName} })
@@ -111,7 +111,7 @@ func TestStatementRefused(t *testing.T) {
 	leaf := func(change func(*x509.Certificate)) func(*testing.T, *vault, *release) {
 		return func(t *testing.T, v *vault, r *release) { r.chain[0] = v.issuer.issue(t, v.signer.Public(), change) }
 	}
-	wrapped := func(change func(object)) func(*testing.T, *vault, *release) {
+	wrapped := func(change func(tree)) func(*testing.T, *vault, *release) {
 		return func(_ *testing.T, _ *vault, r *release) { change(r.keyHSM) }
 	}
 	for name, c := range map[string]struct {
@@ -232,14 +232,14 @@ func TestStatementRefused(t *testing.T) {
 			r.keyHSM = nil
 			at(r.payload, released...)["key_hsm"] = b64(`{"a":1,"a":2}`)
 		}, malformed},
-		"schema version":      {wrapped(func(o object) { o["schema_version"] = "2.0" }), malformed},
-		"no schema version":   {wrapped(func(o object) { delete(o, "schema_version") }), malformed},
-		"key_hsm alg":         {wrapped(func(o object) { at(o, "header")["alg"] = "RSA-OAEP" }), malformed},
-		"key_hsm enc":         {wrapped(func(o object) { at(o, "header")["enc"] = "RSA_AES_KEY_WRAP_384" }), unasked},
-		"key_hsm no enc":      {wrapped(func(o object) { delete(at(o, "header"), "enc") }), unasked},
-		"no ciphertext":       {wrapped(func(o object) { delete(o, "ciphertext") }), malformed},
-		"ciphertext padded":   {wrapped(func(o object) { o["ciphertext"] = o["ciphertext"].(string) + "=" }), malformed},
-		"ciphertext a number": {wrapped(func(o object) { o["ciphertext"] = 1 }), malformed},
+		"schema version":      {wrapped(func(o tree) { o["schema_version"] = "2.0" }), malformed},
+		"no schema version":   {wrapped(func(o tree) { delete(o, "schema_version") }), malformed},
+		"key_hsm alg":         {wrapped(func(o tree) { at(o, "header")["alg"] = "RSA-OAEP" }), malformed},
+		"key_hsm enc":         {wrapped(func(o tree) { at(o, "header")["enc"] = "RSA_AES_KEY_WRAP_384" }), unasked},
+		"key_hsm no enc":      {wrapped(func(o tree) { delete(at(o, "header"), "enc") }), unasked},
+		"no ciphertext":       {wrapped(func(o tree) { delete(o, "ciphertext") }), malformed},
+		"ciphertext padded":   {wrapped(func(o tree) { o["ciphertext"] = o["ciphertext"].(string) + "=" }), malformed},
+		"ciphertext a number": {wrapped(func(o tree) { o["ciphertext"] = 1 }), malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"skr/internal/object"
+
 	"skr/attest"
 	"skr/internal/httpclient"
 	"skr/internal/refusal"
@@ -40,7 +42,7 @@ func readAnswer(authority attest.Authority, answer *httpclient.Response) (string
 }
 
 func readToken(authority attest.Authority, body []byte) (string, error) {
-	answer, err := attest.ParseClaims(body)
+	answer, err := object.Parse(body)
 	if err != nil {
 		return "", untrusted(authority, "its answer is not JSON", err)
 	}
@@ -57,7 +59,7 @@ func readToken(authority attest.Authority, body []byte) (string, error) {
 // rejected reads {"error":{"code","message"}}. The message is the service's
 // and may quote what we sent, so that it goes to the log only, and shortened.
 func rejected(authority attest.Authority, answer *httpclient.Response) error {
-	body, _ := attest.ParseClaims(answer.Body) // without a body the status has to do
+	body, _ := object.Parse(answer.Body) // without a body the status has to do
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
 	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), shorten(secmem.Scrub(message)))

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"skr/internal/object"
+
 	"skr/attest"
 	"skr/internal/endpoint"
 	"skr/internal/httpclient"
@@ -68,7 +70,7 @@ func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (strin
 // authority vouches for its own keys and for nobody else's. The document's
 // issuer is not compared, as some instances leave it out; the token's is.
 func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
-	metadata, err := attest.ParseClaims(document)
+	metadata, err := object.Parse(document)
 	if err != nil {
 		return "", err
 	}

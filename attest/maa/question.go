@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"skr/internal/object"
+
 	"skr/attest"
 	"skr/attest/snp"
 	"skr/internal/refusal"
@@ -29,7 +31,7 @@ const (
 // question is what a token must answer.
 type question struct {
 	nonce      uint64
-	runtime    attest.Claims
+	runtime    object.Object
 	reportData snp.ReportData
 }
 
@@ -40,7 +42,7 @@ func newQuestion(e *attest.Evidence) (*question, error) {
 	if len(e.RuntimeData) > maxRuntimeData {
 		return nil, refusal.Newf(refusal.BadRequest, "runtime data for attestation may have at most %d bytes, as the token repeats it", maxRuntimeData)
 	}
-	runtime, err := attest.ParseClaims(e.RuntimeData)
+	runtime, err := object.Parse(e.RuntimeData)
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object without duplicate members", err)
 	}
@@ -53,7 +55,7 @@ func newQuestion(e *attest.Evidence) (*question, error) {
 
 // check finds a token that is authentic and answers something else: another
 // request, another machine, or another key than ours.
-func (q *question) check(authority attest.Authority, claims attest.Claims) error {
+func (q *question) check(authority attest.Authority, claims object.Object) error {
 	switch {
 	case !q.echoed(claims):
 		return untrusted(authority, "its token does not carry our nonce", nil)
@@ -70,7 +72,7 @@ func (q *question) check(authority attest.Authority, claims attest.Claims) error
 
 // echoed accepts the nonce as a string, which MAA makes of a number, and as a
 // number.
-func (q *question) echoed(claims attest.Claims) bool {
+func (q *question) echoed(claims object.Object) bool {
 	want := strconv.FormatUint(q.nonce, 10)
 	value, _ := claims.Lookup(claimNonce)
 	return value == want || value == json.Number(want)
@@ -78,7 +80,7 @@ func (q *question) echoed(claims attest.Claims) bool {
 
 // bound compares the runtime data as JSON values, for MAA sorts members and
 // drops white space. This is what ties the key to the token.
-func (q *question) bound(claims attest.Claims) bool {
+func (q *question) bound(claims object.Object) bool {
 	theirs, found := claims.Lookup(claimRuntime)
 	return found && q.runtime.Equal(theirs)
 }
@@ -86,7 +88,7 @@ func (q *question) bound(claims attest.Claims) bool {
 // contradicts finds a claim that is there and has another value. Nonce and
 // runtime data already tie the token to this evidence; a claim that an
 // authority leaves out is for release policies to miss.
-func contradicts(claims attest.Claims, path, want string) bool {
+func contradicts(claims object.Object, path, want string) bool {
 	got, found := claims.Lookup(path)
 	return found && got != want
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"skr/internal/object"
+
 	"skr/test/samples"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,16 +108,16 @@ func TestRequestAsRecorded(t *testing.T) {
 }
 
 // unverified reads a recorded token; MAA's signing keys are not recorded.
-func unverified(t *testing.T, path ...string) attest.Claims {
+func unverified(t *testing.T, path ...string) object.Object {
 	t.Helper()
-	object, err := jws.Parse(strings.TrimSpace(string(samples.Read(t, path...))), maxToken)
+	signed, err := jws.Parse(strings.TrimSpace(string(samples.Read(t, path...))), maxToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if object.KeyID == "" || object.Algorithm != "RS256" {
-		t.Errorf("key %q, algorithm %q", object.KeyID, object.Algorithm)
+	if signed.KeyID == "" || signed.Algorithm != "RS256" {
+		t.Errorf("key %q, algorithm %q", signed.KeyID, signed.Algorithm)
 	}
-	claims, err := attest.ParseClaims(object.Payload)
+	claims, err := object.Parse(signed.Payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestRecordedToken(t *testing.T) {
 	bound, _ := claims.Text(claimReportData)
 	kind, _ := claims.Text(claimAttestationType)
 	if bound != hex.EncodeToString(data[:]) || kind != attestationType {
-		t.Errorf("claims are %s", claims.Raw())
+		t.Errorf("claims are %s", claims)
 	}
 }
 
@@ -158,7 +160,7 @@ func TestRecordedToken(t *testing.T) {
 func TestRecordedRuntimeData(t *testing.T) {
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
 	data := samples.Read(t, "maa", "cvm-genoa-runtime-data.json")
-	runtime, err := attest.ParseClaims(data)
+	runtime, err := object.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}

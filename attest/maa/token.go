@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"skr/internal/object"
+
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/attest"
@@ -37,14 +39,14 @@ type keyFinder func(id, algorithm string) (*rsa.PublicKey, error)
 
 // parseToken believes a token that the key found by its kid has signed.
 func parseToken(authority attest.Authority, token string, now func() time.Time, find keyFinder) (*attest.Result, error) {
-	object, err := jws.Parse(token, maxToken)
+	signed, err := jws.Parse(token, maxToken)
 	if err != nil {
 		return nil, untrusted(authority, "its token is malformed", err)
 	}
-	if err := verifySignature(authority, object, find); err != nil {
+	if err := verifySignature(authority, signed, find); err != nil {
 		return nil, err
 	}
-	claims, err := attest.ParseClaims(object.Payload)
+	claims, err := object.Parse(signed.Payload)
 	if err != nil {
 		return nil, untrusted(authority, "its token's claims are malformed", err)
 	}
@@ -57,25 +59,25 @@ func parseToken(authority attest.Authority, token string, now func() time.Time, 
 
 // verifySignature asks for the key after the algorithm has been allowed, so that
 // a forged token costs no look-up. Of the header only alg and kid are read.
-func verifySignature(authority attest.Authority, object *jws.Object, find keyFinder) error {
-	if !slices.Contains(algorithms, object.Algorithm) {
+func verifySignature(authority attest.Authority, signed *jws.Signed, find keyFinder) error {
+	if !slices.Contains(algorithms, signed.Algorithm) {
 		return untrusted(authority, "its token's signing algorithm or key cannot be used", nil)
 	}
-	if object.KeyID == "" || len(object.KeyID) > maxKeyID {
+	if signed.KeyID == "" || len(signed.KeyID) > maxKeyID {
 		return untrusted(authority, "its token's header names no signing key", nil)
 	}
-	key, err := find(object.KeyID, object.Algorithm)
+	key, err := find(signed.KeyID, signed.Algorithm)
 	if err != nil {
 		return err
 	}
-	if err := object.Verify(key); err != nil {
+	if err := signed.Verify(key); err != nil {
 		return untrusted(authority, "its token's signature does not verify", err)
 	}
 	return nil
 }
 
 // validate checks issuer and times, and returns when the token expires.
-func validate(authority attest.Authority, claims attest.Claims, now func() time.Time) (time.Time, error) {
+func validate(authority attest.Authority, claims object.Object, now func() time.Time) (time.Time, error) {
 	registered := jwt.MapClaims{}
 	for _, name := range []string{"iss", "exp", "nbf", "iat"} {
 		if value, found := claims.Lookup(name); found {

@@ -1,12 +1,13 @@
 package uvm
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
+
+	"skr/internal/object"
 )
 
 // Members of the JSON payload; MAA repeats them as claims in
@@ -26,17 +27,17 @@ type statement struct {
 // parseStatement reads the JSON payload. Members that are not known are
 // allowed, as -int was added so; members that occur twice are not.
 func parseStatement(payload []byte) (statement, error) {
-	members, err := decodeObject(payload)
+	members, err := object.Parse(payload)
 	if err != nil {
-		return statement{}, fmt.Errorf("decoding the payload: %w", err)
+		return statement{}, fmt.Errorf("decoding the payload: it %w", err)
 	}
 	svn, err := readSVN(members)
 	if err != nil {
 		return statement{}, err
 	}
-	var digits string
-	if err := json.Unmarshal(members[memberMeasurement], &digits); err != nil {
-		return statement{}, fmt.Errorf("reading %s: %w", memberMeasurement, err)
+	digits, found := members.Text(memberMeasurement)
+	if !found {
+		return statement{}, fmt.Errorf("reading %s: it is no text", memberMeasurement)
 	}
 	raw, err := hex.DecodeString(digits)
 	if err != nil {
@@ -57,12 +58,13 @@ func bareStatement(raw []byte, svn uint64) (statement, error) {
 
 // readSVN reads guestsvn, a decimal string or a number, and guestsvn-int,
 // which newer payloads add and which must then say the same.
-func readSVN(members map[string]json.RawMessage) (uint64, error) {
-	svn, err := parseSVN(members[memberGuestSVN])
+func readSVN(members object.Object) (uint64, error) {
+	value, _ := members.Lookup(memberGuestSVN)
+	svn, err := parseSVN(value)
 	if err != nil {
 		return 0, fmt.Errorf("reading %s: %w", memberGuestSVN, err)
 	}
-	again, found := members[memberGuestSVNInt]
+	again, found := members.Lookup(memberGuestSVNInt)
 	if !found {
 		return svn, nil
 	}
@@ -76,45 +78,14 @@ func readSVN(members map[string]json.RawMessage) (uint64, error) {
 	return svn, nil
 }
 
-func parseSVN(value json.RawMessage) (uint64, error) {
-	digits := string(value)
-	if bytes.HasPrefix(value, []byte(`"`)) {
-		if err := json.Unmarshal(value, &digits); err != nil {
-			return 0, err
-		}
+func parseSVN(value any) (uint64, error) {
+	digits, isText := value.(string)
+	if number, ok := value.(json.Number); ok {
+		digits, isText = number.String(), true
 	}
 	svn, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || strconv.FormatUint(svn, 10) != digits {
+	if err != nil || !isText || strconv.FormatUint(svn, 10) != digits {
 		return 0, errors.New("is not a decimal number")
 	}
 	return svn, nil
-}
-
-// decodeObject reads one JSON object and refuses a member that occurs twice,
-// of which encoding/json would silently take the last, and which it would also
-// match in another case.
-func decodeObject(data []byte) (map[string]json.RawMessage, error) {
-	if !json.Valid(data) { // also refuses trailing data
-		return nil, errors.New("is not one JSON value")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return nil, errors.New("is not a JSON object")
-	}
-	members := make(map[string]json.RawMessage)
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
-		}
-		if _, found := members[name.(string)]; found {
-			return nil, fmt.Errorf("member %.100q occurs twice", name)
-		}
-		members[name.(string)] = value
-	}
-	return members, nil
 }

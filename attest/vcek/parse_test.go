@@ -147,14 +147,14 @@ func TestParseTHIMRefusesJSON(t *testing.T) {
 	chip := milan(t).first
 	good := string(thimOf(t, chip, chip.TCB()))
 	for _, test := range []struct{ name, text, wrong string }{
-		{"empty", "", "not a JSON object"},
+		{"empty", "", "is not JSON"},
 		{"array", "[]", "not a JSON object"},
 		{"null", "null", "not a JSON object"},
-		{"cut off", good[:len(good)-1], "malformed"},
+		{"cut off", good[:len(good)-1], "is not JSON"},
 		{"trailing data", good + "{}", "after the JSON object"},
 		{"trailing garbage", good + "x", "after the JSON object"},
-		{"duplicate", strings.Replace(good, "{", `{"tcbm":"00",`, 1), `"tcbm" appears twice`},
-		{"duplicate of an unknown member", strings.Replace(good, "{", `{"a":1,"a":2,`, 1), `"a" appears twice`},
+		{"duplicate", strings.Replace(good, "{", `{"tcbm":"00",`, 1), `member "tcbm" twice`},
+		{"duplicate of an unknown member", strings.Replace(good, "{", `{"a":1,"a":2,`, 1), `member "a" twice`},
 		{"too long", good + strings.Repeat(" ", maxDocument), "more than 65536"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,14 +1,12 @@
 package vcek
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"skr/attest/snp"
+	"skr/internal/object"
 )
 
 // Members of the document that Azure's Trusted Hardware Identity Management
@@ -77,69 +75,26 @@ func parseTCBM(text string) (uint64, error) {
 }
 
 // parseMembers reads the known members of the object, all of them strings.
-// It walks the tokens, as json.Unmarshal would accept duplicates and names of
-// another case.
 func parseMembers(data []byte) (map[string]string, error) {
 	if len(data) > maxDocument {
 		return nil, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
-		return nil, errors.New("it is not a JSON object")
+	document, err := object.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("it %w", err)
 	}
-	members, seen := map[string]string{}, map[string]bool{}
-	for decoder.More() {
-		name, err := memberName(decoder)
-		if err != nil {
-			return nil, err
-		}
-		if seen[name] {
-			return nil, fmt.Errorf("member %q appears twice", name)
-		}
-		seen[name] = true
-		if err := readMember(decoder, name, members); err != nil {
-			return nil, err
-		}
-	}
-	return members, endOfObject(decoder, members)
-}
-
-func memberName(decoder *json.Decoder) (string, error) {
-	token, err := decoder.Token()
-	name, ok := token.(string)
-	if err != nil || !ok {
-		return "", errors.New("its JSON is malformed")
-	}
-	return name, nil
-}
-
-func readMember(decoder *json.Decoder, name string, members map[string]string) error {
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return errors.New("its JSON is malformed")
-	}
-	switch name {
-	case thimLeaf, thimIssuers, thimTCB, thimCache:
+	members := map[string]string{}
+	for _, name := range []string{thimLeaf, thimIssuers, thimTCB, thimCache} {
+		value, found := document.Lookup(name)
 		text, ok := value.(string)
-		if !ok {
-			return fmt.Errorf("member %s is not a string", name)
+		switch {
+		case !found && name == thimCache: // not all hosts send it
+		case !found:
+			return nil, fmt.Errorf("member %s is missing", name)
+		case !ok:
+			return nil, fmt.Errorf("member %s is not a string", name)
 		}
 		members[name] = text
 	}
-	return nil
-}
-
-func endOfObject(decoder *json.Decoder, members map[string]string) error {
-	if _, err := decoder.Token(); err != nil {
-		return errors.New("its JSON is malformed")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is data after the JSON object")
-	}
-	for _, name := range []string{thimLeaf, thimIssuers, thimTCB} {
-		if _, ok := members[name]; !ok {
-			return fmt.Errorf("member %s is missing", name)
-		}
-	}
-	return nil
+	return members, nil
 }

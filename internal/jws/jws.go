@@ -2,8 +2,8 @@
 // section 7.1, more strictly than that document asks, and verifies them with a
 // key that the caller has found in a place it trusts.
 //
-//	object, err := jws.Parse(text, maxBytes)
-//	err = object.Verify(certificate.PublicKey)
+//	signed, err := jws.Parse(text, maxBytes)
+//	err = signed.Verify(certificate.PublicKey)
 //
 // The key decides which algorithms are possible, the header only chooses among
 // them: "none" and the keyed hashes do not exist here. Keys that a header names
@@ -33,8 +33,8 @@ const minRSABits = 2048
 // which fits into a certificate, takes seconds that no context ends.
 const MaxRSABits = 8192
 
-// Object is taken apart and not verified yet.
-type Object struct {
+// Signed is taken apart and not verified yet.
+type Signed struct {
 	// Header is the protected header's JSON, without duplicate members.
 	Header []byte
 	// Payload is what was signed.
@@ -47,7 +47,7 @@ type Object struct {
 }
 
 // Parse reads an object of at most limit bytes.
-func Parse(text string, limit int) (*Object, error) {
+func Parse(text string, limit int) (*Signed, error) {
 	if len(text) > limit {
 		return nil, fmt.Errorf("is longer than %d bytes", limit)
 	}
@@ -55,18 +55,18 @@ func Parse(text string, limit int) (*Object, error) {
 	if len(parts) != 3 {
 		return nil, errors.New("does not have three parts")
 	}
-	o := &Object{input: parts[0] + "." + parts[1]}
-	for i, into := range []*[]byte{&o.Header, &o.Payload, &o.signature} {
+	s := &Signed{input: parts[0] + "." + parts[1]}
+	for i, into := range []*[]byte{&s.Header, &s.Payload, &s.signature} {
 		var err error
 		if *into, err = decode(parts[i]); err != nil {
 			return nil, fmt.Errorf("part %d %w", i+1, err)
 		}
 	}
-	return o, o.parseHeader()
+	return s, s.parseHeader()
 }
 
-func (o *Object) parseHeader() error {
-	if err := jwk.UniqueMembers(o.Header); err != nil {
+func (s *Signed) parseHeader() error {
+	if err := jwk.UniqueMembers(s.Header); err != nil {
 		return fmt.Errorf("the header %w", err)
 	}
 	var header struct {
@@ -74,7 +74,7 @@ func (o *Object) parseHeader() error {
 		Kid  string          `json:"kid"`
 		Crit json.RawMessage `json:"crit"`
 	}
-	if err := json.Unmarshal(o.Header, &header); err != nil {
+	if err := json.Unmarshal(s.Header, &header); err != nil {
 		return errors.New("the header has a member of the wrong type")
 	}
 	// RFC 7515 section 4.1.11: an extension that is not understood must be
@@ -82,7 +82,7 @@ func (o *Object) parseHeader() error {
 	if len(header.Crit) > 0 {
 		return errors.New("the header has critical extensions")
 	}
-	o.Algorithm, o.KeyID = header.Alg, header.Kid
+	s.Algorithm, s.KeyID = header.Alg, header.Kid
 	return nil
 }
 
@@ -97,12 +97,12 @@ func decode(text string) ([]byte, error) {
 }
 
 // Verify holds the signature against a key.
-func (o *Object) Verify(key crypto.PublicKey) error {
-	method, err := methodFor(o.Algorithm, key)
+func (s *Signed) Verify(key crypto.PublicKey) error {
+	method, err := methodFor(s.Algorithm, key)
 	if err != nil {
 		return err
 	}
-	if err := method.Verify(o.input, o.signature, key); err != nil {
+	if err := method.Verify(s.input, s.signature, key); err != nil {
 		return fmt.Errorf("verifying the signature: %w", err)
 	}
 	return nil

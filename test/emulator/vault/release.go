@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	claimset "skr/internal/object"
+
 	"skr/internal/jwk"
 	"skr/internal/keywrap"
 )
@@ -112,11 +114,11 @@ func (v *Vault) appraise(c *call, policy *storedPolicy, token string) (json.RawM
 	if err != nil {
 		return nil, unverified
 	}
-	evaluation, err := policy.rules.Evaluate(issuerOf(claims), claims)
+	parsed, err := claimset.Parse(claims)
 	if err != nil {
 		return nil, unverified
 	}
-	if !evaluation.Met {
+	if !policy.rules.Evaluate(issuerOf(claims), parsed).Met {
 		return nil, forbidden("AccessDenied", "Target environment attestation does not meet key release policy requirements")
 	}
 	return claims, nil

@@ -1,0 +1,18 @@
+package attest
+
+import (
+	"time"
+
+	"skr/internal/object"
+	"skr/internal/secmem"
+)
+
+// Result is an Attestation Result: a token that has been verified.
+type Result struct {
+	// Token is shown to Relying Parties, as it was issued.
+	Token secmem.Text
+	// Claims is the token's payload.
+	Claims object.Object
+	// Expires is the token's exp claim.
+	Expires time.Time
+}

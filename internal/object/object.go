@@ -1,0 +1,136 @@
+// Package object reads the JSON objects that strangers write: claims, error
+// bodies, documents of certificates.
+//
+//	claims, err := object.Parse(payload)
+//	kind, found := claims.Text("x-ms-isolation-tee.x-ms-attestation-type")
+//
+// encoding/json alone takes the last of several members of one name, matches
+// names in any capitals and puts numbers into float64; two readers of one text
+// could then see different things. Here a name that stands twice is an error, at
+// any depth, names are exact, and numbers keep their text.
+package object
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+const (
+	maxBytes = 1 << 20
+	maxDepth = 64 // a token's deepest claim has 4 levels
+)
+
+// Object is made only by Parse and never changes.
+type Object struct{ members map[string]any }
+
+// Parse decodes one JSON object of at most 1 MiB, with nothing behind it.
+func Parse(data []byte) (Object, error) {
+	if len(data) > maxBytes {
+		return Object{}, fmt.Errorf("is longer than %d bytes", maxBytes)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	value, err := parseValue(decoder, maxDepth)
+	if err != nil {
+		return Object{}, err
+	}
+	members, ok := value.(map[string]any)
+	if !ok {
+		return Object{}, errors.New("is not a JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Object{}, errors.New("has data after the JSON object")
+	}
+	return Object{members}, nil
+}
+
+// Lookup walks a dotted path through nested objects, as release policies write
+// it ("Azure Key Vault secure key release policy grammar"); the names of claims
+// hold no dots. Values are string, bool, json.Number, nil, []any or
+// map[string]any, and must not be changed.
+func (o Object) Lookup(path string) (any, bool) {
+	var value any = o.members
+	for name := range strings.SplitSeq(path, ".") {
+		members, ok := value.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if value, ok = members[name]; !ok {
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// Text is the string at a path; false if there is none.
+func (o Object) Text(path string) (string, bool) {
+	value, _ := o.Lookup(path)
+	text, ok := value.(string)
+	return text, ok
+}
+
+// Equal says whether a value that Lookup gave is this object. Numbers are equal
+// if their texts are.
+func (o Object) Equal(value any) bool { return reflect.DeepEqual(any(o.members), value) }
+
+// parseValue reads one value token by token, which is the only way that
+// encoding/json shows duplicate members.
+func parseValue(decoder *json.Decoder, depth int) (any, error) {
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if _, nested := token.(json.Delim); nested && depth == 0 {
+		return nil, fmt.Errorf("is nested more than %d levels deep", maxDepth)
+	}
+	switch token {
+	case json.Delim('{'):
+		return parseObject(decoder, depth-1)
+	case json.Delim('['):
+		return parseArray(decoder, depth-1)
+	default:
+		return token, nil
+	}
+}
+
+func parseObject(decoder *json.Decoder, depth int) (map[string]any, error) {
+	members := make(map[string]any)
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, fmt.Errorf("is not JSON: %w", err)
+		}
+		name, _ := token.(string) // the decoder allows nothing else here
+		if _, found := members[name]; found {
+			return nil, fmt.Errorf("has member %.100q twice", name)
+		}
+		if members[name], err = parseValue(decoder, depth); err != nil {
+			return nil, err
+		}
+	}
+	return members, closed(decoder)
+}
+
+func parseArray(decoder *json.Decoder, depth int) ([]any, error) {
+	array := []any{}
+	for decoder.More() {
+		value, err := parseValue(decoder, depth)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	return array, closed(decoder)
+}
+
+func closed(decoder *json.Decoder) error {
+	if _, err := decoder.Token(); err != nil {
+		return fmt.Errorf("is not JSON: %w", err)
+	}
+	return nil
+}
