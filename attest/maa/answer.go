@@ -62,7 +62,7 @@ func rejected(authority attest.Authority, answer *httpclient.Response) error {
 	body, _ := object.Parse(answer.Body) // without a body the status has to do
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
-	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), shorten(secmem.Scrub(message)))
+	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))
 	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(answer.Status, code), cause)
 }
 
@@ -78,11 +78,4 @@ func advice(status int, code string) string {
 	default:
 		return "refused the evidence; this sidecar's log has the service's message"
 	}
-}
-
-func shorten(message string) string {
-	if len(message) > maxMessage {
-		return message[:maxMessage] + "…"
-	}
-	return message
 }

@@ -130,11 +130,5 @@ func (h Host) String() string {
 // URL is the https URL of the host, without a trailing slash.
 func (h Host) URL() string { return httpsURL + h.String() }
 
-// shorten also hides what may be a token in the place of a host.
-func shorten(text string) string {
-	text = secmem.Scrub(text)
-	if len(text) > maxName {
-		return text[:maxName] + "…"
-	}
-	return text
-}
+// shorten hides what may be a token in the place of a host.
+func shorten(text string) string { return secmem.Excerpt(text, maxName) }

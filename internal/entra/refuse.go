@@ -73,9 +73,5 @@ const maxBrief = 240
 // quotes bodies from the second line on.
 func brief(err error) error {
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	line = secmem.Scrub(line)
-	if len(line) > maxBrief {
-		line = line[:maxBrief] + "…"
-	}
-	return errors.New(line)
+	return errors.New(secmem.Excerpt(line, maxBrief))
 }

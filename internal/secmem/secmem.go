@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -59,3 +60,13 @@ var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=.~-]{40,}`)
 // Scrub prepares text of a stranger for a log or an error: it takes out
 // whatever may be a secret that the stranger repeats.
 func Scrub(text string) string { return longRun.ReplaceAllString(text, redacted) }
+
+// Excerpt is the scrubbed beginning of a stranger's text, at most limit bytes of
+// it and whole characters.
+func Excerpt(text string, limit int) string {
+	text = Scrub(text)
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}

@@ -57,3 +57,13 @@ func TestScrub(t *testing.T) {
 		}
 	}
 }
+
+func TestExcerpt(t *testing.T) {
+	for text, want := range map[string]string{
+		"short": "short", "four é": "four …", strings.Repeat("0a", 32): "[redac…",
+	} {
+		if got := Excerpt(text, 6); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

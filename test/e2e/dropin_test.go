@@ -166,3 +166,22 @@ func TestOwnRoots(t *testing.T) {
 		t.Errorf("a server that is not Azure's was not refused as such: exit %d, %s", code, stderr)
 	}
 }
+
+// The reference's log file is named by a flag or by the environment.
+func TestLogFile(t *testing.T) {
+	cloud := newCloud(t, emulator.Config{})
+	for name, by := range map[string]func(path string) (env, args []string){
+		"flag":        func(path string) ([]string, []string) { return nil, []string{"-logfile", path, "-server_type", "http"} },
+		"environment": func(path string) ([]string, []string) { return []string{"LogFile=" + path, "LogLevel=trace"}, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir() + "/skr.log"
+			env, args := by(path)
+			s := start(t, append(cloud.Environment(cloud.Machine()), env...), args...).ready(t)
+			text, err := os.ReadFile(path)
+			if err != nil || !strings.Contains(string(text), `"msg":"ready"`) || s.log.String() != "" {
+				t.Errorf("the file has %.200q, %v; standard error has %q", text, err, s.log)
+			}
+		})
+	}
+}
