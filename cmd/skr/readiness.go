@@ -72,9 +72,9 @@ func (r *readiness) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.failure.Store(nil)
 	r.comparePolicy(evidence.Report.HostData())
 	r.log.Info("ready", "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
+	r.failure.Store(nil) // last: whoever waits for it finds the log complete
 	return nil
 }
 
