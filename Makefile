@@ -4,6 +4,7 @@
 GO       ?= go
 TAGS     := grpcnotrace
 FUZZTIME ?= 10s
+MINUTES  ?= 5
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
@@ -14,7 +15,7 @@ TEST  := $(GO) test -count=1 -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo test race fuzz lint bench clean
+.PHONY: help build demo test race fuzz soak lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ race: ## run all tests under the race detector
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
+
+soak: ## drive a sidecar with good and faulty traffic for MINUTES, and look for leaks
+	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
 
 lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...

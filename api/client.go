@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -30,6 +31,9 @@ type Config struct {
 	// HTTPClient sends the requests; nil means one without proxy and redirects.
 	// Its Transport is not used for a unix socket.
 	HTTPClient *http.Client
+	// TokenFile holds the bearer token by which an access section of the
+	// configuration knows the caller; it is read for each request. "" sends none.
+	TokenFile string
 	// Attempts in all, where skr refuses the connection because it is starting,
 	// or answers 503 with Retry-After; 0 means 5, 1 means no retry.
 	Attempts int
@@ -45,6 +49,7 @@ type Config struct {
 type Client struct {
 	base          string
 	http          *http.Client
+	tokenFile     string
 	attempts      int
 	maxRetryAfter time.Duration
 }
@@ -58,6 +63,7 @@ func NewClient(c Config) (*Client, error) {
 	return &Client{
 		base:          base,
 		http:          sender,
+		tokenFile:     c.TokenFile,
 		attempts:      cmp.Or(c.Attempts, defaultAttempts),
 		maxRetryAfter: cmp.Or(c.MaxRetryAfter, defaultRetryAfter),
 	}, nil
@@ -184,12 +190,29 @@ func (c *Client) once(ctx context.Context, method, route string, body []byte, an
 	if method == http.MethodPost {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	if err := c.authorize(request); err != nil {
+		return err
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("api: asking skr: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read
 	return read(response, answer)
+}
+
+// authorize adds the caller's token, if it has one.
+func (c *Client) authorize(request *http.Request) error {
+	if c.tokenFile == "" {
+		return nil
+	}
+	token, err := os.ReadFile(c.tokenFile)
+	if err != nil {
+		return fmt.Errorf("api: reading the caller's token: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
+	clear(token)
+	return nil
 }
 
 // read a result into answer, or return the refusal. Only 200 is a result.

@@ -36,3 +36,8 @@ const (
 	RouteMAA      = "/attest/maa"
 	RouteRelease  = "/key/release"
 )
+
+// Routes returns every route.
+func Routes() []string {
+	return []string{RouteStatus, RouteRaw, RouteCombined, RouteMAA, RouteRelease}
+}

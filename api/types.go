@@ -61,21 +61,25 @@ type MAAResponse struct {
 	Token Secret `json:"token"`
 }
 
-// ReleaseRequest asks for a key.
+// ReleaseRequest asks for a key, by an alias that the sidecar's configuration
+// has, or by the three names of it.
 type ReleaseRequest struct {
+	// Alias stands for authority, vault and key, which are then left empty.
+	Alias string `json:"alias,omitempty"`
 	// MAAEndpoint is the host name of an authority that the key's release policy names.
-	MAAEndpoint string `json:"maa_endpoint"`
+	MAAEndpoint string `json:"maa_endpoint,omitempty"`
 	// AKVEndpoint is the host name of the Key Vault or Managed HSM.
-	AKVEndpoint string `json:"akv_endpoint"`
+	AKVEndpoint string `json:"akv_endpoint,omitempty"`
 	// KID is "name" or "name/version".
-	KID string `json:"kid"`
+	KID string `json:"kid,omitempty"`
 	// AccessToken for the vault; empty means the pod's own identity.
 	AccessToken Secret `json:"access_token,omitempty"`
 }
 
 // LogValue redacts, as a JSON handler of log/slog would print the wire form.
 func (r ReleaseRequest) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("maa_endpoint", r.MAAEndpoint), slog.String("akv_endpoint", r.AKVEndpoint),
+	return slog.GroupValue(slog.String("alias", r.Alias),
+		slog.String("maa_endpoint", r.MAAEndpoint), slog.String("akv_endpoint", r.AKVEndpoint),
 		slog.String("kid", r.KID), slog.Any("access_token", r.AccessToken))
 }
 

@@ -27,6 +27,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
+	"skr/internal/journal"
 	"skr/internal/refusal"
 )
 
@@ -79,7 +80,7 @@ func NewAttester(c Config) *Attester { return &Attester{c} }
 // The error wraps ErrNoEvidence, or tells that ctx ended.
 func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*snp.Report, error) {
 	want := snp.Bind(runtimeData)
-	report, err := a.config.Source.Report(ctx, want)
+	report, err := journal.Do(ctx, journal.Report, func() (*snp.Report, error) { return a.config.Source.Report(ctx, want) })
 	if err != nil {
 		return nil, unreported(ctx, err)
 	}
@@ -101,7 +102,7 @@ func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence,
 	if err := a.checkMeasurement(report); err != nil {
 		return nil, err
 	}
-	chain, err := a.config.Endorser.Chain(ctx, report)
+	chain, err := journal.Do(ctx, journal.Endorse, func() (*vcek.Chain, error) { return a.config.Endorser.Chain(ctx, report) })
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"skr/internal/jwk"
 	"skr/internal/keywrap"
+	"skr/internal/secmem"
 )
 
 func TestKEK(t *testing.T) {
@@ -72,7 +73,7 @@ func TestDecrypterOnlyDecrypts(t *testing.T) {
 
 func TestPrintsRedact(t *testing.T) {
 	kek := testKEK()
-	key := &Key{id: "id", jwk: []byte(`{"d":"secret-member"}`)}
+	key := &Key{id: "id", held: secmem.Hold([]byte(`{"d":"secret-member"}`))}
 	secrets := []string{testPair().D.String(), fmt.Sprintf("%x", testPair().D), "secret-member", fmt.Sprintf("%x", "secret-member"), "[115 101 99 114 101 116"}
 	for name, value := range map[string]any{"KEK": kek, "Key": key, "decrypter": kek.Decrypter(), "Grant": grant, "pointer": &grant} {
 		var log bytes.Buffer

@@ -12,44 +12,36 @@ import (
 	"skr/internal/secmem"
 )
 
-// Key is a released key, private or symmetric. It redacts itself wherever it
-// is printed. Whoever has it last calls [Key.Wipe]; it must not be used from
-// several goroutines while that happens.
+// Key is a released key, private or symmetric, in protected memory. It redacts
+// itself wherever it is printed. Whoever has it last calls [Key.Wipe].
 //
-// Making a key leaves traces on the heap that Wipe does not reach: big.Int
-// values and the strings of a JWK.
+// Making a key leaves traces on the heap that Wipe does not reach: copies inside
+// crypto/rsa and crypto/ecdsa.
 type Key struct {
-	id  string
-	jwk []byte // nil once wiped
-}
-
-var errWiped = errors.New("hsm: the key was wiped")
-
-func newKey(key jwk.Key) (*Key, error) {
-	text, err := json.Marshal(key)
-	if err != nil {
-		return nil, fmt.Errorf("hsm: writing the key as JWK: %w", err)
-	}
-	return &Key{id: key.Kid, jwk: text}, nil
+	id         string
+	policyHash string
+	held       *secmem.Buffer // its JWK
 }
 
 // JWK is the key as a JSON Web Key with its private members. Its kid is
 // [Key.ID] and its key_ops are the vault's. The caller wipes the copy.
-func (k *Key) JWK() ([]byte, error) {
-	if k.jwk == nil {
-		return nil, errWiped
-	}
-	return bytes.Clone(k.jwk), nil
+func (k *Key) JWK() (text []byte, err error) {
+	err = k.held.Use(func(secret []byte) error { text = bytes.Clone(secret); return nil })
+	return text, err
 }
 
 // PEM is the key as PKCS #8 in PEM, an EC key with its curve's name and its
 // public part, whatever form the vault sent it in. A symmetric key has no such
 // form. The caller wipes it.
-func (k *Key) PEM() ([]byte, error) {
-	if k.jwk == nil {
-		return nil, errWiped
-	}
-	key, err := jwk.Parse(k.jwk)
+func (k *Key) PEM() (text []byte, err error) {
+	secmem.Do(func() {
+		err = k.held.Use(func(secret []byte) error { text, err = pemOf(secret); return err })
+	})
+	return text, err
+}
+
+func pemOf(text []byte) ([]byte, error) {
+	key, err := jwk.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
 	}
@@ -60,6 +52,7 @@ func (k *Key) PEM() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
 	}
+	defer erase(private)
 	der, err := marshalPKCS8(private)
 	if err != nil {
 		return nil, fmt.Errorf("hsm: writing the key as PKCS #8: %w", err)
@@ -71,15 +64,19 @@ func (k *Key) PEM() ([]byte, error) {
 // ID is the full key identifier with its version. It is no secret.
 func (k *Key) ID() string { return k.id }
 
-// Clone is a key of its own, which needs its own [Key.Wipe].
-func (k *Key) Clone() *Key {
-	return &Key{k.id, bytes.Clone(k.jwk)}
-}
+// PolicyHash is the SHA-256, in lower-case hex, of the release policy in the
+// vault's statement, byte for byte. It is empty where the statement held none that
+// can be read. It is no secret.
+func (k *Key) PolicyHash() string { return k.policyHash }
 
-// Wipe overwrites the key. It may be called again.
+// Clone is a key of its own, which needs its own [Key.Wipe].
+func (k *Key) Clone() *Key { return &Key{k.id, k.policyHash, k.held.Clone()} }
+
+// Wipe overwrites the key. It may be called again, and on no key at all.
 func (k *Key) Wipe() {
-	secmem.Wipe(k.jwk)
-	k.jwk = nil
+	if k != nil {
+		k.held.Wipe()
+	}
 }
 
 // String redacts.

@@ -2,6 +2,8 @@ package hsm
 
 import (
 	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +26,7 @@ type payload struct {
 			Attributes struct {
 				Exportable *bool `json:"exportable"`
 			} `json:"attributes"`
+			ReleasePolicy json.RawMessage `json:"release_policy"`
 		} `json:"key"`
 	} `json:"response"`
 
@@ -106,6 +109,7 @@ func (p *payload) validate(asked inquiry) error {
 func (p *payload) wrappedKey() *WrappedKey {
 	return &WrappedKey{
 		id:         p.released.String(),
+		policyHash: p.policyHash(),
 		kind:       p.key.Type(),
 		crv:        p.key.Crv,
 		keyOps:     p.key.KeyOps,
@@ -113,6 +117,23 @@ func (p *payload) wrappedKey() *WrappedKey {
 		algorithm:  keywrap.Algorithm(p.wrapped.Header.Enc),
 		ciphertext: p.wrapped.ciphertext,
 	}
+}
+
+// policyHash is for the record: a policy that cannot be read is the vault's
+// business, which has evaluated it, and is no reason to refuse the key.
+func (p *payload) policyHash() string {
+	var policy struct {
+		Data string `json:"data"`
+	}
+	if err := json.Unmarshal(p.Response.Key.ReleasePolicy, &policy); err != nil {
+		return ""
+	}
+	text, err := decodePart("policy", policy.Data)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // keyHSM is the member key_hsm: a wrapped key that describes itself in the

@@ -70,6 +70,9 @@ func TestRecordedStatements(t *testing.T) {
 		if want := "https://" + c.host + "/keys/" + c.name + "/" + c.version; wrapped.ID() != want || wrapped.kind != "EC" || wrapped.crv != "P-256K" {
 			t.Errorf("%s: got %q, %s %s; want %q", c.file, wrapped.ID(), wrapped.kind, wrapped.crv, want)
 		}
+		if want := recordedPolicyHash(t, text); wrapped.policyHash != want {
+			t.Errorf("%s: policy hash %q, want %q", c.file, wrapped.policyHash, want)
+		}
 		if _, err := wrapped.Unwrap(testKEK().Decrypter()); err == nil {
 			t.Errorf("%s: opened with a KEK it was not wrapped to", c.file)
 		}
@@ -88,6 +91,21 @@ func TestRecordedStatements(t *testing.T) {
 			t.Errorf("%s: verifies for an enc that was not asked", c.file)
 		}
 	}
+}
+
+// recordedPolicyHash reads the policy of a statement without our parsers.
+func recordedPolicyHash(t *testing.T, statement string) string {
+	t.Helper()
+	var payload tree
+	if err := json.Unmarshal([]byte(unb64(strings.Split(statement, ".")[1])), &payload); err != nil {
+		t.Fatal(err)
+	}
+	policy := unb64(at(payload, "response", "key", "release_policy")["data"].(string))
+	if !json.Valid([]byte(policy)) {
+		t.Fatalf("the recorded policy is no JSON: %s", policy)
+	}
+	sum := sha256.Sum256([]byte(policy))
+	return hex.EncodeToString(sum[:])
 }
 
 type releaseVector struct {

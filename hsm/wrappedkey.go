@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -23,6 +22,7 @@ const maxOct = 64
 // described by a statement that was verified.
 type WrappedKey struct {
 	id         string // full, with version
+	policyHash string // may be empty
 	kind       string // RSA, EC or oct
 	crv        string // as the vault named it
 	keyOps     []string
@@ -36,7 +36,12 @@ func (w *WrappedKey) ID() string { return w.id }
 
 // Unwrap opens the key with the KEK and checks it against the public part in
 // the statement; a symmetric key has none. It refuses with [refusal.Untrusted].
-func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (*Key, error) {
+func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
+	secmem.Do(func() { key, err = w.unwrap(d) })
+	return key, err
+}
+
+func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
 	if err != nil {
 		return nil, untrusted(unwrapReason(err), err)
@@ -49,6 +54,7 @@ func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (*Key, error) {
 	if err != nil {
 		return nil, untrusted("the released key is malformed", err)
 	}
+	defer erase(private)
 	if err := w.matches(private); err != nil {
 		return nil, untrusted("the released private key does not belong to the vault's public key", err)
 	}
@@ -80,22 +86,30 @@ func (w *WrappedKey) matches(private crypto.PrivateKey) error {
 }
 
 func (w *WrappedKey) privateKey(private crypto.PrivateKey) (*Key, error) {
-	key, err := jwk.FromPrivate(private)
+	public, err := jwk.FromPublic(w.public)
 	if err != nil {
 		return nil, untrusted("the released key is malformed", err)
 	}
-	key.Crv = w.crv
-	return w.finish(key)
+	secret, err := secretMembers(private)
+	if err != nil {
+		return nil, untrusted("the released key is malformed", err)
+	}
+	public.Crv = w.crv
+	return w.finish(public, secret)
 }
 
 func (w *WrappedKey) symmetricKey(secret []byte) (*Key, error) {
 	if len(secret) > maxOct {
 		return nil, untrusted("the released key is malformed", fmt.Errorf("a symmetric key of %d bytes", len(secret)))
 	}
-	return w.finish(jwk.Key{Kty: symmetric, K: base64.RawURLEncoding.EncodeToString(secret)})
+	return w.finish(jwk.Key{Kty: symmetric}, []member{{"k", secret}})
 }
 
-func (w *WrappedKey) finish(key jwk.Key) (*Key, error) {
-	key.Kid, key.KeyOps = w.id, w.keyOps
-	return newKey(key)
+func (w *WrappedKey) finish(public jwk.Key, secret []member) (*Key, error) {
+	public.Kid, public.KeyOps = w.id, w.keyOps
+	text, err := privateJWK(public, secret)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{w.id, w.policyHash, secmem.Hold(text)}, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/journal"
 )
 
 const (
@@ -33,7 +34,9 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 	if r.maxAge <= 0 {
 		return r.attestKEK(ctx, authority)
 	}
-	if held := r.fresh(authority); held != nil {
+	held := r.fresh(authority)
+	journal.Looked(ctx, journal.Attestation, held != nil)
+	if held != nil {
 		return held, nil
 	}
 	return r.attestations.Do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
@@ -94,6 +97,19 @@ func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK) {
 	if r.attested[authority] == failed && r.now().Sub(failed.made) >= doubtAge {
 		delete(r.attested, authority)
 	}
+}
+
+// Newest says when the newest attestation token that is kept was asked for, and
+// when it expires; both are zero where none is kept.
+func (r *Releaser) Newest() (asked, expires time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.attested {
+		if a.made.After(asked) {
+			asked, expires = a.made, a.result.Expires
+		}
+	}
+	return asked, expires
 }
 
 func (r *Releaser) dropOldest() {

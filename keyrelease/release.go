@@ -22,6 +22,7 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/crash"
+	"skr/internal/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -37,10 +38,20 @@ type Request struct {
 	Access secmem.Text
 }
 
+// question is what a request asks: equal ones are the same work. A token is compared by
+// its digest, so that the table of running work holds no token.
+type question struct {
+	authority attest.Authority
+	key       hsm.KeyID
+	access    [32]byte
+}
+
+func (r Request) question() question { return question{r.Authority, r.Key, r.Access.Digest()} }
+
 // Release runs the pipeline. The caller wipes the key. Errors are refusals: see
 // internal/refusal, each says who refused.
 func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
-	return r.releases.Do(ctx, req, func(ctx context.Context) (*hsm.Key, error) {
+	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) {
 		attested, grant, err := r.prepare(ctx, req)
 		if err != nil {
 			return nil, err
@@ -55,11 +66,11 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 
 // ask shows the vault what it wants to see, and opens the key with the KEK.
 func (r *Releaser) ask(ctx context.Context, key hsm.KeyID, kek *hsm.KEK, grant hsm.Grant) (*hsm.Key, error) {
-	wrapped, err := r.vault.Release(ctx, key, grant)
+	wrapped, err := journal.Do(ctx, journal.Release, func() (*hsm.WrappedKey, error) { return r.vault.Release(ctx, key, grant) })
 	if err != nil {
 		return nil, err
 	}
-	return wrapped.Unwrap(kek.Decrypter())
+	return journal.Do(ctx, journal.Unwrap, func() (*hsm.Key, error) { return wrapped.Unwrap(kek.Decrypter()) })
 }
 
 // prepare gets the attested KEK and the access token, side by side. If both are
@@ -89,10 +100,12 @@ func (r *Releaser) accessToken(ctx context.Context, req Request) (token accessTo
 	if !req.Access.IsZero() {
 		return accessToken{text: req.Access}
 	}
+	done := journal.Begin(ctx, journal.Identity)
 	token.err = crash.Guard(func() (err error) {
 		token.text, err = r.identity.AccessToken(ctx, req.Key.Audience())
 		return err
 	})
+	done(token.err)
 	return token
 }
 
@@ -102,5 +115,5 @@ func (r *Releaser) Token(ctx context.Context, authority attest.Authority, runtim
 	if err != nil {
 		return nil, err
 	}
-	return r.verifier.Appraise(ctx, authority, evidence)
+	return journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) { return r.verifier.Appraise(ctx, authority, evidence) })
 }

@@ -65,7 +65,7 @@ type Releaser struct {
 	now      func() time.Time
 	spare    spareKEK
 
-	releases     flight.Group[Request, *hsm.Key]
+	releases     flight.Group[question, *hsm.Key]
 	attestations flight.Group[attest.Authority, *attestedKEK]
 
 	mu       sync.Mutex
@@ -86,7 +86,7 @@ func New(c Config) *Releaser {
 	return &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
-		releases:     flight.Group[Request, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
+		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),
 	}

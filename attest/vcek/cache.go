@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"skr/attest/snp"
 )
@@ -32,8 +33,9 @@ type cache struct {
 }
 
 type entry struct {
-	id    identity
-	chain *Chain
+	id      identity
+	chain   *Chain
+	fetched time.Time
 }
 
 func (c *cache) get(id identity) *Chain {
@@ -46,14 +48,24 @@ func (c *cache) get(id identity) *Chain {
 	return found.chain
 }
 
-func (c *cache) put(id identity, chain *Chain) {
+func (c *cache) put(id identity, chain *Chain, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.take(id)
 	if len(c.entries) == maxCached {
 		c.entries = slices.Delete(c.entries, 0, 1)
 	}
-	c.entries = append(c.entries, entry{id, chain})
+	c.entries = append(c.entries, entry{id, chain, now})
+}
+
+// newest is the entry that was used last, the zero one if there is none.
+func (c *cache) newest() entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.entries) == 0 {
+		return entry{}
+	}
+	return c.entries[len(c.entries)-1]
 }
 
 // take removes and returns an entry, the zero one if there is none.

@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"skr/attest/snp"
 )
@@ -43,6 +44,17 @@ type Chain struct {
 	key      *ecdsa.PublicKey // of the leaf
 	endorsed endorsement
 	tcbm     string // as a THIM document wrote it; "" if there was none
+}
+
+// Expires is when the first of the certificates expires.
+func (c *Chain) Expires() time.Time {
+	first := c.leaf.NotAfter
+	for _, certificate := range []*x509.Certificate{c.intermediate, c.root} {
+		if certificate.NotAfter.Before(first) {
+			first = certificate.NotAfter
+		}
+	}
+	return first
 }
 
 // newChain reads the leaf; order and names are checked by [Chain.Verify].

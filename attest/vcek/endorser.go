@@ -8,6 +8,7 @@ import (
 
 	"skr/attest/snp"
 	"skr/internal/flight"
+	"skr/internal/journal"
 	"skr/internal/refusal"
 )
 
@@ -64,7 +65,9 @@ func (e *Endorser) Chain(ctx context.Context, report *snp.Report) (*Chain, error
 	if err := checkSigner(report); err != nil {
 		return nil, &refusal.Error{Kind: refusal.NoEndorsements, Reason: "no certificate can endorse this machine's report", Err: err}
 	}
-	if chain := e.cached(report); chain != nil {
+	chain := e.cached(report)
+	journal.Looked(ctx, journal.Certificates, chain != nil)
+	if chain != nil {
 		return chain, nil
 	}
 	chain, err := e.search(ctx, report)
@@ -86,6 +89,16 @@ func (e *Endorser) cached(report *snp.Report) *Chain {
 	return chain
 }
 
+// Current says when the chain that was used last was fetched, and when the first
+// of its certificates expires; both are zero before there is one.
+func (e *Endorser) Current() (fetched, expires time.Time) {
+	newest := e.cache.newest()
+	if newest.chain == nil {
+		return time.Time{}, time.Time{}
+	}
+	return newest.fetched, newest.chain.Expires()
+}
+
 // search asks the sources once for all requests that need the same chain.
 func (e *Endorser) search(ctx context.Context, report *snp.Report) (*Chain, error) {
 	chain, err := e.flights.Do(ctx, identify(report), func(ctx context.Context) (*Chain, error) {
@@ -102,7 +115,7 @@ func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) 
 	for _, source := range e.sources {
 		chain, err := e.askOne(ctx, source, report)
 		if err == nil {
-			e.cache.put(identify(report), chain)
+			e.cache.put(identify(report), chain, e.now())
 			return chain, nil
 		}
 		_, local := source.(*hostSource)

@@ -313,9 +313,9 @@ func TestCacheKeepsLastUsed(t *testing.T) {
 		if i == maxCached {
 			c.get(id(0)) // now 1 is the one used longest ago
 		}
-		c.put(id(i), chains[i])
+		c.put(id(i), chains[i], time.Time{})
 	}
-	c.put(id(2), chains[3])
+	c.put(id(2), chains[3], time.Time{})
 	var kept []int
 	for i := range chains {
 		if c.get(id(i)) != nil {

@@ -3,14 +3,18 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
+	"skr/api"
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/hsm"
+	"skr/internal/access"
 	"skr/internal/entra"
 	"skr/keyrelease"
 )
@@ -24,10 +28,14 @@ type sidecar struct {
 	vaults      *hsm.Vaults
 	context     *uvm.SecurityContext
 	attester    *attest.Attester
+	endorser    *vcek.Endorser
 	releaser    *keyrelease.Releaser
+	aliases     map[string]keyrelease.Request
+	access      *access.Policy
+	out         *outbound
 }
 
-func assemble(s *settings, log *slog.Logger) (*sidecar, error) {
+func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
@@ -42,11 +50,15 @@ func assemble(s *settings, log *slog.Logger) (*sidecar, error) {
 	if parts.context, err = s.securityContext(log); err != nil {
 		return nil, &configError{err}
 	}
-	out, err := s.outbound()
+	if err := parts.assembleCallers(s); err != nil {
+		return nil, &configError{err}
+	}
+	out, err := s.outbound(told)
 	if err != nil {
 		return nil, &configError{err}
 	}
-	if parts.attester, err = s.attester(out, parts.context); err != nil {
+	parts.out = out
+	if err := parts.assembleAttester(s); err != nil {
 		return nil, &configError{err}
 	}
 	identity, err := s.identity(out)
@@ -77,21 +89,36 @@ func (s *settings) securityContext(log *slog.Logger) (*uvm.SecurityContext, erro
 	return found, nil
 }
 
-func (s *settings) attester(out *outbound, context *uvm.SecurityContext) (*attest.Attester, error) {
+// assembleCallers says who may ask for what, by which names.
+func (p *sidecar) assembleCallers(s *settings) (err error) {
+	if p.aliases, err = p.releases(s.Keys.value); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	p.access, err = access.New(access.Config{
+		Rules: s.Access.value, Routes: api.Routes(), Keys: slices.Sorted(maps.Keys(p.aliases)),
+	})
+	if err != nil {
+		return fmt.Errorf("access: %w", err)
+	}
+	return nil
+}
+
+func (p *sidecar) assembleAttester(s *settings) error {
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {
-		return nil, fmt.Errorf("report_source: %w", err)
+		return fmt.Errorf("report_source: %w", err)
 	}
 	roots, err := s.amdRoots()
 	if err != nil {
-		return nil, fmt.Errorf("amd_roots: %w", err)
+		return fmt.Errorf("amd_roots: %w", err)
 	}
-	sources, err := s.certificateSources(out, context)
+	sources, err := s.certificateSources(p.out, p.context)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	endorser := vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
-	return attest.NewAttester(attest.Config{Source: source, Endorser: endorser, Endorsement: context.Endorsement}), nil
+	p.endorser = vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
+	p.attester = attest.NewAttester(attest.Config{Source: source, Endorser: p.endorser, Endorsement: p.context.Endorsement})
+	return nil
 }
 
 func (s *settings) amdRoots() (*vcek.Roots, error) {
@@ -121,9 +148,9 @@ func (s *settings) certificateSources(out *outbound, context *uvm.SecurityContex
 		case "thim":
 			sources = append(sources, vcek.NewTHIMSource(out.thim, s.thimURL()))
 		case "azure-cache":
-			sources = append(sources, vcek.NewAzureCacheSource(out.certificates, s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
+			sources = append(sources, vcek.NewAzureCacheSource(out.azureCache, s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
 		case "kds":
-			sources = append(sources, vcek.NewKDSSource(out.certificates, s.KDSURL))
+			sources = append(sources, vcek.NewKDSSource(out.kds, s.KDSURL))
 		}
 	}
 	return sources, nil

@@ -37,6 +37,10 @@ func fieldsOf(all *pflag.FlagSet) map[string]any {
 			fields[fieldName(flag.Name)] = []string(*words)
 			return
 		}
+		if section, ok := flag.Value.(sectioned); ok {
+			fields[fieldName(flag.Name)] = section.tree()
+			return
+		}
 		fields[fieldName(flag.Name)] = flag.Value.String()
 	})
 	return fields

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,11 +78,23 @@ func applyField(all *pflag.FlagSet, name string, value any) error {
 	if flag == nil || fieldName(flag.Name) != name {
 		return fmt.Errorf("unknown field %q; `skr config` prints all of them", name)
 	}
-	text, err := scalar(value)
+	text, err := textOf(flag, value)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return set(flag, name, text)
+}
+
+// textOf is what the flag's Set takes.
+func textOf(flag *pflag.Flag, value any) (string, error) {
+	if _, ok := flag.Value.(sectioned); !ok {
+		return scalar(value)
+	}
+	if value == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(value)
+	return string(text), err
 }
 
 // scalar is the text of a YAML scalar, or of a list of them.
@@ -151,6 +164,9 @@ func applyFlags(all, given *pflag.FlagSet) error {
 
 func set(flag *pflag.Flag, name, text string) error {
 	if err := flag.Value.Set(text); err != nil {
+		if _, ok := flag.Value.(sectioned); ok {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		return fmt.Errorf("%s: invalid value %q", name, text)
 	}
 	flag.Changed = true

@@ -65,7 +65,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io),
-		healthcheckCommand(env, io), configCommand(env, io), versionCommand(io))
+		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), versionCommand(io))
 	return root
 }
 

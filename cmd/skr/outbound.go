@@ -16,11 +16,11 @@ const imdsAddress = "169.254.169.254"
 
 // outbound holds a client for each service, over two transports.
 type outbound struct {
-	roots                                       *x509.CertPool
-	maa, vault, entra, imds, thim, certificates *httpclient.Client
+	roots                                          *x509.CertPool
+	maa, vault, entra, imds, thim, azureCache, kds *httpclient.Client
 }
 
-func (s *settings) outbound() (*outbound, error) {
+func (s *settings) outbound(told *observer) (*outbound, error) {
 	roots, err := s.caRoots()
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
@@ -33,18 +33,30 @@ func (s *settings) outbound() (*outbound, error) {
 	local := httpclient.NewTransport(httpclient.TransportConfig{
 		Roots: roots, Direct: true, Rewrite: map[string]*url.URL{imdsAddress: imds},
 	})
-	client := func(service string, transport http.RoundTripper) *httpclient.Client {
-		return httpclient.New(httpclient.Config{Service: service, Transport: transport, Timeout: s.attemptTimeout()})
+	client := func(service, name string, transport http.RoundTripper) *httpclient.Client {
+		return httpclient.New(httpclient.Config{
+			Service: name, Transport: transport, Timeout: s.attemptTimeout(), Observe: told.exchanges(service),
+		})
 	}
 	return &outbound{
-		roots:        roots,
-		maa:          client("the attestation service", public),
-		vault:        client("the vault", public),
-		entra:        client("Entra ID", public),
-		certificates: client("the certificate service", public),
-		imds:         client("the instance metadata service", local),
-		thim:         client("the host's certificate cache", local),
+		roots:      roots,
+		maa:        client(serviceMAA, "the attestation service", public),
+		vault:      client(serviceVault, "the vault", public),
+		entra:      client(serviceEntra, "Entra ID", public),
+		azureCache: client(serviceAzureCache, "Azure's certificate cache", public),
+		kds:        client(serviceKDS, "AMD's key distribution service", public),
+		imds:       client(serviceIMDS, "the instance metadata service", local),
+		thim:       client(serviceTHIM, "the host's certificate cache", local),
 	}, nil
+}
+
+// openCircuits counts, by service, the hosts that are not asked for now.
+func (o *outbound) openCircuits() map[string]int {
+	return map[string]int{
+		serviceMAA: o.maa.OpenCircuits(), serviceVault: o.vault.OpenCircuits(), serviceEntra: o.entra.OpenCircuits(),
+		serviceAzureCache: o.azureCache.OpenCircuits(), serviceKDS: o.kds.OpenCircuits(),
+		serviceIMDS: o.imds.OpenCircuits(), serviceTHIM: o.thim.OpenCircuits(),
+	}
 }
 
 // attemptTimeout leaves time for another attempt within the request's.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"skr/attest"
 	"skr/attest/snp"
 	"skr/internal/crash"
+	"skr/internal/refusal"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-var errStarting = errors.New("starting: no evidence has been collected yet")
+var errStarting = refusal.Newf(refusal.NoEvidence, "skr has just started and has collected none yet")
 
 // readiness is reached when this machine has once proved to itself what it is:
 // a report was made and verified against its certificates. This also brings the

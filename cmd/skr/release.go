@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/hsm"
+	"skr/internal/journal"
 	"skr/internal/secmem"
 	"skr/keyrelease"
 )
@@ -21,6 +24,7 @@ const maxTokenFile = 64 << 10 // access tokens have a few kilobytes
 // releaseOptions are what one release needs beside the settings.
 type releaseOptions struct {
 	authority, vault, key string
+	alias                 string
 	accessTokenFile       string
 	format, out           string
 }
@@ -28,7 +32,7 @@ type releaseOptions struct {
 func releaseCommand(env environment, streams streams) *cobra.Command {
 	var o releaseOptions
 	cmd := &cobra.Command{
-		Use:   "release --authority HOST --vault HOST --key NAME[/VERSION]",
+		Use:   "release {--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]}",
 		Short: "Release one key and print it, or write it to a file",
 		Long: "Releases one key without a running sidecar, as an init container does. Exit codes:\n" +
 			"0 released, 2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 anything else.",
@@ -39,6 +43,7 @@ func releaseCommand(env environment, streams streams) *cobra.Command {
 	flags.StringVar(&o.authority, "authority", "", "attestation service that the release policy names")
 	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
 	flags.StringVar(&o.key, "key", "", "key name, or name/version")
+	flags.StringVar(&o.alias, "alias", "", "a key of the section keys of the configuration, in place of the three")
 	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token, instead of our own identity; - is standard input")
 	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
 	flags.StringVar(&o.out, "out", "", "file to write, mode 0600; standard output if empty")
@@ -59,7 +64,7 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	key, err := parts.releaser.Release(ctx, req)
+	key, err := parts.releaseWitnessed(ctx, s, req)
 	if err != nil {
 		return err
 	}
@@ -67,10 +72,32 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	return o.write(key, streams.out)
 }
 
+// releaseWitnessed writes the record that the sidecar would write, where there is
+// a file for it.
+func (p *sidecar) releaseWitnessed(ctx context.Context, s *settings, req keyrelease.Request) (*hsm.Key, error) {
+	if s.AuditFile == "" {
+		return p.releaser.Release(ctx, req)
+	}
+	records, err := openAudit(s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	ctx, _ = journal.With(ctx, rand.Text())
+	key, err := p.releaser.Release(ctx, req)
+	unseen := errors.Join((&witness{log: records}).Released(ctx, req, key, err), records.Close())
+	if unseen != nil {
+		key.Wipe()
+		return nil, errors.Join(err, unseen)
+	}
+	return key, err
+}
+
 func (o releaseOptions) check() error {
 	switch {
-	case o.authority == "" || o.vault == "" || o.key == "":
-		return errors.New("--authority, --vault and --key are needed")
+	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
+		return errors.New("--authority, --vault and --key are needed, or --alias")
+	case o.alias != "" && (o.authority != "" || o.vault != "" || o.key != ""):
+		return errors.New("--alias stands for --authority, --vault and --key: leave them out")
 	case o.format != "jwk" && o.format != "pem":
 		return fmt.Errorf("--format: %q is none of jwk, pem", o.format)
 	}
@@ -78,10 +105,12 @@ func (o releaseOptions) check() error {
 }
 
 func (o releaseOptions) request(parts *sidecar, in io.Reader) (req keyrelease.Request, err error) {
-	if req.Authority, err = parts.authorities.Parse(o.authority); err != nil {
-		return req, err
+	if o.alias == "" {
+		req, err = parts.parse(alias{Vault: o.vault, Key: o.key, Authority: o.authority})
+	} else {
+		req, err = parts.find(o.alias)
 	}
-	if req.Key, err = parts.vaults.Parse(o.vault, o.key); err != nil {
+	if err != nil {
 		return req, err
 	}
 	req.Access, err = readToken(o.accessTokenFile, in)

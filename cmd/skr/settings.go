@@ -12,14 +12,22 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/access"
 )
 
 // settings is the whole configuration. Its flags method is the one table of
 // names, defaults and meanings: the YAML field a_b is also SKR_A_B and --a-b.
 type settings struct {
 	Listen         string
+	OpsListen      string
 	RequestTimeout time.Duration
 	StopGrace      time.Duration
+	MaxConcurrent  int
+	MaxQueued      int
+	CallerRate     float64
+
+	Keys   section[map[string]alias]
+	Access section[[]access.Rule]
 
 	ReportSource       string
 	SecurityContextDir string
@@ -55,6 +63,7 @@ type settings struct {
 	LogLevel  string
 	LogFile   string
 	LogFormat string
+	AuditFile string
 
 	unknown []string // variables that look like settings and are none
 }
@@ -68,8 +77,14 @@ func (s *settings) flags() *pflag.FlagSet {
 	text, lines, wait := fs.StringVar, fs.Var, fs.DurationVar
 
 	text(&s.Listen, "listen", "localhost:8080", "HTTP: a loopback address and port, or unix:/path")
+	text(&s.OpsListen, "ops-listen", "", "address of /livez, /readyz and /metrics, such as :9090; none if empty")
 	wait(&s.RequestTimeout, "request-timeout", time.Minute, "deadline of one request, with all that it asks of others")
 	wait(&s.StopGrace, "stop-grace", 10*time.Second, "time for running requests after SIGTERM")
+	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 128, "requests that run at once; one caller gets at most half")
+	fs.IntVar(&s.MaxQueued, "max-queued", 256, "requests that wait for a place, further ones get 503; one caller gets at most half")
+	fs.Float64Var(&s.CallerRate, "caller-rate", 1000, "requests of one caller in a second, on average")
+	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}")
+	lines(&s.Access, "access", "who may use which route and alias; everybody who reaches the listener if empty")
 
 	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, or unix:/path of a report socket")
 	text(&s.SecurityContextDir, "security-context-dir", "", "directory of the UVM security context; found by itself if empty")
@@ -108,6 +123,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if empty")
 	text(&s.LogFormat, "log-format", "json", "json or text")
+	text(&s.AuditFile, "audit-file", "", "file for the hash-chained records of releases; they go to the log if empty")
 	return fs
 }
 
@@ -128,6 +144,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
 	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace <= 0:
 		return errors.New("attestation_max_age must not be negative, request_timeout and stop_grace must be longer than nothing")
+	case s.MaxConcurrent < 1 || s.MaxQueued < 1 || !(s.CallerRate > 0):
+		return errors.New("max_concurrent, max_queued and caller_rate must be more than nothing")
 	case s.SecurityContextDir != "" && !path.IsAbs(s.SecurityContextDir):
 		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -130,5 +131,13 @@ func (h Host) String() string {
 // URL is the https URL of the host, without a trailing slash.
 func (h Host) URL() string { return httpsURL + h.String() }
 
+// hostLike is what people write who mean a host, right or wrong.
+var hostLike = regexp.MustCompile(`^[A-Za-z0-9.:/*-]*$`)
+
 // shorten hides what may be a token in the place of a host.
-func shorten(text string) string { return secmem.Excerpt(text, maxName) }
+func shorten(text string) string {
+	if !hostLike.MatchString(text) {
+		return "[not repeated]"
+	}
+	return secmem.Excerpt(text, maxName)
+}

@@ -1,7 +1,6 @@
 package httpclient
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,28 +25,30 @@ type failure struct {
 	retriable  bool
 }
 
-// attempt sends r once, under its own deadline.
-func (c *Client) attempt(ctx context.Context, target *url.URL, r Request) (*Response, *failure) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	answer, err := c.exchange(ctx, target, r)
-	if err != nil {
-		return nil, c.transportFailure(err)
-	}
-	if failed := statusFailure(answer); failed != nil {
+// attempt sends the request once and reports it.
+func (c *Client) attempt(ctx context.Context, request *http.Request, try int) (*Response, *failure) {
+	start := time.Now()
+	answer, err := c.exchange(ctx, request)
+	failed := c.judge(answer, err)
+	c.report(ctx, start, answer, failed, try)
+	if failed != nil {
 		return nil, failed
 	}
 	return answer, nil
 }
 
-// exchange uses the transport directly and not an http.Client: that would
-// follow redirects and put the URL with its query into errors.
-func (c *Client) exchange(ctx context.Context, target *url.URL, r Request) (*Response, error) {
-	request, err := c.newRequest(ctx, target, r)
+// exchange sends a copy under the attempt's own deadline. An error may come
+// with the part of the answer that was read. It uses the transport directly
+// and not an http.Client: that would follow redirects and put the URL with its
+// query into errors.
+func (c *Client) exchange(ctx context.Context, request *http.Request) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	sent, err := renewed(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.transport.RoundTrip(request)
+	answer, err := c.transport.RoundTrip(sent)
 	if err != nil {
 		return nil, err
 	}
@@ -61,18 +62,16 @@ func (c *Client) exchange(ctx context.Context, target *url.URL, r Request) (*Res
 	return result, err
 }
 
-func (c *Client) newRequest(ctx context.Context, target *url.URL, r Request) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, r.Method, target.String(), bytes.NewReader(r.Body))
+// renewed is a copy of the request with a body that nobody has read. The header
+// is shared: a transport leaves it alone.
+func renewed(ctx context.Context, request *http.Request) (*http.Request, error) {
+	body, err := request.GetBody()
 	if err != nil {
-		return nil, errors.New("the request's method is malformed")
+		return nil, err
 	}
-	if r.Header != nil {
-		request.Header = r.Header.Clone()
-	}
-	if request.Header.Get("User-Agent") == "" {
-		request.Header.Set("User-Agent", c.userAgent)
-	}
-	return request, nil
+	fresh := request.WithContext(ctx)
+	fresh.Body = body
+	return fresh, nil
 }
 
 func readBounded(body io.Reader, limit int64) ([]byte, error) {
@@ -84,6 +83,14 @@ func readBounded(body io.Reader, limit int64) ([]byte, error) {
 		return nil, errOversized
 	}
 	return data, nil
+}
+
+// judge says what is wrong with an attempt; nil if nothing is.
+func (c *Client) judge(answer *Response, err error) *failure {
+	if err != nil {
+		return c.transportFailure(err)
+	}
+	return statusFailure(answer)
 }
 
 // statusFailure says what is wrong with an answer's status; nil if nothing is.
@@ -111,6 +118,9 @@ func (c *Client) transportFailure(err error) *failure {
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return &failure{kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file", cause: err}
+	}
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
+		return &failure{kind: refusal.Unavailable, reason: "has a name that does not exist; check its address", cause: printable(err)}
 	}
 	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: printable(err), retriable: true}
 }

@@ -4,7 +4,8 @@
 // A [Client] belongs to one service. [Client.Do] sends a request whose body is
 // a byte slice, so that it can be sent again; reads the answer to a fixed
 // bound; never follows a redirect; and repeats what is worth repeating under
-// one policy, [Retry], as long as the context allows:
+// one policy, [Retry], as long as the context allows. A [Circuit] for each host
+// leaves one alone that keeps failing:
 //
 //	maa := httpclient.New(httpclient.Config{
 //		Service:   "MAA",
@@ -23,9 +24,7 @@ package httpclient
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -49,6 +48,15 @@ type Config struct {
 	// Retry says how often and when to ask again; a zero field takes the value
 	// of [DefaultRetry].
 	Retry Retry
+	// Circuit says when a failing host is left alone; a zero field takes its
+	// default. It cannot be turned off.
+	Circuit Circuit
+	// Observe is called after each attempt, in the request's goroutine; nil
+	// means that nobody watches. The context is that of the request.
+	Observe func(context.Context, Exchange)
+	// Refused is called for each request that an open circuit refuses, of which
+	// Observe does not hear; nil means that nobody watches.
+	Refused func(context.Context)
 	// UserAgent is sent unless the request names its own; "" means "skr".
 	UserAgent string
 }
@@ -60,6 +68,10 @@ type Client struct {
 	timeout   time.Duration
 	maxBody   int64
 	retry     Retry
+	budget    *budget
+	circuits  *circuits
+	observe   func(context.Context, Exchange)
+	refused   func(context.Context)
 	userAgent string
 
 	// Tests replace these two.
@@ -72,35 +84,21 @@ func New(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = NewTransport(TransportConfig{})
 	}
+	retry := c.Retry.withDefaults()
 	return &Client{
 		service:   cmp.Or(c.Service, "the service"),
 		transport: c.Transport,
 		timeout:   cmp.Or(c.Timeout, defaultTimeout),
 		maxBody:   cmp.Or(c.MaxBody, defaultMaxBody),
-		retry:     c.Retry.withDefaults(),
+		retry:     retry,
+		budget:    newBudget(retry.Budget),
+		circuits:  newCircuits(c.Circuit),
+		observe:   c.Observe,
+		refused:   c.Refused,
 		userAgent: cmp.Or(c.UserAgent, defaultUserAgent),
 		sleep:     sleep,
 		jitter:    fullJitter,
 	}
-}
-
-// Request is what to ask.
-type Request struct {
-	// Method of HTTP; "" means GET.
-	Method string
-	// URL is absolute, http or https.
-	URL string
-	// Header is sent as it is, with a User-Agent added if it has none.
-	Header http.Header
-	// Body may be sent several times; it is never changed.
-	Body []byte
-}
-
-// Response is an answer, read to its end.
-type Response struct {
-	Status int
-	Header http.Header
-	Body   []byte
 }
 
 // Do sends r, bounded and retried, and returns an answer of any status that is
@@ -110,42 +108,43 @@ type Response struct {
 // certificate that does not verify, none of them retried; [refusal.Throttled] with the
 // service's RetryAfter for 429, [refusal.Unavailable] for 408, 5xx and
 // transport errors, both after the last attempt; [refusal.Timeout] where the
-// context's deadline passed, and the context's error where it was cancelled.
+// context's deadline passed, and the context's error where it was cancelled. A
+// host whose circuit is open is not asked: [refusal.Unavailable] at once, with
+// the time that is left as RetryAfter.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	target, err := parseURL(r.URL)
+	request, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, c.errorf(err)
 	}
-	for try := 1; ; try++ {
-		answer, failed := c.attempt(ctx, target, r)
-		switch {
-		case failed == nil:
-			return answer, nil
-		case ended(ctx):
-			return nil, c.endedError(ctx, target.Host, failed)
-		}
-		wait, again := c.nextWait(ctx, try, failed)
-		if !again {
-			return nil, c.refuse(target.Host, try, failed)
-		}
-		if c.sleep(ctx, wait) != nil {
-			return nil, c.endedError(ctx, target.Host, failed)
-		}
+	visit, left := c.circuits.enter(request.URL.Host)
+	if visit == nil {
+		return nil, c.refuseAtOnce(ctx, request.URL.Host, left)
 	}
+	defer c.circuits.leave(ctx, visit)
+	return c.ask(ctx, visit, request)
 }
 
-// parseURL keeps the URL out of its errors, as its query may hold a secret.
-func parseURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return nil, errors.New("the request's URL is malformed")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("the request's URL is neither http nor https")
-	case u.Host == "":
-		return nil, errors.New("the request's URL names no host")
-	case u.User != nil:
-		return nil, errors.New("the request's URL holds user information")
+// ask tries until there is an answer or it is not worth trying again.
+func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (*Response, error) {
+	for try := 1; ; try++ {
+		answer, failed := c.attempt(ctx, request, try)
+		if failed != nil && ended(ctx) {
+			return nil, c.endedError(ctx, visit.host, failed)
+		}
+		visit.see(failed)
+		if failed == nil {
+			c.budget.answered()
+			return answer, nil
+		}
+		wait, again := c.nextWait(ctx, visit, try, failed)
+		if !again {
+			return nil, c.refuse(visit.host, try, failed)
+		}
+		if c.sleep(ctx, wait) != nil {
+			return nil, c.endedError(ctx, visit.host, failed)
+		}
+		if c.circuits.isOpen(visit.host) { // other requests have opened it
+			return nil, c.refuse(visit.host, try, failed)
+		}
 	}
-	return u, nil
 }

@@ -19,6 +19,19 @@ func (c *Client) refuse(host string, tries int, failed *failure) error {
 	}
 }
 
+// refuseAtOnce makes the error of a request that an open circuit stopped.
+func (c *Client) refuseAtOnce(ctx context.Context, host string, left time.Duration) error {
+	if c.refused != nil {
+		c.refused(ctx)
+	}
+	return &refusal.Error{
+		Kind:       refusal.Unavailable,
+		Reason:     c.service + " has been failing and is not asked for now; try again later",
+		RetryAfter: left,
+		Err:        fmt.Errorf("host %s: %w", host, errOpen),
+	}
+}
+
 // ended says whether ctx is over. A dial uses the deadline itself and may
 // return a moment before the context's own timer fires.
 func ended(ctx context.Context) bool {

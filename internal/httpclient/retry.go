@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Retry is when to ask again: after a transport error and after the statuses
-// 408, 429, 500, 502, 503 and 504. The wait before attempt n+1 is random
+// Retry is when to ask again: after a transport error, but for a name that does
+// not exist, and after the statuses 408, 429, 500, 502, 503 and 504. The wait before attempt n+1 is random
 // between zero and min(Cap, Base·2ⁿ⁻¹), "full jitter", unless the service says
 // how long.
 type Retry struct {
@@ -23,11 +23,15 @@ type Retry struct {
 	// MaxRetryAfter is the longest wait that a service may ask for. If it asks
 	// for more there is no further attempt: an earlier one would be refused.
 	MaxRetryAfter time.Duration
+	// Budget is how many retries all requests of the client may make in a
+	// burst. An answered request gives back half a retry, and so does each
+	// second. Where none is left, the last attempt decides.
+	Budget int
 }
 
 // DefaultRetry suits a caller who waits for the answer.
 func DefaultRetry() Retry {
-	return Retry{Attempts: 4, Base: 500 * time.Millisecond, Cap: 8 * time.Second, MaxRetryAfter: 30 * time.Second}
+	return Retry{Attempts: 4, Base: 500 * time.Millisecond, Cap: 8 * time.Second, MaxRetryAfter: 30 * time.Second, Budget: 20}
 }
 
 func (r Retry) withDefaults() Retry {
@@ -37,6 +41,7 @@ func (r Retry) withDefaults() Retry {
 		Base:          cmp.Or(r.Base, d.Base),
 		Cap:           cmp.Or(r.Cap, d.Cap),
 		MaxRetryAfter: cmp.Or(r.MaxRetryAfter, d.MaxRetryAfter),
+		Budget:        cmp.Or(r.Budget, d.Budget),
 	}
 }
 
@@ -54,8 +59,8 @@ func (r Retry) ceiling(tries int) time.Duration {
 
 // nextWait says how long to wait before another attempt, and whether there is
 // to be one at all: a wait that would pass the deadline is not begun.
-func (c *Client) nextWait(ctx context.Context, tries int, failed *failure) (time.Duration, bool) {
-	if !failed.retriable || tries >= c.retry.Attempts || failed.retryAfter > c.retry.MaxRetryAfter {
+func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
+	if !c.worthwhile(visit, tries, failed) {
 		return 0, false
 	}
 	wait := failed.retryAfter
@@ -65,7 +70,13 @@ func (c *Client) nextWait(ctx context.Context, tries int, failed *failure) (time
 	if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
 		return 0, false
 	}
-	return wait, true
+	return wait, c.budget.take()
+}
+
+// worthwhile says whether the policy wants another attempt. A probe has one.
+func (c *Client) worthwhile(visit *visit, tries int, failed *failure) bool {
+	return failed.retriable && tries < c.retry.Attempts && failed.retryAfter <= c.retry.MaxRetryAfter &&
+		visit.probes == nil && !c.circuits.isOpen(visit.host)
 }
 
 func retriedStatus(status int) bool {

@@ -106,25 +106,6 @@ type Decrypter interface {
 	Size() int
 }
 
-// NewDecrypter makes a Decrypter that holds the private key in memory and can do
-// nothing else with it.
-func NewDecrypter(private *rsa.PrivateKey) Decrypter { return memoryKey{private} }
-
-type memoryKey struct{ private *rsa.PrivateKey }
-
-func (k memoryKey) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
-	plaintext, err := k.private.Decrypt(nil, ciphertext, &rsa.OAEPOptions{Hash: hash})
-	if err != nil {
-		return nil, fmt.Errorf("opening RSA-OAEP: %w", err)
-	}
-	return plaintext, nil
-}
-
-func (k memoryKey) Size() int { return k.private.Size() }
-
-// Format redacts every verb.
-func (k memoryKey) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("[redacted]")) }
-
 // Wrap makes the wrapped form of a payload of 16 to 8192 bytes. The vault does
 // this; here the emulator and the tests need it. A nil random means
 // crypto/rand.

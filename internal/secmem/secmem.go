@@ -1,72 +1,32 @@
-// Package secmem holds secrets so that they cannot be printed by accident.
+// Package secmem keeps secrets where they are hard to find.
 //
-// [Text] is for bearer tokens, which are strings by nature. [Wipe] overwrites
-// key bytes once they are used, and [Scrub] cleans what a stranger said. Go may
-// have copied a value while growing a stack or moving a slice; LIMITATIONS.md
-// says what this does not protect from.
+// A [Buffer] holds a secret outside the Go heap, in memory that the kernel
+// neither swaps nor writes to a core dump. [Text] is a bearer token that lives in
+// a Buffer:
+//
+//	held := secmem.Hold(secret) // secret is zeros now
+//	defer held.Wipe()
+//	err := held.Use(func(secret []byte) error { return send(secret) })
+//
+// The memory is an arena of chunks from memfd_secret, which even the kernel's
+// own mapping does not show; where the kernel has none, anonymous memory that is
+// locked; and where that is not allowed either, the Go heap, of which [Status]
+// tells. A Buffer that nobody wiped is wiped when it becomes unreachable.
+//
+// All of them print as "[redacted]". [Wipe] overwrites what is on the heap,
+// [Scrub] cleans what a stranger said, and [Do] erases the traces of a
+// computation in builds that can.
+//
+// It does not protect from code of this process, which maps the memory too, nor
+// reach copies that others made: [Text.Reveal] makes one for each sending.
+// LIMITATIONS.md says more.
 package secmem
 
-import (
-	"encoding/json"
-	"fmt"
-	"log/slog"
-	"regexp"
-	"strings"
-)
-
 const redacted = "[redacted]"
-
-// Text is a secret string. Only [Text.Reveal] gives its value.
-type Text struct{ value string }
-
-// NewText makes a secret of value.
-func NewText(value string) Text { return Text{value} }
-
-// Reveal returns the secret, for the one place that sends it.
-func (t Text) Reveal() string { return t.value }
-
-// IsZero says whether there is no secret at all.
-func (t Text) IsZero() bool { return t.value == "" }
-
-// String redacts.
-func (t Text) String() string { return redacted }
-
-// GoString redacts the %#v form.
-func (t Text) GoString() string { return redacted }
-
-// Format redacts every verb.
-func (t Text) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
-
-// LogValue redacts in log/slog.
-func (t Text) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalJSON redacts.
-func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
-
-// UnmarshalJSON reads the secret from a JSON string.
-func (t *Text) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &t.value) }
 
 // Wipe overwrites each of the byte slices with zeros.
 func Wipe(secrets ...[]byte) {
 	for _, secret := range secrets {
 		clear(secret)
 	}
-}
-
-// longRun is what tokens, keys and evidence look like in any encoding. GUIDs,
-// versions and most host names are shorter.
-var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=.~-]{40,}`)
-
-// Scrub prepares text of a stranger for a log or an error: it takes out
-// whatever may be a secret that the stranger repeats.
-func Scrub(text string) string { return longRun.ReplaceAllString(text, redacted) }
-
-// Excerpt is the scrubbed beginning of a stranger's text, at most limit bytes of
-// it and whole characters.
-func Excerpt(text string, limit int) string {
-	text = Scrub(text)
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

@@ -52,6 +52,12 @@ func gone(err error) error {
 	return fmt.Errorf("%w: %w", errGone, err)
 }
 
+// CodeOK and CodeGone are of the log and the metrics alone; no answer has them.
+const (
+	CodeOK   = "ok"
+	CodeGone = "gone"
+)
+
 // statusGone is what nginx logs for a caller that did not wait; it is never sent.
 const statusGone = 499
 
@@ -68,7 +74,7 @@ type verdict struct {
 // it may wrap the deadline of one attempt without being about ours.
 func judge(err error) verdict {
 	if errors.Is(err, errGone) {
-		return verdict{status: statusGone}
+		return verdict{status: statusGone, code: CodeGone}
 	}
 	if wrong, ok := errors.AsType[*methodError](err); ok {
 		return verdict{status: http.StatusMethodNotAllowed, code: api.BadRequest, text: wrong.Error(), allow: wrong.allow}
@@ -94,6 +100,17 @@ func told(refused *refusal.Error) verdict {
 		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
 	}
 	return v
+}
+
+// CodeOf is the code of an error that a request ended with.
+func CodeOf(err error) string {
+	switch {
+	case err == nil:
+		return CodeOK
+	case errors.Is(err, context.Canceled):
+		return CodeGone
+	}
+	return string(judge(err).code)
 }
 
 func codeOf(kind *refusal.Kind) api.Code {

@@ -31,6 +31,17 @@ func checkCaller(r *http.Request) error {
 	return nil
 }
 
+// fromBrowser says whether the request has a header that browsers add and
+// scripts of a page cannot leave out.
+func fromBrowser(r *http.Request) bool {
+	for name := range r.Header {
+		if name == "Origin" || strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return false
+}
+
 // overUnix: the socket's mode says who may call, and its callers have no host
 // name to send.
 func overUnix(r *http.Request) bool {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"skr/internal/access"
 )
 
 // Listener accepts connections from this machine alone.
@@ -40,17 +42,25 @@ func (l *Listener) Close() error {
 	return errors.Join(failed...)
 }
 
+// The modes of a socket: who may connect to it.
+const (
+	OwnerOnly fs.FileMode = 0o600
+	// Everybody is for a server whose access policy knows callers by their uid.
+	Everybody fs.FileMode = 0o666
+)
+
 // Listen opens "localhost:PORT", which is 127.0.0.1 and, where the machine has
 // it, ::1 on the same port; "127.0.0.1:PORT"; "[::1]:PORT"; or "unix:/path", a
-// socket of mode 0600. Port 0 is any free one. Every other address is refused:
+// socket of the given mode. Port 0 is any free one. Every other address is refused:
 // the routes give keys to whoever reaches them.
-func Listen(ctx context.Context, address string) (*Listener, error) {
-	listen := listenTCP
-	rest, isUnix := strings.CutPrefix(address, "unix:")
-	if isUnix {
-		listen = listenUnix
+func Listen(ctx context.Context, address string, mode fs.FileMode) (*Listener, error) {
+	var sockets []net.Listener
+	var err error
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		sockets, err = listenUnix(ctx, path, mode)
+	} else {
+		sockets, err = listenTCP(ctx, address)
 	}
-	sockets, err := listen(ctx, rest)
 	if err != nil {
 		return nil, fmt.Errorf("server: listening on %q: %w", address, err)
 	}
@@ -111,7 +121,7 @@ func openBoth(ctx context.Context, port uint16) ([]net.Listener, error) {
 	return nil, err
 }
 
-func listenUnix(ctx context.Context, path string) ([]net.Listener, error) {
+func listenUnix(ctx context.Context, path string, mode fs.FileMode) ([]net.Listener, error) {
 	if !filepath.IsAbs(path) {
 		return nil, errors.New("the path of the socket is not absolute")
 	}
@@ -120,11 +130,14 @@ func listenUnix(ctx context.Context, path string) ([]net.Listener, error) {
 	}
 	// The mode must be right from the start: between bind and chmod anybody
 	// could connect. For that moment other files are made more private, too.
-	before := syscall.Umask(0o177)
+	before := syscall.Umask(int(0o777 &^ mode))
 	defer syscall.Umask(before)
 	var config net.ListenConfig
 	socket, err := config.Listen(ctx, "unix", path)
-	return []net.Listener{socket}, err
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{access.Listen(socket)}, nil
 }
 
 // clearStale removes the socket of a process that has died, and nothing else.

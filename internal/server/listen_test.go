@@ -34,7 +34,7 @@ func TestListenRefuses(t *testing.T) {
 		"unix:" + taken:     "not a socket",
 		"unix:/no/such/dir": "no such file",
 	} {
-		listener, err := Listen(t.Context(), address)
+		listener, err := Listen(t.Context(), address, OwnerOnly)
 		if err == nil {
 			_ = listener.Close()
 			t.Errorf("%q was accepted", address)
@@ -58,7 +58,7 @@ func hasIPv6(t *testing.T) bool {
 }
 
 func TestListenLocalhost(t *testing.T) {
-	listener, err := Listen(t.Context(), "localhost:0")
+	listener, err := Listen(t.Context(), "localhost:0", OwnerOnly)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestListenPortTakenOnIPv6(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = stranger.Close() })
 	_, port, _ := net.SplitHostPort(stranger.Addr().String())
-	if listener, err := Listen(t.Context(), "localhost:"+port); err == nil {
+	if listener, err := Listen(t.Context(), "localhost:"+port, OwnerOnly); err == nil {
 		_ = listener.Close()
 		t.Error("a stranger's port on ::1 was accepted")
 	}
@@ -97,7 +97,7 @@ func TestListenPortTakenOnIPv6(t *testing.T) {
 
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "skr.sock")
-	listener, err := Listen(t.Context(), "unix:"+path)
+	listener, err := Listen(t.Context(), "unix:"+path, OwnerOnly)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,15 +108,21 @@ func TestListenUnix(t *testing.T) {
 	if listener.String() != "unix:"+path {
 		t.Errorf("String is %q", listener)
 	}
-	if _, err := Listen(t.Context(), "unix:"+path); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := Listen(t.Context(), "unix:"+path, OwnerOnly); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a live socket is refused with %v", err)
 	}
 	// A process that dies leaves its socket behind.
-	listener.sockets[0].(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := listener.Close(); err != nil {
+	aside := path + ".aside"
+	if err := os.Rename(path, aside); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Listen(t.Context(), "unix:"+path)
+	if err := listener.Close(); err != nil { // unlinks its path, where nothing is
+		t.Fatal(err)
+	}
+	if err := os.Rename(aside, path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Listen(t.Context(), "unix:"+path, OwnerOnly)
 	if err != nil {
 		t.Fatalf("a stale socket: %v", err)
 	}
@@ -130,7 +136,7 @@ func TestListenUnix(t *testing.T) {
 func TestServe(t *testing.T) {
 	socket := "unix:" + filepath.Join(t.TempDir(), "skr.sock")
 	for _, address := range []string{"localhost:0", "127.0.0.1:0", socket} {
-		listener, err := Listen(t.Context(), address)
+		listener, err := Listen(t.Context(), address, OwnerOnly)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,47 +9,83 @@ import (
 
 	"skr/api"
 	"skr/internal/crash"
+	"skr/internal/journal"
 )
 
 const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
-// entry is one line of the log. Of the request it has a plain X-Request-Id and no
+// finish tells of a request that is over: one line of the log, and whoever
+// counts and traces. Of the request the log has a plain X-Request-Id and no
 // other header, no body, and no path but ours.
-type entry struct {
-	id      string
-	route   string
-	verdict verdict
-	err     error
-	took    time.Duration
-}
-
-// log at debug for a status probe, info for a result, warn for a refusal,
-// error for a bug.
-func (s *Server) log(r *http.Request, e entry) {
+func (s *Server) finish(r *http.Request, x *exchange, v verdict, err error, notes journal.Notes) {
+	end := s.config.Now()
+	s.config.Finished(journal.Outcome{
+		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: end,
+		Parent: r.Header.Get("Traceparent"), Notes: notes,
+	})
+	level := levelOf(x, v, err)
+	if !s.config.Logger.Enabled(r.Context(), level) {
+		return
+	}
 	attributes := []slog.Attr{
-		slog.String("request_id", e.id),
+		slog.String("request_id", x.id),
 		slog.String("method", knownMethod(r.Method)),
-		slog.String("route", e.route),
-		slog.Int("status", e.verdict.status),
-		slog.String("code", string(e.verdict.code)),
-		slog.Float64("duration_ms", float64(e.took)/float64(time.Millisecond)),
+		slog.String("route", x.path),
+		slog.String("caller", x.caller.String()),
+		slog.String("stage", string(ended(notes, err))),
+		slog.Int("status", v.status),
+		slog.String("code", string(v.code)),
+		slog.Float64("duration_ms", milliseconds(end.Sub(x.begin))),
 	}
-	if e.err != nil {
-		attributes = append(attributes, slog.String("error", shorten(e.err.Error())))
+	if len(notes.Calls) > 0 {
+		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))
 	}
-	if crashed, ok := errors.AsType[*crash.Error](e.err); ok {
+	if err != nil {
+		attributes = append(attributes, slog.String("error", shorten(err.Error())))
+	}
+	if crashed, ok := errors.AsType[*crash.Error](err); ok {
 		attributes = append(attributes, slog.String("stack", crashed.Stack()))
 	}
-	s.config.Logger.LogAttrs(r.Context(), e.level(), "request", attributes...)
+	s.config.Logger.LogAttrs(r.Context(), level, "request", attributes...)
 }
 
-func (e entry) level() slog.Level {
+// ended is the stage in which a request ended. One that failed in no stage of
+// the pipeline asked for something that could not be understood.
+func ended(notes journal.Notes, err error) journal.Stage {
+	stage := notes.Ended()
+	if err != nil && stage == journal.Answer {
+		return journal.Receive
+	}
+	return stage
+}
+
+// upstream is an exchange with a service in the log.
+type upstream struct {
+	Service    string  `json:"service"`
+	Status     int     `json:"status"` // 0: no answer
+	RequestID  string  `json:"request_id,omitempty"`
+	DurationMS float64 `json:"duration_ms"`
+}
+
+func upstreams(calls []journal.Call) []upstream {
+	list := make([]upstream, len(calls))
+	for i, call := range calls {
+		list[i] = upstream{call.Service, call.Status, call.RequestID, milliseconds(call.End.Sub(call.Start))}
+	}
+	return list
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// levelOf is debug for a status probe, info for a result, warn for a refusal,
+// error for a bug.
+func levelOf(x *exchange, v verdict, err error) slog.Level {
 	switch {
-	case e.verdict.code == api.Internal:
+	case v.code == api.Internal:
 		return slog.LevelError
-	case e.err != nil:
+	case err != nil:
 		return slog.LevelWarn
-	case e.route == api.RouteStatus:
+	case x.path == api.RouteStatus:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

@@ -123,8 +123,8 @@ func (p *pipeline) Release(ctx context.Context, r keyrelease.Request) (*hsm.Key,
 // statement can make otherwise.
 func newKey(jwk string) *hsm.Key {
 	key := &hsm.Key{}
-	field := reflect.ValueOf(key).Elem().FieldByName("jwk")
-	*(*[]byte)(unsafe.Pointer(field.UnsafeAddr())) = []byte(jwk)
+	field := reflect.ValueOf(key).Elem().FieldByName("held")
+	*(**secmem.Buffer)(unsafe.Pointer(field.UnsafeAddr())) = secmem.Hold([]byte(jwk))
 	return key
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"skr/api"
@@ -13,7 +12,6 @@ import (
 	"skr/attest/snp"
 	"skr/hsm"
 	"skr/internal/refusal"
-	"skr/internal/secmem"
 	"skr/keyrelease"
 )
 
@@ -133,42 +131,6 @@ func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, 
 	return api.MAAResponse{Token: api.Secret(result.Token.Reveal())}, nil
 }
 
-func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (api.ReleaseResponse, error) {
-	request, err := s.parseRelease(r)
-	if err != nil {
-		return api.ReleaseResponse{}, err
-	}
-	key, err := s.config.Releases.Release(ctx, request)
-	if err != nil {
-		return api.ReleaseResponse{}, err
-	}
-	defer key.Wipe()
-	jwk, err := key.JWK()
-	if err != nil {
-		return api.ReleaseResponse{}, err
-	}
-	return api.ReleaseResponse{Key: jwk}, nil
-}
-
-func (s *Server) parseRelease(r api.ReleaseRequest) (keyrelease.Request, error) {
-	authority, err := s.parseAuthority(r.MAAEndpoint)
-	if err != nil {
-		return keyrelease.Request{}, err
-	}
-	if err := required("akv_endpoint", r.AKVEndpoint); err != nil {
-		return keyrelease.Request{}, err
-	}
-	if err := required("kid", r.KID); err != nil {
-		return keyrelease.Request{}, err
-	}
-	id, err := s.config.Vaults.Parse(r.AKVEndpoint, r.KID)
-	if err != nil {
-		return keyrelease.Request{}, err
-	}
-	access, err := parseAccessToken(r.AccessToken)
-	return keyrelease.Request{Authority: authority, Key: id, Access: access}, err
-}
-
 func (s *Server) parseAuthority(endpoint string) (attest.Authority, error) {
 	if err := required("maa_endpoint", endpoint); err != nil {
 		return attest.Authority{}, err
@@ -194,18 +156,4 @@ func parseRuntimeData(text string) ([]byte, error) {
 		return nil, refusal.Newf(refusal.BadRequest, "member %q is not standard base64 with padding", "runtime_data")
 	}
 	return data, nil
-}
-
-// bearer is the syntax of RFC 6750 section 2.1. Anything else would end up in
-// a header that no service accepts.
-var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
-
-func parseAccessToken(token api.Secret) (secmem.Text, error) {
-	if len(token) == 0 {
-		return secmem.Text{}, nil
-	}
-	if !bearer.Match(token) {
-		return secmem.Text{}, refusal.Newf(refusal.BadRequest, "member %q is not a bearer token", "access_token")
-	}
-	return secmem.NewText(string(token)), nil
 }

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/internal/access"
 	"skr/internal/crash"
+	"skr/internal/journal"
 	"skr/internal/refusal"
 )
 
@@ -25,15 +27,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Deadline)) // a test's recorder has none
 	arriving := &arrival{ReadCloser: r.Body, whole: r.ContentLength == 0}
 	r.Body = arriving
-	id := requestID(r)
-	path, route, found := s.lookUp(r)
-	body, err := s.answer(w, r, route, found)
+	x := &exchange{id: requestID(r), begin: begin}
+	ctx, notes := journal.With(r.Context(), x.id)
+	x.path, x.route, x.found = s.lookUp(r)
+	body, err := s.answer(w, r.WithContext(ctx), x)
 	defer clear(body)
-	v := verdict{status: http.StatusOK}
+	v := verdict{status: http.StatusOK, code: CodeOK}
 	if err != nil {
 		v = judge(err)
 	}
-	s.log(r, entry{id: id, route: path, verdict: v, err: err, took: s.config.Now().Sub(begin)})
+	s.finish(r, x, v, err, notes.Notes())
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
@@ -41,7 +44,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Else net/http would wait for the rest of the body before it answers.
 		w.Header().Set("Connection", "close")
 	}
-	write(w, id, v, body)
+	write(w, x.id, v, body)
+}
+
+// exchange is a request on its way.
+type exchange struct {
+	id     string
+	begin  time.Time
+	path   string // one of ours, or "none"
+	route  route
+	found  bool
+	caller access.Caller
 }
 
 // arrival notes whether a body has been read to its end.
@@ -66,38 +79,26 @@ func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 	return path, route, true
 }
 
-// answer is the body of a 200, or an error.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, route route, found bool) ([]byte, error) {
-	if err := checkCaller(r); err != nil {
-		return nil, err
-	}
-	switch {
-	case !found:
-		return nil, errNoRoute
-	case r.Method != route.method:
-		return nil, &methodError{route.method}
-	case r.Method == http.MethodGet:
-		return s.run(r.Context(), route, nil)
-	}
-	return s.answerPost(w, r, route)
-}
-
-// answerPost takes a place, and gives body and pipeline one deadline.
-func (s *Server) answerPost(w http.ResponseWriter, r *http.Request, route route) ([]byte, error) {
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
-		return nil, refusal.Newf(refusal.Throttled, "too many requests at once, try again")
-	}
+// answer is the body of a 200, or an error. Waiting for a place, the body and
+// the pipeline have one deadline.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Deadline)
 	defer cancel()
-	request, err := s.read(ctx, w, r)
+	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return s.admit(ctx, r, x) })
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ctx = access.With(ctx, x.caller)
+	if r.Method == http.MethodGet {
+		return s.run(ctx, x.route, nil)
+	}
+	request, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return s.read(ctx, w, r) })
 	defer clear(request)
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.run(ctx, route, request)
+	body, err := s.run(ctx, x.route, request)
 	if r.Context().Err() != nil {
 		clear(body)
 		return nil, gone(err)
@@ -116,7 +117,7 @@ func (s *Server) run(ctx context.Context, route route, request []byte) (body []b
 
 // read the body to its bound, not longer than the request may take.
 func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if err := checkContent(r.Header); err != nil {
+	if err := checkContent(r); err != nil {
 		return nil, err
 	}
 	var body bytes.Buffer
@@ -147,20 +148,22 @@ func (s *Server) unread(ctx context.Context, err error) error {
 	return refusal.Because(refusal.BadRequest, "the body could not be read", err)
 }
 
-// checkContent takes JSON, nothing, and what `curl -d` claims its JSON to be.
-func checkContent(header http.Header) error {
-	if header.Get("Content-Encoding") != "" {
+// checkContent takes JSON and, of clients that are no browsers, nothing and what
+// `curl -d` claims its JSON to be: those are in use with the program that this
+// one replaces (docs/decisions/0007-local-callers.md).
+func checkContent(r *http.Request) error {
+	if r.Header.Get("Content-Encoding") != "" {
 		return refusal.Newf(refusal.BadRequest, "the body must not be compressed")
 	}
-	claimed := header.Get("Content-Type")
-	if claimed == "" {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case media == "application/json" && err == nil:
+		return nil
+	case fromBrowser(r):
+	case r.Header.Get("Content-Type") == "", media == "application/x-www-form-urlencoded" && err == nil:
 		return nil
 	}
-	media, _, err := mime.ParseMediaType(claimed)
-	if err != nil || media != "application/json" && media != "application/x-www-form-urlencoded" {
-		return refusal.Newf(refusal.BadRequest, "the Content-Type must be application/json")
-	}
-	return nil
+	return refusal.Newf(refusal.BadRequest, "the Content-Type must be application/json")
 }
 
 // maxRetryAfter is the longest wait that is asked of a caller, whatever a

@@ -1,21 +1,21 @@
 // Package server answers the five HTTP routes of package api.
 //
-// A request takes one way: the caller is checked (Host, Origin), the route is
-// looked up, a place among MaxConcurrent is taken, the body is read to a bound
-// and decoded strictly, the strings become an [attest.Authority] and an
-// [hsm.KeyID], and only then is something asked of the pipeline behind the
-// interfaces in routes.go. What comes back is encoded to a buffer before the
-// status is sent, so no 2xx ever carries an error. The way back is one
-// function that writes, one table from refusals to status codes (errors.go),
-// one line of log:
+// A request takes one way: it must not come from a web page (guard.go), its
+// caller must be one who may use the route and takes a place (admit.go), the
+// body is read to a bound and decoded strictly, the strings become an
+// [attest.Authority] and an [hsm.KeyID], and only then is something asked of the
+// pipeline behind the interfaces in routes.go. What comes back is encoded to a
+// buffer before the status is sent, so no 2xx ever carries an error. The way
+// back is one function that writes, one table from refusals to status codes
+// (errors.go), one line of log:
 //
 //	listener, err := server.Listen(ctx, "localhost:8080")
 //	s, err := server.New(server.Config{Evidence: attester, …})
 //	err = s.Serve(ctx, listener) // until ctx ends
 //
-// The package asks for no credentials: it listens on the loopback addresses or
-// a private socket, and trusts what runs in the pod. It collects no evidence,
-// asks no service and holds no key longer than an answer takes.
+// The package listens on the loopback addresses or a socket. Without an access
+// policy it asks for no credentials and trusts what runs in the pod. It collects
+// no evidence, asks no service and holds no key longer than an answer takes.
 package server
 
 import (
@@ -27,13 +27,17 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"skr/internal/access"
+	"skr/internal/admission"
+	"skr/internal/journal"
+	"skr/keyrelease"
 )
 
 const (
-	defaultMaxBody       = 256 << 10
-	defaultDeadline      = 60 * time.Second
-	defaultMaxConcurrent = 64
-	defaultGrace         = 10 * time.Second
+	defaultMaxBody  = 256 << 10
+	defaultDeadline = 60 * time.Second
+	defaultGrace    = 10 * time.Second
 
 	maxHeader         = 16 << 10         // bytes; drop-in clients send below 1 KiB
 	readHeaderTimeout = 5 * time.Second  // on loopback a header arrives at once
@@ -55,6 +59,18 @@ type Config struct {
 	Vaults Vaults
 	// Ready tells GET /status why skr is not ready; nil means that it always is.
 	Ready func() error
+	// Aliases are the releases that a request may ask for by one name.
+	Aliases map[string]keyrelease.Request
+	// Access says which caller may use which route and key; nil means that
+	// whoever reaches the listener may use all.
+	Access *access.Policy
+	// Gate bounds how many requests run and wait, and how often one caller
+	// asks; nil means one with the defaults of package admission.
+	Gate *admission.Gate
+	// Witness is told of each release before its key is given out; nil means nobody.
+	Witness Witness
+	// Finished is told of each request that is over; nil means nobody.
+	Finished func(journal.Outcome)
 	// UVMEndorsements is the base64 text that the platform gives, which
 	// /attest/combined repeats; "" where there is none.
 	UVMEndorsements string
@@ -63,9 +79,6 @@ type Config struct {
 	MaxBody int64
 	// Deadline of one request; 0 means 60 s.
 	Deadline time.Duration
-	// MaxConcurrent requests run at once, further ones are answered 503 with
-	// Retry-After; 0 means 64. GET /status is not counted.
-	MaxConcurrent int
 	// Grace is how long running requests may take to end once the server
 	// stops; 0 means 10 s.
 	Grace time.Duration
@@ -80,7 +93,6 @@ type Config struct {
 type Server struct {
 	config Config
 	routes map[string]route
-	places chan struct{} // one element for each request that runs
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -102,7 +114,16 @@ func New(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{config: c, places: make(chan struct{}, cmp.Or(c.MaxConcurrent, defaultMaxConcurrent))}
+	if c.Gate == nil {
+		c.Gate = admission.New(admission.Config{})
+	}
+	if c.Witness == nil {
+		c.Witness = nobody{}
+	}
+	if c.Finished == nil {
+		c.Finished = func(journal.Outcome) {}
+	}
+	s := &Server{config: c}
 	s.routes = s.table()
 	return s, nil
 }
@@ -143,6 +164,7 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 	return &http.Server{
 		Handler:                      s,
 		BaseContext:                  func(net.Listener) context.Context { return base },
+		ConnContext:                  access.ConnContext,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,

@@ -23,6 +23,7 @@ import (
 
 	"skr/api"
 	"skr/attest/snp"
+	"skr/internal/admission"
 	"skr/internal/refusal"
 )
 
@@ -322,6 +323,7 @@ func TestCaller(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
+		r.Header.Set("Content-Type", "application/json")
 		r.Host = test.host
 		if test.origin != "" {
 			r.Header.Set("Origin", test.origin)
@@ -428,7 +430,7 @@ func TestLog(t *testing.T) {
 	}
 	delete(line, "time")
 	want := map[string]any{"level": "INFO", "msg": "request", "request_id": "given-1", "method": "POST",
-		"route": "/key/release", "status": 200.0, "code": "", "duration_ms": 2.5}
+		"route": "/key/release", "caller": "loopback", "stage": "answer", "status": 200.0, "code": "ok", "duration_ms": 2.5}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
@@ -464,12 +466,13 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-func TestMaxConcurrent(t *testing.T) {
+func TestFullQueue(t *testing.T) {
 	p := newPipeline(t)
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		p.fail = func(context.Context) error { <-release; return nil }
-		s := newServer(t, p, func(c *Config) { c.MaxConcurrent = 2 })
+		// Half of both is for one caller: one request runs, and one waits.
+		s := newServer(t, p, func(c *Config) { c.Gate = admission.New(admission.Config{MaxConcurrent: 2, MaxQueued: 2}) })
 		for range 2 {
 			go func() {
 				if got := ask(t, s, newRequest("POST", api.RouteRaw, good[api.RouteRaw])).StatusCode; got != 200 {

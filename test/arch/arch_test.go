@@ -24,7 +24,15 @@ var allowed = map[string][]string{
 	"internal/secmem": {},
 	"attest/snp":      {},
 
+	"internal/access":     {"internal/refusal", "internal/secmem"},
+	"internal/admission":  {"internal/refusal"},
+	"internal/audit":      {"internal/refusal"},
 	"internal/crash":      {},
+	"internal/hardening":  {},
+	"internal/journal":    {},
+	"internal/metrics":    {"internal/journal"},
+	"internal/ops":        {"internal/crash", "internal/refusal"},
+	"internal/tracing":    {"internal/journal"},
 	"internal/refusal":    {},
 	"internal/endpoint":   {"internal/secmem"},
 	"internal/flight":     {"internal/crash"},
@@ -34,8 +42,8 @@ var allowed = map[string][]string{
 	"internal/httpclient": {"internal/refusal"},
 
 	"attest/uvm":  {"internal/object"},
-	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/object", "internal/refusal"},
-	"attest":      {"attest/snp", "attest/vcek", "attest/uvm", "internal/endpoint", "internal/object", "internal/refusal", "internal/secmem"},
+	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/journal", "internal/object", "internal/refusal"},
+	"attest":      {"attest/snp", "attest/vcek", "attest/uvm", "internal/endpoint", "internal/journal", "internal/object", "internal/refusal", "internal/secmem"},
 	"attest/maa": {
 		"attest", "attest/snp", "attest/vcek", "attest/uvm",
 		"internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
@@ -43,10 +51,11 @@ var allowed = map[string][]string{
 	"hsm": {
 		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/flight", "internal/refusal", "internal/secmem"},
+	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/flight", "internal/journal", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/server": {
-		"api", "attest", "attest/snp", "hsm", "keyrelease", "internal/crash", "internal/refusal", "internal/secmem",
+		"api", "attest", "attest/snp", "hsm", "keyrelease",
+		"internal/access", "internal/admission", "internal/crash", "internal/journal", "internal/refusal", "internal/secmem",
 	},
 }
 

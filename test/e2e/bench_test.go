@@ -3,6 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -73,4 +76,46 @@ func statusOK(s *sidecar) bool {
 	defer func() { _ = response.Body.Close() }()
 	var status api.StatusResponse
 	return json.NewDecoder(response.Body).Decode(&status) == nil && status.Message == api.StatusOK
+}
+
+// What knowing the caller, limits, audit records, metrics and traces cost: warm
+// releases with all of it, and without, in turns. The services have the
+// latencies that they have in a region; every verification is on in both.
+func BenchmarkHardening(b *testing.B) {
+	cloud := newCloud(b, emulator.Config{})
+	vault := cloud.Host("demo", "vault")
+	createKey(b, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
+	cloud.Faults().SetLatency(emulator.ServiceRelease, latencyVault)
+	env := append(cloud.Environment(cloud.Machine()),
+		`SKR_KEYS={"demo":{"vault":"`+vault+`","key":"k","authority":"`+cloud.AttestationHost()+`"}}`)
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer collector.Close()
+	dir := b.TempDir()
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("token-of-the-benchmark"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	plain := start(b, env).ready(b)
+	hard := start(b, append(env, "SKR_OPS_LISTEN="+freeAddress(b), "SKR_AUDIT_FILE="+filepath.Join(dir, "audit.log"),
+		`SKR_ACCESS=[{"name":"app","token_file":"`+token+`","routes":["*"],"keys":["demo"]}]`,
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)).ready(b)
+	client, err := api.NewClient(api.Config{BaseURL: "http://" + hard.address, TokenFile: token})
+	if err != nil {
+		b.Fatal(err)
+	}
+	release := func(client *api.Client) time.Duration {
+		begin := time.Now()
+		if _, err := client.Release(b.Context(), api.ReleaseRequest{Alias: "demo"}); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(begin)
+	}
+	release(plain.client)
+	release(client)
+	var without, with time.Duration
+	for b.Loop() {
+		without += release(plain.client)
+		with += release(client)
+	}
+	b.ReportMetric(float64(with)/float64(without), "ratio")
 }

@@ -92,9 +92,15 @@ func start(t testing.TB, env []string, args ...string) *sidecar {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	s := &sidecar{address: "localhost:" + port, log: new(output), exited: make(chan struct{})}
-	s.process = exec.Command(binary, args...)
-	s.process.Env = append(env, "Port="+port)
+	process := exec.Command(binary, args...)
+	process.Env = append(env, "Port="+port)
+	return launch(t, process, "localhost:"+port)
+}
+
+// launch a process that is, or becomes, skr on that address.
+func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
+	t.Helper()
+	s := &sidecar{address: address, log: new(output), process: process, exited: make(chan struct{})}
 	s.process.Stderr = s.log
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)

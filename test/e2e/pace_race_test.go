@@ -6,4 +6,4 @@ import "time"
 
 // requestTimeout under the race detector, which slows the emulated services,
 // though not the sidecar, by an order of magnitude.
-const requestTimeout = 8 * time.Second
+const requestTimeout = 20 * time.Second

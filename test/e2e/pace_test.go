@@ -7,4 +7,4 @@ import "time"
 // requestTimeout of the sidecars that meet faults; services that say nothing
 // cost it. The waits between four attempts are 3.5 s at most, and the attempts
 // themselves are slow on a loaded machine.
-const requestTimeout = 6 * time.Second
+const requestTimeout = 20 * time.Second

@@ -65,8 +65,17 @@ func (c *Cloud) Host(name, service string) string {
 // Host("sharedweu.weu", "attest") is another one.
 func (c *Cloud) AttestationHost() string { return c.Host("sharedeus.eus", "attest") }
 
+// LoginHost is where Entra ID is instead of login.microsoftonline.com.
+func (c *Cloud) LoginHost() string { return strings.TrimPrefix(c.hosts.url(loginLocal), "https://") }
+
 // IMDSURL is where IMDS answers instead of http://169.254.169.254.
 func (c *Cloud) IMDSURL() string { return "http://" + c.imds.address() }
+
+// KDSURL is where AMD's certificates are instead of https://kdsintf.amd.com.
+func (c *Cloud) KDSURL() string { return c.hosts.url(kdsLocal) }
+
+// AzureCacheURL is where they are instead of https://global.acccache.azure.net.
+func (c *Cloud) AzureCacheURL() string { return c.hosts.url(azureCacheLocal) + azureCachePath }
 
 func (c *Cloud) path(name string) string { return filepath.Join(c.config.Dir, name) }
 

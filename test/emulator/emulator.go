@@ -79,6 +79,11 @@ type Config struct {
 	Seed uint64
 	// Now is the clock of the services; nil means time.Now.
 	Now func() time.Time
+	// IdleTimeout closes connections that nobody uses; 0 means never.
+	IdleTimeout time.Duration
+	// Tap, if set, is given the body of each answer, with the tokens in it, for
+	// tests that search for them elsewhere. It is called side by side.
+	Tap func(service string, answer []byte)
 	// Log is told what happens; nil means nothing.
 	Log *slog.Logger
 }

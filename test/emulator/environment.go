@@ -17,6 +17,8 @@ func (c *Cloud) Environment(m *Machine) []string {
 		"SKR_CA_FILE=" + c.path(caFile),
 		"SKR_IMDS_URL=" + c.IMDSURL(),
 		"SKR_THIM_URL=" + c.IMDSURL() + imds.CertificationPath,
+		"SKR_AZURE_CACHE_URL=" + c.AzureCacheURL(),
+		"SKR_KDS_URL=" + c.KDSURL(),
 		"SKR_MAA_ALLOW=" + strings.Join(c.allowList([]string{"*." + c.domain("attest")}, kindMAA), ","),
 		"SKR_VAULT_ALLOW=" + strings.Join(c.allowList(
 			[]string{"*." + c.domain("vault"), "*." + c.domain("managedhsm")}, kindVault, kindHSM), ","),

@@ -13,17 +13,38 @@ import (
 var statementForgeries = map[string]vault.Defects{
 	"alg-none":        {Algorithm: "none"},
 	"hs256":           {Algorithm: "HS256"},
+	"other-alg":       {Algorithm: "RS512"},
 	"self-signed":     {SelfSigned: true},
+	"other-host":      {}, // see defects
 	"other-signature": {FlipSignature: true},
 	"other-kid":       {OtherKID: "https://other.vault.localhost/keys/other/00000000000000000000000000000000"},
 	"other-enc":       {OtherEnc: "CKM_RSA_AES_KEY_WRAP"},
 	"wrong-nonce":     {OtherNonce: "0"},
 	"other-key":       {MismatchedPrivateKey: true},
+	"other-kek":       {OtherWrappingKey: true},
 	"flip-ciphertext": {FlipCiphertext: true},
 	"short-key":       {ShortenCiphertext: 8},
 }
 
-func defects(forgery string) vault.Defects { return statementForgeries[forgery] }
+// otherVault has a good certificate of the same CA, but is not the vault asked.
+const otherVault = "other.vault.example"
+
+// defects of the next statement of a vault.
+func (c *Cloud) defects(forgery string) vault.Defects {
+	defects := statementForgeries[forgery]
+	if forgery != "other-host" {
+		return defects
+	}
+	signer, err := c.authority.StatementSigner(otherVault)
+	if err != nil {
+		return vault.Defects{SelfSigned: true} // no statement may be good by mistake
+	}
+	chain, err := parseChain(signer.Chain)
+	if err != nil {
+		return vault.Defects{SelfSigned: true}
+	}
+	return vault.Defects{SigningKey: signer.Key, Chain: chain}
+}
 
 // knownForgeries names what each service can spoil.
 func knownForgeries() map[string][]string {
@@ -31,10 +52,13 @@ func knownForgeries() map[string][]string {
 	for _, f := range maa.Forgeries() {
 		tokens = append(tokens, string(f))
 	}
-	statements := slices.Sorted(maps.Keys(statementForgeries))
+	statements := StatementForgeries()
 	return map[string][]string{
 		ServiceAttest:     tokens,
 		ServiceRelease:    statements,
 		ServiceHSMRelease: statements,
 	}
 }
+
+// StatementForgeries lists what a vault's release statement can have wrong.
+func StatementForgeries() []string { return slices.Sorted(maps.Keys(statementForgeries)) }

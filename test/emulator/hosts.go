@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -20,6 +21,9 @@ const (
 	kindVault kind = "vault"
 	kindHSM   kind = "managedhsm"
 	kindEntra kind = "entra"
+	kindKDS   kind = "kds"
+
+	kindAzureCache kind = "azure-cache"
 )
 
 // Labels in host names, which are the same on Azure and under .localhost:
@@ -30,7 +34,10 @@ const (
 	localDomain = ".localhost"
 	loginLocal  = "login.localhost"
 	loginAzure  = "login.microsoftonline.com"
-	maxHosts    = 256 // names are made by clients; each costs an RSA key
+	kdsLocal    = "kdsintf.localhost"
+
+	azureCacheLocal = "global.acccache.localhost"
+	maxHosts        = 256 // names are made by clients; each costs an RSA key
 )
 
 // virtual is one virtual host.
@@ -42,10 +49,17 @@ type virtual struct {
 	service string
 }
 
+// fixedHosts are services with one name; the rest are many of a kind.
+var fixedHosts = map[string]kind{
+	loginLocal: kindEntra, loginAzure: kindEntra,
+	kdsLocal: kindKDS, "kdsintf.amd.com": kindKDS,
+	azureCacheLocal: kindAzureCache, "global.acccache.azure.net": kindAzureCache,
+}
+
 // parseHost says what a lower-case DNS name stands for.
 func parseHost(name string) (virtual, bool) {
-	if name == loginLocal || name == loginAzure {
-		return virtual{name, kindEntra, name}, true
+	if k, ok := fixedHosts[name]; ok {
+		return virtual{name, k, name}, true
 	}
 	labels := strings.Split(name, ".")
 	for i, label := range labels[1:] {
@@ -71,7 +85,7 @@ func newRegistry(extra []string, port uint16, build func(virtual) (http.Handler,
 	for _, name := range extra {
 		lower := strings.ToLower(name)
 		if _, ok := parseHost(lower); !ok {
-			return nil, fmt.Errorf("the extra host %q is none of %s, NAME.….attest.…, NAME.vault.… and NAME.managedhsm.…", name, loginAzure)
+			return nil, fmt.Errorf("the extra host %q is none of %q, NAME.….attest.…, NAME.vault.… and NAME.managedhsm.…", name, slices.Sorted(maps.Keys(fixedHosts)))
 		}
 		r.extra = append(r.extra, lower)
 	}

@@ -9,7 +9,7 @@ import (
 func (c *Cloud) wrap(name func(*http.Request) string, next http.Handler) http.Handler {
 	faulty := c.faults.Wrap(name, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		witness := &statusWriter{ResponseWriter: w}
+		witness := &statusWriter{ResponseWriter: w, keep: c.config.Tap != nil}
 		defer c.record(r, name(r), witness, time.Now()) // also behind a fault that tears the connection down
 		faulty.ServeHTTP(witness, r)
 	})
@@ -18,6 +18,9 @@ func (c *Cloud) wrap(name func(*http.Request) string, next http.Handler) http.Ha
 func (c *Cloud) record(r *http.Request, service string, witness *statusWriter, begin time.Time) {
 	c.config.Log.InfoContext(r.Context(), "request", "service", service, "method", r.Method,
 		"host", r.Host, "path", r.URL.Path, "status", witness.status, "took", time.Since(begin))
+	if c.config.Tap != nil {
+		c.config.Tap(service, witness.body)
+	}
 }
 
 // statusWriter remembers the status code; 0 means that there was no answer.
@@ -25,6 +28,8 @@ type statusWriter struct {
 	http.ResponseWriter
 
 	status int
+	keep   bool
+	body   []byte // where keep is set
 }
 
 // WriteHeader keeps the first code.
@@ -39,6 +44,9 @@ func (w *statusWriter) WriteHeader(status int) {
 func (w *statusWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if w.keep {
+		w.body = append(w.body, b...)
 	}
 	return w.ResponseWriter.Write(b)
 }

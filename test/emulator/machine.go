@@ -124,8 +124,10 @@ func (m *Machine) listen() error {
 	if err := m.cloud.own(s); err != nil {
 		return err
 	}
+	s.listener = m.cloud.faults.Listener(ServiceReport, s.listener)
 	named := func(*http.Request) string { return ServiceReport }
 	reports := m.cloud.silicon.chip.ReportHandler(m.current)
+	s.http.IdleTimeout = m.cloud.config.IdleTimeout
 	s.serve(m.cloud.running, m.cloud.wrap(named, reports), m.cloud.config.Log)
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"skr/test/emulator/fault"
 )
 
 const (
@@ -69,6 +71,7 @@ func (s *server) port() uint16 {
 func (s *server) serve(ctx context.Context, handler http.Handler, log *slog.Logger) {
 	s.http.Handler = handler
 	s.http.ReadHeaderTimeout = headerTimeout
+	s.http.ConnContext = fault.ConnContext
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	s.http.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.done.Go(func() {

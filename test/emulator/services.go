@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"skr/attest/uvm"
 	"skr/test/emulator/entra"
@@ -33,6 +34,8 @@ const (
 	ServiceTHIM       = "imds/thim"       // AMD certificates
 	ServiceIdentity   = "imds/token"      // managed identity
 	ServiceReport     = "report"          // the report sockets
+	ServiceKDS        = "kds"             // AMD's Key Distribution Service
+	ServiceAzureCache = "azure-cache"     // Azure's public cache of AMD's certificates
 )
 
 // listen opens the listeners; names and files need their ports.
@@ -56,7 +59,9 @@ func (c *Cloud) open(address string) (*server, error) {
 }
 
 func (c *Cloud) serve() error {
-	c.tls.http.TLSConfig = tlsConfig(c.authority.GetCertificate(c.hosts.allowed))
+	c.tls.http.IdleTimeout, c.imds.http.IdleTimeout = c.config.IdleTimeout, c.config.IdleTimeout
+	c.tls.http.TLSConfig = tlsConfig(c.certificate)
+	c.imds.listener = c.faults.Listener(ServiceIMDS, c.imds.listener)
 	c.tls.serve(c.running, c.wrap(c.serviceOf, c.hosts), c.config.Log)
 	c.imds.serve(c.running, c.wrap(imdsService, imds.New(c.silicon, identities{c})), c.config.Log)
 	return nil
@@ -71,6 +76,10 @@ func (c *Cloud) build(v virtual) (http.Handler, error) {
 		return c.buildVault(v, vault.KeyVault)
 	case kindHSM:
 		return c.buildVault(v, vault.ManagedHSM)
+	case kindKDS:
+		return c.silicon.keyDistribution(), nil
+	case kindAzureCache:
+		return c.silicon.azureCache(), nil
 	default:
 		return c.directory, nil
 	}
@@ -86,7 +95,7 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		Claims2025:  c.config.Claims2025,
 		Evidence:    c.silicon.evidence,
 		Forge:       func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
-		Now:         c.config.Now,
+		Now:         c.clock(ServiceMAA),
 	})
 }
 
@@ -102,20 +111,21 @@ func (c *Cloud) buildVault(v virtual, flavour vault.Flavour) (http.Handler, erro
 	if err != nil {
 		return nil, err
 	}
-	relying := &relyingParty{client: c.client, now: c.config.Now}
+	now := c.clock(string(v.kind))
+	relying := &relyingParty{client: c.client, now: now}
 	config := vault.Config{
 		Host:              strings.TrimPrefix(c.hosts.url(v.name), "https://"),
 		Flavour:           flavour,
 		Resource:          c.hosts.url(v.service),
 		AuthorizationURL:  c.loginURL() + "/" + c.directory.Tenant(),
 		Tenant:            c.directory.Tenant(),
-		VerifyAccessToken: c.verifyCaller,
+		VerifyAccessToken: c.verifyCaller(now),
 		ReachAuthority:    relying.reach,
 		VerifyToken:       relying.verify,
 		SigningKey:        signer.Key,
 		Chain:             chain,
-		Defects:           func() vault.Defects { return defects(c.faults.Forgery(string(v.kind) + "/release")) },
-		Now:               c.config.Now,
+		Defects:           func() vault.Defects { return c.defects(c.faults.Forgery(string(v.kind) + "/release")) },
+		Now:               now,
 	}
 	if c.config.Vaults != nil {
 		c.config.Vaults(v.name, &config)
@@ -144,12 +154,16 @@ func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-func (c *Cloud) verifyCaller(token, resource string) (vault.Caller, error) {
-	who, err := c.directory.VerifyAccessToken(token, resource)
-	if err != nil {
-		return vault.Caller{}, err
+// verifyCaller verifies access tokens by the clock of the vault.
+func (c *Cloud) verifyCaller(now func() time.Time) func(token, resource string) (vault.Caller, error) {
+	directory := c.directory.SeenBy(now)
+	return func(token, resource string) (vault.Caller, error) {
+		who, err := directory.VerifyAccessToken(token, resource)
+		if err != nil {
+			return vault.Caller{}, err
+		}
+		return vault.Caller{AppID: who.AppID, ObjectID: who.ObjectID, Issuer: directory.Issuer()}, nil
 	}
-	return vault.Caller{AppID: who.AppID, ObjectID: who.ObjectID, Issuer: c.directory.Issuer()}, nil
 }
 
 // loginURL is the authority host that challenges name: the real one where the
@@ -173,6 +187,8 @@ func (c *Cloud) serviceOf(r *http.Request) string {
 			return string(v.kind) + "/release"
 		}
 		return string(v.kind) + "/keys"
+	case kindKDS, kindAzureCache:
+		return string(v.kind)
 	case kindEntra:
 		if strings.HasSuffix(path, "/token") {
 			return ServiceEntraToken

@@ -35,7 +35,7 @@ func (c *Cloud) makeDirectory() (err error) {
 	c.directory, err = entra.New(entra.Config{
 		Resources:  c.resources(),
 		Federation: *federation,
-		Now:        c.config.Now,
+		Now:        c.clock(ServiceEntra),
 	})
 	return err
 }

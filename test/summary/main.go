@@ -1,6 +1,7 @@
 // Command summary runs `go test -json` and prints what a person reads: a line a
-// package, the whole output of what failed, and at the end each skipped test
-// with its reason, which go test hides.
+// package, the whole output of what failed, tables, and at the end each skipped
+// test with its reason, which go test hides. A table is the lines that begin
+// with "matrix:".
 //
 //	summary go test -json ./...
 //
@@ -60,6 +61,10 @@ type event struct {
 	Output     string
 }
 
+// tableMark begins each line of a table that is shown whether or not its test
+// passes.
+const tableMark = "matrix:"
+
 // test is one test of one package.
 type test struct{ pkg, name string }
 
@@ -82,6 +87,9 @@ func summarise(events io.Reader, out io.Writer) error {
 			}
 		case e.Action == "output":
 			outputs[id] = append(outputs[id], e.Output)
+			if line := strings.TrimSpace(e.Output); strings.HasPrefix(line, tableMark) {
+				_, _ = fmt.Fprintln(out, line) // as above
+			}
 		case e.Action == "fail":
 			_, _ = io.WriteString(out, strings.Join(outputs[id], "")) // as above
 			delete(outputs, id)

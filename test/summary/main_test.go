@@ -9,6 +9,8 @@ import (
 func TestSummarise(t *testing.T) {
 	const events = `
 {"Action":"output","Package":"p","Test":"TestGood","Output":"chatter\n"}
+{"Action":"output","Package":"p","Test":"TestGood","Output":"    matrix: 3 cases\n"}
+{"Action":"output","Package":"p","Test":"TestGood","Output":"the word matrix: is not enough\n"}
 {"Action":"pass","Package":"p","Test":"TestGood"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"=== RUN   TestBad\n"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"    x_test.go:1: wrong\n"}
@@ -25,7 +27,7 @@ func TestSummarise(t *testing.T) {
 	if err := summarise(strings.NewReader(events), &out); err != nil {
 		t.Fatal(err)
 	}
-	const want = "=== RUN   TestBad\n    x_test.go:1: wrong\nFAIL\tp\t0.1s\nq.go:1: syntax error\n" +
+	const want = "matrix: 3 cases\n=== RUN   TestBad\n    x_test.go:1: wrong\nFAIL\tp\t0.1s\nq.go:1: syntax error\n" +
 		"1 tests skipped\n  skipped p TestIdle: x_test.go:2: no ::1 here\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)

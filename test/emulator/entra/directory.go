@@ -102,6 +102,13 @@ func New(c Config) (*Directory, error) {
 	return d, nil
 }
 
+// SeenBy is the directory as a resource with a clock of its own sees it.
+func (d *Directory) SeenBy(now func() time.Time) *Directory {
+	seen := *d
+	seen.config.Now = now
+	return &seen
+}
+
 // Tenant is the tenant's GUID.
 func (d *Directory) Tenant() string { return d.config.Tenant }
 

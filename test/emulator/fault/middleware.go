@@ -21,7 +21,12 @@ const (
 // lets the plan's rules fail it.
 func (p *Plan) Wrap(name func(*http.Request) string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		latency, rule, faulty := p.begin(name(r))
+		service := name(r)
+		if p.severed(service, r.TLS != nil) {
+			cut(r.Context())
+			abort()
+		}
+		latency, rule, faulty := p.begin(service)
 		if !sleep(r.Context(), latency) {
 			abort()
 		}
@@ -50,7 +55,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (r *Rule) apply(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	switch r.Do {
-	case Status:
+	case Status, Redirect:
 		r.answerStatus(w)
 	case Reset:
 		abort()
@@ -85,6 +90,9 @@ func (r *Rule) answerStatus(w http.ResponseWriter) {
 	if r.RetryAfter > 0 {
 		seconds := int((r.RetryAfter + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+	if r.Location != "" {
+		w.Header().Set("Location", r.Location)
 	}
 	w.WriteHeader(r.status())
 	_, _ = fmt.Fprintf(w, `{"error":{"code":"EmulatedFault","message":"The emulator was asked for status %d."}}`, r.status())

@@ -26,6 +26,8 @@ type active struct {
 	left int // how often it may still fire; meaningless where Count is 0
 }
 
+func (a *active) spent() bool { return a.Count > 0 && a.left == 0 }
+
 // NewPlan makes an empty plan whose probabilities follow from seed. forgeries
 // names what each service that signs can spoil; nil means that none can.
 func NewPlan(seed uint64, forgeries map[string][]string) *Plan {
@@ -108,7 +110,7 @@ func (p *Plan) ResetCounters() {
 func (p *Plan) Forgery(service string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rule, _ := p.take(service, func(a Action) bool { return a == Forge })
+	rule, _ := p.take(service, func(r *Rule) bool { return r.Do == Forge })
 	return rule.Forgery
 }
 
@@ -122,14 +124,14 @@ func (p *Plan) begin(service string) (latency time.Duration, rule Rule, faulty b
 			latency = max(latency, d)
 		}
 	}
-	rule, faulty = p.take(service, func(a Action) bool { return a != Forge })
+	rule, faulty = p.take(service, func(r *Rule) bool { return r.Do != Forge && !r.beforeRequests() })
 	return latency, rule, faulty
 }
 
 // take finds the first rule that fires and uses it up. The lock is held.
-func (p *Plan) take(service string, wanted func(Action) bool) (Rule, bool) {
+func (p *Plan) take(service string, wanted func(*Rule) bool) (Rule, bool) {
 	for _, a := range p.rules {
-		if !wanted(a.Do) || !a.covers(service) || a.Count > 0 && a.left == 0 {
+		if !wanted(&a.Rule) || !a.covers(service) || a.spent() {
 			continue
 		}
 		if a.Probability > 0 && p.random.Float64() >= a.Probability {

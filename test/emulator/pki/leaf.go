@@ -42,7 +42,7 @@ func (ca *CA) Certificate(name string) (*tls.Certificate, error) {
 	if len(ca.leafs) >= maxLeafs {
 		clear(ca.leafs)
 	}
-	leaf, err := ca.makeLeaf(name)
+	leaf, err := ca.makeLeaf(ca.server(name))
 	if err != nil {
 		return nil, fmt.Errorf("pki: making a certificate for %q: %w", name, err)
 	}
@@ -50,12 +50,12 @@ func (ca *CA) Certificate(name string) (*tls.Certificate, error) {
 	return leaf, nil
 }
 
-func (ca *CA) makeLeaf(name string) (*tls.Certificate, error) {
+func (ca *CA) makeLeaf(template *x509.Certificate) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := ca.issuing.issue(ca.server(name), key.Public())
+	cert, err := ca.issuing.issue(template, key.Public())
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,8 @@ type Defects struct {
 	// MismatchedPrivateKey wraps another private key than the one whose public
 	// part the statement shows.
 	MismatchedPrivateKey bool
+	// OtherWrappingKey wraps the key to a new RSA key instead of the token's.
+	OtherWrappingKey bool
 	// Edit changes header and payload at will. Members are sorted after it.
 	Edit func(header, payload map[string]any)
 }
@@ -56,6 +58,18 @@ func (d *Defects) alg() string {
 		return d.Algorithm
 	}
 	return "RS256"
+}
+
+// wrapTo is the key that the released key is wrapped to.
+func (d *Defects) wrapTo(wanted *rsa.PublicKey) (*rsa.PublicKey, error) {
+	if !d.OtherWrappingKey {
+		return wanted, nil
+	}
+	other, err := rsa.GenerateKey(rand.Reader, wanted.N.BitLen())
+	if err != nil {
+		return nil, err
+	}
+	return &other.PublicKey, nil
 }
 
 // spoil changes the ciphertext of the wrapped key.

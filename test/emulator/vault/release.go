@@ -191,7 +191,11 @@ func (s *statement) wrap(m material) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ciphertext, err := keywrap.Wrap(rand.Reader, s.wrappingKey.public, s.algorithm, plaintext)
+	public, err := s.defects.wrapTo(s.wrappingKey.public)
+	if err != nil {
+		return "", err
+	}
+	ciphertext, err := keywrap.Wrap(rand.Reader, public, s.algorithm, plaintext)
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"skr/internal/audit"
+)
+
+// auditFile is an intact file, its text, and its head.
+func auditFile(t *testing.T) (path, text, head string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "audit.log")
+	log, err := audit.Open(path, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range []string{audit.Released, "release_rejected", "key_not_found"} {
+		if err := log.Append(audit.Entry{Key: "v.vault.azure.net/keys/k", Result: result}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head = log.Head()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, string(data), head
+}
+
+// runAudit returns what the command prints, its error line and its exit code.
+func runAudit(stdin string, args ...string) (out, line string, code int) {
+	var stdout, stderr bytes.Buffer
+	in := iotest.OneByteReader(strings.NewReader(stdin))
+	cmd := auditCommand(streams{in, &stdout, &stderr})
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	code = report(&stderr, cmd.Execute())
+	return stdout.String(), stderr.String(), code
+}
+
+func TestAuditVerify(t *testing.T) {
+	path, text, head := auditFile(t)
+	const summary = ": 4 records, 1 released, 2 refused, intact, head "
+	changed := filepath.Join(t.TempDir(), "changed.log")
+	if err := os.WriteFile(changed, []byte(strings.Replace(text, `"released","prev"`, `"refused!","prev"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cut := text[:strings.LastIndex(text, `{"seq"`)]
+	for name, c := range map[string]struct {
+		stdin     string
+		args      []string
+		out, line string
+		code      int
+	}{
+		"intact":               {"", []string{"verify", path}, path + summary + head + "\n", "", exitOK},
+		"standard input":       {text, []string{"verify"}, "-" + summary + head + "\n", "", exitOK},
+		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + "\n", "", exitOK},
+		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\n", "", exitOK},
+		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
+		"changed, in JSON":     {"", []string{"verify", "--output", "json", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
+		"cut off":              {cut, []string{"verify", "--head", head}, "", "skr: -: holds no record with the hash that was kept", exitUntrusted},
+		"empty":                {"", []string{"verify"}, "", "skr: -: holds no audit record", exitUntrusted},
+		"no file":              {"", []string{"verify", path + "x"}, "", "skr: configuration: open", exitConfiguration},
+		"a directory":          {"", []string{"verify", filepath.Dir(path)}, "", "skr: configuration: read", exitConfiguration},
+		"head too short":       {"", []string{"verify", "--head", head[1:], path}, "", "skr: configuration: --head", exitConfiguration},
+		"head in capitals":     {"", []string{"verify", "--head", strings.Repeat("A", 64), path}, "", "skr: configuration: --head", exitConfiguration},
+		"unknown output":       {"", []string{"verify", "--output", "xml", path}, "", "skr: configuration: --output", exitConfiguration},
+	} {
+		out, line, code := runAudit(c.stdin, c.args...)
+		if out != c.out || !strings.HasPrefix(line, c.line) || (c.line == "") != (line == "") || code != c.code {
+			t.Errorf("%s: prints %q, then %q, exits with %d", name, out, line, code)
+		}
+	}
+}
+
+func TestAuditVerifyJSON(t *testing.T) {
+	path, _, head := auditFile(t)
+	out, _, code := runAudit("", "verify", "--output", "json", path)
+	var got map[string]any
+	if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitOK {
+		t.Fatalf("%v, exit code %d", err, code)
+	}
+	if got["file"] != path || got["records"] != 4.0 || got["released"] != 1.0 || got["refused"] != 2.0 || got["head"] != head || got["torn"] != 0.0 {
+		t.Errorf("prints %s", out)
+	}
+}
+
+func TestAuditSummary(t *testing.T) {
+	got := auditSummary(audit.Report{Records: 9, Releases: 4, Refusals: 3, Chains: 2, Torn: 1, SetBack: 1, Head: "h"})
+	if want := "9 records, 4 released, 3 refused, 2 starts, torn and mended 1 times, clock set back 1 times, intact, head h"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

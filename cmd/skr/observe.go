@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+
+	"skr/api"
+	"skr/internal/httpclient"
+	"skr/internal/journal"
+	"skr/internal/metrics"
+	"skr/internal/server"
+	"skr/internal/tracing"
+)
+
+// The words by which log, metrics and traces call those that skr asks.
+const (
+	serviceMAA        = "maa"
+	serviceVault      = "vault"
+	serviceEntra      = "entra"
+	serviceIMDS       = "imds"
+	serviceTHIM       = "thim"
+	serviceAzureCache = "azure_cache"
+	serviceKDS        = "kds"
+)
+
+// observer hands on what happens to those who count and trace it. A nil
+// observer tells nobody: that of a command that asks once and ends.
+type observer struct {
+	metrics *metrics.Metrics
+	tracer  *tracing.Tracer
+}
+
+func newObserver(ctx context.Context, env environment, log *slog.Logger) (*observer, error) {
+	tracer, err := tracing.New(ctx, tracing.Config{
+		Getenv: func(name string) string { return env[name] }, Version: version(), Logger: log,
+	})
+	if err != nil {
+		return nil, &configError{err}
+	}
+	codes := make([]string, 0, len(api.Codes())+1)
+	for _, code := range api.Codes() {
+		codes = append(codes, string(code))
+	}
+	counted := metrics.New(metrics.Config{
+		Version: version(), Routes: api.Routes(), Codes: append(codes, server.CodeGone),
+		Services: []string{serviceMAA, serviceVault, serviceEntra, serviceIMDS, serviceTHIM, serviceAzureCache, serviceKDS},
+	})
+	return &observer{counted, tracer}, nil
+}
+
+func (o *observer) finished(outcome journal.Outcome) {
+	o.metrics.Finished(outcome)
+	o.tracer.Finished(outcome)
+}
+
+// exchanges is told of each attempt to ask service.
+func (o *observer) exchanges(service string) func(context.Context, httpclient.Exchange) {
+	return func(ctx context.Context, e httpclient.Exchange) {
+		journal.Asked(ctx, journal.Call{Service: service, Start: e.Start, End: e.End, Status: e.Status, RequestID: e.RequestID})
+		if o != nil {
+			o.metrics.Asked(service, outcomeOf(e.Status), e.End.Sub(e.Start))
+		}
+	}
+}
+
+// outcomeOf is the class of a status.
+func outcomeOf(status int) string {
+	if status == 0 {
+		return "unreachable"
+	}
+	return strconv.Itoa(status/100) + "xx"
+}
+
+// released counts a release that ended with code.
+func (o *observer) released(code string) {
+	if o != nil {
+		o.metrics.Released(resultOf(code), code)
+	}
+}
+
+// resultOf tells a refusal, which stays one, from a failure.
+func resultOf(code string) string {
+	switch api.Code(code) {
+	case server.CodeOK:
+		return "released"
+	case api.EndpointNotAllowed, api.CallerNotAllowed, api.AttestationRejected, api.ReleaseRejected, api.KeyNotFound:
+		return "refused"
+	}
+	return "failed"
+}
+
+// close sends the spans that are still here, also where ctx has ended.
+func (o *observer) close(ctx context.Context, log *slog.Logger) {
+	if err := o.tracer.Shutdown(context.WithoutCancel(ctx)); err != nil {
+		log.Warn("spans are lost", "error", err.Error())
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+)
+
+// section is a setting with a form of its own: a section of the YAML file, and
+// the same as JSON or YAML in one line in the environment and on the command line.
+type section[T any] struct {
+	value T
+	text  string // compact JSON, "" until it is set
+}
+
+// sectioned is what every section is, whatever it holds.
+type sectioned interface {
+	pflag.Value
+	// tree is the section as the YAML library prints it.
+	tree() any
+}
+
+var _ sectioned = (*section[any])(nil)
+
+func (s *section[T]) String() string { return s.text }
+
+// Type names the form in --help.
+func (s *section[T]) Type() string { return "json" }
+
+// Set replaces the whole section. Members that T does not have are refused.
+func (s *section[T]) Set(text string) error {
+	if text == "" {
+		*s = section[T]{}
+		return nil
+	}
+	var value T
+	if err := yaml.UnmarshalStrict([]byte(text), &value); err != nil {
+		return err
+	}
+	compact, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("writing it as JSON: %w", err)
+	}
+	s.value, s.text = value, string(compact)
+	return nil
+}
+
+func (s *section[T]) tree() any {
+	if s.text == "" {
+		return nil
+	}
+	return s.value
+}

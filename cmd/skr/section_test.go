@@ -1,0 +1,109 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+const callersYAML = `
+keys:
+  orders: {vault: contoso.vault.azure.net, key: orders, authority: sharedeus.eus.attest.azure.net}
+access:
+- name: orders-app
+  uid: 1000
+  routes: [/key/release]
+  keys: [orders]
+`
+
+// A section is the same in the file, in a variable and on the command line, and
+// what `skr config` prints is taken again.
+func TestSections(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "skr.yaml")
+	if err := os.WriteFile(path, []byte(callersYAML), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, all, err := load(nil, environment{"SKR_CONFIG": path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSections(t, s)
+	printed, err := yaml.Marshal(fieldsOf(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, printed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err = load(nil, environment{"SKR_CONFIG": path}); err != nil {
+		t.Fatalf("%v\n%s", err, printed)
+	}
+	checkSections(t, s)
+	s, _, err = load(nil, environment{
+		"SKR_KEYS":   `{"orders":{"vault":"contoso.vault.azure.net","key":"orders","authority":"sharedeus.eus.attest.azure.net"}}`,
+		"SKR_ACCESS": `[{"name":"orders-app","uid":1000,"routes":["/key/release"],"keys":["orders"]}]`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSections(t, s)
+}
+
+func checkSections(t *testing.T, s *settings) {
+	t.Helper()
+	rules := s.Access.value
+	if len(rules) != 1 || rules[0].Name != "orders-app" || rules[0].UID == nil || *rules[0].UID != 1000 || len(rules[0].Keys) != 1 {
+		t.Errorf("access is %+v", rules)
+	}
+	if want := (alias{"contoso.vault.azure.net", "orders", "sharedeus.eus.attest.azure.net"}); s.Keys.value["orders"] != want {
+		t.Errorf("keys are %+v", s.Keys.value)
+	}
+}
+
+func TestBadSections(t *testing.T) {
+	for _, c := range []struct{ name, variable, text, want string }{
+		{"unknown member", "SKR_ACCESS", `[{"name":"a","user":1}]`, "user"},
+		{"misspelt member", "SKR_KEYS", `{"a":{"vaults":"x"}}`, "vaults"},
+		{"not a list", "SKR_ACCESS", `{"name":"a"}`, "SKR_ACCESS"},
+		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "already"},
+		{"negative uid", "SKR_ACCESS", `[{"name":"a","uid":-1}]`, "uid"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, _, err := load(nil, environment{c.variable: c.text})
+			if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != exitConfiguration {
+				t.Errorf("got %v, want a configuration error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// What is not allowed is refused at the start, not at the first request.
+func TestBadCallers(t *testing.T) {
+	const key = `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`
+	for _, c := range []struct{ name, keys, access, want string }{
+		{"vault not allowed", `{"a":{"vault":"evil.example","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
+		{"authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"evil.example"}}`, "", "maa_allow"},
+		{"no key", `{"a":{"vault":"contoso.vault.azure.net","authority":"sharedeus.eus.attest.azure.net"}}`, "", "kid"},
+		{"bad alias", `{"a b":{}}`, "", "letters"},
+		{"nobody may ask", key, `[]`, "nobody could ask"},
+		{"unknown alias", key, `[{"name":"x","uid":1,"routes":["*"],"keys":["b"]}]`, `"b"`},
+		{"unknown route", key, `[{"name":"x","uid":1,"routes":["/nowhere"]}]`, "/nowhere"},
+		{"nobody in particular", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
+		{"no token file", key, `[{"name":"x","token_file":"/nonexistent/token","routes":["*"]}]`, "token_file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _, err := load(nil, environment{"SKR_KEYS": c.keys, "SKR_ACCESS": c.access})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = assemble(s, nil, slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != exitConfiguration {
+				t.Errorf("got %v, want a configuration error with %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"skr/api"
+	"skr/hsm"
+	"skr/internal/access"
+	"skr/internal/audit"
+	"skr/internal/journal"
+	"skr/internal/server"
+	"skr/keyrelease"
+)
+
+// witness writes a record of each release. It knows keys by their names alone.
+type witness struct {
+	log  *audit.Log
+	told *observer
+}
+
+var _ server.Witness = (*witness)(nil)
+
+// openAudit returns the log of the releases: audit_file or, without one, log.
+func openAudit(s *settings, log *slog.Logger) (*audit.Log, error) {
+	if s.AuditFile == "" {
+		return audit.ToLogger(log, version()), nil
+	}
+	records, err := audit.Open(s.AuditFile, version())
+	if err != nil {
+		return nil, &configError{fmt.Errorf("audit_file: %w", err)}
+	}
+	return records, nil
+}
+
+// Released keeps a key back of which no record could be written. A request that
+// could not be understood asked for no key.
+func (w *witness) Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, failed error) error {
+	code := server.CodeOf(failed)
+	if code == string(api.BadRequest) {
+		return nil
+	}
+	w.told.released(code)
+	entry := audit.Entry{
+		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
+		Key: request.Key.String(), Authority: request.Authority.String(), Result: code,
+	}
+	if key != nil {
+		entry.Released, entry.PolicySHA256, entry.Result = key.ID(), key.PolicyHash(), audit.Released
+	}
+	return w.log.Append(entry)
+}
+
+// closeAudit tells where the chain ends: kept elsewhere, the head shows later
+// that nothing up to it was changed or cut off.
+func closeAudit(records *audit.Log, log *slog.Logger) {
+	if err := records.Close(); err != nil {
+		log.Error("the audit log may have lost its end", "error", err.Error())
+	}
+	log.Info("audit log closed", "head", records.Head())
+}

@@ -1,0 +1,71 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Caller is who asks. The zero Caller is unknown.
+type Caller struct {
+	local    bool // came to a listener of ours; false for the zero Caller
+	known    bool // uid, gid and pid are the kernel's word
+	uid, gid uint32
+	pid      int32
+	matched  uint64 // bit i: rule i of the Policy identifies it
+	rule     string // the first of them
+}
+
+// String is for log and audit: "uid 1000 gid 1000 pid 4711 rule kafka", "rule
+// kafka", "loopback", "unknown".
+func (c Caller) String() string {
+	var words []string
+	if c.known {
+		words = append(words, fmt.Sprintf("uid %d gid %d pid %d", c.uid, c.gid, c.pid))
+	}
+	if c.rule != "" {
+		words = append(words, "rule "+c.rule)
+	}
+	switch {
+	case len(words) > 0:
+		return strings.Join(words, " ")
+	case c.local:
+		return "loopback"
+	}
+	return "unknown"
+}
+
+// Limit is under whose name the caller's requests are counted: its first rule,
+// else its uid, else all of the loopback interface together.
+func (c Caller) Limit() string {
+	switch {
+	case c.rule != "":
+		return c.rule
+	case c.known:
+		return fmt.Sprintf("uid %d", c.uid)
+	}
+	return c.String()
+}
+
+// Rule is the name of the first rule that identifies the caller, or "".
+func (c Caller) Rule() string { return c.rule }
+
+// UID of the process that opened the connection, if the kernel told it.
+func (c Caller) UID() (uint32, bool) { return c.uid, c.known }
+
+// PID of that process, as the audit has it; it proves nothing. It is 0 where
+// the process is in a namespace that is not visible from here.
+func (c Caller) PID() int32 { return c.pid }
+
+type callerKey struct{}
+
+// With returns a context that knows the caller.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From is the caller that ctx knows, or the zero Caller.
+func From(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}

@@ -1,0 +1,194 @@
+// Package admission says how many requests may run at once, and how often one
+// caller may ask.
+//
+// A [Gate] has places. A request takes one, or waits in a bounded queue, first
+// come first, until one is free or its time is over. One caller has at most half
+// of the places and half of the queue, so that it cannot starve the others: a
+// request whose caller is at its share waits while later ones of other callers
+// pass it. The rate of each caller is held by a token bucket.
+//
+//	gate := admission.New(admission.Config{})
+//	leave, err := gate.Enter(ctx, caller.Limit())
+//	if err != nil {
+//		return err // refusal.Throttled, with the time to wait
+//	}
+//	defer leave()
+//
+// The package knows callers as words and does not ask whether they may do what
+// they want; that is package access.
+package admission
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"skr/internal/refusal"
+)
+
+const (
+	defaultPlaces = 128  // each may hold a body, evidence and a token: about 1 MiB
+	defaultQueue  = 256  // two turns of the places: who waits longer is better told to come back
+	defaultRate   = 1000 // far above what an application needs, far below what loopback can send
+
+	// soon is the shortest wait that is asked of a caller: Retry-After counts
+	// whole seconds, and a place is free within about one.
+	soon = time.Second
+)
+
+// Config of a Gate.
+type Config struct {
+	// MaxConcurrent is how many requests may run at once. Zero means 128.
+	MaxConcurrent int
+	// MaxQueued is how many more may wait for a place. Zero means 256.
+	MaxQueued int
+	// Rate is how many requests a second one caller may begin; one that was
+	// quiet may begin as many at once. Zero means 1000.
+	Rate float64
+	// Now is the clock of the rates. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Gate lets requests in.
+type Gate struct {
+	config Config
+
+	mu      sync.Mutex
+	running int                // places taken, at most config.MaxConcurrent
+	queue   list.List          // of *place; as long as a place is free, whoever waits here is at its caller's share
+	callers map[string]*caller // all that run or wait, and some that did lately
+}
+
+// New makes a Gate with all places free.
+func New(c Config) *Gate {
+	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, defaultPlaces)
+	c.MaxQueued = cmp.Or(c.MaxQueued, defaultQueue)
+	c.Rate = cmp.Or(c.Rate, defaultRate)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Gate{config: c, callers: make(map[string]*caller)}
+}
+
+// Enter takes a place for a request of caller, if need be after waiting until
+// ctx ends. leave gives it back; calling it again does nothing. An error is
+// refusal.Throttled with the time to wait, refusal.Timeout if the deadline
+// passed while waiting, or ctx's error if it was cancelled.
+func (g *Gate) Enter(ctx context.Context, caller string) (leave func(), err error) {
+	p, err := g.ask(caller)
+	if err != nil {
+		return nil, err
+	}
+	if p.admitted != nil {
+		if err := g.wait(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return func() { g.leave(p) }, nil
+}
+
+// Load says how many requests run and how many wait.
+func (g *Gate) Load() (running, queued int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running, g.queue.Len()
+}
+
+// place of one request: running, in the queue, or left.
+type place struct {
+	caller   *caller
+	left     bool          // guarded by Gate.mu
+	admitted chan struct{} // closed when the wait is over; nil for a request that did not wait
+	waits    *list.Element // in the queue, nil outside; guarded by Gate.mu
+}
+
+// ask for a place: the answer is a running one, a waiting one, or a refusal.
+func (g *Gate) ask(name string) (*place, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.caller(name)
+	if wait := c.pace(g.config.Now()); wait > 0 {
+		return nil, throttled("too many requests a second by this caller, try again", wait)
+	}
+	p := &place{caller: c}
+	switch {
+	case g.hasPlace(c):
+		g.start(p)
+	case g.queue.Len() >= g.config.MaxQueued || c.queued >= share(g.config.MaxQueued):
+		return nil, throttled("too many requests at once, try again", soon)
+	default:
+		c.queued++
+		p.admitted = make(chan struct{})
+		p.waits = g.queue.PushBack(p)
+	}
+	return p, nil
+}
+
+func (g *Gate) hasPlace(c *caller) bool {
+	return g.running < g.config.MaxConcurrent && c.running < share(g.config.MaxConcurrent)
+}
+
+// share is how much of n one caller may have.
+func share(n int) int { return max(n/2, 1) }
+
+func (g *Gate) start(p *place) {
+	g.running++
+	p.caller.running++
+}
+
+func (g *Gate) wait(ctx context.Context, p *place) error {
+	select {
+	case <-p.admitted:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.waits == nil {
+		return nil // admitted in the same moment; whoever runs it sees ctx's end, and leaves
+	}
+	g.unqueue(p)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return refusal.Because(refusal.Timeout, "the deadline passed while waiting for a place", ctx.Err())
+	}
+	return ctx.Err()
+}
+
+func (g *Gate) unqueue(p *place) {
+	g.queue.Remove(p.waits)
+	p.waits = nil
+	p.caller.queued--
+}
+
+func (g *Gate) leave(p *place) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.left {
+		return
+	}
+	p.left = true
+	g.running--
+	p.caller.running--
+	g.admitNext()
+}
+
+// admitNext gives the place that came free to the first who may have it. One
+// place makes room for one request: either all were taken, or only the caller
+// that left was at its share.
+func (g *Gate) admitNext() {
+	for e := g.queue.Front(); e != nil; e = e.Next() {
+		if p, _ := e.Value.(*place); g.hasPlace(p.caller) {
+			g.unqueue(p)
+			g.start(p)
+			close(p.admitted)
+			return
+		}
+	}
+}
+
+func throttled(reason string, wait time.Duration) error {
+	return &refusal.Error{Kind: refusal.Throttled, Reason: reason, RetryAfter: max(wait, soon)}
+}

@@ -1,0 +1,181 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"time"
+)
+
+// maxLine bounds a line of a log; one of skr has a few hundred bytes, or a few
+// thousand with a stack.
+const maxLine = 64 << 10
+
+// Report is what Verify found in an intact file.
+type Report struct {
+	Records  int `json:"records"`
+	Releases int `json:"released"`
+	Refusals int `json:"refused"`
+	// Chains is 1 for a file, and the number of starts for a log.
+	Chains int `json:"chains"`
+	// Torn counts the places where a crash or a full disk left part of a record.
+	Torn int `json:"torn"`
+	// SetBack counts the records that are older than the one before: the clock
+	// was set back. It proves nothing.
+	SetBack int       `json:"set_back"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	// Head is the hash of the last record.
+	Head string `json:"head"`
+}
+
+// BrokenError says that the records are not as skr wrote them.
+type BrokenError struct {
+	// Line counts from 1; 0 means all of them.
+	Line int
+	// Reason continues a sentence that begins with the line.
+	Reason string
+}
+
+func (e *BrokenError) Error() string {
+	if e.Line == 0 {
+		return e.Reason
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
+}
+
+// Verify reads an audit file, or a log in JSON that holds records among other
+// lines, and checks all of each record. If kept is not empty it is the hash of a
+// record that must be there: all up to it is then known not to be cut off. The
+// error is a [BrokenError] if the records are not intact, else one of reading.
+func Verify(r io.Reader, kept string) (Report, error) {
+	v := verifier{chain: newChain(), kept: kept}
+	in := bufio.NewReaderSize(r, maxLine)
+	for {
+		line, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			err := v.finish(line)
+			return v.report, err
+		case errors.Is(err, bufio.ErrBufferFull):
+			return v.report, &BrokenError{v.line + 1, fmt.Sprintf("is longer than %d bytes", maxLine)}
+		case err != nil:
+			return v.report, err
+		}
+		if err := v.read(line[:len(line)-1]); err != nil {
+			return v.report, err
+		}
+	}
+}
+
+type verifier struct {
+	chain  chain
+	report Report
+	line   int
+	torn   int // line of the first torn one that no record has described yet
+	isLog  bool
+	kept   string
+	found  bool // a record has the hash that was kept
+}
+
+// read reads one line, without its newline.
+func (v *verifier) read(line []byte) error {
+	v.line++
+	if v.line == 1 {
+		v.isLog = len(line) == 0 || !beginsLikeRecord(line)
+	}
+	if len(v.chain.torn) == 0 {
+		v.torn = v.line
+	}
+	err := v.judge(line)
+	switch {
+	case errors.Is(err, errFragment):
+		return &BrokenError{v.torn, err.Error()}
+	case err != nil:
+		return &BrokenError{v.line, err.Error()}
+	}
+	return nil
+}
+
+func (v *verifier) judge(line []byte) (err error) {
+	if v.isLog {
+		if line, err = v.within(line); line == nil {
+			return err
+		}
+	}
+	r, err := v.chain.follow(line)
+	switch {
+	case err != nil:
+		return err
+	case r != nil:
+		v.report.count(r)
+		v.found = v.found || r.Hash == v.kept
+	case v.isLog: // a torn line of a log is no line of a log
+		return errFragment
+	}
+	return nil
+}
+
+// logLine is what slog's JSON handler makes of a record. Nothing in it can be
+// read in two ways: no quote is within the first two values, and decode sees to
+// the record.
+var logLine = regexp.MustCompile(`^\{"time":"[^"\\]*","level":"INFO","msg":"audit","audit":(\{.*\})\}$`)
+
+// within finds the record in a line of a log; nil if it has none. Each start of
+// skr begins a new chain.
+func (v *verifier) within(line []byte) ([]byte, error) {
+	if parts := logLine.FindSubmatch(line); parts != nil {
+		if bytes.HasPrefix(parts[1], []byte(firstBytes+"1,")) {
+			v.chain = newChain()
+			v.report.Chains++
+		}
+		return parts[1], nil
+	}
+	if bytes.HasPrefix(line, []byte(firstBytes)) || bytes.Contains(line, []byte(`"msg":"audit"`)) {
+		return nil, errors.New("holds a record, but not as skr writes it into its log")
+	}
+	return nil, nil
+}
+
+// finish judges the whole; rest is what stands behind the last newline.
+func (v *verifier) finish(rest []byte) error {
+	if v.isLog && len(rest) > 0 {
+		if err := v.read(rest); err != nil {
+			return err
+		}
+	} else if len(rest) > 0 {
+		return &BrokenError{v.line + 1, "is not complete: a crash, a full disk or a change; skr mends the first two when it opens the file again"}
+	}
+	switch {
+	case len(v.chain.torn) > 0:
+		return &BrokenError{v.torn, errFragment.Error()}
+	case v.report.Records == 0:
+		return &BrokenError{0, "holds no audit record"}
+	case v.kept != "" && !v.found:
+		return &BrokenError{0, "holds no record with the hash that was kept: its end was cut off, or it was written anew, or it is another file"}
+	}
+	v.report.Chains = max(v.report.Chains, 1)
+	return nil
+}
+
+func (p *Report) count(r *Record) {
+	at := r.at()
+	p.Records++
+	switch {
+	case r.Kind == kindRecovered:
+		p.Torn++
+	case r.Kind == kindRelease && r.Result == Released:
+		p.Releases++
+	case r.Kind == kindRelease:
+		p.Refusals++
+	}
+	if p.First.IsZero() {
+		p.First = at
+	} else if at.Before(p.Last) {
+		p.SetBack++
+	}
+	p.Last, p.Head = at, r.Hash
+}

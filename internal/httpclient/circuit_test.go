@@ -1,0 +1,426 @@
+package httpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skr/internal/refusal"
+)
+
+// upstream is a transport in memory that counts what it is asked.
+type upstream struct {
+	mu     sync.Mutex
+	status int // of each answer; 0 gives none
+	asked  int
+}
+
+func (u *upstream) RoundTrip(*http.Request) (*http.Response, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked++
+	if u.status == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return answerOf(u.status), nil
+}
+
+func answerOf(status int) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("body"))}
+}
+
+// newSteady makes a client that tries once and chooses each wait and pause as
+// long as it may be.
+func newSteady(c Config) *Client {
+	if c.Retry == (Retry{}) {
+		c.Retry = Retry{Attempts: 1}
+	}
+	client := New(c)
+	client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
+	client.circuits.jitter = client.jitter
+	return client
+}
+
+func ask(ctx context.Context, client *Client, host string) error {
+	_, err := client.Do(ctx, Request{URL: "https://" + host + "/"})
+	return err
+}
+
+// break5 opens the circuit of the host with as few failures as it takes.
+func break5(t *testing.T, client *Client, host string) {
+	t.Helper()
+	for range defaultFailures {
+		if err := ask(t.Context(), client, host); !errors.Is(err, refusal.Unavailable) || errors.Is(err, errOpen) {
+			t.Fatalf("a request to break the circuit got %v", err)
+		}
+	}
+}
+
+// TestCircuit plays a script: a status (0 for a broken connection) is a request
+// that must go out and meet it, "no:1s" one that must be refused with that time
+// left, "+1s" lets time pass, "open:1" counts circuits.
+func TestCircuit(t *testing.T) {
+	for name, script := range map[string]string{
+		"opens after five failures":      "503 0 503 408 501 no:1s open:1",
+		"not before":                     "503 503 503 503 200 503 503 503 503 404 503",
+		"4xx shows life":                 "0 0 0 0 403 0 0 0 0 404 0 0 0 0 400 0",
+		"throttling shows life":          "0 0 0 0 429 0 0 0 0 429 0",
+		"a redirect shows life":          "0 0 0 0 302 0 0 0 0 302 0",
+		"the time that is left":          "0 0 0 0 0 no:1s +400ms no:600ms +599ms no:1ms",
+		"a probe that is answered":       "0 0 0 0 0 +1s open:0 200 0 0 0 0 200",
+		"a probe that is refused":        "0 0 0 0 0 +1s 403 0 0 0 0 0 no:1s",
+		"failed probes double the pause": "0 0 0 0 0 +1s 0 no:2s +2s 503 no:4s +4s 0 no:8s +8s 0 no:16s +16s 0 no:30s +30s 0 no:30s +30s 200 open:0",
+		"the next pause is short again":  "0 0 0 0 0 +1s 0 no:2s +2s 200 0 0 0 0 0 no:1s",
+		"failures count for ever":        "0 0 0 0 +1h 0 no:1s +1h open:0 0 no:2s",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				service := &upstream{}
+				client := newSteady(Config{Service: "MAA", Transport: service})
+				for i, word := range strings.Fields(script) {
+					if err := play(t.Context(), client, service, word); err != nil {
+						t.Fatalf("word %d, %s: %v", i+1, word, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func play(ctx context.Context, client *Client, service *upstream, word string) error {
+	if wait, ok := strings.CutPrefix(word, "+"); ok {
+		d, err := time.ParseDuration(wait)
+		time.Sleep(d)
+		return err
+	}
+	if n, ok := strings.CutPrefix(word, "open:"); ok {
+		if got := strconv.Itoa(client.OpenCircuits()); got != n {
+			return fmt.Errorf("%s circuits are open", got)
+		}
+		return nil
+	}
+	before := service.asked
+	if left, ok := strings.CutPrefix(word, "no:"); ok {
+		return checkAtOnce(ask(ctx, client, "maa.example"), left, service.asked-before)
+	}
+	service.status, _ = strconv.Atoi(word)
+	if err := ask(ctx, client, "maa.example"); errors.Is(err, errOpen) || service.asked != before+1 {
+		return fmt.Errorf("got %w after %d attempts", err, service.asked-before)
+	}
+	return nil
+}
+
+func checkAtOnce(err error, left string, asked int) error {
+	refused, ok := errors.AsType[*refusal.Error](err)
+	const public = "unavailable: MAA has been failing and is not asked for now; try again later"
+	if !ok || !errors.Is(err, errOpen) || refused.RetryAfter.String() != left || refused.Public() != public || asked != 0 {
+		return fmt.Errorf("got %w after %d attempts (%s)", err, asked, public)
+	}
+	return nil
+}
+
+// TestUntrustedShowsLife: what answers with nonsense is not dead.
+func TestUntrustedShowsLife(t *testing.T) {
+	service := &upstream{status: http.StatusOK}
+	client := newSteady(Config{Transport: service, MaxBody: 3})
+	for range 2 * defaultFailures {
+		if err := ask(t.Context(), client, "maa.example"); !errors.Is(err, refusal.Untrusted) {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+// TestOneProbe: while it is on its way the others are refused.
+func TestOneProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &upstream{}
+		slow := roundTrip(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(3 * time.Second)
+			return service.RoundTrip(r)
+		})
+		client := newSteady(Config{Service: "MAA", Transport: slow, Retry: Retry{Attempts: 3}})
+		client.sleep = func(context.Context, time.Duration) error { return nil }
+		break5(t, client, "maa.example")
+		time.Sleep(time.Second)
+		service.asked = 0
+		var refused sync.WaitGroup
+		probe := make(chan error)
+		go func() { probe <- ask(t.Context(), client, "maa.example") }()
+		synctest.Wait()
+		for range 10 {
+			refused.Go(func() {
+				if err := checkAtOnce(ask(t.Context(), client, "maa.example"), "1s", service.asked); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		refused.Wait()
+		if client.OpenCircuits() != 1 {
+			t.Error("a host that is only probed does not count as open")
+		}
+		if err := <-probe; !errors.Is(err, refusal.Unavailable) || service.asked != 1 {
+			t.Errorf("the probe got %v after %d attempts, want one", err, service.asked)
+		}
+	})
+}
+
+// TestProbeIsGivenBack: a probe that shows nothing leaves its place to another.
+func TestProbeIsGivenBack(t *testing.T) {
+	for name, probe := range map[string]func(context.Context, *Client){
+		"cancelled": func(ctx context.Context, client *Client) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			_ = ask(ctx, client, "silent.example")
+		},
+		"no time": func(ctx context.Context, client *Client) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_ = ask(ctx, client, "silent.example")
+		},
+		"panic": func(ctx context.Context, client *Client) {
+			defer func() { _ = recover() }()
+			client.observe = func(context.Context, Exchange) { panic("of the observer") }
+			_ = ask(ctx, client, "silent.example")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newSteady(Config{Transport: silent})
+				break5(t, client, "silent.example")
+				time.Sleep(time.Second)
+				probe(t.Context(), client)
+				client.observe = nil
+				client.transport = &upstream{status: http.StatusOK}
+				if err := ask(t.Context(), client, "silent.example"); err != nil {
+					t.Errorf("the next probe got %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestImpatientCallers: who gives up before an attempt has ended says nothing
+// of the service; who has seen one fail does.
+func TestImpatientCallers(t *testing.T) {
+	const attempt, many = 2 * time.Second, 4 * defaultFailures
+	ending := func(err error, after time.Duration) func(context.Context) (context.Context, func()) {
+		return func(ctx context.Context) (context.Context, func()) {
+			if errors.Is(err, context.Canceled) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(after, cancel)
+				return ctx, cancel
+			}
+			return context.WithTimeout(ctx, after)
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		limit func(context.Context) (context.Context, func())
+		opens bool
+	}{
+		{"deadline in the first attempt", ending(context.DeadlineExceeded, attempt/2), false},
+		{"deadline in the second attempt", ending(context.DeadlineExceeded, attempt*9/4), true},
+		{"cancelled in the first attempt", ending(context.Canceled, attempt/2), false},
+		{"cancelled between attempts", ending(context.Canceled, attempt*5/4), false},
+		{"cancelled in the second attempt", ending(context.Canceled, attempt*9/4), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newSteady(Config{Transport: silent, Timeout: attempt, Retry: Retry{Attempts: 2, Base: attempt * 3 / 4, Cap: attempt, Budget: many}})
+				opened := false
+				for range many {
+					ctx, cancel := test.limit(t.Context())
+					opened = opened || errors.Is(ask(ctx, client, "maa.example"), errOpen)
+					cancel()
+				}
+				if opened != test.opens {
+					t.Errorf("the circuit opens: %v", opened)
+				}
+			})
+		})
+	}
+}
+
+// TestRetriesEndWithTheCircuit: a request that another one finds hopeless stops.
+func TestRetriesEndWithTheCircuit(t *testing.T) {
+	for name, other := range map[string]time.Duration{"in an attempt": 500 * time.Millisecond, "in a wait": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				service := &upstream{status: http.StatusServiceUnavailable}
+				slow := roundTrip(func(r *http.Request) (*http.Response, error) {
+					time.Sleep(time.Second)
+					return service.RoundTrip(r)
+				})
+				client := newSteady(Config{Transport: slow, Retry: Retry{Attempts: 4, Base: 4 * time.Second}, Circuit: Circuit{Failures: 1}})
+				time.AfterFunc(other, func() { client.circuits.leave(t.Context(), &visit{host: "maa.example", saw: outage}) })
+				err := ask(t.Context(), client, "maa.example")
+				if !errors.Is(err, refusal.Unavailable) || errors.Is(err, errOpen) || service.asked != 1 {
+					t.Errorf("got %v after %d attempts", err, service.asked)
+				}
+			})
+		})
+	}
+}
+
+// TestLateEnds: requests that began before the circuit opened end after it.
+func TestLateEnds(t *testing.T) {
+	begin := func(client *Client) *visit { v, _ := client.circuits.enter("maa.example"); return v }
+	end := func(client *Client, v *visit, saw sight) {
+		v.saw = saw
+		client.circuits.leave(context.Background(), v)
+	}
+	left := func(client *Client) time.Duration { _, left := client.circuits.enter("maa.example"); return left }
+	synctest.Test(t, func(t *testing.T) {
+		client := newSteady(Config{Transport: &upstream{}})
+		answered, failed := begin(client), begin(client)
+		break5(t, client, "maa.example")
+		end(client, failed, outage)
+		if got := left(client); got != time.Second {
+			t.Errorf("a late failure makes the pause %v", got)
+		}
+		time.Sleep(time.Second)
+		probe := begin(client)
+		end(client, answered, life)
+		if got := left(client); got != 0 {
+			t.Errorf("after a late answer the host is left alone for %v", got)
+		}
+		end(client, probe, outage)
+		if got := left(client); got != 0 {
+			t.Errorf("one failure after that answer opens for %v", got)
+		}
+	})
+}
+
+// TestHostsAreApart: a name that does not exist costs one attempt, none of the
+// budget, and nothing of another host.
+func TestHostsAreApart(t *testing.T) {
+	asked := map[string]int{}
+	client := newSteady(Config{Retry: Retry{Attempts: 4}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		asked[r.URL.Host]++
+		if r.URL.Host == "live.example" {
+			return answerOf(http.StatusOK), nil
+		}
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}}
+	})})
+	for range 2 * defaultFailures {
+		if err := ask(t.Context(), client, "none.example"); !errors.Is(err, refusal.Unavailable) {
+			t.Fatalf("got %v", err)
+		}
+		if err := ask(t.Context(), client, "live.example"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked["none.example"] != defaultFailures || asked["live.example"] != 2*defaultFailures || client.OpenCircuits() != 1 {
+		t.Errorf("asked %v, with %d open circuits", asked, client.OpenCircuits())
+	}
+	if left := client.budget.left; left != float64(DefaultRetry().Budget) {
+		t.Errorf("%v retries are left", left)
+	}
+}
+
+func TestHostsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newSteady(Config{Service: "MAA", Transport: &upstream{}})
+		name := func(i int) string { return fmt.Sprintf("host%d.example", i) }
+		break5(t, client, name(0))
+		for i := range 5 * maxHosts {
+			_ = ask(t.Context(), client, name(i+1))
+		}
+		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
+			t.Errorf("many hosts that failed once make us forget one that is dead: %v", err)
+		}
+		for i := range 2 * maxHosts {
+			break5(t, client, fmt.Sprintf("dead%d.example", i))
+			_ = ask(t.Context(), client, name(0)) // is used, so it is kept
+		}
+		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
+			t.Errorf("the host that is used is forgotten: %v", err)
+		}
+		if n := len(client.circuits.failing); n != maxHosts || client.OpenCircuits() != maxHosts {
+			t.Errorf("%d circuits are kept, %d of them open, want %d", n, client.OpenCircuits(), maxHosts)
+		}
+	})
+}
+
+func TestCircuitDefaults(t *testing.T) {
+	for given, want := range map[Circuit]Circuit{
+		{}:                                {5, time.Second, 30 * time.Second},
+		{-1, -1, -1}:                      {5, time.Second, 30 * time.Second},
+		{3, 2 * time.Second, time.Minute}: {3, 2 * time.Second, time.Minute},
+		{Open: time.Minute}:               {5, time.Minute, time.Minute},
+		{Open: time.Minute, MaxOpen: 2 * time.Second}: {5, time.Minute, time.Minute},
+	} {
+		if got := given.withDefaults(); got != want {
+			t.Errorf("%+v becomes %+v, want %+v", given, got, want)
+		}
+	}
+}
+
+// TestPausesDiffer: from half of the pause to all of it.
+func TestPausesDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCircuits(Circuit{})
+		for _, pause := range []time.Duration{1, 2, 3, time.Second, defaultMaxOpen} {
+			seen := map[time.Duration]bool{}
+			for range 100 {
+				c := &circuit{}
+				s.rest(c, pause)
+				left := time.Until(c.until)
+				if left < pause/2 || left > pause {
+					t.Fatalf("a pause of %v lasts %v", pause, left)
+				}
+				seen[left] = true
+			}
+			if pause >= time.Second && len(seen) < 50 {
+				t.Errorf("only %d different pauses of %v", len(seen), pause)
+			}
+		}
+	})
+}
+
+// TestCircuitUnderLoad: many callers, of whom some give up, on a service that
+// comes and goes. In the end each host can be asked again.
+func TestCircuitUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		client := New(Config{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(10 * time.Millisecond)
+			if time.Since(start) < 6*time.Second && time.Since(start)/(2*time.Second)%2 == 0 {
+				return answerOf(http.StatusServiceUnavailable), nil
+			}
+			return answerOf(http.StatusOK), nil
+		})})
+		var callers sync.WaitGroup
+		for i := range 50 {
+			callers.Go(func() {
+				pace := time.Duration(i+5) * time.Millisecond
+				for time.Since(start) < 8*time.Second {
+					ctx, cancel := context.WithTimeout(t.Context(), pace)
+					_ = ask(ctx, client, fmt.Sprintf("host%d.example", i%3))
+					_ = client.OpenCircuits()
+					cancel()
+					time.Sleep(pace)
+				}
+			})
+		}
+		callers.Wait()
+		time.Sleep(defaultMaxOpen)
+		for i := range 3 {
+			if err := ask(t.Context(), client, fmt.Sprintf("host%d.example", i)); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(client.circuits.failing) != 0 {
+			t.Errorf("%d circuits are kept of hosts that answer", len(client.circuits.failing))
+		}
+	})
+}

@@ -1,0 +1,77 @@
+package keywrap
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
+	"runtime"
+	"testing"
+)
+
+// privateWords are the words of the private numbers, which stay the same memory.
+func privateWords(key *rsa.PrivateKey) (words [][]big.Word) {
+	pre := key.Precomputed
+	for _, number := range []*big.Int{key.D, key.Primes[0], key.Primes[1], pre.Dp, pre.Dq, pre.Qinv} {
+		words = append(words, number.Bits())
+	}
+	return words
+}
+
+func zeros(words [][]big.Word) bool {
+	for _, number := range words {
+		for _, word := range number {
+			if word != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func newTestKey(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestErase(t *testing.T) {
+	key := newTestKey(t)
+	words := privateWords(key)
+	if zeros(words) {
+		t.Fatal("the key has no private numbers")
+	}
+	Erase(key)
+	if Erase(&rsa.PrivateKey{}); !zeros(words) {
+		t.Error("a private number is left")
+	}
+}
+
+// TestUnreachableDecrypterErasesItsKey: and not while somebody holds it.
+func TestUnreachableDecrypterErasesItsKey(t *testing.T) {
+	key := newTestKey(t)
+	words, public := privateWords(key), &key.PublicKey
+	wrapped, err := Wrap(nil, public, RSA256, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecrypter(key)
+	for range 3 {
+		runtime.GC()
+		if _, err := Unwrap(d, RSA256, wrapped); err != nil || zeros(words) {
+			t.Fatalf("erased while it is held: %v", err)
+		}
+	}
+	erased := make(chan struct{})
+	// Cleanups run in goroutines of the runtime: another one tells when they are at work.
+	for range 100 {
+		runtime.AddCleanup(new([64]byte), func(done chan struct{}) { done <- struct{}{} }, erased)
+		runtime.GC()
+		if <-erased; zeros(words) {
+			return
+		}
+	}
+	t.Error("the private numbers are still there")
+}

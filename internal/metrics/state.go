@@ -1,0 +1,115 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// State is what is measured when somebody looks. A field that is nil, or a time
+// that is zero, leaves its metrics out. The functions must not block.
+type State struct {
+	// Ready is what /readyz says.
+	Ready func() bool
+	// Load is how many requests run and how many wait for a place.
+	Load func() (running, queued int)
+	// Certificates are the times of the chain that serves now.
+	Certificates func() (fetched, notAfter time.Time)
+	// Token is about the newest attestation token that is kept.
+	Token func() (issued, expires time.Time)
+	// OpenCircuits counts, by service, the hosts that are not asked for now.
+	OpenCircuits func() map[string]int
+	// SecretMemory is how released keys are held: "memfd_secret", "mlock", "none".
+	SecretMemory func() string
+}
+
+var (
+	readyDesc        = describe("skr_ready", "1 if every part is ready, else 0.")
+	runningDesc      = describe("skr_requests_running", "Requests that have a place.")
+	queuedDesc       = describe("skr_requests_queued", "Requests that wait for a place.")
+	chainAgeDesc     = describe("skr_certificates_age_seconds", "Time since the certificate chain was fetched.")
+	chainExpiryDesc  = describe("skr_certificates_expiry_timestamp_seconds", "When the certificate chain expires.")
+	tokenAgeDesc     = describe("skr_attestation_token_age_seconds", "Time since the newest attestation token was issued.")
+	tokenExpiryDesc  = describe("skr_attestation_token_expiry_timestamp_seconds", "When the newest attestation token expires.")
+	openCircuitsDesc = describe("skr_upstream_circuits_open", "Hosts of a service that have been failing and are not asked for now.", "service")
+	memoryDesc       = describe("skr_secret_memory", "1, labelled with how released keys are held.", "protection")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// Watch adds the metrics of s. It is called once: a second call panics.
+func (m *Metrics) Watch(s State) { m.registry.MustRegister(watched{s, m.services}) }
+
+// watched is a State as Prometheus collects it.
+type watched struct {
+	State
+	services words
+}
+
+var _ prometheus.Collector = watched{}
+
+// Describe implements [prometheus.Collector].
+func (watched) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{readyDesc, runningDesc, queuedDesc, chainAgeDesc, chainExpiryDesc,
+		tokenAgeDesc, tokenExpiryDesc, openCircuitsDesc, memoryDesc} {
+		out <- desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (w watched) Collect(out chan<- prometheus.Metric) {
+	if w.Ready != nil {
+		out <- gauge(readyDesc, oneIf(w.Ready()))
+	}
+	if w.Load != nil {
+		running, queued := w.Load()
+		out <- gauge(runningDesc, float64(running))
+		out <- gauge(queuedDesc, float64(queued))
+	}
+	if w.Certificates != nil {
+		collectTimes(out, w.Certificates, chainAgeDesc, chainExpiryDesc)
+	}
+	if w.Token != nil {
+		collectTimes(out, w.Token, tokenAgeDesc, tokenExpiryDesc)
+	}
+	if w.OpenCircuits != nil {
+		w.collectCircuits(out)
+	}
+	if w.SecretMemory != nil {
+		out <- gauge(memoryDesc, 1, protections.or(w.SecretMemory(), other))
+	}
+}
+
+func collectTimes(out chan<- prometheus.Metric, times func() (begin, end time.Time), age, expiry *prometheus.Desc) {
+	begin, end := times()
+	if !begin.IsZero() {
+		out <- gauge(age, time.Since(begin).Seconds())
+	}
+	if !end.IsZero() {
+		out <- gauge(expiry, float64(end.Unix()))
+	}
+}
+
+// collectCircuits adds up: unknown services share one series.
+func (w watched) collectCircuits(out chan<- prometheus.Metric) {
+	open := map[string]int{}
+	for service, hosts := range w.OpenCircuits() {
+		open[w.services.or(service, other)] += hosts
+	}
+	for service, hosts := range open {
+		out <- gauge(openCircuitsDesc, float64(hosts), service)
+	}
+}
+
+func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,41 @@
+package metrics
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"github.com/prometheus/common/expfmt"
+)
+
+var _ http.Handler = (*Metrics)(nil)
+
+// ServeHTTP answers with all metrics in the format that the caller accepts: the
+// text of Prometheus, or OpenMetrics. The answer is whole before it is sent.
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+	var text bytes.Buffer
+	if err := m.write(&text, format); err != nil {
+		http.Error(w, "the metrics cannot be gathered", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", string(format))
+	_, _ = w.Write(text.Bytes()) // a caller that is gone by now needs no answer
+}
+
+func (m *Metrics) write(out io.Writer, format expfmt.Format) error {
+	families, err := m.registry.Gather()
+	if err != nil {
+		return err
+	}
+	encoder := expfmt.NewEncoder(out, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return err
+		}
+	}
+	if closer, ok := encoder.(expfmt.Closer); ok { // OpenMetrics ends with a line of its own
+		return closer.Close()
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// Package ops answers the kubelet and Prometheus: is skr alive, is it ready, and
+// what has it counted.
+//
+// The routes are /livez, /readyz and /metrics, for GET and HEAD:
+//
+//	s, err := ops.New(ops.Config{Parts: []ops.Part{{Name: "evidence", Err: ready}}, Metrics: metrics})
+//	err = s.Serve(ctx, listener) // until ctx ends
+//
+// Unlike internal/server it may listen on every address, as the kubelet and
+// Prometheus come from outside the pod. So it answers nothing that is secret,
+// asks nobody, takes one request a connection, and bounds how many there are.
+// It authenticates nobody: whoever reaches it may read and may take its places.
+package ops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"time"
+)
+
+const (
+	defaultGrace = 2 * time.Second // an answer takes milliseconds
+
+	maxConnections = 64              // a kubelet and a few Prometheus servers need five
+	maxHeader      = 8 << 10         // bytes; theirs are below 1 KiB
+	readTimeout    = 5 * time.Second // for a request without a body
+	scrapeTimeout  = 5 * time.Second // half of what Prometheus waits
+	writeTimeout   = 2 * scrapeTimeout
+)
+
+// Config is what the server answers with.
+type Config struct {
+	// Parts must all be ready for skr to be ready; none means that it always is.
+	Parts []Part
+	// Metrics answers /metrics; nil means that there is no such route.
+	Metrics http.Handler
+	// Grace is how long running requests may take to end once the server stops;
+	// 0 means 2 s.
+	Grace time.Duration
+	// Logger gets what goes wrong, and at debug which part is not ready; nil
+	// means none.
+	Logger *slog.Logger
+}
+
+// Part is something that must be ready.
+type Part struct {
+	// Name is of letters a-z and underscores.
+	Name string
+	// Err says why the part is not ready, nil if it is. It must not block. Of a
+	// refusal everybody may read the public sentence, of another error nothing.
+	Err func() error
+}
+
+// Server answers requests. It is safe for concurrent use.
+type Server struct {
+	config Config
+	routes map[string]http.Handler
+}
+
+var partName = regexp.MustCompile(`^[a-z_]+$`)
+
+// New makes a server. It opens nothing.
+func New(c Config) (*Server, error) {
+	seen := map[string]bool{}
+	for _, part := range c.Parts {
+		if !partName.MatchString(part.Name) || seen[part.Name] || part.Err == nil {
+			return nil, fmt.Errorf("ops: part %q has a bad name, a name twice, or nothing to ask", part.Name)
+		}
+		seen[part.Name] = true
+	}
+	c.Grace = cmp.Or(c.Grace, defaultGrace)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{config: c}
+	s.routes = s.table()
+	return s, nil
+}
+
+// Serve answers until ctx ends. It then lets running requests end within
+// Config.Grace and returns nil. It closes the listener.
+func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
+	server := s.httpServer()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(limit(socket, maxConnections)) }()
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("ops: accepting: %w", err), s.stop(ctx, server))
+	case <-ctx.Done():
+		return s.stop(ctx, server)
+	}
+}
+
+// stop waits for Grace, also where ctx has ended, which is the usual case.
+func (s *Server) stop(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("ops: stopping: cutting off requests after %v: %w", s.config.Grace, err)
+	}
+	return nil
+}
+
+// httpServer keeps no connection alive: an idle one would hold a place.
+func (s *Server) httpServer() *http.Server {
+	server := &http.Server{
+		Handler:                      s,
+		ReadTimeout:                  readTimeout, // of the header too
+		ReadHeaderTimeout:            readTimeout,
+		WriteTimeout:                 writeTimeout,
+		MaxHeaderBytes:               maxHeader,
+		ErrorLog:                     slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		DisableGeneralOptionsHandler: true,
+	}
+	server.SetKeepAlivesEnabled(false)
+	return server
+}

@@ -1,0 +1,138 @@
+package secmem
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func valueOf(b *Buffer) (value string, err error) {
+	err = b.Use(func(secret []byte) error { value = string(secret); return nil })
+	return value, err
+}
+
+func TestBuffer(t *testing.T) {
+	for _, size := range []int{0, 1, blockSize, blockSize + 1, chunkSize, chunkSize + 1} {
+		source := bytes.Repeat([]byte{'x'}, size)
+		want := string(source)
+		b := Hold(source)
+		if got, err := valueOf(b); err != nil || got != want {
+			t.Errorf("%d bytes: %d are held, %v", size, len(got), err)
+		}
+		if bytes.Contains(source, []byte{'x'}) {
+			t.Errorf("%d bytes: the source was not overwritten", size)
+		}
+		clone := b.Clone()
+		b.Wipe()
+		b.Wipe()
+		if _, err := valueOf(b); !errors.Is(err, ErrWiped) {
+			t.Errorf("%d bytes: used after it was wiped: %v", size, err)
+		}
+		if got, err := valueOf(clone); err != nil || got != want {
+			t.Errorf("%d bytes: the clone holds %d, %v", size, len(got), err)
+		}
+		if _, err := valueOf(b.Clone()); !errors.Is(err, ErrWiped) {
+			t.Errorf("%d bytes: the clone of a wiped secret: %v", size, err)
+		}
+		clone.Wipe()
+	}
+	var none *Buffer
+	none.Wipe()
+	new(Buffer).Wipe()
+	if _, err := valueOf(none); !errors.Is(err, ErrWiped) {
+		t.Errorf("nil holds a secret: %v", err)
+	}
+}
+
+func TestUseReturnsTheError(t *testing.T) {
+	b := Hold([]byte(canary))
+	defer b.Wipe()
+	want := errors.New("no")
+	if err := b.Use(func([]byte) error { return want }); !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBufferRedactsEverywhere(t *testing.T) {
+	b := Hold([]byte(canary))
+	defer b.Wipe()
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "secret", b, "in", struct{ Secret *Buffer }{b})
+	encoded, err := json.Marshal(map[string]any{"a": b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("%v %+v %#v %s %q %x %d", b, b, b, b, b, b, b) + log.String() + string(encoded) + b.String() + b.GoString()
+	for _, form := range []string{canary, fmt.Sprintf("%x", canary), strings.Trim(fmt.Sprintf("%d", []byte(canary)), "[]")} {
+		if strings.Contains(text, form) {
+			t.Errorf("prints %q", text)
+		}
+	}
+}
+
+func TestUnreachableBufferIsWiped(t *testing.T) {
+	anchor := Hold([]byte(canary)) // keeps the memory mapped
+	defer anchor.Wipe()
+	memory := Hold([]byte(canary)).place.memory
+	done := make(chan struct{})
+	for range 100 {
+		// Cleanups run in goroutines of the runtime: this one tells when they are at work.
+		runtime.AddCleanup(new([64]byte), func(done chan struct{}) { done <- struct{}{} }, done)
+		runtime.GC()
+		if <-done; string(memory) != canary {
+			break
+		}
+	}
+	if !bytes.Equal(memory, make([]byte, len(canary))) {
+		t.Error("the secret is still there")
+	}
+}
+
+// TestConcurrentUseAndWipe: whoever uses a secret sees all of it, or that it was wiped.
+func TestConcurrentUseAndWipe(t *testing.T) {
+	var all sync.WaitGroup
+	for i := range 8 {
+		want := strings.Repeat(string(rune('a'+i)), 200*i+1)
+		all.Go(func() {
+			for range 200 {
+				b := Hold([]byte(want))
+				var users sync.WaitGroup
+				for range 2 {
+					users.Go(func() {
+						if got, err := valueOf(b); got != want && !errors.Is(err, ErrWiped) {
+							t.Errorf("a secret of %d bytes changed: %v", len(want), err)
+						}
+					})
+				}
+				users.Go(b.Wipe)
+				users.Wait()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// BenchmarkHold compares with what the heap asks for the same.
+func BenchmarkHold(b *testing.B) {
+	secret := make([]byte, 2<<10)
+	b.Run("Buffer", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			Hold(secret).Wipe()
+		}
+	})
+	b.Run("heap", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			held := bytes.Clone(secret)
+			clear(secret)
+			clear(held)
+		}
+	})
+}

@@ -1,0 +1,46 @@
+package secmem
+
+import "bytes"
+
+// blockSize is the unit of allocation: an RSA-2048 key takes four, an access
+// token five to ten, an EC key one.
+const blockSize = 512
+
+const blocks = chunkSize / blockSize
+
+// free is a run of free blocks, to search for.
+var free [blocks]byte
+
+// chunk is protected memory that was mapped at once. One of chunkSize bytes is
+// divided into blocks; a larger one serves one secret.
+type chunk struct {
+	memory []byte
+	used   [blocks]byte // 1 for each block that is taken
+}
+
+// take finds the first run of free blocks that is long enough for size bytes.
+func (c *chunk) take(size int) (first int, found bool) {
+	count := count(size)
+	first = bytes.Index(c.used[:], free[:count])
+	if first < 0 {
+		return 0, false
+	}
+	c.mark(first, count, 1)
+	return first, true
+}
+
+func (c *chunk) give(first, size int) { c.mark(first, count(size), 0) }
+
+func (c *chunk) mark(first, count int, as byte) {
+	for i := range count {
+		c.used[first+i] = as
+	}
+}
+
+func (c *chunk) idle() bool { return c.used == free }
+
+// single says whether the chunk serves one secret only.
+func (c *chunk) single() bool { return len(c.memory) != chunkSize }
+
+// count is the blocks that size bytes take: one also for none.
+func count(size int) int { return max(1, (size+blockSize-1)/blockSize) }

@@ -1,0 +1,88 @@
+package secmem
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// Text is a secret string. Only [Text.Reveal] gives its value. Copies of a Text
+// share one [Buffer], which is wiped when the last of them is gone.
+type Text struct {
+	_    [0]func() // two Texts are compared by their digests and not with ==
+	held *Buffer   // nil without a secret
+}
+
+// NewText makes a secret of value.
+func NewText(value string) Text {
+	if value == "" {
+		return Text{}
+	}
+	return Text{held: Hold([]byte(value))}
+}
+
+// Reveal returns a copy of the secret, for the one place that sends it.
+func (t Text) Reveal() (value string) {
+	t.use(func(secret []byte) { value = string(secret) })
+	return value
+}
+
+// IsZero says whether there is no secret at all.
+func (t Text) IsZero() bool { return t.held == nil }
+
+// digestKey makes digests worthless outside this process.
+var digestKey = sync.OnceValue(func() *Buffer {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails, says crypto/rand
+	return Hold(key)
+})
+
+// Digest stands for the secret where equal ones must be recognised, as in the key
+// of a map: HMAC-SHA-256 with a key of this process. It tells nothing of the
+// secret, also where that can be guessed.
+func (t Text) Digest() (digest [32]byte) {
+	_ = digestKey().Use(func(key []byte) error { // never wiped
+		mac := hmac.New(sha256.New, key)
+		t.use(func(secret []byte) { mac.Write(secret) })
+		mac.Sum(digest[:0])
+		return nil
+	})
+	return digest
+}
+
+// use calls f with the secret, if there is one. Nobody can wipe a Text.
+func (t Text) use(f func(secret []byte)) {
+	if t.held == nil {
+		return
+	}
+	_ = t.held.Use(func(secret []byte) error { f(secret); return nil })
+}
+
+// String redacts.
+func (t Text) String() string { return redacted }
+
+// GoString redacts the %#v form.
+func (t Text) GoString() string { return redacted }
+
+// Format redacts every verb.
+func (t Text) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
+
+// LogValue redacts in log/slog.
+func (t Text) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON redacts.
+func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// UnmarshalJSON reads the secret from a JSON string.
+func (t *Text) UnmarshalJSON(data []byte) error {
+	var value string
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err
+	}
+	*t = NewText(value)
+	return nil
+}

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	"skr/api"
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/access"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+	"skr/keyrelease"
+)
+
+// Witness writes down who got which key.
+type Witness interface {
+	// Released is told of a release before its key is given out, and of a
+	// refused one: key is nil where err is not, request is zero where it names
+	// what is not allowed. Its own error keeps the key back.
+	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
+}
+
+type nobody struct{}
+
+func (nobody) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
+
+func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (api.ReleaseResponse, error) {
+	key, err := s.releaseKey(ctx, r)
+	if err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	defer key.Wipe()
+	jwk, err := key.JWK()
+	if err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	return api.ReleaseResponse{Key: jwk}, nil
+}
+
+// releaseKey gives out no key of which the witness does not know.
+func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {
+	var key *hsm.Key
+	request, err := s.parseRelease(ctx, r)
+	if err == nil {
+		key, err = s.config.Releases.Release(ctx, request)
+	}
+	if unseen := s.config.Witness.Released(ctx, request, key, err); unseen != nil {
+		key.Wipe()
+		return nil, errors.Join(err, unseen)
+	}
+	return key, err
+}
+
+// parseRelease also says whether the caller may have the key.
+func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
+	if r.Alias != "" {
+		request, err = s.parseAlias(ctx, r)
+	} else {
+		request, err = s.parseNames(ctx, r)
+	}
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	request.Access, err = parseAccessToken(r.AccessToken)
+	return request, err
+}
+
+func (s *Server) parseAlias(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+	if r.MAAEndpoint != "" || r.AKVEndpoint != "" || r.KID != "" {
+		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
+			"member %q stands for authority, vault and key: leave the others out", "alias")
+	}
+	if err := s.config.Access.MayHave(access.From(ctx), r.Alias); err != nil {
+		return keyrelease.Request{}, err
+	}
+	request, found := s.config.Aliases[r.Alias]
+	if !found {
+		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest, "member %q names none of the keys in the configuration", "alias")
+	}
+	return request, nil
+}
+
+// parseNames takes the endpoints that drop-in clients send. Where an access
+// policy binds callers to aliases, they must be those of one of the caller's.
+func (s *Server) parseNames(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+	authority, err := s.parseAuthority(r.MAAEndpoint)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("akv_endpoint", r.AKVEndpoint); err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("kid", r.KID); err != nil {
+		return keyrelease.Request{}, err
+	}
+	id, err := s.config.Vaults.Parse(r.AKVEndpoint, r.KID)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	return keyrelease.Request{Authority: authority, Key: id}, s.mayName(ctx, authority, id)
+}
+
+func (s *Server) mayName(ctx context.Context, authority attest.Authority, key hsm.KeyID) error {
+	if !s.config.Access.Binds() {
+		return nil
+	}
+	caller := access.From(ctx)
+	for alias, request := range s.config.Aliases {
+		if request.Authority == authority && request.Key == key && s.config.Access.MayHave(caller, alias) == nil {
+			return nil
+		}
+	}
+	return refusal.Newf(refusal.CallerNotAllowed, "%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
+}
+
+// bearer is the syntax of RFC 6750 section 2.1. Anything else would end up in
+// a header that no service accepts.
+var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+func parseAccessToken(token api.Secret) (secmem.Text, error) {
+	if len(token) == 0 {
+		return secmem.Text{}, nil
+	}
+	if !bearer.Match(token) {
+		return secmem.Text{}, refusal.Newf(refusal.BadRequest, "member %q is not a bearer token", "access_token")
+	}
+	return secmem.NewText(string(token)), nil
+}

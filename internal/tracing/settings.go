@@ -1,0 +1,67 @@
+package tracing
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// tracesPath is where a collector takes traces, below OTEL_EXPORTER_OTLP_ENDPOINT
+// (OpenTelemetry protocol exporter, "Endpoint URLs for OTLP/HTTP").
+const tracesPath = "v1/traces"
+
+// endpointOf is the URL that spans are posted to, "" where none is asked for.
+func endpointOf(getenv func(string) string) (string, error) {
+	own, base := getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+	if own == "" && base == "" || strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
+		return "", nil
+	}
+	switch exporter := getenv("OTEL_TRACES_EXPORTER"); exporter {
+	case "none":
+		return "", nil
+	case "", "otlp":
+	default:
+		return "", fmt.Errorf("tracing: OTEL_TRACES_EXPORTER: %q is neither otlp nor none", exporter)
+	}
+	if err := checkProtocol(getenv); err != nil {
+		return "", err
+	}
+	if own != "" {
+		return parseEndpoint("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", own, "")
+	}
+	return parseEndpoint("OTEL_EXPORTER_OTLP_ENDPOINT", base, tracesPath)
+}
+
+func checkProtocol(getenv func(string) string) error {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		switch protocol := getenv(name); protocol {
+		case "http/protobuf":
+			return nil // the first that is set decides
+		case "":
+		default:
+			return fmt.Errorf("tracing: %s: %q is not supported, only http/protobuf is", name, protocol)
+		}
+	}
+	return nil
+}
+
+// parseEndpoint does not repeat the text, which may hold a password.
+func parseEndpoint(name, text, path string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		err = errors.New("not an http or https URL")
+	case u.User != nil:
+		err = errors.New("it holds a user name; use OTEL_EXPORTER_OTLP_HEADERS")
+	case u.RawQuery != "" || u.Fragment != "":
+		err = errors.New("it holds a query or a fragment")
+	}
+	if err != nil {
+		return "", fmt.Errorf("tracing: %s: %w", name, err)
+	}
+	if path != "" {
+		u = u.JoinPath(path)
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,97 @@
+package fault
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"time"
+)
+
+// Connect decides on the fate of a new connection to service by the rules with
+// those actions, Refuse or TLS. One that fails is counted as a request, as no
+// request will come.
+func (p *Plan) Connect(service string, actions ...Action) (Rule, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rule, faulty := p.take(service, func(r *Rule) bool { return slices.Contains(actions, r.Do) })
+	if faulty {
+		p.requests[service]++
+	}
+	return rule, faulty
+}
+
+// Offset is by how much the clock of service is wrong: the sum of its rules.
+func (p *Plan) Offset(service string) (offset time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.rules {
+		if a.Do == Clock && a.covers(service) {
+			offset += a.Offset
+		}
+	}
+	return offset
+}
+
+// severed says whether a rule fails new connections to service. Those that are
+// open then end with their next request, or clients would never see the rule.
+func (p *Plan) severed(service string, encrypted bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.rules, func(a *active) bool {
+		return (a.Do == Refuse || a.Do == TLS && encrypted) && a.covers(service) && !a.spent()
+	})
+}
+
+// Listener passes the connections of next on, but for those that a rule with
+// Refuse resets.
+func (p *Plan) Listener(service string, next net.Listener) net.Listener {
+	return &listener{next, p, service}
+}
+
+type listener struct {
+	net.Listener
+	plan    *Plan
+	service string
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if _, faulty := l.plan.Connect(l.service, Refuse); !faulty {
+			return conn, nil
+		}
+		ResetConn(conn)
+	}
+}
+
+// ResetConn closes a connection so that the client sees a reset.
+func ResetConn(conn net.Conn) {
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // what is not sent is dropped, and RST sent
+	}
+	_ = conn.Close()
+}
+
+type connKey struct{}
+
+// ConnContext lets Wrap end a whole connection; it is for http.Server.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// cut ends the connection under a request, if the server said which it is.
+func cut(ctx context.Context) {
+	conn, ok := ctx.Value(connKey{}).(net.Conn)
+	if !ok {
+		return
+	}
+	if encrypted, is := conn.(*tls.Conn); is {
+		conn = encrypted.NetConn()
+	}
+	ResetConn(conn)
+}

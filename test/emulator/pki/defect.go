@@ -1,0 +1,41 @@
+package pki
+
+import (
+	"crypto/tls"
+	"fmt"
+)
+
+// Defect is what a TLS certificate has wrong, for clients that must notice.
+type Defect string
+
+// The defects.
+const (
+	Expired   Defect = "expired"    // it ended an hour ago
+	WrongName Defect = "wrong-name" // it is for another host
+	ForeignCA Defect = "foreign-ca" // a CA of the same name, with other keys, issued it
+)
+
+// Defects lists all of them.
+func Defects() []Defect { return []Defect{Expired, WrongName, ForeignCA} }
+
+const otherName = "other.localhost"
+
+// Defective makes a TLS certificate for one name with a defect.
+func (ca *CA) Defective(name string, d Defect) (*tls.Certificate, error) {
+	template := ca.server(name)
+	switch d {
+	case Expired: // by the emulated clock and by the machine's: see validity
+		template.NotBefore, template.NotAfter = ca.from.Add(-margin), ca.from
+	case WrongName:
+		template = ca.server(otherName)
+	case ForeignCA:
+		foreign, err := New(Config{})
+		if err != nil {
+			return nil, err
+		}
+		return foreign.makeLeaf(template)
+	default:
+		return nil, fmt.Errorf("pki: there is no defect %q", d)
+	}
+	return ca.makeLeaf(template)
+}
