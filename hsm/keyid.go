@@ -43,8 +43,14 @@ func (id KeyID) Version() string { return id.version }
 // allow-list and from nowhere else.
 func (id KeyID) Audience() string { return id.audience }
 
-// String is the key identifier, https://host/keys/name[/version].
-func (id KeyID) String() string { return keyURL(id.host, id.name, id.version) }
+// String is the key identifier, https://host/keys/name[/version]; of the zero
+// KeyID it is "".
+func (id KeyID) String() string {
+	if id == (KeyID{}) {
+		return ""
+	}
+	return keyURL(id.host, id.name, id.version)
+}
 
 func keyURL(host endpoint.Host, name, version string) string {
 	text := host.URL() + keysPath + name

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 
-	"skr/internal/admission"
-	"skr/internal/audit"
 	"skr/internal/metrics"
 	"skr/internal/ops"
 	"skr/internal/secmem"
@@ -19,23 +16,23 @@ type operations struct {
 	socket net.Listener
 }
 
-func listenOps(ctx context.Context, address string, ready *readiness, records *audit.Log, told *observer, log *slog.Logger) (operations, error) {
-	if address == "" {
+func (s *service) listenOps(ctx context.Context) (operations, error) {
+	if s.settings.OpsListen == "" {
 		return operations{}, nil
 	}
 	server, err := ops.New(ops.Config{
-		Parts:   []ops.Part{{Name: "evidence", Err: ready.err}, {Name: "audit", Err: records.Err}},
-		Metrics: told.metrics, Logger: log,
+		Parts:   []ops.Part{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}},
+		Metrics: s.told.metrics, Logger: s.log,
 	})
 	if err != nil {
 		return operations{}, err
 	}
 	var config net.ListenConfig
-	socket, err := config.Listen(ctx, "tcp", address)
+	socket, err := config.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
 		return operations{}, &configError{fmt.Errorf("ops_listen: %w", err)}
 	}
-	log.Info("operations", "address", socket.Addr().String())
+	s.log.Info("operations", "address", socket.Addr().String())
 	return operations{server, socket}, nil
 }
 
@@ -47,13 +44,13 @@ func (o operations) serve(ctx context.Context) error {
 }
 
 // state is what the metrics look at.
-func (p *sidecar) state(ready *readiness, gate *admission.Gate) metrics.State {
+func (s *service) state() metrics.State {
 	return metrics.State{
-		Ready:        func() bool { return ready.err() == nil },
-		Load:         gate.Load,
-		Certificates: p.endorser.Current,
-		Token:        p.releaser.Newest,
-		OpenCircuits: p.out.openCircuits,
+		Ready:        func() bool { return s.ready.err() == nil },
+		Load:         s.gate.Load,
+		Certificates: s.endorser.Current,
+		Token:        s.releaser.Newest,
+		OpenCircuits: s.out.openCircuits,
 		SecretMemory: func() string { return string(secmem.Now().Protection) },
 	}
 }

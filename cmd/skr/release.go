@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/hsm"
+	"skr/internal/access"
 	"skr/internal/journal"
 	"skr/internal/secmem"
 	"skr/keyrelease"
@@ -82,7 +83,7 @@ func (p *sidecar) releaseWitnessed(ctx context.Context, s *settings, req keyrele
 	if err != nil {
 		return nil, err
 	}
-	ctx, _ = journal.With(ctx, rand.Text())
+	ctx, _ = journal.With(access.With(ctx, access.Self()), rand.Text())
 	key, err := p.releaser.Release(ctx, req)
 	unseen := errors.Join((&witness{log: records}).Released(ctx, req, key, err), records.Close())
 	if unseen != nil {

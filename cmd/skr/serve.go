@@ -54,7 +54,12 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	if err != nil {
 		return err
 	}
-	if err := parts.serve(ctx, s, told, records, log); err != nil {
+	service := &service{
+		sidecar: parts, settings: s, told: told, records: records, log: log,
+		ready: newReadiness(parts, s.RequestTimeout, log),
+		gate:  admission.New(admission.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
+	}
+	if err := service.run(ctx); err != nil {
 		log.Error("stopped", "error", err.Error())
 		return err
 	}
@@ -62,39 +67,49 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	return nil
 }
 
-// serve opens the listeners, and runs what runs beside them.
-func (p *sidecar) serve(ctx context.Context, s *settings, told *observer, records *audit.Log, log *slog.Logger) error {
-	ready := newReadiness(p, s.RequestTimeout, log)
-	gate := admission.New(admission.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate})
-	local, err := p.server(s, ready, gate, told, records, log)
+// service is a sidecar with what runs beside it.
+type service struct {
+	*sidecar
+	settings *settings
+	ready    *readiness
+	gate     *admission.Gate
+	told     *observer
+	records  *audit.Log
+	log      *slog.Logger
+}
+
+// run opens the listeners and answers until ctx ends.
+func (s *service) run(ctx context.Context) error {
+	local, err := s.local()
 	if err != nil {
 		return err
 	}
-	told.metrics.Watch(p.state(ready, gate))
-	listener, err := server.Listen(ctx, s.Listen, socketMode(p.access))
+	s.told.metrics.Watch(s.state())
+	listener, err := server.Listen(ctx, s.settings.Listen, socketMode(s.access))
 	if err != nil {
 		return &configError{fmt.Errorf("listen: %w", err)}
 	}
-	operations, err := listenOps(ctx, s.OpsListen, ready, records, told, log)
+	operations, err := s.listenOps(ctx)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	log.Info("listening", "address", listener.String(), "version", version(), "callers", callers(p.access))
+	s.log.Info("listening", "address", listener.String(), "version", version(), "callers", callers(s.access))
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return local.Serve(running, listener) })
 	group.Go(func() error { return operations.serve(running) })
-	group.Go(func() error { ready.await(running); return nil })
-	group.Go(p.releaser.Prepare)
+	group.Go(func() error { s.ready.await(running); return nil })
+	group.Go(s.releaser.Prepare)
 	return group.Wait()
 }
 
-func (p *sidecar) server(s *settings, ready *readiness, gate *admission.Gate, told *observer, records *audit.Log, log *slog.Logger) (*server.Server, error) {
+// local is the server for applications.
+func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
-		Evidence: p.attester, Tokens: p.releaser, Releases: p.releaser,
-		Authorities: p.authorities, Vaults: p.vaults, Aliases: p.aliases,
-		Access: p.access, Gate: gate, Witness: &witness{records, told}, Finished: told.finished,
-		Ready: ready.err, UVMEndorsements: p.context.ReferenceInfo(),
-		Deadline: s.RequestTimeout, Grace: s.StopGrace, Logger: log, Now: time.Now,
+		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
+		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
+		Access: s.access, Gate: s.gate, Witness: &witness{s.records, s.told}, Finished: s.told.finished,
+		Ready: s.ready.err, UVMEndorsements: s.context.ReferenceInfo(),
+		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})
 }
 

@@ -28,10 +28,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"skr/internal/refusal"
-	"skr/internal/secmem"
 )
 
 // maxRules is how many a Caller can remember as bits.
@@ -141,16 +141,18 @@ func refuseUnidentified(c Caller, unproven, unread error) error {
 
 // MayUse says whether the caller may use the route.
 func (p *Policy) MayUse(c Caller, route string) error {
-	return p.may(c, "routes", route, func(r rule) grant { return r.routes })
+	return p.may(c, "routes", route, strconv.Quote(route), func(r rule) grant { return r.routes })
 }
 
-// MayHave says whether the caller may have the key of that alias.
+// MayHave says whether the caller may have the key of that alias. A refusal does
+// not repeat it: who mistakes members may have put a secret there.
 func (p *Policy) MayHave(c Caller, alias string) error {
-	return p.may(c, "keys", alias, func(r rule) grant { return r.keys })
+	return p.may(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
 }
 
-// may says whether one of the caller's rules lists name in that field.
-func (p *Policy) may(c Caller, field, name string, list func(rule) grant) error {
+// may says whether one of the caller's rules lists name in that field. told is
+// how a refusal calls it.
+func (p *Policy) may(c Caller, field, name, told string, list func(rule) grant) error {
 	if p == nil {
 		return nil
 	}
@@ -167,10 +169,6 @@ func (p *Policy) may(c Caller, field, name string, list func(rule) grant) error 
 	if asked == nil {
 		return refusal.Newf(refusal.CallerNotAllowed, "no access rule is for this caller")
 	}
-	return refusal.Newf(refusal.CallerNotAllowed, "the %s of access rule %s do not list %q: add it there",
-		field, strings.Join(asked, ", "), secmem.Excerpt(name, maxRepeated))
+	return refusal.Newf(refusal.CallerNotAllowed, "the %s of access rule %s do not list %s: add it there",
+		field, strings.Join(asked, ", "), told)
 }
-
-// maxRepeated is how much of a caller's alias is repeated to it: no rule has a
-// longer one that is worth reading.
-const maxRepeated = 64

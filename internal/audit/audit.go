@@ -57,7 +57,8 @@ type Entry struct {
 	RequestID string `json:"request_id"`
 	// Caller is who asked.
 	Caller string `json:"caller"`
-	// Key is the key as it was asked for: HOST/keys/NAME[/VERSION].
+	// Key is the key as it was asked for, https://HOST/keys/NAME[/VERSION]; ""
+	// where the request named none that is allowed.
 	Key string `json:"key"`
 	// Released is the full id, with version, of the key that was released; empty
 	// if none was.

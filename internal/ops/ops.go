@@ -15,13 +15,14 @@ package ops
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
 	"time"
+
+	"skr/internal/serving"
 )
 
 const (
@@ -86,24 +87,8 @@ func New(c Config) (*Server, error) {
 // Serve answers until ctx ends. It then lets running requests end within
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
-	server := s.httpServer()
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(limit(socket, maxConnections)) }()
-	select {
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("ops: accepting: %w", err), s.stop(ctx, server))
-	case <-ctx.Done():
-		return s.stop(ctx, server)
-	}
-}
-
-// stop waits for Grace, also where ctx has ended, which is the usual case.
-func (s *Server) stop(ctx context.Context, server *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		_ = server.Close()
-		return fmt.Errorf("ops: stopping: cutting off requests after %v: %w", s.config.Grace, err)
+	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, limit(socket, maxConnections)); err != nil {
+		return fmt.Errorf("ops: %w", err)
 	}
 	return nil
 }

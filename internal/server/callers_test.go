@@ -85,6 +85,7 @@ func TestAccess(t *testing.T) {
 		{"route of another rule", otherToken, api.RouteRaw, good[api.RouteRaw], 200, ""},
 		{"no token", "", api.RouteRelease, `{"alias":"orders"}`, 403, api.CallerNotAllowed},
 		{"wrong token", appToken + "x", api.RouteRelease, `{"alias":"orders"}`, 403, api.CallerNotAllowed},
+		{"secret in the place of an alias", appToken, api.RouteRelease, `{"alias":"token-of-the-vault"}`, 403, api.CallerNotAllowed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPipeline(t)
@@ -186,11 +187,13 @@ func TestBrowserContentType(t *testing.T) {
 // witness remembers what it is told, and may refuse.
 type witness struct {
 	told []error
+	keys []string
 	fail error
 	id   string
 }
 
-func (w *witness) Released(ctx context.Context, _ keyrelease.Request, _ *hsm.Key, err error) error {
+func (w *witness) Released(ctx context.Context, request keyrelease.Request, _ *hsm.Key, err error) error {
+	w.keys = append(w.keys, request.Key.String())
 	w.told, w.id = append(w.told, err), journal.RequestID(ctx)
 	return w.fail
 }
@@ -233,6 +236,27 @@ func TestWitness(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who looks for a caller that tried the keys of another finds which.
+func TestWitnessOfRefusedCaller(t *testing.T) {
+	const bills = "https://contoso.vault.azure.net/keys/bills"
+	for body, want := range map[string]string{
+		`{"alias":"bills"}`: bills, names("bills"): bills, `{"alias":"nothing"}`: "", names("../bills"): "",
+	} {
+		w := &witness{}
+		bound := withAccess(t)
+		s := newServer(t, newPipeline(t), func(c *Config) {
+			bound(c)
+			c.Witness = w
+		})
+		r := newRequest("POST", api.RouteRelease, body)
+		r.Header.Set("Authorization", "Bearer "+appToken)
+		ask(t, s, r)
+		if len(w.told) != 1 || w.told[0] == nil || w.keys[0] != want {
+			t.Errorf("%s: the witness was told of %q and %v", body, w.keys, w.told)
+		}
 	}
 }
 

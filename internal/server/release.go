@@ -6,7 +6,6 @@ import (
 	"regexp"
 
 	"skr/api"
-	"skr/attest"
 	"skr/hsm"
 	"skr/internal/access"
 	"skr/internal/refusal"
@@ -17,8 +16,8 @@ import (
 // Witness writes down who got which key.
 type Witness interface {
 	// Released is told of a release before its key is given out, and of a
-	// refused one: key is nil where err is not, request is zero where it names
-	// what is not allowed. Its own error keeps the key back.
+	// refused one: key is nil where err is not, request is zero where it could
+	// not be understood or names what the allow-lists do not. Its own error keeps the key back.
 	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
 }
 
@@ -53,38 +52,42 @@ func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key
 	return key, err
 }
 
-// parseRelease also says whether the caller may have the key.
+// parseRelease also says whether the caller may have the key. The request that
+// comes with a refusal of the caller is for the witness.
 func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
-	if r.Alias != "" {
-		request, err = s.parseAlias(ctx, r)
-	} else {
-		request, err = s.parseNames(ctx, r)
-	}
+	request, err = s.named(ctx, r)
 	if err != nil {
 		return keyrelease.Request{}, err
+	}
+	if err = s.mayHave(ctx, r.Alias, request); err != nil {
+		return request, err
 	}
 	request.Access, err = parseAccessToken(r.AccessToken)
 	return request, err
 }
 
-func (s *Server) parseAlias(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+// named is the release that an alias stands for, or the one of the endpoints
+// that drop-in clients send. A caller that is bound to aliases does not learn
+// which others there are.
+func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+	if r.Alias == "" {
+		return s.parseNames(r)
+	}
 	if r.MAAEndpoint != "" || r.AKVEndpoint != "" || r.KID != "" {
 		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
 			"member %q stands for authority, vault and key: leave the others out", "alias")
 	}
+	request, found := s.config.Aliases[r.Alias]
+	if found {
+		return request, nil
+	}
 	if err := s.config.Access.MayHave(access.From(ctx), r.Alias); err != nil {
 		return keyrelease.Request{}, err
 	}
-	request, found := s.config.Aliases[r.Alias]
-	if !found {
-		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest, "member %q names none of the keys in the configuration", "alias")
-	}
-	return request, nil
+	return keyrelease.Request{}, refusal.Newf(refusal.BadRequest, "member %q names none of the keys in the configuration", "alias")
 }
 
-// parseNames takes the endpoints that drop-in clients send. Where an access
-// policy binds callers to aliases, they must be those of one of the caller's.
-func (s *Server) parseNames(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
 	authority, err := s.parseAuthority(r.MAAEndpoint)
 	if err != nil {
 		return keyrelease.Request{}, err
@@ -96,19 +99,21 @@ func (s *Server) parseNames(ctx context.Context, r api.ReleaseRequest) (keyrelea
 		return keyrelease.Request{}, err
 	}
 	id, err := s.config.Vaults.Parse(r.AKVEndpoint, r.KID)
-	if err != nil {
-		return keyrelease.Request{}, err
-	}
-	return keyrelease.Request{Authority: authority, Key: id}, s.mayName(ctx, authority, id)
+	return keyrelease.Request{Authority: authority, Key: id}, err
 }
 
-func (s *Server) mayName(ctx context.Context, authority attest.Authority, key hsm.KeyID) error {
+// mayHave holds the release against the access policy. Where one binds callers
+// to aliases, a release by its endpoints must be that of one of the caller's.
+func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) error {
+	caller := access.From(ctx)
+	if alias != "" {
+		return s.config.Access.MayHave(caller, alias)
+	}
 	if !s.config.Access.Binds() {
 		return nil
 	}
-	caller := access.From(ctx)
-	for alias, request := range s.config.Aliases {
-		if request.Authority == authority && request.Key == key && s.config.Access.MayHave(caller, alias) == nil {
+	for alias, known := range s.config.Aliases {
+		if known.Authority == asked.Authority && known.Key == asked.Key && s.config.Access.MayHave(caller, alias) == nil {
 			return nil
 		}
 	}

@@ -31,6 +31,7 @@ import (
 	"skr/internal/access"
 	"skr/internal/admission"
 	"skr/internal/journal"
+	"skr/internal/serving"
 	"skr/keyrelease"
 )
 
@@ -133,27 +134,9 @@ func New(c Config) (*Server, error) {
 // off, which is an error. It closes the listener.
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut() // after stop: a request that was cut off has nobody to answer
-	server := s.httpServer(base)
-	failed := make(chan error, len(l.sockets))
-	for _, socket := range l.sockets {
-		go func() { failed <- server.Serve(socket) }()
-	}
-	select {
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("server: accepting: %w", err), s.stop(ctx, server))
-	case <-ctx.Done():
-		return s.stop(ctx, server)
-	}
-}
-
-// stop waits for Grace, also where ctx has ended, which is the usual case.
-func (s *Server) stop(ctx context.Context, server *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		_ = server.Close()
-		return fmt.Errorf("server: stopping: cutting off requests after %v: %w", s.config.Grace, err)
+	defer cut() // after Until: a request that was cut off has nobody to answer
+	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, l.sockets...); err != nil {
+		return fmt.Errorf("server: %w", err)
 	}
 	return nil
 }

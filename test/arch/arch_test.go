@@ -31,9 +31,10 @@ var allowed = map[string][]string{
 	"internal/hardening":  {},
 	"internal/journal":    {},
 	"internal/metrics":    {"internal/journal"},
-	"internal/ops":        {"internal/crash", "internal/refusal"},
+	"internal/ops":        {"internal/crash", "internal/refusal", "internal/serving"},
 	"internal/tracing":    {"internal/journal"},
 	"internal/refusal":    {},
+	"internal/serving":    {},
 	"internal/endpoint":   {"internal/secmem"},
 	"internal/flight":     {"internal/crash"},
 	"internal/keywrap":    {},
@@ -55,7 +56,7 @@ var allowed = map[string][]string{
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/server": {
 		"api", "attest", "attest/snp", "hsm", "keyrelease",
-		"internal/access", "internal/admission", "internal/crash", "internal/journal", "internal/refusal", "internal/secmem",
+		"internal/access", "internal/admission", "internal/crash", "internal/journal", "internal/refusal", "internal/secmem", "internal/serving",
 	},
 }
 

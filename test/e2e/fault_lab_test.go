@@ -10,10 +10,6 @@ import (
 	"skr/test/emulator"
 )
 
-// answerSlack is how much later than the deadline an answer may come on a
-// machine that is busy with other tests.
-const answerSlack = 1500 * time.Millisecond
-
 const (
 	// served is the outcome of a fault that does no harm.
 	served api.Code = ""

@@ -1,0 +1,42 @@
+// Package serving runs an HTTP server until its context ends.
+//
+//	err := serving.Until(ctx, server, grace, listener)
+//
+// It decides nothing about the server's limits: its caller sets them.
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Until serves the sockets and closes them. When ctx ends it stops accepting,
+// lets running requests end within grace, and returns nil; requests that take
+// longer are cut off, which is an error. A socket that fails stops all.
+func Until(ctx context.Context, server *http.Server, grace time.Duration, sockets ...net.Listener) error {
+	failed := make(chan error, len(sockets))
+	for _, socket := range sockets {
+		go func() { failed <- server.Serve(socket) }()
+	}
+	select {
+	case err := <-failed:
+		return errors.Join(fmt.Errorf("accepting: %w", err), stop(ctx, server, grace))
+	case <-ctx.Done():
+		return stop(ctx, server, grace)
+	}
+}
+
+// stop waits for grace, also where ctx has ended, which is the usual case.
+func stop(ctx context.Context, server *http.Server, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("stopping: cutting off requests after %v: %w", grace, err)
+	}
+	return nil
+}
