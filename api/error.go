@@ -94,11 +94,30 @@ type Error struct {
 	Code Code `json:"code"`
 	// RequestID is the one in skr's log, also in the header X-Request-Id.
 	RequestID string `json:"request_id"`
+	// Reason lists the conditions of the key's release policy that this machine
+	// does not meet, with [ReleaseRejected] alone and where skr can tell them.
+	Reason []Reason `json:"reason,omitempty"`
 
 	// Status of HTTP, filled in by [Client].
 	Status int `json:"-"`
 	// RetryAfter is what the answer asked to wait; 0 if it did not.
 	RetryAfter time.Duration `json:"-"`
+}
+
+// Reason is a condition of a release policy that is not met.
+type Reason struct {
+	// Claim of the attestation token, with dots where it is nested.
+	Claim string `json:"claim"`
+	// Operator of the policy's grammar: equals, notEquals, less, lessOrEquals,
+	// greater, greaterOrEquals or exists.
+	Operator string `json:"operator"`
+	// Expected is what the policy wants; "(withheld)" where it may be a secret.
+	Expected string `json:"expected"`
+	// Actual is what the token says, "" where Absent; "(withheld)" where it may
+	// be a secret.
+	Actual string `json:"actual"`
+	// Absent says that the token has no such claim.
+	Absent bool `json:"absent,omitempty"`
 }
 
 var _ error = (*Error)(nil)

@@ -230,7 +230,7 @@ func TestVaultRefusals(t *testing.T) {
 		kind   *refusal.Kind
 		reason string
 	}{
-		"policy":             {403, body("Forbidden", "AccessDenied", "Target environment attestation does not meet key release policy requirements"), refusal.ReleaseRejected, "compare the policy"},
+		"policy":             {403, body("Forbidden", "AccessDenied", "Target environment attestation does not meet key release policy requirements"), refusal.ReleaseRejected, "key's release policy"},
 		"token":              {403, body("Forbidden", "AccessDenied", "Target environment attestation statement cannot be verified. (Activity ID: 1)"), refusal.ReleaseRejected, "cannot verify the attestation token"},
 		"role":               {403, body("Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\nCaller: appid=1"), refusal.ReleaseRejected, "Crypto Service Release User"},
 		"role, no code":      {403, body("Forbidden", "", "User is NOT authorized to perform action"), refusal.ReleaseRejected, "Crypto Service Release User"},

@@ -290,7 +290,7 @@ func (v *vault) release(kid string) (*WrappedKey, error) {
 func (v *vault) serve(w http.ResponseWriter, r *http.Request) {
 	request := &recorded{path: r.URL.Path, query: r.URL.RawQuery, authorization: r.Header.Get("Authorization"), userAgent: r.Header.Get("User-Agent")}
 	body, err := io.ReadAll(r.Body)
-	if err == nil {
+	if err == nil && r.Method == http.MethodPost {
 		err = json.Unmarshal(body, &request.body)
 	}
 	if err != nil {

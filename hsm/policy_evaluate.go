@@ -12,6 +12,8 @@ import (
 type Evaluation struct {
 	// Met says whether the vault would release the key.
 	Met bool `json:"met"`
+	// Issuer of the token.
+	Issuer string `json:"issuer"`
 	// Conditions has one tree for each authority, in the policy's order.
 	Conditions []Condition `json:"conditions"`
 }
@@ -51,7 +53,7 @@ type Condition struct {
 //   - a missing claim meets nothing, not even notEquals, but for "exists": false;
 //   - null is a missing claim, and objects and arrays meet nothing but exists.
 func (p *ReleasePolicy) Evaluate(issuer string, claims object.Object) Evaluation {
-	e := Evaluation{Conditions: make([]Condition, len(p.authorities))}
+	e := Evaluation{Issuer: issuer, Conditions: make([]Condition, len(p.authorities))}
 	for i, a := range p.authorities {
 		root := a.group.evaluate(claims)
 		root.Authority = a.name

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"skr/internal/refusal"
+	"skr/internal/secmem"
 )
 
 // maxVaultText bounds what of a vault's words goes into the log.
@@ -28,14 +29,14 @@ func refusedBy(id KeyID, g Grant, err error) error {
 	return untrusted("the vault's answer is not a release result", err)
 }
 
-// vaultError is the error body of Key Vault and Managed HSM (Azure REST API
+// VaultError is the error body of Key Vault and Managed HSM (Azure REST API
 // specification, Key Vault 7.4, KeyVaultError). All of it is remote text.
-type vaultError struct {
+type VaultError struct {
 	status               int
 	code, inner, message string
 }
 
-func parseVaultError(answer *azcore.ResponseError) vaultError {
+func parseVaultError(answer *azcore.ResponseError) VaultError {
 	var body struct {
 		Error struct {
 			Code       string `json:"code"`
@@ -49,11 +50,11 @@ func parseVaultError(answer *azcore.ResponseError) vaultError {
 	if data, err := runtime.Payload(answer.RawResponse); err == nil {
 		_ = json.Unmarshal(data, &body)
 	}
-	return vaultError{answer.StatusCode, body.Error.Code, body.Error.InnerError.Code, body.Error.Message}
+	return VaultError{answer.StatusCode, body.Error.Code, body.Error.InnerError.Code, body.Error.Message}
 }
 
 // without removes the tokens that were sent, should a server echo them.
-func (e vaultError) without(g Grant) vaultError {
+func (e VaultError) without(g Grant) VaultError {
 	for _, secret := range []string{g.Access.Reveal(), g.Attestation.Reveal()} {
 		if secret == "" {
 			continue
@@ -65,8 +66,34 @@ func (e vaultError) without(g Grant) vaultError {
 	return e
 }
 
+// ReadVaultError finds the vault's answer in an error of the SDK, without the
+// access token that was sent. False means that there was no answer.
+func ReadVaultError(err error, access secmem.Text) (VaultError, bool) {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return VaultError{}, false
+	}
+	return parseVaultError(answer).without(Grant{Access: access}), true
+}
+
+// Status is the answer's HTTP status.
+func (e VaultError) Status() int { return e.status }
+
+// Says recognises the error by its inner code or by a part of its message, in
+// lower case. "" recognises nothing.
+func (e VaultError) Says(inner, message string) bool {
+	return inner != "" && inner == e.inner || message != "" && strings.Contains(strings.ToLower(e.message), message)
+}
+
+// Scrubbed is without what may be key material, for answers to requests that
+// held some.
+func (e VaultError) Scrubbed() VaultError {
+	e.code, e.inner, e.message = secmem.Scrub(e.code), secmem.Scrub(e.inner), secmem.Scrub(e.message)
+	return e
+}
+
 // Error is for the log.
-func (e vaultError) Error() string {
+func (e VaultError) Error() string {
 	return fmt.Sprintf("the vault answered %d, code %q, inner code %q: %q",
 		e.status, shortened(e.code), shortened(e.inner), shortened(e.message))
 }
@@ -78,7 +105,7 @@ func shortened(text string) string {
 	return text
 }
 
-func (e vaultError) refusal(id KeyID) error {
+func (e VaultError) refusal(id KeyID) error {
 	switch {
 	case e.status == http.StatusNotFound:
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
@@ -90,10 +117,9 @@ func (e vaultError) refusal(id KeyID) error {
 }
 
 // hint says in one sentence what to do. None of the vault's own text is in it.
-func (e vaultError) hint(id KeyID) string {
-	message := strings.ToLower(e.message)
+func (e VaultError) hint(id KeyID) string {
 	for _, h := range vaultHints {
-		if h.inner != "" && h.inner == e.inner || h.message != "" && strings.Contains(message, h.message) {
+		if e.Says(h.inner, h.message) {
 			return h.hint
 		}
 	}
@@ -114,7 +140,7 @@ func (e vaultError) hint(id KeyID) string {
 // or expired key.
 var vaultHints = []struct{ inner, message, hint string }{
 	{"", "does not meet",
-		"the attestation does not meet the key's release policy; compare the policy with the claims of the attestation token"},
+		"the attestation does not meet the key's release policy"},
 	{"", "cannot be verified",
 		"the vault cannot verify the attestation token; check that the release policy names the authority that issued it, and that it has not expired"},
 	{"", "on standard vault",

@@ -59,6 +59,7 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 		key, err := r.ask(ctx, req.Key, attested.kek, grant)
 		if errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) {
 			r.doubt(req.Authority, attested)
+			err = r.explainer.explain(ctx, req, attested.result, grant.Access, err)
 		}
 		return key, err
 	})

@@ -37,12 +37,16 @@ type Identity interface {
 	AccessToken(ctx context.Context, audience string) (secmem.Text, error)
 }
 
-// Config is what a Releaser is made of. Every party is required.
+// Config is what a Releaser is made of. Every party but the Describer is
+// required.
 type Config struct {
 	Attester Attester
 	Verifier Verifier
 	Vault    Vault
 	Identity Identity
+	// Describer helps to say why a release was refused; nil means that nobody
+	// is asked.
+	Describer Describer
 	// KEKBits is the size of the KEK: 2048, 3072 or 4096. Zero means 2048.
 	KEKBits int
 	// AttestationMaxAge is how long an attested KEK serves further releases of
@@ -65,6 +69,8 @@ type Releaser struct {
 	now      func() time.Time
 	spare    spareKEK
 
+	explainer explainer
+
 	releases     flight.Group[question, *hsm.Key]
 	attestations flight.Group[attest.Authority, *attestedKEK]
 
@@ -86,6 +92,7 @@ func New(c Config) *Releaser {
 	return &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
+		explainer:    explainer{describer: c.Describer, now: c.Now, held: make(map[question]described)},
 		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),

@@ -29,6 +29,7 @@ type sidecar struct {
 	context     *uvm.SecurityContext
 	attester    *attest.Attester
 	endorser    *vcek.Endorser
+	vault       *hsm.Client
 	releaser    *keyrelease.Releaser
 	aliases     map[string]keyrelease.Request
 	access      *access.Policy
@@ -65,10 +66,11 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
+	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
 	parts.releaser = keyrelease.New(keyrelease.Config{
 		Attester: parts.attester,
 		Verifier: maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now}),
-		Vault:    hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now}),
+		Vault:    parts.vault, Describer: parts.vault,
 		Identity: identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, Timeout: s.RequestTimeout,
 	})
 	return parts, nil

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 
 	"skr/api"
+	"skr/internal/claims"
 	"skr/internal/httpclient"
 	"skr/internal/journal"
 	"skr/internal/metrics"
+	"skr/internal/refusal"
 	"skr/internal/server"
 	"skr/internal/tracing"
 )
@@ -45,6 +48,7 @@ func newObserver(ctx context.Context, env environment, log *slog.Logger) (*obser
 	counted := metrics.New(metrics.Config{
 		Version: version(), Routes: api.Routes(), Codes: append(codes, server.CodeGone),
 		Services: []string{serviceMAA, serviceVault, serviceEntra, serviceIMDS, serviceTHIM, serviceAzureCache, serviceKDS},
+		Claims:   publicClaims(),
 	})
 	return &observer{counted, tracer}, nil
 }
@@ -72,10 +76,26 @@ func outcomeOf(status int) string {
 	return strconv.Itoa(status/100) + "xx"
 }
 
-// released counts a release that ended with code.
-func (o *observer) released(code string) {
-	if o != nil {
-		o.metrics.Released(resultOf(code), code)
+// publicClaims are those whose names may be labels.
+func publicClaims() (names []string) {
+	for _, claim := range claims.All() {
+		if claims.Public(claim.Name) {
+			names = append(names, claim.Name)
+		}
+	}
+	return names
+}
+
+// released counts a release that ended with code, and why it was refused.
+func (o *observer) released(code string, failed error) {
+	if o == nil {
+		return
+	}
+	o.metrics.Released(resultOf(code), code)
+	if refused, ok := errors.AsType[*refusal.Error](failed); ok {
+		for _, u := range refused.Unmet {
+			o.metrics.Unmet(u.Claim)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func (w *witness) Released(ctx context.Context, request keyrelease.Request, key 
 	if code == string(api.BadRequest) {
 		return nil
 	}
-	w.told.released(code)
+	w.told.released(code, failed)
 	entry := audit.Entry{
 		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
 		Key: request.Key.String(), Authority: request.Authority.String(), Result: code,

@@ -17,6 +17,7 @@ func documented() *Metrics {
 	m := New(some)
 	m.Finished(release("ok"))
 	m.Released("released", "ok")
+	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", time.Second)
 	now := func() (time.Time, time.Time) { return time.Now(), time.Now() }
 	m.Watch(State{

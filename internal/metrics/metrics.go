@@ -36,13 +36,16 @@ type Config struct {
 	Codes []string
 	// Services are the words for those that skr asks: "maa", "vault".
 	Services []string
+	// Claims are those of attestation tokens.
+	Claims []string
 }
 
 // Metrics is safe for concurrent use.
 type Metrics struct {
 	registry                  *prometheus.Registry
 	routes, codes, services   words
-	requests, releases        *prometheus.CounterVec
+	claims                    words
+	requests, releases, unmet *prometheus.CounterVec
 	lookups, asked            *prometheus.CounterVec
 	durations, stages, waited *prometheus.HistogramVec
 }
@@ -58,8 +61,10 @@ func New(c Config) *Metrics {
 		routes:   list(c.Routes...),
 		codes:    list(append([]string{"ok"}, c.Codes...)...),
 		services: list(c.Services...),
+		claims:   list(c.Claims...),
 		requests: counter("skr_requests_total", "Requests that are over.", "route", "code"),
 		releases: counter("skr_releases_total", "Key releases, by how they ended and why.", "result", "reason"),
+		unmet:    counter("skr_release_unmet_total", "Conditions of release policies that a refused release did not meet.", "claim"),
 		lookups:  counter("skr_cache_lookups_total", "Questions to a cache: hit or miss.", "cache", "result"),
 		asked:    counter("skr_upstream_requests_total", "Attempts to ask a service, by class of status or unreachable.", "service", "outcome"),
 
@@ -67,7 +72,7 @@ func New(c Config) *Metrics {
 		stages:    histogram("skr_stage_duration_seconds", "Time that one stage of a request took.", "stage"),
 		waited:    histogram("skr_upstream_duration_seconds", "Time that one attempt to ask a service took.", "service"),
 	}
-	m.registry.MustRegister(m.requests, m.releases, m.lookups, m.asked, m.durations, m.stages, m.waited,
+	m.registry.MustRegister(m.requests, m.releases, m.unmet, m.lookups, m.asked, m.durations, m.stages, m.waited,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -119,6 +124,11 @@ func hitOrMiss(hit bool) string {
 // reason a code of package api or "ok".
 func (m *Metrics) Released(result, reason string) {
 	m.releases.WithLabelValues(results.or(result, other), m.codes.or(reason, other)).Inc()
+}
+
+// Unmet counts a condition on that claim, which kept a key from being released.
+func (m *Metrics) Unmet(claim string) {
+	m.unmet.WithLabelValues(m.claims.or(claim, other)).Inc()
 }
 
 // Asked counts one attempt to ask a service. The outcome is "1xx" to "5xx", or

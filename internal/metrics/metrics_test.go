@@ -26,6 +26,7 @@ import (
 var some = Config{
 	Version: "1.2.3", Routes: []string{"/key/release", "/status"},
 	Codes: []string{"timeout", "release_rejected"}, Services: []string{"maa", "vault"},
+	Claims: []string{"x-ms-sevsnpvm-hostdata"},
 }
 
 // release is an outcome with all stages but the last.
@@ -47,6 +48,7 @@ func TestFinished(t *testing.T) {
 	m.Finished(release("timeout"))
 	m.Released("released", "ok")
 	m.Released("refused", "release_rejected")
+	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", 30*time.Millisecond)
 	m.Asked("maa", "unreachable", time.Second)
 	for line, want := range map[string]string{
@@ -54,6 +56,7 @@ func TestFinished(t *testing.T) {
 		`skr_requests_total{code="timeout",route="/key/release"}`:                     "1",
 		`skr_request_duration_seconds_bucket{route="/key/release",le="0.25"}`:         "0",
 		`skr_request_duration_seconds_bucket{route="/key/release",le="0.5"}`:          "3",
+		`skr_release_unmet_total{claim="x-ms-sevsnpvm-hostdata"}`:                     "1",
 		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.005"}`:              "0",
 		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.025"}`:              "3",
 		`skr_stage_duration_seconds_count{stage="unwrap"}`:                            "", // it still runs
@@ -132,6 +135,7 @@ func TestBoundedSeries(t *testing.T) {
 		o.Route, o.Spans[0].Stage, o.Lookups[0].Cache = "/"+word, journal.Stage(word), journal.Cache(word)
 		m.Finished(o)
 		m.Released(word, word)
+		m.Unmet(word)
 		m.Asked(word, word, time.Second)
 	}
 	hostile(0)

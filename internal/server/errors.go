@@ -66,6 +66,7 @@ type verdict struct {
 	status     int
 	code       api.Code
 	text       string
+	reason     []api.Reason
 	retryAfter time.Duration
 	allow      string // of a wrong method
 }
@@ -96,6 +97,9 @@ func judge(err error) verdict {
 func told(refused *refusal.Error) verdict {
 	code := codeOf(refused.Kind)
 	v := verdict{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
+	for _, u := range refused.Unmet {
+		v.reason = append(v.reason, api.Reason(u))
+	}
 	if code == api.Throttled {
 		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
 	}

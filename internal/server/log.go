@@ -40,6 +40,9 @@ func (s *Server) finish(r *http.Request, x *exchange, v verdict, err error, note
 	if len(notes.Calls) > 0 {
 		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))
 	}
+	if len(v.reason) > 0 {
+		attributes = append(attributes, slog.Any("unmet", claimsOf(v.reason)))
+	}
 	if err != nil {
 		attributes = append(attributes, slog.String("error", shorten(err.Error())))
 	}
@@ -57,6 +60,15 @@ func ended(notes journal.Notes, err error) journal.Stage {
 		return journal.Receive
 	}
 	return stage
+}
+
+// claimsOf are the names alone: values are in the error.
+func claimsOf(reasons []api.Reason) []string {
+	names := make([]string, len(reasons))
+	for i, r := range reasons {
+		names[i] = r.Claim
+	}
+	return names
 }
 
 // upstream is an exchange with a service in the log.

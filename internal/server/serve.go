@@ -185,7 +185,7 @@ func write(w http.ResponseWriter, id string, v verdict, body []byte) {
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if v.status != http.StatusOK {
-		body, _ = json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id}) // three strings: no error
+		body, _ = json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id, Reason: v.reason}) // strings: no error
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a test's recorder has none

@@ -27,8 +27,10 @@ var allowed = map[string][]string{
 	"internal/access":     {"internal/refusal", "internal/secmem"},
 	"internal/admission":  {"internal/refusal"},
 	"internal/audit":      {"internal/refusal"},
+	"internal/claims":     {},
 	"internal/crash":      {},
 	"internal/hardening":  {},
+	"internal/hostdata":   {},
 	"internal/journal":    {},
 	"internal/metrics":    {"internal/journal"},
 	"internal/ops":        {"internal/crash", "internal/refusal", "internal/serving"},
@@ -52,7 +54,7 @@ var allowed = map[string][]string{
 	"hsm": {
 		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/crash", "internal/flight", "internal/journal", "internal/refusal", "internal/secmem"},
+	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/server": {
 		"api", "attest", "attest/snp", "hsm", "keyrelease",

@@ -1,0 +1,111 @@
+package hsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+// Description is what a vault says of a key to whoever may read it. Nothing in
+// it is signed: it explains refusals, and no release rests on it.
+type Description struct {
+	// ID is the key identifier with the version that was read.
+	ID string
+	// Type is the vault's word: "RSA-HSM".
+	Type string
+	// Enabled and Exportable must both be so for a release.
+	Enabled, Exportable bool
+	// NotBefore and Expires bound the key's use; zero where they do not.
+	NotBefore, Expires time.Time
+	// Immutable says that the release policy cannot be changed any more.
+	Immutable bool
+	// Policy is the release policy; nil where the key has none.
+	Policy *ReleasePolicy
+}
+
+// Obstacle says in a few words what keeps the key from being released whatever
+// the attestation says; "" where nothing does.
+func (d *Description) Obstacle(now time.Time) string {
+	switch {
+	case !d.Enabled:
+		return "the key is disabled"
+	case now.Before(d.NotBefore):
+		return "the key is not valid before " + d.NotBefore.UTC().Format(time.RFC3339)
+	case !d.Expires.IsZero() && !now.Before(d.Expires):
+		return "the key expired at " + d.Expires.UTC().Format(time.RFC3339)
+	case !d.Exportable:
+		return "the key is not exportable, which was decided when it was created"
+	case d.Policy == nil:
+		return "the key has no release policy"
+	}
+	return ""
+}
+
+// Describe reads a key, without its private part. Its errors are those of
+// [Client.Release]; [refusal.ReleaseRejected] means that access may not read keys.
+func (c *Client) Describe(ctx context.Context, id KeyID, access secmem.Text) (*Description, error) {
+	vault, err := c.vault(id, access)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := vault.GetKey(ctx, id.name, id.version, nil)
+	if err != nil {
+		return nil, unread(id, access, err)
+	}
+	d, err := describe(id, answer.KeyBundle)
+	if err != nil {
+		return nil, untrusted("the vault's description of the key cannot be used", err)
+	}
+	return d, nil
+}
+
+// unread says who refused; only a missing permission differs from a release.
+func unread(id KeyID, access secmem.Text, err error) error {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok || answer.StatusCode != http.StatusForbidden {
+		return refusedBy(id, Grant{Access: access}, err)
+	}
+	return refusal.Because(refusal.ReleaseRejected, "this identity may not read the key: that needs the permission keys/get, "+
+		"which the roles Key Vault Crypto User and Managed HSM Crypto User hold", parseVaultError(answer).without(Grant{Access: access}))
+}
+
+func describe(id KeyID, bundle azkeys.KeyBundle) (*Description, error) {
+	if bundle.Key == nil || bundle.Key.KID == nil || bundle.Attributes == nil {
+		return nil, errors.New("it lacks the key or its attributes")
+	}
+	at, err := parseLocation(string(*bundle.Key.KID))
+	if err != nil {
+		return nil, err
+	}
+	if !id.covers(at) {
+		return nil, fmt.Errorf("it is of %q", at)
+	}
+	attributes := bundle.Attributes
+	d := &Description{
+		ID: at.String(), Type: string(value(bundle.Key.Kty)),
+		Enabled: value(attributes.Enabled), Exportable: value(attributes.Exportable),
+		NotBefore: value(attributes.NotBefore), Expires: value(attributes.Expires),
+	}
+	if policy := bundle.ReleasePolicy; policy != nil && len(policy.EncodedPolicy) > 0 {
+		d.Immutable = value(policy.Immutable)
+		d.Policy, err = ParseReleasePolicy(policy.EncodedPolicy)
+	}
+	return d, err
+}
+
+// value is what p points to; nil stands for the zero value, as the wire's absent
+// member does.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

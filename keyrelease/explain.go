@@ -1,0 +1,134 @@
+package keyrelease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+const (
+	// explainTimeout bounds how much later a refusal comes for being explained.
+	explainTimeout = 5 * time.Second
+	// describedAge is how long a vault's description of a key, or that there is
+	// none, serves further refusals.
+	describedAge = time.Minute
+	// maxDescribed bounds the descriptions that are kept.
+	maxDescribed = 64
+)
+
+// Describer tells what a vault keeps of a key.
+type Describer interface {
+	// Describe reads the key with an access token. Its error is a refusal.
+	Describe(ctx context.Context, key hsm.KeyID, access secmem.Text) (*hsm.Description, error)
+}
+
+// explainer finds out why a vault refused.
+type explainer struct {
+	describer Describer
+	now       func() time.Time
+
+	mu   sync.Mutex
+	held map[question]described // at most maxDescribed
+}
+
+// described is what was learnt of a key with one access token: who may not read
+// a key does not learn of it through somebody who may.
+type described struct {
+	key *hsm.Description
+	err error
+	at  time.Time
+}
+
+// explain adds to the vault's refusal which conditions of the key's release
+// policy the attestation does not meet, or why that cannot be told. Another error
+// stays as it is.
+func (e *explainer) explain(ctx context.Context, req Request, result *attest.Result, access secmem.Text, err error) error {
+	refused, ok := errors.AsType[*refusal.Error](err)
+	if !ok || refused.Kind != refusal.ReleaseRejected || e.describer == nil {
+		return err
+	}
+	told := *refused
+	key, unread := e.describe(ctx, req, access)
+	if unread != nil {
+		told.Reason += "; skr cannot tell more, because " + publicReason(unread)
+		return &told
+	}
+	reason, unmet := Compare(key, req.Authority, result, e.now())
+	told.Reason += "; " + reason
+	told.Unmet = unmet
+	return &told
+}
+
+// Compare says in one sentence what keeps key from being released to who shows
+// result, and lists the conditions that are not met.
+func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result, now time.Time) (reason string, unmet []refusal.Unmet) {
+	if obstacle := key.Obstacle(now); obstacle != "" {
+		return obstacle, nil
+	}
+	for _, c := range key.Policy.Evaluate(authority.Issuer(), result.Claims).Unmet() {
+		unmet = append(unmet, repeat(c))
+	}
+	if unmet == nil {
+		return "as far as skr can tell, the key's release policy is met", nil
+	}
+	reason = "not met is: " + sentence(unmet[0])
+	if more := len(unmet) - 1; more > 0 {
+		reason += fmt.Sprintf("; and %d more", more)
+	}
+	return reason, unmet
+}
+
+func sentence(u refusal.Unmet) string {
+	text := fmt.Sprintf("%s %s %q", u.Claim, u.Operator, u.Expected)
+	if u.Absent {
+		return text + ", and there is no such claim"
+	}
+	return text + fmt.Sprintf(", and it is %q", u.Actual)
+}
+
+func publicReason(err error) string {
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		return refused.Reason
+	}
+	return "the vault could not be asked for the key's policy in time"
+}
+
+// describe asks the vault, at most once within describedAge. That ctx ended says
+// nothing of the key, and is not kept.
+func (e *explainer) describe(ctx context.Context, req Request, access secmem.Text) (*hsm.Description, error) {
+	asked := Request{Key: req.Key, Access: access}.question()
+	if held, ok := e.lookUp(asked); ok {
+		return held.key, held.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	key, err := e.describer.Describe(ctx, req.Key, access)
+	if ctx.Err() == nil {
+		e.keep(asked, described{key, err, e.now()})
+	}
+	return key, err
+}
+
+func (e *explainer) lookUp(asked question) (described, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	held, ok := e.held[asked]
+	age := e.now().Sub(held.at)
+	return held, ok && age >= 0 && age < describedAge
+}
+
+func (e *explainer) keep(asked question, d described) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.held) >= maxDescribed {
+		clear(e.held)
+	}
+	e.held[asked] = d
+}

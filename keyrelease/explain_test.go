@@ -1,0 +1,195 @@
+package keyrelease
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/object"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+// fakeDescriber answers with a key of that policy, or with err, after wait.
+type fakeDescriber struct {
+	policy string
+	err    error
+	wait   time.Duration
+	access []string
+}
+
+func (d *fakeDescriber) Describe(ctx context.Context, _ hsm.KeyID, access secmem.Text) (*hsm.Description, error) {
+	d.access = append(d.access, access.Reveal())
+	select {
+	case <-time.After(d.wait):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	policy, err := hsm.ParseReleasePolicy([]byte(d.policy))
+	if err != nil {
+		return nil, err
+	}
+	return &hsm.Description{Enabled: true, Exportable: true, Policy: policy}, nil
+}
+
+const (
+	hostData = "3333333333333333333333333333333333333333333333333333333333333333"
+	token    = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL3ZhdWx0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
+)
+
+func policyOf(conditions string) string {
+	return `{"version":"1.0.0","anyOf":[{"authority":"https://a.eus.attest.azure.net","allOf":[` + conditions + `]}]}`
+}
+
+// refusedBecause is what a release is refused with, by a vault that says no and
+// nothing more.
+func refusedBecause(t *testing.T, d Describer) *refusal.Error {
+	t.Helper()
+	no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
+	e := explainer{describer: d, now: time.Now, held: map[question]described{}}
+	return explained(t, &e, no)
+}
+
+func explained(t *testing.T, e *explainer, no error) *refusal.Error {
+	t.Helper()
+	claims, err := object.Parse([]byte(`{"x-ms-sevsnpvm-is-debuggable":false,"x-ms-sevsnpvm-vmpl":0,"x-ms-runtime":{"secret":"s3cr3t"},"nonce":"n0nce"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := parseRequest(t, "a.eus.attest.azure.net")
+	got, ok := errors.AsType[*refusal.Error](e.explain(t.Context(), req, &attest.Result{Claims: claims}, secmem.NewText("access"), no))
+	if !ok {
+		t.Fatal("no refusal any more")
+	}
+	return got
+}
+
+func TestExplain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		describer *fakeDescriber
+		public    string
+		unmet     []refusal.Unmet
+	}{
+		"wrong value": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`)},
+			`not met is: x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`,
+			[]refusal.Unmet{{Claim: "x-ms-sevsnpvm-is-debuggable", Operator: "equals", Expected: "true", Actual: "false"}}},
+		"absent, and another": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData + `"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
+			`x-ms-sevsnpvm-hostdata equals "` + hostData + `", and there is no such claim; and 1 more`,
+			[]refusal.Unmet{
+				{Claim: "x-ms-sevsnpvm-hostdata", Operator: "equals", Expected: hostData, Absent: true},
+				{Claim: "x-ms-sevsnpvm-vmpl", Operator: "greater", Expected: "0", Actual: "0"},
+			}},
+		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
+			`x-ms-runtime.secret equals "(withheld)", and it is "(withheld)"`,
+			[]refusal.Unmet{
+				{Claim: "x-ms-runtime.secret", Operator: "equals", Expected: withheld, Actual: withheld},
+				{Claim: "nonce", Operator: "equals", Expected: withheld, Actual: withheld},
+				{Claim: "my-claim", Operator: "equals", Expected: withheld, Absent: true},
+			}},
+		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` + strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
+			"not met is", nil},
+		"another authority": {&fakeDescriber{policy: strings.Replace(policyOf(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"0"}`), "//a.", "//b.", 1)},
+			`iss equals "https://b.eus.attest.azure.net", and it is "https://a.eus.attest.azure.net"`,
+			[]refusal.Unmet{{Claim: "iss", Operator: "equals", Expected: "https://b.eus.attest.azure.net", Actual: "https://a.eus.attest.azure.net"}}},
+		"met": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`)},
+			"as far as skr can tell, the key's release policy is met", nil},
+		"may not read": {&fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "this identity may not read the key")},
+			"skr cannot tell more, because this identity may not read the key", nil},
+		"silent vault": {&fakeDescriber{wait: time.Hour}, "could not be asked", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := refusedBecause(t, tc.describer)
+				if !strings.Contains(got.Public(), "the vault forbids it; ") || !strings.Contains(got.Public(), tc.public) {
+					t.Errorf("got %s, want %q in it", got.Public(), tc.public)
+				}
+				if tc.unmet != nil && !equalUnmet(got.Unmet, tc.unmet) {
+					t.Errorf("unmet are %+v, want %+v", got.Unmet, tc.unmet)
+				}
+				for _, secret := range []string{"s3cr3t", "n0nce", "t0p", token[:40], strings.ReplaceAll(token, ".", "-")[:40]} {
+					for _, u := range append(got.Unmet, refusal.Unmet{Claim: got.Error()}) {
+						if strings.Contains(u.Claim+u.Expected+u.Actual, secret) {
+							t.Errorf("%q is repeated in %+v", secret, u)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func equalUnmet(a, b []refusal.Unmet) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// What is no refusal of the vault, and what nobody can explain, stays as it is.
+func TestExplainLeavesOthersAlone(t *testing.T) {
+	d := &fakeDescriber{policy: policyOf(`{"claim":"x","equals":"1"}`)}
+	e := explainer{describer: d, now: time.Now, held: map[question]described{}}
+	for _, err := range []error{
+		errNoVault, refusal.Newf(refusal.Untrusted, "x"), refusal.Newf(refusal.Throttled, "x"), refusal.Newf(refusal.KeyNotFound, "x"),
+	} {
+		if got := e.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err || len(d.access) != 0 { //nolint:errorlint // the same value is meant
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+	none := explainer{now: time.Now}
+	err := refusal.Newf(refusal.ReleaseRejected, "x")
+	if got := none.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err { //nolint:errorlint // the same value is meant
+		t.Errorf("without a describer: %v", got)
+	}
+}
+
+// A vault is asked once a minute for each key and token, whatever it says, and is
+// not thought to have said what a caller's deadline cut off.
+func TestDescriptionsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "no")}
+		e := &explainer{describer: d, now: time.Now, held: map[question]described{}}
+		no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
+		explained(t, e, no)
+		explained(t, e, no)
+		if len(d.access) != 1 {
+			t.Errorf("asked %d times within a minute", len(d.access))
+		}
+		time.Sleep(describedAge)
+		explained(t, e, no)
+		if len(d.access) != 2 {
+			t.Errorf("asked %d times after a minute", len(d.access))
+		}
+		key := parseRequest(t, "a.eus.attest.azure.net").Key
+		if _, err := e.describe(t.Context(), Request{Key: key}, secmem.NewText("another")); err == nil || d.access[len(d.access)-1] != "another" {
+			t.Error("another token was not tried")
+		}
+		e = &explainer{describer: &fakeDescriber{wait: time.Hour}, now: time.Now, held: map[question]described{}}
+		if explained(t, e, no); len(e.held) != 0 {
+			t.Error("a silence is kept")
+		}
+	})
+}
+
+func TestDescriptionsAreBounded(t *testing.T) {
+	e := &explainer{now: time.Now, held: map[question]described{}}
+	for i := range 3 * maxDescribed {
+		e.keep(question{access: [32]byte{byte(i), byte(i >> 8)}}, described{})
+		if len(e.held) > maxDescribed {
+			t.Fatalf("%d are kept", len(e.held))
+		}
+	}
+}
