@@ -7,8 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"skr/internal/httpclient"
@@ -44,9 +42,6 @@ type Client struct {
 // NewClient makes a client.
 func NewClient(c Config) *Client {
 	client := &Client{http: c.HTTP, roots: c.Roots, apiVersion: c.APIVersion, now: c.Now}
-	if client.apiVersion == "" {
-		client.apiVersion = defaultAPIVersion
-	}
 	if client.now == nil {
 		client.now = time.Now
 	}
@@ -99,22 +94,14 @@ func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error
 	return *answer.Value, nil
 }
 
-// vault makes an SDK client for one release. The SDK keeps the access token
-// inside its client, so a client that served two callers could show the token
-// of one in the name of the other. Making one costs microseconds; what is
-// worth keeping, the connections, belongs to the transport.
+// vault makes an SDK client for one release.
 func (c *Client) vault(id KeyID, access secmem.Text) (*azkeys.Client, error) {
 	if id.host.IsZero() || access.IsZero() {
 		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
 	}
-	client, err := azkeys.NewClient(id.host.URL(), bearer{access}, &azkeys.ClientOptions{
-		ClientOptions: azcore.ClientOptions{
-			APIVersion: c.apiVersion,
-			Retry:      policy.RetryOptions{MaxRetries: -1}, // none: httpclient retries
-			Telemetry:  policy.TelemetryOptions{Disabled: true},
-			Transport:  vaultTransport{id.audience, c.http.Transporter()},
-		},
-	})
+	client, err := Connection{
+		Vault: id.Vault(), Access: access, Transport: c.http.Transporter(), APIVersion: c.apiVersion,
+	}.Open()
 	if err != nil {
 		return nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
 	}

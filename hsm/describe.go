@@ -49,8 +49,11 @@ func (d *Description) Obstacle(now time.Time) string {
 	return ""
 }
 
+// ErrUnreadable: the identity is known to the vault, but may not read the key.
+var ErrUnreadable = errors.New("the key may not be read")
+
 // Describe reads a key, without its private part. Its errors are those of
-// [Client.Release]; [refusal.ReleaseRejected] means that access may not read keys.
+// [Client.Release], and [ErrUnreadable].
 func (c *Client) Describe(ctx context.Context, id KeyID, access secmem.Text) (*Description, error) {
 	vault, err := c.vault(id, access)
 	if err != nil {
@@ -74,7 +77,8 @@ func unread(id KeyID, access secmem.Text, err error) error {
 		return refusedBy(id, Grant{Access: access}, err)
 	}
 	return refusal.Because(refusal.ReleaseRejected, "this identity may not read the key: that needs the permission keys/get, "+
-		"which the roles Key Vault Crypto User and Managed HSM Crypto User hold", parseVaultError(answer).without(Grant{Access: access}))
+		"which the roles Key Vault Crypto User and Managed HSM Crypto User hold",
+		fmt.Errorf("%w: %w", ErrUnreadable, parseVaultError(answer).without(Grant{Access: access})))
 }
 
 func describe(id KeyID, bundle azkeys.KeyBundle) (*Description, error) {

@@ -3,6 +3,7 @@ package hsm
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -91,6 +92,9 @@ func TestDescribeRefuses(t *testing.T) {
 			}
 			_, err := v.client().Describe(t.Context(), v.id(keyName), grant.Access)
 			checkRefusal(t, err, tc.kind, tc.reason)
+			if errors.Is(err, ErrUnreadable) != (tc.status == http.StatusForbidden) {
+				t.Errorf("unreadable: %v", err)
+			}
 		})
 	}
 }

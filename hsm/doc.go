@@ -10,11 +10,11 @@
 //	defer key.Wipe()
 //
 // Each step leaves a value that needs no further checks. A [KeyID] is made only
-// by [Vaults.Parse], so that no token leaves for a host or path that the
-// operator did not allow. A [WrappedKey] is made only from a statement whose
+// by [Vaults.Parse], and by [Vault.Key] of what an allowed vault wrote, so that no
+// token leaves for a host or path that the operator did not allow. A [WrappedKey] is made only from a statement whose
 // signature, certificate chain, host name, key id and algorithm were verified.
 // A [Key] is made only where the private half fits the public half in that
-// statement.
+// statement, or by [ReadKey] from a file of its owner.
 //
 // The package gets no access token and no attestation, and it does not look
 // into revocation lists: a statement lives for seconds.

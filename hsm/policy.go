@@ -25,6 +25,7 @@ type ReleasePolicy struct {
 
 // authority is an attestation service with the conditions on its tokens.
 type authority struct {
+	at    int // offset in raw
 	name  string
 	group group
 }
@@ -37,6 +38,7 @@ type group struct {
 
 // condition is either a nested group or a comparison of one claim.
 type condition struct {
+	at       int    // offset in raw
 	group    *group // nil for a comparison
 	claim    string
 	operator Operator

@@ -100,6 +100,7 @@ func (r *policyReader) authority() (authority, error) {
 		}
 		return err
 	})
+	a.at = at
 	switch {
 	case err != nil:
 		return a, err
@@ -155,12 +156,13 @@ func (r *policyReader) finish(c condition, g group, named bool, at int) (conditi
 	case g.conditions != nil && compares:
 		return c, r.errorAt(at, "a condition must be a claim or a list, not both")
 	case g.conditions != nil:
-		return condition{group: &g}, nil
+		return condition{at: at, group: &g}, nil
 	case !named:
 		return c, r.errorAt(at, "a condition needs a claim, anyOf or allOf")
 	case c.operator == "":
 		return c, r.errorAt(at, "claim %q needs an operator such as equals", c.claim)
 	}
+	c.at = at
 	return c, nil
 }
 

@@ -101,22 +101,36 @@ func (r *policyReader) end() error {
 }
 
 func (r *policyReader) next() (json.Token, error) {
-	r.start = r.skipSpace(int(r.tokens.InputOffset()))
+	end := int(r.tokens.InputOffset())
+	r.start = r.skipSpace(end)
 	token, err := r.tokens.Token()
 	switch e, isSyntax := errors.AsType[*json.SyntaxError](err); {
 	case err == nil:
 		return token, nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, r.errorAt(len(r.data), "ends too early")
+	case isSyntax && r.commaBeforeEnd(end):
+		return nil, r.errorAt(r.skipBlanks(end), "a comma must not stand before %q", r.data[r.start])
 	case isSyntax:
 		return nil, r.errorHere("is not JSON: %s", e)
 	}
 	return nil, r.errorHere("is not JSON")
 }
 
+// commaBeforeEnd says whether, after a token's end, a comma closes a list or an
+// object, as JavaScript allows.
+func (r *policyReader) commaBeforeEnd(end int) bool {
+	at := r.skipBlanks(end)
+	return at < len(r.data) && r.data[at] == ',' && r.start < len(r.data) && strings.IndexByte("]}", r.data[r.start]) >= 0
+}
+
 // skipSpace passes what stands between two tokens.
-func (r *policyReader) skipSpace(at int) int {
-	for at < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[at]) >= 0 {
+func (r *policyReader) skipSpace(at int) int { return r.skip(at, " \t\r\n,:") }
+
+func (r *policyReader) skipBlanks(at int) int { return r.skip(at, " \t\r\n") }
+
+func (r *policyReader) skip(at int, these string) int {
+	for at < len(r.data) && strings.IndexByte(these, r.data[at]) >= 0 {
 		at++
 	}
 	return at

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"skr/internal/endpoint"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -25,12 +28,16 @@ const maxVaultError = 8 << 10
 // made for never depends on what a server says, the SDK still compares the
 // audience with the host, and a release is one round trip, not two.
 type vaultTransport struct {
-	audience string
-	next     policy.Transporter
+	vault Vault
+	next  policy.Transporter
 }
 
 // Do implements [policy.Transporter].
 func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
+	if !t.leadsHere(r.URL) {
+		return nil, untrusted("the vault's answer leads to another host",
+			fmt.Errorf("%q is not %q", secmem.Excerpt(r.URL.Host, maxKeyURL), t.vault))
+	}
 	if r.Header.Get("Authorization") == "" {
 		return t.challenge(r), nil
 	}
@@ -48,10 +55,17 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
+// leadsHere keeps the token from other hosts: the SDK follows the links of a list
+// wherever they lead.
+func (t vaultTransport) leadsHere(u *url.URL) bool {
+	host, err := endpoint.ParseHost(strings.ToLower(u.Host))
+	return err == nil && u.Scheme == "https" && host == t.vault.host
+}
+
 // challenge has the form of Key Vault's own. The SDK wants a tenant as the
 // first element of the path; ours names none, for [bearer] ignores it.
 func (t vaultTransport) challenge(r *http.Request) *http.Response {
-	value := fmt.Sprintf("Bearer authorization=%q, resource=%q", "https://tenant.invalid/any", t.audience)
+	value := fmt.Sprintf("Bearer authorization=%q, resource=%q", "https://tenant.invalid/any", t.vault.audience)
 	return &http.Response{
 		Status:     "401 Unauthorized",
 		StatusCode: http.StatusUnauthorized,

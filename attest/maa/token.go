@@ -78,27 +78,35 @@ func verifySignature(authority attest.Authority, signed *jws.Signed, find keyFin
 
 // validate checks issuer and times, and returns when the token expires.
 func validate(authority attest.Authority, claims object.Object, now func() time.Time) (time.Time, error) {
-	registered := jwt.MapClaims{}
-	for _, name := range []string{"iss", "exp", "nbf", "iat"} {
-		if value, found := claims.Lookup(name); found {
-			registered[name] = value
-		}
-	}
-	err := jwt.NewValidator(
-		jwt.WithIssuer(authority.Issuer()),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(leeway),
-		jwt.WithTimeFunc(now),
-	).Validate(registered)
-	if err != nil {
+	if err := errors.Join(checkIssuer(authority, claims), checkTimes(claims, now)); err != nil {
 		return time.Time{}, err
 	}
-	expires, err := registered.GetExpirationTime()
+	expires, err := only(claims, "exp").GetExpirationTime()
 	if err != nil {
 		return time.Time{}, err
 	}
 	return expires.Time, nil
+}
+
+func checkIssuer(authority attest.Authority, claims object.Object) error {
+	return jwt.NewValidator(jwt.WithIssuer(authority.Issuer())).Validate(only(claims, "iss"))
+}
+
+func checkTimes(claims object.Object, now func() time.Time) error {
+	return jwt.NewValidator(
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
+	).Validate(only(claims, "exp", "nbf", "iat"))
+}
+
+// only are the claims of these names that there are.
+func only(claims object.Object, names ...string) jwt.MapClaims {
+	found := jwt.MapClaims{}
+	for _, name := range names {
+		if value, ok := claims.Lookup(name); ok {
+			found[name] = value
+		}
+	}
+	return found
 }
 
 // complaint says for the caller what is wrong with a token. The order matters:

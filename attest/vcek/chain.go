@@ -102,10 +102,15 @@ func kindName(kind snp.SigningKey) string {
 // PEM is leaf, intermediate and root, with LF line ends.
 func (c *Chain) PEM() []byte {
 	var text bytes.Buffer
-	for _, certificate := range []*x509.Certificate{c.leaf, c.intermediate, c.root} {
+	for _, certificate := range c.Certificates() {
 		text.Write(pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: certificate.Raw}))
 	}
 	return text.Bytes()
+}
+
+// Certificates are leaf, intermediate and root. The caller must not change them.
+func (c *Chain) Certificates() []*x509.Certificate {
+	return []*x509.Certificate{c.leaf, c.intermediate, c.root}
 }
 
 // Product is the product line that the leaf names.

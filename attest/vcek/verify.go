@@ -25,12 +25,37 @@ func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 	if c == nil || c.leaf == nil {
 		return fmt.Errorf("vcek: verifying: %w", errEmptyChain)
 	}
+	if err := c.Endorses(report); err != nil {
+		return err
+	}
+	if err := c.VerifyCertificates(roots, now); err != nil {
+		return err
+	}
+	return c.VerifySignature(report)
+}
+
+// Endorses is the first of the three steps of [Chain.Verify], for those who tell
+// each by itself: the leaf names the report's chip and REPORTED_TCB. Alone it
+// proves nothing.
+func (c *Chain) Endorses(report *snp.Report) error {
 	if err := c.checkEndorses(report); err != nil {
 		return fmt.Errorf("vcek: comparing certificate and report: %w", err)
 	}
+	return nil
+}
+
+// VerifyCertificates is the second step: the chain leads to one of roots at the
+// time now. Which report it is for is not asked.
+func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 	if err := c.verifyCertificates(roots, now); err != nil {
 		return fmt.Errorf("vcek: verifying certificate chain: %w", err)
 	}
+	return nil
+}
+
+// VerifySignature is the third step: the leaf's key has signed the report. Whose
+// key that is, is not asked.
+func (c *Chain) VerifySignature(report *snp.Report) error {
 	if err := c.verifySignature(report); err != nil {
 		return fmt.Errorf("vcek: verifying report: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"skr/internal/httpclient"
+	"skr/internal/refusal"
 )
 
 const (
@@ -28,7 +29,9 @@ type identity struct {
 	provider string // who answers
 	advice   string // what to do when it says no
 
-	tokenFile string // of a workload identity
+	rejected  *refusal.Kind // what a no is called
+	tokenFile string        // of a workload identity
+	login     *url.URL      // its login service
 }
 
 func (id identity) String() string { return id.name }
@@ -38,13 +41,18 @@ func newIdentity(c Config) (identity, error) {
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
 		}
+		login, err := parseAuthority(c.AuthorityHost)
+		if err != nil {
+			return identity{}, err
+		}
 		return identity{
 			kind:     workload,
 			name:     fmt.Sprintf("%s with client id %q", workload, c.ClientID),
 			provider: "Microsoft Entra ID",
 			advice:   "add a federated credential for the pod's service account to that identity, or pass access_token",
 
-			tokenFile: c.TokenFile,
+			rejected:  refusal.ReleaseRejected,
+			tokenFile: c.TokenFile, login: login,
 		}, nil
 	}
 	if c.IMDS == nil {
@@ -55,6 +63,7 @@ func newIdentity(c Config) (identity, error) {
 		name:     managedName(c.ClientID),
 		provider: "the instance metadata service",
 		advice:   "assign that identity to the pod's container group or virtual machine, or pass access_token",
+		rejected: refusal.ReleaseRejected,
 	}, nil
 }
 
@@ -67,18 +76,14 @@ func managedName(clientID string) string {
 
 func (id identity) credential(c Config) (azcore.TokenCredential, error) {
 	if id.kind == workload {
-		return newWorkload(c)
+		return newWorkload(c, id.login)
 	}
 	return newManaged(c)
 }
 
-func newWorkload(c Config) (azcore.TokenCredential, error) {
-	authority, err := parseAuthority(c.AuthorityHost)
-	if err != nil {
-		return nil, err
-	}
+func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 	options := clientOptions(c.HTTP)
-	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}
+	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: login.String()}
 	return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
 		ClientOptions: options,
 		ClientID:      c.ClientID,
@@ -86,7 +91,7 @@ func newWorkload(c Config) (azcore.TokenCredential, error) {
 		TokenFilePath: c.TokenFile,
 		// Discovery asks the public cloud whether a host is Microsoft's; a
 		// private login host is known to its operator alone.
-		DisableInstanceDiscovery: !slices.Contains(loginHosts, authority.Hostname()),
+		DisableInstanceDiscovery: !slices.Contains(loginHosts, login.Hostname()),
 	})
 }
 

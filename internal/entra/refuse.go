@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -14,6 +16,9 @@ import (
 // refuse turns azidentity's error into a refusal. What the wire said decides;
 // azidentity's own text is used only where it cannot hold an answer's body.
 func (id identity) refuse(seen *answer, err error) error {
+	if _, asked := errors.AsType[*azidentity.AuthenticationFailedError](err); id.kind == person && !asked {
+		return fmt.Errorf("%w: %w", ErrNoIdentity, attempts(err))
+	}
 	if seen.err != nil {
 		return id.unreachable(seen.err)
 	}
@@ -29,7 +34,7 @@ func (id identity) refuse(seen *answer, err error) error {
 		// managed identities … to acquire an access token", error handling).
 		return refusal.Because(refusal.Unavailable, id.provider+" is not ready; try again", seen.cause())
 	case seen.status >= http.StatusBadRequest:
-		return refusal.Because(refusal.ReleaseRejected,
+		return refusal.Because(id.rejected,
 			fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), id.advice), seen.cause())
 	}
 	return refusal.Because(refusal.Untrusted, id.provider+" gave an answer that could not be read", brief(err))

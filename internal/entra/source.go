@@ -7,6 +7,8 @@
 //	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
 //	token, err := source.AccessToken(ctx, "https://vault.azure.net")
 //
+// [NewPerson] makes the Source of whoever manages keys, who is no pod.
+//
 // The protocol and the cache are azidentity's; every request goes through
 // [httpclient.Client], which owns bounds and retries. What the wire answered is
 // witnessed below azidentity, because azidentity's errors quote whole answers
@@ -88,6 +90,15 @@ func New(c Config) (*Source, error) {
 
 // String is "workload identity" or "managed identity".
 func (s *Source) String() string { return s.identity.kind }
+
+// LoginURL is the login service that a workload identity asks, https://HOST/; ""
+// for a managed identity.
+func (s *Source) LoginURL() string {
+	if s.identity.login == nil {
+		return ""
+	}
+	return s.identity.login.String()
+}
 
 // AccessToken for audience ("https://vault.azure.net"), cached until shortly
 // before it expires. Equal concurrent calls ask once, and one caller's end does

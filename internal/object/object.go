@@ -74,6 +74,10 @@ func (o Object) Text(path string) (string, bool) {
 	return text, ok
 }
 
+// Members are the object's members by name. Like the values of Lookup they must
+// not be changed.
+func (o Object) Members() map[string]any { return o.members }
+
 // Equal says whether a value that Lookup gave is this object. Numbers are equal
 // if their texts are.
 func (o Object) Equal(value any) bool { return reflect.DeepEqual(any(o.members), value) }

@@ -36,6 +36,17 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestMembers(t *testing.T) {
+	o, err := Parse([]byte(`{"a":1,"b":{"c":2}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := o.Members()
+	if len(all) != 2 || all["a"] != json.Number("1") || !(Object{all["b"].(map[string]any)}).Equal(map[string]any{"c": json.Number("2")}) {
+		t.Errorf("got %v", all)
+	}
+}
+
 func TestEqual(t *testing.T) {
 	claims := func(text string) Object {
 		c, err := Parse([]byte(text))

@@ -1,14 +1,15 @@
 // Package ops answers the kubelet and Prometheus: is skr alive, is it ready, and
 // what has it counted.
 //
-// The routes are /livez, /readyz and /metrics, for GET and HEAD:
+// The routes are /livez, /readyz, /metrics and, where it is wanted, /doctor, for
+// GET and HEAD:
 //
 //	s, err := ops.New(ops.Config{Parts: []ops.Part{{Name: "evidence", Err: ready}}, Metrics: metrics})
 //	err = s.Serve(ctx, listener) // until ctx ends
 //
 // Unlike internal/server it may listen on every address, as the kubelet and
 // Prometheus come from outside the pod. So it answers nothing that is secret,
-// asks nobody, takes one request a connection, and bounds how many there are.
+// asks nobody but for /doctor, takes one request a connection, and bounds how many there are.
 // It authenticates nobody: whoever reaches it may read and may take its places.
 package ops
 
@@ -41,6 +42,8 @@ type Config struct {
 	Parts []Part
 	// Metrics answers /metrics; nil means that there is no such route.
 	Metrics http.Handler
+	// Doctor answers /doctor; nil means that there is no such route.
+	Doctor http.Handler
 	// Grace is how long running requests may take to end once the server stops;
 	// 0 means 2 s.
 	Grace time.Duration

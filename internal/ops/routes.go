@@ -36,6 +36,9 @@ func (s *Server) table() map[string]http.Handler {
 		text, _ := json.Marshal(tooSlow) // two strings: no error
 		routes["/metrics"] = http.TimeoutHandler(few(s.config.Metrics), scrapeTimeout, string(text))
 	}
+	if s.config.Doctor != nil {
+		routes["/doctor"] = s.config.Doctor
+	}
 	return routes
 }
 

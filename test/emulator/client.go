@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -113,10 +114,14 @@ type KeySpec struct {
 	Size int
 	// Curve of EC keys: P-256, P-256K, P-384, P-521.
 	Curve string
+	// Attributes are further ones, as on the wire: "enabled", and "nbf" and "exp"
+	// in seconds since 1970.
+	Attributes map[string]any
 }
 
 // CreateKey makes an exportable key with a release policy (JSON) in a vault,
-// through the vault's HTTP API, and returns its versioned id.
+// through the vault's HTTP API, and returns its versioned id. Without a policy
+// the key is not exportable.
 func (c *Cloud) CreateKey(ctx context.Context, vaultHost string, spec KeySpec, policy []byte) (string, error) {
 	v, err := c.vaultHost(vaultHost)
 	if err != nil {
@@ -142,13 +147,14 @@ func (c *Cloud) CreateKey(ctx context.Context, vaultHost string, spec KeySpec, p
 
 // encode: Azure REST API specification, Key Vault, KeyCreateParameters.
 func (s KeySpec) encode(policy []byte) ([]byte, error) {
-	wire := map[string]any{
-		"kty":        s.Kty,
-		"attributes": map[string]any{"exportable": true},
-		"release_policy": map[string]any{
+	attributes := map[string]any{"exportable": policy != nil}
+	maps.Copy(attributes, s.Attributes)
+	wire := map[string]any{"kty": s.Kty, "attributes": attributes}
+	if policy != nil {
+		wire["release_policy"] = map[string]any{
 			"contentType": "application/json; charset=utf-8",
 			"data":        base64.RawURLEncoding.EncodeToString(policy),
-		},
+		}
 	}
 	if s.Kty == "" {
 		wire["kty"] = "RSA-HSM"

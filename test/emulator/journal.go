@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,8 @@ func (c *Cloud) wrap(name func(*http.Request) string, next http.Handler) http.Ha
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		witness := &statusWriter{ResponseWriter: w, keep: c.config.Tap != nil}
 		defer c.record(r, name(r), witness, time.Now()) // also behind a fault that tears the connection down
+		head, _, _ := strings.Cut(name(r), "/")
+		w.Header().Set("Date", c.clock(head)().UTC().Format(http.TimeFormat)) // net/http's would be this machine's
 		faulty.ServeHTTP(witness, r)
 	})
 }

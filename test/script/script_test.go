@@ -4,16 +4,19 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"skr/test/emulator"
+	"skr/test/emulator/vault"
 )
 
 // binary is the directory of skr, built as it ships.
@@ -40,22 +43,36 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Setup:               func(e *testscript.Env) error { e.Vars = append(e.Vars, "PATH="+binary+":"+os.Getenv("PATH")); return nil },
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud},
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "PATH="+binary+":"+os.Getenv("PATH"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud},
 	})
 }
 
 // cloud starts an emulated cloud and gives the script the environment of a pod in
-// it: "cloud". $VAULT and $MAA are the hosts of its vault and its authority, and
-// $KEY is the name of a key that the pod may release.
+// it: "cloud", or "cloud aks-kata" for a pod on AKS. $VAULT, $HSM and $MAA are the
+// hosts of its vault, its Managed HSM and its authority, $KEY is the name of a key
+// that the pod may release, $HOSTDATA the pod's own. $POD_AZURE_CLIENT_ID and
+// its like are what AKS gives to a pod with workload identity, and $TOKEN_FILE holds
+// an access token of it for $VAULT. Vaults of other names are at $PORT, and differ as
+// [rules] says. $DEPLOY is the repository's directory of that name.
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: cloud")
+	kata := slices.Equal(args, []string{"aks-kata"})
+	if neg || len(args) > 0 && !kata {
+		ts.Fatalf("usage: cloud [aks-kata]")
 	}
+	machine := emulator.MachineConfig{}
+	if kata {
+		machine.Feed = emulator.FeedKata
+	}
+	deploy, err := filepath.Abs("../../deploy")
+	ts.Check(err)
 	dir, err := os.MkdirTemp("", "skr-") // a script's own directory may be too long for a socket
 	ts.Check(err)
 	ts.Defer(func() { _ = os.RemoveAll(dir) })
-	c, err := emulator.Start(context.Background(), emulator.Config{Dir: dir})
+	c, err := emulator.Start(context.Background(), emulator.Config{Dir: dir, Machine: machine, Vaults: rules})
 	ts.Check(err)
 	ts.Defer(func() { _ = c.Close() })
 	vault := c.Host("demo", "vault")
@@ -63,8 +80,37 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 		c.AttestationHost(), c.Machine().HostData())
 	_, err = c.CreateKey(context.Background(), vault, emulator.KeySpec{Name: "demo", Size: 2048}, policy)
 	ts.Check(err)
-	for _, assignment := range append(c.Environment(c.Machine()), "VAULT="+vault, "MAA="+c.AttestationHost(), "KEY=demo") {
+	for _, assignment := range append(c.Environment(c.Machine()),
+		"VAULT="+vault, "HSM="+c.Host("demo", "managedhsm"), "MAA="+c.AttestationHost(), "KEY=demo",
+		"HOSTDATA="+c.Machine().HostData().String(), "PORT="+vault[strings.LastIndexByte(vault, ':')+1:],
+		"DEPLOY="+deploy) {
 		name, value, _ := strings.Cut(assignment, "=")
 		ts.Setenv(name, value)
+	}
+	token, err := c.AccessToken(vault)
+	ts.Check(err)
+	tokenFile := filepath.Join(dir, "access-token")
+	ts.Check(os.WriteFile(tokenFile, []byte(token), 0o600))
+	ts.Setenv("TOKEN_FILE", tokenFile)
+	identity, err := c.WorkloadIdentity()
+	ts.Check(err)
+	for _, assignment := range identity {
+		name, value, _ := strings.Cut(assignment, "=")
+		ts.Setenv("POD_"+name, value)
+	}
+}
+
+// rules of vaults by the first label of their names: "standard" is of that tier,
+// "readonly" lets nobody make keys and "closed" lets nobody do anything.
+func rules(host string, c *vault.Config) {
+	name, _, _ := strings.Cut(host, ".")
+	c.StandardSKU = name == "standard"
+	if name == "readonly" || name == "closed" {
+		c.Permissions = func(_ vault.Caller, action, _ string) error {
+			if name == "readonly" && strings.HasSuffix(action, "/read") {
+				return nil
+			}
+			return errors.New("no such role")
+		}
 	}
 }

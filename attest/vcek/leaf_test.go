@@ -1,0 +1,89 @@
+package vcek
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"skr/attest/snp"
+	"skr/test/snptest"
+)
+
+// A leaf says the same alone and in its chain.
+func TestLeaf(t *testing.T) {
+	for _, product := range []snp.Product{snp.Milan, snp.Turin} {
+		chip := newTestChip(t, product)
+		pem, err := chip.ChainPEM(chip.TCB())
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, err := ParsePEM(pem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := chain.Certificates()
+		if len(all) != 3 || !IsLeaf(all[0]) || IsLeaf(all[1]) || IsLeaf(all[2]) {
+			t.Fatalf("%d certificates, which are not leaf, intermediate and root", len(all))
+		}
+		leaf, err := ParseLeaf(all[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leaf.Product() != product || leaf.TCB() != chain.TCB() || !bytes.Equal(leaf.HWID(), chip.ID().HWID(product)) {
+			t.Errorf("%s: got %s, %s, %x", product, leaf.Product(), leaf.TCB(), leaf.HWID())
+		}
+		if _, err := ParseLeaf(all[1]); err == nil {
+			t.Errorf("%s: an intermediate was read as a leaf", product)
+		}
+	}
+}
+
+// Verify is the three steps, and each finds its own fault.
+func TestSteps(t *testing.T) {
+	chip, other := newTestChip(t, snp.Milan), newTestChip(t, snp.Milan)
+	pem, err := chip.ChainPEM(chip.TCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := ParsePEM(pem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := ParseRoots(chip.Vendor().RootsPEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, foreign := reportOf(t, chip, snptest.Options{}), reportOf(t, other, snptest.Options{})
+	for _, c := range []struct {
+		name string
+		err  error
+		want string // empty: none
+	}{
+		{"endorses", chain.Endorses(good), ""},
+		{"endorses another chip", chain.Endorses(foreign), "vcek: comparing certificate and report: the report comes from chip"},
+		{"certificates", chain.VerifyCertificates(roots, time.Now()), ""},
+		{"foreign roots", chain.VerifyCertificates(BuiltinRoots(), time.Now()), "vcek: verifying certificate chain: root"},
+		{"signature", chain.VerifySignature(good), ""},
+		{"foreign signature", chain.VerifySignature(foreign), "vcek: verifying report: the signature"},
+		{"all", chain.Verify(good, roots, time.Now()), ""},
+		{"all, foreign", chain.Verify(foreign, roots, time.Now()), "vcek: comparing"},
+	} {
+		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.HasPrefix(c.err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, c.err, c.want)
+		}
+	}
+}
+
+func newTestChip(t *testing.T, p snp.Product) *snptest.Chip {
+	t.Helper()
+	vendor, err := snptest.NewVendor(p, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chip, err := vendor.NewChip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chip
+}

@@ -1,0 +1,122 @@
+package hsm
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+)
+
+func TestParseVault(t *testing.T) {
+	vaults, err := ParseVaults([]string{"one.vault.azure.net/keys/k", "*.managedhsm.azure.net", "*.vault.localhost:8443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]struct {
+		audience string
+		flavour  Flavour
+		kind     *refusal.Kind
+	}{
+		"one.vault.azure.net":                 {"https://vault.azure.net", KeyVault, nil},
+		"https://h.managedhsm.azure.net":      {"https://managedhsm.azure.net", ManagedHSM, nil},
+		"managedhsm.vault.localhost:8443":     {"https://vault.localhost:8443", KeyVault, nil},
+		"two.vault.azure.net":                 {"", KeyVault, refusal.EndpointNotAllowed},
+		"one.vault.azure.net:8443":            {"", KeyVault, refusal.EndpointNotAllowed},
+		"h.managedhsm.azure.net.evil.example": {"", KeyVault, refusal.EndpointNotAllowed},
+		"http://one.vault.azure.net":          {"", KeyVault, refusal.BadRequest},
+		"":                                    {"", KeyVault, refusal.BadRequest},
+	} {
+		vault, err := vaults.ParseVault(text)
+		if want.kind != nil && !errors.Is(err, want.kind) || want.kind == nil && err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if vault.Audience() != want.audience || vault.Flavour() != want.flavour {
+			t.Errorf("%q: %q of %v", text, vault.Audience(), vault.Flavour())
+		}
+	}
+}
+
+func TestKeyOfVault(t *testing.T) {
+	vaults, err := ParseVaults([]string{"*.vault.azure.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := vaults.Parse("one.vault.azure.net", "Key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, good := range map[string]bool{
+		"https://one.vault.azure.net/keys/key/0123":     true,
+		"https://one.vault.azure.net:443/keys/key/0123": true,
+		"https://two.vault.azure.net/keys/key/0123":     false,
+		"https://one.vault.azure.net/secrets/key":       false,
+		"https://one.vault.azure.net/keys/../key":       false,
+	} {
+		id, err := asked.Vault().Key(text)
+		if (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+		if good && (!asked.Covers(id) || id.Covers(asked) || id.Audience() != asked.Audience()) {
+			t.Errorf("%q is not a version of %q", id, asked)
+		}
+	}
+}
+
+// recorder counts what would reach the network.
+type recorder struct{ sent int }
+
+func (r *recorder) Do(*http.Request) (*http.Response, error) {
+	r.sent++
+	return nil, errors.New("there is no network")
+}
+
+// The token goes to its vault alone, wherever a link leads.
+func TestTokenStaysWithItsVault(t *testing.T) {
+	vaults, err := ParseVaults([]string{"*.vault.azure.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault, err := vaults.ParseVault("one.vault.azure.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for link, allowed := range map[string]bool{
+		"https://one.vault.azure.net/keys":                  true,
+		"https://one.vault.azure.net:443/keys?$skiptoken=x": true,
+		"https://ONE.vault.azure.net/keys":                  true,
+		"http://one.vault.azure.net/keys":                   false,
+		"https://one.vault.azure.net:8443/keys":             false,
+		"https://two.vault.azure.net/keys":                  false,
+		"https://one.vault.azure.net.evil.example/keys":     false,
+		"https://127.0.0.1/keys":                            false,
+	} {
+		network := new(recorder)
+		request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, link, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer secret")
+		answer, err := vaultTransport{vault, network}.Do(request)
+		if answer != nil {
+			_ = answer.Body.Close()
+		}
+		if (network.sent == 1) != allowed || !allowed && !errors.Is(err, refusal.Untrusted) {
+			t.Errorf("%q: sent %d times, %v", link, network.sent, err)
+		}
+	}
+}
+
+func TestScrubbedVaultError(t *testing.T) {
+	secret := strings.Repeat("AbC123", 20)
+	said := VaultError{status: 400, code: "BadParameter", message: "you sent " + secret}.Scrubbed()
+	if strings.Contains(said.Error(), secret[:40]) || said.Status() != 400 || !said.Says("", "you sent") || said.Says("", "") {
+		t.Errorf("%v", said)
+	}
+	if _, ok := ReadVaultError(errors.New("no answer"), secmem.Text{}); ok {
+		t.Error("an error without an answer has one")
+	}
+}

@@ -1,0 +1,134 @@
+package artefact
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"skr/internal/object"
+)
+
+// errOther says that data is not of the kind that a recogniser knows.
+var errOther = errors.New("it is something else")
+
+// input is one layer, read once for all recognisers.
+type input struct {
+	raw      []byte
+	text     []byte // without white space around it; nil if raw is no text
+	object   object.Object
+	isObject bool
+	jsonErr  error // why what begins like a JSON object is none
+}
+
+func newInput(data []byte) input {
+	in := input{raw: data}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return in
+	}
+	in.text = bytes.TrimSpace(data)
+	if bytes.HasPrefix(in.text, []byte("{")) {
+		in.object, in.jsonErr = object.Parse(in.text)
+		in.isObject = in.jsonErr == nil
+	}
+	return in
+}
+
+func (in input) has(names ...string) bool {
+	for _, name := range names {
+		if _, found := in.object.Lookup(name); !in.isObject || !found {
+			return false
+		}
+	}
+	return true
+}
+
+func recognise(data []byte, layers int) (Artefact, error) {
+	in := newInput(data)
+	for _, r := range kinds {
+		if r.read == nil {
+			continue
+		}
+		content, err := r.read(in)
+		if errors.Is(err, errOther) {
+			continue
+		}
+		if err != nil {
+			return Artefact{}, fmt.Errorf("it looks like: %s; but %w", r.name, err)
+		}
+		return Artefact{kind: r.kind, content: content}, nil
+	}
+	return unpack(in, layers)
+}
+
+// unpack takes one carrier off.
+func unpack(in input, layers int) (Artefact, error) {
+	switch {
+	case layers == 0:
+		return Artefact{}, errOther
+	case in.isObject:
+		return unpackObject(in.object, layers-1)
+	case in.jsonErr != nil:
+		return Artefact{}, fmt.Errorf("it looks like JSON, but %w", in.jsonErr)
+	case in.text == nil:
+		return Artefact{}, errOther
+	}
+	for _, c := range carriers {
+		inner, ok := c.decode(in.text)
+		if !ok || len(inner) == 0 {
+			continue
+		}
+		found, err := recognise(inner, layers-1)
+		if errors.Is(err, errOther) {
+			continue
+		}
+		if err != nil {
+			return Artefact{}, fmt.Errorf("in %s: %w", c.name, err)
+		}
+		found.carrier = append([]string{c.name}, found.carrier...)
+		return found, nil
+	}
+	return Artefact{}, errOther
+}
+
+// carriers are encodings of bytes in text.
+var carriers = []struct {
+	name   string
+	decode func(text []byte) ([]byte, bool)
+}{
+	{"hex", decodeHex},
+	{"base64", decodeBase64},
+	{"JSON string", decodeString},
+}
+
+func decodeHex(text []byte) ([]byte, bool) {
+	compact := withoutSpace(bytes.TrimPrefix(text, []byte("0x")))
+	out := make([]byte, hex.DecodedLen(len(compact)))
+	_, err := hex.Decode(out, compact)
+	return out, err == nil
+}
+
+// decodeBase64 takes both alphabets, with and without padding.
+func decodeBase64(text []byte) ([]byte, bool) {
+	compact := bytes.TrimRight(withoutSpace(text), "=")
+	encoding := base64.RawStdEncoding
+	if bytes.ContainsAny(compact, "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	out := make([]byte, encoding.DecodedLen(len(compact)))
+	n, err := encoding.Strict().Decode(out, compact)
+	return out[:n], err == nil
+}
+
+func decodeString(text []byte) ([]byte, bool) {
+	var inner string
+	if text[0] != '"' || json.Unmarshal(text, &inner) != nil {
+		return nil, false
+	}
+	return []byte(inner), true
+}
+
+func withoutSpace(text []byte) []byte { return bytes.Join(bytes.Fields(text), nil) }

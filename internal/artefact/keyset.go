@@ -1,0 +1,69 @@
+package artefact
+
+import (
+	"strconv"
+	"time"
+
+	"skr/internal/jwk"
+	"skr/internal/object"
+)
+
+// keySet is a JWKS, alone or with what else runtime data says.
+type keySet struct{ object.Object }
+
+func readKeySet(in input) (content, error) {
+	list, _ := in.object.Lookup("keys")
+	if keys, ok := list.([]any); !in.isObject || !ok || len(keys) == 0 {
+		return nil, errOther
+	}
+	return keySet{in.object}, nil
+}
+
+func (k keySet) sections(now time.Time) []Section {
+	s := Section{Title: "Keys"}
+	for i, member := range k.keys() {
+		s.add(strconv.Itoa(i), member.Kid, describeJWK(member))
+	}
+	return []Section{s, claimSection("Members", k.Object, now)}
+}
+
+// keys are none where the set is malformed: its members are shown all the same.
+func (k keySet) keys() []jwk.Key {
+	set, err := jwk.ParseSet([]byte(textOf(k.Members())))
+	if err != nil {
+		return nil
+	}
+	return set.Keys
+}
+
+// describeJWK says what kind of key it is and what it is for.
+func describeJWK(k jwk.Key) string {
+	said := k.Kty
+	if public, err := k.PublicKey(); err == nil {
+		said = describeKey(public)
+	}
+	for _, use := range append([]string{k.Use, k.Alg}, k.KeyOps...) {
+		if use != "" {
+			said += ", " + use
+		}
+	}
+	return said
+}
+
+// keyBundle is what a vault says of a key.
+type keyBundle struct{ object.Object }
+
+func readKeyBundle(in input) (content, error) {
+	if !in.has("key.kid", "key.kty", "attributes") {
+		return nil, errOther
+	}
+	return keyBundle{in.object}, nil
+}
+
+func (k keyBundle) sections(now time.Time) []Section {
+	sections := []Section{claimSection("Key bundle", k.Object, now)}
+	if encoded, found := k.Text("release_policy.data"); found {
+		sections = append(sections, encodedPolicy(encoded)...)
+	}
+	return sections
+}

@@ -1,0 +1,161 @@
+package artefact
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+	"skr/internal/object"
+)
+
+// request is the body of a request for a token of an SEV-SNP machine (Azure REST
+// API specification, attestation/data-plane, AttestSevSnpVmRequest). All in it is
+// base64url.
+type request struct {
+	found Evidence
+	nonce any
+}
+
+func readRequest(in input) (content, error) {
+	encoded, ok := in.object.Text("report")
+	if !in.isObject || !ok {
+		return nil, errOther
+	}
+	text, ok := decodeBase64([]byte(encoded))
+	if !ok {
+		return nil, errOther
+	}
+	inner, err := object.Parse(text)
+	if err != nil {
+		return nil, errOther // "report" of something else
+	}
+	if _, found := inner.Lookup("SnpReport"); !found {
+		return nil, errOther
+	}
+	r := &request{}
+	r.nonce, _ = in.object.Lookup("nonce")
+	return r, r.parse(in.object, inner)
+}
+
+func (r *request) parse(outer, inner object.Object) error {
+	raw, err := decoded(inner, "SnpReport")
+	if err != nil {
+		return err
+	}
+	if r.found.Report, err = snp.Parse(raw); err != nil {
+		return err
+	}
+	if r.found.RuntimeData, err = decoded(outer, "runtimeData.data"); err != nil {
+		return err
+	}
+	if r.found.InitTimeData, err = decoded(outer, "initTimeData.data"); err != nil {
+		return err
+	}
+	r.found.Chain, r.found.ChainErr = innerChain(inner)
+	r.found.Endorsement, r.found.EndorsementErr = innerEndorsement(inner)
+	return nil
+}
+
+// decoded is nil where there is no such member, or an empty one, which stands for none.
+func decoded(o object.Object, path string) ([]byte, error) {
+	text, _ := o.Text(path)
+	if text == "" {
+		return nil, nil
+	}
+	data, ok := decodeBase64([]byte(text))
+	if !ok {
+		return nil, fmt.Errorf("its %s is no base64url", path)
+	}
+	return data, nil
+}
+
+func innerChain(inner object.Object) (*vcek.Chain, error) {
+	text, err := decoded(inner, "VcekCertChain")
+	if err != nil || text == nil {
+		return nil, err
+	}
+	return vcek.ParsePEM(text)
+}
+
+// innerEndorsement takes the first of the list; nothing sends more than one.
+func innerEndorsement(inner object.Object) (*uvm.Endorsement, error) {
+	text, err := decoded(inner, "Endorsements")
+	if err != nil || text == nil {
+		return nil, err
+	}
+	var list struct{ Uvm []string }
+	if err := json.Unmarshal(text, &list); err != nil || len(list.Uvm) == 0 {
+		return nil, errors.New("its Endorsements have no list Uvm")
+	}
+	raw, ok := decodeBase64([]byte(list.Uvm[0]))
+	if !ok {
+		return nil, errors.New("its endorsement is no base64url")
+	}
+	return uvm.ParseEndorsement(raw)
+}
+
+func (r *request) evidence() Evidence { return r.found }
+
+func (r *request) sections(now time.Time) []Section {
+	product := r.found.Report.Product()
+	sections := []Section{r.summary()}
+	if r.found.Chain != nil {
+		product = r.found.Chain.Product()
+	}
+	sections = append(sections, report{r.found.Report, product}.sections(now)...)
+	if r.found.RuntimeData != nil {
+		sections = append(sections, runtimeSection(r.found.RuntimeData, now))
+	}
+	if r.found.Endorsement != nil {
+		sections = append(sections, endorsement{parsed: r.found.Endorsement}.sections(now)...)
+	}
+	if r.found.Chain != nil {
+		sections = append(sections, chain{r.found.Chain}.sections(now)...)
+	}
+	return sections
+}
+
+func (r *request) summary() Section {
+	s := Section{Title: "MAA request"}
+	s.add("certificates", present(r.found.Chain != nil, r.found.ChainErr), "VCEK and its issuers")
+	s.add("endorsement", present(r.found.Endorsement != nil, r.found.EndorsementErr), "of the utility VM's measurement")
+	s.add("runtime data", present(r.found.RuntimeData != nil, nil), bindingMeaning(r.found))
+	if r.nonce != nil {
+		s.add("nonce", textOf(r.nonce), "the token repeats it")
+	}
+	return s
+}
+
+func present(is bool, err error) string {
+	switch {
+	case err != nil:
+		return "malformed: " + err.Error()
+	case is:
+		return "present"
+	}
+	return "none"
+}
+
+func bindingMeaning(e Evidence) string {
+	switch {
+	case e.RuntimeData == nil:
+		return "nothing is bound through REPORT_DATA"
+	case e.Report.ReportData() == snp.Bind(e.RuntimeData):
+		return "bound: REPORT_DATA is its SHA-256"
+	}
+	return "NOT BOUND: REPORT_DATA is not its SHA-256"
+}
+
+func runtimeSection(data []byte, now time.Time) Section {
+	const title = "Runtime data"
+	if parsed, err := object.Parse(data); err == nil {
+		return claimSection(title, parsed, now)
+	}
+	s := Section{Title: title}
+	s.add("SHA-256", digest(data), "of data that is no JSON object")
+	return s
+}

@@ -1,0 +1,175 @@
+package artefact
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-sev-guest/verify/testdata"
+	"github.com/google/go-sev-guest/verify/trust"
+
+	"skr/attest/snp"
+	"skr/test/snptest"
+)
+
+// specimen is one artefact of fixed bytes.
+type specimen struct {
+	name string
+	data []byte
+	kind Kind
+}
+
+// modulus is of no key: 2048 bits, and odd.
+var modulus = strings.Repeat("q6ur", 85) + "qw"
+
+var (
+	keyJSON     = `{"e":"AQAB","key_ops":["encrypt"],"kid":"KEK","kty":"RSA","n":"` + modulus + `"}`
+	runtimeJSON = `{"keys":[` + keyJSON + `]}`
+)
+
+const (
+	policyJSON = `{"version":"1.0.0","anyOf":[{"authority":"https://maa.example","allOf":[` +
+		`{"claim":"x-ms-sevsnpvm-hostdata","equals":"00"},{"anyOf":[{"claim":"x-ms-sevsnpvm-guestsvn","greater":1},{"claim":"own","exists":true}]}]}]}`
+	bundleJSON = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
+	regoText   = "# TEST ONLY\npackage policy\n\ndefault allow := true\n"
+	secretText = "c2VjcmV0LXNlY3JldC1zZWNyZXQ"
+	privateJWK = `{"kty":"EC","crv":"P-256","kid":"mine","x":"AA","y":"AA","d":"` + secretText + `"}`
+)
+
+func unpadded(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+func jsonOf(t testing.TB, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// turinReport is version 5, and all that is random in it is overridden.
+func turinReport(t testing.TB, data snp.ReportData) []byte {
+	t.Helper()
+	vendor, err := snptest.NewVendor(snp.Turin, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chip, err := vendor.NewChip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcb := snp.Components{FMC: 1, Bootloader: 2, TEE: 3, SNP: 4, Microcode: 200}.TCB(snp.Turin)
+	platform := uint64(1<<0 | 1<<5 | 1<<7 | 1<<40)
+	raw, err := chip.Report(data, snptest.Options{
+		Version: 5, Policy: 0x3ff_0137 | 1<<60, PlatformInfo: &platform, SigningKey: snp.Unsigned, ReportID: [32]byte{1}, ChipID: &snp.ChipID{1, 2, 3, 4, 5, 6, 7, 8},
+		CurrentTCB: &tcb, ReportedTCB: &tcb, CommittedTCB: &tcb, LaunchTCB: &tcb, LaunchMitigations: 5,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// hclOf is the content of the TPM's NV index, with the zeros at its end.
+func hclOf(report []byte, kind uint32, claims string) []byte {
+	raw := make([]byte, 2600)
+	copy(raw, hclMagic)
+	copy(raw[hclHardware:], report)
+	put := func(at int, value int) { binary.LittleEndian.PutUint32(raw[at:], uint32(value)) }
+	put(hclVersion, 2)
+	put(hclDataSize, hclDataHeader+len(claims))
+	put(hclDataVersion, 1)
+	put(hclType, int(kind))
+	put(hclHash, hclSHA256)
+	put(hclClaimsSize, len(claims))
+	copy(raw[hclClaims:], claims)
+	return raw
+}
+
+func signed(header, payload string) []byte {
+	return []byte(unpadded([]byte(header)) + "." + unpadded([]byte(payload)) + ".AAAA")
+}
+
+func statementOf(t testing.TB) []byte {
+	t.Helper()
+	header := jsonOf(t, map[string]any{"alg": "RS256", "x5c": []string{base64.StdEncoding.EncodeToString(testdata.VcekBytes)}})
+	wrapped := `{"schema_version":"1.0","header":{"kid":"KEK","alg":"dir","enc":"CKM_RSA_AES_KEY_WRAP"},"ciphertext":"` + unpadded(make([]byte, 400)) + `"}`
+	payload := jsonOf(t, map[string]any{
+		"request": map[string]any{"kid": "https://v.vault.azure.net/keys/k", "enc": "CKM_RSA_AES_KEY_WRAP"},
+		"response": map[string]any{"key": map[string]any{
+			"key":        map[string]any{"kid": "https://v.vault.azure.net/keys/k/1", "kty": "oct-HSM", "key_ops": []string{"sign"}, "key_hsm": unpadded([]byte(wrapped))},
+			"attributes": map[string]any{"exportable": true}, "release_policy": map[string]any{"data": unpadded([]byte(policyJSON))},
+		}},
+	})
+	return signed(string(header), string(payload))
+}
+
+func chainPEM() []byte {
+	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: testdata.VcekBytes})
+	return append(leaf, trust.AskArkMilanVcekBytes...)
+}
+
+func requestOf(t testing.TB, report []byte) []byte {
+	t.Helper()
+	inner := jsonOf(t, map[string]string{"SnpReport": unpadded(report), "VcekCertChain": unpadded(chainPEM())})
+	return jsonOf(t, map[string]any{
+		"report": unpadded(inner), "nonce": 7,
+		"runtimeData":  map[string]string{"data": unpadded([]byte(runtimeJSON)), "dataType": "JSON"},
+		"initTimeData": map[string]string{"data": "", "dataType": ""},
+	})
+}
+
+// thimOf needs the TCB that the certificate names.
+func thimOf(t testing.TB) []byte {
+	t.Helper()
+	return jsonOf(t, map[string]string{
+		"vcekCert":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: testdata.VcekBytes})),
+		"certificateChain": string(trust.AskArkMilanVcekBytes), "tcbm": "4405000000000002",
+	})
+}
+
+// specimens has one artefact of each kind at least, of fixed bytes.
+func specimens(t testing.TB) []specimen {
+	t.Helper()
+	bound := turinReport(t, snp.Bind([]byte(runtimeJSON)))
+	eventLog := append(make([]byte, specIDAt), specID...)
+	return []specimen{
+		{"report-2-milan", testdata.AttestationBytes, Report},
+		{"report-5-turin", bound, Report},
+		{"hcl-snp", hclOf(bound, hclTypeSNP, runtimeJSON), HCLReport},
+		{"hcl-tdx", hclOf(nil, 4, runtimeJSON), HCLReport},
+		{"request-bound", requestOf(t, bound), MAARequest},
+		{"request-unbound", requestOf(t, testdata.AttestationBytes), MAARequest},
+		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`, `{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example","x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
+		{"answer", fixed(`{"token":"` + string(signed(`{"alg":"RS256"}`, `{"x-ms-ver":"1.0"}`)) + `"}`), MAAToken},
+		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON + `],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
+		{"jws", signed(`{"alg":"ES256"}`, "text"), SignedObject},
+		{"jwt", signed(`{"alg":"none"}`, `{"sub":"me","exp":1}`), SignedObject},
+		{"statement", statementOf(t), ReleaseStatement},
+		{"thim", thimOf(t), THIM},
+		{"chain", chainPEM(), Chain},
+		{"vcek-der", testdata.VcekBytes, Certificates},
+		{"issuers", trust.AskArkMilanVcekBytes, Certificates},
+		{"forged-endorsement", append(bytes.Clone(coseSign1), 1, 2, 3), Endorsement},
+		{"rego", fixed(regoText), CCEPolicy},
+		{"policy", fixed(policyJSON), ReleasePolicy},
+		{"key-bundle", fixed(bundleJSON + `"` + unpadded([]byte(policyJSON)) + `"}}`), KeyBundle},
+		{"jwks", fixed(runtimeJSON), KeySet},
+		{"jwk-private", fixed(privateJWK), Key},
+		{"jwk-symmetric", fixed(`{"kty":"oct","k":"` + secretText + `"}`), Key},
+		{"event-log", eventLog, EventLog},
+		{"quote", append(bytes.Clone(tpmGenerated), 0x80, 0x18), Quote},
+		{"combined", jsonOf(t, map[string]any{
+			"evidence": base64.StdEncoding.EncodeToString(testdata.AttestationBytes), "endorsements": base64.StdEncoding.EncodeToString(chainPEM()),
+			"endorsed_tcb": "4405000000000002", "uvm_endorsements": "", "nested": map[string]string{"report": hex.EncodeToString(bound)},
+		}), Bundle},
+	}
+}
+
+func fixed(text string) []byte { return []byte(text) }

@@ -1,0 +1,122 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"skr/attest/snp"
+)
+
+// noDevice counts how often a report is asked for, and takes its time.
+type noDevice struct {
+	mu    sync.Mutex
+	asked int
+	wait  time.Duration
+}
+
+func (d *noDevice) Report(context.Context, snp.ReportData) (*snp.Report, error) {
+	d.mu.Lock()
+	d.asked++
+	d.mu.Unlock()
+	time.Sleep(d.wait)
+	return nil, errors.New("no device")
+}
+
+func (d *noDevice) String() string { return "no device" }
+
+func examined(t *testing.T, h *Handler) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/doctor", nil))
+	return w.Code, w.Body.String()
+}
+
+// Who polls /doctor does not make it ask the authority and the vault each time.
+func TestHandlerRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		device := &noDevice{}
+		h := NewHandler(New(Config{Source: device}))
+		for step, want := range []struct {
+			wait  time.Duration
+			asked int
+		}{{0, 1}, {restTime - 1, 1}, {1, 2}} {
+			time.Sleep(want.wait)
+			status, body := examined(t, h)
+			if status != http.StatusServiceUnavailable || device.asked != want.asked {
+				t.Errorf("step %d: status %d, %d examinations, want %d", step, status, device.asked, want.asked)
+			}
+			var told Diagnosis
+			if err := json.Unmarshal([]byte(body), &told); err != nil || told.OK || told.Checks[0].Check != reportSource || told.Checks[0].Evidence != "no device" {
+				t.Errorf("answered %s", body)
+			}
+		}
+	})
+}
+
+func TestHandlerExaminesOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		device := &noDevice{wait: time.Second}
+		h := NewHandler(New(Config{Source: device}))
+		go examined(t, h)
+		synctest.Wait()
+		if status, body := examined(t, h); status != http.StatusServiceUnavailable || !strings.Contains(body, "throttled") {
+			t.Errorf("the second is answered %d %s", status, body)
+		}
+		time.Sleep(2 * time.Second)
+		if device.asked != 1 {
+			t.Errorf("%d examinations", device.asked)
+		}
+	})
+}
+
+// A caller that leaves cuts an examination short: that is not what others get.
+func TestHandlerForgetsWhatWasCutShort(t *testing.T) {
+	device := &noDevice{}
+	h := NewHandler(New(Config{Source: device}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/doctor", nil))
+	if examined(t, h); device.asked != 2 {
+		t.Errorf("%d examinations, want a second", device.asked)
+	}
+}
+
+// A panic in one check is a failure of that check.
+func TestCrashIsAFailure(t *testing.T) {
+	results := New(Config{}).Examine(t.Context()) // there is no source
+	if len(results) == 0 || results[0].Status != Failure || strings.Contains(results[0].Evidence, "nil") {
+		t.Errorf("got %+v", results)
+	}
+	if f := Failed(results); f == nil || f.Check != reportSource {
+		t.Errorf("the first failure is %v", f)
+	}
+}
+
+func TestBlocked(t *testing.T) {
+	before := []Result{
+		{Check: report, Status: OK}, {Check: key, Subject: "a", Status: Skipped}, {Check: key, Subject: "b", Status: Failure},
+		{Check: tcb, Status: Warning},
+	}
+	for _, tc := range []struct {
+		c    check
+		want string
+	}{
+		{check{needs: []string{report, tcb}}, ""},
+		{check{subject: "a", needs: []string{key}}, key},
+		{check{subject: "a", after: []string{key}}, ""},
+		{check{subject: "b", after: []string{key}}, key},
+		{check{subject: "c", needs: []string{key}}, ""},
+	} {
+		if got := tc.c.blocked(before); got != tc.want {
+			t.Errorf("%+v is blocked by %q, want %q", tc.c, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"skr/attest/snp"
+	"skr/internal/refusal"
+)
+
+func (e *examination) machineChecks() []check {
+	return []check{
+		{
+			name: reportSource, look: e.lookAtSource,
+			fix: "run on confidential hardware, let the container use /dev/sev-guest, or set report_source",
+		},
+		{name: report, needs: []string{reportSource}, look: e.lookAtReport, fix: "see which certificate source failed, and certificate_sources"},
+		{name: tcb, needs: []string{report}, look: e.lookAtTCB},
+		{name: guestPolicy, needs: []string{reportSource}, look: e.lookAtGuestPolicy},
+		{name: securityContext, needs: []string{reportSource}, look: e.lookAtContext},
+	}
+}
+
+// lookAtSource gets a report over random data, so that no old one passes.
+func (e *examination) lookAtSource(ctx context.Context) (finding, error) {
+	nonce := []byte(rand.Text())
+	got, err := e.Source.Report(ctx, snp.Bind(nonce))
+	if err != nil {
+		return finding{}, refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	e.report = got
+	return good("%s gives reports of version %d, %s, VMPL %d%s", e.Source, got.Version(), got.Product(), got.VMPL(), e.platform())
+}
+
+// platform is known by who endorsed the utility VM.
+func (e *examination) platform() string {
+	if e.Context.Endorsement == nil {
+		return ""
+	}
+	return ", utility VM " + e.Context.Endorsement.Feed()
+}
+
+func (e *examination) lookAtReport(ctx context.Context) (finding, error) {
+	chain, err := e.Endorser.Chain(ctx, e.report)
+	if err != nil {
+		return finding{}, err
+	}
+	return good("signed by the %s of a %s chip whose certificates lead to the root, valid until %s",
+		e.report.SigningKey(), chain.Product(), chain.Expires().UTC().Format("2006-01-02"))
+}
+
+// lookAtTCB: a chain that verified has the report's TCB. That the host runs
+// newer firmware than it reports is not wrong, but policies see the older one.
+func (e *examination) lookAtTCB(context.Context) (finding, error) {
+	reported, current := e.report.ReportedTCB(), e.report.CurrentTCB()
+	if reported != current {
+		return warn("nothing, unless a policy wants the newer levels: the host decides what it reports",
+			"the certificate is for the reported TCB %s; the firmware that runs is %s", reported, current)
+	}
+	return good("certificate, reported and running TCB are %s", reported)
+}
+
+func (e *examination) lookAtGuestPolicy(context.Context) (finding, error) {
+	if e.report.Policy().Debug() {
+		return warn("deploy without debugging: no policy should release a key to such a machine",
+			"the host may read this machine's memory, because it was started with debugging allowed")
+	}
+	return good("guest policy %s, debugging is not allowed", e.report.Policy())
+}
+
+// lookAtContext compares what is mounted with what the hardware says.
+func (e *examination) lookAtContext(context.Context) (finding, error) {
+	hostData := e.report.HostData()
+	if endorsement := e.Context.Endorsement; endorsement != nil {
+		if endorsed, measured := endorsement.Measurement(), e.report.Measurement(); endorsed != measured {
+			return fail(refusal.NoEvidence, "mount the security context of this machine, not a copy from another",
+				"the utility VM endorsement is for measurement %s, and this machine's is %s", hex.EncodeToString(endorsed[:]), measured)
+		}
+	}
+	if policy := e.Context.Policy; policy != nil && snp.HostData(sha256.Sum256(policy)) != hostData {
+		mounted := sha256.Sum256(policy)
+		return warn("write release policies for the HOST_DATA, not for the file",
+			"the mounted policy has the hash %s, and this machine enforces HOST_DATA %s", hex.EncodeToString(mounted[:]), hostData)
+	}
+	switch {
+	case e.Context.Endorsement == nil && e.Context.Policy == nil:
+		return warn("on Confidential ACI and Kata mount the security context, or set security_context_dir; elsewhere there is none",
+			"no security context is mounted; HOST_DATA is %s", hostData)
+	case e.Context.Endorsement == nil:
+		return warn("set reference_info, or mount it as reference-info-base64: without it tokens have no compliance status",
+			"there is no utility VM endorsement; HOST_DATA is %s", hostData)
+	case !e.Context.Endorsement.KnownIssuer():
+		return warn("ask the maker of the utility VM; the authority decides whether it counts",
+			"the utility VM endorsement is not by an issuer that this version knows; HOST_DATA is %s", hostData)
+	}
+	return good("the utility VM is endorsed with svn %d, HOST_DATA is %s", e.Context.Endorsement.GuestSVN(), hostData)
+}

@@ -1,0 +1,80 @@
+package provision
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"skr/hsm"
+)
+
+// compare says where a stored key differs from what was asked for.
+func (r *Request) compare(k *Key) error {
+	s := &r.spec
+	switch {
+	case !k.Exportable:
+		return errors.New("it is not exportable")
+	case !k.Enabled:
+		return errors.New("it is disabled")
+	case k.Immutable != s.Immutable:
+		return fmt.Errorf("immutable is %t", k.Immutable)
+	case k.Public.Kty != s.Type:
+		return fmt.Errorf("its type is %q", k.Public.Kty)
+	case k.Public.Crv != s.Curve:
+		return fmt.Errorf("its curve is %q", k.Public.Crv)
+	case k.Public.Type() == "RSA" && k.Size() != s.Size:
+		return fmt.Errorf("it has %d bits", k.Size())
+	case !sameSet(k.Operations, s.Operations):
+		return fmt.Errorf("its operations are %q", k.Operations)
+	case !maps.Equal(k.Tags, s.Tags) && len(k.Tags)+len(s.Tags) > 0:
+		return errors.New("its tags are others")
+	case !k.NotBefore.Equal(s.NotBefore) || !k.Expires.Equal(s.Expires):
+		return errors.New("it is valid at other times")
+	}
+	if err := r.comparePublic(k); err != nil {
+		return err
+	}
+	return SamePolicy(k, s.Policy)
+}
+
+// sameSet: Managed HSM changes the order from answer to answer.
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// comparePublic: an imported key must be the one that was sent. A symmetric one
+// cannot be compared.
+func (r *Request) comparePublic(k *Key) error {
+	if r.spec.Material == nil || k.Public.Type() == "oct" {
+		return nil
+	}
+	want, err := r.public.Thumbprint()
+	if err != nil {
+		return err
+	}
+	got, err := k.Public.Thumbprint()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return errors.New("its public key is another")
+	}
+	return nil
+}
+
+// SamePolicy says whether the key's release policy is the given one, in the form
+// in which the service stores it. Nil means that it is. UNCONFIRMED: that form is
+// known from release statements; that a key's description has the same is assumed.
+func SamePolicy(k *Key, policy *hsm.ReleasePolicy) error {
+	stored, err := hsm.ParseReleasePolicy(k.Policy)
+	if err != nil {
+		return fmt.Errorf("its release policy cannot be read: %w", err)
+	}
+	flavour := k.ID.Vault().Flavour()
+	if !bytes.Equal(stored.Normalised(flavour), policy.Normalised(flavour)) {
+		return errors.New("its release policy is another")
+	}
+	return nil
+}

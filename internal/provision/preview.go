@@ -1,0 +1,86 @@
+package provision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"skr/hsm"
+	"skr/internal/secmem"
+)
+
+// Preview is a request as it would be sent, without the access token and with
+// [withheld] in the place of each private member.
+type Preview struct {
+	Method string          `json:"method"`
+	URL    string          `json:"url"`
+	Body   json.RawMessage `json:"body"`
+}
+
+const (
+	withheld   = "withheld"
+	maxPreview = 4 << 20
+)
+
+// Preview asks nobody: what the SDK would send ends in a recorder. "" means the
+// preset API version.
+func (r *Request) Preview(apiVersion string) (Preview, error) {
+	seen := new(recorder)
+	nobody := hsm.Connection{Vault: r.spec.ID.Vault(), Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
+	client, err := nobody.Open()
+	if err != nil {
+		return Preview{}, fmt.Errorf("provision: %w", err)
+	}
+	if _, err := r.send(context.Background(), client); !errors.Is(err, errRecorded) {
+		return Preview{}, fmt.Errorf("provision: preparing the request: %w", err)
+	}
+	defer secmem.Wipe(seen.body)
+	body, err := r.withoutSecrets(seen.body)
+	return Preview{seen.method, seen.url, body}, err
+}
+
+var errRecorded = errors.New("the request was recorded and not sent")
+
+// recorder stands in for the network.
+type recorder struct {
+	method, url string
+	body        []byte
+}
+
+// Do notes the request and refuses it.
+func (d *recorder) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxPreview))
+	if err != nil {
+		return nil, err
+	}
+	d.method, d.url, d.body = r.Method, r.URL.String(), body
+	return nil, errRecorded
+}
+
+// withoutSecrets leaves all else as the SDK writes it: members in the order of
+// their names, as encoding/json does.
+func (r *Request) withoutSecrets(body []byte) (json.RawMessage, error) {
+	if r.spec.Material == nil {
+		return append(json.RawMessage(nil), body...), nil
+	}
+	var outer, key map[string]json.RawMessage
+	if err := json.Unmarshal(body, &outer); err != nil {
+		return nil, fmt.Errorf("provision: reading the request again: %w", err)
+	}
+	if err := json.Unmarshal(outer["key"], &key); err != nil {
+		return nil, fmt.Errorf("provision: reading the request again: %w", err)
+	}
+	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
+		if _, found := key[name]; found {
+			key[name] = json.RawMessage(`"` + withheld + `"`)
+		}
+	}
+	var err error
+	if outer["key"], err = json.Marshal(key); err != nil {
+		return nil, err
+	}
+	return json.Marshal(outer)
+}

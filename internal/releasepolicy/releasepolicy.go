@@ -1,0 +1,112 @@
+// Package releasepolicy treats key release policies as code: it writes them, judges
+// them before a vault sees them, compares them, and tells why one is not met.
+//
+//	policy, err := releasepolicy.New(releasepolicy.Spec{
+//		Platform: claims.ACI, Authorities: []string{"sharedweu.weu.attest.azure.net"}, HostData: []string{digest},
+//	})
+//	…
+//	for _, f := range releasepolicy.Check(policy.Raw(), releasepolicy.Subject{}) {
+//		fmt.Println(f.Line, f.Severity, f.Message, f.Fix)
+//	}
+//
+// The language itself, its parser and its meaning are in package hsm: what [Explain]
+// and a [Suite] say is what hsm.ReleasePolicy.Evaluate says. [Check] judges a policy
+// by its text and by the catalogue of package claims. A policy without findings
+// may still be wrong for its workload, which only its author knows.
+package releasepolicy
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"skr/internal/jws"
+	"skr/internal/object"
+)
+
+// Document is a policy as it was found in a file.
+type Document struct {
+	// Text of the policy, not parsed yet.
+	Text []byte
+	// Immutable says whether the vault still lets it be changed; nil where the
+	// file does not say.
+	Immutable *bool
+}
+
+// Open takes a policy out of what people have of it: the JSON itself, the same in
+// base64url as the vault's API carries it, or the JSON of a key ("Keys", Azure Key
+// Vault REST API: KeyBundle, release_policy).
+func Open(data []byte) (Document, error) {
+	text := bytes.TrimSpace(data)
+	if len(text) > 0 && text[0] != '{' {
+		if policy, err := decode(string(text)); err == nil {
+			return Document{Text: policy}, nil
+		}
+	}
+	bundle, err := object.Parse(text)
+	if err != nil {
+		return Document{Text: data}, nil //nolint:nilerr // the policy's own parser says it better, with its place
+	}
+	if _, found := bundle.Lookup("key"); !found {
+		return Document{Text: data}, nil
+	}
+	return ofKey(bundle)
+}
+
+func ofKey(bundle object.Object) (Document, error) {
+	encoded, found := bundle.Text("release_policy.data")
+	if !found {
+		return Document{}, errors.New("releasepolicy: opening: the key has no release policy")
+	}
+	policy, err := decode(encoded)
+	if err != nil {
+		return Document{}, errors.New("releasepolicy: opening: release_policy.data of the key is not base64url")
+	}
+	value, _ := bundle.Lookup("release_policy.immutable")
+	immutable := value == true
+	return Document{Text: policy, Immutable: &immutable}, nil
+}
+
+func decode(text string) ([]byte, error) {
+	return base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
+}
+
+// maxToken bounds a token in bytes; one with evidence in its runtime data has some
+// ten kilobytes.
+const maxToken = 1 << 20
+
+// ReadClaims takes the claims of a token, or claims as JSON. It does not verify
+// the token: that it is authentic is for others to say. {"token":"…"}, as
+// authorities and skr answer, is taken for the token.
+func ReadClaims(data []byte) (object.Object, error) {
+	claims, err := readClaims(string(bytes.TrimSpace(data)))
+	if err != nil {
+		return object.Object{}, fmt.Errorf("releasepolicy: reading claims: %w", err)
+	}
+	return claims, nil
+}
+
+func readClaims(text string) (object.Object, error) {
+	if strings.HasPrefix(text, "{") {
+		claims, err := object.Parse([]byte(text))
+		if token, found := claims.Text("token"); err == nil && found {
+			return readToken(token)
+		}
+		return claims, err
+	}
+	return readToken(text)
+}
+
+func readToken(text string) (object.Object, error) {
+	signed, err := jws.Parse(text, maxToken)
+	if err != nil {
+		return object.Object{}, fmt.Errorf("it is neither a JSON object nor a token: %w", err)
+	}
+	claims, err := object.Parse(signed.Payload)
+	if err != nil {
+		return object.Object{}, fmt.Errorf("the token's payload %w", err)
+	}
+	return claims, nil
+}

@@ -1,0 +1,165 @@
+package releasepolicy
+
+import (
+	"fmt"
+	"slices"
+
+	"skr/hsm"
+	"skr/internal/claims"
+)
+
+// without finds a branch that leads to a release without meeting any comparison
+// that suits. A group of all needs one member that suits, a group of any needs it in
+// each; the branch is as deep as the fault can be placed.
+func without(n hsm.Node, suits func(hsm.Node) bool) (branch hsm.Node, open bool) {
+	if n.Kind == hsm.Claim {
+		return n, !suits(n)
+	}
+	var nearest *hsm.Node
+	for _, member := range n.Conditions {
+		inside, open := without(member, suits)
+		switch {
+		case open && n.Kind == hsm.AnyOf && some(n, suits):
+			return inside, true // the other members show what was meant
+		case open && n.Kind == hsm.AnyOf:
+			return n, true
+		case !open && n.Kind == hsm.AllOf:
+			return n, false
+		case open && member.Kind != hsm.Claim && some(member, suits):
+			nearest = &inside
+		}
+	}
+	if nearest != nil {
+		return *nearest, true
+	}
+	return n, n.Kind == hsm.AllOf
+}
+
+// some says whether a comparison anywhere below n suits.
+func some(n hsm.Node, suits func(hsm.Node) bool) bool {
+	if n.Kind == hsm.Claim {
+		return suits(n)
+	}
+	return slices.ContainsFunc(n.Conditions, func(member hsm.Node) bool { return some(member, suits) })
+}
+
+// asks suits comparisons of a claim with one value.
+func asks(claim string) func(hsm.Node) bool {
+	return func(n hsm.Node) bool { return n.Claim == claim && n.Operator == hsm.Equals }
+}
+
+// demands suits comparisons that a boolean claim meets only with the value.
+func demands(claim, value string) func(hsm.Node) bool {
+	opposite := map[string]string{"true": "false", "false": "true"}[value]
+	return func(n hsm.Node) bool {
+		return n.Claim == claim && (n.Operator == hsm.Equals && n.Value.Text == value || n.Operator == hsm.NotEquals && n.Value.Text == opposite)
+	}
+}
+
+func noHostData(in *inspection) {
+	for _, r := range in.roots {
+		if !r.all(isContainer) {
+			continue
+		}
+		if branch, open := without(r.Node, asks(hostData)); open {
+			in.report(branch, "there is a way to the key without a condition on "+hostData+": every container of every tenant may take it",
+				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skr policy measure` prints HEX")
+		}
+	}
+}
+
+// allowAll is the HOST_DATA of the policy that the confcom tool writes for debugging,
+// which allows every container.
+const allowAll = "73973b78d70cc68353426de188db5dfc57e5b766e399935fb73a61127ea26d20"
+
+// worthless says why a HOST_DATA identifies no workload, "" if it may.
+func worthless(digest string) string {
+	switch digest {
+	case allowAll:
+		return "is that of the published policy that allows every container"
+	case zeroDigest:
+		return "is zero: a guest without a policy has it"
+	}
+	return ""
+}
+
+const zeroDigest = "0000000000000000000000000000000000000000000000000000000000000000"
+
+func allowAllHostData(in *inspection) { in.hostDataIs(allowAll, func(root) bool { return true }) }
+
+// zeroHostData leaves virtual machines out: theirs is always zero.
+func zeroHostData(in *inspection) {
+	in.hostDataIs(zeroDigest, func(r root) bool { return r.all(isContainer) })
+}
+
+func (in *inspection) hostDataIs(digest string, concerns func(root) bool) {
+	in.comparisons(func(r root, n hsm.Node) {
+		if n.Claim == hostData && n.Operator == hsm.Equals && n.Value.Text == digest && concerns(r) {
+			in.report(n, "the HOST_DATA "+worthless(digest), "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
+		}
+	})
+}
+
+func debugNotExcluded(in *inspection) {
+	for _, r := range in.roots {
+		if claim := r.prefix() + debuggable; r.all(isContainer) || r.is(claims.CVM) {
+			in.require(r, demands(claim, "false"), "a guest that the host may debug gets the key: its memory can be read",
+				equalsText(claim, "false"))
+		}
+	}
+}
+
+func debuggersNotExcluded(in *inspection) {
+	for _, r := range in.roots {
+		if !slices.Contains(r.platforms, claims.TrustedLaunch) {
+			continue
+		}
+		for _, claim := range debuggers {
+			known, _ := claims.Lookup(claim)
+			in.require(r, demands(claim, "false"), "a machine gets the key although "+known.Meaning, equalsText(claim, "false"))
+		}
+	}
+}
+
+func complianceNotRequired(in *inspection) {
+	for _, r := range in.roots {
+		claim := r.prefix() + compliance
+		if !r.all(isContainer) && !r.is(claims.CVM) {
+			continue
+		}
+		known, _ := claims.Lookup(claim)
+		in.require(r, asks(claim), "a guest that somebody else measured gets the key, and its host chose its HOST_DATA",
+			equalsText(claim, known.Values[r.platforms[0]][0]))
+	}
+}
+
+func secureBootNotRequired(in *inspection) {
+	for _, r := range in.roots {
+		if r.all(func(p claims.Platform) bool { return !isContainer(p) }) {
+			in.require(r, demands(secureBoot, "true"), "a machine that booted without Secure Boot gets the key", equalsText(secureBoot, "true"))
+		}
+	}
+}
+
+func noMinimumSVN(in *inspection) {
+	for _, r := range in.roots {
+		bounded := func(n hsm.Node) bool {
+			return n.Claim == endorsedSVN && (n.Operator == hsm.Greater || n.Operator == hsm.GreaterOrEquals || n.Operator == hsm.Equals)
+		}
+		if r.all(isContainer) {
+			in.require(r, bounded, "utility VMs of any age get the key, also those whose faults are known",
+				`{"claim":"`+endorsedSVN+`","greaterOrEquals":N}`)
+		}
+	}
+}
+
+// require reports the branch of r that lacks a condition.
+func (in *inspection) require(r root, suits func(hsm.Node) bool, message, condition string) {
+	if branch, open := without(r.Node, suits); open {
+		in.report(branch, message, "add "+condition)
+	}
+}
+
+func equalsText(claim, value string) string {
+	return fmt.Sprintf(`{"claim":"%s","equals":"%s"}`, claim, value)
+}

@@ -1,0 +1,40 @@
+package verdict_test
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/go-sev-guest/verify/testdata"
+
+	"skr/attest/vcek"
+	"skr/internal/artefact"
+	"skr/internal/verdict"
+)
+
+// A report without its certificates, whose guest may be debugged.
+func ExampleOfEvidence() {
+	found, err := artefact.Recognise(testdata.AttestationBytes)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	evidence, _ := found.Evidence()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	v := verdict.OfEvidence(evidence, verdict.Silicon{Roots: vcek.BuiltinRoots()}, at)
+	if err := v.WriteText(os.Stdout, verdict.Plain); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// evidence as of 2026-01-02T03:04:05Z
+	//   FAILED   certificate chain  there is none
+	//            what to do: give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots
+	//   skipped  chip and TCB       there is no chain
+	//   skipped  report signature   there is no chain
+	//   FAILED   guest policy       the host may debug the guest (DEBUG)
+	//            what to do: do not trust this guest: launch it with a policy that forbids both
+	//   ok       privilege level    VMPL 0
+	//   skipped  runtime data       none was given
+	//   skipped  init-time data     none was given
+	//   skipped  UVM endorsement    there is none
+}

@@ -1,0 +1,72 @@
+package verdict
+
+// Subject is what a rule is about.
+type Subject string
+
+// The subjects.
+const (
+	Evidence  Subject = "evidence"
+	Token     Subject = "token"
+	Statement Subject = "statement"
+)
+
+// Names of the rules.
+const (
+	certificateChain = "certificate chain"
+	chipAndTCB       = "chip and TCB"
+	reportSignature  = "report signature"
+	guestPolicy      = "guest policy"
+	privilege        = "privilege level"
+	runtimeData      = "runtime data"
+	initTimeData     = "init-time data"
+	endorsement      = "UVM endorsement"
+	measurement      = "UVM measurement"
+	tokenSignature   = "token signature"
+	issuer           = "issuer"
+	times            = "times"
+	releasePolicy    = "release policy"
+	vaultHost        = "vault"
+	signer           = "statement signature"
+)
+
+// rule says what a check asks and what to do if it fails.
+type rule struct {
+	name    string
+	subject Subject
+	asks    string
+	advice  string
+}
+
+// rules are in the order of the checks; docs/artefacts.md has the same table.
+var rules = []rule{
+	{certificateChain, Evidence, "the certificates lead to AMD's root of the product, each valid at the time",
+		"give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots"},
+	{chipAndTCB, Evidence, "the certificate is for CHIP_ID and REPORTED_TCB of the report",
+		"after an update of firmware another VCEK is needed: get the chain again, or let skr ask certificate_sources"},
+	{reportSignature, Evidence, "the certificate's key signed the report",
+		"the report was altered, or the chain belongs to another one: collect both again"},
+	{guestPolicy, Evidence, "POLICY allows neither debugging nor migration",
+		"do not trust this guest: launch it with a policy that forbids both"},
+	{privilege, Evidence, "the report was asked for at VMPL 0",
+		"less privileged software asked for this report: collect it at VMPL 0"},
+	{runtimeData, Evidence, "REPORT_DATA is the SHA-256 of the runtime data, and zeros",
+		"hash the exact bytes: white space and order of members count"},
+	{initTimeData, Evidence, "HOST_DATA is the SHA-256 of the init-time data or CCE policy",
+		"the machine was launched with another policy: compare what was deployed"},
+	{endorsement, Evidence, "the endorsement's signature, certificates and did:x509 issuer agree",
+		"take reference-info-base64 from this machine's security context again"},
+	{measurement, Evidence, "the endorsed measurement is MEASUREMENT of the report",
+		"the endorsement is for another utility VM: take both from the same machine"},
+	{issuer, Token, "an authority that is allowed issued the token, by its own word",
+		"name the authority with --authority, or allow it in maa_allow"},
+	{tokenSignature, Token, "a key of that authority signed the token",
+		"the token was altered, its key is no longer published, or the authority cannot be asked: give its keys with --signing-keys"},
+	{times, Token, "the token is valid at the time, give or take a minute",
+		"get a new token, check this machine's clock, or look at another time with --at"},
+	{releasePolicy, Token, "the claims meet the release policy of --policy",
+		"skr policy explain shows each condition beside the claim"},
+	{vaultHost, Statement, "the released key is on the vault that was named",
+		"name the vault of the key with --vault"},
+	{signer, Statement, "a certificate for the vault's name, valid at the time, signed the statement",
+		"name the vault with --vault; for a private CA set ca_file; look at the time of the release with --at"},
+}

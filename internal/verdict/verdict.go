@@ -1,0 +1,90 @@
+// Package verdict tells whether an artefact is genuine, check by check.
+//
+// Evidence, tokens and release statements are each verified by several rules: who
+// signed, for whom, when, over what. The packages that use them stop at the first
+// rule that is broken; a person who looks for a fault wants all of them, and what
+// to do. A [Verdict] is that list:
+//
+//	v := verdict.OfEvidence(evidence, verdict.Silicon{Roots: roots}, time.Now())
+//	err := v.WriteText(out, verdict.Plain)
+//	if !v.Passed { … }
+//
+// The rules themselves are those of the packages that it asks: vcek, uvm, maa and
+// hsm. A rule for which an artefact has nothing is skipped and says so; one that
+// cannot be applied though it must is broken. Which machines, utility VMs and
+// authorities are acceptable is not judged, but for what no policy should allow:
+// debugging, migration, and a report by less privileged software.
+package verdict
+
+import (
+	"slices"
+	"time"
+)
+
+// Outcome is how a check ended.
+type Outcome string
+
+// The outcomes. A check that was skipped has nothing to say against the artefact.
+const (
+	OK      Outcome = "ok"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped"
+)
+
+// Check is one rule, applied.
+type Check struct {
+	Name    string  `json:"name"`
+	Outcome Outcome `json:"outcome"`
+	// Detail says what was found, or why the check was skipped.
+	Detail string `json:"detail,omitempty"`
+	// Advice says what to do about a failure.
+	Advice string `json:"advice,omitempty"`
+}
+
+// Verdict is the outcome for one artefact. Its JSON form is stable.
+type Verdict struct {
+	// Subject is what was verified: "evidence", "token" or "statement".
+	Subject Subject `json:"subject"`
+	// At is the time that certificates and tokens were held against.
+	At time.Time `json:"at"`
+	// Passed says that no check failed.
+	Passed bool    `json:"passed"`
+	Checks []Check `json:"checks"`
+}
+
+func newVerdict(s Subject, at time.Time) *Verdict {
+	return &Verdict{Subject: s, At: at.UTC().Truncate(time.Second), Passed: true, Checks: []Check{}}
+}
+
+// record adds a check that failed with err, or is ok with a detail.
+func (v *Verdict) record(name, detail string, err error) {
+	if err == nil {
+		v.Checks = append(v.Checks, Check{name, OK, detail, ""})
+		return
+	}
+	v.Passed = false
+	v.Checks = append(v.Checks, Check{name, Failed, err.Error(), adviceOn(name)})
+}
+
+func (v *Verdict) skip(name, why string) {
+	v.Checks = append(v.Checks, Check{name, Skipped, why, ""})
+}
+
+// Failures are the names of the checks that failed.
+func (v *Verdict) Failures() []string {
+	var names []string
+	for _, c := range v.Checks {
+		if c.Outcome == Failed {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func adviceOn(name string) string {
+	at := slices.IndexFunc(rules, func(r rule) bool { return r.name == name })
+	if at < 0 {
+		return ""
+	}
+	return rules[at].advice
+}

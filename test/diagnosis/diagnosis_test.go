@@ -1,0 +1,371 @@
+// Package diagnosis makes everything wrong that users get wrong, one at a time,
+// and compares what the doctor and a refused release say with the table in
+// docs/diagnosis.md.
+package diagnosis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"skr/api"
+	"skr/test/emulator"
+	"skr/test/emulator/fault"
+	"skr/test/emulator/vault"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "skr-diagnosis-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "skr")
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", binary, "skr/cmd/skr")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building skr: %v\n%s", err, out))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// ward is a cloud in which one thing at a time is wrong.
+type ward struct {
+	cloud *emulator.Cloud
+	vault string
+	dir   string
+	keys  int
+}
+
+// newWard has a good key named "good". Of keys whose name begins with "locked",
+// nobody may take the action that follows: "locked-get-3".
+func newWard(t *testing.T) *ward {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cloud, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Config{
+		Dir: dir, Vaults: func(_ string, c *vault.Config) { c.Permissions = locked },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cloud.Close() })
+	w := &ward{cloud: cloud, vault: cloud.Host("demo", "vault"), dir: t.TempDir()}
+	w.create(t, emulator.KeySpec{Name: "good"}, w.policy(""))
+	return w
+}
+
+var actions = map[string]string{"get": "/keys/read", "release": "/keys/release/action"}
+
+func locked(_ vault.Caller, action, name string) error {
+	parts := strings.Split(name, "-")
+	if parts[0] == "locked" && (parts[1] == "both" || strings.HasSuffix(action, actions[parts[1]])) &&
+		(strings.HasSuffix(action, actions["get"]) || strings.HasSuffix(action, actions["release"])) {
+		return errors.New("locked")
+	}
+	return nil
+}
+
+// policy is the good one, and further conditions.
+func (w *ward) policy(more string) []byte {
+	return w.policyOf(w.cloud.AttestationHost(), `{"claim":"x-ms-attestation-type","equals":"sevsnpvm"},
+		{"claim":"x-ms-sevsnpvm-hostdata","equals":"`+w.cloud.Machine().HostData().String()+`"},
+		{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`+more)
+}
+
+func (w *ward) policyOf(authority, conditions string) []byte {
+	return []byte(`{"version":"1.0.0","anyOf":[{"authority":"https://` + authority + `","allOf":[` + conditions + `]}]}`)
+}
+
+// create a key, and return its name.
+func (w *ward) create(t *testing.T, spec emulator.KeySpec, policy []byte) string {
+	t.Helper()
+	w.keys++
+	if spec.Name == "" || strings.HasPrefix(spec.Name, "locked") {
+		spec.Name = fmt.Sprintf("%s-%d", strings.TrimSuffix("k-"+spec.Name, "-"), w.keys)
+		spec.Name = strings.Replace(spec.Name, "k-locked", "locked", 1)
+	}
+	spec.Kty, spec.Curve = "EC-HSM", "P-256" // quicker to make than RSA
+	if _, err := w.cloud.CreateKey(t.Context(), w.vault, spec, policy); err != nil {
+		t.Fatal(err)
+	}
+	return spec.Name
+}
+
+// file below a directory of the test's own.
+func (w *ward) file(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// situation is what a row makes of a ward: who asks for which key.
+type situation struct {
+	authority, vault, key string
+	machine               *emulator.Machine
+	env                   []string // in addition
+	args                  []string // in addition
+}
+
+func (w *ward) situation() *situation {
+	return &situation{authority: w.cloud.AttestationHost(), vault: w.vault, key: "good", machine: w.cloud.Machine()}
+}
+
+// told is what `skr doctor --output json` prints.
+type told struct {
+	OK     bool
+	Checks []finding
+}
+
+type finding struct{ Check, Subject, Status, Evidence, Fix, Details string }
+
+// doctor examines, and returns what it says, how it exits, and standard error.
+func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
+	t.Helper()
+	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
+	process := exec.CommandContext(t.Context(), binary, append(args, s.args...)...)
+	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=6s"), s.env...)
+	var stderr strings.Builder
+	process.Stderr = &stderr
+	out, err := process.Output()
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	if err != nil && !failed {
+		t.Fatal(err)
+	}
+	code := 0
+	if failed {
+		code = exit.ExitCode()
+	}
+	var said told
+	if len(out) > 0 {
+		if err := json.Unmarshal(out, &said); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	return said, code, stderr.String()
+}
+
+// TestDiagnosis: each misconfiguration is found by its cause.
+func TestDiagnosis(t *testing.T) {
+	t.Parallel()
+	calm, faulty := newWard(t), newWard(t)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for _, m := range misconfigurations {
+			if m.fault != "" {
+				t.Run(m.name, func(t *testing.T) { m.examine(t, faulty) })
+			}
+		}
+	})
+	for _, m := range misconfigurations {
+		if m.fault == "" {
+			t.Run(m.name, func(t *testing.T) { m.examine(t, calm) })
+		}
+	}
+	running.Wait()
+}
+
+func (m misconfiguration) examine(t *testing.T, w *ward) {
+	s := w.situation()
+	if m.wrong != nil {
+		m.wrong(t, w, s)
+	}
+	if m.fault != "" {
+		rule, err := fault.ParseRule(m.fault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.cloud.Faults().Add(rule); err != nil {
+			t.Fatal(err)
+		}
+		defer w.cloud.Faults().Clear()
+	}
+	said, code, stderr := w.doctor(t, s)
+	if code != m.exit {
+		t.Errorf("exit code %d, want %d", code, m.exit)
+	}
+	if m.check == "" {
+		if !strings.Contains(stderr, m.words) || len(said.Checks) != 0 {
+			t.Errorf("said %q, want %q", stderr, m.words)
+		}
+		return
+	}
+	m.judge(t, said)
+	if t.Failed() {
+		t.Logf("%+v\n%s", said, stderr)
+	}
+	if m.claim != "" {
+		m.ask(t, w, s)
+	}
+}
+
+// judge wants the first thing that is not well to be the cause.
+func (m misconfiguration) judge(t *testing.T, said told) {
+	status := "failure"
+	if m.warning {
+		status = "warning"
+	}
+	i := slices.IndexFunc(said.Checks, func(c finding) bool {
+		return c.Status == status && (status == "failure" || c.Check == m.check)
+	})
+	if i < 0 {
+		t.Errorf("nothing is a %s", status)
+		return
+	}
+	found := said.Checks[i]
+	if found.Check != m.check || m.words == "" || !strings.Contains(found.Evidence+" "+found.Details, m.words) {
+		t.Errorf("%s: %s (%s); want %s: %s", found.Check, found.Evidence, found.Details, m.check, m.words)
+	}
+}
+
+// ask the sidecar, whose refusal has the same reason.
+func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
+	process := exec.Command(binary)
+	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")), s.env...)
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	}()
+	client, err := api.NewClient(api.Config{BaseURL: "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := client.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Release(ctx, api.ReleaseRequest{MAAEndpoint: s.authority, AKVEndpoint: s.vault, KID: s.key})
+	refused, ok := errors.AsType[*api.Error](err)
+	if !ok || refused.Code != api.ReleaseRejected || len(refused.Reason) == 0 || refused.Reason[0].Claim != m.claim {
+		t.Errorf("the release was refused with %+v, want a reason about %s", refused, m.claim)
+	}
+}
+
+// TestHealthy: a table of diseases proves nothing if the healthy are ill.
+func TestHealthy(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	said, code, stderr := w.doctor(t, w.situation())
+	if code != 0 || !said.OK {
+		t.Errorf("exit code %d: %+v %s", code, said, stderr)
+	}
+	for _, c := range said.Checks {
+		if c.Status != "ok" && c.Check != "local-api" && c.Check != "security-context" && c.Check != "exportable" {
+			t.Errorf("%s is %s: %s", c.Check, c.Status, c.Evidence)
+		}
+	}
+}
+
+// TestDocumented: docs/diagnosis.md holds the table.
+func TestDocumented(t *testing.T) {
+	var want strings.Builder
+	want.WriteString("| what is wrong | check | what it says | exit code | reason of a refused release |\n|---|---|---|---|---|\n")
+	for _, m := range misconfigurations {
+		check, status := "configuration", ""
+		if m.check != "" {
+			check = "`" + m.check + "`"
+		}
+		if m.warning {
+			status = " (warning)"
+		}
+		claim := ""
+		if m.claim != "" {
+			claim = "`" + m.claim + "`"
+		}
+		fmt.Fprintf(&want, "| %s | %s%s | %s | %d | %s |\n", m.name, check, status, m.words, m.exit, claim)
+	}
+	document, err := os.ReadFile("../../docs/diagnosis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(document), want.String()) {
+		t.Errorf("docs/diagnosis.md must hold this table:\n%s", want.String())
+	}
+	if len(misconfigurations) < 40 {
+		t.Errorf("%d misconfigurations, want at least 40", len(misconfigurations))
+	}
+}
+
+// TestOverHTTP: the ops listener tells the same, where it is wanted.
+func TestOverHTTP(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	for _, c := range []struct {
+		key    string
+		env    string
+		status int
+		words  string
+	}{
+		{"good", "SKR_OPS_DOCTOR=true", http.StatusOK, `"ok":true`},
+		{"absent", "SKR_OPS_DOCTOR=true", http.StatusServiceUnavailable, "the vault has no key"},
+		{"good", "SKR_OPS_DOCTOR=false", http.StatusNotFound, "there is no such route"},
+	} {
+		t.Run(c.key+" "+c.env, func(t *testing.T) {
+			status, body := w.overHTTP(t, c.key, c.env)
+			if status != c.status || !strings.Contains(body, c.words) || strings.Contains(body, "eyJ") {
+				t.Errorf("answered %d %s, want %d and %s", status, body, c.status, c.words)
+			}
+		})
+	}
+}
+
+func (w *ward) overHTTP(t *testing.T, key, env string) (int, string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	process := exec.Command(binary)
+	process.Env = append(w.cloud.Environment(w.cloud.Machine()), env, "SKR_OPS_LISTEN="+address,
+		"SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(w.cloud.Machine().Socket()), "ops.sock"),
+		`SKR_KEYS={"orders":{"vault":"`+w.vault+`","key":"`+key+`","authority":"`+w.cloud.AttestationHost()+`"}}`)
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = process.Process.Signal(os.Interrupt)
+		_ = process.Wait()
+	}()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get("http://" + address + "/doctor")
+		if err != nil && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+}
