@@ -57,7 +57,9 @@ func (e *explainer) explain(ctx context.Context, req Request, result *attest.Res
 	told := *refused
 	key, unread := e.describe(ctx, req, access)
 	if unread != nil {
-		told.Reason += "; skr cannot tell more, because " + publicReason(unread)
+		if why := publicReason(unread); why != told.Reason {
+			told.Reason += "; skr cannot tell more, because " + why
+		}
 		return &told
 	}
 	reason, unmet := Compare(key, req.Authority, result, e.now())
@@ -78,14 +80,15 @@ func Compare(key *hsm.Description, authority attest.Authority, result *attest.Re
 	if unmet == nil {
 		return "as far as skr can tell, the key's release policy is met", nil
 	}
-	reason = "not met is: " + sentence(unmet[0])
+	reason = "not met is: " + Sentence(unmet[0])
 	if more := len(unmet) - 1; more > 0 {
 		reason += fmt.Sprintf("; and %d more", more)
 	}
 	return reason, unmet
 }
 
-func sentence(u refusal.Unmet) string {
+// Sentence says in words what is not met.
+func Sentence(u refusal.Unmet) string {
 	text := fmt.Sprintf("%s %s %q", u.Claim, u.Operator, u.Expected)
 	if u.Absent {
 		return text + ", and there is no such claim"

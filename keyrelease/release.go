@@ -51,6 +51,9 @@ func (r Request) question() question { return question{r.Authority, r.Key, r.Acc
 // Release runs the pipeline. The caller wipes the key. Errors are refusals: see
 // internal/refusal, each says who refused.
 func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
+	if key := r.keys.take(ctx, req.question()); key != nil {
+		return key, nil
+	}
 	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) {
 		attested, grant, err := r.prepare(ctx, req)
 		if err != nil {
@@ -60,6 +63,9 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 		if errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) {
 			r.doubt(req.Authority, attested)
 			err = r.explainer.explain(ctx, req, attested.result, grant.Access, err)
+		}
+		if err == nil {
+			r.keys.keep(req.question(), key)
 		}
 		return key, err
 	})

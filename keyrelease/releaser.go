@@ -52,6 +52,8 @@ type Config struct {
 	// AttestationMaxAge is how long an attested KEK serves further releases of
 	// the same authority. Zero attests for each release.
 	AttestationMaxAge time.Duration
+	// KeyTTL is how long a released key serves equal requests. Zero keeps none.
+	KeyTTL time.Duration
 	// Timeout bounds work that several callers share. Zero means one minute.
 	Timeout time.Duration
 	// Now is the clock. Nil means time.Now.
@@ -70,6 +72,7 @@ type Releaser struct {
 	spare    spareKEK
 
 	explainer explainer
+	keys      keyCache
 
 	releases     flight.Group[question, *hsm.Key]
 	attestations flight.Group[attest.Authority, *attestedKEK]
@@ -93,6 +96,7 @@ func New(c Config) *Releaser {
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
 		explainer:    explainer{describer: c.Describer, now: c.Now, held: make(map[question]described)},
+		keys:         keyCache{ttl: c.KeyTTL, held: make(map[question]*heldKey)},
 		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),

@@ -16,6 +16,8 @@ import (
 	"skr/hsm"
 	"skr/internal/access"
 	"skr/internal/entra"
+	"skr/internal/keyprovider"
+	"skr/internal/server"
 	"skr/keyrelease"
 )
 
@@ -27,12 +29,15 @@ type sidecar struct {
 	authorities *attest.Authorities
 	vaults      *hsm.Vaults
 	context     *uvm.SecurityContext
+	source      snp.Source
 	attester    *attest.Attester
 	endorser    *vcek.Endorser
 	vault       *hsm.Client
+	identity    *entra.Source
 	releaser    *keyrelease.Releaser
 	aliases     map[string]keyrelease.Request
 	access      *access.Policy
+	wrapKeys    *keyprovider.Keys
 	out         *outbound
 }
 
@@ -54,6 +59,11 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	if err := parts.assembleCallers(s); err != nil {
 		return nil, &configError{err}
 	}
+	if s.WrapKeys != "" {
+		if parts.wrapKeys, err = keyprovider.OpenKeys(s.WrapKeys); err != nil {
+			return nil, &configError{fmt.Errorf("wrap_keys: %w", err)}
+		}
+	}
 	out, err := s.outbound(told)
 	if err != nil {
 		return nil, &configError{err}
@@ -62,8 +72,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	if err := parts.assembleAttester(s); err != nil {
 		return nil, &configError{err}
 	}
-	identity, err := s.identity(out)
-	if err != nil {
+	if parts.identity, err = s.identity(out); err != nil {
 		return nil, &configError{err}
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
@@ -71,7 +80,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		Attester: parts.attester,
 		Verifier: maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now}),
 		Vault:    parts.vault, Describer: parts.vault,
-		Identity: identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, Timeout: s.RequestTimeout,
+		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, Timeout: s.RequestTimeout,
 	})
 	return parts, nil
 }
@@ -97,7 +106,7 @@ func (p *sidecar) assembleCallers(s *settings) (err error) {
 		return fmt.Errorf("keys: %w", err)
 	}
 	p.access, err = access.New(access.Config{
-		Rules: s.Access.value, Routes: api.Routes(), Keys: slices.Sorted(maps.Keys(p.aliases)),
+		Rules: s.Access.value, Routes: routes(), Keys: slices.Sorted(maps.Keys(p.aliases)),
 	})
 	if err != nil {
 		return fmt.Errorf("access: %w", err)
@@ -105,9 +114,12 @@ func (p *sidecar) assembleCallers(s *settings) (err error) {
 	return nil
 }
 
+// routes of HTTP and gRPC.
+func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
+
 func (p *sidecar) assembleAttester(s *settings) error {
-	source, err := snp.NewSource(s.ReportSource)
-	if err != nil {
+	var err error
+	if p.source, err = snp.NewSource(s.ReportSource); err != nil {
 		return fmt.Errorf("report_source: %w", err)
 	}
 	roots, err := s.amdRoots()
@@ -119,7 +131,7 @@ func (p *sidecar) assembleAttester(s *settings) error {
 		return err
 	}
 	p.endorser = vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
-	p.attester = attest.NewAttester(attest.Config{Source: source, Endorser: p.endorser, Endorsement: p.context.Endorsement})
+	p.attester = attest.NewAttester(attest.Config{Source: p.source, Endorser: p.endorser, Endorsement: p.context.Endorsement})
 	return nil
 }
 

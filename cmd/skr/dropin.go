@@ -38,10 +38,10 @@ var (
 func addDropInFlags(fs *pflag.FlagSet) {
 	fs.String("base64", "", "base64 of the JSON that SkrSideCarArgs holds")
 	fs.String("port", "", "port of the HTTP listener on localhost")
-	fs.String("server-type", "", "http")
-	for _, name := range []string{"infile", "keypath", "outfile"} {
-		fs.String(name, "", "is not supported")
-	}
+	fs.String("server-type", "", "http or grpc")
+	fs.String("infile", "", "file to wrap")
+	fs.String("keypath", "", "PATH/NAME of the key to wrap with: PATH/NAME-info.json describes it")
+	fs.String("outfile", "", "file for the annotation")
 	fs.Bool("allow-testing-mismatched-tcb", false, "is refused")
 	for _, name := range dropInFlags {
 		fs.Lookup(name).Hidden = true
@@ -98,7 +98,7 @@ func applyDropInEnvironment(all *pflag.FlagSet, env environment) error {
 	if err := applyPort(all, "Port", env["Port"]); err != nil {
 		return err
 	}
-	if err := checkServerType("ServerType", env["ServerType"]); err != nil {
+	if err := applyServerType(all, "ServerType", env["ServerType"]); err != nil {
 		return err
 	}
 	for name, flag := range dropInNames {
@@ -120,24 +120,54 @@ func applyDropInFlags(all, given *pflag.FlagSet) error {
 	case given.Changed("allow-testing-mismatched-tcb"):
 		return errors.New("-allowTestingMismatchedTCB is refused: certificates that do not match the report's TCB prove nothing, and no switch weakens a check")
 	case given.Changed("infile") || given.Changed("keypath") || given.Changed("outfile"):
-		return errors.New("-infile, -keypath and -outfile: this version does not wrap files")
+		return errors.New("-infile, -keypath and -outfile go together, and with no command")
 	}
 	return errors.Join(
 		applySideCarArgs(all, "-base64", text("base64")),
 		applyPort(all, "-port", text("port")),
-		checkServerType("-server_type", text("server-type")))
+		applyServerType(all, "-server_type", text("server-type")))
 }
 
+// applyPort is of the listener that there is.
 func applyPort(all *pflag.FlagSet, name, port string) error {
 	if port == "" {
 		return nil
 	}
-	return set(all.Lookup("listen"), name, "localhost:"+port)
+	listener := all.Lookup("listen")
+	if listener.Value.String() == "" {
+		listener = all.Lookup("grpc-listen")
+	}
+	return set(listener, name, "localhost:"+port)
 }
 
-func checkServerType(name, value string) error {
-	if value == "" || value == "http" {
+const customaryGRPC = "localhost:50000"
+
+// applyServerType moves the listener to gRPC, which in the drop-in takes the
+// place of HTTP.
+func applyServerType(all *pflag.FlagSet, name, value string) error {
+	switch value {
+	case "", "http":
 		return nil
+	case "grpc":
+	default:
+		return fmt.Errorf("%s: %q is none of http, grpc", name, value)
 	}
-	return fmt.Errorf("%s: %q is not supported by this version; it serves http", name, value)
+	address, listen := customaryGRPC, all.Lookup("listen")
+	if listen.Changed && listen.Value.String() != "" {
+		address = listen.Value.String()
+	}
+	return errors.Join(set(all.Lookup("grpc-listen"), name, address), set(listen, name, ""))
+}
+
+// wrapsFile says whether the drop-in's flags ask to wrap a file, and with what.
+func wrapsFile(given *pflag.FlagSet) (o wrapOptions, asked bool, err error) {
+	text := func(name string) string { return given.Lookup(name).Value.String() }
+	in, key, out := text("infile"), text("keypath"), text("outfile")
+	switch {
+	case in == "" && key == "" && out == "":
+		return o, false, nil
+	case in == "" || key == "" || out == "":
+		return o, false, &configError{errors.New("-infile, -keypath and -outfile go together")}
+	}
+	return wrapOptions{in: in, out: out, key: filepath.Base(key), keys: filepath.Dir(key)}, true, nil
 }

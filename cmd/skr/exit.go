@@ -29,6 +29,7 @@ var exitCodes = []struct {
 	{refusal.NoEndorsements, exitNoEvidence},
 	{refusal.AttestationRejected, exitRefused},
 	{refusal.ReleaseRejected, exitRefused},
+	{refusal.ManagementRejected, exitRefused},
 	{refusal.KeyNotFound, exitRefused},
 	{refusal.Throttled, exitUnreachable},
 	{refusal.Unavailable, exitUnreachable},

@@ -52,7 +52,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 		Long: "skr proves to Microsoft Azure Attestation what this machine is, and releases keys of\n" +
 			"Azure Key Vault and Managed HSM to the applications of its pod. Without a command it serves.",
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd, env, io) },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return serveOrWrap(cmd, env, io) },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -64,9 +64,22 @@ func rootCommand(env environment, io streams) *cobra.Command {
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
-	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io),
-		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), versionCommand(io))
+	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
+		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io), showCommand(io), reportCommand(env, io), tokenCommand(env, io), versionCommand(io))
 	return root
+}
+
+// serveOrWrap is what the program does without a command: it serves, but for the
+// drop-in's flags to wrap a file.
+func serveOrWrap(cmd *cobra.Command, env environment, io streams) error {
+	file, asked, err := wrapsFile(cmd.Flags())
+	switch {
+	case err != nil:
+		return err
+	case asked:
+		return file.wrap(io)
+	}
+	return serve(cmd, env, io)
 }
 
 // report prints the error in one line and returns the exit code.

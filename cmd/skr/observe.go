@@ -46,7 +46,7 @@ func newObserver(ctx context.Context, env environment, log *slog.Logger) (*obser
 		codes = append(codes, string(code))
 	}
 	counted := metrics.New(metrics.Config{
-		Version: version(), Routes: api.Routes(), Codes: append(codes, server.CodeGone),
+		Version: version(), Routes: routes(), Codes: append(codes, server.CodeGone),
 		Services: []string{serviceMAA, serviceVault, serviceEntra, serviceIMDS, serviceTHIM, serviceAzureCache, serviceKDS},
 		Claims:   publicClaims(),
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"skr/internal/doctor"
 	"skr/internal/metrics"
 	"skr/internal/ops"
 	"skr/internal/secmem"
@@ -20,15 +21,19 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	if s.settings.OpsListen == "" {
 		return operations{}, nil
 	}
-	server, err := ops.New(ops.Config{
+	config := ops.Config{
 		Parts:   []ops.Part{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}},
 		Metrics: s.told.metrics, Logger: s.log,
-	})
+	}
+	if s.settings.OpsDoctor {
+		config.Doctor = doctor.NewHandler(doctor.New(s.doctor(s.settings, s.targets(), &witness{s.records, s.told})))
+	}
+	server, err := ops.New(config)
 	if err != nil {
 		return operations{}, err
 	}
-	var config net.ListenConfig
-	socket, err := config.Listen(ctx, "tcp", s.settings.OpsListen)
+	var listen net.ListenConfig
+	socket, err := listen.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
 		return operations{}, &configError{fmt.Errorf("ops_listen: %w", err)}
 	}

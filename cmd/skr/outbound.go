@@ -18,6 +18,7 @@ const imdsAddress = "169.254.169.254"
 type outbound struct {
 	roots                                          *x509.CertPool
 	maa, vault, entra, imds, thim, azureCache, kds *httpclient.Client
+	public                                         http.RoundTripper
 }
 
 func (s *settings) outbound(told *observer) (*outbound, error) {
@@ -40,6 +41,7 @@ func (s *settings) outbound(told *observer) (*outbound, error) {
 	}
 	return &outbound{
 		roots:      roots,
+		public:     public,
 		maa:        client(serviceMAA, "the attestation service", public),
 		vault:      client(serviceVault, "the vault", public),
 		entra:      client(serviceEntra, "Entra ID", public),

@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"skr/hsm"
-	"skr/internal/access"
-	"skr/internal/journal"
 	"skr/internal/secmem"
 	"skr/keyrelease"
 )
@@ -41,14 +36,19 @@ func releaseCommand(env environment, streams streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return releaseOnce(cmd, o, env, streams) },
 	}
 	flags := cmd.Flags()
+	o.keyFlags(flags)
+	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
+	flags.StringVar(&o.out, "out", "", "file to write, mode 0600; standard output if empty")
+	return cmd
+}
+
+// keyFlags name the key and who asks for it.
+func (o *releaseOptions) keyFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.authority, "authority", "", "attestation service that the release policy names")
 	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
 	flags.StringVar(&o.key, "key", "", "key name, or name/version")
 	flags.StringVar(&o.alias, "alias", "", "a key of the section keys of the configuration, in place of the three")
 	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token, instead of our own identity; - is standard input")
-	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
-	flags.StringVar(&o.out, "out", "", "file to write, mode 0600; standard output if empty")
-	return cmd
 }
 
 func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams streams) error {
@@ -65,42 +65,31 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	key, err := parts.releaseWitnessed(ctx, s, req)
+	seen, err := openWitness(s)
 	if err != nil {
 		return err
 	}
+	key, err := witnessed{parts.releaser, seen}.Release(ctx, req)
 	defer key.Wipe()
+	if err = errors.Join(err, seen.log.Close()); err != nil {
+		return err
+	}
 	return o.write(key, streams.out)
 }
 
-// releaseWitnessed writes the record that the sidecar would write, where there is
-// a file for it.
-func (p *sidecar) releaseWitnessed(ctx context.Context, s *settings, req keyrelease.Request) (*hsm.Key, error) {
-	if s.AuditFile == "" {
-		return p.releaser.Release(ctx, req)
+func (o releaseOptions) check() error {
+	if o.format != "jwk" && o.format != "pem" {
+		return fmt.Errorf("--format: %q is none of jwk, pem", o.format)
 	}
-	records, err := openAudit(s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	ctx, _ = journal.With(access.With(ctx, access.Self()), rand.Text())
-	key, err := p.releaser.Release(ctx, req)
-	unseen := errors.Join((&witness{log: records}).Released(ctx, req, key, err), records.Close())
-	if unseen != nil {
-		key.Wipe()
-		return nil, errors.Join(err, unseen)
-	}
-	return key, err
+	return o.checkNames()
 }
 
-func (o releaseOptions) check() error {
+func (o releaseOptions) checkNames() error {
 	switch {
 	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
 		return errors.New("--authority, --vault and --key are needed, or --alias")
 	case o.alias != "" && (o.authority != "" || o.vault != "" || o.key != ""):
 		return errors.New("--alias stands for --authority, --vault and --key: leave them out")
-	case o.format != "jwk" && o.format != "pem":
-		return fmt.Errorf("--format: %q is none of jwk, pem", o.format)
 	}
 	return nil
 }
@@ -158,29 +147,6 @@ func (o releaseOptions) write(key *hsm.Key, out io.Writer) error {
 	}
 	if _, err = out.Write(text); err == nil && o.format == "jwk" {
 		_, err = fmt.Fprintln(out)
-	}
-	return err
-}
-
-// writeSecret replaces path at once, or leaves it as it was. The mode is 0600.
-func writeSecret(path string, data []byte) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), ".skr-*") // mode 0600
-	if err != nil {
-		return &configError{err}
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name()) // the first error matters more
-		}
-	}()
-	if _, err = file.Write(data); err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
 	}
 	return err
 }

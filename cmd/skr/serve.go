@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -85,17 +84,17 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	s.told.metrics.Watch(s.state())
-	listener, err := server.Listen(ctx, s.settings.Listen, socketMode(s.access))
+	listeners, err := s.listen(ctx)
 	if err != nil {
-		return &configError{fmt.Errorf("listen: %w", err)}
+		return err
 	}
 	operations, err := s.listenOps(ctx)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listeners.close())
 	}
-	s.log.Info("listening", "address", listener.String(), "version", version(), "callers", callers(s.access))
+	s.log.Info("listening", "address", listeners.String(), "version", version(), "callers", callers(s.access))
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return local.Serve(running, listener) })
+	group.Go(func() error { return listeners.serve(running, local) })
 	group.Go(func() error { return operations.serve(running) })
 	group.Go(func() error { s.ready.await(running); return nil })
 	group.Go(s.releaser.Prepare)
@@ -108,6 +107,7 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
 		Access: s.access, Gate: s.gate, Witness: &witness{s.records, s.told}, Finished: s.told.finished,
+		WrapKeys: s.wrapKeys, KeyTTL: s.settings.KeyCacheTTL,
 		Ready: s.ready.err, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})

@@ -19,7 +19,9 @@ import (
 // names, defaults and meanings: the YAML field a_b is also SKR_A_B and --a-b.
 type settings struct {
 	Listen         string
+	GRPCListen     string
 	OpsListen      string
+	OpsDoctor      bool
 	RequestTimeout time.Duration
 	StopGrace      time.Duration
 	MaxConcurrent  int
@@ -59,6 +61,8 @@ type settings struct {
 
 	AttestationMaxAge time.Duration
 	KEKBits           int
+	KeyCacheTTL       time.Duration
+	WrapKeys          string
 
 	LogLevel  string
 	LogFile   string
@@ -76,8 +80,10 @@ func (s *settings) flags() *pflag.FlagSet {
 	fs.SortFlags = false
 	text, lines, wait := fs.StringVar, fs.Var, fs.DurationVar
 
-	text(&s.Listen, "listen", "localhost:8080", "HTTP: a loopback address and port, or unix:/path")
+	text(&s.Listen, "listen", "localhost:8080", "HTTP: a loopback address and port, or unix:/path; none if empty")
+	text(&s.GRPCListen, "grpc-listen", "", "gRPC key provider: a loopback address and port (localhost:50000 by custom), or unix:/path; none if empty")
 	text(&s.OpsListen, "ops-listen", "", "address of /livez, /readyz and /metrics, such as :9090; none if empty")
+	fs.BoolVar(&s.OpsDoctor, "ops-doctor", false, "also answer /doctor there, which examines every alias of keys")
 	wait(&s.RequestTimeout, "request-timeout", time.Minute, "deadline of one request, with all that it asks of others")
 	wait(&s.StopGrace, "stop-grace", 10*time.Second, "time for running requests after SIGTERM")
 	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 128, "requests that run at once; one caller gets at most half")
@@ -120,6 +126,9 @@ func (s *settings) flags() *pflag.FlagSet {
 	wait(&s.AttestationMaxAge, "attestation-max-age", time.Hour, "how long an attested KEK is reused; 0 attests for each release")
 	fs.IntVar(&s.KEKBits, "kek-bits", 2048, "size of the KEK: 2048, 3072 or 4096")
 
+	wait(&s.KeyCacheTTL, "key-cache-ttl", 0, "how long a released key is kept, in locked memory, for equal requests; 0 keeps none")
+	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; it wraps nothing if empty")
+
 	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if empty")
 	text(&s.LogFormat, "log-format", "json", "json or text")
@@ -142,6 +151,12 @@ func (s *settings) check() error {
 		return fmt.Errorf("kek_bits: %d is none of 2048, 3072, 4096", s.KEKBits)
 	case !slices.Contains([]string{"json", "text"}, s.LogFormat):
 		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
+	case s.Listen == "" && s.GRPCListen == "":
+		return errors.New("listen and grpc_listen: one of them is needed")
+	case s.KeyCacheTTL < 0:
+		return errors.New("key_cache_ttl must not be negative")
+	case s.WrapKeys != "" && !path.IsAbs(s.WrapKeys):
+		return fmt.Errorf("wrap_keys: %q is not an absolute path", s.WrapKeys)
 	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace <= 0:
 		return errors.New("attestation_max_age must not be negative, request_timeout and stop_grace must be longer than nothing")
 	case s.MaxConcurrent < 1 || s.MaxQueued < 1 || !(s.CallerRate > 0):

@@ -42,6 +42,7 @@ type Cache string
 const (
 	Certificates Cache = "certificates" // chains of this machine
 	Attestation  Cache = "attestation"  // the attested KEK of an authority
+	Key          Cache = "key"          // released keys, under key_cache_ttl
 )
 
 // Span is a stage with its time.

@@ -27,7 +27,7 @@ func (w words) or(value, standIn string) string {
 var (
 	stages = list(string(journal.Admit), string(journal.Receive), string(journal.Report), string(journal.Endorse),
 		string(journal.Appraise), string(journal.Identity), string(journal.Release), string(journal.Unwrap), string(journal.Answer))
-	caches      = list(string(journal.Certificates), string(journal.Attestation))
+	caches      = list(string(journal.Certificates), string(journal.Attestation), string(journal.Key))
 	results     = list("released", "refused", "failed")
 	outcomes    = list("1xx", "2xx", "3xx", "4xx", "5xx", "unreachable")
 	protections = list("memfd_secret", "mlock", "none")

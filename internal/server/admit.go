@@ -22,15 +22,14 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	case r.Method == http.MethodGet:
 		return func() {}, nil
 	}
-	if err := s.identify(r, x); err != nil {
+	if err := s.identify(r.Context(), r.Header.Values("Authorization"), x); err != nil {
 		return nil, err
 	}
 	return s.config.Gate.Enter(ctx, x.caller.Limit())
 }
 
 // identify the caller, who must be one that may use the route.
-func (s *Server) identify(r *http.Request, x *exchange) error {
-	given := r.Header.Values("Authorization")
+func (s *Server) identify(ctx context.Context, given []string, x *exchange) error {
 	if len(given) > 1 {
 		return refusal.Newf(refusal.CallerNotAllowed, "there is more than one Authorization header")
 	}
@@ -39,7 +38,7 @@ func (s *Server) identify(r *http.Request, x *exchange) error {
 		authorization = given[0]
 	}
 	var err error
-	if x.caller, err = s.config.Access.Identify(r.Context(), authorization); err != nil {
+	if x.caller, err = s.config.Access.Identify(ctx, authorization); err != nil {
 		return err
 	}
 	return s.config.Access.MayUse(x.caller, x.path)

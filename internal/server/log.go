@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -17,19 +18,19 @@ const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 // finish tells of a request that is over: one line of the log, and whoever
 // counts and traces. Of the request the log has a plain X-Request-Id and no
 // other header, no body, and no path but ours.
-func (s *Server) finish(r *http.Request, x *exchange, v verdict, err error, notes journal.Notes) {
+func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
 	end := s.config.Now()
 	s.config.Finished(journal.Outcome{
 		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: end,
-		Parent: r.Header.Get("Traceparent"), Notes: notes,
+		Parent: x.parent, Notes: notes,
 	})
 	level := levelOf(x, v, err)
-	if !s.config.Logger.Enabled(r.Context(), level) {
+	if !s.config.Logger.Enabled(ctx, level) {
 		return
 	}
 	attributes := []slog.Attr{
 		slog.String("request_id", x.id),
-		slog.String("method", knownMethod(r.Method)),
+		slog.String("method", x.method),
 		slog.String("route", x.path),
 		slog.String("caller", x.caller.String()),
 		slog.String("stage", string(ended(notes, err))),
@@ -49,7 +50,7 @@ func (s *Server) finish(r *http.Request, x *exchange, v verdict, err error, note
 	if crashed, ok := errors.AsType[*crash.Error](err); ok {
 		attributes = append(attributes, slog.String("stack", crashed.Stack()))
 	}
-	s.config.Logger.LogAttrs(r.Context(), level, "request", attributes...)
+	s.config.Logger.LogAttrs(ctx, level, "request", attributes...)
 }
 
 // ended is the stage in which a request ended. One that failed in no stage of

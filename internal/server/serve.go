@@ -27,7 +27,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Deadline)) // a test's recorder has none
 	arriving := &arrival{ReadCloser: r.Body, whole: r.ContentLength == 0}
 	r.Body = arriving
-	x := &exchange{id: requestID(r), begin: begin}
+	x := &exchange{id: knownID(r.Header.Get("X-Request-Id")), begin: begin, method: knownMethod(r.Method), parent: r.Header.Get("Traceparent")}
 	ctx, notes := journal.With(r.Context(), x.id)
 	x.path, x.route, x.found = s.lookUp(r)
 	body, err := s.answer(w, r.WithContext(ctx), x)
@@ -36,7 +36,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		v = judge(err)
 	}
-	s.finish(r, x, v, err, notes.Notes())
+	s.finish(ctx, x, v, err, notes.Notes())
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
@@ -51,6 +51,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	id     string
 	begin  time.Time
+	method string // one that is known, "gRPC" or "other"
+	parent string // the Traceparent header
 	path   string // one of ours, or "none"
 	route  route
 	found  bool
@@ -195,10 +197,10 @@ func write(w http.ResponseWriter, id string, v verdict, body []byte) {
 
 var givenID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
-// requestID is the caller's if it is safe to repeat, else a random one.
-func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); givenID.MatchString(id) {
-		return id
+// knownID is the caller's if it is safe to repeat, else a random one.
+func knownID(given string) string {
+	if givenID.MatchString(given) {
+		return given
 	}
 	return rand.Text()
 }

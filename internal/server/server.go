@@ -31,6 +31,7 @@ import (
 	"skr/internal/access"
 	"skr/internal/admission"
 	"skr/internal/journal"
+	"skr/internal/keyprovider"
 	"skr/internal/serving"
 	"skr/keyrelease"
 )
@@ -72,6 +73,11 @@ type Config struct {
 	Witness Witness
 	// Finished is told of each request that is over; nil means nobody.
 	Finished func(journal.Outcome)
+	// WrapKeys are the keys that the key provider wraps with; nil means none.
+	WrapKeys *keyprovider.Keys
+	// KeyTTL is how long the Releaser keeps keys, which the key provider then
+	// keeps opened; 0 means not at all.
+	KeyTTL time.Duration
 	// UVMEndorsements is the base64 text that the platform gives, which
 	// /attest/combined repeats; "" where there is none.
 	UVMEndorsements string

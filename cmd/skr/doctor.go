@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skr/api"
+	"skr/internal/doctor"
+)
+
+// doctorOptions say which key is in question and how to tell.
+type doctorOptions struct {
+	releaseOptions
+
+	output string
+}
+
+func doctorCommand(env environment, io streams) *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor [--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]]",
+		Short: "Find out what keeps this machine from getting its keys",
+		Long: "Looks at each step of a release: the machine's report and certificates, the services and\n" +
+			"their clock, the identity, the attestation, the key, its policy, and the release itself.\n" +
+			"Without a key it looks at every alias of the configuration. The exit code is that of the\n" +
+			"first failure: 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 anything else.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return examine(cmd, o, env, io) },
+	}
+	flags := cmd.Flags()
+	o.keyFlags(flags)
+	flags.StringVar(&o.output, "output", "text", "text or json")
+	return cmd
+}
+
+func examine(cmd *cobra.Command, o doctorOptions, env environment, io streams) error {
+	if o.output != "text" && o.output != "json" {
+		return &configError{fmt.Errorf("--output: %q is none of text, json", o.output)}
+	}
+	s, parts, err := oneShot(cmd, env, io)
+	if err != nil {
+		return err
+	}
+	targets, err := o.targets(parts, io.in)
+	if err != nil {
+		return err
+	}
+	seen, err := openWitness(s)
+	if err != nil {
+		return err
+	}
+	config := parts.doctor(s, targets, seen)
+	config.Local = localSidecar(s.Listen)
+	results := doctor.New(config).Examine(cmd.Context())
+	if err := seen.log.Close(); err != nil {
+		return err
+	}
+	if err := o.print(io.out, results); err != nil {
+		return err
+	}
+	return diagnosed(results)
+}
+
+// targets is the key that was named, or every alias.
+func (o doctorOptions) targets(parts *sidecar, in io.Reader) ([]doctor.Target, error) {
+	if o.alias == "" && o.authority == "" && o.vault == "" && o.key == "" {
+		return parts.targets(), nil
+	}
+	if err := o.checkNames(); err != nil {
+		return nil, &configError{err}
+	}
+	request, err := o.request(parts, in)
+	if err != nil {
+		return nil, err
+	}
+	return []doctor.Target{{Name: request.Key.Name(), Request: request}}, nil
+}
+
+func (p *sidecar) targets() (targets []doctor.Target) {
+	for _, name := range slices.Sorted(maps.Keys(p.aliases)) {
+		targets = append(targets, doctor.Target{Name: name, Request: p.aliases[name]})
+	}
+	return targets
+}
+
+// doctor is told of the parts that this process is made of.
+func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) doctor.Config {
+	return doctor.Config{
+		Source: p.source, Endorser: p.endorser, Context: p.context, Releaser: witnessed{p.releaser, seen},
+		Describer: p.vault, Identity: p.identity,
+		Endpoints: p.endpoints(s, targets), Targets: targets, Timeout: s.RequestTimeout, Now: time.Now,
+	}
+}
+
+// endpoints are the services that the targets need, each once.
+func (p *sidecar) endpoints(s *settings, targets []doctor.Target) (endpoints []doctor.Endpoint) {
+	add := func(e doctor.Endpoint) {
+		if !slices.ContainsFunc(endpoints, func(other doctor.Endpoint) bool { return other.URL == e.URL }) {
+			endpoints = append(endpoints, e)
+		}
+	}
+	for _, t := range targets {
+		authority, vault := t.Request.Authority.Host(), t.Request.Key.Host()
+		add(doctor.Endpoint{Name: authority.String(), URL: authority.URL() + "/certs", HTTP: p.out.maa, Clock: true})
+		add(doctor.Endpoint{Name: vault.String(), URL: vault.URL() + "/", HTTP: p.out.vault})
+		if t.Request.Access.IsZero() {
+			add(p.identityEndpoint(s))
+		}
+	}
+	return endpoints
+}
+
+func (p *sidecar) identityEndpoint(s *settings) doctor.Endpoint {
+	if host := p.identity.LoginURL(); host != "" {
+		return doctor.Endpoint{Name: host, URL: host, HTTP: p.out.entra}
+	}
+	return doctor.Endpoint{Name: "instance metadata service", URL: s.IMDSURL + "/metadata/versions", HTTP: p.out.imds}
+}
+
+func localSidecar(listen string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		client, err := api.NewClient(api.Config{BaseURL: baseURL(listen)})
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return client.WaitReady(ctx)
+	}
+}
+
+// diagnosis is what --output json prints.
+type diagnosis struct {
+	OK     bool          `json:"ok"`
+	Checks []checkResult `json:"checks"`
+}
+
+type checkResult struct {
+	doctor.Result
+
+	Details string `json:"details,omitempty"` // where the cause says more than the evidence
+}
+
+func newDiagnosis(results []doctor.Result) diagnosis {
+	d := diagnosis{OK: doctor.Failed(results) == nil}
+	for _, r := range results {
+		d.Checks = append(d.Checks, checkResult{r, details(r)})
+	}
+	return d
+}
+
+func details(r doctor.Result) string {
+	if r.Err == nil || strings.HasSuffix(r.Err.Error(), r.Evidence) {
+		return ""
+	}
+	return r.Err.Error()
+}
+
+func (o doctorOptions) print(out io.Writer, results []doctor.Result) error {
+	if o.output == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(newDiagnosis(results))
+	}
+	for _, r := range results {
+		if err := printResult(out, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printResult(out io.Writer, r doctor.Result) error {
+	about := r.Check
+	if r.Subject != "" {
+		about += " (" + r.Subject + ")"
+	}
+	text := fmt.Sprintf("%-8s %s: %s\n", r.Status, about, r.Evidence)
+	if r.Fix != "" {
+		text += fmt.Sprintf("%-8s   fix: %s\n", "", r.Fix)
+	}
+	if more := details(r); more != "" {
+		text += fmt.Sprintf("%-8s   details: %s\n", "", more)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+// diagnosed is the first failure as an error, whose class decides the exit code.
+func diagnosed(results []doctor.Result) error {
+	first := doctor.Failed(results)
+	if first == nil {
+		return nil
+	}
+	return &diagnosisError{first}
+}
+
+type diagnosisError struct{ first *doctor.Result }
+
+func (e *diagnosisError) Error() string {
+	return fmt.Sprintf("the first check that failed is %q: %s", e.first.Check, e.first.Evidence)
+}
+
+func (e *diagnosisError) Unwrap() error { return e.first.Err }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"skr/hsm"
+	"skr/internal/entra"
+	"skr/internal/httpclient"
+	"skr/internal/provision"
+	"skr/internal/secmem"
+)
+
+func keyCommand(env environment, io streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Make keys that can be released, and look at them",
+		Long: "Makes keys of Key Vault and Managed HSM, and looks at them, in the name of whoever is logged in: the\n" +
+			"environment, workload identity, managed identity, the Azure CLI or the Azure Developer CLI.",
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(keyCreateCommand(env, io), keyImportCommand(env, io),
+		keyShowCommand(env, io), keyPublicCommand(env, io), keyListCommand(env, io))
+	return cmd
+}
+
+// keyDesk is where keys are managed: no attester and no authority, but the
+// allow-list of vaults and an identity.
+type keyDesk struct {
+	settings *settings
+	vaults   *hsm.Vaults
+	out      *outbound
+	identity *entra.Source
+}
+
+func openKeyDesk(cmd *cobra.Command, env environment, streams streams) (*keyDesk, error) {
+	s, _, err := load(cmd.Flags(), env)
+	if err != nil {
+		return nil, err
+	}
+	harden(slog.New(slog.NewTextHandler(streams.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	desk := &keyDesk{settings: s}
+	if desk.vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
+		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
+	}
+	if desk.out, err = s.outbound(nil); err != nil {
+		return nil, &configError{err}
+	}
+	if desk.identity, err = s.person(env, desk.out); err != nil {
+		return nil, &configError{err}
+	}
+	return desk, nil
+}
+
+// person is who manages keys. Where skr's own settings name an identity, that is
+// meant and no other; AZURE_… variables are azidentity's to read.
+func (s *settings) person(env environment, out *outbound) (*entra.Source, error) {
+	if s.ClientID != env["AZURE_CLIENT_ID"] || s.TenantID != env["AZURE_TENANT_ID"] ||
+		s.FederatedTokenFile != env["AZURE_FEDERATED_TOKEN_FILE"] {
+		return s.identity(out)
+	}
+	return entra.NewPerson(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.entra, IMDS: out.imds})
+}
+
+// find is the key that a command names, if the allow-list holds it.
+func (d *keyDesk) find(vault, name string) (hsm.KeyID, error) {
+	if vault == "" {
+		return hsm.KeyID{}, &configError{errors.New("--vault is needed: the host of a Key Vault or Managed HSM")}
+	}
+	if _, err := d.vaults.ParseVault(vault); err != nil {
+		return hsm.KeyID{}, err
+	}
+	return d.vaults.Parse(vault, name)
+}
+
+// open asks for an access token, for the audience of the allow-list.
+func (d *keyDesk) open(ctx context.Context, vault hsm.Vault, access secmem.Text) (*provision.Vault, error) {
+	if access.IsZero() {
+		var err error
+		if access, err = d.identity.AccessToken(ctx, vault.Audience()); err != nil {
+			return nil, noIdentity(err)
+		}
+	}
+	once := httpclient.New(httpclient.Config{
+		Service: "the vault", Transport: d.out.public, Timeout: d.settings.RequestTimeout, Retry: httpclient.Retry{Attempts: 1},
+	})
+	return provision.Open(provision.Config{
+		Vault: vault, Access: access, APIVersion: d.settings.VaultAPIVersion,
+		Reads: d.out.vault.Transporter(), Writes: once.Transporter(),
+	})
+}
+
+// noIdentity is for the person who configures to mend.
+func noIdentity(err error) error {
+	if errors.Is(err, entra.ErrNoIdentity) {
+		return &configError{err}
+	}
+	return err
+}
+
+// keyAccess is what every key command needs to be let in.
+type keyAccess struct{ vault, tokenFile string }
+
+func (a *keyAccess) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.vault, "vault", "", "host of the Key Vault or Managed HSM")
+	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, instead of who is logged in; - is standard input")
+}
+
+// visit opens the vault of a command that only looks.
+func (a *keyAccess) visit(ctx context.Context, desk *keyDesk, vault hsm.Vault, in io.Reader) (*provision.Vault, error) {
+	access, err := readToken(a.tokenFile, in)
+	if err != nil {
+		return nil, err
+	}
+	return desk.open(ctx, vault, access)
+}
+
+// outputFlag is the form of what a command prints.
+func outputFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVar(output, "output", "text", "text or json")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return &configError{fmt.Errorf("--output: %q is none of text, json", output)}
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"skr/hsm"
+	"skr/internal/provision"
+)
+
+// keyInfo is a key as the commands print it in JSON, and as it stands in
+// NAME-info.json. docs/keys.md describes it.
+type keyInfo struct {
+	Kid        string            `json:"kid"`
+	Kty        string            `json:"kty"`
+	Size       int               `json:"size,omitempty"`
+	Crv        string            `json:"crv,omitempty"`
+	KeyOps     []string          `json:"key_ops"`
+	Enabled    bool              `json:"enabled"`
+	Exportable bool              `json:"exportable"`
+	Created    string            `json:"created,omitempty"`
+	Updated    string            `json:"updated,omitempty"`
+	NotBefore  string            `json:"not_before,omitempty"`
+	Expires    string            `json:"expires,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+
+	Immutable    bool            `json:"immutable"`
+	Authorities  []string        `json:"authorities,omitempty"`
+	Policy       json.RawMessage `json:"policy,omitempty"`
+	PolicySHA256 string          `json:"policy_sha256,omitempty"`
+	PolicyError  string          `json:"policy_error,omitempty"`
+
+	// The next three are what the reference's tools read from NAME-info.json.
+	PublicKeyPath    string `json:"public_key_path,omitempty"`
+	KMSEndpoint      string `json:"kms_endpoint,omitempty"`
+	AttesterEndpoint string `json:"attester_endpoint,omitempty"`
+}
+
+func describeKey(k *provision.Key) keyInfo {
+	info := keyInfo{
+		Kid: k.ID.String(), Kty: k.Public.Kty, Size: k.Size(), Crv: k.Public.Crv, KeyOps: k.Operations,
+		Enabled: k.Enabled, Exportable: k.Exportable, Immutable: k.Immutable, Tags: k.Tags,
+		Created: timeText(k.Created), Updated: timeText(k.Updated), NotBefore: timeText(k.NotBefore), Expires: timeText(k.Expires),
+	}
+	if len(k.Policy) > 0 {
+		info.addPolicy(k.Policy)
+	}
+	return info
+}
+
+// addPolicy: the hash is of the bytes as the vault stores them, as in audit records.
+func (i *keyInfo) addPolicy(text []byte) {
+	sum := sha256.Sum256(text)
+	i.PolicySHA256 = hex.EncodeToString(sum[:])
+	policy, err := hsm.ParseReleasePolicy(text)
+	if err != nil {
+		i.PolicyError = err.Error()
+		return
+	}
+	i.Policy, i.Authorities = json.RawMessage(text), policy.Authorities()
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

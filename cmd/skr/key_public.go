@@ -1,0 +1,53 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/provision"
+)
+
+func keyPublicCommand(env environment, streams streams) *cobra.Command {
+	var access keyAccess
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "public NAME[/VERSION] --vault HOST",
+		Short: "Print the public key, for whoever encrypts to the workload",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "pem" && format != "jwk" {
+				return &configError{fmt.Errorf("--format: %q is none of pem, jwk", format)}
+			}
+			key, err := access.read(cmd, args[0], env, streams)
+			if err != nil {
+				return err
+			}
+			text, err := publicText(key, format)
+			if err != nil {
+				return &configError{err}
+			}
+			if out != "" {
+				return writeFile(out, text, publicMode)
+			}
+			_, err = streams.out.Write(text)
+			return err
+		},
+	}
+	access.flags(cmd)
+	cmd.Flags().StringVar(&format, "format", "pem", "pem (SubjectPublicKeyInfo) or jwk")
+	cmd.Flags().StringVar(&out, "out", "", "file to write, mode 0644; standard output if empty")
+	return cmd
+}
+
+func publicText(key *provision.Key, format string) ([]byte, error) {
+	text, err := key.PEM() // says which keys have no public part
+	if err != nil || format == "pem" {
+		return text, err
+	}
+	public := key.Public
+	public.Kid, public.KeyOps = key.ID.String(), key.Operations
+	text, err = json.Marshal(public)
+	return append(text, '\n'), err
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/releasepolicy"
+)
+
+func policyCheckCommand(io streams) *cobra.Command {
+	var platform, output string
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Tell what is wrong in a release policy",
+		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy as JSON or base64url, or the\n" +
+			"JSON of a key that has one; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			named, err := parsePlatform(platform)
+			if err != nil {
+				return err
+			}
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			document, err := readDocument(args[0], io.in)
+			if err != nil {
+				return err
+			}
+			subject := releasepolicy.Subject{Platform: named, Immutable: document.Immutable}
+			r := checkReport{File: args[0], Findings: releasepolicy.Check(document.Text, subject)}
+			return r.tell(output, strict, io.out)
+		},
+	}
+	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// checkReport is what skr policy check prints.
+type checkReport struct {
+	File     string                  `json:"file"`
+	OK       bool                    `json:"ok"`
+	Errors   int                     `json:"errors"`
+	Warnings int                     `json:"warnings"`
+	Findings []releasepolicy.Finding `json:"findings"`
+}
+
+func (r *checkReport) tell(output string, strict bool, out io.Writer) error {
+	for _, f := range r.Findings {
+		switch f.Severity {
+		case releasepolicy.Error:
+			r.Errors++
+		case releasepolicy.Warning:
+			r.Warnings++
+		case releasepolicy.Info:
+		}
+	}
+	r.OK = r.Errors == 0 && (!strict || r.Warnings == 0)
+	if err := r.print(output, out); err != nil {
+		return err
+	}
+	if !r.OK {
+		return &verdictError{fmt.Sprintf("%s: the policy has %s", r.File, r.count())}
+	}
+	return nil
+}
+
+func (r *checkReport) print(output string, out io.Writer) error {
+	if output == "json" {
+		if r.Findings == nil {
+			r.Findings = []releasepolicy.Finding{}
+		}
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	for _, f := range r.Findings {
+		place := r.File
+		if f.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d", r.File, f.Line, f.Column)
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s: %s [%s]\n    fix: %s\n", place, f.Severity, f.Message, f.Rule, f.Fix); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "%s: %s\n", r.File, r.count())
+	return err
+}
+
+func (r *checkReport) count() string {
+	return fmt.Sprintf("%s, %s", plural(r.Errors, "error"), plural(r.Warnings, "warning"))
+}
+
+func plural(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/hostdata"
+)
+
+func policyMeasureCommand(io streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "measure FILE...",
+		Short: "Print the HOST_DATA that a workload will have",
+		Long: "Prints the SHA-256 of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
+			"Kubernetes manifest with the annotation io.katacontainers.config.agent.policy, an ARM template or container\n" +
+			"group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return measure(args, output, io) },
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// measured is a policy in a file.
+type measured struct {
+	HostData string `json:"hostdata"`
+	File     string `json:"file"`
+	Source   string `json:"source"`
+}
+
+func measure(paths []string, output string, streams streams) error {
+	if err := checkOutput(output); err != nil {
+		return err
+	}
+	if err := oneStandardInput(paths...); err != nil {
+		return err
+	}
+	var all []measured
+	for _, path := range paths {
+		found, err := measureFile(path, streams.in)
+		if err != nil {
+			return err
+		}
+		all = append(all, found...)
+	}
+	if output == "json" {
+		return json.NewEncoder(streams.out).Encode(all)
+	}
+	for _, m := range all {
+		source := m.Source
+		if len(paths) > 1 {
+			source = m.File + ": " + source
+		}
+		if _, err := fmt.Fprintf(streams.out, "%s  %s\n", m.HostData, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func measureFile(path string, in io.Reader) ([]measured, error) {
+	data, err := readInput(path, maxWorkloadFile, in)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	policies, err := hostdata.Read(data)
+	if err != nil {
+		return nil, &configError{fmt.Errorf("%s: %w", path, err)}
+	}
+	all := make([]measured, len(policies))
+	for i, p := range policies {
+		all[i] = measured{p.Digest(), path, p.Source()}
+	}
+	return all, nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/releasepolicy"
+)
+
+func policySuiteCommand(io streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "test FILE",
+		Short: "Hold a release policy against a table of tokens with expected results",
+		Long: "Runs a table in YAML (policy, and cases with name, claims, issuer, released and reason; see docs/policies.md).\n" +
+			"Files are found from where the table is. Exit codes: 0 all as expected, 3 some are not, 2 unreadable.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			return runSuite(args[0], output, io)
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func runSuite(path, output string, streams streams) error {
+	data, err := readInput(path, maxPolicyFile, streams.in)
+	if err != nil {
+		return &configError{err}
+	}
+	suite, err := releasepolicy.ParseSuite(data)
+	if err != nil {
+		return &configError{fmt.Errorf("%s: %w", path, err)}
+	}
+	outcomes, err := suite.Run(func(name string) ([]byte, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(path), name)
+		}
+		return readBounded(name, maxClaimsFile)
+	})
+	if err != nil {
+		return &configError{err}
+	}
+	failed := 0
+	for _, o := range outcomes {
+		if !o.Passed {
+			failed++
+		}
+	}
+	if err := printOutcomes(outcomes, output, streams.out); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &verdictError{fmt.Sprintf("%s: %d of %s failed", path, failed, plural(len(outcomes), "case"))}
+	}
+	return nil
+}
+
+func printOutcomes(outcomes []releasepolicy.Outcome, output string, out io.Writer) error {
+	if output == "json" {
+		return json.NewEncoder(out).Encode(struct {
+			Cases []releasepolicy.Outcome `json:"cases"`
+		}{outcomes})
+	}
+	for _, o := range outcomes {
+		line := "ok    " + o.Name
+		if !o.Passed {
+			line = "FAIL  " + o.Name + ": " + o.Problem
+		}
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skr/attest/snp"
+	"skr/attest/vcek"
+	"skr/internal/artefact"
+	"skr/internal/refusal"
+	"skr/internal/verdict"
+)
+
+// reportQuestion is what skr report verify is asked.
+type reportQuestion struct {
+	viewOptions
+
+	chain, runtimeData string
+}
+
+func reportVerifyCommand(env environment, io streams) *cobra.Command {
+	var q reportQuestion
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Verify a report with its certificates, data and endorsement",
+		Long: "Verifies what skr report show takes, and prints each check with its outcome and what to do. A report\n" +
+			"without certificates is verified with those of --chain, else of certificate_sources. FILE may be -, standard\n" +
+			"input; without FILE this machine is asked. Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := q.check(); err != nil {
+				return err
+			}
+			return q.verify(cmd, args, env, io)
+		},
+	}
+	cmd.Flags().StringVar(&q.chain, "chain", "", "file with VCEK, ASK and ARK as PEM, or a THIM document")
+	cmd.Flags().StringVar(&q.runtimeData, "runtime-data", "", "file whose SHA-256 REPORT_DATA must be")
+	q.bind(cmd)
+	return cmd
+}
+
+func (q *reportQuestion) verify(cmd *cobra.Command, args []string, env environment, io streams) error {
+	if err := oneStandardInput(append([]string{q.chain, q.runtimeData}, args...)...); err != nil {
+		return err
+	}
+	s, parts, err := oneShot(cmd, env, io)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+	defer cancel()
+	evidence, err := q.evidence(ctx, args, parts, io.in)
+	if err != nil {
+		return err
+	}
+	silicon, err := parts.silicon(ctx, s, q.when)
+	if err != nil {
+		return err
+	}
+	return q.print(verdict.OfEvidence(evidence, silicon, q.when), env, io.out)
+}
+
+// evidence is that of FILE or of this machine, with what the flags add.
+func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (e artefact.Evidence, err error) {
+	if len(args) == 0 {
+		e, err = parts.ownEvidence(ctx)
+	} else {
+		var found artefact.Artefact
+		found, err = readEvidenceFile(args[0], in)
+		e, _ = found.Evidence()
+	}
+	if err == nil && q.chain != "" {
+		e.Chain, err = readChain(q.chain, in)
+		e.ChainErr = nil
+	}
+	if err == nil && q.runtimeData != "" {
+		e.RuntimeData, err = readRuntimeData(q.runtimeData, in)
+	}
+	return e, err
+}
+
+// ownEvidence is what this machine says of itself, with its security context.
+func (p *sidecar) ownEvidence(ctx context.Context) (artefact.Evidence, error) {
+	report, data, err := p.freshReport(ctx)
+	return artefact.Evidence{
+		Report: report, RuntimeData: data, InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
+	}, err
+}
+
+func readChain(path string, in io.Reader) (*vcek.Chain, error) {
+	found, err := readArtefact(path, in)
+	if err != nil {
+		return nil, err
+	}
+	brought, _ := found.Evidence()
+	if brought.Chain == nil {
+		return nil, &configError{fmt.Errorf("--chain: %s: this is no chain of VCEK, ASK and ARK; it is: %s", path, found)}
+	}
+	return brought.Chain, nil
+}
+
+// silicon has the configured roots and sources, at the time that is asked about.
+func (p *sidecar) silicon(ctx context.Context, s *settings, at time.Time) (verdict.Silicon, error) {
+	roots, err := s.amdRoots()
+	if err != nil {
+		return verdict.Silicon{}, &configError{fmt.Errorf("amd_roots: %w", err)}
+	}
+	sources, err := s.certificateSources(p.out, p.context)
+	if err != nil {
+		return verdict.Silicon{}, &configError{err}
+	}
+	endorser := vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: func() time.Time { return at }})
+	find := func(report *snp.Report) (*vcek.Chain, error) { return endorser.Chain(ctx, report) }
+	return verdict.Silicon{Roots: roots, Find: find}, nil
+}
+
+// print also makes a failed check the command's failure.
+func (o *viewOptions) print(v *verdict.Verdict, env environment, out io.Writer) error {
+	var err error
+	if o.output == "json" {
+		err = json.NewEncoder(out).Encode(v)
+	} else {
+		err = v.WriteText(out, paintFor(out, env))
+	}
+	if err == nil && !v.Passed {
+		err = &failedChecksError{v.Failures()}
+	}
+	return err
+}
+
+func paintFor(out io.Writer, env environment) verdict.Paint {
+	if isColourful(out, env) {
+		return verdict.Coloured
+	}
+	return verdict.Plain
+}
+
+// failedChecksError has exit code 6: what was verified is not to be trusted.
+type failedChecksError struct{ names []string }
+
+func (e *failedChecksError) Error() string {
+	return "not verified, as these checks failed: " + strings.Join(e.names, ", ")
+}
+func (e *failedChecksError) Unwrap() error { return refusal.Untrusted }

@@ -1,0 +1,40 @@
+package hsm
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+
+	"skr/internal/jwk"
+	"skr/internal/keywrap"
+	"skr/internal/secmem"
+)
+
+// Decrypter opens what was wrapped to the public half of an RSA key, by RSA-OAEP.
+// It holds the key on the Go heap, whatever [Key.Wipe] does, and erases it when
+// nobody holds the Decrypter any more.
+func (k *Key) Decrypter() (opener keywrap.Decrypter, err error) {
+	secmem.Do(func() {
+		err = k.held.Use(func(secret []byte) error { opener, err = openerOf(secret); return err })
+	})
+	return opener, err
+}
+
+func openerOf(text []byte) (keywrap.Decrypter, error) {
+	key, err := jwk.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+	}
+	if key.Type() != "RSA" {
+		return nil, errors.New("hsm: only an RSA key can decrypt")
+	}
+	private, err := key.PrivateKey()
+	if err != nil {
+		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+	}
+	opened, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("hsm: only an RSA key can decrypt")
+	}
+	return keywrap.NewDecrypter(opened), nil
+}
