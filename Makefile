@@ -15,7 +15,7 @@ TEST  := $(GO) test -count=1 -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo test race fuzz soak lint bench clean
+.PHONY: help build demo test race fuzz soak lint generate bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) run $(LINT) run --build-tags $(TAGS) ./...
+
+generate: ## make the Go code of api/*.proto
+	$(GO) run ./test/generate
 
 bench: ## run the benchmarks
 	$(TEST) -run '^$$' -bench . -benchmem ./...

@@ -49,7 +49,7 @@ func (d *Description) Obstacle(now time.Time) string {
 	return ""
 }
 
-// ErrUnreadable: the identity is known to the vault, but may not read the key.
+// ErrUnreadable means that the identity is known to the vault, but may not read the key.
 var ErrUnreadable = errors.New("the key may not be read")
 
 // Describe reads a key, without its private part. Its errors are those of

@@ -163,13 +163,13 @@ func TestDescriptionsAreKept(t *testing.T) {
 		d := &fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "no")}
 		e := &explainer{describer: d, now: time.Now, held: map[question]described{}}
 		no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
-		explained(t, e, no)
-		explained(t, e, no)
+		_ = explained(t, e, no)
+		_ = explained(t, e, no)
 		if len(d.access) != 1 {
 			t.Errorf("asked %d times within a minute", len(d.access))
 		}
 		time.Sleep(describedAge)
-		explained(t, e, no)
+		_ = explained(t, e, no)
 		if len(d.access) != 2 {
 			t.Errorf("asked %d times after a minute", len(d.access))
 		}
@@ -178,7 +178,7 @@ func TestDescriptionsAreKept(t *testing.T) {
 			t.Error("another token was not tried")
 		}
 		e = &explainer{describer: &fakeDescriber{wait: time.Hour}, now: time.Now, held: map[question]described{}}
-		if explained(t, e, no); len(e.held) != 0 {
+		if _ = explained(t, e, no); len(e.held) != 0 {
 			t.Error("a silence is kept")
 		}
 	})

@@ -1,6 +1,8 @@
 package artefact
 
 import (
+	"strings"
+
 	"strconv"
 	"time"
 
@@ -38,16 +40,16 @@ func (k keySet) keys() []jwk.Key {
 
 // describeJWK says what kind of key it is and what it is for.
 func describeJWK(k jwk.Key) string {
-	said := k.Kty
+	said := []string{k.Kty}
 	if public, err := k.PublicKey(); err == nil {
-		said = describeKey(public)
+		said[0] = describeKey(public)
 	}
 	for _, use := range append([]string{k.Use, k.Alg}, k.KeyOps...) {
 		if use != "" {
-			said += ", " + use
+			said = append(said, use)
 		}
 	}
-	return said
+	return strings.Join(said, ", ")
 }
 
 // keyBundle is what a vault says of a key.

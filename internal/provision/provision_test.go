@@ -364,9 +364,9 @@ func TestHostileLists(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	c := newCloud(t, func(host string, config *vault.Config) {
+	c := newCloud(t, func(_ string, config *vault.Config) {
 		config.AccessPolicies = true
-		config.Permissions = func(_ vault.Caller, action, name string) error {
+		config.Permissions = func(_ vault.Caller, _, name string) error {
 			if name == "forbidden" {
 				return errors.New("no")
 			}

@@ -64,8 +64,6 @@ func machine(name string, config emulator.MachineConfig) func(*testing.T, *ward,
 	}
 }
 
-func port(w *ward) string { return w.vault[strings.LastIndexByte(w.vault, ':')+1:] }
-
 func workload(change func(*ward, []string) []string) func(*testing.T, *ward, *situation) {
 	return func(t *testing.T, w *ward, s *situation) {
 		t.Helper()
@@ -217,7 +215,7 @@ var misconfigurations = []misconfiguration{
 	}, check: "release-policy", words: "x-ms-sevsnpvm-hostdata equals", exit: 3, claim: "x-ms-sevsnpvm-hostdata"},
 	{name: "a claim of the policy is misspelt", wrong: condition(`{"claim":"x-ms-sevsnpvm-host-data","equals":"00"}`),
 		check: "release-policy", words: "x-ms-sevsnpvm-host-data equals", exit: 3, claim: "x-ms-sevsnpvm-host-data"},
-	{name: "the policy names another authority", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "the policy names another authority", wrong: func(_ *testing.T, w *ward, s *situation) {
 		s.authority = w.cloud.Host("sharedweu.weu", "attest")
 	}, check: "release-policy", words: "iss equals", exit: 3, claim: "iss"},
 	{name: "the policy wants a newer utility VM", wrong: policy(`{"claim":"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn","greaterOrEquals":"101"}`),
