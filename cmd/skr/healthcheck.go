@@ -22,6 +22,9 @@ func healthcheckCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if s.Listen == "" {
+				return healthcheckGRPC(cmd.Context(), s.GRPCListen, wait, io)
+			}
 			return healthcheck(cmd.Context(), s.Listen, wait, io)
 		},
 	}

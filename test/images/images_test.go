@@ -122,6 +122,11 @@ func (p *pod) start(t testing.TB, env ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.stop() })
+	for _, assignment := range env {
+		if address, ok := strings.CutPrefix(assignment, "SKR_GRPC_LISTEN="); ok {
+			p.address = address
+		}
+	}
 	p.await(t)
 }
 
@@ -317,5 +322,28 @@ func decode(t testing.TB, text []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(text, into); err != nil {
 		t.Fatalf("%v: %s", err, text)
+	}
+}
+
+// TestExample: the example does what it says.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	skopeo := findSkopeo(t)
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", filepath.Join(binaries, "skr-emulator"), "skr/cmd/skr-emulator")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	_ = listener.Close()
+	example := exec.Command("sh", "examples/encrypted-image/run.sh")
+	example.Dir = "../.."
+	example.Env = append(os.Environ(), "BIN="+binaries, "SKOPEO="+skopeo, "PORT="+port)
+	out, err := example.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "the model's weights\n\n-- done") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
