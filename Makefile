@@ -11,7 +11,7 @@ export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(VERSION)"
 # Some tests run the programs, which the test cache does not know of: no cache.
-TEST  := $(GO) test -count=1 -tags $(TAGS)
+TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
@@ -37,7 +37,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
 
 soak: ## drive a sidecar with good and faulty traffic for MINUTES, and look for leaks
-	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
+	$(TEST) -v -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
 
 lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...

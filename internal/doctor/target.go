@@ -2,9 +2,11 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"skr/hsm"
 	"skr/internal/jws"
@@ -61,7 +63,18 @@ func describeToken(token secmem.Text) string {
 			fmt.Fprintf(&text, ", %s %s", claim.words, secmem.Excerpt(value, 80))
 		}
 	}
+	if expires, ok := expiry(claims); ok {
+		fmt.Fprintf(&text, ", until %s", expires.UTC().Format(time.RFC3339))
+	}
 	return text.String()
+}
+
+// expiry is the exp claim (RFC 7519 section 4.1.4).
+func expiry(claims object.Object) (time.Time, bool) {
+	value, _ := claims.Lookup("exp")
+	number, ok := value.(json.Number)
+	seconds, err := number.Int64()
+	return time.Unix(seconds, 0), ok && err == nil
 }
 
 // lookAtAttestation has evidence over an empty key set appraised: its claims

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	grpccodes "google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"skr/internal/journal"
+	"skr/internal/keyproviderpb"
+)
+
+// serveGRPC returns a connection, and what ends the server and tells how it ended.
+func serveGRPC(t *testing.T, p *pipeline, change func(*Config)) (*grpc.ClientConn, func() error) {
+	t.Helper()
+	s := newServer(t, p, change)
+	listener, err := Listen(t.Context(), "127.0.0.1:0", OwnerOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.ServeGRPC(ctx, listener) }()
+	stop := sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() { _ = stop() })
+	conn, err := grpc.NewClient(listener.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn, stop
+}
+
+func askReport(ctx context.Context, conn *grpc.ClientConn) error {
+	_, err := keyproviderpb.NewKeyProviderServiceClient(conn).GetReport(ctx, &keyproviderpb.KeyProviderGetReportInput{ReportDataHexString: "00"})
+	return err
+}
+
+// A panic is an internal error of that one request, and tells the caller nothing.
+func TestGRPCPanic(t *testing.T) {
+	p := newPipeline(t)
+	p.fail = func(context.Context) error { panic("s3cr3t") }
+	var log strings.Builder
+	conn, stop := serveGRPC(t, p, func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	err := askReport(t.Context(), conn)
+	if status.Code(err) != grpccodes.Internal || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v", err)
+	}
+	p.fail = nil
+	if err := askReport(t.Context(), conn); err != nil {
+		t.Errorf("the next request got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(log.String(), "s3cr3t") || !strings.Contains(log.String(), `"stack"`) {
+		t.Errorf("log is %s", &log)
+	}
+}
+
+// The caller's deadline and ours both end the work; one line tells of each call.
+func TestGRPCDeadlines(t *testing.T) {
+	p := newPipeline(t)
+	p.fail = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	var mu sync.Mutex
+	var codes []string
+	conn, stop := serveGRPC(t, p, func(c *Config) {
+		c.Deadline = 50 * time.Millisecond
+		c.Finished = func(o journal.Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			if o.Route != RouteReport || o.RequestID == "" {
+				t.Errorf("outcome %+v", o)
+			}
+			codes = append(codes, o.Code)
+		}
+	})
+	if err := askReport(t.Context(), conn); status.Code(err) != grpccodes.DeadlineExceeded {
+		t.Errorf("after our deadline: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := askReport(ctx, conn); status.Code(err) != grpccodes.Canceled {
+		t.Errorf("a caller that leaves: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(codes, []string{"timeout", "gone"}) {
+		t.Errorf("codes are %q", codes)
+	}
+}
+
+func TestGRPCHealth(t *testing.T) {
+	var ready error = errors.New("not yet")
+	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Ready = func() error { return ready } })
+	client := grpc_health_v1.NewHealthClient(conn)
+	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING, grpc_health_v1.HealthCheckResponse_SERVING} {
+		got, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil || got.GetStatus() != want {
+			t.Errorf("got %v, %v; want %v", got, err, want)
+		}
+		ready = nil
+	}
+}
