@@ -37,7 +37,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
 
 soak: ## drive a sidecar with good and faulty traffic for MINUTES, and look for leaks
-	$(TEST) -v -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
+	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
 
 lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...
