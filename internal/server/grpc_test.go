@@ -102,7 +102,7 @@ func TestGRPCDeadlines(t *testing.T) {
 }
 
 func TestGRPCHealth(t *testing.T) {
-	var ready error = errors.New("not yet")
+	ready := errors.New("not yet")
 	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Ready = func() error { return ready } })
 	client := grpc_health_v1.NewHealthClient(conn)
 	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING, grpc_health_v1.HealthCheckResponse_SERVING} {
