@@ -1,0 +1,59 @@
+package script
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// available are the lines of --help that name a command.
+var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
+
+// commands below those words, which --help tells.
+func commands(t *testing.T, words ...string) (all []string) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(binary, "skr"), append(words, "--help")...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, found := strings.Cut(string(out), "Available Commands:")
+	if !found {
+		return []string{strings.Join(words, " ")}
+	}
+	list, _, _ = strings.Cut(list, "Flags:")
+	for _, match := range available.FindAllStringSubmatch(list, -1) {
+		if match[1] != "help" {
+			all = append(all, commands(t, append(words[:len(words):len(words)], match[1])...)...)
+		}
+	}
+	return all
+}
+
+// TestEveryCommand: each has a script that runs it.
+func TestEveryCommand(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scripts strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scripts.Write(text)
+	}
+	all := commands(t)
+	if len(all) < 25 {
+		t.Errorf("only %q were found", all)
+	}
+	for _, command := range all {
+		if !strings.Contains(scripts.String(), "exec skr "+command) {
+			t.Errorf("no script runs skr %s", command)
+		}
+	}
+}
