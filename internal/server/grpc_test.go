@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,36 +67,36 @@ func TestGRPCPanic(t *testing.T) {
 	}
 }
 
-// The caller's deadline and ours both end the work; one line tells of each call.
-func TestGRPCDeadlines(t *testing.T) {
-	p := newPipeline(t)
-	p.fail = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	var mu sync.Mutex
-	var codes []string
-	conn, stop := serveGRPC(t, p, func(c *Config) {
-		c.Deadline = 50 * time.Millisecond
-		c.Finished = func(o journal.Outcome) {
-			mu.Lock()
-			defer mu.Unlock()
-			if o.Route != RouteReport || o.RequestID == "" {
+// Our deadline and a caller that leaves both end the work; one line tells of each.
+func TestGRPCEnds(t *testing.T) {
+	for code, tc := range map[string]struct {
+		deadline time.Duration
+		leave    bool
+		want     grpccodes.Code
+	}{
+		"timeout": {50 * time.Millisecond, false, grpccodes.DeadlineExceeded},
+		"gone":    {time.Minute, true, grpccodes.Canceled},
+	} {
+		t.Run(code, func(t *testing.T) {
+			asked, told := make(chan struct{}), make(chan journal.Outcome, 1)
+			p := newPipeline(t)
+			p.fail = func(ctx context.Context) error { close(asked); <-ctx.Done(); return ctx.Err() }
+			conn, _ := serveGRPC(t, p, func(c *Config) {
+				c.Deadline = tc.deadline
+				c.Finished = func(o journal.Outcome) { told <- o }
+			})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			if tc.leave {
+				go func() { <-asked; leave() }()
+			}
+			if err := askReport(ctx, conn); status.Code(err) != tc.want {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if o := <-told; o.Code != code || o.Route != RouteReport || o.RequestID == "" {
 				t.Errorf("outcome %+v", o)
 			}
-			codes = append(codes, o.Code)
-		}
-	})
-	if err := askReport(t.Context(), conn); status.Code(err) != grpccodes.DeadlineExceeded {
-		t.Errorf("after our deadline: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if err := askReport(ctx, conn); status.Code(err) != grpccodes.Canceled {
-		t.Errorf("a caller that leaves: %v", err)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	if !slices.Equal(codes, []string{"timeout", "gone"}) {
-		t.Errorf("codes are %q", codes)
+		})
 	}
 }
 

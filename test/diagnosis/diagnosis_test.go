@@ -145,7 +145,7 @@ func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	t.Helper()
 	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
 	process := exec.CommandContext(t.Context(), binary, append(args, s.args...)...)
-	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=6s"), s.env...)
+	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=9s"), s.env...)
 	var stderr strings.Builder
 	process.Stderr = &stderr
 	out, err := process.Output()
