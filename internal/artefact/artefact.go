@@ -58,13 +58,18 @@ func Recognise(data []byte) (Artefact, error) {
 	}
 	found, err := recognise(bytes.Clone(data), maxLayers)
 	if errors.Is(err, errOther) {
-		err = errors.New(unknown(data))
+		err = &unknownError{unknown(data)}
 	}
 	if err != nil {
 		return Artefact{}, fmt.Errorf("artefact: recognising %d bytes: %w", len(data), err)
 	}
 	return found, nil
 }
+
+// unknownError is of data that looks like nothing that was looked for.
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string { return e.text }
 
 // unknown lists what was looked for, and what kind of thing was found instead.
 func unknown(data []byte) string {

@@ -30,7 +30,8 @@ type part struct {
 type bundle []part
 
 // unpackObject looks for artefacts in the members. Lists are not searched: what
-// they hold is a collection of other documents, not the parts of one.
+// they hold is a collection of other documents, not the parts of one. But for one
+// of digests, which may be the values of PCRs.
 func unpackObject(o object.Object, layers int) (Artefact, error) {
 	var parts bundle
 	parts.collect("", o.Members(), layers)
@@ -64,6 +65,10 @@ func partData(value any) []byte {
 		if text, err := json.Marshal(value); err == nil && len(value) > 0 {
 			return text
 		}
+	case []any:
+		if text, err := json.Marshal(value); err == nil && isPCRList(value) {
+			return text
+		}
 	}
 	return nil
 }
@@ -73,13 +78,18 @@ func (b *bundle) add(path string, data []byte, layers int) {
 	if errors.Is(err, errOther) {
 		return
 	}
-	inner, nested := found.content.(bundle)
+	b.put(part{path, found, err})
+}
+
+// put adds a part, or those that it consists of.
+func (b *bundle) put(whole part) {
+	inner, nested := whole.found.content.(bundle)
 	if !nested {
-		*b = append(*b, part{path, found, err})
+		*b = append(*b, whole)
 		return
 	}
 	for _, p := range inner {
-		p.path = path + "." + p.path
+		p.path = whole.path + "." + p.path
 		*b = append(*b, p)
 	}
 }

@@ -24,7 +24,7 @@ type evident interface{ evidence() Evidence }
 
 var (
 	_ evident = report{}
-	_ evident = (*hclReport)(nil)
+	_ evident = hclReport{}
 	_ evident = (*request)(nil)
 	_ evident = chain{}
 	_ evident = endorsement{}

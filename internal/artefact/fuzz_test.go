@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-sev-guest/verify/testdata"
-
 	"skr/internal/object"
 )
 
@@ -43,19 +41,20 @@ func FuzzRecognise(f *testing.F) {
 	})
 }
 
-func FuzzHCL(f *testing.F) {
-	f.Add(hclOf(testdata.AttestationBytes, hclTypeSNP, runtimeJSON))
-	f.Add(hclOf(nil, 3, "{}"))
-	f.Add([]byte(hclMagic))
+// FuzzPCRs: what is read are PCRs that exist.
+func FuzzPCRs(f *testing.F) {
+	f.Add(toolFile(0xff, 1))
+	f.Add(toolFile(1<<24-1, 3))
+	f.Add([]byte(`["` + strings.Repeat("00", 32) + `"]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		h, err := parseHCL(raw)
+		found, err := readPCRs(newInput(raw))
 		if err != nil {
 			return
 		}
-		if !bytes.Contains(raw, h.claims) || h.kind == hclTypeSNP && h.report == nil {
-			t.Fatal("the parts are not those of the input")
+		values, ok := found.(pcrs)
+		if !ok || len(values) == 0 || len(values) > 24 {
+			t.Fatalf("%d values", len(values))
 		}
-		h.sections(goldenNow)
 	})
 }
 

@@ -23,6 +23,7 @@ const (
 	Key              Kind = "key"
 	EventLog         Kind = "event-log"
 	Quote            Kind = "tpm-quote"
+	PCRs             Kind = "pcrs"
 	Bundle           Kind = "bundle"
 )
 
@@ -42,6 +43,7 @@ var kinds = []recogniser{
 	{HCLReport, "HCL report", readHCL},
 	{Quote, "TPM quote", readQuote},
 	{EventLog, "TCG event log", readEventLog},
+	{PCRs, "PCR values", readPCRs},
 	{Endorsement, "UVM endorsement", readEndorsement},
 	{Chain, "VCEK certificate chain", readChain},
 	{Certificates, "certificates", readCertificates},
@@ -56,7 +58,7 @@ var kinds = []recogniser{
 	{KeyBundle, "key bundle", readKeyBundle},
 	{KeySet, "key set", readKeySet},
 	{Claims, "MAA claims", readClaims},
-	{Bundle, "JSON with artefacts", nil},
+	{Bundle, "several artefacts", nil},
 }
 
 // Name is the kind for people.

@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/vtpm"
 )
 
 // report is an SEV-SNP report. Without the certificate a version 2 report does not
@@ -18,15 +18,17 @@ type report struct {
 }
 
 func readReport(in input) (content, error) {
-	if len(in.raw) != snp.ReportSize || in.text != nil || strings.HasPrefix(string(in.raw), hclMagic) {
+	if len(in.raw) != snp.ReportSize || in.text != nil || vtpm.IsHCL(in.raw) {
 		return nil, errOther
 	}
 	parsed, err := snp.Parse(in.raw)
 	if err != nil {
 		return nil, err
 	}
-	return report{parsed, parsed.Product()}, nil
+	return reportOf(parsed), nil
 }
+
+func reportOf(r *snp.Report) report { return report{r, r.Product()} }
 
 func (r report) sections(time.Time) []Section {
 	return []Section{

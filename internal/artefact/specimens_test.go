@@ -16,6 +16,7 @@ import (
 
 	"skr/attest/snp"
 	"skr/test/snptest"
+	"skr/test/vtpmtest"
 )
 
 // specimen is one artefact of fixed bytes.
@@ -76,6 +77,20 @@ func turinReport(t testing.TB, data snp.ReportData) []byte {
 	return raw
 }
 
+// Offsets in an HCL report, see package vtpm.
+const (
+	hclMagic       = "HCLA"
+	hclVersion     = 4
+	hclHardware    = 32
+	hclDataSize    = 1216
+	hclDataVersion = 1220
+	hclType        = 1224
+	hclHash        = 1228
+	hclClaimsSize  = 1232
+	hclClaims      = 1236
+	hclTypeSNP     = 2
+)
+
 // hclOf is the content of the TPM's NV index, with the zeros at its end.
 func hclOf(report []byte, kind uint32, claims string) []byte {
 	raw := make([]byte, 2600)
@@ -83,10 +98,10 @@ func hclOf(report []byte, kind uint32, claims string) []byte {
 	copy(raw[hclHardware:], report)
 	put := func(at int, value int) { binary.LittleEndian.PutUint32(raw[at:], uint32(value)) }
 	put(hclVersion, 2)
-	put(hclDataSize, hclDataHeader+len(claims))
+	put(hclDataSize, hclClaims-hclDataSize+len(claims))
 	put(hclDataVersion, 1)
 	put(hclType, int(kind))
-	put(hclHash, hclSHA256)
+	put(hclHash, 1)
 	put(hclClaimsSize, len(claims))
 	copy(raw[hclClaims:], claims)
 	return raw
@@ -138,7 +153,6 @@ func thimOf(t testing.TB) []byte {
 func specimens(t testing.TB) []specimen {
 	t.Helper()
 	bound := turinReport(t, snp.Bind([]byte(runtimeJSON)))
-	eventLog := append(make([]byte, specIDAt), specID...)
 	return []specimen{
 		{"report-2-milan", testdata.AttestationBytes, Report},
 		{"report-5-turin", bound, Report},
@@ -163,13 +177,39 @@ func specimens(t testing.TB) []specimen {
 		{"jwks", fixed(runtimeJSON), KeySet},
 		{"jwk-private", fixed(privateJWK), Key},
 		{"jwk-symmetric", fixed(`{"kty":"oct","k":"` + secretText + `"}`), Key},
-		{"event-log", eventLog, EventLog},
-		{"quote", append(bytes.Clone(tpmGenerated), 0x80, 0x18), Quote},
+		{"event-log", vtpmtest.SecureBootLog(true).Raw(), EventLog},
+		{"event-log-header", vtpmtest.NewLog().Raw(), EventLog},
+		{"quote", quoteOf([]byte("nonce")), Quote},
+		{"quote-object", jsonOf(t, map[string]any{
+			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)), "pcrs": []string{strings.Repeat("ab", 32), strings.Repeat("00", 32)},
+		}), Quote},
+		{"pcrs", fixed(`{"7":"` + strings.Repeat("ab", 32) + `","17":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 32)) + `"}`), PCRs},
+		{"pcrs-tool", toolFile(1<<0|1<<23, 1), PCRs},
 		{"combined", jsonOf(t, map[string]any{
 			"evidence": base64.StdEncoding.EncodeToString(testdata.AttestationBytes), "endorsements": base64.StdEncoding.EncodeToString(chainPEM()),
 			"endorsed_tcb": "4405000000000002", "uvm_endorsements": "", "nested": map[string]string{"report": hex.EncodeToString(bound)},
 		}), Bundle},
 	}
+}
+
+// quoteOf is a TPMS_ATTEST of PCR 0 to 7 without a signature.
+func quoteOf(nonce []byte) []byte {
+	attest := vtpmtest.QuoteOptions{Nonce: nonce}.Attest()
+	return append([]byte{0, byte(len(attest))}, attest...)
+}
+
+// toolFile is as tpm2-tools write the values of PCRs: 1 in each byte of the first,
+// 2 in each of the next.
+func toolFile(selection uint32, lists int) []byte {
+	raw := make([]byte, toolValues+lists*toolList)
+	raw[0], raw[4], raw[6], raw[toolLists] = 1, sha256Bank, 3, byte(lists)
+	raw[7], raw[8], raw[9] = byte(selection), byte(selection>>8), byte(selection>>16)
+	for at := range 8 * lists {
+		digest := raw[toolValues+at/8*toolList+4+at%8*66:]
+		digest[0] = 32
+		copy(digest[2:34], bytes.Repeat([]byte{byte(at + 1)}, 32))
+	}
+	return raw
 }
 
 func fixed(text string) []byte { return []byte(text) }

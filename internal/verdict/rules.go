@@ -8,6 +8,7 @@ const (
 	Evidence  Subject = "evidence"
 	Token     Subject = "token"
 	Statement Subject = "statement"
+	Boot      Subject = "measured boot"
 )
 
 // Names of the rules.
@@ -27,6 +28,16 @@ const (
 	releasePolicy    = "release policy"
 	vaultHost        = "vault"
 	signer           = "statement signature"
+	attestationKey   = "attestation key"
+	quoteSignature   = "quote signature"
+	nonce            = "nonce"
+	pcrSelection     = "PCR selection"
+	pcrValues        = "PCR values"
+	pinnedPCRs       = "pinned PCRs"
+	eventLog         = "event log"
+	secureBoot       = "secure boot"
+
+	launchMeasurement = "launch measurement"
 )
 
 // rule says what a check asks and what to do if it fails.
@@ -69,4 +80,22 @@ var rules = []rule{
 		"name the vault of the key with --vault"},
 	{signer, Statement, "a certificate for the vault's name, valid at the time, signed the statement",
 		"name the vault with --vault; for a private CA set ca_file; look at the time of the release with --at"},
+	{launchMeasurement, Boot, "MEASUREMENT of the report is one of the policy's",
+		"the paravisor or firmware is another one: find out which, and add it to measurements, or leave them out"},
+	{attestationKey, Boot, "the key is that of the HCL report's runtime data, or its certificate leads to a trusted root",
+		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; --ak-roots has other roots"},
+	{quoteSignature, Boot, "the attestation key signed the quote",
+		"the quote is of another key, or was altered: collect the evidence again, from one machine"},
+	{nonce, Boot, "the quote has the nonce that was sent",
+		"the quote was made for somebody else or earlier: ask for one with a fresh nonce"},
+	{pcrSelection, Boot, "the quote is over the PCRs of selection, no more and no less",
+		"quote these PCRs, or change selection in the policy"},
+	{pcrValues, Boot, "the values of the PCRs have the digest that was quoted",
+		"values and quote are not of one moment: collect both again"},
+	{pinnedPCRs, Boot, "the values of the PCRs are among the policy's",
+		"compare the event log with that of a good start, and pin the new values if they are right"},
+	{eventLog, Boot, "the events lead to the pinned PCRs, and to that of secure boot",
+		"give binary_bios_measurements of this start, read to its end; PCRs that software extends without it belong in unlogged"},
+	{secureBoot, Boot, "secure boot is on: by the log, and by the paravisor",
+		"turn secure boot on for this VM, or look at why its firmware starts anything"},
 }

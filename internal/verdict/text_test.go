@@ -67,7 +67,7 @@ func TestDocument(t *testing.T) {
 		want = append(want, []string{r.name, string(r.subject), r.asks})
 	}
 	var got [][]string
-	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (evidence|token|statement) \| ([^|]+) \|$`).FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (evidence|token|statement|measured boot) \| ([^|]+) \|$`).FindAllStringSubmatch(string(text), -1) {
 		got = append(got, row[1:])
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -9,8 +9,8 @@
 //	err := v.WriteText(out, verdict.Plain)
 //	if !v.Passed { … }
 //
-// The rules themselves are those of the packages that it asks: vcek, uvm, maa and
-// hsm. A rule for which an artefact has nothing is skipped and says so; one that
+// The rules themselves are those of the packages that it asks: vcek, uvm, vtpm, maa
+// and hsm. A rule for which an artefact has nothing is skipped and says so; one that
 // cannot be applied though it must is broken. Which machines, utility VMs and
 // authorities are acceptable is not judged, but for what no policy should allow:
 // debugging, migration, and a report by less privileged software.
@@ -43,7 +43,7 @@ type Check struct {
 
 // Verdict is the outcome for one artefact. Its JSON form is stable.
 type Verdict struct {
-	// Subject is what was verified: "evidence", "token" or "statement".
+	// Subject is what was verified: "evidence", "token", "statement" or "measured boot".
 	Subject Subject `json:"subject"`
 	// At is the time that certificates and tokens were held against.
 	At time.Time `json:"at"`

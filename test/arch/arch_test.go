@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"internal/endpoint":                 {"internal/secmem"},
 	"internal/flight":                   {"internal/crash"},
 	"internal/keywrap":                  {},
+	"internal/tpm":                      {"internal/keywrap"},
 	"internal/keyprovider":              {"internal/object"},
 	"internal/keyproviderpb":            {},
 	"internal/keyproviderpb/ocicryptpb": {},
@@ -53,6 +54,7 @@ var allowed = map[string][]string{
 	"internal/httpclient":               {"internal/refusal"},
 
 	"attest/uvm":  {"internal/object"},
+	"attest/vtpm": {"attest/snp", "internal/jwk", "internal/object"},
 	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/journal", "internal/object", "internal/refusal"},
 	"attest":      {"attest/snp", "attest/vcek", "attest/uvm", "internal/endpoint", "internal/journal", "internal/object", "internal/refusal", "internal/secmem"},
 	"attest/maa": {
@@ -74,9 +76,10 @@ var allowed = map[string][]string{
 	},
 
 	"internal/artefact": {
-		"attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/claims", "internal/jwk", "internal/jws", "internal/object",
+		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jwk", "internal/jws", "internal/object",
 	},
-	"internal/verdict": {"attest", "attest/maa", "attest/snp", "attest/vcek", "hsm", "internal/artefact", "internal/endpoint"},
+	"internal/bootpolicy": {"attest/snp", "attest/vtpm"},
+	"internal/verdict":    {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/artefact", "internal/bootpolicy", "internal/endpoint"},
 }
 
 type goPackage struct {

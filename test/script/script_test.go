@@ -47,7 +47,7 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "PATH="+binary+":"+os.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm},
 	})
 }
 

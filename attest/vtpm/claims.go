@@ -1,0 +1,98 @@
+package vtpm
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"skr/internal/jwk"
+	"skr/internal/object"
+)
+
+// kidAK names the attestation key among the claims' keys. Its place in the list is
+// not fixed, nor are its key_ops: reports of 2022 say "encrypt".
+const kidAK = "HCLAkPub"
+
+// userDataSize is that of NV index 0x01400002, in bytes.
+const userDataSize = 64
+
+// Claims are the runtime claims of an HCL report (microsoft/openvmm,
+// openhcl_attestation_protocol, igvm_attest/get.rs, runtime_claims). Members that
+// are unknown are kept.
+type Claims struct {
+	raw    []byte
+	object object.Object
+	keys   []jwk.Key
+}
+
+func parseClaims(raw []byte) (*Claims, error) {
+	members, err := object.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("it %w", err)
+	}
+	c := &Claims{raw: bytes.Clone(raw), object: members}
+	if _, some := members.Lookup("keys"); !some {
+		return c, nil
+	}
+	set, err := jwk.ParseSet(raw)
+	if err != nil {
+		return nil, err
+	}
+	c.keys = set.Keys
+	return c, nil
+}
+
+// Raw are the bytes that the report's REPORT_DATA is the hash of.
+func (c *Claims) Raw() []byte { return bytes.Clone(c.raw) }
+
+// Object is what the bytes say.
+func (c *Claims) Object() object.Object { return c.object }
+
+// AK is the public half of the attestation key, HCLAkPub.
+func (c *Claims) AK() (*rsa.PublicKey, error) {
+	key, err := c.key(kidAK)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: reading %s of the HCL claims: %w", kidAK, err)
+	}
+	return key, nil
+}
+
+func (c *Claims) key(kid string) (*rsa.PublicKey, error) {
+	var found []jwk.Key
+	for _, key := range c.keys {
+		if key.Kid == kid {
+			found = append(found, key)
+		}
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("there are %d such keys, want 1", len(found))
+	}
+	public, err := found[0].PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	key, ok := public.(*rsa.PublicKey)
+	if !ok {
+		return nil, errors.New("it is no RSA key")
+	}
+	return key, nil
+}
+
+// UserData are the 64 bytes that someone in the machine had put into NV index
+// 0x01400002 when the report was made; false if the claims do not say, as those
+// of 2022.
+func (c *Claims) UserData() ([]byte, bool) {
+	text, _ := c.object.Text("user-data") // digits of either case
+	data, err := hex.DecodeString(text)
+	return data, err == nil && len(data) == userDataSize
+}
+
+// SecureBoot says whether the paravisor has secure boot configured on; known is
+// false if the claims do not say.
+func (c *Claims) SecureBoot() (on, known bool) {
+	value, _ := c.object.Lookup("vm-configuration.secure-boot")
+	on, known = value.(bool)
+	return on, known
+}

@@ -1,0 +1,61 @@
+package vtpm
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+var errTruncated = errors.New("it ends too early")
+
+// cursor reads a structure from its front. After the first read beyond the end
+// all reads give zeros, and err says so.
+type cursor struct {
+	rest  []byte
+	order binary.ByteOrder // a TPM's structures are big-endian, firmware's little-endian
+	err   error
+}
+
+// take is the next n bytes, which are not copied.
+func (c *cursor) take(n uint64) []byte {
+	if c.err == nil && n > uint64(len(c.rest)) {
+		c.err = errTruncated
+	}
+	if c.err != nil {
+		return nil
+	}
+	taken := c.rest[:n:n]
+	c.rest = c.rest[n:]
+	return taken
+}
+
+// number is the next n bytes, at most 8, as an unsigned number.
+func (c *cursor) number(n uint64) uint64 {
+	taken := c.take(n)
+	switch len(taken) {
+	case 1:
+		return uint64(taken[0])
+	case 2:
+		return uint64(c.order.Uint16(taken))
+	case 4:
+		return uint64(c.order.Uint32(taken))
+	case 8:
+		return c.order.Uint64(taken)
+	}
+	return 0
+}
+
+func (c *cursor) u8() uint8   { return uint8(c.number(1)) }  // #nosec G115 -- it was one byte
+func (c *cursor) u16() uint16 { return uint16(c.number(2)) } // #nosec G115 -- it was two bytes
+func (c *cursor) u32() uint32 { return uint32(c.number(4)) } // #nosec G115 -- it was four bytes
+func (c *cursor) u64() uint64 { return c.number(8) }
+
+// sized is a TPM2B: two bytes of length, then as many.
+func (c *cursor) sized() []byte { return c.take(c.number(2)) }
+
+// end also refuses what is left over.
+func (c *cursor) end() error {
+	if c.err == nil && len(c.rest) > 0 {
+		return errors.New("there are bytes behind its end")
+	}
+	return c.err
+}

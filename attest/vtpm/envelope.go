@@ -1,0 +1,110 @@
+package vtpm
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"skr/internal/jwk"
+)
+
+const (
+	// envelopeData is authenticated beside the token: ASCII, without a terminating zero.
+	envelopeData = "Transport Key"
+	maxEnvelope  = 1 << 20
+	gcmIV        = 12 // bytes, as the client library has them
+	gcmTag       = 16
+	maxInnerKey  = 512 // bytes of RSA ciphertext
+)
+
+// Envelope is the answer of /attest/AzureGuest: a token that only the TPM's
+// ephemeral key opens (Azure/confidential-computing-cvm-guest-attestation,
+// AttestationClient). It is made only by ParseEnvelope.
+type Envelope struct {
+	innerKey []byte
+	iv       []byte
+	sealed   []byte // the token and its tag
+}
+
+// ParseEnvelope reads the JSON that the member token of the answer holds, decoded
+// from base64url.
+func ParseEnvelope(data []byte) (*Envelope, error) {
+	e, err := parseEnvelope(data)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: parsing the envelope of a token: %w", err)
+	}
+	return e, nil
+}
+
+// sealedToken is the envelope on the wire. Numbers of bits and padding, which are
+// there, too, say nothing that GCM needs.
+type sealedToken struct {
+	EncryptedInnerKey  string
+	EncryptionParams   struct{ BlockMode, Cipher, Iv string }
+	AuthenticationData string
+	Jwt                string
+}
+
+func parseEnvelope(data []byte) (*Envelope, error) {
+	if len(data) > maxEnvelope {
+		return nil, fmt.Errorf("it has more than %d bytes", maxEnvelope)
+	}
+	if err := jwk.UniqueMembers(data); err != nil {
+		return nil, err
+	}
+	var wire sealedToken
+	if json.Unmarshal(data, &wire) != nil {
+		return nil, errors.New("it is not the JSON that was expected")
+	}
+	if p := wire.EncryptionParams; p.Cipher != "AES" || p.BlockMode != "ChainingModeGCM" {
+		return nil, fmt.Errorf("it is sealed with %.40q in %.40q, want AES in ChainingModeGCM", p.Cipher, p.BlockMode)
+	}
+	return wire.decode()
+}
+
+// decode also holds the lengths: an IV of another one would be a panic.
+func (w sealedToken) decode() (*Envelope, error) {
+	var e Envelope
+	var tag []byte
+	for _, member := range []struct {
+		name, text  string
+		least, most int
+		into        *[]byte
+	}{
+		{"EncryptedInnerKey", w.EncryptedInnerKey, 1, maxInnerKey, &e.innerKey},
+		{"Iv", w.EncryptionParams.Iv, gcmIV, gcmIV, &e.iv},
+		{"AuthenticationData", w.AuthenticationData, gcmTag, gcmTag, &tag},
+		{"Jwt", w.Jwt, 1, maxEnvelope, &e.sealed},
+	} {
+		value, err := base64.StdEncoding.DecodeString(member.text)
+		if err != nil || len(value) < member.least || len(value) > member.most {
+			return nil, fmt.Errorf("its %s is no base64 of %d to %d bytes", member.name, member.least, member.most)
+		}
+		*member.into = value
+	}
+	e.sealed = append(e.sealed, tag...)
+	return &e, nil
+}
+
+// InnerKey is the AES key, encrypted to the TPM's ephemeral key with RSAES-PKCS1-v1_5.
+func (e *Envelope) InnerKey() []byte { return append([]byte(nil), e.innerKey...) }
+
+// Open decrypts the token with the AES key in clear. The key stays the caller's to wipe.
+func (e *Envelope) Open(key []byte) ([]byte, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: opening the envelope of a token: the key has %d bytes", len(key))
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: opening the envelope of a token: %w", err)
+	}
+	token, err := gcm.Open(nil, e.iv, e.sealed, []byte(envelopeData))
+	if err != nil {
+		return nil, errors.New("vtpm: opening the envelope of a token: it was altered, or the key is another one's")
+	}
+	return token, nil
+}

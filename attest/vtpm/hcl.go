@@ -1,0 +1,152 @@
+package vtpm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"skr/attest/snp"
+)
+
+// Layout of an HCL report; integers are little-endian (microsoft/openvmm,
+// openhcl_attestation_protocol, igvm_attest/get.rs). The field at 8 is the used
+// length by that source and another by Microsoft's documentation: nothing reads it.
+const (
+	hclMagic       = "HCLA"
+	hclVersion     = 4    // u32, 1 or 2
+	hclStatus      = 16   // u32, 0
+	hclHardware    = 32   // 1184 bytes: an SNP report, or a shorter TDX report and zeros
+	hclDataSize    = 1216 // u32, of what begins here
+	hclDataVersion = 1220 // u32, 1
+	hclType        = 1224 // u32
+	hclHash        = 1228 // u32, 1: SHA-256
+	hclClaimsSize  = 1232 // u32
+	hclClaims      = 1236 // runtime claims, JSON
+	hclDataHeader  = hclClaims - hclDataSize
+	hclSHA256      = 1
+
+	// maxHCL bounds the NV index: 2048, 2600 and 2900 bytes are known.
+	maxHCL = 64 << 10
+)
+
+// Hardware says whose report an HCL report holds (igvm_attest/get.rs, IgvmAttestReportType).
+type Hardware uint32
+
+// The kinds of hardware.
+const (
+	VBS           Hardware = 1
+	SEVSNP        Hardware = 2
+	TrustedLaunch Hardware = 3
+	TDX           Hardware = 4
+	CCA           Hardware = 5
+)
+
+func (h Hardware) String() string {
+	switch h {
+	case VBS:
+		return "VBS"
+	case SEVSNP:
+		return "SEV-SNP"
+	case TrustedLaunch:
+		return "Trusted Launch"
+	case TDX:
+		return "TDX"
+	case CCA:
+		return "Arm CCA"
+	}
+	return "unknown"
+}
+
+// HCLReport is the processor's report with the claims that it is over, as the
+// paravisor leaves it in the NV index 0x01400001. It is made only by ParseHCL and
+// never changes. Nothing in it has been verified.
+type HCLReport struct {
+	version  uint32
+	hardware Hardware
+	report   *snp.Report
+	claims   *Claims
+}
+
+// IsHCL says whether data begins as an HCL report.
+func IsHCL(data []byte) bool {
+	return len(data) >= len(hclMagic) && string(data[:len(hclMagic)]) == hclMagic
+}
+
+// ParseHCL reads the content of the NV index, of any size up to 64 KiB: lengths
+// inside say what of it is used.
+func ParseHCL(index []byte) (*HCLReport, error) {
+	h, err := parseHCL(index)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: parsing the HCL report: %w", err)
+	}
+	return h, nil
+}
+
+func parseHCL(raw []byte) (*HCLReport, error) {
+	if err := checkHCL(raw); err != nil {
+		return nil, err
+	}
+	h := &HCLReport{version: hclField(raw, hclVersion), hardware: Hardware(hclField(raw, hclType))}
+	if h.hardware == SEVSNP {
+		report, err := snp.Parse(raw[hclHardware:hclDataSize])
+		if err != nil {
+			return nil, err
+		}
+		h.report = report
+	}
+	claims, err := parseClaims(raw[hclClaims : hclClaims+uint64(hclField(raw, hclClaimsSize))])
+	if err != nil {
+		return nil, fmt.Errorf("its runtime claims: %w", err)
+	}
+	h.claims = claims
+	return h, nil
+}
+
+func hclField(raw []byte, at int) uint32 { return binary.LittleEndian.Uint32(raw[at:]) }
+
+func checkHCL(raw []byte) error {
+	if !IsHCL(raw) {
+		return fmt.Errorf("it does not begin with %s", hclMagic)
+	}
+	if len(raw) < hclClaims || len(raw) > maxHCL {
+		return fmt.Errorf("it has %d bytes, at least %d are needed and at most %d allowed", len(raw), hclClaims, maxHCL)
+	}
+	size := uint64(hclField(raw, hclClaimsSize))
+	switch version := hclField(raw, hclVersion); {
+	case version != 1 && version != 2:
+		return fmt.Errorf("its header has version %d, want 1 or 2", version)
+	case hclField(raw, hclStatus) != 0:
+		return fmt.Errorf("its status is %#x, want 0", hclField(raw, hclStatus))
+	case hclField(raw, hclDataVersion) != 1:
+		return fmt.Errorf("its runtime data has version %d, want 1", hclField(raw, hclDataVersion))
+	case hclField(raw, hclHash) != hclSHA256:
+		return fmt.Errorf("its hash type is %d, want 1 (SHA-256)", hclField(raw, hclHash))
+	case uint64(hclField(raw, hclDataSize)) != hclDataHeader+size || hclClaims+size > uint64(len(raw)):
+		return errors.New("the lengths in it contradict each other")
+	}
+	return nil
+}
+
+// Version is that of the header, 1 or 2.
+func (h *HCLReport) Version() uint32 { return h.version }
+
+// Hardware says what made the report.
+func (h *HCLReport) Hardware() Hardware { return h.hardware }
+
+// Report is the processor's; nil on hardware other than SEV-SNP.
+func (h *HCLReport) Report() *snp.Report { return h.report }
+
+// Claims are what the paravisor says of the machine.
+func (h *HCLReport) Claims() *Claims { return h.claims }
+
+// CheckBound says whether REPORT_DATA is the SHA-256 of the claims' very bytes,
+// and 32 zeros. Only then are the claims as good as the report's signature.
+func (h *HCLReport) CheckBound() error {
+	if h.report == nil {
+		return fmt.Errorf("vtpm: comparing the HCL claims with REPORT_DATA: it is of the hardware %s, which is not supported", h.hardware)
+	}
+	if got, want := h.report.ReportData(), snp.Bind(h.claims.raw); got != want {
+		return fmt.Errorf("vtpm: comparing the HCL claims with REPORT_DATA: the report has %s, the claims need %s", got, want)
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package vtpm
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+)
+
+// VerifySignature says whether ak has signed the quote, with RSASSA-PKCS1-v1_5 and SHA-256.
+func (q *Quote) VerifySignature(ak *rsa.PublicKey) error {
+	if !q.Signed() {
+		return errors.New("vtpm: verifying the quote: there is no signature")
+	}
+	sum := sha256.Sum256(q.attest)
+	if err := rsa.VerifyPKCS1v15(ak, crypto.SHA256, sum[:], q.signature); err != nil {
+		return errors.New("vtpm: verifying the quote: the attestation key has not signed it")
+	}
+	return nil
+}
+
+// CheckNonce says whether the quote was asked for with this nonce, and so after it
+// was chosen. An empty nonce proves nothing and is refused.
+func (q *Quote) CheckNonce(nonce []byte) error {
+	if len(nonce) == 0 || subtle.ConstantTimeCompare(nonce, q.nonce) != 1 {
+		return fmt.Errorf("vtpm: comparing the nonce: the quote has %x", q.nonce)
+	}
+	return nil
+}
+
+// CheckSelection says whether the quote is over exactly these PCRs. A quote over
+// others leaves some unsigned, whose values anybody can invent.
+func (q *Quote) CheckSelection(want Selection) error {
+	if q.selection != want {
+		return fmt.Errorf("vtpm: comparing the selection: the quote is over PCR %s, want %s", q.selection, want)
+	}
+	return nil
+}
+
+// CheckPCRs says whether the values are those that were quoted. Values of other
+// PCRs are not looked at.
+func (q *Quote) CheckPCRs(values PCRs) error {
+	digest, err := values.digest(q.selection)
+	if err != nil {
+		return fmt.Errorf("vtpm: comparing PCRs: %w", err)
+	}
+	if digest != q.digest {
+		return fmt.Errorf("vtpm: comparing PCRs: the values have the digest %s, quoted is %s", digest, q.digest)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package vtpm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Replay gives the values that the events lead to, of all PCRs that they extend.
+func (l *EventLog) Replay() PCRs {
+	values := make(PCRs)
+	for _, e := range l.events {
+		if e.Type == NoAction {
+			continue
+		}
+		value, begun := values[e.PCR]
+		if !begun {
+			value = l.start(e.PCR)
+		}
+		values[e.PCR] = value.extend(e.Digest)
+	}
+	return values
+}
+
+// start is the value before the first event: PCR 0 tells the locality (PFP, section 10.4.5.3).
+func (l *EventLog) start(pcr int) Digest {
+	value := initial(pcr)
+	if pcr == 0 {
+		value[len(value)-1] = l.locality
+	}
+	return value
+}
+
+// Explain says whether the events lead to the values of the PCRs in s. A PCR
+// without events must be as at the start. The error names each that is not so.
+func (l *EventLog) Explain(values PCRs, s Selection) error {
+	replayed := l.Replay()
+	var wrong []string
+	for _, pcr := range s.List() {
+		value, given := values[pcr]
+		told, logged := replayed[pcr]
+		switch {
+		case !given:
+			wrong = append(wrong, fmt.Sprintf("the value of PCR %d is missing", pcr))
+		case logged && told != value:
+			wrong = append(wrong, fmt.Sprintf("PCR %d is %s, its %d events lead to %s", pcr, value, l.extended(pcr), told))
+		case !logged && value != l.start(pcr):
+			wrong = append(wrong, fmt.Sprintf("PCR %d is %s and has no events", pcr, value))
+		}
+	}
+	if wrong != nil {
+		return errors.New("vtpm: comparing log and PCRs: the log does not match: " + strings.Join(wrong, "; "))
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package vtpm
+
+import (
+	"crypto/x509"
+	_ "embed" // for the certificates
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Azure's certificate authorities of virtual TPMs, public certificates. Azure's AK
+// certificates of the older line do not say where their issuer's is, so that the
+// intermediates are here, too; trust rests on the root alone.
+//
+//go:embed roots/azure.pem
+var azureCertificates []byte
+
+// maxRoots bounds a file of certificates.
+const maxRoots = 64
+
+// Roots are the authorities that are trusted to certify attestation keys.
+type Roots struct {
+	pool, intermediates *x509.CertPool
+}
+
+// AzureRoots are those of Azure: the root of 2023, which is valid to 2048, and
+// intermediates of 2025 and 2026.
+func AzureRoots() *Roots { return azureRoots() }
+
+var azureRoots = sync.OnceValue(func() *Roots {
+	roots, err := ParseRoots(azureCertificates)
+	if err != nil {
+		panic("vtpm: built-in roots: " + err.Error()) // a constant is wrong
+	}
+	return roots
+})
+
+// ParseRoots reads authorities as PEM: those that are self-signed are trusted, the
+// others help to find them.
+func ParseRoots(text []byte) (*Roots, error) {
+	roots := &Roots{x509.NewCertPool(), x509.NewCertPool()}
+	trusted := 0
+	for count := 0; ; count++ {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		certificate, err := parseAuthority(block)
+		if err == nil && count == maxRoots {
+			err = fmt.Errorf("there are more than %d", maxRoots)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("vtpm: parsing certificates of authorities: %d: %w", count+1, err)
+		}
+		pool := roots.intermediates
+		if certificate.CheckSignatureFrom(certificate) == nil {
+			pool = roots.pool
+			trusted++
+		}
+		pool.AddCert(certificate)
+		text = rest
+	}
+	if trusted == 0 {
+		return nil, errors.New("vtpm: parsing certificates of authorities: none is a root")
+	}
+	return roots, nil
+}
+
+func parseAuthority(block *pem.Block) (*x509.Certificate, error) {
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if !certificate.IsCA {
+		return nil, fmt.Errorf("%q is no authority", certificate.Subject.CommonName)
+	}
+	return certificate, nil
+}

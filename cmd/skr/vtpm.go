@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/artefact"
+)
+
+// maxEvidenceFiles bounds a directory; evidence has about six.
+const maxEvidenceFiles = 64
+
+func vtpmCommand(env environment, io streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "vtpm",
+		Short: "Show or verify the measured boot of an Azure VM with a virtual TPM",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(vtpmShowCommand(io), vtpmVerifyCommand(env, io))
+	return cmd
+}
+
+func vtpmShowCommand(io streams) *cobra.Command {
+	var view viewOptions
+	cmd := &cobra.Command{
+		Use:   "show {FILE... | DIR}",
+		Short: "Print PCRs, secure boot, event log, HCL claims and certificates",
+		Long: "Takes HCL reports, quotes, values of PCRs, event logs, certificates of attestation keys, and JSON that holds\n" +
+			"them, and prints each with its meaning. Nothing is verified. A FILE may be -, standard input.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := view.check(); err != nil {
+				return err
+			}
+			found, err := readBootEvidence(args, io.in)
+			if err != nil {
+				return err
+			}
+			return view.show(found, io.out)
+		},
+	}
+	view.bind(cmd)
+	return cmd
+}
+
+// readBootEvidence makes one artefact of files that belong together. An empty file
+// is the event log of a machine that has none, and is passed over.
+func readBootEvidence(args []string, in io.Reader) (artefact.Artefact, error) {
+	if err := oneStandardInput(args...); err != nil {
+		return artefact.Artefact{}, err
+	}
+	var files []artefact.File
+	for _, path := range args {
+		read, err := readBootPath(path, in)
+		if err != nil {
+			return artefact.Artefact{}, err
+		}
+		files = append(files, read...)
+	}
+	if len(files) == 1 && files[0].Err == nil {
+		return files[0].Found, nil
+	}
+	return artefact.Join(files), nil
+}
+
+func readBootPath(path string, in io.Reader) ([]artefact.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return readBootDirectory(path)
+	}
+	file, err := readBootFile(path, in)
+	if err == nil && file.Err != nil && !errors.Is(file.Err, errEmpty) {
+		err = &configError{fmt.Errorf("%s: %w", path, file.Err)}
+	}
+	return []artefact.File{file}, err
+}
+
+// readBootDirectory passes over what is no evidence, such as a nonce.
+func readBootDirectory(path string) ([]artefact.File, error) {
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > maxEvidenceFiles {
+		err = fmt.Errorf("%s: there are more than %d files", path, maxEvidenceFiles)
+	}
+	if err != nil {
+		return nil, &configError{err}
+	}
+	var files []artefact.File
+	for _, entry := range entries {
+		name := filepath.Join(path, entry.Name())
+		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		file, err := readBootFile(name, nil)
+		if err != nil {
+			return nil, err
+		}
+		file.Name = entry.Name()
+		files = append(files, file)
+	}
+	if files == nil {
+		return nil, &configError{fmt.Errorf("%s: there is no file", path)}
+	}
+	return files, nil
+}
+
+var errEmpty = errors.New("it is empty")
+
+// readBootFile also says of a file that it could not be recognised.
+func readBootFile(path string, in io.Reader) (artefact.File, error) {
+	data, err := readInput(path, artefact.MaxBytes, in)
+	if err != nil {
+		return artefact.File{}, &configError{err}
+	}
+	file := artefact.File{Name: filepath.Base(path), Err: errEmpty}
+	if len(data) > 0 {
+		file.Found, file.Err = artefact.Recognise(data)
+	}
+	return file, nil
+}

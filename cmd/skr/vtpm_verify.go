@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/attest/vtpm"
+	"skr/internal/artefact"
+	"skr/internal/bootpolicy"
+	"skr/internal/verdict"
+)
+
+const (
+	maxBootPolicy = 1 << 20
+	maxSignature  = 4 << 10
+)
+
+// bootQuestion is what skr vtpm verify is asked.
+type bootQuestion struct {
+	viewOptions
+
+	policy, nonce, signature, chain, roots string
+}
+
+func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
+	var q bootQuestion
+	cmd := &cobra.Command{
+		Use:   "verify --policy FILE {FILE... | DIR}",
+		Short: "Verify a measured boot against a policy",
+		Long: "Verifies what skr vtpm show takes: whose TPM it is, what it quoted, whether the event log explains it, and\n" +
+			"whether that is what the policy demands. docs/vtpm.md has the policy's fields. A FILE may be -, standard input.\n" +
+			"Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := q.check(); err != nil {
+				return err
+			}
+			return q.verify(cmd, args, env, io)
+		},
+	}
+	cmd.Flags().StringVar(&q.policy, "policy", "", "file with what is demanded, as YAML (required)")
+	cmd.Flags().StringVar(&q.nonce, "nonce", "", "nonce that was sent, in hex, in the place of the policy's")
+	cmd.Flags().StringVar(&q.signature, "signature", "", "file with the quote's signature, if the quote comes without it")
+	cmd.Flags().StringVar(&q.chain, "chain", "", "file with VCEK, ASK and ARK as PEM, or a THIM document")
+	cmd.Flags().StringVar(&q.roots, "ak-roots", "", "file with authorities of attestation keys as PEM, in the place of Azure's")
+	_ = cmd.MarkFlagRequired("policy") // the flag is there
+	q.bind(cmd)
+	return cmd
+}
+
+func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment, io streams) error {
+	if err := oneStandardInput(append([]string{q.policy, q.signature, q.chain, q.roots}, args...)...); err != nil {
+		return err
+	}
+	machine, err := q.machine(args, io.in)
+	if err != nil {
+		return err
+	}
+	s, parts, err := oneShot(cmd, env, io)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+	defer cancel()
+	silicon, err := parts.silicon(ctx, s, q.when)
+	if err != nil {
+		return err
+	}
+	return q.print(verdict.OfBoot(machine, silicon, q.when), env, io.out)
+}
+
+// machine is the evidence with what it is held against.
+func (q *bootQuestion) machine(args []string, in io.Reader) (m verdict.Machine, err error) {
+	if m.Policy, err = readFlag("--policy", q.policy, maxBootPolicy, in, bootpolicy.Parse); err != nil {
+		return m, err
+	}
+	if q.nonce != "" {
+		if m.Nonce, err = bootpolicy.ParseNonce(q.nonce); err != nil {
+			return m, &configError{fmt.Errorf("--%w", err)}
+		}
+	}
+	m.Roots = vtpm.AzureRoots()
+	if q.roots != "" {
+		if m.Roots, err = readFlag("--ak-roots", q.roots, maxRootsFile, in, vtpm.ParseRoots); err != nil {
+			return m, err
+		}
+	}
+	found, err := readBootEvidence(args, in)
+	if err != nil {
+		return m, err
+	}
+	m.Boot = found.Boot()
+	m.Evidence, _ = found.Evidence()
+	return m, q.complete(&m, in)
+}
+
+// complete adds what the flags bring.
+func (q *bootQuestion) complete(m *verdict.Machine, in io.Reader) (err error) {
+	if m.Boot.Quote != nil && q.signature != "" {
+		if m.Boot.Quote, err = readFlag("--signature", q.signature, maxSignature, in, m.Boot.Quote.WithSignature); err != nil {
+			return err
+		}
+	}
+	if q.chain != "" {
+		m.Evidence = artefact.Evidence{}
+		m.Evidence.Chain, err = readChain(q.chain, in)
+	}
+	return err
+}
+
+// readFlag reads and parses the file that a flag names.
+func readFlag[T any](flag, path string, limit int64, in io.Reader, parse func([]byte) (T, error)) (T, error) {
+	data, err := readInput(path, limit, in)
+	var value T
+	if err == nil {
+		value, err = parse(data)
+	}
+	if err != nil {
+		return value, &configError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return value, nil
+}

@@ -1,0 +1,112 @@
+package bootpolicy
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+var (
+	digest      = strings.Repeat("ab", 32)
+	measurement = strings.Repeat("cd", 48)
+)
+
+func TestParse(t *testing.T) {
+	p, err := Parse([]byte("ak: hcl\nselection: [7, 4, 11]\npcrs:\n  4: " + digest + "\n  11: [" + digest + ", '" + strings.Repeat("0", 64) + "']\n" +
+		"unlogged: [11]\nnonce: '" + strings.Repeat("01", 16) + "'\nmeasurements: [" + measurement + "]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Trust() != HCL || !p.SecureBoot() || p.Selection().String() != "4, 7, 11" || p.Logged().String() != "4, 7" || len(p.Nonce()) != 16 {
+		t.Errorf("%+v", p)
+	}
+	if got := p.Pinned(); len(got) != 2 || got[0] != 4 || !p.Allows(11, [32]byte{}) || p.Allows(4, [32]byte{}) || p.Allows(7, [32]byte{}) {
+		t.Errorf("%+v", p)
+	}
+	if p.Measurements()[0].String() != measurement {
+		t.Errorf("%+v", p)
+	}
+}
+
+// The policy of the document can be used.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/vtpm.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	p, err := Parse([]byte(example))
+	if err != nil || len(p.Pinned()) != 2 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestStrictByDefault(t *testing.T) {
+	p, err := Parse([]byte("ak: certificate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.SecureBoot() || p.Selection().String() != "0-7" || p.Logged().String() != "7" || p.Nonce() != nil {
+		t.Errorf("%+v", p)
+	}
+	p, err = Parse([]byte("ak: certificate\nsecure_boot: false\nselection: [4]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.SecureBoot() || p.Logged() != 0 {
+		t.Errorf("%+v", p)
+	}
+}
+
+var refused = []struct{ name, text, wrong string }{
+	{"nothing", "", "ak: want hcl"},
+	{"unknown ak", "ak: ek", "ak: want hcl"},
+	{"unknown field", "ak: hcl\nsecureboot: true", `unknown field "secureboot"`},
+	{"field twice", "ak: hcl\nak: hcl", `key "ak" already set`},
+	{"PCR twice", "ak: hcl\npcrs: {4: " + digest + ", 4: " + digest + "}", "already set"},
+	{"no YAML", "ak: [", "did not find"},
+	{"empty selection", "ak: hcl\nselection: []", "selection: there is no PCR in it"},
+	{"PCR 24", "ak: hcl\nselection: [24]", "there is no PCR 24"},
+	{"no PCR 7", "ak: hcl\nselection: [4]", "secure boot needs PCR 7"},
+	{"outside the selection", "ak: hcl\npcrs: {8: " + digest + "}", "PCR 8 is not in the selection, 0-7"},
+	{"named PCR", "ak: hcl\npcrs: {four: " + digest + "}", "four"},
+	{"short digest", "ak: hcl\npcrs: {4: abcd}", "PCR 4: vtpm: parsing a digest"},
+	{"no digest", "ak: hcl\npcrs: {4: []}", "PCR 4: there is no value"},
+	{"number", "ak: hcl\npcrs: {4: 1}", "quote digits"},
+	{"unlogged without a value", "ak: hcl\nunlogged: [5]", "unlogged: PCR 5 has no value"},
+	{"unlogged PCR 24", "ak: hcl\nunlogged: [24]", "unlogged: "},
+	{"short nonce", "ak: hcl\nnonce: abcd", "nonce: \"abcd\""},
+	{"measurement", "ak: hcl\nmeasurements: [ab]", "is not 96 hexadecimal digits"},
+	{"measurement without a report", "ak: certificate\nmeasurements: [" + measurement + "]", "there is no report"},
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range refused {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse([]byte(c.text))
+			if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, c.wrong)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("ak: hcl\nsecure_boot: false\npcrs:\n  4: " + digest)
+	for _, c := range refused {
+		f.Add(c.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := Parse([]byte(text))
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("the error is not one line: %q", err)
+			}
+			return
+		}
+		if p.Logged()&^p.Selection() != 0 || p.Selection() == 0 {
+			t.Fatalf("%+v", p)
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package tpm
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"skr/internal/keywrap"
+)
+
+// hashes of RSA-OAEP that a vault may use.
+var hashes = map[crypto.Hash]tpm2.TPMIAlgHash{
+	crypto.SHA1:   tpm2.TPMAlgSHA1,
+	crypto.SHA256: tpm2.TPMAlgSHA256,
+	crypto.SHA384: tpm2.TPMAlgSHA384,
+}
+
+// DecryptRSAES opens RSAES-PKCS1-v1_5, in which Azure's attestation service
+// encrypts the key of its answer. The caller wipes the plain text, and tells nobody
+// why it did not open: see [ErrChanged] for the one reason that may be told.
+func (k *EphemeralKey) DecryptRSAES(ctx context.Context, ciphertext []byte) ([]byte, error) {
+	return k.decrypt(ctx, ciphertext, tpm2.TPMTRSADecrypt{
+		Scheme:  tpm2.TPMAlgRSAES,
+		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSAES, &tpm2.TPMSEncSchemeRSAES{}),
+	})
+}
+
+// Decrypter opens RSA-OAEP in the TPM, within ctx.
+func (k *EphemeralKey) Decrypter(ctx context.Context) keywrap.Decrypter { return &decrypter{ctx, k} }
+
+// decrypter has a context because keywrap's interface, that of a computation, has none.
+type decrypter struct {
+	ctx context.Context
+	key *EphemeralKey
+}
+
+func (d *decrypter) Size() int { return d.key.rsa.Size() }
+
+func (d *decrypter) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
+	algorithm, known := hashes[hash]
+	if !known {
+		return nil, fmt.Errorf("tpm: decrypting: %s is not a hash of a vault's OAEP", hash)
+	}
+	return d.key.decrypt(d.ctx, ciphertext, tpm2.TPMTRSADecrypt{
+		Scheme:  tpm2.TPMAlgOAEP,
+		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgOAEP, &tpm2.TPMSEncSchemeOAEP{HashAlg: algorithm}),
+	})
+}
+
+func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tpm2.TPMTRSADecrypt) (plaintext []byte, err error) {
+	if len(ciphertext) != k.rsa.Size() {
+		return nil, fmt.Errorf("tpm: decrypting: the cipher text has %d bytes, want %d", len(ciphertext), k.rsa.Size())
+	}
+	err = k.use(ctx, "decrypting", func(x *exchange, at tpm2.TPMHandle) (err error) {
+		session, err := k.satisfy(x)
+		if err != nil {
+			return err
+		}
+		defer x.flush(session.Handle(), &err)
+		answer, err := run(x, tpm2.RSADecrypt{
+			KeyHandle:  tpm2.AuthHandle{Handle: at, Name: k.name, Auth: session},
+			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: ciphertext},
+			InScheme:   scheme,
+		})
+		if err != nil {
+			return changed(err)
+		}
+		plaintext = answer.Message.Buffer
+		return nil
+	})
+	if err != nil {
+		clear(plaintext)
+		return nil, err
+	}
+	return plaintext, nil
+}
+
+// changed recognises a PCR that changed after the policy was satisfied.
+func changed(err error) error {
+	if errors.Is(err, tpm2.TPMRCPCRChanged) {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	return err
+}

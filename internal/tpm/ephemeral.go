@@ -1,0 +1,153 @@
+package tpm
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// EphemeralKey is an RSA-2048 key that only this TPM can use, and only while the
+// selected PCRs are what they were. A TPM makes the same key again from the same
+// template until it is reset, so that nothing is kept loaded: each use makes it anew
+// (about 50 ms in an emulator).
+type EphemeralKey struct {
+	*PublicKey
+	tpm       *TPM
+	selection Selection
+	digest    [sha256.Size]byte // over the selected PCRs
+}
+
+// EphemeralKey makes the key for the PCRs as they are now.
+func (t *TPM) EphemeralKey(ctx context.Context, s Selection) (key *EphemeralKey, err error) {
+	err = t.do(ctx, "making the ephemeral key", func(x *exchange) error {
+		values, err := readPCRs(x, s)
+		if err != nil {
+			return err
+		}
+		made := &EphemeralKey{tpm: t, selection: s, digest: digestOf(values)}
+		err = made.load(x, func(_ tpm2.TPMHandle, public *PublicKey) error {
+			made.PublicKey = public
+			return nil
+		})
+		if err == nil {
+			key = made
+		}
+		return err
+	})
+	return key, err
+}
+
+// Certify has the attestation key sign that the key is in its TPM, together with
+// a nonce of at most 64 bytes; Azure's attestation service wants an empty one.
+func (k *EphemeralKey) Certify(ctx context.Context, nonce []byte) (certified Attestation, err error) {
+	if len(nonce) > maxNonce {
+		return Attestation{}, fmt.Errorf("tpm: certifying the ephemeral key: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
+	}
+	err = k.use(ctx, "certifying the ephemeral key", func(x *exchange, at tpm2.TPMHandle) error {
+		ak, err := readAK(x)
+		if err != nil {
+			return err
+		}
+		answer, err := run(x, tpm2.Certify{
+			ObjectHandle:   k.handle(at),
+			SignHandle:     ak.handle(attestationKey),
+			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
+			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+		})
+		if err != nil {
+			return err
+		}
+		certified, err = newAttestation(answer.CertifyInfo, answer.Signature)
+		return err
+	})
+	return certified, err
+}
+
+// use runs an operation with the key loaded; it is [ErrChanged] if the TPM makes
+// another key from the template, as after a reset.
+func (k *EphemeralKey) use(ctx context.Context, doing string, operation func(*exchange, tpm2.TPMHandle) error) error {
+	return k.tpm.do(ctx, doing, func(x *exchange) error {
+		return k.load(x, func(at tpm2.TPMHandle, public *PublicKey) error {
+			if !public.rsa.Equal(k.rsa) {
+				return ErrChanged
+			}
+			return operation(x, at)
+		})
+	})
+}
+
+// load makes the key, lends it, and flushes it.
+func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) error) (err error) {
+	template, err := k.template()
+	if err != nil {
+		return err
+	}
+	answer, err := run(x, tpm2.CreatePrimary{
+		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHNull, Auth: tpm2.PasswordAuth(nil)},
+		InPublic:      tpm2.New2B(template),
+	})
+	if err != nil {
+		return err
+	}
+	defer x.flush(answer.ObjectHandle, &err)
+	public, err := parsePublic(answer.OutPublic.Bytes())
+	if err != nil {
+		return malformed(tpm2.TPMCCCreatePrimary, err)
+	}
+	return lend(answer.ObjectHandle, public)
+}
+
+// template is that of Azure's own client (Azure/confidential-computing-cvm-guest-attestation,
+// Tss2Wrapper), in the NULL hierarchy: the key's policy is its only guard, and the
+// scheme is left to each use.
+func (k *EphemeralKey) template() (tpm2.TPMTPublic, error) {
+	policy, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
+	if err != nil {
+		return tpm2.TPMTPublic{}, fmt.Errorf("computing the policy: %w", err)
+	}
+	if err := k.policy(tpm2.TPMRHNull).Update(policy); err != nil {
+		return tpm2.TPMTPublic{}, fmt.Errorf("computing the policy: %w", err)
+	}
+	return tpm2.TPMTPublic{
+		Type:    tpm2.TPMAlgRSA,
+		NameAlg: tpm2.TPMAlgSHA256,
+		ObjectAttributes: tpm2.TPMAObject{
+			FixedTPM: true, FixedParent: true, SensitiveDataOrigin: true, NoDA: true, Decrypt: true,
+		},
+		AuthPolicy: tpm2.TPM2BDigest{Buffer: policy.Hash().Digest},
+		Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{KeyBits: 2048}),
+		Unique:     tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: make([]byte, 2048/8)}),
+	}, nil
+}
+
+func (k *EphemeralKey) policy(session tpm2.TPMHandle) tpm2.PolicyPCR {
+	return tpm2.PolicyPCR{
+		PolicySession: session,
+		PcrDigest:     tpm2.TPM2BDigest{Buffer: k.digest[:]},
+		Pcrs:          k.selection.list(),
+	}
+}
+
+// satisfy opens a session in which the policy holds. The caller flushes its handle.
+func (k *EphemeralKey) satisfy(x *exchange) (session tpm2.Session, err error) {
+	if session, _, err = tpm2.PolicySession(x, tpm2.TPMAlgSHA256, sessionNonce); err != nil {
+		return nil, explain(tpm2.TPMCCStartAuthSession, err)
+	}
+	_, err = run(x, k.policy(session.Handle()))
+	if err == nil {
+		return session, nil
+	}
+	if errors.Is(err, tpm2.TPMRCValue) { // a selected PCR is not what it was
+		err = fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	x.flush(session.Handle(), &err)
+	return nil, err
+}
+
+// sessionNonce is the length of our nonce, which protects nothing: sessions are
+// neither bound nor salted, because nothing secret is said in them but the plain
+// text, and that only to who may ask anyway.
+const sessionNonce = 16

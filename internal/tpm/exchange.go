@@ -1,0 +1,129 @@
+package tpm
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+)
+
+const (
+	// maxAnswer bounds an answer in bytes: Linux gives a TPM no more (TPM_BUFSIZE,
+	// drivers/char/tpm/tpm.h).
+	maxAnswer = 4096
+	// headerSize is that of tag, size and code (part 1, 18.2).
+	headerSize = 10
+	// commandTimeout bounds one command; the slowest of ours makes an RSA key.
+	commandTimeout = 30 * time.Second
+	// grace is what a command that runs is left with when the caller gives up: what
+	// it makes could not be flushed if its answer were not awaited.
+	grace = 2 * time.Second
+)
+
+// link carries commands and answers; both give up at the deadline.
+type link interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+}
+
+// exchange is one operation's connection.
+type exchange struct {
+	ctx    context.Context
+	link   link
+	answer [maxAnswer]byte
+	broken error // after it, an answer could be that to an earlier command
+}
+
+var _ transport.TPM = (*exchange)(nil)
+
+// Send is one command and its answer, which is valid until the next one.
+func (x *exchange) Send(command []byte) ([]byte, error) {
+	if x.broken != nil {
+		return nil, fmt.Errorf("the connection is of no use any more: %w", x.broken)
+	}
+	stop, err := x.limit()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	if _, err := x.link.Write(command); err != nil {
+		return nil, x.abandon("writing the command", err)
+	}
+	answer, err := readAnswer(x.link, x.answer[:])
+	if err != nil {
+		return nil, x.abandon("reading the answer", err)
+	}
+	return answer, nil
+}
+
+// limit sets the command's deadline; stop ends the watch over the context.
+func (x *exchange) limit() (stop func() bool, err error) {
+	if err := x.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := x.link.SetDeadline(time.Now().Add(commandTimeout)); err != nil {
+		return nil, fmt.Errorf("setting the deadline: %w", err)
+	}
+	return context.AfterFunc(x.ctx, func() {
+		_ = x.link.SetDeadline(time.Now().Add(grace)) // else the first deadline stands
+	}), nil
+}
+
+func (x *exchange) abandon(doing string, err error) error {
+	x.broken = fmt.Errorf("%s: %w", doing, err)
+	return together(x.ctx.Err(), x.broken)
+}
+
+// flush unloads a context, also where the caller has given up, and adds its own
+// failure to err.
+func (x *exchange) flush(handle tpm2.TPMHandle, err *error) {
+	ctx := x.ctx
+	defer func() { x.ctx = ctx }()
+	x.ctx = context.WithoutCancel(ctx)
+	if _, failure := run(x, tpm2.FlushContext{FlushHandle: handle}); failure != nil {
+		*err = together(*err, failure)
+	}
+}
+
+// forget erases the last answer, which may be a plain text. Copies that the
+// library made stay until their memory is used again.
+func (x *exchange) forget() { clear(x.answer[:]) }
+
+// readAnswer reads one answer into buffer: devices give it whole, sockets in parts.
+func readAnswer(r io.Reader, buffer []byte) ([]byte, error) {
+	n, err := io.ReadAtLeast(r, buffer, headerSize)
+	if err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(buffer[2:])
+	switch {
+	case size < headerSize || size > uint32(len(buffer)): //nolint:gosec // the buffer has 4096 bytes
+		return nil, fmt.Errorf("it says that it has %d bytes, which cannot be", size)
+	case n > int(size):
+		return nil, fmt.Errorf("it has more than the %d bytes that it says", size)
+	case n < int(size):
+		if _, err := io.ReadFull(r, buffer[n:size]); err != nil {
+			return nil, err
+		}
+	}
+	return buffer[:size], nil
+}
+
+// command is one of tpm2's.
+type command[R any] interface {
+	Command() tpm2.TPMCC
+	Execute(t transport.TPM, s ...tpm2.Session) (*R, error)
+}
+
+// run executes a command; its error names it, and says what to do where that is known.
+func run[R any](t transport.TPM, c command[R]) (*R, error) {
+	answer, err := c.Execute(t)
+	if err != nil {
+		return nil, explain(c.Command(), err)
+	}
+	return answer, nil
+}

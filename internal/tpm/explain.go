@@ -1,0 +1,98 @@
+package tpm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+var (
+	// ErrAbsent says that there is no such index, or nothing was written to it yet.
+	ErrAbsent = errors.New("the TPM has nothing there")
+	// ErrChanged says that a PCR is not what it was when the ephemeral key was made, or the
+	// TPM was reset. The key is of no use any more; make another.
+	ErrChanged = errors.New("the ephemeral key is gone, because a selected PCR changed or the TPM was reset")
+)
+
+// names are those of part 3.
+var names = map[tpm2.TPMCC]string{
+	tpm2.TPMCCCertify:          "TPM2_Certify",
+	tpm2.TPMCCCreatePrimary:    "TPM2_CreatePrimary",
+	tpm2.TPMCCFlushContext:     "TPM2_FlushContext",
+	tpm2.TPMCCNVDefineSpace:    "TPM2_NV_DefineSpace",
+	tpm2.TPMCCNVRead:           "TPM2_NV_Read",
+	tpm2.TPMCCNVReadPublic:     "TPM2_NV_ReadPublic",
+	tpm2.TPMCCNVUndefineSpace:  "TPM2_NV_UndefineSpace",
+	tpm2.TPMCCNVWrite:          "TPM2_NV_Write",
+	tpm2.TPMCCPCRRead:          "TPM2_PCR_Read",
+	tpm2.TPMCCPolicyPCR:        "TPM2_PolicyPCR",
+	tpm2.TPMCCQuote:            "TPM2_Quote",
+	tpm2.TPMCCRSADecrypt:       "TPM2_RSA_Decrypt",
+	tpm2.TPMCCReadPublic:       "TPM2_ReadPublic",
+	tpm2.TPMCCStartAuthSession: "TPM2_StartAuthSession",
+}
+
+// advice says what to do about the codes that an administrator can do something
+// about (part 2, 6.6.3).
+var advice = []struct {
+	code tpm2.TPMRC
+	do   string
+}{
+	{tpm2.TPMRCObjectMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCSessionMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCSessionHandles, "other programs hold all sessions: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCNVSpace, "the TPM's permanent memory is full: remove indices that nothing uses"},
+	{tpm2.TPMRCNVRate, "the TPM limits how often it is written: try again later"},
+	{tpm2.TPMRCRetry, "the TPM is busy: try again"},
+	{tpm2.TPMRCTesting, "the TPM tests itself: try again"},
+	{tpm2.TPMRCInitialize, "the TPM was not started: the firmware, or the emulator, must do it"},
+	{tpm2.TPMRCFailure, "the TPM is in failure mode: restart the machine"},
+	{tpm2.TPMRCLockout, "the TPM is locked after wrong passwords: wait, or reset the lock as its owner"},
+	{tpm2.TPMRCBadAuth, "the TPM's owner has a password, which machines of Azure do not have"},
+	{tpm2.TPMRCAuthFail, "the TPM's owner has a password, which machines of Azure do not have"},
+}
+
+// explain names the command that err is about.
+func explain(code tpm2.TPMCC, err error) error {
+	for _, a := range advice {
+		if errors.Is(err, a.code) {
+			return fmt.Errorf("%s: %w (%s)", nameOf(code), err, a.do)
+		}
+	}
+	return fmt.Errorf("%s: %w", nameOf(code), err)
+}
+
+func malformed(code tpm2.TPMCC, fault any) error {
+	return fmt.Errorf("%s: the TPM's answer cannot be read: %v", nameOf(code), fault)
+}
+
+func nameOf(code tpm2.TPMCC) string {
+	if name, known := names[code]; known {
+		return name
+	}
+	return fmt.Sprintf("TPM command 0x%x", uint32(code))
+}
+
+// adviseOpen is appended to the error of opening a TPM.
+func adviseOpen(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return " (run with the group that owns it, or let the device into the container)"
+	case errors.Is(err, fs.ErrNotExist):
+		return " (the machine has no vTPM, or the container does not see it)"
+	}
+	return ""
+}
+
+// together is both errors on one line, or the only one.
+func together(first, second error) error {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return fmt.Errorf("%w; %w", first, second)
+}

@@ -1,0 +1,147 @@
+package tpm
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"skr/test/swtpm"
+)
+
+// hooked is a link that tells what is sent, before it is.
+type hooked struct {
+	link
+	tell func(tpm2.TPMCC)
+}
+
+func (h hooked) Write(command []byte) (int, error) {
+	h.tell(tpm2.TPMCC(binary.BigEndian.Uint32(command[6:])))
+	return h.link.Write(command)
+}
+
+// hook has all further commands told.
+func hook(t *TPM, tell func(tpm2.TPMCC)) {
+	dial := t.dial
+	t.dial = func(ctx context.Context) (link, error) {
+		l, err := dial(ctx)
+		return hooked{l, tell}, err
+	}
+}
+
+// Whenever the caller gives up, what was loaded is flushed: start looks.
+func TestGivingUpFlushes(t *testing.T) {
+	opened, machine := start(t, swtpm.Config{})
+	key, err := opened.EphemeralKey(t.Context(), boot(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ciphertext, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, key.RSA(), []byte("secret"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []tpm2.TPMCC
+	giveUp := func(tpm2.TPMCC) {}
+	hook(opened, func(code tpm2.TPMCC) { giveUp(code) })
+	decrypt := func(ctx context.Context) error {
+		_, err := key.Decrypter(ctx).DecryptOAEP(crypto.SHA256, ciphertext)
+		return err
+	}
+	giveUp = func(code tpm2.TPMCC) { commands = append(commands, code) }
+	if err := decrypt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(commands) != 6 {
+		t.Errorf("commands %x, want make, start, policy, decrypt and two flushes", commands)
+	}
+	for n := range 3 { // from the fourth on there is nothing to give up
+		ctx, cancel := context.WithCancel(t.Context())
+		left := n
+		giveUp = func(tpm2.TPMCC) {
+			if left--; left < 0 {
+				cancel()
+			}
+		}
+		if err := decrypt(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled in command %d: error %v", n, err)
+		}
+		if loaded, err := machine.Loaded(); err != nil || loaded != 0 {
+			t.Errorf("cancelled in command %d: %d stayed (%v)", n, loaded, err)
+		}
+	}
+}
+
+// A register that changes between reading and quoting is read again.
+func TestQuoteOfMovingRegisters(t *testing.T) {
+	for _, times := range []int{1, attempts} {
+		opened, machine := start(t, swtpm.Config{})
+		left := times
+		hook(opened, func(code tpm2.TPMCC) {
+			if code != tpm2.TPMCCQuote || left == 0 {
+				return
+			}
+			left--
+			if err := machine.Extend(7, []byte("an event")); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := opened.Quote(t.Context(), boot(t), nil)
+		if errors.Is(err, errMoved) != (times == attempts) || (err != nil) != (times == attempts) {
+			t.Errorf("moved %d times: error %v", times, err)
+		}
+	}
+}
+
+// What was quoted is held against what was asked for.
+func TestCheckQuote(t *testing.T) {
+	opened, _ := start(t, swtpm.Config{})
+	quote, err := opened.Quote(t.Context(), boot(t), []byte("nonce"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name      string
+		info      []byte
+		selection Selection
+		nonce     string
+		values    []PCR
+		want      string
+	}{
+		{"nothing changed", quote.Info, boot(t), "nonce", quote.PCRs, ""},
+		{"another selection", quote.Info, selection(t, 0, 1), "nonce", quote.PCRs[:2], "other PCRs"},
+		{"another nonce", quote.Info, boot(t), "Nonce", quote.PCRs, "another nonce"},
+		{"other values", quote.Info, boot(t), "nonce", quote.PCRs[1:], "changed"},
+		{"cut", quote.Info[:40], boot(t), "nonce", quote.PCRs, "TPM2_Quote: the TPM's answer cannot be read"},
+	}
+	for _, test := range tests {
+		err := checkQuote(test.info, test.selection, []byte(test.nonce), test.values)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
+		}
+	}
+	key, err := opened.EphemeralKey(t.Context(), boot(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certified, err := key.Certify(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkQuote(certified.Info, boot(t), nil, quote.PCRs); err == nil {
+		t.Error("a certification passed for a quote")
+	}
+}
+
+func TestGuard(t *testing.T) {
+	err := saying(nil).do(t.Context(), "reading", func(*exchange) error { panic("index out of range") })
+	if err == nil || err.Error() != "tpm: reading: the TPM's answer cannot be read: index out of range" {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,96 @@
+package swtpm
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// extendedUses are those of Azure's AK certificates: the TCG's tcg-kp-AIKCertificate
+// and Microsoft's.
+var extendedUses = []asn1.ObjectIdentifier{{2, 23, 133, 8, 3}, {1, 3, 6, 1, 4, 1, 311, 10, 3, 12}}
+
+// issuer is the authority of the emulated firmware.
+type issuer struct {
+	root, intermediate *x509.Certificate
+	key                *rsa.PrivateKey // the intermediate's
+	now                time.Time
+}
+
+func newIssuer(now time.Time) (*issuer, error) {
+	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("making the root's key: %w", err)
+	}
+	i := &issuer{now: now}
+	if i.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return nil, fmt.Errorf("making the intermediate's key: %w", err)
+	}
+	root := i.authority("TEST ONLY Virtual TPM Root Certificate Authority", 1)
+	if i.root, err = issue(root, root, &rootKey.PublicKey, rootKey); err != nil {
+		return nil, err
+	}
+	i.intermediate, err = issue(i.authority("TEST ONLY Virtual TPM CA - 03", 2), i.root, &i.key.PublicKey, rootKey)
+	return i, err
+}
+
+func (i *issuer) authority(name string, serial int64) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber:          big.NewInt(serial),
+		Subject:               pkix.Name{CommonName: name, Organization: []string{"TEST ONLY"}},
+		NotBefore:             i.now.Add(-time.Hour),
+		NotAfter:              i.now.AddDate(10, 0, 0),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+}
+
+// certify issues the AK's certificate, as Azure does: about nine months, and a name
+// that says what kind of machine it is.
+func (i *issuer) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]byte, error) {
+	kind := "TrustedVM"
+	if confidential {
+		kind = "ConfidentialVM"
+	}
+	label := strings.ToLower(vmID[len(vmID)-12:])
+	certificate, err := issue(&x509.Certificate{
+		SerialNumber:          big.NewInt(3),
+		Subject:               pkix.Name{CommonName: label + "." + kind + ".Azure.windows.net"},
+		NotBefore:             i.now.Add(-time.Hour),
+		NotAfter:              i.now.AddDate(0, 9, 0),
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		UnknownExtKeyUsage:    extendedUses,
+	}, i.intermediate, ak, i.key)
+	if err != nil {
+		return nil, err
+	}
+	return certificate.Raw, nil
+}
+
+// thumbprint is what runtime claims say of the root.
+func (i *issuer) thumbprint() string {
+	sum := sha256.Sum256(i.root.Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func issue(template, parent *x509.Certificate, public *rsa.PublicKey, key *rsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	if err != nil {
+		return nil, fmt.Errorf("issuing %q: %w", template.Subject.CommonName, err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("issuing %q: %w", template.Subject.CommonName, err)
+	}
+	return certificate, nil
+}
