@@ -17,7 +17,7 @@ mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial" "$dir/root"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 echo "deb [signed-by=$keyring] http://deb.debian.org/debian trixie main" >"$dir/sources.list"
 apt() {
-	apt-get -qq -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+	apt-get -qq -o Acquire::Retries=3 -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::State="$dir/state" -o Dir::State::status="$dir/status" -o Dir::Cache="$dir/cache" "$@"
 }
 apt update
