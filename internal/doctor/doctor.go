@@ -77,9 +77,6 @@ type Endpoint struct {
 	Clock bool
 }
 
-// Endorser finds the certificates of a report.
-type Endorser = attest.Endorser
-
 // Releaser is the pipeline.
 type Releaser interface {
 	// Token has authority appraise evidence over runtimeData.
@@ -98,7 +95,7 @@ type Identity interface {
 // Config is what is examined. All but Targets, Endpoints and Local is required.
 type Config struct {
 	Source    snp.Source
-	Endorser  Endorser
+	Endorser  attest.Endorser
 	Context   *uvm.SecurityContext
 	Releaser  Releaser
 	Describer keyrelease.Describer

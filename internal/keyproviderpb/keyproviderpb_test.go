@@ -1,4 +1,3 @@
-// Package keyproviderpb is generated from api/keyprovider.proto by test/generate.
 package keyproviderpb
 
 import (
