@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,25 +20,10 @@ import (
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/emulator/vault"
+	"skr/test/program"
 )
 
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "skr-diagnosis-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "skr")
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", binary, "skr/cmd/skr")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building skr: %v\n%s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m, "skr") }
 
 // ward is a cloud in which one thing at a time is wrong.
 type ward struct {
@@ -53,18 +37,7 @@ type ward struct {
 // nobody may take the action that follows: "locked-get-3".
 func newWard(t *testing.T) *ward {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cloud, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Config{
-		Dir: dir, Vaults: func(_ string, c *vault.Config) { c.Permissions = locked },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cloud.Close() })
+	cloud := program.Cloud(t, emulator.Config{Vaults: func(_ string, c *vault.Config) { c.Permissions = locked }})
 	w := &ward{cloud: cloud, vault: cloud.Host("demo", "vault"), dir: t.TempDir()}
 	w.create(t, emulator.KeySpec{Name: "good"}, w.policy(""))
 	return w
@@ -141,7 +114,7 @@ type finding struct{ Check, Subject, Status, Evidence, Fix, Details string }
 func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	t.Helper()
 	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
-	process := exec.CommandContext(t.Context(), binary, append(args, s.args...)...)
+	process := exec.CommandContext(t.Context(), program.Path("skr"), append(args, s.args...)...)
 	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=9s"), s.env...)
 	var stderr strings.Builder
 	process.Stderr = &stderr
@@ -238,7 +211,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 
 // ask the sidecar, whose refusal has the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
-	process := exec.Command(binary)
+	process := exec.Command(program.Path("skr"))
 	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")), s.env...)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -333,13 +306,8 @@ func TestOverHTTP(t *testing.T) {
 
 func (w *ward) overHTTP(t *testing.T, key, env string) (int, string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	process := exec.Command(binary)
+	address := program.FreeAddress(t)
+	process := exec.Command(program.Path("skr"))
 	process.Env = append(w.cloud.Environment(w.cloud.Machine()), env, "SKR_OPS_LISTEN="+address,
 		"SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(w.cloud.Machine().Socket()), "ops.sock"),
 		`SKR_KEYS={"orders":{"vault":"`+w.vault+`","key":"`+key+`","authority":"`+w.cloud.AttestationHost()+`"}}`)

@@ -11,6 +11,7 @@ import (
 
 	"skr/api"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 // Latencies of the emulated services, near those of Azure within a region.
@@ -31,7 +32,7 @@ func BenchmarkRelease(b *testing.B) {
 		{"attesting", "0", latencyMAA + latencyVault},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			cloud := newCloud(b, emulator.Config{})
+			cloud := program.Cloud(b, emulator.Config{})
 			vault := cloud.Host("demo", "vault")
 			createKey(b, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 			cloud.Faults().SetLatency(emulator.ServiceAttest, latencyMAA)
@@ -55,7 +56,7 @@ func BenchmarkRelease(b *testing.B) {
 // From the start of the process until /status says that it is ready: evidence
 // has been collected, certificates fetched from THIM, both verified.
 func BenchmarkReady(b *testing.B) {
-	cloud := newCloud(b, emulator.Config{})
+	cloud := program.Cloud(b, emulator.Config{})
 	env := append(cloud.Environment(cloud.Machine()), "UVM_SECURITY_CONTEXT_DIR=/nonexistent", "SKR_CERTIFICATE_SOURCES=thim")
 	for b.Loop() {
 		s := start(b, env)
@@ -82,7 +83,7 @@ func statusOK(s *sidecar) bool {
 // releases with all of it, and without, in turns. The services have the
 // latencies that they have in a region; every verification is on in both.
 func BenchmarkHardening(b *testing.B) {
-	cloud := newCloud(b, emulator.Config{})
+	cloud := program.Cloud(b, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(b, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	cloud.Faults().SetLatency(emulator.ServiceRelease, latencyVault)
@@ -96,7 +97,7 @@ func BenchmarkHardening(b *testing.B) {
 		b.Fatal(err)
 	}
 	plain := start(b, env).ready(b)
-	hard := start(b, append(env, "SKR_OPS_LISTEN="+freeAddress(b), "SKR_AUDIT_FILE="+filepath.Join(dir, "audit.log"),
+	hard := start(b, append(env, "SKR_OPS_LISTEN="+program.FreeAddress(b), "SKR_AUDIT_FILE="+filepath.Join(dir, "audit.log"),
 		`SKR_ACCESS=[{"name":"app","token_file":"`+token+`","routes":["*"],"keys":["demo"]}]`,
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)).ready(b)
 	client, err := api.NewClient(api.Config{BaseURL: "http://" + hard.address, TokenFile: token})

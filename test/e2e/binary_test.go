@@ -4,84 +4,24 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"skr/api"
-	"skr/test/emulator"
+	"skr/test/program"
 )
 
-// binary is skr, built as it ships.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "skr-e2e-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "skr")
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", binary, "skr/cmd/skr")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building skr: %v\n%s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// newCloud starts an emulated cloud in a directory with a short path.
-func newCloud(t testing.TB, config emulator.Config) *emulator.Cloud {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	config.Dir = dir
-	cloud, err := emulator.Start(context.WithoutCancel(t.Context()), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cloud.Close(); err != nil {
-			t.Errorf("closing the cloud: %v", err)
-		}
-	})
-	return cloud
-}
-
-// output collects a process's standard error; it may be read while it runs.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+func TestMain(m *testing.M) { program.Main(m, "skr") }
 
 // sidecar is a running skr.
 type sidecar struct {
 	address string
 	client  *api.Client
-	log     *output
+	log     *program.Output
 	process *exec.Cmd
 	exited  chan struct{}
 	err     error // how it ended; valid after exited
@@ -90,9 +30,9 @@ type sidecar struct {
 // start runs skr with env and args; the address is added as Port.
 func start(t testing.TB, env []string, args ...string) *sidecar {
 	t.Helper()
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	process := exec.Command(binary, args...)
+	process := exec.Command(program.Path("skr"), args...)
 	process.Env = append(env, "Port="+port)
 	return launch(t, process, "localhost:"+port)
 }
@@ -100,7 +40,7 @@ func start(t testing.TB, env []string, args ...string) *sidecar {
 // launch a process that is, or becomes, skr on that address.
 func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	t.Helper()
-	s := &sidecar{address: address, log: new(output), process: process, exited: make(chan struct{})}
+	s := &sidecar{address: address, log: new(program.Output), process: process, exited: make(chan struct{})}
 	s.process.Stderr = s.log
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
@@ -148,7 +88,7 @@ func (s *sidecar) kill(t testing.TB) {
 func once(t *testing.T, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.CommandContext(t.Context(), program.Path("skr"), args...)
 	cmd.Env = env
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -160,14 +100,4 @@ func once(t *testing.T, env []string, stdin string, args ...string) (stdout, std
 		t.Fatal(err)
 	}
 	return out.String(), errOut.String(), 0
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

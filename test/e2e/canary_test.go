@@ -23,6 +23,7 @@ import (
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/leak"
+	"skr/test/program"
 )
 
 // The tokens that this test plants. They cannot be the name of a host, which is
@@ -202,7 +203,7 @@ func (c *canary) sidecar(t *testing.T, l *lab, more ...string) (*sidecar, []stri
 	}
 	env := slices.Concat(l.cloud.Environment(l.cloud.Machine()), workload, more, []string{
 		"SKR_ATTESTATION_MAX_AGE=2s", "SKR_REQUEST_TIMEOUT=" + requestTimeout.String(),
-		opsAddress + freeAddress(t), "SKR_AUDIT_FILE=" + filepath.Join(dir, "audit.log"),
+		opsAddress + program.FreeAddress(t), "SKR_AUDIT_FILE=" + filepath.Join(dir, "audit.log"),
 		`SKR_KEYS={"demo":{"vault":"` + l.vault + `","key":"k","authority":"` + l.cloud.AttestationHost() + `"}}`,
 		`SKR_ACCESS=[{"name":"app","token_file":"` + file("token", callerToken) + `","routes":["*"],"keys":["*"]}]`,
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.collector(t), "OTEL_EXPORTER_OTLP_HEADERS=authorization=" + collectorToken,

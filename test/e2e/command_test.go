@@ -10,10 +10,11 @@ import (
 
 	"skr/internal/jwk"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 func TestReleaseCommand(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	id := createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	env := cloud.Environment(cloud.Machine())
@@ -53,7 +54,7 @@ func TestReleaseCommand(t *testing.T) {
 
 // Exit codes tell who refused; nothing is written on failure.
 func TestExitCodes(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	env := cloud.Environment(cloud.Machine())
@@ -110,7 +111,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestAttestCommands(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())
 	for name, member := range map[string]string{"raw": "report", "combined": "evidence", "maa": "token"} {
 		args := []string{"attest", name}

@@ -15,6 +15,7 @@ import (
 
 	"skr/internal/jwk"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // names, default allow-lists and one CA: nothing of skr's own configuration but
 // the report source and the roots of silicon that is not AMD's.
 func TestDropIn(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
+	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
 	policy := bytes.ReplaceAll(policyFor(cloud, cloud.Machine().HostData()), []byte(cloud.AttestationHost()), []byte(realMAA))
 	if _, err := cloud.CreateKey(t.Context(), realVault, emulator.KeySpec{Name: "k1", Size: 2048}, policy); err != nil {
 		t.Fatal(err)
@@ -66,13 +67,13 @@ func TestDropIn(t *testing.T) {
 // /skr.sh is the binary under another name; its arguments stand in for the
 // environment. `sh -c /skr.sh` is the one thing it does as a shell.
 func TestScriptNames(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	for _, argv := range [][]string{{"/skr.sh"}, {"/skr.sh", base64.StdEncoding.EncodeToString([]byte("{}"))}, {"/bin/sh", "-c", "/skr.sh"}} {
 		t.Run(strings.Join(argv, " "), func(t *testing.T) {
-			address := freeAddress(t)
+			address := program.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
-			log := new(output)
-			process := &exec.Cmd{Path: binary, Args: argv, Env: append(cloud.Environment(cloud.Machine()), "Port="+port), Stderr: log}
+			log := new(program.Output)
+			process := &exec.Cmd{Path: program.Path("skr"), Args: argv, Env: append(cloud.Environment(cloud.Machine()), "Port="+port), Stderr: log}
 			if err := process.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,7 @@ func TestScriptNames(t *testing.T) {
 			}
 		})
 	}
-	process := &exec.Cmd{Path: binary, Args: []string{"sh", "-c", "id"}, Env: []string{}}
+	process := &exec.Cmd{Path: program.Path("skr"), Args: []string{"sh", "-c", "id"}, Env: []string{}}
 	out, err := process.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "has no shell") {
 		t.Errorf("sh -c id: %v, %s", err, out)
@@ -157,7 +158,7 @@ func environmentOf(cloud *emulator.Cloud) map[string]string {
 
 // The binary needs no CA bundle: it brings one for machines that have none.
 func TestOwnRoots(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
+	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
 	empty := t.TempDir()
 	env := append(os.Environ(), cloud.Environment(cloud.Machine())...)
 	env = append(env, "SKR_CA_FILE=", "SKR_MAA_ALLOW="+realMAA, "SSL_CERT_FILE="+empty+"/none", "SSL_CERT_DIR="+empty, "HTTPS_PROXY="+connectProxy(t, cloud))
@@ -169,7 +170,7 @@ func TestOwnRoots(t *testing.T) {
 
 // The reference's log file is named by a flag or by the environment.
 func TestLogFile(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	for name, by := range map[string]func(path string) (env, args []string){
 		"flag":        func(path string) ([]string, []string) { return nil, []string{"-logfile", path, "-server_type", "http"} },
 		"environment": func(path string) ([]string, []string) { return []string{"LogFile=" + path, "LogLevel=trace"}, nil },

@@ -8,6 +8,7 @@ import (
 
 	"skr/api"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 const (
@@ -27,7 +28,7 @@ type lab struct {
 
 func newLab(t *testing.T, config emulator.Config) *lab {
 	t.Helper()
-	cloud := newCloud(t, config)
+	cloud := program.Cloud(t, config)
 	l := &lab{cloud: cloud, vault: cloud.Host("demo", "vault")}
 	createKey(t, cloud, l.vault, emulator.KeySpec{Name: "k", Size: 2048})
 	var err error

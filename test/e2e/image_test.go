@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 // The image as the Dockerfile lays it out, run as its user in a root that holds
@@ -19,13 +20,13 @@ func TestImageLayout(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("changing the root directory needs root")
 	}
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	root := layOut(t)
 	for _, argv := range [][]string{{"/bin/skr"}, {"/skr.sh"}, {"/bin/sh", "-c", "/skr.sh"}} {
 		t.Run(strings.Join(argv, " "), func(t *testing.T) {
-			address := freeAddress(t)
+			address := program.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
-			log := new(output)
+			log := new(program.Output)
 			process := &exec.Cmd{
 				Path: argv[0], Args: argv, Dir: "/", Stderr: log,
 				Env: []string{"Port=" + port, "SKR_IMDS_URL=" + cloud.IMDSURL()},
@@ -64,8 +65,8 @@ func layOut(t *testing.T) string {
 	if err := os.MkdirAll(filepath.Join(root, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Link(binary, filepath.Join(root, "bin/skr")); err != nil {
-		copyFile(t, binary, filepath.Join(root, "bin/skr"))
+	if err := os.Link(program.Path("skr"), filepath.Join(root, "bin/skr")); err != nil {
+		copyFile(t, program.Path("skr"), filepath.Join(root, "bin/skr"))
 	}
 	links := regexp.MustCompile(`ln -s (\S+) /image(\S+)`).FindAllStringSubmatch(string(dockerfile), -1)
 	if len(links) != 2 {

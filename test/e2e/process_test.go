@@ -12,6 +12,7 @@ import (
 
 	"skr/api"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 // Without a device there is no evidence, and nothing else in its place.
@@ -40,7 +41,7 @@ func TestWithoutDevice(t *testing.T) {
 
 // SIGTERM lets a running release end, and then the process, with success.
 func TestGracefulStop(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	cloud.Faults().SetLatency(emulator.ServiceRelease, time.Second)
@@ -60,14 +61,14 @@ func TestGracefulStop(t *testing.T) {
 }
 
 func TestSizeAndMemory(t *testing.T) {
-	info, err := os.Stat(binary)
+	info, err := os.Stat(program.Path("skr"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if limit := int64(20 << 20); info.Size() > limit {
 		t.Errorf("the binary has %d bytes, more than %d", info.Size(), limit)
 	}
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	began := time.Now()
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	rss := residentBytes(t, s.process.Process.Pid)
@@ -123,7 +124,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 // policies from the file would be locked out.
 func TestMountedPolicyIsCompared(t *testing.T) {
 	const warning = "the mounted security policy is not the one"
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())
 	same := start(t, env).ready(t)
 	if strings.Contains(same.log.String(), warning) {

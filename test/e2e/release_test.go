@@ -13,6 +13,7 @@ import (
 	"skr/attest/snp"
 	"skr/internal/jwk"
 	"skr/test/emulator"
+	"skr/test/program"
 	"skr/test/snptest"
 )
 
@@ -37,7 +38,7 @@ func createKey(t testing.TB, cloud *emulator.Cloud, vault string, spec emulator.
 func TestReleaseEveryKind(t *testing.T) {
 	for _, product := range []snp.Product{snp.Milan, snp.Genoa, snp.Turin} {
 		t.Run(product.String(), func(t *testing.T) {
-			cloud := newCloud(t, emulator.Config{Product: product})
+			cloud := program.Cloud(t, emulator.Config{Product: product})
 			s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 			for _, service := range []string{"vault", "managedhsm"} {
 				specs := []emulator.KeySpec{
@@ -94,7 +95,7 @@ func releaseOne(t *testing.T, cloud *emulator.Cloud, s *sidecar, vault string, s
 }
 
 func TestReleaseByVersion(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	vault := cloud.Host("demo", "vault")
 	first := createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -111,7 +112,7 @@ func TestReleaseByVersion(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	stranger, err := cloud.AddMachine("stranger", emulator.MachineConfig{Policy: "package other"})
@@ -158,7 +159,7 @@ func TestRefusals(t *testing.T) {
 // A firmware update changes TCB and VCEK. The next call works, and so does the
 // one after it.
 func TestFirmwareUpdate(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	s := start(t, append(cloud.Environment(cloud.Machine()), "SKR_ATTESTATION_MAX_AGE=0")).ready(t)
@@ -188,7 +189,7 @@ func TestFirmwareUpdate(t *testing.T) {
 
 // Equal concurrent requests cost one request to each service.
 func TestConcurrentReleasesShare(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	cloud.Faults().SetLatency(emulator.ServiceRelease, 300*time.Millisecond)
@@ -211,7 +212,7 @@ func TestConcurrentReleasesShare(t *testing.T) {
 }
 
 func TestWorkloadIdentity(t *testing.T) {
-	cloud := newCloud(t, emulator.Config{})
+	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	identity, err := cloud.WorkloadIdentity()

@@ -25,6 +25,7 @@ import (
 	"skr/api"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
+	"skr/test/program"
 )
 
 var soakMinutes = flag.Float64("minutes", 0, "how long TestSoak drives the sidecar")
@@ -91,7 +92,7 @@ func newSoak(t *testing.T) *soak {
 	t.Helper()
 	dir := t.TempDir()
 	k := &soak{
-		lab: newLab(t, emulator.Config{IdleTimeout: soakIdle}), ops: freeAddress(t),
+		lab: newLab(t, emulator.Config{IdleTimeout: soakIdle}), ops: program.FreeAddress(t),
 		log: filepath.Join(dir, "skr.log"), audit: filepath.Join(dir, "audit.log"),
 		http:     &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: soakWorkers}},
 		answered: map[string]string{},

@@ -20,6 +20,7 @@ import (
 	"skr/api"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
+	"skr/test/program"
 )
 
 // keys is the section of the configuration with one alias.
@@ -106,7 +107,7 @@ func TestAccessByUID(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(dir, "s")
-	process := exec.Command(binary, "serve", "--listen", "unix:"+socket)
+	process := exec.Command(program.Path("skr"), "serve", "--listen", "unix:"+socket)
 	process.Env = append(l.cloud.Environment(l.cloud.Machine()), l.keys(),
 		`SKR_ACCESS=[{"name":"app","uid":1234,"routes":["/key/release"],"keys":["demo"]}]`)
 	s := launch(t, process, "localhost")
@@ -282,9 +283,9 @@ func checkRecords(t *testing.T, text []byte, l *lab) {
 func TestAuditFails(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
-	file, ops := filepath.Join(t.TempDir(), "audit.log"), freeAddress(t)
-	_, port, _ := net.SplitHostPort(freeAddress(t))
-	process := exec.Command("sh", "-c", "ulimit -f 1; exec "+binary+" serve") // one block of 512 or 1024 bytes
+	file, ops := filepath.Join(t.TempDir(), "audit.log"), program.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(program.FreeAddress(t))
+	process := exec.Command("sh", "-c", "ulimit -f 1; exec "+program.Path("skr")+" serve") // one block of 512 or 1024 bytes
 	process.Env = append(l.cloud.Environment(l.cloud.Machine()), l.keys(), "Port="+port, "SKR_AUDIT_FILE="+file, "SKR_OPS_LISTEN="+ops)
 	s := launch(t, process, "localhost:"+port).ready(t)
 	var err error

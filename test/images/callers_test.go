@@ -17,21 +17,16 @@ import (
 	"google.golang.org/grpc/status"
 
 	"skr/internal/keyproviderpb"
+	"skr/test/program"
 )
 
 // TestServerType: the drop-in's variable moves the listener to gRPC.
 func TestServerType(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
+	_, port, _ := net.SplitHostPort(program.FreeAddress(t))
 	p := newPod(t)
 	check := func(env ...string) (string, error) {
-		process := exec.Command(filepath.Join(binaries, "skr"), "healthcheck")
+		process := exec.Command(program.Path("skr"), "healthcheck")
 		process.Env = append(os.Environ(), env...)
 		out, err := process.CombinedOutput()
 		return string(out), err
@@ -39,7 +34,7 @@ func TestServerType(t *testing.T) {
 	if out, err := check("ServerType=grpc", "Port="+port); err == nil || !strings.Contains(out, "is not ready") {
 		t.Errorf("nobody listens there, and healthcheck says %s", out)
 	}
-	process := exec.Command(filepath.Join(binaries, "skr"))
+	process := exec.Command(program.Path("skr"))
 	process.Env = append(p.cloud.Environment(p.cloud.Machine()), "ServerType=grpc", "Port="+port)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -48,7 +43,7 @@ func TestServerType(t *testing.T) {
 		_ = process.Process.Signal(os.Interrupt)
 		_ = process.Wait()
 	}()
-	out, err := exec.Command("sh", "-c", "ServerType=grpc Port="+port+" "+filepath.Join(binaries, "skr")+" healthcheck --wait 15s").CombinedOutput()
+	out, err := exec.Command("sh", "-c", "ServerType=grpc Port="+port+" "+program.Path("skr")+" healthcheck --wait 15s").CombinedOutput()
 	if err != nil || string(out) != "ready\n" {
 		t.Errorf("healthcheck: %v %s", err, out)
 	}

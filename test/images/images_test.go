@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,28 +18,13 @@ import (
 
 	"skr/attest/snp"
 	"skr/test/emulator"
+	"skr/test/program"
 )
 
 // grpcurlVersion is installed by the tests, in a module of its own.
 const grpcurlVersion = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
-var binaries string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "skr-images-")
-	if err != nil {
-		panic(err)
-	}
-	binaries = dir
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "skr"), "skr/cmd/skr")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building skr: %v\n%s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m, "skr", "skr-emulator") }
 
 // pod is a sidecar with a key provider in an emulated cloud, and a directory of
 // keys to wrap with.
@@ -49,44 +32,18 @@ type pod struct {
 	cloud         *emulator.Cloud
 	vault, keys   string
 	address       string // of gRPC
-	log           *output
+	log           *program.Output
 	process       *exec.Cmd
 	environment   []string
 	otherWorkload snp.HostData
-}
-
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // newPod has a key of 3072 bits named "layers", which the pod may release, and one
 // named "locked", which another workload may.
 func newPod(t testing.TB, env ...string) *pod {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cloud, err := emulator.Start(context.WithoutCancel(t.Context()), emulator.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cloud.Close() })
-	p := &pod{cloud: cloud, vault: cloud.Host("demo", "vault"), keys: t.TempDir(), otherWorkload: snp.HostData{1}, log: &output{}}
+	cloud := program.Cloud(t, emulator.Config{})
+	p := &pod{cloud: cloud, vault: cloud.Host("demo", "vault"), keys: t.TempDir(), otherWorkload: snp.HostData{1}, log: &program.Output{}}
 	p.create(t, "layers", cloud.Machine().HostData())
 	p.create(t, "locked", p.otherWorkload)
 	p.start(t, env...)
@@ -96,7 +53,7 @@ func newPod(t testing.TB, env ...string) *pod {
 // create a key as an operator does.
 func (p *pod) create(t testing.TB, name string, workload snp.HostData) {
 	t.Helper()
-	create := exec.Command(filepath.Join(binaries, "skr"), "key", "create", name, "--vault", p.vault, "--authority", p.cloud.AttestationHost(),
+	create := exec.Command(program.Path("skr"), "key", "create", name, "--vault", p.vault, "--authority", p.cloud.AttestationHost(),
 		"--platform", "aci", "--measurement", workload.String(), "--out-dir", p.keys)
 	create.Env = p.cloud.Environment(p.cloud.Machine())
 	if out, err := create.CombinedOutput(); err != nil {
@@ -106,13 +63,8 @@ func (p *pod) create(t testing.TB, name string, workload snp.HostData) {
 
 func (p *pod) start(t testing.TB, env ...string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = listener.Addr().String()
-	_ = listener.Close()
-	p.process = exec.Command(filepath.Join(binaries, "skr"))
+	p.address = program.FreeAddress(t)
+	p.process = exec.Command(program.Path("skr"))
 	p.environment = append(p.cloud.Environment(p.cloud.Machine()), "SKR_LISTEN=", "SKR_GRPC_LISTEN="+p.address, "SKR_WRAP_KEYS="+p.keys)
 	p.process.Env = append(p.environment, env...)
 	p.process.Stderr = p.log
@@ -244,7 +196,7 @@ func (p *pod) copy(t *testing.T, skopeo, words string, args ...string) {
 func TestGRPCurl(t *testing.T) {
 	t.Parallel()
 	install := exec.Command("go", "install", grpcurlVersion)
-	install.Env = append(os.Environ(), "GOBIN="+binaries, "GOFLAGS=-tags=grpcnotrace")
+	install.Env = append(os.Environ(), "GOBIN="+program.Directory(), "GOFLAGS=-tags=grpcnotrace")
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("installing grpcurl: %v\n%s", err, out)
 	}
@@ -260,7 +212,7 @@ func TestGRPCurl(t *testing.T) {
 		{[]string{"-d", `{"b64RuntimeDataString":"aGk="}`, p.address, "key_provider.KeyProviderService/GetAttestationData"}, `"uvmReferenceInfo": "`},
 		{[]string{p.address, "grpc.health.v1.Health/Check"}, `"status": "SERVING"`},
 	} {
-		out, err := exec.Command(filepath.Join(binaries, "grpcurl"), append([]string{"-plaintext"}, c.args...)...).CombinedOutput()
+		out, err := exec.Command(program.Path("grpcurl"), append([]string{"-plaintext"}, c.args...)...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("grpcurl %s: %v\n%s\nwant %s", c.args, err, out, c.want)
 		}
@@ -283,7 +235,7 @@ func (p *pod) wrapAndUnwrap(t *testing.T, service string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		process := exec.Command(filepath.Join(binaries, "grpcurl"), "-plaintext", "-d", "@", p.address, service+"/"+method)
+		process := exec.Command(program.Path("grpcurl"), "-plaintext", "-d", "@", p.address, service+"/"+method)
 		process.Stdin = bytes.NewReader(body)
 		out, err := process.CombinedOutput()
 		if err != nil {
@@ -323,19 +275,10 @@ func decode(t testing.TB, text []byte, into any) {
 func TestExample(t *testing.T) {
 	t.Parallel()
 	skopeo := findSkopeo(t)
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", filepath.Join(binaries, "skr-emulator"), "skr/cmd/skr-emulator")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(program.FreeAddress(t))
 	example := exec.Command("sh", "examples/encrypted-image/run.sh")
 	example.Dir = "../.."
-	example.Env = append(os.Environ(), "BIN="+binaries, "SKOPEO="+skopeo, "PORT="+port)
+	example.Env = append(os.Environ(), "BIN="+program.Directory(), "SKOPEO="+skopeo, "PORT="+port)
 	out, err := example.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the model's weights\n\n-- done") {
 		t.Errorf("%v\n%s", err, out)

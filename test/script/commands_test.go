@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"skr/test/program"
 )
 
 // available are the lines of --help that name a command.
@@ -15,7 +17,7 @@ var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
 // commands below those words, which --help tells.
 func commands(t *testing.T, words ...string) (all []string) {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(binary, "skr"), append(words, "--help")...).Output()
+	out, err := exec.Command(program.Path("skr"), append(words, "--help")...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,26 +14,10 @@ import (
 
 	"skr/test/emulator"
 	"skr/test/emulator/vault"
+	"skr/test/program"
 )
 
-// binary is the directory of skr, built as it ships.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "skr-script-")
-	if err != nil {
-		panic(err)
-	}
-	binary = dir
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "skr"), "skr/cmd/skr")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building skr: %v\n%s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m, "skr") }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -42,7 +25,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, "PATH="+binary+":"+os.Getenv("PATH"))
+			e.Vars = append(e.Vars, "PATH="+program.Directory()+":"+os.Getenv("PATH"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm},
