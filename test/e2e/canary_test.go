@@ -163,11 +163,11 @@ func TestCanary(t *testing.T) {
 				l := newLab(t, emulator.Config{Tap: c.tap})
 				c.plant("the caller's access token", l.access)
 				s, env := c.sidecar(t, l, "SKR_LOG_LEVEL="+level, "SKR_LOG_FORMAT="+format)
+				faults := canaryFaults
 				if level != "debug" {
-					c.exercise(t, l, s, canaryFaults[:4])
-				} else {
-					c.exercise(t, l, s, canaryFaults)
+					faults = faults[:4]
 				}
+				c.exerciseGRPC(t, l, valueOf(env, grpcAddress), c.exercise(t, l, s, faults))
 				c.collect(t, s, env)
 				c.search(t)
 				if want := 20; len(c.secrets) < want || len(c.modules) < 2 {
@@ -203,7 +203,7 @@ func (c *canary) sidecar(t *testing.T, l *lab, more ...string) (*sidecar, []stri
 	}
 	env := slices.Concat(l.cloud.Environment(l.cloud.Machine()), workload, more, []string{
 		"SKR_ATTESTATION_MAX_AGE=2s", "SKR_REQUEST_TIMEOUT=" + requestTimeout.String(),
-		opsAddress + program.FreeAddress(t), "SKR_AUDIT_FILE=" + filepath.Join(dir, "audit.log"),
+		opsAddress + program.FreeAddress(t), "SKR_OPS_DOCTOR=true", grpcAddress + program.FreeAddress(t), "SKR_AUDIT_FILE=" + filepath.Join(dir, "audit.log"),
 		`SKR_KEYS={"demo":{"vault":"` + l.vault + `","key":"k","authority":"` + l.cloud.AttestationHost() + `"}}`,
 		`SKR_ACCESS=[{"name":"app","token_file":"` + file("token", callerToken) + `","routes":["*"],"keys":["*"]}]`,
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.collector(t), "OTEL_EXPORTER_OTLP_HEADERS=authorization=" + collectorToken,
@@ -224,8 +224,8 @@ var canaryFaults = []string{
 }
 
 // exercise every route, with and without faults, and with secrets where they do
-// not belong.
-func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) {
+// not belong. It returns a released key.
+func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) (released []byte) {
 	t.Helper()
 	ctx := t.Context()
 	all := func(good bool) {
@@ -242,6 +242,7 @@ func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) {
 			switch {
 			case failed == nil:
 				c.plantKey(t, key)
+				released = key
 			case good:
 				t.Errorf("a good release: %v", failed)
 			}
@@ -260,6 +261,7 @@ func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) {
 		l.cloud.Faults().Clear()
 	}
 	c.misplace(t, l, s)
+	return released
 }
 
 func (c *canary) note(err error) {
@@ -310,15 +312,17 @@ func (c *canary) send(t *testing.T, s *sidecar, route string, body []byte, autho
 	}
 }
 
+// valueOf a variable, with its equals sign, of an environment.
+func valueOf(env []string, name string) string {
+	at := slices.IndexFunc(env, func(variable string) bool { return strings.HasPrefix(variable, name) })
+	return strings.TrimPrefix(env[at], name)
+}
+
 // collect all that the sidecar wrote, until its end.
 func (c *canary) collect(t *testing.T, s *sidecar, env []string) {
 	t.Helper()
-	value := func(name string) string {
-		at := slices.IndexFunc(env, func(variable string) bool { return strings.HasPrefix(variable, name) })
-		return strings.TrimPrefix(env[at], name)
-	}
-	for _, path := range []string{"/metrics", "/readyz", "/livez", "/" + callerToken} {
-		response, err := http.Get("http://" + value(opsAddress) + path)
+	for _, path := range []string{"/doctor", "/metrics", "/readyz", "/livez", "/" + callerToken} {
+		response, err := http.Get("http://" + valueOf(env, opsAddress) + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +345,7 @@ func (c *canary) collect(t *testing.T, s *sidecar, env []string) {
 		t.Errorf("the sidecar ended with %v", err)
 	}
 	c.wrote([]byte(s.log.String()))
-	audit, err := os.ReadFile(value("SKR_AUDIT_FILE="))
+	audit, err := os.ReadFile(valueOf(env, "SKR_AUDIT_FILE="))
 	if err != nil || !bytes.Contains(audit, []byte(`"released"`)) {
 		t.Fatalf("the audit file: %v\n%s", err, audit)
 	}
