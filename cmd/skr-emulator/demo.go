@@ -101,7 +101,7 @@ func (s *stage) play(ctx context.Context) error {
 
 func (s *stage) createKey(ctx context.Context) (*rsa.PublicKey, error) {
 	machine := s.cloud.Machine()
-	policy := releasePolicy(s.cloud.AttestationHost(), machine.HostData())
+	policy := platforms[aci].releasePolicy(s.cloud.AttestationHost(), machine.HostData())
 	id, err := s.cloud.CreateKey(ctx, s.vault, emulator.KeySpec{Name: demoKey, Size: demoKeyBits}, policy)
 	if err != nil {
 		return nil, err

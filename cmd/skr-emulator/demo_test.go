@@ -39,6 +39,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"serve", "--listen", "0.0.0.0:0"}, "loopback"},
 		{[]string{"serve", "--key", "payroll"}, "want VAULT/NAME"},
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
+		{[]string{"serve", "--platform", "aks"}, "want aci or aks-kata"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
 	} {

@@ -1,0 +1,93 @@
+package board
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"strings"
+	"time"
+
+	"skr/examples/kafka/message"
+)
+
+const (
+	maxValue = 4096 // characters; a message for RSA-16384 has 2732
+	maxShown = 1024 // characters of what cannot be decrypted
+)
+
+// Message as it came from Kafka.
+type Message struct {
+	Partition int32
+	Offset    int64
+	Time      time.Time
+	Value     []byte
+}
+
+// State of an entry.
+type State string
+
+// The states.
+const (
+	Decrypted State = "decrypted"
+	Encrypted State = "encrypted" // there is no key yet
+	Bad       State = "bad"       // this message cannot be decrypted
+)
+
+// Entry is a message as it is shown.
+type Entry struct {
+	// ID is the same for the same record, after a restart too.
+	ID string `json:"id"`
+	// Number of the message, counted from 1 as they arrive.
+	Number    uint64    `json:"number"`
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Time      time.Time `json:"time"`
+	State     State     `json:"state"`
+	// Text is plain where State is Decrypted, else what came through Kafka.
+	Text string `json:"text"`
+	// Problem of a bad message.
+	Problem string `json:"problem,omitempty"`
+}
+
+// entry remembers what it was made of.
+type entry struct {
+	Entry
+	sealed    string // "" if it can never be decrypted
+	changedAt uint64
+}
+
+func newEntry(m Message, number uint64) entry {
+	e := entry{Entry: Entry{
+		ID: fmt.Sprintf("p%d-o%d", m.Partition, m.Offset), Number: number,
+		Partition: m.Partition, Offset: m.Offset, Time: m.Time.UTC(), State: Encrypted,
+	}}
+	if len(m.Value) > maxValue {
+		e.State, e.Problem = Bad, fmt.Sprintf("it has %d bytes, too many for a message", len(m.Value))
+		m.Value = m.Value[:maxShown]
+	} else {
+		e.sealed = string(m.Value)
+	}
+	e.Text = shown(string(m.Value))
+	return e
+}
+
+// open decrypts the entry, or says why that cannot be.
+func (e *entry) open(key *rsa.PrivateKey) {
+	if e.sealed == "" && e.State == Bad {
+		return
+	}
+	plain, err := message.Decrypt(key, e.sealed)
+	if err != nil {
+		e.State, e.Problem, e.Text = Bad, err.Error(), shown(e.sealed)
+		return
+	}
+	e.State, e.Problem, e.Text = Decrypted, "", plain
+}
+
+// shown is bounded, and valid in JSON and HTML.
+func shown(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "…"
+}

@@ -1,0 +1,154 @@
+// Package consumer reads a topic, decrypts it with the key that skr releases, and
+// shows it on a page.
+//
+// Three things run side by side and none waits for another: the page, the question
+// for the key, and reading from Kafka. What is missing is said on the page.
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"skr/examples/kafka/board"
+	"skr/examples/kafka/broker"
+	"skr/examples/kafka/environment"
+	"skr/examples/kafka/page"
+	"skr/examples/kafka/sidecar"
+)
+
+const (
+	// history is how many messages are kept, and how far back reading begins.
+	history       = 100
+	defaultListen = ":3333"
+	pingEvery     = 5 * time.Second
+	pingTimeout   = 5 * time.Second
+)
+
+// Consumer of one topic.
+type Consumer struct {
+	listen string
+	asker  sidecar.Asker
+	kafka  broker.Settings
+	board  *board.Board
+	log    *slog.Logger
+}
+
+// Run is the command /consume; it implements pod.Program.
+func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error {
+	c := fromEnvironment(v, log)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	return c.run(ctx)
+}
+
+func fromEnvironment(v *environment.Variables, log *slog.Logger) Consumer {
+	c := Consumer{
+		listen: environment.Optional(v, "LISTEN", defaultListen, parseListen),
+		asker:  sidecar.FromEnvironment(v, log),
+		kafka:  broker.FromEnvironment(v),
+		board:  board.New(history),
+		log:    log,
+	}
+	c.asker.Refused = c.board.Refused
+	return c
+}
+
+func parseListen(text string) (string, error) {
+	if _, _, err := net.SplitHostPort(text); err != nil {
+		return "", fmt.Errorf("%q is not an address, such as :3333", text)
+	}
+	return text, nil
+}
+
+func (c Consumer) run(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("consumer: listening for browsers (LISTEN): %w", err)
+	}
+	client, err := kgo.NewClient(append(c.kafka.Options(),
+		kgo.ConsumeTopics(c.kafka.Topic), // without a group: every partition, also by several consumers
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtEnd().Relative(-history)),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd().Relative(-history)))...)
+	if err != nil {
+		return fmt.Errorf("consumer: setting up the Kafka client: %w", err)
+	}
+	defer client.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return page.Serve(ctx, listener, c.board, c.about()) })
+	group.Go(func() error { return c.decrypt(ctx) })
+	group.Go(func() error { return c.watch(ctx, client) })
+	group.Go(func() error { return c.read(ctx, client) })
+	return group.Wait()
+}
+
+func (c Consumer) about() page.About {
+	return page.About{
+		Topic: c.kafka.Topic, Key: c.asker.Request.KID,
+		Vault: c.asker.Request.AKVEndpoint, Authority: c.asker.Request.MAAEndpoint,
+	}
+}
+
+// decrypt waits for the key, however long that takes.
+func (c Consumer) decrypt(ctx context.Context) error {
+	key, err := c.asker.Key(ctx)
+	if err != nil {
+		return err
+	}
+	c.board.Decrypt(key)
+	return nil
+}
+
+// read until ctx ends. A record that cannot be decrypted is a matter of the board,
+// a partition that cannot be read one of the client, which tries again.
+func (c Consumer) read(ctx context.Context, client *kgo.Client) error {
+	for {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		fetches.EachError(func(topic string, partition int32, err error) {
+			c.log.Warn("reading", "topic", topic, "partition", partition, "error", err)
+		})
+		fetches.EachRecord(func(r *kgo.Record) {
+			c.board.Add(board.Message{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Value: r.Value})
+		})
+	}
+}
+
+// watch says on the page, and once in the log, whether a broker answers.
+func (c Consumer) watch(ctx context.Context, client *kgo.Client) error {
+	ticks := time.NewTicker(pingEvery)
+	defer ticks.Stop()
+	for last := "-"; ; {
+		problem := ping(ctx, client)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if problem != last {
+			c.log.Info("kafka", "brokers", c.kafka.Addresses, "problem", problem)
+			c.board.Broker(problem)
+			last = problem
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticks.C:
+		}
+	}
+}
+
+func ping(ctx context.Context, client *kgo.Client) string {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,200 @@
+// Package emulated runs the emulated cloud and the real skr as processes on this
+// machine, for the demonstration and the tests. It is in no image.
+package emulated
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	stopGrace    = 5 * time.Second
+	startTimeout = time.Minute
+)
+
+// Programs are the paths of the binaries that `make build` makes.
+type Programs struct{ Skr, Emulator string }
+
+// In is the programs of a directory.
+func In(dir string) Programs {
+	return Programs{Skr: filepath.Join(dir, "skr"), Emulator: filepath.Join(dir, "skr-emulator")}
+}
+
+// Build builds the programs into dir, as they ship. Root is the repository's.
+func Build(ctx context.Context, root, dir string) (Programs, error) {
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator") //nolint:gosec // the developer names the directories
+	build.Dir = root
+	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("building skr: %w\n%s", err, out)
+	}
+	return In(dir), nil
+}
+
+// Pod is the emulated confidential pod: where its files are, and what it runs.
+type Pod struct {
+	// Dir for its socket and certificates; the path must be short.
+	Dir string
+	// PolicyFile has the pod's execution policy; "" means one that allows all.
+	PolicyFile string
+	// User that the cloud runs as and its files belong to; nil is this process's.
+	User *syscall.Credential
+}
+
+// Cloud is a running skr-emulator on AKS confidential containers.
+type Cloud struct {
+	// Environment of a sidecar in the pod, NAME=value.
+	Environment []string
+
+	programs Programs
+	pod      Pod
+	process  *exec.Cmd
+}
+
+// Start the cloud; it ends with ctx, or by Stop.
+func (p Programs) Start(ctx context.Context, pod Pod) (*Cloud, error) {
+	args := []string{"serve", "--dir", pod.Dir, "--platform", "aks-kata", "--key", "demo/another"} // it prints AKV_ENDPOINT then
+	if pod.PolicyFile != "" {
+		args = append(args, "--cce-policy", pod.PolicyFile)
+	}
+	c := &Cloud{programs: p, pod: pod, process: command(ctx, p.Emulator, args...)}
+	if pod.User != nil {
+		c.process.SysProcAttr.Credential = pod.User
+	}
+	failure := new(Output)
+	c.process.Stderr = failure
+	out, err := c.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.process.Start(); err != nil {
+		return nil, fmt.Errorf("starting the emulator: %w", err)
+	}
+	late := time.AfterFunc(startTimeout, c.Stop)
+	defer late.Stop()
+	if err := c.readEnvironment(out); err != nil {
+		c.Stop()
+		return nil, fmt.Errorf("starting the emulator: %w: %s", err, failure)
+	}
+	return c, nil
+}
+
+// readEnvironment reads lines that a shell would source, until the cloud is ready.
+func (c *Cloud) readEnvironment(out io.Reader) error {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "# ready") {
+			return nil
+		}
+		if assignment, found := strings.CutPrefix(lines.Text(), "export "); found {
+			name, quoted, _ := strings.Cut(assignment, "=")
+			c.Environment = append(c.Environment, name+"="+strings.Trim(quoted, "'"))
+		}
+	}
+	return errors.New("it ended before it was ready")
+}
+
+// Value of a variable of the environment.
+func (c *Cloud) Value(name string) string {
+	for _, assignment := range c.Environment {
+		if value, found := strings.CutPrefix(assignment, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// Authority is the attestation provider's host.
+func (c *Cloud) Authority() string { return c.Value("MAA_ENDPOINT") }
+
+// Vault is the key vault's host.
+func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
+
+// Measurement is HOST_DATA of the pod, in hexadecimal.
+func (c *Cloud) Measurement(ctx context.Context) (string, error) {
+	out, err := c.Run(ctx, "", c.programs.Skr, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
+	measurement, _, _ := strings.Cut(out, " ")
+	return measurement, err
+}
+
+// CreateKey makes a key that pods with that measurement get, and returns its
+// public half as PEM.
+func (c *Cloud) CreateKey(ctx context.Context, name, measurement string) (string, error) {
+	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skr, "key", "create", name, "--vault", c.Vault(),
+		"--authority", c.Authority(), "--platform", "aks-kata", "--measurement", measurement)
+	if err != nil {
+		return "", err
+	}
+	return c.Run(ctx, "", c.programs.Skr, "key", "public", name, "--vault", c.Vault())
+}
+
+// Run a program in dir with the cloud's environment, and more; it returns what
+// the program prints.
+func (c *Cloud) Run(ctx context.Context, dir, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the developer names the program
+	cmd.Dir, cmd.Env = dir, append(cmd.Environ(), c.Environment...)
+	failure := new(Output)
+	cmd.Stderr = failure
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, failure)
+	}
+	return string(out), nil
+}
+
+// Sidecar starts skr in the pod, on that address; it ends with ctx, or by stop.
+func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (stop func(), err error) {
+	skr := command(ctx, c.programs.Skr, "serve", "--listen", address)
+	skr.Env, skr.Stderr = append(skr.Environ(), c.Environment...), log
+	if err := skr.Start(); err != nil {
+		return nil, fmt.Errorf("starting skr: %w", err)
+	}
+	return sync.OnceFunc(func() { end(skr) }), nil
+}
+
+// Stop the cloud.
+func (c *Cloud) Stop() { end(c.process) }
+
+// command ends as a kubelet would end it. It has a process group of its own, so
+// that an interrupt at the terminal reaches it through ctx alone.
+func command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the developer names the program
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	return cmd
+}
+
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = cmd.Wait()                          // its exit code tells nothing any more
+}
+
+// Output collects what a process writes; it may be read while it runs.
+type Output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write adds to the output.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String is what was written so far.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}

@@ -1,0 +1,80 @@
+// Keeps the page current. Text from outside goes through textContent alone.
+"use strict";
+(() => {
+	const limit = 100; // as many as the server keeps
+	const byId = (id) => document.getElementById(id);
+	const badges = { decrypted: "decrypted", encrypted: "ciphertext", bad: "bad message" };
+	const active = "The key vault has released the private key to this pod. It is held in memory alone.";
+	const pause = byId("pause");
+	const live = byId("live");
+	let revision = document.body.dataset.revision;
+	let source;
+
+	function showStatus(status) {
+		byId("status").className = "status " + (status.active ? "active" : "inactive");
+		byId("status-title").textContent = status.active ? "Decryption is active" : "Decryption is not active";
+		byId("reason").textContent = status.active ? active : status.reason;
+		byId("code").textContent = status.code;
+		byId("refusal").hidden = !status.code;
+		byId("request-id").textContent = status.request_id;
+		byId("request").hidden = !status.request_id;
+		byId("broker-problem").textContent = status.broker;
+		byId("broker").hidden = !status.broker;
+	}
+
+	function fill(item, entry) {
+		item.id = entry.id;
+		item.className = "entry " + entry.state;
+		item.dataset.number = entry.number;
+		item.querySelector(".text").textContent = entry.text;
+		item.querySelector(".problem").hidden = !entry.problem;
+		item.querySelector(".problem span").textContent = entry.problem || "";
+		item.querySelector(".badge").textContent = badges[entry.state];
+		item.querySelector(".place").textContent = `partition ${entry.partition}, offset ${entry.offset}`;
+		const time = item.querySelector("time");
+		time.dateTime = entry.time;
+		time.textContent = entry.time.slice(11, 19) + " UTC";
+	}
+
+	function showEntry(entry) {
+		const list = byId("entries");
+		let item = byId(entry.id);
+		if (!item) {
+			item = byId("entry").content.firstElementChild.cloneNode(true);
+			list.prepend(item);
+		}
+		fill(item, entry);
+		while (list.children.length > limit) list.lastElementChild.remove();
+		byId("empty").hidden = true;
+	}
+
+	function say(text, state) {
+		if (live.textContent !== text) live.textContent = text;
+		live.className = "live " + state;
+	}
+
+	function connect() {
+		source = new EventSource("/events?since=" + revision);
+		const on = (name, show) => source.addEventListener(name, (event) => {
+			if (event.lastEventId) revision = event.lastEventId;
+			show(JSON.parse(event.data));
+		});
+		on("status", showStatus);
+		on("entry", showEntry);
+		source.onopen = () => say("Live", "on");
+		source.onerror = () => say("Connection lost, trying again", "off");
+	}
+
+	pause.hidden = false;
+	pause.addEventListener("click", () => {
+		const paused = pause.getAttribute("aria-pressed") !== "true";
+		pause.setAttribute("aria-pressed", String(paused));
+		if (paused) {
+			source.close();
+			say("Paused", "off");
+		} else {
+			connect();
+		}
+	});
+	connect();
+})();

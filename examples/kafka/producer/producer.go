@@ -1,0 +1,110 @@
+// Package producer writes encrypted messages to a topic, as the AKS documentation
+// has it: "Msg 1: " and the text, one after the other.
+package producer
+
+import (
+	"context"
+	"crypto/rsa"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"skr/examples/kafka/broker"
+	"skr/examples/kafka/environment"
+	"skr/examples/kafka/message"
+)
+
+const (
+	defaultInterval = time.Second
+	delivery        = 30 * time.Second // deadline of one message
+	maxNumber       = len("Msg 18446744073709551615: ")
+)
+
+// Producer of one text.
+type Producer struct {
+	key      *rsa.PublicKey
+	text     string
+	interval time.Duration
+	kafka    broker.Settings
+	log      *slog.Logger
+}
+
+// Run is the command /produce; it implements pod.Program.
+func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error {
+	p := fromEnvironment(v, log)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+func fromEnvironment(v *environment.Variables, log *slog.Logger) Producer {
+	p := Producer{
+		key:      environment.Required(v, "PUBKEY", "the content of NAME-pub.pem, which setup-key.sh wrote", message.ParsePublicKey),
+		text:     environment.Required(v, "MSG", "the text to encrypt", environment.Text),
+		interval: environment.Optional(v, "INTERVAL", defaultInterval, parseInterval),
+		kafka:    broker.FromEnvironment(v),
+		log:      log,
+	}
+	if p.key == nil {
+		return p
+	}
+	if limit := message.MaxPlain(p.key); len(p.text)+maxNumber > limit {
+		v.Wrong("MSG", fmt.Sprintf("has %d bytes; RSA-%d with OAEP-SHA256 encrypts at most %d, of which the number takes up to %d, so %d remain",
+			len(p.text), p.key.N.BitLen(), limit, maxNumber, limit-maxNumber))
+	}
+	return p
+}
+
+func parseInterval(text string) (time.Duration, error) {
+	interval, err := time.ParseDuration(text)
+	if err != nil || interval < time.Millisecond {
+		return 0, fmt.Errorf("%q is not a time of a millisecond or more, such as 1s", text)
+	}
+	return interval, nil
+}
+
+func (p Producer) run(ctx context.Context) error {
+	client, err := kgo.NewClient(append(p.kafka.Options(),
+		kgo.DefaultProduceTopic(p.kafka.Topic),
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), // all partitions, in turn
+		kgo.UnknownTopicRetries(-1),                        // the topic may be made later
+		kgo.RecordDeliveryTimeout(delivery))...)
+	if err != nil {
+		return fmt.Errorf("producer: setting up the Kafka client: %w", err)
+	}
+	defer client.Close()
+	ticks := time.NewTicker(p.interval)
+	defer ticks.Stop()
+	for number := uint64(1); ; number++ {
+		if err := p.send(ctx, client, number); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+		}
+	}
+}
+
+// send tries the same message until Kafka has it.
+func (p Producer) send(ctx context.Context, client *kgo.Client, number uint64) error {
+	sealed, err := message.Encrypt(p.key, fmt.Sprintf("Msg %d: %s", number, p.text))
+	if err != nil {
+		return fmt.Errorf("producer: %w", err)
+	}
+	for ctx.Err() == nil {
+		record, err := client.ProduceSync(ctx, kgo.StringRecord(sealed)).First()
+		if err == nil {
+			p.log.Info("sent", "number", number, "partition", record.Partition, "offset", record.Offset)
+			return nil
+		}
+		if ctx.Err() == nil {
+			p.log.Warn("not sent, trying again", "number", number, "error", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package sidecar
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"skr/api"
+	"skr/examples/kafka/environment"
+)
+
+const defaultURL = "http://localhost:8080"
+
+// FromEnvironment reads SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint
+// and SkrClientURL.
+func FromEnvironment(v *environment.Variables, log *slog.Logger) Asker {
+	a := Asker{
+		URL: environment.Optional(v, "SkrClientURL", defaultURL, environment.Text),
+		Request: api.ReleaseRequest{
+			KID:         environment.Required(v, "SkrClientKID", "the key's name, such as kafka-encryption-demo", parseKID),
+			MAAEndpoint: environment.Required(v, "SkrClientMAAEndpoint", "the attestation provider's host, such as sharedeus.eus.attest.azure.net", parseHost),
+			AKVEndpoint: environment.Required(v, "SkrClientAKVEndpoint", "the key vault's host, such as myKeyVault.vault.azure.net", parseHost),
+		},
+		Log: log,
+	}
+	var err error
+	if a.Client, err = api.NewClient(api.Config{BaseURL: a.URL, Attempts: 1}); err != nil {
+		v.Wrong("SkrClientURL", err.Error())
+	}
+	return a
+}
+
+// keyID is NAME or NAME/VERSION (Azure Key Vault, "Object identifiers").
+var keyID = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}(/[0-9a-zA-Z]{1,64})?$`)
+
+func parseKID(text string) (string, error) {
+	if !keyID.MatchString(text) {
+		return "", fmt.Errorf("%q is not a key's name: want letters, digits and hyphens, and /VERSION if need be", text)
+	}
+	return text, nil
+}
+
+var hostName = regexp.MustCompile(`^[0-9a-zA-Z]([0-9a-zA-Z.-]*[0-9a-zA-Z])?$`)
+
+// parseHost takes https:// before a host and a port behind it, as skr does.
+func parseHost(text string) (string, error) {
+	host := strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/")
+	name := host
+	if strings.Contains(host, ":") {
+		var port string
+		var err error
+		name, port, err = net.SplitHostPort(host)
+		if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || number == 0 {
+			return "", fmt.Errorf("%q is not a host", text)
+		}
+	}
+	if !strings.Contains(name, ".") || !hostName.MatchString(name) {
+		return "", errors.New(strconv.Quote(text) + " is not a host: want NAME.… alone, as echo $MAA_ENDPOINT prints it")
+	}
+	return host, nil
+}

@@ -1,0 +1,87 @@
+// Package sidecar gets the private key from skr, which runs beside the consumer
+// and proves to the key vault what machine both are in.
+package sidecar
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"skr/api"
+	"skr/examples/kafka/message"
+)
+
+const (
+	// attempt is longer than skr's own request_timeout, so that skr's answer is heard.
+	attempt   = 70 * time.Second
+	firstWait = time.Second
+	maxWait   = 30 * time.Second
+)
+
+// Asker asks skr for one key.
+type Asker struct {
+	// Client of the sidecar; its own retries should be off.
+	Client *api.Client
+	// URL of the sidecar, for people.
+	URL string
+	// Request names the key.
+	Request api.ReleaseRequest
+	// Refused is told why there is no key yet, after each attempt.
+	Refused func(reason, code, requestID string)
+	// Log hears what Refused hears.
+	Log *slog.Logger
+}
+
+// Key asks, less and less often but at least twice a minute, until the key is
+// released or ctx ends. No refusal is final: the sidecar starts, roles are
+// assigned, policies change.
+func (a Asker) Key(ctx context.Context) (*rsa.PrivateKey, error) {
+	for wait := firstWait; ; wait = min(2*wait, maxWait) {
+		key, err := a.ask(ctx)
+		if err == nil {
+			a.Log.Info("the key is here", "kid", a.Request.KID)
+			return key, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		a.tell(err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter is no secret
+		}
+	}
+}
+
+func (a Asker) ask(ctx context.Context) (*rsa.PrivateKey, error) {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	jwk, err := a.Client.Release(ctx, a.Request)
+	if err != nil {
+		return nil, err
+	}
+	defer jwk.Wipe()
+	return message.ParsePrivateKey(jwk)
+}
+
+func (a Asker) tell(err error) {
+	reason, code, id := a.explain(err)
+	a.Log.Warn("no key", "reason", reason, "code", code, "request_id", id)
+	a.Refused(reason, code, id)
+}
+
+// explain says what a person can act on.
+func (a Asker) explain(err error) (reason, code, requestID string) {
+	if refused, ok := errors.AsType[*api.Error](err); ok {
+		return refused.Message, string(refused.Code), refused.RequestID
+	}
+	if errors.Is(err, message.ErrNotPrivate) {
+		return err.Error() + ": SkrClientKID names a key of another type", "", ""
+	}
+	return fmt.Sprintf("no sidecar answers at %s: the container skr is missing from this pod, or still starts (%v)", a.URL, err), "", ""
+}
