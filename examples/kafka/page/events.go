@@ -49,6 +49,7 @@ func (s *streams) stream(r *http.Request, to *stream) {
 	if to.send(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds())) != nil {
 		return
 	}
+	_ = to.control.SetReadDeadline(time.Time{}) // the server's would end the stream
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

@@ -6,8 +6,8 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // the image has no CA bundle
 
-	"skr/examples/kafka/pod"
 	"skr/examples/kafka/consumer"
+	"skr/examples/kafka/pod"
 )
 
 func main() { os.Exit(pod.Main(consumer.Run)) }

@@ -3,11 +3,13 @@
 (() => {
 	const limit = 100; // as many as the server keeps
 	const byId = (id) => document.getElementById(id);
+	const quiet = 10000; // ms between announcements
 	const badges = { decrypted: "decrypted", encrypted: "ciphertext", bad: "bad message" };
 	const active = "The key vault has released the private key to this pod. It is held in memory alone.";
 	const pause = byId("pause");
 	const live = byId("live");
 	let revision = document.body.dataset.revision;
+	let announced = 0;
 	let source;
 
 	function showStatus(status) {
@@ -38,14 +40,23 @@
 
 	function showEntry(entry) {
 		const list = byId("entries");
-		let item = byId(entry.id);
-		if (!item) {
-			item = byId("entry").content.firstElementChild.cloneNode(true);
-			list.prepend(item);
-		}
+		const known = byId(entry.id);
+		const item = known || byId("entry").content.firstElementChild.cloneNode(true);
 		fill(item, entry);
+		if (!known) {
+			item.classList.add("new");
+			list.prepend(item);
+			announce(entry);
+		}
 		while (list.children.length > limit) list.lastElementChild.remove();
 		byId("empty").hidden = true;
+	}
+
+	// A screen reader hears the last message now and then: each would be too much.
+	function announce(entry) {
+		if (Date.now() - announced < quiet) return;
+		announced = Date.now();
+		byId("announcer").textContent = entry.state === "decrypted" ? entry.text : "A message arrived: " + badges[entry.state];
 	}
 
 	function say(text, state) {

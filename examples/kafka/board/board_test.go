@@ -1,0 +1,102 @@
+package board_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"strings"
+	"sync"
+	"testing"
+
+	"skr/examples/kafka/board"
+	"skr/examples/kafka/message"
+)
+
+var pair = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func sealed(t *testing.T, text string) []byte {
+	t.Helper()
+	value, err := message.Encrypt(&pair().PublicKey, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(value)
+}
+
+func TestKeyArrivesLate(t *testing.T) {
+	b := board.New(10)
+	value := sealed(t, "hello")
+	b.Add(board.Message{Partition: 2, Offset: 7, Value: value})
+	before := b.Since(0)
+	if e := before.Entries[0]; e.State != board.Encrypted || e.Text != string(value) || e.ID != "p2-o7" {
+		t.Errorf("before the key: %+v", e)
+	}
+	b.Refused("no sidecar", "", "")
+	b.Decrypt(pair())
+	after := b.Since(before.Revision)
+	if len(after.Entries) != 1 || after.Entries[0].State != board.Decrypted || after.Entries[0].Text != "hello" {
+		t.Errorf("after the key: %+v", after.Entries)
+	}
+	if after.Status == nil || !after.Status.Active || after.Status.Reason != "" {
+		t.Errorf("the status is %+v", after.Status)
+	}
+}
+
+func TestOneBadMessage(t *testing.T) {
+	b := board.New(10)
+	b.Decrypt(pair())
+	for i, value := range []string{string(sealed(t, "first")), "not base64", "\xff\x00", strings.Repeat("A", 5000), "", string(sealed(t, "last"))} {
+		b.Add(board.Message{Offset: int64(i), Value: []byte(value)})
+	}
+	b.Decrypt(pair()) // nothing changes
+	entries := b.Since(0).Entries
+	if entries[0].Text != "first" || entries[5].Text != "last" {
+		t.Errorf("the good ones are %+v and %+v", entries[0], entries[5])
+	}
+	for i, want := range map[int]string{1: "base64", 2: "base64", 3: "5000 bytes", 4: "length"} {
+		if e := entries[i]; e.State != board.Bad || !strings.Contains(e.Problem, want) || len(e.Text) > 1100 {
+			t.Errorf("got %+v, want %q", e, want)
+		}
+	}
+}
+
+func TestBounded(t *testing.T) {
+	b := board.New(3)
+	for i := range int64(5) {
+		b.Add(board.Message{Offset: i, Value: []byte("x")})
+	}
+	entries := b.Since(0).Entries
+	if len(entries) != 3 || entries[0].Offset != 2 || entries[2].Number != 5 {
+		t.Errorf("got %+v", entries)
+	}
+}
+
+// A reader hears of each change once, and of everything after a restart.
+func TestSince(t *testing.T) {
+	b := board.New(3)
+	changed := b.Changed()
+	b.Add(board.Message{Offset: 1})
+	select {
+	case <-changed:
+	default:
+		t.Error("a change wakes nobody")
+	}
+	first := b.Since(0)
+	if again := b.Since(first.Revision); again.Status != nil || len(again.Entries) != 0 {
+		t.Errorf("nothing changed, and there is %+v", again)
+	}
+	b.Broker("no route")
+	b.Broker("no route")
+	second := b.Since(first.Revision)
+	if second.Revision != first.Revision+1 || second.Status == nil || second.Status.Broker != "no route" || len(second.Entries) != 0 {
+		t.Errorf("got %+v", second)
+	}
+	if restarted := b.Since(1000); restarted.Status == nil || len(restarted.Entries) != 1 {
+		t.Errorf("a reader from before a restart gets %+v", restarted)
+	}
+}

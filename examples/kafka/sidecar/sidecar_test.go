@@ -1,0 +1,156 @@
+package sidecar_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"skr/api"
+	"skr/examples/kafka/environment"
+	"skr/examples/kafka/sidecar"
+)
+
+// answers are what a sidecar says, one after the other; the last for ever. The
+// real one is asked in package consumer.
+type answers []func() (*http.Response, error)
+
+func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
+	next := (*a)[0]
+	if len(*a) > 1 {
+		*a = (*a)[1:]
+	}
+	return next()
+}
+
+func absent() (*http.Response, error) { return nil, syscall.ECONNREFUSED }
+
+func says(status int, body any) func() (*http.Response, error) {
+	return func() (*http.Response, error) {
+		text, err := json.Marshal(body)
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(text))}, err
+	}
+}
+
+type refusal struct {
+	reason, code, id string
+	at               time.Duration
+}
+
+func ask(ctx context.Context, t *testing.T, said answers) (*rsa.PrivateKey, []refusal, string, error) {
+	t.Helper()
+	client, err := api.NewClient(api.Config{HTTPClient: &http.Client{Transport: &said}, Attempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var refusals []refusal
+	began := time.Now()
+	key, err := sidecar.Asker{
+		Client: client, URL: "http://localhost:8080", Request: api.ReleaseRequest{KID: "demo"},
+		Refused: func(reason, code, id string) {
+			refusals = append(refusals, refusal{reason, code, id, time.Since(began)})
+		},
+		Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	}.Key(ctx)
+	return key, refusals, log.String(), err
+}
+
+func TestKeyComesLate(t *testing.T) {
+	pair, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := json.Marshal(jose.JSONWebKey{Key: pair})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		key, refusals, log, err := ask(t.Context(), t, answers{
+			absent,
+			says(http.StatusForbidden, api.Error{Message: "release rejected: the policy", Code: api.ReleaseRejected, RequestID: "r-7"}),
+			says(http.StatusOK, api.ReleaseResponse{Key: api.Secret(`{"kty":"EC"}`)}),
+			says(http.StatusOK, api.ReleaseResponse{Key: api.Secret(jwk)}),
+		})
+		if err != nil || !key.Equal(pair) {
+			t.Fatalf("got %v", err)
+		}
+		if len(refusals) != 3 || !strings.HasPrefix(refusals[0].reason, "no sidecar answers at http://localhost:8080: the container skr is missing") ||
+			refusals[1].reason != "release rejected: the policy" || refusals[1].code != "release_rejected" || refusals[1].id != "r-7" ||
+			!strings.Contains(refusals[2].reason, "SkrClientKID") {
+			t.Errorf("it was told %+v", refusals)
+		}
+		for _, secret := range []string{pair.D.String(), string(jwk), `"d"`} {
+			if strings.Contains(log, secret) {
+				t.Errorf("the log has the key: %s", log)
+			}
+		}
+	})
+}
+
+// It goes on asking for ever, at least every 30 s and never without a pause.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, refusals, _, err := ask(ctx, t, answers{absent})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		for i := 1; i < len(refusals); i++ {
+			if pause := refusals[i].at - refusals[i-1].at; pause < 500*time.Millisecond || pause > 30*time.Second {
+				t.Errorf("attempt %d came after %s", i, pause)
+			}
+		}
+		if n := len(refusals); n < 120 || n > 260 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+	})
+}
+
+func TestEnvironment(t *testing.T) {
+	good := map[string]string{
+		"SkrClientKID": "kafka-encryption-demo", "SkrClientMAAEndpoint": "https://sharedeus2.eus2.test.attest.azure.net/",
+		"SkrClientAKVEndpoint": "demo.vault.localhost:8443",
+	}
+	read := func(name, value string) (sidecar.Asker, error) {
+		v := environment.New(func(asked string) string {
+			if asked == name {
+				return value
+			}
+			return good[asked]
+		})
+		return sidecar.FromEnvironment(v, slog.New(slog.DiscardHandler)), v.Err()
+	}
+	asker, err := read("SkrClientURL", "")
+	if err != nil || asker.Request.MAAEndpoint != "sharedeus2.eus2.test.attest.azure.net" || asker.URL != "http://localhost:8080" {
+		t.Errorf("got %+v and %v", asker, err)
+	}
+	for _, c := range []struct{ name, value, want string }{
+		{"SkrClientKID", "", "is not set"},
+		{"SkrClientKID", "a_key", "letters, digits and hyphens"},
+		{"SkrClientMAAEndpoint", "", "is not set"},
+		{"SkrClientMAAEndpoint", "http://a.b", "is not a host"},
+		{"SkrClientMAAEndpoint", "a.b:0", "is not a host"},
+		{"SkrClientAKVEndpoint", "", "is not set"},
+		{"SkrClientAKVEndpoint", "myKeyVault", "is not a host"},
+		{"SkrClientAKVEndpoint", "v.vault.azure.net/keys/x", "is not a host"},
+		{"SkrClientURL", "http://192.0.2.1:8080", "in the clear"},
+	} {
+		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s=%s: got %v, want %q", c.name, c.value, err, c.want)
+		}
+	}
+}
