@@ -56,12 +56,14 @@ func browse(t *testing.T, url string) *browser {
 	t.Cleanup(cancelAllocator)
 	ctx, cancel := chromedp.NewContext(allocated)
 	b := &browser{ctx}
+	console, read := chromedp.Console(ctx), make(chan struct{})
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits, so that the directory can be removed
 		cancel()
+		<-read
 	})
-	console := chromedp.Console(ctx)
 	go func() {
+		defer close(read)
 		for message, err := range console {
 			if err != nil {
 				return

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"time"
 
 	"skr/api"
@@ -82,6 +83,9 @@ func (a Asker) explain(err error) (reason, code, requestID string) {
 	}
 	if errors.Is(err, message.ErrNotPrivate) {
 		return err.Error() + ": SkrClientKID names a key of another type", "", ""
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // without the request, which tells a reader nothing
 	}
 	return fmt.Sprintf("no sidecar answers at %s: the container skr is missing from this pod, or still starts (%v)", a.URL, err), "", ""
 }
