@@ -263,11 +263,13 @@ func TestAutomatic(t *testing.T) {
 		want    Platform
 		text    string
 	}{
-		"chip":       {honest(t), absent, Direct, ""},
-		"both":       {honest(t), there, Direct, ""},
-		"vTPM":       {noChip, there, ConfidentialVM, ""},
-		"neither":    {noChip, absent, 0, "no chip here; no virtual TPM"},
-		"other data": {func(context.Context, snp.ReportData) (*snp.Report, error) { return newReport(t, snp.ReportData{1}), nil }, there, 0, "over other data"},
+		"chip":    {honest(t), absent, Direct, ""},
+		"both":    {honest(t), there, Direct, ""},
+		"vTPM":    {noChip, there, ConfidentialVM, ""},
+		"neither": {noChip, absent, 0, "no chip here; no virtual TPM"},
+		"other data": {func(context.Context, snp.ReportData) (*snp.Report, error) {
+			return newReport(t, snp.ReportData{1}), nil
+		}, there, 0, "over other data"},
 	} {
 		a := NewAttester(Config{Source: c.source, VirtualTPM: c.virtual, Endorser: endorser{chain: new(vcek.Chain)}})
 		for range 2 { // the second time, it is known
