@@ -174,3 +174,6 @@ func (m *Machine) Root() *x509.Certificate { return m.config.Authority.root }
 
 // Intermediate is the certificate between the root and the AK certificate.
 func (m *Machine) Intermediate() *x509.Certificate { return m.config.Authority.intermediate }
+
+// Authority is who certified the AK.
+func (m *Machine) Authority() *Authority { return m.config.Authority }
