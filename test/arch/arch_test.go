@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"internal/endpoint":                 {"internal/secmem"},
 	"internal/flight":                   {"internal/crash"},
 	"internal/keywrap":                  {},
-	"internal/tpm":                      {"internal/keywrap"},
+	"internal/tpm":                      {"attest/vtpm", "internal/keywrap"},
 	"internal/keyprovider":              {"internal/object"},
 	"internal/keyproviderpb":            {},
 	"internal/keyproviderpb/ocicryptpb": {},
