@@ -113,12 +113,12 @@ func TestRefusedKeys(t *testing.T) {
 		{"magic", func(i *guestInfo) { i.TpmInfo.EncKeyCertifyInfo = flip(i.TpmInfo.EncKeyCertifyInfo, 0) }, "EncKeyCertifyInfo does not begin with"},
 		{"type", func(i *guestInfo) {
 			i.TpmInfo.EncKeyCertifyInfo, i.TpmInfo.EncKeyCertifyInfoSignature = i.TpmInfo.PcrQuote, i.TpmInfo.PcrSignature
-		}, "has the type 0x8018, want 0x8017"},
-		{"more behind", func(i *guestInfo) { i.TpmInfo.EncKeyCertifyInfo = append(i.TpmInfo.EncKeyCertifyInfo, 0) }, "EncKeyCertifyInfo is not a TPMS_ATTEST"},
+		}, "its type is 0x8018, want 0x8017"},
+		{"more behind", func(i *guestInfo) { i.TpmInfo.EncKeyCertifyInfo = append(i.TpmInfo.EncKeyCertifyInfo, 0) }, "EncKeyCertifyInfo is malformed"},
 		{"signature", func(i *guestInfo) {
 			i.TpmInfo.EncKeyCertifyInfoSignature = flip(i.TpmInfo.EncKeyCertifyInfoSignature, 9)
-		}, "the AikPub has not signed it"},
-		{"another key", func(i *guestInfo) { i.TpmInfo.EncKeyPub = other.TpmInfo.EncKeyPub }, "about another key than the EncKeyPub"},
+		}, "the attestation key has not signed it"},
+		{"another key", func(i *guestInfo) { i.TpmInfo.EncKeyPub = other.TpmInfo.EncKeyPub }, "the certification is of another key"},
 		{"no size", func(i *guestInfo) { i.TpmInfo.EncKeyPub = i.TpmInfo.EncKeyPub[2:] }, "EncKeyPub is not a TPM2B_PUBLIC"},
 		{"more behind the key", func(i *guestInfo) { i.TpmInfo.EncKeyPub = append(i.TpmInfo.EncKeyPub, 0) }, "EncKeyPub is not a TPM2B_PUBLIC"},
 		{"of other registers", func(i *guestInfo) { certify(i, other) }, "authPolicy is not PolicyPCR"},

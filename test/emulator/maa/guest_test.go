@@ -90,9 +90,9 @@ func (g *guest) ephemeralKey(t *testing.T, pcrs ...int) *tpm.EphemeralKey {
 	return key
 }
 
-func selection(t *testing.T, pcrs ...int) tpm.Selection {
+func selection(t *testing.T, pcrs ...int) vtpm.Selection {
 	t.Helper()
-	s, err := tpm.Select(pcrs...)
+	s, err := vtpm.Select(pcrs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +190,9 @@ func (g *guest) addQuote(t *testing.T, i *guestInfo, pcrs ...int) {
 	i.TpmInfo.AikCert, i.TpmInfo.AikPub = certificate, ak.Area()
 	i.TpmInfo.PcrQuote, i.TpmInfo.PcrSignature, i.TpmInfo.PcrSet = quote.Info, quote.Signature, pcrs
 	i.TpmInfo.PCRs = nil
-	for _, v := range quote.PCRs {
-		i.TpmInfo.PCRs = append(i.TpmInfo.PCRs, guestPCR{v.Index, v.Digest[:]})
+	for _, pcr := range quote.PCRs.Sorted() {
+		value := quote.PCRs[pcr]
+		i.TpmInfo.PCRs = append(i.TpmInfo.PCRs, guestPCR{pcr, value[:]})
 	}
 }
 

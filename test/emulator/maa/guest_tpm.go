@@ -37,20 +37,14 @@ type tpmEvidence struct {
 	selection     vtpm.Selection // of pcrSet
 	pcrs          vtpm.PCRs
 	quote         *vtpm.Quote
-	certification certification
+	certification *vtpm.Certification // of key
 }
 
 // tpmKey is an RSA key's public area.
 type tpmKey struct {
+	raw  []byte // TPM2B_PUBLIC
 	area *tpm2.TPMTPublic
 	rsa  *rsa.PublicKey
-	name []byte
-}
-
-// certification is a TPMS_ATTEST of the type certify, and its signature.
-type certification struct {
-	attest, signature []byte
-	name              []byte // of the key that it is about
 }
 
 func (w *wireTPM) parse() (*tpmEvidence, error) {
@@ -89,15 +83,10 @@ func parseKey(name, text string) (*tpmKey, error) {
 	if err != nil {
 		return nil, invalid("The %s is not a TPM2B_PUBLIC: %v", name, err)
 	}
-	key := &tpmKey{area: area}
+	key := &tpmKey{raw: raw, area: area}
 	if key.rsa, err = rsaOf(area); err != nil || key.rsa.N.BitLen() != tpmKeyBits {
 		return nil, invalid("The %s is not of an RSA key of %d bits.", name, tpmKeyBits)
 	}
-	object, err := tpm2.ObjectName(area)
-	if err != nil {
-		return nil, invalid("The %s has no name: %v", name, err)
-	}
-	key.name = object.Buffer
 	return key, nil
 }
 
@@ -151,21 +140,15 @@ func (w *wireTPM) parseQuote(t *tpmEvidence) error {
 	return nil
 }
 
-func (w *wireTPM) parseCertification(t *tpmEvidence) (err error) {
-	c := &t.certification
+func (w *wireTPM) parseCertification(t *tpmEvidence) error {
 	const name = "EncKeyCertifyInfo"
-	if c.attest, c.signature, err = decodeStatement(name, w.EncKeyCertifyInfo, name+"Signature", w.EncKeyCertifyInfoSignature, t.ak); err != nil {
+	attest, signature, err := decodeStatement(name, w.EncKeyCertifyInfo, name+"Signature", w.EncKeyCertifyInfoSignature, t.ak)
+	if err != nil {
 		return err
 	}
-	statement, err := tpm2.Unmarshal[tpm2.TPMSAttest](c.attest)
-	if err != nil || !bytes.Equal(tpm2.Marshal(statement), c.attest) {
-		return invalid("The %s is not a TPMS_ATTEST.", name)
+	if t.certification, err = vtpm.ParseCertification(attest, signature); err != nil {
+		return invalid("The %s is malformed: %v", name, err)
 	}
-	certified, err := statement.Attested.Certify()
-	if statement.Type != tpm2.TPMSTAttestCertify || err != nil {
-		return invalid("The %s has the type %#x, want %#x: it certifies no key.", name, uint16(statement.Type), uint16(tpm2.TPMSTAttestCertify))
-	}
-	c.name = certified.Name.Buffer
 	return nil
 }
 

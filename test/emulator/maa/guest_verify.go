@@ -2,7 +2,6 @@ package maa
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
@@ -77,13 +76,13 @@ func (e *guestEvidence) verifyQuote() error {
 // that the key is in its TPM, and the key's own policy that it is of use in the
 // quoted state alone.
 func (e *guestEvidence) verifyKey() error {
-	certified := e.tpm.certification
-	digest := sha256.Sum256(certified.attest)
-	if rsa.VerifyPKCS1v15(e.tpm.ak.rsa, crypto.SHA256, digest[:], certified.signature) != nil {
-		return invalid("The EncKeyCertifyInfo cannot be verified: the AikPub has not signed it.")
-	}
-	if !bytes.Equal(certified.name, e.tpm.key.name) {
-		return invalid("The EncKeyCertifyInfo is about another key than the EncKeyPub.")
+	for _, err := range []error{
+		e.tpm.certification.VerifySignature(e.tpm.ak.rsa),
+		e.tpm.certification.CheckKey(e.tpm.key.raw),
+	} {
+		if err != nil {
+			return invalid("The EncKeyCertifyInfo cannot be verified: %v", err)
+		}
 	}
 	if problem := attributeProblem(e.tpm.key.area.ObjectAttributes); problem != "" {
 		return invalid("The EncKeyPub is not as it must be: %s.", problem)
