@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/test/azureguest"
 	"skr/test/emulator/maa"
 	"skr/test/samples"
 	"skr/test/snptest"
@@ -19,23 +20,23 @@ func TestRealGuestClaims(t *testing.T) {
 	text := samples.Read(t, "maa/azureguest-claims-2022-windows.json")
 	real := object(t, text)
 	g := newGuest(t, true, swtpm.Config{})
-	info := g.info(t)
+	info := g.Info(t)
 	info.OSType, info.OSDistro, info.OSBuild = []byte("Windows"), []byte("Microsoft"), []byte("NotApplicable")
 	info.OSVersionMajor, info.OSVersionMinor = 10, 0
 	info.ClientPayload = nil
 	pcrs := []int{0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 13}
-	g.addQuote(t, info, pcrs...)
-	g.key = g.ephemeralKey(t, pcrs...)
-	g.addKey(t, info, g.key)
+	g.AddQuote(t, info, pcrs...)
+	g.Key = g.NewKey(t, pcrs...)
+	g.AddKey(t, info, g.Key)
 	hcl := oldClaims(t, g, real)
 	report, err := g.chip.Report(snp.Bind(hcl), snptest.Options{Version: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.addReport(t, info, report, hcl)
+	info.SetReport(t, report, g.Chain, hcl)
 	instance := g.guestInstance(t, maa.Config{Issuer: real["iss"].(string), CompliantVM: func(snp.Measurement) bool { return true }})
-	answer := post(instance, guestPath, info.body(t))
-	token, err := g.open(t, answer.Body.Bytes())
+	answer := post(instance, azureguest.Path, info.Body(t))
+	token, err := g.Open(t, answer.Body.Bytes())
 	if err != nil {
 		t.Fatal(err, answer.Body)
 	}

@@ -2,7 +2,6 @@ package maa_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 	"skr/attest/snp"
 	"skr/attest/vtpm"
-	"skr/internal/tpm"
+	"skr/test/azureguest"
 	"skr/test/emulator/maa"
 	"skr/test/snptest"
 	"skr/test/swtpm"
@@ -26,17 +25,13 @@ import (
 // attestationKey is the handle of the AK.
 const attestationKey tpm2.TPMHandle = 0x81000003
 
-const guestPath = "/attest/AzureGuest?api-version=2020-10-01"
-
 // guest is an emulated virtual machine and its TPM.
 type guest struct {
 	*machine
-	vtpm *swtpm.Machine
-	tpm  *tpm.TPM
-	key  *tpm.EphemeralKey
-}
+	*azureguest.Guest
 
-var bootPCRs = []int{0, 1, 2, 3, 4, 5, 6, 7}
+	vtpm *swtpm.Machine
+}
 
 // newGuest is a confidential VM, or one with Trusted Launch.
 func newGuest(t *testing.T, confidential bool, c swtpm.Config) *guest {
@@ -49,27 +44,31 @@ func newGuest(t *testing.T, confidential bool, c swtpm.Config) *guest {
 		c.Chip = g.chip
 	}
 	g.vtpm = swtpm.Require(t, c)
-	var err error
-	if g.tpm, err = tpm.Open(g.vtpm.Address()); err != nil {
+	g.Guest = azureguest.New(t, g.vtpm.Address())
+	g.Log, g.Chain = g.vtpm.EventLog(), chainOf(t, g.machine)
+	return g
+}
+
+func chainOf(t *testing.T, m *machine) []byte {
+	t.Helper()
+	chain, err := m.chip.ChainPEM(m.chip.TCB())
+	if err != nil {
 		t.Fatal(err)
 	}
-	g.key = g.ephemeralKey(t, bootPCRs...)
-	return g
+	return chain
 }
 
 // The processor and the authority of TPMs take seconds to make, on a busy machine.
 var (
 	makeAuthority = sync.OnceValues(func() (*swtpm.Authority, error) { return swtpm.NewAuthority(time.Now()) })
-	made          = struct {
-		sync.Once
-		*machine
-	}{}
+	makeMachine   sync.Once
+	made          *machine
 )
 
 func sharedMachine(t *testing.T) *machine {
 	t.Helper()
-	made.Do(func() { made.machine = newMachine(t, snp.Milan) })
-	return made.machine
+	makeMachine.Do(func() { made = newMachine(t, snp.Milan) })
+	return made
 }
 
 func sharedAuthority(t *testing.T) *swtpm.Authority {
@@ -79,24 +78,6 @@ func sharedAuthority(t *testing.T) *swtpm.Authority {
 		t.Fatal(err)
 	}
 	return authority
-}
-
-func (g *guest) ephemeralKey(t *testing.T, pcrs ...int) *tpm.EphemeralKey {
-	t.Helper()
-	key, err := g.tpm.EphemeralKey(t.Context(), selection(t, pcrs...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func selection(t *testing.T, pcrs ...int) vtpm.Selection {
-	t.Helper()
-	s, err := vtpm.Select(pcrs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // guestInstance trusts the guest's processor and TPM.
@@ -117,164 +98,14 @@ func rootsOf(t *testing.T, m *swtpm.Machine) *vtpm.Roots {
 	return roots
 }
 
-// guestInfo is AttestationInfo as Microsoft's client writes it: encoding/json
-// makes standard base64 of octets.
-type guestInfo struct {
-	AttestationProtocolVersion string
-	OSType, OSDistro, OSBuild  []byte
-	OSVersionMajor             any
-	OSVersionMinor             any
-	TcgLogs                    []byte
-	ClientPayload              map[string][]byte `json:",omitempty"`
-	TpmInfo                    guestTPM
-	IsolationInfo              isolationInfo
-}
-
-type guestTPM struct {
-	AikCert, AikPub, PcrQuote, PcrSignature []byte
-	PcrSet                                  []int
-	PCRs                                    []guestPCR
-	EncKeyPub, EncKeyCertifyInfo            []byte
-	EncKeyCertifyInfoSignature              []byte
-}
-
-type guestPCR struct {
-	Index  int
-	Digest []byte
-}
-
-type isolationInfo struct {
-	Type     string
-	Evidence *isolationEvidence `json:",omitempty"`
-}
-
-type isolationEvidence struct{ Proof, RunTimeData []byte }
-
-// info collects what a client sends.
-func (g *guest) info(t *testing.T) *guestInfo {
-	t.Helper()
-	i := &guestInfo{
-		AttestationProtocolVersion: "2.0",
-		OSType:                     []byte("Linux"), OSDistro: []byte("Ubuntu"), OSBuild: []byte("NotApplication"),
-		OSVersionMajor: 24, OSVersionMinor: 4,
-		TcgLogs:       g.vtpm.EventLog(),
-		ClientPayload: map[string][]byte{"nonce": []byte("of the client"), "runtime-data": []byte(`{"a":1}`)},
-		IsolationInfo: isolationInfo{Type: "TrustedLaunch"},
-	}
-	g.addQuote(t, i, bootPCRs...)
-	g.addKey(t, i, g.key)
-	hcl, err := g.tpm.Exists(t.Context(), tpm.HCLReport)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if hcl {
-		g.addIsolation(t, i)
-	}
-	return i
-}
-
-func (g *guest) addQuote(t *testing.T, i *guestInfo, pcrs ...int) {
-	t.Helper()
-	ak, err := g.tpm.AK(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	quote, err := g.tpm.Quote(t.Context(), selection(t, pcrs...), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := g.tpm.ReadIndex(t.Context(), tpm.AKCertificate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.TpmInfo.AikCert, i.TpmInfo.AikPub = certificate, ak.Area()
-	i.TpmInfo.PcrQuote, i.TpmInfo.PcrSignature, i.TpmInfo.PcrSet = quote.Info, quote.Signature, pcrs
-	i.TpmInfo.PCRs = nil
-	for _, pcr := range quote.PCRs.Sorted() {
-		value := quote.PCRs[pcr]
-		i.TpmInfo.PCRs = append(i.TpmInfo.PCRs, guestPCR{pcr, value[:]})
-	}
-}
-
-func (g *guest) addKey(t *testing.T, i *guestInfo, key *tpm.EphemeralKey) {
-	t.Helper()
-	certified, err := key.Certify(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.TpmInfo.EncKeyPub = key.Area()
-	i.TpmInfo.EncKeyCertifyInfo, i.TpmInfo.EncKeyCertifyInfoSignature = certified.Info, certified.Signature
-}
-
-func (g *guest) addIsolation(t *testing.T, i *guestInfo) {
-	t.Helper()
-	index, err := g.tpm.ReadIndex(t.Context(), tpm.HCLReport)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hcl, err := vtpm.ParseHCL(index)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.addReport(t, i, hcl.Report().Raw(), hcl.Claims().Raw())
-}
-
-func (g *guest) addReport(t *testing.T, i *guestInfo, report, claims []byte) {
-	t.Helper()
-	chain, err := g.chip.ChainPEM(g.chip.TCB())
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof := marshal(t, map[string]any{"SnpReport": encode(report), "VcekCertChain": chain})
-	i.IsolationInfo = isolationInfo{"SevSnp", &isolationEvidence{proof, claims}}
-}
-
-func (i *guestInfo) body(t *testing.T) []byte {
-	t.Helper()
-	return wrapInfo(t, marshal(t, i))
-}
-
-func wrapInfo(t *testing.T, info []byte) []byte {
-	t.Helper()
-	return marshal(t, map[string]string{"AttestationInfo": encode(info)})
-}
-
-// open takes the token out of an answer, in the TPM.
-func (g *guest) open(t *testing.T, answer []byte) (string, error) {
-	t.Helper()
-	envelope, err := vtpm.ParseEnvelope(decodeToken(t, answer))
-	if err != nil {
-		return "", err
-	}
-	key, err := g.key.DecryptRSAES(t.Context(), envelope.InnerKey())
-	if err != nil {
-		return "", err
-	}
-	token, err := envelope.Open(key)
-	return string(token), err
-}
-
-func decodeToken(t *testing.T, answer []byte) []byte {
-	t.Helper()
-	var wire struct{ Token string }
-	if err := json.Unmarshal(answer, &wire); err != nil {
-		t.Fatal(err)
-	}
-	envelope, err := base64.RawURLEncoding.DecodeString(wire.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return envelope
-}
-
 // attest gives the claims of a verified token.
 func (g *guest) attest(t *testing.T, instance http.Handler, body []byte) jwt.MapClaims {
 	t.Helper()
-	answer := post(instance, guestPath, body)
+	answer := post(instance, azureguest.Path, body)
 	if answer.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", answer.Code, answer.Body)
 	}
-	token, err := g.open(t, answer.Body.Bytes())
+	token, err := g.Open(t, answer.Body.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,8 +119,8 @@ func (g *guest) attest(t *testing.T, instance http.Handler, body []byte) jwt.Map
 func TestConfidentialGuest(t *testing.T) {
 	g := newGuest(t, true, swtpm.Config{})
 	instance := g.guestInstance(t, maa.Config{CompliantVM: func(snp.Measurement) bool { return true }, Claims2025: true})
-	info := g.info(t)
-	claims := g.attest(t, instance, info.body(t))
+	info := g.Info(t)
+	claims := g.attest(t, instance, info.Body(t))
 	want := map[string]any{
 		"x-ms-attestation-type": "azurevm", "secureboot": true, "x-ms-azurevm-vmid": g.vtpm.VMID(),
 		"x-ms-azurevm-ostype": "Linux", "x-ms-azurevm-osdistro": "Ubuntu", "x-ms-azurevm-osbuild": "NotApplication",
@@ -318,7 +149,7 @@ func TestConfidentialGuest(t *testing.T) {
 }
 
 // checkRuntime wants the TPM's key, and each member of the payload as it was sent.
-func checkRuntime(t *testing.T, g *guest, claims jwt.MapClaims, info *guestInfo) {
+func checkRuntime(t *testing.T, g *guest, claims jwt.MapClaims, info *azureguest.Info) {
 	t.Helper()
 	payload := make(map[string]any)
 	for name, value := range info.ClientPayload {
@@ -327,7 +158,7 @@ func checkRuntime(t *testing.T, g *guest, claims jwt.MapClaims, info *guestInfo)
 	want := map[string]any{
 		"client-payload": payload,
 		"keys": []any{map[string]any{
-			"kid": "TpmEphemeralEncryptionKey", "kty": "RSA", "key_ops": []any{"encrypt"}, "e": "AQAB", "n": encode(g.key.RSA().N.Bytes()),
+			"kid": "TpmEphemeralEncryptionKey", "kty": "RSA", "key_ops": []any{"encrypt"}, "e": "AQAB", "n": encode(g.Key.RSA().N.Bytes()),
 		}},
 	}
 	if diff := cmp.Diff(want, claims["x-ms-runtime"]); diff != "" {
@@ -337,8 +168,8 @@ func checkRuntime(t *testing.T, g *guest, claims jwt.MapClaims, info *guestInfo)
 
 func TestTrustedLaunchGuest(t *testing.T) {
 	g := newGuest(t, false, swtpm.Config{CertificateSize: 2048})
-	info := g.info(t)
-	claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.body(t))
+	info := g.Info(t)
+	claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.Body(t))
 	if claims["secureboot"] != true || claims["x-ms-azurevm-vmid"] != g.vtpm.VMID() || claims["x-ms-attestation-type"] != "azurevm" {
 		t.Errorf("claims: %v", claims)
 	}
@@ -352,13 +183,13 @@ func TestTrustedLaunchGuest(t *testing.T) {
 func TestOtherFormsOfGuests(t *testing.T) {
 	g := newGuest(t, true, swtpm.Config{})
 	instance := g.guestInstance(t, maa.Config{})
-	info := g.info(t)
+	info := g.Info(t)
 	info.OSVersionMajor, info.OSVersionMinor = "24", "4"
 	standard := marshal(t, info)
 	url := toURLAlphabet(t, standard)
 	for name, body := range map[string][]byte{
-		"numbers in strings":    wrapInfo(t, standard),
-		"base64url":             wrapInfo(t, url),
+		"numbers in strings":    azureguest.Wrap(t, standard),
+		"base64url":             azureguest.Wrap(t, url),
 		"as the specification":  marshal(t, map[string]string{"attestationInfo": encode(standard)}),
 		"padded":                marshal(t, map[string]string{"AttestationInfo": base64.URLEncoding.EncodeToString(standard)}),
 		"no payload and no log": withoutLog(t, *info),
@@ -376,10 +207,10 @@ func TestOtherFormsOfGuests(t *testing.T) {
 	}
 }
 
-func withoutLog(t *testing.T, info guestInfo) []byte {
+func withoutLog(t *testing.T, info azureguest.Info) []byte {
 	t.Helper()
 	info.TcgLogs, info.ClientPayload = nil, nil
-	return info.body(t)
+	return info.Body(t)
 }
 
 // toURLAlphabet rewrites all strings, those in the Proof too.
@@ -419,23 +250,23 @@ func rewrite(members map[string]any) {
 func TestSecureBootOfGuests(t *testing.T) {
 	for _, confidential := range []bool{true, false} {
 		g := newGuest(t, confidential, swtpm.Config{SecureBootOff: true})
-		claims := g.attest(t, g.guestInstance(t, maa.Config{}), g.info(t).body(t))
+		claims := g.attest(t, g.guestInstance(t, maa.Config{}), g.Info(t).Body(t))
 		if claims["secureboot"] != false || claims["x-ms-azurevm-dbvalidated"] != false {
 			t.Errorf("confidential %t: claims %v", confidential, claims)
 		}
 	}
 	g := newGuest(t, true, swtpm.Config{})
-	info := g.info(t)
+	info := g.Info(t)
 	off := strings.Replace(string(info.IsolationInfo.Evidence.RunTimeData), `"secure-boot":true`, `"secure-boot":false`, 1)
-	g.addReport(t, info, g.report(t, []byte(off)), []byte(off))
-	if claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.body(t)); claims["secureboot"] != false {
+	info.SetReport(t, g.report(t, []byte(off)), g.Chain, []byte(off))
+	if claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.Body(t)); claims["secureboot"] != false {
 		t.Error("secure boot is on against the word of the HCL")
 	}
-	g.addQuote(t, info, 0, 1, 2, 3)
-	g.key = g.ephemeralKey(t, 0, 1, 2, 3)
-	g.addKey(t, info, g.key)
-	g.addIsolation(t, info)
-	if claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.body(t)); claims["secureboot"] != false {
+	g.AddQuote(t, info, 0, 1, 2, 3)
+	g.Key = g.NewKey(t, 0, 1, 2, 3)
+	g.AddKey(t, info, g.Key)
+	g.AddReport(t, info)
+	if claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.Body(t)); claims["secureboot"] != false {
 		t.Error("secure boot is on without PCR 7")
 	}
 }
@@ -451,7 +282,7 @@ func (g *guest) report(t *testing.T, claims []byte) []byte {
 }
 
 // certified has the AK certify a key of another template.
-func (g *guest) certified(t *testing.T, info *guestInfo, change func(*tpm2.TPMTPublic)) {
+func (g *guest) certified(t *testing.T, info *azureguest.Info, change func(*tpm2.TPMTPublic)) {
 	t.Helper()
 	conn, err := net.Dial("unix", strings.TrimPrefix(g.vtpm.Address(), "unix:"))
 	if err != nil {
@@ -459,7 +290,7 @@ func (g *guest) certified(t *testing.T, info *guestInfo, change func(*tpm2.TPMTP
 	}
 	defer conn.Close() //nolint:errcheck // the answers are there
 	device := transport.FromReadWriter(conn)
-	area, err := tpm2.Unmarshal[tpm2.TPM2BPublic](g.key.Area())
+	area, err := tpm2.Unmarshal[tpm2.TPM2BPublic](g.Key.Area())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,14 +332,14 @@ func TestGuestForgeries(t *testing.T) {
 	g := newGuest(t, true, swtpm.Config{})
 	var next maa.Forgery
 	instance := g.guestInstance(t, maa.Config{Forge: func() maa.Forgery { return next }})
-	body := g.info(t).body(t)
+	body := g.Info(t).Body(t)
 	for _, forgery := range append(append(maa.Forgeries(), maa.EnvelopeForgeries()...), "") {
 		next = forgery
-		answer := post(instance, guestPath, body)
+		answer := post(instance, azureguest.Path, body)
 		if answer.Code != http.StatusOK {
 			t.Fatalf("%q: status %d: %s", forgery, answer.Code, answer.Body)
 		}
-		token, opening := g.open(t, answer.Body.Bytes())
+		token, opening := g.Open(t, answer.Body.Bytes())
 		var claims jwt.MapClaims
 		var verifying error
 		if opening == nil {
@@ -534,7 +365,7 @@ func noticed(g *guest, forgery maa.Forgery, opening, verifying error, claims jwt
 		return opening != nil
 	case maa.OtherKEK:
 		n := runtime["keys"].([]any)[0].(map[string]any)["n"]
-		return opening == nil && verifying == nil && n != encode(g.key.RSA().N.Bytes())
+		return opening == nil && verifying == nil && n != encode(g.Key.RSA().N.Bytes())
 	case maa.WrongNonce:
 		payload := runtime["client-payload"].(map[string]any)
 		return opening == nil && verifying == nil && payload["nonce"] == "MA==" && payload["runtime-data"] != "MA=="
