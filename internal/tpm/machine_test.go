@@ -178,7 +178,7 @@ func TestDecryptRSAES(t *testing.T) {
 		t.Error("OAEP with MD5 was tried")
 	}
 	_, err = key.Decrypter(t.Context()).DecryptOAEP(crypto.SHA256, ciphertext)
-	if err == nil || !strings.Contains(err.Error(), "TPM2_RSA_Decrypt") || errors.Is(err, ErrChanged) {
+	if !errors.Is(err, ErrCiphertext) || !strings.Contains(err.Error(), "TPM2_RSA_Decrypt") || errors.Is(err, ErrChanged) {
 		t.Errorf("other padding: error %v", err)
 	}
 }
