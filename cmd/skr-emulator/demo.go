@@ -194,7 +194,7 @@ func (s *stage) playRelease(ctx context.Context, sidecar *sidecar, ciphertext []
 	s.tell(s.place+", skr runs beside the application, which asks it for the key",
 		"POST http://"+sidecar.address+"/key/release",
 		fmt.Sprintf(`     {"maa_endpoint":%q,"akv_endpoint":%q,"kid":%q}`, s.cloud.AttestationHost(), s.vault, demoKey),
-		fmt.Sprintf("200  a private JWK, after %d ms: report, certificates, token, statement and key were verified", took.Milliseconds()))
+		fmt.Sprintf("200  a private JWK, after %d ms: %s, token, statement and key were verified", took.Milliseconds(), s.evidence))
 	if plain != demoSecret {
 		return fmt.Errorf("the decrypted message is %q", plain)
 	}

@@ -9,6 +9,7 @@ type script struct {
 	silicon  string   // what vouches for the machine
 	bound    []string // what the key is bound to
 	place    string   // where skr runs
+	evidence string   // what skr verifies before it asks anybody
 	stranger emulator.MachineConfig
 	// refused is the title of the refusal, strange what the stranger differs in.
 	refused string
@@ -26,6 +27,7 @@ var scripts = map[emulator.Platform]script{
 			"is the hash of the pod's execution policy",
 		},
 		place:    "In the pod",
+		evidence: "report, certificates",
 		stranger: emulator.MachineConfig{Policy: strangerPolicy},
 		refused:  "Another pod, with another execution policy, asks for the same key",
 		strange:  func(m *emulator.Machine) string { return "HOST_DATA    " + m.HostData().String() },
@@ -38,6 +40,7 @@ var scripts = map[emulator.Platform]script{
 			"secure boot",
 		},
 		place:    "In the machine",
+		evidence: "report, certificates, quote",
 		stranger: emulator.MachineConfig{SecureBootOff: true},
 		refused:  "A confidential VM that was started without secure boot asks for the same key",
 		strange:  func(*emulator.Machine) string { return "secureboot   false" },
@@ -49,10 +52,11 @@ var scripts = map[emulator.Platform]script{
 			"the one machine of this identifier, started with secure boot",
 			"(UNCONFIRMED: that Azure's vaults take tokens of Trusted Launch)",
 		},
-		place:   "In the machine",
-		refused: "Another Trusted Launch VM asks for the same key",
-		strange: func(m *emulator.Machine) string { return "vmid         " + m.TPM().VMID() },
-		moral:   "The key was released to the machine that it is bound to, and to no other.",
-		token:   true,
+		place:    "In the machine",
+		evidence: "quote",
+		refused:  "Another Trusted Launch VM asks for the same key",
+		strange:  func(m *emulator.Machine) string { return "vmid         " + m.TPM().VMID() },
+		moral:    "The key was released to the machine that it is bound to, and to no other.",
+		token:    true,
 	},
 }
