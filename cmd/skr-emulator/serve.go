@@ -41,8 +41,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.dir, "dir", "", "directory for sockets and certificates, kept; a temporary one if empty")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
+	platformFlag(flags, &o.platform)
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
-	flags.StringVar(&o.platform, "platform", aci, "what the emulated pod runs on: aci or aks-kata")
 	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to make; may be repeated")
 	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject, as docs/emulator.md describes; may be repeated")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults with a probability; drawn and logged if 0")
@@ -69,7 +69,7 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	for _, key := range o.keys {
-		if err := makeKey(ctx, cloud, key, platforms[o.platform], out); err != nil {
+		if err := makeKey(ctx, cloud, key, out); err != nil {
 			return err
 		}
 	}
@@ -103,15 +103,20 @@ func (o serveOptions) config(dir string, errOut io.Writer) (emulator.Config, err
 }
 
 func (o serveOptions) machine() (emulator.MachineConfig, error) {
-	on, known := platforms[o.platform]
-	if !known {
-		return emulator.MachineConfig{}, fmt.Errorf("--platform %q: want aci or aks-kata", o.platform)
+	platform, err := emulator.ParsePlatform(o.platform)
+	if err != nil {
+		return emulator.MachineConfig{}, fmt.Errorf("--platform: %w", err)
 	}
+	config := emulator.MachineConfig{Platform: platform}
 	if o.policyFile == "" {
-		return emulator.MachineConfig{Feed: on.feed}, nil
+		return config, nil
+	}
+	if platform != emulator.ACI && platform != emulator.AKSKata {
+		return config, fmt.Errorf("--cce-policy: a machine of the platform %q has none", platform)
 	}
 	policy, err := os.ReadFile(o.policyFile)
-	return emulator.MachineConfig{Feed: on.feed, Policy: string(policy)}, err
+	config.Policy = string(policy)
+	return config, err
 }
 
 // printEnvironment writes lines that a POSIX shell can source.
@@ -127,16 +132,19 @@ func printEnvironment(out io.Writer, cloud *emulator.Cloud) error {
 	return err
 }
 
-func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, on platform, out io.Writer) error {
+func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, out io.Writer) error {
 	vault, name, found := strings.Cut(key, "/")
 	if !found {
 		return fmt.Errorf("--key %q: want VAULT/NAME", key)
 	}
 	host := cloud.Host(vault, "vault")
-	policy := on.releasePolicy(cloud.AttestationHost(), cloud.Machine().HostData())
+	policy, err := releasePolicy(cloud.AttestationHost(), cloud.Machine())
+	if err != nil {
+		return err
+	}
 	if _, err := cloud.CreateKey(ctx, host, emulator.KeySpec{Name: name, Size: demoKeyBits}, policy); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
+	_, err = fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
 	return err
 }

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/secmem": {},
 	"attest/snp":      {},
 
+	"internal/agent":     {"attest/snp", "internal/crash", "internal/serving", "internal/tpm"},
 	"internal/access":    {"internal/refusal", "internal/secmem"},
 	"internal/admission": {"internal/refusal"},
 	"internal/audit":     {"internal/refusal"},
@@ -39,13 +40,13 @@ var allowed = map[string][]string{
 	"internal/refusal":   {},
 	"internal/serving":   {},
 	"internal/doctor": {
-		"attest", "attest/snp", "attest/uvm", "hsm", "keyrelease",
+		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease",
 		"internal/crash", "internal/httpclient", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"internal/endpoint":                 {"internal/secmem"},
 	"internal/flight":                   {"internal/crash"},
 	"internal/keywrap":                  {},
-	"internal/tpm":                      {"internal/keywrap"},
+	"internal/tpm":                      {"attest/vtpm", "internal/keywrap"},
 	"internal/keyprovider":              {"internal/object"},
 	"internal/keyproviderpb":            {},
 	"internal/keyproviderpb/ocicryptpb": {},
@@ -56,21 +57,24 @@ var allowed = map[string][]string{
 	"attest/uvm":  {"internal/object"},
 	"attest/vtpm": {"attest/snp", "internal/jwk", "internal/object"},
 	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/journal", "internal/object", "internal/refusal"},
-	"attest":      {"attest/snp", "attest/vcek", "attest/uvm", "internal/endpoint", "internal/journal", "internal/object", "internal/refusal", "internal/secmem"},
+	"attest": {
+		"attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
+		"internal/endpoint", "internal/journal", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem", "internal/tpm",
+	},
 	"attest/maa": {
-		"attest", "attest/snp", "attest/vcek", "attest/uvm",
+		"attest", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
 		"internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
 		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/refusal", "internal/secmem"},
+	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/keywrap", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/releasepolicy": {
 		"attest", "attest/snp", "hsm", "internal/claims", "internal/endpoint", "internal/jws", "internal/object",
 	},
 	"internal/server": {
-		"api", "attest", "attest/snp", "hsm", "keyrelease",
+		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
 		"internal/access", "internal/admission", "internal/crash", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
 		"internal/refusal", "internal/secmem", "internal/serving",
 	},

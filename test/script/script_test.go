@@ -46,7 +46,7 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	machine := emulator.MachineConfig{}
 	if kata {
-		machine.Feed = emulator.FeedKata
+		machine.Platform = emulator.AKSKata
 	}
 	deploy, err := filepath.Abs("../../deploy")
 	ts.Check(err)

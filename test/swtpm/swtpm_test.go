@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/vtpm"
 	"skr/internal/tpm"
 	"skr/test/snptest"
 )
@@ -62,7 +63,7 @@ func replay(t *testing.T, log []byte) map[uint32][32]byte {
 
 func TestEventLogMatchesRegisters(t *testing.T) {
 	m := Require(t, Config{})
-	all, err := tpm.Select(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	all, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +72,9 @@ func TestEventLogMatchesRegisters(t *testing.T) {
 		t.Fatal(err)
 	}
 	registers := replay(t, m.EventLog())
-	for _, v := range values {
-		if v.Digest != registers[uint32(v.Index)] {
-			t.Errorf("PCR %d is %x, the log makes %x", v.Index, v.Digest, registers[uint32(v.Index)])
+	for pcr, value := range values {
+		if value != registers[uint32(pcr)] {
+			t.Errorf("PCR %d is %s, the log makes %x", pcr, value, registers[uint32(pcr)])
 		}
 	}
 	if !bytes.Contains(m.EventLog(), []byte("UUID: "+m.VMID())) {
@@ -147,5 +148,59 @@ func TestTrustedLaunchHasNoHCLReport(t *testing.T) {
 	exists, err := open(t, Require(t, Config{})).Exists(t.Context(), tpm.HCLReport)
 	if exists || err != nil {
 		t.Errorf("exists %t, error %v", exists, err)
+	}
+}
+
+// Machines of one cloud differ in their keys and names, and share who certifies.
+func TestSharedAuthority(t *testing.T) {
+	authority, err := NewAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := vtpm.ParseRoots(authority.PEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "0B5C0D2E-5A3F-4E6B-9C8D-AAAAAAAAAAAA"
+	one, two := Require(t, Config{Authority: authority}), Require(t, Config{Authority: authority, VMID: other})
+	for _, m := range []*Machine{one, two} {
+		index, err := open(t, m).ReadIndex(t.Context(), tpm.AKCertificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, err := vtpm.ParseAKCertificate(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := certificate.Verify(roots, nil, time.Now()); err != nil {
+			t.Error(err)
+		}
+		if !bytes.Contains(m.EventLog(), []byte("UUID: "+m.VMID())) {
+			t.Errorf("the log does not name %s", m.VMID())
+		}
+	}
+	if one.AK().Equal(two.AK()) || two.VMID() != other {
+		t.Error("the machines are the same")
+	}
+}
+
+// A change shows in the next report that the paravisor makes.
+func TestSetReport(t *testing.T) {
+	clock := now
+	m := Require(t, Config{Chip: newChip(t), Now: func() time.Time { return clock }})
+	for guestSVN := range uint32(2) {
+		m.SetReport(snptest.Options{GuestSVN: guestSVN})
+		content, err := open(t, m).ReadIndex(t.Context(), tpm.HCLReport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := snp.Parse(content[32:1216])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.GuestSVN() != guestSVN {
+			t.Errorf("guest SVN %d, want %d", report.GuestSVN(), guestSVN)
+		}
+		clock = clock.Add(3 * time.Second)
 	}
 }
