@@ -18,7 +18,7 @@ TOLD  := $(GO) run ./test/summary
 .PHONY: help build demo test race fuzz soak lint generate bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/skr and bin/skr-emulator
 	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
@@ -26,8 +26,14 @@ build: ## build bin/skr and bin/skr-emulator
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
 
+.PHONY: kafka-demo
+kafka-demo: build ## encrypted Kafka messages on a web page, on this machine alone
+	@cd examples/kafka && $(BUILD) -o ../../bin/skr-kafka-demo ./demo
+	@bin/skr-kafka-demo --bin bin
+
 test: ## run all tests, and tell which were skipped and why
 	@$(TOLD) $(TEST) -json ./...
+	@cd examples/kafka && $(GO) run skr/test/summary $(TEST) -json ./...
 	cd test/wycheproof && $(TEST) ./...
 
 # What these packages test is another process, which the detector does not see.
@@ -35,6 +41,7 @@ OUTSIDE := diagnosis|images|script|stranger
 
 race: ## run the tests under the race detector
 	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
+	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
@@ -46,6 +53,7 @@ lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) run $(LINT) run --build-tags $(TAGS) ./...
+	cd examples/kafka && $(GO) vet ./... && $(GO) run $(LINT) run ./...
 
 generate: ## make the Go code of api/*.proto
 	$(GO) run ./test/generate

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of the module for FUZZTIME, one after the other.
+# Runs every fuzz target, also of nested modules, for FUZZTIME, one after the other.
 set -eu
 : "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}"
 out=$(mktemp)
@@ -9,7 +9,7 @@ trap 'rm -f "$out"' EXIT
 # reaches it in the middle of an input, for a failure; a real one names an input
 # or a panic.
 run() {
-	if "$GO" test -tags "$TAGS" -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5x "$1" >"$out" 2>&1; then
+	if "$GO" test -C "$1" -tags "$TAGS" -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5x . >"$out" 2>&1; then
 		tail -n 1 "$out"
 		return
 	fi

@@ -46,7 +46,8 @@ func parseKID(text string) (string, error) {
 
 var hostName = regexp.MustCompile(`^[0-9a-zA-Z]([0-9a-zA-Z.-]*[0-9a-zA-Z])?$`)
 
-// parseHost takes https:// before a host and a port behind it, as skr does.
+// parseHost takes https:// before a host and a port behind it, as skr does, and
+// upper case, which skr does not: the documentation has myKeyVault.
 func parseHost(text string) (string, error) {
 	host := strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/")
 	name := host
@@ -61,5 +62,5 @@ func parseHost(text string) (string, error) {
 	if !strings.Contains(name, ".") || !hostName.MatchString(name) {
 		return "", errors.New(strconv.Quote(text) + " is not a host: want NAME.… alone, as echo $MAA_ENDPOINT prints it")
 	}
-	return host, nil
+	return strings.ToLower(host), nil
 }

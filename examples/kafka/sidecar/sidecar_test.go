@@ -122,7 +122,7 @@ func TestPace(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	good := map[string]string{
-		"SkrClientKID": "kafka-encryption-demo", "SkrClientMAAEndpoint": "https://sharedeus2.eus2.test.attest.azure.net/",
+		"SkrClientKID": "kafka-encryption-demo", "SkrClientMAAEndpoint": "https://SharedEUS2.eus2.test.attest.azure.net/",
 		"SkrClientAKVEndpoint": "demo.vault.localhost:8443",
 	}
 	read := func(name, value string) (sidecar.Asker, error) {
