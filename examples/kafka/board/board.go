@@ -12,6 +12,7 @@ package board
 
 import (
 	"crypto/rsa"
+	"slices"
 	"sync"
 )
 
@@ -119,7 +120,8 @@ func (b *Board) Decrypt(key *rsa.PrivateKey) {
 	}
 }
 
-// Add a message; the oldest gives way.
+// Add a message; the oldest gives way. A record that is read again, as when the
+// client had to go back, takes the place of what it was.
 func (b *Board) Add(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -129,8 +131,9 @@ func (b *Board) Add(m Message) {
 		added.open(b.key)
 	}
 	added.changedAt = b.change()
+	b.entries = slices.DeleteFunc(b.entries, func(e entry) bool { return e.ID == added.ID })
 	if len(b.entries) == b.limit {
-		b.entries = append(b.entries[:0], b.entries[1:]...)
+		b.entries = slices.Delete(b.entries, 0, 1)
 	}
 	b.entries = append(b.entries, added)
 }

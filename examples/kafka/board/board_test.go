@@ -76,6 +76,16 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+func TestReadAgain(t *testing.T) {
+	b := board.New(3)
+	for _, value := range []string{"old", "new"} {
+		b.Add(board.Message{Offset: 7, Value: []byte(value)})
+	}
+	if entries := b.Since(0).Entries; len(entries) != 1 || entries[0].Text != "new" {
+		t.Errorf("got %+v", entries)
+	}
+}
+
 // A reader hears of each change once, and of everything after a restart.
 func TestSince(t *testing.T) {
 	b := board.New(3)

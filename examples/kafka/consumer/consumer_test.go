@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"bufio"
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/rsa"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -93,7 +92,7 @@ func start(t *testing.T, measurement string) *pod {
 
 func (p *pod) startCloud(ctx context.Context, t *testing.T, measurement string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
+	dir, err := os.MkdirTemp("", "skr-") // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,5 +313,7 @@ func TestNoBroker(t *testing.T) {
 	}()
 	p.shows(t, "Kafka does not answer: <span", "connection refused", "No message has arrived")
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
 }

@@ -123,8 +123,9 @@ const wanted = "Msg 1: " + text
 func (d demo) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for last := errors.New("it was not asked"); ; {
-		if last = d.read(ctx); last == nil {
+	for {
+		last := d.read(ctx)
+		if last == nil {
 			return nil
 		}
 		select {

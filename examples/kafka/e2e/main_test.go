@@ -22,7 +22,7 @@ var programs emulated.Programs
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "skr-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) //nolint:gosec // the emulator runs as another user
+		err = os.Chmod(dir, 0o755) // the emulator runs as another user
 	}
 	if err == nil {
 		programs, err = emulated.Build(context.Background(), root, dir)
