@@ -75,7 +75,7 @@ func TestWithoutSidecar(t *testing.T) {
 	s.playProducer(t)
 	s.playConsumer(t, func(pod *corev1.Pod) { pod.Spec.Containers = pod.Spec.Containers[1:] })
 	page := browse(t, "http://"+s.page)
-	page.reads(t, welcome, heading, "Decryption is not active", "no sidecar answers at http://localhost:"+s.sidecar, "ciphertext")
+	page.reads(t, welcome, heading, "Decryption is not active", "No sidecar answers at http://localhost:"+s.sidecar, "ciphertext")
 	showsCiphertext(t, page)
 	page.photograph(t)
 }

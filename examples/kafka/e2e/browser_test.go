@@ -31,13 +31,15 @@ var screens = []screen{
 	{"phone-dark", 390, 844, "dark"},
 }
 
-// show the page on that screen.
+// show the page on that screen, where nothing moves.
 func (s screen) show(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	if _, err := chromedp.EmulateViewport(s.width, s.height)(ctx, t); err != nil {
 		return chromedp.Void{}, err
 	}
-	scheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}}
-	_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, scheme)
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: s.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
+	_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, media)
 	return chromedp.Void{}, err
 }
 

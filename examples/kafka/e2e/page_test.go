@@ -74,7 +74,6 @@ func TestReadable(t *testing.T) {
 	check := func(state string) {
 		for _, scheme := range []string{"light", "dark"} {
 			p.do(t, screen{state, 320, 640, scheme}.show)
-			p.do(t, chromedp.Evaluate[chromedp.Void](`document.getAnimations().forEach((a) => a.finish())`))
 			if poor := evaluate[[]string](t, p, poorContrast); len(poor) > 0 {
 				t.Errorf("%s, %s: too little contrast: %q", state, scheme, poor)
 			}
