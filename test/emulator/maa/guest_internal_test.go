@@ -124,7 +124,8 @@ func TestRealGuestEvidence(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if !confidential.machine.secureBoot || confidential.machine.vmID != "BDD43C6F-0B79-4D3F-BE6A-C594AF3BAF6E" {
+	id, _ := hcl.Claims().Object().Text("vm-configuration.vmUniqueId")
+	if !confidential.machine.secureBoot || id == "" || confidential.machine.vmID != id {
 		t.Errorf("the machine: %+v", confidential.machine)
 	}
 	confidential.tpm.pcrs[4] = vtpm.Digest{}
