@@ -23,13 +23,13 @@ help: ## list the targets
 build: ## build bin/skr and bin/skr-emulator
 	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
 
-demo: build ## release a key to a client of the sidecar, on this machine alone
-	@bin/skr-emulator demo --skr bin/skr
-
 .PHONY: kafka-demo
 kafka-demo: build ## encrypted Kafka messages on a web page, on this machine alone
 	@cd examples/kafka && $(BUILD) -o ../../bin/skr-kafka-demo ./demo
 	@bin/skr-kafka-demo --bin bin
+
+demo: build ## release a key to a client of the sidecar, on this machine alone
+	@bin/skr-emulator demo --skr bin/skr
 
 test: ## run all tests, and tell which were skipped and why
 	@$(TOLD) $(TEST) -json ./...

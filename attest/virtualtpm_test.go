@@ -190,8 +190,9 @@ func TestVirtualTPMRefuses(t *testing.T) {
 		"a certificate that expired": {
 			swtpm.Config{}, func(c *VirtualTPMConfig) { c.Now = func() time.Time { return time.Now().AddDate(2, 0, 0) } }, "expired",
 		},
-		"no certificate": {swtpm.Config{CertificateSize: -1}, nil, "not finished setting the machine up"},
-		"no TPM":         {swtpm.Config{}, func(c *VirtualTPMConfig) { c.Address = "/nonexistent/tpm" }, "no virtual TPM"},
+		"a certificate of another key": {swtpm.Config{OtherKeyCertified: true}, nil, "for another key than its attestation key"},
+		"no certificate":               {swtpm.Config{CertificateSize: -1}, nil, "not finished setting the machine up"},
+		"no TPM":                       {swtpm.Config{}, func(c *VirtualTPMConfig) { c.Address = "/nonexistent/tpm" }, "no virtual TPM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := of(t, swtpm.Require(t, c.machine), c.change).Evidence(t.Context(), nil)

@@ -100,7 +100,11 @@ func (m *Machine) storeCertificate() error {
 	if m.config.CertificateSize < 0 {
 		return nil
 	}
-	der, err := m.config.Authority.certify(m.ak, m.config.VMID, m.config.Chip != nil)
+	certified := m.ak
+	if m.config.OtherKeyCertified {
+		certified = m.ek
+	}
+	der, err := m.config.Authority.certify(certified, m.config.VMID, m.config.Chip != nil)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package maa
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -96,7 +97,7 @@ func (i *Instance) trustAK(e *guestEvidence) error {
 }
 
 func (i *Instance) verifyCertificate(certificate *vtpm.AKCertificate) error {
-	err := fmt.Errorf("the emulator has no authorities of TPMs")
+	err := errors.New("the emulator has no authorities of TPMs")
 	if i.config.AKRoots != nil {
 		for _, roots := range i.config.AKRoots() {
 			if err = certificate.Verify(roots, nil, i.config.Now()); err == nil {

@@ -2,8 +2,11 @@ package maa
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +124,8 @@ func TestRealGuestEvidence(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if !confidential.machine.secureBoot || confidential.machine.vmID != "BDD43C6F-0B79-4D3F-BE6A-C594AF3BAF6E" {
+	id, _ := hcl.Claims().Object().Text("vm-configuration.vmUniqueId")
+	if !confidential.machine.secureBoot || id == "" || confidential.machine.vmID != id {
 		t.Errorf("the machine: %+v", confidential.machine)
 	}
 	confidential.tpm.pcrs[4] = vtpm.Digest{}
@@ -131,6 +135,42 @@ func TestRealGuestEvidence(t *testing.T) {
 	confidential.machine.ak = &rsa.PublicKey{N: ak.N, E: 3}
 	if instance.trustAK(confidential) == nil {
 		t.Error("another AK is trusted")
+	}
+}
+
+// A genuine Trusted Launch VM: the certificate is Azure's, but not of the key that
+// its owner made for the quote.
+func TestRealTrustedLaunch(t *testing.T) {
+	block, _ := pem.Decode(samples.Read(t, "trusted-launch/ak.pub"))
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, ok := public.(*rsa.PublicKey)
+	if !ok {
+		t.Fatalf("ak.pub is a %T", public)
+	}
+	certificate := samples.Read(t, "trusted-launch/akcert_0x01C101D0.der")
+	parsed, err := vtpm.ParseAKCertificate(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := New(Config{
+		Issuer:  "https://sharedweu.weu.attest.azure.net",
+		AKRoots: func() []*vtpm.Roots { return []*vtpm.Roots{vtpm.AzureRoots()} },
+		Now:     func() time.Time { return time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust := func(ak *rsa.PublicKey) error {
+		return instance.trustAK(&guestEvidence{guestSubmission: &guestSubmission{tpm: &tpmEvidence{certificate: certificate, ak: &tpmKey{rsa: ak}}}})
+	}
+	if err := trust(parsed.Key()); err != nil {
+		t.Errorf("the certified key: %v", err)
+	}
+	if err := trust(made); err == nil || !strings.Contains(err.Error(), "for another key than the AikPub") {
+		t.Errorf("the key of the quote: %v", err)
 	}
 }
 
@@ -185,7 +225,7 @@ func FuzzGuest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, info []byte) {
 		submitted, err := parseGuest(wrap(info))
 		if err != nil {
-			if _, is := err.(*problem); !is {
+			if _, is := errors.AsType[*problem](err); !is {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return
@@ -220,7 +260,7 @@ func FuzzTPM(f *testing.F) {
 		wire.AikPub, wire.EncKeyPub, wire.PcrQuote, wire.EncKeyCertifyInfo = encode(ak), encode(key), encode(quote), encode(certification)
 		evidence, err := wire.parse()
 		if err != nil {
-			if _, is := err.(*problem); !is {
+			if _, is := errors.AsType[*problem](err); !is {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return

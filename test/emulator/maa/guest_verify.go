@@ -133,7 +133,6 @@ func (t *tpmEvidence) keyPolicy() ([]byte, error) {
 
 // boot is what the log tells of the start; the zero value is that of no log.
 type boot struct {
-	logged     bool
 	secureBoot bool
 	vmID       string
 }
@@ -155,7 +154,7 @@ func (e *guestEvidence) replayLog() error {
 	if err := log.Explain(e.tpm.pcrs, quoted); err != nil {
 		return invalid("The TcgLogs do not match the PCRs: %v", err)
 	}
-	e.boot = boot{logged: true, secureBoot: quoted.Has(vtpm.SecureBootPCR) && secureBoot(log)}
+	e.boot = boot{secureBoot: quoted.Has(vtpm.SecureBootPCR) && secureBoot(log)}
 	if quoted.Has(identityPCR) {
 		e.boot.vmID = loggedVMID(log)
 	}
