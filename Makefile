@@ -15,7 +15,7 @@ TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo test race fuzz soak lint generate bench clean
+.PHONY: help build demo image test race fuzz soak lint generate bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ build: ## build bin/skr and bin/skr-emulator
 
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
+
+image: ## build the image dist/skr.tar, with buildah and without a container engine
+	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 
 test: ## run all tests, and tell which were skipped and why
 	@$(TOLD) $(TEST) -json ./...

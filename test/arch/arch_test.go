@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/tracing":   {"internal/journal"},
 	"internal/provision": {"hsm", "internal/jwk", "internal/refusal", "internal/secmem"},
 	"internal/refusal":   {},
+	"internal/sbom":      {},
 	"internal/serving":   {},
 	"internal/doctor": {
 		"attest", "attest/snp", "attest/uvm", "hsm", "keyrelease",
