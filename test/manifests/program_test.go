@@ -77,7 +77,7 @@ func TestSettings(t *testing.T) {
 
 // pending are names that manifests have and the program does not have yet. Whoever
 // adds one to the program must take it from here.
-var pending = map[string]bool{"SKR_TPM": true, "SKR_EVENT_LOG": true, "agent": true}
+var pending = map[string]bool{"agent": true}
 
 func TestPending(t *testing.T) {
 	known := fields(t)
@@ -123,7 +123,7 @@ func accepts(t *testing.T, name string, args, environment []string) {
 // set itself.
 func TestChartSettings(t *testing.T) {
 	want := fields(t)
-	for _, own := range []string{"listen", "grpc_listen", "ops_listen", "report_source"} {
+	for _, own := range []string{"listen", "grpc_listen", "ops_listen", "report_source", "tpm", "event_log"} {
 		if _, found := want[own]; !found {
 			t.Errorf("skr has no field %s", own)
 		}
