@@ -16,8 +16,8 @@ import (
 
 // The chart passes what `helm lint --strict` asks, with each of its values files.
 func TestLint(t *testing.T) {
-	for _, file := range append(glob(t, chart+"/ci/*-values.yaml"), chart+"/values.yaml") {
-		for _, message := range lint.AllWithKubeVersion(chart, valuesOf(t, file), "shop", &kubeVersion).Messages {
+	for _, file := range append(glob(t, chartDirectory+"/ci/*-values.yaml"), chartDirectory+"/values.yaml") {
+		for _, message := range lint.AllWithKubeVersion(chartDirectory, valuesOf(t, file), "shop", &kubeVersion).Messages {
 			if message.Severity > support.InfoSev {
 				t.Errorf("%s: %v", file, message)
 			}
@@ -35,12 +35,12 @@ func TestHelm(t *testing.T) {
 			t.Skip("helm is not installed (go install helm.sh/helm/v3/cmd/helm@v3.22.0): its libraries alone were asked")
 		}
 	}
-	for _, file := range glob(t, chart+"/ci/*-values.yaml") {
+	for _, file := range glob(t, chartDirectory+"/ci/*-values.yaml") {
 		flags := []string{"--kube-version", kubeVersion.Version, "--namespace", "shop", "--values", file}
-		if out, err := exec.Command(helm, append([]string{"lint", "--strict", chart}, flags...)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(helm, append([]string{"lint", "--strict", chartDirectory}, flags...)...).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
-		out, err := exec.Command(helm, append([]string{"template", "orders", chart}, flags...)...).CombinedOutput()
+		out, err := exec.Command(helm, append([]string{"template", "orders", chartDirectory}, flags...)...).CombinedOutput()
 		if err != nil {
 			t.Errorf("%v\n%s", err, out)
 			continue
@@ -66,7 +66,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"agent.enabled":  {"agent": map[string]any{"enabled": true}},
 		"nothing to mon": {"ops": map[string]any{"port": 0, "podMonitor": map[string]any{"enabled": true}}},
 	} {
-		values := valuesOf(t, chart+"/ci/aks-kata-values.yaml")
+		values := valuesOf(t, chartDirectory+"/ci/aks-kata-values.yaml")
 		maps.Copy(values, set)
 		if _, err := template(t, values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want an error about %s", set, err, want)
@@ -84,7 +84,7 @@ type property struct {
 
 func schema(t *testing.T) (whole property) {
 	t.Helper()
-	if err := json.Unmarshal(read(t, chart+"/values.schema.json"), &whole); err != nil {
+	if err := json.Unmarshal(read(t, chartDirectory+"/values.schema.json"), &whole); err != nil {
 		t.Fatal(err)
 	}
 	return whole
@@ -104,7 +104,7 @@ func (p property) leaves(path string) map[string]property {
 
 // The schema, values.yaml and the table of docs/deployment.md say the same.
 func TestDocumentedValues(t *testing.T) {
-	values, leaves := valuesOf(t, chart+"/values.yaml"), schema(t).leaves("")
+	values, leaves := valuesOf(t, chartDirectory+"/values.yaml"), schema(t).leaves("")
 	delete(leaves, "global")
 	var table strings.Builder
 	table.WriteString("| value | default | meaning |\n|---|---|---|\n")
@@ -153,7 +153,7 @@ func TestNotes(t *testing.T) {
 	notes := func(file string, set map[string]any) string {
 		values := map[string]any{}
 		if file != "" {
-			values = valuesOf(t, chart+"/ci/"+file+"-values.yaml")
+			values = valuesOf(t, chartDirectory+"/ci/"+file+"-values.yaml")
 		}
 		maps.Copy(values, set)
 		files, err := template(t, values)

@@ -146,7 +146,7 @@ func TestChartSettings(t *testing.T) {
 
 // The values of settings arrive in the program as they were written.
 func TestSettingsArrive(t *testing.T) {
-	values := valuesOf(t, chart+"/ci/plain-values.yaml")
+	values := valuesOf(t, chartDirectory+"/ci/plain-values.yaml")
 	sidecar := pods(decode(t, rendered(t, values)))[0].sidecars()[0]
 	run := exec.Command(skr, "config")
 	for _, variable := range sidecar.Env {

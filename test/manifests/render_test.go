@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	root  = "../.."
-	chart = root + "/deploy/helm/skr"
+	root           = "../.."
+	chartDirectory = root + "/deploy/helm/skr"
 )
 
 // renders are all manifests there are, by what made them: each values file of the
@@ -25,7 +25,7 @@ const (
 func renders(t *testing.T) map[string][]object {
 	t.Helper()
 	all := map[string][]object{"kustomize/example": kustomized(t, root+"/deploy/kustomize/example")}
-	for _, file := range glob(t, chart+"/ci/*-values.yaml") {
+	for _, file := range glob(t, chartDirectory+"/ci/*-values.yaml") {
 		all["helm/"+filepath.Base(file)] = decode(t, rendered(t, valuesOf(t, file)))
 	}
 	for _, file := range glob(t, root+"/deploy/kafka/*.yaml") {
@@ -49,7 +49,7 @@ var kubeVersion = chartutil.KubeVersion{Version: "v1.29.0", Major: "1", Minor: "
 // template renders the chart as `helm template orders --namespace shop` does.
 func template(t *testing.T, values map[string]any) (map[string]string, error) {
 	t.Helper()
-	loaded, err := loader.Load(chart)
+	loaded, err := loader.Load(chartDirectory)
 	if err != nil {
 		t.Fatal(err)
 	}
