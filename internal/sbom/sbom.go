@@ -95,7 +95,7 @@ func sha256Of(sum string) (string, error) {
 	text, found := strings.CutPrefix(sum, "h1:")
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != 32 {
-		return "", fmt.Errorf("%q is no hash of the form h1:", sum)
+		return "", fmt.Errorf("%q is no h1 hash of go.sum", sum)
 	}
 	return hex.EncodeToString(raw), nil
 }
