@@ -65,7 +65,7 @@ func TestARMTemplate(t *testing.T) {
 	}
 	known := fields(t)
 	for _, variable := range skr.EnvironmentVariables {
-		if _, is := known[strings.ToLower(strings.TrimPrefix(variable.Name, "SKR_"))]; !is {
+		if !isSetting(known, variable.Name) {
 			t.Errorf("skr has no variable %s", variable.Name)
 		}
 	}

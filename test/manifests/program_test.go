@@ -63,8 +63,7 @@ func TestSettings(t *testing.T) {
 			for _, c := range p.sidecars() {
 				var environment []string
 				for _, variable := range c.Env {
-					field, ours := strings.CutPrefix(variable.Name, "SKR_")
-					if _, is := known[strings.ToLower(field)]; !others[variable.Name] && !(ours && is) && !pending[variable.Name] {
+					if !isSetting(known, variable.Name) && !others[variable.Name] && !pending[variable.Name] {
 						t.Errorf("%s: skr has no variable %s", name, variable.Name)
 					}
 					environment = append(environment, variable.Name+"="+variable.Value)
@@ -73,6 +72,13 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isSetting: the variable is of a field of the configuration.
+func isSetting(known map[string]any, variable string) bool {
+	field, ours := strings.CutPrefix(variable, "SKR_")
+	_, is := known[strings.ToLower(field)]
+	return ours && is
 }
 
 // pending are names that manifests have and the program does not have yet. Whoever
