@@ -83,7 +83,7 @@ func isSetting(known map[string]any, variable string) bool {
 
 // pending are names that manifests have and the program does not have yet. Whoever
 // adds one to the program must take it from here.
-var pending = map[string]bool{"agent": true}
+var pending = map[string]bool{}
 
 func TestPending(t *testing.T) {
 	known := fields(t)

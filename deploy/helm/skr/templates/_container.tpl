@@ -89,7 +89,7 @@ runAsNonRoot: false
 allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
 runAsUser: {{ .Values.sidecar.runAsUser }}
-runAsGroup: {{ .Values.sidecar.runAsUser }}
+runAsGroup: 65532 # to which the agent lends its sockets
 runAsNonRoot: {{ ne (int .Values.sidecar.runAsUser) 0 }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
