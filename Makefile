@@ -35,7 +35,7 @@ test: ## run all tests, and tell which were skipped and why
 	cd test/manifests && $(TEST) ./...
 
 # What these packages test is another process, which the detector does not see.
-OUTSIDE := diagnosis|images|script|stranger
+OUTSIDE := container|diagnosis|images|script|stranger
 
 race: ## run the tests under the race detector
 	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')

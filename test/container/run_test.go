@@ -42,26 +42,32 @@ func TestRun(t *testing.T) {
 	if _, err := cloud.CreateKey(t.Context(), vault, emulator.KeySpec{Name: "k", Size: 2048}, policy); err != nil {
 		t.Fatal(err)
 	}
-	environment, mounts := forContainer(t, cloud)
+	args := append(forContainer(t, cloud), "--env", "SkrSideCarArgs="+sidecarArgs)
 	for i, entry := range entryPoints {
 		t.Run(strings.Join(entry, " "), func(t *testing.T) {
+			name := fmt.Sprint("skr", i)
 			address := program.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
-			args := append([]string{"--env", "Port=" + port, "--env", "SkrSideCarArgs=" + sidecarArgs}, mounts...)
-			engine.start(t, fmt.Sprint("skr", i), append(args, environment...), entry)
-			engine.confined(t, fmt.Sprint("skr", i))
-			ready(t, address, func() string { return engine.logs(fmt.Sprint("skr", i)) })
-			body := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k"}`, cloud.AttestationHost(), vault)
-			response, err := http.Post("http://"+address+"/key/release", "application/json", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = response.Body.Close() }()
-			var answer struct{ Key, Error string }
-			if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || !strings.Contains(answer.Key, `"kty":"RSA"`) {
-				t.Errorf("status %d, %s, %v", response.StatusCode, answer.Error, err)
-			}
+			engine.start(t, name, append(args[:len(args):len(args)], "--env", "Port="+port), entry...)
+			engine.confined(t, name)
+			ready(t, address, func() string { return engine.logs(name) })
+			release(t, address, cloud.AttestationHost(), vault)
 		})
+	}
+}
+
+// release the key k as an application does.
+func release(t *testing.T, address, authority, vault string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k"}`, authority, vault)
+	response, err := http.Post("http://"+address+"/key/release", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct{ Key, Error string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || !strings.Contains(answer.Key, `"kty":"RSA"`) {
+		t.Errorf("status %d, %s, %v", response.StatusCode, answer.Error, err)
 	}
 }
 
@@ -83,38 +89,27 @@ func ready(t *testing.T, address string, logs func() string) {
 	t.Fatalf("not ready after 30 s:\n%s", logs())
 }
 
-// forContainer is the environment of a pod of the cloud, and the mounts that it
-// speaks of. The user of the image is given what root may read here.
-func forContainer(t *testing.T, cloud *emulator.Cloud) (environment, mounts []string) {
+// forContainer is the environment of a pod of the cloud, and the mount of the files
+// that it speaks of. The user of the image is given what root may read here.
+func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
 	t.Helper()
+	var dir string
 	for _, assignment := range cloud.Environment(cloud.Machine()) {
-		environment = append(environment, "--env", assignment)
-	}
-	socket := regexp.MustCompile(`SKR_REPORT_SOURCE=unix:(\S+)`).FindStringSubmatch(strings.Join(environment, " "))
-	if socket == nil {
-		t.Fatalf("no report socket in %q", environment)
-	}
-	dir := filepath.Dir(socket[1])
-	for _, assignment := range cloud.Environment(cloud.Machine()) {
-		if name, path, _ := strings.Cut(assignment, "="); name == "SKR_CA_FILE" {
-			dir = filepath.Dir(path)
+		args = append(args, "--env", assignment)
+		if file, is := strings.CutPrefix(assignment, "SKR_CA_FILE="); is {
+			dir = filepath.Dir(file)
 		}
 	}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case entry.IsDir():
-			return os.Chmod(path, 0o755)
-		case entry.Type() == os.ModeSocket:
-			return os.Chmod(path, 0o777)
 		}
-		return os.Chmod(path, 0o644)
+		return os.Chmod(path, map[os.FileMode]os.FileMode{os.ModeDir: 0o755, os.ModeSocket: 0o777}[entry.Type()]|0o644)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return environment, []string{"--volume", dir + ":" + dir + ":ro"}
+	return append(args, "--volume", dir+":"+dir+":ro")
 }
 
 // engine is podman with a store of its own, in which the image is.
@@ -172,20 +167,25 @@ func (e *engine) logs(name string) string {
 	return string(out)
 }
 
-// start a container with the security context of our manifests.
-func (e *engine) start(t *testing.T, name string, args, entry []string) {
+// start a container with the security context of our manifests. A manifest's command
+// takes the place of the entry point.
+func (e *engine) start(t *testing.T, name string, args []string, entry ...string) {
 	t.Helper()
-	run := []string{"run", "--detach", "--name", name, "--network", "host",
-		"--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"}
-	run = append(run, args...)
-	if len(entry) > 0 { // a manifest's command takes the place of the entry point
-		run = append(run, "--entrypoint", entry[0])
+	e.run(t, name, append(args[:len(args):len(args)], "--cap-drop", "all", "--security-opt", "no-new-privileges"), entry...)
+}
+
+// run a container whose root nobody can write.
+func (e *engine) run(t *testing.T, name string, args []string, entry ...string) {
+	t.Helper()
+	all := append([]string{"run", "--detach", "--name", name, "--network", "host", "--read-only", "--read-only-tmpfs=false"}, args...)
+	if len(entry) > 0 {
+		all = append(all, "--entrypoint", entry[0])
 	}
-	run = append(run, "skr:v1.2.3")
+	all = append(all, "skr:v1.2.3")
 	if len(entry) > 1 {
-		run = append(run, entry[1:]...)
+		all = append(all, entry[1:]...)
 	}
-	e.podman(t, run...)
+	e.podman(t, all...)
 	t.Cleanup(func() { e.podman(t, "rm", "--force", "--time", "5", name) })
 }
 
