@@ -25,8 +25,8 @@ func originsOf(all *pflag.FlagSet) origins {
 	return found
 }
 
-// explain adds to an error that begins with a field what set the field: whoever
-// reads it looks for that name in a manifest.
+// explain adds to an error that begins with a field what set the field, unless that
+// is the field's own flag: whoever reads it looks for the name in a manifest.
 func (o origins) explain(err error) error {
 	wrong, ok := errors.AsType[*configError](err)
 	if !ok {
@@ -35,7 +35,7 @@ func (o origins) explain(err error) error {
 	field, _, _ := strings.Cut(wrong.cause.Error(), ":")
 	field, _, _ = strings.Cut(field, " ")
 	name := o[field]
-	if name == "" || name == field {
+	if name == "" || name == field || name == "--"+strings.ReplaceAll(field, "_", "-") {
 		return err
 	}
 	return &configError{fmt.Errorf("%w (%s is set by %s)", wrong.cause, field, name)}
