@@ -15,7 +15,7 @@ TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo test race fuzz soak lint generate bench clean
+.PHONY: help build demo image test race fuzz soak lint generate bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +31,17 @@ kafka-demo: build ## encrypted Kafka messages on a web page, on this machine alo
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
 
+image: ## build the image dist/skr.tar, with buildah and without a container engine
+	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
+
 test: ## run all tests, and tell which were skipped and why
 	@$(TOLD) $(TEST) -json ./...
 	@cd examples/kafka && $(GO) run skr/test/summary $(TEST) -json ./...
 	cd test/wycheproof && $(TEST) ./...
+	cd test/manifests && $(TEST) ./...
 
 # What these packages test is another process, which the detector does not see.
-OUTSIDE := diagnosis|images|script|stranger
+OUTSIDE := container|diagnosis|images|script|stranger
 
 race: ## run the tests under the race detector
 	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')

@@ -31,10 +31,10 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, nil, &configError{err}
+			return nil, nil, originsOf(all).explain(&configError{err})
 		}
 	}
-	s.unknown = unknownNames(all, env)
+	s.unknown, s.origins = unknownNames(all, env), originsOf(all)
 	return s, all, nil
 }
 
@@ -59,7 +59,7 @@ func applyFile(all *pflag.FlagSet, path string) error {
 	}
 	data, err := readBounded(path, maxConfig)
 	if err != nil {
-		return err
+		return fmt.Errorf("the file of --config or SKR_CONFIG: %w", err)
 	}
 	var fields map[string]any
 	if err := yaml.UnmarshalStrict(data, &fields); err != nil {
@@ -169,7 +169,7 @@ func set(flag *pflag.Flag, name, text string) error {
 		}
 		return fmt.Errorf("%s: invalid value %q", name, text)
 	}
-	flag.Changed = true
+	flag.Changed, flag.Annotations = true, map[string][]string{setBy: {name}}
 	return nil
 }
 

@@ -16,8 +16,8 @@ func policyMeasureCommand(io streams) *cobra.Command {
 		Use:   "measure FILE...",
 		Short: "Print the HOST_DATA that a workload will have",
 		Long: "Prints the SHA-256 of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
-			"Kubernetes manifest with the annotation io.katacontainers.config.agent.policy, an ARM template or container\n" +
-			"group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
+			"Kubernetes manifest with the annotation io.katacontainers.config.agent.policy, or that of a virtual node, an ARM\n" +
+			"template or container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return measure(args, output, io) },
 	}

@@ -32,13 +32,16 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 	if err != nil {
 		return err
 	}
+	return s.origins.explain(s.serve(cmd.Context(), env, io))
+}
+
+func (s *settings) serve(ctx context.Context, env environment, io streams) error {
 	log, closeLog, err := openLog(s, io.err)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
 	harden(log)
-	ctx := cmd.Context()
 	told, err := newObserver(ctx, env, log)
 	if err != nil {
 		return err
@@ -139,7 +142,7 @@ func oneShot(cmd *cobra.Command, env environment, io streams) (*settings, *sidec
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	harden(log)
 	parts, err := assemble(s, nil, log)
-	return s, parts, err
+	return s, parts, s.origins.explain(err)
 }
 
 // baseURL is where a client on this machine finds the listener.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -73,6 +74,7 @@ type settings struct {
 	AuditFile string
 
 	unknown []string // variables that look like settings and are none
+	origins origins  // what set each field
 }
 
 const thimPath = "/metadata/THIM/amd/certification" // Azure instance metadata service
@@ -163,16 +165,36 @@ func (s *settings) check() error {
 		return errors.New("key_cache_ttl must not be negative")
 	case s.WrapKeys != "" && !path.IsAbs(s.WrapKeys):
 		return fmt.Errorf("wrap_keys: %q is not an absolute path", s.WrapKeys)
-	case s.AttestationMaxAge < 0 || s.RequestTimeout <= 0 || s.StopGrace <= 0:
-		return errors.New("attestation_max_age must not be negative, request_timeout and stop_grace must be longer than nothing")
-	case s.MaxConcurrent < 1 || s.MaxQueued < 1 || !(s.CallerRate > 0):
-		return errors.New("max_concurrent, max_queued and caller_rate must be more than nothing")
+	case s.AttestationMaxAge < 0:
+		return errors.New("attestation_max_age must not be negative")
+	case s.RequestTimeout <= 0:
+		return errors.New("request_timeout must be longer than nothing")
+	case s.StopGrace <= 0:
+		return errors.New("stop_grace must be longer than nothing")
+	case s.MaxConcurrent < 1:
+		return errors.New("max_concurrent must be more than nothing")
+	case s.MaxQueued < 1:
+		return errors.New("max_queued must be more than nothing")
+	case !(s.CallerRate > 0):
+		return errors.New("caller_rate must be more than nothing")
 	case !path.IsAbs(strings.TrimPrefix(s.TPM, "unix:")):
 		return fmt.Errorf("tpm: %q is neither an absolute path nor unix: and one", s.TPM)
 	case !path.IsAbs(s.EventLog):
 		return fmt.Errorf("event_log: %q is not an absolute path", s.EventLog)
 	case s.SecurityContextDir != "" && !path.IsAbs(s.SecurityContextDir):
 		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
+	}
+	return s.checkURLs()
+}
+
+// checkURLs of what is first asked when a certificate is needed.
+func (s *settings) checkURLs() error {
+	for _, of := range []struct{ field, text string }{
+		{"imds_url", s.IMDSURL}, {"thim_url", s.thimURL()}, {"azure_cache_url", s.AzureCacheURL}, {"kds_url", s.KDSURL},
+	} {
+		if parsed, err := url.Parse(of.text); err != nil || parsed.Host == "" {
+			return fmt.Errorf("%s: %q is not a URL", of.field, of.text)
+		}
 	}
 	return nil
 }

@@ -1,23 +1,40 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"skr/internal/sbom"
 )
 
 func versionCommand(io streams) *cobra.Command {
-	return &cobra.Command{
+	var materials bool
+	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
+		Short: "Print the version, or the bill of materials",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if materials {
+				return printMaterials(io)
+			}
 			_, err := fmt.Fprintf(io.out, "skr %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&materials, "sbom", false, "print the modules that this program consists of, as CycloneDX JSON")
+	return cmd
+}
+
+func printMaterials(io streams) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this program was built without information on its modules")
+	}
+	return sbom.Write(io.out, info, version())
 }
 
 // release is set by the linker for builds outside a repository.

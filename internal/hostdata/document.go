@@ -16,12 +16,17 @@ const (
 	maxPolicies  = 1000
 )
 
-// agentPolicy is the annotation that holds the policy of a Kata pod's agent
-// ("Understanding policies", Azure Kubernetes Service).
-const agentPolicy = "io.katacontainers.config.agent.policy"
+const (
+	// agentPolicy is the annotation that holds the policy of a Kata pod's agent
+	// ("Understanding policies", Azure Kubernetes Service).
+	agentPolicy = "io.katacontainers.config.agent.policy"
+	// groupPolicy is the annotation that a virtual node makes a container group's
+	// ccePolicy of (microsoft/virtualnodesOnAzureContainerInstances, "Pod Customizations").
+	groupPolicy = "microsoft.containerinstance.virtualnode.ccepolicy"
+)
 
 var errNone = errors.New("no policy is in it: neither Rego, nor a manifest with the annotation " + agentPolicy +
-	", nor a container group with ccePolicy")
+	" or " + groupPolicy + ", nor a container group with ccePolicy")
 
 // readDocuments reads JSON, or YAML with several documents.
 func readDocuments(data []byte) ([]Policy, error) {
@@ -105,13 +110,18 @@ func (f *finder) object(o map[string]any, s scope) error {
 	return s.members(o, f.value)
 }
 
-// annotation takes the policy of an object's own metadata.
+// annotation takes the policies of an object's own metadata.
 func (f *finder) annotation(o map[string]any, s scope) error {
-	policy, found := member(field(o, "metadata"), "annotations", agentPolicy)
-	if !found {
-		return nil
+	for _, name := range []string{agentPolicy, groupPolicy} {
+		policy, found := member(field(o, "metadata"), "annotations", name)
+		if !found {
+			continue
+		}
+		if err := f.add(policy, s, "annotation "+name); err != nil {
+			return err
+		}
 	}
-	return f.add(policy, s, "annotation "+agentPolicy)
+	return nil
 }
 
 // container takes the policy of a container group's properties

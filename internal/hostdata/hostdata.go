@@ -11,8 +11,9 @@
 //	}
 //
 // [Read] takes a policy (Rego) as text or in standard base64; Kubernetes manifests
-// with the annotation io.katacontainers.config.agent.policy on any object or pod
-// template; and ARM templates and deployed container groups with ccePolicy.
+// with the annotation io.katacontainers.config.agent.policy or
+// microsoft.containerinstance.virtualnode.ccepolicy on any object or pod template;
+// and ARM templates and deployed container groups with ccePolicy.
 //
 // It does not read the policy itself: whether it allows what it should, and nothing
 // else, is not asked here.

@@ -44,6 +44,7 @@ func TestRead(t *testing.T) {
 		{"pod", manifest("Pod", "kafka", encoded), []string{`Pod "kafka"`}},
 		{"pod, folded", manifest("Pod", "kafka", ">-\n      "+encoded), []string{`Pod "kafka"`}},
 		{"pod, quoted", manifest("Pod", "kafka", `"`+encoded+`"`), []string{`Pod "kafka"`}},
+		{"pod of a virtual node", strings.Replace(manifest("Pod", "kafka", encoded), agentPolicy, groupPolicy, 1), []string{`Pod "kafka"`}},
 		{"deployment", fmt.Sprintf(deployment, "Deployment", encoded), []string{`Deployment "web"`}},
 		{"stateful set", fmt.Sprintf(deployment, "StatefulSet", encoded), []string{`StatefulSet "web"`}},
 		{"cron job", "kind: CronJob\nmetadata: {name: nightly}\nspec:\n  jobTemplate:\n    " + strings.Replace(cron, "kind: Job", "", 1), []string{`CronJob "nightly"`}},

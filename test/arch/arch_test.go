@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"internal/tracing":   {"internal/journal"},
 	"internal/provision": {"hsm", "internal/jwk", "internal/refusal", "internal/secmem"},
 	"internal/refusal":   {},
+	"internal/sbom":      {},
 	"internal/serving":   {},
 	"internal/doctor": {
 		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease",

@@ -1,0 +1,34 @@
+#!/bin/sh
+# build.sh DIR: builds the image from the Dockerfile without a container engine, as
+# the OCI archive DIR/skr.tar, and puts its bill of materials beside it. The same
+# sources give the same digest, which is printed.
+#
+#   VERSION            what `skr version` is to say; unknown if empty
+#   SOURCE_DATE_EPOCH  the time of all that is in the image; that of the commit if empty
+set -eu
+umask 022
+out=${1:?usage: build.sh DIR}
+command -v buildah >/dev/null || {
+	echo "build.sh: buildah is not installed: apt-get install buildah, or build with docker (see the Dockerfile)" >&2
+	exit 2
+}
+version=${VERSION:-unknown}
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+VERSION=$version sh deploy/image/layout.sh "$work/build/image"
+mkdir -p "$out" "$work/empty"
+rm -f "$out/skr.tar"
+
+# The stage "build" is the directory that was just made, and not a container that
+# has to be pulled. Everything that buildah keeps is thrown away.
+buildah --log-level error --root "$work/storage" --runroot "$work/run" --storage-driver vfs \
+	build --quiet --isolation chroot --file Dockerfile --build-context build="$work/build" \
+	--timestamp "$epoch" --identity-label=false --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+	--tag "oci-archive:$out/skr.tar:skr:$version" "$work/empty" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+cp "$work/build/image/usr/share/sbom/skr.cdx.json" "$out/skr.cdx.json"
+
+digest=$(tar -xOf "$out/skr.tar" index.json | sed 's/.*"digest":"\([^"]*\)".*/\1/')
+echo "$out/skr.tar  skr:$version  $digest"

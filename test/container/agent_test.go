@@ -1,0 +1,63 @@
+package container
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"skr/test/emulator"
+	"skr/test/program"
+)
+
+// On a virtual machine one container is root and has the TPM; the sidecar sees the
+// agent's directory read-only, as the chart mounts it, and needs no more than that to
+// release a key.
+func TestAgent(t *testing.T) {
+	need(t, "swtpm")
+	engine := newEngine(t)
+	cloud := program.Cloud(t, emulator.Config{Machine: emulator.MachineConfig{Platform: emulator.ConfidentialVM}})
+	vault := cloud.Host("demo", "vault")
+	policy := fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}]}]}`,
+		cloud.AttestationHost())
+	if _, err := cloud.CreateKey(t.Context(), vault, emulator.KeySpec{Name: "k", Size: 2048}, policy); err != nil {
+		t.Fatal(err)
+	}
+	node, lent := forContainer(t, cloud), t.TempDir()
+	if err := os.Chmod(lent, 0o755); err != nil { // as the kubelet makes it (DirectoryOrCreate)
+		t.Fatal(err)
+	}
+	device := tpmDirectory(t, cloud)
+	engine.run(t, "agent", append(node[:len(node):len(node)], "--user", "0:0", "--volume", device+":"+device, "--volume", lent+":/run/skr"),
+		"/bin/skr", "agent", "--dir", "/run/skr")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(engine.logs("agent"))
+		}
+	})
+	await(t, "the agent listens", func() bool { _, err := os.Stat(filepath.Join(lent, "tpm.sock")); return err == nil })
+
+	address := program.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	pod := append(node[:len(node):len(node)], "--env", "Port="+port, "--volume", lent+":/run/skr:ro",
+		"--env", "SKR_REPORT_SOURCE=vtpm", "--env", "SKR_TPM=unix:/run/skr/tpm.sock", "--env", "SKR_EVENT_LOG=/run/skr/event-log")
+	engine.start(t, "sidecar", pod, "/bin/skr")
+	engine.confined(t, "sidecar")
+	ready(t, address, func() string { return engine.logs("agent") + engine.logs("sidecar") })
+	release(t, address, cloud.AttestationHost(), vault)
+}
+
+// tpmDirectory has the socket of the machine's TPM. It stands in for the device, which
+// the agent alone is given.
+func tpmDirectory(t *testing.T, cloud *emulator.Cloud) string {
+	t.Helper()
+	for _, assignment := range cloud.Environment(cloud.Machine()) {
+		if socket, is := strings.CutPrefix(assignment, "SKR_TPM=unix:"); is {
+			return filepath.Dir(socket)
+		}
+	}
+	t.Fatal("the machine has no TPM")
+	return ""
+}

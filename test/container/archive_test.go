@@ -1,0 +1,126 @@
+package container
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"testing"
+)
+
+// image is what an OCI archive of one image of one layer says (OCI image format
+// specification 1.1).
+type image struct {
+	digest string
+	config struct {
+		Created string
+		Config  struct {
+			User         string
+			Entrypoint   []string
+			ExposedPorts map[string]struct{}
+			Labels       map[string]string
+		}
+	}
+	files []*tar.Header
+	sbom  []byte
+}
+
+type descriptor struct {
+	Digest string
+}
+
+func readImage(t *testing.T, path string) image {
+	t.Helper()
+	blobs := contents(t, path)
+	var index struct{ Manifests []descriptor }
+	decode(t, blobs["index.json"], &index)
+	var manifest struct {
+		Config descriptor
+		Layers []descriptor
+	}
+	if len(index.Manifests) != 1 {
+		t.Fatalf("the archive has %d images, want 1", len(index.Manifests))
+	}
+	found := image{digest: index.Manifests[0].Digest}
+	decode(t, blobs[blob(found.digest)], &manifest)
+	decode(t, blobs[blob(manifest.Config.Digest)], &found.config)
+	if len(manifest.Layers) != 1 {
+		t.Fatalf("the image has %d layers, want 1", len(manifest.Layers))
+	}
+	found.readLayer(t, path, blob(manifest.Layers[0].Digest))
+	return found
+}
+
+// blob is where the archive has what the digest names.
+func blob(digest string) string { return "blobs/sha256/" + digest[len("sha256:"):] }
+
+func (i *image) readLayer(t *testing.T, path, name string) {
+	t.Helper()
+	walk(t, path, func(header *tar.Header, body io.Reader) {
+		if header.Name != name {
+			return
+		}
+		layer := tar.NewReader(body)
+		for header := next(t, layer); header != nil; header = next(t, layer) {
+			i.files = append(i.files, header)
+			if header.Name == "usr/share/sbom/skr.cdx.json" {
+				i.sbom = read(t, layer)
+			}
+		}
+	})
+}
+
+// contents of the small files of an archive.
+func contents(t *testing.T, path string) map[string][]byte {
+	t.Helper()
+	blobs := make(map[string][]byte)
+	walk(t, path, func(header *tar.Header, body io.Reader) {
+		if header.Size < 1<<20 {
+			blobs[header.Name] = read(t, body)
+		}
+	})
+	return blobs
+}
+
+func walk(t *testing.T, path string, visit func(*tar.Header, io.Reader)) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	archive := tar.NewReader(file)
+	for header := next(t, archive); header != nil; header = next(t, archive) {
+		visit(header, archive)
+	}
+}
+
+// next file, nil after the last.
+func next(t *testing.T, archive *tar.Reader) *tar.Header {
+	t.Helper()
+	header, err := archive.Next()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return header
+}
+
+func read(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func decode(t *testing.T, data []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatalf("%v in %.200q", err, data)
+	}
+}

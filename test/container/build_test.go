@@ -1,0 +1,133 @@
+package container
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const root = "../.."
+
+// need skips a test without that program, but not where CI is set: there it fails.
+func need(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed: apt-get install %s", program, program)
+	}
+	t.Skipf("%s is not installed (apt-get install %s)", program, program)
+}
+
+// build the image as `make image` does.
+func build(t *testing.T, env ...string) (dir string) {
+	t.Helper()
+	need(t, "buildah")
+	dir = t.TempDir()
+	run := exec.Command("sh", "deploy/image/build.sh", dir)
+	run.Dir, run.Env = root, append(append(os.Environ(), "VERSION=v1.2.3"), env...)
+	out, err := run.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if digest := readImage(t, filepath.Join(dir, "skr.tar")).digest; !strings.Contains(string(out), digest) {
+		t.Errorf("it printed %s, not the digest %s", out, digest)
+	}
+	return dir
+}
+
+// Built twice, in another place, at another time and by another user's habits, the
+// image has the same digest.
+func TestSameDigest(t *testing.T) {
+	first, second := build(t, "SOURCE_DATE_EPOCH=1700000000"), build(t, "SOURCE_DATE_EPOCH=1700000000", "TZ=Asia/Tokyo", "TMPDIR="+t.TempDir(), "LC_ALL=C.UTF-8")
+	one, two := readImage(t, filepath.Join(first, "skr.tar")), readImage(t, filepath.Join(second, "skr.tar"))
+	if one.digest != two.digest {
+		t.Errorf("digests %s and %s", one.digest, two.digest)
+	}
+	if later := readImage(t, filepath.Join(build(t, "SOURCE_DATE_EPOCH=1700000001"), "skr.tar")); later.digest == one.digest {
+		t.Error("the time that was given is not in the image")
+	}
+}
+
+func TestImage(t *testing.T) {
+	dir := build(t, "SOURCE_DATE_EPOCH=1700000000")
+	got := readImage(t, filepath.Join(dir, "skr.tar"))
+	c := got.config.Config
+	if c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/bin/skr"}) {
+		t.Errorf("it runs %q as %q", c.Entrypoint, c.User)
+	}
+	if _, exposed := c.ExposedPorts["8080/tcp"]; !exposed {
+		t.Errorf("ports %v, want 8080/tcp", c.ExposedPorts)
+	}
+	if created, err := time.Parse(time.RFC3339, got.config.Created); err != nil || created.Unix() != 1700000000 {
+		t.Errorf("made at %q, want SOURCE_DATE_EPOCH; %v", got.config.Created, err)
+	}
+	for name, want := range map[string]string{"title": "^skr$", "version": `^v1\.2\.3$`, "licenses": "^MIT$", "revision": "^([0-9a-f]{40}|unknown)$", "description": "."} {
+		if label := c.Labels["org.opencontainers.image."+name]; !regexp.MustCompile(want).MatchString(label) {
+			t.Errorf("label %s is %q, want %s", name, label, want)
+		}
+	}
+	if len(c.Labels) != 5 {
+		t.Errorf("labels %v, want five", c.Labels)
+	}
+	beside, err := os.ReadFile(filepath.Join(dir, "skr.cdx.json"))
+	if err != nil || !bytes.Equal(beside, got.sbom) || len(beside) == 0 {
+		t.Errorf("the bill beside the image (%d bytes) is not that in it (%d bytes); %v", len(beside), len(got.sbom), err)
+	}
+	checkFiles(t, got)
+}
+
+// checkFiles: what is in the image belongs to root, who does not run, and nobody
+// else may write it.
+func checkFiles(t *testing.T, got image) {
+	t.Helper()
+	links := map[string]string{"skr.sh": "bin/skr", "bin/sh": "skr"}
+	var names []string
+	for _, file := range got.files {
+		names = append(names, strings.TrimSuffix(file.Name, "/"))
+		if file.Uid != 0 || file.Gid != 0 || file.ModTime.Unix() != 1700000000 {
+			t.Errorf("%s belongs to %d:%d and is of %v", file.Name, file.Uid, file.Gid, file.ModTime)
+		}
+		if file.Linkname != links[file.Name] {
+			t.Errorf("%s is a link to %q, want %q", file.Name, file.Linkname, links[file.Name])
+		}
+		if file.Linkname == "" && file.Mode&0o022 != 0 {
+			t.Errorf("%s has mode %o", file.Name, file.Mode)
+		}
+	}
+	slices.Sort(names)
+	want := "bin bin/sh bin/skr skr.sh usr usr/share usr/share/sbom usr/share/sbom/skr.cdx.json"
+	if strings.Join(names, " ") != want {
+		t.Errorf("files %s\nwant %s", names, want)
+	}
+}
+
+// The Dockerfile's first stage makes the directory that build.sh makes, by the one
+// script for both; buildah itself reads the rest.
+func TestDockerfile(t *testing.T) {
+	text, err := os.ReadFile(root + "/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, final, found := strings.Cut(string(text), "\nFROM scratch\n")
+	if !found {
+		t.Fatal("the final stage is not FROM scratch")
+	}
+	if !strings.Contains(first, `RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`+"\n") || strings.Count(first, "RUN ") != 2 {
+		t.Errorf("the first stage does something else than layout.sh:\n%s", first)
+	}
+	if !strings.Contains(final, "COPY --from=build /image/ /\n") || strings.Contains(final, "RUN ") {
+		t.Errorf("the final stage is not that directory alone:\n%s", final)
+	}
+	script, err := os.ReadFile(root + "/deploy/image/build.sh")
+	if err != nil || !strings.Contains(string(script), `sh deploy/image/layout.sh "$work/build/image"`) {
+		t.Errorf("build.sh does not use layout.sh; %v", err)
+	}
+}

@@ -1,0 +1,270 @@
+package container
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"skr/test/emulator"
+	"skr/test/program"
+)
+
+// entryPoints are how manifests start the sidecar.
+var entryPoints = [][]string{
+	nil,                          // the image's own
+	{"/bin/skr"},                 // Azure Kubernetes Service, "Deploy an AKS cluster with Confidential Containers"
+	{"/skr.sh"},                  // the samples of the reference sidecar
+	{"/bin/sh", "-c", "/skr.sh"}, // one of them
+}
+
+// sidecarArgs is the value of SkrSideCarArgs in the pod of that documentation: it
+// names the certificate cache of the host.
+const sidecarArgs = "ewogICAgImNlcnRjYWNoZSI6IHsKCQkiZW5kcG9pbnRfdHlwZSI6ICJMb2NhbFRISU0iLAoJCSJlbmRwb2ludCI6ICIxNjkuMjU0LjE2OS4yNTQvbWV0YWRhdGEvVEhJTS9hbWQvY2VydGlmaWNhdGlvbiIKCX0gIAp9"
+
+// The image runs as a pod's security context has it: as its own user, in a root that
+// nobody can write, without capabilities and without a way to get any; and releases
+// a key.
+func TestRun(t *testing.T) {
+	engine := newEngine(t)
+	cloud := program.Cloud(t, emulator.Config{})
+	vault := cloud.Host("demo", "vault")
+	policy := fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[{"claim":"x-ms-sevsnpvm-hostdata","equals":"%s"}]}]}`,
+		cloud.AttestationHost(), cloud.Machine().HostData())
+	if _, err := cloud.CreateKey(t.Context(), vault, emulator.KeySpec{Name: "k", Size: 2048}, policy); err != nil {
+		t.Fatal(err)
+	}
+	args := append(forContainer(t, cloud), "--env", "SkrSideCarArgs="+sidecarArgs)
+	for i, entry := range entryPoints {
+		t.Run(strings.Join(entry, " "), func(t *testing.T) {
+			name := fmt.Sprint("skr", i)
+			address := program.FreeAddress(t)
+			_, port, _ := net.SplitHostPort(address)
+			engine.start(t, name, append(args[:len(args):len(args)], "--env", "Port="+port), entry...)
+			engine.confined(t, name)
+			ready(t, address, func() string { return engine.logs(name) })
+			release(t, address, cloud.AttestationHost(), vault)
+		})
+	}
+}
+
+// release the key k as an application does.
+func release(t *testing.T, address, authority, vault string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k"}`, authority, vault)
+	response, err := http.Post("http://"+address+"/key/release", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct{ Key, Error string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || !strings.Contains(answer.Key, `"kty":"RSA"`) {
+		t.Errorf("status %d, %s, %v", response.StatusCode, answer.Error, err)
+	}
+}
+
+// ready waits until the sidecar says that it is.
+func ready(t *testing.T, address string, logs func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get("http://" + address + "/status")
+		if err != nil {
+			continue
+		}
+		var status struct{ Message string }
+		err = json.NewDecoder(response.Body).Decode(&status)
+		_ = response.Body.Close()
+		if err == nil && status.Message == "Status OK" {
+			return
+		}
+	}
+	t.Fatalf("not ready after 30 s:\n%s", logs())
+}
+
+// forContainer is the environment of a pod of the cloud, and the mount of the files
+// that it speaks of. The user of the image is given what root may read here.
+func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
+	t.Helper()
+	var dir string
+	for _, assignment := range cloud.Environment(cloud.Machine()) {
+		args = append(args, "--env", assignment)
+		if file, is := strings.CutPrefix(assignment, "SKR_CA_FILE="); is {
+			dir = filepath.Dir(file)
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chmod(path, map[os.FileMode]os.FileMode{os.ModeDir: 0o755, os.ModeSocket: 0o777}[entry.Type()]|0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(args, "--volume", dir+":"+dir+":ro")
+}
+
+// engine is podman with a store of its own, in which the image is.
+type engine struct {
+	args []string
+	env  []string
+}
+
+// settings let runc work where limits cannot be raised and there is no systemd.
+const settings = `[containers]
+default_ulimits=["nofile=1024:1024","nproc=1024:1024"]
+[engine]
+runtime="runc"
+cgroup_manager="cgroupfs"
+events_logger="none"
+`
+
+func newEngine(t *testing.T) *engine {
+	t.Helper()
+	need(t, "podman")
+	need(t, "runc")
+	if os.Geteuid() != 0 {
+		t.Skip("a container of another user needs root")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "containers.conf")
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{
+		args: []string{"--log-level", "error", "--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", "vfs"},
+		env:  append(os.Environ(), "CONTAINERS_CONF="+file),
+	}
+	e.podman(t, "load", "--quiet", "--input", filepath.Join(build(t), "skr.tar"))
+	return e
+}
+
+func (e *engine) command(args ...string) *exec.Cmd {
+	run := exec.Command("podman", append(e.args[:len(e.args):len(e.args)], args...)...)
+	run.Env = e.env
+	return run
+}
+
+func (e *engine) podman(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := e.command(args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("podman %s: %v\n%s", args[0], err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (e *engine) logs(name string) string {
+	out, _ := e.command("logs", name).CombinedOutput()
+	return string(out)
+}
+
+// start a container with the security context of our manifests. A manifest's command
+// takes the place of the entry point.
+func (e *engine) start(t *testing.T, name string, args []string, entry ...string) {
+	t.Helper()
+	e.run(t, name, append(args[:len(args):len(args)], "--cap-drop", "all", "--security-opt", "no-new-privileges"), entry...)
+}
+
+// run a container whose root nobody can write.
+func (e *engine) run(t *testing.T, name string, args []string, entry ...string) {
+	t.Helper()
+	all := append([]string{"run", "--detach", "--name", name, "--network", "host", "--read-only", "--read-only-tmpfs=false"}, args...)
+	if len(entry) > 0 {
+		all = append(all, "--entrypoint", entry[0])
+	}
+	all = append(all, "skr:v1.2.3")
+	if len(entry) > 1 {
+		all = append(all, entry[1:]...)
+	}
+	e.podman(t, all...)
+	t.Cleanup(func() { e.podman(t, "rm", "--force", "--time", "5", name) })
+}
+
+// confined: the kernel says of the process what the manifest asked for. skr itself
+// also gives up new privileges, with or without the manifest.
+func (e *engine) confined(t *testing.T, name string) {
+	t.Helper()
+	pid := e.podman(t, "inspect", "--format", "{{.State.Pid}}", name)
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, e.logs(name))
+	}
+	for _, line := range []string{"NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "Uid:\t65532\t65532\t65532\t65532"} {
+		if !strings.Contains(string(status), line) {
+			t.Errorf("the process has not %q:\n%s", line, status)
+		}
+	}
+	mounts, err := os.ReadFile("/proc/" + pid + "/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / ro[, ]`).Match(mounts) {
+		t.Errorf("the root can be written:\n%s", mounts)
+	}
+}
+
+// The image's directory, run as its user with that root, where no container engine
+// can be had. Where this process may not change its root, it is skipped.
+func TestLayout(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("changing the root directory needs root")
+	}
+	cloud := program.Cloud(t, emulator.Config{})
+	dir := layOut(t)
+	for _, argv := range entryPoints[1:] {
+		t.Run(strings.Join(argv, " "), func(t *testing.T) {
+			address := program.FreeAddress(t)
+			_, port, _ := net.SplitHostPort(address)
+			log := new(program.Output)
+			process := &exec.Cmd{
+				Path: argv[0], Args: argv, Dir: "/", Stderr: log,
+				Env: []string{"Port=" + port, "SKR_IMDS_URL=" + cloud.IMDSURL()},
+				SysProcAttr: &syscall.SysProcAttr{
+					Chroot: dir, Credential: &syscall.Credential{Uid: 65532, Gid: 65532},
+				},
+			}
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+			await(t, "the log says what is missing", func() bool {
+				return strings.Contains(log.String(), "/dev/sev-guest (not present)")
+			})
+		})
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if done() {
+			return
+		}
+	}
+	t.Fatalf("after 20 s it is still not so that %s", what)
+}
+
+func layOut(t *testing.T) string {
+	t.Helper()
+	parent := t.TempDir()
+	for _, dir := range []string{parent, filepath.Dir(parent)} {
+		if err := os.Chmod(dir, 0o755); err != nil { // user 65532 must pass
+			t.Fatal(err)
+		}
+	}
+	run := exec.Command("sh", "deploy/image/layout.sh", filepath.Join(parent, "image"))
+	run.Dir = root
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(parent, "image")
+}

@@ -1,0 +1,161 @@
+package docs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// azure stands in for the blocks of the Azure CLI, by a line that is in them: what
+// they leave behind is made with the emulator. The extension's policy is a text,
+// which the emulated machine has too.
+var azure = []struct{ line, instead string }{
+	{"az attestation create", `
+export IDENTITY=/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/orders
+export REGISTRY=contosoorders.azurecr.io
+printf 'package policy\n\nallow := false\n' >cce.rego
+skr-emulator serve --cce-policy cce.rego --key orders/other >env.sh &
+until grep -q '^# ready' env.sh; do sleep 0.1; done
+. ./env.sh
+export MAA=$MAA_ENDPOINT VAULT=$AKV_ENDPOINT
+`},
+	{"az role assignment create", ""},
+	{"az acr login", ""},
+	{"az confcom acipolicygen", `sed -i "s|\"ccePolicy\": \"\"|\"ccePolicy\": \"$(base64 -w0 cce.rego)\"|" template.json` + "\n"},
+	{"az deployment group create", `
+resolve template.json parameters.json >group.sh
+. ./group.sh
+skr 2>skr.log &
+skr healthcheck --wait 20s
+`},
+	{"az group delete", ""},
+}
+
+var block = regexp.MustCompile("(?s)```(sh|azurecli)\n(.*?)```")
+
+// script is what the document says, with the stand-ins.
+func script(t *testing.T, document string) string {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole strings.Builder
+	used := 0
+	for _, found := range block.FindAllStringSubmatch(string(text), -1) {
+		if found[1] == "sh" {
+			whole.WriteString(found[2])
+			continue
+		}
+		if used == len(azure) || !strings.Contains(found[2], azure[used].line) {
+			t.Fatalf("no stand-in for:\n%s", found[2])
+		}
+		whole.WriteString(azure[used].instead)
+		used++
+	}
+	if used != len(azure) {
+		t.Errorf("the document lacks %s", azure[used].line)
+	}
+	return whole.String()
+}
+
+// The walk of docs/aci.md leads to a released key, with the template of deploy/aci:
+// skr runs with the environment that the template gives it.
+func TestConfidentialACI(t *testing.T) {
+	dir, port := t.TempDir(), freePort(t)
+	bin := filepath.Join(dir, "bin")
+	build(t, bin)
+	here, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(here, "deploy"), filepath.Join(dir, "deploy")); err != nil {
+		t.Fatal(err)
+	}
+	itself, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prelude := fmt.Sprintf("export PATH=%s:$PATH\nresolve() { RESOLVE=$1 PARAMETERS=$2 %s; }\n", bin, itself)
+	walk := strings.ReplaceAll(script(t, root+"/docs/aci.md"), "8080", port)
+	walk = strings.ReplaceAll(walk, ". ./group.sh", "sed -i s/8080/"+port+"/ group.sh\n. ./group.sh")
+	out := runScript(t, dir, prelude+walk)
+	for _, want := range []string{`{"message":"Status OK"}`, `{"key":"{`, "wrote orders-pub.pem", `containerGroups "`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the walk does not say %s:\n%.4000s", want, out)
+		}
+	}
+}
+
+// TestMain runs the tests, or stands in for Azure's resource manager: then it prints
+// the environment that a template gives to skr.
+func TestMain(m *testing.M) {
+	if template := os.Getenv("RESOLVE"); template != "" {
+		if err := printEnvironment(template, os.Getenv("PARAMETERS")); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func printEnvironment(templateFile, parametersFile string) error {
+	var template struct {
+		Resources []struct {
+			Properties struct {
+				Containers []struct {
+					Name       string
+					Properties struct {
+						EnvironmentVariables []struct{ Name, Value string }
+					}
+				}
+			}
+		}
+	}
+	var given struct {
+		Parameters map[string]struct{ Value string }
+	}
+	if err := errors.Join(parse(templateFile, &template), parse(parametersFile, &given)); err != nil {
+		return err
+	}
+	for _, container := range template.Resources[0].Properties.Containers {
+		if container.Name != "skr" {
+			continue
+		}
+		for _, variable := range container.Properties.EnvironmentVariables {
+			fmt.Printf("export %s='%s'\n", variable.Name, resolve(variable.Value, func(name string) string { return given.Parameters[name].Value }))
+		}
+	}
+	return nil
+}
+
+func parse(file string, into any) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+var term = regexp.MustCompile(`parameters\('(\w+)'\)|'([^']*)'`)
+
+// resolve an expression of ARM templates that is a text, a parameter or concat of
+// such.
+func resolve(text string, parameter func(string) string) string {
+	if !strings.HasPrefix(text, "[") {
+		return text
+	}
+	var value strings.Builder
+	for _, found := range term.FindAllStringSubmatch(text, -1) {
+		value.WriteString(found[2])
+		if found[1] != "" {
+			value.WriteString(parameter(found[1]))
+		}
+	}
+	return value.String()
+}

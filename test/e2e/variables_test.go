@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"skr/test/program"
+)
+
+// wrong has for each variable a value that cannot be. Two ends are tried where a
+// value may be wrong in itself or as what it names.
+var wrong = map[string][]string{
+	"SKR_LISTEN":               {"0.0.0.0:80", "localhost:http", "unix:relative"},
+	"SKR_GRPC_LISTEN":          {"10.0.0.1:50000"},
+	"SKR_OPS_LISTEN":           {"9090"},
+	"SKR_OPS_DOCTOR":           {"perhaps"},
+	"SKR_REQUEST_TIMEOUT":      {"0s", "60"},
+	"SKR_STOP_GRACE":           {"-1s"},
+	"SKR_MAX_CONCURRENT":       {"0", "many"},
+	"SKR_MAX_QUEUED":           {"0"},
+	"SKR_CALLER_RATE":          {"0", "NaN"},
+	"SKR_KEYS":                 {`{"a":{}}`, "{"},
+	"SKR_ACCESS":               {"[{}]"},
+	"SKR_REPORT_SOURCE":        {"sgx"},
+	"SKR_TPM":                  {"tpm0"},
+	"SKR_EVENT_LOG":            {"log"},
+	"SKR_AK_ROOTS":             {"/nonexistent"},
+	"SKR_SECURITY_CONTEXT_DIR": {"relative"},
+	"SKR_CERTIFICATE_SOURCES":  {"mirror", ","},
+	"SKR_THIM_URL":             {"host/path"},
+	"SKR_IMDS_URL":             {"host"},
+	"SKR_AZURE_CACHE_URL":      {"host"},
+	"SKR_KDS_URL":              {"host"},
+	"SKR_AMD_ROOTS":            {"/nonexistent"},
+	"SKR_CA_FILE":              {"/nonexistent"},
+	"SKR_MAA_ALLOW":            {"https://host"},
+	"SKR_VAULT_ALLOW":          {"a/b"},
+	"SKR_ATTESTATION_MAX_AGE":  {"-1s"},
+	"SKR_KEK_BITS":             {"1024"},
+	"SKR_KEY_CACHE_TTL":        {"-1s"},
+	"SKR_WRAP_KEYS":            {"relative", "/nonexistent"},
+	"SKR_LOG_LEVEL":            {"loud"},
+	"SKR_LOG_FILE":             {"/nonexistent/log"},
+	"SKR_LOG_FORMAT":           {"xml"},
+	"SKR_AUDIT_FILE":           {"/nonexistent/audit"},
+	"SKR_CONFIG":               {"/nonexistent"},
+
+	"SkrSideCarArgs": {"no base64", "e30"},
+	"Port":           {"http", "65536"},
+	"LogLevel":       {"loud"},
+	"LogFile":        {"/nonexistent/log"},
+	"ServerType":     {"ftp"},
+
+	"UVM_SECURITY_POLICY":      {"%"},
+	"UVM_HOST_AMD_CERTIFICATE": {"%"},
+	"UVM_REFERENCE_INFO":       {"%"},
+
+	"OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"},
+}
+
+// unjudged fields take any text: what is wrong with it only a service can say, or
+// it stands under another name above.
+var unjudged = strings.Fields(`azure_cache_api_version azure_cache_client_id maa_api_version maa_user_agent
+	vault_api_version client_id tenant_id federated_token_file authority_host
+	security_policy host_certificate reference_info`)
+
+// A wrong variable ends the program at once, and the last line that it says, which
+// Kubernetes takes for the termination message, names the variable.
+func TestWrongVariable(t *testing.T) {
+	for name, values := range wrong {
+		for _, value := range values {
+			t.Run(name+"="+value, func(t *testing.T) {
+				t.Parallel()
+				run := exec.CommandContext(t.Context(), program.Path("skr"))
+				run.Env = []string{name + "=" + value}
+				if strings.HasPrefix(name, "OTEL_") {
+					run.Env = append(run.Env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+				}
+				if name != "SKR_LISTEN" && name != "Port" && name != "ServerType" {
+					run.Env = append(run.Env, "SKR_LISTEN="+program.FreeAddress(t))
+				}
+				if name == "SKR_AK_ROOTS" {
+					run.Env = append(run.Env, "SKR_REPORT_SOURCE=vtpm")
+				}
+				out, err := run.CombinedOutput()
+				exit, ended := errors.AsType[*exec.ExitError](err)
+				if !ended || exit.ExitCode() != 2 {
+					t.Fatalf("it ended with %v, want exit code 2\n%s", err, out)
+				}
+				lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+				last := lines[len(lines)-1]
+				if !strings.HasPrefix(last, "skr: configuration: ") || !strings.Contains(last, name) {
+					t.Errorf("the last line does not name the variable: %s", last)
+				}
+			})
+		}
+	}
+}
+
+// Every field of the configuration is tried above, or takes anything.
+func TestWrongVariablesAreAll(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), program.Path("skr"), "config").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]any{}
+	if err := yaml.Unmarshal(out, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range unjudged {
+		delete(fields, name)
+	}
+	for name := range fields {
+		if wrong["SKR_"+strings.ToUpper(name)] == nil {
+			t.Errorf("no wrong value of %s is tried", name)
+		}
+	}
+}

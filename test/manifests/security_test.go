@@ -1,0 +1,66 @@
+package manifests
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+// excepted pods break the named rules of the standard, each for a reason. What they
+// do not need to break they keep.
+var excepted = map[string]struct {
+	why   string
+	rules []string
+}{
+	"helm/agent-values.yaml": {
+		"the agent holds the TPM of its node, and Kubernetes gives a device of the node to privileged containers alone",
+		[]string{"allowPrivilegeEscalation != false", "privileged", "restricted volume types", "runAsNonRoot != true", "runAsUser=0", "unrestricted capabilities"},
+	},
+	"helm/direct-values.yaml": {
+		"vtpm.access=direct gives the sidecar the TPM of its node, as the agent has it",
+		[]string{"allowPrivilegeEscalation != false", "privileged", "restricted volume types", "runAsNonRoot != true", "runAsUser=0", "unrestricted capabilities"},
+	},
+	"helm/aks-kata-values.yaml": {
+		"the utility VM's endorsement is a file of the utility VM, which Kata gives as a hostPath; endorsementFromHost=false does without",
+		[]string{"restricted volume types"},
+	},
+	"kustomize/example": {
+		"the component aks-kata mounts the same file",
+		[]string{"restricted volume types"},
+	},
+}
+
+// Every pod keeps to the "restricted" standard (Kubernetes, "Pod Security Standards"),
+// but for what is excepted above.
+func TestRestricted(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	checked := 0
+	for name, objects := range renders(t) {
+		if strings.HasPrefix(name, "kafka/") {
+			continue // the documentation's own pods
+		}
+		for _, p := range pods(objects) {
+			checked++
+			var broken []string
+			for _, result := range evaluator.EvaluatePod(restricted, &p.template.ObjectMeta, &p.template.Spec) {
+				if !result.Allowed {
+					broken = append(broken, result.ForbiddenReason)
+				}
+			}
+			slices.Sort(broken)
+			if !slices.Equal(broken, excepted[name].rules) {
+				t.Errorf("%s: %s %s breaks %q, may break %q", name, p.kind, p.name, broken, excepted[name].rules)
+			}
+		}
+	}
+	if checked < 8 {
+		t.Errorf("only %d pods were checked", checked)
+	}
+}

@@ -1,0 +1,129 @@
+package manifests
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	core "k8s.io/api/core/v1"
+)
+
+// The sidecar is in each pod as it should be.
+func TestSidecar(t *testing.T) {
+	for name, objects := range renders(t) {
+		if strings.HasPrefix(name, "kafka/") {
+			continue // as the documentation of AKS has them
+		}
+		for _, p := range pods(objects) {
+			found := p.sidecars()
+			if p.kind != "DaemonSet" && len(found) != 1 {
+				t.Errorf("%s: %s %s has %d sidecars", name, p.kind, p.name, len(found))
+			}
+			for _, c := range found {
+				checkSidecar(t, name, p, c)
+			}
+		}
+	}
+}
+
+func checkSidecar(t *testing.T, name string, p pod, c core.Container) {
+	t.Helper()
+	if c.TerminationMessagePolicy != core.TerminationMessageFallbackToLogsOnError {
+		t.Errorf("%s: what skr says when it ends does not become the termination message", name)
+	}
+	if s := c.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
+		t.Errorf("%s: the root of skr can be written", name)
+	}
+	if p.kind == "DaemonSet" {
+		return
+	}
+	if c.StartupProbe == nil || c.ReadinessProbe == nil || c.Resources.Limits.Memory().IsZero() {
+		t.Errorf("%s: skr has no probes or no limit of memory", name)
+	}
+	isInit := len(p.template.Spec.InitContainers) > 0 && p.template.Spec.InitContainers[0].Name == c.Name
+	isNative := c.RestartPolicy != nil && *c.RestartPolicy == core.ContainerRestartPolicyAlways
+	plain := map[string]bool{"helm/plain-values.yaml": true, "helm/aci-values.yaml": true}[name]
+	if isInit == plain || isNative == plain {
+		t.Errorf("%s: among the init containers %v, always restarted %v, want both %v", name, isInit, isNative, !plain)
+	}
+	for _, mount := range c.VolumeMounts {
+		if !mount.ReadOnly && mount.MountPath != "/dev/tpmrm0" {
+			t.Errorf("%s: skr may write %s", name, mount.MountPath)
+		}
+	}
+}
+
+// Each platform puts pods where its evidence is.
+func TestPlatforms(t *testing.T) {
+	vm := func(kind string) map[string]string {
+		return map[string]string{"kubernetes.azure.com/security-type": kind}
+	}
+	for name, want := range map[string]struct {
+		class    string
+		selector map[string]string
+		label    string // of workload identity
+		mount    string
+	}{
+		"aci":            {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
+		"aks-kata":       {"kata-cc-isolation", nil, "true", "/opt/confidential-containers/share/kata-containers/reference-info-base64"},
+		"cvm":            {"", vm("ConfidentialVM"), "true", "/run/skr"},
+		"trusted-launch": {"", vm("TrustedLaunch"), "true", "/run/skr"},
+	} {
+		found := pods(renders(t)["helm/"+name+"-values.yaml"])
+		if len(found) != 1 {
+			t.Fatalf("%s: %d pods", name, len(found))
+		}
+		spec, mounts := found[0].template.Spec, found[0].sidecars()[0].VolumeMounts
+		class := ""
+		if spec.RuntimeClassName != nil {
+			class = *spec.RuntimeClassName
+		}
+		if class != want.class || !maps.Equal(spec.NodeSelector, want.selector) {
+			t.Errorf("%s: runtime class %q, nodes %v", name, class, spec.NodeSelector)
+		}
+		if label := found[0].template.Labels["azure.workload.identity/use"]; label != want.label {
+			t.Errorf("%s: label of workload identity %q, want %q", name, label, want.label)
+		}
+		if (len(mounts) == 1) != (want.mount != "") || want.mount != "" && mounts[0].MountPath != want.mount {
+			t.Errorf("%s: mounts %v, want %q", name, mounts, want.mount)
+		}
+		if name == "aci" || name == "aks-kata" {
+			checkPolicy(t, name, found[0].template.Annotations)
+		}
+	}
+}
+
+// checkPolicy: the execution policy stands where the platform reads it.
+func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
+	t.Helper()
+	name := map[string]string{"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy"}[platform]
+	if annotations[name] != "cGFja2FnZSBwb2xpY3kK" {
+		t.Errorf("%s: annotations %v, want the policy as %s", platform, annotations, name)
+	}
+}
+
+// What the application's pod template says is kept.
+func TestApplicationIsKept(t *testing.T) {
+	values := map[string]any{"platform": "cvm", "application": map[string]any{"template": map[string]any{
+		"metadata": map[string]any{"labels": map[string]any{"team": "shop"}, "annotations": map[string]any{"a": "b"}},
+		"spec": map[string]any{
+			"initContainers":     []any{map[string]any{"name": "first", "image": "i"}},
+			"containers":         []any{map[string]any{"name": "app", "image": "i"}},
+			"volumes":            []any{map[string]any{"name": "data", "emptyDir": map[string]any{}}},
+			"nodeSelector":       map[string]any{"disk": "fast"},
+			"tolerations":        []any{map[string]any{"key": "k", "operator": "Exists"}},
+			"serviceAccountName": "mine",
+		},
+	}}}
+	found := pods(decode(t, rendered(t, values)))[0].template
+	spec := found.Spec
+	if len(spec.InitContainers) != 2 || spec.InitContainers[0].Name != "skr" || spec.InitContainers[1].Name != "first" {
+		t.Errorf("init containers %v: the application's come after the sidecar", spec.InitContainers)
+	}
+	if len(spec.Volumes) != 2 || len(spec.NodeSelector) != 2 || len(spec.Tolerations) != 1 || spec.ServiceAccountName != "mine" {
+		t.Errorf("not all of the application's pod is there: %+v", spec)
+	}
+	if found.Labels["team"] != "shop" || found.Annotations["a"] != "b" {
+		t.Errorf("labels %v, annotations %v", found.Labels, found.Annotations)
+	}
+}
