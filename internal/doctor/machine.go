@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 
 	"skr/attest"
 	"skr/attest/snp"
@@ -38,18 +39,26 @@ func (e *examination) ofChip(look func(context.Context) (finding, error)) func(c
 // lookAtSource gets a report over random data, so that no old one passes.
 func (e *examination) lookAtSource(ctx context.Context) (found finding, err error) {
 	if e.platform, err = e.Attester.Platform(ctx); err != nil {
-		return finding{}, err
+		return finding{}, sourceless(err)
 	}
 	if e.platform == attest.TrustedLaunch {
 		return good("%s is that of a machine with Trusted Launch, which has no report of the processor", e.Attester)
 	}
 	evidence, err := e.Attester.Report(ctx, []byte(rand.Text()))
 	if err != nil {
-		return finding{}, err
+		return finding{}, sourceless(err)
 	}
 	got := evidence.Report
 	e.report = got
 	return good("%s gives reports of version %d, %s, VMPL %d%s", e.Attester, got.Version(), got.Product(), got.VMPL(), e.kind())
+}
+
+// sourceless: a source that says nothing in time is none, and not a slow service.
+func sourceless(err error) error {
+	if refused, ok := errors.AsType[*refusal.Error](err); ok && refused.Kind == refusal.Timeout && refused.Err != nil {
+		return refusal.Because(refusal.NoEvidence, refused.Err.Error(), refused.Err)
+	}
+	return err
 }
 
 // kind of machine, for people: containers are known by who endorsed their utility VM.
