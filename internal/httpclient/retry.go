@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"skr/internal/refusal"
 )
 
 // Retry is when to ask again: after a transport error, but for a name that does
 // not exist, and after the statuses 408, 429, 500, 502, 503 and 504. The wait before attempt n+1 is random
 // between zero and min(Cap, Base·2ⁿ⁻¹), "full jitter", unless the service says
-// how long.
+// how long. After 429 all requests to the host wait: see [Fleet].
 type Retry struct {
 	// Attempts in all, the first included.
 	Attempts int
@@ -60,17 +62,18 @@ func (r Retry) ceiling(tries int) time.Duration {
 // nextWait says how long to wait before another attempt, and whether there is
 // to be one at all: a wait that would pass the deadline is not begun.
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
-	if !c.worthwhile(visit, tries, failed) {
+	worthwhile := c.worthwhile(visit, tries, failed)
+	if failed.kind == refusal.Throttled {
+		failed.retryAfter = c.throttles.refused(visit.host, failed.retryAfter)
+	}
+	if !worthwhile {
 		return 0, false
 	}
 	wait := failed.retryAfter
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
-		return 0, false
-	}
-	return wait, c.budget.take()
+	return wait, fits(ctx, wait) && c.budget.take()
 }
 
 // worthwhile says whether the policy wants another attempt. A probe has one.
