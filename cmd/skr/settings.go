@@ -89,7 +89,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 128, "requests that run at once; one caller gets at most half")
 	fs.IntVar(&s.MaxQueued, "max-queued", 256, "requests that wait for a place, further ones get 503; one caller gets at most half")
 	fs.Float64Var(&s.CallerRate, "caller-rate", 1000, "requests of one caller in a second, on average")
-	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}")
+	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs")
 	lines(&s.Access, "access", "who may use which route and alias; everybody who reaches the listener if empty")
 
 	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, or unix:/path of a report socket")
