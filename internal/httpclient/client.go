@@ -61,6 +61,9 @@ type Config struct {
 	// Refused is called for each request that is refused without an attempt, by
 	// an open circuit or because the host throttles; Observe does not hear of it; nil means that nobody watches.
 	Refused func(context.Context)
+	// Jitter draws a wait from zero to the ceiling; nil means at random, which is
+	// right everywhere but in a simulation.
+	Jitter func(ceiling time.Duration) time.Duration
 	// UserAgent is sent unless the request names its own; "" means "skr".
 	UserAgent string
 }
@@ -79,15 +82,18 @@ type Client struct {
 	refused   func(context.Context)
 	userAgent string
 
-	// Tests replace these two.
-	sleep  func(context.Context, time.Duration) error
-	jitter func(ceiling time.Duration) time.Duration
+	jitter    func(ceiling time.Duration) time.Duration
+
+	sleep func(context.Context, time.Duration) error // tests replace it
 }
 
 // New makes a client.
 func New(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = NewTransport(TransportConfig{})
+	}
+	if c.Jitter == nil {
+		c.Jitter = fullJitter
 	}
 	retry := c.Retry.withDefaults()
 	return &Client{
@@ -97,13 +103,13 @@ func New(c Config) *Client {
 		maxBody:   cmp.Or(c.MaxBody, defaultMaxBody),
 		retry:     retry,
 		budget:    newBudget(retry.Budget),
-		circuits:  newCircuits(c.Circuit),
-		throttles: newThrottles(c.Fleet, retry.Base),
+		circuits:  newCircuits(c.Circuit, c.Jitter),
+		throttles: newThrottles(c.Fleet, retry.Base, c.Jitter),
 		observe:   c.Observe,
 		refused:   c.Refused,
 		userAgent: cmp.Or(c.UserAgent, defaultUserAgent),
+		jitter:    c.Jitter,
 		sleep:     sleep,
-		jitter:    fullJitter,
 	}
 }
 

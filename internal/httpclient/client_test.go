@@ -37,8 +37,8 @@ type waits struct{ all []time.Duration }
 // newImpatient makes a client whose jitter is always the ceiling.
 func newImpatient(c Config) (*Client, *waits) {
 	w := &waits{}
+	c.Jitter = ceiling
 	client := New(c)
-	client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
 	client.sleep = func(_ context.Context, d time.Duration) error {
 		w.all = append(w.all, d)
 		return nil

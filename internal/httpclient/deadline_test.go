@@ -45,8 +45,7 @@ func TestDeadlines(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := New(Config{Service: "THIM", Transport: test.transport, Retry: fixed})
-				client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
+				client := New(Config{Service: "THIM", Transport: test.transport, Retry: fixed, Jitter: ceiling})
 				client.throttles.jitter = func(time.Duration) time.Duration { return 0 }
 				ctx := t.Context()
 				if test.deadline > 0 {

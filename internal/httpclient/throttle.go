@@ -45,8 +45,8 @@ type throttle struct {
 	until   time.Time // when it may be asked again
 }
 
-func newThrottles(fleet Fleet, base time.Duration) *throttles {
-	return &throttles{fleet: fleet, base: base, jitter: fullJitter}
+func newThrottles(fleet Fleet, base time.Duration, jitter func(time.Duration) time.Duration) *throttles {
+	return &throttles{fleet: fleet, base: base, jitter: jitter}
 }
 
 // left is how long the host is still to be left alone.

@@ -42,7 +42,6 @@ func TestThrottlingSpreads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{refusals: 6, asks: "10"}
 		client := newSteady(Config{Transport: service})
-		client.throttles.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
 		var waits []string
 		for service.refusals > 0 {
 			left := service.refusals
@@ -124,8 +123,7 @@ func TestOthersWaitToo(t *testing.T) {
 // window once.
 func TestRefusalsAtOnceAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newThrottles(Fleet{}, time.Second)
-		s.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
+		s := newThrottles(Fleet{}, time.Second, ceiling)
 		for range 5 {
 			s.refused("host", 10*time.Second)
 		}
@@ -144,7 +142,7 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 
 func TestAbsurdWishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newThrottles(Fleet{}, time.Second)
+		s := newThrottles(Fleet{}, time.Second, fullJitter)
 		if wait := s.refused("host", longestWait); wait > maxAsked+maxSpread {
 			t.Errorf("a service that asks for a year is left alone for %v", wait)
 		}
@@ -152,7 +150,7 @@ func TestAbsurdWishes(t *testing.T) {
 }
 
 func TestThrottledHostsAreBounded(t *testing.T) {
-	s := newThrottles(Fleet{}, time.Second)
+	s := newThrottles(Fleet{}, time.Second, fullJitter)
 	for i := range 2 * maxHosts {
 		s.refused(strconv.Itoa(i), time.Duration(i+1)*time.Second)
 	}
