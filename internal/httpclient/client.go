@@ -82,7 +82,7 @@ type Client struct {
 	refused   func(context.Context)
 	userAgent string
 
-	jitter    func(ceiling time.Duration) time.Duration
+	jitter func(ceiling time.Duration) time.Duration
 
 	sleep func(context.Context, time.Duration) error // tests replace it
 }

@@ -22,8 +22,9 @@ type Retry struct {
 	Base time.Duration
 	// Cap is the longest wait that we choose.
 	Cap time.Duration
-	// MaxRetryAfter is the longest wait that a service may ask for. If it asks
-	// for more there is no further attempt: an earlier one would be refused.
+	// MaxRetryAfter is the longest wait that a service may ask for, and that a
+	// request is kept waiting while one throttles. Above that there is no further
+	// attempt: an earlier one would be refused.
 	MaxRetryAfter time.Duration
 	// Budget is how many retries all requests of the client may make in a
 	// burst. An answered request gives back half a retry, and so does each
@@ -65,15 +66,13 @@ func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
 		failed.retryAfter = c.throttles.refused(visit.host, failed.retryAfter)
-	}
-	if !worthwhile {
-		return 0, false
+		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+early) && c.budget.take()
 	}
 	wait := failed.retryAfter
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	return wait, fits(ctx, wait) && c.budget.take()
+	return wait, worthwhile && fits(ctx, wait) && c.budget.take()
 }
 
 // worthwhile says whether the policy wants another attempt. A probe has one.

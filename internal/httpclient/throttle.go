@@ -19,7 +19,8 @@ const (
 	// maxAsked bounds what a service can make us wait, whatever it asks for.
 	maxAsked = 10 * time.Minute
 	// early is how much before the time a caller is told to come back: it counts
-	// in whole seconds, and we in less.
+	// in whole seconds, and we in less. A wait that leaves less than this before
+	// the deadline leaves no time for an answer.
 	early = 2 * time.Second
 )
 
@@ -53,12 +54,14 @@ func newThrottles(fleet Fleet, base time.Duration, jitter func(time.Duration) ti
 func (s *throttles) left(host string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	opens := s.fleet.First
 	if t := s.hosts[host]; t != nil {
-		opens = t.until
+		return max(time.Until(t.until), 0)
 	}
-	return max(time.Until(opens), 0)
+	return s.turn()
 }
+
+// turn is how long it is to the first turn.
+func (s *throttles) turn() time.Duration { return max(time.Until(s.fleet.First), 0) }
 
 // refused notes a 429, with the wait that the service asked for, and returns the
 // one that is kept. A refusal while the host is left alone is that of a request
@@ -135,14 +138,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// await waits until the host may be asked. Where that would pass the deadline it
-// refuses at once, and says when to come back.
+// await waits until the host may be asked. Where that is long, or the deadline is
+// before it, it refuses at once and says when to come back.
 func (c *Client) await(ctx context.Context, host string) error {
 	left := c.throttles.left(host)
 	if left == 0 {
 		return nil
 	}
-	if !fits(ctx, left) {
+	if left > c.longest() || !fits(ctx, left+early) {
 		if c.refused != nil {
 			c.refused(ctx)
 		}
@@ -155,6 +158,16 @@ func (c *Client) await(ctx context.Context, host string) error {
 		return c.endedError(ctx, host, &failure{cause: errHeld})
 	}
 	return nil
+}
+
+// longest is how long a request is kept waiting. For the first turn, which may be
+// that of many, it is short: requests that began together would otherwise have
+// their deadlines together, and fall back together from a host that is silent.
+func (c *Client) longest() time.Duration {
+	if c.throttles.turn() > 0 {
+		return 2 * early
+	}
+	return c.retry.MaxRetryAfter
 }
 
 // fits says whether a wait ends before the context does.

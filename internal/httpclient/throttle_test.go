@@ -36,12 +36,15 @@ func (s *throttling) RoundTrip(*http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
+// patient keeps requests waiting however long it takes.
+var patient = Retry{MaxRetryAfter: 24 * time.Hour}
+
 // TestThrottlingSpreads: the wait is what the service asked for and up to a
 // window that widens, and begins anew after an answer.
 func TestThrottlingSpreads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{refusals: 6, asks: "10"}
-		client := newSteady(Config{Transport: service})
+		client := newSteady(Config{Transport: service, Retry: Retry{Attempts: 1, MaxRetryAfter: 24 * time.Hour}})
 		var waits []string
 		for service.refusals > 0 {
 			left := service.refusals
@@ -69,7 +72,7 @@ func TestNeverBeforeRetryAfter(t *testing.T) {
 		for i := range 200 {
 			fleet := Fleet{Window: time.Duration(i%3) * 15 * time.Second, Place: float64(i) / 200}
 			service := &throttling{refusals: 2, asks: "7"}
-			client := New(Config{Transport: service, Fleet: fleet})
+			client := New(Config{Transport: service, Fleet: fleet, Retry: patient})
 			if err := ask(t.Context(), client, "vault.example"); err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +90,7 @@ func TestOthersWaitToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{refusals: 1, asks: "60"}
 		refusedAtOnce := 0
-		client := New(Config{Transport: service, Refused: func(context.Context) { refusedAtOnce++ }})
+		client := New(Config{Transport: service, Retry: Retry{Attempts: 1, MaxRetryAfter: 24 * time.Hour}, Refused: func(context.Context) { refusedAtOnce++ }})
 		_ = ask(t.Context(), client, "vault.example")
 		left := client.throttles.left("vault.example")
 
@@ -168,20 +171,40 @@ func TestTurn(t *testing.T) {
 		turn := fleet.Turn(start.Add(time.Second))
 
 		service := &throttling{refusals: 1, asks: "1"}
-		if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet}), "vault.example"); err != nil {
+		if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet, Retry: patient}), "vault.example"); err != nil {
 			t.Fatal(err)
 		}
 		if fmt.Sprint(service.at) != fmt.Sprint([]time.Time{start, turn}) {
 			t.Errorf("asked at %v, want %v and %v", service.at, start, turn)
 		}
 
+		time.Sleep(time.Second) // past that turn
 		fleet.First = fleet.Turn(time.Now())
 		service = &throttling{}
-		if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet}), "vault.example"); err != nil {
+		client := New(Config{Transport: service, Fleet: fleet})
+		left := time.Until(fleet.First)
+		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, left-early)
+		time.Sleep(left - early) // what a caller hears
+		if err := ask(t.Context(), client, "vault.example"); err != nil {
 			t.Fatal(err)
 		}
-		if !service.at[0].Equal(fleet.First) {
-			t.Errorf("first asked at %v, want %v", service.at[0], fleet.First)
+		if len(service.at) != 1 || !service.at[0].Equal(fleet.First) {
+			t.Errorf("first asked at %v, want %v", service.at, fleet.First)
+		}
+	})
+}
+
+// TestRefusedInTurn: who is refused at its turn does not wait for the next one.
+func TestRefusedInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet := Fleet{Window: time.Hour}
+		fleet.First = fleet.Turn(time.Now())
+		service := &throttling{refusals: 1, asks: "5"}
+		if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet, Retry: patient}), "vault.example"); err != nil {
+			t.Fatal(err)
+		}
+		if wait := service.at[1].Sub(service.at[0]); wait < 5*time.Second || wait > 10*time.Second {
+			t.Errorf("came back after %v", wait)
 		}
 	})
 }
