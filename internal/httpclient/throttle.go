@@ -15,7 +15,7 @@ import (
 // refusal. docs/fleet.md has the figures of other values.
 const (
 	widen     = 4
-	maxSpread = 5 * time.Minute
+	maxSpread = 2 * time.Minute
 	// maxAsked bounds what a service can make us wait, whatever it asks for.
 	maxAsked = 10 * time.Minute
 	// early is how much before the time a caller is told to come back: it counts

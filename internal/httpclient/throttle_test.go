@@ -53,7 +53,7 @@ func TestThrottlingSpreads(t *testing.T) {
 			}
 			waits = append(waits, client.throttles.left("vault.example").String())
 		}
-		if got, want := strings.Join(waits, " "), "20s 50s 2m50s 5m10s 5m10s 5m10s"; got != want {
+		if got, want := strings.Join(waits, " "), "20s 50s 2m10s 2m10s 2m10s 2m10s"; got != want {
 			t.Errorf("waits are %s, want %s", got, want)
 		}
 		if err := ask(t.Context(), client, "vault.example"); err != nil {
