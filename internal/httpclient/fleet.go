@@ -41,6 +41,16 @@ func (f Fleet) Turn(from time.Time) time.Time {
 	return from.Add(wait)
 }
 
+// ofTurn is how long after its turn a request may still be that of the turn; it is
+// less where the window is short.
+const ofTurn = 5 * time.Second
+
+// mayWait says whether a member that is refused now may wait for its turn. One
+// that has just had it would wait for a whole window.
+func (f Fleet) mayWait(now time.Time) bool {
+	return f.Window > 0 && f.First.IsZero() && f.Turn(now.Add(-min(ofTurn, f.Window/100))).After(now)
+}
+
 // golden is 2⁶⁴ divided by the golden ratio. Multiples of it, modulo 2⁶⁴, are
 // spread more evenly than random numbers however many there are: no gap between
 // neighbours is much longer than another (Knuth, The Art of Computer Programming

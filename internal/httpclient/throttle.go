@@ -77,15 +77,16 @@ func (s *throttles) refused(host string, asked time.Duration) time.Duration {
 		return t.until.Sub(now)
 	}
 	t.strikes++
-	t.until = s.next(now.Add(asked), t.strikes, asked)
+	if t.strikes == 1 && s.fleet.mayWait(now) {
+		t.until = s.fleet.Turn(now.Add(asked))
+	} else {
+		t.until = s.spread(now.Add(asked), t.strikes, asked)
+	}
 	return t.until.Sub(now)
 }
 
-// next is when to ask again, never before the service wants it.
-func (s *throttles) next(earliest time.Time, strikes int, asked time.Duration) time.Time {
-	if strikes == 1 && s.fleet.Window > 0 && s.fleet.First.IsZero() {
-		return s.fleet.Turn(earliest)
-	}
+// spread is a random time to ask again, never before the service wants it.
+func (s *throttles) spread(earliest time.Time, strikes int, asked time.Duration) time.Time {
 	spread := cmp.Or(asked, s.base)
 	for range strikes - 1 {
 		spread = min(spread*widen, maxSpread)

@@ -197,14 +197,17 @@ func TestTurn(t *testing.T) {
 // TestRefusedInTurn: who is refused at its turn does not wait for the next one.
 func TestRefusedInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := Fleet{Window: time.Hour}
-		fleet.First = fleet.Turn(time.Now())
-		service := &throttling{refusals: 1, asks: "5"}
-		if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet, Retry: patient}), "vault.example"); err != nil {
-			t.Fatal(err)
-		}
-		if wait := service.at[1].Sub(service.at[0]); wait < 5*time.Second || wait > 10*time.Second {
-			t.Errorf("came back after %v", wait)
+		first := Fleet{Window: time.Hour}
+		first.First = first.Turn(time.Now())
+		for name, fleet := range map[string]Fleet{"in turn": first, "just after the turn": {Window: time.Hour}} {
+			service := &throttling{refusals: 1, asks: "5"}
+			if err := ask(t.Context(), New(Config{Transport: service, Fleet: fleet, Retry: patient}), "vault.example"); err != nil {
+				t.Fatal(err)
+			}
+			if wait := service.at[1].Sub(service.at[0]); wait < 5*time.Second || wait > 10*time.Second {
+				t.Errorf("%s: came back after %v", name, wait)
+			}
+			time.Sleep(time.Hour - time.Since(service.at[0]))
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	pods  = flag.Int("pods", 4000, "size of the simulated fleet")
+	pods  = flag.Int("pods", defaultPods, "size of the simulated fleet")
 	write = flag.Bool("write", false, "write the tables and plots of docs/fleet.md instead of comparing them")
 )
 
@@ -126,6 +126,9 @@ func TestRegionDies(t *testing.T) {
 
 // TestDocumented: docs/fleet.md and its plot show what is simulated here.
 func TestDocumented(t *testing.T) {
+	if detecting {
+		t.Skip("the documented fleets are larger than the race detector can watch")
+	}
 	t.Parallel()
 	results := make([]*Result, len(policies()))
 	t.Run("policies", func(t *testing.T) {
