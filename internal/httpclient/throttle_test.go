@@ -194,6 +194,16 @@ func TestTurn(t *testing.T) {
 	})
 }
 
+// TestFirstTurnIsWaitedForOutside: requests that began together must not have
+// their deadlines together.
+func TestFirstTurnIsWaitedForOutside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &throttling{}
+		client := New(Config{Transport: service, Fleet: Fleet{Window: time.Hour, First: time.Now().Add(10 * time.Second)}})
+		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, 10*time.Second-early)
+	})
+}
+
 // TestRefusedInTurn: who is refused at its turn does not wait for the next one.
 func TestRefusedInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

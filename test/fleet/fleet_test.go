@@ -169,7 +169,7 @@ func compare(t *testing.T, path string, want func(text string) string) {
 	}
 	wanted := want(string(got))
 	if *write {
-		if err := os.WriteFile(path, []byte(wanted), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(path, []byte(wanted), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

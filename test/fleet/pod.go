@@ -24,7 +24,7 @@ type pod struct {
 }
 
 func (w *world) newPod(n int, c *Config) *pod {
-	p := &pod{world: w, chance: rand.New(rand.NewPCG(seed, uint64(n)))} //nolint:gosec // to be the same each time
+	p := &pod{world: w, chance: rand.New(rand.NewPCG(seed, uint64(n)))}
 	fleet := c.Policy.fleet(n, p.chance)
 	client := func(service string) *httpclient.Client {
 		return httpclient.New(httpclient.Config{Service: service, Transport: w.network, Fleet: fleet, Jitter: p.jitter})
