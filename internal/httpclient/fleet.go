@@ -43,7 +43,7 @@ func (f Fleet) Turn(from time.Time) time.Time {
 
 // ofTurn is how long after its turn a request may still be that of the turn; it is
 // less where the window is short.
-const ofTurn = 5 * time.Second
+const ofTurn = time.Second
 
 // mayWait says whether a member that is refused now may wait for its turn. One
 // that has just had it would wait for a whole window.
