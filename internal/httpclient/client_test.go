@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,9 +143,9 @@ func checkRefusal(t *testing.T, err error, kind *refusal.Kind, after time.Durati
 }
 
 func TestDoRetriesTransportErrors(t *testing.T) {
-	tries := 0
+	var tries atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if tries++; tries < 3 {
+		if tries.Add(1) < 3 {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -152,8 +153,8 @@ func TestDoRetriesTransportErrors(t *testing.T) {
 	defer server.Close()
 	client, _ := newImpatient(Config{Service: "MAA"})
 	answer, err := client.Do(t.Context(), Request{Method: "POST", URL: server.URL})
-	if err != nil || answer.Status != http.StatusNoContent || tries != 3 {
-		t.Fatalf("after %d attempts: %v, %v", tries, answer, err)
+	if err != nil || answer.Status != http.StatusNoContent || tries.Load() != 3 {
+		t.Fatalf("after %d attempts: %v, %v", tries.Load(), answer, err)
 	}
 	server.Close()
 	_, err = client.Do(t.Context(), Request{URL: server.URL})

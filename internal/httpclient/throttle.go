@@ -12,7 +12,7 @@ import (
 
 // The window over which a throttled client spreads its next request begins with
 // what the service asked for, and is four times as long after each further
-// refusal. docs/fleet.md has the figures of other values.
+// refusal. docs/decisions/0013-fleet.md has the figures of others.
 const (
 	widen     = 4
 	maxSpread = 2 * time.Minute
