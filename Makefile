@@ -15,7 +15,7 @@ TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo image test race fuzz soak lint generate bench clean
+.PHONY: help build demo image test race fuzz soak fleet lint generate bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 
 soak: ## drive a sidecar with good and faulty traffic for MINUTES, and look for leaks
 	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
+
+fleet: ## simulate 100,000 pods that restart at once, and write the figures of docs/fleet.md
+	$(TEST) -v -run 'TestRestart|TestDocumented' ./test/fleet -args -pods 100000 -write
+	$(TEST) -v ./test/fleet -args -write
 
 lint: ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...

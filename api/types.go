@@ -8,6 +8,10 @@ const (
 	StatusNotOK = "Status NOT OK"
 )
 
+// HeaderFallback is on an answer that did not come by the first of the vaults and
+// authorities which an alias stands for: its number in their list, from 1.
+const HeaderFallback = "X-Skr-Fallback"
+
 // StatusResponse answers GET /status, with 200 also while skr is not ready.
 type StatusResponse struct {
 	// Message is StatusOK or StatusNotOK.

@@ -34,6 +34,8 @@ type Request struct {
 	// Access is the caller's access token for the vault. Zero means that the
 	// Releaser's own identity asks.
 	Access secmem.Text
+
+	fallbacks *Fallbacks // nil where this is the only way
 }
 
 // question is what a request asks: equal ones are the same work. A token is compared by

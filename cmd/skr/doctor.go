@@ -86,9 +86,19 @@ func (o doctorOptions) targets(parts *sidecar, in io.Reader) ([]doctor.Target, e
 
 func (p *sidecar) targets() (targets []doctor.Target) {
 	for _, name := range slices.Sorted(maps.Keys(p.aliases)) {
-		targets = append(targets, doctor.Target{Name: name, Request: p.aliases[name]})
+		for n, way := range p.aliases[name].Ways() {
+			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way})
+		}
 	}
 	return targets
+}
+
+// targetName tells an alias from its fall-backs, by the number that the log has.
+func targetName(alias string, way int) string {
+	if way == 0 {
+		return alias
+	}
+	return fmt.Sprintf("%s, fall-back %d", alias, way)
 }
 
 // doctor is told of the parts that this process is made of.

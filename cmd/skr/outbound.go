@@ -34,22 +34,43 @@ func (s *settings) outbound(told *observer) (*outbound, error) {
 	local := httpclient.NewTransport(httpclient.TransportConfig{
 		Roots: roots, Direct: true, Rewrite: map[string]*url.URL{imdsAddress: imds},
 	})
-	client := func(service, name string, transport http.RoundTripper) *httpclient.Client {
+	fleet, err := s.fleet(time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("fleet_member: %w", err)
+	}
+	among := func(fleet httpclient.Fleet, service, name string, transport http.RoundTripper) *httpclient.Client {
 		return httpclient.New(httpclient.Config{
-			Service: name, Transport: transport, Timeout: s.attemptTimeout(), Observe: told.exchanges(service),
+			Service: name, Transport: transport, Timeout: s.attemptTimeout(), Fleet: fleet, Observe: told.exchanges(service),
 		})
+	}
+	client := func(service, name string, transport http.RoundTripper) *httpclient.Client {
+		return among(httpclient.Fleet{}, service, name, transport)
 	}
 	return &outbound{
 		roots:      roots,
 		public:     public,
-		maa:        client(serviceMAA, "the attestation service", public),
-		vault:      client(serviceVault, "the vault", public),
+		maa:        among(fleet, serviceMAA, "the attestation service", public),
+		vault:      among(fleet, serviceVault, "the vault", public),
 		entra:      client(serviceEntra, "Entra ID", public),
 		azureCache: client(serviceAzureCache, "Azure's certificate cache", public),
 		kds:        client(serviceKDS, "AMD's key distribution service", public),
 		imds:       client(serviceIMDS, "the instance metadata service", local),
 		thim:       client(serviceTHIM, "the host's certificate cache", local),
 	}, nil
+}
+
+// fleet is this process among others like it, for the two services that a whole
+// fleet shares.
+func (s *settings) fleet(now time.Time) (httpclient.Fleet, error) {
+	place, err := httpclient.ParsePlace(s.FleetMember)
+	if err != nil {
+		return httpclient.Fleet{}, err
+	}
+	fleet := httpclient.Fleet{Window: s.FleetWindow, Place: place}
+	if s.FleetInTurn {
+		fleet.First = fleet.Turn(now)
+	}
+	return fleet, nil
 }
 
 // openCircuits counts, by service, the hosts that are not asked for now.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"skr/hsm"
+	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/keyrelease"
 )
@@ -69,12 +71,32 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	if err != nil {
 		return err
 	}
-	key, err := witnessed{parts.releaser, seen}.Release(ctx, req)
+	key, err := patiently(ctx, func() (*hsm.Key, error) { return witnessed{parts.releaser, seen}.Release(ctx, req) })
 	defer key.Wipe()
 	if err = errors.Join(err, seen.log.Close()); err != nil {
 		return err
 	}
 	return o.write(key, streams.out)
+}
+
+// patiently releases again when somebody who throttles says so, as long as the time
+// lasts. An init container that ended instead would forget when it may ask.
+func patiently(ctx context.Context, release func() (*hsm.Key, error)) (*hsm.Key, error) {
+	for {
+		key, err := release()
+		refused, ok := errors.AsType[*refusal.Error](err)
+		if !ok || refused.Kind != refusal.Throttled || refused.RetryAfter <= 0 {
+			return key, err
+		}
+		if deadline, limited := ctx.Deadline(); limited && time.Until(deadline) < refused.RetryAfter {
+			return key, err
+		}
+		select {
+		case <-ctx.Done():
+			return key, err
+		case <-time.After(refused.RetryAfter):
+		}
+	}
 }
 
 func (o releaseOptions) check() error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 )
 
@@ -59,15 +60,16 @@ func checkSections(t *testing.T, s *settings) {
 	if len(rules) != 1 || rules[0].Name != "orders-app" || rules[0].UID == nil || *rules[0].UID != 1000 || len(rules[0].Keys) != 1 {
 		t.Errorf("access is %+v", rules)
 	}
-	if want := (alias{"contoso.vault.azure.net", "orders", "sharedeus.eus.attest.azure.net"}); s.Keys.value["orders"] != want {
-		t.Errorf("keys are %+v", s.Keys.value)
+	want := alias{Vault: "contoso.vault.azure.net", Key: "orders", Authority: "sharedeus.eus.attest.azure.net"}
+	if diff := cmp.Diff(want, s.Keys.value["orders"]); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 }
 
 func TestBadSections(t *testing.T) {
 	for _, c := range []struct{ name, variable, text, want string }{
 		{"unknown member", "SKR_ACCESS", `[{"name":"a","user":1}]`, "user"},
-		{"misspelt member", "SKR_KEYS", `{"a":{"vaults":"x"}}`, "vaults"},
+		{"misspelt member", "SKR_KEYS", `{"a":{"vautl":"x"}}`, "vautl"},
 		{"not a list", "SKR_ACCESS", `{"name":"a"}`, "SKR_ACCESS"},
 		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "already"},
 		{"negative uid", "SKR_ACCESS", `[{"name":"a","uid":-1}]`, "uid"},
@@ -88,6 +90,11 @@ func TestBadCallers(t *testing.T) {
 		{"vault not allowed", `{"a":{"vault":"evil.example","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
 		{"authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"evil.example"}}`, "", "maa_allow"},
 		{"no key", `{"a":{"vault":"contoso.vault.azure.net","authority":"sharedeus.eus.attest.azure.net"}}`, "", "kid"},
+		{"fall-back vault not allowed", `{"a":{"vaults":["contoso.vault.azure.net","evil.example"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
+		{"fall-back authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
+		{"one and several", `{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
+		{"none of several", `{"a":{"vaults":[],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
+		{"listed twice", `{"a":{"vaults":["a.vault.azure.net","a.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "twice"},
 		{"bad alias", `{"a b":{}}`, "", "letters"},
 		{"nobody may ask", key, `[]`, "nobody could ask"},
 		{"unknown alias", key, `[{"name":"x","uid":1,"routes":["*"],"keys":["b"]}]`, `"b"`},

@@ -139,6 +139,9 @@ func oneShot(cmd *cobra.Command, env environment, io streams) (*settings, *sidec
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.RequestTimeout <= s.FleetWindow { // it would end before its turn comes
+		s.FleetWindow, s.FleetInTurn = 0, false
+	}
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	harden(log)
 	parts, err := assemble(s, nil, log)

@@ -63,6 +63,10 @@ type settings struct {
 	FederatedTokenFile string
 	AuthorityHost      string
 
+	FleetWindow time.Duration
+	FleetMember string
+	FleetInTurn bool
+
 	AttestationMaxAge time.Duration
 	KEKBits           int
 	KeyCacheTTL       time.Duration
@@ -94,7 +98,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 128, "requests that run at once; one caller gets at most half")
 	fs.IntVar(&s.MaxQueued, "max-queued", 256, "requests that wait for a place, further ones get 503; one caller gets at most half")
 	fs.Float64Var(&s.CallerRate, "caller-rate", 1000, "requests of one caller in a second, on average")
-	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}")
+	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs")
 	lines(&s.Access, "access", "who may use which route and alias; everybody who reaches the listener if empty")
 
 	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, vtpm, or unix:/path of a report socket")
@@ -131,6 +135,10 @@ func (s *settings) flags() *pflag.FlagSet {
 	text(&s.FederatedTokenFile, "federated-token-file", "", "projected token of the workload identity")
 	text(&s.AuthorityHost, "authority-host", "", "Entra ID of another cloud; the public one if empty")
 
+	wait(&s.FleetWindow, "fleet-window", 0, "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, and 5 % more; 0 if nobody knows")
+	text(&s.FleetMember, "fleet-member", "", "what only this pod of the fleet has: its index or its IP address; its turn is at random if empty")
+	fs.BoolVar(&s.FleetInTurn, "fleet-in-turn", false, "wait for the turn also before anything was throttled")
+
 	wait(&s.AttestationMaxAge, "attestation-max-age", time.Hour, "how long an attested KEK is reused; 0 attests for each release")
 	fs.IntVar(&s.KEKBits, "kek-bits", 2048, "size of the KEK: 2048, 3072 or 4096")
 
@@ -161,6 +169,10 @@ func (s *settings) check() error {
 		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
 	case s.Listen == "" && s.GRPCListen == "":
 		return errors.New("listen and grpc_listen: one of them is needed")
+	case s.FleetWindow < 0:
+		return errors.New("fleet_window must not be negative")
+	case s.FleetInTurn && s.FleetWindow == 0:
+		return errors.New("fleet_in_turn needs a fleet_window: without one there are no turns")
 	case s.KeyCacheTTL < 0:
 		return errors.New("key_cache_ttl must not be negative")
 	case s.WrapKeys != "" && !path.IsAbs(s.WrapKeys):

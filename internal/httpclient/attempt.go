@@ -100,9 +100,9 @@ func statusFailure(answer *Response) *failure {
 	after := retryAfter(answer.Header, time.Now())
 	switch {
 	case status == http.StatusTooManyRequests:
-		return &failure{refusal.Throttled, "is throttling requests; try again later", cause, after, true}
+		return &failure{kind: refusal.Throttled, reason: "is throttling requests; try again later", cause: cause, retryAfter: after, retriable: true}
 	case status == http.StatusRequestTimeout, status >= 500:
-		return &failure{refusal.Unavailable, "is failing; try again later", cause, after, retriedStatus(status)}
+		return &failure{kind: refusal.Unavailable, reason: "is failing; try again later", cause: cause, retryAfter: after, retriable: retriedStatus(status)}
 	case status >= 200 && status < 300, status >= 400:
 		return nil
 	case status >= 300:

@@ -57,11 +57,13 @@ func TestBudget(t *testing.T) {
 // attempt, which is never denied and not waited after.
 func TestRetriesDoNotMultiplyAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		service := &upstream{status: http.StatusTooManyRequests} // keeps the circuit closed
-		client := newSteady(Config{Transport: service, Retry: Retry{Attempts: 3, Base: time.Nanosecond, Budget: 7}})
+		service := &upstream{status: http.StatusBadGateway}
+		client := newSteady(Config{
+			Transport: service, Retry: Retry{Attempts: 3, Base: time.Nanosecond, Budget: 7}, Circuit: Circuit{Failures: 1 << 20},
+		})
 		for i := range 100 {
 			before := service.asked
-			if err := ask(t.Context(), client, "maa.example"); !errors.Is(err, refusal.Throttled) {
+			if err := ask(t.Context(), client, "maa.example"); !errors.Is(err, refusal.Unavailable) {
 				t.Fatalf("request %d got %v", i+1, err)
 			}
 			if i >= 4 && service.asked != before+1 {
@@ -77,7 +79,7 @@ func TestRetriesDoNotMultiplyAnOutage(t *testing.T) {
 		}
 		service.status = http.StatusOK
 		_, _ = ask(t.Context(), client, "maa.example"), ask(t.Context(), client, "maa.example")
-		service.status, service.asked = http.StatusTooManyRequests, 0
+		service.status, service.asked = http.StatusBadGateway, 0
 		if _ = ask(t.Context(), client, "maa.example"); service.asked != 2 {
 			t.Errorf("two answers later a request is %d attempts, want 2", service.asked)
 		}

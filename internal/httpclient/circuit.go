@@ -68,8 +68,8 @@ type circuit struct {
 
 func (c *circuit) open() bool { return c.pause > 0 }
 
-func newCircuits(config Circuit) *circuits {
-	return &circuits{config: config.withDefaults(), jitter: fullJitter, failing: map[string]*circuit{}}
+func newCircuits(config Circuit, jitter func(time.Duration) time.Duration) *circuits {
+	return &circuits{config: config.withDefaults(), jitter: jitter, failing: map[string]*circuit{}}
 }
 
 // enter lets a request through, or says how long the host is left alone.

@@ -44,11 +44,12 @@ func newSteady(c Config) *Client {
 	if c.Retry == (Retry{}) {
 		c.Retry = Retry{Attempts: 1}
 	}
-	client := New(c)
-	client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
-	client.circuits.jitter = client.jitter
-	return client
+	c.Jitter = ceiling
+	return New(c)
 }
+
+// ceiling is the longest wait that chance could draw.
+func ceiling(longest time.Duration) time.Duration { return longest }
 
 func ask(ctx context.Context, client *Client, host string) error {
 	_, err := client.Do(ctx, Request{URL: "https://" + host + "/"})
@@ -368,7 +369,7 @@ func TestCircuitDefaults(t *testing.T) {
 // TestPausesDiffer: from half of the pause to all of it.
 func TestPausesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newCircuits(Circuit{})
+		s := newCircuits(Circuit{}, fullJitter)
 		for _, pause := range []time.Duration{1, 2, 3, time.Second, defaultMaxOpen} {
 			seen := map[time.Duration]bool{}
 			for range 100 {

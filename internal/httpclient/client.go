@@ -5,7 +5,8 @@
 // a byte slice, so that it can be sent again; reads the answer to a fixed
 // bound; never follows a redirect; and repeats what is worth repeating under
 // one policy, [Retry], as long as the context allows. A [Circuit] for each host
-// leaves one alone that keeps failing:
+// leaves one alone that keeps failing, and one that throttles is asked again when
+// its own wish, chance and the [Fleet] say so:
 //
 //	maa := httpclient.New(httpclient.Config{
 //		Service:   "MAA",
@@ -51,12 +52,18 @@ type Config struct {
 	// Circuit says when a failing host is left alone; a zero field takes its
 	// default. It cannot be turned off.
 	Circuit Circuit
+	// Fleet says when a service that throttles is asked again; a zero one knows of
+	// nobody else.
+	Fleet Fleet
 	// Observe is called after each attempt, in the request's goroutine; nil
 	// means that nobody watches. The context is that of the request.
 	Observe func(context.Context, Exchange)
-	// Refused is called for each request that an open circuit refuses, of which
-	// Observe does not hear; nil means that nobody watches.
+	// Refused is called for each request that is refused without an attempt, by
+	// an open circuit or because the host throttles; Observe does not hear of it; nil means that nobody watches.
 	Refused func(context.Context)
+	// Jitter draws a wait from zero to the ceiling; nil means at random, which is
+	// right everywhere but in a simulation.
+	Jitter func(ceiling time.Duration) time.Duration
 	// UserAgent is sent unless the request names its own; "" means "skr".
 	UserAgent string
 }
@@ -70,19 +77,23 @@ type Client struct {
 	retry     Retry
 	budget    *budget
 	circuits  *circuits
+	throttles *throttles
 	observe   func(context.Context, Exchange)
 	refused   func(context.Context)
 	userAgent string
 
-	// Tests replace these two.
-	sleep  func(context.Context, time.Duration) error
 	jitter func(ceiling time.Duration) time.Duration
+
+	sleep func(context.Context, time.Duration) error // tests replace it
 }
 
 // New makes a client.
 func New(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = NewTransport(TransportConfig{})
+	}
+	if c.Jitter == nil {
+		c.Jitter = fullJitter
 	}
 	retry := c.Retry.withDefaults()
 	return &Client{
@@ -92,12 +103,13 @@ func New(c Config) *Client {
 		maxBody:   cmp.Or(c.MaxBody, defaultMaxBody),
 		retry:     retry,
 		budget:    newBudget(retry.Budget),
-		circuits:  newCircuits(c.Circuit),
+		circuits:  newCircuits(c.Circuit, c.Jitter),
+		throttles: newThrottles(c.Fleet, retry.Base, c.Jitter),
 		observe:   c.Observe,
 		refused:   c.Refused,
 		userAgent: cmp.Or(c.UserAgent, defaultUserAgent),
+		jitter:    c.Jitter,
 		sleep:     sleep,
-		jitter:    fullJitter,
 	}
 }
 
@@ -110,11 +122,15 @@ func New(c Config) *Client {
 // transport errors, both after the last attempt; [refusal.Timeout] where the
 // context's deadline passed, and the context's error where it was cancelled. A
 // host whose circuit is open is not asked: [refusal.Unavailable] at once, with
-// the time that is left as RetryAfter.
+// the time that is left as RetryAfter. One that throttles is asked when the wait
+// is over, or not: [refusal.Throttled] if that is after the deadline.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	request, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, c.errorf(err)
+	}
+	if err := c.await(ctx, request.URL.Host); err != nil {
+		return nil, err
 	}
 	visit, left := c.circuits.enter(request.URL.Host)
 	if visit == nil {
@@ -134,6 +150,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 		visit.see(failed)
 		if failed == nil {
 			c.budget.answered()
+			c.throttles.answered(visit.host)
 			return answer, nil
 		}
 		wait, again := c.nextWait(ctx, visit, try, failed)

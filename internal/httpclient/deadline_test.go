@@ -40,12 +40,13 @@ func TestDeadlines(t *testing.T) {
 		{"no wait beyond the deadline", silent, 11 * time.Second, refusal.Unavailable, 10 * time.Second},
 		{"Retry-After beyond the deadline", busy(retryAfter("20")), 15 * time.Second, refusal.Throttled, 0},
 		{"Retry-After within the deadline", busy(retryAfter("20")), 35 * time.Second, refusal.Throttled, 20 * time.Second},
-		{"Retry-After as a date", busy(retryAfter("Sat, 01 Jan 2000 00:00:05 GMT")), 0, refusal.Throttled, 5*time.Second + 2*time.Second},
+		{"Retry-After as a date, then past", busy(retryAfter("Sat, 01 Jan 2000 00:00:05 GMT")), 0, refusal.Throttled, 5 * time.Second},
+		{"more than we keep a caller waiting", busy(retryAfter("31")), 0, refusal.Throttled, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := New(Config{Service: "THIM", Transport: test.transport, Retry: fixed})
-				client.jitter = func(ceiling time.Duration) time.Duration { return ceiling }
+				client := New(Config{Service: "THIM", Transport: test.transport, Retry: fixed, Jitter: ceiling})
+				client.throttles.jitter = func(time.Duration) time.Duration { return 0 }
 				ctx := t.Context()
 				if test.deadline > 0 {
 					var cancel context.CancelFunc
@@ -71,7 +72,7 @@ func TestDeadlines(t *testing.T) {
 func TestCancellation(t *testing.T) {
 	for name, transport := range map[string]http.RoundTripper{
 		"in an attempt": silent,
-		"in a wait":     busy(http.Header{"Retry-After": {"30"}}),
+		"in a wait":     busy(http.Header{"Retry-After": {"10"}}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

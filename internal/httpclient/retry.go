@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"skr/internal/refusal"
 )
 
 // Retry is when to ask again: after a transport error, but for a name that does
 // not exist, and after the statuses 408, 429, 500, 502, 503 and 504. The wait before attempt n+1 is random
 // between zero and min(Cap, Base·2ⁿ⁻¹), "full jitter", unless the service says
-// how long.
+// how long. After 429 all requests to the host wait: see [Fleet].
 type Retry struct {
 	// Attempts in all, the first included.
 	Attempts int
@@ -20,8 +22,9 @@ type Retry struct {
 	Base time.Duration
 	// Cap is the longest wait that we choose.
 	Cap time.Duration
-	// MaxRetryAfter is the longest wait that a service may ask for. If it asks
-	// for more there is no further attempt: an earlier one would be refused.
+	// MaxRetryAfter is the longest wait that a service may ask for, and that a
+	// request is kept waiting while one throttles. Above that there is no further
+	// attempt: an earlier one would be refused.
 	MaxRetryAfter time.Duration
 	// Budget is how many retries all requests of the client may make in a
 	// burst. An answered request gives back half a retry, and so does each
@@ -60,17 +63,16 @@ func (r Retry) ceiling(tries int) time.Duration {
 // nextWait says how long to wait before another attempt, and whether there is
 // to be one at all: a wait that would pass the deadline is not begun.
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
-	if !c.worthwhile(visit, tries, failed) {
-		return 0, false
+	worthwhile := c.worthwhile(visit, tries, failed)
+	if failed.kind == refusal.Throttled {
+		failed.retryAfter = c.throttles.refused(visit.host, failed.retryAfter)
+		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+early) && c.budget.take()
 	}
 	wait := failed.retryAfter
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(deadline) {
-		return 0, false
-	}
-	return wait, c.budget.take()
+	return wait, worthwhile && fits(ctx, wait) && c.budget.take()
 }
 
 // worthwhile says whether the policy wants another attempt. A probe has one.

@@ -74,6 +74,9 @@ type Notes struct {
 	Spans   []Span
 	Calls   []Call
 	Lookups []Lookup
+	// Fallback is which of the configured ways answered, as a number in their
+	// list; 0 is the first, or the only one.
+	Fallback int
 }
 
 // maxNotes bounds each kind, as a request may try many sources many times.
@@ -161,12 +164,23 @@ func Looked(ctx context.Context, cache Cache, hit bool) {
 	}
 }
 
+// FellBack notes which of the configured ways answered.
+func FellBack(ctx context.Context, way int) {
+	if j := from(ctx); j != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.notes.Fallback = way
+	}
+}
+
 // Notes copies what has been noted. Work that other requests share may go on
 // and write more.
 func (j *Journal) Notes() Notes {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Notes{slices.Clone(j.notes.Spans), slices.Clone(j.notes.Calls), slices.Clone(j.notes.Lookups)}
+	notes := j.notes
+	notes.Spans, notes.Calls, notes.Lookups = slices.Clone(notes.Spans), slices.Clone(notes.Calls), slices.Clone(notes.Lookups)
+	return notes
 }
 
 // Ended is where a request ended: the last stage to begin of those that failed

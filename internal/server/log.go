@@ -41,6 +41,9 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 	if len(notes.Calls) > 0 {
 		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))
 	}
+	if notes.Fallback > 0 {
+		attributes = append(attributes, slog.Int("fallback", notes.Fallback))
+	}
 	if len(v.reason) > 0 {
 		attributes = append(attributes, slog.Any("unmet", claimsOf(v.reason)))
 	}

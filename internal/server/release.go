@@ -43,7 +43,7 @@ func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key
 	var key *hsm.Key
 	request, err := s.parseRelease(ctx, r)
 	if err == nil {
-		key, err = s.config.Releases.Release(ctx, request)
+		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
 	}
 	if unseen := s.config.Witness.Released(ctx, request, key, err); unseen != nil {
 		key.Wipe()
@@ -113,7 +113,7 @@ func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Req
 		return nil
 	}
 	for alias, known := range s.config.Aliases {
-		if known.Authority == asked.Authority && known.Key == asked.Key && s.config.Access.MayHave(caller, alias) == nil {
+		if known.Leads(asked) && s.config.Access.MayHave(caller, alias) == nil {
 			return nil
 		}
 	}

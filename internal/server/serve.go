@@ -36,13 +36,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		v = judge(err)
 	}
-	s.finish(ctx, x, v, err, notes.Notes())
+	noted := notes.Notes()
+	s.finish(ctx, x, v, err, noted)
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
 	if !arriving.whole {
 		// Else net/http would wait for the rest of the body before it answers.
 		w.Header().Set("Connection", "close")
+	}
+	if noted.Fallback > 0 {
+		w.Header().Set(api.HeaderFallback, strconv.Itoa(noted.Fallback))
 	}
 	write(w, x.id, v, body)
 }

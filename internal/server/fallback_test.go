@@ -1,0 +1,50 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"skr/api"
+	"skr/internal/refusal"
+	"skr/keyrelease"
+)
+
+// TestFallbackIsTold in the answer, in the log and to the witness.
+func TestFallbackIsTold(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		p, w := newPipeline(t), &witness{}
+		first := true
+		p.fail = func(context.Context) error {
+			defer func() { first = false }()
+			if first && down {
+				return refusal.Newf(refusal.Unavailable, "the region is gone")
+			}
+			return nil
+		}
+		var log *bytes.Buffer
+		s := newServer(t, p, func(c *Config) {
+			log = logTo(c)
+			c.Witness = w
+			ways := []keyrelease.Request{named(t, c, "orders"), named(t, c, "orders-west")}
+			c.Aliases = map[string]keyrelease.Request{"orders": keyrelease.WithFallbacks(ways)}
+		})
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, newRequest("POST", api.RouteRelease, `{"alias":"orders"}`))
+		header, key, field := "", "/keys/orders", false
+		if down {
+			header, key, field = "1", "/keys/orders-west", true
+		}
+		if answer.Code != 200 || answer.Header().Get(api.HeaderFallback) != header {
+			t.Errorf("down %v: status %d, header %q", down, answer.Code, answer.Header().Get(api.HeaderFallback))
+		}
+		if len(w.keys) != 1 || !strings.HasSuffix(w.keys[0], key) {
+			t.Errorf("down %v: the witness was told of %v", down, w.keys)
+		}
+		if strings.Contains(log.String(), `"fallback":1`) != field {
+			t.Errorf("down %v: the log says %s", down, log)
+		}
+	}
+}

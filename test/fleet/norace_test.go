@@ -1,0 +1,8 @@
+//go:build !race
+
+package fleet
+
+const (
+	defaultPods = 4000
+	detecting   = false
+)
