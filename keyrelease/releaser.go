@@ -54,6 +54,9 @@ type Config struct {
 	AttestationMaxAge time.Duration
 	// KeyTTL is how long a released key serves equal requests. Zero keeps none.
 	KeyTTL time.Duration
+	// KeyMaxStale is how much longer it serves them where the authority or the
+	// vault cannot be reached. Zero is not at all.
+	KeyMaxStale time.Duration
 	// Timeout bounds work that several callers share. Zero means one minute.
 	Timeout time.Duration
 	// Now is the clock. Nil means time.Now.
@@ -92,13 +95,15 @@ func New(c Config) *Releaser {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Releaser{
+	r := &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
 		explainer:    explainer{describer: c.Describer, now: c.Now, held: make(map[question]described)},
-		keys:         keyCache{ttl: c.KeyTTL, held: make(map[question]*heldKey)},
+		keys:         keyCache{ttl: c.KeyTTL, maxStale: c.KeyMaxStale, held: make(map[question]*heldKey)},
 		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),
 	}
+	r.keys.release = r.release
+	return r
 }

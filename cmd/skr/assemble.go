@@ -80,7 +80,8 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		Attester: parts.attester,
 		Verifier: maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now}),
 		Vault:    parts.vault, Describer: parts.vault,
-		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, Timeout: s.RequestTimeout,
+		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, KeyMaxStale: s.MaxStale,
+		Timeout: s.RequestTimeout,
 	})
 	return parts, nil
 }
