@@ -18,7 +18,7 @@ const imdsAddress = "169.254.169.254"
 type outbound struct {
 	roots                                          *x509.CertPool
 	maa, vault, entra, imds, thim, azureCache, kds *httpclient.Client
-	public                                         http.RoundTripper
+	public                                         *httpclient.Transport
 }
 
 func (s *settings) outbound(told *observer) (*outbound, error) {
