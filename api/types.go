@@ -24,6 +24,10 @@ type RawRequest struct {
 type RawResponse struct {
 	// Report is the attestation report in lower-case hex (AMD 56860 table 23).
 	Report string `json:"report"`
+	// HCLReport is standard base64, on a confidential VM alone. There REPORT_DATA of
+	// Report is over the runtime claims in it, whose user-data are the SHA-256 of the
+	// runtime data and 32 zero bytes.
+	HCLReport string `json:"hcl_report,omitempty"`
 }
 
 // CombinedRequest asks for all that a Verifier needs.
@@ -45,6 +49,33 @@ type CombinedResponse struct {
 	// UVMEndorsements is the COSE_Sign1 over the utility VM's measurement, ""
 	// where the platform gives none.
 	UVMEndorsements string `json:"uvm_endorsements"`
+	// VirtualTPM is there on virtual machines with one. With Trusted Launch it is all
+	// there is: the other members are "".
+	VirtualTPM *VirtualTPM `json:"vtpm,omitempty"`
+}
+
+// VirtualTPM is the word of a virtual TPM about what was started. Its members are
+// standard base64; `skr vtpm verify` takes them as they are.
+type VirtualTPM struct {
+	// HCLReport is that of [RawResponse]; "" with Trusted Launch.
+	HCLReport string `json:"hcl_report,omitempty"`
+	// AKPublic is the attestation key, a TPM2B_PUBLIC.
+	AKPublic string `json:"ak_public"`
+	// AKCertificate is DER; "" if the TPM has none.
+	AKCertificate string `json:"ak_certificate,omitempty"`
+	// Quote has the SHA-256 of the runtime data as its nonce.
+	Quote Quote `json:"quote"`
+	// EventLog is the firmware's; "" if there is none.
+	EventLog string `json:"event_log,omitempty"`
+}
+
+// Quote is what a TPM signed of its PCRs.
+type Quote struct {
+	// Message is a TPMS_ATTEST, Signature its RSASSA-PKCS1-v1_5 with SHA-256.
+	Message   string `json:"message"`
+	Signature string `json:"signature"`
+	// PCRs are the values of the SHA-256 bank by the PCR's number.
+	PCRs map[string]string `json:"pcrs"`
 }
 
 // MAARequest asks for an attestation token.

@@ -122,7 +122,7 @@ func TestReleaseAndUnwrap(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, err := wrapped.Unwrap(testKEK().Decrypter())
+			key, err := wrapped.Unwrap(testKEK().Decrypter(t.Context()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,7 +6,7 @@
 //
 //	id, err := vaults.Parse("myvault.vault.azure.net", "mykey")
 //	wrapped, err := client.Release(ctx, id, hsm.Grant{Attestation: token, Access: access})
-//	key, err := wrapped.Unwrap(kek.Decrypter())
+//	key, err := wrapped.Unwrap(kek.Decrypter(ctx))
 //	defer key.Wipe()
 //
 // Each step leaves a value that needs no further checks. A [KeyID] is made only

@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -72,8 +73,9 @@ func runtimeData(pub *rsa.PublicKey) ([]byte, error) {
 // REPORT_DATA and to send to the Verifier, both exactly so.
 func (k *KEK) RuntimeData() []byte { return slices.Clone(k.runtimeData) }
 
-// Decrypter opens what was wrapped to this KEK.
-func (k *KEK) Decrypter() keywrap.Decrypter { return k.opener }
+// Decrypter opens what was wrapped to this KEK. It waits for nobody, so that the
+// context, which a key in a TPM needs, is not looked at.
+func (k *KEK) Decrypter(context.Context) keywrap.Decrypter { return k.opener }
 
 // String redacts.
 func (k *KEK) String() string { return redacted }

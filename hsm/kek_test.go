@@ -42,7 +42,7 @@ func TestKEK(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keywrap.Unwrap(kek.Decrypter(), keywrap.RSA384, wrapped); err != nil || kek.Decrypter().Size() != bits/8 {
+		if _, err := keywrap.Unwrap(kek.Decrypter(t.Context()), keywrap.RSA384, wrapped); err != nil || kek.Decrypter(t.Context()).Size() != bits/8 {
 			t.Errorf("%d bits: %v", bits, err)
 		}
 		clear(data)
@@ -59,7 +59,7 @@ func TestKEK(t *testing.T) {
 
 // TestDecrypterOnlyDecrypts: what leaves the KEK is no signer and no private key.
 func TestDecrypterOnlyDecrypts(t *testing.T) {
-	d := testKEK().Decrypter()
+	d := testKEK().Decrypter(t.Context())
 	if _, is := d.(crypto.Signer); is {
 		t.Error("the decrypter signs")
 	}
@@ -75,7 +75,7 @@ func TestPrintsRedact(t *testing.T) {
 	kek := testKEK()
 	key := &Key{id: "id", held: secmem.Hold([]byte(`{"d":"secret-member"}`))}
 	secrets := []string{testPair().D.String(), fmt.Sprintf("%x", testPair().D), "secret-member", fmt.Sprintf("%x", "secret-member"), "[115 101 99 114 101 116"}
-	for name, value := range map[string]any{"KEK": kek, "Key": key, "decrypter": kek.Decrypter(), "Grant": grant, "pointer": &grant} {
+	for name, value := range map[string]any{"KEK": kek, "Key": key, "decrypter": kek.Decrypter(t.Context()), "Grant": grant, "pointer": &grant} {
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "value", value)
 		marshalled, err := json.Marshal(value)
@@ -104,7 +104,7 @@ func BenchmarkUnwrap(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := wrappedFor(b, key)
 			for b.Loop() {
-				key, err := w.Unwrap(testKEK().Decrypter())
+				key, err := w.Unwrap(testKEK().Decrypter(b.Context()))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -119,7 +119,7 @@ func BenchmarkUnwrap(b *testing.B) {
 func BenchmarkDecryptOAEP(b *testing.B) {
 	w := wrappedFor(b, make([]byte, 32))
 	for b.Loop() {
-		if _, err := testKEK().Decrypter().DecryptOAEP(crypto.SHA256, w.ciphertext[:256]); err != nil {
+		if _, err := testKEK().Decrypter(b.Context()).DecryptOAEP(crypto.SHA256, w.ciphertext[:256]); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -73,7 +73,7 @@ func TestRecordedStatements(t *testing.T) {
 		if want := recordedPolicyHash(t, text); wrapped.policyHash != want {
 			t.Errorf("%s: policy hash %q, want %q", c.file, wrapped.policyHash, want)
 		}
-		if _, err := wrapped.Unwrap(testKEK().Decrypter()); err == nil {
+		if _, err := wrapped.Unwrap(testKEK().Decrypter(t.Context())); err == nil {
 			t.Errorf("%s: opened with a KEK it was not wrapped to", c.file)
 		}
 		for name, other := range map[string]*Client{
@@ -160,7 +160,7 @@ func TestReleaseVectors(t *testing.T) {
 			if err != nil || k.Header.Enc != v.Enc || len(k.ciphertext) != v.CiphertextLen {
 				t.Fatalf("enc %q and %d bytes, %v", k.Header.Enc, len(k.ciphertext), err)
 			}
-			plaintext, err := keywrap.Unwrap(kek.Decrypter(), algorithm, k.ciphertext)
+			plaintext, err := keywrap.Unwrap(kek.Decrypter(t.Context()), algorithm, k.ciphertext)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestReleaseVectors(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			key, err := w.Unwrap(kek.Decrypter())
+			key, err := w.Unwrap(kek.Decrypter(t.Context()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,7 +61,7 @@ func TestStatementAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := wrapped.Unwrap(testKEK().Decrypter()); err != nil {
+			if _, err := wrapped.Unwrap(testKEK().Decrypter(t.Context())); err != nil {
 				t.Error(err)
 			}
 		})
@@ -311,7 +311,7 @@ func TestUnwrapRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, err := wrapped.Unwrap(testKEK().Decrypter())
+			key, err := wrapped.Unwrap(testKEK().Decrypter(t.Context()))
 			checkRefusal(t, err, refusal.Untrusted, c.reason)
 			if key != nil {
 				t.Error("there is a key nevertheless")
@@ -441,7 +441,7 @@ func FuzzParsePayload(f *testing.F) {
 			return
 		}
 		_ = p.validate(inquiry{})
-		if _, err := p.wrappedKey().Unwrap(testKEK().Decrypter()); err == nil {
+		if _, err := p.wrappedKey().Unwrap(testKEK().Decrypter(t.Context())); err == nil {
 			t.Fatal("unwrapped a key that nobody wrapped")
 		} else if !errors.Is(err, refusal.Untrusted) {
 			t.Fatalf("got %v", err)

@@ -2,11 +2,12 @@ package keyrelease
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"skr/attest"
-	"skr/hsm"
 	"skr/internal/journal"
+	"skr/internal/refusal"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // attestedKEK is a pair and the token that vouches for it.
 type attestedKEK struct {
-	kek    *hsm.KEK
+	kek    KEK
 	result *attest.Result
 	made   time.Time
 }
@@ -54,11 +55,11 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 
 func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
 	made := r.now()
-	kek, err := r.newKEK()
+	kek, evidence, err := r.provenKEK(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := r.Token(ctx, authority, kek.RuntimeData())
+	result, err := r.appraise(ctx, authority, evidence)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +91,18 @@ func (r *Releaser) keep(authority attest.Authority, made *attestedKEK) {
 	r.attested[authority] = made
 }
 
-// doubt drops a pair with which a release was refused, unless it is new.
-func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK) {
+// suspicious says whether a release failed for a reason that may lie in the pair.
+func suspicious(err error) bool {
+	return errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) || errors.Is(err, refusal.NoEvidence)
+}
+
+// doubt drops a pair with which a release was refused, unless it is new, and one
+// that a TPM cannot use any more.
+func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.attested[authority] == failed && r.now().Sub(failed.made) >= doubtAge {
+	useless := errors.Is(err, refusal.NoEvidence)
+	if r.attested[authority] == failed && (useless || r.now().Sub(failed.made) >= doubtAge) {
 		delete(r.attested, authority)
 	}
 }

@@ -32,6 +32,8 @@ func (p *fakeParties) Evidence(_ context.Context, data []byte) (*attest.Evidence
 	return &attest.Evidence{RuntimeData: data}, nil
 }
 
+func (p *fakeParties) Platform(context.Context) (attest.Platform, error) { return attest.Direct, nil }
+
 func (p *fakeParties) Appraise(context.Context, attest.Authority, *attest.Evidence) (*attest.Result, error) {
 	time.Sleep(time.Second)
 	if p.refuse != nil {

@@ -16,14 +16,12 @@ package keyrelease
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/crash"
 	"skr/internal/journal"
-	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
 
@@ -69,8 +67,8 @@ func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
 			return nil, err
 		}
 		key, err := r.ask(ctx, req.Key, attested.kek, grant)
-		if errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) {
-			r.doubt(req.Authority, attested)
+		if suspicious(err) {
+			r.doubt(req.Authority, attested, err)
 			err = r.explainer.explain(ctx, req, attested.result, grant.Access, err)
 		}
 		if err == nil {
@@ -81,12 +79,12 @@ func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
 }
 
 // ask shows the vault what it wants to see, and opens the key with the KEK.
-func (r *Releaser) ask(ctx context.Context, key hsm.KeyID, kek *hsm.KEK, grant hsm.Grant) (*hsm.Key, error) {
+func (r *Releaser) ask(ctx context.Context, key hsm.KeyID, kek KEK, grant hsm.Grant) (*hsm.Key, error) {
 	wrapped, err := journal.Do(ctx, journal.Release, func() (*hsm.WrappedKey, error) { return r.vault.Release(ctx, key, grant) })
 	if err != nil {
 		return nil, err
 	}
-	return journal.Do(ctx, journal.Unwrap, func() (*hsm.Key, error) { return wrapped.Unwrap(kek.Decrypter()) })
+	return journal.Do(ctx, journal.Unwrap, func() (*hsm.Key, error) { return wrapped.Unwrap(kek.Decrypter(ctx)) })
 }
 
 // prepare gets the attested KEK and the access token, side by side. If both are
@@ -131,5 +129,9 @@ func (r *Releaser) Token(ctx context.Context, authority attest.Authority, runtim
 	if err != nil {
 		return nil, err
 	}
+	return r.appraise(ctx, authority, evidence)
+}
+
+func (r *Releaser) appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
 	return journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) { return r.verifier.Appraise(ctx, authority, evidence) })
 }

@@ -15,7 +15,11 @@ import (
 type Attester interface {
 	// Evidence returns evidence that binds runtimeData and has been verified
 	// against the hardware vendor's roots.
+	// With nil it binds nothing but, where it has one, the key of its TPM.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Platform says whether evidence comes with such a key. Once it is known,
+	// nobody is asked.
+	Platform(ctx context.Context) (attest.Platform, error)
 }
 
 // Verifier appraises evidence.

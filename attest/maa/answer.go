@@ -24,7 +24,7 @@ var hints = map[string]string{
 	"InvalidParameter":      "it found the evidence malformed or not authentic; check that the certificates match the report and that the endorsement belongs to this utility VM",
 	"PolicyEvaluationError": "its attestation policy denies this machine; compare the policy's authorization rules with the machine's claims",
 	"PolicyParsingError":    "its attestation policy cannot be read; correct the policy of the instance",
-	"InvalidOperation":      "the instance does not support this operation; check that it serves SEV-SNP",
+	"InvalidOperation":      "the instance does not support this operation; check that it serves this kind of machine",
 	"Unauthorized":          "it asks for credentials, which attestation does not need; check the endpoint",
 	"Forbidden":             "it does not let this network or caller in; check the instance's network rules",
 }
@@ -49,9 +49,6 @@ func readToken(authority attest.Authority, body []byte) (string, error) {
 	token, ok := answer.Text("token")
 	if !ok || token == "" {
 		return "", untrusted(authority, "its answer has no token", nil)
-	}
-	if len(token) > maxToken {
-		return "", untrusted(authority, fmt.Sprintf("its token has more than %d characters", maxToken), nil)
 	}
 	return token, nil
 }

@@ -4,8 +4,9 @@
 // [Client.Appraise] posts evidence to an authority and gets back a JSON Web
 // Token. It believes the token only after it has verified it: the signature by
 // a key that the authority itself publishes, the issuer, the times, and that
-// the token is about this evidence: our fresh nonce, our runtime data, our
-// report.
+// the token is about this evidence: our fresh nonce, our runtime data or the key
+// in our virtual TPM, our report. Reports of a chip alone go to SevSnpVm, what
+// comes with a virtual TPM to AzureGuest, whose answer only that TPM opens.
 //
 //	client := maa.New(maa.Config{HTTP: httpclient.New(httpclient.Config{Service: "MAA"})})
 //	result, err := client.Appraise(ctx, authority, evidence)
@@ -21,11 +22,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"skr/attest"
 	"skr/internal/httpclient"
+	"skr/internal/object"
 	"skr/internal/refusal"
 )
 
@@ -37,7 +38,7 @@ const defaultAPIVersion = "2022-08-01"
 type Config struct {
 	// HTTP asks all authorities.
 	HTTP *httpclient.Client
-	// APIVersion of the REST API; "" means 2022-08-01.
+	// APIVersion of the REST API for SevSnpVm; "" means 2022-08-01.
 	APIVersion string
 	// UserAgent is sent with evidence; "" means that of HTTP.
 	UserAgent string
@@ -74,20 +75,19 @@ func New(c Config) *Client {
 // refusal.AttestationRejected, Untrusted, Throttled or Unavailable, or tells
 // that ctx ended.
 func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
-	asked, err := newQuestion(evidence)
+	asked, err := ask(evidence)
 	if err != nil {
 		return nil, err
 	}
-	body, err := encodeRequest(evidence, asked.nonce)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := c.post(ctx, authority, body)
+	answer, err := c.post(ctx, authority, asked)
 	if err != nil {
 		return nil, err
 	}
 	token, err := readAnswer(authority, answer)
 	if err != nil {
+		return nil, err
+	}
+	if token, err = asked.open(ctx, authority, token); err != nil {
 		return nil, err
 	}
 	verified, err := c.verifyToken(ctx, authority, token)
@@ -100,15 +100,38 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 	return verified, nil
 }
 
-func (c *Client) post(ctx context.Context, authority attest.Authority, body []byte) (*httpclient.Response, error) {
+// exchange is how one kind of evidence is shown, and what a token must say then.
+type exchange interface {
+	// request is the path and query, and the body; version is the configured one.
+	request(version string) (target string, body []byte, err error)
+	// open gives the token that the answer holds.
+	open(ctx context.Context, authority attest.Authority, answer string) (string, error)
+	// check finds a token that is authentic and answers something else.
+	check(authority attest.Authority, claims object.Object) error
+}
+
+func ask(evidence *attest.Evidence) (exchange, error) {
+	if len(evidence.RuntimeData) > maxRuntimeData {
+		return nil, refusal.Newf(refusal.BadRequest, "runtime data for attestation may have at most %d bytes, as the token repeats it", maxRuntimeData)
+	}
+	if evidence.Guest != nil {
+		return newGuestQuestion(evidence), nil
+	}
+	return newQuestion(evidence)
+}
+
+func (c *Client) post(ctx context.Context, authority attest.Authority, asked exchange) (*httpclient.Response, error) {
+	target, body, err := asked.request(c.apiVersion)
+	if err != nil {
+		return nil, err
+	}
 	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
 	if c.userAgent != "" {
 		header.Set("User-Agent", c.userAgent)
 	}
-	query := url.Values{"api-version": {c.apiVersion}}
 	return c.http.Do(ctx, httpclient.Request{
 		Method: http.MethodPost,
-		URL:    authority.Host().URL() + "/attest/SevSnpVm?" + query.Encode(),
+		URL:    authority.Host().URL() + target,
 		Header: header,
 		Body:   body,
 	})

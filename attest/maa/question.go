@@ -1,17 +1,18 @@
 package maa
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
-
-	"skr/internal/object"
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/internal/object"
 	"skr/internal/refusal"
 )
 
@@ -28,20 +29,20 @@ const (
 	maxRuntimeData  = 32 << 10 // fits into the longest token that is read
 )
 
-// question is what a token must answer.
+// question is about a report of the chip alone.
 type question struct {
+	evidence   *attest.Evidence
 	nonce      uint64
 	runtime    object.Object
 	reportData snp.ReportData
 }
 
+var _ exchange = (*question)(nil)
+
 // newQuestion draws a nonce. Runtime data that is no JSON object is refused
 // here: MAA expands only JSON for SEV-SNP, so that nobody could find in the
 // token what the report is bound to.
 func newQuestion(e *attest.Evidence) (*question, error) {
-	if len(e.RuntimeData) > maxRuntimeData {
-		return nil, refusal.Newf(refusal.BadRequest, "runtime data for attestation may have at most %d bytes, as the token repeats it", maxRuntimeData)
-	}
 	runtime, err := object.Parse(e.RuntimeData)
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object without duplicate members", err)
@@ -50,7 +51,24 @@ func newQuestion(e *attest.Evidence) (*question, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("maa: drawing a nonce: %w", err)
 	}
-	return &question{binary.BigEndian.Uint64(random[:]), runtime, e.Report.ReportData()}, nil
+	return &question{e, binary.BigEndian.Uint64(random[:]), runtime, e.Report.ReportData()}, nil
+}
+
+func (q *question) request(version string) (string, []byte, error) {
+	body, err := encodeRequest(q.evidence, q.nonce)
+	return "/attest/SevSnpVm?" + url.Values{"api-version": {version}}.Encode(), body, err
+}
+
+// open: the answer is the token.
+func (q *question) open(_ context.Context, authority attest.Authority, answer string) (string, error) {
+	if len(answer) > maxToken {
+		return "", tooLong(authority)
+	}
+	return answer, nil
+}
+
+func tooLong(authority attest.Authority) error {
+	return untrusted(authority, fmt.Sprintf("its token has more than %d characters", maxToken), nil)
 }
 
 // check finds a token that is authentic and answers something else: another

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"skr/internal/jwk"
 )
@@ -79,7 +80,7 @@ func (w sealedToken) decode() (*Envelope, error) {
 		{"AuthenticationData", w.AuthenticationData, gcmTag, gcmTag, &tag},
 		{"Jwt", w.Jwt, 1, maxEnvelope, &e.sealed},
 	} {
-		value, err := base64.StdEncoding.DecodeString(member.text)
+		value, err := decodeEither(member.text)
 		if err != nil || len(value) < member.least || len(value) > member.most {
 			return nil, fmt.Errorf("its %s is no base64 of %d to %d bytes", member.name, member.least, member.most)
 		}
@@ -87,6 +88,13 @@ func (w sealedToken) decode() (*Envelope, error) {
 	}
 	e.sealed = append(e.sealed, tag...)
 	return &e, nil
+}
+
+// decodeEither reads both alphabets of base64, padded or not, as Azure's clients do:
+// which one the service writes is not documented.
+func decodeEither(text string) ([]byte, error) {
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	return base64.RawStdEncoding.DecodeString(standard)
 }
 
 // InnerKey is the AES key, encrypted to the TPM's ephemeral key with RSAES-PKCS1-v1_5.

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	maxLog        = 8 << 20 // bytes; those of virtual machines have some 40 KiB
+	// MaxLog bounds a log in bytes; those of virtual machines have some 40 KiB.
+	MaxLog        = 8 << 20
 	maxAlgorithms = 16
 	specID        = "Spec ID Event03\x00" // PFP, section 10.4.5.1
 	localityID    = "StartupLocality\x00" // PFP, section 10.4.5.3
@@ -59,8 +60,8 @@ func IsEventLog(data []byte) bool {
 }
 
 func parseEventLog(data []byte) (*EventLog, error) {
-	if len(data) > maxLog {
-		return nil, fmt.Errorf("it has more than %d bytes", maxLog)
+	if len(data) > MaxLog {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxLog)
 	}
 	c := &cursor{rest: data, order: binary.LittleEndian}
 	sizes, err := parseSpecID(c)

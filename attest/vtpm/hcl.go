@@ -1,6 +1,7 @@
 package vtpm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ func (h Hardware) String() string {
 // paravisor leaves it in the NV index 0x01400001. It is made only by ParseHCL and
 // never changes. Nothing in it has been verified.
 type HCLReport struct {
+	raw      []byte
 	version  uint32
 	hardware Hardware
 	report   *snp.Report
@@ -86,7 +88,8 @@ func parseHCL(raw []byte) (*HCLReport, error) {
 	if err := checkHCL(raw); err != nil {
 		return nil, err
 	}
-	h := &HCLReport{version: hclField(raw, hclVersion), hardware: Hardware(hclField(raw, hclType))}
+	end := hclClaims + uint64(hclField(raw, hclClaimsSize))
+	h := &HCLReport{raw: bytes.Clone(raw[:end]), version: hclField(raw, hclVersion), hardware: Hardware(hclField(raw, hclType))}
 	if h.hardware == SEVSNP {
 		report, err := snp.Parse(raw[hclHardware:hclDataSize])
 		if err != nil {
@@ -94,7 +97,7 @@ func parseHCL(raw []byte) (*HCLReport, error) {
 		}
 		h.report = report
 	}
-	claims, err := parseClaims(raw[hclClaims : hclClaims+uint64(hclField(raw, hclClaimsSize))])
+	claims, err := parseClaims(raw[hclClaims:end])
 	if err != nil {
 		return nil, fmt.Errorf("its runtime claims: %w", err)
 	}
@@ -126,6 +129,9 @@ func checkHCL(raw []byte) error {
 	}
 	return nil
 }
+
+// Raw is the report without the zeros that follow it in the index.
+func (h *HCLReport) Raw() []byte { return bytes.Clone(h.raw) }
 
 // Version is that of the header, 1 or 2.
 func (h *HCLReport) Version() uint32 { return h.version }

@@ -7,32 +7,13 @@ import (
 	"fmt"
 )
 
-// Numbers of TPM2, sections TPM_GENERATED, TPM_ST and TPM_ALG_ID.
-const (
-	tpmGenerated  = 0xff544347
-	attestQuote   = 0x8018
-	algorithmRSA  = 0x0014 // TPM_ALG_RSASSA
-	algorithmHash = 0x000b // TPM_ALG_SHA256
-	selectSize    = 3      // bytes of a bitmap of 24 PCRs
-	maxQuote      = 4 << 10
-)
-
-// Clock is when a quote was made, as the TPM counts (TPM2, section TPMS_CLOCK_INFO).
-type Clock struct {
-	Milliseconds uint64 // of running, since the TPM was made
-	ResetCount   uint32 // starts of the machine
-	RestartCount uint32 // resumptions since
-	Safe         bool   // that Milliseconds never goes back
-	Firmware     uint64
-}
+const selectSize = 3 // bytes of a bitmap of 24 PCRs
 
 // Quote is a TPMS_ATTEST of the type quote, with its signature if there is one. It
 // is made only by ParseQuote and never changes.
 type Quote struct {
-	attest    []byte // what is signed
-	signature []byte // RSASSA; nil if none was given
-	nonce     []byte
-	clock     Clock
+	statement
+
 	selection Selection
 	digest    Digest
 }
@@ -54,8 +35,8 @@ func ParseQuote(data []byte) (*Quote, error) {
 }
 
 func parseQuote(data []byte) (*Quote, error) {
-	if len(data) > maxQuote {
-		return nil, fmt.Errorf("it has more than %d bytes", maxQuote)
+	if len(data) > maxStatement {
+		return nil, fmt.Errorf("it has more than %d bytes", maxStatement)
 	}
 	outer := cursor{rest: data, order: binary.BigEndian}
 	attest := data
@@ -67,8 +48,8 @@ func parseQuote(data []byte) (*Quote, error) {
 	if outer.err != nil {
 		return nil, outer.err
 	}
-	q := &Quote{attest: bytes.Clone(attest)}
-	if err := q.parseAttest(); err != nil {
+	q := new(Quote)
+	if err := q.parseAttest(attest); err != nil {
 		return nil, err
 	}
 	if len(outer.rest) == 0 {
@@ -77,20 +58,12 @@ func parseQuote(data []byte) (*Quote, error) {
 	return q.signed(outer.rest)
 }
 
-// parseAttest reads a TPMS_ATTEST (TPM2, section TPMS_ATTEST).
-func (q *Quote) parseAttest() error {
-	c := cursor{rest: q.attest, order: binary.BigEndian}
-	if magic := c.u32(); magic != tpmGenerated {
-		return fmt.Errorf("its magic is %#x, want %#x: no TPM has made it", magic, uint32(tpmGenerated))
+func (q *Quote) parseAttest(attest []byte) error {
+	c, err := q.parse(attest, attestQuote)
+	if err != nil {
+		return err
 	}
-	if kind := c.u16(); kind != attestQuote {
-		return fmt.Errorf("its type is %#x, want %#x, a quote", kind, attestQuote)
-	}
-	c.sized() // qualifiedSigner: a name that only the TPM knows
-	q.nonce = c.sized()
-	q.clock = Clock{Milliseconds: c.u64(), ResetCount: c.u32(), RestartCount: c.u32(), Safe: c.u8() == 1}
-	q.clock.Firmware = c.u64()
-	if err := q.parseSelection(&c); err != nil {
+	if err := q.parseSelection(c); err != nil {
 		return err
 	}
 	digest := c.sized()
@@ -135,20 +108,12 @@ func (q *Quote) WithSignature(signature []byte) (*Quote, error) {
 }
 
 func (q *Quote) signed(signature []byte) (*Quote, error) {
-	signed := *q
-	c := cursor{rest: signature, order: binary.BigEndian}
-	algorithm, hash := c.u16(), c.u16()
-	bare := c.sized()
-	switch {
-	case len(signature) == 256 || len(signature) == 384 || len(signature) == 512: // no TPMT_SIGNATURE is: it has 6 bytes more
-		signed.signature = bytes.Clone(signature)
-		return &signed, nil
-	case c.end() != nil:
-		return nil, fmt.Errorf("it is no TPMT_SIGNATURE: %w", c.end())
-	case algorithm != algorithmRSA || hash != algorithmHash:
-		return nil, fmt.Errorf("its algorithms are %#x and %#x, want %#x and %#x, RSASSA and SHA-256", algorithm, hash, algorithmRSA, algorithmHash)
+	bare, err := parseSignature(signature)
+	if err != nil {
+		return nil, err
 	}
-	signed.signature = bytes.Clone(bare)
+	signed := *q
+	signed.signature = bare
 	return &signed, nil
 }
 

@@ -1,22 +1,15 @@
 package vtpm
 
 import (
-	"crypto"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 )
 
 // VerifySignature says whether ak has signed the quote, with RSASSA-PKCS1-v1_5 and SHA-256.
 func (q *Quote) VerifySignature(ak *rsa.PublicKey) error {
-	if !q.Signed() {
-		return errors.New("vtpm: verifying the quote: there is no signature")
-	}
-	sum := sha256.Sum256(q.attest)
-	if err := rsa.VerifyPKCS1v15(ak, crypto.SHA256, sum[:], q.signature); err != nil {
-		return errors.New("vtpm: verifying the quote: the attestation key has not signed it")
+	if err := q.verify(ak); err != nil {
+		return fmt.Errorf("vtpm: verifying the quote: %w", err)
 	}
 	return nil
 }

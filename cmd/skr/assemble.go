@@ -13,6 +13,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
+	"skr/attest/vtpm"
 	"skr/hsm"
 	"skr/internal/access"
 	"skr/internal/entra"
@@ -29,7 +30,6 @@ type sidecar struct {
 	authorities *attest.Authorities
 	vaults      *hsm.Vaults
 	context     *uvm.SecurityContext
-	source      snp.Source
 	attester    *attest.Attester
 	endorser    *vcek.Endorser
 	vault       *hsm.Client
@@ -119,9 +119,9 @@ func (p *sidecar) assembleCallers(s *settings) (err error) {
 func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
 
 func (p *sidecar) assembleAttester(s *settings) error {
-	var err error
-	if p.source, err = snp.NewSource(s.ReportSource); err != nil {
-		return fmt.Errorf("report_source: %w", err)
+	config, err := s.evidence()
+	if err != nil {
+		return err
 	}
 	roots, err := s.amdRoots()
 	if err != nil {
@@ -132,8 +132,45 @@ func (p *sidecar) assembleAttester(s *settings) error {
 		return err
 	}
 	p.endorser = vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
-	p.attester = attest.NewAttester(attest.Config{Source: p.source, Endorser: p.endorser, Endorsement: p.context.Endorsement})
+	config.Endorser, config.Endorsement = p.endorser, p.context.Endorsement
+	p.attester = attest.NewAttester(config)
 	return nil
+}
+
+// evidence says whom to ask what this machine is.
+func (s *settings) evidence() (config attest.Config, err error) {
+	if s.ReportSource == automatic || s.ReportSource == virtualTPM {
+		roots, err := s.akRoots()
+		if err != nil {
+			return config, fmt.Errorf("ak_roots: %w", err)
+		}
+		config.VirtualTPM = attest.NewVirtualTPM(attest.VirtualTPMConfig{
+			Address: s.TPM, EventLog: s.EventLog, Roots: roots, Now: time.Now,
+		})
+	}
+	if s.ReportSource != virtualTPM {
+		if config.Source, err = snp.NewSource(s.ReportSource); err != nil {
+			return config, fmt.Errorf("report_source: %w, or %s", err, virtualTPM)
+		}
+	}
+	return config, nil
+}
+
+// Values of report_source.
+const (
+	automatic  = "auto"
+	virtualTPM = "vtpm"
+)
+
+func (s *settings) akRoots() (*vtpm.Roots, error) {
+	if s.AKRoots == "" {
+		return vtpm.AzureRoots(), nil
+	}
+	data, err := readBounded(s.AKRoots, maxRootsFile)
+	if err != nil {
+		return nil, err
+	}
+	return vtpm.ParseRoots(data)
 }
 
 func (s *settings) amdRoots() (*vcek.Roots, error) {

@@ -23,11 +23,11 @@ func attestCommand(env environment, io streams) *cobra.Command {
 	var authority string
 	raw := attestStep(env, io, "raw", "Print an attestation report, as POST /attest/raw",
 		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
-			report, err := p.attester.Report(ctx, data)
+			evidence, err := p.attester.Report(ctx, data)
 			if err != nil {
 				return nil, err
 			}
-			return server.RawResponse(report), nil
+			return server.RawResponse(evidence), nil
 		})
 	combined := attestStep(env, io, "combined", "Print a report with its endorsements, as POST /attest/combined",
 		func(ctx context.Context, p *sidecar, data []byte) (any, error) {

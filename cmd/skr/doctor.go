@@ -94,7 +94,7 @@ func (p *sidecar) targets() (targets []doctor.Target) {
 // doctor is told of the parts that this process is made of.
 func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) doctor.Config {
 	return doctor.Config{
-		Source: p.source, Endorser: p.endorser, Context: p.context, Releaser: witnessed{p.releaser, seen},
+		Attester: p.attester, Endorser: p.endorser, Context: p.context, Releaser: witnessed{p.releaser, seen},
 		Describer: p.vault, Identity: p.identity,
 		Endpoints: p.endpoints(s, targets), Targets: targets, Timeout: s.RequestTimeout, Now: time.Now,
 	}

@@ -183,11 +183,11 @@ func (n newPolicy) adoptLive(cmd *cobra.Command, spec *releasepolicy.Spec, env e
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	report, err := parts.attester.Report(ctx, []byte("{}"))
+	evidence, err := parts.attester.Report(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := spec.Adopt(releasepolicy.FactsOfReport(report), n.with); err != nil {
+	if err := spec.Adopt(releasepolicy.FactsOfReport(evidence.Report), n.with); err != nil {
 		return &configError{err}
 	}
 	return nil

@@ -68,14 +68,28 @@ func (r *readiness) await(ctx context.Context) {
 func (r *readiness) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	evidence, err := r.attester.Evidence(ctx, []byte("{}"))
+	evidence, err := r.attester.Evidence(ctx, nil)
 	if err != nil {
 		return err
 	}
-	r.comparePolicy(evidence.Report.HostData())
-	r.log.Info("ready", "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
+	r.tell(ctx, evidence)
 	r.failure.Store(nil) // last: whoever waits for it finds the log complete
 	return nil
+}
+
+// tell says what this machine turned out to be.
+func (r *readiness) tell(ctx context.Context, evidence *attest.Evidence) {
+	platform, _ := r.attester.Platform(ctx) // known by now
+	line := []any{"platform", platform.String(), "source", r.attester.String()}
+	if evidence.Report != nil {
+		line = append(line, "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
+	}
+	if evidence.Guest == nil {
+		r.comparePolicy(evidence.Report.HostData())
+	} else if err := evidence.Guest.LogErr; err != nil {
+		r.log.Warn("the event log cannot be read, so that the authority cannot tell whether secure boot is on", "error", err.Error())
+	}
+	r.log.Info("ready", line...)
 }
 
 // comparePolicy warns of a mounted policy that is not the one that this machine

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/attest/snp"
+	"skr/attest"
 	"skr/internal/artefact"
 )
 
@@ -56,11 +56,11 @@ func readEvidence(cmd *cobra.Command, args []string, env environment, io streams
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	report, _, err := parts.freshReport(ctx)
+	evidence, err := parts.freshReport(ctx)
 	if err != nil {
 		return artefact.Artefact{}, err
 	}
-	return artefact.Recognise(report.Raw())
+	return artefact.Recognise(evidence.Report.Raw())
 }
 
 func readEvidenceFile(path string, in io.Reader) (artefact.Artefact, error) {
@@ -75,10 +75,8 @@ func readEvidenceFile(path string, in io.Reader) (artefact.Artefact, error) {
 }
 
 // freshReport is over runtime data that nobody could foresee.
-func (p *sidecar) freshReport(ctx context.Context) (*snp.Report, []byte, error) {
-	data := fresh()
-	report, err := p.attester.Report(ctx, data)
-	return report, data, err
+func (p *sidecar) freshReport(ctx context.Context) (*attest.Evidence, error) {
+	return p.attester.Report(ctx, fresh())
 }
 
 // fresh is runtime data in the form that MAA takes.

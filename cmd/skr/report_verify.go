@@ -88,10 +88,13 @@ func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sid
 
 // ownEvidence is what this machine says of itself, with its security context.
 func (p *sidecar) ownEvidence(ctx context.Context) (artefact.Evidence, error) {
-	report, data, err := p.freshReport(ctx)
+	evidence, err := p.freshReport(ctx)
+	if err != nil {
+		return artefact.Evidence{}, err
+	}
 	return artefact.Evidence{
-		Report: report, RuntimeData: data, InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
-	}, err
+		Report: evidence.Report, RuntimeData: evidence.Bound(), InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
+	}, nil
 }
 
 func readChain(path string, in io.Reader) (*vcek.Chain, error) {

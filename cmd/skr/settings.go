@@ -32,6 +32,9 @@ type settings struct {
 	Access section[[]access.Rule]
 
 	ReportSource       string
+	TPM                string
+	EventLog           string
+	AKRoots            string
 	SecurityContextDir string
 	SecurityPolicy     string
 	HostCertificate    string
@@ -93,7 +96,10 @@ func (s *settings) flags() *pflag.FlagSet {
 	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}")
 	lines(&s.Access, "access", "who may use which route and alias; everybody who reaches the listener if empty")
 
-	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, or unix:/path of a report socket")
+	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, vtpm, or unix:/path of a report socket")
+	text(&s.TPM, "tpm", "/dev/tpmrm0", "virtual TPM of an Azure machine: a device, or unix:/path of a TPM command socket")
+	text(&s.EventLog, "event-log", "/sys/kernel/security/tpm0/binary_bios_measurements", "event log of the firmware; that it is missing is no error")
+	text(&s.AKRoots, "ak-roots", "", "PEM file of authorities for attestation keys in place of Azure's, for TPMs that are not Azure's")
 	text(&s.SecurityContextDir, "security-context-dir", "", "directory of the UVM security context; found by itself if empty")
 	text(&s.SecurityPolicy, "security-policy", "", "base64 CCE policy, where the directory has none")
 	text(&s.HostCertificate, "host-certificate", "", "base64 THIM document of this host, where the directory has none")
@@ -165,6 +171,10 @@ func (s *settings) check() error {
 		return errors.New("attestation_max_age must not be negative, request_timeout and stop_grace must be longer than nothing")
 	case s.MaxConcurrent < 1 || s.MaxQueued < 1 || !(s.CallerRate > 0):
 		return errors.New("max_concurrent, max_queued and caller_rate must be more than nothing")
+	case !path.IsAbs(strings.TrimPrefix(s.TPM, "unix:")):
+		return fmt.Errorf("tpm: %q is neither an absolute path nor unix: and one", s.TPM)
+	case !path.IsAbs(s.EventLog):
+		return fmt.Errorf("event_log: %q is not an absolute path", s.EventLog)
 	case s.SecurityContextDir != "" && !path.IsAbs(s.SecurityContextDir):
 		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/attest/vtpm"
 	"skr/internal/artefact"
 	"skr/internal/bootpolicy"
 	"skr/internal/verdict"
@@ -22,7 +21,7 @@ const (
 type bootQuestion struct {
 	viewOptions
 
-	policy, nonce, signature, chain, roots string
+	policy, nonce, signature, chain string
 }
 
 func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
@@ -45,21 +44,20 @@ func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
 	cmd.Flags().StringVar(&q.nonce, "nonce", "", "nonce that was sent, in hex, in the place of the policy's")
 	cmd.Flags().StringVar(&q.signature, "signature", "", "file with the quote's signature, if the quote comes without it")
 	cmd.Flags().StringVar(&q.chain, "chain", "", "file with VCEK, ASK and ARK as PEM, or a THIM document")
-	cmd.Flags().StringVar(&q.roots, "ak-roots", "", "file with authorities of attestation keys as PEM, in the place of Azure's")
 	_ = cmd.MarkFlagRequired("policy") // the flag is there
 	q.bind(cmd)
 	return cmd
 }
 
 func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment, io streams) error {
-	if err := oneStandardInput(append([]string{q.policy, q.signature, q.chain, q.roots}, args...)...); err != nil {
-		return err
-	}
-	machine, err := q.machine(args, io.in)
-	if err != nil {
+	if err := oneStandardInput(append([]string{q.policy, q.signature, q.chain}, args...)...); err != nil {
 		return err
 	}
 	s, parts, err := oneShot(cmd, env, io)
+	if err != nil {
+		return err
+	}
+	machine, err := q.machine(args, s, io.in)
 	if err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment
 }
 
 // machine is the evidence with what it is held against.
-func (q *bootQuestion) machine(args []string, in io.Reader) (m verdict.Machine, err error) {
+func (q *bootQuestion) machine(args []string, s *settings, in io.Reader) (m verdict.Machine, err error) {
 	if m.Policy, err = readFlag("--policy", q.policy, maxBootPolicy, in, bootpolicy.Parse); err != nil {
 		return m, err
 	}
@@ -82,11 +80,8 @@ func (q *bootQuestion) machine(args []string, in io.Reader) (m verdict.Machine, 
 			return m, &configError{fmt.Errorf("--%w", err)}
 		}
 	}
-	m.Roots = vtpm.AzureRoots()
-	if q.roots != "" {
-		if m.Roots, err = readFlag("--ak-roots", q.roots, maxRootsFile, in, vtpm.ParseRoots); err != nil {
-			return m, err
-		}
+	if m.Roots, err = s.akRoots(); err != nil {
+		return m, &configError{fmt.Errorf("ak_roots: %w", err)}
 	}
 	found, err := readBootEvidence(args, in)
 	if err != nil {

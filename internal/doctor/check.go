@@ -16,6 +16,7 @@ const (
 	tcb             = "tcb"
 	guestPolicy     = "guest-policy"
 	securityContext = "security-context"
+	measuredBoot    = "measured-boot"
 	reach           = "reach"
 	clock           = "clock"
 	identity        = "identity"
@@ -30,7 +31,7 @@ const (
 // Names of all checks, in their order.
 func Names() []string {
 	return []string{
-		reportSource, report, tcb, guestPolicy, securityContext, reach, clock,
+		reportSource, report, tcb, guestPolicy, securityContext, measuredBoot, reach, clock,
 		identity, attestation, key, exportable, releasePolicy, release, localAPI,
 	}
 }

@@ -6,7 +6,7 @@
 // release itself. What a step needs of an earlier one that failed is skipped, so
 // that the first failure is the cause and not a consequence:
 //
-//	results := doctor.New(doctor.Config{Source: source, …}).Examine(ctx)
+//	results := doctor.New(doctor.Config{Attester: attester, …}).Examine(ctx)
 //	for _, r := range results {
 //		fmt.Println(r.Status, r.Check, r.Evidence, r.Fix)
 //	}
@@ -85,6 +85,20 @@ type Releaser interface {
 	Release(ctx context.Context, request keyrelease.Request) (*hsm.Key, error)
 }
 
+// Attester is who proves what this machine is.
+type Attester interface {
+	// Platform says what kind of machine it is.
+	Platform(ctx context.Context) (attest.Platform, error)
+	// Report has a report over runtimeData that nothing endorses yet.
+	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Evidence is verified.
+	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// String names where it comes from: "/dev/sev-guest".
+	String() string
+}
+
+var _ Attester = (*attest.Attester)(nil)
+
 // Identity is who we are to a vault.
 type Identity interface {
 	keyrelease.Identity
@@ -94,7 +108,7 @@ type Identity interface {
 
 // Config is what is examined. All but Targets, Endpoints and Local is required.
 type Config struct {
-	Source    snp.Source
+	Attester  Attester
 	Endorser  attest.Endorser
 	Context   *uvm.SecurityContext
 	Releaser  Releaser
@@ -139,7 +153,9 @@ func Failed(results []Result) *Result {
 // examination holds what earlier checks found for later ones.
 type examination struct {
 	Config
-	report       *snp.Report
+	platform     attest.Platform
+	report       *snp.Report      // nil with Trusted Launch
+	guest        *attest.Evidence // nil where no virtual TPM is
 	attestations map[attest.Authority]*attest.Result
 	access       map[string]secmem.Text // by audience
 	keys         map[hsm.KeyID]*hsm.Description

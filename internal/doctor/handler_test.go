@@ -12,8 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"skr/attest"
 	"skr/attest/snp"
 )
+
+// absent is a virtual TPM that is not there.
+var absent = attest.NewVirtualTPM(attest.VirtualTPMConfig{Address: "/nonexistent/tpm"})
 
 // noDevice counts how often a report is asked for, and takes its time.
 type noDevice struct {
@@ -43,7 +47,7 @@ func examined(t *testing.T, h *Handler) (int, string) {
 func TestHandlerRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		device := &noDevice{}
-		h := NewHandler(New(Config{Source: device}))
+		h := NewHandler(New(Config{Attester: attest.NewAttester(attest.Config{Source: device, VirtualTPM: absent})}))
 		for step, want := range []struct {
 			wait  time.Duration
 			asked int
@@ -54,7 +58,7 @@ func TestHandlerRests(t *testing.T) {
 				t.Errorf("step %d: status %d, %d examinations, want %d", step, status, device.asked, want.asked)
 			}
 			var told Diagnosis
-			if err := json.Unmarshal([]byte(body), &told); err != nil || told.OK || told.Checks[0].Check != reportSource || told.Checks[0].Evidence != "no device" {
+			if err := json.Unmarshal([]byte(body), &told); err != nil || told.OK || told.Checks[0].Check != reportSource || !strings.HasPrefix(told.Checks[0].Evidence, "no device; no virtual TPM") {
 				t.Errorf("answered %s", body)
 			}
 		}
@@ -64,7 +68,7 @@ func TestHandlerRests(t *testing.T) {
 func TestHandlerExaminesOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		device := &noDevice{wait: time.Second}
-		h := NewHandler(New(Config{Source: device}))
+		h := NewHandler(New(Config{Attester: attest.NewAttester(attest.Config{Source: device, VirtualTPM: absent})}))
 		go examined(t, h)
 		synctest.Wait()
 		if status, body := examined(t, h); status != http.StatusServiceUnavailable || !strings.Contains(body, "throttled") {
@@ -80,7 +84,7 @@ func TestHandlerExaminesOneAtATime(t *testing.T) {
 // A caller that leaves cuts an examination short: that is not what others get.
 func TestHandlerForgetsWhatWasCutShort(t *testing.T) {
 	device := &noDevice{}
-	h := NewHandler(New(Config{Source: device}))
+	h := NewHandler(New(Config{Attester: attest.NewAttester(attest.Config{Source: device, VirtualTPM: absent})}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/doctor", nil))

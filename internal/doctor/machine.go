@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"skr/attest"
 	"skr/attest/snp"
 	"skr/internal/refusal"
 )
@@ -14,35 +15,59 @@ func (e *examination) machineChecks() []check {
 	return []check{
 		{
 			name: reportSource, look: e.lookAtSource,
-			fix: "run on confidential hardware, let the container use /dev/sev-guest, or set report_source",
+			fix: "run on confidential hardware, let the container use /dev/sev-guest or on virtual machines /dev/tpmrm0, or set report_source",
 		},
 		{name: report, needs: []string{reportSource}, look: e.lookAtReport, fix: "see which certificate source failed, and certificate_sources"},
-		{name: tcb, needs: []string{report}, look: e.lookAtTCB},
-		{name: guestPolicy, needs: []string{reportSource}, look: e.lookAtGuestPolicy},
+		{name: tcb, needs: []string{report}, look: e.ofChip(e.lookAtTCB)},
+		{name: guestPolicy, needs: []string{reportSource}, look: e.ofChip(e.lookAtGuestPolicy)},
 		{name: securityContext, needs: []string{reportSource}, look: e.lookAtContext},
+		{name: measuredBoot, needs: []string{report}, look: e.lookAtBoot},
+	}
+}
+
+// ofChip looks only where there is a report of the processor.
+func (e *examination) ofChip(look func(context.Context) (finding, error)) func(context.Context) (finding, error) {
+	return func(ctx context.Context) (finding, error) {
+		if e.report == nil {
+			return skip("with Trusted Launch there is no report of the processor")
+		}
+		return look(ctx)
 	}
 }
 
 // lookAtSource gets a report over random data, so that no old one passes.
-func (e *examination) lookAtSource(ctx context.Context) (finding, error) {
-	nonce := []byte(rand.Text())
-	got, err := e.Source.Report(ctx, snp.Bind(nonce))
+func (e *examination) lookAtSource(ctx context.Context) (found finding, err error) {
+	if e.platform, err = e.Attester.Platform(ctx); err != nil {
+		return finding{}, err
+	}
+	if e.platform == attest.TrustedLaunch {
+		return good("%s is that of a machine with Trusted Launch, which has no report of the processor", e.Attester)
+	}
+	evidence, err := e.Attester.Report(ctx, []byte(rand.Text()))
 	if err != nil {
-		return finding{}, refusal.Because(refusal.NoEvidence, err.Error(), err)
+		return finding{}, err
 	}
+	got := evidence.Report
 	e.report = got
-	return good("%s gives reports of version %d, %s, VMPL %d%s", e.Source, got.Version(), got.Product(), got.VMPL(), e.platform())
+	return good("%s gives reports of version %d, %s, VMPL %d%s", e.Attester, got.Version(), got.Product(), got.VMPL(), e.kind())
 }
 
-// platform is known by who endorsed the utility VM.
-func (e *examination) platform() string {
-	if e.Context.Endorsement == nil {
-		return ""
+// kind of machine, for people: containers are known by who endorsed their utility VM.
+func (e *examination) kind() string {
+	switch {
+	case e.platform == attest.ConfidentialVM:
+		return ", confidential VM"
+	case e.Context.Endorsement != nil:
+		return ", utility VM " + e.Context.Endorsement.Feed()
 	}
-	return ", utility VM " + e.Context.Endorsement.Feed()
+	return ""
 }
 
+// lookAtReport also has the virtual TPM vouched for, where there is one.
 func (e *examination) lookAtReport(ctx context.Context) (finding, error) {
+	if e.platform.HasTPM() {
+		return e.lookAtTPM(ctx)
+	}
 	chain, err := e.Endorser.Chain(ctx, e.report)
 	if err != nil {
 		return finding{}, err
@@ -72,6 +97,9 @@ func (e *examination) lookAtGuestPolicy(context.Context) (finding, error) {
 
 // lookAtContext compares what is mounted with what the hardware says.
 func (e *examination) lookAtContext(context.Context) (finding, error) {
+	if e.platform.HasTPM() {
+		return skip("virtual machines have none: every pod of the node has the same evidence")
+	}
 	hostData := e.report.HostData()
 	if endorsement := e.Context.Endorsement; endorsement != nil {
 		if endorsed, measured := endorsement.Measurement(), e.report.Measurement(); endorsed != measured {

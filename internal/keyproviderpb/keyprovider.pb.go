@@ -165,8 +165,11 @@ type KeyProviderGetReportOutput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 2368 hex digits.
 	ReportHexString string `protobuf:"bytes,1,opt,name=report_hex_string,json=reportHexString,proto3" json:"report_hex_string,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Base64 of the paravisor's report, on a confidential VM alone: there REPORT_DATA
+	// is over the claims in it, whose user-data are the SHA-256 and 32 zero bytes.
+	HclReport     string `protobuf:"bytes,2,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyProviderGetReportOutput) Reset() {
@@ -202,6 +205,13 @@ func (*KeyProviderGetReportOutput) Descriptor() ([]byte, []int) {
 func (x *KeyProviderGetReportOutput) GetReportHexString() string {
 	if x != nil {
 		return x.ReportHexString
+	}
+	return ""
+}
+
+func (x *KeyProviderGetReportOutput) GetHclReport() string {
+	if x != nil {
+		return x.HclReport
 	}
 	return ""
 }
@@ -261,8 +271,10 @@ type KeyProviderGetAttestationDataOutput struct {
 	AttestationReport string `protobuf:"bytes,3,opt,name=attestation_report,json=attestationReport,proto3" json:"attestation_report,omitempty"`
 	// Base64 of the UVM endorsement; empty where the platform gives none.
 	UvmReferenceInfo string `protobuf:"bytes,4,opt,name=uvm_reference_info,json=uvmReferenceInfo,proto3" json:"uvm_reference_info,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Base64 of the paravisor's report, on a confidential VM alone.
+	HclReport     string `protobuf:"bytes,5,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyProviderGetAttestationDataOutput) Reset() {
@@ -319,6 +331,13 @@ func (x *KeyProviderGetAttestationDataOutput) GetAttestationReport() string {
 func (x *KeyProviderGetAttestationDataOutput) GetUvmReferenceInfo() string {
 	if x != nil {
 		return x.UvmReferenceInfo
+	}
+	return ""
+}
+
+func (x *KeyProviderGetAttestationDataOutput) GetHclReport() string {
+	if x != nil {
+		return x.HclReport
 	}
 	return ""
 }
@@ -421,16 +440,20 @@ const file_keyprovider_proto_rawDesc = "" +
 	" KeyProviderKeyWrapProtocolOutput\x12O\n" +
 	"%key_provider_key_wrap_protocol_output\x18\x01 \x01(\fR keyProviderKeyWrapProtocolOutput\"P\n" +
 	"\x19KeyProviderGetReportInput\x123\n" +
-	"\x16report_data_hex_string\x18\x01 \x01(\tR\x13reportDataHexString\"H\n" +
+	"\x16report_data_hex_string\x18\x01 \x01(\tR\x13reportDataHexString\"g\n" +
 	"\x1aKeyProviderGetReportOutput\x12*\n" +
-	"\x11report_hex_string\x18\x01 \x01(\tR\x0freportHexString\"[\n" +
+	"\x11report_hex_string\x18\x01 \x01(\tR\x0freportHexString\x12\x1d\n" +
+	"\n" +
+	"hcl_report\x18\x02 \x01(\tR\thclReport\"[\n" +
 	"\"KeyProviderGetAttestationDataInput\x125\n" +
-	"\x17b64_runtime_data_string\x18\x01 \x01(\tR\x14b64RuntimeDataString\"\xbb\x01\n" +
+	"\x17b64_runtime_data_string\x18\x01 \x01(\tR\x14b64RuntimeDataString\"\xda\x01\n" +
 	"#KeyProviderGetAttestationDataOutput\x12!\n" +
 	"\fendorsed_tcb\x18\x01 \x01(\tR\vendorsedTcb\x12\x14\n" +
 	"\x05certs\x18\x02 \x01(\tR\x05certs\x12-\n" +
 	"\x12attestation_report\x18\x03 \x01(\tR\x11attestationReport\x12,\n" +
-	"\x12uvm_reference_info\x18\x04 \x01(\tR\x10uvmReferenceInfo\"\"\n" +
+	"\x12uvm_reference_info\x18\x04 \x01(\tR\x10uvmReferenceInfo\x12\x1d\n" +
+	"\n" +
+	"hcl_report\x18\x05 \x01(\tR\thclReport\"\"\n" +
 	"\fHelloRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"&\n" +
 	"\n" +

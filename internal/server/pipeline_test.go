@@ -77,7 +77,7 @@ func (p *pipeline) begin(ctx context.Context) error {
 	return p.fail(ctx)
 }
 
-func (p *pipeline) Report(ctx context.Context, data []byte) (*snp.Report, error) {
+func (p *pipeline) Report(ctx context.Context, data []byte) (*attest.Evidence, error) {
 	if err := p.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -85,23 +85,21 @@ func (p *pipeline) Report(ctx context.Context, data []byte) (*snp.Report, error)
 	if err != nil {
 		return nil, err
 	}
-	return snp.Parse(raw)
+	report, err := snp.Parse(raw)
+	return &attest.Evidence{Report: report, RuntimeData: data}, err
 }
 
 func (p *pipeline) Evidence(ctx context.Context, data []byte) (*attest.Evidence, error) {
-	report, err := p.Report(ctx, data)
+	evidence, err := p.Report(ctx, data)
 	if err != nil {
 		return nil, err
 	}
-	text, err := p.chip.ChainPEM(report.ReportedTCB())
+	text, err := p.chip.ChainPEM(evidence.Report.ReportedTCB())
 	if err != nil {
 		return nil, err
 	}
-	chain, err := vcek.ParsePEM(text)
-	if err != nil {
-		return nil, err
-	}
-	return &attest.Evidence{Report: report, Chain: chain, RuntimeData: data}, nil
+	evidence.Chain, err = vcek.ParsePEM(text)
+	return evidence, err
 }
 
 func (p *pipeline) Token(ctx context.Context, _ attest.Authority, _ []byte) (*attest.Result, error) {

@@ -107,11 +107,12 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	if err != nil || len(data) == 0 {
 		return nil, refusal.Newf(refusal.BadRequest, "report_data_hex_string is empty or not hex")
 	}
-	report, err := p.config.Evidence.Report(ctx, data)
+	evidence, err := p.config.Evidence.Report(ctx, data)
 	if err != nil {
 		return nil, err
 	}
-	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: RawResponse(report).Report}, nil
+	got := RawResponse(evidence)
+	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport}, nil
 }
 
 // GetAttestationData is POST /attest/combined.
@@ -122,7 +123,15 @@ func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.Key
 	}
 	return &keyproviderpb.KeyProviderGetAttestationDataOutput{
 		EndorsedTcb: got.EndorsedTCB, Certs: got.Endorsements, AttestationReport: got.Evidence, UvmReferenceInfo: got.UVMEndorsements,
+		HclReport: hclReportOf(got),
 	}, nil
+}
+
+func hclReportOf(got api.CombinedResponse) string {
+	if got.VirtualTPM == nil {
+		return ""
+	}
+	return got.VirtualTPM.HCLReport
 }
 
 // SayHello shows that the service is there.

@@ -3,13 +3,11 @@ package server
 import (
 	"context"
 	"encoding/base64"
-	"encoding/hex"
 	"net/http"
 	"strings"
 
 	"skr/api"
 	"skr/attest"
-	"skr/attest/snp"
 	"skr/hsm"
 	"skr/internal/refusal"
 	"skr/keyrelease"
@@ -17,9 +15,9 @@ import (
 
 // Evidence proves what this machine is. Its errors are refusals.
 type Evidence interface {
-	// Report has REPORT_DATA bound to runtimeData.
-	Report(ctx context.Context, runtimeData []byte) (*snp.Report, error)
-	// Evidence is a report and the chain that it has been verified with.
+	// Report has a report that is bound to runtimeData, and no endorsements.
+	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Evidence is a report and all that it has been verified with.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
 }
 
@@ -80,16 +78,11 @@ func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, er
 	if err != nil {
 		return api.RawResponse{}, err
 	}
-	report, err := s.config.Evidence.Report(ctx, data)
+	evidence, err := s.config.Evidence.Report(ctx, data)
 	if err != nil {
 		return api.RawResponse{}, err
 	}
-	return RawResponse(report), nil
-}
-
-// RawResponse is the wire form of a report.
-func RawResponse(report *snp.Report) api.RawResponse {
-	return api.RawResponse{Report: hex.EncodeToString(report.Raw())}
+	return RawResponse(evidence), nil
 }
 
 func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.CombinedResponse, error) {
@@ -102,17 +95,6 @@ func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.Combi
 		return api.CombinedResponse{}, err
 	}
 	return CombinedResponse(evidence, s.config.UVMEndorsements), nil
-}
-
-// CombinedResponse is the wire form of evidence. uvmEndorsements is the base64
-// text that the platform gives, "" where there is none.
-func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
-	return api.CombinedResponse{
-		EndorsedTCB:     evidence.Chain.TCBM(),
-		Endorsements:    base64.StdEncoding.EncodeToString(evidence.Chain.PEM()),
-		Evidence:        base64.StdEncoding.EncodeToString(evidence.Report.Raw()),
-		UVMEndorsements: uvmEndorsements,
-	}
 }
 
 func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, error) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"skr/attest/vtpm"
 )
 
 // recording is a link that keeps the answers.
@@ -89,7 +91,7 @@ func (k *EphemeralKey) with(t *TPM) *EphemeralKey {
 	return &moved
 }
 
-var smallSelection = Selection{bitmap: [3]byte{0x80}}
+const smallSelection vtpm.Selection = 1 << 7
 
 // someKey is any key of 2048 bits; the TPM's is another.
 func someKey() *EphemeralKey {
@@ -255,16 +257,5 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := opened.AK(t.Context()); err == nil || !strings.Contains(err.Error(), "reading the answer") {
 		t.Errorf("a device that says nothing: error %v", err)
-	}
-}
-
-func TestSelect(t *testing.T) {
-	for _, indices := range [][]int{{}, {-1}, {24}, {0, 1000}} {
-		if _, err := Select(indices...); err == nil {
-			t.Errorf("%v was selected", indices)
-		}
-	}
-	if got := selection(t, 23, 0, 7, 7).Indices(); len(got) != 3 || got[0] != 0 || got[1] != 7 || got[2] != 23 {
-		t.Errorf("selected %v", got)
 	}
 }

@@ -66,7 +66,7 @@ func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tp
 			InScheme:   scheme,
 		})
 		if err != nil {
-			return changed(err)
+			return unopened(err)
 		}
 		plaintext = answer.Message.Buffer
 		return nil
@@ -78,10 +78,16 @@ func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tp
 	return plaintext, nil
 }
 
-// changed recognises a PCR that changed after the policy was satisfied.
-func changed(err error) error {
-	if errors.Is(err, tpm2.TPMRCPCRChanged) {
+// unopened recognises a PCR that changed after the policy was satisfied, and what
+// is not wrapped to this key.
+func unopened(err error) error {
+	switch {
+	case errors.Is(err, tpm2.TPMRCPCRChanged):
 		return fmt.Errorf("%w: %w", ErrChanged, err)
+	case errors.Is(err, tpm2.TPMRCValue), errors.Is(err, tpm2.TPMRCFailure):
+		// The second is libtpms's word for it: in the failure mode, which it means
+		// otherwise, the commands before this one had failed.
+		return fmt.Errorf("%w: %w", ErrCiphertext, err)
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"skr/attest/vtpm"
 )
 
 // EphemeralKey is an RSA-2048 key that only this TPM can use, and only while the
@@ -16,12 +18,12 @@ import (
 type EphemeralKey struct {
 	*PublicKey
 	tpm       *TPM
-	selection Selection
+	selection vtpm.Selection
 	digest    [sha256.Size]byte // over the selected PCRs
 }
 
 // EphemeralKey makes the key for the PCRs as they are now.
-func (t *TPM) EphemeralKey(ctx context.Context, s Selection) (key *EphemeralKey, err error) {
+func (t *TPM) EphemeralKey(ctx context.Context, s vtpm.Selection) (key *EphemeralKey, err error) {
 	err = t.do(ctx, "making the ephemeral key", func(x *exchange) error {
 		values, err := readPCRs(x, s)
 		if err != nil {
@@ -127,7 +129,7 @@ func (k *EphemeralKey) policy(session tpm2.TPMHandle) tpm2.PolicyPCR {
 	return tpm2.PolicyPCR{
 		PolicySession: session,
 		PcrDigest:     tpm2.TPM2BDigest{Buffer: k.digest[:]},
-		Pcrs:          k.selection.list(),
+		Pcrs:          bank(k.selection),
 	}
 }
 

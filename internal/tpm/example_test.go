@@ -5,19 +5,20 @@ import (
 	"errors"
 	"fmt"
 
+	"skr/attest/vtpm"
 	"skr/internal/tpm"
 )
 
 func ExampleOpen() {
-	vtpm, err := tpm.Open("/dev/tpmrm0")
+	device, err := tpm.Open("/dev/tpmrm0")
 	if err != nil {
 		return // no vTPM here
 	}
-	boot, err := tpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
+	boot, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
 	if err != nil {
 		return
 	}
-	key, err := vtpm.EphemeralKey(context.Background(), boot)
+	key, err := device.EphemeralKey(context.Background(), boot)
 	if errors.Is(err, tpm.ErrAbsent) {
 		return // a TPM, but not one of Azure
 	}

@@ -14,6 +14,9 @@ var (
 	// ErrChanged says that a PCR is not what it was when the ephemeral key was made, or the
 	// TPM was reset. The key is of no use any more; make another.
 	ErrChanged = errors.New("the ephemeral key is gone, because a selected PCR changed or the TPM was reset")
+	// ErrCiphertext says that the TPM opened something and found it not wrapped to its
+	// key.
+	ErrCiphertext = errors.New("this is not wrapped to the ephemeral key")
 )
 
 // names are those of part 3.

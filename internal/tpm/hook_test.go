@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"skr/attest/vtpm"
 	"skr/test/swtpm"
 )
 
@@ -109,15 +110,15 @@ func TestCheckQuote(t *testing.T) {
 	tests := []struct {
 		name      string
 		info      []byte
-		selection Selection
+		selection vtpm.Selection
 		nonce     string
-		values    []PCR
+		values    vtpm.PCRs
 		want      string
 	}{
 		{"nothing changed", quote.Info, boot(t), "nonce", quote.PCRs, ""},
-		{"another selection", quote.Info, selection(t, 0, 1), "nonce", quote.PCRs[:2], "other PCRs"},
+		{"another selection", quote.Info, selection(t, 0, 1), "nonce", vtpm.PCRs{0: quote.PCRs[0], 1: quote.PCRs[1]}, "other PCRs"},
 		{"another nonce", quote.Info, boot(t), "Nonce", quote.PCRs, "another nonce"},
-		{"other values", quote.Info, boot(t), "nonce", quote.PCRs[1:], "changed"},
+		{"other values", quote.Info, boot(t), "nonce", vtpm.PCRs{0: quote.PCRs[1]}, "changed"},
 		{"cut", quote.Info[:40], boot(t), "nonce", quote.PCRs, "TPM2_Quote: the TPM's answer cannot be read"},
 	}
 	for _, test := range tests {

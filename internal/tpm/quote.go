@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"skr/attest/vtpm"
 )
 
 // Attestation is a statement of the TPM, signed by the attestation key.
@@ -18,7 +20,7 @@ type Attestation struct {
 // Quote is a statement about PCRs, and the values that it is about.
 type Quote struct {
 	Attestation
-	PCRs []PCR
+	PCRs vtpm.PCRs
 }
 
 const (
@@ -32,7 +34,7 @@ var errMoved = errors.New("a PCR changed while it was quoted")
 
 // Quote has the attestation key sign exactly the selected PCRs with the nonce, at
 // most 64 bytes. The signature is not verified here.
-func (t *TPM) Quote(ctx context.Context, s Selection, nonce []byte) (quote *Quote, err error) {
+func (t *TPM) Quote(ctx context.Context, s vtpm.Selection, nonce []byte) (quote *Quote, err error) {
 	if len(nonce) > maxNonce {
 		return nil, fmt.Errorf("tpm: quoting: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
 	}
@@ -51,7 +53,7 @@ func (t *TPM) Quote(ctx context.Context, s Selection, nonce []byte) (quote *Quot
 	return quote, err
 }
 
-func quoteOnce(x *exchange, ak *PublicKey, s Selection, nonce []byte) (*Quote, error) {
+func quoteOnce(x *exchange, ak *PublicKey, s vtpm.Selection, nonce []byte) (*Quote, error) {
 	values, err := readPCRs(x, s)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func quoteOnce(x *exchange, ak *PublicKey, s Selection, nonce []byte) (*Quote, e
 		SignHandle:     ak.handle(attestationKey),
 		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
 		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		PCRSelect:      s.list(),
+		PCRSelect:      bank(s),
 	})
 	if err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func quoteOnce(x *exchange, ak *PublicKey, s Selection, nonce []byte) (*Quote, e
 }
 
 // checkQuote finds that a TPM quoted what it was asked for: mistakes, not forgeries.
-func checkQuote(info []byte, s Selection, nonce []byte, values []PCR) error {
+func checkQuote(info []byte, s vtpm.Selection, nonce []byte, values vtpm.PCRs) error {
 	statement, err := tpm2.Unmarshal[tpm2.TPMSAttest](info)
 	if err != nil {
 		return malformed(tpm2.TPMCCQuote, err)
@@ -84,7 +86,7 @@ func checkQuote(info []byte, s Selection, nonce []byte, values []PCR) error {
 	}
 	digest := digestOf(values)
 	switch {
-	case !s.is(quoted.PCRSelect):
+	case !selects(quoted.PCRSelect, s):
 		return errors.New("the TPM quoted other PCRs than those asked for")
 	case !bytes.Equal(statement.ExtraData.Buffer, nonce):
 		return errors.New("the TPM quoted another nonce than the one given")

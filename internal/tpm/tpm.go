@@ -2,7 +2,7 @@
 // confidential machine, and of a Trusted Launch machine, are behind one.
 //
 //	t, err := tpm.Open("/dev/tpmrm0")
-//	boot, err := tpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
+//	boot, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
 //	quote, err := t.Quote(ctx, boot, nonce)
 //	key, err := t.EphemeralKey(ctx, boot)
 //	payload, err := keywrap.Unwrap(key.Decrypter(ctx), keywrap.RSA256, ciphertext)

@@ -83,7 +83,7 @@ var rules = []rule{
 	{launchMeasurement, Boot, "MEASUREMENT of the report is one of the policy's",
 		"the paravisor or firmware is another one: find out which, and add it to measurements, or leave them out"},
 	{attestationKey, Boot, "the key is that of the HCL report's runtime data, or its certificate leads to a trusted root",
-		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; --ak-roots has other roots"},
+		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; ak_roots has other roots"},
 	{quoteSignature, Boot, "the attestation key signed the quote",
 		"the quote is of another key, or was altered: collect the evidence again, from one machine"},
 	{nonce, Boot, "the quote has the nonce that was sent",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/vtpm"
 	"skr/internal/tpm"
 	"skr/test/snptest"
 )
@@ -62,7 +63,7 @@ func replay(t *testing.T, log []byte) map[uint32][32]byte {
 
 func TestEventLogMatchesRegisters(t *testing.T) {
 	m := Require(t, Config{})
-	all, err := tpm.Select(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	all, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +72,9 @@ func TestEventLogMatchesRegisters(t *testing.T) {
 		t.Fatal(err)
 	}
 	registers := replay(t, m.EventLog())
-	for _, v := range values {
-		if v.Digest != registers[uint32(v.Index)] {
-			t.Errorf("PCR %d is %x, the log makes %x", v.Index, v.Digest, registers[uint32(v.Index)])
+	for pcr, value := range values {
+		if value != registers[uint32(pcr)] {
+			t.Errorf("PCR %d is %s, the log makes %x", pcr, value, registers[uint32(pcr)])
 		}
 	}
 	if !bytes.Contains(m.EventLog(), []byte("UUID: "+m.VMID())) {

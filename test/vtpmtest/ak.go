@@ -115,14 +115,7 @@ func (o QuoteOptions) Attest() []byte {
 			pcrs.Write(value[:])
 		}
 	}
-	out := []byte{0xff, 'T', 'C', 'G', 0x80, 0x18}
-	out = sized(out, append([]byte{0, 0x0b}, make([]byte, 32)...)) // qualifiedSigner
-	out = sized(out, o.Nonce)
-	out = binary.BigEndian.AppendUint64(out, 123456)
-	out = binary.BigEndian.AppendUint32(out, 2)
-	out = binary.BigEndian.AppendUint32(out, 0)
-	out = append(out, 1)
-	out = binary.BigEndian.AppendUint64(out, 0x2020031200120003)
+	out := header(0x18, o.Nonce)
 	out = append(out, 0, 0, 0, 1, 0, 0x0b, 3)
 	out = append(out, o.Bitmap[:]...)
 	return sized(out, pcrs.Sum(nil))

@@ -1,0 +1,145 @@
+package maa
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"skr/attest"
+	"skr/attest/vtpm"
+	"skr/internal/jwk"
+	"skr/internal/object"
+	"skr/internal/refusal"
+)
+
+// guestAPIVersion is that of Azure's own clients for AzureGuest.
+const guestAPIVersion = "2020-10-01"
+
+// Claims of an AzureGuest token ("Azure Attestation claim sets").
+const (
+	guestType        = "azurevm"
+	claimPayload     = claimRuntime + ".client-payload."
+	claimIsolation   = "x-ms-isolation-tee"
+	isolatedReport   = claimIsolation + "." + claimReportData
+	isolatedRuntime  = claimIsolation + "." + claimRuntime
+	payloadNonce     = "nonce"
+	payloadRuntime   = "runtime-data"
+	maxGuestEnvelope = 3 * maxToken // base64 of JSON of base64
+)
+
+// guestQuestion is about a machine with a virtual TPM. What the token is bound to is
+// the key in that TPM: nobody else opens the answer. The nonce and the runtime data
+// are words of the client that the token repeats.
+type guestQuestion struct {
+	evidence *attest.Evidence
+	payload  map[string][]byte
+}
+
+var _ exchange = (*guestQuestion)(nil)
+
+func newGuestQuestion(e *attest.Evidence) *guestQuestion {
+	payload := map[string][]byte{payloadNonce: []byte(rand.Text())}
+	if e.RuntimeData != nil {
+		payload[payloadRuntime] = e.RuntimeData
+	}
+	return &guestQuestion{e, payload}
+}
+
+func (q *guestQuestion) request(string) (string, []byte, error) {
+	body, err := encodeGuestRequest(q.evidence, q.payload)
+	return "/attest/AzureGuest?api-version=" + guestAPIVersion, body, err
+}
+
+// open has the TPM open the envelope.
+func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, answer string) (string, error) {
+	if len(answer) > maxGuestEnvelope {
+		return "", tooLong(authority)
+	}
+	text, err := jwk.DecodeStrict(base64.RawURLEncoding, strings.TrimRight(answer, "="))
+	if err != nil {
+		return "", untrusted(authority, "its answer is no envelope around a token", err)
+	}
+	envelope, err := vtpm.ParseEnvelope(text)
+	if err != nil {
+		return "", untrusted(authority, "its answer is no envelope around a token", err)
+	}
+	key, err := q.evidence.Guest.Key.DecryptRSAES(ctx, envelope.InnerKey())
+	if errors.Is(err, refusal.NoEvidence) || ctx.Err() != nil {
+		return "", fmt.Errorf("maa: opening the token's envelope: %w", err)
+	}
+	if err != nil {
+		return "", untrusted(authority, "its token is sealed to another key than that of this machine's TPM", err)
+	}
+	defer clear(key)
+	token, err := envelope.Open(key)
+	switch {
+	case err != nil:
+		return "", untrusted(authority, "its token's envelope was altered", err)
+	case len(token) > maxToken:
+		return "", tooLong(authority)
+	}
+	return string(token), nil
+}
+
+func (q *guestQuestion) check(authority attest.Authority, claims object.Object) error {
+	switch {
+	case contradicts(claims, claimAttestationType, guestType):
+		return untrusted(authority, "its token is not about a virtual machine with a TPM", nil)
+	case !q.echoed(claims, payloadNonce):
+		return untrusted(authority, "its token does not carry our nonce", nil)
+	case !q.echoed(claims, payloadRuntime):
+		return untrusted(authority, "its token does not carry our runtime data", nil)
+	case !q.bound(claims):
+		return untrusted(authority, "its token does not carry the key of this machine's TPM", nil)
+	case q.evidence.Report != nil && !q.sameReport(claims):
+		return untrusted(authority, "its token is about another report", nil)
+	default:
+		return nil
+	}
+}
+
+// echoed finds the client's word, which stays in base64.
+func (q *guestQuestion) echoed(claims object.Object, member string) bool {
+	sent, asked := q.payload[member]
+	if !asked {
+		return true
+	}
+	value, _ := claims.Text(claimPayload + member)
+	return value == base64.StdEncoding.EncodeToString(sent)
+}
+
+// bound says whether the key to which a vault wraps is ours: the first one for
+// encryption ("Azure Key Vault secure key release policy grammar", section
+// "Environment Assertion").
+func (q *guestQuestion) bound(claims object.Object) bool {
+	runtime, _ := claims.Lookup(claimRuntime)
+	text, err := json.Marshal(runtime)
+	if err != nil {
+		return false
+	}
+	set, err := jwk.ParseSet(text)
+	if err != nil {
+		return false
+	}
+	first := slices.IndexFunc(set.Keys, func(k jwk.Key) bool { return k.Use == "enc" || slices.Contains(k.KeyOps, "encrypt") })
+	if first < 0 {
+		return false
+	}
+	public, err := set.Keys[first].PublicKey()
+	key, ok := public.(*rsa.PublicKey)
+	return err == nil && ok && key.Equal(q.evidence.Guest.Key.RSA())
+}
+
+func (q *guestQuestion) sameReport(claims object.Object) bool {
+	reportData := q.evidence.Report.ReportData()
+	theirs, found := claims.Lookup(isolatedRuntime)
+	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:])) &&
+		(!found || q.evidence.Guest.HCL.Claims().Object().Equal(theirs))
+}

@@ -1,0 +1,143 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"skr/attest/snp"
+	"skr/internal/journal"
+	"skr/internal/refusal"
+)
+
+// Platform is how a machine proves itself, which decides whom a key is wrapped to.
+type Platform int
+
+// The platforms.
+const (
+	// Direct: the chip reports to us, over bytes of our choice (Confidential ACI,
+	// AKS confidential containers).
+	Direct Platform = iota + 1
+	// ConfidentialVM: the chip reports to the paravisor, over the claims in which
+	// it names the keys of its virtual TPM.
+	ConfidentialVM
+	// TrustedLaunch: there is only a virtual TPM.
+	TrustedLaunch
+)
+
+func (p Platform) String() string {
+	switch p {
+	case Direct:
+		return "SEV-SNP"
+	case ConfidentialVM:
+		return "confidential VM"
+	case TrustedLaunch:
+		return "Trusted Launch"
+	}
+	return "unknown"
+}
+
+// HasTPM says whether evidence comes with a key of the virtual TPM, to which
+// vaults wrap.
+func (p Platform) HasTPM() bool { return p == ConfidentialVM || p == TrustedLaunch }
+
+// Platform finds out what this machine is; once it is known, it asks nobody. Its
+// error is that of Report.
+func (a *Attester) Platform(ctx context.Context) (Platform, error) {
+	if kept := a.kept.Load(); kept != nil {
+		return kept.platform, nil
+	}
+	if a.config.VirtualTPM == nil {
+		return Direct, nil
+	}
+	evidence, err := a.collect(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	return platformOf(evidence), nil
+}
+
+func platformOf(evidence *Evidence) Platform {
+	switch {
+	case evidence.Guest == nil:
+		return Direct
+	case evidence.Report != nil:
+		return ConfidentialVM
+	}
+	return TrustedLaunch
+}
+
+// String names where evidence comes from: "/dev/sev-guest".
+func (a *Attester) String() string {
+	switch kept := a.kept.Load(); {
+	case kept != nil && kept.platform.HasTPM(), a.config.Source == nil:
+		return "the virtual TPM at " + a.config.VirtualTPM.String()
+	default:
+		return a.config.Source.String()
+	}
+}
+
+// found is what a machine turned out to be. It does not become another one.
+type found struct{ platform Platform }
+
+// collect gets what this machine says of itself over runtimeData, verified as far
+// as that needs nobody else.
+func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	evidence, err := journal.Do(ctx, journal.Report, func() (*Evidence, error) { return a.ask(ctx, runtimeData) })
+	if err != nil {
+		return nil, unreported(ctx, err)
+	}
+	if a.kept.Load() == nil {
+		a.kept.Store(&found{platformOf(evidence)})
+	}
+	return evidence, nil
+}
+
+// ask asks the chip, and the virtual TPM if there is no chip to ask.
+func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	kept := a.kept.Load()
+	switch {
+	case a.config.VirtualTPM == nil, kept != nil && !kept.platform.HasTPM():
+		return a.askChip(ctx, runtimeData)
+	case a.config.Source == nil, kept != nil:
+		return a.config.VirtualTPM.collect(ctx, runtimeData)
+	}
+	evidence, unreported := a.askChip(ctx, runtimeData)
+	if unreported == nil || ctx.Err() != nil || errors.Is(unreported, refusal.NoEvidence) {
+		return evidence, unreported // an answer, or a wrong one
+	}
+	evidence, err := a.config.VirtualTPM.collect(ctx, runtimeData)
+	if err != nil {
+		return nil, fmt.Errorf("%w; %w", unreported, err)
+	}
+	return evidence, nil
+}
+
+func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	want := snp.Bind(runtimeData)
+	report, err := a.config.Source.Report(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	if report.ReportData() != want {
+		return nil, refusal.Newf(refusal.NoEvidence,
+			"%s answered with a report over other data than was asked for", a.config.Source)
+	}
+	return &Evidence{Report: report, RuntimeData: runtimeData, Endorsement: a.config.Endorsement}, nil
+}
+
+// unreported names why there is no evidence. The text of a Source is written for
+// operators: it says what was tried. When the request ended first, that is the
+// reason and not the device.
+func unreported(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, refusal.NoEvidence):
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return refusal.Because(refusal.Timeout, "the attestation report did not come in time", err)
+	case ctx.Err() != nil:
+		return fmt.Errorf("attest: getting a report: %w", ctx.Err())
+	default:
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+}

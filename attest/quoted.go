@@ -1,0 +1,71 @@
+package attest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"skr/attest/vtpm"
+	"skr/internal/refusal"
+	"skr/internal/tpm"
+)
+
+// addQuote has the PCRs quoted. Where there is nothing to bind, the nonce is empty,
+// as in Azure's own client; the freshness of a token comes from its envelope.
+func addQuote(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
+	var nonce []byte
+	if e.RuntimeData != nil {
+		sum := sha256.Sum256(e.RuntimeData)
+		nonce = sum[:]
+	}
+	quoted, err := t.Quote(ctx, attestedPCRs, nonce)
+	if err != nil {
+		return err
+	}
+	if err := checkQuote(quoted, ak, nonce); err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	e.Guest.Quote, e.Guest.PCRs = quoted.Attestation, quoted.PCRs
+	return nil
+}
+
+func checkQuote(quoted *tpm.Quote, ak *tpm.PublicKey, nonce []byte) error {
+	parsed, err := vtpm.ParseQuote(quoted.Info)
+	if err != nil {
+		return err
+	}
+	signed, err := parsed.WithSignature(quoted.Signature)
+	if err != nil {
+		return err
+	}
+	var fresh error
+	if nonce != nil {
+		fresh = signed.CheckNonce(nonce)
+	}
+	return errors.Join(fresh, signed.VerifySignature(ak.RSA()), signed.CheckSelection(attestedPCRs), signed.CheckPCRs(quoted.PCRs))
+}
+
+// addKey has the ephemeral key certified.
+func addKey(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
+	key, err := t.EphemeralKey(ctx, attestedPCRs)
+	if err != nil {
+		return err
+	}
+	certified, err := key.Certify(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := checkCertification(certified, key, ak); err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	e.Guest.Key, e.Guest.Certification = sealedKey{key}, certified
+	return nil
+}
+
+func checkCertification(certified tpm.Attestation, key *tpm.EphemeralKey, ak *tpm.PublicKey) error {
+	parsed, err := vtpm.ParseCertification(certified.Info, certified.Signature)
+	if err != nil {
+		return err
+	}
+	return errors.Join(parsed.VerifySignature(ak.RSA()), parsed.CheckKey(key.Area()))
+}

@@ -1,0 +1,206 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"skr/attest/snp"
+	"skr/attest/vtpm"
+	"skr/internal/refusal"
+	"skr/internal/tpm"
+)
+
+// attestedPCRs are those that Azure's attestation service takes of a Linux machine
+// (Azure/confidential-computing-cvm-guest-attestation, AttestationClient).
+const attestedPCRs vtpm.Selection = 0xff
+
+// VirtualTPMConfig says where the TPM is and whom to believe of it.
+type VirtualTPMConfig struct {
+	// Address is the path of a device, or "unix:" and that of a TPM command socket.
+	Address string
+	// EventLog is the path of the firmware's log. That it is missing is no error.
+	EventLog string
+	// Roots certify attestation keys where no processor vouches for them.
+	Roots *vtpm.Roots
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// VirtualTPM is the TPM of an Azure machine. It is safe for concurrent use.
+type VirtualTPM struct {
+	config VirtualTPMConfig
+
+	mu     sync.Mutex
+	opened *tpm.TPM // nil until it was there
+}
+
+// NewVirtualTPM makes a VirtualTPM. It opens nothing, so that a device may appear
+// later.
+func NewVirtualTPM(c VirtualTPMConfig) *VirtualTPM {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &VirtualTPM{config: c}
+}
+
+// String is the address.
+func (v *VirtualTPM) String() string { return v.config.Address }
+
+func (v *VirtualTPM) open() (*tpm.TPM, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.opened != nil {
+		return v.opened, nil
+	}
+	opened, err := tpm.Open(v.config.Address)
+	if err != nil {
+		return nil, fmt.Errorf("no virtual TPM: %w", err)
+	}
+	v.opened = opened
+	return opened, nil
+}
+
+// collect reads what the paravisor left, made anew where runtimeData is to be
+// bound. The claims are held against the report, which nothing endorses yet.
+func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	t, err := v.open()
+	if err != nil {
+		return nil, err
+	}
+	ak, err := t.AK(ctx)
+	if err != nil {
+		return nil, err
+	}
+	evidence := &Evidence{RuntimeData: runtimeData, Guest: &Guest{AK: ak.Area()}}
+	index, err := readHCL(ctx, t, runtimeData)
+	if errors.Is(err, tpm.ErrAbsent) {
+		return evidence, nil // Trusted Launch
+	}
+	if err != nil {
+		return nil, err
+	}
+	return evidence, evidence.addHCL(index, ak)
+}
+
+// readHCL has the paravisor make a new report only where there is something to bind:
+// it makes one in two seconds.
+func readHCL(ctx context.Context, t *tpm.TPM, runtimeData []byte) ([]byte, error) {
+	if runtimeData == nil {
+		return t.ReadIndex(ctx, tpm.HCLReport)
+	}
+	return t.FreshReport(ctx, tpm.Fresh{UserData: tpm.UserData(snp.Bind(runtimeData)), Carries: carries})
+}
+
+func carries(index []byte, data tpm.UserData) (bool, error) {
+	report, err := vtpm.ParseHCL(index)
+	if err != nil {
+		return false, err
+	}
+	got, told := report.Claims().UserData()
+	if !told {
+		return false, errors.New("the paravisor of this machine reports no user data, so that nothing can be bound to its report")
+	}
+	return bytes.Equal(got, data[:]), nil
+}
+
+// addHCL takes the report and the claims, if it is over them and they name the AK.
+func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
+	hcl, err := vtpm.ParseHCL(index)
+	switch {
+	case err != nil:
+		return err
+	case hcl.Hardware() == vtpm.TrustedLaunch:
+		return nil
+	}
+	if err := hcl.CheckBound(); err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	named, err := hcl.Claims().AK()
+	if err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	if !named.Equal(ak.RSA()) {
+		return refusal.Newf(refusal.NoEvidence, "the attestation key of this TPM is not the one that the paravisor names: was another key put in its place?")
+	}
+	e.Report, e.Guest.HCL = hcl.Report(), hcl
+	return nil
+}
+
+// complete adds what the TPM itself says, verified by its attestation key.
+func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
+	t, err := v.open()
+	if err != nil {
+		return err
+	}
+	ak, err := t.AK(ctx)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(ak.Area(), e.Guest.AK) {
+		return refusal.Newf(refusal.NoEvidence, "the attestation key of this TPM changed while it was asked")
+	}
+	for _, step := range []func(context.Context, *tpm.TPM, *tpm.PublicKey, *Evidence) error{
+		v.addCertificate, addQuote, addKey,
+	} {
+		if err := step(ctx, t, ak, e); err != nil {
+			return err
+		}
+	}
+	e.Guest.Log, e.Guest.LogErr = readLog(v.config.EventLog)
+	return nil
+}
+
+// addCertificate needs Azure's word for the attestation key only where no processor
+// gives its own.
+func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
+	der, err := t.ReadAKCertificate(ctx)
+	absent := errors.Is(err, tpm.ErrAbsent)
+	switch {
+	case absent && e.Report != nil:
+		return nil
+	case absent:
+		return refusal.Because(refusal.NoEvidence,
+			"this TPM has no certificate for its attestation key yet: Azure has not finished setting the machine up, try again later", err)
+	case err != nil:
+		return err
+	}
+	e.Guest.Certificate = der
+	if e.Report != nil {
+		return nil
+	}
+	certificate, err := vtpm.ParseAKCertificate(der)
+	if err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	if err := certificate.Verify(v.config.Roots, nil, v.config.Now()); err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error()+": ak_roots has other authorities, if the machine is not Azure's", err)
+	}
+	if !certificate.Key().Equal(ak.RSA()) {
+		return refusal.Newf(refusal.NoEvidence, "the certificate in this TPM is for another key than its attestation key")
+	}
+	return nil
+}
+
+// readLog reads to the end: the kernel gives the file's size as 0.
+func readLog(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the configuration names it
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	log, err := io.ReadAll(io.LimitReader(file, vtpm.MaxLog+1))
+	if err == nil && len(log) > vtpm.MaxLog {
+		return nil, fmt.Errorf("reading %s: it has more than %d bytes", path, vtpm.MaxLog)
+	}
+	return log, err
+}

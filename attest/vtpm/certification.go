@@ -1,0 +1,71 @@
+package vtpm
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Certification is a TPMS_ATTEST of the type certify: it says that a key is in the
+// TPM of the attestation key that signs it. It is made only by ParseCertification
+// and never changes.
+type Certification struct {
+	statement
+
+	name []byte // of the key (TPM2, section TPM2B_NAME)
+}
+
+// ParseCertification reads a TPMS_ATTEST without a size, and its signature: a
+// TPMT_SIGNATURE, or the bare RSA number.
+func ParseCertification(attest, signature []byte) (*Certification, error) {
+	c, err := parseCertification(attest, signature)
+	if err != nil {
+		return nil, fmt.Errorf("vtpm: parsing the certification of a key: %w", err)
+	}
+	return c, nil
+}
+
+func parseCertification(attest, signature []byte) (*Certification, error) {
+	if len(attest) > maxStatement {
+		return nil, fmt.Errorf("it has more than %d bytes", maxStatement)
+	}
+	var certified Certification
+	c, err := certified.parse(attest, attestCertify)
+	if err != nil {
+		return nil, err
+	}
+	certified.name = c.sized()
+	c.sized() // qualifiedName: it depends on the hierarchy
+	if err := c.end(); err != nil {
+		return nil, err
+	}
+	certified.signature, err = parseSignature(signature)
+	return &certified, err
+}
+
+// VerifySignature says whether ak has signed it, with RSASSA-PKCS1-v1_5 and SHA-256.
+func (c *Certification) VerifySignature(ak *rsa.PublicKey) error {
+	if err := c.verify(ak); err != nil {
+		return fmt.Errorf("vtpm: verifying the certification of a key: %w", err)
+	}
+	return nil
+}
+
+// CheckKey says whether it is about the key with this public area, a TPM2B_PUBLIC
+// whose name is made with SHA-256 (TPM2, part 1, section "Names").
+func (c *Certification) CheckKey(area []byte) error {
+	outer := cursor{rest: area, order: binary.BigEndian}
+	public := outer.sized()
+	if err := outer.end(); err != nil {
+		return fmt.Errorf("vtpm: comparing the certified key: its public area: %w", err)
+	}
+	sum := sha256.Sum256(public)
+	name := append(binary.BigEndian.AppendUint16(nil, algorithmHash), sum[:]...)
+	if !bytes.Equal(name, c.name) {
+		return errors.New("vtpm: comparing the certified key: the certification is of another key")
+	}
+	return nil
+}

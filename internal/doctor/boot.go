@@ -1,0 +1,55 @@
+package doctor
+
+import (
+	"context"
+
+	"skr/attest/vtpm"
+)
+
+// lookAtTPM has the TPM's evidence verified: the attestation key, the quote, and the
+// key that vaults wrap to.
+func (e *examination) lookAtTPM(ctx context.Context) (finding, error) {
+	evidence, err := e.Attester.Evidence(ctx, nil)
+	if err != nil {
+		return finding{}, err
+	}
+	e.guest = evidence
+	if evidence.Report == nil {
+		return good("the attestation key has a certificate of Azure's, and signs the quote and the key that vaults wrap to")
+	}
+	return good("signed by the %s of a %s chip whose certificates lead to the root, valid until %s; it names the attestation key of the TPM",
+		evidence.Report.SigningKey(), evidence.Chain.Product(), evidence.Chain.Expires().UTC().Format("2006-01-02"))
+}
+
+// lookAtBoot tells apart what looks the same in a token: no log, another log, and
+// secure boot that is off. Releases may work all the same.
+func (e *examination) lookAtBoot(context.Context) (finding, error) {
+	if e.guest == nil {
+		return skip("no virtual TPM stands between the chip and this container")
+	}
+	const unseen = "the authority cannot tell that secure boot is on"
+	guest := e.guest.Guest
+	if guest.LogErr != nil {
+		return warn("let the container read event_log, or take it from `skr agent`", "%s, because the event log cannot be read: %s", unseen, guest.LogErr)
+	}
+	log, err := vtpm.ParseEventLog(guest.Log)
+	if err == nil {
+		err = log.Explain(guest.PCRs, 1<<vtpm.SecureBootPCR)
+	}
+	if err != nil {
+		return warn("mount the kernel's securityfs and set event_log; `skr vtpm show` tells what a log has", "%s: %s", unseen, err)
+	}
+	state, err := log.SecureBoot()
+	switch {
+	case err != nil:
+		return warn("`skr vtpm show` tells what the log has", "%s: %s", unseen, err)
+	case !state.Enabled:
+		return warn("start the machine with secure boot: policies that demand it are not met", "secure boot is off: %s", state.Reason)
+	case log.Explain(guest.PCRs, allPCRs) != nil:
+		return warn("`skr vtpm verify` tells which events are missing", "secure boot is on, but %s", log.Explain(guest.PCRs, allPCRs))
+	}
+	return good("secure boot is on, and the event log explains PCR %s", allPCRs)
+}
+
+// allPCRs are those of the evidence.
+const allPCRs vtpm.Selection = 0xff

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+
+	"skr/api"
+	"skr/attest"
+	"skr/attest/vtpm"
+)
+
+// RawResponse is the wire form of evidence with a report.
+func RawResponse(evidence *attest.Evidence) api.RawResponse {
+	return api.RawResponse{Report: hex.EncodeToString(evidence.Report.Raw()), HCLReport: hclReport(evidence.Guest)}
+}
+
+// CombinedResponse is the wire form of evidence. uvmEndorsements is the base64
+// text that the platform gives, "" where there is none.
+func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
+	answer := api.CombinedResponse{UVMEndorsements: uvmEndorsements, VirtualTPM: virtualTPM(evidence.Guest)}
+	if evidence.Report != nil {
+		answer.EndorsedTCB = evidence.Chain.TCBM()
+		answer.Endorsements = text64(evidence.Chain.PEM())
+		answer.Evidence = text64(evidence.Report.Raw())
+	}
+	return answer
+}
+
+func virtualTPM(g *attest.Guest) *api.VirtualTPM {
+	if g == nil {
+		return nil
+	}
+	return &api.VirtualTPM{
+		HCLReport: hclReport(g), AKPublic: text64(g.AK), AKCertificate: text64(g.Certificate),
+		Quote:    api.Quote{Message: text64(g.Quote.Info), Signature: text64(g.Quote.Signature), PCRs: pcrs(g.PCRs)},
+		EventLog: text64(g.Log),
+	}
+}
+
+func hclReport(g *attest.Guest) string {
+	if g == nil || g.HCL == nil {
+		return ""
+	}
+	return text64(g.HCL.Raw())
+}
+
+func pcrs(values vtpm.PCRs) map[string]string {
+	texts := make(map[string]string, len(values))
+	for pcr, value := range values {
+		texts[strconv.Itoa(pcr)] = text64(value[:])
+	}
+	return texts
+}
+
+func text64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
