@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"skr/internal/httpclient"
+	"skr/keyrelease"
 )
 
 // imdsAddress is the link-local address that azidentity calls.
@@ -50,6 +51,13 @@ func (s *settings) outbound(told *observer) (*outbound, error) {
 		imds:       client(serviceIMDS, "the instance metadata service", local),
 		thim:       client(serviceTHIM, "the host's certificate cache", local),
 	}, nil
+}
+
+// approach connects to those that a release is about to ask: the vault's handshake
+// is over when the authority has answered.
+func (o *outbound) approach(request keyrelease.Request) {
+	o.public.Connect(request.Authority.Host().String())
+	o.public.Connect(request.Key.Host().String())
 }
 
 // openCircuits counts, by service, the hosts that are not asked for now.

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"sync"
 	"time"
-
-	"skr/internal/crash"
 )
 
 const (
@@ -18,7 +16,7 @@ const (
 	// maxAhead bounds such connections, and the hosts that are remembered.
 	maxAhead = 16
 	// warmFor is how long after a request its connection is taken to be open still.
-	warmFor = idleTimeout / 2
+	warmFor = idleTimeout - 10*time.Second
 )
 
 // ahead makes connections before the request that needs them: while something
@@ -83,10 +81,7 @@ func (a *ahead) make(address string, e *early) {
 	defer close(e.done)
 	ctx, cancel := context.WithTimeout(context.Background(), aheadFor)
 	defer cancel()
-	e.err = crash.Guard(func() (err error) {
-		e.conn, err = a.connect(ctx, "tcp", address)
-		return err
-	})
+	e.conn, e.err = a.connect(ctx, "tcp", address)
 }
 
 // abandon closes a connection that no request has taken.
