@@ -163,7 +163,7 @@ func BenchmarkCold(b *testing.B) {
 
 // settle waits until the process uses no more time: its first pair is made. It is
 // another process, which does not say so.
-func settle(b *testing.B, s *sidecar) {
+func settle(b testing.TB, s *sidecar) {
 	b.Helper()
 	for quiet, last := 0, time.Duration(-1); quiet < 10; time.Sleep(10 * time.Millisecond) {
 		if now := cpuTime(b, s.process.Process.Pid); now != last {
