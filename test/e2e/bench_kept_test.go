@@ -52,6 +52,16 @@ func BenchmarkKept(b *testing.B) {
 			b.ReportMetric(float64(used.Nanoseconds())/float64(b.N)/1e3, "server-cpu-µs")
 		})
 	}
+	// What net/http, the kernel and the log cost for any request at all.
+	b.Run("status", func(b *testing.B) {
+		before := cpuTime(b, s.process.Process.Pid)
+		for b.Loop() {
+			if !statusOK(s) {
+				b.Fatal("not ready")
+			}
+		}
+		b.ReportMetric(float64((cpuTime(b, s.process.Process.Pid)-before).Nanoseconds())/float64(b.N)/1e3, "server-cpu-µs")
+	})
 	if got := cloud.Faults().Requests(emulator.ServiceRelease); got != 1 {
 		b.Errorf("%d requests to the vault, want 1", got)
 	}
