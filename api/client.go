@@ -117,6 +117,9 @@ type Evidence struct {
 	Endorsements []byte
 	// UVMEndorsements is a COSE_Sign1, nil where the platform gives none.
 	UVMEndorsements []byte
+	// VirtualTPM is as it was answered, nil where there is none. With Trusted Launch
+	// the other members are empty.
+	VirtualTPM *VirtualTPM
 }
 
 // Evidence returns a report over runtimeData with its endorsements.
@@ -125,7 +128,7 @@ func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, e
 	if err := c.post(ctx, RouteCombined, CombinedRequest{encode(runtimeData)}, &answer); err != nil {
 		return nil, err
 	}
-	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB}
+	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB, VirtualTPM: answer.VirtualTPM}
 	for _, part := range []struct {
 		text string
 		into *[]byte

@@ -86,5 +86,5 @@ func blame(ctx context.Context, err error) error {
 	case errors.Is(err, tpm.ErrCiphertext), ctx.Err() != nil:
 		return err
 	}
-	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key: "+err.Error(), err)
+	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key; this sidecar's log says why", err)
 }

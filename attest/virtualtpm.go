@@ -180,7 +180,7 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 		return refusal.Because(refusal.NoEvidence, err.Error(), err)
 	}
 	if err := certificate.Verify(v.config.Roots, nil, v.config.Now()); err != nil {
-		return refusal.Because(refusal.NoEvidence, err.Error()+": ak_roots has other authorities, if the machine is not Azure's", err)
+		return refusal.Newf(refusal.NoEvidence, "%s; ak_roots has other authorities, if the machine is not Azure's", err)
 	}
 	if !certificate.Key().Equal(ak.RSA()) {
 		return refusal.Newf(refusal.NoEvidence, "the certificate in this TPM is for another key than its attestation key")

@@ -12,7 +12,7 @@ import (
 )
 
 // aikUsage is the extended key usage of an AK's certificate, tcg-kp-AIKCertificate
-// ("TCG Credential Profile EK 2.0", section 3.2.16, of which the AK is a case).
+// (OID 2.23.133.8.3 of the TCG registry).
 var aikUsage = asn1.ObjectIdentifier{2, 23, 133, 8, 3}
 
 // maxCertificate bounds an NV index; Azure's has 4096 bytes.

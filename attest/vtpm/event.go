@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// EventType says what a digest is of (PFP, table 14). It does not go into the PCR.
+// EventType says what a digest is of (PFP, table "Events"). It does not go into the PCR.
 type EventType uint32
 
 // The types that mean something to this package.
@@ -55,7 +55,7 @@ func (e Event) Variable() string {
 // maxVariableName is in UTF-16 units.
 const maxVariableName = 512
 
-// variable is a UEFI_VARIABLE_DATA (PFP, section 10.2.6).
+// variable is a UEFI_VARIABLE_DATA (PFP, "UEFI_VARIABLE_DATA").
 type variable struct {
 	vendor [16]byte // GUID, as in memory
 	name   string

@@ -12,8 +12,8 @@ const (
 	// MaxLog bounds a log in bytes; those of virtual machines have some 40 KiB.
 	MaxLog        = 8 << 20
 	maxAlgorithms = 16
-	specID        = "Spec ID Event03\x00" // PFP, section 10.4.5.1
-	localityID    = "StartupLocality\x00" // PFP, section 10.4.5.3
+	specID        = "Spec ID Event03\x00" // PFP, TCG_EfiSpecIDEvent
+	localityID    = "StartupLocality\x00" // PFP, TCG_EfiStartupLocalityEvent
 	sha1Size      = 20
 )
 
@@ -115,7 +115,7 @@ func parseSpecID(c *cursor) (map[uint16]uint64, error) {
 	return sizes, nil
 }
 
-// parseEvent reads a TCG_PCR_EVENT2 (PFP, section 10.2.2).
+// parseEvent reads a TCG_PCR_EVENT2 (PFP, "Crypto Agile Log Entry Format").
 func parseEvent(c *cursor, sizes map[uint16]uint64) (Event, error) {
 	pcr, kind := c.u32(), EventType(c.u32())
 	digests, err := parseDigests(c, sizes)

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// PCRCount is how many PCRs a TPM has (PFP, section 2.3.4).
+	// PCRCount is how many PCRs a TPM has (PFP, "PCR Usage").
 	PCRCount = 24
-	// The first and last PCR of a dynamic launch: all ones until there is one (PFP, table 1).
+	// The first and last PCR of a dynamic launch: all ones until there is one (PFP, "PCR Usage").
 	firstDynamic, lastDynamic = 17, 22
 )
 

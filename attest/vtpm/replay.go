@@ -22,7 +22,7 @@ func (l *EventLog) Replay() PCRs {
 	return values
 }
 
-// start is the value before the first event: PCR 0 tells the locality (PFP, section 10.4.5.3).
+// start is the value before the first event: PCR 0 tells the locality (PFP, TCG_EfiStartupLocalityEvent).
 func (l *EventLog) start(pcr int) Digest {
 	value := initial(pcr)
 	if pcr == 0 {

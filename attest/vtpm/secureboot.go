@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// SecureBootPCR is the PCR of secure boot (PFP, section 3.3.4.8).
+// SecureBootPCR is the PCR of secure boot (PFP, "PCR[7]: Secure Boot Policy Measurements").
 const SecureBootPCR = 7
 
-// GUIDs as in memory (UEFI specification 2.10, sections 3.3 and 32.6.1).
+// GUIDs as in memory (UEFI specification 2.10, EFI_GLOBAL_VARIABLE and EFI_IMAGE_SECURITY_DATABASE_GUID).
 var (
 	globalVariable = [16]byte{0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c}
 	imageSecurity  = [16]byte{0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f}
@@ -35,7 +35,7 @@ type SecureBoot struct {
 // separator, and that by its digest: types can be forged.
 var (
 	separators = [][sha256.Size]byte{sha256.Sum256([]byte{0, 0, 0, 0}), sha256.Sum256([]byte{0xff, 0xff, 0xff, 0xff})}
-	debugMode  = sha256.Sum256([]byte("UEFI Debug Mode")) // PFP, section 3.3.4.8
+	debugMode  = sha256.Sum256([]byte("UEFI Debug Mode")) // PFP, "PCR[7]: Secure Boot Policy Measurements"
 )
 
 // SecureBoot reads the state from the events of PCR 7 before its separator. It is

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"skr/api"
 	"skr/internal/jwk"
@@ -32,7 +33,7 @@ const (
 )
 
 func demoCommand(out io.Writer) *cobra.Command {
-	var skr string
+	var skr, platform string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Release a key to a client of the real sidecar, step by step",
@@ -40,11 +41,16 @@ func demoCommand(out io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), demoTimeout)
 			defer cancel()
-			return demo(ctx, skr, out)
+			return demo(ctx, skr, platform, out)
 		},
 	}
 	cmd.Flags().StringVar(&skr, "skr", siblingBinary(), "the sidecar to run")
+	platformFlag(cmd.Flags(), &platform)
 	return cmd
+}
+
+func platformFlag(flags *pflag.FlagSet, into *string) {
+	flags.StringVar(into, "platform", string(emulator.ACI), "of the emulated machine: aci, cvm or trusted-launch; the last two need swtpm")
 }
 
 func siblingBinary() string {
@@ -57,6 +63,8 @@ func siblingBinary() string {
 
 // stage is a running demonstration.
 type stage struct {
+	script
+
 	out   io.Writer
 	step  int
 	skr   string
@@ -64,21 +72,25 @@ type stage struct {
 	vault string
 }
 
-func demo(ctx context.Context, skr string, out io.Writer) error {
+func demo(ctx context.Context, skr, platform string, out io.Writer) error {
+	kind, err := emulator.ParsePlatform(platform)
+	if err != nil {
+		return fmt.Errorf("--platform: %w", err)
+	}
 	dir, remove, err := workDir()
 	if err != nil {
 		return err
 	}
 	defer remove()
-	cloud, err := emulator.Start(ctx, emulator.Config{Dir: dir})
+	cloud, err := emulator.Start(ctx, emulator.Config{Dir: dir, Machine: emulator.MachineConfig{Platform: kind}})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // the process ends
-	s := &stage{out: out, skr: skr, cloud: cloud, vault: cloud.Host("demo", "vault")}
+	s := &stage{script: scripts[kind], out: out, skr: skr, cloud: cloud, vault: cloud.Host("demo", "vault")}
 	s.tell("An emulated Azure runs on this machine",
 		"attestation  https://"+cloud.AttestationHost(), "key vault    https://"+s.vault,
-		"silicon      an emulated AMD processor; reports are signed, certificates lead to a TEST ONLY root")
+		s.silicon)
 	return s.play(ctx)
 }
 
@@ -93,24 +105,44 @@ func (s *stage) play(ctx context.Context) error {
 	}
 	s.tell("A producer encrypts a message with the public half (RSA-OAEP-256)",
 		fmt.Sprintf("plain        %q", demoSecret), fmt.Sprintf("encrypted    %x…, %d bytes", ciphertext[:16], len(ciphertext)))
-	if err := s.playRelease(ctx, ciphertext); err != nil {
+	if err := s.playMachine(ctx, ciphertext); err != nil {
 		return err
 	}
 	return s.playRefusal(ctx)
 }
 
+func (s *stage) playMachine(ctx context.Context, ciphertext []byte) error {
+	sidecar, err := startSidecar(ctx, s.skr, s.cloud.Environment(s.cloud.Machine()))
+	if err != nil {
+		return err
+	}
+	defer sidecar.stop()
+	if s.token {
+		if err := s.playToken(ctx, sidecar); err != nil {
+			return err
+		}
+	}
+	return s.playRelease(ctx, sidecar, ciphertext)
+}
+
 func (s *stage) createKey(ctx context.Context) (*rsa.PublicKey, error) {
 	machine := s.cloud.Machine()
-	policy := releasePolicy(s.cloud.AttestationHost(), machine.HostData())
+	policy, err := releasePolicy(s.cloud.AttestationHost(), machine)
+	if err != nil {
+		return nil, err
+	}
 	id, err := s.cloud.CreateKey(ctx, s.vault, emulator.KeySpec{Name: demoKey, Size: demoKeyBits}, policy)
 	if err != nil {
 		return nil, err
 	}
-	s.tell("An operator creates a key in the vault and binds it to one pod",
+	lines := []string{
 		fmt.Sprintf("key          %s, RSA-HSM %d", id, demoKeyBits),
-		"released to  a machine that "+s.cloud.AttestationHost()+" calls azure-compliant-uvm,",
-		"             not debuggable, whose HOST_DATA (the hash of the pod's execution policy) is",
-		"             "+machine.HostData().String())
+		"released to  " + strings.Join(s.bound, "\n                "),
+	}
+	for _, c := range conditions(machine) {
+		lines = append(lines, fmt.Sprintf("             %s = %s", c.Claim, c.Equals))
+	}
+	s.tell("An operator creates a key in the vault and binds it", lines...)
 	return s.publicKey(ctx, id)
 }
 
@@ -147,14 +179,9 @@ func (s *stage) publicKey(ctx context.Context, id string) (*rsa.PublicKey, error
 	return public, nil
 }
 
-func (s *stage) playRelease(ctx context.Context, ciphertext []byte) error {
-	pod, err := startSidecar(ctx, s.skr, s.cloud.Environment(s.cloud.Machine()))
-	if err != nil {
-		return err
-	}
-	defer pod.stop()
+func (s *stage) playRelease(ctx context.Context, sidecar *sidecar, ciphertext []byte) error {
 	began := time.Now()
-	key, err := pod.client.Release(ctx, s.request())
+	key, err := sidecar.client.Release(ctx, s.request())
 	if err != nil {
 		return fmt.Errorf("releasing the key: %w", err)
 	}
@@ -164,10 +191,10 @@ func (s *stage) playRelease(ctx context.Context, ciphertext []byte) error {
 	if err != nil {
 		return err
 	}
-	s.tell("In the pod, skr runs beside the application, which asks it for the key",
-		"POST http://"+pod.address+"/key/release",
+	s.tell(s.place+", skr runs beside the application, which asks it for the key",
+		"POST http://"+sidecar.address+"/key/release",
 		fmt.Sprintf(`     {"maa_endpoint":%q,"akv_endpoint":%q,"kid":%q}`, s.cloud.AttestationHost(), s.vault, demoKey),
-		fmt.Sprintf("200  a private JWK, after %d ms: report, certificates, token, statement and key were verified", took.Milliseconds()))
+		fmt.Sprintf("200  a private JWK, after %d ms: %s, token, statement and key were verified", took.Milliseconds(), s.evidence))
 	if plain != demoSecret {
 		return fmt.Errorf("the decrypted message is %q", plain)
 	}
@@ -176,24 +203,25 @@ func (s *stage) playRelease(ctx context.Context, ciphertext []byte) error {
 }
 
 func (s *stage) playRefusal(ctx context.Context) error {
-	stranger, err := s.cloud.AddMachine("stranger", emulator.MachineConfig{Policy: strangerPolicy})
+	config := s.stranger
+	config.Platform = s.cloud.Machine().Platform()
+	stranger, err := s.cloud.AddMachine("stranger", config)
 	if err != nil {
 		return err
 	}
-	pod, err := startSidecar(ctx, s.skr, s.cloud.Environment(stranger))
+	sidecar, err := startSidecar(ctx, s.skr, s.cloud.Environment(stranger))
 	if err != nil {
 		return err
 	}
-	defer pod.stop()
-	_, err = pod.client.Release(ctx, s.request())
+	defer sidecar.stop()
+	_, err = sidecar.client.Release(ctx, s.request())
 	refused, ok := errors.AsType[*api.Error](err)
 	if !ok || !errors.Is(err, api.ReleaseRejected) {
 		return fmt.Errorf("the stranger should have been refused by the vault, but got: %w", err)
 	}
-	s.tell("Another pod, with another execution policy, asks for the same key",
-		"HOST_DATA    "+stranger.HostData().String(),
+	s.tell(s.refused, s.strange(stranger),
 		fmt.Sprintf("%d  %s", refused.Status, refused.Code), "     "+refused.Message)
-	_, err = fmt.Fprintln(s.out, "\nThe key was released to the pod that it is bound to, and to no other.")
+	_, err = fmt.Fprintln(s.out, "\n"+s.moral)
 	return err
 }
 

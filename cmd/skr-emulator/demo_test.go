@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"skr/test/swtpm"
 )
 
 func buildSidecar(t *testing.T) string {
@@ -18,15 +23,74 @@ func buildSidecar(t *testing.T) string {
 }
 
 func TestDemo(t *testing.T) {
-	var out bytes.Buffer
-	if err := run(t.Context(), []string{"demo", "--skr", buildSidecar(t)}, &out, &out); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	sidecar := buildSidecar(t)
+	for platform, wants := range map[string][]string{
+		"aci":            {"\n6. ", "HOST_DATA"},
+		"cvm":            {"\n6. ", "azure-compliant-cvm", "secureboot   false"},
+		"trusted-launch": {"\n7. ", "/attest/maa", "x-ms-azurevm-vmid", "UNCONFIRMED"},
+	} {
+		t.Run(platform, func(t *testing.T) {
+			if platform != "aci" {
+				swtpm.Need(t)
+			}
+			var out bytes.Buffer
+			if err := run(t.Context(), []string{"demo", "--platform", platform, "--skr", sidecar}, &out, &out); err != nil {
+				t.Fatalf("%v\n%s", err, &out)
+			}
+			for _, want := range append(wants, "\n1. ", "200  a private JWK", `plain        "`+demoSecret+`"`, "403  release_rejected", "to no other") {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is missing in\n%s", want, &out)
+				}
+			}
+		})
 	}
-	for _, want := range []string{"\n1. ", "\n6. ", "200  a private JWK", `plain        "` + demoSecret + `"`, "403  release_rejected", "to no other"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is missing in\n%s", want, &out)
-		}
+}
+
+// TestServe prints what a sidecar on the machine needs, and makes a key that the
+// machine may have.
+func TestServe(t *testing.T) {
+	for platform, wants := range map[string][]string{
+		"aci":            {"SKR_REPORT_SOURCE='unix:", "UVM_SECURITY_CONTEXT_DIR='"},
+		"cvm":            {"SKR_REPORT_SOURCE='vtpm'", "SKR_TPM='unix:/", "SKR_EVENT_LOG='/", "SKR_AK_ROOTS='/", "SKR_AMD_ROOTS='/"},
+		"trusted-launch": {"SKR_REPORT_SOURCE='vtpm'", "SKR_TPM='unix:/", "SKR_EVENT_LOG='/", "SKR_AK_ROOTS='/"},
+	} {
+		t.Run(platform, func(t *testing.T) {
+			if platform != "aci" {
+				swtpm.Need(t)
+			}
+			text := serveUntilReady(t, "--platform", platform, "--key", "demo/payroll")
+			for _, want := range append(wants, "AKV_ENDPOINT='demo.vault.localhost:", "MAA_ENDPOINT='") {
+				if !strings.Contains(text, "export "+want) {
+					t.Errorf("%q is missing in\n%s", want, text)
+				}
+			}
+			if vm := platform != "aci"; vm && strings.Contains(text, "UVM_") {
+				t.Errorf("a virtual machine has a security context:\n%s", text)
+			}
+		})
 	}
+}
+
+func serveUntilReady(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"serve"}, args...), writer, io.Discard)
+		_ = writer.CloseWithError(err) // the reader's next error
+		ended <- err
+	}()
+	var text strings.Builder
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() && lines.Text() != "# ready" {
+		text.WriteString(lines.Text() + "\n")
+	}
+	cancel()
+	if err := <-ended; err != nil || lines.Err() != nil {
+		t.Fatal(err, lines.Err(), text.String())
+	}
+	return text.String()
 }
 
 func TestBadFlags(t *testing.T) {
@@ -41,6 +105,9 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
+		{[]string{"demo", "--platform", "azure"}, "no platform"},
+		{[]string{"serve", "--platform", "azure"}, "no platform"},
+		{[]string{"serve", "--platform", "cvm", "--cce-policy", "main.go"}, "has none"},
 	} {
 		var out bytes.Buffer
 		if err := run(t.Context(), c.args, &out, &out); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,24 +1,56 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
-	"skr/attest/snp"
+	"skr/test/emulator"
 )
 
-// releasePolicy lets a production container group with that execution policy
-// have the key (Azure Key Vault, "Secure key release policy grammar").
-func releasePolicy(authority string, hostData snp.HostData) []byte {
-	return fmt.Appendf(nil, `{
-  "version": "1.0.0",
-  "anyOf": [{
-    "authority": "https://%s",
-    "allOf": [
-      {"claim": "x-ms-attestation-type", "equals": "sevsnpvm"},
-      {"claim": "x-ms-compliance-status", "equals": "azure-compliant-uvm"},
-      {"claim": "x-ms-sevsnpvm-is-debuggable", "equals": "false"},
-      {"claim": "x-ms-sevsnpvm-hostdata", "equals": "%s"}
-    ]
-  }]
-}`, authority, hostData)
+// condition is one claim of a release policy.
+type condition struct {
+	Claim  string `json:"claim"`
+	Equals string `json:"equals"`
+}
+
+// conditions that the machine meets, and no other kind of machine.
+func conditions(m *emulator.Machine) []condition {
+	switch m.Platform() {
+	case emulator.ConfidentialVM:
+		return []condition{
+			{"x-ms-isolation-tee.x-ms-attestation-type", "sevsnpvm"},
+			{"x-ms-isolation-tee.x-ms-compliance-status", "azure-compliant-cvm"},
+			{"x-ms-isolation-tee.x-ms-sevsnpvm-is-debuggable", "false"},
+			{"secureboot", "true"},
+		}
+	case emulator.TrustedLaunch:
+		return []condition{
+			{"x-ms-attestation-type", "azurevm"},
+			{"secureboot", "true"},
+			{"x-ms-azurevm-vmid", m.TPM().VMID()},
+		}
+	}
+	return []condition{
+		{"x-ms-attestation-type", "sevsnpvm"},
+		{"x-ms-compliance-status", "azure-compliant-uvm"},
+		{"x-ms-sevsnpvm-is-debuggable", "false"},
+		{"x-ms-sevsnpvm-hostdata", m.HostData().String()},
+	}
+}
+
+// releasePolicy lets the machine, and others like it, have the key (Azure Key Vault,
+// "Secure key release policy grammar").
+func releasePolicy(authority string, m *emulator.Machine) ([]byte, error) {
+	type branch struct {
+		Authority string      `json:"authority"`
+		AllOf     []condition `json:"allOf"`
+	}
+	policy, err := json.Marshal(struct {
+		Version string   `json:"version"`
+		AnyOf   []branch `json:"anyOf"`
+	}{"1.0.0", []branch{{"https://" + authority, conditions(m)}}})
+	if err != nil {
+		return nil, fmt.Errorf("writing a release policy: %w", err)
+	}
+	return policy, nil
 }

@@ -18,6 +18,7 @@ import (
 type serveOptions struct {
 	dir, listen, imds string
 	policyFile        string
+	platform          string
 	keys, faults      []string
 	seed              uint64
 	verbose           bool
@@ -40,6 +41,7 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.dir, "dir", "", "directory for sockets and certificates, kept; a temporary one if empty")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
+	platformFlag(flags, &o.platform)
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
 	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to make; may be repeated")
 	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject, as docs/emulator.md describes; may be repeated")
@@ -101,11 +103,20 @@ func (o serveOptions) config(dir string, errOut io.Writer) (emulator.Config, err
 }
 
 func (o serveOptions) machine() (emulator.MachineConfig, error) {
+	platform, err := emulator.ParsePlatform(o.platform)
+	if err != nil {
+		return emulator.MachineConfig{}, fmt.Errorf("--platform: %w", err)
+	}
+	config := emulator.MachineConfig{Platform: platform}
 	if o.policyFile == "" {
-		return emulator.MachineConfig{}, nil
+		return config, nil
+	}
+	if platform != emulator.ACI {
+		return config, fmt.Errorf("--cce-policy: a machine of the platform %q has none", platform)
 	}
 	policy, err := os.ReadFile(o.policyFile)
-	return emulator.MachineConfig{Policy: string(policy)}, err
+	config.Policy = string(policy)
+	return config, err
 }
 
 // printEnvironment writes lines that a POSIX shell can source.
@@ -127,10 +138,13 @@ func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, out io.Writ
 		return fmt.Errorf("--key %q: want VAULT/NAME", key)
 	}
 	host := cloud.Host(vault, "vault")
-	policy := releasePolicy(cloud.AttestationHost(), cloud.Machine().HostData())
+	policy, err := releasePolicy(cloud.AttestationHost(), cloud.Machine())
+	if err != nil {
+		return err
+	}
 	if _, err := cloud.CreateKey(ctx, host, emulator.KeySpec{Name: name, Size: demoKeyBits}, policy); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
+	_, err = fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
 	return err
 }

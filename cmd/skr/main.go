@@ -65,7 +65,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
-		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io), showCommand(io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), versionCommand(io))
+		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io), showCommand(io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), agentCommand(env, io), versionCommand(io))
 	return root
 }
 

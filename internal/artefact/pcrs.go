@@ -132,7 +132,7 @@ func (p pcrs) sections(time.Time) []Section {
 }
 
 // pcrMeanings say what goes into a PCR on Azure ("TCG PC Client Platform Firmware
-// Profile" 1.06, table 1; microsoft/mu_msvm; UAPI group, TPM PCR registry).
+// Profile" 1.06, "PCR Usage"; microsoft/mu_msvm; UAPI group, TPM PCR registry).
 var pcrMeanings = map[int]string{
 	0: "firmware; changes with hosts", 1: "configuration of the firmware", 2: "option ROMs", 3: "configuration of option ROMs",
 	4: "boot loader and kernel as the firmware started them", 5: "partition table, and leaving the firmware",

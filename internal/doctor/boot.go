@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 
+	"skr/attest"
 	"skr/attest/vtpm"
 )
 
@@ -49,6 +50,23 @@ func (e *examination) lookAtBoot(context.Context) (finding, error) {
 		return warn("`skr vtpm verify` tells which events are missing", "secure boot is on, but %s", log.Explain(guest.PCRs, allPCRs))
 	}
 	return good("secure boot is on, and the event log explains PCR %s", allPCRs)
+}
+
+// vouchedGuest tells what a token says of a virtual machine.
+func (e *examination) vouchedGuest(authority attest.Authority, result *attest.Result) (finding, error) {
+	secure := "without secure boot"
+	if on, _ := result.Claims.Lookup("secureboot"); on == true {
+		secure = "with secure boot"
+	}
+	if e.platform == attest.TrustedLaunch {
+		return good("%s vouches for this machine as \"azurevm\", started %s", authority, secure)
+	}
+	compliance, told := result.Claims.Text("x-ms-isolation-tee.x-ms-compliance-status")
+	if !told {
+		return warn("ask Azure: policies that ask for the compliance status are not met",
+			"%s vouches for this machine as \"azurevm\", started %s, without a compliance status: it does not know the firmware", authority, secure)
+	}
+	return good("%s vouches for this machine as \"azurevm\", %q, started %s", authority, compliance, secure)
 }
 
 // allPCRs are those of the evidence.

@@ -85,6 +85,9 @@ func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Reques
 		return finding{}, err
 	}
 	e.attestations[r.Authority] = result
+	if e.platform.HasTPM() {
+		return e.vouchedGuest(r.Authority, result)
+	}
 	kind, _ := result.Claims.Text("x-ms-attestation-type")
 	compliance, ok := result.Claims.Text("x-ms-compliance-status")
 	if !ok {

@@ -90,7 +90,7 @@ func New(c Config) (*Server, error) {
 // Serve answers until ctx ends. It then lets running requests end within
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
-	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, limit(socket, maxConnections)); err != nil {
+	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.Limit(socket, maxConnections)); err != nil {
 		return fmt.Errorf("ops: %w", err)
 	}
 	return nil

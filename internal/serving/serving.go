@@ -1,6 +1,6 @@
 // Package serving runs an HTTP server until its context ends.
 //
-//	err := serving.Until(ctx, server, grace, listener)
+//	err := serving.Until(ctx, server, grace, serving.Limit(listener, 64))
 //
 // It decides nothing about the server's limits: its caller sets them.
 package serving

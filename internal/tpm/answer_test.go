@@ -164,7 +164,7 @@ func TestReadAnswer(t *testing.T) {
 			if _, slowly := parts.(*slow); slowly && test.name == "more than it says" {
 				continue // the next byte is not read
 			}
-			got, err := readAnswer(parts, make([]byte, maxAnswer))
+			got, err := readMessage(parts, make([]byte, maxAnswer))
 			switch {
 			case test.want == "" && (err != nil || !bytes.Equal(got, test.said)):
 				t.Errorf("%s: %d bytes, error %v", test.name, len(got), err)

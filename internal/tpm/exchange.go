@@ -53,7 +53,7 @@ func (x *exchange) Send(command []byte) ([]byte, error) {
 	if _, err := x.link.Write(command); err != nil {
 		return nil, x.abandon("writing the command", err)
 	}
-	answer, err := readAnswer(x.link, x.answer[:])
+	answer, err := readMessage(x.link, x.answer[:])
 	if err != nil {
 		return nil, x.abandon("reading the answer", err)
 	}
@@ -93,8 +93,9 @@ func (x *exchange) flush(handle tpm2.TPMHandle, err *error) {
 // library made stay until their memory is used again.
 func (x *exchange) forget() { clear(x.answer[:]) }
 
-// readAnswer reads one answer into buffer: devices give it whole, sockets in parts.
-func readAnswer(r io.Reader, buffer []byte) ([]byte, error) {
+// readMessage reads one answer or command into buffer: devices give it whole,
+// sockets in parts.
+func readMessage(r io.Reader, buffer []byte) ([]byte, error) {
 	n, err := io.ReadAtLeast(r, buffer, headerSize)
 	if err != nil {
 		return nil, err

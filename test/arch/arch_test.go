@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/secmem": {},
 	"attest/snp":      {},
 
+	"internal/agent":     {"attest/snp", "internal/crash", "internal/serving", "internal/tpm"},
 	"internal/access":    {"internal/refusal", "internal/secmem"},
 	"internal/admission": {"internal/refusal"},
 	"internal/audit":     {"internal/refusal"},

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,11 @@ func replace(name, value string) func(*ward, []string) []string {
 	}
 }
 
-// misconfigurations in the order of a release.
-var misconfigurations = []misconfiguration{
+// misconfigurations of containers, and then of virtual machines.
+var misconfigurations = slices.Concat(containers, virtualMachines)
+
+// containers, in the order of a release.
+var containers = []misconfiguration{
 	{name: "the machine is not confidential, or the device is not mounted", wrong: env("SKR_REPORT_SOURCE=auto"),
 		check: "report-source", words: "tried /dev/sev-guest (not present)", exit: 5},
 	{name: "the report socket is at another path", wrong: env("SKR_REPORT_SOURCE=unix:/nonexistent/report.sock"),

@@ -35,6 +35,7 @@ import (
 	"skr/test/emulator/pki"
 	"skr/test/emulator/vault"
 	"skr/test/snptest"
+	"skr/test/swtpm"
 	"skr/test/uvmtest"
 )
 
@@ -64,7 +65,8 @@ type Config struct {
 	// AttestationPolicy is the policy of every MAA instance; "" means the
 	// default one. Other than "permit all" and "deny all" is refused.
 	AttestationPolicy string
-	// CompliantVMs are launch measurements that MAA calls azure-compliant-cvm.
+	// CompliantVMs are launch measurements that MAA calls azure-compliant-cvm,
+	// beside those of the cloud's own confidential VMs.
 	CompliantVMs []snp.Measurement
 	// Vaults may change how the vault of a host is made: its tier, the
 	// permissions of callers, defects of its statements. Nil changes nothing.
@@ -108,10 +110,13 @@ type Cloud struct {
 	closing  sync.Once
 	closeErr error
 
-	mu       sync.Mutex
-	machines map[string]*Machine
-	servers  []*server
-	closed   bool // no server may be added
+	tpmAuthority func() (*swtpm.Authority, error)
+
+	mu           sync.Mutex
+	machines     map[string]*Machine
+	compliantVMs []snp.Measurement
+	owned        []closer
+	closed       bool // nothing may be added to owned
 }
 
 // Start runs a cloud until ctx ends or Close is called.
@@ -121,6 +126,7 @@ func Start(ctx context.Context, c Config) (*Cloud, error) {
 	}
 	running, cancel := context.WithCancel(ctx)
 	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine)}
+	cloud.tpmAuthority = sync.OnceValues(cloud.makeTPMAuthority)
 	if err := cloud.start(); err != nil {
 		return nil, fmt.Errorf("emulator: starting: %w", errors.Join(err, cloud.Close())) //nolint:contextcheck // as below
 	}
@@ -208,7 +214,7 @@ func (c *Cloud) Close() error {
 		if c.client != nil {
 			c.client.CloseIdleConnections()
 		}
-		c.closeErr = c.closeServers()
+		c.closeErr = c.closeOwned()
 	})
 	return c.closeErr
 }

@@ -11,8 +11,7 @@ import (
 // Environment is what a sidecar on that machine needs to use this cloud instead
 // of Azure, as NAME=value.
 func (c *Cloud) Environment(m *Machine) []string {
-	return []string{
-		"SKR_REPORT_SOURCE=unix:" + m.Socket(),
+	common := []string{
 		"SKR_AMD_ROOTS=" + c.path(rootsFile),
 		"SKR_CA_FILE=" + c.path(caFile),
 		"SKR_IMDS_URL=" + c.IMDSURL(),
@@ -22,8 +21,25 @@ func (c *Cloud) Environment(m *Machine) []string {
 		"SKR_MAA_ALLOW=" + strings.Join(c.allowList([]string{"*." + c.domain("attest")}, kindMAA), ","),
 		"SKR_VAULT_ALLOW=" + strings.Join(c.allowList(
 			[]string{"*." + c.domain("vault"), "*." + c.domain("managedhsm")}, kindVault, kindHSM), ","),
-		"SKR_CERTIFICATE_SOURCES=host,thim",
-		"UVM_SECURITY_CONTEXT_DIR=" + m.SecurityContext(),
+	}
+	return append(common, m.environment()...)
+}
+
+// environment is what depends on the platform.
+func (m *Machine) environment() []string {
+	if m.vtpm == nil {
+		return []string{
+			"SKR_REPORT_SOURCE=unix:" + m.Socket(),
+			"SKR_CERTIFICATE_SOURCES=host,thim",
+			"UVM_SECURITY_CONTEXT_DIR=" + m.SecurityContext(),
+		}
+	}
+	return []string{
+		"SKR_REPORT_SOURCE=vtpm",
+		"SKR_TPM=" + m.vtpm.Address(),
+		"SKR_EVENT_LOG=" + m.EventLog(),
+		"SKR_AK_ROOTS=" + m.cloud.path(akRootsFile),
+		"SKR_CERTIFICATE_SOURCES=thim",
 	}
 }
 

@@ -49,7 +49,7 @@ func (c *Cloud) defects(forgery string) vault.Defects {
 // knownForgeries names what each service can spoil.
 func knownForgeries() map[string][]string {
 	var tokens []string
-	for _, f := range maa.Forgeries() {
+	for _, f := range append(maa.Forgeries(), maa.EnvelopeForgeries()...) {
 		tokens = append(tokens, string(f))
 	}
 	statements := StatementForgeries()

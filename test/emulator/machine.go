@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 
 	"skr/attest/snp"
 	"skr/test/snptest"
+	"skr/test/swtpm"
 )
 
 const (
@@ -33,28 +35,39 @@ const (
 	FeedKata = "ConfAKS-AMD-UVM"       // azure-signed-katacc-uvm
 )
 
-// MachineConfig describes a confidential machine at its launch.
+// MachineConfig describes a machine at its launch.
 type MachineConfig struct {
-	// Policy is the CCE policy; its SHA-256 is HOST_DATA. "" means
-	// DefaultCCEPolicy.
+	// Platform is what kind of machine it is; "" means ACI. The other two need
+	// swtpm: apt-get install swtpm.
+	Platform Platform
+	// Policy is a container group's CCE policy; its SHA-256 is HOST_DATA. ""
+	// means DefaultCCEPolicy.
 	Policy string
 	// Report overrides fields of the machine's reports: measurement, guest
-	// policy (debug), VMPL. Its HostData is taken from Policy where it is zero.
+	// policy (debug), VMPL. A container group's HostData is taken from Policy where
+	// it is zero.
 	Report snptest.Options
 	// Feed of the UVM endorsement; "" means FeedACI.
 	Feed string
 	// GuestSVN that is endorsed; 0 means 100, the first of production builds.
 	GuestSVN uint64
-	// Unendorsed machines have no reference-info-base64.
+	// Unendorsed container groups have no reference-info-base64; the measurement
+	// of an unendorsed confidential VM is not on MAA's list of compliant ones.
 	Unendorsed bool
+	// SecureBootOff starts a virtual machine without secure boot.
+	SecureBootOff bool
+	// EventLog of a virtual machine; "" means one that explains its registers.
+	EventLog EventLog
 }
 
-// Machine is one confidential machine: a report socket, and the files that the
-// platform mounts. All machines of a cloud share one processor.
+// Machine is one machine: of a container group the report socket and the files
+// that the platform mounts, of a virtual machine the TPM and the firmware's log.
+// All machines of a cloud share one processor.
 type Machine struct {
 	name, dir string
 	config    MachineConfig
 	cloud     *Cloud
+	vtpm      *swtpm.Machine // nil: a container group
 
 	mu      sync.Mutex
 	options snptest.Options
@@ -87,7 +100,7 @@ func (c *Cloud) AddMachine(name string, config MachineConfig) (*Machine, error) 
 }
 
 func (c *Cloud) reserve(name string) error {
-	if !machineName.MatchString(name) || name == contextDir || name == tokenFile {
+	if !machineName.MatchString(name) || slices.Contains([]string{contextDir, tokenFile, eventLogFile}, name) {
 		return fmt.Errorf("the name %q must have lower-case letters, digits and hyphens only", name)
 	}
 	c.mu.Lock()
@@ -100,20 +113,39 @@ func (c *Cloud) reserve(name string) error {
 }
 
 func (c *Cloud) newMachine(name, dir string, config MachineConfig) (*Machine, error) {
-	config.Policy = cmp.Or(config.Policy, DefaultCCEPolicy)
-	config.Feed = cmp.Or(config.Feed, FeedACI)
-	config.GuestSVN = cmp.Or(config.GuestSVN, productionSVN)
 	m := &Machine{name: name, dir: dir, config: config, cloud: c, options: config.Report}
+	m.config.Platform = cmp.Or(config.Platform, ACI)
+	switch m.config.Platform {
+	case ACI:
+		return m, m.startGroup()
+	case ConfidentialVM:
+		m.options.Measurement = cmp.Or(m.options.Measurement, vmMeasurement)
+	case TrustedLaunch:
+	default:
+		_, err := ParsePlatform(string(config.Platform))
+		return nil, err
+	}
+	return m, m.startVM()
+}
+
+// startGroup mounts the files of a container group and serves its reports.
+func (m *Machine) startGroup() error {
+	if m.config.SecureBootOff || m.config.EventLog != TrueLog {
+		return errNotVM
+	}
+	m.config.Policy = cmp.Or(m.config.Policy, DefaultCCEPolicy)
+	m.config.Feed = cmp.Or(m.config.Feed, FeedACI)
+	m.config.GuestSVN = cmp.Or(m.config.GuestSVN, productionSVN)
 	if m.options.HostData == (snp.HostData{}) {
-		m.options.HostData = sha256.Sum256([]byte(config.Policy))
+		m.options.HostData = sha256.Sum256([]byte(m.config.Policy))
 	}
 	if err := os.MkdirAll(m.SecurityContext(), 0o700); err != nil {
-		return nil, err
+		return err
 	}
 	if err := m.WriteSecurityContext(); err != nil {
-		return nil, err
+		return err
 	}
-	return m, m.listen()
+	return m.listen()
 }
 
 func (m *Machine) listen() error {
@@ -135,10 +167,14 @@ func (m *Machine) listen() error {
 // Name is what AddMachine was given.
 func (m *Machine) Name() string { return m.name }
 
-// Socket is the path of the report socket.
+// Platform is what kind of machine it is.
+func (m *Machine) Platform() Platform { return m.config.Platform }
+
+// Socket is the path of a container group's report socket.
 func (m *Machine) Socket() string { return filepath.Join(m.dir, socketFile) }
 
-// SecurityContext is the directory of the files that the platform mounts.
+// SecurityContext is the directory of the files that the platform mounts in a
+// container group.
 func (m *Machine) SecurityContext() string { return filepath.Join(m.dir, contextDir) }
 
 // HostData is HOST_DATA of the next report.
@@ -150,6 +186,9 @@ func (m *Machine) Update(change func(*snptest.Options)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change(&m.options)
+	if m.vtpm != nil {
+		m.vtpm.SetReport(m.options)
+	}
 }
 
 // Chip is the processor below all machines, for firmware updates: SetTCB.

@@ -103,27 +103,30 @@ func (s *server) close() error {
 	return err
 }
 
-func (c *Cloud) closeServers() error {
+// closer is a server, or a device.
+type closer interface{ close() error }
+
+func (c *Cloud) closeOwned() error {
 	c.mu.Lock()
-	servers := c.servers
+	owned := c.owned
 	c.closed = true
 	c.mu.Unlock()
-	failed := make([]error, len(servers))
+	failed := make([]error, len(owned))
 	var done sync.WaitGroup
-	for i, s := range servers {
-		done.Go(func() { failed[i] = s.close() })
+	for i, o := range owned {
+		done.Go(func() { failed[i] = o.close() })
 	}
 	done.Wait()
 	return errors.Join(failed...)
 }
 
-// own makes Close close s. After Close it refuses, and closes s itself.
-func (c *Cloud) own(s *server) error {
+// own makes Close close o. After Close it refuses, and closes o itself.
+func (c *Cloud) own(o closer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return errors.Join(errors.New("the cloud is closed"), s.listener.Close())
+		return errors.Join(errors.New("the cloud is closed"), o.close())
 	}
-	c.servers = append(c.servers, s)
+	c.owned = append(c.owned, o)
 	return nil
 }

@@ -91,6 +91,7 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		Roots:       c.silicon.roots,
 		Endorses:    c.endorses,
 		CompliantVM: c.compliantVM,
+		AKRoots:     c.akRoots,
 		Policy:      c.config.AttestationPolicy,
 		Claims2025:  c.config.Claims2025,
 		Evidence:    c.silicon.evidence,

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"skr/attest/snp"
 	"skr/test/emulator/entra"
 )
 
@@ -92,5 +91,3 @@ func (c *Cloud) WorkloadIdentity() ([]string, error) {
 		"AZURE_AUTHORITY_HOST=" + c.loginURL() + "/",
 	}, nil
 }
-
-func (c *Cloud) compliantVM(m snp.Measurement) bool { return slices.Contains(c.config.CompliantVMs, m) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,20 +32,17 @@ func TestScripts(t *testing.T) {
 }
 
 // cloud starts an emulated cloud and gives the script the environment of a pod in
-// it: "cloud", or "cloud aks-kata" for a pod on AKS. $VAULT, $HSM and $MAA are the
+// it: "cloud", "cloud aks-kata" for a pod on AKS, or "cloud cvm" and "cloud
+// trusted-launch" for one on a virtual machine. $VAULT, $HSM and $MAA are the
 // hosts of its vault, its Managed HSM and its authority, $KEY is the name of a key
 // that the pod may release, $HOSTDATA the pod's own. $POD_AZURE_CLIENT_ID and
 // its like are what AKS gives to a pod with workload identity, and $TOKEN_FILE holds
 // an access token of it for $VAULT. Vaults of other names are at $PORT, and differ as
 // [rules] says. $DEPLOY is the repository's directory of that name.
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
-	kata := slices.Equal(args, []string{"aks-kata"})
-	if neg || len(args) > 0 && !kata {
-		ts.Fatalf("usage: cloud [aks-kata]")
-	}
-	machine := emulator.MachineConfig{}
-	if kata {
-		machine.Feed = emulator.FeedKata
+	machine, known := machines[strings.Join(args, " ")]
+	if neg || !known {
+		ts.Fatalf("usage: cloud [aks-kata | cvm | trusted-launch]")
 	}
 	deploy, err := filepath.Abs("../../deploy")
 	ts.Check(err)
@@ -79,6 +75,13 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(assignment, "=")
 		ts.Setenv("POD_"+name, value)
 	}
+}
+
+var machines = map[string]emulator.MachineConfig{
+	"":               {},
+	"aks-kata":       {Feed: emulator.FeedKata},
+	"cvm":            {Platform: emulator.ConfidentialVM},
+	"trusted-launch": {Platform: emulator.TrustedLaunch},
 }
 
 // rules of vaults by the first label of their names: "standard" is of that tier,

@@ -12,7 +12,7 @@
 // the index is read from its beginning and two seconds have passed.
 //
 // The AK certificate is issued below a root named TEST ONLY that is made at each
-// start. The event log is of the kind that Hyper-V's firmware writes, and its events
+// start, or by an [Authority] that several machines share. The event log is of the kind that Hyper-V's firmware writes, and its events
 // were extended into the registers.
 //
 // The filter serves several connections, a command at a time, and does not give each

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Types of events (TCG PC Client Platform Firmware Profile 1.06, table 27).
+// Types of events (TCG PC Client Platform Firmware Profile 1.06, table "Events").
 const (
 	evNoAction           = 0x00000003
 	evSeparator          = 0x00000004

@@ -111,7 +111,7 @@ func (m *Machine) claims() ([]byte, error) {
 		UserData      string        `json:"user-data"`
 	}{
 		[]key{public("HCLAkPub", "sign", m.ak), public("HCLEkPub", "encrypt", m.ek)},
-		configuration{true, m.issuer.thumbprint(), !m.config.SecureBootOff, true, true, m.vmID},
+		configuration{true, m.config.Authority.thumbprint(), !m.config.SecureBootOff, true, true, m.config.VMID},
 		strings.ToUpper(fmt.Sprintf("%x", data)),
 	})
 }

@@ -1,6 +1,7 @@
 package swtpm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -21,6 +22,9 @@ import (
 // startTimeout bounds how long swtpm may take until it listens; it takes 6 ms.
 const startTimeout = 10 * time.Second
 
+// fixedVMID is that of a machine that is given none.
+const fixedVMID = "7B1C0D2E-5A3F-4E6B-9C8D-0123456789AB"
+
 // Config is what kind of machine it is. The zero value is a Trusted Launch machine.
 type Config struct {
 	// Chip makes the reports of a confidential machine; nil: there is no HCL report.
@@ -33,10 +37,16 @@ type Config struct {
 	// CertificateSize is that of the AK certificate's index in bytes, at most 2048;
 	// zero means exactly the certificate's. A negative one means no index.
 	CertificateSize int
+	// OtherKeyCertified puts the EK into the AK's certificate.
+	OtherKeyCertified bool
 	// HCLSize is that of the HCL report's index; zero means 2600.
 	HCLSize int
 	// SecureBootOff writes so into the event log and the runtime claims.
 	SecureBootOff bool
+	// Authority certifies the AK; nil means one of the machine's own.
+	Authority *Authority
+	// VMID is the machine's identifier, a GUID in capitals; "" means a fixed one.
+	VMID string
 }
 
 // Machine is a running emulated vTPM.
@@ -46,10 +56,8 @@ type Machine struct {
 	process  *exec.Cmd
 	exited   chan struct{}
 	listener net.Listener
-	issuer   *issuer
 	ak, ek   *rsa.PublicKey
 	log      []byte
-	vmID     string
 
 	mu      sync.Mutex // guards what follows: commands come one at a time
 	backend net.Conn
@@ -59,10 +67,11 @@ type Machine struct {
 
 // Start runs swtpm and provisions it. [Machine.Close] ends it.
 func Start(ctx context.Context, c Config) (_ *Machine, err error) {
-	m := &Machine{config: c, exited: make(chan struct{}), vmID: "7B1C0D2E-5A3F-4E6B-9C8D-0123456789AB"}
+	m := &Machine{config: c, exited: make(chan struct{})}
 	if m.config.Now == nil {
 		m.config.Now = time.Now
 	}
+	m.config.VMID = cmp.Or(m.config.VMID, fixedVMID)
 	// The temporary folder of a test is too long a name for a socket.
 	if m.dir, err = os.MkdirTemp("", "swtpm"); err != nil {
 		return nil, fmt.Errorf("swtpm: making a folder: %w", err)
@@ -95,6 +104,9 @@ func (m *Machine) launch(ctx context.Context) error {
 		"--terminate") // with our connection: it does not outlive us either
 	if err := m.process.Start(); err != nil {
 		close(m.exited)
+		if errors.Is(err, exec.ErrNotFound) {
+			return fmt.Errorf("swtpm is not installed (apt-get install swtpm): %w", err)
+		}
 		return err
 	}
 	go func() {
@@ -147,13 +159,23 @@ func (m *Machine) Address() string { return "unix:" + m.path("tpm") }
 func (m *Machine) EventLog() []byte { return m.log }
 
 // VMID is the machine's identifier, as its firmware measures it into PCR 6.
-func (m *Machine) VMID() string { return m.vmID }
+func (m *Machine) VMID() string { return m.config.VMID }
+
+// SetReport changes what later reports say, as Config.Report did.
+func (m *Machine) SetReport(o snptest.Options) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.config.Report = o
+}
 
 // AK is the key that quotes.
 func (m *Machine) AK() *rsa.PublicKey { return m.ak }
 
 // Root is the certificate that the AK certificate's chain ends in.
-func (m *Machine) Root() *x509.Certificate { return m.issuer.root }
+func (m *Machine) Root() *x509.Certificate { return m.config.Authority.root }
 
 // Intermediate is the certificate between the root and the AK certificate.
-func (m *Machine) Intermediate() *x509.Certificate { return m.issuer.intermediate }
+func (m *Machine) Intermediate() *x509.Certificate { return m.config.Authority.intermediate }
+
+// Authority is who certified the AK.
+func (m *Machine) Authority() *Authority { return m.config.Authority }

@@ -44,13 +44,15 @@ func (m *Machine) provision() (err error) {
 	if m.ek, err = m.keep(tpm2.RSAEKTemplate, ekHandle); err != nil {
 		return fmt.Errorf("making the EK: %w", err)
 	}
-	if m.issuer, err = newIssuer(m.config.Now()); err != nil {
-		return err
+	if m.config.Authority == nil {
+		if m.config.Authority, err = NewAuthority(m.config.Now()); err != nil {
+			return err
+		}
 	}
 	if err := m.storeCertificate(); err != nil {
 		return fmt.Errorf("storing the AK certificate: %w", err)
 	}
-	for _, e := range bootEvents(m.vmID, !m.config.SecureBootOff) {
+	for _, e := range bootEvents(m.config.VMID, !m.config.SecureBootOff) {
 		m.log = e.append(m.log)
 		if err := m.extend(e); err != nil {
 			return fmt.Errorf("extending PCR %d: %w", e.pcr, err)
@@ -98,7 +100,11 @@ func (m *Machine) storeCertificate() error {
 	if m.config.CertificateSize < 0 {
 		return nil
 	}
-	der, err := m.issuer.certify(m.ak, m.vmID, m.config.Chip != nil)
+	certified := m.ak
+	if m.config.OtherKeyCertified {
+		certified = m.ek
+	}
+	der, err := m.config.Authority.certify(certified, m.config.VMID, m.config.Chip != nil)
 	if err != nil {
 		return err
 	}

@@ -150,3 +150,57 @@ func TestTrustedLaunchHasNoHCLReport(t *testing.T) {
 		t.Errorf("exists %t, error %v", exists, err)
 	}
 }
+
+// Machines of one cloud differ in their keys and names, and share who certifies.
+func TestSharedAuthority(t *testing.T) {
+	authority, err := NewAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := vtpm.ParseRoots(authority.PEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "0B5C0D2E-5A3F-4E6B-9C8D-AAAAAAAAAAAA"
+	one, two := Require(t, Config{Authority: authority}), Require(t, Config{Authority: authority, VMID: other})
+	for _, m := range []*Machine{one, two} {
+		index, err := open(t, m).ReadIndex(t.Context(), tpm.AKCertificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, err := vtpm.ParseAKCertificate(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := certificate.Verify(roots, nil, time.Now()); err != nil {
+			t.Error(err)
+		}
+		if !bytes.Contains(m.EventLog(), []byte("UUID: "+m.VMID())) {
+			t.Errorf("the log does not name %s", m.VMID())
+		}
+	}
+	if one.AK().Equal(two.AK()) || two.VMID() != other {
+		t.Error("the machines are the same")
+	}
+}
+
+// A change shows in the next report that the paravisor makes.
+func TestSetReport(t *testing.T) {
+	clock := now
+	m := Require(t, Config{Chip: newChip(t), Now: func() time.Time { return clock }})
+	for guestSVN := range uint32(2) {
+		m.SetReport(snptest.Options{GuestSVN: guestSVN})
+		content, err := open(t, m).ReadIndex(t.Context(), tpm.HCLReport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := snp.Parse(content[32:1216])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.GuestSVN() != guestSVN {
+			t.Errorf("guest SVN %d, want %d", report.GuestSVN(), guestSVN)
+		}
+		clock = clock.Add(3 * time.Second)
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"skr/attest/vtpm"
 )
 
-// Types of events ("TCG PC Client Platform Firmware Profile", table 14).
+// Types of events ("TCG PC Client Platform Firmware Profile", table "Events").
 const (
 	NoAction    = 0x3
 	Separator   = 0x4

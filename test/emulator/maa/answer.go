@@ -117,8 +117,10 @@ func checkVersion(r *http.Request) error {
 	return nil
 }
 
-func randomHex(n int) string {
+func randomHex(n int) string { return hex.EncodeToString(randomBytes(n)) }
+
+func randomBytes(n int) []byte {
 	raw := make([]byte, n)
 	rand.Read(raw) // never fails, see crypto/rand
-	return hex.EncodeToString(raw)
+	return raw
 }

@@ -15,7 +15,7 @@ func (i *Instance) attest(r *http.Request) (any, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
-	submitted, err := i.parseRequest(r)
+	submitted, err := parseRequest(r)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (i *Instance) attest(r *http.Request) (any, error) {
 	if err := i.policy.authorize(); err != nil {
 		return nil, err
 	}
-	token, err := i.issue(i.claims(verified))
+	token, err := i.issue(i.claims(verified), i.forgery())
 	if err != nil {
 		return nil, fmt.Errorf("maa: issuing a token: %w", err)
 	}

@@ -3,6 +3,8 @@ package maa
 import (
 	"encoding/base64"
 	"strings"
+
+	"skr/internal/jwk"
 )
 
 // decode is base64url with or without padding (RFC 4648 section 5). The
@@ -12,9 +14,9 @@ func decode(name, text string) ([]byte, error) {
 	if text == "" {
 		return nil, invalid("The %s is required.", name)
 	}
-	digits := strings.TrimRight(text, "=")
-	if padding := len(text) - len(digits); padding > 0 && (padding > 2 || len(text)%4 != 0) {
-		return nil, invalid("The %s has wrong base64 padding.", name)
+	digits, err := trimPadding(name, text)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range []byte(digits) {
 		if !isBase64URL(c) {
@@ -27,6 +29,33 @@ func decode(name, text string) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+func trimPadding(name, text string) (digits string, err error) {
+	digits = strings.TrimRight(text, "=")
+	if padding := len(text) - len(digits); padding > 0 && (padding > 2 || len(text)%4 != 0) {
+		return "", invalid("The %s has wrong base64 padding.", name)
+	}
+	return digits, nil
+}
+
+// decodeEither is base64 of either alphabet, with or without padding, as
+// AttestationInfo may have inside.
+func decodeEither(name, text string) ([]byte, error) {
+	if text == "" {
+		return nil, invalid("The %s is required.", name)
+	}
+	digits, err := trimPadding(name, text)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := jwk.DecodeStrict(base64.RawURLEncoding, urlAlphabet.Replace(digits))
+	if err != nil {
+		return nil, invalid("The %s is not base64.", name)
+	}
+	return raw, nil
+}
+
+var urlAlphabet = strings.NewReplacer("+", "-", "/", "_")
 
 func isBase64URL(c byte) bool {
 	switch {

@@ -44,17 +44,31 @@ const claimPrefix = "x-ms-sevsnpvm-"
 // claims is the payload of the token. Which claims there are, and their types,
 // was compared with real tokens of 2023, 2025 and 2026.
 func (i *Instance) claims(e *evidence) map[string]any {
-	now := i.config.Now()
-	c := map[string]any{
-		"exp":                   now.Add(tokenLife).Unix(),
-		"iat":                   now.Unix(),
-		"nbf":                   now.Unix(),
-		"iss":                   i.config.Issuer,
-		"jti":                   randomHex(32),
-		"x-ms-attestation-type": "sevsnpvm",
-		"x-ms-policy-hash":      i.policy.hash,
-		"x-ms-ver":              "1.0",
+	c := i.standardClaims()
+	i.addIsolation(c, e)
+	if e.nonce != "" {
+		c["nonce"] = e.nonce
 	}
+	return c
+}
+
+// standardClaims are in each token.
+func (i *Instance) standardClaims() map[string]any {
+	now := i.config.Now()
+	return map[string]any{
+		"exp":              now.Add(tokenLife).Unix(),
+		"iat":              now.Unix(),
+		"nbf":              now.Unix(),
+		"iss":              i.config.Issuer,
+		"jti":              randomHex(32),
+		"x-ms-policy-hash": i.policy.hash,
+		"x-ms-ver":         "1.0",
+	}
+}
+
+// addIsolation are the claims about processor and launch, and what they bind.
+func (i *Instance) addIsolation(c map[string]any, e *evidence) {
+	c["x-ms-attestation-type"] = "sevsnpvm"
 	e.addReport(c)
 	e.addSecurityVersions(c)
 	e.addEndorsement(c)
@@ -62,7 +76,6 @@ func (i *Instance) claims(e *evidence) map[string]any {
 	if i.config.Claims2025 {
 		e.add2025(c)
 	}
-	return c
 }
 
 func (e *evidence) addReport(c map[string]any) {
@@ -117,9 +130,6 @@ func (e *evidence) addBoundData(c map[string]any) {
 	}
 	if e.initTime.claims != nil {
 		c["x-ms-inittime"] = e.initTime.claims
-	}
-	if e.nonce != "" {
-		c["nonce"] = e.nonce
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	Expired        Forgery = "expired"         // nine hours old
 	NotYetValid    Forgery = "not-yet-valid"   // valid an hour from now
 	OtherKEK       Forgery = "other-kek"       // the first key of x-ms-runtime is another one
-	WrongNonce     Forgery = "wrong-nonce"     // nonce is not the request's
+	WrongNonce     Forgery = "wrong-nonce"     // nonce is not the request's, nor is that of a client payload
 	UnknownKid     Forgery = "unknown-kid"     // signed with a key that /certs does not list
 	OtherSignature Forgery = "other-signature" // the right kid, another key's signature
 )
@@ -40,22 +40,22 @@ var forgers = map[Forgery]func(*draft, *signingKey) error{
 		d.claims["iss"] = "https://other.oth.attest.localhost"
 		return nil
 	},
-	Expired:     func(d *draft, _ *signingKey) error { return d.shift(-9 * time.Hour) },
-	NotYetValid: func(d *draft, _ *signingKey) error { return d.shift(time.Hour) },
-	OtherKEK:    func(d *draft, _ *signingKey) error { return d.swapKEK() },
-	WrongNonce: func(d *draft, _ *signingKey) error {
-		d.claims["nonce"] = "0"
-		return nil
-	},
+	Expired:        func(d *draft, _ *signingKey) error { return d.shift(-9 * time.Hour) },
+	NotYetValid:    func(d *draft, _ *signingKey) error { return d.shift(time.Hour) },
+	OtherKEK:       func(d *draft, _ *signingKey) error { return d.swapKEK() },
+	WrongNonce:     func(d *draft, _ *signingKey) error { return d.swapNonce() },
 	UnknownKid:     func(d *draft, _ *signingKey) error { return d.signWithOther(true) },
 	OtherSignature: func(d *draft, _ *signingKey) error { return d.signWithOther(false) },
 }
 
-// Forgeries lists all of them.
+// Forgeries lists those of tokens.
 func Forgeries() []Forgery { return slices.Sorted(maps.Keys(forgers)) }
 
 func (d *draft) spoil(f Forgery, k *signingKey) error {
 	if f == "" {
+		return nil
+	}
+	if _, later := envelopeForgers[f]; later {
 		return nil
 	}
 	forge, ok := forgers[f]
@@ -86,6 +86,16 @@ func (d *draft) signWithOther(named bool) error {
 		d.header.Kid = keyID(spki)
 	}
 	d.sign = rs256(other)
+	return nil
+}
+
+func (d *draft) swapNonce() error {
+	runtime, _ := d.claims["x-ms-runtime"].(map[string]any)
+	if payload, ok := runtime["client-payload"].(map[string]string); ok && payload["nonce"] != "" {
+		payload["nonce"] = base64.StdEncoding.EncodeToString([]byte("0"))
+		return nil
+	}
+	d.claims["nonce"] = "0"
 	return nil
 }
 

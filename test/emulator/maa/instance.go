@@ -1,5 +1,5 @@
 // Package maa emulates an instance of Microsoft Azure Attestation, the Verifier
-// of RFC 9334, for SEV-SNP evidence.
+// of RFC 9334, for SEV-SNP evidence and for that of virtual TPMs.
 //
 // Everything is real: the certificate chain, the report's signature, the bound
 // runtime data and the UVM endorsement are verified in the order in which the
@@ -23,6 +23,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
+	"skr/attest/vtpm"
 )
 
 // Config of an instance.
@@ -37,6 +38,9 @@ type Config struct {
 	// CompliantVM says whether a measurement is on the list of Azure's
 	// confidential virtual machines. Nil means an empty list.
 	CompliantVM func(snp.Measurement) bool
+	// AKRoots are the authorities that may certify a TPM's attestation key, where
+	// nothing but its certificate vouches for it. Nil means none.
+	AKRoots func() []*vtpm.Roots
 	// Policy is the text of the attestation policy; "" means DefaultPolicy.
 	Policy string
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
@@ -87,6 +91,7 @@ func New(c Config) (*Instance, error) {
 
 func (i *Instance) route() {
 	i.mux.HandleFunc("POST /attest/sevsnpvm", answering(i.attest))
+	i.mux.HandleFunc("POST /attest/azureguest", answering(i.attestGuest))
 	i.mux.HandleFunc("POST /attest/{type}", answering(i.otherType))
 	i.mux.HandleFunc("GET /certs", answering(i.certs))
 	i.mux.HandleFunc("GET /.well-known/openid-configuration", answering(i.discovery))
@@ -109,7 +114,7 @@ func (i *Instance) otherType(r *http.Request) (any, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
-	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm only, not %q.", r.PathValue("type"))
+	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm and AzureGuest, not %q.", r.PathValue("type"))
 }
 
 // management answers as the service does to a caller without a role.

@@ -354,7 +354,7 @@ func TestRefusals(t *testing.T) {
 		{name: "an endorsement of something else", body: m.request(t, snptest.Options{}, otherEndorsement(t, m)), code: "InvalidParameter", message: "not for the launch measurement"},
 		{name: "an unknown feed", body: m.request(t, snptest.Options{}, requestParts{feed: "Other-UVM"}), code: "InvalidParameter", message: "feed"},
 		{name: "a policy that denies", instance: m.instance(t, maa.Config{Policy: "version= 1.0;authorizationrules{=> deny();};"}), body: m.request(t, snptest.Options{}, requestParts{}), code: "PolicyEvaluationError", message: "Policy Evaluation Error has occurred"},
-		{name: "another kind of evidence", path: "/attest/AzureGuest?api-version=2020-10-01", body: []byte("{}"), code: "InvalidOperation", message: "SevSnpVm only"},
+		{name: "another kind of evidence", path: "/attest/Tpm?api-version=2020-10-01", body: []byte("{}"), code: "InvalidOperation", message: "SevSnpVm and AzureGuest"},
 		{name: "policy management", path: "/policies/SevSnpVm?api-version=2022-08-01", status: http.StatusUnauthorized, code: "Unauthorized", message: "policy management"},
 		{name: "nothing", path: "/nothing", status: http.StatusNotFound, code: "NotFound", message: "nothing"},
 	} {

@@ -51,13 +51,21 @@ type boundData struct {
 	claims any // the decoded object where the type is JSON
 }
 
-func (i *Instance) parseRequest(r *http.Request) (*submission, error) {
+func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return nil, invalid("The body cannot be read.")
 	}
 	if len(body) > maxBody {
 		return nil, invalid("The body is larger than %d bytes.", maxBody)
+	}
+	return body, nil
+}
+
+func parseRequest(r *http.Request) (*submission, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
 	}
 	var wire wireRequest
 	if err := json.Unmarshal(body, &wire); err != nil {
@@ -93,21 +101,29 @@ func (s *submission) parseEvidence(report string) error {
 	if err := decodeObject("report", report, &wire); err != nil {
 		return err
 	}
-	raw, err := decode("SnpReport", wire.SnpReport)
+	if err := s.parseReport(wire.SnpReport, wire.VcekCertChain, decode); err != nil {
+		return err
+	}
+	return s.parseEndorsements(wire.Endorsements)
+}
+
+// parseReport takes report and chain in the base64 that the path accepts.
+func (s *submission) parseReport(report, chain string, decode func(name, text string) ([]byte, error)) error {
+	raw, err := decode("SnpReport", report)
 	if err != nil {
 		return err
 	}
 	if s.report, err = snp.Parse(raw); err != nil {
 		return invalid("The SnpReport is malformed: %v", err)
 	}
-	chain, err := decode("VcekCertChain", wire.VcekCertChain)
+	text, err := decode("VcekCertChain", chain)
 	if err != nil {
 		return err
 	}
-	if s.chain, err = vcek.ParsePEM(chain); err != nil {
+	if s.chain, err = vcek.ParsePEM(text); err != nil {
 		return invalid("The VcekCertChain is malformed: %v", err)
 	}
-	return s.parseEndorsements(wire.Endorsements)
+	return nil
 }
 
 func (s *submission) parseEndorsements(text string) error {

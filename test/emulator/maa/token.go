@@ -24,17 +24,23 @@ type draft struct {
 	sign   func(signed []byte) ([]byte, error)
 }
 
+// forgery is what to spoil in the next answer.
+func (i *Instance) forgery() Forgery {
+	if i.config.Forge == nil {
+		return ""
+	}
+	return i.config.Forge()
+}
+
 // issue signs the claims, after spoiling them if that was asked for.
-func (i *Instance) issue(claims map[string]any) (string, error) {
+func (i *Instance) issue(claims map[string]any, f Forgery) (string, error) {
 	d := &draft{
 		header: header{Alg: "RS256", Jku: i.config.Issuer + "/certs", Kid: i.key.kid, Typ: "JWT"},
 		claims: claims,
 		sign:   rs256(i.key.private),
 	}
-	if i.config.Forge != nil {
-		if err := d.spoil(i.config.Forge(), i.key); err != nil {
-			return "", err
-		}
+	if err := d.spoil(f, i.key); err != nil {
+		return "", err
 	}
 	return d.encode()
 }

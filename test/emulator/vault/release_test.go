@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -292,4 +293,44 @@ func TestReleaseVerifiedIssuer(t *testing.T) {
 	})
 	s.must(http.StatusOK, "POST", "/keys/k/create", exportableEC(goodPolicy))
 	s.wantFault("POST", "/keys/k/release", releaseBody(t), http.StatusForbidden, "AccessDenied", "does not meet key release policy")
+}
+
+// TestReleaseToTPM: in a token of a virtual machine there are other keys for
+// encryption, of the TPM and not of use to a vault, under x-ms-isolation-tee.
+func TestReleaseToTPM(t *testing.T) {
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endorsement, err := jwk.FromPublic(other.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	endorsement.Kid, endorsement.KeyOps = "HCLEkPub", []string{"encrypt"}
+	ephemeral, err := jwk.FromPublic(guestKey().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ephemeral.Kid, ephemeral.KeyOps = "TpmEphemeralEncryptionKey", []string{"encrypt"}
+	const policy = `{"version":"1.0.0","anyOf":[{"authority":"https://maa.localhost/","allOf":[
+		{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"},{"claim":"secureboot","equals":"true"}]}]}`
+	isolation := map[string]any{"x-ms-compliance-status": "azure-compliant-cvm", "x-ms-runtime": map[string]any{"keys": []jwk.Key{endorsement}}}
+	token := func(edit func(map[string]any)) map[string]any {
+		claims := map[string]any{
+			"iss": testAuthority, "secureboot": true, "x-ms-isolation-tee": isolation,
+			"x-ms-runtime": map[string]any{"client-payload": map[string]string{"nonce": "AAAA"}, "keys": []jwk.Key{ephemeral}},
+		}
+		edit(claims)
+		return map[string]any{"target": attestationToken(t, claims)}
+	}
+	s := newSession(t, KeyVault, nil)
+	s.must(http.StatusOK, "POST", "/keys/k/create", exportableEC(policy))
+	released := s.release("/keys/k/release", token(func(map[string]any) {})) // opened with the guest's key
+	checkReleased(t, KeyVault, released)
+	for status, edit := range map[int]func(map[string]any){
+		http.StatusBadRequest: func(c map[string]any) { delete(c, "x-ms-runtime") },
+		http.StatusForbidden:  func(c map[string]any) { c["secureboot"] = false },
+	} {
+		s.must(status, "POST", "/keys/k/release", token(edit))
+	}
 }

@@ -1,4 +1,4 @@
-package ops
+package serving
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ func (*pipes) Addr() net.Addr { return nil }
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		socket := &pipes{}
-		l := limit(socket, 2)
+		l := Limit(socket, 2)
 		first, _ := l.Accept()
 		if _, err := l.Accept(); err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func TestLimitError(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = socket.Close()
-	l := limit(socket, 1)
+	l := Limit(socket, 1)
 	for range 3 {
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%v", err)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"strings"
@@ -18,36 +19,48 @@ import (
 // and Microsoft's.
 var extendedUses = []asn1.ObjectIdentifier{{2, 23, 133, 8, 3}, {1, 3, 6, 1, 4, 1, 311, 10, 3, 12}}
 
-// issuer is the authority of the emulated firmware.
-type issuer struct {
+// Authority certifies the attestation keys of emulated machines: a root, and an
+// intermediate that issues. It is safe for concurrent use.
+type Authority struct {
 	root, intermediate *x509.Certificate
 	key                *rsa.PrivateKey // the intermediate's
 	now                time.Time
 }
 
-func newIssuer(now time.Time) (*issuer, error) {
+// NewAuthority makes one with new keys, whose certificates are good from an hour
+// before now.
+func NewAuthority(now time.Time) (*Authority, error) {
 	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return nil, fmt.Errorf("making the root's key: %w", err)
+		return nil, fmt.Errorf("swtpm: making the root's key: %w", err)
 	}
-	i := &issuer{now: now}
-	if i.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		return nil, fmt.Errorf("making the intermediate's key: %w", err)
+	a := &Authority{now: now}
+	if a.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return nil, fmt.Errorf("swtpm: making the intermediate's key: %w", err)
 	}
-	root := i.authority("TEST ONLY Virtual TPM Root Certificate Authority", 1)
-	if i.root, err = issue(root, root, &rootKey.PublicKey, rootKey); err != nil {
+	root := a.template("TEST ONLY Virtual TPM Root Certificate Authority", 1)
+	if a.root, err = issue(root, root, &rootKey.PublicKey, rootKey); err != nil {
 		return nil, err
 	}
-	i.intermediate, err = issue(i.authority("TEST ONLY Virtual TPM CA - 03", 2), i.root, &i.key.PublicKey, rootKey)
-	return i, err
+	a.intermediate, err = issue(a.template("TEST ONLY Virtual TPM CA - 03", 2), a.root, &a.key.PublicKey, rootKey)
+	return a, err
 }
 
-func (i *issuer) authority(name string, serial int64) *x509.Certificate {
+// PEM are the root and the intermediate.
+func (a *Authority) PEM() []byte {
+	var text []byte
+	for _, certificate := range []*x509.Certificate{a.root, a.intermediate} {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
+	}
+	return text
+}
+
+func (a *Authority) template(name string, serial int64) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber:          big.NewInt(serial),
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"TEST ONLY"}},
-		NotBefore:             i.now.Add(-time.Hour),
-		NotAfter:              i.now.AddDate(10, 0, 0),
+		NotBefore:             a.now.Add(-time.Hour),
+		NotAfter:              a.now.AddDate(10, 0, 0),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -56,7 +69,7 @@ func (i *issuer) authority(name string, serial int64) *x509.Certificate {
 
 // certify issues the AK's certificate, as Azure does: about nine months, and a name
 // that says what kind of machine it is.
-func (i *issuer) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]byte, error) {
+func (a *Authority) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]byte, error) {
 	kind := "TrustedVM"
 	if confidential {
 		kind = "ConfidentialVM"
@@ -65,12 +78,12 @@ func (i *issuer) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]b
 	certificate, err := issue(&x509.Certificate{
 		SerialNumber:          big.NewInt(3),
 		Subject:               pkix.Name{CommonName: label + "." + kind + ".Azure.windows.net"},
-		NotBefore:             i.now.Add(-time.Hour),
-		NotAfter:              i.now.AddDate(0, 9, 0),
+		NotBefore:             a.now.Add(-time.Hour),
+		NotAfter:              a.now.AddDate(0, 9, 0),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		UnknownExtKeyUsage:    extendedUses,
-	}, i.intermediate, ak, i.key)
+	}, a.intermediate, ak, a.key)
 	if err != nil {
 		return nil, err
 	}
@@ -78,19 +91,19 @@ func (i *issuer) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]b
 }
 
 // thumbprint is what runtime claims say of the root.
-func (i *issuer) thumbprint() string {
-	sum := sha256.Sum256(i.root.Raw)
+func (a *Authority) thumbprint() string {
+	sum := sha256.Sum256(a.root.Raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func issue(template, parent *x509.Certificate, public *rsa.PublicKey, key *rsa.PrivateKey) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {
-		return nil, fmt.Errorf("issuing %q: %w", template.Subject.CommonName, err)
+		return nil, fmt.Errorf("swtpm: issuing %q: %w", template.Subject.CommonName, err)
 	}
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("issuing %q: %w", template.Subject.CommonName, err)
+		return nil, fmt.Errorf("swtpm: issuing %q: %w", template.Subject.CommonName, err)
 	}
 	return certificate, nil
 }

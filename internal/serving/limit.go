@@ -1,4 +1,4 @@
-package ops
+package serving
 
 import (
 	"net"
@@ -14,7 +14,9 @@ type limited struct {
 	once   sync.Once
 }
 
-func limit(socket net.Listener, connections int) net.Listener {
+// Limit lets at most that many connections be open at once. Further ones wait in the
+// kernel's queue.
+func Limit(socket net.Listener, connections int) net.Listener {
 	return &limited{Listener: socket, places: make(chan struct{}, connections), closed: make(chan struct{})}
 }
 

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"skr/test/emulator"
+)
+
+// script is what the demonstration says on a platform.
+type script struct {
+	silicon  string   // what vouches for the machine
+	bound    []string // what the key is bound to
+	place    string   // where skr runs
+	evidence string   // what skr verifies before it asks anybody
+	stranger emulator.MachineConfig
+	// refused is the title of the refusal, strange what the stranger differs in.
+	refused string
+	strange func(*emulator.Machine) string
+	moral   string
+	// token shows an attestation token first.
+	token bool
+}
+
+var scripts = map[emulator.Platform]script{
+	emulator.ACI: {
+		silicon: "silicon      an emulated AMD processor; reports are signed, certificates lead to a TEST ONLY root",
+		bound: []string{
+			"a machine that the authority calls azure-compliant-uvm, not debuggable, whose HOST_DATA",
+			"is the hash of the pod's execution policy",
+		},
+		place:    "In the pod",
+		evidence: "report, certificates",
+		stranger: emulator.MachineConfig{Policy: strangerPolicy},
+		refused:  "Another pod, with another execution policy, asks for the same key",
+		strange:  func(m *emulator.Machine) string { return "HOST_DATA    " + m.HostData().String() },
+		moral:    "The key was released to the pod that it is bound to, and to no other.",
+	},
+	emulator.ConfidentialVM: {
+		silicon: "silicon      an emulated AMD processor, a paravisor and a TPM (swtpm); certificates lead to TEST ONLY roots",
+		bound: []string{
+			"a machine that the authority calls azure-compliant-cvm, not debuggable, started with",
+			"secure boot",
+		},
+		place:    "In the machine",
+		evidence: "report, certificates, quote",
+		stranger: emulator.MachineConfig{SecureBootOff: true},
+		refused:  "A confidential VM that was started without secure boot asks for the same key",
+		strange:  func(*emulator.Machine) string { return "secureboot   false" },
+		moral:    "The key was released to a machine that started as it must, and to no other.",
+	},
+	emulator.TrustedLaunch: {
+		silicon: "TPM          an emulated one (swtpm); its certificate leads to a TEST ONLY root. There is no confidential hardware",
+		bound: []string{
+			"the one machine of this identifier, started with secure boot",
+			"(UNCONFIRMED: that Azure's vaults take tokens of Trusted Launch)",
+		},
+		place:    "In the machine",
+		evidence: "quote",
+		refused:  "Another Trusted Launch VM asks for the same key",
+		strange:  func(m *emulator.Machine) string { return "vmid         " + m.TPM().VMID() },
+		moral:    "The key was released to the machine that it is bound to, and to no other.",
+		token:    true,
+	},
+}

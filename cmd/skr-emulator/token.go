@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"skr/internal/jws"
+	"skr/internal/object"
+)
+
+// demoRuntimeData is what the application wants to stand in its token.
+const demoRuntimeData = `{"application":"TEST ONLY"}`
+
+// playToken shows what an authority says of the machine, for relying parties other
+// than a vault.
+func (s *stage) playToken(ctx context.Context, sidecar *sidecar) error {
+	token, err := sidecar.client.Token(ctx, s.cloud.AttestationHost(), []byte(demoRuntimeData))
+	if err != nil {
+		return fmt.Errorf("getting a token: %w", err)
+	}
+	lines, err := claimLines(string(token))
+	if err != nil {
+		return err
+	}
+	s.tell(s.place+", skr runs beside the application, which asks it for an attestation token",
+		append([]string{"POST http://" + sidecar.address + "/attest/maa"}, lines...)...)
+	return nil
+}
+
+// claimLines are the claims that tell such a machine from others. skr has verified
+// the token.
+func claimLines(token string) ([]string, error) {
+	parsed, err := jws.Parse(token, len(token))
+	if err != nil {
+		return nil, fmt.Errorf("reading the token: %w", err)
+	}
+	claims, err := object.Parse(parsed.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token: it %w", err)
+	}
+	var lines []string
+	for _, name := range []string{
+		"iss", "x-ms-attestation-type", "secureboot", "x-ms-azurevm-vmid", "x-ms-azurevm-attested-pcrs", "x-ms-runtime.client-payload",
+	} {
+		value, found := claims.Lookup(name)
+		if !found {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("reading the token: %w", err)
+		}
+		lines = append(lines, fmt.Sprintf("%-28s %s", name, text))
+	}
+	return lines, nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"skr/attest/snp"
+	"skr/attest/vtpm"
+	"skr/internal/agent"
+	"skr/internal/refusal"
+	"skr/internal/server"
+	"skr/internal/tpm"
+)
+
+const (
+	defaultGroup = 65532 // that of the image, see the Dockerfile
+	groupMay     = 0o660
+)
+
+// agentOptions say where devices are lent, and to whom.
+type agentOptions struct {
+	dir   string
+	group int
+}
+
+func agentCommand(env environment, io streams) *cobra.Command {
+	var o agentOptions
+	cmd := &cobra.Command{
+		Use:   "agent --dir DIR",
+		Short: "Lend this node's devices to sidecars without privileges",
+		Long: "Serves, in DIR, what of these the node has: tpm.sock, the virtual TPM without the commands that change a\n" +
+			"machine; report.sock, the processor's reports; event-log, a copy of the firmware's. Sidecars take them by tpm,\n" +
+			"report_source and event_log. The evidence is the node's: it does not tell pods apart.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd, o, env, io) },
+	}
+	cmd.Flags().StringVar(&o.dir, "dir", "", "directory for the sockets and the event log (required)")
+	cmd.Flags().IntVar(&o.group, "group", defaultGroup, "id of the group that may use the sockets")
+	_ = cmd.MarkFlagRequired("dir") // the flag is there
+	return cmd
+}
+
+func runAgent(cmd *cobra.Command, o agentOptions, env environment, io streams) error {
+	if !filepath.IsAbs(o.dir) {
+		return &configError{fmt.Errorf("--dir: %q is not an absolute path", o.dir)}
+	}
+	s, _, err := load(cmd.Flags(), env)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := openLog(s, io.err)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	harden(log)
+	lender, err := o.open(cmd.Context(), s, log)
+	if err != nil {
+		log.Error("stopped", "error", err.Error())
+		return err
+	}
+	return lender.run(cmd.Context())
+}
+
+// lender is an agent with its sockets; nil ones are of devices that are not there.
+type lender struct {
+	agent        *agent.Agent
+	tpm, reports net.Listener
+}
+
+func (o agentOptions) open(ctx context.Context, s *settings, log *slog.Logger) (*lender, error) {
+	source, noReports := s.chip(ctx)
+	device, noTPM := tpm.Open(s.TPM)
+	if noReports != nil && noTPM != nil {
+		return nil, refusal.Newf(refusal.NoEvidence, "there is nothing to lend: %s; %s", noReports, noTPM)
+	}
+	if err := o.copyLog(s.EventLog, log); err != nil {
+		return nil, err
+	}
+	l := &lender{agent: agent.New(agent.Config{TPM: device, Source: source, Logger: log})}
+	var failed [2]error
+	if noTPM == nil {
+		l.tpm, failed[0] = o.listen(ctx, "tpm.sock", s.TPM, log)
+	}
+	if noReports == nil {
+		l.reports, failed[1] = o.listen(ctx, "report.sock", source.String(), log)
+	}
+	return l, errors.Join(failed[:]...)
+}
+
+// chip is the source of reports, if it gives one.
+func (s *settings) chip(ctx context.Context) (snp.Source, error) {
+	if s.ReportSource == virtualTPM {
+		return nil, errors.New("report_source is vtpm")
+	}
+	source, err := snp.NewSource(s.ReportSource)
+	if err != nil {
+		return nil, &configError{fmt.Errorf("report_source: %w", err)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
+	defer cancel()
+	if _, err := source.Report(ctx, snp.ReportData{}); err != nil {
+		return nil, err
+	}
+	return source, nil
+}
+
+// listen opens a socket that the group may use.
+func (o agentOptions) listen(ctx context.Context, name, device string, log *slog.Logger) (net.Listener, error) {
+	path := filepath.Join(o.dir, name)
+	opened, err := server.Listen(ctx, "unix:"+path, groupMay)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	socket := opened.Sockets()[0]
+	if err := os.Chown(path, -1, o.group); err != nil {
+		return nil, errors.Join(&configError{fmt.Errorf("--group: %w", err)}, socket.Close())
+	}
+	log.Info("lending", "device", device, "socket", path, "group", o.group)
+	return socket, nil
+}
+
+// copyLog leaves no half of a log, and none of an earlier start of the machine.
+func (o agentOptions) copyLog(from string, log *slog.Logger) error {
+	to := filepath.Join(o.dir, "event-log")
+	content, err := readBounded(from, vtpm.MaxLog)
+	if errors.Is(err, os.ErrNotExist) {
+		log.Warn("there is no event log", "path", from)
+		if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("event_log: %w", err)
+	}
+	file, err := newPendingFile(to, publicMode)
+	if err != nil {
+		return err
+	}
+	if err := file.write(content); err != nil {
+		file.discard()
+		return err
+	}
+	return file.commit()
+}
+
+func (l *lender) run(ctx context.Context) error {
+	group, running := errgroup.WithContext(ctx)
+	if l.tpm != nil {
+		group.Go(func() error { return l.agent.ServeTPM(running, l.tpm) })
+	}
+	if l.reports != nil {
+		group.Go(func() error { return l.agent.ServeReports(running, l.reports) })
+	}
+	return group.Wait()
+}

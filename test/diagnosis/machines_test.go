@@ -1,0 +1,63 @@
+package diagnosis
+
+import (
+	"testing"
+
+	"skr/attest/snp"
+	"skr/test/emulator"
+	"skr/test/swtpm"
+)
+
+// vm is a virtual machine that asks for a key with the conditions, of which the
+// name begins with its platform's.
+func vm(name string, config emulator.MachineConfig, conditions string, more ...string) func(*testing.T, *ward, *situation) {
+	return func(t *testing.T, w *ward, s *situation) {
+		swtpm.Need(t)
+		machine(name, config)(t, w, s)
+		condition(conditions)(t, w, s)
+		env(more...)(t, w, s)
+	}
+}
+
+const (
+	azureVM  = `{"claim":"x-ms-attestation-type","equals":"azurevm"}`
+	secure   = `{"claim":"secureboot","equals":"true"}`
+	isolated = `{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}`
+)
+
+var (
+	cvm = emulator.MachineConfig{Platform: emulator.ConfidentialVM}
+	tl  = emulator.MachineConfig{Platform: emulator.TrustedLaunch}
+)
+
+func with(config emulator.MachineConfig, change func(*emulator.MachineConfig)) emulator.MachineConfig {
+	change(&config)
+	return config
+}
+
+// virtualMachines, in the order of a release.
+var virtualMachines = []misconfiguration{
+	{name: "the pod does not see the node's TPM", wrong: vm("vm-blind", cvm, azureVM, "SKR_TPM=/nonexistent/tpm"),
+		check: "report-source", words: "no virtual TPM", exit: 5},
+	{name: "the processor of a confidential VM is of other silicon", wrong: vm("vm-silicon", cvm, azureVM, "SKR_AMD_ROOTS="),
+		check: "report", words: "no certificate chain", exit: 5},
+	{name: "the TPM of a Trusted Launch machine is not Azure's", wrong: vm("tl-roots", tl, azureVM, "SKR_AK_ROOTS="),
+		check: "report", words: "verifying the AK certificate", exit: 5},
+	{name: "the node's event log is not mounted", wrong: vm("vm-unlogged", cvm, secure, "SKR_EVENT_LOG=/nonexistent/log"),
+		check: "measured-boot", words: "there is no event log", warning: true, exit: 3, claim: "secureboot"},
+	{name: "the node's event log cannot be read", wrong: vm("tl-unread", tl, secure, "SKR_EVENT_LOG=/proc"),
+		check: "measured-boot", words: "the event log cannot be read", warning: true, exit: 3, claim: "secureboot"},
+	{name: "the event log does not explain what was started",
+		wrong: vm("vm-false", with(cvm, func(c *emulator.MachineConfig) { c.EventLog = emulator.FalseLog }), azureVM),
+		check: "measured-boot", words: "the log does not match: PCR 4", warning: true, exit: 3},
+	{name: "the machine was started without secure boot",
+		wrong: vm("vm-insecure", with(cvm, func(c *emulator.MachineConfig) { c.SecureBootOff = true }), secure),
+		check: "measured-boot", words: "secure boot is off", warning: true, exit: 3, claim: "secureboot"},
+	{name: "the authority does not know the firmware of a confidential VM",
+		wrong: vm("vm-firmware", with(cvm, func(c *emulator.MachineConfig) { c.Unendorsed, c.Report.Measurement = true, snp.Measurement{1} }), isolated),
+		check: "attestation", words: "without a compliance status", warning: true, exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
+	{name: "the policy of a virtual machine has the claims of a container", wrong: vm("vm-claims", cvm, `{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`),
+		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},
+	{name: "the policy wants a confidential VM, and the machine has Trusted Launch", wrong: vm("tl-isolated", tl, isolated),
+		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
+}

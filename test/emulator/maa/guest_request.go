@@ -1,0 +1,189 @@
+package maa
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"skr/internal/jwk"
+)
+
+// Values of IsolationInfo.Type.
+const (
+	isolationSNP           = "SevSnp"
+	isolationTDX           = "Tdx"
+	isolationTrustedLaunch = "TrustedLaunch"
+)
+
+// protocolVersion is the only one known.
+const protocolVersion = "2.0"
+
+// Wire form of AttestationInfo (Azure/confidential-computing-cvm-guest-attestation,
+// AttestationClient/lib, AttestationParameters). Octets are base64 of either
+// alphabet: clients in use differ, and the service takes them all.
+type wireGuest struct {
+	AttestationProtocolVersion     string
+	OSType, OSDistro, OSBuild      string
+	OSVersionMajor, OSVersionMinor json.RawMessage
+	TcgLogs                        string
+	ClientPayload                  map[string]string
+	TpmInfo                        wireTPM
+	IsolationInfo                  wireIsolation
+}
+
+type wireIsolation struct {
+	Type     string
+	Evidence *wireIsolationEvidence
+}
+
+type wireIsolationEvidence struct{ Proof, RunTimeData string }
+
+// guestSubmission is a request to AzureGuest whose form is right; nothing in it
+// is verified.
+type guestSubmission struct {
+	system  system
+	payload map[string]string // values are base64, as they were sent
+	log     []byte            // of the firmware's events; empty if there is none
+	tpm     *tpmEvidence
+	snp     *submission // nil: Trusted Launch
+}
+
+// system is what the guest says of its operating system, unverified to the end.
+type system struct {
+	kind, distribution, build string
+	major, minor              uint64
+}
+
+func parseGuestRequest(r *http.Request) (*guestSubmission, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return parseGuest(body)
+}
+
+func parseGuest(body []byte) (*guestSubmission, error) {
+	var outer struct{ AttestationInfo string }
+	if err := decodeExact("body", body, &outer); err != nil {
+		return nil, err
+	}
+	info, err := decode("AttestationInfo", outer.AttestationInfo)
+	if err != nil {
+		return nil, err
+	}
+	var wire wireGuest
+	if err := decodeExact("AttestationInfo", info, &wire); err != nil {
+		return nil, err
+	}
+	return wire.parse()
+}
+
+// decodeExact takes one object with no member that is unknown or stands twice.
+func decodeExact(name string, text []byte, into any) error {
+	if err := jwk.UniqueMembers(text); err != nil {
+		return invalid("The %s %v.", name, err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return invalid("The %s is not a JSON object of the right form: %v", name, err)
+	}
+	return nil
+}
+
+func (w *wireGuest) parse() (s *guestSubmission, err error) {
+	if w.AttestationProtocolVersion != protocolVersion {
+		return nil, invalid("The AttestationProtocolVersion %q is not supported.", w.AttestationProtocolVersion)
+	}
+	s = &guestSubmission{payload: w.ClientPayload}
+	if s.system, err = w.parseSystem(); err != nil {
+		return nil, err
+	}
+	if w.TcgLogs != "" {
+		if s.log, err = decodeEither("TcgLogs", w.TcgLogs); err != nil {
+			return nil, err
+		}
+	}
+	for name, value := range w.ClientPayload {
+		if _, err := decodeEither("value of "+strconv.Quote(name)+" in the ClientPayload", value); err != nil && value != "" {
+			return nil, err
+		}
+	}
+	if s.tpm, err = w.TpmInfo.parse(); err != nil {
+		return nil, err
+	}
+	s.snp, err = w.IsolationInfo.parse()
+	return s, err
+}
+
+func (w *wireGuest) parseSystem() (s system, err error) {
+	for _, member := range []struct {
+		name, text string
+		into       *string
+	}{{"OSType", w.OSType, &s.kind}, {"OSDistro", w.OSDistro, &s.distribution}, {"OSBuild", w.OSBuild, &s.build}} {
+		raw, err := decodeEither(member.name, member.text)
+		if err != nil {
+			return s, err
+		}
+		*member.into = string(raw)
+	}
+	if s.major, err = parseNumber("OSVersionMajor", w.OSVersionMajor); err != nil {
+		return s, err
+	}
+	s.minor, err = parseNumber("OSVersionMinor", w.OSVersionMinor)
+	return s, err
+}
+
+// parseNumber also takes one in a string, as Microsoft's client in Python writes it.
+func parseNumber(name string, raw json.RawMessage) (uint64, error) {
+	text := string(raw)
+	if unquoted, err := strconv.Unquote(text); err == nil {
+		text = unquoted
+	}
+	number, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, invalid("The %s must be a whole number.", name)
+	}
+	return number, nil
+}
+
+func (w *wireIsolation) parse() (*submission, error) {
+	switch {
+	case w.Type == isolationTDX:
+		return nil, refuse(codeInvalidOperation, "The emulator appraises no %s.", isolationTDX)
+	case w.Type != isolationSNP && w.Type != isolationTrustedLaunch:
+		return nil, invalid("The Type %q of IsolationInfo is not known.", w.Type)
+	case (w.Evidence != nil) != (w.Type == isolationSNP):
+		return nil, invalid("IsolationInfo must have Evidence for %s, and for nothing else.", isolationSNP)
+	case w.Evidence == nil:
+		return nil, nil //nolint:nilnil // Trusted Launch has none
+	}
+	return w.Evidence.parse()
+}
+
+func (w *wireIsolationEvidence) parse() (*submission, error) {
+	proof, err := decodeEither("Proof", w.Proof)
+	if err != nil {
+		return nil, err
+	}
+	var wire struct{ SnpReport, VcekCertChain string }
+	if err := decodeExact("Proof", proof, &wire); err != nil {
+		return nil, err
+	}
+	s := new(submission)
+	if err := s.parseReport(wire.SnpReport, wire.VcekCertChain, decodeEither); err != nil {
+		return nil, err
+	}
+	if s.runtime.raw, err = decodeEither("RunTimeData", w.RunTimeData); err != nil {
+		return nil, err
+	}
+	if s.runtime.claims, err = parseClaims(s.runtime.raw); err != nil {
+		return nil, invalid("The RunTimeData is not a JSON object.")
+	}
+	return s, nil
+}
+
+// isWindows says whether the guest calls itself so.
+func (s system) isWindows() bool { return strings.EqualFold(s.kind, "Windows") }

@@ -1,0 +1,149 @@
+package emulator
+
+import (
+	"crypto/sha512"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"skr/attest/snp"
+	"skr/attest/vtpm"
+	"skr/test/emulator/entra"
+	"skr/test/swtpm"
+)
+
+// Platform is what kind of machine it is.
+type Platform string
+
+// The platforms.
+const (
+	ACI            Platform = "aci"            // a container group: a report socket and mounted files
+	ConfidentialVM Platform = "cvm"            // SEV-SNP behind a paravisor, and its vTPM
+	TrustedLaunch  Platform = "trusted-launch" // a vTPM alone
+)
+
+// ParsePlatform reads the name of a platform.
+func ParsePlatform(name string) (Platform, error) {
+	known := []Platform{ACI, ConfidentialVM, TrustedLaunch}
+	if p := Platform(name); slices.Contains(known, p) {
+		return p, nil
+	}
+	return "", fmt.Errorf("there is no platform %q: want one of %q", name, known)
+}
+
+// EventLog is what the firmware's log of a virtual machine is like.
+type EventLog string
+
+// The logs.
+const (
+	TrueLog  EventLog = ""      // it explains the TPM's registers
+	NoLog    EventLog = "none"  // there is no file, as where the kernel has no log
+	FalseLog EventLog = "false" // a program was measured that is not in it
+)
+
+const (
+	eventLogFile = "event-log"
+	akRootsFile  = "ak-roots.pem"
+	bootPCR      = 4 // that of programs before the system
+)
+
+// vmMeasurement is that of a confidential VM; a container group's is another, so
+// that nobody takes one for the other.
+var vmMeasurement = snp.Measurement(sha512.Sum384([]byte("TEST ONLY confidential VM")))
+
+// startVM runs the machine's TPM. Its clock is the real one: two seconds are to
+// pass between reports whatever the services believe.
+func (m *Machine) startVM() error {
+	authority, err := m.cloud.tpmAuthority()
+	if err != nil {
+		return err
+	}
+	config := swtpm.Config{
+		Report: m.options, SecureBootOff: m.config.SecureBootOff, Authority: authority, VMID: strings.ToUpper(entra.GUID()),
+	}
+	if m.config.Platform == ConfidentialVM {
+		config.Chip = m.cloud.silicon.chip
+	}
+	if m.vtpm, err = swtpm.Start(m.cloud.running, config); err != nil {
+		return err
+	}
+	if err := m.cloud.own(device{m.vtpm}); err != nil {
+		return err
+	}
+	if m.config.Platform == ConfidentialVM && !m.config.Unendorsed {
+		m.cloud.endorseVM(m.options.Measurement)
+	}
+	return m.writeEventLog()
+}
+
+func (m *Machine) writeEventLog() error {
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		return err
+	}
+	switch m.config.EventLog {
+	case NoLog:
+		return nil
+	case FalseLog:
+		if err := m.vtpm.Extend(bootPCR, []byte("TEST ONLY a program that is not in the log")); err != nil {
+			return err
+		}
+	case TrueLog:
+	default:
+		return fmt.Errorf("there is no kind of event log %q", m.config.EventLog)
+	}
+	return os.WriteFile(m.EventLog(), m.vtpm.EventLog(), 0o600)
+}
+
+// TPM is the emulated device of a virtual machine, to extend registers in or to
+// reset; nil on other platforms.
+func (m *Machine) TPM() *swtpm.Machine { return m.vtpm }
+
+// EventLog is the path of a virtual machine's log; there is no file with NoLog.
+func (m *Machine) EventLog() string { return filepath.Join(m.dir, eventLogFile) }
+
+// device is closed as servers are.
+type device struct{ *swtpm.Machine }
+
+func (d device) close() error { return d.Close() }
+
+// makeTPMAuthority also writes its certificates. Clouds without virtual machines
+// do not wait for its keys.
+func (c *Cloud) makeTPMAuthority() (*swtpm.Authority, error) {
+	authority, err := swtpm.NewAuthority(c.config.Now())
+	if err != nil {
+		return nil, err
+	}
+	return authority, os.WriteFile(c.path(akRootsFile), authority.PEM(), 0o600)
+}
+
+// akRoots are the authorities that MAA trusts: Azure's own and the cloud's.
+func (c *Cloud) akRoots() []*vtpm.Roots {
+	roots := []*vtpm.Roots{vtpm.AzureRoots()}
+	authority, err := c.tpmAuthority()
+	if err == nil {
+		var own *vtpm.Roots
+		if own, err = vtpm.ParseRoots(authority.PEM()); err == nil {
+			return append(roots, own)
+		}
+	}
+	c.config.Log.Error("the cloud has no authority of TPMs", "error", err)
+	return roots
+}
+
+// endorseVM puts a measurement on Azure's list.
+func (c *Cloud) endorseVM(m snp.Measurement) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.compliantVMs = append(c.compliantVMs, m)
+}
+
+func (c *Cloud) compliantVM(m snp.Measurement) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.config.CompliantVMs, m) || slices.Contains(c.compliantVMs, m)
+}
+
+var errNotVM = errors.New("only virtual machines have secure boot and an event log")
