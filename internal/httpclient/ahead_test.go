@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,7 +101,7 @@ func TestConnectAheadIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := a.dialTLS(ctx, "tcp", ".example:443"); err != context.DeadlineExceeded {
+	if _, err := a.dialTLS(ctx, "tcp", ".example:443"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("who waits longer than its time got %v", err)
 	}
 }
