@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,16 +110,37 @@ func TestNothingIsKeptByDefault(t *testing.T) {
 
 // releases is a vault behind a cache: it counts, and refuses with no.
 type releases struct {
+	mu     sync.Mutex
 	number int
 	no     error
+}
+
+func (v *releases) refuse(no error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.no = no
+}
+
+// asked says how often.
+func (v *releases) asked() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.number
+}
+
+func (v *releases) answer() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.number++
+	return v.no
 }
 
 // kept is a Releaser whose releases end there.
 func (v *releases) keeper(ttl, maxStale time.Duration) *Releaser {
 	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale})
 	r.keys.release = func(_ context.Context, req Request) (*hsm.Key, error) {
-		if v.number++; v.no != nil {
-			return nil, v.no
+		if err := v.answer(); err != nil {
+			return nil, err
 		}
 		key := newKey()
 		r.keys.keep(req.question(), key)
@@ -155,12 +177,12 @@ func TestKeysInUseAreRenewed(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if v.number < 5 || v.number > 6 {
-			t.Errorf("%d releases in 4 hours, want 5 or 6", v.number)
+		if v.asked() < 5 || v.asked() > 6 {
+			t.Errorf("%d releases in 4 hours, want 5 or 6", v.asked())
 		}
-		before := v.number
+		before := v.asked()
 		time.Sleep(3 * time.Hour)
-		if n := v.number - before; n > 1 {
+		if n := v.asked() - before; n > 1 {
 			t.Errorf("%d releases that nobody has asked for", n)
 		}
 		if _, number := r.keys.kept(req.question()); number != 0 {
@@ -192,8 +214,8 @@ func TestCallersTokenIsNotUsedBehindItsBack(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if v.number != 1 {
-			t.Errorf("%d releases, want 1", v.number)
+		if v.asked() != 1 {
+			t.Errorf("%d releases, want 1", v.asked())
 		}
 	})
 }
@@ -217,20 +239,20 @@ func TestOutage(t *testing.T) {
 			}
 			want("miss", 0)
 			want("hit", 0)
-			v.no = no
+			v.refuse(no)
 			time.Sleep(time.Hour - 1)
 			want("hit", time.Hour-1)
 			time.Sleep(time.Nanosecond)
-			asked := v.number
+			asked := v.asked()
 			for range 1000 {
 				want("stale", time.Hour)
 			}
-			if v.number != asked {
-				t.Errorf("%d of 1000 requests asked a service that is known to be down", v.number-asked)
+			if v.asked() != asked {
+				t.Errorf("%d of 1000 requests asked a service that is known to be down", v.asked()-asked)
 			}
 			time.Sleep(time.Hour - 1)
 			want("stale", 2*time.Hour-1)
-			if n := v.number; n > 151 { // one each 30 s, since the first refresh
+			if n := v.asked(); n > 151 { // one each 30 s, since the first refresh
 				t.Errorf("%d attempts in an outage of some 75 minutes", n)
 			}
 			time.Sleep(time.Nanosecond)
@@ -238,7 +260,7 @@ func TestOutage(t *testing.T) {
 			if _, err := v.ask(t, r, req); !errors.Is(err, no) {
 				t.Errorf("after max_stale: %v", err)
 			}
-			v.no = nil
+			v.refuse(nil)
 			want("miss", 0)
 		})
 	}
@@ -254,9 +276,9 @@ func TestEndOfOutageIsNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		v.no = refusal.Newf(refusal.Unavailable, "down")
+		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
 		time.Sleep(2 * time.Hour)
-		v.no = nil
+		v.refuse(nil)
 		time.Sleep(refreshAgain * 3 / 2)
 		if told, err := v.ask(t, r, req); err != nil || told.Result() != "hit" {
 			t.Errorf("got %+v, %v; want a hit", told, err)
@@ -276,7 +298,7 @@ func TestRefusalDropsTheKey(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			v.no = refusal.Newf(no, "no")
+			v.refuse(refusal.Newf(no, "no"))
 			kept, _ := r.keys.kept(req.question())
 			time.Sleep(55 * time.Minute) // the refresh has heard it
 			synctest.Wait()
@@ -301,7 +323,7 @@ func TestNothingIsStaleByDefault(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		v.no = refusal.Newf(refusal.Unavailable, "down")
+		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if _, err := v.ask(t, r, req); !errors.Is(err, refusal.Unavailable) {
