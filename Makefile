@@ -15,10 +15,10 @@ TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 
-.PHONY: help build demo image test race fuzz soak fleet lint generate bench clean
+.PHONY: help build demo image test race fuzz soak fleet lint generate bench bench-compare clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/skr and bin/skr-emulator
 	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
@@ -66,8 +66,24 @@ lint: ## vet and lint
 generate: ## make the Go code of api/*.proto
 	$(GO) run ./test/generate
 
-bench: ## run the benchmarks
-	$(TEST) -run '^$$' -bench . -benchmem ./...
+BENCH     ?= .
+BENCHTIME ?= 1s
+COUNT     ?= 6
+BASE      ?= main
+PACKAGES  ?= ./...
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+BENCHMARK := -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT)
+
+bench: ## run the benchmarks; results in dist/bench/new.txt
+	mkdir -p dist/bench
+	$(TEST) $(BENCHMARK) $(PACKAGES) | tee dist/bench/new.txt
+
+# Both are measured one after the other on this machine, in the same way.
+bench-compare: bench ## the same for the branch BASE, and benchstat of the two
+	rm -rf dist/bench/base && mkdir dist/bench/base && git archive $(BASE) | tar -x -C dist/bench/base
+	cd dist/bench/base && SKR_SAMPLES="$${SKR_SAMPLES:-$(abspath ../shared/samples)}" $(TEST) $(BENCHMARK) $(PACKAGES) > ../old.txt
+	rm -rf dist/bench/base
+	$(GO) run $(BENCHSTAT) dist/bench/old.txt dist/bench/new.txt
 
 clean: ## remove what was built
 	rm -rf bin dist

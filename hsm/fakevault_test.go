@@ -254,7 +254,7 @@ func newVault(t testing.TB) *vault {
 // the test's own.
 func (v *vault) client() *Client {
 	transport := httpclient.NewTransport(httpclient.TransportConfig{Roots: v.root.pool()})
-	v.t.Cleanup(transport.(*http.Transport).CloseIdleConnections)
+	v.t.Cleanup(transport.CloseIdleConnections)
 	return NewClient(Config{
 		HTTP:  httpclient.New(httpclient.Config{Service: "Key Vault", Transport: transport, Retry: httpclient.Retry{Attempts: 1}}),
 		Roots: v.root.pool(),

@@ -30,6 +30,11 @@ func (k *Key) JWK() (text []byte, err error) {
 	return text, err
 }
 
+// Answer is what encode makes of the JWK, in protected memory: made once for the key
+// and its clones, and kept as long as one of them. The caller wipes it. It has
+// nothing where the key was wiped.
+func (k *Key) Answer(encode func(jwk []byte) []byte) *secmem.Buffer { return k.held.Derived(encode) }
+
 // PEM is the key as PKCS #8 in PEM, an EC key with its curve's name and its
 // public part, whatever form the vault sent it in. A symmetric key has no such
 // form. The caller wipes it.

@@ -21,6 +21,8 @@ type ReleasePolicy struct {
 	raw         []byte
 	version     string
 	authorities []authority
+	claims      []string // that are compared, each once
+	nodes       int      // authorities and conditions, for an evaluation
 }
 
 // authority is an attestation service with the conditions on its tokens.
@@ -41,6 +43,7 @@ type condition struct {
 	at       int    // offset in raw
 	group    *group // nil for a comparison
 	claim    string
+	number   int // of the claim
 	operator Operator
 	value    literal
 }

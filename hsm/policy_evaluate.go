@@ -53,42 +53,81 @@ type Condition struct {
 //   - a missing claim meets nothing, not even notEquals, but for "exists": false;
 //   - null is a missing claim, and objects and arrays meet nothing but exists.
 func (p *ReleasePolicy) Evaluate(issuer string, claims object.Object) Evaluation {
-	e := Evaluation{Issuer: issuer, Conditions: make([]Condition, len(p.authorities))}
-	for i, a := range p.authorities {
-		root := a.group.evaluate(claims)
+	v := &evaluator{values: make([]actual, len(p.claims)), free: make([]Condition, p.nodes)}
+	for i, claim := range p.claims {
+		v.values[i] = actualOf(claims.Lookup(claim))
+	}
+	e := Evaluation{Issuer: issuer, Conditions: v.take(len(p.authorities))}
+	for i := range p.authorities {
+		a, root := &p.authorities[i], &e.Conditions[i]
+		a.group.evaluate(v, root)
 		root.Authority = a.name
 		root.Issued = sameAuthority(a.name, issuer)
 		root.Met = root.Met && root.Issued
 		e.Met = e.Met || root.Met
-		e.Conditions[i] = root
 	}
 	return e
 }
 
-func (g *group) evaluate(claims object.Object) Condition {
-	node := Condition{Kind: g.kind, Conditions: make([]Condition, len(g.conditions))}
+// evaluator looks each claim up once, whatever the number of authorities that ask
+// for it, and has room for all nodes.
+type evaluator struct {
+	values []actual    // of the policy's claims
+	free   []Condition // that nobody has taken
+}
+
+func (v *evaluator) take(n int) []Condition {
+	taken := v.free[:n:n]
+	v.free = v.free[n:]
+	return taken
+}
+
+func (g *group) evaluate(v *evaluator, node *Condition) {
+	node.Kind, node.Conditions = g.kind, v.take(len(g.conditions))
 	met := 0
 	for i := range g.conditions {
-		node.Conditions[i] = g.conditions[i].evaluate(claims)
+		g.conditions[i].evaluate(v, &node.Conditions[i])
 		if node.Conditions[i].Met {
 			met++
 		}
 	}
 	node.Met = met == len(g.conditions) || g.kind == AnyOf && met > 0
-	return node
 }
 
-func (c *condition) evaluate(claims object.Object) Condition {
+func (c *condition) evaluate(v *evaluator, node *Condition) {
 	if c.group != nil {
-		return c.group.evaluate(claims)
+		c.group.evaluate(v, node)
+		return
 	}
-	value, found := claims.Lookup(c.claim)
-	found = found && value != nil
-	actual := actualOf(value)
-	return Condition{
-		Kind: Claim, Claim: c.claim, Operator: c.operator, Expected: c.value.text,
-		Actual: actual.text, Absent: !found,
-		Met: c.met(actual, found),
+	value := &v.values[c.number]
+	node.Kind, node.Claim, node.Operator, node.Expected = Claim, c.claim, c.operator, c.value.text
+	node.Actual, node.Absent = value.text, !value.found
+	node.Met = c.met(value)
+}
+
+// number gives each claim that the policy names a number, and counts its nodes.
+func (p *ReleasePolicy) number() {
+	numbers := make(map[string]int)
+	p.nodes = len(p.authorities)
+	for i := range p.authorities {
+		p.numberGroup(&p.authorities[i].group, numbers)
+	}
+}
+
+func (p *ReleasePolicy) numberGroup(g *group, numbers map[string]int) {
+	p.nodes += len(g.conditions)
+	for i := range g.conditions {
+		c := &g.conditions[i]
+		if c.group != nil {
+			p.numberGroup(c.group, numbers)
+			continue
+		}
+		number, known := numbers[c.claim]
+		if !known {
+			number = len(p.claims)
+			numbers[c.claim], p.claims = number, append(p.claims, c.claim)
+		}
+		c.number = number
 	}
 }
 
@@ -97,28 +136,29 @@ func (c *condition) evaluate(claims object.Object) Condition {
 type actual struct {
 	text   string
 	scalar bool
+	found  bool // there is such a claim, and it is not null
 }
 
-func actualOf(value any) actual {
+func actualOf(value any, found bool) actual {
 	switch value := value.(type) {
 	case nil:
 		return actual{}
 	case string:
-		return actual{value, true}
+		return actual{value, true, found}
 	case bool:
-		return actual{strconv.FormatBool(value), true}
+		return actual{strconv.FormatBool(value), true, found}
 	case json.Number:
-		return actual{canonicalNumber(value.String()), true}
+		return actual{canonicalNumber(value.String()), true, found}
 	}
 	text, _ := json.Marshal(value) // it came from JSON
-	return actual{text: string(text)}
+	return actual{text: string(text), found: found}
 }
 
-func (c *condition) met(v actual, found bool) bool {
+func (c *condition) met(v *actual) bool {
 	switch {
 	case c.operator == Exists:
-		return found == (c.value.text == "true")
-	case !found, !v.scalar:
+		return v.found == (c.value.text == "true")
+	case !v.found, !v.scalar:
 		return false
 	case c.operator == Equals:
 		return v.text == c.value.text

@@ -39,6 +39,7 @@ func ParseReleasePolicy(data []byte) (*ReleasePolicy, error) {
 		return nil, err
 	}
 	policy.raw = r.data
+	policy.number()
 	return policy, nil
 }
 

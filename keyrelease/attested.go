@@ -55,6 +55,7 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 
 func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
 	made := r.now()
+	defer r.replenish()
 	kek, evidence, err := r.provenKEK(ctx)
 	if err != nil {
 		return nil, err

@@ -215,23 +215,53 @@ func TestAccessToken(t *testing.T) {
 	})
 }
 
+// A pair is made before it is needed, is used once, and is followed by the next.
 func TestPreparedKEKIsUsedOnce(t *testing.T) {
-	r := newReleaser(&fakeParties{}, time.Hour)
-	if err := r.Prepare(); err != nil {
-		t.Fatal(err)
+	r := newReleaser(&fakeParties{lifetime: time.Hour}, 0)
+	r.Prepare()
+	prepared := r.spare.next
+	r.Prepare()
+	if r.spare.next != prepared {
+		t.Error("a second pair is made")
 	}
-	prepared := r.spare.kek
-	first, err := r.newKEK()
+	first, err := r.newKEK(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := r.newKEK()
+	second, err := r.newKEK(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first != prepared || second == prepared {
+	if first != prepared.kek || second == prepared.kek {
 		t.Error("the prepared pair must be used, and used once")
 	}
+	if r.replenish(); r.spare.next == nil {
+		t.Error("no pair is made after one was used")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.spare.next = &pair{done: make(chan struct{})}
+	if _, err := r.newKEK(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not wait for a pair got %v", err)
+	}
+}
+
+// Whoever is going to be asked is told of before the first of them is.
+func TestApproach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{lifetime: time.Hour}
+		r := newReleaser(p, time.Hour)
+		var told []Request
+		r.approach = func(req Request) {
+			if told = append(told, req); p.attestations > 0 {
+				t.Error("the authority was asked before")
+			}
+		}
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		if release(t, r, req); len(told) != 1 || told[0].Key != req.Key || told[0].Authority != req.Authority {
+			t.Errorf("told of %v", told)
+		}
+	})
 }
 
 // Whoever answers first, the refusal that is told is that of the earlier step.

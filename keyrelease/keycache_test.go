@@ -1,13 +1,18 @@
 package keyrelease
 
 import (
+	"context"
+	"errors"
 	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unsafe"
 
 	"skr/hsm"
+	"skr/internal/journal"
+	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
 
@@ -101,4 +106,228 @@ func TestNothingIsKeptByDefault(t *testing.T) {
 	if c.keep(asked, newKey()); len(c.held) != 0 || c.take(t.Context(), asked) != nil {
 		t.Error("a key is kept")
 	}
+}
+
+// releases is a vault behind a cache: it counts, and refuses with no.
+type releases struct {
+	mu     sync.Mutex
+	number int
+	no     error
+}
+
+func (v *releases) refuse(no error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.no = no
+}
+
+// asked says how often.
+func (v *releases) asked() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.number
+}
+
+func (v *releases) answer() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.number++
+	return v.no
+}
+
+// kept is a Releaser whose releases end there.
+func (v *releases) keeper(ttl, maxStale time.Duration) *Releaser {
+	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale})
+	r.keys.release = func(_ context.Context, req Request) (*hsm.Key, error) {
+		if err := v.answer(); err != nil {
+			return nil, err
+		}
+		key := newKey()
+		r.keys.keep(req.question(), key)
+		return key, nil
+	}
+	return r
+}
+
+// ask is Release without the pipeline behind it.
+func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told journal.Lookup, err error) {
+	t.Helper()
+	ctx, notes := journal.With(t.Context(), "")
+	key := r.keys.take(ctx, req.question())
+	if key == nil {
+		if key, err = r.keys.release(ctx, req); err != nil {
+			key, err = r.keys.outlast(ctx, req.question(), err)
+		}
+	}
+	key.Wipe()
+	told, _ = notes.Notes().Last(journal.Key)
+	return told, err
+}
+
+// A key in use is renewed before its time ends, by nobody's waiting; one that
+// nobody asks for ends.
+func TestKeysInUseAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &releases{}
+		r := v.keeper(time.Hour, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		for range 4 * 60 {
+			if told, err := v.ask(t, r, req); err != nil || told.Stale || told.Age >= time.Hour {
+				t.Fatalf("%+v, %v", told, err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if v.asked() < 5 || v.asked() > 6 {
+			t.Errorf("%d releases in 4 hours, want 5 or 6", v.asked())
+		}
+		before := v.asked()
+		time.Sleep(3 * time.Hour)
+		if n := v.asked() - before; n > 1 {
+			t.Errorf("%d releases that nobody has asked for", n)
+		}
+		if _, number := r.keys.kept(req.question()); number != 0 {
+			t.Error("a key is kept that nobody uses")
+		}
+	})
+}
+
+func TestRenewalIsSpread(t *testing.T) {
+	least, most := time.Hour, time.Duration(0)
+	for range 1000 {
+		least, most = min(least, early(time.Hour)), max(most, early(time.Hour))
+	}
+	if least < 45*time.Minute || most > 54*time.Minute || most-least < 8*time.Minute {
+		t.Errorf("from %v to %v of an hour", least, most)
+	}
+}
+
+// Of a caller's token only the digest is known: nothing can be released with it.
+func TestCallersTokenIsNotUsedBehindItsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &releases{}
+		r := v.keeper(time.Hour, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		req.Access = secmem.NewText("the caller's")
+		for range 59 {
+			if _, err := v.ask(t, r, req); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if v.asked() != 1 {
+			t.Errorf("%d releases, want 1", v.asked())
+		}
+	})
+}
+
+// An outage is survived for maxStale and not longer, without asking at each
+// request, and its end is noticed.
+func TestOutage(t *testing.T) {
+	for _, no := range []error{
+		refusal.Newf(refusal.Unavailable, "down"), refusal.Newf(refusal.Throttled, "slower"),
+		refusal.Newf(refusal.Timeout, "late"), context.DeadlineExceeded,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &releases{}
+			r := v.keeper(time.Hour, time.Hour)
+			req := parseRequest(t, "a.eus.attest.azure.net")
+			want := func(result string, atLeast time.Duration) {
+				t.Helper()
+				if told, err := v.ask(t, r, req); err != nil || told.Result() != result || told.Age < atLeast {
+					t.Fatalf("%v: got %+v, %v; want %s", no, told, err, result)
+				}
+			}
+			want("miss", 0)
+			want("hit", 0)
+			v.refuse(no)
+			time.Sleep(time.Hour - 1)
+			want("hit", time.Hour-1)
+			time.Sleep(time.Nanosecond)
+			asked := v.asked()
+			for range 1000 {
+				want("stale", time.Hour)
+			}
+			if v.asked() != asked {
+				t.Errorf("%d of 1000 requests asked a service that is known to be down", v.asked()-asked)
+			}
+			time.Sleep(time.Hour - 1)
+			want("stale", 2*time.Hour-1)
+			if n := v.asked(); n > 151 { // one each 30 s, since the first refresh
+				t.Errorf("%d attempts in an outage of some 75 minutes", n)
+			}
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			if _, err := v.ask(t, r, req); !errors.Is(err, no) {
+				t.Errorf("after max_stale: %v", err)
+			}
+			v.refuse(nil)
+			want("miss", 0)
+		})
+	}
+}
+
+func TestEndOfOutageIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &releases{}
+		r := v.keeper(time.Hour, 10*time.Hour)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		for range 2 {
+			if _, err := v.ask(t, r, req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
+		time.Sleep(2 * time.Hour)
+		v.refuse(nil)
+		time.Sleep(refreshAgain * 3 / 2)
+		if told, err := v.ask(t, r, req); err != nil || told.Result() != "hit" {
+			t.Errorf("got %+v, %v; want a hit", told, err)
+		}
+	})
+}
+
+// Whoever decides against us is obeyed at once, whatever time was left.
+func TestRefusalDropsTheKey(t *testing.T) {
+	for _, no := range []*refusal.Kind{refusal.ReleaseRejected, refusal.AttestationRejected, refusal.KeyNotFound, refusal.Untrusted} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &releases{}
+			r := v.keeper(time.Hour, time.Hour)
+			req := parseRequest(t, "a.eus.attest.azure.net")
+			for range 2 {
+				if _, err := v.ask(t, r, req); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v.refuse(refusal.Newf(no, "no"))
+			kept, _ := r.keys.kept(req.question())
+			time.Sleep(55 * time.Minute) // the refresh has heard it
+			synctest.Wait()
+			if !isWiped(kept) {
+				t.Errorf("%v: the key is still there", no)
+			}
+			if _, err := v.ask(t, r, req); !errors.Is(err, no) {
+				t.Errorf("%v: got %v", no, err)
+			}
+		})
+	}
+}
+
+// Without max_stale an outage of the refresh ends the key at its time.
+func TestNothingIsStaleByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &releases{}
+		r := v.keeper(time.Hour, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		for range 2 {
+			if _, err := v.ask(t, r, req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if _, err := v.ask(t, r, req); !errors.Is(err, refusal.Unavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
 }

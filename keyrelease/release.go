@@ -54,6 +54,15 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 	if key := r.keys.take(ctx, req.question()); key != nil {
 		return key, nil
 	}
+	key, err := r.release(ctx, req)
+	if err != nil {
+		return r.keys.outlast(ctx, req.question(), err)
+	}
+	return key, nil
+}
+
+// release asks those who decide, once for all that ask for the same now.
+func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
 	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) {
 		attested, grant, err := r.prepare(ctx, req)
 		if err != nil {
@@ -87,6 +96,7 @@ func (r *Releaser) prepare(ctx context.Context, req Request) (*attestedKEK, hsm.
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
+	r.approach(req)
 	access := make(chan accessToken, 1)
 	beside.Go(func() { access <- r.accessToken(ctx, req) })
 	attested, err := r.attestedKEK(ctx, req.Authority)

@@ -51,6 +51,10 @@ type Config struct {
 	// Describer helps to say why a release was refused; nil means that nobody
 	// is asked.
 	Describer Describer
+	// Approach is told of a release that is about to ask the authority and the vault
+	// of the request, and may connect to them meanwhile. It does not wait. Nil does
+	// nothing.
+	Approach func(Request)
 	// KEKBits is the size of the KEK: 2048, 3072 or 4096. Zero means 2048.
 	KEKBits int
 	// AttestationMaxAge is how long an attested KEK serves further releases of
@@ -58,6 +62,9 @@ type Config struct {
 	AttestationMaxAge time.Duration
 	// KeyTTL is how long a released key serves equal requests. Zero keeps none.
 	KeyTTL time.Duration
+	// KeyMaxStale is how much longer it serves them where the authority or the
+	// vault cannot be reached. Zero is not at all.
+	KeyMaxStale time.Duration
 	// Timeout bounds work that several callers share. Zero means one minute.
 	Timeout time.Duration
 	// Now is the clock. Nil means time.Now.
@@ -70,7 +77,7 @@ type Releaser struct {
 	verifier Verifier
 	vault    Vault
 	identity Identity
-	kekBits  int
+	approach func(Request)
 	maxAge   time.Duration
 	now      func() time.Time
 	spare    spareKEK
@@ -96,13 +103,19 @@ func New(c Config) *Releaser {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Releaser{
+	if c.Approach == nil {
+		c.Approach = func(Request) {}
+	}
+	r := &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
-		kekBits: c.KEKBits, maxAge: c.AttestationMaxAge, now: c.Now,
+		approach: c.Approach, maxAge: c.AttestationMaxAge, now: c.Now,
+		spare:        spareKEK{bits: c.KEKBits},
 		explainer:    explainer{describer: c.Describer, now: c.Now, held: make(map[question]described)},
-		keys:         keyCache{ttl: c.KeyTTL, held: make(map[question]*heldKey)},
+		keys:         keyCache{ttl: c.KeyTTL, maxStale: c.KeyMaxStale, held: make(map[question]*heldKey)},
 		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     make(map[attest.Authority]*attestedKEK),
 	}
+	r.keys.release = r.release
+	return r
 }

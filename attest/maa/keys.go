@@ -86,6 +86,26 @@ func (c *keyCache) set(ctx context.Context, authority attest.Authority, maxAge t
 	return set, named(authority, err)
 }
 
+// keysAhead are got while the authority makes the token that needs them.
+type keysAhead struct {
+	stop func() // nobody waits any more
+	wait func() error
+}
+
+func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) keysAhead {
+	ctx, stop := context.WithCancel(ctx)
+	if _, ok := c.cached(authority, keysMaxAge); ok {
+		return keysAhead{stop, func() error { return nil }}
+	}
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, failed = c.set(ctx, authority, keysMaxAge)
+	}()
+	return keysAhead{stop, func() error { <-done; return failed }}
+}
+
 // named says what a context that ended was waiting for. Refusals know it.
 func named(authority attest.Authority, err error) error {
 	switch {

@@ -79,6 +79,8 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 	if err != nil {
 		return nil, err
 	}
+	ahead := c.keys.ahead(ctx, authority)
+	defer ahead.stop()
 	answer, err := c.post(ctx, authority, asked)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 	if token, err = asked.open(ctx, authority, token); err != nil {
 		return nil, err
 	}
-	verified, err := c.verifyToken(ctx, authority, token)
+	verified, err := c.verifyToken(ctx, authority, token, ahead)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +100,13 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 		return nil, err
 	}
 	return verified, nil
+}
+
+// Prepare gets the authority's signing keys, which also opens a connection to it.
+// Its error says why there are none; Appraise will try again.
+func (c *Client) Prepare(ctx context.Context, authority attest.Authority) error {
+	_, err := c.keys.set(ctx, authority, keysMaxAge)
+	return err
 }
 
 // exchange is how one kind of evidence is shown, and what a token must say then.

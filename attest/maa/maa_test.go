@@ -310,8 +310,8 @@ func TestForgedAlgorithms(t *testing.T) {
 			s := newService(t)
 			arrange(s)
 			refuses(t, s, refusal.Untrusted, "algorithm or key cannot be used")
-			if got := s.requests.Load(); got != 1 {
-				t.Errorf("%d requests, want one for the token and none for keys", got)
+			if got := s.requests.Load(); got > 3 {
+				t.Errorf("%d requests, want one for the token and at most two for keys, ahead of it", got)
 			}
 		})
 	}

@@ -28,8 +28,11 @@ const maxKeyID = 1024
 var algorithms = []string{"RS256", "RS384", "RS512"}
 
 // verifyToken checks a token's form, signature, issuer and times.
-func (c *Client) verifyToken(ctx context.Context, authority attest.Authority, token string) (*attest.Result, error) {
+func (c *Client) verifyToken(ctx context.Context, authority attest.Authority, token string, keys keysAhead) (*attest.Result, error) {
 	return parseToken(authority, token, c.now, func(id, algorithm string) (*rsa.PublicKey, error) {
+		if err := keys.wait(); err != nil {
+			return nil, err
+		}
 		return c.keys.key(ctx, authority, id, algorithm)
 	})
 }
@@ -58,7 +61,7 @@ func parseToken(authority attest.Authority, token string, now func() time.Time, 
 }
 
 // verifySignature asks for the key after the algorithm has been allowed, so that
-// a forged token costs no look-up. Of the header only alg and kid are read.
+// a forged token never waits for one. Of the header only alg and kid are read.
 func verifySignature(authority attest.Authority, signed *jws.Signed, find keyFinder) error {
 	if !slices.Contains(algorithms, signed.Algorithm) {
 		return untrusted(authority, "its token's signing algorithm or key cannot be used", nil)

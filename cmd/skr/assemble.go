@@ -34,6 +34,7 @@ type sidecar struct {
 	endorser    *vcek.Endorser
 	vault       *hsm.Client
 	identity    *entra.Source
+	verifier    *maa.Client
 	releaser    *keyrelease.Releaser
 	aliases     map[string]keyrelease.Request
 	access      *access.Policy
@@ -76,11 +77,12 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		return nil, &configError{err}
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
+	parts.verifier = maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})
 	parts.releaser = keyrelease.New(keyrelease.Config{
-		Attester: parts.attester,
-		Verifier: maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now}),
-		Vault:    parts.vault, Describer: parts.vault,
-		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, Timeout: s.RequestTimeout,
+		Attester: parts.attester, Verifier: parts.verifier,
+		Vault: parts.vault, Describer: parts.vault, Approach: out.approach,
+		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, KeyMaxStale: s.MaxStale,
+		Timeout: s.RequestTimeout,
 	})
 	return parts, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"skr/internal/httpclient"
+	"skr/keyrelease"
 )
 
 // imdsAddress is the link-local address that azidentity calls.
@@ -18,7 +19,7 @@ const imdsAddress = "169.254.169.254"
 type outbound struct {
 	roots                                          *x509.CertPool
 	maa, vault, entra, imds, thim, azureCache, kds *httpclient.Client
-	public                                         http.RoundTripper
+	public                                         *httpclient.Transport
 }
 
 func (s *settings) outbound(told *observer) (*outbound, error) {
@@ -71,6 +72,13 @@ func (s *settings) fleet(now time.Time) (httpclient.Fleet, error) {
 		fleet.First = fleet.Turn(now)
 	}
 	return fleet, nil
+}
+
+// approach connects to those that a release is about to ask: the vault's handshake
+// is over when the authority has answered.
+func (o *outbound) approach(request keyrelease.Request) {
+	o.public.Connect(request.Authority.Host().String())
+	o.public.Connect(request.Key.Host().String())
 }
 
 // openCircuits counts, by service, the hosts that are not asked for now.

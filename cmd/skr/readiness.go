@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,7 @@ func (r *readiness) await(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := crash.Guard(func() error { return r.try(ctx) })
 		if err == nil {
+			debug.FreeOSMemory() // what the start needed, nobody needs again
 			return
 		}
 		if ctx.Err() != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"skr/attest"
 	"skr/internal/access"
 	"skr/internal/admission"
 	"skr/internal/audit"
@@ -96,12 +97,28 @@ func (s *service) run(ctx context.Context) error {
 		return errors.Join(err, listeners.close())
 	}
 	s.log.Info("listening", "address", listeners.String(), "version", version(), "callers", callers(s.access))
+	s.releaser.Prepare()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return listeners.serve(running, local) })
 	group.Go(func() error { return operations.serve(running) })
 	group.Go(func() error { s.ready.await(running); return nil })
-	group.Go(s.releaser.Prepare)
+	group.Go(func() error { s.meetAuthorities(running); return nil })
 	return group.Wait()
+}
+
+// meetAuthorities gets the signing keys of those that aliases name, before the first
+// release asks for them. Who cannot be met now is asked again then, and told of.
+func (s *service) meetAuthorities(ctx context.Context) {
+	met := map[attest.Authority]bool{}
+	for _, request := range s.aliases {
+		if met[request.Authority] {
+			continue
+		}
+		met[request.Authority] = true
+		if err := s.verifier.Prepare(ctx, request.Authority); err != nil {
+			s.log.Debug("no signing keys yet", "error", err.Error())
+		}
+	}
 }
 
 // local is the server for applications.

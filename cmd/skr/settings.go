@@ -70,6 +70,7 @@ type settings struct {
 	AttestationMaxAge time.Duration
 	KEKBits           int
 	KeyCacheTTL       time.Duration
+	MaxStale          time.Duration
 	WrapKeys          string
 
 	LogLevel  string
@@ -143,6 +144,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	fs.IntVar(&s.KEKBits, "kek-bits", 2048, "size of the KEK: 2048, 3072 or 4096")
 
 	wait(&s.KeyCacheTTL, "key-cache-ttl", 0, "how long a released key is kept, in locked memory, for equal requests; 0 keeps none")
+	wait(&s.MaxStale, "max-stale", 0, "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all")
 	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; it wraps nothing if empty")
 
 	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -175,6 +177,8 @@ func (s *settings) check() error {
 		return errors.New("fleet_in_turn needs a fleet_window: without one there are no turns")
 	case s.KeyCacheTTL < 0:
 		return errors.New("key_cache_ttl must not be negative")
+	case s.MaxStale < 0 || s.MaxStale > 0 && s.KeyCacheTTL == 0:
+		return errors.New("max_stale must not be negative, and needs key_cache_ttl")
 	case s.WrapKeys != "" && !path.IsAbs(s.WrapKeys):
 		return fmt.Errorf("wrap_keys: %q is not an absolute path", s.WrapKeys)
 	case s.AttestationMaxAge < 0:

@@ -66,7 +66,7 @@ func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
 		failed.retryAfter = c.throttles.refused(visit.host, failed.retryAfter)
-		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+early) && c.budget.take()
+		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.take()
 	}
 	wait := failed.retryAfter
 	if wait == 0 {

@@ -18,10 +18,10 @@ const (
 	maxSpread = 2 * time.Minute
 	// maxAsked bounds what a service can make us wait, whatever it asks for.
 	maxAsked = 10 * time.Minute
-	// early is how much before the time a caller is told to come back: it counts
+	// margin is how much before the time a caller is told to come back: it counts
 	// in whole seconds, and we in less. A wait that leaves less than this before
 	// the deadline leaves no time for an answer.
-	early = 2 * time.Second
+	margin = 2 * time.Second
 )
 
 // errHeld is the cause of a refusal that cost no packet.
@@ -146,7 +146,7 @@ func (c *Client) await(ctx context.Context, host string) error {
 	if left == 0 {
 		return nil
 	}
-	if left > c.longest() || !fits(ctx, left+early) {
+	if left > c.longest() || !fits(ctx, left+margin) {
 		if c.refused != nil {
 			c.refused(ctx)
 		}
@@ -166,7 +166,7 @@ func (c *Client) await(ctx context.Context, host string) error {
 // their deadlines together, and fall back together from a host that is silent.
 func (c *Client) longest() time.Duration {
 	if c.throttles.turn() > 0 {
-		return 2 * early
+		return 2 * margin
 	}
 	return c.retry.MaxRetryAfter
 }
@@ -182,5 +182,5 @@ func told(kind *refusal.Kind, wait time.Duration) time.Duration {
 	if kind != refusal.Throttled || wait == 0 {
 		return wait
 	}
-	return max(wait-early, min(wait, time.Second))
+	return max(wait-margin, min(wait, time.Second))
 }

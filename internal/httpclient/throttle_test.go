@@ -97,7 +97,7 @@ func TestOthersWaitToo(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		err := ask(short, client, "vault.example")
-		checkRefusal(t, err, refusal.Throttled, left-early)
+		checkRefusal(t, err, refusal.Throttled, left-margin)
 		if !errors.Is(err, errHeld) || len(service.at) != 1 || refusedAtOnce != 1 {
 			t.Errorf("got %v after %d requests, and %d were told", err, len(service.at), refusedAtOnce)
 		}
@@ -183,7 +183,7 @@ func TestTurn(t *testing.T) {
 		service = &throttling{}
 		client := New(Config{Transport: service, Fleet: fleet})
 		left := time.Until(fleet.First)
-		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, left-early)
+		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, left-margin)
 		time.Sleep(left - early) // what a caller hears
 		if err := ask(t.Context(), client, "vault.example"); err != nil {
 			t.Fatal(err)

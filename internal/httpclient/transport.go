@@ -36,16 +36,28 @@ type TransportConfig struct {
 	Rewrite map[string]*url.URL
 }
 
+// Transport is an [http.RoundTripper] that may connect before it is asked.
+type Transport struct {
+	base  *http.Transport
+	next  http.RoundTripper // base, or what rewrites before it
+	ahead *ahead
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
 // NewTransport makes a transport with a bound on each step: dial, TLS (1.2 or
 // later), response header, idle connections. It speaks HTTP/2, keeps
 // connections open and takes names under .localhost for this machine.
 // Compression is off, so that a body is as large as what was sent.
-func NewTransport(c TransportConfig) http.RoundTripper {
-	dialer := &net.Dialer{Timeout: dialTimeout}
+func NewTransport(c TransportConfig) *Transport {
+	dial := dialLocalhost((&net.Dialer{Timeout: dialTimeout}).DialContext)
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots}
+	ahead := newAhead(dial, config)
 	t := &http.Transport{
 		Proxy:                  proxyFromEnvironment,
-		DialContext:            dialLocalhost(dialer.DialContext),
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
+		DialContext:            dial,
+		DialTLSContext:         ahead.dialTLS, // but through a proxy, where TLSClientConfig is for
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    tlsTimeout,
 		ResponseHeaderTimeout:  headerTimeout,
 		ExpectContinueTimeout:  expectContinueTimeout,
@@ -61,10 +73,22 @@ func NewTransport(c TransportConfig) http.RoundTripper {
 		t.Proxy = nil
 	}
 	if len(c.Rewrite) == 0 {
-		return t
+		return &Transport{t, t, ahead}
 	}
-	return &rewriter{next: t, targets: c.Rewrite}
+	return &Transport{t, &rewriter{next: t, targets: c.Rewrite}, ahead}
 }
+
+// RoundTrip sends one request.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.next.RoundTrip(r)
+	if err == nil && r.URL.Scheme == "https" {
+		t.ahead.answered(addressOf(r.URL))
+	}
+	return answer, err
+}
+
+// CloseIdleConnections closes those that no request uses.
+func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // proxyFromEnvironment adds to the standard rule, which spares only the name
 // localhost itself, that names under .localhost never leave this machine.

@@ -71,8 +71,8 @@ func TestProxy(t *testing.T) {
 		}
 	}
 	for _, direct := range []bool{false, true} {
-		transport, ok := NewTransport(TransportConfig{Direct: direct}).(*http.Transport)
-		if !ok || (transport.Proxy == nil) != direct || transport.TLSClientConfig.MinVersion != tls.VersionTLS12 {
+		transport := NewTransport(TransportConfig{Direct: direct}).base
+		if (transport.Proxy == nil) != direct || transport.TLSClientConfig.MinVersion != tls.VersionTLS12 {
 			t.Errorf("with Direct %v: the transport is %+v", direct, transport)
 		}
 	}

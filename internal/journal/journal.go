@@ -67,6 +67,11 @@ type Call struct {
 type Lookup struct {
 	Cache Cache
 	Hit   bool
+	// Stale is a hit that was past its time, and the best that could be had.
+	Stale bool
+	// Age is the time since what was found came from its service; 0 where that
+	// is not told.
+	Age time.Duration
 }
 
 // Notes are a copy of what a journal holds.
@@ -154,12 +159,15 @@ func Asked(ctx context.Context, call Call) {
 }
 
 // Looked notes a question to a cache.
-func Looked(ctx context.Context, cache Cache, hit bool) {
+func Looked(ctx context.Context, cache Cache, hit bool) { Found(ctx, Lookup{Cache: cache, Hit: hit}) }
+
+// Found notes what a cache answered.
+func Found(ctx context.Context, lookup Lookup) {
 	if j := from(ctx); j != nil {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		if len(j.notes.Lookups) < maxNotes {
-			j.notes.Lookups = append(j.notes.Lookups, Lookup{cache, hit})
+			j.notes.Lookups = append(j.notes.Lookups, lookup)
 		}
 	}
 }
@@ -181,6 +189,27 @@ func (j *Journal) Notes() Notes {
 	notes := j.notes
 	notes.Spans, notes.Calls, notes.Lookups = slices.Clone(notes.Spans), slices.Clone(notes.Calls), slices.Clone(notes.Lookups)
 	return notes
+}
+
+// Last is what the cache answered last, if it was asked.
+func (n Notes) Last(cache Cache) (last Lookup, asked bool) {
+	for _, lookup := range slices.Backward(n.Lookups) {
+		if lookup.Cache == cache {
+			return lookup, true
+		}
+	}
+	return Lookup{}, false
+}
+
+// Result is a word for it: "hit", "stale" or "miss".
+func (l Lookup) Result() string {
+	switch {
+	case l.Stale:
+		return "stale"
+	case l.Hit:
+		return "hit"
+	}
+	return "miss"
 }
 
 // Ended is where a request ended: the last stage to begin of those that failed

@@ -13,12 +13,15 @@ import (
 // statements stay below ten.
 const maxDepth = 32
 
+// maxValues bounds what a text becomes in memory: a set of 64 keys has a thousand.
+const maxValues = 8 << 10
+
 // UniqueMembers says whether data is one JSON value in which no object names a
 // member twice, as RFC 7515 section 4 and RFC 7517 section 4 demand.
 // encoding/json would take the last of them, another reader the first. Names
 // that differ only in case are the same here, as they are to encoding/json.
 func UniqueMembers(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder := &reader{json.NewDecoder(bytes.NewReader(data)), maxValues}
 	decoder.UseNumber()
 	if err := walkValue(decoder, maxDepth); err != nil {
 		return err
@@ -29,7 +32,17 @@ func UniqueMembers(data []byte) error {
 	return nil
 }
 
-func walkValue(decoder *json.Decoder, depth int) error {
+// reader counts the values that it may still read.
+type reader struct {
+	*json.Decoder
+
+	left int
+}
+
+func walkValue(decoder *reader, depth int) error {
+	if decoder.left--; decoder.left < 0 {
+		return fmt.Errorf("has more than %d values", maxValues)
+	}
 	token, err := decoder.Token()
 	if err != nil {
 		return errors.New("is not JSON")
@@ -47,7 +60,7 @@ func walkValue(decoder *json.Decoder, depth int) error {
 	}
 }
 
-func walkObject(decoder *json.Decoder, depth int) error {
+func walkObject(decoder *reader, depth int) error {
 	seen := make(map[string]bool)
 	for decoder.More() {
 		token, err := decoder.Token()
@@ -66,7 +79,7 @@ func walkObject(decoder *json.Decoder, depth int) error {
 	return closing(decoder)
 }
 
-func walkArray(decoder *json.Decoder, depth int) error {
+func walkArray(decoder *reader, depth int) error {
 	for decoder.More() {
 		if err := walkValue(decoder, depth); err != nil {
 			return err
@@ -75,7 +88,7 @@ func walkArray(decoder *json.Decoder, depth int) error {
 	return closing(decoder)
 }
 
-func closing(decoder *json.Decoder) error {
+func closing(decoder *reader) error {
 	if _, err := decoder.Token(); err != nil {
 		return errors.New("is not JSON")
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"skr/internal/journal"
 )
 
 // documented has each metric at least once.
@@ -46,7 +48,7 @@ func TestDocumentedLabels(t *testing.T) {
 		label  string
 		values words
 	}{{"`cache`", caches}, {"`outcome`", outcomes}, {"`protection`", protections},
-		{"`result` of a lookup", list(hitOrMiss(true), hitOrMiss(false))}, {"`result` of a release", results}, {"`stage`", stages}} {
+		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())}, {"`result` of a release", results}, {"`stage`", stages}} {
 		fmt.Fprintf(&want, "| %s | `%s` |\n", row.label, strings.Join(slices.Sorted(maps.Keys(row.values)), "` `"))
 	}
 	inDocument(t, want.String())

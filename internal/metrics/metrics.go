@@ -65,7 +65,7 @@ func New(c Config) *Metrics {
 		requests: counter("skr_requests_total", "Requests that are over.", "route", "code"),
 		releases: counter("skr_releases_total", "Key releases, by how they ended and why.", "result", "reason"),
 		unmet:    counter("skr_release_unmet_total", "Conditions of release policies that a refused release did not meet.", "claim"),
-		lookups:  counter("skr_cache_lookups_total", "Questions to a cache: hit or miss.", "cache", "result"),
+		lookups:  counter("skr_cache_lookups_total", "Questions to a cache: hit, miss or stale.", "cache", "result"),
 		asked:    counter("skr_upstream_requests_total", "Attempts to ask a service, by class of status or unreachable.", "service", "outcome"),
 
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
@@ -109,15 +109,8 @@ func (m *Metrics) Finished(o journal.Outcome) {
 		}
 	}
 	for _, lookup := range o.Lookups {
-		m.lookups.WithLabelValues(caches.or(string(lookup.Cache), other), hitOrMiss(lookup.Hit)).Inc()
+		m.lookups.WithLabelValues(caches.or(string(lookup.Cache), other), lookup.Result()).Inc()
 	}
-}
-
-func hitOrMiss(hit bool) string {
-	if hit {
-		return "hit"
-	}
-	return "miss"
 }
 
 // Released counts a release. The result is "released", "refused" or "failed", the

@@ -23,6 +23,10 @@ import (
 const (
 	maxBytes = 1 << 20
 	maxDepth = 64 // a token's deepest claim has 4 levels
+	// maxValues bounds what the text becomes in memory, which is a hundred times its
+	// length where it is all one-digit numbers. The longest runtime data can have half
+	// as many, a release policy a third.
+	maxValues = 32 << 10
 )
 
 // Object is made only by Parse and never changes.
@@ -33,7 +37,7 @@ func Parse(data []byte) (Object, error) {
 	if len(data) > maxBytes {
 		return Object{}, fmt.Errorf("is longer than %d bytes", maxBytes)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder := &reader{json.NewDecoder(bytes.NewReader(data)), maxValues}
 	decoder.UseNumber()
 	value, err := parseValue(decoder, maxDepth)
 	if err != nil {
@@ -82,9 +86,19 @@ func (o Object) Members() map[string]any { return o.members }
 // if their texts are.
 func (o Object) Equal(value any) bool { return reflect.DeepEqual(any(o.members), value) }
 
+// reader counts the values that it may still read.
+type reader struct {
+	*json.Decoder
+
+	left int
+}
+
 // parseValue reads one value token by token, which is the only way that
 // encoding/json shows duplicate members.
-func parseValue(decoder *json.Decoder, depth int) (any, error) {
+func parseValue(decoder *reader, depth int) (any, error) {
+	if decoder.left--; decoder.left < 0 {
+		return nil, fmt.Errorf("has more than %d values", maxValues)
+	}
 	token, err := decoder.Token()
 	if err != nil {
 		return nil, fmt.Errorf("is not JSON: %w", err)
@@ -102,7 +116,7 @@ func parseValue(decoder *json.Decoder, depth int) (any, error) {
 	}
 }
 
-func parseObject(decoder *json.Decoder, depth int) (map[string]any, error) {
+func parseObject(decoder *reader, depth int) (map[string]any, error) {
 	members := make(map[string]any)
 	for decoder.More() {
 		token, err := decoder.Token()
@@ -120,7 +134,7 @@ func parseObject(decoder *json.Decoder, depth int) (map[string]any, error) {
 	return members, closed(decoder)
 }
 
-func parseArray(decoder *json.Decoder, depth int) ([]any, error) {
+func parseArray(decoder *reader, depth int) ([]any, error) {
 	array := []any{}
 	for decoder.More() {
 		value, err := parseValue(decoder, depth)
@@ -132,7 +146,7 @@ func parseArray(decoder *json.Decoder, depth int) ([]any, error) {
 	return array, closed(decoder)
 }
 
-func closed(decoder *json.Decoder) error {
+func closed(decoder *reader) error {
 	if _, err := decoder.Token(); err != nil {
 		return fmt.Errorf("is not JSON: %w", err)
 	}

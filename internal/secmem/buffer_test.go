@@ -50,6 +50,35 @@ func TestBuffer(t *testing.T) {
 	}
 }
 
+// Clones have one secret in memory, which the last of them overwrites, together
+// with what was derived from it.
+func TestClonesShareTheSecret(t *testing.T) {
+	anchor := Hold([]byte(canary)) // keeps the memory mapped
+	defer anchor.Wipe()
+	b := Hold([]byte(canary))
+	made := 0
+	derive := func(secret []byte) []byte { made++; return append([]byte("of "), secret...) }
+	memory, derived := b.secret.place.memory, b.Derived(derive)
+	clone := b.Clone()
+	again := clone.Derived(derive)
+	if got, err := valueOf(again); err != nil || got != "of "+canary || made != 1 {
+		t.Errorf("derived %d times: %q, %v", made, got, err)
+	}
+	derivedMemory := derived.secret.place.memory
+	for _, one := range []*Buffer{b, derived, again} {
+		if one.Wipe(); string(memory) != canary || string(derivedMemory) != "of "+canary {
+			t.Error("it is gone while a clone is left")
+		}
+	}
+	clone.Wipe()
+	if !bytes.Equal(memory, make([]byte, len(memory))) || !bytes.Equal(derivedMemory, make([]byte, len(derivedMemory))) {
+		t.Error("the last clone left it in memory")
+	}
+	if _, err := valueOf(clone.Derived(derive)); !errors.Is(err, ErrWiped) {
+		t.Errorf("derived from a wiped secret: %v", err)
+	}
+}
+
 func TestUseReturnsTheError(t *testing.T) {
 	b := Hold([]byte(canary))
 	defer b.Wipe()
@@ -79,7 +108,7 @@ func TestBufferRedactsEverywhere(t *testing.T) {
 func TestUnreachableBufferIsWiped(t *testing.T) {
 	anchor := Hold([]byte(canary)) // keeps the memory mapped
 	defer anchor.Wipe()
-	memory := Hold([]byte(canary)).place.memory
+	memory := Hold([]byte(canary)).secret.place.memory
 	done := make(chan struct{})
 	for range 100 {
 		// Cleanups run in goroutines of the runtime: this one tells when they are at work.

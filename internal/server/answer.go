@@ -4,37 +4,66 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+
+	"skr/internal/secmem"
 )
 
 // route is a method and what it answers: a body of JSON, or an error.
 type route struct {
 	method string
-	answer func(ctx context.Context, body []byte) ([]byte, error)
+	answer func(ctx context.Context, request []byte) (body, error)
+}
+
+// body of a 200: a secret in protected memory, or bytes. Either is wiped when it
+// has been sent.
+type body struct {
+	secret *secmem.Buffer
+	plain  []byte
+}
+
+func (b body) wipe() {
+	b.secret.Wipe()
+	clear(b.plain)
+}
+
+// use calls f with the bytes.
+func (b body) use(f func([]byte)) {
+	if b.secret == nil {
+		f(b.plain)
+		return
+	}
+	_ = b.secret.Use(func(text []byte) error { f(text); return nil }) // it is this request's: nobody has wiped it
 }
 
 // post makes the answer of a function from request to response.
-func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(context.Context, []byte) ([]byte, error) {
-	members := memberNames[Req]()
-	return func(ctx context.Context, body []byte) ([]byte, error) {
-		var request Req
-		defer func() { wipe(request) }()
-		if err := decode(body, members, &request); err != nil {
-			return nil, err
-		}
+func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(context.Context, []byte) (body, error) {
+	return read(func(ctx context.Context, request Req) (body, error) {
 		response, err := ask(ctx, request)
 		if err != nil {
-			return nil, err
+			return body{}, err
 		}
 		defer wipe(response)
 		return encode(response)
+	})
+}
+
+// read makes the answer of a function from request to body.
+func read[Req any](ask func(context.Context, Req) (body, error)) func(context.Context, []byte) (body, error) {
+	members := memberNames[Req]()
+	return func(ctx context.Context, text []byte) (body, error) {
+		var request Req
+		defer func() { wipe(request) }()
+		if err := decode(text, members, &request); err != nil {
+			return body{}, err
+		}
+		return ask(ctx, request)
 	}
 }
 
 // get makes the answer of a function without a request.
-func get[Resp any](ask func() Resp) func(context.Context, []byte) ([]byte, error) {
-	return func(context.Context, []byte) ([]byte, error) { return encode(ask()) }
+func get[Resp any](ask func() Resp) func(context.Context, []byte) (body, error) {
+	return func(context.Context, []byte) (body, error) { return encode(ask()) }
 }
 
 // wipe overwrites the secrets of a request or response that has some.
@@ -44,22 +73,13 @@ func wipe(message any) {
 	}
 }
 
-// encode makes the whole body, which the caller wipes. A response that appends
-// itself does so to keep its secret out of encoding/json's buffers.
-func encode(response any) ([]byte, error) {
-	if secret, ok := response.(interface{ AppendJSON([]byte) []byte }); ok {
-		body := secret.AppendJSON(nil)
-		if !json.Valid(body) {
-			clear(body)
-			return nil, errors.New("server: the answer is not valid JSON")
-		}
-		return body, nil
-	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
+// encode makes the whole body.
+func encode(response any) (body, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // nothing here is shown as HTML: the type is JSON, nosniff
 	if err := encoder.Encode(response); err != nil {
-		return nil, fmt.Errorf("server: encoding the answer: %w", err)
+		return body{}, fmt.Errorf("server: encoding the answer: %w", err)
 	}
-	return body.Bytes(), nil
+	return body{plain: text.Bytes()}, nil
 }

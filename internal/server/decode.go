@@ -22,10 +22,10 @@ func memberNames[Req any]() []string {
 	return names
 }
 
-// decode reads a flat object of strings. encoding/json alone would match
-// members in any capitals, let the last of several win, put U+FFFD in place of
-// what is not Unicode and take null for "": two readers of one body could then
-// disagree on what it asks for.
+// decode reads a flat object of strings into the fields, which are in the order of
+// the members. encoding/json alone would match members in any capitals, let the last
+// of several win, put U+FFFD in place of what is not Unicode and take null for "":
+// two readers of one body could then disagree on what it asks for.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
@@ -33,51 +33,88 @@ func decode(body []byte, members []string, into any) error {
 	if !json.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not one valid JSON value")
 	}
-	if err := checkMembers(body, members); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return refusal.Newf(refusal.BadRequest, "the body is not the expected JSON")
-	}
-	return nil
+	fields := reflect.ValueOf(into).Elem()
+	return eachMember(body, members, func(i int, text []byte) {
+		if field := fields.Field(i); field.Kind() == reflect.String {
+			field.SetString(string(text))
+		} else {
+			field.SetBytes(bytes.Clone(text)) // a secret, which is wiped
+		}
+	})
 }
 
-// checkMembers of a body that is valid JSON.
-func checkMembers(body []byte, members []string) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+// eachMember of a body that is valid JSON: an object, whose members are known, are
+// there once, and are strings.
+func eachMember(body []byte, members []string, use func(member int, text []byte)) error {
+	rest, isObject := after(body, '{')
+	if !isObject {
 		return refusal.Newf(refusal.BadRequest, "the body is not a JSON object")
 	}
-	seen := make(map[string]bool, len(members))
-	for decoder.More() {
-		token, _ := decoder.Token()
-		name, _ := token.(string)
+	seen := make([]bool, len(members))
+	for {
+		literal, behind, isText := cutText(rest)
+		if !isText {
+			return nil // the closing bracket
+		}
+		name := string(unquote(literal))
+		member := slices.Index(members, name)
 		switch {
-		case !slices.Contains(members, name):
+		case member < 0:
 			return unknownMember(name, members)
-		case seen[name]:
+		case seen[member]:
 			return refusal.Newf(refusal.BadRequest, "member %q is there more than once", name)
 		}
-		seen[name] = true
-		if err := checkString(decoder, name); err != nil {
-			return err
+		seen[member] = true
+		behind, _ = after(behind, ':')
+		if literal, behind, isText = cutText(behind); !isText {
+			return refusal.Newf(refusal.BadRequest, "member %q is not a string", name)
 		}
+		text := unquote(literal)
+		if bytes.ContainsRune(text, utf8.RuneError) {
+			return refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", name)
+		}
+		use(member, text)
+		rest, _ = after(behind, ',')
 	}
-	return nil
 }
 
-// checkString reads one value. An array or object is refused at its first
-// bracket, so nothing nests.
-func checkString(decoder *json.Decoder, name string) error {
-	value, err := decoder.Token()
-	text, ok := value.(string)
-	switch {
-	case err != nil || !ok:
-		return refusal.Newf(refusal.BadRequest, "member %q is not a string", name)
-	case strings.ContainsRune(text, utf8.RuneError):
-		return refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", name)
+const whiteSpace = " \t\r\n" // RFC 8259 section 2
+
+// after is what follows token, which must be next but for white space; else text.
+func after(text []byte, token byte) (rest []byte, found bool) {
+	trimmed := bytes.TrimLeft(text, whiteSpace)
+	if len(trimmed) == 0 || trimmed[0] != token {
+		return text, false
 	}
-	return nil
+	return trimmed[1:], true
+}
+
+// cutText cuts the next token off valid JSON, if it is a string. The literal has its
+// quotes.
+func cutText(text []byte) (literal, rest []byte, found bool) {
+	text = bytes.TrimLeft(text, whiteSpace)
+	if len(text) == 0 || text[0] != '"' {
+		return nil, text, false
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return text[:i+1], text[i+1:], true
+		}
+	}
+	return nil, text, false
+}
+
+// unquote the literal of a string. A half surrogate becomes U+FFFD.
+func unquote(literal []byte) []byte {
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return literal[1 : len(literal)-1]
+	}
+	var text string
+	_ = json.Unmarshal(literal, &text) // it is valid
+	return []byte(text)
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,31}$`)

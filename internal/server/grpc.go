@@ -145,12 +145,24 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	if err != nil {
 		v = judge(err)
 	}
-	s.finish(ctx, x, v, err, notes.Notes())
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", x.id)) // a caller that is gone needs none
+	noted := notes.Notes()
+	s.finish(ctx, x, v, err, noted)
+	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", x.id), originOf(noted))) // a caller that is gone needs none
 	if err != nil {
 		return nil, statusOf(v, x.id)
 	}
 	return response, nil
+}
+
+// originOf is tellOrigin for a method.
+func originOf(noted journal.Notes) metadata.MD {
+	header := http.Header{}
+	tellOrigin(header, noted)
+	told := metadata.MD{}
+	for name, values := range header {
+		told.Append(name, values...) // in lower case
+	}
+	return told
 }
 
 func (s *Server) answerGRPC(ctx context.Context, headers metadata.MD, x *exchange, answer func(context.Context) (any, error)) (any, error) {

@@ -25,18 +25,21 @@ type nobody struct{}
 
 func (nobody) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 
-func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (api.ReleaseResponse, error) {
+func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
 	key, err := s.releaseKey(ctx, r)
 	if err != nil {
-		return api.ReleaseResponse{}, err
+		return body{}, err
 	}
 	defer key.Wipe()
-	jwk, err := key.JWK()
-	if err != nil {
-		return api.ReleaseResponse{}, err
+	answer := key.Answer(encodeKey)
+	if answer == nil {
+		return body{}, errors.New("server: the key was wiped before it was given out")
 	}
-	return api.ReleaseResponse{Key: jwk}, nil
+	return body{secret: answer}, nil
 }
+
+// encodeKey leaves no copy of the key in encoding/json's buffers.
+func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
 
 // releaseKey gives out no key of which the witness does not know.
 func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {

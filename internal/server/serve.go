@@ -31,7 +31,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, notes := journal.With(r.Context(), x.id)
 	x.path, x.route, x.found = s.lookUp(r)
 	body, err := s.answer(w, r.WithContext(ctx), x)
-	defer clear(body)
+	defer body.wipe()
 	v := verdict{status: http.StatusOK, code: CodeOK}
 	if err != nil {
 		v = judge(err)
@@ -47,6 +47,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if noted.Fallback > 0 {
 		w.Header().Set(api.HeaderFallback, strconv.Itoa(noted.Fallback))
+	}
+	if err == nil {
+		tellOrigin(w.Header(), noted)
 	}
 	write(w, x.id, v, body)
 }
@@ -87,12 +90,12 @@ func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 
 // answer is the body of a 200, or an error. Waiting for a place, the body and
 // the pipeline have one deadline.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]byte, error) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (body, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Deadline)
 	defer cancel()
 	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return s.admit(ctx, r, x) })
 	if err != nil {
-		return nil, err
+		return body{}, err
 	}
 	defer leave()
 	ctx = access.With(ctx, x.caller)
@@ -102,23 +105,23 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) ([]
 	request, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return s.read(ctx, w, r) })
 	defer clear(request)
 	if err != nil {
-		return nil, err
+		return body{}, err
 	}
-	body, err := s.run(ctx, x.route, request)
+	answer, err := s.run(ctx, x.route, request)
 	if r.Context().Err() != nil {
-		clear(body)
-		return nil, gone(err)
+		answer.wipe()
+		return body{}, gone(err)
 	}
-	return body, err
+	return answer, err
 }
 
 // run answers, and turns a panic into an error.
-func (s *Server) run(ctx context.Context, route route, request []byte) (body []byte, err error) {
+func (s *Server) run(ctx context.Context, route route, request []byte) (answer body, err error) {
 	err = crash.Guard(func() (err error) {
-		body, err = route.answer(ctx, request)
+		answer, err = route.answer(ctx, request)
 		return err
 	})
-	return body, err
+	return answer, err
 }
 
 // read the body to its bound, not longer than the request may take.
@@ -176,8 +179,8 @@ func checkContent(r *http.Request) error {
 // service asks of us.
 const maxRetryAfter = time.Hour
 
-// write is the only function that answers. body is that of a 200.
-func write(w http.ResponseWriter, id string, v verdict, body []byte) {
+// write is the only function that answers. answer is that of a 200.
+func write(w http.ResponseWriter, id string, v verdict, answer body) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
@@ -191,12 +194,24 @@ func write(w http.ResponseWriter, id string, v verdict, body []byte) {
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if v.status != http.StatusOK {
-		body, _ = json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id, Reason: v.reason}) // strings: no error
+		text, _ := json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id, Reason: v.reason}) // strings: no error
+		answer = body{plain: text}
 	}
-	header.Set("Content-Length", strconv.Itoa(len(body)))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // a test's recorder has none
-	w.WriteHeader(v.status)
-	_, _ = w.Write(body) // a caller that is gone by now needs no answer
+	answer.use(func(text []byte) {
+		header.Set("Content-Length", strconv.Itoa(len(text)))
+		w.WriteHeader(v.status)
+		_, _ = w.Write(text) // a caller that is gone by now needs no answer
+	})
+}
+
+// tellOrigin of a key where released keys are kept: whether it was found there, and
+// how old it is (Age, RFC 9111 section 5.1, in seconds).
+func tellOrigin(header http.Header, noted journal.Notes) {
+	if lookup, asked := noted.Last(journal.Key); asked {
+		header.Set("X-Cache", lookup.Result())
+		header.Set("Age", strconv.Itoa(int(lookup.Age/time.Second)))
+	}
 }
 
 var givenID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)

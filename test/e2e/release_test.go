@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"skr/api"
 	"skr/attest/snp"
@@ -184,30 +181,6 @@ func TestFirmwareUpdate(t *testing.T) {
 		cloud.Chip().SetTCB(tcb)
 		release()
 		release()
-	}
-}
-
-// Equal concurrent requests cost one request to each service.
-func TestConcurrentReleasesShare(t *testing.T) {
-	cloud := program.Cloud(t, emulator.Config{})
-	vault := cloud.Host("demo", "vault")
-	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
-	cloud.Faults().SetLatency(emulator.ServiceRelease, 300*time.Millisecond)
-	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
-	var callers sync.WaitGroup
-	for range 32 {
-		callers.Go(func() {
-			text, err := s.client.Release(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: "k"})
-			if err != nil || !json.Valid(text) {
-				t.Errorf("releasing: %v", err)
-			}
-		})
-	}
-	callers.Wait()
-	for _, service := range []string{emulator.ServiceAttest, emulator.ServiceRelease, emulator.ServiceIdentity} {
-		if got := cloud.Faults().Requests(service); got != 1 {
-			t.Errorf("%d requests to %s, want 1", got, service)
-		}
 	}
 }
 

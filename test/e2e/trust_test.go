@@ -69,6 +69,7 @@ func TestAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	eventually(t, "skr has met the authority of its aliases", func() bool { return l.cloud.Faults().Requests(emulator.ServiceMAACerts) > 0 })
 	l.cloud.Faults().ResetCounters()
 	_, err := clients["demo"].Release(t.Context(), api.ReleaseRequest{Alias: "other"})
 	wantCode(t, err, api.CallerNotAllowed)

@@ -208,7 +208,7 @@ type nothing struct{}
 
 var errNothing = errors.New("fleet: not simulated")
 
-func (nothing) Report(context.Context, []byte) (*attest.Evidence, error)        { return nil, errNothing }
+func (nothing) Report(context.Context, []byte) (*attest.Evidence, error)   { return nil, errNothing }
 func (nothing) Evidence(context.Context, []byte) (*attest.Evidence, error) { return nil, errNothing }
 func (nothing) Token(context.Context, attest.Authority, []byte) (*attest.Result, error) {
 	return nil, errNothing

@@ -1,0 +1,156 @@
+package httpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// aheadFor is how long a connection that was made ahead waits for its request.
+	aheadFor = 10 * time.Second
+	// maxAhead bounds such connections, and the hosts that are remembered.
+	maxAhead = 16
+	// warmFor is how long after a request its connection is taken to be open still.
+	warmFor = idleTimeout - 10*time.Second
+)
+
+// ahead makes connections before the request that needs them: while something
+// else must be waited for, the handshake costs no time.
+type ahead struct {
+	dial   dialFunc
+	config *tls.Config
+
+	mu    sync.Mutex
+	early map[string]*early    // by address, at most maxAhead
+	last  map[string]time.Time // by address, of the last answer; at most maxAhead
+}
+
+// early is a connection that is being made, or waits.
+type early struct {
+	done chan struct{}
+	conn *tls.Conn // valid after done
+	err  error     // valid after done
+	end  *time.Timer
+}
+
+func newAhead(dial dialFunc, config *tls.Config) *ahead {
+	config = config.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return &ahead{dial: dial, config: config, early: make(map[string]*early), last: make(map[string]time.Time)}
+}
+
+// Connect makes a connection to an https host ("contoso.vault.azure.net", a port may
+// follow) that the next request to it takes, unless one is open or on its way. It
+// does not wait, and tells nobody of an error: the request will meet it itself. A
+// host that is reached through a proxy is left alone.
+func (t *Transport) Connect(host string) {
+	u := &url.URL{Scheme: "https", Host: host}
+	if t.base.Proxy != nil {
+		if proxy, err := t.base.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
+			return
+		}
+	}
+	t.ahead.begin(addressOf(u))
+}
+
+func addressOf(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), "443")
+}
+
+func (a *ahead) begin(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.early[address] != nil || len(a.early) >= maxAhead || time.Since(a.last[address]) < warmFor {
+		return
+	}
+	e := &early{done: make(chan struct{})}
+	e.end = time.AfterFunc(aheadFor, func() { a.abandon(address, e) })
+	a.early[address] = e
+	go a.make(address, e)
+}
+
+func (a *ahead) make(address string, e *early) {
+	defer close(e.done)
+	ctx, cancel := context.WithTimeout(context.Background(), aheadFor)
+	defer cancel()
+	e.conn, e.err = a.connect(ctx, "tcp", address)
+}
+
+// abandon closes a connection that no request has taken.
+func (a *ahead) abandon(address string, e *early) {
+	if a.take(address) != e {
+		return
+	}
+	if <-e.done; e.conn != nil {
+		_ = e.conn.Close()
+	}
+}
+
+func (a *ahead) take(address string) *early {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.early[address]
+	delete(a.early, address)
+	return e
+}
+
+// dialTLS is how the transport connects: with the connection made ahead, if there is
+// one, else with its own.
+func (a *ahead) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	if e := a.take(address); e != nil {
+		e.end.Stop()
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+			go func() {
+				if <-e.done; e.conn != nil {
+					_ = e.conn.Close()
+				}
+			}()
+			return nil, ctx.Err()
+		}
+		if e.err == nil {
+			return e.conn, nil
+		}
+	}
+	conn, err := a.connect(ctx, network, address)
+	if err != nil {
+		return nil, err // not conn: a nil *tls.Conn is no nil net.Conn
+	}
+	return conn, nil
+}
+
+func (a *ahead) connect(ctx context.Context, network, address string) (*tls.Conn, error) {
+	plain, err := a.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := a.config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(address)
+	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+	defer cancel()
+	conn := tls.Client(plain, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// answered notes that there is a connection now.
+func (a *ahead) answered(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.last) >= maxAhead {
+		clear(a.last)
+	}
+	a.last[address] = time.Now()
+}

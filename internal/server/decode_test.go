@@ -1,0 +1,56 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// acceptable says by the tokens of encoding/json what eachMember says by its own.
+func acceptable(body []byte, members []string) bool {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return false
+	}
+	var seen []string
+	for decoder.More() {
+		token, _ := decoder.Token()
+		name, _ := token.(string)
+		value, err := decoder.Token()
+		text, isText := value.(string)
+		if !slices.Contains(members, name) || slices.Contains(seen, name) || err != nil || !isText || strings.ContainsRune(text, utf8.RuneError) {
+			return false
+		}
+		seen = append(seen, name)
+	}
+	return true
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, body := range []string{
+		`{}`, ` { "a" : "b" , "b" : "\"\\" } `, `{"a":"x","\u0061":"y"}`, `{"a":"\ud800"}`, `{"a":"\ud83d\ude00"}`,
+		`{"a":{"a":"b"}}`, `{"a":["x"]}`, `{"a":null}`, `[]`, `"a"`, `{"a":"\\\""}`, `{"A":"x"}`, `{"a":"�"}`, "{\"a\":\"b\"\n}",
+	} {
+		f.Add([]byte(body))
+	}
+	members := []string{"a", "b"}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if !utf8.Valid(body) || !json.Valid(body) {
+			t.Skip()
+		}
+		var got, want struct {
+			A string `json:"a"`
+			B []byte `json:"-"`
+		}
+		accepted := decode(body, members, &got) == nil
+		if want := acceptable(body, members); accepted != want {
+			t.Errorf("%q: accepted %v, want %v", body, accepted, want)
+		}
+		if err := json.Unmarshal(body, &want); accepted && (err != nil || got.A != want.A) {
+			t.Errorf("%q: got %q, want %q, %v", body, got.A, want.A, err)
+		}
+	})
+}
