@@ -231,7 +231,7 @@ func TestDistance(t *testing.T) {
 func TestClaimsAreBounded(t *testing.T) {
 	name := strings.Repeat("n", 150)
 	nested := `{"x-ms-attestation-type":"x","a":` + strings.Repeat(`{"`+name+`":`, 40) + "1" + strings.Repeat("}", 40) + "}"
-	many := `{"x-ms-attestation-type":"x","a":[{}` + strings.Repeat(`,{"b":1}`, 100_000) + `]}`
+	many := `{"x-ms-attestation-type":"x","a":[{}` + strings.Repeat(`,{"b":1}`, 15_000) + `]}`
 	for _, data := range []string{nested, many} {
 		found, err := Recognise([]byte(data))
 		if err != nil {

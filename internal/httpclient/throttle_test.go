@@ -184,7 +184,7 @@ func TestTurn(t *testing.T) {
 		client := New(Config{Transport: service, Fleet: fleet})
 		left := time.Until(fleet.First)
 		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, left-margin)
-		time.Sleep(left - early) // what a caller hears
+		time.Sleep(left - margin) // what a caller hears
 		if err := ask(t.Context(), client, "vault.example"); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestFirstTurnIsWaitedForOutside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{}
 		client := New(Config{Transport: service, Fleet: Fleet{Window: time.Hour, First: time.Now().Add(10 * time.Second)}})
-		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, 10*time.Second-early)
+		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, 10*time.Second-margin)
 	})
 }
 
