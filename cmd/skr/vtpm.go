@@ -21,23 +21,24 @@ func vtpmCommand(env environment, io streams) *cobra.Command {
 		Short: "Show or verify the measured boot of an Azure VM with a virtual TPM",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(vtpmShowCommand(io), vtpmVerifyCommand(env, io))
+	cmd.AddCommand(vtpmShowCommand(env, io), vtpmVerifyCommand(env, io))
 	return cmd
 }
 
-func vtpmShowCommand(io streams) *cobra.Command {
+func vtpmShowCommand(env environment, io streams) *cobra.Command {
 	var view viewOptions
 	cmd := &cobra.Command{
-		Use:   "show {FILE... | DIR}",
+		Use:   "show [FILE... | DIR]",
 		Short: "Print PCRs, secure boot, event log, HCL claims and certificates",
 		Long: "Takes HCL reports, quotes, values of PCRs, event logs, certificates of attestation keys, and JSON that holds\n" +
-			"them, and prints each with its meaning. Nothing is verified. A FILE may be -, standard input.",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+			"them, and prints each with its meaning. Nothing is verified. A FILE may be -, standard input; without FILE this\n" +
+			"machine is asked.",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := view.check(); err != nil {
 				return err
 			}
-			found, err := readBootEvidence(args, io.in)
+			found, err := showBoot(cmd, args, env, io)
 			if err != nil {
 				return err
 			}

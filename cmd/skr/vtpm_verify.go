@@ -27,12 +27,13 @@ type bootQuestion struct {
 func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
 	var q bootQuestion
 	cmd := &cobra.Command{
-		Use:   "verify --policy FILE {FILE... | DIR}",
+		Use:   "verify --policy FILE [FILE... | DIR]",
 		Short: "Verify a measured boot against a policy",
 		Long: "Verifies what skr vtpm show takes: whose TPM it is, what it quoted, whether the event log explains it, and\n" +
-			"whether that is what the policy demands. docs/vtpm.md has the policy's fields. A FILE may be -, standard input.\n" +
+			"whether that is what the policy demands. docs/vtpm.md has the policy's fields. A FILE may be -, standard\n" +
+			"input; without FILE this machine is asked, with a nonce that nobody could foresee.\n" +
 			"Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
-		Args: cobra.MinimumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := q.check(); err != nil {
 				return err
@@ -57,12 +58,24 @@ func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment
 	if err != nil {
 		return err
 	}
-	machine, err := q.machine(args, s, io.in)
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+	defer cancel()
+	machine, err := q.machine(s, io.in)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
-	defer cancel()
+	found, own, err := q.evidence(ctx, args, parts, io.in)
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		machine.Nonce = own
+	}
+	machine.Boot = found.Boot()
+	machine.Evidence, _ = found.Evidence()
+	if err := q.complete(&machine, io.in); err != nil {
+		return err
+	}
 	silicon, err := parts.silicon(ctx, s, q.when)
 	if err != nil {
 		return err
@@ -70,8 +83,8 @@ func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment
 	return q.print(verdict.OfBoot(machine, silicon, q.when), env, io.out)
 }
 
-// machine is the evidence with what it is held against.
-func (q *bootQuestion) machine(args []string, s *settings, in io.Reader) (m verdict.Machine, err error) {
+// machine is what evidence is held against.
+func (q *bootQuestion) machine(s *settings, in io.Reader) (m verdict.Machine, err error) {
 	if m.Policy, err = readFlag("--policy", q.policy, maxBootPolicy, in, bootpolicy.Parse); err != nil {
 		return m, err
 	}
@@ -83,13 +96,7 @@ func (q *bootQuestion) machine(args []string, s *settings, in io.Reader) (m verd
 	if m.Roots, err = s.akRoots(); err != nil {
 		return m, &configError{fmt.Errorf("ak_roots: %w", err)}
 	}
-	found, err := readBootEvidence(args, in)
-	if err != nil {
-		return m, err
-	}
-	m.Boot = found.Boot()
-	m.Evidence, _ = found.Evidence()
-	return m, q.complete(&m, in)
+	return m, nil
 }
 
 // complete adds what the flags bring.
