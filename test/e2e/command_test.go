@@ -78,7 +78,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad side-car arguments", append(env, "SkrSideCarArgs=%%%"), nil, 2, "SkrSideCarArgs: must be base64"},
 		{"misspelt variable", append(env, "SKR_LISEN=x"), release(maa, vault, "absent"), 3, "SKR_LISEN"},
 		{"bad KEK size", env, []string{"--kek-bits", "1024"}, 2, "kek_bits"},
-		{"bad report source", env, []string{"--report-source", "vtpm"}, 2, "report_source"},
+		{"bad report source", env, []string{"--report-source", "tpm"}, 2, "report_source"},
 		{"bad vault list", env, []string{"--vault-allow", "*.net"}, 2, "vault_allow"},
 		{"bad roots", env, []string{"--amd-roots", "/dev/null"}, 2, "amd_roots"},
 		{"bad CA file", env, []string{"--ca-file", "/dev/null"}, 2, "ca_file"},

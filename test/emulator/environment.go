@@ -9,7 +9,7 @@ import (
 )
 
 // Environment is what a sidecar on that machine needs to use this cloud instead
-// of Azure, as NAME=value.
+// of Azure, as NAME=value. Callers may append: there is no capacity to share.
 func (c *Cloud) Environment(m *Machine) []string {
 	common := []string{
 		"SKR_AMD_ROOTS=" + c.path(rootsFile),
@@ -22,7 +22,7 @@ func (c *Cloud) Environment(m *Machine) []string {
 		"SKR_VAULT_ALLOW=" + strings.Join(c.allowList(
 			[]string{"*." + c.domain("vault"), "*." + c.domain("managedhsm")}, kindVault, kindHSM), ","),
 	}
-	return append(common, m.environment()...)
+	return slices.Clip(append(common, m.environment()...))
 }
 
 // environment is what depends on the platform.
