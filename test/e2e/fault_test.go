@@ -152,7 +152,10 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	}
 	defer f.cloud.Faults().Clear()
 	f.cloud.Faults().ResetCounters()
-	s := f.sidecar(t)
+	s, throttles := f.sidecar(t), strings.HasPrefix(c.fault, "status=429")
+	if throttles {
+		s = f.lab.sidecar(t, f.environment(t)...) // it leaves the host alone for a while
+	}
 	begin := len(s.log.String())
 	defer func() { f.inspect(t, s, begin) }()
 	f.answers(t, s, f.request(), f.want[c.fault])
@@ -160,8 +163,8 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 		t.Errorf("nobody asked %s", f.service)
 	}
 	f.cloud.Faults().Clear()
-	if f.own && rule.Do == fault.Clock {
-		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes
+	if f.own && rule.Do == fault.Clock || throttles {
+		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes, or the wait
 	}
 	f.answers(t, s, f.request(), served)
 }
