@@ -64,8 +64,8 @@ func warn(fix, format string, args ...any) (finding, error) {
 	return finding{status: Warning, evidence: fmt.Sprintf(format, args...), fix: fix}, nil
 }
 
-func skip(format string, args ...any) (finding, error) {
-	return finding{status: Skipped, evidence: fmt.Sprintf(format, args...)}, nil
+func skip(evidence string) (finding, error) {
+	return finding{status: Skipped, evidence: evidence}, nil
 }
 
 // fail is a failure that kind stands for in the table of codes.

@@ -19,7 +19,7 @@ var errEmpty = errors.New("no PCR is selected")
 
 // bank selects registers of the SHA-256 bank.
 func bank(s vtpm.Selection) tpm2.TPMLPCRSelection {
-	bitmap := []byte{byte(s), byte(s >> 8), byte(s >> 16)}
+	bitmap := []byte{byte(s & 0xff), byte(s >> 8 & 0xff), byte(s >> 16 & 0xff)}
 	return tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{{Hash: tpm2.TPMAlgSHA256, PCRSelect: bitmap}}}
 }
 
