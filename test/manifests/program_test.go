@@ -150,6 +150,30 @@ func TestChartSettings(t *testing.T) {
 	}
 }
 
+// A pod of a fleet is told what only it has.
+func TestFleetMember(t *testing.T) {
+	values := valuesOf(t, chartDirectory+"/ci/plain-values.yaml")
+	for _, c := range []struct {
+		settings map[string]any
+		want     string
+	}{
+		{map[string]any{"fleet_window": "35m"}, "status.podIP"},
+		{map[string]any{"fleet_window": "35m", "fleet_member": "7"}, ""},
+		{map[string]any{}, ""},
+	} {
+		values["sidecar"].(map[string]any)["settings"] = c.settings
+		got := ""
+		for _, variable := range pods(decode(t, rendered(t, values)))[0].sidecars()[0].Env {
+			if variable.Name == "SKR_FLEET_MEMBER" && variable.ValueFrom != nil {
+				got = variable.ValueFrom.FieldRef.FieldPath
+			}
+		}
+		if got != c.want {
+			t.Errorf("%v: fleet_member is from %q, want %q", c.settings, got, c.want)
+		}
+	}
+}
+
 // The values of settings arrive in the program as they were written.
 func TestSettingsArrive(t *testing.T) {
 	values := valuesOf(t, chartDirectory+"/ci/plain-values.yaml")

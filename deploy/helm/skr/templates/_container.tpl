@@ -55,6 +55,9 @@ volumeMounts:
 {{- range $name, $value := .Values.sidecar.settings }}
 - {name: SKR_{{ upper $name }}, value: {{ include "skr.setting" $value | quote }}}
 {{- end }}
+{{- with .Values.sidecar.settings }}{{ if and .fleet_window (not .fleet_member) }}
+- {name: SKR_FLEET_MEMBER, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+{{- end }}{{ end }}
 {{- range $name, $value := .Values.sidecar.environment }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
