@@ -14,7 +14,7 @@ import (
 // azure stands in for the blocks of the Azure CLI, by a line that is in them: what
 // they leave behind is made with the emulator. The extension's policy is a text,
 // which the emulated machine has too.
-var azure = []struct{ line, instead string }{
+var azure = []standIn{
 	{"az attestation create", `
 export IDENTITY=/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/orders
 export REGISTRY=contosoorders.azurecr.io
@@ -36,34 +36,6 @@ skr healthcheck --wait 20s
 	{"az group delete", ""},
 }
 
-var block = regexp.MustCompile("(?s)```(sh|azurecli)\n(.*?)```")
-
-// script is what the document says, with the stand-ins.
-func script(t *testing.T, document string) string {
-	t.Helper()
-	text, err := os.ReadFile(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var whole strings.Builder
-	used := 0
-	for _, found := range block.FindAllStringSubmatch(string(text), -1) {
-		if found[1] == "sh" {
-			whole.WriteString(found[2])
-			continue
-		}
-		if used == len(azure) || !strings.Contains(found[2], azure[used].line) {
-			t.Fatalf("no stand-in for:\n%s", found[2])
-		}
-		whole.WriteString(azure[used].instead)
-		used++
-	}
-	if used != len(azure) {
-		t.Errorf("the document lacks %s", azure[used].line)
-	}
-	return whole.String()
-}
-
 // The walk of docs/aci.md leads to a released key, with the template of deploy/aci:
 // skr runs with the environment that the template gives it.
 func TestConfidentialACI(t *testing.T) {
@@ -82,9 +54,13 @@ func TestConfidentialACI(t *testing.T) {
 		t.Fatal(err)
 	}
 	prelude := fmt.Sprintf("export PATH=%s:$PATH\nresolve() { RESOLVE=$1 PARAMETERS=$2 %s; }\n", bin, itself)
-	walk := strings.ReplaceAll(script(t, root+"/docs/aci.md"), "8080", port)
-	walk = strings.ReplaceAll(walk, ". ./group.sh", "sed -i s/8080/"+port+"/ group.sh\n. ./group.sh")
-	out := runScript(t, dir, prelude+walk)
+	text, err := os.ReadFile(root + "/docs/aci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := strings.ReplaceAll(walk(t, string(text), azure), "8080", port)
+	commands = strings.ReplaceAll(commands, ". ./group.sh", "sed -i s/8080/"+port+"/ group.sh\n. ./group.sh")
+	out := runScript(t, dir, prelude+commands)
 	for _, want := range []string{`{"message":"Status OK"}`, `{"key":"{`, "wrote orders-pub.pem", `containerGroups "`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the walk does not say %s:\n%.4000s", want, out)

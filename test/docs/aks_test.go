@@ -11,7 +11,7 @@ import (
 // onAKS stands in for the blocks of az and kubectl in docs/aks.md, by a line that is
 // in them: what they leave behind is made with the emulator. The extension's policy
 // is a text, which the emulated machine has too.
-var onAKS = []struct{ line, instead string }{
+var onAKS = []standIn{
 	{"az aks create", `
 export REGISTRY=contoso.azurecr.io
 printf 'package agent_policy\n\ndefault CreateContainerRequest := false\n' > policy.rego
@@ -25,30 +25,6 @@ export VAULT=$AKV_ENDPOINT
 	{"az confcom katapolicygen", `sed -i "0,/^metadata:/s|^metadata:|&\n  annotations:\n    io.katacontainers.config.agent.policy: $(base64 -w0 policy.rego)|" consumer.yaml` + "\n"},
 	{"kubectl apply -f consumer.yaml", ""},
 	{"az group delete", ""},
-}
-
-var commandBlock = regexp.MustCompile("(?s)```(sh|azurecli)\n(.*?)```")
-
-// aksWalk is what the document says, with the stand-ins.
-func aksWalk(t *testing.T, text string) string {
-	t.Helper()
-	var whole strings.Builder
-	used := 0
-	for _, found := range commandBlock.FindAllStringSubmatch(text, -1) {
-		if found[1] == "sh" {
-			whole.WriteString(found[2])
-			continue
-		}
-		if used == len(onAKS) || !strings.Contains(found[2], onAKS[used].line) {
-			t.Fatalf("no stand-in for:\n%s", found[2])
-		}
-		whole.WriteString(onAKS[used].instead)
-		used++
-	}
-	if used != len(onAKS) {
-		t.Errorf("the document lacks %s", onAKS[used].line)
-	}
-	return whole.String()
 }
 
 // The walk of docs/aks.md leads to a released key, with the manifests of
@@ -68,7 +44,7 @@ func TestAKS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := runScript(t, dir, "export PATH="+bin+":$PATH\n"+aksWalk(t, string(text))+"echo \"host data $WORKLOAD_MEASUREMENT\"\n")
+	out := runScript(t, dir, "export PATH="+bin+":$PATH\n"+walk(t, string(text), onAKS)+"echo \"host data $WORKLOAD_MEASUREMENT\"\n")
 	for _, want := range []string{"wrote kafka-encryption-demo-pub.pem", `"authority"`, "host data ", "ok       release ("} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the walk does not say %s:\n%.6000s", want, out)
