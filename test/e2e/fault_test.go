@@ -56,7 +56,7 @@ func TestFaults(t *testing.T) {
 		for lane := range lanes {
 			running.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {
-					f := &faulty{lab: build(t), upstream: u, other: other}
+					f := &faulty{lab: build(t), upstream: u, row: t, other: other}
 					if !u.fresh {
 						f.shared = f.lab.sidecar(t, f.environment(t)...)
 					}
@@ -118,6 +118,7 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 type faulty struct {
 	*lab
 	upstream
+	row     *testing.T
 	other   *decoy
 	shared  *sidecar
 	updates uint8 // of the firmware
@@ -135,6 +136,15 @@ func (f *faulty) sidecar(t *testing.T) *sidecar {
 		return f.shared
 	}
 	return f.lab.sidecar(t, f.environment(t)...)
+}
+
+// renew is for after a throttled host: whoever asked it leaves it alone for a
+// while, and what asked may be the shared sidecar, of its own accord.
+func (f *faulty) renew(t *testing.T) *sidecar {
+	if f.shared != nil {
+		f.shared = f.lab.sidecar(f.row, f.environment(t)...)
+	}
+	return f.sidecar(t)
 }
 
 // try one fault, and then none.
@@ -163,8 +173,11 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 		t.Errorf("nobody asked %s", f.service)
 	}
 	f.cloud.Faults().Clear()
-	if f.own && rule.Do == fault.Clock || throttles {
-		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes, or the wait
+	switch {
+	case throttles:
+		s = f.renew(t)
+	case f.own && rule.Do == fault.Clock:
+		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes
 	}
 	f.answers(t, s, f.request(), served)
 }
