@@ -56,13 +56,13 @@ func runAgent(cmd *cobra.Command, o agentOptions, env environment, io streams) e
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := openLog(s, io.err)
+	log, err := openLog(s, io.err)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
-	harden(log)
-	lender, err := o.open(cmd.Context(), s, log)
+	defer log.close()
+	harden(log.Logger)
+	lender, err := o.open(cmd.Context(), s, log.Logger)
 	if err != nil {
 		log.Error("stopped", "error", err.Error())
 		return err

@@ -5,27 +5,52 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
+
+	"skr/internal/audit"
 )
 
-// openLog returns the logger and what closes its file.
-func openLog(s *settings, stderr io.Writer) (*slog.Logger, func(), error) {
+// processLog is where the process tells what it does, and its audit records.
+type processLog struct {
+	*slog.Logger
+
+	audit func(version string) *audit.Log // records as lines of this log
+	close func()
+}
+
+func openLog(s *settings, stderr io.Writer) (*processLog, error) {
 	level, err := logLevel(s.LogLevel)
 	if err != nil {
-		return nil, nil, &configError{err}
+		return nil, &configError{err}
 	}
 	out, closeFile := stderr, func() {}
 	if s.LogFile != "" {
 		file, err := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
-			return nil, nil, &configError{fmt.Errorf("log_file: %w", err)}
+			return nil, &configError{fmt.Errorf("log_file: %w", err)}
 		}
 		out, closeFile = file, func() { _ = file.Close() } // each line was written at once
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(out, options)), closeFile, nil
+		log := slog.New(slog.NewTextHandler(out, options))
+		return &processLog{log, func(version string) *audit.Log { return audit.ToLogger(log, version) }, closeFile}, nil
 	}
-	return slog.New(slog.NewJSONHandler(out, options)), closeFile, nil
+	whole := &wholeLines{out: out}
+	log := slog.New(slog.NewJSONHandler(whole, options))
+	return &processLog{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, closeFile}, nil
+}
+
+// wholeLines keeps the lines of two that write to one place apart.
+type wholeLines struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *wholeLines) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(line)
 }
 
 func logLevel(word string) (slog.Level, error) {

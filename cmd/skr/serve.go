@@ -37,18 +37,19 @@ func serve(cmd *cobra.Command, env environment, io streams) error {
 }
 
 func (s *settings) serve(ctx context.Context, env environment, io streams) error {
-	log, closeLog, err := openLog(s, io.err)
+	out, err := openLog(s, io.err)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer out.close()
+	log := out.Logger
 	harden(log)
 	told, err := newObserver(ctx, env, log)
 	if err != nil {
 		return err
 	}
 	defer told.close(ctx, log)
-	records, err := openAudit(s, log)
+	records, err := openAudit(s, out.audit)
 	if err != nil {
 		return err
 	}

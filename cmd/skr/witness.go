@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"skr/api"
@@ -24,10 +25,11 @@ type witness struct {
 
 var _ server.Witness = (*witness)(nil)
 
-// openAudit returns the log of the releases: audit_file or, without one, log.
-func openAudit(s *settings, log *slog.Logger) (*audit.Log, error) {
+// openAudit returns the log of the releases: audit_file or, without one, what
+// otherwise makes.
+func openAudit(s *settings, otherwise func(version string) *audit.Log) (*audit.Log, error) {
 	if s.AuditFile == "" {
-		return audit.ToLogger(log, version()), nil
+		return otherwise(version()), nil
 	}
 	records, err := audit.Open(s.AuditFile, version())
 	if err != nil {
@@ -75,7 +77,7 @@ func (w witnessed) Release(ctx context.Context, request keyrelease.Request) (*hs
 // openWitness is for a command that asks once and ends: without audit_file its
 // records go nowhere, as it has no log of its own.
 func openWitness(s *settings) (*witness, error) {
-	records, err := openAudit(s, slog.New(slog.DiscardHandler))
+	records, err := openAudit(s, func(version string) *audit.Log { return audit.ToJSON(io.Discard, version) })
 	return &witness{log: records}, err
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -20,6 +21,14 @@ func ToLogger(logger *slog.Logger, version string) *Log {
 	return l
 }
 
+// ToJSON is [ToLogger] for what a slog.JSONHandler writes to. The lines are those
+// that it would write, but it would read each record once more to do so. Each line
+// is one call of out.Write, which must be safe beside the handler's.
+func ToJSON(out io.Writer, version string) *Log {
+	l, _ := open(&jsonLines{out: out}, version) // the error is kept in l
+	return l
+}
+
 // lines is a sink into a log. What stands there cannot be read again, so after an
 // error a new chain begins.
 type lines struct{ handler slog.Handler }
@@ -33,3 +42,19 @@ func (l lines) write(line []byte) error {
 }
 
 func (lines) close() error { return nil }
+
+// jsonLines writes the lines of lines itself.
+type jsonLines struct {
+	lines
+
+	out  io.Writer
+	line []byte // kept for its memory
+}
+
+func (l *jsonLines) write(record []byte) error {
+	l.line = time.Now().AppendFormat(append(l.line[:0], `{"time":"`...), time.RFC3339Nano)
+	l.line = append(l.line, `","level":"INFO","msg":"`+logMessage+`","`+logMessage+`":`...)
+	l.line = append(append(l.line, record[:len(record)-1]...), "}\n"...)
+	_, err := l.out.Write(l.line)
+	return err
+}

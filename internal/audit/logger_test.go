@@ -8,17 +8,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 func jsonLog(out io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
 }
 
+// Both ways into a log in JSON give the same lines.
 func TestToLogger(t *testing.T) {
+	open := map[string]func(io.Writer, *slog.Logger) *Log{
+		"ToLogger": func(_ io.Writer, logger *slog.Logger) *Log { return ToLogger(logger, "v1") },
+		"ToJSON":   func(out io.Writer, _ *slog.Logger) *Log { return ToJSON(out, "v1") },
+	}
+	texts := map[string]string{}
+	for name, open := range open {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { texts[name] = logged(t, open) }) })
+	}
+	if texts["ToLogger"] != texts["ToJSON"] {
+		t.Errorf("ToLogger writes\n%s\nToJSON writes\n%s", texts["ToLogger"], texts["ToJSON"])
+	}
+}
+
+func logged(t *testing.T, open func(io.Writer, *slog.Logger) *Log) string {
 	var out bytes.Buffer
 	logger := jsonLog(&out, slog.LevelError) // audit lines do not depend on the level
 	for range 2 {
-		l := ToLogger(logger, "v1")
+		l := open(&out, logger)
 		logger.Error("other", "code", "x<&>é")
 		hostile := entry
 		hostile.Caller = `<&>é "audit":{}}` + "\u2028"
@@ -39,12 +55,13 @@ func TestToLogger(t *testing.T) {
 			t.Errorf("line %d removed is not found", i+1)
 		}
 	}
+	return out.String()
 }
 
 // The record in the line is protected, the line around it is not.
 func TestEveryByteOfALogMatters(t *testing.T) {
 	var out bytes.Buffer
-	l := ToLogger(jsonLog(&out, slog.LevelInfo), "v1")
+	l := ToJSON(&out, "v1")
 	record(t, l, entry, refused)
 	text := out.Bytes()
 	for at := range text {
@@ -83,7 +100,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 
 func TestLogThatFails(t *testing.T) {
 	out := &fullDisk{err: errors.New("no space")}
-	l := ToLogger(jsonLog(out, slog.LevelInfo), "v1")
+	l := ToJSON(out, "v1")
 	for range 2 {
 		if err := l.Append(entry); !errors.Is(err, out.err) || !errors.Is(l.Err(), out.err) {
 			t.Errorf("Append: %v, Err: %v", err, l.Err())

@@ -37,6 +37,7 @@ const (
 	maxResult    = 32
 	maxVersion   = 64
 	maxRecord    = 8 << 10
+	usualRecord  = 1 << 10
 )
 
 // Record is one line. Which members it has depends on its kind.
@@ -62,21 +63,22 @@ var errFragment = errors.New("is not a whole record, and no record says that it 
 
 // encode sets the hash and returns the line, with its newline.
 func (r *Record) encode() ([]byte, error) {
-	line, err := json.Marshal(r)
-	if err != nil {
+	text := bytes.NewBuffer(make([]byte, 0, usualRecord))
+	text.WriteString(domain)
+	if err := json.NewEncoder(text).Encode(r); err != nil {
 		return nil, fmt.Errorf("audit: encoding: %w", err)
 	}
-	r.Hash = hash(line)
-	line = append(line[:len(line)-1], hashMember...)
+	hashed := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	r.Hash = hash(hashed)
+	line := append(hashed[:len(hashed)-1], hashMember...)
 	line = append(line, r.Hash...)
-	return append(line, lastBytes+"\n"...), nil
+	return append(line, lastBytes+"\n"...)[len(domain):], nil
 }
 
-func hash(body []byte) string {
-	h := sha256.New()
-	h.Write([]byte(domain))
-	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil))
+// hash of the domain and a record's body.
+func hash(hashed []byte) string {
+	sum := sha256.Sum256(hashed)
+	return hex.EncodeToString(sum[:])
 }
 
 // decode reads a line without its newline. A text that is not exactly what
@@ -88,7 +90,7 @@ func decode(line []byte) (*Record, error) {
 		return nil, errFragment
 	case !ok || !beginsLikeRecord(line):
 		return nil, errors.New("is no record")
-	case hash(body) != sum:
+	case hash(append([]byte(domain), body...)) != sum:
 		return nil, errors.New("has been changed: its hash is another")
 	}
 	r := &Record{}
@@ -157,6 +159,9 @@ func (e Entry) clipped() *Entry {
 // clip replaces what a terminal might take for a command or cannot show,
 // and cuts the text.
 func clip(text string, limit int) string {
+	if len(text) <= limit && isPlain(text) {
+		return text
+	}
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -171,4 +176,14 @@ func clip(text string, limit int) string {
 		cut--
 	}
 	return text[:cut] + "…"
+}
+
+// isPlain is true of printable ASCII alone, which most texts are.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

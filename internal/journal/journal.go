@@ -84,8 +84,12 @@ type Notes struct {
 	Fallback int
 }
 
-// maxNotes bounds each kind, as a request may try many sources many times.
-const maxNotes = 64
+const (
+	// maxNotes bounds each kind, as a request may try many sources many times.
+	maxNotes = 64
+	// usual is how many stages a release has, so that noting them grows nothing.
+	usual = 8
+)
 
 // Journal is safe for concurrent use, and so are the functions below on a
 // context that holds one.
@@ -100,7 +104,7 @@ type key struct{}
 
 // With begins a journal for the request called id.
 func With(ctx context.Context, id string) (context.Context, *Journal) {
-	j := &Journal{id: id}
+	j := &Journal{id: id, notes: Notes{Spans: make([]Span, 0, usual)}}
 	return context.WithValue(ctx, key{}, j), j
 }
 

@@ -43,8 +43,11 @@ var digestKey = sync.OnceValue(func() *Buffer {
 
 // Digest stands for the secret where equal ones must be recognised, as in the key
 // of a map: HMAC-SHA-256 with a key of this process. It tells nothing of the
-// secret, also where that can be guessed.
+// secret, also where that can be guessed. That of no secret is zero.
 func (t Text) Digest() (digest [32]byte) {
+	if t.held == nil {
+		return digest
+	}
 	_ = digestKey().Use(func(key []byte) error { // never wiped
 		mac := hmac.New(sha256.New, key)
 		t.use(func(secret []byte) { mac.Write(secret) })

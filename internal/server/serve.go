@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"skr/api"
@@ -179,13 +180,18 @@ func checkContent(r *http.Request) error {
 // service asks of us.
 const maxRetryAfter = time.Hour
 
+// always is in each answer. Nobody changes the values, which all answers share.
+var always = http.Header{
+	"Content-Type":           {"application/json; charset=utf-8"},
+	"Cache-Control":          {"no-store"},
+	"X-Content-Type-Options": {"nosniff"},
+}
+
 // write is the only function that answers. answer is that of a 200.
 func write(w http.ResponseWriter, id string, v verdict, answer body) {
 	header := w.Header()
-	header.Set("Content-Type", "application/json; charset=utf-8")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Request-Id", id)
+	maps.Copy(header, always)
+	header["X-Request-Id"] = []string{id}
 	if v.allow != "" {
 		header.Set("Allow", v.allow)
 	}
@@ -214,12 +220,15 @@ func tellOrigin(header http.Header, noted journal.Notes) {
 	}
 }
 
-var givenID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+const (
+	maxID   = 64 // bytes
+	idBytes = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
 
 // knownID is the caller's if it is safe to repeat, else a random one.
 func knownID(given string) string {
-	if givenID.MatchString(given) {
-		return given
+	if given == "" || len(given) > maxID || strings.Trim(given, idBytes) != "" {
+		return rand.Text()
 	}
-	return rand.Text()
+	return given
 }
