@@ -3,6 +3,7 @@ package keyrelease
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"skr/hsm"
 	"skr/internal/claims"
@@ -42,12 +43,14 @@ func repeatName(claim string) string {
 
 // plain are the long values that a platform claim or an authority may have: no
 // token and no key is written so.
-var plain = regexp.MustCompile(`^([0-9a-f]{1,128}|https://[a-z0-9-]{1,40}(\.[a-z0-9-]{1,40})+(:[0-9]{1,5})?)$`)
+var plain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9a-f]{1,128}|https://[a-z0-9-]{1,40}(\.[a-z0-9-]{1,40})+(:[0-9]{1,5})?)$`)
+})
 
 func repeatValue(text string) string {
 	alternatives := strings.Split(text, alternative)
 	for i, a := range alternatives {
-		if !plain.MatchString(a) {
+		if !plain().MatchString(a) {
 			alternatives[i] = secmem.Excerpt(a, maxRepeated)
 		}
 	}

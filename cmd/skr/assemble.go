@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"skr/api"
@@ -46,6 +47,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
+	context := begin(func() (*uvm.SecurityContext, error) { return s.securityContext(log) }) // a signature takes long
 	var err error
 	parts := new(sidecar)
 	if parts.authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
@@ -53,9 +55,6 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	}
 	if parts.vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
 		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
-	}
-	if parts.context, err = s.securityContext(log); err != nil {
-		return nil, &configError{err}
 	}
 	if err := parts.assembleCallers(s); err != nil {
 		return nil, &configError{err}
@@ -70,10 +69,13 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		return nil, &configError{err}
 	}
 	parts.out = out
-	if err := parts.assembleAttester(s); err != nil {
+	if parts.identity, err = s.identity(out); err != nil {
 		return nil, &configError{err}
 	}
-	if parts.identity, err = s.identity(out); err != nil {
+	if parts.context, err = context(); err != nil {
+		return nil, &configError{err}
+	}
+	if err := parts.assembleAttester(s); err != nil {
 		return nil, &configError{err}
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
@@ -85,6 +87,13 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		Timeout: s.RequestTimeout,
 	})
 	return parts, nil
+}
+
+// begin does the work beside the caller, who gets its result by a call.
+func begin[T any](work func() (T, error)) func() (T, error) {
+	result := sync.OnceValues(work)
+	go func() { _, _ = result() }()
+	return result
 }
 
 func (s *settings) securityContext(log *slog.Logger) (*uvm.SecurityContext, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -92,22 +91,3 @@ func (o *outbound) openCircuits() map[string]int {
 
 // attemptTimeout leaves time for another attempt within the request's.
 func (s *settings) attemptTimeout() time.Duration { return min(10*time.Second, s.RequestTimeout/3) }
-
-// caRoots are the system's CAs (SSL_CERT_FILE works) and those of ca_file.
-func (s *settings) caRoots() (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if s.CAFile == "" {
-		return roots, nil
-	}
-	data, err := readBounded(s.CAFile, maxRootsFile)
-	if err != nil {
-		return nil, err
-	}
-	if !roots.AppendCertsFromPEM(data) {
-		return nil, errors.New("holds no PEM certificate")
-	}
-	return roots, nil
-}

@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,10 +48,13 @@ type grant struct {
 
 func (g grant) has(name string) bool { return g.all || slices.Contains(g.names, name) }
 
-var ruleName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+const (
+	maxName   = 32
+	nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-"
+)
 
 func parseRule(r Rule, c Config) (rule, error) {
-	if !ruleName.MatchString(r.Name) {
+	if r.Name == "" || len(r.Name) > maxName || strings.Trim(r.Name, nameBytes) != "" {
 		return rule{}, errors.New("name: it must be 1 to 32 of a-z, 0-9 and -")
 	}
 	if r.UID == nil && r.GID == nil && r.TokenFile == "" {

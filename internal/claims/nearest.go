@@ -3,6 +3,7 @@ package claims
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // maxName bounds the names that are compared; the longest claim has 80 bytes.
@@ -24,7 +25,7 @@ func Nearest(path string, platforms ...Platform) (string, bool) {
 		if c.Name == path || len(platforms) > 0 && !slices.ContainsFunc(platforms, c.On) {
 			continue
 		}
-		m := match{name: c.Name, apart: distance(wanted, stems[i])}
+		m := match{name: c.Name, apart: distance(wanted, stems()[i])}
 		if m.apart >= best.apart && (!found || m.apart > best.apart) {
 			continue
 		}
@@ -46,13 +47,13 @@ func (m match) before(other match) bool {
 	return m.apart < other.apart || m.apart == other.apart && m.spelling < other.spelling
 }
 
-var stems = func() []string {
+var stems = sync.OnceValue(func() []string {
 	all := make([]string, len(catalogue))
 	for i, c := range catalogue {
 		all[i] = stem(c.Name)
 	}
 	return all
-}()
+})
 
 // stem is what tells a claim from the others of its family: its last part, without
 // what all of them begin with, and without capitals and separators.

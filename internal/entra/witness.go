@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
@@ -49,8 +50,8 @@ func (w witness) Do(r *http.Request) (*http.Response, error) {
 }
 
 var (
-	plainWord  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	aadstsCode = regexp.MustCompile(`AADSTS[0-9]{1,10}`)
+	plainWord  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`) })
+	aadstsCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`AADSTS[0-9]{1,10}`) })
 )
 
 // readCodes of RFC 6749 section 5.2, which Entra and IMDS both follow. The
@@ -69,9 +70,9 @@ func (a *answer) readCodes(response *http.Response) error {
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(body, &said) // an error page of a proxy leaves it empty
-	if plainWord.MatchString(said.Error) {
+	if plainWord().MatchString(said.Error) {
 		a.code = said.Error
 	}
-	a.aadsts = aadstsCode.FindString(said.Description)
+	a.aadsts = aadstsCode().FindString(said.Description)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"skr/internal/object"
@@ -96,11 +95,14 @@ func ParseFile(text []byte) (*Annotation, error) {
 	return ParseAnnotation(decoded)
 }
 
-// keyName is the form of a key's name (Azure REST API specification, key-name).
-var keyName = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+// The form of a key's name (Azure REST API specification, key-name).
+const (
+	maxName   = 127
+	nameBytes = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
 
 func checkName(name string) error {
-	if !keyName.MatchString(name) {
+	if name == "" || len(name) > maxName || strings.Trim(name, nameBytes) != "" {
 		return errors.New("the key's name must be 1 to 127 letters, digits and hyphens")
 	}
 	return nil
