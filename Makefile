@@ -41,10 +41,14 @@ test: ## run all tests, and tell which were skipped and why
 	cd test/manifests && $(TEST) ./...
 
 # What these packages test is another process, which the detector does not see.
-OUTSIDE := container|diagnosis|images|script|stranger
+OUTSIDE := container|diagnosis|e2e|images|script|stranger
+# Of e2e, the tests that make a program do many things at once, which then
+# has the detector too.
+TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 
 race: ## run the tests under the race detector
 	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
+	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
 	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
 
 fuzz: ## run each fuzz target for FUZZTIME

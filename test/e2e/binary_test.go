@@ -82,6 +82,9 @@ func (s *sidecar) kill(t testing.TB) {
 	}
 	_ = s.process.Process.Kill()
 	<-s.exited
+	if text := s.log.String(); strings.Contains(text, "WARNING: DATA RACE") {
+		t.Errorf("the program under the race detector:\n%s", text[:min(len(text), 8000)])
+	}
 }
 
 // once runs a command of skr to its end.

@@ -25,15 +25,20 @@ import (
 // directory of the programs, while Main runs the tests.
 var directory string
 
-// Main builds the programs as they ship, runs the tests, and ends the process.
+// Main builds the programs as they ship, runs the tests, and ends the process. Under
+// the race detector the programs have one too, whose findings end them.
 func Main(m *testing.M, names ...string) {
 	var err error
 	if directory, err = os.MkdirTemp("", "skr-test-"); err != nil {
 		panic(err)
 	}
 	for _, name := range names {
-		build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", Path(name), "skr/cmd/"+name)
+		build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", Path(name))
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if raced {
+			build.Args, build.Env = append(build.Args, "-race"), append(os.Environ(), "CGO_ENABLED=1")
+		}
+		build.Args = append(build.Args, "skr/cmd/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("building %s: %v\n%s", name, err, out))
 		}

@@ -1,0 +1,6 @@
+//go:build race
+
+package program
+
+// raced: what watches the tests watches the programs too.
+const raced = true
