@@ -112,12 +112,14 @@ func (s *service) run(ctx context.Context) error {
 func (s *service) meetAuthorities(ctx context.Context) {
 	met := map[attest.Authority]bool{}
 	for _, request := range s.aliases {
-		if met[request.Authority] {
-			continue
-		}
-		met[request.Authority] = true
-		if err := s.verifier.Prepare(ctx, request.Authority); err != nil {
-			s.log.Debug("no signing keys yet", "error", err.Error())
+		for _, way := range request.Ways() {
+			if met[way.Authority] {
+				continue
+			}
+			met[way.Authority] = true
+			if err := s.verifier.Prepare(ctx, way.Authority); err != nil {
+				s.log.Debug("no signing keys yet", "error", err.Error())
+			}
 		}
 	}
 }

@@ -47,6 +47,7 @@ type Metrics struct {
 	claims                    words
 	requests, releases, unmet *prometheus.CounterVec
 	lookups, asked            *prometheus.CounterVec
+	fallbacks                 prometheus.Counter
 	durations, stages, waited *prometheus.HistogramVec
 }
 
@@ -68,11 +69,14 @@ func New(c Config) *Metrics {
 		lookups:  counter("skr_cache_lookups_total", "Questions to a cache: hit, miss or stale.", "cache", "result"),
 		asked:    counter("skr_upstream_requests_total", "Attempts to ask a service, by class of status or unreachable.", "service", "outcome"),
 
+		fallbacks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skr_fallbacks_total", Help: "Requests that ended at another authority or vault than the first of their list.",
+		}),
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
 		stages:    histogram("skr_stage_duration_seconds", "Time that one stage of a request took.", "stage"),
 		waited:    histogram("skr_upstream_duration_seconds", "Time that one attempt to ask a service took.", "service"),
 	}
-	m.registry.MustRegister(m.requests, m.releases, m.unmet, m.lookups, m.asked, m.durations, m.stages, m.waited,
+	m.registry.MustRegister(m.requests, m.releases, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -103,6 +107,9 @@ func (m *Metrics) Finished(o journal.Outcome) {
 	route := m.routes.or(o.Route, "none")
 	m.requests.WithLabelValues(route, m.codes.or(o.Code, other)).Inc()
 	m.durations.WithLabelValues(route).Observe(o.End.Sub(o.Start).Seconds())
+	if o.Fallback > 0 {
+		m.fallbacks.Inc()
+	}
 	for _, span := range o.Spans {
 		if !span.End.IsZero() {
 			m.stages.WithLabelValues(stages.or(string(span.Stage), other)).Observe(span.End.Sub(span.Start).Seconds())

@@ -45,24 +45,27 @@ func TestFinished(t *testing.T) {
 	m := New(some)
 	m.Finished(release("ok"))
 	m.Finished(release("ok"))
-	m.Finished(release("timeout"))
+	elsewhere := release("timeout")
+	elsewhere.Fallback = 1
+	m.Finished(elsewhere)
 	m.Released("released", "ok")
 	m.Released("refused", "release_rejected")
 	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", 30*time.Millisecond)
 	m.Asked("maa", "unreachable", time.Second)
 	for line, want := range map[string]string{
-		`skr_requests_total{code="ok",route="/key/release"}`:                          "2",
-		`skr_requests_total{code="timeout",route="/key/release"}`:                     "1",
-		`skr_request_duration_seconds_bucket{route="/key/release",le="0.25"}`:         "0",
-		`skr_request_duration_seconds_bucket{route="/key/release",le="0.5"}`:          "3",
-		`skr_release_unmet_total{claim="x-ms-sevsnpvm-hostdata"}`:                     "1",
-		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.005"}`:              "0",
-		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.025"}`:              "3",
-		`skr_stage_duration_seconds_count{stage="unwrap"}`:                            "", // it still runs
-		`skr_cache_lookups_total{cache="certificates",result="hit"}`:                  "3",
-		`skr_cache_lookups_total{cache="attestation",result="miss"}`:                  "3",
-		`skr_releases_total{reason="ok",result="released"}`:                           "1",
+		`skr_requests_total{code="ok",route="/key/release"}`:                  "2",
+		`skr_requests_total{code="timeout",route="/key/release"}`:             "1",
+		`skr_request_duration_seconds_bucket{route="/key/release",le="0.25"}`: "0",
+		`skr_request_duration_seconds_bucket{route="/key/release",le="0.5"}`:  "3",
+		`skr_release_unmet_total{claim="x-ms-sevsnpvm-hostdata"}`:             "1",
+		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.005"}`:      "0",
+		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.025"}`:      "3",
+		`skr_stage_duration_seconds_count{stage="unwrap"}`:                    "", // it still runs
+		`skr_cache_lookups_total{cache="certificates",result="hit"}`:          "3",
+		`skr_cache_lookups_total{cache="attestation",result="miss"}`:          "3",
+		`skr_releases_total{reason="ok",result="released"}`:                   "1",
+		`skr_fallbacks_total`: "1",
 		`skr_releases_total{reason="release_rejected",result="refused"}`:              "1",
 		`skr_upstream_requests_total{outcome="2xx",service="maa"}`:                    "1",
 		`skr_upstream_requests_total{outcome="unreachable",service="maa"}`:            "1",
