@@ -42,8 +42,7 @@ test: ## run all tests, and tell which were skipped and why
 
 # What these packages test is another process, which the detector does not see.
 OUTSIDE := container|diagnosis|e2e|images|script|stranger
-# Of e2e, the tests that make a program do many things at once, which then
-# has the detector too.
+# Of e2e, the tests that make skr do many things at once: it then has the detector too.
 TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 
 race: ## run the tests under the race detector

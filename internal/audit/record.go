@@ -64,20 +64,18 @@ var errFragment = errors.New("is not a whole record, and no record says that it 
 // encode sets the hash and returns the line, with its newline.
 func (r *Record) encode() ([]byte, error) {
 	text := bytes.NewBuffer(make([]byte, 0, usualRecord))
-	text.WriteString(domain)
 	if err := json.NewEncoder(text).Encode(r); err != nil {
 		return nil, fmt.Errorf("audit: encoding: %w", err)
 	}
-	hashed := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
-	r.Hash = hash(hashed)
-	line := append(hashed[:len(hashed)-1], hashMember...)
+	body := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	r.Hash = hash(body)
+	line := append(body[:len(body)-1], hashMember...)
 	line = append(line, r.Hash...)
-	return append(line, lastBytes+"\n"...)[len(domain):], nil
+	return append(line, lastBytes+"\n"...), nil
 }
 
-// hash of the domain and a record's body.
-func hash(hashed []byte) string {
-	sum := sha256.Sum256(hashed)
+func hash(body []byte) string {
+	sum := sha256.Sum256(append([]byte(domain), body...))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -90,7 +88,7 @@ func decode(line []byte) (*Record, error) {
 		return nil, errFragment
 	case !ok || !beginsLikeRecord(line):
 		return nil, errors.New("is no record")
-	case hash(append([]byte(domain), body...)) != sum:
+	case hash(body) != sum:
 		return nil, errors.New("has been changed: its hash is another")
 	}
 	r := &Record{}

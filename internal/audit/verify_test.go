@@ -208,7 +208,7 @@ func resign(text []byte) []byte {
 			continue
 		}
 		body := fmt.Appendf(bytes.Clone(line[:at]), `,"prev":"%s"}`, prev)
-		prev = hash(append([]byte(domain), body...))
+		prev = hash(body)
 		out = append(out, body[:len(body)-1]...)
 		out = fmt.Appendf(out, `,"hash":"%s"}`+"\n", prev)
 	}

@@ -26,7 +26,7 @@ import (
 var directory string
 
 // Main builds the programs as they ship, runs the tests, and ends the process. Under
-// the race detector the programs have one too, whose findings end them.
+// the race detector the programs have one too, which writes its findings to their log.
 func Main(m *testing.M, names ...string) {
 	var err error
 	if directory, err = os.MkdirTemp("", "skr-test-"); err != nil {
