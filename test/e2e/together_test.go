@@ -100,3 +100,14 @@ func TestOutageIsSurvived(t *testing.T) {
 	eventually(t, "a stale key is given out", func() bool { return ask() == "stale" })
 	cloud.Faults().Clear()
 }
+
+// The signing keys of each authority that an alias names, also of those that it falls
+// back to, are fetched before anybody asks for a release.
+func TestAuthoritiesAreMet(t *testing.T) {
+	cloud := program.Cloud(t, emulator.Config{})
+	start(t, append(cloud.Environment(cloud.Machine()), `SKR_KEYS={"demo":{"vault":"`+cloud.Host("demo", "vault")+
+		`","key":"k","authorities":["`+cloud.AttestationHost()+`","`+cloud.Host("sharedweu.weu", "attest")+`"]}}`))
+	eventually(t, "both authorities are asked for their keys", func() bool {
+		return cloud.Faults().Requests(emulator.ServiceMAACerts) == 2
+	})
+}
