@@ -33,15 +33,14 @@ type Config struct {
 
 // Client asks vaults to release keys. It is safe for concurrent use.
 type Client struct {
-	http       *httpclient.Client
-	roots      *x509.CertPool
-	apiVersion string
-	now        func() time.Time
+	sdk   sdkClients
+	roots *x509.CertPool
+	now   func() time.Time
 }
 
 // NewClient makes a client.
 func NewClient(c Config) *Client {
-	client := &Client{http: c.HTTP, roots: c.Roots, apiVersion: c.APIVersion, now: c.Now}
+	client := &Client{sdk: sdkClients{transport: c.HTTP.Transporter(), apiVersion: c.APIVersion}, roots: c.Roots, now: c.Now}
 	if client.now == nil {
 		client.now = time.Now
 	}
@@ -78,7 +77,7 @@ func (c *Client) Release(ctx context.Context, id KeyID, g Grant) (*WrappedKey, e
 }
 
 func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error) {
-	vault, err := c.vault(asked.id, g.Access)
+	ctx, vault, err := c.vault(ctx, asked.id, g.Access)
 	if err != nil {
 		return "", err
 	}
@@ -94,18 +93,16 @@ func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error
 	return *answer.Value, nil
 }
 
-// vault makes an SDK client for one release.
-func (c *Client) vault(id KeyID, access secmem.Text) (*azkeys.Client, error) {
+// vault is the SDK's client of the key's vault, and the context in which to ask it.
+func (c *Client) vault(ctx context.Context, id KeyID, access secmem.Text) (context.Context, *azkeys.Client, error) {
 	if id.host.IsZero() || access.IsZero() {
-		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
+		return nil, nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
 	}
-	client, err := Connection{
-		Vault: id.Vault(), Access: access, Transport: c.http.Transporter(), APIVersion: c.apiVersion,
-	}.Open()
+	client, err := c.sdk.of(id.Vault())
 	if err != nil {
-		return nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
+		return nil, nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
 	}
-	return client, nil
+	return withAccess(ctx, access), client, nil
 }
 
 func untrusted(reason string, cause error) error {

@@ -1,6 +1,8 @@
 package hsm
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -22,21 +24,18 @@ type Connection struct {
 	APIVersion string
 }
 
-// Open makes an SDK client, and asks nobody. The SDK keeps the access token
-// inside its client, so a client that served two callers could show the token
-// of one in the name of the other. Making one costs microseconds; what is
-// worth keeping, the connections, belongs to the transport.
+// Open makes an SDK client, and asks nobody.
 func (c Connection) Open() (*azkeys.Client, error) {
-	version := c.APIVersion
-	if version == "" {
-		version = defaultAPIVersion
-	}
-	client, err := azkeys.NewClient(c.Vault.host.URL(), bearer{c.Access}, &azkeys.ClientOptions{
+	return open(vaultTransport{c.Vault, c.Transport, func(context.Context) secmem.Text { return c.Access }}, c.APIVersion)
+}
+
+func open(transport vaultTransport, version string) (*azkeys.Client, error) {
+	client, err := azkeys.NewClient(transport.vault.host.URL(), placeholder{}, &azkeys.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			APIVersion: version,
+			APIVersion: cmp.Or(version, defaultAPIVersion),
 			Retry:      policy.RetryOptions{MaxRetries: -1}, // none: httpclient retries
 			Telemetry:  policy.TelemetryOptions{Disabled: true},
-			Transport:  vaultTransport{c.Vault, c.Transport},
+			Transport:  transport,
 		},
 	})
 	if err != nil {

@@ -22,7 +22,11 @@ type payload struct {
 	} `json:"request"`
 	Response struct {
 		Key struct {
-			Key        json.RawMessage `json:"key"`
+			Key struct {
+				jwk.Key
+
+				KeyHSM string `json:"key_hsm"`
+			} `json:"key"`
 			Attributes struct {
 				Exportable *bool `json:"exportable"`
 			} `json:"attributes"`
@@ -55,16 +59,8 @@ func parsePayload(data []byte) (*payload, error) {
 }
 
 func (p *payload) parseKey() (err error) {
-	if p.key, err = jwk.Parse(p.Response.Key.Key); err != nil {
-		return err
-	}
-	var hsm struct {
-		KeyHSM string `json:"key_hsm"`
-	}
-	if err := decodeMembers("response key", p.Response.Key.Key, &hsm); err != nil {
-		return err
-	}
-	if p.wrapped, err = parseKeyHSM(hsm.KeyHSM); err != nil {
+	p.key = p.Response.Key.Key.Key
+	if p.wrapped, err = parseKeyHSM(p.Response.Key.Key.KeyHSM); err != nil {
 		return fmt.Errorf("key_hsm: %w", err)
 	}
 	return p.parsePublic()

@@ -1,10 +1,13 @@
 package hsm
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"skr/internal/crash"
 	"skr/internal/jwk"
 	"skr/internal/jws"
 )
@@ -19,15 +22,29 @@ type statement struct {
 	x5c    []string // kid and x5t only name the certificate that x5c holds
 }
 
-// verify is the way from a vault's answer to a [WrappedKey].
+// verify is the way from a vault's answer to a [WrappedKey]. The signature is verified
+// beside the rest, and what is wrong with it comes before all other complaints.
 func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
 	s, err := parseStatement(text)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
 	}
-	if err := s.verifySignature(asked.id.host, c.roots, c.now()); err != nil {
-		return nil, untrusted("the vault's release statement is not signed by the vault", err)
+	genuine := crash.Beside(func() error {
+		if err := s.verifySignature(asked.id.host, c.roots, c.now()); err != nil {
+			return untrusted("the vault's release statement is not signed by the vault", err)
+		}
+		return nil
+	})
+	wrapped, err := s.wrappedKey(asked)
+	if err != nil {
+		return nil, cmp.Or(genuine(), err)
 	}
+	wrapped.genuine = genuine
+	return wrapped, nil
+}
+
+// wrappedKey reads the key out of a statement that answers what was asked.
+func (s *statement) wrappedKey(asked inquiry) (*WrappedKey, error) {
 	claims, err := parsePayload(s.object.Payload)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
@@ -46,8 +63,8 @@ func parseStatement(text string) (*statement, error) {
 	var header struct {
 		X5c []string `json:"x5c"`
 	}
-	if err := decodeMembers("header", object.Header, &header); err != nil {
-		return nil, err
+	if err := json.Unmarshal(object.Header, &header); err != nil { // which jws holds to unique members
+		return nil, errors.New("the header has a member of the wrong type")
 	}
 	return &statement{object, header.X5c}, nil
 }

@@ -320,6 +320,32 @@ func TestUnwrapRefused(t *testing.T) {
 	}
 }
 
+// TestForgedStatement: a signature is verified while the key is opened. What is wrong
+// with it is told first, whatever else is wrong, and there is no key.
+func TestForgedStatement(t *testing.T) {
+	forge := func(text string) string { return text[:strings.LastIndex(text, ".")+1] + b64(strings.Repeat("x", 256)) }
+	for name, set := range map[string]func(*testing.T, *vault, *release){
+		"all else is right":  func(*testing.T, *vault, *release) {},
+		"for another KEK":    func(t *testing.T, _ *vault, r *release) { r.keyHSM["ciphertext"] = b64(strings.Repeat("c", 300)) },
+		"not what was asked": func(_ *testing.T, _ *vault, r *release) { at(r.payload, "request")["enc"] = "other" },
+		"malformed":          func(_ *testing.T, _ *vault, r *release) { delete(r.payload, "response") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			v.spoil = func(r *release) { set(t, v, r); r.spoilText = forge }
+			var key *Key
+			wrapped, err := v.client().Release(t.Context(), v.id(keyName), grant)
+			if err == nil {
+				key, err = wrapped.Unwrap(testKEK().Decrypter(t.Context()))
+			}
+			checkRefusal(t, err, refusal.Untrusted, "not signed by the vault")
+			if key != nil {
+				t.Error("there is a key nevertheless")
+			}
+		})
+	}
+}
+
 func cipher(change func([]byte) []byte) func(*testing.T, *vault) {
 	return func(_ *testing.T, v *vault) {
 		v.spoil = func(r *release) {
@@ -441,7 +467,9 @@ func FuzzParsePayload(f *testing.F) {
 			return
 		}
 		_ = p.validate(inquiry{})
-		if _, err := p.wrappedKey().Unwrap(testKEK().Decrypter(t.Context())); err == nil {
+		wrapped := p.wrappedKey()
+		wrapped.genuine = signedAlready
+		if _, err := wrapped.Unwrap(testKEK().Decrypter(t.Context())); err == nil {
 			t.Fatal("unwrapped a key that nobody wrapped")
 		} else if !errors.Is(err, refusal.Untrusted) {
 			t.Fatalf("got %v", err)

@@ -27,9 +27,13 @@ const maxVaultError = 8 << 10
 // answered on the spot with the audience of the allow-list. So what a token is
 // made for never depends on what a server says, the SDK still compares the
 // audience with the host, and a release is one round trip, not two.
+//
+// The SDK itself has no token: it sends a placeholder, in whose place the one of
+// this request comes here, on a copy.
 type vaultTransport struct {
-	vault Vault
-	next  policy.Transporter
+	vault  Vault
+	next   policy.Transporter
+	access func(context.Context) secmem.Text
 }
 
 // Do implements [policy.Transporter].
@@ -41,7 +45,14 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Authorization") == "" {
 		return t.challenge(r), nil
 	}
-	answer, err := t.next.Do(r)
+	sent, err := t.authorized(r)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := t.next.Do(sent)
+	if err == nil {
+		answer.Request = r // which the SDK's errors keep
+	}
 	if err == nil && answer.StatusCode >= http.StatusBadRequest {
 		// The SDK indents a JSON body for its error text, at a cost of thousands
 		// of bytes for each bracket.
@@ -55,6 +66,18 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
+// authorized is a copy of the request with the access token.
+func (t vaultTransport) authorized(r *http.Request) (*http.Request, error) {
+	token := t.access(r.Context())
+	if token.IsZero() {
+		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token to ask a vault with")
+	}
+	sent := r.WithContext(r.Context())
+	sent.Header = r.Header.Clone()
+	sent.Header.Set("Authorization", "Bearer "+token.Reveal())
+	return sent, nil
+}
+
 // leadsHere keeps the token from other hosts: the SDK follows the links of a list
 // wherever they lead.
 func (t vaultTransport) leadsHere(u *url.URL) bool {
@@ -63,7 +86,7 @@ func (t vaultTransport) leadsHere(u *url.URL) bool {
 }
 
 // challenge has the form of Key Vault's own. The SDK wants a tenant as the
-// first element of the path; ours names none, for [bearer] ignores it.
+// first element of the path; ours names none, for [placeholder] ignores it.
 func (t vaultTransport) challenge(r *http.Request) *http.Response {
 	value := fmt.Sprintf("Bearer authorization=%q, resource=%q", "https://tenant.invalid/any", t.vault.audience)
 	return &http.Response{
@@ -78,22 +101,21 @@ func (t vaultTransport) challenge(r *http.Request) *http.Response {
 	}
 }
 
-// bearer is a credential that has one access token and gets no other.
-type bearer struct{ token secmem.Text }
+// placeholder is a credential without an access token: see [vaultTransport].
+type placeholder struct{}
 
 // GetToken implements [azcore.TokenCredential]. The tenant in the options is
-// our own placeholder, and the scope is the audience that the token was got
+// our own invention, and the scope is the audience that the token was got
 // for. A demand for further claims cannot be met.
-func (b bearer) GetToken(_ context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (placeholder) GetToken(_ context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if options.Claims != "" {
 		return azcore.AccessToken{}, refusal.Newf(refusal.ReleaseRejected,
 			"the vault demands an access token with further claims (conditional access)")
 	}
-	// The SDK's client lives for one release; the time only has to be ahead.
-	return azcore.AccessToken{Token: b.token.Reveal(), ExpiresOn: time.Now().Add(time.Hour)}, nil
+	return azcore.AccessToken{Token: "none", ExpiresOn: time.Now().Add(time.Hour)}, nil // the time only has to be ahead
 }
 
 var (
 	_ policy.Transporter     = vaultTransport{}
-	_ azcore.TokenCredential = bearer{}
+	_ azcore.TokenCredential = placeholder{}
 )

@@ -1,8 +1,8 @@
 package hsm
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -66,24 +66,34 @@ func TestKeyOfVault(t *testing.T) {
 	}
 }
 
-// recorder counts what would reach the network.
-type recorder struct{ sent int }
-
-func (r *recorder) Do(*http.Request) (*http.Response, error) {
-	r.sent++
-	return nil, errors.New("there is no network")
+// recorder notes what would reach the network.
+type recorder struct {
+	sent          int
+	authorization string // of the last request
 }
 
-// The token goes to its vault alone, wherever a link leads.
-func TestTokenStaysWithItsVault(t *testing.T) {
+func (r *recorder) Do(request *http.Request) (*http.Response, error) {
+	r.sent++
+	r.authorization = request.Header.Get("Authorization")
+	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Request: request}, nil
+}
+
+func vaultNamed(t *testing.T, name string) Vault {
+	t.Helper()
 	vaults, err := ParseVaults([]string{"*.vault.azure.net"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := vaults.ParseVault("one.vault.azure.net")
+	vault, err := vaults.ParseVault(name + ".vault.azure.net")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return vault
+}
+
+// The token goes to its vault alone, wherever a link leads.
+func TestTokenStaysWithItsVault(t *testing.T) {
+	vault := vaultNamed(t, "one")
 	for link, allowed := range map[string]bool{
 		"https://one.vault.azure.net/keys":                  true,
 		"https://one.vault.azure.net:443/keys?$skiptoken=x": true,
@@ -95,17 +105,48 @@ func TestTokenStaysWithItsVault(t *testing.T) {
 		"https://127.0.0.1/keys":                            false,
 	} {
 		network := new(recorder)
-		request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, link, nil)
+		request, err := http.NewRequestWithContext(withAccess(t.Context(), secmem.NewText("secret")), http.MethodGet, link, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.Header.Set("Authorization", "Bearer secret")
-		answer, err := vaultTransport{vault, network}.Do(request)
+		request.Header.Set("Authorization", "Bearer placeholder")
+		answer, err := vaultTransport{vault, network, accessFrom}.Do(request)
 		if answer != nil {
 			_ = answer.Body.Close()
+			if kept := answer.Request.Header.Get("Authorization"); network.authorization != "Bearer secret" || kept != "Bearer placeholder" {
+				t.Errorf("%q: sent with %q, kept with %q", link, network.authorization, kept)
+			}
 		}
 		if (network.sent == 1) != allowed || !allowed && !errors.Is(err, refusal.Untrusted) {
 			t.Errorf("%q: sent %d times, %v", link, network.sent, err)
+		}
+	}
+}
+
+// TestNothingIsSentWithoutToken: the SDK's placeholder never leaves this process.
+func TestNothingIsSentWithoutToken(t *testing.T) {
+	network := new(recorder)
+	sdk := sdkClients{transport: network}
+	client, err := sdk.of(vaultNamed(t, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.GetKey(t.Context(), "n", "", nil); !errors.Is(err, refusal.ReleaseRejected) || network.sent != 0 {
+		t.Errorf("sent %d times, %v", network.sent, err)
+	}
+}
+
+func TestSDKClientsAreBounded(t *testing.T) {
+	sdk := sdkClients{transport: new(recorder)}
+	for i := range 3 * maxSDKClients {
+		vault := vaultNamed(t, fmt.Sprintf("v%d", i))
+		client, err := sdk.of(vault)
+		again, _ := sdk.of(vault)
+		if err != nil || client != again {
+			t.Fatalf("vault %d: %p and %p, %v", i, client, again, err)
+		}
+		if len(sdk.kept) > maxSDKClients {
+			t.Fatalf("%d are kept", len(sdk.kept))
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 // fakeParties stand in for everybody but the Releaser; each party takes a second.
 type fakeParties struct {
 	attestations int
+	collected    [][]byte      // what evidence was asked to bind
+	mute         bool          // there is no evidence
 	lifetime     time.Duration // of a token
 	refuse       error         // what the verifier says instead of a token
 	audience     string        // that the identity was asked for
@@ -29,6 +31,10 @@ type fakeParties struct {
 var errNoVault = errors.New("the fake vault has no keys")
 
 func (p *fakeParties) Evidence(_ context.Context, data []byte) (*attest.Evidence, error) {
+	if p.mute {
+		return nil, refusal.Newf(refusal.NoEvidence, "no evidence")
+	}
+	p.collected = append(p.collected, data)
 	return &attest.Evidence{RuntimeData: data}, nil
 }
 
@@ -232,7 +238,7 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first != prepared.kek || second == prepared.kek {
+	if first != prepared || second.kek == prepared.kek {
 		t.Error("the prepared pair must be used, and used once")
 	}
 	if r.replenish(); r.spare.next == nil {
@@ -243,6 +249,46 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	r.spare.next = &pair{done: make(chan struct{})}
 	if _, err := r.newKEK(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("who does not wait for a pair got %v", err)
+	}
+}
+
+// Evidence of the first pair is collected with it, and serves the first release if
+// that comes soon. The next pair's is collected when it is needed.
+func TestEvidenceAhead(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait      time.Duration
+		mute      bool // while it is collected ahead
+		collected []int
+	}{
+		"at once":       {0, false, []int{1, 2}},
+		"soon":          {provenFor - time.Second, false, []int{1, 2}},
+		"later":         {provenFor, false, []int{2, 3}},
+		"there is none": {0, true, []int{1, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &fakeParties{lifetime: time.Hour, mute: c.mute}
+				r := newReleaser(p, 0)
+				r.Prepare()
+				kek := r.spare.next
+				<-kek.done
+				time.Sleep(c.wait)
+				p.mute = false
+				for i, want := range c.collected {
+					if release(t, r, parseRequest(t, "a.eus.attest.azure.net")); len(p.collected) != want {
+						t.Errorf("release %d: evidence was collected %d times, want %d", i, len(p.collected), want)
+					}
+				}
+				if string(p.collected[0]) != string(kek.kek.RuntimeData()) {
+					t.Error("the evidence is not of the pair")
+				}
+				for _, again := range p.collected[2:] {
+					if string(again) == string(kek.kek.RuntimeData()) {
+						t.Error("the pair was used twice")
+					}
+				}
+			})
+		})
 	}
 }
 

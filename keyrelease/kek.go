@@ -2,12 +2,9 @@ package keyrelease
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/crash"
 	"skr/internal/keywrap"
 )
 
@@ -37,81 +34,13 @@ func (r *Releaser) provenKEK(ctx context.Context) (KEK, *attest.Evidence, error)
 		}
 		return evidence.Guest.Key, evidence, nil
 	}
-	kek, err := r.newKEK(ctx)
+	made, err := r.newKEK(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	evidence, err := r.attester.Evidence(ctx, kek.RuntimeData())
-	return kek, evidence, err
-}
-
-// spareKEK is a pair made ahead of need: making one takes longer than all other
-// work of ours in a release.
-type spareKEK struct {
-	bits int
-	used atomic.Bool // a pair was taken, and no next one begun
-
-	mu   sync.Mutex
-	next *pair // ready or being made; nil if there is none
-}
-
-// pair may still be in the making.
-type pair struct {
-	done chan struct{}
-	kek  *hsm.KEK // valid after done
-	err  error    // valid after done
-}
-
-func (s *spareKEK) begin() *pair {
-	p := &pair{done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		p.err = crash.Guard(func() (err error) {
-			p.kek, err = hsm.NewKEK(s.bits)
-			return err
-		})
-	}()
-	return p
-}
-
-// Prepare begins to make the next KEK, unless there is one.
-func (r *Releaser) Prepare() {
-	s := &r.spare
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next == nil {
-		s.next = s.begin()
+	if evidence := made.ahead(r.now()); evidence != nil {
+		return made.kek, evidence, nil
 	}
-}
-
-// replenish makes the next pair after one was used, when what needed it is done: the
-// processor was wanted for other things.
-func (r *Releaser) replenish() {
-	if r.spare.used.Swap(false) {
-		r.Prepare()
-	}
-}
-
-// newKEK takes the spare, which is then gone: no pair is attested twice. One that is
-// still being made is worth the wait: another would not be ready before.
-func (r *Releaser) newKEK(ctx context.Context) (*hsm.KEK, error) {
-	p := r.spare.take()
-	r.spare.used.Store(true)
-	select {
-	case <-p.done:
-		return p.kek, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (s *spareKEK) take() *pair {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.next
-	s.next = nil
-	if p == nil {
-		p = s.begin()
-	}
-	return p
+	evidence, err := r.attester.Evidence(ctx, made.kek.RuntimeData())
+	return made.kek, evidence, err
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"skr/api"
@@ -17,6 +16,7 @@ import (
 	"skr/attest/vtpm"
 	"skr/hsm"
 	"skr/internal/access"
+	"skr/internal/crash"
 	"skr/internal/entra"
 	"skr/internal/keyprovider"
 	"skr/internal/server"
@@ -47,9 +47,12 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
-	context := begin(func() (*uvm.SecurityContext, error) { return s.securityContext(log) }) // a signature takes long
 	var err error
 	parts := new(sidecar)
+	contextLoaded := crash.Beside(func() (err error) { // a signature takes long
+		parts.context, err = s.securityContext(log)
+		return err
+	})
 	if parts.authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
 		return nil, &configError{fmt.Errorf("maa_allow: %w", err)}
 	}
@@ -72,7 +75,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	if parts.identity, err = s.identity(out); err != nil {
 		return nil, &configError{err}
 	}
-	if parts.context, err = context(); err != nil {
+	if err := contextLoaded(); err != nil {
 		return nil, &configError{err}
 	}
 	if err := parts.assembleAttester(s); err != nil {
@@ -87,13 +90,6 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		Timeout: s.RequestTimeout,
 	})
 	return parts, nil
-}
-
-// begin does the work beside the caller, who gets its result by a call.
-func begin[T any](work func() (T, error)) func() (T, error) {
-	result := sync.OnceValues(work)
-	go func() { _, _ = result() }()
-	return result
 }
 
 func (s *settings) securityContext(log *slog.Logger) (*uvm.SecurityContext, error) {

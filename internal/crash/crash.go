@@ -3,12 +3,15 @@
 // runtime/debug prints has the words of arguments in it.
 //
 //	err := crash.Guard(func() error { … })
+//	wait := crash.Beside(func() error { … })
+//	err := wait()
 package crash
 
 import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 )
 
 const maxFrames = 32
@@ -24,6 +27,14 @@ func Guard(work func() error) (err error) {
 		}
 	}()
 	return work()
+}
+
+// Beside begins the work in a goroutine of its own. The function that it returns
+// waits for the end, as often as it is called, and tells the error, or the panic as one.
+func Beside(work func() error) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- Guard(work) }()
+	return sync.OnceValue(func() error { return <-done })
 }
 
 // from makes an error of a recovered value, within the deferred function that

@@ -24,3 +24,17 @@ func TestGuard(t *testing.T) {
 		}
 	}
 }
+
+func TestBeside(t *testing.T) {
+	begun := make(chan struct{})
+	wait := Beside(func() error { close(begun); return errors.New("no") })
+	<-begun // nobody waits yet
+	for range 2 {
+		if err := wait(); err == nil || err.Error() != "no" {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, crashed := errors.AsType[*Error](Beside(func() error { panic("secret") })()); !crashed {
+		t.Error("a panic is no error")
+	}
+}

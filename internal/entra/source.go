@@ -9,7 +9,7 @@
 //
 // [NewPerson] makes the Source of whoever manages keys, who is no pod.
 //
-// The protocol and the cache are azidentity's; every request goes through
+// The protocol is azidentity's; every request goes through
 // [httpclient.Client], which owns bounds and retries. What the wire answered is
 // witnessed below azidentity, because azidentity's errors quote whole answers
 // and must reach neither a caller nor the log.
@@ -69,6 +69,7 @@ type Config struct {
 type Source struct {
 	identity   identity
 	credential azcore.TokenCredential
+	tokens     tokens
 	flights    flight.Group[string, secmem.Text] // by audience
 }
 
@@ -108,6 +109,9 @@ func (s *Source) LoginURL() string {
 // [refusal.Throttled], [refusal.Unavailable], [refusal.Untrusted] for an
 // unusable answer, [refusal.Timeout] and, for a cancelled ctx, its error.
 func (s *Source) AccessToken(ctx context.Context, audience string) (secmem.Text, error) {
+	if token, found := s.tokens.of(audience); found {
+		return token, nil
+	}
 	token, err := s.flights.Do(ctx, audience, func(ctx context.Context) (secmem.Text, error) { return s.acquire(ctx, audience) })
 	return token, s.named(err)
 }
@@ -127,7 +131,7 @@ func (s *Source) named(err error) error {
 	return err
 }
 
-// acquire asks azidentity, which answers from its cache where it can.
+// acquire asks azidentity, which may answer from its own cache.
 func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
 	ctx, seen := withWitness(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
@@ -137,7 +141,7 @@ func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, err
 	if got.Token == "" {
 		return secmem.Text{}, refusal.Newf(refusal.Untrusted, "%s answered without an access token", s.identity.provider)
 	}
-	return secmem.NewText(got.Token), nil
+	return s.tokens.keep(audience, got), nil
 }
 
 // scope of an audience, as the v2.0 endpoint wants it: the resource and "/.default"

@@ -146,6 +146,7 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 		v = judge(err)
 	}
 	noted := notes.Notes()
+	x.end = s.config.Now()
 	s.finish(ctx, x, v, err, noted)
 	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", x.id), originOf(noted))) // a caller that is gone needs none
 	if err != nil {

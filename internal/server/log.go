@@ -19,9 +19,8 @@ const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 // counts and traces. Of the request the log has a plain X-Request-Id and no
 // other header, no body, and no path but ours.
 func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
-	end := s.config.Now()
 	s.config.Finished(journal.Outcome{
-		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: end,
+		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: x.end,
 		Parent: x.parent, Notes: notes,
 	})
 	level := levelOf(x, v, err)
@@ -36,7 +35,7 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 		slog.String("stage", string(ended(notes, err))),
 		slog.Int("status", v.status),
 		slog.String("code", string(v.code)),
-		slog.Float64("duration_ms", milliseconds(end.Sub(x.begin))),
+		slog.Float64("duration_ms", milliseconds(x.end.Sub(x.begin))),
 	}
 	if len(notes.Calls) > 0 {
 		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))
@@ -53,7 +52,7 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 	if crashed, ok := errors.AsType[*crash.Error](err); ok {
 		attributes = append(attributes, slog.String("stack", crashed.Stack()))
 	}
-	record := slog.NewRecord(end, level, "request", 0) // the line does not name its source: nobody walks the stack for it
+	record := slog.NewRecord(x.end, level, "request", 0) // the line does not name its source: nobody walks the stack for it
 	record.AddAttrs(attributes...)
 	_ = s.config.Logger.Handler().Handle(ctx, record) // as of slog.Logger: a log that cannot be written stops no answer
 }

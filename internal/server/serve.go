@@ -21,7 +21,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// ServeHTTP answers one request and logs one line.
+// ServeHTTP answers one request and then logs one line.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := s.config.Now()
 	// A body that trickles in, or that a refusal leaves unread, ends with the request.
@@ -38,7 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v = judge(err)
 	}
 	noted := notes.Notes()
-	s.finish(ctx, x, v, err, noted)
+	x.end = s.config.Now()
+	defer func() { s.finish(ctx, x, v, err, noted) }()
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
@@ -53,15 +54,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		tellOrigin(w.Header(), noted)
 	}
 	write(w, x.id, v, body)
+	_ = http.NewResponseController(w).Flush() // the caller need not wait for the log
 }
 
 // exchange is a request on its way.
 type exchange struct {
 	id     string
 	begin  time.Time
-	method string // one that is known, "gRPC" or "other"
-	parent string // the Traceparent header
-	path   string // one of ours, or "none"
+	end    time.Time // when the answer was known
+	method string    // one that is known, "gRPC" or "other"
+	parent string    // the Traceparent header
+	path   string    // one of ours, or "none"
 	route  route
 	found  bool
 	caller access.Caller

@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 
 	"attest/uvm":  {"internal/object"},
 	"attest/vtpm": {"attest/snp", "internal/jwk", "internal/object"},
-	"attest/vcek": {"attest/snp", "internal/flight", "internal/httpclient", "internal/journal", "internal/object", "internal/refusal"},
+	"attest/vcek": {"attest/snp", "internal/crash", "internal/flight", "internal/httpclient", "internal/journal", "internal/object", "internal/refusal"},
 	"attest": {
 		"attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
 		"internal/endpoint", "internal/journal", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem", "internal/tpm",
@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 		"internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
-		"internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/keywrap", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
