@@ -31,10 +31,11 @@ type attestedKEK struct {
 }
 
 // attestedKEK returns the authority's pair while it is fresh, and else a new one.
-func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
+func (r *Releaser) attestedKEK(ctx context.Context, req Request) (*attestedKEK, error) {
 	if r.maxAge <= 0 {
-		return r.attestKEK(ctx, authority)
+		return r.attestKEK(ctx, req)
 	}
+	authority := req.Authority
 	held := r.fresh(authority)
 	journal.Looked(ctx, journal.Attestation, held != nil)
 	if held != nil {
@@ -45,7 +46,7 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 		if held := r.fresh(authority); held != nil {
 			return held, nil
 		}
-		made, err := r.attestKEK(ctx, authority)
+		made, err := r.attestKEK(ctx, req)
 		if err == nil {
 			r.keep(authority, made)
 		}
@@ -53,14 +54,15 @@ func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) 
 	})
 }
 
-func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
+func (r *Releaser) attestKEK(ctx context.Context, req Request) (*attestedKEK, error) {
 	made := r.now()
 	defer r.replenish()
+	appraising := r.approach(ctx, req)
 	kek, evidence, err := r.provenKEK(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := r.appraise(ctx, authority, evidence)
+	result, err := r.appraise(appraising, req.Authority, evidence)
 	if err != nil {
 		return nil, err
 	}

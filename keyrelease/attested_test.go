@@ -17,8 +17,9 @@ import (
 // fakeParties stand in for everybody but the Releaser; each party takes a second.
 type fakeParties struct {
 	attestations int
-	collected    [][]byte      // what evidence was asked to bind
-	mute         bool          // there is no evidence
+	collected    [][]byte // what evidence was asked to bind
+	mute         bool     // there is no evidence
+	appraising   context.Context
 	lifetime     time.Duration // of a token
 	refuse       error         // what the verifier says instead of a token
 	audience     string        // that the identity was asked for
@@ -40,7 +41,8 @@ func (p *fakeParties) Evidence(_ context.Context, data []byte) (*attest.Evidence
 
 func (p *fakeParties) Platform(context.Context) (attest.Platform, error) { return attest.Direct, nil }
 
-func (p *fakeParties) Appraise(context.Context, attest.Authority, *attest.Evidence) (*attest.Result, error) {
+func (p *fakeParties) Appraise(ctx context.Context, _ attest.Authority, _ *attest.Evidence) (*attest.Result, error) {
+	p.appraising = ctx
 	time.Sleep(time.Second)
 	if p.refuse != nil {
 		return nil, p.refuse
@@ -298,14 +300,20 @@ func TestApproach(t *testing.T) {
 		p := &fakeParties{lifetime: time.Hour}
 		r := newReleaser(p, time.Hour)
 		var told []Request
-		r.approach = func(req Request) {
+		type approached struct{}
+		r.approach = func(ctx context.Context, req Request) context.Context {
 			if told = append(told, req); p.attestations > 0 {
 				t.Error("the authority was asked before")
 			}
+			return context.WithValue(ctx, approached{}, true)
 		}
 		req := parseRequest(t, "a.eus.attest.azure.net")
+		release(t, r, req)
 		if release(t, r, req); len(told) != 1 || told[0].Key != req.Key || told[0].Authority != req.Authority {
-			t.Errorf("told of %v", told)
+			t.Errorf("told of %v, want one: the second release asks no authority", told)
+		}
+		if p.appraising.Value(approached{}) == nil {
+			t.Error("the authority was asked in another context")
 		}
 	})
 }

@@ -96,10 +96,9 @@ func (r *Releaser) prepare(ctx context.Context, req Request) (*attestedKEK, hsm.
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
-	r.approach(req)
 	access := make(chan accessToken, 1)
 	beside.Go(func() { access <- r.accessToken(ctx, req) })
-	attested, err := r.attestedKEK(ctx, req.Authority)
+	attested, err := r.attestedKEK(ctx, req)
 	if err != nil {
 		return nil, hsm.Grant{}, err
 	}

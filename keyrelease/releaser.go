@@ -51,10 +51,10 @@ type Config struct {
 	// Describer helps to say why a release was refused; nil means that nobody
 	// is asked.
 	Describer Describer
-	// Approach is told of a release that is about to ask the authority and the vault
-	// of the request, and may connect to them meanwhile. It does not wait. Nil does
-	// nothing.
-	Approach func(Request)
+	// Approach is told of a release that is about to ask the authority and then the
+	// vault of the request, and may connect to them meanwhile. The authority is asked
+	// in the context that it returns. It does not wait. Nil does nothing.
+	Approach func(context.Context, Request) context.Context
 	// KEKBits is the size of the KEK: 2048, 3072 or 4096. Zero means 2048.
 	KEKBits int
 	// AttestationMaxAge is how long an attested KEK serves further releases of
@@ -77,7 +77,7 @@ type Releaser struct {
 	verifier Verifier
 	vault    Vault
 	identity Identity
-	approach func(Request)
+	approach func(context.Context, Request) context.Context
 	maxAge   time.Duration
 	now      func() time.Time
 	spare    spareKEK
@@ -104,7 +104,7 @@ func New(c Config) *Releaser {
 		c.Now = time.Now
 	}
 	if c.Approach == nil {
-		c.Approach = func(Request) {}
+		c.Approach = func(ctx context.Context, _ Request) context.Context { return ctx }
 	}
 	r := &Releaser{
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,

@@ -5,10 +5,12 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"net/http/httptrace"
 	"sync"
 	"time"
 
 	"skr/attest"
+	"skr/internal/crash"
 	"skr/internal/flight"
 	"skr/internal/jwk"
 	"skr/internal/jws"
@@ -92,18 +94,21 @@ type keysAhead struct {
 	wait func() error
 }
 
-func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) keysAhead {
+// ahead begins once the request for the token, whose context is returned, has been
+// sent: before that it would be in its way, and need a connection of its own.
+func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) (sending context.Context, keys keysAhead) {
 	ctx, stop := context.WithCancel(ctx)
 	if _, ok := c.cached(authority, keysMaxAge); ok {
-		return keysAhead{stop, func() error { return nil }}
+		return ctx, keysAhead{stop, func() error { return nil }}
 	}
-	var failed error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, failed = c.set(ctx, authority, keysMaxAge)
-	}()
-	return keysAhead{stop, func() error { <-done; return failed }}
+	begun := sync.OnceValue(func() (wait func() error) {
+		return crash.Beside(func() error {
+			_, err := c.set(ctx, authority, keysMaxAge)
+			return err
+		})
+	})
+	sending = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { begun() }})
+	return sending, keysAhead{stop, func() error { return begun()() }}
 }
 
 // named says what a context that ended was waiting for. Refusals know it.

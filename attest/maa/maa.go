@@ -79,9 +79,9 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 	if err != nil {
 		return nil, err
 	}
-	ahead := c.keys.ahead(ctx, authority)
+	sending, ahead := c.keys.ahead(ctx, authority)
 	defer ahead.stop()
-	answer, err := c.post(ctx, authority, asked)
+	answer, err := c.post(sending, authority, asked)
 	if err != nil {
 		return nil, err
 	}

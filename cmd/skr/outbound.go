@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -73,11 +75,14 @@ func (s *settings) fleet(now time.Time) (httpclient.Fleet, error) {
 	return fleet, nil
 }
 
-// approach connects to those that a release is about to ask: the vault's handshake
-// is over when the authority has answered.
-func (o *outbound) approach(request keyrelease.Request) {
+// approach connects to those that a release is about to ask, one after the other: the
+// vault's handshake begins when the authority has what it is asked, and is over when
+// it has answered.
+func (o *outbound) approach(ctx context.Context, request keyrelease.Request) context.Context {
 	o.public.Connect(request.Authority.Host().String())
-	o.public.Connect(request.Key.Host().String())
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { o.public.Connect(request.Key.Host().String()) },
+	})
 }
 
 // openCircuits counts, by service, the hosts that are not asked for now.

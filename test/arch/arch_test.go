@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	},
 	"attest/maa": {
 		"attest", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
-		"internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/crash", "internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
 		"internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
