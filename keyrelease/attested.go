@@ -56,7 +56,9 @@ func (r *Releaser) attestedKEK(ctx context.Context, req Request) (*attestedKEK, 
 
 func (r *Releaser) attestKEK(ctx context.Context, req Request) (*attestedKEK, error) {
 	made := r.now()
-	defer r.replenish()
+	if r.maxAge <= 0 {
+		defer r.replenish() // the next release needs one too
+	}
 	appraising := r.approach(ctx, req)
 	kek, evidence, err := r.provenKEK(ctx)
 	if err != nil {

@@ -64,6 +64,7 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 // release asks those who decide, once for all that ask for the same now.
 func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
 	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) {
+		defer r.replenish()
 		attested, grant, err := r.prepare(ctx, req)
 		if err != nil {
 			return nil, err

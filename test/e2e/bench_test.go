@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -125,16 +126,26 @@ func BenchmarkWarm(b *testing.B) {
 	logChecks(b, ops)
 }
 
-// A cold release: the first of a process that is ready and has made its first pair.
-// Nothing is cached but the certificates that readiness has verified.
+// A cold release: the first of a process that is ready, has made its first pair and
+// collected evidence of it. Nothing is cached but the certificates that readiness has
+// verified; where the configuration names the key, also the authority's signing keys.
 func BenchmarkCold(b *testing.B) {
 	cloud, times, request := far(b)
+	b.Run("named by the request", func(b *testing.B) { cold(b, cloud, times, request, nil) })
+	aliases := fmt.Sprintf(`SKR_KEYS={"demo":{"vault":%q,"key":%q,"authority":%q}}`, request.AKVEndpoint, request.KID, request.MAAEndpoint)
+	b.Run("named by the configuration", func(b *testing.B) {
+		cold(b, cloud, times, api.ReleaseRequest{Alias: "demo"}, []string{aliases})
+	})
+}
+
+func cold(b *testing.B, cloud *emulator.Cloud, times *serviceTimes, request api.ReleaseRequest, env []string) {
+	b.Helper()
 	ops := program.FreeAddress(b)
 	var took []time.Duration
 	var services time.Duration
 	for b.Loop() {
 		b.StopTimer()
-		s := start(b, append(cloud.Environment(cloud.Machine()), "SKR_OPS_LISTEN="+ops)).ready(b)
+		s := start(b, slices.Concat(cloud.Environment(cloud.Machine()), env, []string{"SKR_OPS_LISTEN=" + ops})).ready(b)
 		settle(b, s)
 		cloud.Faults().ResetCounters()
 		times.reset()
