@@ -43,6 +43,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	}
 	defer out.close()
 	log := out.Logger
+	tuneCollector(env)
 	harden(log)
 	told, err := newObserver(ctx, env, log)
 	if err != nil {
