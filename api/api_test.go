@@ -293,7 +293,7 @@ func TestWaitReady(t *testing.T) {
 			t.Errorf("asked %d times, error %v", len(script.asked), err)
 		}
 		for i := 1; i < len(script.asked); i++ {
-			if gap := script.asked[i].Sub(script.asked[i-1]); gap < 50*time.Millisecond || gap > 2*time.Second {
+			if gap := script.asked[i].Sub(script.asked[i-1]); gap < 5*time.Millisecond<<(i-1) || gap > 2*time.Second {
 				t.Errorf("asked again after %v", gap)
 			}
 		}

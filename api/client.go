@@ -77,7 +77,7 @@ func (c *Client) WaitReady(ctx context.Context) error {
 		if last == nil {
 			return nil
 		}
-		if err := sleep(ctx, backOff(try)); err != nil {
+		if err := sleep(ctx, doubled(firstLook, try)); err != nil {
 			return fmt.Errorf("api: waiting for skr to be ready: %w (last: %w)", err, last)
 		}
 	}

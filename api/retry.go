@@ -14,6 +14,7 @@ import (
 
 const (
 	firstBackOff = 100 * time.Millisecond
+	firstLook    = 10 * time.Millisecond // skr is ready some ten milliseconds after its start
 	maxBackOff   = 2 * time.Second
 )
 
@@ -25,7 +26,7 @@ func (c *Client) nextWait(try int, err error) (time.Duration, bool) {
 		return 0, false
 	}
 	if notListening(err) {
-		return backOff(try), true
+		return doubled(firstBackOff, try), true
 	}
 	refused, ok := errors.AsType[*Error](err)
 	if !ok || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter == 0 {
@@ -39,10 +40,10 @@ func notListening(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// backOff doubles from try to try, with jitter of one half so that the
-// containers of a pod do not march in step.
-func backOff(try int) time.Duration {
-	wait := min(firstBackOff<<min(try-1, 10), maxBackOff)
+// doubled from try to try, with jitter of one half so that the containers of a pod do
+// not march in step.
+func doubled(first time.Duration, try int) time.Duration {
+	wait := min(first<<min(try-1, 10), maxBackOff)
 	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter is no secret
 }
 

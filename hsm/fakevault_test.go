@@ -282,21 +282,10 @@ func (v *vault) id(kid string) KeyID {
 
 var grant = Grant{Attestation: secmem.NewText("header.attestation-token.signature"), Access: secmem.NewText("access-token-of-the-guest")}
 
-// release waits for the verdict on the statement too, which is otherwise Unwrap's.
 func (v *vault) release(kid string) (*WrappedKey, error) {
 	v.t.Helper()
-	return settled(v.client().Release(v.t.Context(), v.id(kid), grant))
+	return v.client().Release(v.t.Context(), v.id(kid), grant)
 }
-
-func settled(wrapped *WrappedKey, err error) (*WrappedKey, error) {
-	if err != nil {
-		return nil, err
-	}
-	return wrapped, wrapped.genuine()
-}
-
-// signedAlready is for wrapped keys that came without a statement.
-func signedAlready() error { return nil }
 
 func (v *vault) serve(w http.ResponseWriter, r *http.Request) {
 	request := &recorded{path: r.URL.Path, query: r.URL.RawQuery, authorization: r.Header.Get("Authorization"), userAgent: r.Header.Get("User-Agent")}

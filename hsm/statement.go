@@ -1,7 +1,6 @@
 package hsm
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,28 +22,23 @@ type statement struct {
 }
 
 // verify is the way from a vault's answer to a [WrappedKey]. The signature is verified
-// beside the rest, and what is wrong with it comes before all other complaints.
+// while the rest is read, and what is wrong with it comes before all other complaints.
 func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
 	s, err := parseStatement(text)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
 	}
-	genuine := crash.Beside(func() error {
-		if err := s.verifySignature(asked.id.host, c.roots, c.now()); err != nil {
-			return untrusted("the vault's release statement is not signed by the vault", err)
-		}
-		return nil
-	})
-	wrapped, err := s.wrappedKey(asked)
-	if err != nil {
-		return nil, cmp.Or(genuine(), err)
+	signed := crash.Beside(func() error { return s.verifySignature(asked.id.host, c.roots, c.now()) })
+	wrapped, err := s.read(asked)
+	if forged := signed(); forged != nil {
+		return nil, untrusted("the vault's release statement is not signed by the vault", forged)
 	}
-	wrapped.genuine = genuine
-	return wrapped, nil
+	return wrapped, err
 }
 
-// wrappedKey reads the key out of a statement that answers what was asked.
-func (s *statement) wrappedKey(asked inquiry) (*WrappedKey, error) {
+// read takes the key out of a statement that answers what was asked. Alone it proves
+// nothing.
+func (s *statement) read(asked inquiry) (*WrappedKey, error) {
 	claims, err := parsePayload(s.object.Payload)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)

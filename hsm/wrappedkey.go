@@ -20,8 +20,7 @@ const symmetric = "oct"
 const maxOct = 64
 
 // WrappedKey is a key on its way from the vault: wrapped to a KEK, and
-// described by a statement that answers what was asked. [WrappedKey.Unwrap] says
-// whether the vault has signed that.
+// described by a statement that was verified.
 type WrappedKey struct {
 	id         string // full, with version
 	policyHash string // may be empty
@@ -31,23 +30,16 @@ type WrappedKey struct {
 	public     crypto.PublicKey // nil for oct
 	algorithm  keywrap.Algorithm
 	ciphertext []byte
-	genuine    func() error // waits for the verdict on the statement's signature
 }
 
 // ID is the full key identifier with its version.
 func (w *WrappedKey) ID() string { return w.id }
 
 // Unwrap opens the key with the KEK and checks it against the public part in
-// the statement; a symmetric key has none. Meanwhile the statement's signature is
-// still being verified: nobody gets the key, nor hears what is wrong with it, before
-// that has succeeded. It refuses with [refusal.Untrusted], or with what d says of
-// itself where that is [refusal.NoEvidence].
+// the statement; a symmetric key has none. It refuses with [refusal.Untrusted], or
+// with what d says of itself where that is [refusal.NoEvidence].
 func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 	secmem.Do(func() { key, err = w.unwrap(d) })
-	if forged := w.genuine(); forged != nil {
-		key.Wipe()
-		return nil, forged
-	}
 	return key, err
 }
 

@@ -139,7 +139,7 @@ func listening(t *testing.T, s *sidecar) {
 }
 
 // eventually polls another process; there is no clock to inject there.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
