@@ -326,7 +326,7 @@ func TestForgedStatement(t *testing.T) {
 	forge := func(text string) string { return text[:strings.LastIndex(text, ".")+1] + b64(strings.Repeat("x", 256)) }
 	for name, set := range map[string]func(*testing.T, *vault, *release){
 		"all else is right":  func(*testing.T, *vault, *release) {},
-		"for another KEK":    func(t *testing.T, _ *vault, r *release) { r.keyHSM["ciphertext"] = b64(strings.Repeat("c", 300)) },
+		"for another KEK":    func(_ *testing.T, _ *vault, r *release) { r.keyHSM["ciphertext"] = b64(strings.Repeat("c", 300)) },
 		"not what was asked": func(_ *testing.T, _ *vault, r *release) { at(r.payload, "request")["enc"] = "other" },
 		"malformed":          func(_ *testing.T, _ *vault, r *release) { delete(r.payload, "response") },
 	} {

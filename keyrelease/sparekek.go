@@ -90,8 +90,8 @@ func (s *spareKEK) prepare(prove func(*pair)) {
 }
 
 // replenish makes the next pair after one was used, when the release that needed it is
-// over: the processor was wanted for other things. When that will be needed, nobody knows, so
-// that evidence would be old by then.
+// over: the processor was wanted for other things. Nobody knows when that pair will be
+// needed, and evidence of it would be old by then.
 func (r *Releaser) replenish() {
 	if r.spare.used.Swap(false) {
 		r.spare.prepare(nil)
