@@ -258,33 +258,38 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 // that comes soon. The next pair's is collected when it is needed.
 func TestEvidenceAhead(t *testing.T) {
 	for name, c := range map[string]struct {
+		maxAge    time.Duration
 		wait      time.Duration
-		mute      bool // while it is collected ahead
-		collected []int
+		mute      bool  // while it is collected ahead
+		collected []int // how often, after each release
 	}{
-		"at once":       {0, false, []int{1, 2}},
-		"soon":          {provenFor - time.Second, false, []int{1, 2}},
-		"later":         {provenFor, false, []int{2, 3}},
-		"there is none": {0, true, []int{1, 2}},
+		"at once":                        {time.Hour, 0, false, []int{1, 2}},
+		"soon":                           {time.Hour, provenFor - time.Second, false, []int{1, 2}},
+		"later":                          {time.Hour, provenFor, false, []int{2, 3}},
+		"there is none":                  {time.Hour, 0, true, []int{1, 2}},
+		"an attestation of each release": {0, 0, false, []int{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &fakeParties{lifetime: time.Hour, mute: c.mute}
-				r := newReleaser(p, 0)
+				r := newReleaser(p, c.maxAge)
 				r.Prepare()
 				kek := r.spare.next
 				<-kek.done
+				if ahead := len(p.collected) > 0; ahead != (c.maxAge > 0 && !c.mute) {
+					t.Errorf("collected ahead: %v", ahead)
+				}
 				time.Sleep(c.wait)
 				p.mute = false
-				for i, want := range c.collected {
-					if release(t, r, parseRequest(t, "a.eus.attest.azure.net")); len(p.collected) != want {
-						t.Errorf("release %d: evidence was collected %d times, want %d", i, len(p.collected), want)
+				for i, authority := range []string{"a.eus.attest.azure.net", "b.eus.attest.azure.net"} {
+					if release(t, r, parseRequest(t, authority)); len(p.collected) != c.collected[i] {
+						t.Errorf("release %d: evidence was collected %d times, want %d", i, len(p.collected), c.collected[i])
 					}
 				}
 				if string(p.collected[0]) != string(kek.kek.RuntimeData()) {
 					t.Error("the evidence is not of the pair")
 				}
-				for _, again := range p.collected[2:] {
+				for _, again := range p.collected[c.collected[0]:] {
 					if string(again) == string(kek.kek.RuntimeData()) {
 						t.Error("the pair was used twice")
 					}

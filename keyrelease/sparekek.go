@@ -64,8 +64,15 @@ func (s *spareKEK) begin(prove func(*pair)) *pair {
 }
 
 // Prepare begins to make a KEK, and to collect the evidence of it: pods ask for their
-// keys right after their start. It does nothing where there is one.
-func (r *Releaser) Prepare() { r.spare.prepare(r.prove) }
+// keys right after their start. It does nothing where there is one. Who wants an
+// attestation for each release wants evidence for it too.
+func (r *Releaser) Prepare() {
+	if r.maxAge <= 0 {
+		r.spare.prepare(nil)
+		return
+	}
+	r.spare.prepare(r.prove)
+}
 
 // prove collects evidence ahead. If there is none, a release will ask again, and tell
 // why. Where a TPM has the KEK, this pair is of no use.
