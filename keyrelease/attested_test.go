@@ -25,6 +25,7 @@ type fakeParties struct {
 	audience     string        // that the identity was asked for
 	grant        hsm.Grant     // that the vault was shown
 	asked        time.Time     // when the vault was asked
+	asking       func()        // is called when it is; may be nil
 	nobody       error         // what the identity says instead of a token
 	no           error         // what the vault says; nil means errNoVault
 }
@@ -54,6 +55,9 @@ func (p *fakeParties) Appraise(ctx context.Context, _ attest.Authority, _ *attes
 
 func (p *fakeParties) Release(_ context.Context, _ hsm.KeyID, grant hsm.Grant) (*hsm.WrappedKey, error) {
 	p.grant, p.asked = grant, time.Now()
+	if p.asking != nil {
+		p.asking()
+	}
 	if p.no != nil {
 		return nil, p.no
 	}
@@ -251,6 +255,29 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	r.spare.next = &pair{done: make(chan struct{})}
 	if _, err := r.newKEK(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("who does not wait for a pair got %v", err)
+	}
+}
+
+// The next pair is made when the release that used one is over, unless each release
+// needs one.
+func TestNextKEKIsMadeBehindTheRelease(t *testing.T) {
+	for name, maxAge := range map[string]time.Duration{"reused": time.Hour, "of one release": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &fakeParties{lifetime: 8 * time.Hour}
+				r := newReleaser(p, maxAge)
+				beside := false
+				p.asking = func() { beside = r.spare.next != nil }
+				release(t, r, parseRequest(t, "a.eus.attest.azure.net"))
+				if beside != (maxAge == 0) {
+					t.Errorf("while the vault was asked, a pair was in the making: %v", beside)
+				}
+				if r.spare.next == nil {
+					t.Fatal("no next pair is made")
+				}
+				<-r.spare.next.done
+			})
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,34 @@ func BenchmarkKeptKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.ServeHTTP(w, newRequest(http.MethodPost, api.RouteRelease, good[api.RouteRelease]))
+	}
+}
+
+// events notes in which order a caller and the log hear of a request.
+type events struct {
+	slog.Handler
+	http.ResponseWriter
+
+	heard []string
+}
+
+func (e *events) Flush()                                 { e.heard = append(e.heard, "answer") }
+func (*events) Enabled(context.Context, slog.Level) bool { return true }
+func (e *events) Handle(_ context.Context, r slog.Record) error {
+	e.heard = append(e.heard, r.Message)
+	return nil
+}
+
+// The caller has the answer before its line of log is written.
+func TestAnswerComesBeforeItsLine(t *testing.T) {
+	e := &events{Handler: slog.DiscardHandler, ResponseWriter: discard{http.Header{}}}
+	s := newServer(t, newPipeline(t), func(c *Config) {
+		c.Releases = keeping{newKey(`{"kty":"oct"}`), nil}
+		c.Logger = slog.New(e)
+	})
+	s.ServeHTTP(e, newRequest(http.MethodPost, api.RouteRelease, good[api.RouteRelease]))
+	if !slices.Equal(e.heard, []string{"answer", "request"}) {
+		t.Errorf("heard %q", e.heard)
 	}
 }
 
