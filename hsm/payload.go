@@ -27,9 +27,6 @@ type payload struct {
 
 				KeyHSM string `json:"key_hsm"`
 			} `json:"key"`
-			Attributes struct {
-				Exportable *bool `json:"exportable"`
-			} `json:"attributes"`
 			ReleasePolicy json.RawMessage `json:"release_policy"`
 		} `json:"key"`
 	} `json:"response"`
@@ -63,7 +60,14 @@ func (p *payload) parseKey() (err error) {
 	if p.wrapped, err = parseKeyHSM(p.Response.Key.Key.KeyHSM); err != nil {
 		return fmt.Errorf("key_hsm: %w", err)
 	}
-	return p.parsePublic()
+	if err := p.parsePublic(); err != nil {
+		return err
+	}
+	// A private key shows by its public part that it was unwrapped rightly.
+	if other := p.wrapped.unfamiliar(); other != "" && p.public == nil {
+		return fmt.Errorf("key_hsm: a symmetric key with %s is not known", other)
+	}
+	return nil
 }
 
 // parsePublic reads the public part, which only its own members may hold.
@@ -96,8 +100,6 @@ func (p *payload) validate(asked inquiry) error {
 		return fmt.Errorf("the released key is %q, asked was %q", p.released, asked.id)
 	case p.wrapped.Header.Enc != string(asked.enc):
 		return fmt.Errorf("key_hsm is wrapped with %.40q, asked was %q", p.wrapped.Header.Enc, asked.enc)
-	case p.Response.Key.Attributes.Exportable != nil && !*p.Response.Key.Attributes.Exportable:
-		return errors.New("the released key is not exportable")
 	}
 	return nil
 }
@@ -112,6 +114,7 @@ func (p *payload) wrappedKey() *WrappedKey {
 		public:     p.public,
 		algorithm:  keywrap.Algorithm(p.wrapped.Header.Enc),
 		ciphertext: p.wrapped.ciphertext,
+		unfamiliar: p.wrapped.unfamiliar(),
 	}
 }
 
@@ -133,11 +136,12 @@ func (p *payload) policyHash() string {
 }
 
 // keyHSM is the member key_hsm: a wrapped key that describes itself in the
-// manner of RFC 7516, with alg "dir" and the vault's own values of enc.
+// manner of RFC 7516, with alg "dir" and the vault's own values of enc. Only enc
+// says how the key is wrapped.
 type keyHSM struct {
-	SchemaVersion string `json:"schema_version"`
+	SchemaVersion any `json:"schema_version"`
 	Header        struct {
-		Alg string `json:"alg"`
+		Alg any    `json:"alg"`
 		Enc string `json:"enc"`
 	} `json:"header"`
 	Ciphertext string `json:"ciphertext"`
@@ -154,9 +158,15 @@ func parseKeyHSM(text string) (keyHSM, error) {
 	if err := decodeMembers("member", data, &k); err != nil {
 		return k, err
 	}
-	if k.SchemaVersion != "1.0" || k.Header.Alg != "dir" {
-		return k, fmt.Errorf("schema version %.20q with algorithm %.20q is not known", k.SchemaVersion, k.Header.Alg)
-	}
 	k.ciphertext, err = decodePart("ciphertext", k.Ciphertext)
 	return k, err
+}
+
+// unfamiliar says how the member describes itself where that is not as recorded
+// members do; "" if it is.
+func (k keyHSM) unfamiliar() string {
+	if k.SchemaVersion == "1.0" && k.Header.Alg == "dir" {
+		return ""
+	}
+	return fmt.Sprintf("schema version %.40q and algorithm %.40q", fmt.Sprint(k.SchemaVersion), fmt.Sprint(k.Header.Alg))
 }

@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -208,8 +209,6 @@ func TestStatementRefused(t *testing.T) {
 		"enc CKM":              {member("CKM_RSA_AES_KEY_WRAP", "request", "enc"), unasked},
 		"another nonce":        {member("another", "request", "nonce"), unasked},
 		"empty nonce":          {member("", "request", "nonce"), unasked},
-		"not exportable":       {member(false, "response", "key", "attributes", "exportable"), unasked},
-		"exportable a text":    {member("true", "response", "key", "attributes", "exportable"), malformed},
 		"no kty":               {key(nil, "kty"), malformed},
 		"kty unknown":          {key("OKP", "kty"), malformed},
 		"kty RSA for EC":       {key("RSA-HSM", "kty"), malformed},
@@ -232,9 +231,6 @@ func TestStatementRefused(t *testing.T) {
 			r.keyHSM = nil
 			at(r.payload, released...)["key_hsm"] = b64(`{"a":1,"a":2}`)
 		}, malformed},
-		"schema version":      {wrapped(func(o tree) { o["schema_version"] = "2.0" }), malformed},
-		"no schema version":   {wrapped(func(o tree) { delete(o, "schema_version") }), malformed},
-		"key_hsm alg":         {wrapped(func(o tree) { at(o, "header")["alg"] = "RSA-OAEP" }), malformed},
 		"key_hsm enc":         {wrapped(func(o tree) { at(o, "header")["enc"] = "RSA_AES_KEY_WRAP_384" }), unasked},
 		"key_hsm no enc":      {wrapped(func(o tree) { delete(at(o, "header"), "enc") }), unasked},
 		"no ciphertext":       {wrapped(func(o tree) { delete(o, "ciphertext") }), malformed},
@@ -247,6 +243,68 @@ func TestStatementRefused(t *testing.T) {
 			_, err := v.release(keyName)
 			checkRefusal(t, err, refusal.Untrusted, c.reason)
 		})
+	}
+}
+
+// TestDescriptiveMembers: what a statement only tells about a key does not keep the
+// key back. A symmetric key has no public part to prove that it was read rightly:
+// there the description counts.
+func TestDescriptiveMembers(t *testing.T) {
+	attribute := func(value any) func(*release) {
+		return func(r *release) {
+			at(r.payload, "response", "key")["attributes"].(tree)["exportable"] = value
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*release)
+		form  bool // of key_hsm
+	}{
+		"not exportable":         {attribute(false), false},
+		"exportable a text":      {attribute("true"), false},
+		"no attributes":          {func(r *release) { delete(at(r.payload, "response", "key"), "attributes") }, false},
+		"another schema version": {func(r *release) { r.keyHSM["schema_version"] = "2.0" }, true},
+		"no schema version":      {func(r *release) { delete(r.keyHSM, "schema_version") }, true},
+		"schema version 1":       {func(r *release) { r.keyHSM["schema_version"] = 1 }, true},
+		"another alg":            {func(r *release) { at(r.keyHSM, "header")["alg"] = "RSA-OAEP" }, true},
+		"no alg":                 {func(r *release) { delete(at(r.keyHSM, "header"), "alg") }, true},
+	} {
+		for kind, key := range map[string]any{"EC-HSM": newEC(t, elliptic.P256()), "oct-HSM": bytes.Repeat([]byte{7}, 32)} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				v := newVault(t)
+				v.kty, v.key = kind, key
+				v.spoil = c.spoil
+				wrapped, err := v.release(keyName)
+				if c.form && kind == "oct-HSM" {
+					checkRefusal(t, err, refusal.Untrusted, "malformed")
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				released, err := wrapped.Unwrap(testKEK().Decrypter(t.Context()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				released.Wipe()
+			})
+		}
+	}
+}
+
+// A key that was misread tells how it describes itself.
+func TestUnfamiliarDescriptionIsTold(t *testing.T) {
+	v := newVault(t)
+	v.spoil = func(r *release) {
+		r.keyHSM["schema_version"] = "2.0"
+		r.keyHSM["ciphertext"] = b64(strings.Repeat("A", 400))
+	}
+	wrapped, err := v.release(keyName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = wrapped.Unwrap(testKEK().Decrypter(t.Context()))
+	if err == nil || !errors.Is(err, refusal.Untrusted) || !strings.Contains(err.Error(), `schema version "2.0"`) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -30,6 +30,7 @@ type WrappedKey struct {
 	public     crypto.PublicKey // nil for oct
 	algorithm  keywrap.Algorithm
 	ciphertext []byte
+	unfamiliar string // how the member describes itself, for errors; "" if as usual
 }
 
 // ID is the full key identifier with its version.
@@ -49,7 +50,7 @@ func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // the TPM's fault and not the vault's
 	}
 	if err != nil {
-		return nil, untrusted(unwrapReason(err), err)
+		return nil, w.untrusted(unwrapReason(err), err)
 	}
 	defer secmem.Wipe(plaintext)
 	if w.kind == symmetric {
@@ -57,13 +58,21 @@ func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	}
 	private, err := parsePKCS8(plaintext)
 	if err != nil {
-		return nil, untrusted("the released key is malformed", err)
+		return nil, w.untrusted("the released key is malformed", err)
 	}
 	defer erase(private)
 	if err := w.matches(private); err != nil {
-		return nil, untrusted("the released private key does not belong to the vault's public key", err)
+		return nil, w.untrusted("the released private key does not belong to the vault's public key", err)
 	}
 	return w.privateKey(private)
+}
+
+// untrusted also tells of a description that may be why the key was misread.
+func (w *WrappedKey) untrusted(reason string, err error) error {
+	if w.unfamiliar != "" {
+		reason += "; it describes itself with " + w.unfamiliar + ", which this version does not know"
+	}
+	return untrusted(reason, err)
 }
 
 func unwrapReason(err error) string {

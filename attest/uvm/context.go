@@ -44,63 +44,64 @@ type Config struct {
 	Policy, HostCertificate, ReferenceInfo string
 }
 
-// SecurityContext is what the platform gives a container group. Each part may
-// be missing, independently of the others.
+// SecurityContext is what the platform gives a container group. Each part may be
+// missing or unusable, independently of the others: then it is nil, and its error
+// says why a part that is there cannot be used.
 type SecurityContext struct {
-	// Policy is the decoded CCE policy; its SHA-256 is HOST_DATA. nil if none.
-	Policy []byte
-	// HostCertificate is the decoded THIM document. nil if none.
-	HostCertificate []byte
-	// Endorsement is nil if none.
-	Endorsement *Endorsement
+	// DirectoryErr says why Config.Directory cannot be used; nil if it can, or if none
+	// was named.
+	DirectoryErr error
+	// Policy is the decoded CCE policy; its SHA-256 is HOST_DATA.
+	Policy    []byte
+	PolicyErr error
+	// HostCertificate is the decoded THIM document, which nothing has parsed yet.
+	HostCertificate    []byte
+	HostCertificateErr error
+	// Endorsement is verified.
+	Endorsement    *Endorsement
+	EndorsementErr error
 
 	referenceInfo string
 }
 
 // ReferenceInfo is the base64 of the endorsement as the platform wrote it, but
-// for white space around it; "" if there is none.
+// for white space around it; "" without an Endorsement.
 func (s *SecurityContext) ReferenceInfo() string { return s.referenceInfo }
 
-// Load reads the security context. A missing part is no error; a malformed one
-// is, and the error names the file or variable.
-func Load(c Config) (*SecurityContext, error) {
-	context, err := load(c, os.DirFS("/"))
-	if err != nil {
-		return nil, fmt.Errorf("uvm: loading the security context: %w", err)
-	}
-	return context, nil
-}
+// Load reads the security context. A missing part is no error. The error of an
+// unusable part names the file or variable.
+func Load(c Config) *SecurityContext { return load(c, os.DirFS("/")) }
 
 // load reads below root, which is the root of the file system but in tests.
-func load(c Config, root fs.FS) (*SecurityContext, error) {
-	directory, err := c.directory(root)
-	if err != nil {
-		return nil, err
+func load(c Config, root fs.FS) *SecurityContext {
+	s := &SecurityContext{}
+	var directory string
+	if directory, s.DirectoryErr = c.directory(root); s.DirectoryErr != nil {
+		directory = ""
 	}
-	policy, err := readPart(root, path.Join(directory, policyFile), policyVariable, c.Policy)
-	if err != nil {
-		return nil, err
+	read := func(name, variable, fallback string) (part, error) {
+		if directory == "" {
+			return decodePart(variable, fallback)
+		}
+		return readPart(root, path.Join(directory, name), variable, fallback)
 	}
-	certificate, err := readPart(root, path.Join(directory, hostCertificateFile), hostCertificateVar, c.HostCertificate)
-	if err != nil {
-		return nil, err
+	var policy, certificate, reference part
+	policy, s.PolicyErr = read(policyFile, policyVariable, c.Policy)
+	certificate, s.HostCertificateErr = read(hostCertificateFile, hostCertificateVar, c.HostCertificate)
+	if reference, s.EndorsementErr = read(referenceInfoFile, referenceInfoVariable, c.ReferenceInfo); s.EndorsementErr == nil {
+		s.Endorsement, s.EndorsementErr = reference.endorsement()
 	}
-	reference, err := readPart(root, path.Join(directory, referenceInfoFile), referenceInfoVariable, c.ReferenceInfo)
-	if err != nil {
-		return nil, err
+	if s.Endorsement != nil {
+		s.referenceInfo = reference.text
 	}
-	endorsement, err := reference.endorsement()
-	if err != nil {
-		return nil, err
-	}
-	return &SecurityContext{policy.decoded, certificate.decoded, endorsement, reference.text}, nil
+	s.Policy, s.HostCertificate = policy.decoded, certificate.decoded
+	return s
 }
 
 // directory is relative to the root, as io/fs wants it.
 func (c Config) directory(root fs.FS) (string, error) {
 	if c.Directory != "" {
-		absolute, err := filepath.Abs(c.Directory)
-		return path.Join(".", filepath.ToSlash(absolute[1:])), err
+		return namedDirectory(c.Directory, root)
 	}
 	found, err := fs.Glob(root, directoryPattern) // sorted
 	if err != nil {
@@ -114,6 +115,30 @@ func (c Config) directory(root fs.FS) (string, error) {
 	return kataDirectory, nil
 }
 
+func namedDirectory(name string, root fs.FS) (string, error) {
+	absolute, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	directory := path.Join(".", filepath.ToSlash(absolute[1:]))
+	info, err := fs.Stat(root, directory)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is no directory")
+	}
+	if err != nil {
+		return "", fmt.Errorf("using %s: %w", absolute, cause(err))
+	}
+	return directory, nil
+}
+
+// cause drops the path of an error, which is relative to the root.
+func cause(err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return at.Err
+	}
+	return err
+}
+
 // part is one file of the context, or the variable that stands in for it.
 type part struct {
 	origin  string // for errors
@@ -122,22 +147,24 @@ type part struct {
 }
 
 func readPart(root fs.FS, name, variable, fallback string) (part, error) {
-	p := part{origin: "/" + name}
 	text, err := readFile(root, name)
 	switch {
 	case err == nil:
-		p.text = strings.TrimSpace(text)
+		return decodePart("/"+name, text)
 	case errors.Is(err, fs.ErrNotExist):
-		p.origin, p.text = variable, strings.TrimSpace(fallback)
-	default:
-		return part{}, fmt.Errorf("reading %s: %w", p.origin, err)
+		return decodePart(variable, fallback)
 	}
+	return part{}, fmt.Errorf("reading /%s: %w", name, cause(err))
+}
+
+func decodePart(origin, text string) (part, error) {
+	p := part{origin: origin, text: strings.TrimSpace(text)}
 	if p.text == "" {
 		return part{}, nil
 	}
-	compact := strings.Join(strings.Fields(p.text), "")
-	if p.decoded, err = base64.StdEncoding.Strict().DecodeString(compact); err != nil {
-		return part{}, fmt.Errorf("reading %s: %w", p.origin, err)
+	var err error
+	if p.decoded, err = base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(p.text), "")); err != nil {
+		return part{}, fmt.Errorf("reading %s: %w", origin, err)
 	}
 	return p, nil
 }

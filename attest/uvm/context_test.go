@@ -1,8 +1,11 @@
 package uvm
 
 import (
+	"cmp"
 	"encoding/base64"
+	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,8 +66,8 @@ func TestLoad(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			context, err := load(c.config, c.root)
-			if err != nil {
+			context := load(c.config, c.root)
+			if err := errors.Join(context.DirectoryErr, context.PolicyErr, context.HostCertificateErr, context.EndorsementErr); err != nil {
 				t.Fatal(err)
 			}
 			if string(context.Policy) != c.policy || string(context.HostCertificate) != c.certificate {
@@ -80,28 +83,56 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func TestLoadRefuses(t *testing.T) {
+// TestUnusableParts: the fault of one part leaves the others as they are.
+func TestUnusableParts(t *testing.T) {
 	const directory = "security-context-1/"
+	const policy, certificate, reference, whole = "policy", "certificate", "reference", "directory"
+	good := endorsed(t, 1)
 	for name, c := range map[string]struct {
-		config Config
-		root   fstest.MapFS
-		want   string
+		config     Config
+		root       fstest.MapFS
+		part, want string
 	}{
-		"policy file":          {Config{}, fstest.MapFS{directory + policyFile: file("%")}, "/security-context-1/security-policy-base64: illegal base64"},
-		"certificate file":     {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YQ")}, "/security-context-1/host-amd-cert-base64: illegal base64"},
-		"stray bits":           {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YR==")}, "illegal base64"},
-		"url alphabet":         {Config{}, fstest.MapFS{directory + hostCertificateFile: file("__8=")}, "illegal base64"},
-		"policy variable":      {Config{Policy: "%"}, nil, "UVM_SECURITY_POLICY: illegal base64"},
-		"certificate variable": {Config{HostCertificate: "%"}, nil, "UVM_HOST_AMD_CERTIFICATE: illegal base64"},
-		"reference variable":   {Config{ReferenceInfo: "%"}, nil, "UVM_REFERENCE_INFO: illegal base64"},
-		"no endorsement":       {Config{ReferenceInfo: "AAAA"}, nil, "the endorsement of UVM_REFERENCE_INFO: decoding"},
-		"bad endorsement file": {Config{}, fstest.MapFS{directory + referenceInfoFile: file("AAAA")}, "the endorsement of /security-context-1/reference-info-base64"},
-		"large file":           {Config{}, fstest.MapFS{directory + policyFile: file(strings.Repeat("A", maxFile+4))}, "more than 1048576 bytes"},
-		"a directory":          {Config{}, fstest.MapFS{directory + policyFile: {Mode: fs.ModeDir}}, "reading /security-context-1/security-policy-base64"},
+		"policy file":          {Config{}, fstest.MapFS{directory + policyFile: file("%")}, policy, "/security-context-1/security-policy-base64: illegal base64"},
+		"certificate file":     {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YQ")}, certificate, "/security-context-1/host-amd-cert-base64: illegal base64"},
+		"stray bits":           {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YR==")}, certificate, "illegal base64"},
+		"url alphabet":         {Config{}, fstest.MapFS{directory + hostCertificateFile: file("__8=")}, certificate, "illegal base64"},
+		"policy variable":      {Config{Policy: "%"}, nil, policy, "UVM_SECURITY_POLICY: illegal base64"},
+		"certificate variable": {Config{HostCertificate: "%"}, nil, certificate, "UVM_HOST_AMD_CERTIFICATE: illegal base64"},
+		"reference variable":   {Config{ReferenceInfo: "%"}, nil, reference, "UVM_REFERENCE_INFO: illegal base64"},
+		"no endorsement":       {Config{ReferenceInfo: "AAAA"}, nil, reference, "the endorsement of UVM_REFERENCE_INFO: decoding"},
+		"bad endorsement file": {Config{}, fstest.MapFS{directory + referenceInfoFile: file("AAAA")}, reference, "the endorsement of /security-context-1/reference-info-base64"},
+		"large file":           {Config{}, fstest.MapFS{directory + policyFile: file(strings.Repeat("A", maxFile+4))}, policy, "more than 1048576 bytes"},
+		"a directory":          {Config{}, fstest.MapFS{directory + policyFile: {Mode: fs.ModeDir}}, policy, "reading /security-context-1/security-policy-base64"},
+		"directory missing":    {Config{Directory: "/gone"}, nil, whole, "using /gone: file does not exist"},
+		"directory is a file":  {Config{Directory: "/a/file"}, fstest.MapFS{"a/file": file("")}, whole, "using /a/file: it is no directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if context, err := load(c.config, c.root); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, %v; want an error about %q", context, err, c.want)
+			root := fstest.MapFS{}
+			maps.Copy(root, c.root)
+			config := c.config // the variables stand in for what is missing
+			config.Policy = cmp.Or(config.Policy, "cG9saWN5")
+			config.HostCertificate = cmp.Or(config.HostCertificate, "Y2VydGlmaWNhdGU=")
+			config.ReferenceInfo = cmp.Or(config.ReferenceInfo, good)
+			context := load(config, root)
+			errs := map[string]error{
+				policy: context.PolicyErr, certificate: context.HostCertificateErr,
+				reference: context.EndorsementErr, whole: context.DirectoryErr,
+			}
+			usable := map[string]bool{
+				policy: context.Policy != nil, certificate: context.HostCertificate != nil,
+				reference: context.Endorsement != nil && context.ReferenceInfo() == good, whole: context.DirectoryErr == nil,
+			}
+			for part, err := range errs {
+				if part != c.part && (err != nil || !usable[part]) {
+					t.Errorf("%s: usable %t, error %v", part, usable[part], err)
+				}
+			}
+			if err := errs[c.part]; err == nil || !strings.Contains(err.Error(), c.want) || usable[c.part] {
+				t.Errorf("%s: usable %t, error %v; want one about %q", c.part, usable[c.part], err, c.want)
+			}
+			if context.Endorsement == nil && context.ReferenceInfo() != "" {
+				t.Errorf("the reference info of no endorsement is %.40q", context.ReferenceInfo())
 			}
 		})
 	}
@@ -113,8 +144,8 @@ func TestLoadFromDisk(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(directory, policyFile), []byte("cG9saWN5"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	context, err := Load(Config{Directory: directory})
-	if err != nil || string(context.Policy) != "policy" || context.Endorsement != nil || context.ReferenceInfo() != "" {
-		t.Errorf("got %v, %v", context, err)
+	context := Load(Config{Directory: directory})
+	if context.PolicyErr != nil || string(context.Policy) != "policy" || context.Endorsement != nil || context.ReferenceInfo() != "" {
+		t.Errorf("got %+v", context)
 	}
 }

@@ -14,7 +14,7 @@
 // [Load] finds the endorsement, the CCE policy and the host's AMD certificates
 // in the security-context directory that the platform mounts.
 //
-//	context, err := uvm.Load(uvm.Config{})
+//	context := uvm.Load(uvm.Config{})
 //	if context.Endorsement != nil && !context.Endorsement.KnownIssuer() {
 //		log.Warn("the utility VM is not endorsed by Microsoft")
 //	}
@@ -43,6 +43,7 @@ type Endorsement struct {
 	raw         []byte
 	issuer      string
 	feed        string
+	contentType string
 	guestSVN    uint64
 	measurement measurement
 }
@@ -76,7 +77,9 @@ func parseEndorsement(raw []byte) (*Endorsement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Endorsement{bytes.Clone(raw), envelope.issuer, envelope.feed, statement.guestSVN, statement.measurement}, nil
+	return &Endorsement{
+		bytes.Clone(raw), envelope.issuer, envelope.feed, envelope.contentType, statement.guestSVN, statement.measurement,
+	}, nil
 }
 
 func resolve(issuer string, chain []*x509.Certificate) (*x509.Certificate, error) {
@@ -106,6 +109,11 @@ func (e *Endorsement) Issuer() string { return e.issuer }
 
 // Feed names the line of utility VMs, for example "ContainerPlat-AMD-UVM".
 func (e *Endorsement) Feed() string { return e.feed }
+
+// ContentType describes the payload or, where the payload is the bare measurement,
+// what was measured: "application/json", "application/octet-stream". It is "" where
+// the maker does not say. Nothing rests on it.
+func (e *Endorsement) ContentType() string { return e.contentType }
 
 // GuestSVN is the endorsed utility VM's security version number.
 func (e *Endorsement) GuestSVN() uint64 { return e.guestSVN }

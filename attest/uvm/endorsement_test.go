@@ -127,8 +127,6 @@ var refusals = []struct {
 	{"no issuer", "parameter iss is not a text", false, func(v *uvmtest.Envelope) { delete(v.Protected, "iss") }},
 	{"issuer is a number", "parameter iss is not a text", false, func(v *uvmtest.Envelope) { v.Protected["iss"] = int64(1) }},
 	{"no feed", "parameter feed is not a text", false, func(v *uvmtest.Envelope) { delete(v.Protected, "feed") }},
-	{"content type", `is "text/plain", not "application/json"`, false, func(v *uvmtest.Envelope) { v.Protected[int64(3)] = "text/plain" }},
-	{"no content type", "application/json", false, func(v *uvmtest.Envelope) { delete(v.Protected, int64(3)) }},
 	{"payload not JSON", "is not JSON", false, payload(`guestsvn`)},
 	{"payload an array", "is not a JSON object", false, payload(`[]`)},
 	{"payload followed by more", "has data after the JSON object", false, payload(`{} {}`)},
@@ -154,12 +152,69 @@ var refusals = []struct {
 	{"bare: negative svn", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = int64(-1) }},
 	{"bare: svn a text", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = "104" }},
 	{"bare: other hash", "is not SHA-384", true, func(v *uvmtest.Envelope) { v.Protected[int64(258)] = int64(-16) }},
-	{"bare: other preimage", "application/json", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = "text/plain" }},
+	{"bare: hash unprotected", "parameter 258 is in the unprotected header", true, func(v *uvmtest.Envelope) {
+		v.Unprotected[int64(258)] = v.Protected[int64(258)]
+		delete(v.Protected, int64(258))
+	}},
 	{"bare: short payload", "has 32 bytes", true, func(v *uvmtest.Envelope) { v.Payload = v.Payload[:32] }},
 	{"bare: claims not a map", "not a map", true, func(v *uvmtest.Envelope) { v.Protected[int64(15)] = []any{int64(1)} }},
 	{"bare: claims unprotected", "parameter 15 is in the unprotected header", true, func(v *uvmtest.Envelope) {
 		v.Unprotected[int64(15)] = v.Protected[int64(15)]
 	}},
+}
+
+// TestDescriptiveHeaders: what only describes is told, whatever it says.
+func TestDescriptiveHeaders(t *testing.T) {
+	endorser := newEndorser(t)
+	for _, c := range []struct {
+		name, want string
+		bare       bool
+		spoil      func(*uvmtest.Envelope)
+	}{
+		{"as recorded", "application/json", false, func(*uvmtest.Envelope) {}},
+		{"text", "text/plain", false, func(v *uvmtest.Envelope) { v.Protected[int64(3)] = "text/plain" }},
+		{"number", "50", false, func(v *uvmtest.Envelope) { v.Protected[int64(3)] = int64(50) }},
+		{"missing", "", false, func(v *uvmtest.Envelope) { delete(v.Protected, int64(3)) }},
+		{"unprotected", "", false, func(v *uvmtest.Envelope) {
+			v.Unprotected[int64(3)] = v.Protected[int64(3)]
+			delete(v.Protected, int64(3))
+		}},
+		{"long", "a/" + strings.Repeat("b", maxContentType-2), false, func(v *uvmtest.Envelope) {
+			v.Protected[int64(3)] = "a/" + strings.Repeat("b", 2*maxContentType)
+		}},
+		{"bare: octets", "application/octet-stream", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = "application/octet-stream" }},
+		{"bare: number", "42", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = int64(42) }},
+		{"bare: something else", "", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = []any{true} }},
+		{"bare: missing", "", true, func(v *uvmtest.Envelope) { delete(v.Protected, int64(259)) }},
+		{"bare: unprotected", "", true, func(v *uvmtest.Envelope) {
+			v.Unprotected[int64(259)] = v.Protected[int64(259)]
+			delete(v.Protected, int64(259))
+		}},
+		{"bare: no hash named", "application/json", true, func(v *uvmtest.Envelope) { delete(v.Protected, int64(258)) }},
+		{"bare: location of what was measured", "application/json", true, func(v *uvmtest.Envelope) { v.Protected[int64(260)] = "https://example.com" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			envelope := endorser.BareEnvelope(measured, 104, "TEST-UVM")
+			if !c.bare {
+				var err error
+				if envelope, err = endorser.Envelope(measured, 104, "TEST-UVM"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.spoil(envelope)
+			raw, err := envelope.Sign()
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := ParseEndorsement(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.ContentType() != c.want || e.Measurement() != measured || e.GuestSVN() != 104 {
+				t.Errorf("content type %q, want %q; %s", e.ContentType(), c.want, e)
+			}
+		})
+	}
 }
 
 func payload(text string) func(*uvmtest.Envelope) {

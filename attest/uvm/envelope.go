@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/veraison/go-cose"
@@ -15,6 +16,7 @@ const (
 	maxEndorsement  = 64 << 10
 	maxCertificates = 8
 	maxName         = 2048 // characters of the issuer and of the feed
+	maxContentType  = 200  // characters that are shown
 )
 
 // Labels of the protected header. The text labels are Microsoft's own; the
@@ -38,10 +40,7 @@ const (
 	claimSVN     = "svn"
 )
 
-const (
-	contentTypeJSON = "application/json"
-	hashSHA384      = int64(-43) // IANA "COSE Algorithms" registry, RFC 9054 section 2.1
-)
+const hashSHA384 = int64(-43) // IANA "COSE Algorithms" registry, RFC 9054 section 2.1
 
 // strict refuses what go-cose would still accept: deep nesting, long arrays
 // and large maps. Duplicate keys are refused by both.
@@ -64,6 +63,7 @@ type envelope struct {
 	algorithm    cose.Algorithm
 	chain        []*x509.Certificate // leaf first
 	issuer, feed string
+	contentType  string // descriptive: see Endorsement.ContentType
 	statement    func(payload []byte) (statement, error)
 }
 
@@ -112,12 +112,12 @@ func readEnvelope(message *cose.Sign1Message) (*envelope, error) {
 	return e, e.readNames(header)
 }
 
-// refuseUnprotected refuses parameters outside the signature that we would
-// believe inside it.
+// refuseUnprotected refuses parameters outside the signature that are relied on
+// inside it. Content types are not.
 func refuseUnprotected(header cose.UnprotectedHeader) error {
 	for _, label := range []any{
-		cose.HeaderLabelAlgorithm, labelCritical, labelContentType, labelCWTClaims, labelX5Chain,
-		labelIssuer, labelFeed, labelPayloadHash, labelPreimageFormat,
+		cose.HeaderLabelAlgorithm, labelCritical, labelCWTClaims, labelX5Chain,
+		labelIssuer, labelFeed, labelPayloadHash,
 	} {
 		if _, found := header[label]; found {
 			return fmt.Errorf("parameter %v is in the unprotected header", label)
@@ -172,8 +172,8 @@ func (e *envelope) readNames(header cose.ProtectedHeader) (err error) {
 	if e.feed, err = text(header, labelFeed); err != nil {
 		return err
 	}
-	e.statement = parseStatement
-	return expect(header, labelContentType, contentTypeJSON)
+	e.statement, e.contentType = parseStatement, describe(header[labelContentType])
+	return nil
 }
 
 // readClaims reads the layout since ContainerPlat 0.2.10 (CCF,
@@ -196,11 +196,13 @@ func (e *envelope) readClaims(header cose.ProtectedHeader, value any) (err error
 		return errors.New("the CWT claim svn is not an unsigned number")
 	}
 	svn := uint64(number)
+	// The hash says what the payload is: by another one it is no launch digest.
 	if hash, found := header[labelPayloadHash]; found && hash != hashSHA384 {
 		return fmt.Errorf("the payload's hash algorithm %v is not SHA-384 (%d)", hash, hashSHA384)
 	}
 	e.statement = func(payload []byte) (statement, error) { return bareStatement(payload, svn) }
-	return expect(header, labelPreimageFormat, contentTypeJSON)
+	e.contentType = describe(header[labelPreimageFormat])
+	return nil
 }
 
 func text(header map[any]any, label any) (string, error) {
@@ -211,9 +213,13 @@ func text(header map[any]any, label any) (string, error) {
 	return value, nil
 }
 
-func expect(header map[any]any, label any, want string) error {
-	if got := header[label]; got != want {
-		return fmt.Errorf("parameter %v is %.100q, not %q", label, fmt.Sprint(got), want)
+// describe is a text or number as text, shortened, and "" for other values.
+func describe(value any) string {
+	switch value := value.(type) {
+	case string:
+		return value[:min(len(value), maxContentType)]
+	case int64:
+		return strconv.FormatInt(value, 10) // of the CoAP registry
 	}
-	return nil
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"skr/test/samples"
@@ -35,6 +36,7 @@ func TestRecordedEndorsements(t *testing.T) {
 	}{
 		{"aci-milan", samples.Read(t, "aci-milan", "body.uvm_reference_info.bin"), samples.Read(t, "aci-milan", "snp_report.bin"), 22, false},
 		{"aci-milan-v3", second, bundle.Report.SNPCACI.Attestation, 103, true},
+		{"octet-stream", samples.Read(t, octets, "uvm_0.2.10.cose"), nil, 104, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,7 +46,11 @@ func TestRecordedEndorsements(t *testing.T) {
 			}
 			t.Log(endorsement)
 			got := endorsement.Measurement()
-			if want := hex.EncodeToString(c.report[0x90 : 0x90+48]); hex.EncodeToString(got[:]) != want {
+			want := octetsMeasurement
+			if c.report != nil {
+				want = hex.EncodeToString(c.report[0x90 : 0x90+48])
+			}
+			if hex.EncodeToString(got[:]) != want {
 				t.Errorf("measurement %x, the report's is %s", got, want)
 			}
 			if endorsement.Feed() != "ContainerPlat-AMD-UVM" || endorsement.GuestSVN() != c.svn || endorsement.KnownIssuer() != c.known {
@@ -55,11 +61,30 @@ func TestRecordedEndorsements(t *testing.T) {
 	}
 }
 
-func TestRecordedSecurityContext(t *testing.T) {
-	context, err := Load(Config{Directory: samples.Path(t, "aci-security-context")})
-	if err != nil {
-		t.Fatal(err)
+// The endorsement of a current fleet says of what was measured that it is octets.
+const (
+	octets            = "turn2/01-uvm-endorsement-octet-stream"
+	octetsMeasurement = "4904167aa9102a7557b97ac102469f50289d5be76036fcbb8107897ee146a6184772c4ea6e3f050a1bac6951c285bc89"
+)
+
+func TestOctetStreamEndorsement(t *testing.T) {
+	reference := string(samples.Read(t, octets, "reference-info-base64"))
+	for name, config := range map[string]Config{
+		"file": {Directory: samples.Path(t, octets)}, "variable": {ReferenceInfo: reference},
+	} {
+		context := Load(config)
+		e := context.Endorsement
+		if context.EndorsementErr != nil || e == nil || !e.KnownIssuer() || e.ContentType() != "application/octet-stream" {
+			t.Errorf("%s: endorsement %v, error %v", name, e, context.EndorsementErr)
+		}
+		if context.ReferenceInfo() != strings.TrimSpace(reference) {
+			t.Errorf("%s: the reference info is not the file's", name)
+		}
 	}
+}
+
+func TestRecordedSecurityContext(t *testing.T) {
+	context := Load(Config{Directory: samples.Path(t, "aci-security-context")})
 	if context.Endorsement == nil || context.Endorsement.Issuer() != containerPlatIssuer {
 		t.Errorf("endorsement is %v", context.Endorsement)
 	}

@@ -43,7 +43,7 @@ type Chain struct {
 
 	key      *ecdsa.PublicKey // of the leaf
 	endorsed endorsement
-	tcbm     string // as a THIM document wrote it; "" if there was none
+	tcbm     string // as a THIM document wrote it, right or wrong; "" if there was none
 }
 
 // Expires is when the first of the certificates expires.
@@ -120,11 +120,23 @@ func (c *Chain) Product() snp.Product { return c.endorsed.product }
 // report, its components are those of the report's REPORTED_TCB.
 func (c *Chain) TCB() snp.TCB { return c.endorsed.levels.TCB(c.endorsed.product) }
 
+// Remark says what a THIM document tells of the chain that its leaf contradicts; ""
+// if nothing. Nothing rests on it: the leaf counts.
+func (c *Chain) Remark() string {
+	if c.tcbm == "" {
+		return ""
+	}
+	if err := c.checkTCBM(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // TCBM is the TCB as the certificate service wrote it, 16 hex digits; clients of
-// the reference sidecar know it as that very text. For a chain from elsewhere it
-// is what THIM would write, in upper case.
+// the reference sidecar know it as that very text. For a chain from elsewhere, and
+// where the service wrote another TCB, it is what THIM would write, in upper case.
 func (c *Chain) TCBM() string {
-	if c.tcbm != "" {
+	if c.tcbm != "" && c.Remark() == "" {
 		return c.tcbm
 	}
 	return strings.ToUpper(c.TCB().Hex())

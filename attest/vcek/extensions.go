@@ -23,18 +23,18 @@ type endorsement struct {
 var amdArc = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3704, 1}
 
 // Extensions, by their place below amdArc. All are INTEGER but for the product
-// name and the CSP_ID, which are IA5String, and the hardware id, which is raw
-// bytes without any ASN.1 around them. Their order in a certificate is free.
+// name, which is an IA5String, and the hardware id, which is raw bytes without any
+// ASN.1 around them. Their order in a certificate is free. Two more only describe
+// and are not read: the version of the structure (1), as the product decides what
+// there must be, and the cloud provider of a VLEK (5).
 const (
-	extStructVersion = "1"
-	extProductName   = "2"
-	extBootloader    = "3.1"
-	extTEE           = "3.2"
-	extSNP           = "3.3"
-	extMicrocode     = "3.8"
-	extFMC           = "3.9" // Turin only
-	extHWID          = "4"   // VCEK only
-	extCSPID         = "5"   // VLEK only
+	extProductName = "2"
+	extBootloader  = "3.1"
+	extTEE         = "3.2"
+	extSNP         = "3.3"
+	extMicrocode   = "3.8"
+	extFMC         = "3.9" // Turin only
+	extHWID        = "4"   // VCEK only
 )
 
 // extensions are the values below amdArc.
@@ -54,9 +54,7 @@ func parseEndorsement(kind snp.SigningKey, list []pkix.Extension) (endorsement, 
 		return endorsement{}, err
 	}
 	e := endorsement{kind: kind, product: product, levels: levels}
-	if kind == snp.VLEK {
-		_, err = found.text(extCSPID)
-	} else {
+	if kind == snp.VCEK { // a VLEK is of no chip
 		e.hwid, err = found.hwid(product)
 	}
 	return e, err
@@ -80,9 +78,6 @@ func collectExtensions(list []pkix.Extension) (extensions, error) {
 }
 
 func (x extensions) product() (snp.Product, error) {
-	if _, err := x.level(extStructVersion); err != nil {
-		return snp.ProductUnknown, err
-	}
 	name, err := x.text(extProductName)
 	if err != nil {
 		return snp.ProductUnknown, err

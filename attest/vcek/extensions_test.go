@@ -72,6 +72,9 @@ func TestParseEndorsement(t *testing.T) {
 		{"Milan", snp.VCEK, milanExtensions(), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
 		{"Turin", snp.VCEK, turinExtensions(), endorsement{snp.VCEK, snp.Turin, snp.Components{FMC: 1, Bootloader: 3, TEE: 2, SNP: 5, Microcode: 90}, chip(8)}},
 		{"VLEK", snp.VLEK, vlek, endorsement{snp.VLEK, snp.Milan, milanLevels, nil}},
+		{"no CSP_ID", snp.VLEK, without(slices.Clone(vlek), 5), endorsement{snp.VLEK, snp.Milan, milanLevels, nil}},
+		{"no version", snp.VCEK, without(milanExtensions(), 1), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
+		{"another version", snp.VCEK, with(milanExtensions(), extensionAt(ia5("2.0"), 1)), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
 		{"unknown ones", snp.VCEK, append(milanExtensions(), extensionAt(nil, 6), extensionAt(nil, 3, 10), extensionAt(nil, 3)), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestParseEndorsementRefuses(t *testing.T) {
 		list  []pkix.Extension
 		wrong string
 	}{
-		{"none", snp.VCEK, nil, "extension 1 is missing"},
+		{"none", snp.VCEK, nil, "extension 2 is missing"},
 		{"no product", snp.VCEK, without(milanExtensions(), 2), "extension 2 is missing"},
 		{"no bootloader", snp.VCEK, without(milanExtensions(), 3, 1), "extension 3.1 is missing"},
 		{"no TEE", snp.VCEK, without(milanExtensions(), 3, 2), "extension 3.2 is missing"},
@@ -101,7 +104,6 @@ func TestParseEndorsementRefuses(t *testing.T) {
 		{"no microcode", snp.VCEK, without(milanExtensions(), 3, 8), "extension 3.8 is missing"},
 		{"no FMC on Turin", snp.VCEK, without(turinExtensions(), 3, 9), "extension 3.9 is missing"},
 		{"no hardware id", snp.VCEK, without(milanExtensions(), 4), "extension 4 is missing"},
-		{"no CSP_ID", snp.VLEK, milanExtensions(), "extension 5 is missing"},
 		{"256", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 2, 1, 0}, 3, 8)), "is 256"},
 		{"-1", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 1, 0xFF}, 3, 8)), "is -1"},
 		{"not minimal", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 2, 0, 8}, 3, 8)), "3.8 is not an INTEGER"},

@@ -27,7 +27,7 @@ func (f failures) refuse(report *snp.Report) error {
 	reasons := make([]string, 0, len(f))
 	names := make([]string, 0, len(f))
 	for _, one := range f {
-		names = append(names, one.source)
+		names = append(names, one.name())
 		reasons = append(reasons, fmt.Sprintf("%s: %v", one.source, one.err))
 	}
 	cause := errors.New("there are no sources")
@@ -38,6 +38,14 @@ func (f failures) refuse(report *snp.Report) error {
 	reason := fmt.Sprintf("no certificate chain for the report's chip and TCB (%s); asked: %s",
 		report.ReportedTCB(), strings.Join(names, ", "))
 	return &refusal.Error{Kind: kind, Reason: reason, RetryAfter: wait, Err: cause}
+}
+
+// name says also of a document that it cannot be used, which no later attempt cures.
+func (f failure) name() string {
+	if unusable, ok := errors.AsType[*unusableError](f.err); ok {
+		return fmt.Sprintf("%s (%.200s)", f.source, unusable)
+	}
+	return f.source
 }
 
 // kind is NoEndorsements if any service has definitely nothing; else what they

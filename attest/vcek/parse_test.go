@@ -99,9 +99,6 @@ func TestParseTHIM(t *testing.T) {
 func TestParseTHIMRefuses(t *testing.T) {
 	chip := milan(t).first
 	leaf, ask, ark := blocks(t, chainPEM(t, chip, chip.TCB()))
-	other := chip.TCB().Components()
-	other.SNP++
-	otherTCB := other.TCB(snp.Milan).Hex()
 	good := map[string]any{"vcekCert": leaf, "certificateChain": ask + ark, "tcbm": strings.ToUpper(chip.TCB().Hex()), "cacheControl": "86400"}
 	for _, test := range []struct {
 		name   string
@@ -115,13 +112,8 @@ func TestParseTHIMRefuses(t *testing.T) {
 		{"unknown member", map[string]any{"new": map[string]any{"deep": []int{1}}}, ""},
 		{"no leaf", map[string]any{"vcekCert": nil}, "vcekCert is missing"},
 		{"no chain", map[string]any{"certificateChain": nil}, "certificateChain is missing"},
-		{"no tcbm", map[string]any{"tcbm": nil}, "tcbm is missing"},
-		{"name of another case", map[string]any{"tcbm": nil, "TCBM": chip.TCB().Hex()}, "tcbm is missing"},
-		{"number", map[string]any{"tcbm": 1}, "tcbm is not a string"},
-		{"cacheControl as a number", map[string]any{"cacheControl": 86400}, "cacheControl is not a string"},
-		{"another TCB", map[string]any{"tcbm": otherTCB}, "but the certificate is for " + chip.TCB().Hex()},
-		{"short tcbm", map[string]any{"tcbm": "0308"}, "16 hex digits"},
-		{"tcbm is not hex", map[string]any{"tcbm": "0x00000000000003"}, "16 hex digits"},
+		{"name of another case", map[string]any{"vcekCert": nil, "VCEKCERT": leaf}, "vcekCert is missing"},
+		{"number", map[string]any{"vcekCert": 1}, "vcekCert is not a string"},
 		{"chain in the leaf", map[string]any{"vcekCert": leaf + ask}, "vcekCert: got 2"},
 		{"ARK alone", map[string]any{"certificateChain": ark}, "certificateChain: got 1"},
 		{"no VCEK", map[string]any{"vcekCert": ask}, "must be a VCEK"},
@@ -139,6 +131,49 @@ func TestParseTHIMRefuses(t *testing.T) {
 			}
 			_, err = ParseTHIM(document)
 			checkError(t, err, test.wrong)
+		})
+	}
+}
+
+// TestDescriptiveMembers: what a THIM document tells of its own certificate is not
+// refused, and not passed on where it is wrong.
+func TestDescriptiveMembers(t *testing.T) {
+	chip := milan(t).first
+	other := chip.TCB().Components()
+	other.SNP++
+	own := strings.ToUpper(chip.TCB().Hex())
+	for _, test := range []struct {
+		name         string
+		tcbm, cache  any // nil: there is none
+		want, remark string
+	}{
+		{"as served", chip.TCB().Hex(), "86400", chip.TCB().Hex(), ""},
+		{"cacheControl as a number", own, 86400, own, ""},
+		{"no tcbm", nil, nil, own, ""},
+		{"a number", 1, nil, own, ""},
+		{"another TCB", other.TCB(snp.Milan).Hex(), nil, own, "but the certificate is for " + chip.TCB().Hex()},
+		{"short", "0308", nil, own, "16 hex digits"},
+		{"not hex", "0x00000000000003", nil, own, "16 hex digits"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			leaf, ask, ark := blocks(t, chainPEM(t, chip, chip.TCB()))
+			members := map[string]any{"vcekCert": leaf, "certificateChain": ask + ark}
+			for name, value := range map[string]any{"tcbm": test.tcbm, "cacheControl": test.cache} {
+				if value != nil {
+					members[name] = value
+				}
+			}
+			document, err := json.Marshal(members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain, err := ParseTHIM(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if chain.TCBM() != test.want || (test.remark == "") != (chain.Remark() == "") || !strings.Contains(chain.Remark(), test.remark) {
+				t.Errorf("tcbm %s, want %s; remark %q, want one of %q", chain.TCBM(), test.want, chain.Remark(), test.remark)
+			}
 		})
 	}
 }
@@ -179,7 +214,6 @@ func TestLeafIsOne(t *testing.T) {
 		{"product", snptest.Lies{ProductName: "Rome-B0"}, `"Rome-B0"`},
 		{"key", snptest.Lies{Key: &p256.PublicKey}, "no ECDSA P-384 key"},
 		{"name", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-XCEK" }}, `its subject is "SEV-XCEK"`},
-		{"kind", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-VLEK" }}, "extension 5 is missing"},
 		{"chip", snptest.Lies{HWID: make([]byte, 63)}, "63 bytes, want 64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -191,6 +225,20 @@ func TestLeafIsOne(t *testing.T) {
 			checkError(t, err, test.wrong)
 		})
 	}
+}
+
+// A VCEK that is named a VLEK is one by its issuer's name, which does not fit.
+func TestKindIsHeldAgainstTheIssuer(t *testing.T) {
+	m := milan(t)
+	leaf, err := m.first.LyingVCEK(m.first.TCB(), snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-VLEK" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := ParsePEM(append(leaf, m.first.Vendor().ChainPEM()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, chain.VerifyCertificates(m.roots, now), `want "SEV-VLEK-Milan"`)
 }
 
 // Clients compare TCBM with what the certificate service gave them.

@@ -31,7 +31,15 @@ var (
 
 // hostSource is a document that the host put beside the workload. It stands for
 // the TCB at the start; after a firmware update the others must serve.
-type hostSource struct{ parse func() (*Chain, error) }
+type hostSource struct {
+	parse func() (*Chain, error) // its error is an unusableError
+}
+
+// unusableError is of a document that will not become another one while we run.
+type unusableError struct{ cause error }
+
+func (e *unusableError) Error() string { return "the document cannot be used: " + e.cause.Error() }
+func (e *unusableError) Unwrap() error { return e.cause }
 
 // NewHostSource takes the document of host-amd-cert-base64, decoded, or a PEM
 // chain. It is read when first asked for: a malformed document is an error of
@@ -45,7 +53,19 @@ func NewHostSource(document []byte) (Source, error) {
 	if document[0] == '{' {
 		parse = ParseTHIM
 	}
-	return &hostSource{sync.OnceValues(func() (*Chain, error) { return parse(document) })}, nil
+	return &hostSource{sync.OnceValues(func() (*Chain, error) {
+		chain, err := parse(document)
+		if err != nil {
+			return nil, &unusableError{err}
+		}
+		return chain, nil
+	})}, nil
+}
+
+// NewUnusableHostSource stands for a document that could not even be read: it
+// serves nobody and says why.
+func NewUnusableHostSource(cause error) Source {
+	return &hostSource{func() (*Chain, error) { return nil, &unusableError{cause} }}
 }
 
 // Chain implements [Source].

@@ -2,6 +2,7 @@ package vcek
 
 import (
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -99,6 +100,26 @@ func TestHostSourceIsLazy(t *testing.T) {
 			t.Errorf("%q is a chain", document)
 		}
 		mustChain(t, endorserOf(m, source, issuing(t, "next", m.first)), reportOf(t, m.first, snptest.Options{}), m.first.TCB())
+	}
+}
+
+// TestUnusableHostDocument: where no other source serves, the refusal says what is
+// wrong with the document.
+func TestUnusableHostDocument(t *testing.T) {
+	m := milan(t)
+	malformed, err := NewHostSource([]byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, source := range map[string]Source{
+		"member vcekCert is missing": malformed,
+		"it is on fire":              NewUnusableHostSource(errors.New("it is on fire")),
+	} {
+		_, err := endorserOf(m, source).Chain(t.Context(), reportOf(t, m.first, snptest.Options{}))
+		refused, ok := errors.AsType[*refusal.Error](err)
+		if !ok || refused.Kind != refusal.NoEndorsements || !strings.Contains(refused.Reason, want) {
+			t.Errorf("error %v, want a reason with %q", err, want)
+		}
 	}
 }
 

@@ -16,11 +16,11 @@ const (
 	thimLeaf    = "vcekCert"         // PEM
 	thimIssuers = "certificateChain" // PEM: intermediate, root
 	thimTCB     = "tcbm"             // REPORTED_TCB as 16 hex digits
-	thimCache   = "cacheControl"     // seconds; unused, as a report decides when another chain is needed
 )
 
-// ParseTHIM reads a THIM document. Its tcbm must be the TCB that the leaf
-// names. Unknown members are ignored, duplicate ones refused.
+// ParseTHIM reads a THIM document. Its tcbm only describes the leaf, which names the
+// TCB itself: another one is a [Chain.Remark]. Unknown members are ignored, as is
+// cacheControl, and duplicate ones refused.
 func ParseTHIM(data []byte) (*Chain, error) {
 	chain, err := parseTHIM(data)
 	if err != nil {
@@ -30,15 +30,19 @@ func ParseTHIM(data []byte) (*Chain, error) {
 }
 
 func parseTHIM(data []byte) (*Chain, error) {
-	members, err := parseMembers(data)
+	document, err := parseDocument(data)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := parseCertificates([]byte(members[thimLeaf]), 1)
+	certificates, err := document.texts(thimLeaf, thimIssuers)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := parseCertificates([]byte(certificates[0]), 1)
 	if err != nil {
 		return nil, fmt.Errorf("member %s: %w", thimLeaf, err)
 	}
-	issuers, err := parseCertificates([]byte(members[thimIssuers]), 2)
+	issuers, err := parseCertificates([]byte(certificates[1]), 2)
 	if err != nil {
 		return nil, fmt.Errorf("member %s: %w", thimIssuers, err)
 	}
@@ -46,15 +50,15 @@ func parseTHIM(data []byte) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain.tcbm = members[thimTCB]
-	return chain, chain.checkTCBM(chain.tcbm)
+	chain.tcbm, _ = document.Text(thimTCB)
+	return chain, nil
 }
 
 // checkTCBM compares component by component: the layout is the product's.
-func (c *Chain) checkTCBM(tcbm string) error {
-	raw, err := parseTCBM(tcbm)
+func (c *Chain) checkTCBM() error {
+	raw, err := parseTCBM(c.tcbm)
 	if err != nil {
-		return fmt.Errorf("member %s: %w", thimTCB, err)
+		return fmt.Errorf("member %s is %.40q: %w", thimTCB, c.tcbm, err)
 	}
 	if said := snp.NewTCB(raw, c.Product()); said.Components() != c.endorsed.levels {
 		return fmt.Errorf("member %s is %s (%s), but the certificate is for %s (%s)", thimTCB, said.Hex(), said, c.TCB().Hex(), c.TCB())
@@ -74,27 +78,32 @@ func parseTCBM(text string) (uint64, error) {
 	return raw, nil
 }
 
-// parseMembers reads the known members of the object, all of them strings.
-func parseMembers(data []byte) (map[string]string, error) {
+type document struct{ object.Object }
+
+func parseDocument(data []byte) (document, error) {
 	if len(data) > maxDocument {
-		return nil, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
+		return document{}, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
 	}
-	document, err := object.Parse(data)
+	parsed, err := object.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("it %w", err)
+		return document{}, fmt.Errorf("it %w", err)
 	}
-	members := map[string]string{}
-	for _, name := range []string{thimLeaf, thimIssuers, thimTCB, thimCache} {
-		value, found := document.Lookup(name)
+	return document{parsed}, nil
+}
+
+// texts are members that must be there.
+func (d document) texts(names ...string) ([]string, error) {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		value, found := d.Lookup(name)
 		text, ok := value.(string)
 		switch {
-		case !found && name == thimCache: // not all hosts send it
 		case !found:
 			return nil, fmt.Errorf("member %s is missing", name)
 		case !ok:
 			return nil, fmt.Errorf("member %s is not a string", name)
 		}
-		members[name] = text
+		texts[i] = text
 	}
-	return members, nil
+	return texts, nil
 }

@@ -44,6 +44,9 @@ func (c chain) sections(now time.Time) []Section {
 	s := Section{Title: "Chain"}
 	s.add("product", c.Product().String(), "line of processors")
 	s.add("tcbm", c.TCBM(), c.TCB().String()+": what the chip's key was derived for")
+	if remark := c.Remark(); remark != "" {
+		s.add("remark", remark, "nothing rests on it: the certificate counts")
+	}
 	s.addExpiry("usable until", c.Expires(), now, "the first certificate ends")
 	return append([]Section{s}, certificates(c.Certificates()).sections(now)...)
 }
