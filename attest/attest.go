@@ -23,6 +23,7 @@ package attest
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"sync/atomic"
 
 	"skr/attest/snp"
@@ -56,6 +57,8 @@ type Evidence struct {
 	// Guest is what the virtual TPM says; nil where there is none between the
 	// chip and us.
 	Guest *Guest
+	// Omitted are the optional parts that are there and cannot be used.
+	Omitted []Omission
 }
 
 // Bound are the bytes whose SHA-256 is in REPORT_DATA of Report: the runtime data,
@@ -85,6 +88,9 @@ type Config struct {
 	Endorser Endorser
 	// Endorsement of the utility VM; nil where the platform gives none.
 	Endorsement *uvm.Endorsement
+	// EndorsementErr says why an endorsement that the platform gives cannot be used.
+	// Evidence then goes without, and says so.
+	EndorsementErr error
 }
 
 // Attester collects evidence of this machine. It is safe for concurrent use if
@@ -137,14 +143,15 @@ func (a *Attester) endorse(ctx context.Context, evidence *Evidence) (err error) 
 		return nil
 	}
 	if err := checkMeasurement(evidence); err != nil {
-		return err
+		evidence.Endorsement = nil
+		evidence.omit(UVMEndorsement, err)
 	}
 	evidence.Chain, err = journal.Do(ctx, journal.Endorse, func() (*vcek.Chain, error) { return a.config.Endorser.Chain(ctx, evidence.Report) })
 	return err
 }
 
 // checkMeasurement finds an endorsement of another utility VM than this one,
-// which a Verifier would answer with "no compliance status" and no reason.
+// because of which a Verifier refuses the whole evidence.
 func checkMeasurement(evidence *Evidence) error {
 	if evidence.Endorsement == nil {
 		return nil
@@ -153,7 +160,6 @@ func checkMeasurement(evidence *Evidence) error {
 	if endorsed == measured {
 		return nil
 	}
-	return refusal.Newf(refusal.NoEvidence,
-		"the utility VM endorsement is for measurement %s but the report's measurement is %s: check the security-context directory",
+	return fmt.Errorf("it is for measurement %s but the report's measurement is %s: check the security-context directory",
 		hex.EncodeToString(endorsed[:]), hex.EncodeToString(measured[:]))
 }

@@ -93,10 +93,53 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestUnusableEndorsement: evidence goes without an endorsement that cannot be used,
+// and says why; one of another utility VM would have the Verifier refuse all of it.
+func TestUnusableEndorsement(t *testing.T) {
+	other := snp.Measurement{1}
+	for name, c := range map[string]struct {
+		endorsement *uvm.Endorsement
+		err         error
+		want        string
+	}{
+		"unreadable": {nil, errors.New("reference-info-base64: illegal base64"), "illegal base64"},
+		"of another utility VM": {endorsementOf(t, other), nil,
+			"is for measurement " + hex.EncodeToString(other[:]) + " but the report's measurement is " + hex.EncodeToString(measured[:])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attester := NewAttester(Config{
+				Source: honest(t), Endorser: endorser{chain: new(vcek.Chain)}, Endorsement: c.endorsement, EndorsementErr: c.err,
+			})
+			evidence, err := attester.Evidence(t.Context(), []byte("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if evidence.Endorsement != nil || len(evidence.Omitted) != 1 || evidence.Omitted[0].Part != UVMEndorsement ||
+				!strings.Contains(evidence.Omitted[0].String(), c.want) {
+				t.Errorf("endorsement %v, omitted %v; want %q", evidence.Endorsement, evidence.Omitted, c.want)
+			}
+		})
+	}
+}
+
+func TestOmissionExplains(t *testing.T) {
+	for claim, want := range map[string]string{
+		"x-ms-compliance-status":                               UVMEndorsement,
+		"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn": UVMEndorsement,
+		"secureboot": EventLog, "x-ms-azurevm-dbvalidated": EventLog,
+		"x-ms-sevsnpvm-hostdata": "", "x-ms-isolation-tee.x-ms-compliance-status": "",
+	} {
+		for _, part := range []string{UVMEndorsement, EventLog, AKCertificate} {
+			if (Omission{Part: part}).Explains(claim) != (part == want) {
+				t.Errorf("%s explains %s: want %t", part, claim, part == want)
+			}
+		}
+	}
+}
+
 func TestEvidenceRefuses(t *testing.T) {
 	unendorsed := refusal.Newf(refusal.NoEndorsements, "nobody knows the chip")
 	noDevice := errors.New("no report source: tried /dev/sev-guest (not found)")
-	other := snp.Measurement{1}
 	for name, c := range map[string]struct {
 		config Config
 		kind   error
@@ -118,10 +161,6 @@ func TestEvidenceRefuses(t *testing.T) {
 				return newReport(t, data), nil
 			})},
 			ErrNoEvidence, "over other data",
-		},
-		"endorsement of another utility VM": {
-			Config{Source: honest(t), Endorser: endorser{chain: new(vcek.Chain)}, Endorsement: endorsementOf(t, other)},
-			ErrNoEvidence, "is for measurement " + hex.EncodeToString(other[:]) + " but the report's measurement is " + hex.EncodeToString(measured[:]),
 		},
 		"no certificates": {
 			Config{Source: honest(t), Endorser: endorser{err: unendorsed}},

@@ -18,7 +18,8 @@ type Guest struct {
 	// Trusted Launch.
 	HCL *vtpm.HCLReport
 	// AK is the attestation key, a TPM2B_PUBLIC, and Certificate what Azure says of
-	// it: DER. Only on a confidential VM may Certificate be empty.
+	// it: DER. Only on a confidential VM may Certificate be empty: nothing rests on it
+	// there.
 	AK, Certificate []byte
 	// Quote is the AK's statement over PCRs. Its nonce is the SHA-256 of the runtime
 	// data, or empty without such.
@@ -27,7 +28,7 @@ type Guest struct {
 	PCRs vtpm.PCRs
 	// Log is the firmware's event log; empty if there is none, or if LogErr.
 	Log []byte
-	// LogErr says why a log that is there could not be read.
+	// LogErr says why a log that is there cannot be used.
 	LogErr error
 	// Key is what a vault wraps to; Certification is the AK's statement that it is
 	// in the same TPM.

@@ -123,7 +123,9 @@ func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, 
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"%s answered with a report over other data than was asked for", a.config.Source)
 	}
-	return &Evidence{Report: report, RuntimeData: runtimeData, Endorsement: a.config.Endorsement}, nil
+	evidence := &Evidence{Report: report, RuntimeData: runtimeData, Endorsement: a.config.Endorsement}
+	evidence.omit(UVMEndorsement, a.config.EndorsementErr)
+	return evidence, nil
 }
 
 // unreported names why there is no evidence. The text of a Source is written for

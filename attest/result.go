@@ -15,4 +15,6 @@ type Result struct {
 	Claims object.Object
 	// Expires is the token's exp claim.
 	Expires time.Time
+	// Omitted are the optional parts that the evidence went without.
+	Omitted []Omission
 }

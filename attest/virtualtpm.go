@@ -153,7 +153,8 @@ func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
 			return err
 		}
 	}
-	e.Guest.Log, e.Guest.LogErr = readLog(v.config.EventLog)
+	e.Guest.Log, e.Guest.LogErr = usableLog(v.config.EventLog)
+	e.omit(EventLog, e.Guest.LogErr)
 	return nil
 }
 
@@ -164,6 +165,9 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 	absent := errors.Is(err, tpm.ErrAbsent)
 	switch {
 	case absent && e.Report != nil:
+		return nil
+	case err != nil && e.Report != nil && ctx.Err() == nil:
+		e.omit(AKCertificate, err)
 		return nil
 	case absent:
 		return refusal.Because(refusal.NoEvidence,
@@ -186,6 +190,25 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 		return refusal.Newf(refusal.NoEvidence, "the certificate in this TPM is for another key than its attestation key")
 	}
 	return nil
+}
+
+// usableLog is a log that tells something. Whether it explains the registers is for
+// the Verifier to judge.
+func usableLog(path string) ([]byte, error) {
+	raw, err := readLog(path)
+	if err != nil {
+		return nil, err
+	}
+	log, err := vtpm.ParseEventLog(raw)
+	switch {
+	case errors.Is(err, vtpm.ErrNoLog):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case len(log.Events()) == 0:
+		return nil, fmt.Errorf("%s: it has no events", path)
+	}
+	return raw, nil
 }
 
 // readLog reads to the end: the kernel gives the file's size as 0.

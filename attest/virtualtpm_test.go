@@ -212,6 +212,24 @@ func TestConfidentialVMNeedsNoCertificate(t *testing.T) {
 	}
 }
 
+// A certificate that cannot be read is left out where nothing rests on it, and refused
+// where all does.
+func TestUnreadableCertificate(t *testing.T) {
+	spoil := func(index []byte) { clear(index) }
+	confidential := swtpm.Require(t, swtpm.Config{Chip: newChip(t), SpoilCertificate: spoil})
+	evidence, err := of(t, confidential, nil).Evidence(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(evidence.Guest.Certificate) != 0 || len(evidence.Omitted) != 1 || evidence.Omitted[0].Part != AKCertificate {
+		t.Errorf("certificate %x, omitted %v", evidence.Guest.Certificate, evidence.Omitted)
+	}
+	launched := swtpm.Require(t, swtpm.Config{SpoilCertificate: spoil})
+	if _, err := of(t, launched, nil).Evidence(t.Context(), nil); !errors.Is(err, ErrNoEvidence) {
+		t.Errorf("with Trusted Launch: %v", err)
+	}
+}
+
 // addHCL believes claims only that the report is over and that name this TPM's key.
 func TestHCLIsHeldAgainstTheTPM(t *testing.T) {
 	machine, chip := swtpm.Require(t, swtpm.Config{}), newChip(t)
@@ -281,6 +299,35 @@ func TestAutomatic(t *testing.T) {
 		}
 		if c.want == ConfidentialVM && a.String() != "the virtual TPM at "+machine.Address() {
 			t.Errorf("%s: the source is called %s", name, a)
+		}
+	}
+}
+
+// A log that tells nothing is left out, and its absence is no omission.
+func TestUsableLog(t *testing.T) {
+	log := vtpmtest.SecureBootLog(true).Raw()
+	header := bytes.Index(log, []byte("Spec ID")) + 41 // as far as its last byte
+	for name, c := range map[string]struct {
+		content []byte // nil: there is no file
+		usable  bool
+		want    string // in the error
+	}{
+		"a log":       {log, true, ""},
+		"no file":     {nil, false, ""},
+		"empty":       {[]byte{}, false, ""},
+		"a text":      {[]byte("a text that is no log at all"), false, "parsing the event log"},
+		"cut":         {log[:len(log)-1], false, "parsing the event log"},
+		"header only": {log[:header], false, "has no events"},
+	} {
+		path := filepath.Join(t.TempDir(), "log")
+		if c.content != nil {
+			if err := os.WriteFile(path, c.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := usableLog(path)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || (len(got) > 0) != c.usable {
+			t.Errorf("%s: %d bytes, error %v; want %q", name, len(got), err, c.want)
 		}
 	}
 }

@@ -65,7 +65,8 @@ func explained(t *testing.T, e *explainer, no error) *refusal.Error {
 		t.Fatal(err)
 	}
 	req := parseRequest(t, "a.eus.attest.azure.net")
-	got, ok := errors.AsType[*refusal.Error](e.explain(t.Context(), req, &attest.Result{Claims: claims}, secmem.NewText("access"), no))
+	result := &attest.Result{Claims: claims, Omitted: []attest.Omission{{Part: attest.UVMEndorsement, Err: errors.New("it is torn")}}}
+	got, ok := errors.AsType[*refusal.Error](e.explain(t.Context(), req, result, secmem.NewText("access"), no))
 	if !ok {
 		t.Fatal("no refusal any more")
 	}
@@ -96,13 +97,16 @@ func TestExplain(t *testing.T) {
 			}},
 		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` + strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
 			"not met is", nil},
+		"what an omission explains": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)},
+			"and there is no such claim; the evidence goes without the UVM endorsement, which cannot be used: it is torn",
+			[]refusal.Unmet{{Claim: "x-ms-compliance-status", Operator: "equals", Expected: "azure-compliant-uvm", Absent: true}}},
 		"another authority": {&fakeDescriber{policy: strings.Replace(policyOf(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"0"}`), "//a.", "//b.", 1)},
 			`iss equals "https://b.eus.attest.azure.net", and it is "https://a.eus.attest.azure.net"`,
 			[]refusal.Unmet{{Claim: "iss", Operator: "equals", Expected: "https://b.eus.attest.azure.net", Actual: "https://a.eus.attest.azure.net"}}},
 		"met": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`)},
 			"as far as skr can tell, the key's release policy is met", nil},
 		"may not read": {&fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "this identity may not read the key")},
-			"skr cannot tell more, because this identity may not read the key", nil},
+			"skr cannot tell more, because this identity may not read the key; the evidence goes without the UVM endorsement", nil},
 		"silent vault": {&fakeDescriber{wait: time.Hour}, "could not be asked", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

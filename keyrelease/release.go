@@ -136,5 +136,10 @@ func (r *Releaser) Token(ctx context.Context, authority attest.Authority, runtim
 }
 
 func (r *Releaser) appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
-	return journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) { return r.verifier.Appraise(ctx, authority, evidence) })
+	result, err := journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) { return r.verifier.Appraise(ctx, authority, evidence) })
+	if err != nil {
+		return nil, toldOmissions(err, evidence.Omitted)
+	}
+	result.Omitted = evidence.Omitted
+	return result, nil
 }

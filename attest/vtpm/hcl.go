@@ -15,7 +15,7 @@ import (
 const (
 	hclMagic       = "HCLA"
 	hclVersion     = 4    // u32, 1 or 2
-	hclStatus      = 16   // u32, 0
+	hclStatus      = 16   // u32, 0 in all known reports; nothing rests on it
 	hclHardware    = 32   // 1184 bytes: an SNP report, or a shorter TDX report and zeros
 	hclDataSize    = 1216 // u32, of what begins here
 	hclDataVersion = 1220 // u32, 1
@@ -64,6 +64,7 @@ func (h Hardware) String() string {
 type HCLReport struct {
 	raw      []byte
 	version  uint32
+	status   uint32
 	hardware Hardware
 	report   *snp.Report
 	claims   *Claims
@@ -89,7 +90,10 @@ func parseHCL(raw []byte) (*HCLReport, error) {
 		return nil, err
 	}
 	end := hclClaims + uint64(hclField(raw, hclClaimsSize))
-	h := &HCLReport{raw: bytes.Clone(raw[:end]), version: hclField(raw, hclVersion), hardware: Hardware(hclField(raw, hclType))}
+	h := &HCLReport{
+		raw: bytes.Clone(raw[:end]), version: hclField(raw, hclVersion), status: hclField(raw, hclStatus),
+		hardware: Hardware(hclField(raw, hclType)),
+	}
 	if h.hardware == SEVSNP {
 		report, err := snp.Parse(raw[hclHardware:hclDataSize])
 		if err != nil {
@@ -118,8 +122,6 @@ func checkHCL(raw []byte) error {
 	switch version := hclField(raw, hclVersion); {
 	case version != 1 && version != 2:
 		return fmt.Errorf("its header has version %d, want 1 or 2", version)
-	case hclField(raw, hclStatus) != 0:
-		return fmt.Errorf("its status is %#x, want 0", hclField(raw, hclStatus))
 	case hclField(raw, hclDataVersion) != 1:
 		return fmt.Errorf("its runtime data has version %d, want 1", hclField(raw, hclDataVersion))
 	case hclField(raw, hclHash) != hclSHA256:
@@ -135,6 +137,9 @@ func (h *HCLReport) Raw() []byte { return bytes.Clone(h.raw) }
 
 // Version is that of the header, 1 or 2.
 func (h *HCLReport) Version() uint32 { return h.version }
+
+// Status is that of the header. What counts is whether the report verifies.
+func (h *HCLReport) Status() uint32 { return h.status }
 
 // Hardware says what made the report.
 func (h *HCLReport) Hardware() Hardware { return h.hardware }

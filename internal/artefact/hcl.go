@@ -29,6 +29,9 @@ func (h hclReport) boot() Boot { return Boot{HCL: h.HCLReport} }
 func (h hclReport) sections(now time.Time) []Section {
 	s := Section{Title: "HCL report"}
 	s.add("version", decimal(h.Version()), "of the header")
+	if status := h.Status(); status != 0 {
+		s.add("status", decimal(status), "of the header, 0 in known reports; nothing rests on it")
+	}
 	s.add("type", decimal(uint32(h.Hardware())), "hardware: "+h.Hardware().String())
 	sections := append([]Section{s}, keySet{h.Claims().Object()}.sections(now)...)
 	if report := h.Report(); report != nil {

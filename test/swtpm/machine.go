@@ -37,6 +37,8 @@ type Config struct {
 	// CertificateSize is that of the AK certificate's index in bytes, at most 2048;
 	// zero means exactly the certificate's. A negative one means no index.
 	CertificateSize int
+	// SpoilCertificate changes what the AK certificate's index holds; nil changes nothing.
+	SpoilCertificate func([]byte)
 	// OtherKeyCertified puts the EK into the AK's certificate.
 	OtherKeyCertified bool
 	// HCLSize is that of the HCL report's index; zero means 2600.

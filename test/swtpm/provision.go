@@ -110,6 +110,9 @@ func (m *Machine) storeCertificate() error {
 	}
 	content := make([]byte, max(len(der), m.config.CertificateSize))
 	copy(content, der)
+	if m.config.SpoilCertificate != nil {
+		m.config.SpoilCertificate(content)
+	}
 	return m.define(certificateIndex, content)
 }
 

@@ -1,0 +1,49 @@
+package attest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Optional parts of evidence.
+const (
+	UVMEndorsement = "UVM endorsement"
+	EventLog       = "event log"
+	AKCertificate  = "attestation key certificate"
+)
+
+// Omission is an optional part of evidence that is there and cannot be used, so that
+// the evidence goes without it. A Verifier then makes fewer claims.
+type Omission struct {
+	// Part is one of the constants.
+	Part string
+	// Err says why, for operators and callers: it names files and holds no secret.
+	Err error
+}
+
+// claimsOf are the claims that a Verifier makes because of a part, by their beginning.
+var claimsOf = map[string][]string{
+	UVMEndorsement: {"x-ms-compliance-status", "x-ms-sevsnpvm-uvm-endorsement"},
+	EventLog:       {"secureboot", "x-ms-azurevm-"},
+}
+
+// Explains reports whether a token may lack the claim because of the omission.
+func (o Omission) Explains(claim string) bool {
+	for _, start := range claimsOf[o.Part] {
+		if strings.HasPrefix(claim, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// String is one sentence.
+func (o Omission) String() string {
+	return fmt.Sprintf("the evidence goes without the %s, which cannot be used: %.400s", o.Part, o.Err)
+}
+
+func (e *Evidence) omit(part string, err error) {
+	if err != nil {
+		e.Omitted = append(e.Omitted, Omission{part, err})
+	}
+}
