@@ -83,9 +83,16 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	}
 }
 
-func (c *Client) ready(ctx context.Context) error {
+// Status asks once whether skr is ready, and what it runs without.
+func (c *Client) Status(ctx context.Context) (StatusResponse, error) {
 	var status StatusResponse
-	if err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status); err != nil {
+	err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status)
+	return status, err
+}
+
+func (c *Client) ready(ctx context.Context) error {
+	status, err := c.Status(ctx)
+	if err != nil {
 		return err
 	}
 	if status.Message != StatusOK {
@@ -115,11 +122,13 @@ type Evidence struct {
 	EndorsedTCB string
 	// Endorsements are VCEK, ASK and ARK as PEM.
 	Endorsements []byte
-	// UVMEndorsements is a COSE_Sign1, nil where the platform gives none.
+	// UVMEndorsements is a COSE_Sign1, nil where the platform gives none that can be used.
 	UVMEndorsements []byte
 	// VirtualTPM is as it was answered, nil where there is none. With Trusted Launch
 	// the other members are empty.
 	VirtualTPM *VirtualTPM
+	// Problems are the optional parts that the evidence goes without.
+	Problems []Problem
 }
 
 // Evidence returns a report over runtimeData with its endorsements.
@@ -128,7 +137,7 @@ func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, e
 	if err := c.post(ctx, RouteCombined, CombinedRequest{encode(runtimeData)}, &answer); err != nil {
 		return nil, err
 	}
-	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB, VirtualTPM: answer.VirtualTPM}
+	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB, VirtualTPM: answer.VirtualTPM, Problems: answer.Problems}
 	for _, part := range []struct {
 		text string
 		into *[]byte

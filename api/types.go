@@ -16,6 +16,16 @@ const HeaderFallback = "X-Skr-Fallback"
 type StatusResponse struct {
 	// Message is StatusOK or StatusNotOK.
 	Message string `json:"message"`
+	// Problems are the optional parts that skr runs without.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is an optional part that is there and cannot be used.
+type Problem struct {
+	// Part names it: "UVM endorsement".
+	Part string `json:"part"`
+	// Problem says why it cannot be used.
+	Problem string `json:"problem"`
 }
 
 // RawRequest asks for a report alone.
@@ -51,11 +61,13 @@ type CombinedResponse struct {
 	// Evidence is the attestation report.
 	Evidence string `json:"evidence"`
 	// UVMEndorsements is the COSE_Sign1 over the utility VM's measurement, ""
-	// where the platform gives none.
+	// where the platform gives none that can be used.
 	UVMEndorsements string `json:"uvm_endorsements"`
 	// VirtualTPM is there on virtual machines with one. With Trusted Launch it is all
 	// there is: the other members are "".
 	VirtualTPM *VirtualTPM `json:"vtpm,omitempty"`
+	// Problems are the optional parts that the evidence goes without.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // VirtualTPM is the word of a virtual TPM about what was started. Its members are
@@ -94,6 +106,9 @@ type MAARequest struct {
 type MAAResponse struct {
 	// Token is the JWT, whose signature and claims skr has verified.
 	Token Secret `json:"token"`
+	// Problems are the optional parts that the evidence went without. The token lacks
+	// the claims that the authority makes of them.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // ReleaseRequest asks for a key, by an alias that the sidecar's configuration

@@ -134,13 +134,11 @@ func (o agentOptions) copyLog(from string, log *slog.Logger) error {
 	content, err := readBounded(from, vtpm.MaxLog)
 	if errors.Is(err, os.ErrNotExist) {
 		log.Warn("there is no event log", "path", from)
-		if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
+		return removeLog(to)
 	}
 	if err != nil {
-		return fmt.Errorf("event_log: %w", err)
+		log.Warn("the event log cannot be read; it is not lent", "path", from, "error", err.Error())
+		return removeLog(to)
 	}
 	file, err := newPendingFile(to, publicMode)
 	if err != nil {
@@ -151,6 +149,13 @@ func (o agentOptions) copyLog(from string, log *slog.Logger) error {
 		return err
 	}
 	return file.commit()
+}
+
+func removeLog(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (l *lender) run(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -39,8 +40,13 @@ type sidecar struct {
 	releaser    *keyrelease.Releaser
 	aliases     map[string]keyrelease.Request
 	access      *access.Policy
-	wrapKeys    *keyprovider.Keys
+	wrapKeys    *keyprovider.Keys // nil with an error where they cannot be used
+	wrapKeysErr error
 	out         *outbound
+
+	faults       *faults
+	otherSilicon bool         // reports are by silicon that is not AMD's
+	log          *slog.Logger // of the assembling process
 }
 
 func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
@@ -48,10 +54,10 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
 	var err error
-	parts := new(sidecar)
-	contextLoaded := crash.Beside(func() (err error) { // a signature takes long
-		parts.context, err = s.securityContext(log)
-		return err
+	parts := &sidecar{faults: new(faults), otherSilicon: s.AMDRoots != "", log: log}
+	contextLoaded := crash.Beside(func() error { // a signature takes long
+		parts.context = s.securityContext()
+		return nil
 	})
 	if parts.authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
 		return nil, &configError{fmt.Errorf("maa_allow: %w", err)}
@@ -62,11 +68,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	if err := parts.assembleCallers(s); err != nil {
 		return nil, &configError{err}
 	}
-	if s.WrapKeys != "" {
-		if parts.wrapKeys, err = keyprovider.OpenKeys(s.WrapKeys); err != nil {
-			return nil, &configError{fmt.Errorf("wrap_keys: %w", err)}
-		}
-	}
+	parts.openWrapKeys(s.WrapKeys)
 	out, err := s.outbound(told)
 	if err != nil {
 		return nil, &configError{err}
@@ -76,8 +78,9 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		return nil, &configError{err}
 	}
 	if err := contextLoaded(); err != nil {
-		return nil, &configError{err}
+		return nil, err // a bug: unusable parts are none
 	}
+	parts.examineContext()
 	if err := parts.assembleAttester(s); err != nil {
 		return nil, &configError{err}
 	}
@@ -92,19 +95,26 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	return parts, nil
 }
 
-func (s *settings) securityContext(log *slog.Logger) (*uvm.SecurityContext, error) {
-	found, err := uvm.Load(uvm.Config{
+func (s *settings) securityContext() *uvm.SecurityContext {
+	return uvm.Load(uvm.Config{
 		Directory: s.SecurityContextDir,
 		Policy:    s.SecurityPolicy, HostCertificate: s.HostCertificate, ReferenceInfo: s.ReferenceInfo,
 	})
-	if err != nil {
-		return nil, err
+}
+
+func (p *sidecar) examineContext() {
+	p.faults.add(securityContext, p.context.DirectoryErr)
+	p.faults.add(securityPolicy, p.context.PolicyErr)
+	p.faults.add(hostCertificate, p.context.HostCertificateErr)
+	p.faults.add(attest.UVMEndorsement, p.context.EndorsementErr)
+}
+
+func (p *sidecar) openWrapKeys(dir string) {
+	if dir == "" {
+		return
 	}
-	if e := found.Endorsement; e != nil && !e.KnownIssuer() {
-		log.Warn("the UVM endorsement is not by an issuer known to this version; whether it counts is for the authority to say",
-			"issuer", e.Issuer(), "feed", e.Feed(), "svn", e.GuestSVN())
-	}
-	return found, nil
+	p.wrapKeys, p.wrapKeysErr = keyprovider.OpenKeys(dir)
+	p.faults.add(wrapKeys, p.wrapKeysErr)
 }
 
 // assembleCallers says who may ask for what, by which names.
@@ -133,14 +143,19 @@ func (p *sidecar) assembleAttester(s *settings) error {
 	if err != nil {
 		return fmt.Errorf("amd_roots: %w", err)
 	}
-	sources, err := s.certificateSources(p.out, p.context)
-	if err != nil {
-		return err
-	}
+	sources := s.certificateSources(p)
 	p.endorser = vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
-	config.Endorser, config.Endorsement = p.endorser, p.context.Endorsement
+	config.Endorser, config.Endorsement, config.EndorsementErr = p.endorser, p.context.Endorsement, p.unendorsed()
 	p.attester = attest.NewAttester(config)
 	return nil
+}
+
+// unendorsed says why there is no endorsement although there should be one.
+func (p *sidecar) unendorsed() error {
+	if p.context.Endorsement == nil && p.context.EndorsementErr == nil {
+		return p.context.DirectoryErr
+	}
+	return p.context.EndorsementErr
 }
 
 // evidence says whom to ask what this machine is.
@@ -190,19 +205,14 @@ func (s *settings) amdRoots() (*vcek.Roots, error) {
 	return vcek.ParseRoots(data)
 }
 
-func (s *settings) certificateSources(out *outbound, context *uvm.SecurityContext) ([]vcek.Source, error) {
-	var sources []vcek.Source
+func (s *settings) certificateSources(p *sidecar) (sources []vcek.Source) {
+	out := p.out
 	for _, name := range s.CertificateSources {
 		switch name {
 		case "host":
-			if context.HostCertificate == nil {
-				continue // the platform gives none here
+			if host := p.hostSource(); host != nil {
+				sources = append(sources, host)
 			}
-			host, err := vcek.NewHostSource(context.HostCertificate)
-			if err != nil {
-				return nil, err
-			}
-			sources = append(sources, host)
 		case "thim":
 			sources = append(sources, vcek.NewTHIMSource(out.thim, s.thimURL()))
 		case "azure-cache":
@@ -211,7 +221,25 @@ func (s *settings) certificateSources(out *outbound, context *uvm.SecurityContex
 			sources = append(sources, vcek.NewKDSSource(out.kds, s.KDSURL))
 		}
 	}
-	return sources, nil
+	return sources
+}
+
+// hostSource is nil where the platform gives no certificate. One that cannot be used
+// tells so to whoever asks it.
+func (p *sidecar) hostSource() vcek.Source {
+	switch {
+	case p.context.HostCertificateErr != nil:
+		return vcek.NewUnusableHostSource(p.context.HostCertificateErr)
+	case p.context.HostCertificate == nil:
+		return nil
+	}
+	host, err := vcek.NewHostSource(p.context.HostCertificate)
+	if err != nil {
+		host = vcek.NewUnusableHostSource(err)
+	}
+	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // it is the same for every chip
+	p.faults.add(hostCertificate, err)
+	return host
 }
 
 func (s *settings) thimURL() string {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/api"
 	"skr/internal/server"
 )
 
@@ -47,7 +46,7 @@ func attestCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return api.MAAResponse{Token: api.Secret(result.Token.Reveal())}, nil
+			return server.TokenResponse(result), nil
 		})
 	token.Flags().StringVar(&authority, "authority", "", "attestation service to ask")
 	attest.AddCommand(raw, combined, token)
@@ -66,6 +65,7 @@ func attestStep(env environment, io streams, name, short string, run step) *cobr
 			if err != nil {
 				return err
 			}
+			parts.tellMachine()
 			data, err := readRuntimeData(file, io.in)
 			if err != nil {
 				return err

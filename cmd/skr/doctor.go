@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -58,6 +60,7 @@ func examine(cmd *cobra.Command, o doctorOptions, env environment, io streams) e
 		return err
 	}
 	config := parts.doctor(s, targets, seen)
+	parts.faults.add(traces, checkTracing(cmd.Context(), env))
 	config.Local = localSidecar(s.Listen)
 	results := doctor.New(config).Examine(cmd.Context())
 	if err := seen.log.Close(); err != nil {
@@ -104,7 +107,8 @@ func targetName(alias string, way int) string {
 // doctor is told of the parts that this process is made of.
 func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) doctor.Config {
 	return doctor.Config{
-		Attester: p.attester, Endorser: p.endorser, Context: p.context, Releaser: witnessed{p.releaser, seen},
+		Attester: p.attester, Endorser: p.endorser, Context: p.context, OtherSilicon: p.otherSilicon,
+		Problems: p.faults.list, Releaser: witnessed{p.releaser, seen},
 		Describer: p.vault, Identity: p.identity,
 		Endpoints: p.endpoints(s, targets), Targets: targets, Timeout: s.RequestTimeout, Now: time.Now,
 	}
@@ -135,16 +139,30 @@ func (p *sidecar) identityEndpoint(s *settings) doctor.Endpoint {
 	return doctor.Endpoint{Name: "instance metadata service", URL: s.IMDSURL + "/metadata/versions", HTTP: p.out.imds}
 }
 
-func localSidecar(listen string) func(context.Context) error {
-	return func(ctx context.Context) error {
+func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error) {
+	return func(ctx context.Context) ([]doctor.Problem, error) {
 		client, err := api.NewClient(api.Config{BaseURL: baseURL(listen)})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		return client.WaitReady(ctx)
+		if err := client.WaitReady(ctx); err != nil {
+			return nil, err
+		}
+		status, err := client.Status(ctx)
+		var problems []doctor.Problem
+		for _, p := range status.Problems {
+			problems = append(problems, doctor.Problem{Part: p.Part, Reason: p.Problem, Fix: fixOf[p.Part]})
+		}
+		return problems, err
 	}
+}
+
+// checkTracing says whether the sidecar can trace as the environment asks.
+func checkTracing(ctx context.Context, env environment) error {
+	tracer, err := newTracer(ctx, env, slog.New(slog.DiscardHandler))
+	return errors.Join(err, tracer.Shutdown(ctx))
 }
 
 // diagnosis is what --output json prints.

@@ -30,17 +30,19 @@ const (
 // observer hands on what happens to those who count and trace it. A nil
 // observer tells nobody: that of a command that asks once and ends.
 type observer struct {
-	metrics *metrics.Metrics
-	tracer  *tracing.Tracer
+	metrics  *metrics.Metrics
+	tracer   *tracing.Tracer // nil: nothing is traced
+	untraced error           // why not, although the environment asks for it
 }
 
-func newObserver(ctx context.Context, env environment, log *slog.Logger) (*observer, error) {
-	tracer, err := tracing.New(ctx, tracing.Config{
+func newTracer(ctx context.Context, env environment, log *slog.Logger) (*tracing.Tracer, error) {
+	return tracing.New(ctx, tracing.Config{
 		Getenv: func(name string) string { return env[name] }, Version: version(), Logger: log,
 	})
-	if err != nil {
-		return nil, &configError{err}
-	}
+}
+
+func newObserver(ctx context.Context, env environment, log *slog.Logger) *observer {
+	tracer, err := newTracer(ctx, env, log)
 	codes := make([]string, 0, len(api.Codes())+1)
 	for _, code := range api.Codes() {
 		codes = append(codes, string(code))
@@ -50,7 +52,7 @@ func newObserver(ctx context.Context, env environment, log *slog.Logger) (*obser
 		Services: []string{serviceMAA, serviceVault, serviceEntra, serviceIMDS, serviceTHIM, serviceAzureCache, serviceKDS},
 		Claims:   publicClaims(),
 	})
-	return &observer{counted, tracer}, nil
+	return &observer{counted, tracer, err}
 }
 
 func (o *observer) finished(outcome journal.Outcome) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 
 	"skr/internal/doctor"
@@ -17,6 +16,7 @@ type operations struct {
 	socket net.Listener
 }
 
+// listenOps opens the listener. Its error keeps nothing else from running.
 func (s *service) listenOps(ctx context.Context) (operations, error) {
 	if s.settings.OpsListen == "" {
 		return operations{}, nil
@@ -35,7 +35,7 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	var listen net.ListenConfig
 	socket, err := listen.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
-		return operations{}, &configError{fmt.Errorf("ops_listen: %w", err)}
+		return operations{}, err
 	}
 	s.log.Info("operations", "address", socket.Addr().String())
 	return operations{server, socket}, nil

@@ -98,6 +98,7 @@ func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, en
 	if err != nil {
 		return object.Object{}, err
 	}
+	parts.tellMachine()
 	authority, err := parts.authorities.Parse(name)
 	if err != nil {
 		return object.Object{}, err

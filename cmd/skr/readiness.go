@@ -27,13 +27,14 @@ var errStarting = refusal.Newf(refusal.NoEvidence, "skr has just started and has
 type readiness struct {
 	attester *attest.Attester
 	policy   []byte        // the CCE policy as it is mounted; nil if it is not
+	faults   *faults       // of optional parts
 	timeout  time.Duration // of one attempt
 	log      *slog.Logger
 	failure  atomic.Pointer[error]
 }
 
 func newReadiness(parts *sidecar, timeout time.Duration, log *slog.Logger) *readiness {
-	r := &readiness{attester: parts.attester, policy: parts.context.Policy, timeout: timeout, log: log}
+	r := &readiness{attester: parts.attester, policy: parts.context.Policy, faults: parts.faults, timeout: timeout, log: log}
 	r.failure.Store(&errStarting)
 	return r
 }
@@ -83,15 +84,27 @@ func (r *readiness) try(ctx context.Context) error {
 func (r *readiness) tell(ctx context.Context, evidence *attest.Evidence) {
 	platform, _ := r.attester.Platform(ctx) // known by now
 	line := []any{"platform", platform.String(), "source", r.attester.String()}
+	for _, o := range evidence.Omitted {
+		if r.faults.add(o.Part, o.Err) {
+			r.log.Warn("the evidence goes without an optional part", "part", o.Part, "error", o.Err.Error(), "fix", fixOf[o.Part])
+		}
+	}
 	if evidence.Report != nil {
+		r.tellRemark(evidence.Chain.Remark())
 		line = append(line, "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
 	}
 	if evidence.Guest == nil {
 		r.comparePolicy(evidence.Report.HostData())
-	} else if err := evidence.Guest.LogErr; err != nil {
-		r.log.Warn("the event log cannot be read, so that the authority cannot tell whether secure boot is on", "error", err.Error())
 	}
 	r.log.Info("ready", line...)
+}
+
+// tellRemark warns of a certificate document that contradicts its own certificate,
+// which counts.
+func (r *readiness) tellRemark(remark string) {
+	if remark != "" {
+		r.log.Warn("the certificate document describes another TCB than its certificate; the certificate counts", "remark", remark)
+	}
 }
 
 // comparePolicy warns of a mounted policy that is not the one that this machine

@@ -65,6 +65,7 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	if err != nil {
 		return err
 	}
+	parts.tellMachine()
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
 	seen, err := openWitness(s)

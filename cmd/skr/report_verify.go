@@ -88,6 +88,7 @@ func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sid
 
 // ownEvidence is what this machine says of itself, with its security context.
 func (p *sidecar) ownEvidence(ctx context.Context) (artefact.Evidence, error) {
+	p.tellMachine()
 	evidence, err := p.freshReport(ctx)
 	if err != nil {
 		return artefact.Evidence{}, err
@@ -115,11 +116,7 @@ func (p *sidecar) silicon(ctx context.Context, s *settings, at time.Time) (verdi
 	if err != nil {
 		return verdict.Silicon{}, &configError{fmt.Errorf("amd_roots: %w", err)}
 	}
-	sources, err := s.certificateSources(p.out, p.context)
-	if err != nil {
-		return verdict.Silicon{}, &configError{err}
-	}
-	endorser := vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: func() time.Time { return at }})
+	endorser := vcek.NewEndorser(vcek.Config{Sources: s.certificateSources(p), Roots: roots, Now: func() time.Time { return at }})
 	find := func(report *snp.Report) (*vcek.Chain, error) { return endorser.Chain(ctx, report) }
 	return verdict.Silicon{Roots: roots, Find: find}, nil
 }

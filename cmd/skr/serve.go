@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -45,10 +44,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	log := out.Logger
 	tuneCollector(env)
 	harden(log)
-	told, err := newObserver(ctx, env, log)
-	if err != nil {
-		return err
-	}
+	told := newObserver(ctx, env, log)
 	defer told.close(ctx, log)
 	records, err := openAudit(s, out.audit)
 	if err != nil {
@@ -59,6 +55,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	if err != nil {
 		return err
 	}
+	parts.faults.add(traces, told.untraced)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
 		ready: newReadiness(parts, s.RequestTimeout, log),
@@ -95,9 +92,9 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	operations, err := s.listenOps(ctx)
-	if err != nil {
-		return errors.Join(err, listeners.close())
-	}
+	s.faults.add(opsListener, err)
+	s.faults.tell(s.log)
+	s.tellIssuer(s.log)
 	s.log.Info("listening", "address", listeners.String(), "version", version(), "callers", callers(s.access))
 	s.releaser.Prepare()
 	group, running := errgroup.WithContext(ctx)
@@ -131,8 +128,8 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
 		Access: s.access, Gate: s.gate, Witness: &witness{s.records, s.told}, Finished: s.told.finished,
-		WrapKeys: s.wrapKeys, KeyTTL: s.settings.KeyCacheTTL,
-		Ready: s.ready.err, UVMEndorsements: s.context.ReferenceInfo(),
+		WrapKeys: s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
+		Ready: s.ready.err, Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})
 }
@@ -154,7 +151,8 @@ func callers(policy *access.Policy) string {
 }
 
 // oneShot assembles the parts for a command that asks once and ends. Its log
-// goes to standard error and says only what went wrong.
+// goes to standard error and says only what went wrong. What is wrong with optional
+// parts concerns only commands that ask this machine: see tellMachine.
 func oneShot(cmd *cobra.Command, env environment, io streams) (*settings, *sidecar, error) {
 	s, _, err := load(cmd.Flags(), env)
 	if err != nil {

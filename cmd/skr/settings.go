@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"path"
 	"slices"
@@ -171,6 +172,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("log_format: %q is none of json, text", s.LogFormat)
 	case s.Listen == "" && s.GRPCListen == "":
 		return errors.New("listen and grpc_listen: one of them is needed")
+	case s.OpsListen != "" && !isHostPort(s.OpsListen):
+		return fmt.Errorf("ops_listen: %q is not an address with a port, such as :9090", s.OpsListen)
 	case s.FleetWindow < 0:
 		return errors.New("fleet_window must not be negative")
 	case s.FleetInTurn && s.FleetWindow == 0:
@@ -201,6 +204,16 @@ func (s *settings) check() error {
 		return fmt.Errorf("security_context_dir: %q is not an absolute path", s.SecurityContextDir)
 	}
 	return s.checkURLs()
+}
+
+// isHostPort looks at the form alone: whether the address is free, listening shows.
+func isHostPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }
 
 // checkURLs of what is first asked when a certificate is needed.

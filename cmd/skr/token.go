@@ -79,6 +79,7 @@ func (t tokenSource) attest(ctx context.Context) (artefact.Artefact, error) {
 	if err != nil {
 		return artefact.Artefact{}, err
 	}
+	parts.tellMachine()
 	authority, err := parts.authorities.Parse(t.authority)
 	if err != nil {
 		return artefact.Artefact{}, err

@@ -115,6 +115,7 @@ func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte) ([]by
 	if err != nil {
 		return nil, err
 	}
+	parts.tellMachine()
 	seen, err := openWitness(s)
 	if err != nil {
 		return nil, err

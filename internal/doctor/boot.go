@@ -15,6 +15,12 @@ func (e *examination) lookAtTPM(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	e.guest = evidence
+	for _, o := range evidence.Omitted {
+		if o.Part == attest.AKCertificate {
+			return warn("nothing: the processor's report names the key, and nothing rests on the certificate",
+				"the certificate of the attestation key cannot be read, and is left out: %s", o.Err)
+		}
+	}
 	if evidence.Report == nil {
 		return good("the attestation key has a certificate of Azure's, and signs the quote and the key that vaults wrap to")
 	}
@@ -31,7 +37,8 @@ func (e *examination) lookAtBoot(context.Context) (finding, error) {
 	const unseen = "the authority cannot tell that secure boot is on"
 	guest := e.guest.Guest
 	if guest.LogErr != nil {
-		return warn("let the container read event_log, or take it from `skr agent`", "%s, because the event log cannot be read: %s", unseen, guest.LogErr)
+		return warn("let the container read event_log, or take it from `skr agent`; `skr vtpm show` tells what a log has",
+			"%s, because the event log cannot be read: %s", unseen, guest.LogErr)
 	}
 	log, err := vtpm.ParseEventLog(guest.Log)
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 
 // The names of the checks, in their order.
 const (
+	optionalParts   = "optional-parts"
 	reportSource    = "report-source"
 	report          = "report"
 	tcb             = "tcb"
@@ -31,7 +32,7 @@ const (
 // Names of all checks, in their order.
 func Names() []string {
 	return []string{
-		reportSource, report, tcb, guestPolicy, securityContext, measuredBoot, reach, clock,
+		optionalParts, reportSource, report, tcb, guestPolicy, securityContext, measuredBoot, reach, clock,
 		identity, attestation, key, exportable, releasePolicy, release, localAPI,
 	}
 }
@@ -104,7 +105,7 @@ func (c check) blocked(before []Result) string {
 }
 
 func (e *examination) checks() []check {
-	all := e.machineChecks()
+	all := append(e.partChecks(), e.machineChecks()...)
 	for _, endpoint := range e.Endpoints {
 		all = append(all, e.endpointChecks(endpoint)...)
 	}
@@ -120,11 +121,4 @@ func (e *examination) checks() []check {
 		all = append(all, check{name: localAPI, look: e.lookAtLocal})
 	}
 	return all
-}
-
-func (e *examination) lookAtLocal(ctx context.Context) (finding, error) {
-	if err := e.Local(ctx); err != nil {
-		return warn("start the sidecar, or name where it listens by --listen", "no sidecar that is ready answers on this machine")
-	}
-	return good("a sidecar answers and is ready")
 }

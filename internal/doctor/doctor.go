@@ -77,6 +77,14 @@ type Endpoint struct {
 	Clock bool
 }
 
+// Problem is an optional part that is there and cannot be used. skr runs without it.
+type Problem struct {
+	// Part names it: "UVM endorsement".
+	Part string
+	// Reason says why it cannot be used, Fix what to do about it.
+	Reason, Fix string
+}
+
 // Releaser is the pipeline.
 type Releaser interface {
 	// Token has authority appraise evidence over runtimeData.
@@ -106,11 +114,16 @@ type Identity interface {
 	String() string
 }
 
-// Config is what is examined. All but Targets, Endpoints and Local is required.
+// Config is what is examined. Targets, Endpoints, Problems and Local may be missing.
 type Config struct {
-	Attester  Attester
-	Endorser  attest.Endorser
-	Context   *uvm.SecurityContext
+	Attester Attester
+	Endorser attest.Endorser
+	Context  *uvm.SecurityContext
+	// OtherSilicon says that reports are by silicon that is not AMD's, whose utility
+	// VMs Microsoft does not endorse.
+	OtherSilicon bool
+	// Problems are the optional parts that cannot be used; nil means none.
+	Problems  func() []Problem
 	Releaser  Releaser
 	Describer keyrelease.Describer
 	Identity  Identity
@@ -118,8 +131,9 @@ type Config struct {
 	Endpoints []Endpoint
 	// Targets are the keys that should be released.
 	Targets []Target
-	// Local asks the sidecar on this machine; nil where that is who examines.
-	Local func(context.Context) error
+	// Local asks the sidecar on this machine what it runs without; its error says that
+	// none answers and is ready. Nil where the sidecar itself examines.
+	Local func(context.Context) ([]Problem, error)
 	// Timeout of each check; 0 means 20 s.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
@@ -136,6 +150,9 @@ func New(c Config) *Doctor {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Problems == nil {
+		c.Problems = func() []Problem { return nil }
 	}
 	return &Doctor{c}
 }

@@ -112,8 +112,8 @@ func (e *examination) lookAtContext(context.Context) (finding, error) {
 	hostData := e.report.HostData()
 	if endorsement := e.Context.Endorsement; endorsement != nil {
 		if endorsed, measured := endorsement.Measurement(), e.report.Measurement(); endorsed != measured {
-			return fail(refusal.NoEvidence, "mount the security context of this machine, not a copy from another",
-				"the utility VM endorsement is for measurement %s, and this machine's is %s", hex.EncodeToString(endorsed[:]), measured)
+			return warn("mount the security context of this machine, not a copy from another: without its endorsement tokens have no compliance status",
+				"the utility VM endorsement is for measurement %s, and this machine's is %s, so that it is left out", hex.EncodeToString(endorsed[:]), measured)
 		}
 	}
 	if policy := e.Context.Policy; policy != nil && snp.HostData(sha256.Sum256(policy)) != hostData {
@@ -122,12 +122,21 @@ func (e *examination) lookAtContext(context.Context) (finding, error) {
 			"the mounted policy has the hash %s, and this machine enforces HOST_DATA %s", hex.EncodeToString(mounted[:]), hostData)
 	}
 	switch {
+	case e.Context.EndorsementErr != nil:
+		return warn("mount the security context of this machine, as the platform wrote it: without its endorsement tokens have no compliance status",
+			"the utility VM endorsement cannot be used and is left out: %.400s; HOST_DATA is %s", e.Context.EndorsementErr, hostData)
+	case e.Context.DirectoryErr != nil && e.Context.Endorsement == nil:
+		return warn("mount the security context, or correct security_context_dir",
+			"no security context is mounted, %s; HOST_DATA is %s", e.Context.DirectoryErr, hostData)
 	case e.Context.Endorsement == nil && e.Context.Policy == nil:
 		return warn("on Confidential ACI and Kata mount the security context, or set security_context_dir; elsewhere there is none",
 			"no security context is mounted; HOST_DATA is %s", hostData)
 	case e.Context.Endorsement == nil:
 		return warn("set reference_info, or mount it as reference-info-base64: without it tokens have no compliance status",
 			"there is no utility VM endorsement; HOST_DATA is %s", hostData)
+	case e.OtherSilicon:
+		return good("the utility VM is endorsed with svn %d, by an issuer for silicon that is not AMD's; HOST_DATA is %s",
+			e.Context.Endorsement.GuestSVN(), hostData)
 	case !e.Context.Endorsement.KnownIssuer():
 		return warn("ask the maker of the utility VM; the authority decides whether it counts",
 			"the utility VM endorsement is not by an issuer that this version knows; HOST_DATA is %s", hostData)

@@ -16,15 +16,30 @@ func RawResponse(evidence *attest.Evidence) api.RawResponse {
 }
 
 // CombinedResponse is the wire form of evidence. uvmEndorsements is the base64
-// text that the platform gives, "" where there is none.
+// text that the platform gives for its endorsement.
 func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
-	answer := api.CombinedResponse{UVMEndorsements: uvmEndorsements, VirtualTPM: virtualTPM(evidence.Guest)}
+	answer := api.CombinedResponse{VirtualTPM: virtualTPM(evidence.Guest), Problems: problems(evidence.Omitted)}
+	if evidence.Endorsement != nil {
+		answer.UVMEndorsements = uvmEndorsements
+	}
 	if evidence.Report != nil {
 		answer.EndorsedTCB = evidence.Chain.TCBM()
 		answer.Endorsements = text64(evidence.Chain.PEM())
 		answer.Evidence = text64(evidence.Report.Raw())
 	}
 	return answer
+}
+
+// TokenResponse is the wire form of a result.
+func TokenResponse(result *attest.Result) api.MAAResponse {
+	return api.MAAResponse{Token: api.Secret(result.Token.Reveal()), Problems: problems(result.Omitted)}
+}
+
+func problems(omitted []attest.Omission) (told []api.Problem) {
+	for _, o := range omitted {
+		told = append(told, api.Problem{Part: o.Part, Problem: o.String()})
+	}
+	return told
 }
 
 func virtualTPM(g *attest.Guest) *api.VirtualTPM {

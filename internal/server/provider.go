@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -45,6 +46,9 @@ func (p *provider) wrap(input []byte) ([]byte, error) {
 		return nil, malformed(err)
 	}
 	defer secmem.Wipe(asked.Data)
+	if unusable := p.config.WrapKeysErr; unusable != nil {
+		return nil, refusal.Because(refusal.KeyNotFound, fmt.Sprintf("the directory of wrap_keys cannot be used: %.200s", unusable), unusable)
+	}
 	if p.config.WrapKeys == nil {
 		return nil, refusal.Newf(refusal.KeyNotFound, "there are no keys to wrap with: wrap_keys of the configuration names their directory")
 	}

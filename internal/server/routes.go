@@ -66,11 +66,12 @@ func (s *Server) table() map[string]route {
 
 // status is 200 also while skr is not ready, as drop-in clients expect.
 func (s *Server) status() api.StatusResponse {
+	status := api.StatusResponse{Message: api.StatusOK, Problems: s.config.Problems()}
 	if err := s.config.Ready(); err != nil {
 		s.config.Logger.Debug("not ready", "error", err)
-		return api.StatusResponse{Message: api.StatusNotOK}
+		status.Message = api.StatusNotOK
 	}
-	return api.StatusResponse{Message: api.StatusOK}
+	return status
 }
 
 func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, error) {
@@ -110,7 +111,7 @@ func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, 
 	if err != nil {
 		return api.MAAResponse{}, err
 	}
-	return api.MAAResponse{Token: api.Secret(result.Token.Reveal())}, nil
+	return TokenResponse(result), nil
 }
 
 func (s *Server) parseAuthority(endpoint string) (attest.Authority, error) {

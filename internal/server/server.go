@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"time"
 
+	"skr/api"
 	"skr/internal/access"
 	"skr/internal/admission"
 	"skr/internal/journal"
@@ -61,6 +62,8 @@ type Config struct {
 	Vaults Vaults
 	// Ready tells GET /status why skr is not ready; nil means that it always is.
 	Ready func() error
+	// Problems tells GET /status which optional parts cannot be used; nil means none.
+	Problems func() []api.Problem
 	// Aliases are the releases that a request may ask for by one name.
 	Aliases map[string]keyrelease.Request
 	// Access says which caller may use which route and key; nil means that
@@ -75,6 +78,8 @@ type Config struct {
 	Finished func(journal.Outcome)
 	// WrapKeys are the keys that the key provider wraps with; nil means none.
 	WrapKeys *keyprovider.Keys
+	// WrapKeysErr says why there are none although there should be.
+	WrapKeysErr error
 	// KeyTTL is how long the Releaser keeps keys, which the key provider then
 	// keeps opened; 0 means not at all.
 	KeyTTL time.Duration
@@ -114,6 +119,9 @@ func New(c Config) (*Server, error) {
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if c.Ready == nil {
 		c.Ready = func() error { return nil }
+	}
+	if c.Problems == nil {
+		c.Problems = func() []api.Problem { return nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -82,7 +82,6 @@ func TestExitCodes(t *testing.T) {
 		{"bad vault list", env, []string{"--vault-allow", "*.net"}, 2, "vault_allow"},
 		{"bad roots", env, []string{"--amd-roots", "/dev/null"}, 2, "amd_roots"},
 		{"bad CA file", env, []string{"--ca-file", "/dev/null"}, 2, "ca_file"},
-		{"bad context file", append(env, "UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=!"), nil, 2, "UVM_REFERENCE_INFO"},
 		{"vault not allowed", env, release(maa, "evil.example", "k"), 3, "endpoint not allowed"},
 		{"malformed key", env, release(maa, vault, "a/b/c"), 2, "bad request"},
 		{"key not found", env, release(maa, vault, "absent"), 3, "key not found"},
