@@ -43,7 +43,9 @@ func (e endorsement) sections(time.Time) []Section {
 	measurement := e.parsed.Measurement()
 	s.add("issuer", e.parsed.Issuer(), "who made it, by the certificates in it; "+knownIssuer(e.parsed))
 	s.add("feed", e.parsed.Feed(), "line of utility VMs")
-	s.add("content type", e.parsed.ContentType(), "of the payload, or of what was measured; nothing rests on it")
+	if described := e.parsed.ContentType(); described != "" && described != "application/json" {
+		s.add("content type", described, "of the payload, or of what was measured; nothing rests on it")
+	}
 	s.add("guest SVN", strconv.FormatUint(e.parsed.GuestSVN(), 10), "security version of the utility VM")
 	s.add("measurement", hex.EncodeToString(measurement[:]), "MEASUREMENT of a report from such a utility VM")
 	return []Section{s}

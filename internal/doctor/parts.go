@@ -13,11 +13,6 @@ func (e *examination) partChecks() (checks []check) {
 			return warn(p.Fix, "cannot be used, and skr runs without it: %s", p.Reason)
 		}})
 	}
-	if checks == nil {
-		checks = []check{{name: optionalParts, look: func(context.Context) (finding, error) {
-			return good("each that is there can be used")
-		}}}
-	}
 	return checks
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"skr/api"
@@ -19,7 +20,7 @@ func RawResponse(evidence *attest.Evidence) api.RawResponse {
 // text that the platform gives for its endorsement.
 func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
 	answer := api.CombinedResponse{VirtualTPM: virtualTPM(evidence.Guest), Problems: problems(evidence.Omitted)}
-	if evidence.Endorsement != nil {
+	if !slices.ContainsFunc(evidence.Omitted, func(o attest.Omission) bool { return o.Part == attest.UVMEndorsement }) {
 		answer.UVMEndorsements = uvmEndorsements
 	}
 	if evidence.Report != nil {

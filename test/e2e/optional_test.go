@@ -227,7 +227,7 @@ func TestCommandsStartWithUnusableParts(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
-	policy, _, _ := once(t, nil, "", "policy", "new", "--platform", "aci", "--authority", cloud.AttestationHost(), "--hostdata", strings.Repeat("01", 32))
+	policy, _, _ := once(t, nil, "", "policy", "new", "--platform", "aci", "--authority", cloud.AttestationHost(), "--measurement", strings.Repeat("01", 32))
 	for name, content := range map[string]string{"report.json": report, "policy.json": policy} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
