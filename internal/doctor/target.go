@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"skr/attest"
 	"skr/hsm"
 	"skr/internal/jws"
 	"skr/internal/object"
@@ -92,9 +93,16 @@ func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Reques
 	compliance, ok := result.Claims.Text("x-ms-compliance-status")
 	if !ok {
 		return warn("give the utility VM endorsement (reference_info): policies that ask for the compliance status are not met",
-			"%s vouches for this machine as %q, without a compliance status", r.Authority, kind)
+			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, omissions(result))
 	}
 	return good("%s vouches for this machine as %q, %q", r.Authority, kind, compliance)
+}
+
+func omissions(result *attest.Result) (text string) {
+	for _, o := range result.Omitted {
+		text += "; " + o.String()
+	}
+	return text
 }
 
 func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (finding, error) {

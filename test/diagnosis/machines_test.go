@@ -47,6 +47,8 @@ var virtualMachines = []misconfiguration{
 		check: "measured-boot", words: "there is no event log", warning: true, exit: 3, claim: "secureboot"},
 	{name: "the node's event log cannot be read", wrong: vm("tl-unread", tl, secure, "SKR_EVENT_LOG=/proc"),
 		check: "measured-boot", words: "the event log cannot be read", warning: true, exit: 3, claim: "secureboot"},
+	{name: "the node's event log is another file", wrong: vm("vm-mislogged", cvm, secure, "SKR_EVENT_LOG=/etc/passwd"),
+		check: "measured-boot", words: "parsing the event log", warning: true, exit: 3, claim: "secureboot"},
 	{name: "the event log does not explain what was started",
 		wrong: vm("vm-false", with(cvm, func(c *emulator.MachineConfig) { c.EventLog = emulator.FalseLog }), azureVM),
 		check: "measured-boot", words: "the log does not match: PCR 4", warning: true, exit: 3},

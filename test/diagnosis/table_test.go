@@ -129,7 +129,7 @@ var containers = []misconfiguration{
 		other := &situation{}
 		machine("source", emulator.MachineConfig{Report: snptest.Options{Measurement: snp.Measurement{1}}})(t, w, other)
 		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR="+other.machine.SecurityContext())
-	}, check: "security-context", words: "the utility VM endorsement is for measurement", exit: 5},
+	}, check: "security-context", words: "the utility VM endorsement is for measurement", warning: true},
 	{name: "the mounted policy is another than the enforced one", wrong: func(t *testing.T, w *ward, s *situation) {
 		other := &situation{}
 		machine("workload", emulator.MachineConfig{Policy: "package another"})(t, w, other)
@@ -137,8 +137,19 @@ var containers = []misconfiguration{
 	}, check: "security-context", words: "and this machine enforces HOST_DATA", warning: true},
 	{name: "the utility VM endorsement is missing", wrong: machine("unendorsed", emulator.MachineConfig{Unendorsed: true}),
 		check: "security-context", words: "there is no utility VM endorsement", warning: true},
-	{name: "the utility VM endorsement is not base64", wrong: env("UVM_SECURITY_CONTEXT_DIR=/nonexistent", "UVM_REFERENCE_INFO=@"),
-		words: "UVM_REFERENCE_INFO", exit: 2},
+	{name: "the utility VM endorsement is not base64", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=@"),
+		check: "optional-parts", words: "reading UVM_REFERENCE_INFO: illegal base64", warning: true},
+	{name: "the utility VM endorsement cannot be used, and the policy asks for the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
+		s.key = w.create(t, emulator.KeySpec{}, w.policy(`,{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`))
+		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=AAAA")
+	}, check: "security-context", words: "the utility VM endorsement cannot be used and is left out", warning: true, exit: 3, claim: "x-ms-compliance-status"},
+	{name: "the host's certificate file is not what the platform wrote", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_HOST_AMD_CERTIFICATE=e30="),
+		check: "optional-parts", words: "the document cannot be used", warning: true},
+	{name: "the directory `wrap_keys` is not mounted", wrong: env("SKR_WRAP_KEYS=/nonexistent"),
+		check: "optional-parts", words: "opening the directory of keys", warning: true},
+	{name: "traces are to be sent by a protocol that skr does not speak",
+		wrong: env("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
+		check: "optional-parts", words: "only http/protobuf is", warning: true},
 
 	{name: "the authority's name does not resolve", wrong: func(_ *testing.T, _ *ward, s *situation) {
 		s.authority = "typo.attest.invalid"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -298,6 +299,31 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 	s := start(t, env).ready(t)
 	if hasLine(s.log.String(), `"level":"WARN"`) {
 		t.Errorf("the log warns:\n%s", s.log)
+	}
+}
+
+// The agent lends the TPM also where there is no event log to lend, and leaves no old copy.
+func TestAgentWithoutItsLog(t *testing.T) {
+	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.TrustedLaunch, EventLog: emulator.NoLog})
+	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	old := filepath.Join(dir, "event-log")
+	if err := os.WriteFile(old, []byte("of an earlier start"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := new(program.Output)
+	agent := exec.CommandContext(t.Context(), program.Path("skr"), "agent", "--dir", dir, "--group", "0")
+	agent.Env, agent.Stderr = append(l.Environment(l.vm), "SKR_EVENT_LOG=/proc"), log
+	agent.Cancel = func() error { return agent.Process.Signal(os.Interrupt) }
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the agent lends", func() bool { return hasLine(log.String(), "lending", "tpm.sock") })
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) || !hasLine(log.String(), "WARN", "the event log cannot be read") {
+		t.Errorf("the old copy: %v; the log:\n%s", err, log)
 	}
 }
 
