@@ -68,12 +68,19 @@ type SecurityContext struct {
 // for white space around it; "" without an Endorsement.
 func (s *SecurityContext) ReferenceInfo() string { return s.referenceInfo }
 
-// Load reads the security context. A missing part is no error. The error of an
-// unusable part names the file or variable.
-func Load(c Config) *SecurityContext { return load(c, os.DirFS("/")) }
+// Load reads the security context. A missing part is no error. The context is always
+// there and has all parts that can be used; the error joins those of its fields, each
+// of which names the file or variable.
+func Load(c Config) (*SecurityContext, error) {
+	context, err := load(c, os.DirFS("/"))
+	if err != nil {
+		return context, fmt.Errorf("uvm: loading the security context: %w", err)
+	}
+	return context, nil
+}
 
 // load reads below root, which is the root of the file system but in tests.
-func load(c Config, root fs.FS) *SecurityContext {
+func load(c Config, root fs.FS) (*SecurityContext, error) {
 	s := &SecurityContext{}
 	var directory string
 	if directory, s.DirectoryErr = c.directory(root); s.DirectoryErr != nil {
@@ -95,7 +102,7 @@ func load(c Config, root fs.FS) *SecurityContext {
 		s.referenceInfo = reference.text
 	}
 	s.Policy, s.HostCertificate = policy.decoded, certificate.decoded
-	return s
+	return s, errors.Join(s.DirectoryErr, s.PolicyErr, s.HostCertificateErr, s.EndorsementErr)
 }
 
 // directory is relative to the root, as io/fs wants it.

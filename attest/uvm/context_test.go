@@ -3,7 +3,6 @@ package uvm
 import (
 	"cmp"
 	"encoding/base64"
-	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -66,8 +65,8 @@ func TestLoad(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			context := load(c.config, c.root)
-			if err := errors.Join(context.DirectoryErr, context.PolicyErr, context.HostCertificateErr, context.EndorsementErr); err != nil {
+			context, err := load(c.config, c.root)
+			if err != nil {
 				t.Fatal(err)
 			}
 			if string(context.Policy) != c.policy || string(context.HostCertificate) != c.certificate {
@@ -114,7 +113,10 @@ func TestUnusableParts(t *testing.T) {
 			config.Policy = cmp.Or(config.Policy, "cG9saWN5")
 			config.HostCertificate = cmp.Or(config.HostCertificate, "Y2VydGlmaWNhdGU=")
 			config.ReferenceInfo = cmp.Or(config.ReferenceInfo, good)
-			context := load(config, root)
+			context, joined := load(config, root)
+			if joined == nil || !strings.Contains(joined.Error(), c.want) {
+				t.Errorf("error %v, want one about %q", joined, c.want)
+			}
 			errs := map[string]error{
 				policy: context.PolicyErr, certificate: context.HostCertificateErr,
 				reference: context.EndorsementErr, whole: context.DirectoryErr,
@@ -144,8 +146,8 @@ func TestLoadFromDisk(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(directory, policyFile), []byte("cG9saWN5"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	context := Load(Config{Directory: directory})
-	if context.PolicyErr != nil || string(context.Policy) != "policy" || context.Endorsement != nil || context.ReferenceInfo() != "" {
-		t.Errorf("got %+v", context)
+	context, err := Load(Config{Directory: directory})
+	if err != nil || string(context.Policy) != "policy" || context.Endorsement != nil || context.ReferenceInfo() != "" {
+		t.Errorf("got %+v, %v", context, err)
 	}
 }

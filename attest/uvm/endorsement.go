@@ -14,7 +14,7 @@
 // [Load] finds the endorsement, the CCE policy and the host's AMD certificates
 // in the security-context directory that the platform mounts.
 //
-//	context := uvm.Load(uvm.Config{})
+//	context, err := uvm.Load(uvm.Config{}) // err says which parts cannot be used
 //	if context.Endorsement != nil && !context.Endorsement.KnownIssuer() {
 //		log.Warn("the utility VM is not endorsed by Microsoft")
 //	}

@@ -72,10 +72,10 @@ func TestOctetStreamEndorsement(t *testing.T) {
 	for name, config := range map[string]Config{
 		"file": {Directory: samples.Path(t, octets)}, "variable": {ReferenceInfo: reference},
 	} {
-		context := Load(config)
+		context, err := Load(config)
 		e := context.Endorsement
-		if context.EndorsementErr != nil || e == nil || !e.KnownIssuer() || e.ContentType() != "application/octet-stream" {
-			t.Errorf("%s: endorsement %v, error %v", name, e, context.EndorsementErr)
+		if err != nil || e == nil || !e.KnownIssuer() || e.ContentType() != "application/octet-stream" {
+			t.Errorf("%s: endorsement %v, error %v", name, e, err)
 		}
 		if context.ReferenceInfo() != strings.TrimSpace(reference) {
 			t.Errorf("%s: the reference info is not the file's", name)
@@ -84,7 +84,10 @@ func TestOctetStreamEndorsement(t *testing.T) {
 }
 
 func TestRecordedSecurityContext(t *testing.T) {
-	context := Load(Config{Directory: samples.Path(t, "aci-security-context")})
+	context, err := Load(Config{Directory: samples.Path(t, "aci-security-context")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if context.Endorsement == nil || context.Endorsement.Issuer() != containerPlatIssuer {
 		t.Errorf("endorsement is %v", context.Endorsement)
 	}

@@ -96,10 +96,11 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 }
 
 func (s *settings) securityContext() *uvm.SecurityContext {
-	return uvm.Load(uvm.Config{
+	found, _ := uvm.Load(uvm.Config{ // examineContext tells the errors
 		Directory: s.SecurityContextDir,
 		Policy:    s.SecurityPolicy, HostCertificate: s.HostCertificate, ReferenceInfo: s.ReferenceInfo,
 	})
+	return found
 }
 
 func (p *sidecar) examineContext() {

@@ -197,7 +197,9 @@ func TestDoctorTellsUnusableParts(t *testing.T) {
 	env := spoiledEnvironment(t, cloud)
 	s := start(t, env).ready(t)
 	stdout, stderr, code := once(t, append(env, "SKR_LISTEN="+s.address), "", "doctor", "--output", "json")
-	var found struct{ Checks []struct{ Check, Subject, Status, Evidence, Fix string } }
+	var found struct {
+		Checks []struct{ Check, Subject, Status, Evidence, Fix string }
+	}
 	if err := json.Unmarshal([]byte(stdout), &found); err != nil || code != 0 {
 		t.Fatalf("exit %d, error %v\n%s%s", code, err, stdout, stderr)
 	}
