@@ -145,17 +145,17 @@ func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		waiting, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if err := client.WaitReady(ctx); err != nil {
-			return nil, err
-		}
-		status, err := client.Status(ctx)
+		notReady := client.WaitReady(waiting)
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		status, err := client.Status(asking)
 		var problems []doctor.Problem
 		for _, p := range status.Problems {
 			problems = append(problems, doctor.Problem{Part: p.Part, Reason: p.Problem, Fix: fixOf[p.Part]})
 		}
-		return problems, err
+		return problems, errors.Join(notReady, err)
 	}
 }
 

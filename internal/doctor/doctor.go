@@ -132,7 +132,8 @@ type Config struct {
 	// Targets are the keys that should be released.
 	Targets []Target
 	// Local asks the sidecar on this machine what it runs without; its error says that
-	// none answers and is ready. Nil where the sidecar itself examines.
+	// none answers and is ready, and one that is not ready may have problems too. Nil
+	// where the sidecar itself examines.
 	Local func(context.Context) ([]Problem, error)
 	// Timeout of each check; 0 means 20 s.
 	Timeout time.Duration

@@ -18,16 +18,23 @@ func (e *examination) partChecks() (checks []check) {
 
 func (e *examination) lookAtLocal(ctx context.Context) (finding, error) {
 	problems, err := e.Local(ctx)
-	if err != nil {
+	without, fixes := told(problems)
+	switch {
+	case err != nil && len(problems) == 0:
 		return warn("start the sidecar, or name where it listens by --listen", "no sidecar that is ready answers on this machine")
+	case err != nil:
+		return warn(fixes, "a sidecar answers and is not ready, and runs without %s", without)
+	case len(problems) > 0:
+		return warn(fixes, "a sidecar answers and is ready, and runs without %s", without)
 	}
-	if len(problems) == 0 {
-		return good("a sidecar answers and is ready")
-	}
-	var told, fixes []string
+	return good("a sidecar answers and is ready")
+}
+
+func told(problems []Problem) (without, fixes string) {
+	var parts, advice []string
 	for _, p := range problems {
-		told = append(told, p.Part+": "+p.Reason)
-		fixes = append(fixes, p.Part+": "+p.Fix)
+		parts = append(parts, p.Part+": "+p.Reason)
+		advice = append(advice, p.Part+": "+p.Fix)
 	}
-	return warn(strings.Join(fixes, "; "), "a sidecar answers and is ready, and runs without %s", strings.Join(told, "; "))
+	return strings.Join(parts, "; "), strings.Join(advice, "; ")
 }
