@@ -34,7 +34,10 @@ func auditVerifyCommand(io streams) *cobra.Command {
 			"Without FILE, or with -, standard input is read. A removed end shows only with --head, the hash of a\n" +
 			"record that was kept elsewhere. Exit codes: 0 intact, 6 not intact, 2 unreadable.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := noEmptyFlags(cmd); err != nil {
+				return err
+			}
 			path := "-"
 			if len(args) == 1 {
 				path = args[0]

@@ -116,7 +116,7 @@ func readBootFile(path string, in io.Reader) (artefact.File, error) {
 	if err != nil {
 		return artefact.File{}, &configError{err}
 	}
-	file := artefact.File{Name: filepath.Base(path), Err: errEmpty}
+	file := artefact.File{Name: filepath.Base(path), Err: errEmpty, Empty: len(data) == 0}
 	if len(data) > 0 {
 		file.Found, file.Err = artefact.Recognise(data)
 	}
