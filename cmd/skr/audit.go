@@ -71,10 +71,20 @@ func auditVerify(path, head, output string, io streams) error {
 		return json.NewEncoder(io.out).Encode(struct {
 			File string `json:"file"`
 			audit.Report
-		}{path, report})
+
+			NotLookedAt []string `json:"not_looked_at"`
+		}{path, report, []string{auditUnseen(head)}})
 	}
-	_, err = fmt.Fprintf(io.out, "%s: %s\n", path, auditSummary(report))
+	_, err = fmt.Fprintf(io.out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), auditUnseen(head))
 	return err
+}
+
+// auditUnseen is what a chain of hashes cannot tell.
+func auditUnseen(head string) string {
+	if head == "" {
+		return "whether the end was cut off, or all of it written anew (no --head was given)"
+	}
+	return "whether records after that of --head were cut off"
 }
 
 func auditReport(path, head string, in io.Reader) (audit.Report, error) {

@@ -128,6 +128,11 @@ func readChain(path string, in io.Reader) (*vcek.Chain, error) {
 	if brought.Chain == nil {
 		return nil, &configError{fmt.Errorf("--chain: %s: this is no chain of VCEK, ASK and ARK; it is: %s", path, found)}
 	}
+	for _, p := range found.Parts() {
+		if p.Err != nil {
+			return nil, &configError{fmt.Errorf("--chain: %s: %w", path, p.Err)}
+		}
+	}
 	return brought.Chain, nil
 }
 

@@ -89,7 +89,7 @@ func Join(files []File) Artefact {
 	var all bundle
 	for _, file := range files {
 		p := part{path: file.Name, found: file.Found, err: file.Err}
-		wanted, isKnown := expect(file.Name)
+		wanted, isKnown := expectFile(file.Name)
 		if _, is := errors.AsType[*unknownError](file.Err); is {
 			p.err = errOther // the list of what was looked for is long
 		}

@@ -60,7 +60,11 @@ func recognise(data []byte, layers int) (Artefact, error) {
 		if err != nil {
 			return Artefact{}, &malformedError{r.kind, err}
 		}
-		return Artefact{kind: r.kind, content: content, beside: in.beside(r.members, layers)}, nil
+		beside := in.beside(r.members, layers)
+		if request, is := content.(*request); is {
+			beside.collect("report.", request.inner, max(layers-1, 0))
+		}
+		return Artefact{kind: r.kind, content: content, beside: beside}, nil
 	}
 	return unpack(in, layers)
 }
@@ -71,13 +75,17 @@ func (in input) beside(members []string, layers int) bundle {
 	if members == nil || !in.isObject {
 		return nil
 	}
-	others := maps.Clone(in.object.Members())
-	for _, name := range members {
+	var parts bundle
+	parts.collect("", without(in.object.Members(), members...), max(layers-1, 0))
+	return parts
+}
+
+func without(members map[string]any, names ...string) map[string]any {
+	others := maps.Clone(members)
+	for _, name := range names {
 		delete(others, name)
 	}
-	var parts bundle
-	parts.collect("", others, max(layers-1, 0))
-	return parts
+	return others
 }
 
 // malformedError is of data that a recogniser knows and cannot read.

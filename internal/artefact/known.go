@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // expected says what stands under a name that tools give to a part of evidence.
@@ -52,9 +53,9 @@ var known = map[string]expected{
 
 	"endorsements": {as: Chain}, "snpendorsements": ofChain, "platformcertificates": ofChain, "vcek": ofChain, "vcekcert": ofChain,
 	"vcekcertificate": ofChain, "vcekcertchain": ofChain, "vlek": ofChain, "certchain": ofChain, "certificatechain": ofChain,
-	"hostamdcert": ofChain, "hostamdcertbase64": ofChain, "chain": ofChain,
+	"hostamdcert": ofChain, "chain": ofChain,
 
-	"uvmendorsement": ofUVM, "uvmendorsements": ofUVM, "referenceinfo": ofUVM, "referenceinfobase64": ofUVM,
+	"uvmendorsement": ofUVM, "uvmendorsements": ofUVM, "referenceinfo": ofUVM,
 	"uvmreferenceinfo": ofUVM,
 
 	"quote": ofQuote, "tpmquote": ofQuote,
@@ -63,16 +64,37 @@ var known = map[string]expected{
 	"akcert": ofAK, "akcertificate": ofAK, "aikcert": ofAK, "aikcertificate": ofAK,
 
 	"runtimedata": ofRuntime, "runtimeclaims": ofRuntime,
-	"inittimedata": ofInitTime, "securitypolicy": ofInitTime, "securitypolicybase64": ofInitTime, "ccepolicy": ofInitTime,
+	"inittimedata": ofInitTime, "securitypolicy": ofInitTime, "ccepolicy": ofInitTime,
 
 	"token": {as: MAAToken}, "maatoken": {as: MAAToken},
 }
 
-// expect finds what should stand under a member's name, or in a file of that name.
+// encodings end names that say how a part is written.
+var encodings = []string{"base64", "b64", "hex", "pem", "der", "raw", "bin", "cose", "json"}
+
+// expect finds what should stand under a member's name.
 func expect(name string) (expected, bool) {
-	name = strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
-	e, found := known[strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)]
-	return e, found
+	words := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+	if e, found := known[words]; found {
+		return e, true
+	}
+	for _, encoding := range encodings {
+		if bare, found := strings.CutSuffix(words, encoding); found {
+			e, known := known[bare]
+			return e, known
+		}
+	}
+	return expected{}, false
+}
+
+// expectFile finds what a file should be by its name, without its extension.
+func expectFile(name string) (expected, bool) {
+	return expect(strings.TrimSuffix(name, filepath.Ext(name)))
 }
 
 // unreadableError is of a part that is expected by its name and is not there.

@@ -45,6 +45,7 @@ func TestKnownParts(t *testing.T) {
 		{"nested", "outer", map[string]any{"uvm_endorsements": garbage}, "it cannot be read as: UVM endorsement"},
 		{"nested in base64", "outer", base64.StdEncoding.EncodeToString([]byte(`{"uvm_endorsements":"` + garbage + `"}`)), "it cannot be read as: UVM endorsement"},
 		{"of TDX", "td_quote", garbage, "it cannot be read"},
+		{"in another spelling", "uvm.endorsements-B64", "AAAA", "it cannot be read as: UVM endorsement"},
 		{"not there", "uvm_endorsements", "", ""},
 		{"null", "uvm_endorsements", nil, ""},
 		{"not known", "signature_of_mine", garbage, ""},
@@ -173,6 +174,27 @@ func TestBoundData(t *testing.T) {
 				t.Errorf("runtime data %q, init-time data %q, faults %q", got.RuntimeData, got.InitTimeData, faults(found))
 			}
 		})
+	}
+}
+
+// A request's own report may have endorsements under a name that MAA does not read.
+func TestBesideReport(t *testing.T) {
+	whole, inner := map[string]any{}, map[string]any{}
+	if err := json.Unmarshal(requestOf(t, testdata.AttestationBytes), &whole); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := decodeBase64([]byte(fmt.Sprint(whole["report"])))
+	if err := json.Unmarshal(text, &inner); err != nil {
+		t.Fatal(err)
+	}
+	inner["endorsements"] = "AAAA"
+	whole["report"] = unpadded(jsonOf(t, inner))
+	found, err := Recognise(jsonOf(t, whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := faults(found); !strings.Contains(got, `"report.endorsements": it cannot be read`) {
+		t.Errorf("faults %q", got)
 	}
 }
 

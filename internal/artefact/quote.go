@@ -2,7 +2,6 @@ package artefact
 
 import (
 	"encoding/hex"
-	"maps"
 	"strconv"
 	"time"
 
@@ -40,10 +39,8 @@ func unpackQuote(in input, layers int) (Artefact, error) {
 	}
 	alone := Artefact{kind: Quote, content: quote{parsed}}
 	parts := bundle{{path: "message", found: alone}}
-	others := maps.Clone(in.object.Members())
-	delete(others, "message")
-	delete(others, "signature")
-	if parts.collect("", others, layers); len(parts) == 1 {
+	parts.collect("", without(in.object.Members(), "message", "signature"), layers)
+	if len(parts) == 1 {
 		return alone, nil
 	}
 	return Artefact{kind: Quote, content: parts}, nil

@@ -19,6 +19,7 @@ import (
 type request struct {
 	found Evidence
 	nonce any
+	inner map[string]any // what stands beside the report and is of no use
 }
 
 func readRequest(in input) (content, error) {
@@ -58,6 +59,7 @@ func (r *request) parse(outer, inner object.Object) error {
 	}
 	r.found.Chain, r.found.ChainErr = innerChain(inner)
 	r.found.Endorsement, r.found.EndorsementErr = innerEndorsement(inner)
+	r.inner = without(inner.Members(), "SnpReport", "VcekCertChain", "Endorsements")
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -83,7 +84,10 @@ type written struct {
 // Parse reads the file.
 func Parse(text []byte) (*Policy, error) {
 	var w written
-	err := yaml.UnmarshalStrict(text, &w)
+	err := checkForm(text)
+	if err == nil {
+		err = yaml.UnmarshalStrict(text, &w)
+	}
 	var p *Policy
 	if err == nil {
 		p, err = w.policy()
@@ -92,6 +96,28 @@ func Parse(text []byte) (*Policy, error) {
 		return nil, fmt.Errorf("bootpolicy: reading the policy: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	return p, nil
+}
+
+// document begins another one, or ends the first.
+var document = regexp.MustCompile(`(?m)^(---|\.\.\.)(\s|$)`)
+
+// checkForm refuses what the YAML library would pass over: a second document, and names in
+// capitals, of which the last would count.
+func checkForm(text []byte) error {
+	begun := regexp.MustCompile(`\A(\s*(#.*)?\n)*---`).Find(text)
+	if document.Match(text[len(begun):]) {
+		return errors.New("there must be one document only")
+	}
+	var names map[string]any
+	if yaml.Unmarshal(text, &names) != nil {
+		return nil // UnmarshalStrict tells
+	}
+	for name := range names {
+		if name != strings.ToLower(name) {
+			return fmt.Errorf("unknown field %q", name)
+		}
+	}
+	return nil
 }
 
 func (w *written) policy() (*Policy, error) {

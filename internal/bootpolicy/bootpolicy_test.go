@@ -43,7 +43,7 @@ func TestDocument(t *testing.T) {
 }
 
 func TestStrictByDefault(t *testing.T) {
-	p, err := Parse([]byte("ak: certificate"))
+	p, err := Parse([]byte("# strict\n---\nak: certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,10 @@ var refused = []struct{ name, text, wrong string }{
 	{"unknown field", "ak: hcl\nsecureboot: true", `unknown field "secureboot"`},
 	{"field twice", "ak: hcl\nak: hcl", `key "ak" already set`},
 	{"PCR twice", "ak: hcl\npcrs: {4: " + digest + ", 4: " + digest + "}", "already set"},
+	{"in capitals", "ak: hcl\nMeasurements: any", `unknown field "Measurements"`},
+	{"two documents", "ak: hcl\nmeasurements: any\n---\nak: hcl", "one document only"},
+	{"two documents, the first begun", "# demands\n---\nak: hcl\n--- # more\nsecure_boot: true", "one document only"},
+	{"text behind the end", "ak: hcl\n...\nsecure_boot: true", "one document only"},
 	{"no YAML", "ak: [", "did not find"},
 	{"empty selection", "ak: hcl\nselection: []", "selection: there is no PCR in it"},
 	{"PCR 24", "ak: hcl\nselection: [24]", "there is no PCR 24"},

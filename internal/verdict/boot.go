@@ -63,7 +63,21 @@ func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	if v.checkQuote(m, key) {
 		v.checkPCRs(m)
 	}
-	return v.finish(neverOfBoots(m.Policy)...)
+	return v.finish(slices.Concat(m.unquoted(), neverOfBoots(m.Policy))...)
+}
+
+// unquoted are values that somebody wrote beside those that the TPM quoted.
+func (m Machine) unquoted() []string {
+	var free vtpm.Selection
+	for pcr := range m.Boot.PCRs {
+		if !m.Policy.Selection().Has(pcr) {
+			free |= 1 << pcr
+		}
+	}
+	if free == 0 {
+		return nil
+	}
+	return []string{"the values of PCR " + free.String() + ", which are not of the selection"}
 }
 
 // neverOfBoots is what neither the policy nor the rules look at.
