@@ -67,11 +67,11 @@ func (p part) evidence() Evidence {
 	case p.err == nil:
 		e, _ = p.found.Evidence()
 	case p.data == nil && (p.as == Report || p.as == HCLReport):
-		e.ReportErr = p.fault()
+		e.ReportErr = p.inner(p.err)
 	case p.data == nil && (p.as == Chain || p.as == THIM):
-		e.ChainErr = p.fault()
+		e.ChainErr = p.inner(p.err)
 	case p.data == nil && p.as == Endorsement:
-		e.EndorsementErr = p.fault()
+		e.EndorsementErr = p.inner(p.err)
 	}
 	switch p.binds {
 	case reportData:

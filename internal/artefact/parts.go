@@ -1,6 +1,7 @@
 package artefact
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,12 +47,23 @@ func (b bundle) parts() []Part {
 
 // fault is nil for what nothing recognises and nothing expects.
 func (p part) fault() error {
+	if e := p.evidence(); p.err == nil {
+		return p.inner(cmp.Or(e.ChainErr, e.EndorsementErr))
+	}
 	_, unreadable := errors.AsType[*unreadableError](p.err)
 	_, malformed := errors.AsType[*malformedError](p.err)
 	if !unreadable && !malformed {
 		return nil
 	}
-	return fmt.Errorf("%.100q: %w", p.path, p.err)
+	return p.inner(p.err)
+}
+
+// inner is an error in the part.
+func (p part) inner(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%.100q: %w", p.path, err)
 }
 
 // contradictions are parts that say of the same thing something else than an earlier
