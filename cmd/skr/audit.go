@@ -34,7 +34,10 @@ func auditVerifyCommand(io streams) *cobra.Command {
 			"Without FILE, or with -, standard input is read. A removed end shows only with --head, the hash of a\n" +
 			"record that was kept elsewhere. Exit codes: 0 intact, 6 not intact, 2 unreadable.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := noEmptyFlags(cmd); err != nil {
+				return err
+			}
 			path := "-"
 			if len(args) == 1 {
 				path = args[0]
@@ -68,10 +71,20 @@ func auditVerify(path, head, output string, io streams) error {
 		return json.NewEncoder(io.out).Encode(struct {
 			File string `json:"file"`
 			audit.Report
-		}{path, report})
+
+			NotLookedAt []string `json:"not_looked_at"`
+		}{path, report, []string{auditUnseen(head)}})
 	}
-	_, err = fmt.Fprintf(io.out, "%s: %s\n", path, auditSummary(report))
+	_, err = fmt.Fprintf(io.out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), auditUnseen(head))
 	return err
+}
+
+// auditUnseen is what a chain of hashes cannot tell.
+func auditUnseen(head string) string {
+	if head == "" {
+		return "whether the end was cut off, or all of it written anew (no --head was given)"
+	}
+	return "whether records after that of --head were cut off"
 }
 
 func auditReport(path, head string, in io.Reader) (audit.Report, error) {

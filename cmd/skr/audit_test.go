@@ -50,6 +50,7 @@ func runAudit(stdin string, args ...string) (out, line string, code int) {
 func TestAuditVerify(t *testing.T) {
 	path, text, head := auditFile(t)
 	const summary = ": 4 records, 1 released, 2 refused, intact, head "
+	const unseen = "\nnot looked at: whether the end was cut off, or all of it written anew (no --head was given)\n"
 	changed := filepath.Join(t.TempDir(), "changed.log")
 	if err := os.WriteFile(changed, []byte(strings.Replace(text, `"released","prev"`, `"refused!","prev"`, 1)), 0o600); err != nil {
 		t.Fatal(err)
@@ -61,10 +62,11 @@ func TestAuditVerify(t *testing.T) {
 		out, line string
 		code      int
 	}{
-		"intact":               {"", []string{"verify", path}, path + summary + head + "\n", "", exitOK},
-		"standard input":       {text, []string{"verify"}, "-" + summary + head + "\n", "", exitOK},
-		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + "\n", "", exitOK},
-		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\n", "", exitOK},
+		"intact":               {"", []string{"verify", path}, path + summary + head + unseen, "", exitOK},
+		"standard input":       {text, []string{"verify"}, "-" + summary + head + unseen, "", exitOK},
+		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + unseen, "", exitOK},
+		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", exitOK},
+		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: configuration: --head: it is empty", exitConfiguration},
 		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
 		"changed, in JSON":     {"", []string{"verify", "--output", "json", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
 		"cut off":              {cut, []string{"verify", "--head", head}, "", "skr: -: holds no record with the hash that was kept", exitUntrusted},

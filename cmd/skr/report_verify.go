@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
@@ -31,10 +33,12 @@ func reportVerifyCommand(env environment, io streams) *cobra.Command {
 		Short: "Verify a report with its certificates, data and endorsement",
 		Long: "Verifies what skr report show takes, and prints each check with its outcome and what to do. A report\n" +
 			"without certificates is verified with those of --chain, else of certificate_sources. FILE may be -, standard\n" +
-			"input; without FILE this machine is asked. Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
+			"input; without FILE this machine is asked. Without a report, with a part that cannot be read, or with a flag\n" +
+			"that cannot be followed, nothing is verified. The last line says what was not looked at.\n" +
+			"Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := q.check(); err != nil {
+			if err := errors.Join(q.check(), noEmptyFlags(cmd)); err != nil {
 				return err
 			}
 			return q.verify(cmd, args, env, io)
@@ -56,7 +60,7 @@ func (q *reportQuestion) verify(cmd *cobra.Command, args []string, env environme
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	evidence, err := q.evidence(ctx, args, parts, io.in)
+	given, err := q.evidence(ctx, args, parts, io.in)
 	if err != nil {
 		return err
 	}
@@ -64,38 +68,56 @@ func (q *reportQuestion) verify(cmd *cobra.Command, args []string, env environme
 	if err != nil {
 		return err
 	}
-	return q.print(verdict.OfEvidence(evidence, silicon, q.when), env, io.out)
+	return q.print(verdict.OfEvidence(given, silicon, q.when), env, io.out)
 }
 
 // evidence is that of FILE or of this machine, with what the flags add.
-func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (e artefact.Evidence, err error) {
+func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (g verdict.Given, err error) {
 	if len(args) == 0 {
-		e, err = parts.ownEvidence(ctx)
+		g, err = parts.ownEvidence(ctx)
 	} else {
 		var found artefact.Artefact
 		found, err = readEvidenceFile(args[0], in)
-		e, _ = found.Evidence()
+		g.Evidence, _ = found.Evidence()
+		g.Parts = found.Parts()
 	}
 	if err == nil && q.chain != "" {
-		e.Chain, err = readChain(q.chain, in)
-		e.ChainErr = nil
+		g.GivenChain, err = readChain(q.chain, in)
 	}
 	if err == nil && q.runtimeData != "" {
-		e.RuntimeData, err = readRuntimeData(q.runtimeData, in)
+		g.GivenData, err = readRuntimeData(q.runtimeData, in)
 	}
-	return e, err
+	return g, err
 }
 
 // ownEvidence is what this machine says of itself, with its security context.
-func (p *sidecar) ownEvidence(ctx context.Context) (artefact.Evidence, error) {
+func (p *sidecar) ownEvidence(ctx context.Context) (verdict.Given, error) {
 	p.tellMachine()
 	evidence, err := p.freshReport(ctx)
 	if err != nil {
-		return artefact.Evidence{}, err
+		return verdict.Given{}, err
 	}
-	return artefact.Evidence{
-		Report: evidence.Report, RuntimeData: evidence.Bound(), InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
+	return verdict.Given{
+		Evidence: artefact.Evidence{
+			Report: evidence.Report, RuntimeData: evidence.Bound(), InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
+		},
+		Parts: []artefact.Part{{Kind: artefact.Report}},
 	}, nil
+}
+
+// noEmptyFlags refuses flags that are there and empty, as of a variable that is not set: what
+// they ask for would not be looked at.
+func noEmptyFlags(cmd *cobra.Command) error {
+	var empty error
+	cmd.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && flag.Name != "at" && flag.Value.String() == "" {
+			empty = errors.Join(empty, fmt.Errorf("--%s: it is empty; leave it out if you do not ask for it", flag.Name))
+		}
+	})
+	if empty != nil {
+		return &configError{empty}
+	}
+	return nil
 }
 
 func readChain(path string, in io.Reader) (*vcek.Chain, error) {
@@ -106,6 +128,11 @@ func readChain(path string, in io.Reader) (*vcek.Chain, error) {
 	brought, _ := found.Evidence()
 	if brought.Chain == nil {
 		return nil, &configError{fmt.Errorf("--chain: %s: this is no chain of VCEK, ASK and ARK; it is: %s", path, found)}
+	}
+	for _, p := range found.Parts() {
+		if p.Err != nil {
+			return nil, &configError{fmt.Errorf("--chain: %s: %w", path, p.Err)}
+		}
 	}
 	return brought.Chain, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/hsm"
+	"skr/internal/artefact"
 	"skr/internal/endpoint"
 	"skr/internal/jwk"
 	"skr/internal/verdict"
@@ -37,10 +39,11 @@ func tokenVerifyCommand(env environment, io streams) *cobra.Command {
 		Long: "Verifies a token with the keys that its authority publishes, or with those of --signing-keys, and prints each check with\n" +
 			"its outcome and what to do. The authority is that of --authority, else the token's issuer if maa_allow has it.\n" +
 			"A release statement is verified with the certificates in it, for the vault of --vault. FILE may be -, standard\n" +
-			"input; without FILE this machine is attested. Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
+			"input; without FILE this machine is attested. A flag that is not for what FILE is fails. The last line says what\n" +
+			"was not looked at. Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := q.check(); err != nil {
+			if err := errors.Join(q.check(), noEmptyFlags(cmd)); err != nil {
 				return err
 			}
 			return q.verify(cmd, args, env, io)
@@ -71,7 +74,7 @@ func (q *tokenQuestion) verify(cmd *cobra.Command, args []string, env environmen
 		return err
 	}
 	if statement, ok := found.Statement(); ok {
-		return q.verifyStatement(statement, parts, env, io.out)
+		return q.verifyStatement(statement, q.asked(found), parts, env, io.out)
 	}
 	text, ok := found.Token()
 	if !ok {
@@ -85,10 +88,19 @@ func (q *tokenQuestion) verify(cmd *cobra.Command, args []string, env environmen
 	if err != nil {
 		return err
 	}
-	return q.print(verdict.OfToken(token, trusted, q.when), env, io.out)
+	return q.print(verdict.OfToken(token, trusted, q.asked(found)), env, io.out)
 }
 
-func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, parts *sidecar, env environment, out io.Writer) error {
+// asked is what the flags ask for, also where the file is not for them. Without a file
+// --authority says whom to ask, and that is looked at, too.
+func (q *tokenQuestion) asked(found artefact.Artefact) verdict.Question {
+	return verdict.Question{
+		At: q.when, Parts: found.Parts(),
+		Authority: q.authority != "", SigningKeys: q.signingKeys != "", Policy: q.policy != "", Vault: q.vault != "",
+	}
+}
+
+func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, asked verdict.Question, parts *sidecar, env environment, out io.Writer) error {
 	if q.vault == "" {
 		return &configError{fmt.Errorf("--vault is needed: this release statement says that it is of %s", statement.Host())}
 	}
@@ -96,7 +108,7 @@ func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, parts *sidecar
 	if err != nil {
 		return &configError{fmt.Errorf("--vault: %w", err)}
 	}
-	return q.print(verdict.OfStatement(statement, vault, parts.out.roots, q.when), env, out)
+	return q.print(verdict.OfStatement(statement, vault, parts.out.roots, asked), env, out)
 }
 
 // trust says whose token it must be, and with which keys to verify it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -93,6 +94,7 @@ func readBootDirectory(path string) ([]artefact.File, error) {
 	for _, entry := range entries {
 		name := filepath.Join(path, entry.Name())
 		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+			files = append(files, artefact.File{Name: entry.Name(), Err: errNoFile})
 			continue
 		}
 		file, err := readBootFile(name, nil)
@@ -102,13 +104,16 @@ func readBootDirectory(path string) ([]artefact.File, error) {
 		file.Name = entry.Name()
 		files = append(files, file)
 	}
-	if files == nil {
+	if !slices.ContainsFunc(files, func(f artefact.File) bool { return !errors.Is(f.Err, errNoFile) }) {
 		return nil, &configError{fmt.Errorf("%s: there is no file", path)}
 	}
 	return files, nil
 }
 
-var errEmpty = errors.New("it is empty")
+var (
+	errEmpty  = errors.New("it is empty")
+	errNoFile = errors.New("it is no file")
+)
 
 // readBootFile also says of a file that it could not be recognised.
 func readBootFile(path string, in io.Reader) (artefact.File, error) {
@@ -116,7 +121,7 @@ func readBootFile(path string, in io.Reader) (artefact.File, error) {
 	if err != nil {
 		return artefact.File{}, &configError{err}
 	}
-	file := artefact.File{Name: filepath.Base(path), Err: errEmpty}
+	file := artefact.File{Name: filepath.Base(path), Err: errEmpty, Empty: len(data) == 0}
 	if len(data) > 0 {
 		file.Found, file.Err = artefact.Recognise(data)
 	}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/artefact"
 	"skr/internal/bootpolicy"
 	"skr/internal/verdict"
 )
@@ -32,10 +32,12 @@ func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
 		Long: "Verifies what skr vtpm show takes: whose TPM it is, what it quoted, whether the event log explains it, and\n" +
 			"whether that is what the policy demands. docs/vtpm.md has the policy's fields. A FILE may be -, standard\n" +
 			"input; without FILE this machine is asked, with a nonce that nobody could foresee.\n" +
-			"Exit codes: 0 no check failed, 6 one did, 2 unreadable.",
+			"With ak: hcl the policy must say how the paravisor is known, or it must be one of Azure's. The last line says\n" +
+			"what was not looked at.\n" +
+			"Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := q.check(); err != nil {
+			if err := errors.Join(q.check(), noEmptyFlags(cmd)); err != nil {
 				return err
 			}
 			return q.verify(cmd, args, env, io)
@@ -69,10 +71,13 @@ func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment
 		return err
 	}
 	if own != nil {
+		if machine.Nonce != nil || machine.Policy.Nonce() != nil {
+			return &configError{errors.New("this machine is asked with a nonce of its own: name files, or leave out --nonce and the policy's nonce")}
+		}
 		machine.Nonce = own
 	}
-	machine.Boot = found.Boot()
-	machine.Evidence, _ = found.Evidence()
+	machine.Boot, machine.Given.Parts = found.Boot(), found.Parts()
+	machine.Given.Evidence, _ = found.Evidence()
 	if err := q.complete(&machine, io.in); err != nil {
 		return err
 	}
@@ -101,14 +106,17 @@ func (q *bootQuestion) machine(s *settings, in io.Reader) (m verdict.Machine, er
 
 // complete adds what the flags bring.
 func (q *bootQuestion) complete(m *verdict.Machine, in io.Reader) (err error) {
-	if m.Boot.Quote != nil && q.signature != "" {
+	switch {
+	case q.signature == "", m.Boot.Quote == nil: // without a quote nothing is verified anyhow
+	case m.Boot.Quote.Signed():
+		return &configError{errors.New("--signature: the quote comes with a signature of its own")}
+	default:
 		if m.Boot.Quote, err = readFlag("--signature", q.signature, maxSignature, in, m.Boot.Quote.WithSignature); err != nil {
 			return err
 		}
 	}
 	if q.chain != "" {
-		m.Evidence = artefact.Evidence{}
-		m.Evidence.Chain, err = readChain(q.chain, in)
+		m.Given.GivenChain, err = readChain(q.chain, in)
 	}
 	return err
 }

@@ -39,6 +39,7 @@ type Artefact struct {
 	kind    Kind
 	carrier []string
 	content content
+	beside  bundle // what else is in the object
 }
 
 // content is a decoded artefact of one kind.
@@ -97,5 +98,9 @@ func (a Artefact) String() string { return a.kind.Name() }
 
 // Show describes the artefact at the time now.
 func (a Artefact) Show(now time.Time) Description {
-	return Description{a.kind, a.kind.Name(), append([]string{}, a.carrier...), a.content.sections(now)}
+	sections := a.content.sections(now)
+	if len(a.beside) > 0 {
+		sections = append(sections, a.beside.list("Beside it, not shown"))
+	}
+	return Description{a.kind, a.kind.Name(), append([]string{}, a.carrier...), sections}
 }

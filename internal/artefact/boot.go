@@ -83,14 +83,20 @@ func (c certificates) boot() Boot {
 }
 
 // Join makes one artefact of files that belong together. Of a file that could not
-// be recognised, what was wrong is shown.
+// be recognised, what was wrong is shown; if its name says what it should be, that is
+// a fault.
 func Join(files []File) Artefact {
 	var all bundle
 	for _, file := range files {
+		p := part{path: file.Name, found: file.Found, err: file.Err}
+		wanted, isKnown := expectFile(file.Name)
 		if _, is := errors.AsType[*unknownError](file.Err); is {
-			file.Err = errOther // the list of what was looked for is long
+			p.err = errOther // the list of what was looked for is long
 		}
-		all.put(part{file.Name, file.Found, file.Err})
+		if isKnown && wanted.binds == 0 && !file.Empty {
+			p.err, p.as = wanted.judge(p.found, p.err), wanted.as
+		}
+		all.add(p)
 	}
 	return Artefact{kind: Bundle, content: all}
 }
@@ -100,4 +106,6 @@ type File struct {
 	Name  string
 	Found Artefact
 	Err   error
+	// Empty is a file without content, which stands for a part that is not there.
+	Empty bool
 }

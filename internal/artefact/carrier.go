@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"unicode/utf8"
 
 	"skr/internal/object"
@@ -57,12 +58,46 @@ func recognise(data []byte, layers int) (Artefact, error) {
 			continue
 		}
 		if err != nil {
-			return Artefact{}, fmt.Errorf("it looks like: %s; but %w", r.name, err)
+			return Artefact{}, &malformedError{r.kind, err}
 		}
-		return Artefact{kind: r.kind, content: content}, nil
+		beside := in.beside(r.members, layers)
+		if request, is := content.(*request); is {
+			beside.collect("report.", request.inner, max(layers-1, 0))
+		}
+		return Artefact{kind: r.kind, content: content, beside: beside}, nil
 	}
 	return unpack(in, layers)
 }
+
+// beside is what of an object is not of its kind: nothing if the kind has no list of
+// members, as it is then of any.
+func (in input) beside(members []string, layers int) bundle {
+	if members == nil || !in.isObject {
+		return nil
+	}
+	var parts bundle
+	parts.collect("", without(in.object.Members(), members...), max(layers-1, 0))
+	return parts
+}
+
+func without(members map[string]any, names ...string) map[string]any {
+	others := maps.Clone(members)
+	for _, name := range names {
+		delete(others, name)
+	}
+	return others
+}
+
+// malformedError is of data that a recogniser knows and cannot read.
+type malformedError struct {
+	kind  Kind
+	cause error
+}
+
+func (e *malformedError) Error() string {
+	return fmt.Sprintf("it looks like: %s; but %s", e.kind.Name(), e.cause)
+}
+func (e *malformedError) Unwrap() error { return e.cause }
 
 // unpack takes one carrier off.
 func unpack(in input, layers int) (Artefact, error) {
@@ -70,12 +105,13 @@ func unpack(in input, layers int) (Artefact, error) {
 	case layers == 0:
 		return Artefact{}, errOther
 	case in.isObject:
-		return unpackObject(in.object, layers-1)
+		return unpackObject(in, layers-1)
 	case in.jsonErr != nil:
 		return Artefact{}, fmt.Errorf("it looks like JSON, but %w", in.jsonErr)
 	case in.text == nil:
 		return Artefact{}, errOther
 	}
+	unread := errOther // or what names of members say that there should be
 	for _, c := range carriers {
 		inner, ok := c.decode(in.text)
 		if !ok || len(inner) == 0 {
@@ -83,6 +119,7 @@ func unpack(in input, layers int) (Artefact, error) {
 		}
 		found, err := recognise(inner, layers-1)
 		if errors.Is(err, errOther) {
+			unread = err
 			continue
 		}
 		if err != nil {
@@ -91,7 +128,7 @@ func unpack(in input, layers int) (Artefact, error) {
 		found.carrier = append([]string{c.name}, found.carrier...)
 		return found, nil
 	}
-	return Artefact{}, errOther
+	return Artefact{}, unread
 }
 
 // carriers are encodings of bytes in text.

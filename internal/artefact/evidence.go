@@ -1,6 +1,8 @@
 package artefact
 
 import (
+	"cmp"
+
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
@@ -11,9 +13,11 @@ import (
 // Endorsement, which verifies itself, has been verified.
 type Evidence struct {
 	Report         *snp.Report
+	ReportErr      error
 	Chain          *vcek.Chain
 	ChainErr       error
 	RuntimeData    []byte // claims to be bound through REPORT_DATA
+	UserData       []byte // 64 bytes of RuntimeData that are bound through it, on a confidential VM
 	InitTimeData   []byte // claims to be bound through HOST_DATA
 	Endorsement    *uvm.Endorsement
 	EndorsementErr error
@@ -42,27 +46,62 @@ func (a Artefact) Evidence() (Evidence, bool) {
 }
 
 func (e Evidence) empty() bool {
-	return e.Report == nil && e.Chain == nil && e.ChainErr == nil && e.RuntimeData == nil &&
+	return e.Report == nil && e.ReportErr == nil && e.Chain == nil && e.ChainErr == nil && e.RuntimeData == nil &&
 		e.Endorsement == nil && e.EndorsementErr == nil
 }
 
 func (r report) evidence() Evidence { return Evidence{Report: r.Report} }
 
+func (b bundle) evidence() Evidence {
+	var all Evidence
+	for _, p := range b {
+		all.fill(p.evidence())
+	}
+	return all
+}
+
+// evidence is what the part holds, or which part is missing because of its error.
+func (p part) evidence() Evidence {
+	var e Evidence
+	switch {
+	case p.err == nil:
+		e, _ = p.found.Evidence()
+	case p.data == nil && (p.as == Report || p.as == HCLReport):
+		e.ReportErr = p.inner(p.err)
+	case p.data == nil && (p.as == Chain || p.as == THIM):
+		e.ChainErr = p.inner(p.err)
+	case p.data == nil && p.as == Endorsement:
+		e.EndorsementErr = p.inner(p.err)
+	}
+	switch p.binds {
+	case reportData:
+		e.RuntimeData = p.data
+	case hostData:
+		e.InitTimeData = p.data
+	}
+	if policy, is := p.found.content.(ccePolicy); is && p.err == nil {
+		e.InitTimeData = policy
+	}
+	return e
+}
+
 // fill takes from other what is still missing.
 func (e *Evidence) fill(other Evidence) {
-	if e.Report == nil {
-		e.Report = other.Report
-	}
-	if e.Chain == nil && e.ChainErr == nil {
-		e.Chain, e.ChainErr = other.Chain, other.ChainErr
-	}
+	e.Report, e.ReportErr = first(e.Report, other.Report, e.ReportErr, other.ReportErr)
+	e.Chain, e.ChainErr = first(e.Chain, other.Chain, e.ChainErr, other.ChainErr)
+	e.Endorsement, e.EndorsementErr = first(e.Endorsement, other.Endorsement, e.EndorsementErr, other.EndorsementErr)
 	if e.RuntimeData == nil {
-		e.RuntimeData = other.RuntimeData
+		e.RuntimeData, e.UserData = other.RuntimeData, other.UserData
 	}
 	if e.InitTimeData == nil {
 		e.InitTimeData = other.InitTimeData
 	}
-	if e.Endorsement == nil && e.EndorsementErr == nil {
-		e.Endorsement, e.EndorsementErr = other.Endorsement, other.EndorsementErr
+}
+
+// first prefers what can be read. What cannot be read is told all the same: see Parts.
+func first[T any](one, other *T, oneErr, otherErr error) (*T, error) {
+	if found := cmp.Or(one, other); found != nil {
+		return found, nil
 	}
+	return nil, cmp.Or(oneErr, otherErr)
 }

@@ -35,6 +35,11 @@ func FuzzRecognise(f *testing.F) {
 		if description.Kind.Name() == string(description.Kind) && description.Kind != "key" && description.Kind != "certificates" {
 			t.Fatalf("kind %q has no name", description.Kind)
 		}
+		for _, part := range found.Parts() {
+			if part.Err != nil && strings.ContainsAny(part.Err.Error(), "\n\r\x1b") {
+				t.Fatalf("the error is not one line: %q", part.Err)
+			}
+		}
 		if e, ok := found.Evidence(); ok && e.empty() {
 			t.Fatal("there is evidence, and it is empty")
 		}

@@ -1,6 +1,7 @@
 package artefact
 
 import (
+	"fmt"
 	"time"
 
 	"skr/attest/vtpm"
@@ -21,7 +22,14 @@ func readHCL(in input) (content, error) {
 }
 
 func (h hclReport) evidence() Evidence {
-	return Evidence{Report: h.Report(), RuntimeData: h.Claims().Raw()}
+	e := Evidence{Report: h.Report(), RuntimeData: h.Claims().Raw()}
+	if user, told := h.Claims().UserData(); told {
+		e.UserData = user
+	}
+	if e.Report == nil {
+		e.ReportErr = fmt.Errorf("the HCL report is of the hardware %s, which has no SEV-SNP report", h.Hardware())
+	}
+	return e
 }
 
 func (h hclReport) boot() Boot { return Boot{HCL: h.HCLReport} }

@@ -34,31 +34,33 @@ type recogniser struct {
 	// read decodes; its error is errOther for data of another kind. It is nil
 	// for what only the absence of all others tells.
 	read func(input) (content, error)
+	// members are those of an object that read looks at; nil if the object is the content.
+	members []string
 }
 
 // kinds are tried in this order: what has a magic number first, and of JSON
 // objects the special before the general.
 var kinds = []recogniser{
-	{Report, "SEV-SNP report", readReport},
-	{HCLReport, "HCL report", readHCL},
-	{Quote, "TPM quote", readQuote},
-	{EventLog, "TCG event log", readEventLog},
-	{PCRs, "PCR values", readPCRs},
-	{Endorsement, "UVM endorsement", readEndorsement},
-	{Chain, "VCEK certificate chain", readChain},
-	{Certificates, "certificates", readCertificates},
-	{Key, "key", readKey},
-	{CCEPolicy, "CCE policy", readCCEPolicy},
-	{ReleaseStatement, "release statement", readStatement},
-	{MAAToken, "MAA token", readToken},
-	{SignedObject, "JWS", readSigned},
-	{MAARequest, "MAA request", readRequest},
-	{THIM, "THIM document", readTHIM},
-	{ReleasePolicy, "release policy", readPolicy},
-	{KeyBundle, "key bundle", readKeyBundle},
-	{KeySet, "key set", readKeySet},
-	{Claims, "MAA claims", readClaims},
-	{Bundle, "several artefacts", nil},
+	{Report, "SEV-SNP report", readReport, nil},
+	{HCLReport, "HCL report", readHCL, nil},
+	{Quote, "TPM quote", readQuote, nil},
+	{EventLog, "TCG event log", readEventLog, nil},
+	{PCRs, "PCR values", readPCRs, nil},
+	{Endorsement, "UVM endorsement", readEndorsement, nil},
+	{Chain, "VCEK certificate chain", readChain, nil},
+	{Certificates, "certificates", readCertificates, nil},
+	{Key, "key", readKey, nil},
+	{CCEPolicy, "CCE policy", readCCEPolicy, nil},
+	{ReleaseStatement, "release statement", readStatement, []string{"value"}},
+	{MAAToken, "MAA token", readToken, []string{"token"}},
+	{SignedObject, "JWS", readSigned, []string{"value"}},
+	{MAARequest, "MAA request", readRequest, []string{"report", "runtimeData", "initTimeData", "nonce"}},
+	{THIM, "THIM document", readTHIM, []string{"vcekCert", "certificateChain", "tcbm", "cacheControl"}},
+	{ReleasePolicy, "release policy", readPolicy, nil},
+	{KeyBundle, "key bundle", readKeyBundle, nil},
+	{KeySet, "key set", readKeySet, nil},
+	{Claims, "MAA claims", readClaims, nil},
+	{Bundle, "several artefacts", nil, nil},
 }
 
 // Name is the kind for people.

@@ -11,13 +11,7 @@ import (
 // quote is what a TPM signed of its PCRs.
 type quote struct{ *vtpm.Quote }
 
-// readQuote also knows an object with the quote as message beside its signature,
-// as go-tpm-tools' users write it; it holds the PCRs' values, too, which bundles
-// find by themselves.
 func readQuote(in input) (content, error) {
-	if in.has("message", "signature") {
-		return readQuoteObject(in)
-	}
 	if !vtpm.IsQuote(in.raw) {
 		return nil, errOther
 	}
@@ -28,25 +22,28 @@ func readQuote(in input) (content, error) {
 	return quote{parsed}, nil
 }
 
-func readQuoteObject(in input) (content, error) {
+// unpackQuote knows an object with the quote as message beside its signature, as
+// go-tpm-tools' users write it. What else is in the object, such as the values of PCRs,
+// are further parts.
+func unpackQuote(in input, layers int) (Artefact, error) {
 	message, signature := decodedText(in, "message"), decodedText(in, "signature")
-	if !vtpm.IsQuote(message) {
-		return nil, errOther
+	if !in.has("message", "signature") || !vtpm.IsQuote(message) {
+		return Artefact{}, errOther
 	}
 	parsed, err := vtpm.ParseQuote(message)
 	if err == nil {
 		parsed, err = parsed.WithSignature(signature)
 	}
 	if err != nil {
-		return nil, err
+		return Artefact{}, &malformedError{Quote, err}
 	}
-	list, _ := in.object.Lookup("pcrs")
-	values, err := readPCRs(newInput(partData(list)))
-	if err != nil {
-		return quote{parsed}, nil //nolint:nilerr // a quote without values of PCRs is one all the same
+	alone := Artefact{kind: Quote, content: quote{parsed}}
+	parts := bundle{{path: "message", found: alone}}
+	parts.collect("", without(in.object.Members(), "message", "signature"), layers)
+	if len(parts) == 1 {
+		return alone, nil
 	}
-	both := bundle{{path: "message", found: Artefact{kind: Quote, content: quote{parsed}}}, {path: "pcrs", found: Artefact{kind: PCRs, content: values}}}
-	return both, nil
+	return Artefact{kind: Quote, content: parts}, nil
 }
 
 // decodedText is a member's bytes, from hex or base64; nil if it is neither.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"skr/attest/snp"
@@ -18,6 +19,7 @@ import (
 type request struct {
 	found Evidence
 	nonce any
+	inner map[string]any // what stands beside the report and is of no use
 }
 
 func readRequest(in input) (content, error) {
@@ -57,17 +59,25 @@ func (r *request) parse(outer, inner object.Object) error {
 	}
 	r.found.Chain, r.found.ChainErr = innerChain(inner)
 	r.found.Endorsement, r.found.EndorsementErr = innerEndorsement(inner)
+	r.inner = without(inner.Members(), "SnpReport", "VcekCertChain", "Endorsements")
 	return nil
 }
 
 // decoded is nil where there is no such member, or an empty one, which stands for none.
 func decoded(o object.Object, path string) ([]byte, error) {
-	text, _ := o.Text(path)
-	if text == "" {
+	outer, _, nested := strings.Cut(path, ".")
+	if value, _ := o.Lookup(outer); nested && value != nil {
+		if _, is := value.(map[string]any); !is {
+			return nil, fmt.Errorf("its %s is no object", outer)
+		}
+	}
+	value, _ := o.Lookup(path)
+	if value == nil || value == "" {
 		return nil, nil
 	}
+	text, _ := value.(string)
 	data, ok := decodeBase64([]byte(text))
-	if !ok {
+	if !ok || text == "" {
 		return nil, fmt.Errorf("its %s is no base64url", path)
 	}
 	return data, nil
@@ -81,15 +91,15 @@ func innerChain(inner object.Object) (*vcek.Chain, error) {
 	return vcek.ParsePEM(text)
 }
 
-// innerEndorsement takes the first of the list; nothing sends more than one.
+// innerEndorsement takes the only one of the list; nothing sends more.
 func innerEndorsement(inner object.Object) (*uvm.Endorsement, error) {
 	text, err := decoded(inner, "Endorsements")
 	if err != nil || text == nil {
 		return nil, err
 	}
 	var list struct{ Uvm []string }
-	if err := json.Unmarshal(text, &list); err != nil || len(list.Uvm) == 0 {
-		return nil, errors.New("its Endorsements have no list Uvm")
+	if err := json.Unmarshal(text, &list); err != nil || len(list.Uvm) != 1 {
+		return nil, errors.New("its Endorsements have no list Uvm of one")
 	}
 	raw, ok := decodeBase64([]byte(list.Uvm[0]))
 	if !ok {

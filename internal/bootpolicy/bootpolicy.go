@@ -10,12 +10,13 @@
 //	  11: [aa…, bb…]
 //	unlogged: [11]          # extended by software that writes no log
 //	nonce: 00…              # that was sent; skr vtpm verify also takes --nonce
-//	measurements: [5b…]     # launch measurements that are good
+//	measurements: [5b…]     # launch measurements that are good, or any
+//	id_keys: [94…]          # digests of keys that sign the guest, in the place of Azure's
 //
 // [Parse] refuses fields that it does not know and demands that cannot be met, so
 // that a slip of the pen is not a check less. What is left out is strict: secure
-// boot is demanded, and the quote must be over PCR 0 to 7. The package compares
-// nothing: package verdict does.
+// boot is demanded, the quote must be over PCR 0 to 7, and a paravisor must be signed by
+// a key of Azure's. The package compares little: package verdict does.
 package bootpolicy
 
 import (
@@ -23,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -62,6 +64,8 @@ type Policy struct {
 	logged       vtpm.Selection
 	nonce        []byte
 	measurements []snp.Measurement
+	any          bool // measurement will do
+	keys         signers
 }
 
 // written is the file.
@@ -71,14 +75,19 @@ type written struct {
 	Selection    []int          `json:"selection"`
 	PCRs         map[int]values `json:"pcrs"`
 	Unlogged     []int          `json:"unlogged"`
-	Nonce        string         `json:"nonce"`
-	Measurements []string       `json:"measurements"`
+	Nonce        nonce          `json:"nonce"`
+	Measurements measurements   `json:"measurements"`
+	IDKeys       []string       `json:"id_keys"`
+	AuthorKeys   []string       `json:"author_keys"`
 }
 
 // Parse reads the file.
 func Parse(text []byte) (*Policy, error) {
 	var w written
-	err := yaml.UnmarshalStrict(text, &w)
+	err := checkForm(text)
+	if err == nil {
+		err = yaml.UnmarshalStrict(text, &w)
+	}
 	var p *Policy
 	if err == nil {
 		p, err = w.policy()
@@ -89,15 +98,37 @@ func Parse(text []byte) (*Policy, error) {
 	return p, nil
 }
 
+// document begins another one, or ends the first.
+var document = regexp.MustCompile(`(?m)^(---|\.\.\.)(\s|$)`)
+
+// checkForm refuses what the YAML library would pass over: a second document, and names in
+// capitals, of which the last would count.
+func checkForm(text []byte) error {
+	begun := regexp.MustCompile(`\A(\s*(#.*)?\n)*---`).Find(text)
+	if document.Match(text[len(begun):]) {
+		return errors.New("there must be one document only")
+	}
+	var names map[string]any
+	if yaml.Unmarshal(text, &names) != nil {
+		return nil // UnmarshalStrict tells
+	}
+	for name := range names {
+		if name != strings.ToLower(name) {
+			return fmt.Errorf("unknown field %q", name)
+		}
+	}
+	return nil
+}
+
 func (w *written) policy() (*Policy, error) {
 	if w.AK != HCL && w.AK != Certificate {
 		return nil, fmt.Errorf("ak: want %s, for a confidential VM, or %s, for Trusted Launch", HCL, Certificate)
 	}
-	if w.AK == Certificate && len(w.Measurements) > 0 {
-		return nil, fmt.Errorf("measurements: with ak: %s there is no report that has one", Certificate)
+	if w.AK == Certificate && (w.Measurements != nil || w.IDKeys != nil || w.AuthorKeys != nil) {
+		return nil, fmt.Errorf("measurements, id_keys, author_keys: with ak: %s there is no report that has one", Certificate)
 	}
-	p := &Policy{trust: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot}
-	for _, read := range []func(*Policy) error{w.readSelection, w.readPCRs, w.readNonce, w.readMeasurements} {
+	p := &Policy{trust: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot, nonce: w.Nonce}
+	for _, read := range []func(*Policy) error{w.readSelection, w.readPCRs, w.readMeasurements, w.readSigners} {
 		if err := read(p); err != nil {
 			return nil, err
 		}
@@ -146,24 +177,6 @@ func (w *written) readPCRs(p *Policy) error {
 	return nil
 }
 
-func (w *written) readNonce(p *Policy) (err error) {
-	if w.Nonce != "" {
-		p.nonce, err = ParseNonce(w.Nonce)
-	}
-	return err
-}
-
-func (w *written) readMeasurements(p *Policy) error {
-	for _, text := range w.Measurements {
-		raw, err := hex.DecodeString(text)
-		if err != nil || len(raw) != len(snp.Measurement{}) {
-			return fmt.Errorf("measurements: %.100q is not 96 hexadecimal digits", text)
-		}
-		p.measurements = append(p.measurements, snp.Measurement(raw))
-	}
-	return nil
-}
-
 // ParseNonce reads hexadecimal digits of 16 to 66 bytes.
 func ParseNonce(text string) ([]byte, error) {
 	nonce, err := hex.DecodeString(text)
@@ -197,5 +210,9 @@ func (p *Policy) Logged() vtpm.Selection { return p.logged }
 // Nonce is what the quote must have; nil if the policy does not say.
 func (p *Policy) Nonce() []byte { return slices.Clone(p.nonce) }
 
-// Measurements are the launch measurements that are good; none if any is.
+// Measurements are the launch measurements that are good; none if the policy does not
+// name any.
 func (p *Policy) Measurements() []snp.Measurement { return slices.Clone(p.measurements) }
+
+// AnyMeasurement reports whether the policy says that whose guest it is does not matter.
+func (p *Policy) AnyMeasurement() bool { return p.any }

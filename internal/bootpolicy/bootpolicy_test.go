@@ -43,7 +43,7 @@ func TestDocument(t *testing.T) {
 }
 
 func TestStrictByDefault(t *testing.T) {
-	p, err := Parse([]byte("ak: certificate"))
+	p, err := Parse([]byte("# strict\n---\nak: certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,10 @@ var refused = []struct{ name, text, wrong string }{
 	{"unknown field", "ak: hcl\nsecureboot: true", `unknown field "secureboot"`},
 	{"field twice", "ak: hcl\nak: hcl", `key "ak" already set`},
 	{"PCR twice", "ak: hcl\npcrs: {4: " + digest + ", 4: " + digest + "}", "already set"},
+	{"in capitals", "ak: hcl\nMeasurements: any", `unknown field "Measurements"`},
+	{"two documents", "ak: hcl\nmeasurements: any\n---\nak: hcl", "one document only"},
+	{"two documents, the first begun", "# demands\n---\nak: hcl\n--- # more\nsecure_boot: true", "one document only"},
+	{"text behind the end", "ak: hcl\n...\nsecure_boot: true", "one document only"},
 	{"no YAML", "ak: [", "did not find"},
 	{"empty selection", "ak: hcl\nselection: []", "selection: there is no PCR in it"},
 	{"PCR 24", "ak: hcl\nselection: [24]", "there is no PCR 24"},
@@ -78,6 +82,18 @@ var refused = []struct{ name, text, wrong string }{
 	{"unlogged PCR 24", "ak: hcl\nunlogged: [24]", "unlogged: "},
 	{"short nonce", "ak: hcl\nnonce: abcd", "nonce: \"abcd\""},
 	{"measurement", "ak: hcl\nmeasurements: [ab]", "is not 96 hexadecimal digits"},
+	{"no measurement", "ak: hcl\nmeasurements: []", "or the word any"},
+	{"null for measurements", "ak: hcl\nmeasurements:", "or the word any"},
+	{"another word", "ak: hcl\nmeasurements: all", "or the word any"},
+	{"any among others", "ak: hcl\nmeasurements: [any, " + measurement + "]", "\"any\" is not 96 hexadecimal digits"},
+	{"empty nonce", "ak: hcl\nnonce: ''", "nonce: "},
+	{"null for a nonce", "ak: hcl\nnonce:", "nonce: "},
+	{"no key", "ak: hcl\nid_keys: []", "id_keys: the list is empty"},
+	{"no author's key", "ak: hcl\nauthor_keys: []", "author_keys: the list is empty"},
+	{"key of unsigned guests", "ak: hcl\nid_keys: ['" + strings.Repeat("0", 96) + "']", "zeros stand for a guest that nobody signed"},
+	{"short key", "ak: hcl\nid_keys: [abcd]", "id_keys: \"abcd\" is not 96"},
+	{"key without a report", "ak: certificate\nid_keys: [" + measurement + "]", "there is no report"},
+	{"any without a report", "ak: certificate\nmeasurements: any", "there is no report"},
 	{"measurement without a report", "ak: certificate\nmeasurements: [" + measurement + "]", "there is no report"},
 }
 
@@ -89,6 +105,29 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got %v, want one line with %q", err, c.wrong)
 			}
 		})
+	}
+}
+
+// How a paravisor is known: Azure's keys, if nothing else is said.
+func TestIdentity(t *testing.T) {
+	for _, c := range []struct {
+		text         string
+		measurements int
+		any, signers bool
+	}{
+		{"ak: hcl", 0, false, false},
+		{"ak: hcl\nmeasurements: any", 0, true, false},
+		{"ak: hcl\nmeasurements: [" + measurement + "]", 1, false, false},
+		{"ak: hcl\nid_keys: [" + measurement + "]", 0, false, true},
+		{"ak: hcl\nauthor_keys: [" + measurement + "]\nmeasurements: any", 0, true, true},
+	} {
+		p, err := Parse([]byte(c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Measurements()) != c.measurements || p.AnyMeasurement() != c.any || p.Signers() != c.signers {
+			t.Errorf("%q: %+v", c.text, p)
+		}
 	}
 }
 

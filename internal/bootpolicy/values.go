@@ -39,3 +39,17 @@ func (v values) parse() ([]vtpm.Digest, error) {
 	}
 	return digests, nil
 }
+
+// nonce is as written: digits, if the name stands there at all.
+type nonce []byte
+
+// UnmarshalJSON is called by the YAML library, too.
+func (n *nonce) UnmarshalJSON(text []byte) error {
+	var digits string
+	if json.Unmarshal(text, &digits) != nil {
+		return errors.New("nonce: want a text of hexadecimal digits; quote digits without letters")
+	}
+	parsed, err := ParseNonce(digits)
+	*n = parsed
+	return err
+}

@@ -21,14 +21,39 @@ type Machine struct {
 	Nonce []byte
 	// Roots certify attestation keys; without an HCL report they are all there is.
 	Roots *vtpm.Roots
-	// Evidence may have the chain of the HCL report's processor.
-	Evidence artefact.Evidence
+	// Given has the chain of the HCL report's processor, and all parts.
+	Given Given
+}
+
+// bootPlan is what the policy demands.
+func (m Machine) bootPlan() plan {
+	needed := plan{contents, attestationKey, quoteSignature, pcrSelection, pcrValues}
+	if m.Policy.Trust() == bootpolicy.HCL {
+		needed = slices.Concat(needed, reportPlan, plan{runtimeData}, identityPlan(m.Policy))
+	}
+	return needed.with(m.Given.GivenChain != nil, certificateChain).with(m.nonce() != nil, nonce).
+		with(len(m.Policy.Pinned()) > 0, pinnedPCRs).with(m.Policy.Logged() != 0, eventLog).with(m.Policy.SecureBoot(), secureBoot)
+}
+
+// judged are the kinds of parts that the policy has looked at.
+func (m Machine) judged() []artefact.Kind {
+	kinds := []artefact.Kind{artefact.Quote, artefact.PCRs}
+	if m.Policy.Trust() == bootpolicy.HCL {
+		kinds = append(kinds, artefact.HCLReport, artefact.Report, artefact.Chain, artefact.THIM)
+	} else {
+		kinds = append(kinds, artefact.Certificates)
+	}
+	if m.Policy.Logged() != 0 {
+		kinds = append(kinds, artefact.EventLog)
+	}
+	return kinds
 }
 
 // OfBoot verifies a measured boot: whose TPM it is, what it quoted, and whether that
 // is what the policy demands.
 func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
-	v := newVerdict(Boot, at)
+	v := newVerdict(Boot, at, m.bootPlan()...)
+	v.checkContents(m.Given.Parts, false, m.judged()...)
 	var key *rsa.PublicKey
 	if m.Policy.Trust() == bootpolicy.HCL {
 		key = v.checkHCL(m, trusted, at)
@@ -38,7 +63,37 @@ func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	if v.checkQuote(m, key) {
 		v.checkPCRs(m)
 	}
-	return v
+	return v.finish(slices.Concat(m.unquoted(), neverOfBoots(m.Policy))...)
+}
+
+// unquoted are values that somebody wrote beside those that the TPM quoted.
+func (m Machine) unquoted() []string {
+	var free vtpm.Selection
+	for pcr := range m.Boot.PCRs {
+		if !m.Policy.Selection().Has(pcr) {
+			free |= 1 << pcr
+		}
+	}
+	if free == 0 {
+		return nil
+	}
+	return []string{"the values of PCR " + free.String() + ", which are not of the selection"}
+}
+
+// neverOfBoots is what neither the policy nor the rules look at.
+func neverOfBoots(p *bootpolicy.Policy) []string {
+	free := p.Selection()
+	for _, pcr := range p.Pinned() {
+		free &^= 1 << pcr
+	}
+	if p.SecureBoot() {
+		free &^= 1 << vtpm.SecureBootPCR
+	}
+	never := []string{"the keys in db and dbx", "revocation lists", "whether firmware is new enough"}
+	if free == 0 {
+		return never
+	}
+	return append([]string{"what PCR " + free.String() + " stand for, which the policy does not pin"}, never...)
 }
 
 // checkHCL gives the key that the paravisor names, good or bad.
@@ -48,29 +103,18 @@ func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.Public
 		v.record(attestationKey, "", errors.New("there is no HCL report"))
 		return nil
 	}
-	if h.Report() != nil {
-		e := artefact.Evidence{Report: h.Report(), Chain: m.Evidence.Chain, ChainErr: m.Evidence.ChainErr}
-		v.checkChain(&e, trusted, at)
-		v.checkReport(e)
-		v.checkMeasurement(m)
+	g := m.Given
+	if g.Report, g.ReportErr = h.Report(), nil; g.Report == nil {
+		g.ReportErr = fmt.Errorf("the HCL report is of the hardware %s, which cannot be verified", h.Hardware())
+	}
+	v.checkReport(&g, trusted, at)
+	if g.Report != nil {
+		v.checkIdentity(m.Policy, g.Report)
 	}
 	v.record(runtimeData, "bound", h.CheckBound())
 	key, err := h.Claims().AK()
 	v.record(attestationKey, "HCLAkPub of the runtime data", err)
 	return key
-}
-
-func (v *Verdict) checkMeasurement(m Machine) {
-	got, good := m.Boot.HCL.Report().Measurement(), m.Policy.Measurements()
-	if good == nil {
-		v.skip(launchMeasurement, "the policy has none")
-		return
-	}
-	var err error
-	if !slices.Contains(good, got) {
-		err = fmt.Errorf("the policy does not have %s", got)
-	}
-	v.record(launchMeasurement, got.String(), err)
 }
 
 // checkCertificate gives the key that Azure certifies, good or bad.
@@ -105,11 +149,16 @@ func tellClock(c vtpm.Clock) string {
 	return fmt.Sprintf("by the attestation key, start %d, resumption %d, TPM firmware %x", c.ResetCount, c.RestartCount, c.Firmware)
 }
 
-func (v *Verdict) checkNonce(m Machine) {
-	want := m.Nonce
-	if want == nil {
-		want = m.Policy.Nonce()
+// nonce is the one that the quote must have; nil for any.
+func (m Machine) nonce() []byte {
+	if m.Nonce != nil {
+		return m.Nonce
 	}
+	return m.Policy.Nonce()
+}
+
+func (v *Verdict) checkNonce(m Machine) {
+	want := m.nonce()
 	if want == nil {
 		v.skip(nonce, "none was given, so the quote may be of any time")
 		return

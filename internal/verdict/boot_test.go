@@ -1,6 +1,7 @@
 package verdict_test
 
 import (
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -34,17 +35,20 @@ type vm struct {
 	log *vtpmtest.Log
 }
 
+// identity is how a policy knows the guests of package snptest.
+var identity = map[bootpolicy.Trust]string{bootpolicy.HCL: fmt.Sprintf("\nmeasurements: [%x]", sha512.Sum384([]byte("TEST ONLY")))}
+
 // good are the machine's evidence and a policy that it meets.
 func (m *vm) good(t *testing.T, trust bootpolicy.Trust) verdict.Machine {
 	t.Helper()
 	log := must(vtpm.ParseEventLog(m.log.Raw()))(t)
-	policy := policyOf(t, "ak: %s\nnonce: '%s'\npcrs: {4: %s}", trust, sent, m.log.PCRs()[4])
+	policy := policyOf(t, "ak: %s\nnonce: '%s'\npcrs: {4: %s}%s", trust, sent, m.log.PCRs()[4], identity[trust])
 	return verdict.Machine{
 		Boot: artefact.Boot{
 			HCL: m.hcl(t, true, vtpmtest.HCLOptions{}), Quote: m.quote(t, vtpmtest.QuoteOptions{}), PCRs: m.log.PCRs(), Log: log,
 			Certificate: must(vtpm.ParseAKCertificate(m.ak.Index()))(t),
 		},
-		Policy: policy, Roots: must(vtpm.ParseRoots(m.ak.RootsPEM()))(t), Evidence: artefact.Evidence{Chain: m.chain},
+		Policy: policy, Roots: must(vtpm.ParseRoots(m.ak.RootsPEM()))(t), Given: verdict.Given{Evidence: artefact.Evidence{Chain: m.chain}},
 	}
 }
 
@@ -98,10 +102,10 @@ func TestOfBoot(t *testing.T) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[1236+len(`{"keys":[{"kid":"`)] ^= 1 }})
 		}), []string{"runtime data"}},
 		{"report altered", bootpolicy.HCL, boot(func(b *artefact.Boot) {
-			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[32+0x90] ^= 1 }})
+			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[32+0xC0] ^= 1 }})
 		}), []string{"report signature"}},
 		{"AMD's roots", bootpolicy.HCL, nil, []string{"certificate chain"}},
-		{"other hardware", bootpolicy.HCL, boot(func(b *artefact.Boot) { b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Hardware: 4}) }), []string{"runtime data"}},
+		{"other hardware", bootpolicy.HCL, boot(func(b *artefact.Boot) { b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Hardware: 4}) }), []string{"report", "runtime data"}},
 		{"debugging", bootpolicy.HCL, boot(func(b *artefact.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Report: snptest.Options{Policy: 0x3001f | 1<<19}})
 		}), []string{"guest policy"}},
@@ -141,11 +145,11 @@ func TestOfBoot(t *testing.T) {
 				silicon.Roots = vcek.BuiltinRoots()
 			}
 			v := verdict.OfBoot(given, silicon, now)
-			if got := v.Failures(); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
+			if got := causes(v); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q\n%+v", got, c.want, v.Checks)
 			}
 			for _, check := range v.Checks {
-				if (check.Outcome == verdict.Failed) != (check.Advice != "") {
+				if isCause(check) != (check.Advice != "") {
 					t.Errorf("%s: %s with advice %q", check.Name, check.Outcome, check.Advice)
 				}
 			}
@@ -184,12 +188,12 @@ func TestSampleBoot(t *testing.T) {
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			found := must(artefact.Recognise(samples.Read(t, c.file)))(t)
-			m := verdict.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(), Evidence: artefact.Evidence{Chain: chainOf(found)}}
-			if m.Evidence.Chain == nil {
-				m.Evidence.Chain = completed(t, m.Boot.Issuers)
+			m := verdict.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(), Given: verdict.Given{Evidence: artefact.Evidence{Chain: chainOf(found)}, Parts: found.Parts()}}
+			if m.Given.Chain == nil {
+				m.Given.Chain = completed(t, m.Boot.Issuers)
 			}
 			v := verdict.OfBoot(m, verdict.Silicon{Roots: roots}, must(time.Parse(time.RFC3339, c.at))(t))
-			if got := v.Failures(); !slices.Equal(got, c.want) {
+			if got := causes(v); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q\n%+v", got, c.want, v.Checks)
 			}
 		})

@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -20,66 +22,99 @@ type Silicon struct {
 	Find func(*snp.Report) (*vcek.Chain, error)
 }
 
-// OfEvidence verifies a report with what belongs to it, or what there is without
-// a report: a chain, an endorsement.
-func OfEvidence(e artefact.Evidence, trusted Silicon, at time.Time) *Verdict {
-	v := newVerdict(Evidence, at)
-	v.checkChain(&e, trusted, at)
-	if e.Report != nil {
-		v.checkReport(e)
-		v.checkData(e)
-	}
-	v.checkEndorsement(e)
-	return v
+// Given is evidence and what the caller adds to it.
+type Given struct {
+	artefact.Evidence
+
+	// Parts are all of which the evidence was taken.
+	Parts []artefact.Part
+	// GivenChain is used in the place of the evidence's own.
+	GivenChain *vcek.Chain
+	// GivenData are what the report must be over, besides what came with it; nil if
+	// nothing was asked.
+	GivenData []byte
 }
 
-// checkChain also finds the chain of a report that has none.
-func (v *Verdict) checkChain(e *artefact.Evidence, trusted Silicon, at time.Time) {
-	origin := "it came with the evidence"
-	missing := e.Chain == nil && e.ChainErr == nil
-	switch {
-	case e.Report == nil && missing && (e.Endorsement != nil || e.EndorsementErr != nil):
-		v.skip(certificateChain, "there is an endorsement only")
+// reportPlan is what each report needs.
+var reportPlan = plan{contents, snpReport, certificateChain, chipAndTCB, reportSignature, guestPolicy, privilege}
+
+// neverOfReports is what no rule about reports looks at.
+var neverOfReports = []string{
+	"whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept", "AMD's revocation lists",
+}
+
+// OfEvidence verifies a report with what belongs to it. Without a report nothing is
+// good, but what there is, a chain or an endorsement, is verified all the same.
+func OfEvidence(g Given, trusted Silicon, at time.Time) *Verdict {
+	v := newVerdict(Evidence, at, reportPlan...)
+	v.checkContents(g.Parts, true, artefact.Report, artefact.HCLReport, artefact.MAARequest, artefact.Chain,
+		artefact.THIM, artefact.Endorsement, artefact.CCEPolicy)
+	v.checkReport(&g, trusted, at)
+	v.checkData(g)
+	v.checkEndorsement(g.Evidence)
+	return v.finish(neverOfReports...)
+}
+
+// checkReport makes the checks of reportPlan.
+func (v *Verdict) checkReport(g *Given, trusted Silicon, at time.Time) {
+	if g.Report == nil {
+		v.record(snpReport, "", cmp.Or(g.ReportErr, errNoReport))
+	} else {
+		v.record(snpReport, fmt.Sprintf("of version %d", g.Report.Version()), nil)
+	}
+	v.checkChain(g, trusted, at)
+	if g.Report == nil {
 		return
-	case e.Report == nil && missing:
-		e.ChainErr = errNoReport
-	case missing:
-		origin = "found by certificate_sources"
-		e.Chain, e.ChainErr = find(e.Report, trusted)
 	}
-	err := e.ChainErr
-	if err == nil {
-		err = e.Chain.VerifyCertificates(trusted.Roots, at)
+	if g.Chain == nil {
+		v.skip(chipAndTCB, "there is no chain")
+		v.skip(reportSignature, "there is no chain")
+	} else {
+		v.record(chipAndTCB, g.Chain.TCB().String(), g.Chain.Endorses(g.Report))
+		v.record(reportSignature, "by the "+g.Report.SigningKey().String(), g.Chain.VerifySignature(g.Report))
 	}
-	detail := ""
-	if err == nil {
-		detail = fmt.Sprintf("of %s, %s", e.Chain.Product(), origin)
-	}
-	v.record(certificateChain, detail, err)
+	v.record(guestPolicy, g.Report.Policy().String(), checkPolicy(g.Report.Policy()))
+	v.record(privilege, "VMPL 0", checkPrivilege(g.Report.VMPL()))
 }
 
 var (
 	errNone     = errors.New("there is none")
-	errNoReport = errors.New("there is neither an SEV-SNP report nor a chain")
+	errNoReport = errors.New("there is no SEV-SNP report")
 )
+
+// checkChain also finds the chain of a report that has none.
+func (v *Verdict) checkChain(g *Given, trusted Silicon, at time.Time) {
+	origin := "it came with the evidence"
+	switch {
+	case g.GivenChain != nil:
+		origin = "given with --chain"
+		if g.Chain != nil && !bytes.Equal(g.Chain.PEM(), g.GivenChain.PEM()) {
+			v.unjudged = append(v.unjudged, "the chain that came with the evidence (--chain takes its place)")
+		}
+		g.Chain, g.ChainErr = g.GivenChain, nil
+	case g.Chain == nil && g.ChainErr == nil && g.Report != nil:
+		origin = "found by certificate_sources"
+		g.Chain, g.ChainErr = find(g.Report, trusted)
+	case g.Chain == nil && g.ChainErr == nil:
+		v.skip(certificateChain, errNone.Error())
+		return
+	}
+	err := g.ChainErr
+	if err == nil {
+		err = g.Chain.VerifyCertificates(trusted.Roots, at)
+	}
+	detail := ""
+	if err == nil {
+		detail = fmt.Sprintf("of %s, %s", g.Chain.Product(), origin)
+	}
+	v.record(certificateChain, detail, err)
+}
 
 func find(report *snp.Report, trusted Silicon) (*vcek.Chain, error) {
 	if trusted.Find == nil {
 		return nil, errNone
 	}
 	return trusted.Find(report)
-}
-
-func (v *Verdict) checkReport(e artefact.Evidence) {
-	if e.Chain == nil {
-		v.skip(chipAndTCB, "there is no chain")
-		v.skip(reportSignature, "there is no chain")
-	} else {
-		v.record(chipAndTCB, e.Chain.TCB().String(), e.Chain.Endorses(e.Report))
-		v.record(reportSignature, "by the "+e.Report.SigningKey().String(), e.Chain.VerifySignature(e.Report))
-	}
-	v.record(guestPolicy, e.Report.Policy().String(), checkPolicy(e.Report.Policy()))
-	v.record(privilege, "VMPL 0", checkPrivilege(e.Report.VMPL()))
 }
 
 func checkPolicy(p snp.GuestPolicy) error {
@@ -99,17 +134,46 @@ func checkPrivilege(vmpl uint32) error {
 	return nil
 }
 
-func (v *Verdict) checkData(e artefact.Evidence) {
-	if e.RuntimeData == nil {
+// checkData holds the report against what came with it and what was asked. On a
+// confidential VM the report is over the paravisor's claims, and these have user data.
+func (v *Verdict) checkData(g Given) {
+	if g.GivenData != nil || g.RuntimeData != nil {
+		v.require(runtimeData)
+	}
+	switch {
+	case g.GivenData == nil && g.RuntimeData == nil:
 		v.skip(runtimeData, "none was given")
-	} else {
-		v.record(runtimeData, "bound", checkBound(e.Report.ReportData(), snp.Bind(e.RuntimeData)))
+	case g.Report == nil:
+		v.skip(runtimeData, errNoReport.Error())
+	default:
+		v.record(runtimeData, "bound", checkRuntimeData(g))
 	}
-	if e.InitTimeData == nil {
+	switch {
+	case g.InitTimeData == nil:
 		v.skip(initTimeData, "none was given")
-		return
+	case g.Report == nil:
+		v.require(initTimeData)
+		v.skip(initTimeData, errNoReport.Error())
+	default:
+		v.record(initTimeData, "bound", checkBound(g.Report.HostData(), snp.HostData(sha256.Sum256(g.InitTimeData))))
 	}
-	v.record(initTimeData, "bound", checkBound(e.Report.HostData(), snp.HostData(sha256.Sum256(e.InitTimeData))))
+}
+
+func checkRuntimeData(g Given) error {
+	if g.RuntimeData != nil {
+		if err := checkBound(g.Report.ReportData(), snp.Bind(g.RuntimeData)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case g.GivenData == nil, g.RuntimeData != nil && bytes.Equal(g.GivenData, g.RuntimeData):
+		return nil
+	case g.UserData == nil:
+		return checkBound(g.Report.ReportData(), snp.Bind(g.GivenData))
+	case snp.ReportData(g.UserData) != snp.Bind(g.GivenData):
+		return fmt.Errorf("the user data of the claims are %x, the data need %v", g.UserData, snp.Bind(g.GivenData))
+	}
+	return nil
 }
 
 func checkBound[T comparable](reported, want T) error {
@@ -121,11 +185,13 @@ func checkBound[T comparable](reported, want T) error {
 
 func (v *Verdict) checkEndorsement(e artefact.Evidence) {
 	if e.Endorsement == nil && e.EndorsementErr == nil {
-		v.skip(endorsement, "there is none")
+		v.skip(endorsement, errNone.Error())
 		return
 	}
+	v.require(endorsement, measurement)
 	if e.EndorsementErr != nil {
 		v.record(endorsement, "", e.EndorsementErr)
+		v.skip(measurement, "there is no endorsement that can be used")
 		return
 	}
 	detail := "by " + e.Endorsement.Issuer()
@@ -134,7 +200,7 @@ func (v *Verdict) checkEndorsement(e artefact.Evidence) {
 	}
 	v.record(endorsement, detail, nil)
 	if e.Report == nil {
-		v.skip(measurement, "there is no report")
+		v.skip(measurement, errNoReport.Error())
 		return
 	}
 	v.record(measurement, e.Report.Measurement().String(),

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,18 +100,19 @@ func TestOfEvidence(t *testing.T) {
 		{"other policy", with(func(e *artefact.Evidence) { e.InitTimeData = []byte("{}") }), m.silicon, now, []string{"init-time data"}},
 		{"forged endorsement", with(func(e *artefact.Evidence) { e.Endorsement, e.EndorsementErr = nil, broken }), m.silicon, now, []string{"UVM endorsement"}},
 		{"other utility VM", m.evidence(t, snptest.Options{Measurement: snp.Measurement{9}}), m.silicon, now, []string{"UVM measurement"}},
-		{"chain alone", artefact.Evidence{Chain: m.chain}, m.silicon, now, nil},
-		{"endorsement alone", artefact.Evidence{Endorsement: m.endorsement}, m.silicon, now, nil},
-		{"other hardware's data", artefact.Evidence{RuntimeData: []byte("{}")}, m.silicon, now, []string{"certificate chain"}},
-		{"nothing", artefact.Evidence{}, m.silicon, now, []string{"certificate chain"}},
+		{"chain alone", artefact.Evidence{Chain: m.chain}, m.silicon, now, []string{"report"}},
+		{"endorsement alone", artefact.Evidence{Endorsement: m.endorsement}, m.silicon, now, []string{"report"}},
+		{"other hardware's data", artefact.Evidence{RuntimeData: []byte("{}")}, m.silicon, now, []string{"report"}},
+		{"unreadable report", artefact.Evidence{ReportErr: broken, Chain: m.chain}, m.silicon, now, []string{"report"}},
+		{"nothing", artefact.Evidence{}, m.silicon, now, []string{"report"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := verdict.OfEvidence(c.evidence, c.silicon, c.at)
-			if got := v.Failures(); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
+			v := verdict.OfEvidence(verdict.Given{Evidence: c.evidence}, c.silicon, c.at)
+			if got := causes(v); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q", got, c.want)
 			}
 			for _, check := range v.Checks {
-				if (check.Outcome == verdict.Failed) != (check.Advice != "") {
+				if isCause(check) != (check.Advice != "") {
 					t.Errorf("%s: %s with advice %q", check.Name, check.Outcome, check.Advice)
 				}
 			}
@@ -118,21 +120,36 @@ func TestOfEvidence(t *testing.T) {
 	}
 }
 
+// causes are the checks that found something wrong, without those that could not be made
+// because of it.
+func causes(v *verdict.Verdict) []string {
+	var names []string
+	for _, c := range v.Checks {
+		if isCause(c) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func isCause(c verdict.Check) bool {
+	return c.Outcome == verdict.Failed && !strings.HasPrefix(c.Detail, "it cannot be made") && c.Detail != "it is needed and cannot be made"
+}
+
 // Genuine evidence verifies with AMD's roots at the time when it was made.
 func TestSampleEvidence(t *testing.T) {
 	for file, at := range map[string]string{
-		"aci-milan-v3/maa-request.json":              "2025-06-01T00:00:00Z",
-		"aci-milan-v3/attestation.json":              "2025-06-01T00:00:00Z",
-		"maa/aci-request.json":                       "2025-06-01T00:00:00Z",
-		"cvm/milan-2025-evidence.json":               "2026-02-01T00:00:00Z",
-		"aci-milan/body.uvm_reference_info.bin":      "2023-06-01T00:00:00Z",
-		"aci-milan/uvm_host_amd_certificate.json":    "2023-06-01T00:00:00Z",
-		"aci-security-context/reference-info-base64": "2025-06-01T00:00:00Z",
+		"aci-milan-v3/maa-request.json":                         "2025-06-01T00:00:00Z",
+		"aci-milan-v3/attestation.json":                         "2025-06-01T00:00:00Z",
+		"maa/aci-request.json":                                  "2025-06-01T00:00:00Z",
+		"cvm/milan-2025-evidence.json":                          "2026-02-01T00:00:00Z",
+		"turn2/03-bundle-unreadable-report-passes/b-good.json":  "2026-06-01T00:00:00Z",
+		"turn2/04-bundle-endorsement-dropped/css-20260302.json": "2026-06-01T00:00:00Z",
 	} {
 		t.Run(file, func(t *testing.T) {
 			found := must(artefact.Recognise(samples.Read(t, file)))(t)
 			evidence, _ := found.Evidence()
-			v := verdict.OfEvidence(evidence, verdict.Silicon{Roots: vcek.BuiltinRoots()}, must(time.Parse(time.RFC3339, at))(t))
+			v := verdict.OfEvidence(verdict.Given{Evidence: evidence, Parts: found.Parts()}, verdict.Silicon{Roots: vcek.BuiltinRoots()}, must(time.Parse(time.RFC3339, at))(t))
 			if !v.Passed {
 				t.Errorf("%+v", v.Checks)
 			}

@@ -21,20 +21,23 @@ func ExampleOfEvidence() {
 	}
 	evidence, _ := found.Evidence()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	v := verdict.OfEvidence(evidence, verdict.Silicon{Roots: vcek.BuiltinRoots()}, at)
+	v := verdict.OfEvidence(verdict.Given{Evidence: evidence, Parts: found.Parts()}, verdict.Silicon{Roots: vcek.BuiltinRoots()}, at)
 	if err := v.WriteText(os.Stdout, verdict.Plain); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
 	// evidence as of 2026-01-02T03:04:05Z
+	//   ok       contents           every known part can be read
+	//   ok       report             of version 2
 	//   FAILED   certificate chain  there is none
 	//            what to do: give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots
-	//   skipped  chip and TCB       there is no chain
-	//   skipped  report signature   there is no chain
+	//   FAILED   chip and TCB       it cannot be made: there is no chain
+	//   FAILED   report signature   it cannot be made: there is no chain
 	//   FAILED   guest policy       the host may debug the guest (DEBUG)
 	//            what to do: do not trust this guest: launch it with a policy that forbids both
 	//   ok       privilege level    VMPL 0
 	//   skipped  runtime data       none was given
 	//   skipped  init-time data     none was given
 	//   skipped  UVM endorsement    there is none
+	// not looked at: runtime data (none was given); init-time data (none was given); UVM endorsement (there is none); whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept; AMD's revocation lists
 }

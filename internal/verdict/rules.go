@@ -13,6 +13,8 @@ const (
 
 // Names of the rules.
 const (
+	contents         = "contents"
+	snpReport        = "report"
 	certificateChain = "certificate chain"
 	chipAndTCB       = "chip and TCB"
 	reportSignature  = "report signature"
@@ -38,6 +40,7 @@ const (
 	secureBoot       = "secure boot"
 
 	launchMeasurement = "launch measurement"
+	paravisor         = "paravisor"
 )
 
 // rule says what a check asks and what to do if it fails.
@@ -50,6 +53,10 @@ type rule struct {
 
 // rules are in the order of the checks; docs/artefacts.md has the same table.
 var rules = []rule{
+	{contents, Evidence, "each part that is in the file could be read, and none contradicts another",
+		"collect the evidence again; leave out what does not belong to it"},
+	{snpReport, Evidence, "there is an SEV-SNP report",
+		"give the report; reports of other hardware, such as TDX, cannot be verified"},
 	{certificateChain, Evidence, "the certificates lead to AMD's root of the product, each valid at the time",
 		"give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots"},
 	{chipAndTCB, Evidence, "the certificate is for CHIP_ID and REPORTED_TCB of the report",
@@ -81,7 +88,9 @@ var rules = []rule{
 	{signer, Statement, "a certificate for the vault's name, valid at the time, signed the statement",
 		"name the vault with --vault; for a private CA set ca_file; look at the time of the release with --at"},
 	{launchMeasurement, Boot, "MEASUREMENT of the report is one of the policy's",
-		"the paravisor or firmware is another one: find out which, and add it to measurements, or leave them out"},
+		"the paravisor or firmware is another one: find out which, and add it to measurements"},
+	{paravisor, Boot, "ID_KEY_DIGEST or AUTHOR_KEY_DIGEST of the report is of a key that signs paravisors: one of the policy's, else one that is built in",
+		"this guest may be anybody's: pin MEASUREMENT in measurements or the key in id_keys, once you know that Azure runs it"},
 	{attestationKey, Boot, "the key is that of the HCL report's runtime data, or its certificate leads to a trusted root",
 		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; ak_roots has other roots"},
 	{quoteSignature, Boot, "the attestation key signed the quote",

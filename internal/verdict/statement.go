@@ -3,19 +3,21 @@ package verdict
 import (
 	"crypto/x509"
 	"fmt"
-	"time"
+	"slices"
 
 	"skr/hsm"
+	"skr/internal/artefact"
 	"skr/internal/endpoint"
 )
 
 // OfStatement verifies a release statement of a vault. roots nil means the
 // system's.
-func OfStatement(s *hsm.Statement, vault endpoint.Host, roots *x509.CertPool, at time.Time) *Verdict {
-	v := newVerdict(Statement, at)
+func OfStatement(s *hsm.Statement, vault endpoint.Host, roots *x509.CertPool, q Question) *Verdict {
+	v := newVerdict(Statement, q.At, slices.Concat(plan{contents, vaultHost, signer}, q.plan())...)
+	v.checkContents(q.Parts, false, artefact.ReleaseStatement)
 	v.record(vaultHost, s.Key(), checkHost(s.Host(), vault))
-	v.record(signer, "by "+vault.String(), s.VerifySignature(vault, roots, at))
-	return v
+	v.record(signer, "by "+vault.String(), s.VerifySignature(vault, roots, q.At))
+	return v.finish("the wrapped key", "whether it is the key, the version and the nonce that you asked for")
 }
 
 func checkHost(said, vault endpoint.Host) error {

@@ -24,7 +24,8 @@ func Coloured(o Outcome, text string) string {
 // outcomeTexts have one width but for the spaces behind them; a failure stands out.
 var outcomeTexts = map[Outcome]string{OK: "ok     ", Failed: "FAILED ", Skipped: "skipped"}
 
-// WriteText writes a line for each check, and the time that was asked about.
+// WriteText writes a line for each check, the time that was asked about, and one line
+// with all that was not looked at.
 func (v *Verdict) WriteText(out io.Writer, paint Paint) error {
 	width := 0
 	for _, c := range v.Checks {
@@ -38,6 +39,9 @@ func (v *Verdict) WriteText(out io.Writer, paint Paint) error {
 		if c.Advice != "" {
 			fmt.Fprintf(&text, "           what to do: %s\n", c.Advice)
 		}
+	}
+	if len(v.NotLookedAt) > 0 {
+		text.WriteString("not looked at: " + artefact.Printable(strings.Join(v.NotLookedAt, "; ")) + "\n")
 	}
 	_, err := io.WriteString(out, text.String())
 	return err

@@ -17,7 +17,7 @@ func sample() *Verdict {
 	v.record(issuer, "https://maa.example", nil)
 	v.record(times, "", errors.New("too late\x1b[2J"))
 	v.skip(releasePolicy, "none was given")
-	return v
+	return v.finish("the nonce")
 }
 
 func TestText(t *testing.T) {
@@ -29,7 +29,8 @@ func TestText(t *testing.T) {
 		"  ok       issuer          https://maa.example\n" +
 		"  FAILED   times           too late\\x1b[2J\n" +
 		"           what to do: get a new token, check this machine's clock, or look at another time with --at\n" +
-		"  skipped  release policy  none was given\n"
+		"  skipped  release policy  none was given\n" +
+		"not looked at: release policy (none was given); the nonce\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -50,7 +51,7 @@ func TestJSON(t *testing.T) {
 	want := `{"subject":"token","at":"2026-01-02T03:04:05Z","passed":false,"checks":[` +
 		`{"name":"issuer","outcome":"ok","detail":"https://maa.example"},` +
 		`{"name":"times","outcome":"failed","detail":"too late\u001b[2J","advice":"get a new token, check this machine's clock, or look at another time with --at"},` +
-		`{"name":"release policy","outcome":"skipped","detail":"none was given"}]}`
+		`{"name":"release policy","outcome":"skipped","detail":"none was given"}],"not_looked_at":["release policy (none was given)","the nonce"]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

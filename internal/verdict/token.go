@@ -3,12 +3,14 @@ package verdict
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/hsm"
+	"skr/internal/artefact"
 )
 
 // Trust is what a token is held against.
@@ -23,19 +25,38 @@ type Trust struct {
 	Policy *hsm.ReleasePolicy
 }
 
+// Question is what a caller asks of a token or a statement, whatever the file turns out
+// to be. A token has no vault, and a statement has no authority and no claims: asking
+// about them fails.
+type Question struct {
+	At time.Time
+	// Parts are all that the file holds.
+	Parts                                 []artefact.Part
+	Authority, SigningKeys, Policy, Vault bool
+}
+
+func (q Question) plan() plan {
+	return plan{}.with(q.Authority, issuer).with(q.SigningKeys, tokenSignature).with(q.Policy, releasePolicy).with(q.Vault, vaultHost)
+}
+
 // OfToken verifies a token. A signature is asked about only where there is an
 // authority whose it may be.
-func OfToken(t *maa.Token, trusted Trust, at time.Time) *Verdict {
-	v := newVerdict(Token, at)
+func OfToken(t *maa.Token, trusted Trust, q Question) *Verdict {
+	v := newVerdict(Token, q.At, slices.Concat(plan{contents, issuer, tokenSignature, times}, q.plan())...)
+	v.checkContents(q.Parts, false, artefact.MAAToken)
 	if trusted.AuthorityErr != nil {
 		v.record(issuer, "", trusted.AuthorityErr)
 	} else {
 		v.record(issuer, t.Issuer(), t.CheckIssuer(trusted.Authority))
 	}
 	v.checkSignature(t, trusted)
-	v.record(times, "", t.CheckTimes(at))
+	v.record(times, "", t.CheckTimes(q.At))
 	v.checkReleasePolicy(t, trusted.Policy)
-	return v
+	never := []string{"whether the token is for you (its nonce and runtime data)"}
+	if !q.Authority && trusted.Policy == nil {
+		never = append(never, "whose authority it is: anybody can have one among those of maa_allow")
+	}
+	return v.finish(never...)
 }
 
 func (v *Verdict) checkSignature(t *maa.Token, trusted Trust) {
@@ -48,14 +69,15 @@ func (v *Verdict) checkSignature(t *maa.Token, trusted Trust) {
 
 func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *hsm.ReleasePolicy) {
 	if policy == nil {
-		v.skip(releasePolicy, "none was given")
+		v.skip(releasePolicy, "none was given, so that no claim was compared")
 		return
 	}
-	unmet := policy.Evaluate(t.Issuer(), t.Claims()).Unmet()
-	if len(unmet) == 0 {
+	evaluated := policy.Evaluate(t.Issuer(), t.Claims())
+	if evaluated.Met {
 		v.record(releasePolicy, "met", nil)
 		return
 	}
+	unmet := evaluated.Unmet()
 	texts := make([]string, len(unmet))
 	for i, c := range unmet {
 		texts[i] = describe(c)

@@ -78,7 +78,7 @@ func TestOfToken(t *testing.T) {
 		{"policy not met", with(func(c *verdict.Trust) { c.Policy = policy("tdxvm") }), now, []string{"release policy"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := verdict.OfToken(token, c.trust, c.at)
+			v := verdict.OfToken(token, c.trust, verdict.Question{At: c.at})
 			if got := v.Failures(); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q: %+v", got, c.want, v.Checks)
 			}
@@ -127,7 +127,7 @@ func TestSampleStatements(t *testing.T) {
 			{"other.example", then, []string{"vault", "statement signature"}},
 		} {
 			vault := must(endpoint.ParseHost(c.host))(t)
-			if got := verdict.OfStatement(statement, vault, nil, c.at).Failures(); !slices.Equal(got, c.want) {
+			if got := verdict.OfStatement(statement, vault, nil, verdict.Question{At: c.at}).Failures(); !slices.Equal(got, c.want) {
 				t.Errorf("%s for %s at %s: failed %q, want %q", file, c.host, c.at, got, c.want)
 			}
 		}
@@ -156,13 +156,13 @@ func TestOfStatement(t *testing.T) {
 		t.Fatalf("recognised as %s", found)
 	}
 	own, other := must(endpoint.ParseHost("v.vault.localhost"))(t), must(endpoint.ParseHost("w.vault.localhost"))(t)
-	if v := verdict.OfStatement(statement, own, ca.Pool(), time.Now()); !v.Passed {
+	if v := verdict.OfStatement(statement, own, ca.Pool(), verdict.Question{At: time.Now()}); !v.Passed {
 		t.Errorf("%+v", v.Checks)
 	}
-	if got := verdict.OfStatement(statement, other, ca.Pool(), time.Now()).Failures(); !slices.Equal(got, []string{"vault", "statement signature"}) {
+	if got := verdict.OfStatement(statement, other, ca.Pool(), verdict.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"vault", "statement signature"}) {
 		t.Errorf("another vault: failed %q", got)
 	}
-	if got := verdict.OfStatement(statement, own, nil, time.Now()).Failures(); !slices.Equal(got, []string{"statement signature"}) {
+	if got := verdict.OfStatement(statement, own, nil, verdict.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"statement signature"}) {
 		t.Errorf("the system's roots: failed %q", got)
 	}
 }

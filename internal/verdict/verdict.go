@@ -5,13 +5,15 @@
 // rule that is broken; a person who looks for a fault wants all of them, and what
 // to do. A [Verdict] is that list:
 //
-//	v := verdict.OfEvidence(evidence, verdict.Silicon{Roots: roots}, time.Now())
+//	given := verdict.Given{Evidence: evidence, Parts: found.Parts()}
+//	v := verdict.OfEvidence(given, verdict.Silicon{Roots: roots}, time.Now())
 //	err := v.WriteText(out, verdict.Plain)
 //	if !v.Passed { … }
 //
 // The rules themselves are those of the packages that it asks: vcek, uvm, vtpm, maa
-// and hsm. A rule for which an artefact has nothing is skipped and says so; one that
-// cannot be applied though it must is broken. Which machines, utility VMs and
+// and hsm. Each verdict has a plan: the checks that must be made, because of what is
+// verified, of what it contains and of what was asked. Such a check that cannot be made
+// has failed. Others are skipped and listed in NotLookedAt. Which machines, utility VMs and
 // authorities are acceptable is not judged, but for what no policy should allow:
 // debugging, migration, and a report by less privileged software.
 package verdict
@@ -47,13 +49,19 @@ type Verdict struct {
 	Subject Subject `json:"subject"`
 	// At is the time that certificates and tokens were held against.
 	At time.Time `json:"at"`
-	// Passed says that no check failed.
+	// Passed says that each check that was needed was made, and none failed.
 	Passed bool    `json:"passed"`
 	Checks []Check `json:"checks"`
+	// NotLookedAt is what nothing is said of: what was skipped, what was given and is
+	// of no use here, and what the rules never judge.
+	NotLookedAt []string `json:"not_looked_at"`
+
+	plan     plan
+	unjudged []string
 }
 
-func newVerdict(s Subject, at time.Time) *Verdict {
-	return &Verdict{Subject: s, At: at.UTC().Truncate(time.Second), Passed: true, Checks: []Check{}}
+func newVerdict(s Subject, at time.Time, needed ...string) *Verdict {
+	return &Verdict{Subject: s, At: at.UTC().Truncate(time.Second), Passed: true, Checks: []Check{}, plan: slices.Clone(needed)}
 }
 
 // record adds a check that failed with err, or is ok with a detail.
@@ -64,10 +72,6 @@ func (v *Verdict) record(name, detail string, err error) {
 	}
 	v.Passed = false
 	v.Checks = append(v.Checks, Check{name, Failed, err.Error(), adviceOn(name)})
-}
-
-func (v *Verdict) skip(name, why string) {
-	v.Checks = append(v.Checks, Check{name, Skipped, why, ""})
 }
 
 // Failures are the names of the checks that failed.

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"skr/api"
+	"skr/attest/snp"
 	"skr/attest/vtpm"
 	"skr/internal/jwk"
 	"skr/internal/jws"
@@ -132,6 +133,20 @@ func (l *vmLab) checkToken(t *testing.T, s *sidecar) {
 	}
 }
 
+// identity is how a policy knows the paravisor of an emulated machine, which no key of
+// Azure's signed.
+func identity(t *testing.T, raw []byte) string {
+	t.Helper()
+	if raw == nil {
+		return ""
+	}
+	report, err := snp.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "measurements: [" + report.Measurement().String() + "]\n"
+}
+
 // checkEvidence: skr vtpm verify takes the answer as it is.
 func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	t.Helper()
@@ -150,7 +165,7 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	dir := t.TempDir()
 	file, policy := filepath.Join(dir, "evidence.json"), filepath.Join(dir, "policy.yaml")
 	trust := map[emulator.Platform]string{emulator.ConfidentialVM: "hcl", emulator.TrustedLaunch: "certificate"}[l.vm.Platform()]
-	for path, content := range map[string]string{file: string(text), policy: "ak: " + trust + "\n"} {
+	for path, content := range map[string]string{file: string(text), policy: "ak: " + trust + "\n" + identity(t, evidence.Report)} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,10 @@
 package script
 
 import (
+	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,7 +18,8 @@ import (
 
 // vm writes the evidence of an emulated confidential VM into the script's directory,
 // a file for each part, and that of a start without secure boot into off. $AMD_ROOTS
-// and $AK_ROOTS are who vouches for it, $CHAIN its chain, and $PCR4 is a good value.
+// and $AK_ROOTS are who vouches for it, $CHAIN its chain, $MEASUREMENT its paravisor's, and
+// $PCR4 is a good value. As with a guest that anybody starts, no key of Azure's signed it.
 func vm(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: vm")
@@ -54,6 +57,7 @@ func vm(ts *testscript.TestScript, neg bool, args []string) {
 		write(dir+"ak.der", ak.Index())
 		ts.Setenv("PCR4", log.PCRs()[4].String()) // the same in both
 	}
+	ts.Setenv("MEASUREMENT", fmt.Sprintf("%x", sha512.Sum384([]byte("TEST ONLY"))))
 	ts.Setenv("NONCE", hex.EncodeToString([]byte("0123456789abcdef")))
 	ts.Setenv("CHAIN", write("chain.pem", chain))
 	ts.Setenv("AK_ROOTS", write("ak-roots.pem", ak.RootsPEM()))
