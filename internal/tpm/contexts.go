@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 )
@@ -18,6 +19,9 @@ const (
 	// maxSessions bounds the sessions of all guests: a TPM has 64, saved ones included
 	// (part 2, MAX_ACTIVE_SESSIONS of the PC Client profile), and others use it too.
 	maxSessions = 16
+	// sessionIdle is how long a session may rest before it makes room for others. This
+	// package uses one for three commands in a row.
+	sessionIdle = 500 * time.Millisecond
 )
 
 // contexts are the keys and sessions of a Relay's guests. One key and one session at
@@ -45,6 +49,7 @@ type primary struct {
 type session struct {
 	user   uint32
 	handle tpm2.TPMHandle
+	used   time.Time
 	saved  tpm2.TPMSContext // if it is not the loaded one
 	ended  bool
 }
@@ -197,8 +202,8 @@ func (c *contexts) unload() {
 
 // start opens a session for a user, or returns the TPM's answer if it opens none.
 func (c *contexts) start(user uint32, command []byte) (*session, []byte, error) {
-	if len(c.sessions) >= maxSessions {
-		c.end(c.dispensable())
+	if !c.room(user) {
+		return nil, message(tpm2.TPMRCRetry, nil), nil
 	}
 	c.park()
 	answer, err := c.send(command)
@@ -208,19 +213,29 @@ func (c *contexts) start(user uint32, command []byte) (*session, []byte, error) 
 	if len(answer) < headerSize+4 {
 		return nil, nil, malformed(tpm2.TPMCCStartAuthSession, "it has no handle")
 	}
-	s := &session{user: user, handle: handleAt(answer, headerSize)}
+	s := &session{user: user, handle: handleAt(answer, headerSize), used: time.Now()}
 	c.sessions = append(c.sessions, s)
 	c.loaded = s
 	return s, answer, nil
 }
 
-// dispensable is the session that a user with most of them has not used for longest.
-func (c *contexts) dispensable() *session {
+// room makes room for another session, if need be at the cost of the one that a user
+// with most of them has not used for longest: if that rests, or if the new one is its
+// user's only one.
+func (c *contexts) room(user uint32) bool {
+	if len(c.sessions) < maxSessions {
+		return true
+	}
 	count := make(map[uint32]int)
 	for _, s := range c.sessions {
 		count[s.user]++
 	}
-	return slices.MaxFunc(c.sessions, func(a, b *session) int { return count[a.user] - count[b.user] })
+	most := slices.MaxFunc(c.sessions, func(a, b *session) int { return count[a.user] - count[b.user] })
+	if count[user] > 0 && time.Since(most.used) < sessionIdle {
+		return false
+	}
+	c.end(most)
+	return true
 }
 
 // park saves the loaded session, so that its slot is free. One that cannot be saved ends.
@@ -243,6 +258,7 @@ func (c *contexts) resume(s *session) error {
 		return errEnded
 	}
 	c.sessions = append(slices.DeleteFunc(c.sessions, func(other *session) bool { return other == s }), s)
+	s.used = time.Now()
 	if c.loaded == s {
 		return nil
 	}

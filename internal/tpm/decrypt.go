@@ -62,7 +62,27 @@ func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tp
 	if len(ciphertext) != k.rsa.Size() {
 		return nil, fmt.Errorf("tpm: decrypting: the cipher text has %d bytes, want %d", len(ciphertext), k.rsa.Size())
 	}
+	for range attempts {
+		if plaintext, err = k.decryptOnce(ctx, ciphertext, scheme); !errors.Is(err, ErrBusy) || !isEnded(err) {
+			break
+		}
+	}
+	return plaintext, err
+}
+
+// isEnded reports whether a session is gone that had to make room for others: the TPM's
+// slots are few, and an agent's are too.
+func isEnded(err error) bool {
+	return errors.Is(err, tpm2.TPMRCReferenceH0) || errors.Is(err, tpm2.TPMRCReferenceS0)
+}
+
+func (k *EphemeralKey) decryptOnce(ctx context.Context, ciphertext []byte, scheme tpm2.TPMTRSADecrypt) (plaintext []byte, err error) {
 	err = k.use(ctx, "decrypting", func(x *exchange, at tpm2.TPMHandle) (err error) {
+		defer func() {
+			if isEnded(err) {
+				err = fmt.Errorf("%w: %w", ErrBusy, err)
+			}
+		}()
 		session, err := k.satisfy(x)
 		if err != nil {
 			return err

@@ -113,11 +113,24 @@ func (g *guest) perform(c *contexts, s *shape, command []byte) ([]byte, error) {
 		binary.BigEndian.PutUint32(command[s.object:], uint32(c.at))
 	}
 	if s.session != 0 {
-		if err := c.resume(g.session); err != nil {
+		err := c.resume(g.session)
+		if errors.Is(err, errEnded) {
+			return s.ended(), nil
+		}
+		if err != nil {
 			return answerOf(err)
 		}
 	}
 	return c.send(command)
+}
+
+// ended is what a TPM answers to a command with a session that is not there any more
+// (part 2, 6.6.3).
+func (s *shape) ended() []byte {
+	if s.session == firstHandle {
+		return message(tpm2.TPMRCReferenceH0, nil)
+	}
+	return message(tpm2.TPMRCReferenceS0, nil)
 }
 
 // answerOf is the answer to a guest where a command of our own failed: the TPM's, if it
@@ -125,8 +138,6 @@ func (g *guest) perform(c *contexts, s *shape, command []byte) ([]byte, error) {
 func answerOf(err error) ([]byte, error) {
 	code, answered := errors.AsType[tpm2.TPMRC](err)
 	switch {
-	case errors.Is(err, errEnded):
-		return message(tpm2.TPMRCSessionHandles, nil), nil
 	case isBusy(err):
 		return message(tpm2.TPMRCRetry, nil), nil
 	case answered:
