@@ -51,6 +51,7 @@ type Agent struct {
 	config  Config
 	relay   *tpm.Relay // nil without a TPM
 	refused tally
+	failed  tally
 }
 
 // New makes an Agent. It opens nothing.
@@ -58,7 +59,7 @@ func New(c Config) *Agent {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{config: c, refused: tally{now: time.Now}}
+	a := &Agent{config: c, refused: tally{now: time.Now}, failed: tally{now: time.Now}}
 	if c.TPM != nil {
 		a.relay = c.TPM.NewRelay()
 		a.relay.Refused = a.countRefused
@@ -92,8 +93,15 @@ func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
 	}
 }
 
+// serve tells of connections that fail, at most once in refusalPause: a caller can cause
+// as many as it likes.
 func (a *Agent) serve(ctx context.Context, client net.Conn) {
-	if err := crash.Guard(func() error { return a.relay.Serve(ctx, userOf(client), client) }); err != nil {
-		a.config.Logger.Warn("a client of the TPM", "error", err.Error())
+	user := userOf(client)
+	err := crash.Guard(func() error { return a.relay.Serve(ctx, user, client) })
+	if err == nil {
+		return
+	}
+	if count := a.failed.add(); count > 0 {
+		a.config.Logger.Warn("clients of the TPM", "count", count, "uid", user, "error", err.Error())
 	}
 }

@@ -166,7 +166,7 @@ var (
 )
 
 // Callers that send what is not lent, from as many connections as there are, keep nobody
-// from the TPM: each is answered and leaves, and the log has a line of it.
+// from the TPM: each leaves at once, and the log has few lines of it.
 func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	inner, err := tpm.Open(swtpm.Require(t, swtpm.Config{}).Address())
 	if err != nil {
@@ -175,8 +175,13 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	var log lines
 	path := lend(t, New(Config{TPM: inner, Logger: slog.New(slog.NewTextHandler(&log, nil))}).ServeTPM)
 	clear := []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x26} // TPM2_Clear
+	lies := []byte{0x80, 0x01, 0, 0, 0, 3, 0, 0, 0x01, 0x26}   // of its size
 	var hostile sync.WaitGroup
-	for range maxConnections {
+	for i := range maxConnections {
+		command, answers := clear, 10
+		if i%2 == 1 {
+			command, answers = lies, 0
+		}
 		hostile.Go(func() {
 			conn, err := new(net.Dialer).DialContext(t.Context(), "unix", path)
 			if err != nil {
@@ -184,10 +189,10 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 				return
 			}
 			defer func() { _ = conn.Close() }()
-			if _, err := conn.Write(clear); err != nil {
+			if _, err := conn.Write(command); err != nil {
 				t.Error(err)
 			}
-			if answer, err := io.ReadAll(conn); err != nil || len(answer) != 10 { // it ends by itself
+			if answer, err := io.ReadAll(conn); err != nil || len(answer) != answers { // it ends by itself
 				t.Errorf("answer %x, error %v", answer, err)
 			}
 		})
@@ -200,7 +205,7 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 		t.Error(err)
 	}
 	hostile.Wait()
-	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "command=0x126") || !strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
+	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") || !strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
 		t.Errorf("the log has %q", text)
 	}
 }

@@ -62,9 +62,12 @@ func (l *lender) refused(t *testing.T, what string, command []byte) {
 	if _, err := conn.Write(command); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !bytes.Equal(answer, message(tpm2.TPMRCCommandCode, nil)) {
+	answer := make([]byte, headerSize)
+	if _, err := io.ReadFull(conn, answer); err != nil || !bytes.Equal(answer, message(tpm2.TPMRCCommandCode, nil)) {
 		t.Errorf("%s: answer %x, error %v", what, answer, err)
+	}
+	if _, err := conn.Write(recorded(readAKCommand())); err == nil {
+		t.Errorf("%s: the connection goes on", what)
 	}
 }
 

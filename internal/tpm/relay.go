@@ -55,13 +55,20 @@ func (t *TPM) NewRelay() *Relay { return &Relay{contexts: contexts{tpm: t}} }
 
 // Serve answers a guest's commands until it leaves, is refused, rests for too long or ctx
 // ends. It closes the connection.
-func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) error {
-	defer c.Close() //nolint:errcheck // all answers are written
+func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) (err error) {
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	r.guests.Add(1)
 	g := &guest{relay: r, user: user}
-	err := g.converse(ctx, c)
-	if err = errors.Join(err, r.part(g)); err == nil || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	defer func() {
+		_ = c.Close() // before the guest waits for a turn, so that its place is free
+		err = worthTelling(ctx, errors.Join(err, r.part(g)))
+	}()
+	return g.converse(ctx, c)
+}
+
+// worthTelling drops the errors of an end that is as it should be.
+func worthTelling(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return fmt.Errorf("tpm: relaying: %w", err)
@@ -101,11 +108,15 @@ func (r *Relay) part(g *guest) error {
 	if g.lease != nil {
 		g.lease.leave()
 	}
+	last := r.guests.Add(-1) == 0
+	if g.session == nil && !last {
+		return nil
+	}
 	turn := r.commands.join(g.user)
 	defer turn.leave()
 	<-turn.ready
 	r.contexts.end(g.session)
-	if r.guests.Add(-1) > 0 {
+	if r.guests.Load() > 0 {
 		return nil
 	}
 	return r.contexts.close()
