@@ -43,7 +43,8 @@ type GuestKey interface {
 	RSA() *rsa.PublicKey
 	Area() []byte
 	// DecryptRSAES opens RSAES-PKCS1-v1_5. The caller wipes the plain text. The
-	// error wraps refusal.NoEvidence if it is the TPM's fault.
+	// error wraps refusal.NoEvidence if it is the TPM's fault, or
+	// refusal.Throttled if the TPM is busy.
 	DecryptRSAES(ctx context.Context, ciphertext []byte) ([]byte, error)
 	// Decrypter opens RSA-OAEP, within ctx; errors are as above.
 	Decrypter(ctx context.Context) keywrap.Decrypter
@@ -86,6 +87,8 @@ func blame(ctx context.Context, err error) error {
 		return refusal.Because(refusal.NoEvidence, "this machine is not what it was when it was attested: "+tpm.ErrChanged.Error()+"; try again", err)
 	case errors.Is(err, tpm.ErrCiphertext), ctx.Err() != nil:
 		return err
+	case errors.Is(err, tpm.ErrBusy):
+		return busy(err)
 	}
 	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key; this sidecar's log says why", err)
 }

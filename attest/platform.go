@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"skr/attest/snp"
 	"skr/internal/journal"
 	"skr/internal/refusal"
+	"skr/internal/tpm"
 )
 
 // Platform is how a machine proves itself, which decides whom a key is wrapped to.
@@ -128,6 +130,18 @@ func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, 
 	return evidence, nil
 }
 
+// busyPause is what a caller is asked to wait for a TPM that serves others: the
+// paravisor makes one report in that time.
+const busyPause = 2 * time.Second
+
+// busy is no fault of the machine: the same request may succeed in a moment.
+func busy(err error) error {
+	return &refusal.Error{
+		Kind: refusal.Throttled, RetryAfter: busyPause, Err: err,
+		Reason: "the virtual TPM serves other requests of this node; try again",
+	}
+}
+
 // unreported names why there is no evidence. The text of a Source is written for
 // operators: it says what was tried. When the request ended first, that is the
 // reason and not the device.
@@ -135,6 +149,8 @@ func unreported(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, refusal.NoEvidence):
 		return err
+	case errors.Is(err, tpm.ErrBusy):
+		return busy(err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the attestation report did not come in time", err)
 	case ctx.Err() != nil:

@@ -80,14 +80,21 @@ func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence
 	}
 	evidence := &Evidence{RuntimeData: runtimeData, Guest: &Guest{AK: ak.Area()}}
 	index, err := readHCL(ctx, t, runtimeData)
-	if errors.Is(err, tpm.ErrAbsent) {
+	switch {
+	case errors.Is(err, tpm.ErrAbsent):
 		return evidence, nil // Trusted Launch
-	}
-	if err != nil {
+	case errors.Is(err, tpm.ErrUnwritten):
+		return nil, refusal.Because(refusal.NoEvidence, unreadableHCL, err)
+	case err != nil:
 		return nil, err
 	}
 	return evidence, evidence.addHCL(index, ak)
 }
+
+// unreadableHCL is no Trusted Launch machine, which does not have the index: what it
+// says without the processor must not pass for all that it has to say.
+var unreadableHCL = fmt.Sprintf("the index of the paravisor's report (%s) is defined and cannot be read (0x14a): "+
+	"this is not a Trusted Launch machine, or its TPM is damaged; restart the virtual machine, and if that does not help, have it redeployed", tpm.HCLReport)
 
 // readHCL has the paravisor make a new report only where there is something to bind:
 // it makes one in two seconds.

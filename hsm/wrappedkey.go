@@ -38,7 +38,7 @@ func (w *WrappedKey) ID() string { return w.id }
 
 // Unwrap opens the key with the KEK and checks it against the public part in
 // the statement; a symmetric key has none. It refuses with [refusal.Untrusted], or
-// with what d says of itself where that is [refusal.NoEvidence].
+// with what d says of itself where that is [refusal.NoEvidence] or [refusal.Throttled].
 func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 	secmem.Do(func() { key, err = w.unwrap(d) })
 	return key, err
@@ -46,7 +46,7 @@ func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 
 func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
-	if errors.Is(err, refusal.NoEvidence) {
+	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) {
 		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // the TPM's fault and not the vault's
 	}
 	if err != nil {

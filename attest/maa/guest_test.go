@@ -285,8 +285,10 @@ func TestGuestEnvelopeAlphabets(t *testing.T) {
 // The TPM's own fault is not the authority's.
 func TestGuestKeyFault(t *testing.T) {
 	g, e := newGuestService(t), guestEvidence(t, false, nil)
-	e.Guest.Key = guestKey{rsaKeys()[1], refusal.Newf(refusal.NoEvidence, "the TPM was reset")}
-	if _, err := g.client.Appraise(t.Context(), g.authority, e); !errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Untrusted) {
-		t.Errorf("error %v", err)
+	for _, kind := range []*refusal.Kind{refusal.NoEvidence, refusal.Throttled} {
+		e.Guest.Key = guestKey{rsaKeys()[1], refusal.Newf(kind, "the TPM says no")}
+		if _, err := g.client.Appraise(t.Context(), g.authority, e); !errors.Is(err, kind) || errors.Is(err, refusal.Untrusted) {
+			t.Errorf("%s: error %v", kind, err)
+		}
 	}
 }

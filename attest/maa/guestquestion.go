@@ -71,7 +71,7 @@ func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, an
 		return "", untrusted(authority, "its answer is no envelope around a token", err)
 	}
 	key, err := q.evidence.Guest.Key.DecryptRSAES(ctx, envelope.InnerKey())
-	if errors.Is(err, refusal.NoEvidence) || ctx.Err() != nil {
+	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) || ctx.Err() != nil {
 		return "", fmt.Errorf("maa: opening the token's envelope: %w", err)
 	}
 	if err != nil {

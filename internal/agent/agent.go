@@ -7,9 +7,11 @@
 //	err := a.ServeReports(ctx, socket)
 //
 // It holds no key and verifies nothing: what it passes on is worth what its
-// signatures are. It does not tell pods apart either. Whoever reaches its sockets can
-// have the node's evidence made and use its ephemeral key, as can whoever reaches
-// the devices; but nobody can change what was measured, clear the TPM, or fill it.
+// signatures are. Its evidence does not tell pods apart: a caller that reaches its
+// sockets can have the node's evidence made and use its ephemeral key, as can one that
+// reaches the devices. But a caller cannot change what was measured, clear or fill the
+// TPM, or keep it from others: see [tpm.Relay]. Callers are told apart by user id, which
+// a pod may choose.
 package agent
 
 import (
@@ -29,8 +31,8 @@ import (
 
 const (
 	// maxConnections bounds those to each socket: pods of a node are some hundred at
-	// most, and each asks for moments.
-	maxConnections = 64
+	// most, often of one uid, and one that awaits a fresh report keeps its connection.
+	maxConnections = 256
 	grace          = 2 * time.Second
 )
 
@@ -40,19 +42,36 @@ type Config struct {
 	TPM *tpm.TPM
 	// Source gives the processor's reports; nil if it gives none here.
 	Source snp.Source
-	// Logger gets what goes wrong; nil means nobody.
+	// Logger gets what goes wrong; nil discards it.
 	Logger *slog.Logger
 }
 
 // Agent lends devices. It is safe for concurrent use.
-type Agent struct{ config Config }
+type Agent struct {
+	config  Config
+	relay   *tpm.Relay // nil without a TPM
+	refused tally
+	failed  tally
+}
 
 // New makes an Agent. It opens nothing.
 func New(c Config) *Agent {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{c}
+	a := &Agent{config: c, refused: tally{now: time.Now}, failed: tally{now: time.Now}}
+	if c.TPM != nil {
+		a.relay = c.TPM.NewRelay()
+		a.relay.Refused = a.countRefused
+	}
+	return a
+}
+
+// countRefused tells of refused commands, at most once in refusalPause.
+func (a *Agent) countRefused(user, command uint32) {
+	if count := a.refused.add(); count > 0 {
+		a.config.Logger.Warn("refused commands that are not lent", "count", count, "uid", user, "command", fmt.Sprintf("0x%x", command))
+	}
 }
 
 // ServeTPM passes commands to the TPM until ctx ends, and closes the socket.
@@ -70,12 +89,19 @@ func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("agent: accepting: %w", err)
 		}
-		clients.Go(func() { a.relay(ctx, client) })
+		clients.Go(func() { a.serve(ctx, client) })
 	}
 }
 
-func (a *Agent) relay(ctx context.Context, client net.Conn) {
-	if err := crash.Guard(func() error { return a.config.TPM.Relay(ctx, client) }); err != nil {
-		a.config.Logger.Warn("a client of the TPM", "error", err.Error())
+// serve tells of connections that fail, at most once in refusalPause: a caller can cause
+// as many as it likes.
+func (a *Agent) serve(ctx context.Context, client net.Conn) {
+	user := userOf(client)
+	err := crash.Guard(func() error { return a.relay.Serve(ctx, user, client) })
+	if err == nil {
+		return
+	}
+	if count := a.failed.add(); count > 0 {
+		a.config.Logger.Warn("clients of the TPM", "count", count, "uid", user, "error", err.Error())
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -160,3 +164,85 @@ var (
 	zz   = strings.Repeat("zz", 64)
 	long = strings.Repeat("00", maxRequest)
 )
+
+// Callers that send what is not lent, from as many connections as there are, keep nobody
+// from the TPM: each leaves at once, and the log has few lines of it.
+func TestServeTPMUnderForbiddenCommands(t *testing.T) {
+	inner, err := tpm.Open(swtpm.Require(t, swtpm.Config{}).Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log lines
+	path := lend(t, New(Config{TPM: inner, Logger: slog.New(slog.NewTextHandler(&log, nil))}).ServeTPM)
+	clear := []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x26} // TPM2_Clear
+	lies := []byte{0x80, 0x01, 0, 0, 0, 3, 0, 0, 0x01, 0x26}   // of its size
+	var hostile sync.WaitGroup
+	for i := range maxConnections {
+		command, answers := clear, 10
+		if i%2 == 1 {
+			command, answers = lies, 0
+		}
+		hostile.Go(func() {
+			conn, err := new(net.Dialer).DialContext(t.Context(), "unix", path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := conn.Write(command); err != nil {
+				t.Error(err)
+			}
+			if answer, err := io.ReadAll(conn); err != nil || len(answer) != answers { // it ends by itself
+				t.Errorf("answer %x, error %v", answer, err)
+			}
+		})
+	}
+	opened, err := tpm.Open("unix:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.AK(t.Context()); err != nil {
+		t.Error(err)
+	}
+	hostile.Wait()
+	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") || !strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
+		t.Errorf("the log has %q", text)
+	}
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestTally(t *testing.T) {
+	now := day
+	refused := tally{now: func() time.Time { return now }}
+	told := []int{refused.add(), refused.add(), refused.add()}
+	now = now.Add(refusalPause)
+	told = append(told, refused.add(), refused.add())
+	if want := []int{1, 0, 0, 3, 0}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+func TestUserOfAnotherSocket(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer func() { _, _ = ours.Close(), theirs.Close() }()
+	if user := userOf(ours); user != unknownUser {
+		t.Errorf("user %d", user)
+	}
+}

@@ -1,8 +1,10 @@
 package serving
 
 import (
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // limited accepts only while fewer than its places are taken. Further
@@ -52,4 +54,12 @@ type placed struct {
 func (p *placed) Close() error {
 	defer p.leave()
 	return p.Conn.Close()
+}
+
+// SyscallConn implements [syscall.Conn], by which package agent asks for the peer.
+func (p *placed) SyscallConn() (syscall.RawConn, error) {
+	if raw, ok := p.Conn.(syscall.Conn); ok {
+		return raw.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }

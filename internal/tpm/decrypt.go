@@ -22,10 +22,21 @@ var hashes = map[crypto.Hash]tpm2.TPMIAlgHash{
 // encrypts the key of its answer. The caller wipes the plain text, and tells nobody
 // why it did not open: see [ErrChanged] for the one reason that may be told.
 func (k *EphemeralKey) DecryptRSAES(ctx context.Context, ciphertext []byte) ([]byte, error) {
-	return k.decrypt(ctx, ciphertext, tpm2.TPMTRSADecrypt{
+	return k.decrypt(ctx, ciphertext, schemeRSAES())
+}
+
+func schemeRSAES() tpm2.TPMTRSADecrypt {
+	return tpm2.TPMTRSADecrypt{
 		Scheme:  tpm2.TPMAlgRSAES,
 		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSAES, &tpm2.TPMSEncSchemeRSAES{}),
-	})
+	}
+}
+
+func schemeOAEP(hash tpm2.TPMIAlgHash) tpm2.TPMTRSADecrypt {
+	return tpm2.TPMTRSADecrypt{
+		Scheme:  tpm2.TPMAlgOAEP,
+		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgOAEP, &tpm2.TPMSEncSchemeOAEP{HashAlg: hash}),
+	}
 }
 
 // Decrypter opens RSA-OAEP in the TPM, within ctx.
@@ -44,27 +55,40 @@ func (d *decrypter) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, er
 	if !known {
 		return nil, fmt.Errorf("tpm: decrypting: %s is not a hash of a vault's OAEP", hash)
 	}
-	return d.key.decrypt(d.ctx, ciphertext, tpm2.TPMTRSADecrypt{
-		Scheme:  tpm2.TPMAlgOAEP,
-		Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgOAEP, &tpm2.TPMSEncSchemeOAEP{HashAlg: algorithm}),
-	})
+	return d.key.decrypt(d.ctx, ciphertext, schemeOAEP(algorithm))
 }
 
 func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tpm2.TPMTRSADecrypt) (plaintext []byte, err error) {
 	if len(ciphertext) != k.rsa.Size() {
 		return nil, fmt.Errorf("tpm: decrypting: the cipher text has %d bytes, want %d", len(ciphertext), k.rsa.Size())
 	}
+	for range attempts {
+		if plaintext, err = k.decryptOnce(ctx, ciphertext, scheme); !errors.Is(err, ErrBusy) || !isEnded(err) {
+			break
+		}
+	}
+	return plaintext, err
+}
+
+// isEnded reports whether a session is gone that had to make room for others: the TPM's
+// slots are few, and an agent's are too.
+func isEnded(err error) bool {
+	return errors.Is(err, tpm2.TPMRCReferenceH0) || errors.Is(err, tpm2.TPMRCReferenceS0)
+}
+
+func (k *EphemeralKey) decryptOnce(ctx context.Context, ciphertext []byte, scheme tpm2.TPMTRSADecrypt) (plaintext []byte, err error) {
 	err = k.use(ctx, "decrypting", func(x *exchange, at tpm2.TPMHandle) (err error) {
+		defer func() {
+			if isEnded(err) {
+				err = fmt.Errorf("%w: %w", ErrBusy, err)
+			}
+		}()
 		session, err := k.satisfy(x)
 		if err != nil {
 			return err
 		}
 		defer x.flush(session.Handle(), &err)
-		answer, err := run(x, tpm2.RSADecrypt{
-			KeyHandle:  tpm2.AuthHandle{Handle: at, Name: k.name, Auth: session},
-			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: ciphertext},
-			InScheme:   scheme,
-		})
+		answer, err := run(x, decryptCommand(tpm2.AuthHandle{Handle: at, Name: k.name, Auth: session}, scheme, ciphertext))
 		if err != nil {
 			return unopened(err)
 		}

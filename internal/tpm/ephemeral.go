@@ -1,6 +1,7 @@
 package tpm
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -21,6 +22,9 @@ type EphemeralKey struct {
 	selection vtpm.Selection
 	digest    [sha256.Size]byte // over the selected PCRs
 }
+
+// keySize is that of the key's modulus in bytes.
+const keySize = 2048 / 8
 
 // EphemeralKey makes the key for the PCRs as they are now.
 func (t *TPM) EphemeralKey(ctx context.Context, s vtpm.Selection) (key *EphemeralKey, err error) {
@@ -53,12 +57,7 @@ func (k *EphemeralKey) Certify(ctx context.Context, nonce []byte) (certified Att
 		if err != nil {
 			return err
 		}
-		answer, err := run(x, tpm2.Certify{
-			ObjectHandle:   k.handle(at),
-			SignHandle:     ak.handle(attestationKey),
-			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		})
+		answer, err := run(x, certifyCommand(k.handle(at), ak.handle(attestationKey), nonce))
 		if err != nil {
 			return err
 		}
@@ -87,10 +86,7 @@ func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) e
 	if err != nil {
 		return err
 	}
-	answer, err := run(x, tpm2.CreatePrimary{
-		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHNull, Auth: tpm2.PasswordAuth(nil)},
-		InPublic:      tpm2.New2B(template),
-	})
+	answer, err := run(x, createCommand(template))
 	if err != nil {
 		return err
 	}
@@ -99,7 +95,37 @@ func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) e
 	if err != nil {
 		return malformed(tpm2.TPMCCCreatePrimary, err)
 	}
+	if err := checkMade(answer.OutPublic.Bytes(), template); err != nil {
+		return err
+	}
 	return lend(answer.ObjectHandle, public)
+}
+
+// errOther: without its policy and attributes, the key would open more than it
+// may, or could leave the TPM.
+var errOther = errors.New("the TPM made another key than the one it was asked for: its public area is not that of the template")
+
+// checkMade compares the key's public area with the template, apart from the
+// modulus, which the TPM chooses, and the exponent's two spellings (part 2, 12.2.3.5: 0
+// means 65537).
+func checkMade(made []byte, template tpm2.TPMTPublic) error {
+	public, err := tpm2.Unmarshal[tpm2.TPMTPublic](made)
+	if err != nil {
+		return malformed(tpm2.TPMCCCreatePrimary, err)
+	}
+	parameters, err := public.Parameters.RSADetail()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errOther, err)
+	}
+	if parameters.Exponent == 65537 {
+		parameters.Exponent = 0
+		public.Parameters = tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, parameters)
+	}
+	template.Unique = public.Unique
+	if !bytes.Equal(tpm2.Marshal(*public), tpm2.Marshal(template)) {
+		return errOther
+	}
+	return nil
 }
 
 // template is that of Azure's own client (Azure/confidential-computing-cvm-guest-attestation,
@@ -113,29 +139,29 @@ func (k *EphemeralKey) template() (tpm2.TPMTPublic, error) {
 	if err := k.policy(tpm2.TPMRHNull).Update(policy); err != nil {
 		return tpm2.TPMTPublic{}, fmt.Errorf("computing the policy: %w", err)
 	}
+	return templateOf(policy.Hash().Digest), nil
+}
+
+func templateOf(policy []byte) tpm2.TPMTPublic {
 	return tpm2.TPMTPublic{
 		Type:    tpm2.TPMAlgRSA,
 		NameAlg: tpm2.TPMAlgSHA256,
 		ObjectAttributes: tpm2.TPMAObject{
 			FixedTPM: true, FixedParent: true, SensitiveDataOrigin: true, NoDA: true, Decrypt: true,
 		},
-		AuthPolicy: tpm2.TPM2BDigest{Buffer: policy.Hash().Digest},
-		Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{KeyBits: 2048}),
-		Unique:     tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: make([]byte, 2048/8)}),
-	}, nil
+		AuthPolicy: tpm2.TPM2BDigest{Buffer: policy},
+		Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{KeyBits: 8 * keySize}),
+		Unique:     tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: make([]byte, keySize)}),
+	}
 }
 
 func (k *EphemeralKey) policy(session tpm2.TPMHandle) tpm2.PolicyPCR {
-	return tpm2.PolicyPCR{
-		PolicySession: session,
-		PcrDigest:     tpm2.TPM2BDigest{Buffer: k.digest[:]},
-		Pcrs:          bank(k.selection),
-	}
+	return policyCommand(session, k.selection, k.digest[:])
 }
 
 // satisfy opens a session in which the policy holds. The caller flushes its handle.
 func (k *EphemeralKey) satisfy(x *exchange) (session tpm2.Session, err error) {
-	if session, _, err = tpm2.PolicySession(x, tpm2.TPMAlgSHA256, sessionNonce); err != nil {
+	if session, err = patiently(x, func() (tpm2.Session, error) { return startSession(x) }); err != nil {
 		return nil, explain(tpm2.TPMCCStartAuthSession, err)
 	}
 	_, err = run(x, k.policy(session.Handle()))
@@ -148,8 +174,3 @@ func (k *EphemeralKey) satisfy(x *exchange) (session tpm2.Session, err error) {
 	x.flush(session.Handle(), &err)
 	return nil, err
 }
-
-// sessionNonce is the length of our nonce, which protects nothing: sessions are
-// neither bound nor salted, because nothing secret is said in them but the plain
-// text, and that only to who may ask anyway.
-const sessionNonce = 16

@@ -3,12 +3,14 @@ package tpm
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -36,6 +38,9 @@ type exchange struct {
 	link   link
 	answer [maxAnswer]byte
 	broken error // after it, an answer could be that to an earlier command
+	served bool  // it got an answer
+
+	patience time.Duration // how long a busy TPM is asked again
 }
 
 var _ transport.TPM = (*exchange)(nil)
@@ -57,6 +62,7 @@ func (x *exchange) Send(command []byte) ([]byte, error) {
 	if err != nil {
 		return nil, x.abandon("reading the answer", err)
 	}
+	x.served = true
 	return answer, nil
 }
 
@@ -78,13 +84,20 @@ func (x *exchange) abandon(doing string, err error) error {
 	return together(x.ctx.Err(), x.broken)
 }
 
+// turnedAway reports whether the other side closed the connection before it answered
+// anything, as an agent does that has too many of one user.
+func (x *exchange) turnedAway() bool {
+	return !x.served && x.ctx.Err() == nil &&
+		(errors.Is(x.broken, io.EOF) || errors.Is(x.broken, unix.EPIPE) || errors.Is(x.broken, unix.ECONNRESET))
+}
+
 // flush unloads a context, also where the caller has given up, and adds its own
 // failure to err.
 func (x *exchange) flush(handle tpm2.TPMHandle, err *error) {
 	ctx := x.ctx
 	defer func() { x.ctx = ctx }()
 	x.ctx = context.WithoutCancel(ctx)
-	if _, failure := run(x, tpm2.FlushContext{FlushHandle: handle}); failure != nil {
+	if _, failure := run(x, flushCommand(handle)); failure != nil {
 		*err = together(*err, failure)
 	}
 }
@@ -120,9 +133,10 @@ type command[R any] interface {
 	Execute(t transport.TPM, s ...tpm2.Session) (*R, error)
 }
 
-// run executes a command; its error names it, and says what to do where that is known.
-func run[R any](t transport.TPM, c command[R]) (*R, error) {
-	answer, err := c.Execute(t)
+// run executes a command, and asks a busy TPM again; its error names the command, and
+// says what to do where that is known.
+func run[R any](x *exchange, c command[R]) (*R, error) {
+	answer, err := patiently(x, func() (*R, error) { return c.Execute(x) })
 	if err != nil {
 		return nil, explain(c.Command(), err)
 	}

@@ -9,8 +9,11 @@ import (
 )
 
 var (
-	// ErrAbsent says that there is no such index, or nothing was written to it yet.
+	// ErrAbsent means that there is no such index or key.
 	ErrAbsent = errors.New("the TPM has nothing there")
+	// ErrUnwritten means that the index is defined and that the TPM has nothing to read
+	// there: TPM_RC_NV_UNINITIALIZED, 0x14a.
+	ErrUnwritten = errors.New("the TPM has an index there that cannot be read, because nothing was written to it yet")
 	// ErrChanged says that a PCR is not what it was when the ephemeral key was made, or the
 	// TPM was reset. The key is of no use any more; make another.
 	ErrChanged = errors.New("the ephemeral key is gone, because a selected PCR changed or the TPM was reset")
@@ -43,6 +46,10 @@ var advice = []struct {
 	code tpm2.TPMRC
 	do   string
 }{
+	{tpm2.TPMRCNVAuthorization, "the index, or its owner's rights to it, are not as Azure's firmware sets them up"},
+	{tpm2.TPMRCCommandCode, "the TPM does not know the command, or the agent does not lend it: use an agent of the same version"},
+	{tpm2.TPMRCMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCNVUnavailable, "the TPM's permanent memory cannot be written now: try again later"},
 	{tpm2.TPMRCObjectMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
 	{tpm2.TPMRCSessionMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
 	{tpm2.TPMRCSessionHandles, "other programs hold all sessions: use the resource manager, /dev/tpmrm0"},

@@ -1,42 +1,54 @@
 package tpm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/go-tpm/tpm2"
 )
 
 // UserData is what a fresh HCL report carries: chosen by whoever may write the
 // TPM, which is every administrator of the node.
-type UserData [64]byte
+type UserData [userDataSize]byte
+
+const userDataSize = 64
 
 // Fresh asks for a report that was made after the question.
 type Fresh struct {
 	// UserData is unique to the question: a nonce, or a hash over one.
 	UserData UserData
-	// Carries says whether an HCL report carries the user data.
+	// Carries reports whether an HCL report carries the user data.
 	Carries func(report []byte, data UserData) (bool, error)
 	// Sleep waits; nil means time.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// The paravisor makes no second report within two seconds and serves the old one
-// meanwhile (microsoft/openvmm, vm/devices/tpm/tpm_device). Pauses double, so that
-// one of them is long enough also if each reading should begin the two seconds anew
-// (UNCONFIRMED for the closed paravisor).
+// pauses of one round. The paravisor makes no second report within two seconds and
+// serves the old one meanwhile (microsoft/openvmm, vm/devices/tpm/tpm_device), so that
+// one pause is enough if nothing else writes. The last one is longer than three
+// seconds, which is what other clients wait for the closed paravisor.
+var pauses = []time.Duration{2100 * time.Millisecond, 2100 * time.Millisecond, 3100 * time.Millisecond}
+
 const (
-	firstPause = 250 * time.Millisecond
-	lastPause  = 4 * time.Second
+	// rounds bounds how often the data are written anew because another program
+	// overwrote them: about a minute.
+	rounds = 8
+	// freshPatience is how long a process waits for its turn at the agent, which
+	// serves one after the other.
+	freshPatience = 5 * time.Minute
 )
 
-// FreshReport writes the user data and gives the content of [HCLReport] once it
+// errOvertaken means that another process changed the index in between.
+var errOvertaken = errors.New("another process changed the user data in between")
+
+// FreshReport writes the user data and returns the content of [HCLReport] once it
 // carries them: at once, or after about two seconds where another report was made
-// shortly before. Another program that writes user data of its own delays it; after
-// about eight seconds that is an error.
+// shortly before. Through an agent, processes take turns. Without one, they
+// overwrite each other's data, and each tries again until its own came through. The
+// error is [ErrBusy] if that takes more than about a minute, or longer than ctx.
+//
+// It has a connection of its own and waits for no other operation of this process:
+// it uses none of the TPM's slots.
 func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
 	if err := take(ctx, t.report); err != nil {
 		return nil, fmt.Errorf("tpm: getting a fresh report: %w", err)
@@ -45,96 +57,58 @@ func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
 	if f.Sleep == nil {
 		f.Sleep = sleep
 	}
-	for pause := firstPause; ; pause *= 2 {
-		report, err := t.attempt(ctx, f)
+	for range rounds {
+		report, err := t.round(ctx, f)
 		if report != nil || err != nil {
 			return report, err
 		}
-		if pause > lastPause {
-			return nil, errors.New("tpm: getting a fresh report: the report still carries other user data; does another program write them?")
-		}
-		if err := f.Sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("tpm: getting a fresh report: %w", err)
-		}
 	}
+	return nil, fmt.Errorf("tpm: getting a fresh report: %w: the report still carries other user data; does another program write them?", ErrBusy)
 }
 
-// attempt gives nil where the report is not fresh yet.
-func (t *TPM) attempt(ctx context.Context, f Fresh) (report []byte, err error) {
-	err = t.do(ctx, "getting a fresh report", func(x *exchange) error {
+// round returns nil if the report is not fresh after all pauses. One connection
+// serves it, because the agent's lease ends with the connection.
+func (t *TPM) round(ctx context.Context, f Fresh) (report []byte, err error) {
+	err = t.connected(ctx, func(x *exchange) error {
+		x.patience = freshPatience
 		hcl, err := openArea(x, HCLReport)
 		if err != nil {
 			return err
 		}
-		if err := putUserData(x, f.UserData); err != nil {
-			return err
+		for i := 0; ; i++ {
+			if report, err = hcl.attempt(x, f); report != nil || err != nil || i == len(pauses) {
+				return err
+			}
+			if endsWithin(ctx, pauses[i]) {
+				return fmt.Errorf("%w: the next report comes in %s, and the request ends before", ErrBusy, pauses[i])
+			}
+			if err := f.Sleep(ctx, pauses[i]); err != nil {
+				return err
+			}
 		}
-		content, err := hcl.read(x)
-		if err != nil {
-			return err
-		}
-		fresh, err := f.Carries(content, f.UserData)
-		if fresh {
-			report = content
-		}
-		return err
 	})
-	return report, err
-}
-
-// putUserData leaves an index that already holds the data alone.
-func putUserData(x *exchange, data UserData) error {
-	a, err := openArea(x, UserDataIndex)
-	switch {
-	case errors.Is(err, ErrAbsent):
-		return defineUserData(x, data)
-	case err != nil:
-		return err
-	case int(a.public.DataSize) != len(data):
-		if _, err := run(x, tpm2.NVUndefineSpace{AuthHandle: owner, NVIndex: a.index}); err != nil {
-			return err
-		}
-		return defineUserData(x, data)
-	}
-	present, err := a.read(x)
-	switch {
-	case err != nil && !errors.Is(err, ErrAbsent):
-		return err
-	case err == nil && bytes.Equal(present, data[:]):
-		return nil
-	}
-	return a.write(x, data[:])
-}
-
-// defineUserData makes the index with the attributes that Azure's own clients give
-// it; without OwnerRead the paravisor cannot read it.
-func defineUserData(x *exchange, data UserData) error {
-	public := tpm2.TPMSNVPublic{
-		NVIndex:    tpm2.TPMHandle(UserDataIndex),
-		NameAlg:    tpm2.TPMAlgSHA256,
-		Attributes: tpm2.TPMANV{OwnerRead: true, OwnerWrite: true, AuthRead: true, AuthWrite: true, NT: tpm2.TPMNTOrdinary},
-		DataSize:   uint16(len(data)),
-	}
-	if _, err := run(x, tpm2.NVDefineSpace{AuthHandle: owner, PublicInfo: tpm2.New2B(public)}); err != nil {
-		return err
-	}
-	a, err := openArea(x, UserDataIndex)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("tpm: getting a fresh report: %w", err)
 	}
-	return a.write(x, data[:])
+	return report, nil
 }
 
-func (a *area) write(x *exchange, content []byte) error {
-	_, err := run(x, tpm2.NVWrite{AuthHandle: owner, NVIndex: a.index, Data: tpm2.TPM2BMaxNVBuffer{Buffer: content}})
-	return err
-}
-
-func sleep(ctx context.Context, pause time.Duration) error {
-	select {
-	case <-time.After(pause):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// attempt returns nil where the report is not fresh yet.
+func (a *area) attempt(x *exchange, f Fresh) ([]byte, error) {
+	err := putUserData(x, f.UserData)
+	if errors.Is(err, errOvertaken) {
+		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := a.read(x)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := f.Carries(content, f.UserData)
+	if err != nil || !fresh {
+		return nil, err
+	}
+	return content, nil
 }

@@ -60,7 +60,7 @@ func (c *clock) ask(data string) Fresh {
 
 func TestFreshReport(t *testing.T) {
 	opened, c := confidential(t)
-	for i, waits := range []time.Duration{0, 3750 * time.Millisecond} {
+	for i, waits := range []time.Duration{0, pauses[0]} {
 		before := c.Now()
 		report, err := opened.FreshReport(t.Context(), c.ask(fmt.Sprint("question ", i)))
 		if err != nil {

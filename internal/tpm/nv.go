@@ -47,8 +47,8 @@ func (t *TPM) Exists(ctx context.Context, index Index) (exists bool, err error) 
 	return exists, err
 }
 
-// ReadIndex gives all bytes of the index. The error is [ErrAbsent] where there
-// is none.
+// ReadIndex returns all bytes of the index. The error is [ErrAbsent] where there
+// is none, and [ErrUnwritten] where there is one that cannot be read yet.
 func (t *TPM) ReadIndex(ctx context.Context, index Index) (content []byte, err error) {
 	err = t.do(ctx, fmt.Sprintf("reading index %s", index), func(x *exchange) (err error) {
 		content, err = readIndex(x, index)
@@ -58,10 +58,13 @@ func (t *TPM) ReadIndex(ctx context.Context, index Index) (content []byte, err e
 }
 
 // ReadAKCertificate gives the quoting key's certificate, DER, without what
-// follows it in the index. The error is [ErrAbsent] where there is none, as on a
-// machine whose provisioning is not finished.
+// follows it in the index. The error is [ErrAbsent] where there is none, or nothing
+// was written to it, as on a machine whose provisioning is not finished.
 func (t *TPM) ReadAKCertificate(ctx context.Context) ([]byte, error) {
 	content, err := t.ReadIndex(ctx, AKCertificate)
+	if errors.Is(err, ErrUnwritten) {
+		err = fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +83,7 @@ type area struct {
 }
 
 func openArea(x *exchange, index Index) (*area, error) {
-	answer, err := run(x, tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(index)})
+	answer, err := run(x, readAreaCommand(index))
 	if errors.Is(err, tpm2.TPMRCHandle) {
 		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
@@ -90,6 +93,9 @@ func openArea(x *exchange, index Index) (*area, error) {
 	public, err := answer.NVPublic.Contents()
 	if err != nil {
 		return nil, malformed(tpm2.TPMCCNVReadPublic, err)
+	}
+	if public.NVIndex != tpm2.TPMHandle(index) {
+		return nil, malformed(tpm2.TPMCCNVReadPublic, fmt.Sprintf("it is about index %s", Index(public.NVIndex)))
 	}
 	if public.DataSize > maxIndex {
 		return nil, fmt.Errorf("the index has %d bytes, more than %d", public.DataSize, maxIndex)
@@ -111,14 +117,9 @@ func (a *area) read(x *exchange) ([]byte, error) {
 	content := make([]byte, 0, a.public.DataSize)
 	for len(content) < int(a.public.DataSize) {
 		chunk := min(maxChunk, int(a.public.DataSize)-len(content))
-		answer, err := run(x, tpm2.NVRead{
-			AuthHandle: a.reader(),
-			NVIndex:    a.index,
-			Size:       uint16(chunk),        //nolint:gosec // at most 1024
-			Offset:     uint16(len(content)), //nolint:gosec // at most 16384
-		})
+		answer, err := run(x, readCommand(a.index, uint16(chunk), uint16(len(content)))) //nolint:gosec // at most 1024, and 16384
 		if errors.Is(err, tpm2.TPMRCNVUninitialized) {
-			return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnwritten, err)
 		}
 		if err != nil {
 			return nil, err
@@ -130,15 +131,3 @@ func (a *area) read(x *exchange) ([]byte, error) {
 	}
 	return content, nil
 }
-
-// reader is whose empty password opens the index: the owner's where it may, as in
-// all indices of Azure, else that of the index itself.
-func (a *area) reader() tpm2.AuthHandle {
-	if a.public.Attributes.OwnerRead {
-		return owner
-	}
-	return tpm2.AuthHandle{Handle: a.index.Handle, Name: a.index.Name, Auth: tpm2.PasswordAuth(nil)}
-}
-
-// owner is the owner, with an empty password.
-var owner = tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}

@@ -58,7 +58,7 @@ func readSome(x *exchange, indices []int, into vtpm.PCRs) error {
 	if err != nil {
 		return err
 	}
-	answer, err := run(x, tpm2.PCRRead{PCRSelectionIn: bank(s)})
+	answer, err := run(x, pcrReadCommand(s))
 	if err != nil {
 		return err
 	}

@@ -58,12 +58,7 @@ func quoteOnce(x *exchange, ak *PublicKey, s vtpm.Selection, nonce []byte) (*Quo
 	if err != nil {
 		return nil, err
 	}
-	answer, err := run(x, tpm2.Quote{
-		SignHandle:     ak.handle(attestationKey),
-		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		PCRSelect:      bank(s),
-	})
+	answer, err := run(x, quoteCommand(ak.handle(attestationKey), s, nonce))
 	if err != nil {
 		return nil, err
 	}

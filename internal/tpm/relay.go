@@ -2,46 +2,84 @@ package tpm
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
 )
 
-// relayIdle is how long a connection may rest between two commands. Operations of
-// this package never do.
-const relayIdle = 30 * time.Second
+const (
+	// relayIdle is how long a guest may take until its next command is whole, and its
+	// answer read. The longest pause of this package is shorter.
+	relayIdle = 5 * time.Second
+	// leaseLife is how long a guest may keep the user data: three attempts of a fresh
+	// report, where one is enough.
+	leaseLife = 10 * time.Second
+	// leaseWait is how long a guest waits for the user data before it is told to ask again.
+	// It keeps its place in the queue.
+	leaseWait = time.Second
+)
 
-// Relay passes the commands of a connection to the TPM until either ends, and
-// answers those that this package never gives with TPM_RC_COMMAND_CODE: no register
-// can be extended through it, and nothing be cleared. It closes the connection. What
-// it loaded, the kernel flushes when it leaves /dev/tpmrm0.
-func (t *TPM) Relay(ctx context.Context, c net.Conn) error {
-	defer c.Close() //nolint:errcheck // what there was to say is said
+// Relay lends one TPM to guests that do not trust each other, such as the pods of a
+// node. It passes on the commands that this package issues, byte for byte apart from
+// their values (see [shape]), and nothing else: a guest that sends anything else is
+// answered TPM_RC_COMMAND_CODE and leaves.
+//
+//   - Commands take turns, users in rotation, so that no user starves another.
+//   - Keys and sessions are swapped, as by a resource manager: a guest reaches its own
+//     alone, and none hears that the TPM's memory is full.
+//   - The index of the user data is leased to one guest at a time, from its first command
+//     about it until its connection ends, so that none overwrites what another waits to
+//     see in a report.
+//   - A report that is read from its beginning is read whole, so that none changes
+//     between two chunks.
+//
+// When the last guest has left, the TPM is closed and holds nothing of theirs.
+type Relay struct {
+	// Refused is called for each command that is refused; nil disables the call.
+	Refused func(user uint32, command uint32)
+
+	guests   atomic.Int64
+	commands turns
+	lease    turns
+	contexts contexts // of whoever has the turn in commands
+}
+
+// NewRelay returns a Relay of the TPM. It opens nothing.
+func (t *TPM) NewRelay() *Relay { return &Relay{contexts: contexts{tpm: t}} }
+
+// Serve answers a guest's commands until it leaves, is refused, rests for too long or ctx
+// ends. It closes the connection.
+func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) (err error) {
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	l, err := t.dial(ctx)
-	if err != nil {
-		return fmt.Errorf("tpm: relaying: opening %q: %w", t.address, err)
-	}
-	x := &exchange{ctx: ctx, link: l}
-	defer x.forget()
-	err = errors.Join(relay(x, c), l.Close())
+	r.guests.Add(1)
+	g := &guest{relay: r, user: user}
+	defer func() {
+		_ = c.Close() // before the guest waits for a turn, so that its place is free
+		err = worthTelling(ctx, errors.Join(err, r.part(g)))
+	}()
+	return g.converse(ctx, c)
+}
+
+// worthTelling drops the errors of an end that is as it should be.
+func worthTelling(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return fmt.Errorf("tpm: relaying: %w", err)
 }
 
-func relay(x *exchange, c net.Conn) error {
+// converse ends without an error when the guest does, or when it is refused.
+func (g *guest) converse(ctx context.Context, c net.Conn) error {
 	var command [maxAnswer]byte
 	defer clear(command[:])
 	for {
-		if err := c.SetDeadline(time.Now().Add(relayIdle)); err != nil || x.ctx.Err() != nil {
+		if err := c.SetDeadline(g.limit()); err != nil || ctx.Err() != nil {
 			return err
 		}
 		asked, err := readMessage(c, command[:])
@@ -51,21 +89,45 @@ func relay(x *exchange, c net.Conn) error {
 		if err != nil {
 			return fmt.Errorf("reading a command: %w", err)
 		}
-		answer := forbidden()
-		if permitted(asked) {
-			if answer, err = x.Send(asked); err != nil {
-				return err
-			}
+		answer, err := g.ask(ctx, asked)
+		refused := errors.Is(err, errRefused)
+		if err != nil && !refused {
+			return err
 		}
-		if _, err := c.Write(answer); err != nil {
-			return fmt.Errorf("writing an answer: %w", err)
+		_ = c.SetDeadline(time.Now().Add(relayIdle))
+		_, err = c.Write(answer)
+		clear(answer) // it may be a plain text
+		if err != nil || refused {
+			return err
 		}
 	}
 }
 
-// forbidden is an answer without sessions that holds a code alone (part 1, 18.2).
-func forbidden() []byte {
-	answer := binary.BigEndian.AppendUint16(nil, uint16(tpm2.TPMSTNoSessions))
-	answer = binary.BigEndian.AppendUint32(answer, headerSize)
-	return binary.BigEndian.AppendUint32(answer, uint32(tpm2.TPMRCCommandCode))
+// part takes what a guest leaves behind, and what all leave behind after the last one.
+func (r *Relay) part(g *guest) error {
+	if g.lease != nil {
+		g.lease.leave()
+	}
+	last := r.guests.Add(-1) == 0
+	if g.session == nil && !last {
+		return nil
+	}
+	turn := r.commands.join(g.user)
+	defer turn.leave()
+	<-turn.ready
+	r.contexts.end(g.session)
+	if r.guests.Load() > 0 {
+		return nil
+	}
+	return r.contexts.close()
 }
+
+// refuse counts a command that is not lent.
+func (r *Relay) refuse(user uint32, command []byte) ([]byte, error) {
+	if r.Refused != nil {
+		r.Refused(user, uint32(codeOf(command)))
+	}
+	return message(tpm2.TPMRCCommandCode, nil), errRefused
+}
+
+var errRefused = errors.New("the command is not lent")

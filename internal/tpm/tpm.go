@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // TPM is safe for concurrent use: operations take turns.
@@ -36,14 +37,16 @@ type TPM struct {
 	address string
 	dial    func(context.Context) (link, error)
 	turn    chan struct{} // holds one token while an operation runs
-	report  chan struct{} // and while somebody waits for a fresh report
+	report  chan struct{} // and one while a fresh report is awaited
+
+	patience time.Duration // how long a busy TPM is asked again
 }
 
 // Open takes the path of a device ("/dev/tpmrm0"), or "unix:" and that of a TPM
 // command socket. It looks whether something of that kind is there; whether it
 // is a TPM shows the first operation.
 func Open(address string) (*TPM, error) {
-	t := &TPM{address: address, turn: make(chan struct{}, 1), report: make(chan struct{}, 1)}
+	t := &TPM{address: address, turn: make(chan struct{}, 1), report: make(chan struct{}, 1), patience: busyPatience}
 	path, socket := strings.CutPrefix(address, "unix:")
 	t.dial = func(ctx context.Context) (link, error) { return openDevice(ctx, path) }
 	kind, name := os.ModeCharDevice, "device"
@@ -73,19 +76,41 @@ func (t *TPM) do(ctx context.Context, doing string, operation func(*exchange) er
 	return nil
 }
 
-func (t *TPM) exclusively(ctx context.Context, operation func(*exchange) error) (err error) {
+func (t *TPM) exclusively(ctx context.Context, operation func(*exchange) error) error {
 	if err := take(ctx, t.turn); err != nil {
 		return err
 	}
 	defer func() { <-t.turn }()
+	return t.connected(ctx, operation)
+}
+
+// connected runs an operation over a connection of its own. It connects again where
+// the other side has no place for one.
+func (t *TPM) connected(ctx context.Context, operation func(*exchange) error) error {
+	var failed error
+	_, err := retry(ctx, t.patience, func() (_ struct{}, busy error) {
+		busy, failed = t.connect(ctx, operation)
+		return struct{}{}, busy
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// connect makes one attempt: busy is why the operation did not begin.
+func (t *TPM) connect(ctx context.Context, operation func(*exchange) error) (busy, failed error) {
 	l, err := t.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("opening %q: %w%s", t.address, err, adviseOpen(err))
+		return fmt.Errorf("opening %q: %w%s", t.address, err, adviseOpen(err)), nil
 	}
-	x := &exchange{ctx: ctx, link: l}
+	x := &exchange{ctx: ctx, link: l, patience: t.patience}
 	defer x.forget()
-	defer func() { err = together(err, l.Close()) }()
-	return guard(x, operation)
+	failed = together(guard(x, operation), l.Close())
+	if x.turnedAway() {
+		return fmt.Errorf("%w: %w", errTurnedAway, failed), nil
+	}
+	return nil, failed
 }
 
 // guard makes an error of a panic in the library that reads the TPM's answers.

@@ -3,6 +3,8 @@ package diagnosis
 import (
 	"testing"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"skr/attest/snp"
 	"skr/test/emulator"
 	"skr/test/swtpm"
@@ -35,10 +37,30 @@ func with(config emulator.MachineConfig, change func(*emulator.MachineConfig)) e
 	return config
 }
 
+// hclIndex is that of the paravisor's report (microsoft/openvmm, vm/devices/tpm/tpm_lib).
+const hclIndex tpm2.TPMHandle = 0x01400001
+
+// failing is a confidential VM that answers each read of the index, or every command if
+// that is 0, with the code.
+func failing(index tpm2.TPMHandle, result tpm2.TPMRC) emulator.MachineConfig {
+	return with(cvm, func(c *emulator.MachineConfig) {
+		c.TPMFault = func(code tpm2.TPMCC, _, second tpm2.TPMHandle) tpm2.TPMRC {
+			if index == 0 || code == tpm2.TPMCCNVRead && second == index {
+				return result
+			}
+			return tpm2.TPMRCSuccess
+		}
+	})
+}
+
 // virtualMachines, in the order of a release.
 var virtualMachines = []misconfiguration{
 	{name: "the pod does not see the node's TPM", wrong: vm("vm-blind", cvm, azureVM, "SKR_TPM=/nonexistent/tpm"),
 		check: "report-source", words: "no virtual TPM", exit: 5},
+	{name: "the index of the paravisor's report is defined and cannot be read", wrong: vm("vm-unwritten", failing(hclIndex, tpm2.TPMRCNVUninitialized), azureVM),
+		check: "report-source", words: "0x14a", exit: 5},
+	{name: "the node's TPM serves others all the time", wrong: vm("vm-busy", failing(0, tpm2.TPMRCRetry), azureVM),
+		check: "report-source", words: "serves other requests of this node", exit: 4},
 	{name: "the processor of a confidential VM is of other silicon", wrong: vm("vm-silicon", cvm, azureVM, "SKR_AMD_ROOTS="),
 		check: "report", words: "no certificate chain", exit: 5},
 	{name: "the TPM of a Trusted Launch machine is not Azure's", wrong: vm("tl-roots", tl, azureVM, "SKR_AK_ROOTS="),

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -40,7 +41,7 @@ type vmLab struct {
 
 var vmPlatforms = []emulator.Platform{emulator.ConfidentialVM, emulator.TrustedLaunch}
 
-func newVMLab(t *testing.T, config emulator.MachineConfig) *vmLab {
+func newVMLab(t testing.TB, config emulator.MachineConfig) *vmLab {
 	t.Helper()
 	swtpm.Need(t)
 	cloud := program.Cloud(t, emulator.Config{})
@@ -280,21 +281,8 @@ func TestVirtualMachineChanges(t *testing.T) {
 // A sidecar without privileges gets the TPM and the log through the agent.
 func TestAgent(t *testing.T) {
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
-	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	agent := exec.CommandContext(ctx, program.Path("skr"), "agent", "--dir", dir, "--group", "0")
-	agent.Env = l.Environment(l.vm)
-	agent.Cancel = func() error { return agent.Process.Signal(os.Interrupt) }
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the agent lends", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
-	s := l.sidecar(t, "SKR_TPM=unix:"+filepath.Join(dir, "tpm.sock"), "SKR_EVENT_LOG="+filepath.Join(dir, "event-log"))
+	dir, end := l.agent(t)
+	s := l.sidecar(t, lent(dir)...)
 	if _, err := s.client.Release(t.Context(), l.request()); err != nil {
 		t.Errorf("through the agent: %v", err)
 	}
@@ -303,8 +291,39 @@ func TestAgent(t *testing.T) {
 			t.Errorf("%s has mode %v, error %v", name, info.Mode(), err)
 		}
 	}
-	cancel()
-	if err := agent.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	if err := end(); err != nil {
 		t.Errorf("the agent ended with %v", err)
 	}
+}
+
+// agent runs an agent of the machine, and returns the directory where it lends.
+func (l *vmLab) agent(t testing.TB) (dir string, end func() error) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	agent := exec.CommandContext(ctx, program.Path("skr"), "agent", "--dir", dir, "--group", "0")
+	agent.Env = l.Environment(l.vm)
+	agent.Cancel = func() error { return agent.Process.Signal(os.Interrupt) }
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end = sync.OnceValue(func() error {
+		cancel()
+		if err := agent.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+	t.Cleanup(func() { _ = end() })
+	eventually(t, "the agent lends", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
+	return dir, end
+}
+
+// lent are the settings of a sidecar that uses an agent.
+func lent(dir string) []string {
+	return []string{"SKR_TPM=unix:" + filepath.Join(dir, "tpm.sock"), "SKR_EVENT_LOG=" + filepath.Join(dir, "event-log")}
 }

@@ -13,6 +13,9 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/snp"
 	"skr/test/snptest"
@@ -58,6 +61,12 @@ type MachineConfig struct {
 	SecureBootOff bool
 	// EventLog of a virtual machine; "" means one that explains its registers.
 	EventLog EventLog
+	// Paravisor is the clock by which a confidential VM's reports are two seconds apart;
+	// nil means time.Now.
+	Paravisor func() time.Time
+	// TPMFault returns the code that a command of a virtual machine's TPM fails with, as
+	// in [swtpm.Config]; nil injects nothing.
+	TPMFault func(code tpm2.TPMCC, first, second tpm2.TPMHandle) tpm2.TPMRC
 }
 
 // Machine is one machine: of a container group the report socket and the files

@@ -55,8 +55,8 @@ const (
 // that nobody takes one for the other.
 var vmMeasurement = snp.Measurement(sha512.Sum384([]byte("TEST ONLY confidential VM")))
 
-// startVM runs the machine's TPM. Its clock is the real one: two seconds are to
-// pass between reports whatever the services believe.
+// startVM runs the machine's TPM. Its clock is not that of the services: two seconds
+// pass between reports whatever they believe.
 func (m *Machine) startVM() error {
 	authority, err := m.cloud.tpmAuthority()
 	if err != nil {
@@ -64,6 +64,7 @@ func (m *Machine) startVM() error {
 	}
 	config := swtpm.Config{
 		Report: m.options, SecureBootOff: m.config.SecureBootOff, Authority: authority, VMID: strings.ToUpper(entra.GUID()),
+		Now: m.config.Paravisor, Fault: m.config.TPMFault,
 	}
 	if m.config.Platform == ConfidentialVM {
 		config.Chip = m.cloud.silicon.chip

@@ -64,12 +64,17 @@ func readMessage(r io.Reader) ([]byte, error) {
 
 // answer plays the paravisor for its index, and leaves the rest to swtpm.
 func (m *Machine) answer(command []byte) ([]byte, error) {
+	code, parameters := tpm2.TPMCC(binary.BigEndian.Uint32(command[6:])), command[headerSize:]
+	if m.config.Fault != nil {
+		if fault := m.config.Fault(code, handleAt(parameters, 0), handleAt(parameters, 1)); fault != tpm2.TPMRCSuccess {
+			return failure(fault), nil
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.config.Chip == nil {
 		return m.tpm.Send(command)
 	}
-	code, parameters := tpm2.TPMCC(binary.BigEndian.Uint32(command[6:])), command[headerSize:]
 	switch {
 	case code == tpm2.TPMCCNVReadPublic && handleAt(parameters, 0) == hclIndex:
 		return m.readPublic()

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"skr/test/snptest"
@@ -49,6 +50,9 @@ type Config struct {
 	Authority *Authority
 	// VMID is the machine's identifier, a GUID in capitals; "" means a fixed one.
 	VMID string
+	// Fault returns the code that a command fails with, given the handles it begins
+	// with, or success. It must be safe for concurrent use; nil injects nothing.
+	Fault func(code tpm2.TPMCC, first, second tpm2.TPMHandle) tpm2.TPMRC
 }
 
 // Machine is a running emulated vTPM.
