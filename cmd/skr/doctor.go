@@ -106,7 +106,7 @@ func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) do
 	return doctor.Config{
 		Attester: p.attester, Endorser: p.endorser, Context: p.context, Releaser: witnessed{p.releaser, seen},
 		Describer: p.vault, Identity: p.identity,
-		Endpoints: p.endpoints(s, targets), Targets: targets, Timeout: s.RequestTimeout, Now: time.Now,
+		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}
 }
 

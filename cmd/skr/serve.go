@@ -59,6 +59,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	if err != nil {
 		return err
 	}
+	s.warnOfClouds(log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
 		ready: newReadiness(parts, s.RequestTimeout, log),

@@ -26,10 +26,9 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"skr/attest/snp"
 	"skr/attest/vtpm"
+	"skr/internal/document"
 )
 
 // Trust says why an attestation key is believed.
@@ -70,7 +69,7 @@ type written struct {
 	SecureBoot   *bool          `json:"secure_boot"`
 	Selection    []int          `json:"selection"`
 	PCRs         map[int]values `json:"pcrs"`
-	Unlogged     []int          `json:"unlogged"`
+	Unlogged     []int          `json:"unlogged" empty:"strict"`
 	Nonce        string         `json:"nonce"`
 	Measurements []string       `json:"measurements"`
 }
@@ -78,7 +77,7 @@ type written struct {
 // Parse reads the file.
 func Parse(text []byte) (*Policy, error) {
 	var w written
-	err := yaml.UnmarshalStrict(text, &w)
+	err := document.Decode(text, &w)
 	var p *Policy
 	if err == nil {
 		p, err = w.policy()

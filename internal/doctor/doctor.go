@@ -106,7 +106,7 @@ type Identity interface {
 	String() string
 }
 
-// Config is what is examined. All but Targets, Endpoints and Local is required.
+// Config is what is examined. All but Targets, Endpoints, UnsetLists and Local is required.
 type Config struct {
 	Attester  Attester
 	Endorser  attest.Endorser
@@ -118,6 +118,8 @@ type Config struct {
 	Endpoints []Endpoint
 	// Targets are the keys that should be released.
 	Targets []Target
+	// UnsetLists are the names of the allow-lists that have their defaults.
+	UnsetLists []string
 	// Local asks the sidecar on this machine; nil where that is who examines.
 	Local func(context.Context) error
 	// Timeout of each check; 0 means 20 s.
