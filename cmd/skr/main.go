@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"skr/internal/hardening"
 )
 
 func main() {
@@ -29,6 +31,9 @@ type streams struct {
 
 // run is the program: argv with the name it was started by, env, and streams.
 func run(ctx context.Context, argv []string, env environment, io streams) error {
+	if err := hardening.CheckEnvironment(env); err != nil {
+		return &configError{err}
+	}
 	args, err := dropInArguments(argv, env)
 	if err != nil {
 		return err
