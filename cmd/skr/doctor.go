@@ -53,14 +53,14 @@ func examine(cmd *cobra.Command, o doctorOptions, env environment, io streams) e
 	if err != nil {
 		return err
 	}
-	seen, err := openWitness(s)
+	seen, err := openWitness(s, io.err)
 	if err != nil {
 		return err
 	}
-	config := parts.doctor(s, targets, seen)
+	config := parts.doctor(s, targets, seen.witness)
 	config.Local = localSidecar(s.Listen)
 	results := doctor.New(config).Examine(cmd.Context())
-	if err := seen.log.Close(); err != nil {
+	if err := seen.close(); err != nil {
 		return err
 	}
 	if err := o.print(io.out, results); err != nil {

@@ -81,7 +81,7 @@ func serveOrWrap(cmd *cobra.Command, env environment, io streams) error {
 	case err != nil:
 		return err
 	case asked:
-		return file.wrap(io)
+		return file.wrap(cmd.Context(), io)
 	}
 	return serve(cmd, env, io)
 }
