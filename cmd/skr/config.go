@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
@@ -22,10 +26,27 @@ func configCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = io.out.Write(text)
+			_, err = fmt.Fprintf(io.out, "%s# without a value: %s\n", text, strings.Join(unvalued(all), ", "))
 			return err
 		},
 	}
+}
+
+// unvalued are the fields without a value, which fieldsOf leaves out: --config takes
+// no empty ones.
+func unvalued(all *pflag.FlagSet) (names []string) {
+	all.VisitAll(func(flag *pflag.Flag) {
+		if flag.Value.String() == "" && !hasForm(flag) {
+			names = append(names, fieldName(flag.Name))
+		}
+	})
+	return names
+}
+
+// hasForm reports whether the field is printed though it is empty.
+func hasForm(flag *pflag.Flag) bool {
+	_, section := flag.Value.(sectioned)
+	return section || slices.Contains(mayBeEmpty, flag.Name)
 }
 
 // fieldsOf is the configuration by YAML names. No field holds a secret: tokens
@@ -33,6 +54,9 @@ func configCommand(env environment, io streams) *cobra.Command {
 func fieldsOf(all *pflag.FlagSet) map[string]any {
 	fields := make(map[string]any)
 	all.VisitAll(func(flag *pflag.Flag) {
+		if flag.Value.String() == "" && !hasForm(flag) {
+			return
+		}
 		if words, ok := flag.Value.(*list); ok {
 			fields[fieldName(flag.Name)] = []string(*words)
 			return

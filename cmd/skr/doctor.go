@@ -55,15 +55,15 @@ func examine(cmd *cobra.Command, o doctorOptions, env environment, io streams) e
 	if err != nil {
 		return err
 	}
-	seen, err := openWitness(s)
+	seen, err := openWitness(s, io.err)
 	if err != nil {
 		return err
 	}
-	config := parts.doctor(s, targets, seen)
+	config := parts.doctor(s, targets, seen.witness)
 	parts.faults.add(traces, checkTracing(cmd.Context(), env))
 	config.Local = localSidecar(s.Listen)
 	results := doctor.New(config).Examine(cmd.Context())
-	if err := seen.log.Close(); err != nil {
+	if err := seen.close(); err != nil {
 		return err
 	}
 	if err := o.print(io.out, results); err != nil {
@@ -110,7 +110,7 @@ func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) do
 		Attester: p.attester, Endorser: p.endorser, Context: p.context, OtherSilicon: p.otherSilicon,
 		Problems: p.faults.list, Releaser: witnessed{p.releaser, seen},
 		Describer: p.vault, Identity: p.identity,
-		Endpoints: p.endpoints(s, targets), Targets: targets, Timeout: s.RequestTimeout, Now: time.Now,
+		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}
 }
 

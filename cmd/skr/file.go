@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Modes of the files that commands write.
@@ -19,21 +22,47 @@ type pendingFile struct {
 	path string
 }
 
-// newPendingFile shows early that the file can be written.
+// newPendingFile shows early that the file can be written. It replaces regular files
+// alone: a device or a link that is replaced is gone.
 func newPendingFile(path string, mode os.FileMode) (*pendingFile, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, &configError{fmt.Errorf("%s: is a directory", path)}
+	if err := checkReplaceable(path); err != nil {
+		return nil, &configError{fmt.Errorf("%s: %w", path, err)}
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".skr-*") // mode 0600
 	if err != nil {
-		return nil, &configError{err}
+		return nil, &configError{fmt.Errorf("%s: in its directory no file can be made: %w", path, causeOf(err))}
 	}
 	p := &pendingFile{file, path}
 	if err := file.Chmod(mode); err != nil {
 		p.discard()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, causeOf(err))
 	}
 	return p, nil
+}
+
+func checkReplaceable(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case strings.HasSuffix(path, "/") || err == nil && info.IsDir():
+		return errors.New("is a directory")
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return causeOf(err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errors.New("is a symbolic link; name the file itself")
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("is no regular file (%s)", info.Mode().Type())
+	}
+	return isMountPoint(path)
+}
+
+// causeOf leaves out the name of a temporary file, which nobody gave.
+func causeOf(err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return of.Err
+	}
+	return err
 }
 
 func (p *pendingFile) write(data []byte) error {
@@ -44,28 +73,22 @@ func (p *pendingFile) write(data []byte) error {
 	if closeErr := p.file.Close(); err == nil {
 		err = closeErr
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.path, causeOf(err))
+	}
+	return nil
 }
 
-func (p *pendingFile) commit() error { return os.Rename(p.file.Name(), p.path) }
+func (p *pendingFile) commit() error {
+	err := os.Rename(p.file.Name(), p.path)
+	if of, ok := errors.AsType[*os.LinkError](err); ok {
+		return fmt.Errorf("%s: %w", p.path, of.Err)
+	}
+	return err
+}
 
 // discard is for a file that was not committed; of one that was it removes nothing.
 func (p *pendingFile) discard() {
 	_ = p.file.Close()           // it may be closed already
 	_ = os.Remove(p.file.Name()) // another error matters more
-}
-
-// writeSecret replaces path at once, or leaves it as it was. The mode is 0600.
-func writeSecret(path string, data []byte) error { return writeFile(path, data, secretMode) }
-
-func writeFile(path string, data []byte, mode os.FileMode) error {
-	file, err := newPendingFile(path, mode)
-	if err != nil {
-		return err
-	}
-	defer file.discard()
-	if err := file.write(data); err != nil {
-		return err
-	}
-	return file.commit()
 }

@@ -45,7 +45,7 @@ func openKeyDesk(cmd *cobra.Command, env environment, streams streams) (*keyDesk
 	}
 	harden(slog.New(slog.NewTextHandler(streams.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	desk := &keyDesk{settings: s}
-	if desk.vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
+	if desk.vaults, err = hsm.ParseVaults(s.managed()); err != nil {
 		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
 	}
 	if desk.out, err = s.outbound(nil); err != nil {
@@ -55,6 +55,14 @@ func openKeyDesk(cmd *cobra.Command, env environment, streams streams) (*keyDesk
 		return nil, &configError{err}
 	}
 	return desk, nil
+}
+
+// managed is the allow-list of vaults for people: a new key has no alias yet.
+func (s *settings) managed() []string {
+	if s.origins["vault_allow"] == byAliases {
+		return hsm.DefaultVaults()
+	}
+	return s.VaultAllow
 }
 
 // person is who manages keys. Where skr's own settings name an identity, that is

@@ -20,6 +20,11 @@ func keyPublicCommand(env environment, streams streams) *cobra.Command {
 			if format != "pem" && format != "jwk" {
 				return &configError{fmt.Errorf("--format: %q is none of pem, jwk", format)}
 			}
+			file, err := openOutput(cmd.Context(), out, publicMode, streams.out)
+			if err != nil {
+				return err
+			}
+			defer file.close()
 			key, err := access.read(cmd, args[0], env, streams)
 			if err != nil {
 				return err
@@ -28,16 +33,12 @@ func keyPublicCommand(env environment, streams streams) *cobra.Command {
 			if err != nil {
 				return &configError{err}
 			}
-			if out != "" {
-				return writeFile(out, text, publicMode)
-			}
-			_, err = streams.out.Write(text)
-			return err
+			return file.write(text)
 		},
 	}
 	access.flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "pem", "pem (SubjectPublicKeyInfo) or jwk")
-	cmd.Flags().StringVar(&out, "out", "", "file to write, mode 0644; standard output if empty")
+	outFlag(cmd, &out, "file to write, mode 0644")
 	return cmd
 }
 

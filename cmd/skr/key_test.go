@@ -70,7 +70,7 @@ func TestUnreadablePolicy(t *testing.T) {
 func TestPendingFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
-	if err := writeFile(path, []byte("one"), publicMode); err != nil {
+	if err := writeOutput(t.Context(), path, []byte("one"), publicMode, nil); err != nil {
 		t.Fatal(err)
 	}
 	left, err := newPendingFile(path, secretMode)
@@ -90,7 +90,7 @@ func TestPendingFile(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)
 	}
-	if err := writeSecret(path, nil); err != nil {
+	if err := writeOutput(t.Context(), path, nil, secretMode, nil); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != secretMode {

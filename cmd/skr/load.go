@@ -10,7 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/yaml"
+
+	"skr/internal/document"
 )
 
 // maxConfig bounds the configuration file; a full one has a few kilobytes.
@@ -22,12 +23,16 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 	s := new(settings)
 	all := s.flags()
 	steps := []func() error{
-		func() error { return applyFile(all, configFile(given, env)) },
+		func() error {
+			path, named := configFile(given, env)
+			return applyFile(all, path, named)
+		},
 		func() error { return applyDropInEnvironment(all, env) },
 		func() error { return applyEnvironment(all, env) },
 		func() error { return applyDropInFlags(all, given) },
 		func() error { return applyFlags(all, given) },
 		s.check,
+		func() error { return s.narrow(all) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -44,25 +49,30 @@ type configError struct{ cause error }
 func (e *configError) Error() string { return "configuration: " + e.cause.Error() }
 func (e *configError) Unwrap() error { return e.cause }
 
-func configFile(given *pflag.FlagSet, env environment) string {
+// configFile is the file that is named, if one is.
+func configFile(given *pflag.FlagSet, env environment) (path string, named bool) {
 	if given != nil {
 		if flag := given.Lookup("config"); flag != nil && flag.Changed {
-			return flag.Value.String()
+			return flag.Value.String(), true
 		}
 	}
-	return env["SKR_CONFIG"]
+	path, named = env["SKR_CONFIG"]
+	return path, named
 }
 
-func applyFile(all *pflag.FlagSet, path string) error {
-	if path == "" {
+func applyFile(all *pflag.FlagSet, path string, named bool) error {
+	switch {
+	case !named:
 		return nil
+	case path == "":
+		return fmt.Errorf("the file of --config or SKR_CONFIG: it is %w", document.ErrEmpty)
 	}
 	data, err := readBounded(path, maxConfig)
 	if err != nil {
 		return fmt.Errorf("the file of --config or SKR_CONFIG: %w", err)
 	}
 	var fields map[string]any
-	if err := yaml.UnmarshalStrict(data, &fields); err != nil {
+	if err := document.Decode(data, &fields); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for name, value := range fields {
@@ -91,7 +101,7 @@ func textOf(flag *pflag.Flag, value any) (string, error) {
 		return scalar(value)
 	}
 	if value == nil {
-		return "", nil
+		return "", nil // set judges it
 	}
 	text, err := json.Marshal(value)
 	return string(text), err
@@ -100,7 +110,9 @@ func textOf(flag *pflag.Flag, value any) (string, error) {
 // scalar is the text of a YAML scalar, or of a list of them.
 func scalar(value any) (string, error) {
 	switch value := value.(type) {
-	case string, bool, int64, float64:
+	case nil:
+		return "", nil // set judges it
+	case string, bool, json.Number:
 		return fmt.Sprint(value), nil
 	case []any:
 		words := make([]string, len(value))
@@ -162,7 +174,14 @@ func applyFlags(all, given *pflag.FlagSet) error {
 	return failed
 }
 
+// mayBeEmpty are the settings that an empty value turns off. Of any other, it would
+// bring back a default that lets in more than what it takes the place of.
+var mayBeEmpty = []string{"listen", "grpc-listen", "ops-listen"}
+
 func set(flag *pflag.Flag, name, text string) error {
+	if hasNothing(text) && !slices.Contains(mayBeEmpty, flag.Name) {
+		return isEmpty(flag, name)
+	}
 	if err := flag.Value.Set(text); err != nil {
 		if _, ok := flag.Value.(sectioned); ok {
 			return fmt.Errorf("%s: %w", name, err)
@@ -171,6 +190,21 @@ func set(flag *pflag.Flag, name, text string) error {
 	}
 	flag.Changed, flag.Annotations = true, map[string][]string{setBy: {name}}
 	return nil
+}
+
+// hasNothing is true of white space, of a list without words, and of a section that
+// is null or without members.
+func hasNothing(text string) bool {
+	rest := strings.Trim(text, ",[]{} \t\r\n")
+	return rest == "" || rest == "null" || rest == "~"
+}
+
+// isEmpty also says how an absent section is written.
+func isEmpty(flag *pflag.Flag, name string) error {
+	if _, ok := flag.Value.(sectioned); ok {
+		return fmt.Errorf("%s: it is %w, or say %s", name, document.ErrEmpty, none)
+	}
+	return fmt.Errorf("%s: it is %w", name, document.ErrEmpty)
 }
 
 func readBounded(path string, limit int64) ([]byte, error) {

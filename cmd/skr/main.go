@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"skr/internal/hardening"
 )
 
 func main() {
@@ -29,6 +31,9 @@ type streams struct {
 
 // run is the program: argv with the name it was started by, env, and streams.
 func run(ctx context.Context, argv []string, env environment, io streams) error {
+	if err := hardening.CheckEnvironment(env); err != nil {
+		return &configError{err}
+	}
 	args, err := dropInArguments(argv, env)
 	if err != nil {
 		return err
@@ -76,7 +81,7 @@ func serveOrWrap(cmd *cobra.Command, env environment, io streams) error {
 	case err != nil:
 		return err
 	case asked:
-		return file.wrap(io)
+		return file.wrap(cmd.Context(), io)
 	}
 	return serve(cmd, env, io)
 }

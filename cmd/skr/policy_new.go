@@ -58,7 +58,7 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags.Var(&n.pcrs, "pcr", "values of PCRs of a virtual machine: NUMBER=VALUE, hexadecimal or base64")
 	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "least security version of the utility VM, or of the guest of a cvm")
 	flags.BoolVar(&n.anyWorkload, "any-workload", false, "give the key to every container of every tenant")
-	flags.StringVar(&n.out, "out", "", "file to write; standard output if empty")
+	outFlag(cmd, &n.out, "file to write, mode 0644")
 }
 
 func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams streams) error {
@@ -80,11 +80,7 @@ func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams strea
 			_, _ = fmt.Fprintf(streams.err, "skr: %s: %s: %s; %s\n", f.Severity, f.Rule, f.Message, f.Fix) // nowhere else to say it
 		}
 	}
-	if n.out != "" {
-		return writeFile(n.out, policy.Raw(), publicMode)
-	}
-	_, err = streams.out.Write(policy.Raw())
-	return err
+	return writeOutput(cmd.Context(), n.out, policy.Raw(), publicMode, streams.out)
 }
 
 // spec reads all flags and files, but for the machine itself.

@@ -40,7 +40,7 @@ func releaseCommand(env environment, streams streams) *cobra.Command {
 	flags := cmd.Flags()
 	o.keyFlags(flags)
 	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
-	flags.StringVar(&o.out, "out", "", "file to write, mode 0600; standard output if empty")
+	outFlag(cmd, &o.out, "file to write, mode 0600")
 	return cmd
 }
 
@@ -68,16 +68,21 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams 
 	parts.tellMachine()
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	seen, err := openWitness(s)
+	out, err := s.openSecret(ctx, o.out, streams.out)
 	if err != nil {
 		return err
 	}
-	key, err := patiently(ctx, func() (*hsm.Key, error) { return witnessed{parts.releaser, seen}.Release(ctx, req) })
-	defer key.Wipe()
-	if err = errors.Join(err, seen.log.Close()); err != nil {
+	defer out.close()
+	seen, err := openWitness(s, streams.err)
+	if err != nil {
 		return err
 	}
-	return o.write(key, streams.out)
+	key, err := patiently(ctx, func() (*hsm.Key, error) { return witnessed{parts.releaser, seen.witness}.Release(ctx, req) })
+	defer key.Wipe()
+	if err = errors.Join(err, seen.close()); err != nil {
+		return err
+	}
+	return o.write(key, out)
 }
 
 // patiently releases again when somebody who throttles says so, as long as the time
@@ -155,7 +160,7 @@ func readToken(path string, in io.Reader) (secmem.Text, error) {
 	return secmem.NewText(token), nil
 }
 
-func (o releaseOptions) write(key *hsm.Key, out io.Writer) error {
+func (o releaseOptions) write(key *hsm.Key, out *output) error {
 	encode := key.JWK
 	if o.format == "pem" {
 		encode = key.PEM
@@ -165,11 +170,8 @@ func (o releaseOptions) write(key *hsm.Key, out io.Writer) error {
 		return err
 	}
 	defer secmem.Wipe(text)
-	if o.out != "" {
-		return writeSecret(o.out, text)
-	}
-	if _, err = out.Write(text); err == nil && o.format == "jwk" {
-		_, err = fmt.Fprintln(out)
+	if err = out.write(text); err == nil && o.format == "jwk" && out.isStandard() {
+		err = out.write([]byte("\n"))
 	}
 	return err
 }

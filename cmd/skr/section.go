@@ -5,14 +5,19 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/yaml"
+
+	"skr/internal/document"
 )
+
+// none says in words that there is no such section. That it is empty is an error: a
+// template that renders nothing must not open what a rule was to close.
+const none = "none"
 
 // section is a setting with a form of its own: a section of the YAML file, and
 // the same as JSON or YAML in one line in the environment and on the command line.
 type section[T any] struct {
 	value T
-	text  string // compact JSON, "" until it is set
+	text  string // compact JSON, or none; "" until it is set
 }
 
 // sectioned is what every section is, whatever it holds.
@@ -31,12 +36,12 @@ func (s *section[T]) Type() string { return "json" }
 
 // Set replaces the whole section. Members that T does not have are refused.
 func (s *section[T]) Set(text string) error {
-	if text == "" {
-		*s = section[T]{}
+	if text == none || text == `"`+none+`"` {
+		*s = section[T]{text: none}
 		return nil
 	}
 	var value T
-	if err := yaml.UnmarshalStrict([]byte(text), &value); err != nil {
+	if err := document.Decode([]byte(text), &value); err != nil {
 		return err
 	}
 	compact, err := json.Marshal(value)
@@ -48,8 +53,8 @@ func (s *section[T]) Set(text string) error {
 }
 
 func (s *section[T]) tree() any {
-	if s.text == "" {
-		return nil
+	if s.text == "" || s.text == none {
+		return none
 	}
 	return s.value
 }

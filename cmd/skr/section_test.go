@@ -71,7 +71,17 @@ func TestBadSections(t *testing.T) {
 		{"unknown member", "SKR_ACCESS", `[{"name":"a","user":1}]`, "user"},
 		{"misspelt member", "SKR_KEYS", `{"a":{"vautl":"x"}}`, "vautl"},
 		{"not a list", "SKR_ACCESS", `{"name":"a"}`, "SKR_ACCESS"},
-		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "already"},
+		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "twice"},
+		{"capitals twice", "SKR_ACCESS", `[{"name":"a","uid":1000,"UID":0,"routes":["/key/release"]}]`, "differ in case only"},
+		{"other capitals", "SKR_ACCESS", `[{"name":"a","uid":1000,"Routes":["*"]}]`, `must be written "routes"`},
+		{"merged", "SKR_ACCESS", "- name: a\n  <<: {routes: ['*']}", "merge keys"},
+		{"anchor", "SKR_ACCESS", "[{name: &a x, uid: 1, routes: ['*']}]", "anchors"},
+		{"two documents", "SKR_ACCESS", "- {name: a, uid: 1, routes: ['*']}\n---\n- {}", "second document"},
+		{"uid without a value", "SKR_ACCESS", `[{"name":"a","uid":null,"gid":7,"routes":["*"]}]`, `"uid" is present and empty`},
+		{"token without a file", "SKR_ACCESS", `[{"name":"a","uid":7,"token_file":"","routes":["*"]}]`, `"token_file" is present and empty`},
+		{"octal uid", "SKR_ACCESS", "[{name: a, uid: 01750, routes: ['*']}]", "decimal"},
+		{"alias in two capitals", "SKR_KEYS", `{"a":{"vault":"x"},"A":{"vault":"y"}}`, "differ in case only"},
+		{"none of several", "SKR_KEYS", `{"a":{"vaults":[],"key":"k"}}`, `"vaults" is present and empty`},
 		{"negative uid", "SKR_ACCESS", `[{"name":"a","uid":-1}]`, "uid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,17 +103,20 @@ func TestBadCallers(t *testing.T) {
 		{"fall-back vault not allowed", `{"a":{"vaults":["contoso.vault.azure.net","evil.example"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
 		{"fall-back authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
 		{"one and several", `{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
-		{"none of several", `{"a":{"vaults":[],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
+		{"too many", `{"a":{"vaults":["a.vault.azure.net","b.vault.azure.net","c.vault.azure.net","d.vault.azure.net","e.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
 		{"listed twice", `{"a":{"vaults":["a.vault.azure.net","a.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "twice"},
-		{"bad alias", `{"a b":{}}`, "", "letters"},
-		{"nobody may ask", key, `[]`, "nobody could ask"},
+		{"bad alias", `{"a b":{"key":"k"}}`, "", "letters"},
 		{"unknown alias", key, `[{"name":"x","uid":1,"routes":["*"],"keys":["b"]}]`, `"b"`},
 		{"unknown route", key, `[{"name":"x","uid":1,"routes":["/nowhere"]}]`, "/nowhere"},
 		{"nobody in particular", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
 		{"no token file", key, `[{"name":"x","token_file":"/nonexistent/token","routes":["*"]}]`, "token_file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, _, err := load(nil, environment{"SKR_KEYS": c.keys, "SKR_ACCESS": c.access})
+			env := environment{"SKR_KEYS": c.keys, "SKR_ACCESS": c.access}
+			if c.access == "" {
+				delete(env, "SKR_ACCESS")
+			}
+			s, _, err := load(nil, env)
 			if err != nil {
 				t.Fatal(err)
 			}

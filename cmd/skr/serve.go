@@ -56,6 +56,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 		return err
 	}
 	parts.faults.add(traces, told.untraced)
+	s.warnOfClouds(log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
 		ready: newReadiness(parts, s.RequestTimeout, log),

@@ -101,20 +101,20 @@ func (s *settings) flags() *pflag.FlagSet {
 	fs.IntVar(&s.MaxQueued, "max-queued", 256, "requests that wait for a place, further ones get 503; one caller gets at most half")
 	fs.Float64Var(&s.CallerRate, "caller-rate", 1000, "requests of one caller in a second, on average")
 	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs")
-	lines(&s.Access, "access", "who may use which route and alias; everybody who reaches the listener if empty")
+	lines(&s.Access, "access", "who may use which route and alias; with none, any caller that can connect")
 
 	text(&s.ReportSource, "report-source", "auto", "auto, sev-guest, configfs-tsm, vtpm, or unix:/path of a report socket")
 	text(&s.TPM, "tpm", "/dev/tpmrm0", "virtual TPM of an Azure machine: a device, or unix:/path of a TPM command socket")
 	text(&s.EventLog, "event-log", "/sys/kernel/security/tpm0/binary_bios_measurements", "event log of the firmware; that it is missing is no error")
 	text(&s.AKRoots, "ak-roots", "", "PEM file of authorities for attestation keys in place of Azure's, for TPMs that are not Azure's")
-	text(&s.SecurityContextDir, "security-context-dir", "", "directory of the UVM security context; found by itself if empty")
+	text(&s.SecurityContextDir, "security-context-dir", "", "directory of the UVM security context; found by itself if not set")
 	text(&s.SecurityPolicy, "security-policy", "", "base64 CCE policy, where the directory has none")
 	text(&s.HostCertificate, "host-certificate", "", "base64 THIM document of this host, where the directory has none")
 	text(&s.ReferenceInfo, "reference-info", "", "base64 UVM endorsement, where the directory has none")
 
 	s.CertificateSources = list{"host", "thim", "kds"}
 	lines(&s.CertificateSources, "certificate-sources", "where certificate chains come from, in order: host, thim, azure-cache, kds")
-	text(&s.THIMURL, "thim-url", "", "certificate cache of the host; imds_url"+thimPath+" if empty")
+	text(&s.THIMURL, "thim-url", "", "certificate cache of the host; imds_url"+thimPath+" if not set")
 	text(&s.IMDSURL, "imds-url", "http://169.254.169.254", "instance metadata service, called without a proxy")
 	text(&s.AzureCacheURL, "azure-cache-url", "https://global.acccache.azure.net/SevSnpVM/certificates", "Azure's public certificate cache")
 	text(&s.AzureCacheAPIVersion, "azure-cache-api-version", "api-version=2020-10-15-preview", "query part for the Azure cache")
@@ -124,21 +124,21 @@ func (s *settings) flags() *pflag.FlagSet {
 	text(&s.CAFile, "ca-file", "", "PEM file of further CAs for outbound TLS and release statements")
 
 	s.MAAAllow = attest.DefaultAuthorities()
-	lines(&s.MAAAllow, "maa-allow", "hosts that a request may name as authority")
+	lines(&s.MAAAllow, "maa-allow", "hosts that a request may name as authority; with keys, the default is what these name")
 	text(&s.MAAAPIVersion, "maa-api-version", "2022-08-01", "api-version of the attestation service")
 	text(&s.MAAUserAgent, "maa-user-agent", "", "User-Agent for the attestation service")
 
 	s.VaultAllow = hsm.DefaultVaults()
-	lines(&s.VaultAllow, "vault-allow", "vaults and keys that a request may name: host[/keys/name[/version]][=audience]")
+	lines(&s.VaultAllow, "vault-allow", "vaults and keys that a request may name: host[/keys/name[/version]][=audience]; with keys, the default is what these name")
 	text(&s.VaultAPIVersion, "vault-api-version", "7.4", "api-version of Key Vault and Managed HSM")
 
 	text(&s.ClientID, "client-id", "", "client id of the workload or managed identity")
 	text(&s.TenantID, "tenant-id", "", "tenant of the workload identity")
 	text(&s.FederatedTokenFile, "federated-token-file", "", "projected token of the workload identity")
-	text(&s.AuthorityHost, "authority-host", "", "Entra ID of another cloud; the public one if empty")
+	text(&s.AuthorityHost, "authority-host", "", "Entra ID of another cloud; the public one if not set")
 
 	wait(&s.FleetWindow, "fleet-window", 0, "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, and 5 % more; 0 if nobody knows")
-	text(&s.FleetMember, "fleet-member", "", "what only this pod of the fleet has: its index or its IP address; its turn is at random if empty")
+	text(&s.FleetMember, "fleet-member", "", "what only this pod of the fleet has: its index or its IP address; its turn is at random if not set")
 	fs.BoolVar(&s.FleetInTurn, "fleet-in-turn", false, "wait for the turn also before anything was throttled")
 
 	wait(&s.AttestationMaxAge, "attestation-max-age", time.Hour, "how long an attested KEK is reused; 0 attests for each release")
@@ -146,12 +146,12 @@ func (s *settings) flags() *pflag.FlagSet {
 
 	wait(&s.KeyCacheTTL, "key-cache-ttl", 0, "how long a released key is kept, in locked memory, for equal requests; 0 keeps none")
 	wait(&s.MaxStale, "max-stale", 0, "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all")
-	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; it wraps nothing if empty")
+	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; without it, it wraps nothing")
 
 	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
-	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if empty")
+	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if not set")
 	text(&s.LogFormat, "log-format", "json", "json or text")
-	text(&s.AuditFile, "audit-file", "", "file for the hash-chained records of releases; they go to the log if empty")
+	text(&s.AuditFile, "audit-file", "", "file for the hash-chained records of releases; they go to the log if not set")
 	return fs
 }
 

@@ -74,11 +74,35 @@ func (w witnessed) Release(ctx context.Context, request keyrelease.Request) (*hs
 	return key, err
 }
 
-// openWitness is for a command that asks once and ends: without audit_file its
-// records go nowhere, as it has no log of its own.
-func openWitness(s *settings) (*witness, error) {
-	records, err := openAudit(s, func(version string) *audit.Log { return audit.ToJSON(io.Discard, version) })
-	return &witness{log: records}, err
+// openWitness is for a command that asks once and ends. Its records go where those of
+// a sidecar with the same settings go: audit_file, else the log, else standard error.
+func openWitness(s *settings, stderr io.Writer) (*commandWitness, error) {
+	if s.AuditFile != "" {
+		records, err := openAudit(s, nil)
+		return &commandWitness{&witness{log: records}, func() {}}, err
+	}
+	log, err := openLog(s, stderr)
+	if err != nil {
+		return nil, err
+	}
+	w := &commandWitness{&witness{log: log.audit(version())}, log.close}
+	if err := w.log.Err(); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// commandWitness is the witness of a command, which also opened its log.
+type commandWitness struct {
+	*witness
+
+	closeLog func()
+}
+
+func (w *commandWitness) close() error {
+	err := w.log.Close()
+	w.closeLog()
+	return err
 }
 
 // closeAudit tells where the chain ends: kept elsewhere, the head shows later

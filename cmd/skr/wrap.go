@@ -33,17 +33,17 @@ func wrapCommand(env environment, io streams) *cobra.Command {
 				return err
 			}
 			o.keys = s.WrapKeys
-			return o.wrap(io)
+			return o.wrap(cmd.Context(), io)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.key, "key", "", "name of the key")
 	flags.StringVar(&o.in, "in", "-", "file with the secret; - is standard input")
-	flags.StringVar(&o.out, "out", "-", "file for the annotation; - is standard output")
+	outFlag(cmd, &o.out, "file for the annotation, mode 0644")
 	return cmd
 }
 
-func (o wrapOptions) wrap(streams streams) error {
+func (o wrapOptions) wrap(ctx context.Context, streams streams) error {
 	if o.key == "" || o.keys == "" {
 		return &configError{errors.New("--key and --wrap-keys are needed")}
 	}
@@ -66,11 +66,10 @@ func (o wrapOptions) wrap(streams streams) error {
 		return &configError{err}
 	}
 	text := base64.StdEncoding.EncodeToString(annotation.Bytes())
-	if o.out != "-" {
-		return writeFile(o.out, []byte(text), publicMode)
+	if o.out == standardOutput {
+		text += "\n"
 	}
-	_, err = fmt.Fprintln(streams.out, text)
-	return err
+	return writeOutput(ctx, o.out, []byte(text), publicMode, streams.out)
 }
 
 func unwrapCommand(env environment, io streams) *cobra.Command {
@@ -88,25 +87,28 @@ func unwrapCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			secret, err := unwrap(cmd.Context(), s, parts, text)
+			ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+			defer cancel()
+			file, err := s.openSecret(ctx, out, io.out)
+			if err != nil {
+				return err
+			}
+			defer file.close()
+			secret, err := unwrap(ctx, s, parts, text, io.err)
 			defer secmem.Wipe(secret)
 			if err != nil {
 				return err
 			}
-			if out != "-" {
-				return writeSecret(out, secret)
-			}
-			_, err = io.out.Write(secret)
-			return err
+			return file.write(secret)
 		},
 	}
 	cmd.Flags().StringVar(&in, "in", "-", "file with the annotation, in base64 or JSON; - is standard input")
-	cmd.Flags().StringVar(&out, "out", "-", "file for the secret, mode 0600; - is standard output")
+	outFlag(cmd, &out, "file for the secret, mode 0600")
 	return cmd
 }
 
 // unwrap trusts the annotation no more than the sidecar does.
-func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte) ([]byte, error) {
+func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte, stderr io.Writer) ([]byte, error) {
 	annotation, err := keyprovider.ParseFile(text)
 	if err != nil {
 		return nil, &configError{fmt.Errorf("the annotation %w", err)}
@@ -116,15 +118,13 @@ func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte) ([]by
 		return nil, err
 	}
 	parts.tellMachine()
-	seen, err := openWitness(s)
+	seen, err := openWitness(s, stderr)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
-	defer cancel()
-	key, err := witnessed{parts.releaser, seen}.Release(ctx, request)
+	key, err := witnessed{parts.releaser, seen.witness}.Release(ctx, request)
 	defer key.Wipe()
-	if err = errors.Join(err, seen.log.Close()); err != nil {
+	if err = errors.Join(err, seen.close()); err != nil {
 		return nil, err
 	}
 	opener, err := key.Decrypter()

@@ -14,6 +14,7 @@
 //	caller, err := policy.Identify(r.Context(), r.Header.Get("Authorization"))
 //	err = policy.MayUse(caller, "/key/release")
 //	err = policy.MayHave(caller, "kafka")
+//	err = policy.MayAttest(caller, runtimeData)
 //
 // The kernel tells who opened a connection, not who writes to it now: a process
 // may pass it on. Therefore the process that opened it must still be alive, at
@@ -148,6 +149,28 @@ func (p *Policy) MayUse(c Caller, route string) error {
 // not repeat it: who mistakes members may have put a secret there.
 func (p *Policy) MayHave(c Caller, alias string) error {
 	return p.may(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
+}
+
+// MaxBound is how many bytes a caller may have attested who may not have every key:
+// as many as REPORT_DATA has (AMD 56860, table 23), enough for a digest or a nonce. The
+// smallest RSA key that anybody takes has more, in whatever form it is written.
+const MaxBound = 64
+
+// MayAttest reports whether the caller may have evidence over data. Whoever has a key
+// pair of its own attested gets, from any vault that the pod's identity may use, keys
+// that are wrapped to that pair: only a caller who may have every alias may attest
+// more than MaxBound bytes. Data is not parsed: an authority could read it otherwise.
+func (p *Policy) MayAttest(c Caller, data []byte) error {
+	if p == nil || len(data) <= MaxBound {
+		return nil
+	}
+	for i, r := range p.rules {
+		if c.matched&(1<<i) != 0 && r.keys.all {
+			return nil
+		}
+	}
+	return refusal.Newf(refusal.CallerNotAllowed, "this caller may have at most %d bytes attested, because more could hold a key "+
+		`that a vault wraps to: send their hash, or give an access rule of this caller keys: ["*"]`, MaxBound)
 }
 
 // may says whether one of the caller's rules lists name in that field. told is

@@ -249,3 +249,31 @@ func TestCallerInContext(t *testing.T) {
 		t.Errorf("got %v, want %v", got, c)
 	}
 }
+
+// Who may not have every key may not have a key pair attested, however it is written.
+func TestMayAttest(t *testing.T) {
+	p := newPolicy(t,
+		Rule{Name: "one-key", UID: new(uint32(1)), Routes: []string{"*"}, Keys: keys[:1]},
+		Rule{Name: "each-key", UID: new(uint32(2)), Routes: []string{"*"}, Keys: keys},
+		Rule{Name: "no-key", UID: new(uint32(3)), Routes: []string{"*"}},
+		Rule{Name: "every-key", UID: new(uint32(4)), Routes: routes[:1], Keys: []string{"*"}},
+	)
+	const oneKey, eachKey, noKey, everyKey = 0b0001, 0b0010, 0b0100, 0b1000
+	short, long := make([]byte, MaxBound), make([]byte, MaxBound+1)
+	for matched, may := range map[uint64]bool{0: false, oneKey: false, eachKey: false, noKey: false, everyKey: true, noKey | everyKey: true} {
+		c := Caller{matched: matched}
+		if err := p.MayAttest(c, short); err != nil {
+			t.Errorf("rules %b: a digest is refused: %v", matched, err)
+		}
+		err := p.MayAttest(c, long)
+		if may && err != nil {
+			t.Errorf("rules %b: %v", matched, err)
+		}
+		if !may {
+			wantRefusal(t, err, "send their hash")
+		}
+	}
+	if err := (*Policy)(nil).MayAttest(Caller{}, long); err != nil {
+		t.Errorf("without rules: %v", err)
+	}
+}

@@ -28,7 +28,7 @@ type Rule struct {
 	// Routes that these callers may use; "*" alone means all. Required.
 	Routes []string `json:"routes"`
 	// Keys are the aliases that they may have; "*" alone means all. Empty means none.
-	Keys []string `json:"keys,omitempty"`
+	Keys []string `json:"keys,omitempty" empty:"strict"`
 }
 
 // rule is a Rule that has been checked.

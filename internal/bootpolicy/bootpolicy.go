@@ -24,14 +24,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"skr/attest/snp"
 	"skr/attest/vtpm"
+	"skr/internal/document"
 )
 
 // Trust says why an attestation key is believed.
@@ -74,7 +72,7 @@ type written struct {
 	SecureBoot   *bool          `json:"secure_boot"`
 	Selection    []int          `json:"selection"`
 	PCRs         map[int]values `json:"pcrs"`
-	Unlogged     []int          `json:"unlogged"`
+	Unlogged     []int          `json:"unlogged" empty:"strict"`
 	Nonce        nonce          `json:"nonce"`
 	Measurements measurements   `json:"measurements"`
 	IDKeys       []string       `json:"id_keys"`
@@ -84,10 +82,7 @@ type written struct {
 // Parse reads the file.
 func Parse(text []byte) (*Policy, error) {
 	var w written
-	err := checkForm(text)
-	if err == nil {
-		err = yaml.UnmarshalStrict(text, &w)
-	}
+	err := document.Decode(text, &w)
 	var p *Policy
 	if err == nil {
 		p, err = w.policy()
@@ -96,28 +91,6 @@ func Parse(text []byte) (*Policy, error) {
 		return nil, fmt.Errorf("bootpolicy: reading the policy: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	return p, nil
-}
-
-// document begins another one, or ends the first.
-var document = regexp.MustCompile(`(?m)^(---|\.\.\.)(\s|$)`)
-
-// checkForm refuses what the YAML library would pass over: a second document, and names in
-// capitals, of which the last would count.
-func checkForm(text []byte) error {
-	begun := regexp.MustCompile(`\A(\s*(#.*)?\n)*---`).Find(text)
-	if document.Match(text[len(begun):]) {
-		return errors.New("there must be one document only")
-	}
-	var names map[string]any
-	if yaml.Unmarshal(text, &names) != nil {
-		return nil // UnmarshalStrict tells
-	}
-	for name := range names {
-		if name != strings.ToLower(name) {
-			return fmt.Errorf("unknown field %q", name)
-		}
-	}
-	return nil
 }
 
 func (w *written) policy() (*Policy, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"skr/internal/refusal"
 )
@@ -26,6 +27,7 @@ const (
 	exportable      = "exportable"
 	releasePolicy   = "release-policy"
 	release         = "release"
+	allowLists      = "allow-lists"
 	localAPI        = "local-api"
 )
 
@@ -33,7 +35,7 @@ const (
 func Names() []string {
 	return []string{
 		optionalParts, reportSource, report, tcb, guestPolicy, securityContext, measuredBoot, reach, clock,
-		identity, attestation, key, exportable, releasePolicy, release, localAPI,
+		identity, attestation, key, exportable, releasePolicy, release, allowLists, localAPI,
 	}
 }
 
@@ -117,8 +119,18 @@ func (e *examination) checks() []check {
 			return skip("no key was named: name one by --alias, or by --authority, --vault and --key")
 		}})
 	}
+	all = append(all, check{name: allowLists, look: e.lookAtLists})
 	if e.Local != nil {
 		all = append(all, check{name: localAPI, look: e.lookAtLocal})
 	}
 	return all
+}
+
+// lookAtLists: the defaults are those of a drop-in, and let in whole clouds.
+func (e *examination) lookAtLists(context.Context) (finding, error) {
+	if len(e.UnsetLists) == 0 {
+		return good("they are set, or are what the aliases name")
+	}
+	return warn("set it, or name the keys in the section keys: then the default is what the aliases name",
+		"%s: not set, so that any host of Azure's clouds may be named, a stranger's too", strings.Join(e.UnsetLists, ", "))
 }

@@ -114,7 +114,7 @@ type Identity interface {
 	String() string
 }
 
-// Config is what is examined. Targets, Endpoints, Problems and Local may be missing.
+// Config is what is examined. Targets, Endpoints, Problems, UnsetLists and Local may be missing.
 type Config struct {
 	Attester Attester
 	Endorser attest.Endorser
@@ -131,6 +131,8 @@ type Config struct {
 	Endpoints []Endpoint
 	// Targets are the keys that should be released.
 	Targets []Target
+	// UnsetLists are the names of the allow-lists that have their defaults.
+	UnsetLists []string
 	// Local asks the sidecar on this machine what it runs without; its error says that
 	// none answers and is ready, and one that is not ready may have problems too. Nil
 	// where the sidecar itself examines.

@@ -12,6 +12,8 @@
 // in core_pattern that asks for the limit, and what it starts gains no privileges
 // (PR_SET_NO_NEW_PRIVS).
 //
+// [CheckEnvironment] finds the variables by which a linked library prints secrets.
+//
 // Root, or whoever has CAP_SYS_PTRACE in the container, still reads everything.
 package hardening
 

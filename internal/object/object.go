@@ -6,8 +6,9 @@
 //
 // encoding/json alone takes the last of several members of one name, matches
 // names in any capitals and puts numbers into float64; two readers of one text
-// could then see different things. Here a name that stands twice is an error, at
-// any depth, names are exact, and numbers keep their text.
+// could then see different things. Here a name that stands twice, or twice in
+// different capitals, is an error, at any depth; names are exact, and numbers keep
+// their text. Package document holds YAML to the same.
 package object
 
 import (
@@ -118,6 +119,7 @@ func parseValue(decoder *reader, depth int) (any, error) {
 
 func parseObject(decoder *reader, depth int) (map[string]any, error) {
 	members := make(map[string]any)
+	seen := make(map[string]struct{})
 	for decoder.More() {
 		token, err := decoder.Token()
 		if err != nil {
@@ -127,6 +129,10 @@ func parseObject(decoder *reader, depth int) (map[string]any, error) {
 		if _, found := members[name]; found {
 			return nil, fmt.Errorf("has member %.100q twice", name)
 		}
+		if _, found := seen[Fold(name)]; found {
+			return nil, fmt.Errorf("has member %.100q twice, in different capitals", name)
+		}
+		seen[Fold(name)] = struct{}{}
 		if members[name], err = parseValue(decoder, depth); err != nil {
 			return nil, err
 		}

@@ -198,10 +198,10 @@ func TestSuite(t *testing.T) {
 
 func TestSuiteRefuses(t *testing.T) {
 	for changed, want := range map[string]string{
-		"":                                       "policy: the name of a file is missing",
-		"policy: p.json":                         "cases: there is none",
-		"policy: p.json\ncases: [{}]":            "case 1: name is missing",
-		"policy: p\ncases: [{name: a, casts: }]": "casts",
+		"":               "the document is present and empty",
+		"policy: p.json": "cases: there is none",
+		"policy: p.json\ncases: [{released: true}]":                            "case 1: name is missing",
+		"policy: p\ncases: [{name: a, casts: }]":                               "casts",
 		"policy: p\ncases: [{name: a, released: true}]":                        `case 1, "a": claims are missing`,
 		"policy: p\ncases: [{name: a, claims: {}}]":                            "released is missing",
 		"policy: p\ncases: [{name: a, claims: {}, released: true, reason: b}]": "has no reason",

@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"skr/hsm"
+	"skr/internal/document"
 	"skr/internal/object"
 )
 
@@ -63,7 +62,7 @@ func ParseSuite(data []byte) (*Suite, error) {
 		Policy string      `json:"policy"`
 		Cases  []suiteCase `json:"cases"`
 	}
-	if err := yaml.UnmarshalStrict(data, &table); err != nil {
+	if err := document.Decode(data, &table); err != nil {
 		return nil, fmt.Errorf("releasepolicy: reading the table: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	if err := check(table.Policy, table.Cases); err != nil {

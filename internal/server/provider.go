@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"skr/api"
+	"skr/internal/access"
 	"skr/internal/keyprovider"
 	"skr/internal/keyproviderpb"
 	"skr/internal/keyproviderpb/ocicryptpb"
@@ -110,6 +111,9 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	data, err := hex.DecodeString(in.GetReportDataHexString())
 	if err != nil || len(data) == 0 {
 		return nil, refusal.Newf(refusal.BadRequest, "report_data_hex_string is empty or not hex")
+	}
+	if err := p.config.Access.MayAttest(access.From(ctx), data); err != nil {
+		return nil, err
 	}
 	evidence, err := p.config.Evidence.Report(ctx, data)
 	if err != nil {

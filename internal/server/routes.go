@@ -9,6 +9,7 @@ import (
 	"skr/api"
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/access"
 	"skr/internal/refusal"
 	"skr/keyrelease"
 )
@@ -75,7 +76,7 @@ func (s *Server) status() api.StatusResponse {
 }
 
 func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, error) {
-	data, err := parseRuntimeData(r.RuntimeData)
+	data, err := s.runtimeData(ctx, r.RuntimeData)
 	if err != nil {
 		return api.RawResponse{}, err
 	}
@@ -87,7 +88,7 @@ func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, er
 }
 
 func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.CombinedResponse, error) {
-	data, err := parseRuntimeData(r.RuntimeData)
+	data, err := s.runtimeData(ctx, r.RuntimeData)
 	if err != nil {
 		return api.CombinedResponse{}, err
 	}
@@ -99,7 +100,7 @@ func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.Combi
 }
 
 func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, error) {
-	data, err := parseRuntimeData(r.RuntimeData)
+	data, err := s.runtimeData(ctx, r.RuntimeData)
 	if err != nil {
 		return api.MAAResponse{}, err
 	}
@@ -126,6 +127,15 @@ func required(member, value string) error {
 		return refusal.Newf(refusal.BadRequest, "member %q is missing or empty", member)
 	}
 	return nil
+}
+
+// runtimeData is what the caller wants attested, and may have attested.
+func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
+	data, err := parseRuntimeData(text)
+	if err != nil {
+		return nil, err
+	}
+	return data, s.config.Access.MayAttest(access.From(ctx), data)
 }
 
 // parseRuntimeData wants standard base64 with padding, in its only form:

@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"internal/keyproviderpb":            {},
 	"internal/keyproviderpb/ocicryptpb": {},
 	"internal/object":                   {},
+	"internal/document":                 {"internal/object"},
 	"internal/jws":                      {"internal/jwk"},
 	"internal/httpclient":               {"internal/refusal"},
 
@@ -72,7 +73,7 @@ var allowed = map[string][]string{
 	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/keywrap", "internal/refusal", "internal/secmem"},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/releasepolicy": {
-		"attest", "attest/snp", "hsm", "internal/claims", "internal/endpoint", "internal/jws", "internal/object",
+		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object",
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
@@ -83,7 +84,7 @@ var allowed = map[string][]string{
 	"internal/artefact": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jwk", "internal/jws", "internal/object",
 	},
-	"internal/bootpolicy": {"attest/snp", "attest/vtpm"},
+	"internal/bootpolicy": {"attest/snp", "attest/vtpm", "internal/document"},
 	"internal/verdict":    {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/artefact", "internal/bootpolicy", "internal/endpoint"},
 }
 

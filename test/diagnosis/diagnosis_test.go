@@ -115,7 +115,7 @@ func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	t.Helper()
 	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
 	process := exec.CommandContext(t.Context(), program.Path("skr"), append(args, s.args...)...)
-	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=9s"), s.env...)
+	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=9s"), s.env...))
 	var stderr strings.Builder
 	process.Stderr = &stderr
 	out, err := process.Output()
@@ -212,7 +212,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 // ask the sidecar, whose refusal has the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	process := exec.Command(program.Path("skr"))
-	process.Env = append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")), s.env...)
+	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")), s.env...))
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

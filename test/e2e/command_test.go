@@ -88,8 +88,8 @@ func TestExitCodes(t *testing.T) {
 		{"unreachable authority", env, release("gone.eus.attest.localhost:1", vault, "k", "--maa-allow", "*.attest.localhost:1"), 4, "unavailable"},
 		{"no device", append(env, "SKR_REPORT_SOURCE=unix:/nonexistent"), release(maa, vault, "k"), 5, "no evidence"},
 		{"no certificates", append(env, "SKR_CERTIFICATE_SOURCES=host", "UVM_SECURITY_CONTEXT_DIR=/nonexistent"), release(maa, vault, "k"), 5, "no endorsements"},
-		{"foreign silicon", append(env, "SKR_AMD_ROOTS="), release(maa, vault, "k"), 5, "no endorsements"},
-		{"foreign TLS", append(env, "SKR_CA_FILE="), release(maa, vault, "k"), 6, "untrusted"},
+		{"foreign silicon", program.Unassigned(append(env, "SKR_AMD_ROOTS=")), release(maa, vault, "k"), 5, "no endorsements"},
+		{"foreign TLS", program.Unassigned(append(env, "SKR_CA_FILE=")), release(maa, vault, "k"), 6, "untrusted"},
 		{"other port", env, release("x.attest.localhost:1", vault, "k"), 3, "endpoint not allowed"},
 	}
 	for _, c := range cases {
@@ -153,10 +153,15 @@ func TestConfigPrecedence(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"lisen: x\n":               `unknown field "lisen"`,
-		"listen: x\nlisten: y\n":   "already set",
+		"listen: x\nlisten: y\n":   "twice",
 		"kek_bits: [1]\n":          "kek_bits",
 		"attestation_max_age: 1\n": "attestation_max_age",
 		"listen: {a: b}\n":         "listen",
+		"access:\n":                "access: it is present and empty",
+		"Listen: x\nlisten: y\n":   "differ in case only",
+		"":                         "present and empty",
+		"listen: &a x\n":           "anchors",
+		"listen: x\n---\nkeys: {}": "second document",
 		"- a\n":                    "skr.yaml",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -161,7 +161,8 @@ func TestOwnRoots(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
 	empty := t.TempDir()
 	env := append(os.Environ(), cloud.Environment(cloud.Machine())...)
-	env = append(env, "SKR_CA_FILE=", "SKR_MAA_ALLOW="+realMAA, "SSL_CERT_FILE="+empty+"/none", "SSL_CERT_DIR="+empty, "HTTPS_PROXY="+connectProxy(t, cloud))
+	env = append(env, "SKR_MAA_ALLOW="+realMAA, "SSL_CERT_FILE="+empty+"/none", "SSL_CERT_DIR="+empty, "HTTPS_PROXY="+connectProxy(t, cloud))
+	env = program.Unassigned(append(env, "SKR_CA_FILE="))
 	_, stderr, code := once(t, env, "{}", "attest", "maa", "--authority", realMAA)
 	if code != 6 || !strings.Contains(stderr, "unknown authority") {
 		t.Errorf("a server that is not Azure's was not refused as such: exit %d, %s", code, stderr)

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// standardOutput is what --out calls it.
+const standardOutput = "-"
+
+// output is where a command writes its result. It is opened before anything is asked
+// for: a key that was released is not lost for want of a place.
+type output struct {
+	stream  io.Writer    // standard output, a device or a pipe; nil for a regular file
+	opened  *os.File     // the device or pipe
+	pending *pendingFile // a regular file, which appears when it is whole
+}
+
+// openOutput opens the path of --out: "-" is standard output. What exists and is a
+// character device or a pipe is written into; for the reader of a pipe it waits as
+// long as ctx. Everything else that is no regular file is refused.
+func openOutput(ctx context.Context, path string, mode os.FileMode, stdout io.Writer) (*output, error) {
+	if path == standardOutput {
+		return &output{stream: stdout}, nil
+	}
+	if path == "" {
+		return nil, &configError{errors.New("--out: it is empty; - is standard output")}
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+		file, err := openStream(ctx, path)
+		if err != nil {
+			return nil, &configError{fmt.Errorf("--out: %s: %w", path, err)}
+		}
+		return &output{stream: file, opened: file}, nil
+	}
+	pending, err := newPendingFile(path, mode)
+	if wrong, ok := errors.AsType[*configError](err); ok {
+		return nil, &configError{fmt.Errorf("--out: %w", wrong.cause)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &output{pending: pending}, nil
+}
+
+// openSecret opens the output of a command that also writes records, which it must
+// not replace.
+func (s *settings) openSecret(ctx context.Context, path string, stdout io.Writer) (*output, error) {
+	for _, record := range []string{s.AuditFile, s.LogFile} {
+		ours, err := os.Stat(path)
+		theirs, otherErr := os.Stat(record)
+		if err == nil && otherErr == nil && ours.Mode().IsRegular() && os.SameFile(ours, theirs) {
+			return nil, &configError{fmt.Errorf("--out: %s: records are written there, see audit_file and log_file", path)}
+		}
+	}
+	return openOutput(ctx, path, secretMode, stdout)
+}
+
+// openStream waits for a pipe's reader. Opening cannot be interrupted: when the time
+// is over the goroutine stays behind, and the command ends.
+func openStream(ctx context.Context, path string) (*os.File, error) {
+	type result struct {
+		file *os.File
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the operator names the file
+		opened <- result{file, err}
+	}()
+	select {
+	case r := <-opened:
+		if r.err != nil {
+			return nil, causeOf(r.err)
+		}
+		return r.file, nil
+	case <-ctx.Done():
+		return nil, errors.New("nothing reads this pipe: start its reader first")
+	}
+}
+
+// write writes all, and leaves a regular file whole or as it was.
+func (o *output) write(data []byte) error {
+	if o.pending == nil {
+		_, err := o.stream.Write(data)
+		return err
+	}
+	if err := o.pending.write(data); err != nil {
+		return err
+	}
+	return o.pending.commit()
+}
+
+// isStandard reports whether people may read it: then text ends in a line end.
+func (o *output) isStandard() bool { return o.pending == nil && o.opened == nil }
+
+// close is for every output, written or not.
+func (o *output) close() {
+	if o.pending != nil {
+		o.pending.discard()
+	}
+	if o.opened != nil {
+		_ = o.opened.Close() // what was written is with the reader
+	}
+}
+
+// writeOutput is for results that cost nothing to have again.
+func writeOutput(ctx context.Context, path string, data []byte, mode os.FileMode, stdout io.Writer) error {
+	out, err := openOutput(ctx, path, mode, stdout)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	return out.write(data)
+}
+
+// outFlag adds --out.
+func outFlag(cmd *cobra.Command, path *string, what string) {
+	cmd.Flags().StringVar(path, "out", standardOutput, what+"; - is standard output")
+}
+
+// isMountPoint refuses a file that is mounted by itself, as a container's single files
+// are: it cannot be replaced, which would show only after a key was released.
+func isMountPoint(path string) error {
+	var state unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &state)
+	if err == nil && state.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && state.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return errors.New("is mounted by itself and cannot be replaced; mount its directory")
+	}
+	return nil // where the kernel cannot tell, replacing it will
+}

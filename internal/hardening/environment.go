@@ -1,0 +1,58 @@
+package hardening
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// talkative are the variables by which a library that is linked prints what passes
+// through it, past every redaction of ours.
+var talkative = []struct {
+	name   string
+	speaks func(value string) bool
+	prints string
+}{
+	// net/http (h2_bundle.go) and golang.org/x/net/http2, on which gRPC is, look for
+	// this text anywhere in the value.
+	{"GODEBUG", func(value string) bool { return strings.Contains(value, "http2debug") }, "prints each HTTP/2 frame, with access tokens and keys"},
+	{"GODEBUG", weakens, "weakens how certificates and signatures are verified"},
+	// grpclog/loggerv2.go; internal/transport prints headers that it cannot decode.
+	{
+		"GRPC_GO_LOG_SEVERITY_LEVEL", func(value string) bool { return !slices.Contains([]string{"", "error", "ERROR"}, value) },
+		"prints headers of callers",
+	},
+	// internal/binarylog of gRPC.
+	{"GRPC_BINARY_LOG_FILTER", func(value string) bool { return value != "" }, "has each gRPC message written down, with keys"},
+	// internal/log of the Azure SDK: requests, responses and errors of azcore and azidentity.
+	{"AZURE_SDK_GO_LOGGING", func(value string) bool { return value != "" }, "prints requests for access tokens, and their answers"},
+}
+
+// weaker are the settings of GODEBUG that bring back what Go has stopped to accept
+// (go.dev/doc/godebug).
+var weaker = []string{
+	"rsa1024min", "tls10server", "tls3des", "tlsmaxrsasize", "tlsrsakex", "tlssha1", "tlsunsafeekm",
+	"x509negativeserial", "x509rsacrt", "x509usepolicies",
+}
+
+func weakens(value string) bool {
+	for setting := range strings.SplitSeq(value, ",") {
+		name, _, _ := strings.Cut(setting, "=")
+		if slices.Contains(weaker, strings.TrimSpace(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckEnvironment returns an error if a variable makes a library print secrets, or
+// take what it should not. Libraries read them before main begins: all that is left
+// is not to start.
+func CheckEnvironment(env map[string]string) error {
+	for _, v := range talkative {
+		if value, set := env[v.name]; set && v.speaks(value) {
+			return fmt.Errorf("%s: this value %s: remove the variable", v.name, v.prints)
+		}
+	}
+	return nil
+}

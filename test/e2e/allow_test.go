@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"skr/test/emulator"
+	"skr/test/program"
+)
+
+// Without lists and aliases, whole clouds are allowed: the start and the doctor say
+// so. With aliases, what they name is allowed and nothing else.
+func TestDefaultAllowLists(t *testing.T) {
+	t.Parallel()
+	cloud := program.Cloud(t, emulator.Config{})
+	env := program.Unassigned(append(cloud.Environment(cloud.Machine()), "SKR_MAA_ALLOW=", "SKR_VAULT_ALLOW="))
+	alias := `SKR_KEYS={"orders":{"vault":"contoso.vault.azure.net","key":"orders","authority":"sharedeus.eus.attest.azure.net"}}`
+	for name, c := range map[string]struct {
+		more   []string
+		warned []string
+	}{
+		"drop-in":    {nil, []string{"maa_allow", "vault_allow"}},
+		"one list":   {[]string{"SKR_VAULT_ALLOW=contoso.vault.azure.net"}, []string{"maa_allow"}},
+		"both lists": {[]string{"SKR_VAULT_ALLOW=contoso.vault.azure.net", "SKR_MAA_ALLOW=*.eus.attest.azure.net"}, nil},
+		"aliases":    {[]string{alias}, nil},
+	} {
+		s := start(t, append(env, c.more...)).ready(t)
+		for _, setting := range []string{"maa_allow", "vault_allow"} {
+			warned := strings.Contains(s.log.String(), fmt.Sprintf(`"setting":%q`, setting))
+			if want := strings.Contains(strings.Join(c.warned, " "), setting); warned != want {
+				t.Errorf("%s: a warning of %s is %t, want %t", name, setting, warned, want)
+			}
+		}
+		if name == "aliases" {
+			continue // the doctor would ask Azure
+		}
+		stdout, _, _ := once(t, append(env, c.more...), "", "doctor")
+		want := "ok       allow-lists: "
+		if c.warned != nil {
+			want = "warning  allow-lists: " + strings.Join(c.warned, ", ") + ": not set"
+		}
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%s: the doctor does not say %q:\n%s", name, want, stdout)
+		}
+	}
+	for vault, want := range map[string]string{
+		"stranger.vault.azure.net": "vault_allow does not allow the vault", "contoso.vault.azure.net": `vault_allow does not allow key "bills"`,
+	} {
+		_, stderr, code := once(t, append(env, alias), "", "release", "--authority", "sharedeus.eus.attest.azure.net", "--vault", vault, "--key", "bills")
+		if code != 3 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %s", vault, code, stderr)
+		}
+	}
+	_, stderr, code := once(t, append(env, alias), "", "release", "--authority", "mine.eus.attest.azure.net", "--vault", "contoso.vault.azure.net", "--key", "orders")
+	if code != 3 || !strings.Contains(stderr, "maa_allow") {
+		t.Errorf("a stranger's authority: exit %d, %s", code, stderr)
+	}
+}

@@ -1,0 +1,20 @@
+package program
+
+import (
+	"slices"
+	"strings"
+)
+
+// Unassigned returns env without the variables to which nothing is assigned in the
+// end, as a manifest has it from which they were removed.
+func Unassigned(env []string) []string {
+	last := map[string]string{}
+	for _, assignment := range env {
+		name, value, _ := strings.Cut(assignment, "=")
+		last[name] = value
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(assignment string) bool {
+		name, _, _ := strings.Cut(assignment, "=")
+		return last[name] == ""
+	})
+}
