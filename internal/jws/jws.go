@@ -15,6 +15,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,8 @@ const MaxRSABits = 8192
 
 // Signed is taken apart and not verified yet.
 type Signed struct {
-	// Header is the protected header's JSON, without duplicate members.
+	// Header is the protected header's JSON, without duplicate members. Further members
+	// are read with [jwk.Unmarshal].
 	Header []byte
 	// Payload is what was signed.
 	Payload []byte
@@ -66,16 +68,13 @@ func Parse(text string, limit int) (*Signed, error) {
 }
 
 func (s *Signed) parseHeader() error {
-	if err := jwk.UniqueMembers(s.Header); err != nil {
-		return fmt.Errorf("the header %w", err)
-	}
 	var header struct {
 		Alg  string          `json:"alg"`
 		Kid  string          `json:"kid"`
 		Crit json.RawMessage `json:"crit"`
 	}
-	if err := json.Unmarshal(s.Header, &header); err != nil {
-		return errors.New("the header has a member of the wrong type")
+	if err := jwk.Unmarshal(s.Header, &header); err != nil {
+		return fmt.Errorf("the header: %w", err)
 	}
 	// RFC 7515 section 4.1.11: an extension that is not understood must be
 	// refused, and none is.
@@ -85,6 +84,10 @@ func (s *Signed) parseHeader() error {
 	s.Algorithm, s.KeyID = header.Alg, header.Kid
 	return nil
 }
+
+// Digest is the SHA-256 of what is signed. It stands for the object where a repeated one
+// must be recognised: other signatures over the same content make no other object.
+func (s *Signed) Digest() [sha256.Size]byte { return sha256.Sum256([]byte(s.input)) }
 
 // decode takes base64url without padding, line breaks or stray bits (RFC 7515
 // section 2).
