@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skr/internal/cache"
 	"skr/internal/refusal"
 )
 
@@ -247,5 +248,14 @@ func TestCallerInContext(t *testing.T) {
 	got := From(With(t.Context(), c))
 	if uid, known := got.UID(); got != c || uid != 1000 || !known || got.PID() != 4711 || got.Limit() != "uid 1000" || got.Rule() != "" {
 		t.Errorf("got %v, want %v", got, c)
+	}
+}
+
+// What is kept for a caller is held under the name by which it is limited.
+func TestCallersHoldWhatIsKept(t *testing.T) {
+	for want, c := range map[string]Caller{"kafka": {rule: "kafka", known: true, uid: 7}, "uid 7": {known: true, uid: 7}, "loopback": {local: true}} {
+		if got := cache.Caller(With(t.Context(), c)); got != want {
+			t.Errorf("%v holds as %q, want %q", c, got, want)
+		}
 	}
 }
