@@ -58,13 +58,7 @@ func parseStatement(text string) (*statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	var header struct {
-		X5c []string `json:"x5c"`
-	}
-	if err := jwk.Unmarshal(object.Header, &header); err != nil {
-		return nil, fmt.Errorf("the header: %w", err)
-	}
-	return &statement{object, header.X5c}, nil
+	return &statement{object, object.X5c}, nil
 }
 
 // decodePart decodes base64url without padding, line breaks or stray bits (RFC

@@ -64,11 +64,11 @@ func fieldsOf(t reflect.Type) fields {
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 // of is the type that the member of that name is decoded into; nil if it is passed over.
-func (f fields) of(name string) (reflect.Type, error) {
+func (f fields) of(name, folded string) (reflect.Type, error) {
 	if t, found := f.exact[name]; found {
 		return t, nil
 	}
-	if f.folded[fold(name)] {
+	if f.folded[folded] {
 		return nil, errCapitals
 	}
 	return nil, nil //nolint:nilnil // no type and no error

@@ -72,11 +72,12 @@ func walkObject(decoder *reader, depth int, f fields) error {
 		if err != nil || !isName {
 			return errors.New("is not JSON")
 		}
-		if seen[fold(name)] {
+		folded := fold(name)
+		if seen[folded] {
 			return errors.New("names a member twice")
 		}
-		seen[fold(name)] = true
-		t, err := f.of(name)
+		seen[folded] = true
+		t, err := f.of(name, folded)
 		if err != nil {
 			return err
 		}
