@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 
 	"skr/attest/vtpm"
 	"skr/internal/keywrap"
@@ -85,10 +86,12 @@ func blame(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, tpm.ErrChanged):
 		return refusal.Because(refusal.NoEvidence, "this machine is not what it was when it was attested: "+tpm.ErrChanged.Error()+"; try again", err)
-	case errors.Is(err, tpm.ErrCiphertext), ctx.Err() != nil:
+	case errors.Is(err, tpm.ErrCiphertext):
 		return err
 	case errors.Is(err, tpm.ErrBusy):
 		return busy(err)
+	case ctx.Err() != nil: // an answer that nobody awaited says nothing of the TPM
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key; this sidecar's log says why", err)
 }

@@ -33,14 +33,14 @@ type Config struct {
 
 // Client asks vaults to release keys. It is safe for concurrent use.
 type Client struct {
-	sdk   sdkClients
+	sdk   *sdkClients
 	roots *x509.CertPool
 	now   func() time.Time
 }
 
 // NewClient makes a client.
 func NewClient(c Config) *Client {
-	client := &Client{sdk: sdkClients{transport: c.HTTP.Transporter(), apiVersion: c.APIVersion}, roots: c.Roots, now: c.Now}
+	client := &Client{sdk: newSDKClients(c.HTTP.Transporter(), c.APIVersion), roots: c.Roots, now: c.Now}
 	if client.now == nil {
 		client.now = time.Now
 	}
@@ -54,6 +54,9 @@ type Grant struct {
 	// Access is the token of an identity that may release the key, for the
 	// audience of the [KeyID].
 	Access secmem.Text
+	// Seen are the statements that the attested KEK was used with. Nil is for a KEK that
+	// serves one release.
+	Seen *Statements
 }
 
 // inquiry is one question to a vault, to which the statement must answer.
@@ -73,7 +76,7 @@ func (c *Client) Release(ctx context.Context, id KeyID, g Grant) (*WrappedKey, e
 	if err != nil {
 		return nil, err
 	}
-	return c.verify(asked, statement)
+	return c.verify(asked, statement, g.Seen)
 }
 
 func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error) {
@@ -98,7 +101,7 @@ func (c *Client) vault(ctx context.Context, id KeyID, access secmem.Text) (conte
 	if id.host.IsZero() || access.IsZero() {
 		return nil, nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
 	}
-	client, err := c.sdk.of(id.Vault())
+	client, err := c.sdk.of(ctx, id.Vault())
 	if err != nil {
 		return nil, nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
 	}

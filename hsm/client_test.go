@@ -78,7 +78,7 @@ func TestTokensStayApart(t *testing.T) {
 		for i := range 16 {
 			callers.Go(func() {
 				name := fmt.Sprintf("%d-%d", round, i)
-				g := Grant{secmem.NewText("attestation-" + name), secmem.NewText("access-" + name)}
+				g := Grant{Attestation: secmem.NewText("attestation-" + name), Access: secmem.NewText("access-" + name)}
 				if _, err := client.Release(t.Context(), id, g); err != nil {
 					t.Error(err)
 				}

@@ -170,7 +170,7 @@ func BenchmarkVerifyStatement(b *testing.B) {
 	r.body.Enc, r.body.Nonce = string(asked.enc), asked.nonce
 	text := v.answerTo(r).statement(b)
 	for b.Loop() {
-		if _, err := client.verify(asked, text); err != nil {
+		if _, err := client.verify(asked, text, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -92,7 +92,8 @@ func (p *payload) validate(asked inquiry) error {
 		return fmt.Errorf("request.enc is %.40q, asked was %q", p.Request.Enc, asked.enc)
 	case p.Request.Nonce != nil && *p.Request.Nonce != asked.nonce:
 		// UNCONFIRMED: whether a vault echoes the nonce; recordings sent none.
-		// Without it, the fresh KEK is what makes an old statement useless.
+		// Without it, an old statement for the same KEK is found by its digest, and
+		// one for another KEK does not open.
 		return errors.New("request.nonce is not ours")
 	case p.released.version == "":
 		return errors.New("the released key has no version")
@@ -124,7 +125,7 @@ func (p *payload) policyHash() string {
 	var policy struct {
 		Data string `json:"data"`
 	}
-	if err := json.Unmarshal(p.Response.Key.ReleasePolicy, &policy); err != nil {
+	if err := jwk.Unmarshal(p.Response.Key.ReleasePolicy, &policy); err != nil {
 		return ""
 	}
 	text, err := decodePart("policy", policy.Data)

@@ -62,7 +62,7 @@ func TestRecordedStatements(t *testing.T) {
 		}
 		asked := inquiry{id: id, enc: keywrap.CKM, nonce: "ours"}
 		client := NewClient(Config{Now: func() time.Time { return recorded }})
-		wrapped, err := client.verify(asked, text)
+		wrapped, err := client.verify(asked, text, nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.file, err)
 			continue
@@ -82,12 +82,12 @@ func TestRecordedStatements(t *testing.T) {
 			"another root":  NewClient(Config{Now: client.now, Roots: newCA(t, nil).pool()}),
 			"without roots": NewClient(Config{Now: client.now, Roots: x509.NewCertPool()}),
 		} {
-			if _, err := other.verify(asked, text); err == nil {
+			if _, err := other.verify(asked, text, nil); err == nil {
 				t.Errorf("%s: verifies %s", c.file, name)
 			}
 		}
 		asked.enc = keywrap.RSA256
-		if _, err := client.verify(asked, text); err == nil {
+		if _, err := client.verify(asked, text, nil); err == nil {
 			t.Errorf("%s: verifies for an enc that was not asked", c.file)
 		}
 	}

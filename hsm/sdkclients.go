@@ -7,11 +7,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
+	"skr/internal/cache"
 	"skr/internal/secmem"
 )
 
-// maxSDKClients bounds those that are kept: an allow-list with a wildcard lets
-// callers name any number of vaults.
+// maxSDKClients bounds those that are kept for one caller: an allow-list with a wildcard
+// lets callers name any number of vaults.
 const maxSDKClients = 64
 
 // sdkClients keeps one for each vault; from its second request on, it knows the
@@ -22,23 +23,24 @@ type sdkClients struct {
 	apiVersion string
 
 	mu   sync.Mutex
-	kept map[Vault]*azkeys.Client
+	kept *cache.Cache[Vault, *azkeys.Client]
 }
 
-func (c *sdkClients) of(vault Vault) (*azkeys.Client, error) {
+func newSDKClients(transport policy.Transporter, apiVersion string) *sdkClients {
+	return &sdkClients{transport: transport, apiVersion: apiVersion, kept: cache.New[Vault, *azkeys.Client](maxSDKClients)}
+}
+
+func (c *sdkClients) of(ctx context.Context, vault Vault) (*azkeys.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if client := c.kept[vault]; client != nil {
+	if client, found := c.kept.Get(cache.Caller(ctx), vault); found {
 		return client, nil
 	}
 	client, err := open(vaultTransport{vault, c.transport, accessFrom}, c.apiVersion)
 	if err != nil {
 		return nil, err
 	}
-	if c.kept == nil || len(c.kept) == maxSDKClients {
-		c.kept = make(map[Vault]*azkeys.Client)
-	}
-	c.kept[vault] = client
+	c.kept.Put(cache.Caller(ctx), vault, client)
 	return client, nil
 }
 

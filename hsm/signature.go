@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +54,9 @@ func parseChain(x5c []string) ([]*x509.Certificate, error) {
 }
 
 // verifyChain holds the leaf to server authentication, the usage of the TLS
-// certificates that both services sign with and the default of crypto/x509.
+// certificates that both services sign with and the default of crypto/x509. It must
+// also be one that signs, and not an authority, whose key is for certificates: crypto/x509
+// leaves both to its caller.
 func verifyChain(chain []*x509.Certificate, vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	intermediates := x509.NewCertPool()
 	for _, certificate := range chain[1:] {
@@ -67,6 +70,11 @@ func verifyChain(chain []*x509.Certificate, vault endpoint.Host, roots *x509.Cer
 	})
 	if err != nil {
 		return fmt.Errorf("verifying the certificate chain: %w", err)
+	}
+	if leaf := chain[0]; leaf.IsCA {
+		return errors.New("the signer's certificate is that of a certificate authority")
+	} else if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return errors.New("the key usage of the signer's certificate lacks digital signature")
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package hsm
 
 import (
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"skr/internal/crash"
@@ -23,7 +21,7 @@ type statement struct {
 
 // verify is the way from a vault's answer to a [WrappedKey]. The signature is verified
 // while the rest is read, and what is wrong with it comes before all other complaints.
-func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
+func (c *Client) verify(asked inquiry, text string, seen *Statements) (*WrappedKey, error) {
 	s, err := parseStatement(text)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
@@ -33,7 +31,13 @@ func (c *Client) verify(asked inquiry, text string) (*WrappedKey, error) {
 	if forged := signed(); forged != nil {
 		return nil, untrusted("the vault's release statement is not signed by the vault", forged)
 	}
-	return wrapped, err
+	if err != nil {
+		return nil, err
+	}
+	if err := seen.admit(s.object.Digest()); err != nil {
+		return nil, untrusted("the vault's release statement is a replay of an earlier one", err)
+	}
+	return wrapped, nil
 }
 
 // read takes the key out of a statement that answers what was asked. Alone it proves
@@ -54,13 +58,7 @@ func parseStatement(text string) (*statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	var header struct {
-		X5c []string `json:"x5c"`
-	}
-	if err := json.Unmarshal(object.Header, &header); err != nil { // which jws holds to unique members
-		return nil, errors.New("the header has a member of the wrong type")
-	}
-	return &statement{object, header.X5c}, nil
+	return &statement{object, object.X5c}, nil
 }
 
 // decodePart decodes base64url without padding, line breaks or stray bits (RFC
@@ -76,13 +74,10 @@ func decodePart(name, text string) ([]byte, error) {
 	return data, nil
 }
 
-// decodeMembers decodes JSON whose objects name no member twice.
+// decodeMembers decodes JSON whose objects name no member twice, or in other capitals.
 func decodeMembers(name string, data []byte, into any) error {
-	if err := jwk.UniqueMembers(data); err != nil {
-		return fmt.Errorf("the %s %w", name, err)
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("the %s has a member of the wrong type", name)
+	if err := jwk.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("the %s: %w", name, err)
 	}
 	return nil
 }

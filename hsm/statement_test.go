@@ -51,6 +51,10 @@ func TestStatementAccepted(t *testing.T) {
 		"unknown members": func(_ *testing.T, _ *vault, r *release) {
 			r.payload["new"], r.header["jku"] = tree{"a": 1}, "https://evil.example"
 		},
+		"leaf that signs": func(t *testing.T, v *vault, r *release) {
+			r.chain[0] = v.issuer.issue(t, v.signer.Public(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment })
+		},
+		"capitals elsewhere": func(_ *testing.T, _ *vault, r *release) { r.payload["NONCE"], r.header["CTY"] = 1, "x" },
 		"certificate's own": func(t *testing.T, v *vault, r *release) {
 			r.chain[0] = v.issuer.issue(t, v.signer.Public(), func(c *x509.Certificate) { c.DNSNames = []string{vaultName} })
 		},
@@ -177,6 +181,20 @@ func TestStatementRefused(t *testing.T) {
 		"expired":            {leaf(func(c *x509.Certificate) { c.NotAfter = clock.Add(-time.Second) }), unsigned},
 		"not yet valid":      {leaf(func(c *x509.Certificate) { c.NotBefore = clock.Add(time.Second) }), unsigned},
 		"client certificate": {leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), unsigned},
+		"leaf that is a CA":  {leaf(func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), unsigned},
+		"CA that may sign": {leaf(func(c *x509.Certificate) {
+			c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
+		}), unsigned},
+		"leaf that wraps": {leaf(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), unsigned},
+		"leaf for code":   {leaf(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }), unsigned},
+		"x5c in capitals": {func(_ *testing.T, _ *vault, r *release) { renameMember(r.header, "x5c", "X5C", x5cOf(r)) }, malformed},
+		"alg in capitals": {func(_ *testing.T, _ *vault, r *release) { renameMember(r.header, "alg", "Alg", "RS256") }, malformed},
+		"kid in capitals": {func(_ *testing.T, v *vault, r *release) { renameMember(at(r.payload, request...), "kid", "KID", v.kid) }, malformed},
+		"nonce in capitals": {func(_ *testing.T, _ *vault, r *release) {
+			renameMember(at(r.payload, request...), "nonce", "Nonce", "x")
+		}, malformed},
+		"key in capitals":           {func(_ *testing.T, _ *vault, r *release) { renameMember(r.key, "crv", "CRV", r.key["crv"]) }, malformed},
+		"key_hsm's enc in capitals": {wrapped(func(o tree) { renameMember(at(o, "header"), "enc", "Enc", at(o, "header")["enc"]) }), malformed},
 		"RSA of 1024 bits": {func(t *testing.T, v *vault, r *release) {
 			k := newRSA(t, 1024)
 			r.signer = k
@@ -306,6 +324,18 @@ func TestUnfamiliarDescriptionIsTold(t *testing.T) {
 	if err == nil || !errors.Is(err, refusal.Untrusted) || !strings.Contains(err.Error(), `schema version "2.0"`) {
 		t.Errorf("error %v", err)
 	}
+}
+
+func renameMember(o tree, from, to string, value any) { delete(o, from); o[to] = value }
+
+// x5cOf is the member that the statement would have.
+func x5cOf(r *release) []string {
+	var x5c []string
+	for _, certificate := range r.chain {
+		x5c = append(x5c, b64std(certificate.Raw))
+	}
+	r.chain = nil
+	return x5c
 }
 
 // TestAnotherVersionIsRefused: where a version was asked for, request and

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"skr/internal/cache"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -126,8 +127,8 @@ func TestTokenStaysWithItsVault(t *testing.T) {
 // TestNothingIsSentWithoutToken: the SDK's placeholder never leaves this process.
 func TestNothingIsSentWithoutToken(t *testing.T) {
 	network := new(recorder)
-	sdk := sdkClients{transport: network}
-	client, err := sdk.of(vaultNamed(t, "one"))
+	sdk := newSDKClients(network, "")
+	client, err := sdk.of(t.Context(), vaultNamed(t, "one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,17 +138,35 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 }
 
 func TestSDKClientsAreBounded(t *testing.T) {
-	sdk := sdkClients{transport: new(recorder)}
+	sdk := newSDKClients(new(recorder), "")
 	for i := range 3 * maxSDKClients {
 		vault := vaultNamed(t, fmt.Sprintf("v%d", i))
-		client, err := sdk.of(vault)
-		again, _ := sdk.of(vault)
+		client, err := sdk.of(t.Context(), vault)
+		again, _ := sdk.of(t.Context(), vault)
 		if err != nil || client != again {
 			t.Fatalf("vault %d: %p and %p, %v", i, client, again, err)
 		}
-		if len(sdk.kept) > maxSDKClients {
-			t.Fatalf("%d are kept", len(sdk.kept))
+		if sdk.kept.Len() > maxSDKClients {
+			t.Fatalf("%d are kept", sdk.kept.Len())
 		}
+	}
+}
+
+// A caller who names many vaults leaves the clients of others.
+func TestSDKClientsOfOneCallerAreApart(t *testing.T) {
+	sdk := newSDKClients(new(recorder), "")
+	victim, flooder := cache.For(t.Context(), "victim"), cache.For(t.Context(), "flooder")
+	mine, err := sdk.of(victim, vaultNamed(t, "mine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * maxSDKClients {
+		if _, err := sdk.of(flooder, vaultNamed(t, fmt.Sprintf("v%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, _ := sdk.of(victim, vaultNamed(t, "mine")); again != mine {
+		t.Error("it was made anew")
 	}
 }
 

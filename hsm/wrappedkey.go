@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -38,7 +39,8 @@ func (w *WrappedKey) ID() string { return w.id }
 
 // Unwrap opens the key with the KEK and checks it against the public part in
 // the statement; a symmetric key has none. It refuses with [refusal.Untrusted], or
-// with what d says of itself where that is [refusal.NoEvidence] or [refusal.Throttled].
+// with what d says of itself where that is [refusal.NoEvidence], [refusal.Throttled] or
+// that its context ended.
 func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 	secmem.Do(func() { key, err = w.unwrap(d) })
 	return key, err
@@ -48,6 +50,9 @@ func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
 	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) {
 		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // the TPM's fault and not the vault's
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // nobody's fault: the TPM was not awaited
 	}
 	if err != nil {
 		return nil, w.untrusted(unwrapReason(err), err)

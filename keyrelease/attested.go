@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"skr/attest"
+	"skr/hsm"
+	"skr/internal/cache"
 	"skr/internal/journal"
 	"skr/internal/refusal"
 )
@@ -18,8 +20,8 @@ const (
 	// refused: what it attests may have changed since. Younger ones are kept, so
 	// that a release that cannot succeed does not attest each time.
 	doubtAge = time.Minute
-	// maxAuthorities bounds the attested KEKs: a pattern of the allow-list may
-	// allow any number of hosts.
+	// maxAuthorities bounds the attested KEKs of one caller: a pattern of the
+	// allow-list may allow any number of hosts.
 	maxAuthorities = 16
 )
 
@@ -28,6 +30,7 @@ type attestedKEK struct {
 	kek    KEK
 	result *attest.Result
 	made   time.Time
+	seen   *hsm.Statements // with which the KEK was used
 }
 
 // attestedKEK returns the authority's pair while it is fresh, and else a new one.
@@ -36,19 +39,19 @@ func (r *Releaser) attestedKEK(ctx context.Context, req Request) (*attestedKEK, 
 		return r.attestKEK(ctx, req)
 	}
 	authority := req.Authority
-	held := r.fresh(authority)
+	held := r.fresh(ctx, authority)
 	journal.Looked(ctx, journal.Attestation, held != nil)
 	if held != nil {
 		return held, nil
 	}
 	return r.attestations.Do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
 		// A flight that landed between the look and the take-off has left one.
-		if held := r.fresh(authority); held != nil {
+		if held := r.fresh(ctx, authority); held != nil {
 			return held, nil
 		}
 		made, err := r.attestKEK(ctx, req)
 		if err == nil {
-			r.keep(authority, made)
+			r.keep(ctx, authority, made)
 		}
 		return made, err
 	})
@@ -68,32 +71,31 @@ func (r *Releaser) attestKEK(ctx context.Context, req Request) (*attestedKEK, er
 	if err != nil {
 		return nil, err
 	}
-	return &attestedKEK{kek, result, made}, nil
+	return &attestedKEK{kek, result, made, r.statements(kek)}, nil
 }
 
-func (r *Releaser) fresh(authority attest.Authority) *attestedKEK {
+func (r *Releaser) fresh(ctx context.Context, authority attest.Authority) *attestedKEK {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	held := r.attested[authority]
-	if held == nil || !r.isFresh(held) {
+	held, found := r.attested.Get(cache.Caller(ctx), authority)
+	if !found || !r.isFresh(held) {
 		return nil
 	}
 	return held
 }
 
-// isFresh also refuses a pair from the future: the clock was set back.
+// isFresh also refuses a pair from the future, where the clock was set back, and one
+// that could not remember further statements.
 func (r *Releaser) isFresh(a *attestedKEK) bool {
 	now := r.now()
-	return !now.Before(a.made) && now.Before(a.made.Add(r.maxAge)) && now.Before(a.result.Expires.Add(-expiryMargin))
+	return !now.Before(a.made) && now.Before(a.made.Add(r.maxAge)) && now.Before(a.result.Expires.Add(-expiryMargin)) &&
+		(isGuest(a.kek) || !a.seen.Full())
 }
 
-func (r *Releaser) keep(authority attest.Authority, made *attestedKEK) {
+func (r *Releaser) keep(ctx context.Context, authority attest.Authority, made *attestedKEK) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, replaces := r.attested[authority]; !replaces && len(r.attested) >= maxAuthorities {
-		r.dropOldest()
-	}
-	r.attested[authority] = made
+	r.attested.Put(cache.Caller(ctx), authority, made)
 }
 
 // suspicious says whether a release failed for a reason that may lie in the pair.
@@ -107,8 +109,8 @@ func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK, err er
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	useless := errors.Is(err, refusal.NoEvidence)
-	if r.attested[authority] == failed && (useless || r.now().Sub(failed.made) >= doubtAge) {
-		delete(r.attested, authority)
+	if held, _ := r.attested.Peek(authority); held == failed && (useless || r.now().Sub(failed.made) >= doubtAge) {
+		r.attested.Delete(authority)
 	}
 }
 
@@ -117,21 +119,10 @@ func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK, err er
 func (r *Releaser) Newest() (asked, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, a := range r.attested {
+	for _, a := range r.attested.All() {
 		if a.made.After(asked) {
 			asked, expires = a.made, a.result.Expires
 		}
 	}
 	return asked, expires
-}
-
-func (r *Releaser) dropOldest() {
-	var oldest attest.Authority
-	var made time.Time
-	for authority, a := range r.attested {
-		if made.IsZero() || a.made.Before(made) {
-			oldest, made = authority, a.made
-		}
-	}
-	delete(r.attested, oldest)
 }

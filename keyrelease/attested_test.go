@@ -192,8 +192,8 @@ func TestAuthoritiesAreBounded(t *testing.T) {
 		for i := range maxAuthorities + 4 {
 			release(t, r, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)))
 		}
-		if len(r.attested) != maxAuthorities {
-			t.Errorf("%d pairs are held, want %d", len(r.attested), maxAuthorities)
+		if r.attested.Len() != maxAuthorities {
+			t.Errorf("%d pairs are held, want %d", r.attested.Len(), maxAuthorities)
 		}
 		before := p.attestations
 		release(t, r, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", maxAuthorities+3)))

@@ -9,6 +9,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/cache"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -19,7 +20,7 @@ const (
 	// describedAge is how long a vault's description of a key, or that there is
 	// none, serves further refusals.
 	describedAge = time.Minute
-	// maxDescribed bounds the descriptions that are kept.
+	// maxDescribed bounds the descriptions that are kept for one caller.
 	maxDescribed = 64
 )
 
@@ -35,15 +36,20 @@ type explainer struct {
 	now       func() time.Time
 
 	mu   sync.Mutex
-	held map[question]described // at most maxDescribed
+	held *cache.Cache[question, described]
+}
+
+func newExplainer(describer Describer, now func() time.Time) *explainer {
+	return &explainer{describer: describer, now: now, held: cache.New[question, described](maxDescribed)}
 }
 
 // described is what was learnt of a key with one access token: who may not read
-// a key does not learn of it through somebody who may.
+// a key does not learn of it through somebody who may, or could once.
 type described struct {
-	key *hsm.Description
-	err error
-	at  time.Time
+	key  *hsm.Description
+	err  error
+	at   time.Time
+	ends time.Time // of that token, as far as it is known; else zero
 }
 
 // explain adds to the vault's refusal which conditions of the key's release
@@ -104,35 +110,35 @@ func publicReason(err error) string {
 	return "the vault could not be asked for the key's policy in time"
 }
 
-// describe asks the vault, at most once within describedAge. That ctx ended says
-// nothing of the key, and is not kept.
+// describe asks the vault, and keeps what it says for describedAge. That there was no
+// answer in the caller's time says nothing of the key, and is not kept.
 func (e *explainer) describe(ctx context.Context, req Request, access secmem.Text) (*hsm.Description, error) {
 	asked := Request{Key: req.Key, Access: access}.question()
-	if held, ok := e.lookUp(asked); ok {
+	if held, ok := e.lookUp(ctx, asked); ok {
 		return held.key, held.err
 	}
+	caller := cache.Caller(ctx)
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
 	key, err := e.describer.Describe(ctx, req.Key, access)
-	if ctx.Err() == nil {
-		e.keep(asked, described{key, err, e.now()})
+	if err == nil || ctx.Err() == nil && !passing(err) {
+		ends, _ := expiryOf(access)
+		e.keep(caller, asked, described{key, err, e.now(), ends})
 	}
 	return key, err
 }
 
-func (e *explainer) lookUp(asked question) (described, bool) {
+func (e *explainer) lookUp(ctx context.Context, asked question) (described, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	held, ok := e.held[asked]
-	age := e.now().Sub(held.at)
-	return held, ok && age >= 0 && age < describedAge
+	held, ok := e.held.Get(cache.Caller(ctx), asked)
+	now := e.now()
+	age := now.Sub(held.at)
+	return held, ok && age >= 0 && age < describedAge && (held.ends.IsZero() || now.Before(held.ends))
 }
 
-func (e *explainer) keep(asked question, d described) {
+func (e *explainer) keep(caller string, asked question, d described) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.held) >= maxDescribed {
-		clear(e.held)
-	}
-	e.held[asked] = d
+	e.held.Put(caller, asked, d)
 }

@@ -54,8 +54,8 @@ func policyOf(conditions string) string {
 func refusedBecause(t *testing.T, d Describer) *refusal.Error {
 	t.Helper()
 	no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
-	e := explainer{describer: d, now: time.Now, held: map[question]described{}}
-	return explained(t, &e, no)
+	e := newExplainer(d, time.Now)
+	return explained(t, e, no)
 }
 
 func explained(t *testing.T, e *explainer, no error) *refusal.Error {
@@ -145,7 +145,7 @@ func equalUnmet(a, b []refusal.Unmet) bool {
 // What is no refusal of the vault, and what nobody can explain, stays as it is.
 func TestExplainLeavesOthersAlone(t *testing.T) {
 	d := &fakeDescriber{policy: policyOf(`{"claim":"x","equals":"1"}`)}
-	e := explainer{describer: d, now: time.Now, held: map[question]described{}}
+	e := newExplainer(d, time.Now)
 	for _, err := range []error{
 		errNoVault, refusal.Newf(refusal.Untrusted, "x"), refusal.Newf(refusal.Throttled, "x"), refusal.Newf(refusal.KeyNotFound, "x"),
 	} {
@@ -153,7 +153,7 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 			t.Errorf("%v became %v", err, got)
 		}
 	}
-	none := explainer{now: time.Now}
+	none := newExplainer(nil, time.Now)
 	err := refusal.Newf(refusal.ReleaseRejected, "x")
 	if got := none.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err { //nolint:errorlint // the same value is meant
 		t.Errorf("without a describer: %v", got)
@@ -165,7 +165,7 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 func TestDescriptionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "no")}
-		e := &explainer{describer: d, now: time.Now, held: map[question]described{}}
+		e := newExplainer(d, time.Now)
 		no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
 		_ = explained(t, e, no)
 		_ = explained(t, e, no)
@@ -181,19 +181,19 @@ func TestDescriptionsAreKept(t *testing.T) {
 		if _, err := e.describe(t.Context(), Request{Key: key}, secmem.NewText("another")); err == nil || d.access[len(d.access)-1] != "another" {
 			t.Error("another token was not tried")
 		}
-		e = &explainer{describer: &fakeDescriber{wait: time.Hour}, now: time.Now, held: map[question]described{}}
-		if _ = explained(t, e, no); len(e.held) != 0 {
+		e = newExplainer(&fakeDescriber{wait: time.Hour}, time.Now)
+		if _ = explained(t, e, no); e.held.Len() != 0 {
 			t.Error("a silence is kept")
 		}
 	})
 }
 
 func TestDescriptionsAreBounded(t *testing.T) {
-	e := &explainer{now: time.Now, held: map[question]described{}}
+	e := newExplainer(nil, time.Now)
 	for i := range 3 * maxDescribed {
-		e.keep(question{access: [32]byte{byte(i), byte(i >> 8)}}, described{})
-		if len(e.held) > maxDescribed {
-			t.Fatalf("%d are kept", len(e.held))
+		e.keep("", question{access: [32]byte{byte(i), byte(i >> 8)}}, described{})
+		if e.held.Len() > maxDescribed {
+			t.Fatalf("%d are kept", e.held.Len())
 		}
 	}
 }

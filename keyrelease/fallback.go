@@ -65,23 +65,26 @@ type Releases interface {
 // which. It goes on to the next where somebody is unreachable, failing,
 // throttling or too slow. A refusal is an answer, and final: nobody is asked for
 // a second opinion. If no way works the error is that of the first that was tried.
+//
+// The next caller begins with the way that worked if those before it were missing, and
+// not if they were only too slow for this caller.
 func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Request, error) {
 	if req.fallbacks == nil {
 		key, err := releases.Release(ctx, req)
 		return key, req, err
 	}
-	ways, failures := req.Ways(), failures{}
+	ways, failures, missing := req.Ways(), failures{}, true
 	order := req.fallbacks.order()
 	for i, n := range order {
 		key, err := releaseInTime(ctx, releases, ways[n], i == len(order)-1)
-		if err == nil {
+		if err == nil && missing {
 			req.fallbacks.remember(n)
 		}
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			journal.FellBack(ctx, n)
 			return key, ways[n], err
 		}
-		failures = append(failures, err)
+		failures, missing = append(failures, err), missing && isOutage(err)
 	}
 	return nil, ways[order[0]], failures.first()
 }

@@ -2,6 +2,7 @@ package keyrelease
 
 import (
 	"context"
+	"crypto/rsa"
 
 	"skr/attest"
 	"skr/hsm"
@@ -43,4 +44,30 @@ func (r *Releaser) provenKEK(ctx context.Context) (KEK, *attest.Evidence, error)
 	}
 	evidence, err := r.attester.Evidence(ctx, made.kek.RuntimeData())
 	return made.kek, evidence, err
+}
+
+// guest is the key of the TPM, which is the same for each attestation until a PCR
+// changes, with what was released to it.
+type guest struct {
+	key  *rsa.PublicKey
+	seen *hsm.Statements
+}
+
+func isGuest(kek KEK) bool {
+	_, is := kek.(attest.GuestKey)
+	return is
+}
+
+// statements are those that the KEK was used with: none for a new pair.
+func (r *Releaser) statements(kek KEK) *hsm.Statements {
+	key, is := kek.(attest.GuestKey)
+	if !is {
+		return new(hsm.Statements)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if public := key.RSA(); r.guest.key == nil || !r.guest.key.Equal(public) {
+		r.guest = guest{public, new(hsm.Statements)}
+	}
+	return r.guest.seen
 }

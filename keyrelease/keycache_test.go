@@ -34,18 +34,19 @@ func isWiped(key *hsm.Key) bool {
 func (c *keyCache) kept(asked question) (*hsm.Key, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if held := c.held[asked]; held != nil {
-		return held.key, len(c.held)
+	if held, found := c.held.Peek(asked); found {
+		return held.key, c.held.Len()
 	}
-	return nil, len(c.held)
+	return nil, c.held.Len()
 }
 
 func TestKeysAreKeptForATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &keyCache{ttl: time.Minute, held: map[question]*heldKey{}}
-		asked := parseRequest(t, "a.eus.attest.azure.net").question()
+		c := newKeyCache(time.Minute, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		asked := req.question()
 		released := newKey()
-		c.keep(asked, released)
+		c.keep(t.Context(), req, released)
 		released.Wipe() // the first caller's
 		time.Sleep(time.Minute - 1)
 		copied := c.take(t.Context(), asked)
@@ -66,9 +67,9 @@ func TestKeysAreKeptForATime(t *testing.T) {
 
 // Another token, key or authority is another question.
 func TestKeysOfOthersAreNotGiven(t *testing.T) {
-	c := &keyCache{ttl: time.Minute, held: map[question]*heldKey{}}
+	c := newKeyCache(time.Minute, 0)
 	mine := parseRequest(t, "a.eus.attest.azure.net")
-	c.keep(mine.question(), newKey())
+	c.keep(t.Context(), mine, newKey())
 	theirs := mine
 	theirs.Access = secmem.NewText("another token")
 	elsewhere := parseRequest(t, "b.eus.attest.azure.net")
@@ -79,21 +80,22 @@ func TestKeysOfOthersAreNotGiven(t *testing.T) {
 
 func TestKeysAreReplacedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &keyCache{ttl: time.Minute, held: map[question]*heldKey{}}
-		asked := parseRequest(t, "a.eus.attest.azure.net").question()
-		c.keep(asked, newKey())
+		c := newKeyCache(time.Minute, 0)
+		req := parseRequest(t, "a.eus.attest.azure.net")
+		asked := req.question()
+		c.keep(t.Context(), req, newKey())
 		old, _ := c.kept(asked)
 		time.Sleep(30 * time.Second)
-		c.keep(asked, newKey())
+		c.keep(t.Context(), req, newKey())
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if !isWiped(old) || c.take(t.Context(), asked) == nil {
 			t.Error("the older is not wiped, or its end took the newer along")
 		}
 		for i := range 3 * maxKeys {
-			asked.access[0], asked.access[1] = byte(i), byte(i>>8)
-			c.keep(asked, newKey())
-			if _, number := c.kept(asked); number > maxKeys {
+			req.Access = tokenUntil(time.Now().Add(time.Hour), i)
+			c.keep(t.Context(), req, newKey())
+			if _, number := c.kept(req.question()); number > maxKeys {
 				t.Fatalf("%d keys are kept", number)
 			}
 		}
@@ -101,9 +103,10 @@ func TestKeysAreReplacedAndBounded(t *testing.T) {
 }
 
 func TestNothingIsKeptByDefault(t *testing.T) {
-	c := &keyCache{held: map[question]*heldKey{}}
-	asked := parseRequest(t, "a.eus.attest.azure.net").question()
-	if c.keep(asked, newKey()); len(c.held) != 0 || c.take(t.Context(), asked) != nil {
+	c := newKeyCache(0, 0)
+	req := parseRequest(t, "a.eus.attest.azure.net")
+	asked := req.question()
+	if c.keep(t.Context(), req, newKey()); c.held.Len() != 0 || c.take(t.Context(), asked) != nil {
 		t.Error("a key is kept")
 	}
 }
@@ -136,14 +139,14 @@ func (v *releases) answer() error {
 }
 
 // kept is a Releaser whose releases end there.
-func (v *releases) keeper(ttl, maxStale time.Duration) *Releaser {
+func (v *releases) keeper(t *testing.T, ttl, maxStale time.Duration) *Releaser {
 	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale})
 	r.keys.release = func(_ context.Context, req Request) (*hsm.Key, error) {
 		if err := v.answer(); err != nil {
 			return nil, err
 		}
 		key := newKey()
-		r.keys.keep(req.question(), key)
+		r.keys.keep(t.Context(), req, key)
 		return key, nil
 	}
 	return r
@@ -169,7 +172,7 @@ func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told journal.Loo
 func TestKeysInUseAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
-		r := v.keeper(time.Hour, 0)
+		r := v.keeper(t, time.Hour, 0)
 		req := parseRequest(t, "a.eus.attest.azure.net")
 		for range 4 * 60 {
 			if told, err := v.ask(t, r, req); err != nil || told.Stale || told.Age >= time.Hour {
@@ -205,9 +208,9 @@ func TestRenewalIsSpread(t *testing.T) {
 func TestCallersTokenIsNotUsedBehindItsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
-		r := v.keeper(time.Hour, 0)
+		r := v.keeper(t, time.Hour, 0)
 		req := parseRequest(t, "a.eus.attest.azure.net")
-		req.Access = secmem.NewText("the caller's")
+		req.Access = tokenUntil(time.Now().Add(2*time.Hour), 0)
 		for range 59 {
 			if _, err := v.ask(t, r, req); err != nil {
 				t.Fatal(err)
@@ -229,7 +232,7 @@ func TestOutage(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			v := &releases{}
-			r := v.keeper(time.Hour, time.Hour)
+			r := v.keeper(t, time.Hour, time.Hour)
 			req := parseRequest(t, "a.eus.attest.azure.net")
 			want := func(result string, atLeast time.Duration) {
 				t.Helper()
@@ -269,7 +272,7 @@ func TestOutage(t *testing.T) {
 func TestEndOfOutageIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
-		r := v.keeper(time.Hour, 10*time.Hour)
+		r := v.keeper(t, time.Hour, 10*time.Hour)
 		req := parseRequest(t, "a.eus.attest.azure.net")
 		for range 2 {
 			if _, err := v.ask(t, r, req); err != nil {
@@ -291,7 +294,7 @@ func TestRefusalDropsTheKey(t *testing.T) {
 	for _, no := range []*refusal.Kind{refusal.ReleaseRejected, refusal.AttestationRejected, refusal.KeyNotFound, refusal.Untrusted} {
 		synctest.Test(t, func(t *testing.T) {
 			v := &releases{}
-			r := v.keeper(time.Hour, time.Hour)
+			r := v.keeper(t, time.Hour, time.Hour)
 			req := parseRequest(t, "a.eus.attest.azure.net")
 			for range 2 {
 				if _, err := v.ask(t, r, req); err != nil {
@@ -316,7 +319,7 @@ func TestRefusalDropsTheKey(t *testing.T) {
 func TestNothingIsStaleByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
-		r := v.keeper(time.Hour, 0)
+		r := v.keeper(t, time.Hour, 0)
 		req := parseRequest(t, "a.eus.attest.azure.net")
 		for range 2 {
 			if _, err := v.ask(t, r, req); err != nil {

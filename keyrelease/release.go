@@ -58,6 +58,7 @@ func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 	if err != nil {
 		return r.keys.outlast(ctx, req.question(), err)
 	}
+	r.keys.use(ctx, req.question())
 	return key, nil
 }
 
@@ -75,7 +76,7 @@ func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
 			err = r.explainer.explain(ctx, req, attested.result, grant.Access, err)
 		}
 		if err == nil {
-			r.keys.keep(req.question(), key)
+			r.keys.keep(ctx, req, key)
 		}
 		return key, err
 	})
@@ -104,7 +105,7 @@ func (r *Releaser) prepare(ctx context.Context, req Request) (*attestedKEK, hsm.
 		return nil, hsm.Grant{}, err
 	}
 	token := <-access
-	return attested, hsm.Grant{Attestation: attested.result.Token, Access: token.text}, token.err
+	return attested, hsm.Grant{Attestation: attested.result.Token, Access: token.text, Seen: attested.seen}, token.err
 }
 
 type accessToken struct {

@@ -7,6 +7,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/cache"
 	"skr/internal/flight"
 	"skr/internal/secmem"
 )
@@ -82,14 +83,15 @@ type Releaser struct {
 	now      func() time.Time
 	spare    spareKEK
 
-	explainer explainer
-	keys      keyCache
+	explainer *explainer
+	keys      *keyCache
 
 	releases     flight.Group[question, *hsm.Key]
 	attestations flight.Group[attest.Authority, *attestedKEK]
 
 	mu       sync.Mutex
-	attested map[attest.Authority]*attestedKEK // at most maxAuthorities
+	attested *cache.Cache[attest.Authority, *attestedKEK]
+	guest    guest
 }
 
 // New makes a Releaser.
@@ -110,11 +112,11 @@ func New(c Config) *Releaser {
 		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
 		approach: c.Approach, maxAge: c.AttestationMaxAge, now: c.Now,
 		spare:        spareKEK{bits: c.KEKBits},
-		explainer:    explainer{describer: c.Describer, now: c.Now, held: make(map[question]described)},
-		keys:         keyCache{ttl: c.KeyTTL, maxStale: c.KeyMaxStale, held: make(map[question]*heldKey)},
+		explainer:    newExplainer(c.Describer, c.Now),
+		keys:         newKeyCache(c.KeyTTL, c.KeyMaxStale),
 		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
 		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
-		attested:     make(map[attest.Authority]*attestedKEK),
+		attested:     cache.New[attest.Authority, *attestedKEK](maxAuthorities),
 	}
 	r.keys.release = r.release
 	return r

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"skr/attest"
+	"skr/internal/cache"
 	"skr/internal/crash"
 	"skr/internal/flight"
 	"skr/internal/jwk"
@@ -21,7 +22,7 @@ const (
 	keysMaxAge     = time.Hour
 	keysMinAge     = 10 * time.Second // an unknown kid asks again, but not more often than this
 	keysTimeout    = 30 * time.Second // of both requests, with their retries
-	maxAuthorities = 64
+	maxAuthorities = 64               // whose keys are kept for one caller
 )
 
 // keyFetcher gets the published keys of an authority.
@@ -38,7 +39,7 @@ type keyCache struct {
 	flights flight.Group[attest.Authority, keySet]
 
 	mu   sync.Mutex
-	sets map[attest.Authority]keySet // at most maxAuthorities
+	sets *cache.Cache[attest.Authority, keySet]
 }
 
 // keySet is never changed once it is cached.
@@ -49,7 +50,7 @@ type keySet struct {
 
 func newKeyCache(f keyFetcher, now func() time.Time) *keyCache {
 	return &keyCache{
-		fetcher: f, now: now, sets: make(map[attest.Authority]keySet),
+		fetcher: f, now: now, sets: cache.New[attest.Authority, keySet](maxAuthorities),
 		flights: flight.Group[attest.Authority, keySet]{Limit: keysTimeout},
 	}
 }
@@ -80,7 +81,7 @@ func (c *keyCache) key(ctx context.Context, authority attest.Authority, id, algo
 
 // set returns keys that are at most maxAge old.
 func (c *keyCache) set(ctx context.Context, authority attest.Authority, maxAge time.Duration) (keySet, error) {
-	if set, ok := c.cached(authority, maxAge); ok {
+	if set, ok := c.cached(ctx, authority, maxAge); ok {
 		return set, nil
 	}
 	// One request serves all who wait.
@@ -98,7 +99,7 @@ type keysAhead struct {
 // sent: before that it would be in its way, and need a connection of its own.
 func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) (sending context.Context, keys keysAhead) {
 	ctx, stop := context.WithCancel(ctx)
-	if _, ok := c.cached(authority, keysMaxAge); ok {
+	if _, ok := c.cached(ctx, authority, keysMaxAge); ok {
 		return ctx, keysAhead{stop, func() error { return nil }}
 	}
 	begun := sync.OnceValue(func() (wait func() error) {
@@ -122,10 +123,10 @@ func named(authority attest.Authority, err error) error {
 	return err
 }
 
-func (c *keyCache) cached(authority attest.Authority, maxAge time.Duration) (keySet, bool) {
+func (c *keyCache) cached(ctx context.Context, authority attest.Authority, maxAge time.Duration) (keySet, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set, ok := c.sets[authority]
+	set, ok := c.sets.Get(cache.Caller(ctx), authority)
 	age := c.now().Sub(set.fetched) // negative if the clock was set back
 	return set, ok && age >= 0 && age < maxAge
 }
@@ -136,24 +137,14 @@ func (c *keyCache) fetch(ctx context.Context, authority attest.Authority) (keySe
 		return keySet{}, err
 	}
 	set := keySet{fetched.Keys, c.now()}
-	c.store(authority, set)
+	c.store(ctx, authority, set)
 	return set, nil
 }
 
-// store makes room by dropping the oldest keys.
-func (c *keyCache) store(authority attest.Authority, set keySet) {
+func (c *keyCache) store(ctx context.Context, authority attest.Authority, set keySet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, found := c.sets[authority]; !found && len(c.sets) >= maxAuthorities {
-		var oldest attest.Authority
-		for candidate, s := range c.sets {
-			if oldest.Host().IsZero() || s.fetched.Before(c.sets[oldest].fetched) {
-				oldest = candidate
-			}
-		}
-		delete(c.sets, oldest)
-	}
-	c.sets[authority] = set
+	c.sets.Put(cache.Caller(ctx), authority, set)
 }
 
 func (s keySet) find(id string) (jwk.Key, bool) {

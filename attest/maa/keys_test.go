@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"skr/attest"
+	"skr/internal/cache"
 	"skr/internal/jwk"
 	"skr/internal/jws"
 	"skr/internal/refusal"
@@ -124,8 +125,8 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	for i := range maxAuthorities + 3 {
 		ask(i)
 	}
-	if len(cache.sets) != maxAuthorities {
-		t.Errorf("%d authorities are cached", len(cache.sets))
+	if cache.sets.Len() != maxAuthorities {
+		t.Errorf("%d authorities are cached", cache.sets.Len())
 	}
 	before := p.asked
 	if ask(maxAuthorities + 2); p.asked != before {
@@ -133,6 +134,26 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 	if ask(0); p.asked == before {
 		t.Error("the oldest was kept")
+	}
+}
+
+// A caller who names many authorities leaves the keys of those that others ask.
+func TestKeysOfOneCallerAreApart(t *testing.T) {
+	p := &publisher{keys: []jwk.Key{plain(t, "a", &rsaKeys()[0].PublicKey)}}
+	keys := newKeyCache(p, func() time.Time { return now })
+	victim, flooder := cache.For(t.Context(), "victim"), cache.For(t.Context(), "flooder")
+	ask := func(ctx context.Context, name string) {
+		if _, err := keys.key(ctx, authorityOf(t, name+".attest.localhost"), "a", "RS256"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(victim, "mine")
+	for i := range 2 * maxAuthorities {
+		ask(flooder, fmt.Sprintf("maa%d", i))
+	}
+	before := p.asked
+	if ask(victim, "mine"); p.asked != before {
+		t.Error("they were got anew")
 	}
 }
 

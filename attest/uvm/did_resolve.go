@@ -31,6 +31,9 @@ func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 		return nil, errors.New("no CA of the chain has the issuer's fingerprint")
 	}
 	leaf := chain[0]
+	if leaf.IsCA {
+		return nil, errors.New("the leaf is a certificate authority")
+	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return nil, errors.New("the leaf's key usage lacks digital signature")
 	}

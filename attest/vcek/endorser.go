@@ -120,10 +120,25 @@ func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) 
 		}
 		_, local := source.(*hostSource)
 		failed = append(failed, failure{source.String(), local, err})
+		if over := ended(ctx); over != nil {
+			// That the caller's time is over says nothing of a source.
+			return nil, fmt.Errorf("%w; %s", over, failed)
+		}
 	}
 	return nil, failed.refuse(report)
 }
 
+// ended is ctx's error, also a moment before its timer fires: some who have its deadline
+// go by the clock.
+func ended(ctx context.Context) error {
+	if deadline, limited := ctx.Deadline(); limited && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
+// askOne gives a chain with the root that is trusted, and not what a source sent in its
+// place.
 func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report) (*Chain, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
@@ -131,7 +146,10 @@ func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report
 	if err != nil {
 		return nil, err
 	}
-	return chain, chain.Verify(report, e.roots, e.now())
+	if err := chain.Verify(report, e.roots, e.now()); err != nil {
+		return nil, err
+	}
+	return chain.anchored(e.roots)
 }
 
 // named says what a context that ended was waiting for. Refusals know it.

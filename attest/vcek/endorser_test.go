@@ -1,7 +1,9 @@
 package vcek
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -251,7 +253,7 @@ func TestEndorserOutlivesRequest(t *testing.T) {
 		}, context.Canceled, 1},
 		"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
-		}, refusal.Unavailable, 2}, // the source is named
+		}, refusal.Timeout, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -269,8 +271,10 @@ func TestEndorserOutlivesRequest(t *testing.T) {
 					ctx, cancel := test.leave(context.Background())
 					defer cancel()
 					start := time.Now()
-					if _, err := e.Chain(ctx, report); !errors.Is(err, test.want) || time.Since(start) > time.Second {
+					if _, err := e.Chain(ctx, report); !errors.Is(err, test.want) || errors.Is(err, refusal.Unavailable) || time.Since(start) > time.Second {
 						t.Errorf("got %v after %v", err, time.Since(start))
+					} else if errors.Is(err, refusal.Timeout) && !strings.Contains(err.Error(), "slow") {
+						t.Errorf("%v names no source", err)
 					}
 				})
 				synctest.Wait()
@@ -343,5 +347,70 @@ func TestIdentity(t *testing.T) {
 	}
 	if len(seen) != 4 {
 		t.Errorf("%d identities", len(seen))
+	}
+}
+
+// TestEndorserSendsItsOwnRoot: of the root that a source sends, only name and key are
+// compared. What goes on from here is the one that is trusted, byte for byte.
+func TestEndorserSendsItsOwnRoot(t *testing.T) {
+	m := milan(t)
+	report := reportOf(t, m.first, snptest.Options{})
+	honest := chainOf(t, m.first)
+	altered := bytes.Clone(honest.root.Raw)
+	altered[len(altered)-1] ^= 1 // in its signature
+	root, err := x509.ParseCertificate(altered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := newChain(honest.leaf, honest.intermediate, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain.root.NotAfter = now // which would be told as the chain's end
+	chain.tcbm = "DB18000000000004"
+	e := endorserOf(m, giving("hostile", chain, nil))
+	for range 2 { // from the source, then from the cache
+		got, err := e.Chain(t.Context(), report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.PEM(), honest.PEM()) || got.TCBM() != chain.tcbm {
+			t.Error("altered bytes go on")
+		}
+		if _, expires := e.Current(); !expires.Equal(honest.Expires()) {
+			t.Errorf("it ends at %v", expires)
+		}
+	}
+}
+
+// TestCallersTimeSaysNothingOfSources: who has little time makes no source look missing,
+// and does not keep the next from being served.
+func TestCallersTimeSaysNothingOfSources(t *testing.T) {
+	m := milan(t)
+	report := reportOf(t, m.first, snptest.Options{})
+	chain := chainOf(t, m.first)
+	for name, answer := range map[string]error{
+		"silent":             context.DeadlineExceeded,
+		"as httpclient says": &refusal.Error{Kind: refusal.Timeout, Err: context.DeadlineExceeded},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			slow := &scripted{name: "slow", give: func(ctx context.Context, _ snp.ChipID, _ snp.TCB) (*Chain, error) {
+				select {
+				case <-time.After(5 * time.Second):
+					return chain, nil
+				case <-ctx.Done():
+					return nil, answer
+				}
+			}}
+			next := giving("next", nil, statusError(404))
+			e := endorserOf(m, slow, next)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := e.Chain(ctx, report)
+			if !errors.Is(err, refusal.Timeout) || errors.Is(err, refusal.Unavailable) || errors.Is(err, refusal.NoEndorsements) || next.calls.Load() != 0 {
+				t.Errorf("%s: got %v after %d more sources", name, err, next.calls.Load())
+			}
+			mustServe(t, e, report)
+		})
 	}
 }

@@ -21,18 +21,25 @@ type failure struct {
 // failures are those of all sources, in their order.
 type failures []failure
 
+// String is each source with its reason.
+func (f failures) String() string {
+	reasons := make([]string, 0, len(f))
+	for _, one := range f {
+		reasons = append(reasons, fmt.Sprintf("%s: %v", one.source, one.err))
+	}
+	return strings.Join(reasons, "; ")
+}
+
 // refuse sums the failures up. The causes are told as text only: they must not
 // answer to errors.Is in the place of the summary.
 func (f failures) refuse(report *snp.Report) error {
-	reasons := make([]string, 0, len(f))
 	names := make([]string, 0, len(f))
 	for _, one := range f {
 		names = append(names, one.name())
-		reasons = append(reasons, fmt.Sprintf("%s: %v", one.source, one.err))
 	}
 	cause := errors.New("there are no sources")
 	if len(f) > 0 {
-		cause = errors.New(strings.Join(reasons, "; "))
+		cause = errors.New(f.String())
 	}
 	kind, wait := f.kind()
 	reason := fmt.Sprintf("no certificate chain for the report's chip and TCB (%s); asked: %s",

@@ -79,7 +79,8 @@ func (s *kdsSource) leafURL(chip snp.ChipID, tcb snp.TCB) string {
 }
 
 // issuersOf asks once per product line: they live for decades. Only issuers
-// under which a leaf has verified are kept, so that a bad answer does not stay.
+// under which a leaf has verified, and that belong together, are kept, so that a bad
+// answer does not stay.
 func (s *kdsSource) issuersOf(ctx context.Context, leaf *x509.Certificate, p snp.Product) (issuers, error) {
 	s.mu.Lock()
 	kept, ok := s.issuers[p]
@@ -96,7 +97,7 @@ func (s *kdsSource) issuersOf(ctx context.Context, leaf *x509.Certificate, p snp
 		return issuers{}, err
 	}
 	fresh := issuers{certificates[0], certificates[1]}
-	if err := checkLink(leaf, fresh.intermediate); err != nil {
+	if err := errors.Join(checkLink(leaf, fresh.intermediate), checkLink(fresh.intermediate, fresh.root)); err != nil {
 		return issuers{}, err
 	}
 	s.mu.Lock()

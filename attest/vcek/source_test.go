@@ -1,10 +1,12 @@
 package vcek
 
 import (
+	"bytes"
 	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -253,6 +255,10 @@ func TestKDSSourceForgetsBadIssuers(t *testing.T) {
 	const issuers = "/vcek/v1/Milan/cert_chain"
 	s := newService(t, map[string][]byte{path: der(t, m.first, m.first.TCB()), issuers: other.ChainPEM()})
 	source := NewKDSSource(newClient(), s.URL)
+	_, err = source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	checkError(t, err, "cert_chain of Milan")
+	half, _, _ := bytes.Cut(m.vendor.ChainPEM(), []byte("-----END CERTIFICATE-----\n"))
+	s.answers[issuers] = slices.Concat(half, []byte("-----END CERTIFICATE-----\n"), other.RootsPEM()) // the right ASK, another ARK
 	_, err = source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
 	checkError(t, err, "cert_chain of Milan")
 	s.answers[issuers] = m.vendor.ChainPEM()

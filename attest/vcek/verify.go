@@ -129,6 +129,9 @@ func (c *Chain) verifyCertificates(roots *Roots, now time.Time) error {
 	if c.leaf.IsCA {
 		return errors.New("the leaf is a certificate authority")
 	}
+	if c.leaf.KeyUsage != 0 && c.leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return errors.New("the leaf's key usage lacks digital signature")
+	}
 	if err := checkLink(c.intermediate, anchor); err != nil {
 		return fmt.Errorf("intermediate: %w", err)
 	}
@@ -136,6 +139,18 @@ func (c *Chain) verifyCertificates(roots *Roots, now time.Time) error {
 		return fmt.Errorf("leaf: %w", err)
 	}
 	return nil
+}
+
+// anchored is the chain with the root of ours that its own one stands for: of that only
+// name and key have been compared, and the rest may have been altered.
+func (c *Chain) anchored(roots *Roots) (*Chain, error) {
+	anchor, err := roots.anchor(c.root)
+	if err != nil {
+		return nil, err
+	}
+	own := *c
+	own.root = anchor
+	return &own, nil
 }
 
 // checkNames holds the names against the product and kind of the leaf: a chip

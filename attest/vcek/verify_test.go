@@ -175,6 +175,10 @@ func TestVerifyRefusesChains(t *testing.T) {
 	noCA.IsCA = false
 	issuedElsewhere := *honest.leaf
 	issuedElsewhere.RawIssuer = honest.root.RawSubject
+	wrapping := *honest.leaf
+	wrapping.KeyUsage = x509.KeyUsageKeyEncipherment
+	authority := *honest.leaf
+	authority.IsCA = true
 	renamed := *honest.root
 	renamed.RawSubject = foreign.leaf.RawSubject
 	for _, test := range []struct {
@@ -195,6 +199,8 @@ func TestVerifyRefusesChains(t *testing.T) {
 		{"Genoa's authorities", join(honest, chainOf(t, genoa(t).first), chainOf(t, genoa(t).first)), genoa(t).roots, now, `want "SEV-Milan"`},
 		{"a bit of the leaf", withBadLeaf, m.roots, now, "leaf: crypto/rsa: verification error"},
 		{"an intermediate that is no CA", &Chain{honest.leaf, &noCA, honest.root, honest.key, honest.endorsed, ""}, m.roots, now, "is no certificate authority"},
+		{"a leaf that may not sign", &Chain{&wrapping, honest.intermediate, honest.root, honest.key, honest.endorsed, ""}, m.roots, now, "lacks digital signature"},
+		{"a leaf that is a CA", &Chain{&authority, honest.intermediate, honest.root, honest.key, honest.endorsed, ""}, m.roots, now, "is a certificate authority"},
 		{"another issuer's name", &Chain{&issuedElsewhere, honest.intermediate, honest.root, honest.key, honest.endorsed, ""}, m.roots, now, "leaf: it is issued by"},
 		{"a trusted key by another name", &Chain{honest.leaf, honest.intermediate, &renamed, honest.key, honest.endorsed, ""}, m.roots, now, "not among the trusted"},
 		{"a huge RSA key", &Chain{honest.leaf, &oversized, honest.root, honest.key, honest.endorsed, ""}, m.roots, now, "RSA key of 4097 bits"},

@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,12 +52,9 @@ func parseEnvelope(data []byte) (*Envelope, error) {
 	if len(data) > maxEnvelope {
 		return nil, fmt.Errorf("it has more than %d bytes", maxEnvelope)
 	}
-	if err := jwk.UniqueMembers(data); err != nil {
-		return nil, err
-	}
 	var wire sealedToken
-	if json.Unmarshal(data, &wire) != nil {
-		return nil, errors.New("it is not the JSON that was expected")
+	if err := jwk.Unmarshal(data, &wire); err != nil {
+		return nil, fmt.Errorf("it is not the JSON that was expected: %w", err)
 	}
 	if p := wire.EncryptionParams; p.Cipher != "AES" || p.BlockMode != "ChainingModeGCM" {
 		return nil, fmt.Errorf("it is sealed with %.40q in %.40q, want AES in ChainingModeGCM", p.Cipher, p.BlockMode)

@@ -121,7 +121,7 @@ func (o agentOptions) listen(ctx context.Context, name, device string, log *slog
 		return nil, &configError{err}
 	}
 	socket := opened.Sockets()[0]
-	if err := os.Chown(path, -1, o.group); err != nil {
+	if err := server.Lend(path, o.group); err != nil {
 		return nil, errors.Join(&configError{fmt.Errorf("--group: %w", err)}, socket.Close())
 	}
 	log.Info("lending", "device", device, "socket", path, "group", o.group)

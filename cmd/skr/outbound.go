@@ -79,9 +79,9 @@ func (s *settings) fleet(now time.Time) (httpclient.Fleet, error) {
 // vault's handshake begins when the authority has what it is asked, and is over when
 // it has answered.
 func (o *outbound) approach(ctx context.Context, request keyrelease.Request) context.Context {
-	o.public.Connect(request.Authority.Host().String())
+	o.public.Connect(ctx, request.Authority.Host().String())
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { o.public.Connect(request.Key.Host().String()) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { o.public.Connect(ctx, request.Key.Host().String()) },
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skr/internal/cache"
 	"skr/internal/refusal"
 )
 
@@ -275,5 +276,14 @@ func TestMayAttest(t *testing.T) {
 	}
 	if err := (*Policy)(nil).MayAttest(Caller{}, long); err != nil {
 		t.Errorf("without rules: %v", err)
+	}
+}
+
+// What is kept for a caller is held under the name by which it is limited.
+func TestCallersHoldWhatIsKept(t *testing.T) {
+	for want, c := range map[string]Caller{"kafka": {rule: "kafka", known: true, uid: 7}, "uid 7": {known: true, uid: 7}, "loopback": {local: true}} {
+		if got := cache.Caller(With(t.Context(), c)); got != want {
+			t.Errorf("%v holds as %q, want %q", c, got, want)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"skr/internal/cache"
 )
 
 // Caller is who asks. The zero Caller is unknown.
@@ -68,9 +70,10 @@ func (c Caller) PID() int32 { return c.pid }
 
 type callerKey struct{}
 
-// With returns a context that knows the caller.
+// With returns a context that knows the caller, who holds what is kept under its
+// [Caller.Limit].
 func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(cache.For(ctx, c.Limit()), callerKey{}, c)
 }
 
 // From is the caller that ctx knows, or the zero Caller.

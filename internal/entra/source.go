@@ -135,6 +135,9 @@ func (s *Source) named(err error) error {
 func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
 	ctx, seen := withWitness(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
+	if err != nil && seen.err == nil && ctx.Err() != nil {
+		return secmem.Text{}, ctx.Err() // azidentity gave up between two requests; the last answer is not its reason
+	}
 	if err != nil {
 		return secmem.Text{}, s.identity.refuse(seen, err)
 	}

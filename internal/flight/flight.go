@@ -40,9 +40,10 @@ type Group[K comparable, V any] struct {
 type call[V any] struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
-	value   V     // valid after done
-	err     error // valid after done
-	expired bool  // the work ran out of time; valid after done
+	ends    time.Time // the work's deadline; zero if it has none
+	value   V         // valid after done
+	err     error     // valid after done
+	expired bool      // the work ran out of time; valid after done
 
 	callers int // guarded by Group.mu
 }
@@ -50,14 +51,23 @@ type call[V any] struct {
 // Do joins the work for key, or begins it. The work sees ctx's values and
 // deadline, but not its cancellation: other callers may be waiting for it.
 func (g *Group[K, V]) Do(ctx context.Context, key K, work func(context.Context) (V, error)) (V, error) {
-	for {
-		c, began := g.join(ctx, key, work)
+	for least := (time.Time{}); ; least = g.enough(ctx) {
+		c, began := g.join(ctx, key, least, work)
 		value, err := g.wait(ctx, key, c)
 		if err != nil && !began && c.ranOut() && ctx.Err() == nil {
 			continue // that was the time of another caller
 		}
 		return value, err
 	}
+}
+
+// enough is until when work must have time, for a caller whose time was wasted by
+// another's to join it: half of what the caller's own work would have. Callers with
+// little time that come again and again would else waste all of it.
+func (g *Group[K, V]) enough(ctx context.Context) time.Time {
+	now := time.Now()
+	end, _ := g.end(ctx)
+	return now.Add(end.Sub(now) / 2)
 }
 
 func (g *Group[K, V]) wait(ctx context.Context, key K, c *call[V]) (V, error) {
@@ -74,15 +84,17 @@ func (g *Group[K, V]) wait(ctx context.Context, key K, c *call[V]) (V, error) {
 	return g.Share(c.value), nil
 }
 
-func (g *Group[K, V]) join(ctx context.Context, key K, work func(context.Context) (V, error)) (c *call[V], began bool) {
+// join work that ends no sooner than least, or begin it. Others join it from then on.
+func (g *Group[K, V]) join(ctx context.Context, key K, least time.Time, work func(context.Context) (V, error)) (c *call[V], began bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.calls[key]; c != nil {
+	if c := g.calls[key]; c != nil && (c.ends.IsZero() || !c.ends.Before(least)) {
 		c.callers++
 		return c, false
 	}
 	ctx, cancel := g.detach(ctx)
 	c = &call[V]{done: make(chan struct{}), cancel: cancel, callers: 1}
+	c.ends, _ = ctx.Deadline()
 	if g.calls == nil {
 		g.calls = make(map[K]*call[V])
 	}
@@ -94,15 +106,20 @@ func (g *Group[K, V]) join(ctx context.Context, key K, work func(context.Context
 // detach keeps of ctx its values and, if it is sooner than the limit, its deadline.
 func (g *Group[K, V]) detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	free := context.WithoutCancel(ctx)
+	if end, limited := g.end(ctx); limited {
+		return context.WithDeadline(free, end)
+	}
+	return context.WithCancel(free)
+}
+
+// end of work that begins now.
+func (g *Group[K, V]) end(ctx context.Context) (end time.Time, limited bool) {
 	deadline, limited := ctx.Deadline()
 	deadline = deadline.Add(-answerTime)
 	if end := time.Now().Add(g.Limit); g.Limit > 0 && (!limited || end.Before(deadline)) {
-		deadline, limited = end, true
+		return end, true
 	}
-	if !limited {
-		return context.WithCancel(free)
-	}
-	return context.WithDeadline(free, deadline)
+	return deadline, limited
 }
 
 func (g *Group[K, V]) run(ctx context.Context, key K, c *call[V], work func(context.Context) (V, error)) {
@@ -111,7 +128,8 @@ func (g *Group[K, V]) run(ctx context.Context, key K, c *call[V], work func(cont
 		c.value, err = work(ctx)
 		return err
 	})
-	c.expired = errors.Is(ctx.Err(), context.DeadlineExceeded)
+	// The work may heed the deadline a moment before the context's own timer fires.
+	c.expired = errors.Is(ctx.Err(), context.DeadlineExceeded) || !c.ends.IsZero() && !time.Now().Before(c.ends)
 	g.mu.Lock()
 	g.forget(key, c)
 	abandoned := c.callers == 0

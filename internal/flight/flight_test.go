@@ -132,3 +132,87 @@ func TestFlightTimeOfAnotherCaller(t *testing.T) {
 		callers.Wait()
 	})
 }
+
+// A caller whose time ends at the very deadline of the work, by the clock and before
+// the context's timer, spends its own time alone.
+func TestFlightEndsByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group[string, int]
+		var works atomic.Int32
+		over := time.After(time.Second - answerTime) // set before the context's timer
+		work := func(context.Context) (int, error) {
+			if works.Add(1) == 2 {
+				return 7, nil
+			}
+			<-over // as a dial does, which has the deadline itself
+			return 0, errors.New("the time is over")
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, _ = g.Do(ctx, "k", work)
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if v, err := g.Do(ctx, "k", work); v != 7 || err != nil {
+			t.Errorf("the caller with time got %v, %v", v, err)
+		}
+	})
+}
+
+// Callers with little time that come again and again cost one with more time no more
+// than one of their own times; and those with more time still share their work.
+func TestFlightOfImpatientCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := Group[string, int]{Limit: time.Minute}
+		var patient atomic.Int32
+		work := func(ctx context.Context) (int, error) { // takes ten seconds
+			if end, _ := ctx.Deadline(); time.Until(end) > 5*time.Second {
+				patient.Add(1)
+			}
+			select {
+			case <-time.After(10 * time.Second):
+				return 7, nil
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}
+		done := make(chan struct{})
+		for i := range 3 {
+			go func() {
+				for time.Sleep(time.Duration(i) * 300 * time.Millisecond); ; {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					_, _ = g.Do(ctx, "k", work)
+					cancel()
+				}
+			}()
+		}
+		synctest.Wait()
+		start := time.Now()
+		var callers sync.WaitGroup
+		for i := range 8 {
+			callers.Go(func() {
+				ctx := t.Context() // half of them have no deadline
+				if i%2 == 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 30*time.Second)
+					defer cancel()
+				}
+				if v, err := g.Do(ctx, "k", work); v != 7 || err != nil || time.Since(start) > 12*time.Second {
+					t.Errorf("caller %d got %v, %v after %v", i, v, err, time.Since(start))
+				}
+			})
+		}
+		callers.Wait()
+		close(done)
+		if n := patient.Load(); n > 2 {
+			t.Errorf("%d works of callers with time, want one, or one of each kind", n)
+		}
+	})
+}

@@ -8,13 +8,17 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"skr/internal/cache"
 )
 
 const (
 	// aheadFor is how long a connection that was made ahead waits for its request.
 	aheadFor = 10 * time.Second
-	// maxAhead bounds such connections, and the hosts that are remembered.
-	maxAhead = 16
+	// maxAhead bounds such connections of one caller, and the hosts that are remembered
+	// for it; maxAllAhead those of all callers.
+	maxAhead    = 16
+	maxAllAhead = 4 * maxAhead
 	// warmFor is how long after a request its connection is taken to be open still.
 	warmFor = idleTimeout - 10*time.Second
 )
@@ -26,36 +30,38 @@ type ahead struct {
 	config *tls.Config
 
 	mu    sync.Mutex
-	early map[string]*early    // by address, at most maxAhead
-	last  map[string]time.Time // by address, of the last answer; at most maxAhead
+	early map[string]*early               // by address, at most maxAllAhead
+	last  *cache.Cache[string, time.Time] // by address, of the last answer
 }
 
 // early is a connection that is being made, or waits.
 type early struct {
-	done chan struct{}
-	conn *tls.Conn // valid after done
-	err  error     // valid after done
-	end  *time.Timer
+	caller string // who is about to ask
+	done   chan struct{}
+	conn   *tls.Conn // valid after done
+	err    error     // valid after done
+	end    *time.Timer
 }
 
 func newAhead(dial dialFunc, config *tls.Config) *ahead {
 	config = config.Clone()
 	config.NextProtos = []string{"h2", "http/1.1"}
-	return &ahead{dial: dial, config: config, early: make(map[string]*early), last: make(map[string]time.Time)}
+	return &ahead{dial: dial, config: config, early: make(map[string]*early), last: cache.New[string, time.Time](maxAhead)}
 }
 
 // Connect makes a connection to an https host ("contoso.vault.azure.net", a port may
 // follow) that the next request to it takes, unless one is open or on its way. It
 // does not wait, and tells nobody of an error: the request will meet it itself. A
-// host that is reached through a proxy is left alone.
-func (t *Transport) Connect(host string) {
+// host that is reached through a proxy is left alone. The caller is that of ctx; its end
+// ends nothing.
+func (t *Transport) Connect(ctx context.Context, host string) {
 	u := &url.URL{Scheme: "https", Host: host}
 	if t.base.Proxy != nil {
 		if proxy, err := t.base.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
 			return
 		}
 	}
-	t.ahead.begin(addressOf(u))
+	t.ahead.begin(cache.Caller(ctx), addressOf(u))
 }
 
 func addressOf(u *url.URL) string {
@@ -65,16 +71,28 @@ func addressOf(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), "443")
 }
 
-func (a *ahead) begin(address string) {
+func (a *ahead) begin(caller, address string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.early[address] != nil || len(a.early) >= maxAhead || time.Since(a.last[address]) < warmFor {
+	last, _ := a.last.Peek(address)
+	if a.early[address] != nil || time.Since(last) < warmFor || !a.room(caller) {
 		return
 	}
-	e := &early{done: make(chan struct{})}
+	e := &early{caller: caller, done: make(chan struct{})}
 	e.end = time.AfterFunc(aheadFor, func() { a.abandon(address, e) })
 	a.early[address] = e
 	go a.make(address, e)
+}
+
+// room reports whether the caller may have one more.
+func (a *ahead) room(caller string) bool {
+	own := 0
+	for _, e := range a.early {
+		if e.caller == caller {
+			own++
+		}
+	}
+	return own < maxAhead && len(a.early) < maxAllAhead
 }
 
 func (a *ahead) make(address string, e *early) {
@@ -146,11 +164,8 @@ func (a *ahead) connect(ctx context.Context, network, address string) (*tls.Conn
 }
 
 // answered notes that there is a connection now.
-func (a *ahead) answered(address string) {
+func (a *ahead) answered(caller, address string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.last) >= maxAhead {
-		clear(a.last)
-	}
-	a.last[address] = time.Now()
+	a.last.Put(caller, address, time.Now())
 }

@@ -41,8 +41,8 @@ func TestConnectAhead(t *testing.T) {
 	for _, wait := range []bool{false, true} {
 		host, pool, connections := newCounted(t)
 		transport := NewTransport(TransportConfig{Roots: pool})
-		transport.Connect(host)
-		transport.Connect(host)
+		transport.Connect(t.Context(), host)
+		transport.Connect(t.Context(), host)
 		if wait {
 			<-transport.ahead.early[host].done
 		}
@@ -51,7 +51,7 @@ func TestConnectAhead(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(answer.Body), "HTTP/2.0 ") {
 			t.Fatalf("got %v, %v; want HTTP/2", answer, err)
 		}
-		transport.Connect(host)
+		transport.Connect(t.Context(), host)
 		if len(transport.ahead.early) != 0 || connections.Load() != 1 {
 			t.Errorf("%d connections, %d on their way; want one", connections.Load(), len(transport.ahead.early))
 		}
@@ -62,7 +62,7 @@ func TestConnectAhead(t *testing.T) {
 func TestConnectAheadFails(t *testing.T) {
 	host, _, connections := newCounted(t)
 	transport := NewTransport(TransportConfig{Roots: x509.NewCertPool()})
-	transport.Connect(host)
+	transport.Connect(t.Context(), host)
 	<-transport.ahead.early[host].done
 	client, _ := newImpatient(Config{Service: "the vault", Transport: transport})
 	_, err := client.Do(t.Context(), Request{URL: "https://" + host})
@@ -76,7 +76,7 @@ func TestConnectAheadFails(t *testing.T) {
 func TestConnectAheadIsAbandoned(t *testing.T) {
 	host, pool, _ := newCounted(t)
 	transport := NewTransport(TransportConfig{Roots: pool})
-	transport.Connect(host)
+	transport.Connect(t.Context(), host)
 	e := transport.ahead.early[host]
 	<-e.done
 	transport.ahead.abandon(host, e)
@@ -93,11 +93,11 @@ func TestConnectAheadIsBounded(t *testing.T) {
 	defer close(block)
 	a := newAhead(func(context.Context, string, string) (net.Conn, error) { <-block; return nil, net.ErrClosed }, &tls.Config{MinVersion: tls.VersionTLS12})
 	for i := range 3 * maxAhead {
-		a.begin(strings.Repeat("x", i) + ".example:443")
-		a.answered(strings.Repeat("x", i) + ".example:443")
+		a.begin("", strings.Repeat("x", i)+".example:443")
+		a.answered("", strings.Repeat("x", i)+".example:443")
 	}
-	if len(a.early) != maxAhead || len(a.last) > maxAhead {
-		t.Errorf("%d on their way, %d remembered; want %d", len(a.early), len(a.last), maxAhead)
+	if len(a.early) != maxAhead || a.last.Len() > maxAhead {
+		t.Errorf("%d on their way, %d remembered; want %d", len(a.early), a.last.Len(), maxAhead)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -110,7 +110,7 @@ func TestConnectAheadIsBounded(t *testing.T) {
 func TestConnectAheadHeedsTheProxy(t *testing.T) {
 	transport := NewTransport(TransportConfig{})
 	transport.base.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "proxy.example"}, nil }
-	transport.Connect("contoso.vault.azure.net")
+	transport.Connect(t.Context(), "contoso.vault.azure.net")
 	if len(transport.ahead.early) != 0 {
 		t.Error("the proxy was passed by")
 	}

@@ -42,6 +42,14 @@ func (b *budget) take() bool {
 	return true
 }
 
+// spared gives back a retry that was not made: that a caller left costs the others
+// none.
+func (b *budget) spared() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = min(b.left+1, b.capacity)
+}
+
 // answered gives back a part of a retry.
 func (b *budget) answered() {
 	b.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"skr/internal/cache"
 	"skr/internal/refusal"
 )
 
@@ -15,7 +16,7 @@ const (
 	defaultOpen     = time.Second
 	defaultMaxOpen  = 30 * time.Second
 	// maxHosts is far above the vaults and authorities of one pod. It bounds
-	// what a caller can make us remember by naming hosts that do not exist.
+	// what each caller can make us remember by naming hosts that do not exist.
 	maxHosts = 64
 )
 
@@ -52,8 +53,7 @@ type circuits struct {
 	jitter func(ceiling time.Duration) time.Duration
 
 	mu      sync.Mutex
-	failing map[string]*circuit // hosts without an answer since they failed; at most maxHosts
-	clock   uint64              // counts uses
+	failing *cache.Cache[string, *circuit] // hosts without an answer since they failed
 }
 
 // circuit is the state of a host whose last request failed. A host that
@@ -63,24 +63,25 @@ type circuit struct {
 	pause    time.Duration // 0 while closed
 	until    time.Time     // when the pause ends
 	probing  bool          // a probe is on its way
-	used     uint64        // when it was asked for last, by circuits.clock
 }
 
 func (c *circuit) open() bool { return c.pause > 0 }
 
 func newCircuits(config Circuit, jitter func(time.Duration) time.Duration) *circuits {
-	return &circuits{config: config.withDefaults(), jitter: jitter, failing: map[string]*circuit{}}
+	s := &circuits{config: config.withDefaults(), jitter: jitter, failing: cache.New[string, *circuit](maxHosts)}
+	s.failing.Before = func(a, b *circuit) bool { return !a.open() && b.open() }
+	return s
 }
 
 // enter lets a request through, or says how long the host is left alone.
-func (s *circuits) enter(host string) (v *visit, left time.Duration) {
+func (s *circuits) enter(caller, host string) (v *visit, left time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.failing[host]
-	if c == nil || !c.open() {
-		return &visit{host: host}, 0
+	c, found := s.failing.Peek(host)
+	if !found || !c.open() {
+		return &visit{caller: caller, host: host}, 0
 	}
-	s.use(c)
+	_, _ = s.failing.Get(caller, host) // it is in use
 	if left := time.Until(c.until); left > 0 {
 		return nil, left
 	}
@@ -88,7 +89,7 @@ func (s *circuits) enter(host string) (v *visit, left time.Duration) {
 		return nil, s.config.Open // nobody knows how long the probe takes
 	}
 	c.probing = true
-	return &visit{host: host, probes: c}, 0
+	return &visit{caller: caller, host: host, probes: c}, 0
 }
 
 // leave ends a visit. That of a caller who cancelled shows no failure.
@@ -100,7 +101,7 @@ func (s *circuits) leave(ctx context.Context, v *visit) {
 	}
 	switch {
 	case v.saw == life:
-		delete(s.failing, v.host)
+		s.failing.Delete(v.host)
 	case v.saw == outage && !errors.Is(ctx.Err(), context.Canceled):
 		s.fail(v)
 	}
@@ -109,7 +110,7 @@ func (s *circuits) leave(ctx context.Context, v *visit) {
 // fail counts a failed visit. One that began before the circuit opened tells
 // nothing new.
 func (s *circuits) fail(v *visit) {
-	c := s.of(v.host)
+	c := s.of(v)
 	switch {
 	case c == v.probes:
 		s.rest(c, min(2*c.pause, s.config.MaxOpen))
@@ -126,50 +127,22 @@ func (s *circuits) rest(c *circuit, pause time.Duration) {
 	c.until = time.Now().Add(pause/2 + s.jitter(pause-pause/2))
 }
 
-// of finds the host's circuit or makes one.
-func (s *circuits) of(host string) *circuit {
-	c := s.failing[host]
-	if c == nil {
-		if len(s.failing) >= maxHosts {
-			s.forget()
-		}
+// of finds the circuit of the visit's host or makes one. To make room, a caller lets go
+// of a closed circuit before an open one.
+func (s *circuits) of(v *visit) *circuit {
+	c, found := s.failing.Get(v.caller, v.host)
+	if !found {
 		c = &circuit{}
-		s.failing[host] = c
+		s.failing.Put(v.caller, v.host, c)
 	}
-	s.use(c)
 	return c
-}
-
-func (s *circuits) use(c *circuit) {
-	s.clock++
-	c.used = s.clock
-}
-
-// forget makes room: a closed circuit before an open one, and of those the one
-// that was not used for longest.
-func (s *circuits) forget() {
-	var name string
-	var least *circuit
-	for host, c := range s.failing {
-		if least == nil || c.lessThan(least) {
-			name, least = host, c
-		}
-	}
-	delete(s.failing, name)
-}
-
-func (c *circuit) lessThan(other *circuit) bool {
-	if c.open() != other.open() {
-		return other.open()
-	}
-	return c.used < other.used
 }
 
 func (s *circuits) isOpen(host string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.failing[host]
-	return c != nil && c.open()
+	c, found := s.failing.Peek(host)
+	return found && c.open()
 }
 
 // closedDoors counts the hosts for which a request would be refused now.
@@ -177,7 +150,7 @@ func (s *circuits) closedDoors() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for _, c := range s.failing {
+	for _, c := range s.failing.All() {
 		if c.open() && (c.probing || time.Until(c.until) > 0) {
 			n++
 		}
@@ -199,6 +172,7 @@ const (
 
 // visit is one request to a host, with all its attempts.
 type visit struct {
+	caller string // on whose behalf
 	host   string
 	probes *circuit // the open circuit that it probes, or nil
 	saw    sight

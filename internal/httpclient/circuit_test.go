@@ -274,12 +274,12 @@ func TestRetriesEndWithTheCircuit(t *testing.T) {
 
 // TestLateEnds: requests that began before the circuit opened end after it.
 func TestLateEnds(t *testing.T) {
-	begin := func(client *Client) *visit { v, _ := client.circuits.enter("maa.example"); return v }
+	begin := func(client *Client) *visit { v, _ := client.circuits.enter("", "maa.example"); return v }
 	end := func(client *Client, v *visit, saw sight) {
 		v.saw = saw
 		client.circuits.leave(context.Background(), v)
 	}
-	left := func(client *Client) time.Duration { _, left := client.circuits.enter("maa.example"); return left }
+	left := func(client *Client) time.Duration { _, left := client.circuits.enter("", "maa.example"); return left }
 	synctest.Test(t, func(t *testing.T) {
 		client := newSteady(Config{Transport: &upstream{}})
 		answered, failed := begin(client), begin(client)
@@ -346,7 +346,7 @@ func TestHostsAreBounded(t *testing.T) {
 		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
 			t.Errorf("the host that is used is forgotten: %v", err)
 		}
-		if n := len(client.circuits.failing); n != maxHosts || client.OpenCircuits() != maxHosts {
+		if n := client.circuits.failing.Len(); n != maxHosts || client.OpenCircuits() != maxHosts {
 			t.Errorf("%d circuits are kept, %d of them open, want %d", n, client.OpenCircuits(), maxHosts)
 		}
 	})
@@ -420,8 +420,8 @@ func TestCircuitUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if len(client.circuits.failing) != 0 {
-			t.Errorf("%d circuits are kept of hosts that answer", len(client.circuits.failing))
+		if client.circuits.failing.Len() != 0 {
+			t.Errorf("%d circuits are kept of hosts that answer", client.circuits.failing.Len())
 		}
 	})
 }

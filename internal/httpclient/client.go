@@ -27,6 +27,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"skr/internal/cache"
 )
 
 const (
@@ -132,7 +134,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err := c.await(ctx, request.URL.Host); err != nil {
 		return nil, err
 	}
-	visit, left := c.circuits.enter(request.URL.Host)
+	visit, left := c.circuits.enter(cache.Caller(ctx), request.URL.Host)
 	if visit == nil {
 		return nil, c.refuseAtOnce(ctx, request.URL.Host, left)
 	}
@@ -145,7 +147,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 	for try := 1; ; try++ {
 		answer, failed := c.attempt(ctx, request, try)
 		if failed != nil && ended(ctx) {
-			return nil, c.endedError(ctx, visit.host, failed)
+			return nil, c.endedError(ctx, visit, failed)
 		}
 		visit.see(failed)
 		if failed == nil {
@@ -158,9 +160,11 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 			return nil, c.refuse(visit.host, try, failed)
 		}
 		if c.sleep(ctx, wait) != nil {
-			return nil, c.endedError(ctx, visit.host, failed)
+			c.budget.spared()
+			return nil, c.endedError(ctx, visit, failed)
 		}
 		if c.circuits.isOpen(visit.host) { // other requests have opened it
+			c.budget.spared()
 			return nil, c.refuse(visit.host, try, failed)
 		}
 	}

@@ -39,16 +39,18 @@ func ended(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// endedError makes the error of a request whose context is over.
-func (c *Client) endedError(ctx context.Context, host string, last *failure) error {
+// endedError makes the error of a request whose context is over. That says nothing of
+// the host. An attempt that had failed in its own time before does: then the error also
+// wraps [refusal.Unavailable].
+func (c *Client) endedError(ctx context.Context, v *visit, last *failure) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return c.errorf(fmt.Errorf("host %s: %w", host, canceled(ctx)))
+		return c.errorf(fmt.Errorf("host %s: %w", v.host, canceled(ctx)))
 	}
-	return &refusal.Error{
-		Kind:   refusal.Timeout,
-		Reason: "the deadline passed while asking " + c.service,
-		Err:    fmt.Errorf("host %s: %w (last attempt: %w)", host, context.DeadlineExceeded, last.cause),
+	cause := fmt.Errorf("host %s: %w (last attempt: %w)", v.host, context.DeadlineExceeded, last.cause)
+	if v.saw == outage {
+		cause = fmt.Errorf("%w; an attempt in its own time found it %w", cause, refusal.Unavailable)
 	}
+	return &refusal.Error{Kind: refusal.Timeout, Reason: "the deadline passed while asking " + c.service, Err: cause}
 }
 
 // canceled is the context's error, with the canceller's cause if it gave one.

@@ -65,7 +65,7 @@ func (r Retry) ceiling(tries int) time.Duration {
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
-		failed.retryAfter = c.throttles.refused(visit.host, failed.retryAfter)
+		failed.retryAfter = c.throttles.refused(visit.caller, visit.host, failed.retryAfter)
 		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.take()
 	}
 	wait := failed.retryAfter

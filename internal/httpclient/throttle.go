@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"skr/internal/cache"
 	"skr/internal/refusal"
 )
 
@@ -37,7 +38,7 @@ type throttles struct {
 	jitter func(ceiling time.Duration) time.Duration
 
 	mu    sync.Mutex
-	hosts map[string]*throttle // at most maxHosts
+	hosts *cache.Cache[string, *throttle]
 }
 
 // throttle is the state of a host that has not answered since it throttled.
@@ -47,14 +48,16 @@ type throttle struct {
 }
 
 func newThrottles(fleet Fleet, base time.Duration, jitter func(time.Duration) time.Duration) *throttles {
-	return &throttles{fleet: fleet, base: base, jitter: jitter}
+	s := &throttles{fleet: fleet, base: base, jitter: jitter, hosts: cache.New[string, *throttle](maxHosts)}
+	s.hosts.Before = func(a, b *throttle) bool { return a.until.Before(b.until) }
+	return s
 }
 
 // left is how long the host is still to be left alone.
 func (s *throttles) left(host string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.hosts[host]; t != nil {
+	if t, found := s.hosts.Peek(host); found {
 		return max(time.Until(t.until), 0)
 	}
 	return s.turn()
@@ -66,12 +69,12 @@ func (s *throttles) turn() time.Duration { return max(time.Until(s.fleet.First),
 // refused notes a 429, with the wait that the service asked for, and returns the
 // one that is kept. A refusal while the host is left alone is that of a request
 // which was on its way, and tells nothing new.
-func (s *throttles) refused(host string, asked time.Duration) time.Duration {
+func (s *throttles) refused(caller, host string, asked time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked = min(asked, maxAsked)
 	now := time.Now()
-	t := s.of(host)
+	t := s.of(caller, host)
 	if now.Before(t.until) {
 		t.until = later(t.until, now.Add(asked))
 		return t.until.Sub(now)
@@ -99,37 +102,20 @@ func (s *throttles) spread(earliest time.Time, strikes int, asked time.Duration)
 func (s *throttles) answered(host string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.hosts[host]; t != nil && !time.Now().Before(t.until) {
-		delete(s.hosts, host)
+	if t, found := s.hosts.Peek(host); found && !time.Now().Before(t.until) {
+		s.hosts.Delete(host)
 	}
 }
 
-// of finds the host's state or makes one.
-func (s *throttles) of(host string) *throttle {
-	if t := s.hosts[host]; t != nil {
-		return t
+// of finds the host's state or makes one. To make room, a caller lets go of the one
+// whose wait ends first.
+func (s *throttles) of(caller, host string) *throttle {
+	t, found := s.hosts.Get(caller, host)
+	if !found {
+		t = &throttle{}
+		s.hosts.Put(caller, host, t)
 	}
-	if s.hosts == nil {
-		s.hosts = make(map[string]*throttle)
-	}
-	if len(s.hosts) >= maxHosts {
-		s.forget()
-	}
-	t := &throttle{}
-	s.hosts[host] = t
 	return t
-}
-
-// forget makes room: the one whose wait ends first goes.
-func (s *throttles) forget() {
-	var name string
-	var first *throttle
-	for host, t := range s.hosts {
-		if first == nil || t.until.Before(first.until) {
-			name, first = host, t
-		}
-	}
-	delete(s.hosts, name)
 }
 
 func later(a, b time.Time) time.Time {
@@ -156,7 +142,7 @@ func (c *Client) await(ctx context.Context, host string) error {
 		})
 	}
 	if err := c.sleep(ctx, left); err != nil {
-		return c.endedError(ctx, host, &failure{cause: errHeld})
+		return c.endedError(ctx, &visit{host: host}, &failure{cause: errHeld})
 	}
 	return nil
 }

@@ -128,12 +128,12 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThrottles(Fleet{}, time.Second, ceiling)
 		for range 5 {
-			s.refused("host", 10*time.Second)
+			s.refused("", "host", 10*time.Second)
 		}
 		if left := s.left("host"); left != 20*time.Second {
 			t.Errorf("the wait is %v", left)
 		}
-		if s.refused("host", 25*time.Second); s.left("host") != 25*time.Second {
+		if s.refused("", "host", 25*time.Second); s.left("host") != 25*time.Second {
 			t.Errorf("a longer wish was not heard: %v", s.left("host"))
 		}
 		s.answered("host") // to a request that was sent before
@@ -146,7 +146,7 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 func TestAbsurdWishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThrottles(Fleet{}, time.Second, fullJitter)
-		if wait := s.refused("host", longestWait); wait > maxAsked+maxSpread {
+		if wait := s.refused("", "host", longestWait); wait > maxAsked+maxSpread {
 			t.Errorf("a service that asks for a year is left alone for %v", wait)
 		}
 	})
@@ -155,10 +155,10 @@ func TestAbsurdWishes(t *testing.T) {
 func TestThrottledHostsAreBounded(t *testing.T) {
 	s := newThrottles(Fleet{}, time.Second, fullJitter)
 	for i := range 2 * maxHosts {
-		s.refused(strconv.Itoa(i), time.Duration(i+1)*time.Second)
+		s.refused("", strconv.Itoa(i), time.Duration(i+1)*time.Second)
 	}
-	if len(s.hosts) != maxHosts || s.left(strconv.Itoa(2*maxHosts-1)) == 0 {
-		t.Errorf("%d hosts are kept", len(s.hosts))
+	if s.hosts.Len() != maxHosts || s.left(strconv.Itoa(2*maxHosts-1)) == 0 {
+		t.Errorf("%d hosts are kept", s.hosts.Len())
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"skr/internal/cache"
 )
 
 const (
@@ -82,7 +84,7 @@ func NewTransport(c TransportConfig) *Transport {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err == nil && r.URL.Scheme == "https" {
-		t.ahead.answered(addressOf(r.URL))
+		t.ahead.answered(cache.Caller(r.Context()), addressOf(r.URL))
 	}
 	return answer, err
 }

@@ -47,7 +47,8 @@ func (k Key) publicKey() (crypto.PublicKey, error) {
 }
 
 // certifiedKey reads x5c[0], which is standard base64 of DER (RFC 7517
-// section 4.7).
+// section 4.7). It is not held to a key usage: the certificates in which Microsoft Azure
+// Attestation publishes its signing keys are authorities that may only sign certificates.
 func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
 	der, err := DecodeStrict(base64.StdEncoding, k.X5c[0])
 	if err != nil {

@@ -62,7 +62,8 @@ type Set struct {
 	Keys []Key `json:"keys"`
 }
 
-// Parse reads one key. Unknown members are ignored, duplicate ones refused.
+// Parse reads one key. Unknown members are ignored, duplicate ones and those in other
+// capitals refused.
 // The key's members are not yet checked: [Key.PublicKey] does that.
 func Parse(data []byte) (Key, error) {
 	var key Key
@@ -95,13 +96,7 @@ func decode(data []byte, limit int, into any) error {
 	if len(data) > limit {
 		return fmt.Errorf("is longer than %d bytes", limit)
 	}
-	if err := UniqueMembers(data); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return describe(err)
-	}
-	return nil
+	return Unmarshal(data, into)
 }
 
 // describe names the place of a JSON error without the input, which may hold

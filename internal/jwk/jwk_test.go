@@ -487,3 +487,32 @@ func FuzzParseSet(f *testing.F) {
 		}
 	})
 }
+
+// A name counts only as it is written, at each place where it would be read, and
+// elsewhere not at all.
+func TestUnmarshalIsExact(t *testing.T) {
+	type inner struct{ Deep string }
+	type wire struct {
+		Key
+
+		Plain   string
+		Tagged  string `json:"tagged"`
+		Pointer *inner
+		List    []inner
+		Raw     json.RawMessage
+		Map     map[string]inner
+		Skipped string `json:"-"`
+	}
+	for text, want := range map[string]string{
+		`{"Plain":"a","tagged":"b","kid":"c","Pointer":{"Deep":"d"},"List":[{"Deep":"e"}],"unknown":{"DEEP":1,"TAGGED":2}}`: "",
+		`{"plain":"a"}`: "capitals", `{"Tagged":"a"}`: "capitals", `{"KID":"a"}`: "capitals", `{"\u212aid":"a"}`: "capitals", `{"X5C":[]}`: "capitals",
+		`{"Pointer":{"deep":"a"}}`: "capitals", `{"List":[{"Deep":"a"},{"DEEP":"a"}]}`: "capitals",
+		`{"Raw":{"deep":1,"KID":2},"Map":{"deep":{}}}`: "", `{"skipped":"a"}`: "",
+		`{"tagged":"a","TAGGED":"b"}`: "twice", `{"tagged":1}`: "wrong JSON type", `{"tagged":"a"} x`: "after the JSON value", `[`: "not JSON",
+	} {
+		err := Unmarshal([]byte(text), &wire{})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 )
 
@@ -20,10 +21,13 @@ const maxValues = 8 << 10
 // member twice, as RFC 7515 section 4 and RFC 7517 section 4 demand.
 // encoding/json would take the last of them, another reader the first. Names
 // that differ only in case are the same here, as they are to encoding/json.
-func UniqueMembers(data []byte) error {
+func UniqueMembers(data []byte) error { return walk(data, nil) }
+
+// walk also holds the names against the fields of t, where there is one.
+func walk(data []byte, t reflect.Type) error {
 	decoder := &reader{json.NewDecoder(bytes.NewReader(data)), maxValues}
 	decoder.UseNumber()
-	if err := walkValue(decoder, maxDepth); err != nil {
+	if err := walkValue(decoder, maxDepth, t); err != nil {
 		return err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
@@ -39,7 +43,7 @@ type reader struct {
 	left int
 }
 
-func walkValue(decoder *reader, depth int) error {
+func walkValue(decoder *reader, depth int, t reflect.Type) error {
 	if decoder.left--; decoder.left < 0 {
 		return fmt.Errorf("has more than %d values", maxValues)
 	}
@@ -54,13 +58,13 @@ func walkValue(decoder *reader, depth int) error {
 	case depth == 0:
 		return fmt.Errorf("is nested deeper than %d", maxDepth)
 	case delim == '{':
-		return walkObject(decoder, depth-1)
+		return walkObject(decoder, depth-1, fieldsOf(t))
 	default:
-		return walkArray(decoder, depth-1)
+		return walkArray(decoder, depth-1, elementOf(t))
 	}
 }
 
-func walkObject(decoder *reader, depth int) error {
+func walkObject(decoder *reader, depth int, f fields) error {
 	seen := make(map[string]bool)
 	for decoder.More() {
 		token, err := decoder.Token()
@@ -68,20 +72,25 @@ func walkObject(decoder *reader, depth int) error {
 		if err != nil || !isName {
 			return errors.New("is not JSON")
 		}
-		if seen[fold(name)] {
+		folded := fold(name)
+		if seen[folded] {
 			return errors.New("names a member twice")
 		}
-		seen[fold(name)] = true
-		if err := walkValue(decoder, depth); err != nil {
+		seen[folded] = true
+		t, err := f.of(name, folded)
+		if err != nil {
+			return err
+		}
+		if err := walkValue(decoder, depth, t); err != nil {
 			return err
 		}
 	}
 	return closing(decoder)
 }
 
-func walkArray(decoder *reader, depth int) error {
+func walkArray(decoder *reader, depth int, element reflect.Type) error {
 	for decoder.More() {
-		if err := walkValue(decoder, depth); err != nil {
+		if err := walkValue(decoder, depth, element); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,12 +37,15 @@ const MaxRSABits = 8192
 
 // Signed is taken apart and not verified yet.
 type Signed struct {
-	// Header is the protected header's JSON, without duplicate members.
+	// Header is the protected header's JSON, without duplicate members. Further members
+	// are read with [jwk.Unmarshal].
 	Header []byte
 	// Payload is what was signed.
 	Payload []byte
 	// Algorithm and KeyID are the header's alg and kid; "" if it has none.
 	Algorithm, KeyID string
+	// X5c is the header's x5c, certificates in base64. Nothing is known of them.
+	X5c []string
 
 	input     string
 	signature []byte
@@ -66,24 +71,33 @@ func Parse(text string, limit int) (*Signed, error) {
 }
 
 func (s *Signed) parseHeader() error {
-	if err := jwk.UniqueMembers(s.Header); err != nil {
-		return fmt.Errorf("the header %w", err)
-	}
 	var header struct {
 		Alg  string          `json:"alg"`
 		Kid  string          `json:"kid"`
+		X5c  []string        `json:"x5c"`
 		Crit json.RawMessage `json:"crit"`
 	}
-	if err := json.Unmarshal(s.Header, &header); err != nil {
-		return errors.New("the header has a member of the wrong type")
+	if err := jwk.Unmarshal(s.Header, &header); err != nil {
+		return fmt.Errorf("the header: %w", err)
 	}
 	// RFC 7515 section 4.1.11: an extension that is not understood must be
 	// refused, and none is.
 	if len(header.Crit) > 0 {
 		return errors.New("the header has critical extensions")
 	}
-	s.Algorithm, s.KeyID = header.Alg, header.Kid
+	s.Algorithm, s.KeyID, s.X5c = header.Alg, header.Kid, header.X5c
 	return nil
+}
+
+// Digest is the SHA-256 of what is signed. It stands for the object where a repeated one
+// must be recognised: other signatures over the same content make no other object.
+func (s *Signed) Digest() (digest [sha256.Size]byte) {
+	parts := sha256.New() // of what base64 holds, which has one form here
+	_, _ = parts.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s.Header))))
+	_, _ = parts.Write(s.Header)
+	_, _ = parts.Write(s.Payload)
+	parts.Sum(digest[:0])
+	return digest
 }
 
 // decode takes base64url without padding, line breaks or stray bits (RFC 7515

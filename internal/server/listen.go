@@ -128,14 +128,13 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) ([]net.Liste
 	if err := clearStale(ctx, path); err != nil {
 		return nil, err
 	}
-	// The mode must be right from the start: between bind and chmod anybody
-	// could connect. For that moment other files are made more private, too.
-	before := syscall.Umask(int(0o777 &^ mode))
-	defer syscall.Umask(before)
-	var config net.ListenConfig
+	config := net.ListenConfig{Control: withMode(mode)}
 	socket, err := config.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
+	}
+	if err := setMode(path, mode); err != nil {
+		return nil, errors.Join(err, socket.Close())
 	}
 	return []net.Listener{access.Listen(socket)}, nil
 }

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"context"
 	"crypto"
 	"sync"
 	"time"
 
 	"skr/hsm"
+	"skr/internal/cache"
 )
 
 // Opener decrypts with a released key.
@@ -14,7 +16,7 @@ type Opener interface {
 	DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error)
 }
 
-const maxOpeners = 16
+const maxOpeners = 16 // of one caller
 
 // openers keeps what takes long to make of a key, as long as released keys may be
 // kept. It is no way around a release: each use has asked for the key before.
@@ -22,18 +24,18 @@ type openers struct {
 	ttl time.Duration // 0 keeps none
 
 	mu   sync.Mutex
-	held map[string]Opener // by key identifier with its version; at most maxOpeners
+	held *cache.Cache[string, Opener] // by key identifier with its version
 }
 
 func newOpeners(ttl time.Duration) *openers {
-	return &openers{ttl: ttl, held: map[string]Opener{}}
+	return &openers{ttl: ttl, held: cache.New[string, Opener](maxOpeners)}
 }
 
-func (o *openers) of(key *hsm.Key) (Opener, error) {
+func (o *openers) of(ctx context.Context, key *hsm.Key) (Opener, error) {
 	o.mu.Lock()
-	held := o.held[key.ID()]
+	held, found := o.held.Get(cache.Caller(ctx), key.ID())
 	o.mu.Unlock()
-	if held != nil {
+	if found {
 		return held, nil
 	}
 	made, err := key.Decrypter()
@@ -41,24 +43,21 @@ func (o *openers) of(key *hsm.Key) (Opener, error) {
 		return nil, err
 	}
 	if o.ttl > 0 {
-		o.keep(key.ID(), made)
+		o.keep(cache.Caller(ctx), key.ID(), made)
 	}
 	return made, nil
 }
 
 // keep until the time is over; what nobody holds any more erases itself.
-func (o *openers) keep(id string, made Opener) {
+func (o *openers) keep(caller, id string, made Opener) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.held) >= maxOpeners {
-		clear(o.held)
-	}
-	o.held[id] = made
+	o.held.Put(caller, id, made)
 	time.AfterFunc(o.ttl, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.held[id] == made {
-			delete(o.held, id)
+		if held, _ := o.held.Peek(id); held == made {
+			o.held.Delete(id)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ func TestOpeners(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			o := newOpeners(ttl)
 			of := func() Opener {
-				opened, err := o.of(key)
+				opened, err := o.of(t.Context(), key)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -54,7 +55,19 @@ func TestOpeners(t *testing.T) {
 			}
 		})
 	}
-	if _, err := newOpeners(0).of(newKey(`{"kty":"oct","k":"c2VjcmV0"}`)); err == nil {
+	if _, err := newOpeners(0).of(t.Context(), newKey(`{"kty":"oct","k":"c2VjcmV0"}`)); err == nil {
 		t.Error("a symmetric key was opened")
+	}
+}
+
+// A caller who opens many keys leaves what others have opened.
+func TestOpenersOfOneCallerAreApart(t *testing.T) {
+	o := newOpeners(time.Hour)
+	o.keep("victim", "mine", nil)
+	for i := range 2 * maxOpeners {
+		o.keep("flooder", strconv.Itoa(i), nil)
+	}
+	if _, found := o.held.Peek("mine"); !found || o.held.Len() != maxOpeners+1 {
+		t.Errorf("mine is kept: %v, of %d", found, o.held.Len())
 	}
 }

@@ -25,8 +25,9 @@ var allowed = map[string][]string{
 	"attest/snp":      {},
 
 	"internal/agent":     {"attest/snp", "internal/crash", "internal/serving", "internal/tpm"},
-	"internal/access":    {"internal/refusal", "internal/secmem"},
+	"internal/access":    {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/admission": {"internal/refusal"},
+	"internal/cache":     {},
 	"internal/audit":     {"internal/refusal"},
 	"internal/claims":    {},
 	"internal/crash":     {},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 	"internal/object":                   {},
 	"internal/document":                 {"internal/object"},
 	"internal/jws":                      {"internal/jwk"},
-	"internal/httpclient":               {"internal/refusal"},
+	"internal/httpclient":               {"internal/cache", "internal/refusal"},
 
 	"attest/uvm":  {"internal/object"},
 	"attest/vtpm": {"attest/snp", "internal/jwk", "internal/object"},
@@ -65,19 +66,22 @@ var allowed = map[string][]string{
 	},
 	"attest/maa": {
 		"attest", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
-		"internal/crash", "internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/cache", "internal/crash", "internal/endpoint", "internal/flight", "internal/httpclient", "internal/jwk", "internal/jws", "internal/object", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
-		"internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/cache", "internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
 	},
-	"keyrelease":     {"attest", "hsm", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/keywrap", "internal/refusal", "internal/secmem"},
+	"keyrelease": {
+		"attest", "hsm",
+		"internal/cache", "internal/claims", "internal/crash", "internal/flight", "internal/journal", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
+	},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/releasepolicy": {
 		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object",
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
-		"internal/access", "internal/admission", "internal/crash", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
+		"internal/access", "internal/admission", "internal/cache", "internal/crash", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
 		"internal/refusal", "internal/secmem", "internal/serving",
 	},
 

@@ -1,0 +1,32 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"skr/internal/refusal"
+	"skr/internal/tpm"
+)
+
+// A TPM whose answer was not awaited is not to blame, nor is who wrapped the key.
+func TestBlame(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		ctx  context.Context
+		err  error
+		want error
+	}{
+		{t.Context(), nil, nil},
+		{t.Context(), os.ErrDeadlineExceeded, refusal.NoEvidence},
+		{ended, os.ErrDeadlineExceeded, context.Canceled},
+		{ended, tpm.ErrCiphertext, tpm.ErrCiphertext},
+		{ended, tpm.ErrChanged, refusal.NoEvidence},
+	} {
+		if got := blame(test.ctx, test.err); !errors.Is(got, test.want) || test.ctx == ended && errors.Is(got, context.Canceled) != (test.want == context.Canceled) { //nolint:errorlint // the same value is meant
+			t.Errorf("%v: got %v, want %v", test.err, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package entra
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"skr/internal/refusal"
+)
+
+// leaving is a credential whose first request is answered, and which is not let send the
+// second.
+type leaving struct {
+	leave  context.CancelFunc
+	status int
+}
+
+func (l leaving) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	seen, _ := ctx.Value(witnessKey{}).(*answer)
+	seen.status = l.status
+	l.leave()
+	<-ctx.Done()
+	return azcore.AccessToken{}, errors.New("azidentity tells it in words of its own")
+}
+
+// That the caller left between two requests is neither an answer of the identity provider
+// nor its absence.
+func TestCallersEndSaysNothingOfTheProvider(t *testing.T) {
+	for _, status := range []int{0, http.StatusOK, http.StatusNotFound, http.StatusUnauthorized} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &Source{identity: identity{kind: managed, name: managed, provider: "IMDS", rejected: refusal.ReleaseRejected}, credential: leaving{cancel, status}}
+		_, err := s.acquire(ctx, "https://vault.azure.net")
+		if _, refused := errors.AsType[*refusal.Error](err); refused || !errors.Is(err, context.Canceled) {
+			t.Errorf("after status %d: %v", status, err)
+		}
+	}
+}
