@@ -1,0 +1,162 @@
+package serving
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// arrivals is a listener whose connections come from the addresses that it is given.
+type arrivals struct {
+	addresses []string
+	errors    []error // what Accept returns before the first of them
+}
+
+func (a *arrivals) Accept() (net.Conn, error) {
+	if len(a.errors) > 0 {
+		err := a.errors[0]
+		a.errors = a.errors[1:]
+		return nil, err
+	}
+	if len(a.addresses) == 0 {
+		return nil, net.ErrClosed
+	}
+	address := a.addresses[0]
+	a.addresses = a.addresses[1:]
+	ours, _ := net.Pipe()
+	return from{ours, &net.TCPAddr{IP: net.ParseIP(address), Port: 1}}, nil
+}
+func (*arrivals) Close() error   { return nil }
+func (*arrivals) Addr() net.Addr { return nil }
+
+type from struct {
+	net.Conn
+
+	address net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.address }
+
+// A peer has as many connections as are free; the next peer finds room, and so does
+// the one after that. A connection that ends makes room, once.
+func TestShares(t *testing.T) {
+	var surplus int
+	b := NewBound(8, func() { surplus++ })
+	accept := func(address string) net.Conn {
+		conn, _ := b.Listener(&arrivals{addresses: []string{address}}).Accept()
+		return conn
+	}
+	first := accept("192.0.2.1")
+	for range 3 {
+		accept("192.0.2.1")
+	}
+	for _, c := range []struct {
+		address string
+		want    bool
+	}{
+		{"192.0.2.1", false}, {"192.0.2.2", true}, {"192.0.2.2", true}, {"192.0.2.2", false}, {"192.0.2.3", true}, {"192.0.2.3", false},
+	} {
+		if got := accept(c.address) != nil; got != c.want {
+			t.Errorf("%s: accepted is %v with %d open", c.address, got, b.Open())
+		}
+	}
+	if b.Open() != 7 || surplus != 3 {
+		t.Errorf("%d open, %d closed at once", b.Open(), surplus)
+	}
+	_ = first.Close()
+	_ = first.Close()
+	if b.Open() != 6 {
+		t.Errorf("%d open after one has left", b.Open())
+	}
+}
+
+// What is beyond the limit is closed, and does not wait.
+func TestSurplusIsClosed(t *testing.T) {
+	socket, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewBound(2, nil).Listener(socket)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			if _, err := l.Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	for i := range 4 {
+		conn, err := net.Dial("unix", socket.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if i > 0 {
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("connection %d: %v, want EOF", i, err)
+			}
+		}
+	}
+}
+
+// A shortage passes; another error, and the end, do not.
+func TestAcceptErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		short := &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		l := NewBound(2, nil).Listener(&arrivals{addresses: []string{"192.0.2.1"}, errors: []error{short, syscall.ECONNABORTED}})
+		if _, err := l.Accept(); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+		_ = l.Close()
+		l = NewBound(2, nil).Listener(&arrivals{errors: []error{short, short}})
+		_ = l.Close()
+		if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("%v after the end", err)
+		}
+	})
+}
+
+func TestPeer(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1": "loopback", "127.9.9.9": "loopback", "::1": "loopback", "::ffff:127.0.0.1": "loopback", "192.0.2.1": "192.0.2.1",
+		"2001:db8::1": "2001:db8::/64", "2001:db8::ffff:1": "2001:db8::/64", "2001:db8:0:1::1": "2001:db8:0:1::/64",
+	} {
+		ours, _ := net.Pipe()
+		if got := Peer(from{ours, &net.TCPAddr{IP: net.ParseIP(address), Port: 1}}); got != want {
+			t.Errorf("%s is %q, want %q", address, got, want)
+		}
+	}
+	ours, _ := net.Pipe()
+	if got := Peer(ours); got != "unknown" {
+		t.Errorf("a pipe is %q", got)
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		complain := Complaints(slog.New(slog.NewTextHandler(&text, nil)))
+		for range 100 {
+			complain.Print("bogus greeting")
+		}
+		if n := strings.Count(text.String(), "bogus greeting"); n != 1 {
+			t.Errorf("%d lines", n)
+		}
+		time.Sleep(complainEvery)
+		complain.Print("another")
+		if !strings.Contains(text.String(), "msg=another untold=99") {
+			t.Error(text.String())
+		}
+	})
+}
