@@ -224,7 +224,7 @@ func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Refusals
 		for i := range refusalRate {
-			if delay := r.Delay("uid 1"); delay != 0 {
+			if delay := r.delay("uid 1"); delay != 0 {
 				t.Fatalf("refusal %d waits %v", i, delay)
 			}
 		}
@@ -234,14 +234,14 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("the first one that waits does so for %v", took)
 		}
 		for range 10000 {
-			if delay := r.Delay("uid 1"); delay > refusalDelay {
+			if delay := r.delay("uid 1"); delay > refusalDelay {
 				t.Fatalf("a delay of %v", delay)
 			}
 		}
-		if delay := r.Delay("uid 1"); delay != refusalDelay {
+		if delay := r.delay("uid 1"); delay != refusalDelay {
 			t.Errorf("a flood is delayed by %v", delay)
 		}
-		if r.Delay("uid 2") != 0 {
+		if r.delay("uid 2") != 0 {
 			t.Error("another peer waits")
 		}
 		gone, leave := context.WithCancel(t.Context())
@@ -251,8 +251,20 @@ func TestRefusals(t *testing.T) {
 		if time.Since(begin) != 0 {
 			t.Error("a caller that has gone is waited for")
 		}
+		for range maxWaiting + 1 {
+			go r.Wait(t.Context(), "uid 1")
+		}
+		synctest.Wait()
+		if r.waiting != maxWaiting || r.Wait(t.Context(), "uid 1") || !r.Wait(t.Context(), "uid 2") {
+			t.Errorf("%d refusals wait", r.waiting)
+		}
+		time.Sleep(refusalDelay)
+		synctest.Wait()
+		if r.waiting != 0 {
+			t.Errorf("%d refusals still wait", r.waiting)
+		}
 		for i := range 3 * maxPeers {
-			r.Delay(fmt.Sprint("uid ", i))
+			r.delay(fmt.Sprint("uid ", i))
 		}
 		if len(r.peers) > maxPeers {
 			t.Errorf("%d peers are remembered", len(r.peers))

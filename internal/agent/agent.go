@@ -28,8 +28,8 @@ import (
 )
 
 const (
-	// maxConnections bounds those to each socket: pods of a node are some hundred at
-	// most, and each asks for moments.
+	// maxConnections bounds those to each socket, and one uid to as many as are free:
+	// pods of a node are some hundred at most, and each asks for moments.
 	maxConnections = 64
 	grace          = 2 * time.Second
 )
@@ -57,7 +57,7 @@ func New(c Config) *Agent {
 
 // ServeTPM passes commands to the TPM until ctx ends, and closes the socket.
 func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
-	limited := serving.Limit(socket, maxConnections)
+	limited := serving.NewBound(maxConnections, a.config.Logger).Listener(socket)
 	stop := context.AfterFunc(ctx, func() { _ = limited.Close() }) // Accept returns
 	defer stop()
 	var clients sync.WaitGroup

@@ -2,6 +2,8 @@ package serving
 
 import (
 	"errors"
+	"log"
+	"log/slog"
 	"net"
 	"sync"
 	"syscall"
@@ -20,28 +22,26 @@ const acceptPause = 20 * time.Millisecond
 // peer whatever the first does, and for a third whatever the first two do. See [Peer].
 // It is safe for concurrent use.
 type Bound struct {
-	max     int
-	surplus func()
+	max      int
+	complain *log.Logger
 
-	mu    sync.Mutex
-	open  int
-	peers map[string]int // open connections, never 0
+	mu      sync.Mutex
+	open    int
+	surplus uint64
+	peers   map[string]int // open connections, never 0
 }
 
-// NewBound returns a Bound. It calls surplus for each connection that it closes; nil
-// disables the call.
-func NewBound(connections int, surplus func()) *Bound {
-	if surplus == nil {
-		surplus = func() {}
-	}
-	return &Bound{max: connections, surplus: surplus, peers: map[string]int{}}
+// NewBound returns a Bound. logger gets a warning, at most one a minute, when
+// connections are closed.
+func NewBound(connections int, logger *slog.Logger) *Bound {
+	return &Bound{max: connections, complain: Complaints(logger), peers: map[string]int{}}
 }
 
-// Open returns the number of open connections.
-func (b *Bound) Open() int {
+// Load returns how many connections are open, and how many were closed at once so far.
+func (b *Bound) Load() (open int, surplus uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open
+	return b.open, b.surplus
 }
 
 // Listener returns socket with the limit.
@@ -53,6 +53,8 @@ func (b *Bound) enter(peer string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.peers[peer] >= b.max-b.open {
+		b.surplus++
+		b.complain.Printf("closing a connection of %s, which has %d of %d that are open; %d are possible", peer, b.peers[peer], b.open, b.max)
 		return false
 	}
 	b.open++
@@ -93,7 +95,6 @@ func (l *bounded) Accept() (net.Conn, error) {
 			return &placed{Conn: conn, leave: sync.OnceFunc(func() { l.bound.leave(peer) })}, nil
 		}
 		_ = conn.Close() // it has no answer to lose
-		l.bound.surplus()
 	}
 }
 

@@ -48,8 +48,8 @@ func (f from) RemoteAddr() net.Addr { return f.address }
 // A peer has as many connections as are free; the next peer finds room, and so does
 // the one after that. A connection that ends makes room, once.
 func TestShares(t *testing.T) {
-	var surplus int
-	b := NewBound(8, func() { surplus++ })
+	var log bytes.Buffer
+	b := NewBound(8, slog.New(slog.NewTextHandler(&log, nil)))
 	accept := func(address string) net.Conn {
 		conn, _ := b.Listener(&arrivals{addresses: []string{address}}).Accept()
 		return conn
@@ -65,16 +65,19 @@ func TestShares(t *testing.T) {
 		{"192.0.2.1", false}, {"192.0.2.2", true}, {"192.0.2.2", true}, {"192.0.2.2", false}, {"192.0.2.3", true}, {"192.0.2.3", false},
 	} {
 		if got := accept(c.address) != nil; got != c.want {
-			t.Errorf("%s: accepted is %v with %d open", c.address, got, b.Open())
+			t.Errorf("%s: accepted is %v", c.address, got)
 		}
 	}
-	if b.Open() != 7 || surplus != 3 {
-		t.Errorf("%d open, %d closed at once", b.Open(), surplus)
+	if open, surplus := b.Load(); open != 7 || surplus != 3 {
+		t.Errorf("%d open, %d closed at once", open, surplus)
+	}
+	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "closing a connection of 192.0.2.1") {
+		t.Errorf("the log is %s", &log)
 	}
 	_ = first.Close()
 	_ = first.Close()
-	if b.Open() != 6 {
-		t.Errorf("%d open after one has left", b.Open())
+	if open, _ := b.Load(); open != 6 {
+		t.Errorf("%d open after one has left", open)
 	}
 }
 
@@ -84,7 +87,7 @@ func TestSurplusIsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewBound(2, nil).Listener(socket)
+	l := NewBound(2, slog.New(slog.DiscardHandler)).Listener(socket)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -111,7 +114,7 @@ func TestSurplusIsClosed(t *testing.T) {
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		short := &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		l := NewBound(2, nil).Listener(&arrivals{addresses: []string{"192.0.2.1"}, errors: []error{short, syscall.ECONNABORTED}})
+		l := NewBound(2, slog.New(slog.DiscardHandler)).Listener(&arrivals{addresses: []string{"192.0.2.1"}, errors: []error{short, syscall.ECONNABORTED}})
 		if _, err := l.Accept(); err != nil {
 			t.Error(err)
 		}
@@ -119,7 +122,7 @@ func TestAcceptErrors(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		_ = l.Close()
-		l = NewBound(2, nil).Listener(&arrivals{errors: []error{short, short}})
+		l = NewBound(2, slog.New(slog.DiscardHandler)).Listener(&arrivals{errors: []error{short, short}})
 		_ = l.Close()
 		if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
 			t.Errorf("%v after the end", err)

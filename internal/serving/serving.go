@@ -1,7 +1,7 @@
 // Package serving accepts connections within a limit, and runs an HTTP server until
 // its context ends.
 //
-//	bound := serving.NewBound(64, nil)
+//	bound := serving.NewBound(64, logger)
 //	err := serving.Until(ctx, server, grace, bound.Listener(socket))
 //
 // A [Bound] decides before a byte is read, by what the kernel knows of the peer. What

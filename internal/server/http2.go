@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	grpccodes "google.golang.org/grpc/codes"
+
+	"skr/internal/admission"
+)
+
+const (
+	maxStreams  = 32       // of one connection; each waits for a place of the Gate
+	maxMetadata = 8 << 10  // bytes; a call without a token has below 1 KiB
+	window      = 64 << 10 // bytes of a stream that skr has not read yet (RFC 9113 section 6.9.1)
+	connection  = 4 * window
+
+	// Calls without a permission run in places of their own: a probe takes
+	// milliseconds, and a client that lists the methods sends a few small messages.
+	openPlaces = 32
+	openQueue  = 64
+	openBytes  = 16 << 10
+	openReads  = 256 // each costs grpc.Server 16 KiB until it is done with it
+)
+
+// http2Server is httpServer for gRPC: HTTP/2 without TLS, and nothing else.
+func (s *Server) http2Server(base context.Context) *http.Server {
+	server := s.httpServer(base)
+	server.Handler, server.MaxHeaderBytes = s.methods(), maxMetadata
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	server.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          maxStreams,
+		MaxReceiveBufferPerStream:     window,
+		MaxReceiveBufferPerConnection: connection,
+		WriteByteTimeout:              writeTimeout,
+	}
+	return server
+}
+
+// newLobby makes the places of calls that need no permission.
+func newLobby() *admission.Gate {
+	return admission.New(admission.Config{MaxConcurrent: openPlaces, MaxQueued: openQueue})
+}
+
+// serveOpen answers health, reflection, and what is not there, by whoever asks.
+func (m *methods) serveOpen(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), m.config.Deadline)
+	defer cancel()
+	leave, err := m.lobby.Enter(ctx, peerOf(r.Context()))
+	if err != nil {
+		m.holdBack(r)
+		sayNo(w)
+		return
+	}
+	defer leave()
+	// A client that lists the methods keeps its stream open: its deadline is that of reading.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(m.config.Deadline))
+	_ = control.SetWriteDeadline(time.Now().Add(m.config.Deadline))
+	r.Body = &frugal{ReadCloser: r.Body, bytes: openBytes, reads: openReads}
+	m.grpc.ServeHTTP(w, r)
+}
+
+// sayNo is the shortest refusal of gRPC, a header with the status.
+func sayNo(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", "application/grpc")
+	header.Set("Grpc-Status", strconv.Itoa(int(grpccodes.ResourceExhausted)))
+	header.Set("Grpc-Message", "throttled: too many calls at once, try again")
+	w.WriteHeader(http.StatusOK)
+}
+
+var errTooMuch = errors.New("server: a call without a permission sent too much")
+
+// frugal bounds what a body may cost.
+type frugal struct {
+	io.ReadCloser
+
+	bytes, reads int
+}
+
+// Read fails once there was too much.
+func (f *frugal) Read(p []byte) (int, error) {
+	if f.bytes <= 0 || f.reads <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := f.ReadCloser.Read(p[:min(len(p), f.bytes)])
+	f.bytes -= n
+	f.reads--
+	return n, err
+}
