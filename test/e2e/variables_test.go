@@ -26,7 +26,7 @@ var wrong = map[string][]string{
 	"SKR_FLEET_WINDOW":         {"-1s", "35"},
 	"SKR_FLEET_MEMBER":         {"pod x"},
 	"SKR_FLEET_IN_TURN":        {"perhaps"},
-	"SKR_CALLER_RATE":          {"0", "NaN"},
+	"SKR_CALLER_RATE":          {"-1", "NaN"},
 	"SKR_KEYS":                 {`{"a":{}}`, "{"},
 	"SKR_ACCESS":               {"[{}]"},
 	"SKR_REPORT_SOURCE":        {"sgx"},
