@@ -113,6 +113,9 @@ func (g *Gate) Credit(caller string) {
 	}
 }
 
+// Rate returns how many requests a second one caller may begin.
+func (g *Gate) Rate() float64 { return g.config.Rate }
+
 // Load says how many requests run and how many wait.
 func (g *Gate) Load() (running, queued int) {
 	g.mu.Lock()

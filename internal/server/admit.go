@@ -9,8 +9,7 @@ import (
 )
 
 // admit says whether the request may go on, and takes a place for it, which the
-// caller of admit gives back. GET needs neither a place nor a permission: the
-// status tells nobody anything.
+// caller of admit gives back. GET needs no permission: the status tells nobody anything.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := checkCaller(r); err != nil {
 		return nil, err
@@ -21,7 +20,7 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	case r.Method != x.route.method:
 		return nil, &methodError{x.route.method}
 	case r.Method == http.MethodGet:
-		return func() {}, nil
+		return s.lobby.Enter(ctx, peerOf(ctx))
 	}
 	return s.enter(ctx, r, x)
 }

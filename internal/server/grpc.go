@@ -96,6 +96,7 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v = judge(c.err)
 	}
 	x.end = m.config.Now()
+	m.countReset(ctx, v.status == statusGone)
 	m.finish(ctx, x, v, c.err, notes.Notes())
 }
 

@@ -112,7 +112,7 @@ type Config struct {
 type Server struct {
 	config   Config
 	routes   map[string]route
-	lobby    *admission.Gate // of calls that need no permission
+	lobby    *admission.Gate // of requests that need no permission
 	refusals admission.Refusals
 	told     *teller
 }
@@ -151,7 +151,7 @@ func New(c Config) (*Server, error) {
 	if c.GRPCConnections == nil {
 		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
 	}
-	s := &Server{config: c, lobby: newLobby(), told: newTeller(c.Logger)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), told: newTeller(c.Logger)}
 	s.routes = s.table()
 	return s, nil
 }

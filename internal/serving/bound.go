@@ -20,10 +20,12 @@ const acceptPause = 20 * time.Millisecond
 //
 // One peer has at most as many connections as are free, so there is room for a second
 // peer whatever the first does, and for a third whatever the first two do. See [Peer].
-// It is safe for concurrent use.
+// One user of a unix socket opens a bounded number of connections a second, too. It is
+// safe for concurrent use.
 type Bound struct {
 	max      int
 	complain *log.Logger
+	arrivals arrivals
 
 	mu      sync.Mutex
 	open    int
@@ -49,10 +51,15 @@ func (b *Bound) Listener(socket net.Listener) net.Listener {
 	return &bounded{Listener: socket, bound: b, closed: make(chan struct{})}
 }
 
+// Punish keeps a user of a unix socket from connecting for a second. It is for one whose
+// connection had to be closed.
+func (b *Bound) Punish(peer string) { b.arrivals.punish(peer) }
+
 func (b *Bound) enter(peer string) bool {
+	inTime := b.arrivals.may(peer)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.peers[peer] >= b.max-b.open {
+	if !inTime || b.peers[peer] >= b.max-b.open {
 		b.surplus++
 		b.complain.Printf("closing a connection of %s, which has %d of %d that are open; %d are possible", peer, b.peers[peer], b.open, b.max)
 		return false

