@@ -113,6 +113,9 @@ func auditSummary(r audit.Report) string {
 	if r.Chains > 1 {
 		fmt.Fprintf(&more, ", %d starts", r.Chains)
 	}
+	if r.Withheld > 0 {
+		fmt.Fprintf(&more, ", %d more refused without a record each", r.Withheld)
+	}
 	if r.Torn > 0 {
 		fmt.Fprintf(&more, ", torn and mended %d times", r.Torn)
 	}

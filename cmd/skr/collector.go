@@ -8,16 +8,19 @@ const (
 	// processor when kept keys are asked for, and falls into the middle of releases.
 	gcPercent = 200
 	// softLimit in bytes, above which the collector works harder whatever gcPercent
-	// says: half of what the deployments in deploy/ allow a container.
-	softLimit = 128 << 20
+	// says. It is for the usual number of requests that run at once, each of which may
+	// hold a body of 256 KiB; with more places there is as much more.
+	softLimit      = 48 << 20
+	usualPlaces    = 128
+	softLimitOfOne = softLimit / usualPlaces
 )
 
 // tuneCollector leaves alone what the operator has set in Go's own variables.
-func tuneCollector(env environment) {
+func tuneCollector(env environment, places int) {
 	if env["GOGC"] == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if env["GOMEMLIMIT"] == "" {
-		debug.SetMemoryLimit(softLimit)
+		debug.SetMemoryLimit(max(softLimit, softLimitOfOne*int64(places)))
 	}
 }

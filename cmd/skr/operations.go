@@ -53,6 +53,8 @@ func (s *service) state() metrics.State {
 	return metrics.State{
 		Ready:        func() bool { return s.ready.err() == nil },
 		Load:         s.gate.Load,
+		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load},
+		Withheld:     s.records.Withheld,
 		Certificates: s.endorser.Current,
 		Token:        s.releaser.Newest,
 		OpenCircuits: s.out.openCircuits,

@@ -15,6 +15,7 @@ import (
 	"skr/internal/admission"
 	"skr/internal/audit"
 	"skr/internal/server"
+	"skr/internal/serving"
 )
 
 func serveCommand(env environment, io streams) *cobra.Command {
@@ -42,7 +43,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	}
 	defer out.close()
 	log := out.Logger
-	tuneCollector(env)
+	tuneCollector(env, s.MaxConcurrent)
 	harden(log)
 	told := newObserver(ctx, env, log)
 	defer told.close(ctx, log)
@@ -59,8 +60,9 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	s.warnOfClouds(log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
-		ready: newReadiness(parts, s.RequestTimeout, log),
-		gate:  admission.New(admission.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
+		ready:       newReadiness(parts, s.RequestTimeout, log),
+		gate:        admission.New(admission.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
+		connections: s.connections(serving.Descriptors(), log),
 	}
 	if err := service.run(ctx); err != nil {
 		log.Error("stopped", "error", err.Error())
@@ -76,9 +78,10 @@ type service struct {
 	settings *settings
 	ready    *readiness
 	gate     *admission.Gate
-	told     *observer
-	records  *audit.Log
-	log      *slog.Logger
+	connections
+	told    *observer
+	records *audit.Log
+	log     *slog.Logger
 }
 
 // run opens the listeners and answers until ctx ends.
@@ -128,7 +131,8 @@ func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
 		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
-		Access: s.access, Gate: s.gate, Witness: &witness{s.records, s.told}, Finished: s.told.finished,
+		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
+		Witness: &witness{s.records, s.told}, Finished: s.told.finished,
 		WrapKeys: s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
 		Ready: s.ready.err, Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,

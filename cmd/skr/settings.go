@@ -99,7 +99,7 @@ func (s *settings) flags() *pflag.FlagSet {
 	wait(&s.StopGrace, "stop-grace", 10*time.Second, "time for running requests after SIGTERM")
 	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 128, "requests that run at once; one caller gets at most half")
 	fs.IntVar(&s.MaxQueued, "max-queued", 256, "requests that wait for a place, further ones get 503; one caller gets at most half")
-	fs.Float64Var(&s.CallerRate, "caller-rate", 1000, "requests of one caller in a second, on average")
+	fs.Float64Var(&s.CallerRate, "caller-rate", 0, "requests of one caller in a second, on average; a kept key counts as a 77th; what the processors can do if 0, 200 each")
 	lines(&s.Keys, "keys", "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs")
 	lines(&s.Access, "access", "who may use which route and alias; with none, any caller that can connect")
 
@@ -194,8 +194,8 @@ func (s *settings) check() error {
 		return errors.New("max_concurrent must be more than nothing")
 	case s.MaxQueued < 1:
 		return errors.New("max_queued must be more than nothing")
-	case !(s.CallerRate > 0):
-		return errors.New("caller_rate must be more than nothing")
+	case !(s.CallerRate >= 0):
+		return errors.New("caller_rate must not be negative")
 	case !path.IsAbs(strings.TrimPrefix(s.TPM, "unix:")):
 		return fmt.Errorf("tpm: %q is neither an absolute path nor unix: and one", s.TPM)
 	case !path.IsAbs(s.EventLog):

@@ -49,6 +49,7 @@ func (w *witness) Released(ctx context.Context, request keyrelease.Request, key 
 	entry := audit.Entry{
 		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
 		Key: request.Key.String(), Authority: request.Authority.String(), Result: code,
+		Budget: access.From(ctx).Limit(),
 	}
 	if key != nil {
 		entry.Released, entry.PolicySHA256, entry.Result = key.ID(), key.PolicyHash(), audit.Released

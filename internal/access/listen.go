@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net"
+	"syscall"
 )
 
 // Listen returns l with connections that know their peer's credentials, where
@@ -18,8 +19,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if unixConn, ok := c.(*net.UnixConn); ok {
-		return &conn{unixConn, peerOf(unixConn)}, nil
+	if raw, ok := c.(syscall.Conn); ok && c.LocalAddr().Network() == "unix" {
+		return &conn{c, peerOf(raw)}, nil
 	}
 	return c, nil
 }

@@ -3,7 +3,6 @@ package access
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"syscall"
 
@@ -22,7 +21,7 @@ type peer struct {
 }
 
 // peerOf never fails: what it could not learn is an error of each request.
-func peerOf(c *net.UnixConn) *peer {
+func peerOf(c syscall.Conn) *peer {
 	p := &peer{}
 	raw, err := c.SyscallConn()
 	if err == nil {

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // maxCallers is how many callers are remembered, at about 200 bytes each. A pod
@@ -17,18 +15,15 @@ const maxCallers = 1024
 // caller is guarded by Gate.mu.
 type caller struct {
 	running, queued int
-	limiter         *rate.Limiter
+	bucket          bucket
 }
 
 // pace counts a request, or says how long it would have to wait.
 func (c *caller) pace(now time.Time) time.Duration {
-	if c.limiter.AllowN(now, 1) {
-		return 0
+	if wait := c.bucket.take(now); wait > 0 {
+		return max(wait, soon)
 	}
-	// A reservation knows the wait; it is given back, since nobody waits for it.
-	r := c.limiter.ReserveN(now, 1)
-	defer r.CancelAt(now)
-	return max(r.DelayFrom(now), soon)
+	return 0
 }
 
 // caller of that name, remembered or new.
@@ -36,18 +31,17 @@ func (g *Gate) caller(name string) *caller {
 	if c := g.callers[name]; c != nil {
 		return c
 	}
+	now := g.config.Now()
 	if len(g.callers) >= maxCallers {
-		g.forget(g.config.Now())
+		g.forget(now)
 	}
-	c := &caller{limiter: rate.NewLimiter(rate.Limit(g.config.Rate), g.burst())}
+	c := &caller{bucket: newBucket(g.config.Rate, g.burst(), now)}
 	g.callers[name] = c
 	return c
 }
 
 // burst is one second's worth of requests.
-func (g *Gate) burst() int {
-	return int(min(max(math.Ceil(g.config.Rate), 1), math.MaxInt32))
-}
+func (g *Gate) burst() float64 { return max(math.Ceil(g.config.Rate), 1) }
 
 // forget idle callers, the fullest bucket first: a full one is as good as new,
 // and its caller gains nothing. A quarter of the room is made at once, so that
@@ -60,12 +54,13 @@ func (g *Gate) forget(now time.Time) {
 	var all []idle
 	for name, c := range g.callers {
 		if c.running+c.queued == 0 {
-			all = append(all, idle{name, c.limiter.TokensAt(now)})
+			c.bucket.fill(now)
+			all = append(all, idle{name, c.bucket.tokens})
 		}
 	}
 	slices.SortFunc(all, func(a, b idle) int { return cmp.Compare(b.tokens, a.tokens) })
 	for i, c := range all {
-		if i >= maxCallers/4 && c.tokens < float64(g.burst()) {
+		if i >= maxCallers/4 && c.tokens < g.burst() {
 			return
 		}
 		delete(g.callers, c.name)

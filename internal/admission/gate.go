@@ -2,10 +2,12 @@
 // caller may ask.
 //
 // A [Gate] has places. A request takes one, or waits in a bounded queue, first
-// come first, until one is free or its time is over. One caller has at most half
-// of the places and half of the queue, so that it cannot starve the others: a
-// request whose caller is at its share waits while later ones of other callers
-// pass it. The rate of each caller is held by a token bucket.
+// come first, until one is free or its time is over. One caller has at most as many
+// places, and as many in the queue, as are free: half of all if it is alone, and there
+// is always room for the next caller. A request whose caller is at its share waits
+// while later ones of other callers pass it. The rate of each caller is held by a token
+// bucket, to which [Gate.Credit] returns most of what an answer from a cache was
+// charged. [Refusals] holds back those who are refused again and again.
 //
 //	gate := admission.New(admission.Config{})
 //	leave, err := gate.Enter(ctx, caller.Limit())
@@ -23,6 +25,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,9 +33,15 @@ import (
 )
 
 const (
-	defaultPlaces = 128  // each may hold a body, evidence and a token: about 1 MiB
-	defaultQueue  = 256  // two turns of the places: who waits longer is better told to come back
-	defaultRate   = 1000 // far above what an application needs, far below what loopback can send
+	defaultPlaces = 128 // each may hold a body, evidence and a token: about 1 MiB
+	defaultQueue  = 256 // two turns of the places: who waits longer is better told to come back
+
+	// releaseCost and keptCost are what a release that asks the vault and one from the
+	// cache take of a processor, measured (docs/performance.md, warm release, kept key).
+	releaseCost = 5 * time.Millisecond
+	keptCost    = 65 * time.Microsecond
+	// KeptShare is what an answer from the cache counts, as a part of a request.
+	KeptShare = float64(keptCost) / float64(releaseCost)
 
 	// soon is the shortest wait that is asked of a caller: Retry-After counts
 	// whole seconds, and a place is free within about one.
@@ -46,11 +55,15 @@ type Config struct {
 	// MaxQueued is how many more may wait for a place. Zero means 256.
 	MaxQueued int
 	// Rate is how many requests a second one caller may begin; one that was
-	// quiet may begin as many at once. Zero means 1000.
+	// quiet may begin as many at once. Zero means [DefaultRate].
 	Rate float64
 	// Now is the clock of the rates. Nil means time.Now.
 	Now func() time.Time
 }
+
+// DefaultRate returns how many releases a second the processors can do: one caller alone
+// may use all of what nobody else uses.
+func DefaultRate(processors int) float64 { return float64(processors) / releaseCost.Seconds() }
 
 // Gate lets requests in.
 type Gate struct {
@@ -66,7 +79,7 @@ type Gate struct {
 func New(c Config) *Gate {
 	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, defaultPlaces)
 	c.MaxQueued = cmp.Or(c.MaxQueued, defaultQueue)
-	c.Rate = cmp.Or(c.Rate, defaultRate)
+	c.Rate = cmp.Or(c.Rate, DefaultRate(runtime.GOMAXPROCS(0)))
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -89,6 +102,19 @@ func (g *Gate) Enter(ctx context.Context, caller string) (leave func(), err erro
 	}
 	return func() { g.leave(p) }, nil
 }
+
+// Credit counts a request of caller that was answered from a cache as what it cost:
+// [KeptShare] of a request.
+func (g *Gate) Credit(caller string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.callers[caller]; c != nil {
+		c.bucket.giveBack(1 - KeptShare)
+	}
+}
+
+// Rate returns how many requests a second one caller may begin.
+func (g *Gate) Rate() float64 { return g.config.Rate }
 
 // Load says how many requests run and how many wait.
 func (g *Gate) Load() (running, queued int) {
@@ -117,7 +143,7 @@ func (g *Gate) ask(name string) (*place, error) {
 	switch {
 	case g.hasPlace(c):
 		g.start(p)
-	case g.queue.Len() >= g.config.MaxQueued || c.queued >= share(g.config.MaxQueued):
+	case c.queued >= g.config.MaxQueued-g.queue.Len():
 		return nil, throttled("too many requests at once, try again", soon)
 	default:
 		c.queued++
@@ -127,12 +153,8 @@ func (g *Gate) ask(name string) (*place, error) {
 	return p, nil
 }
 
-func (g *Gate) hasPlace(c *caller) bool {
-	return g.running < g.config.MaxConcurrent && c.running < share(g.config.MaxConcurrent)
-}
-
-// share is how much of n one caller may have.
-func share(n int) int { return max(n/2, 1) }
+// hasPlace reports whether fewer places are the caller's than are free.
+func (g *Gate) hasPlace(c *caller) bool { return c.running < g.config.MaxConcurrent-g.running }
 
 func (g *Gate) start(p *place) {
 	g.running++
@@ -175,16 +197,17 @@ func (g *Gate) leave(p *place) {
 	g.admitNext()
 }
 
-// admitNext gives the place that came free to the first who may have it. One
-// place makes room for one request: either all were taken, or only the caller
-// that left was at its share.
+// admitNext lets in who may be, first come first. One place that comes free may make
+// room for two requests: it raises the share of each caller, and the caller that left
+// is one further from its own.
 func (g *Gate) admitNext() {
-	for e := g.queue.Front(); e != nil; e = e.Next() {
+	var next *list.Element
+	for e := g.queue.Front(); e != nil; e = next {
+		next = e.Next()
 		if p, _ := e.Value.(*place); g.hasPlace(p.caller) {
 			g.unqueue(p)
 			g.start(p)
 			close(p.admitted)
-			return
 		}
 	}
 }

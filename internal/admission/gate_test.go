@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -114,7 +115,7 @@ func TestOneCallerDoesNotStarveTheOthers(t *testing.T) {
 		b()
 		got.want(t, "d 1")
 		greedy()
-		got.want(t, "d 1", "greedy 3")
+		got.want(t, "d 1") // the free place is for another caller
 		c()
 		got.want(t, "d 1", "greedy 3")
 		another()
@@ -123,6 +124,151 @@ func TestOneCallerDoesNotStarveTheOthers(t *testing.T) {
 			leave()
 		}
 		wantLoad(t, g, 0, 0)
+	})
+}
+
+// Callers that take what they get leave room for the next one, in the places and in
+// the queue.
+func TestManyCallersLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		g := New(Config{MaxConcurrent: 32, MaxQueued: 64, Rate: fast})
+		for i := range 4 {
+			for range 200 {
+				go func() { _, _ = g.Enter(ctx, fmt.Sprint("uid ", i)) }()
+			}
+			synctest.Wait()
+		}
+		wantLoad(t, g, 16+8+4+2, 32+16+8+4)
+		enter(t, g, "well-behaved")
+		end()
+		synctest.Wait()
+		wantLoad(t, g, 31, 0)
+	})
+}
+
+// Places that come free are all taken by those who may have them.
+func TestNobodyWaitsBelowItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Config{MaxConcurrent: 8, MaxQueued: 64, Rate: fast})
+		var running []func()
+		for _, caller := range []string{"a", "a", "a", "a", "b", "b", "c"} {
+			running = append(running, enter(t, g, caller))
+		}
+		var got arrivals
+		for i := range 4 {
+			got.await(t, g, "b", fmt.Sprint("b", i))
+			got.await(t, g, "a", fmt.Sprint("a", i))
+		}
+		for _, leave := range running {
+			leave()
+			synctest.Wait()
+			free := 8 - g.running
+			for e := g.queue.Front(); e != nil; e = e.Next() {
+				if p, _ := e.Value.(*place); p.caller.running < free {
+					t.Fatalf("a caller with %d places waits while %d are free", p.caller.running, free)
+				}
+			}
+		}
+		for g.queue.Len() > 0 {
+			for _, leave := range got.leave {
+				leave()
+			}
+			synctest.Wait()
+		}
+		if len(got.names) != 8 {
+			t.Errorf("%v were let in", got.names)
+		}
+	})
+}
+
+// Answers from the cache count for what they cost.
+func TestCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Config{Rate: 4})
+		kept := 0
+		for {
+			leave, err := g.Enter(t.Context(), "a")
+			if err != nil {
+				break
+			}
+			leave()
+			g.Credit("a")
+			kept++
+		}
+		if least := int(math.Floor(3 / KeptShare)); kept < least {
+			t.Errorf("%d answers from the cache at once, want %d", kept, least)
+		}
+		g.Credit("nobody")
+		time.Sleep(time.Hour)
+		g.Credit("a") // a full bucket holds no more
+		for range 4 {
+			enter(t, g, "a")()
+		}
+		if _, err := g.Enter(t.Context(), "a"); err == nil {
+			t.Error("a fifth request at once")
+		}
+	})
+}
+
+// A kept key may be asked for as often as a processor can answer.
+func TestDefaultRate(t *testing.T) {
+	if kept := DefaultRate(2) / KeptShare; kept < 20000 {
+		t.Errorf("one caller gets a kept key %.0f times a second on two processors", kept)
+	}
+}
+
+// The first refusals come at once, more of them later, never later than the limit; a
+// peer's own refusals delay no other's.
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Refusals
+		for i := range refusalRate {
+			if delay := r.delay("uid 1"); delay != 0 {
+				t.Fatalf("refusal %d waits %v", i, delay)
+			}
+		}
+		begin := time.Now()
+		r.Wait(t.Context(), "uid 1")
+		if took := time.Since(begin); took != time.Second/refusalRate {
+			t.Errorf("the first one that waits does so for %v", took)
+		}
+		for range 10000 {
+			if delay := r.delay("uid 1"); delay > refusalDelay {
+				t.Fatalf("a delay of %v", delay)
+			}
+		}
+		if delay := r.delay("uid 1"); delay != refusalDelay {
+			t.Errorf("a flood is delayed by %v", delay)
+		}
+		if r.delay("uid 2") != 0 {
+			t.Error("another peer waits")
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		begin = time.Now()
+		r.Wait(gone, "uid 1")
+		if time.Since(begin) != 0 {
+			t.Error("a caller that has gone is waited for")
+		}
+		for range maxWaiting + 1 {
+			go r.Wait(t.Context(), "uid 1")
+		}
+		synctest.Wait()
+		if r.waiting != maxWaiting || r.Wait(t.Context(), "uid 1") || !r.Wait(t.Context(), "uid 2") {
+			t.Errorf("%d refusals wait", r.waiting)
+		}
+		time.Sleep(refusalDelay)
+		synctest.Wait()
+		if r.waiting != 0 {
+			t.Errorf("%d refusals still wait", r.waiting)
+		}
+		for i := range 3 * maxPeers {
+			r.delay(fmt.Sprint("uid ", i))
+		}
+		if len(r.peers) > maxPeers {
+			t.Errorf("%d peers are remembered", len(r.peers))
+		}
 	})
 }
 

@@ -30,8 +30,9 @@ import (
 )
 
 const (
-	// maxConnections bounds those to each socket: pods of a node are some hundred at
-	// most, often of one uid, and one that awaits a fresh report keeps its connection.
+	// maxConnections bounds those to each socket, and one uid to as many as are free:
+	// pods of a node are some hundred at most, often of one uid, and one that awaits a
+	// fresh report keeps its connection.
 	maxConnections = 256
 	grace          = 2 * time.Second
 )
@@ -76,7 +77,7 @@ func (a *Agent) countRefused(user, command uint32) {
 
 // ServeTPM passes commands to the TPM until ctx ends, and closes the socket.
 func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
-	limited := serving.Limit(socket, maxConnections)
+	limited := serving.NewBound(maxConnections, a.config.Logger).Listener(socket)
 	stop := context.AfterFunc(ctx, func() { _ = limited.Close() }) // Accept returns
 	defer stop()
 	var clients sync.WaitGroup

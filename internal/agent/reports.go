@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -35,10 +34,10 @@ func (a *Agent) ServeReports(ctx context.Context, socket net.Listener) error {
 		ReadHeaderTimeout: readTimeout,
 		WriteTimeout:      readTimeout + reportTimeout,
 		MaxHeaderBytes:    maxRequest,
-		ErrorLog:          slog.NewLogLogger(a.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          serving.Complaints(a.config.Logger),
 	}
 	server.SetKeepAlivesEnabled(false)
-	if err := serving.Until(ctx, server, grace, serving.Limit(socket, maxConnections)); err != nil {
+	if err := serving.Until(ctx, server, grace, serving.NewBound(maxConnections, a.config.Logger).Listener(socket)); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
 	return nil

@@ -25,6 +25,8 @@
 //	recovered  the same, where the file ended in a torn line (a crash, a full
 //	           disk): how many bytes follow the last record, and their SHA-256
 //	release    a release that was made or refused: the members of [Entry]
+//	withheld   refusals that have no record of their own: how many. Whoever asks for
+//	           what it may not have must not push out the records of releases
 //
 // Without a file of its own the log takes the records ([ToLogger]); there each
 // start begins a new chain.
@@ -44,6 +46,7 @@ package audit
 import (
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Released is the result of a release that was made. Any other result is the
@@ -69,13 +72,19 @@ type Entry struct {
 	PolicySHA256 string `json:"policy_sha256"`
 	// Result is Released, or the code of the refusal.
 	Result string `json:"result"`
+	// Budget is the name under which refusals are counted, such as that of the caller
+	// without its process. It is not recorded.
+	Budget string `json:"-"`
 }
 
 // Log appends records to a chain. It is safe for concurrent use.
 type Log struct {
-	version string
+	version  string
+	refusals budgets
 
 	mu     sync.Mutex
+	later  *time.Timer // of a record that counts refusals
+	closed bool
 	out    sink
 	chain  chain // as written
 	failed error // of the last write; while it is set, nobody knows what was written
@@ -104,20 +113,34 @@ func open(out sink, version string) (*Log, error) {
 // Append writes one record. With an error the record was not written, or not
 // wholly: the release must then be refused. The next Append first mends what the
 // failed one left behind.
+//
+// Refusals have a budget, by [Entry.Budget]. Beyond it Append returns nil and writes
+// none; a record of another kind says within a minute how many these were.
 func (l *Log) Append(e Entry) error {
+	if e.Result != Released {
+		ok, begun := l.refusals.spend(e.Budget, time.Now())
+		if begun {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.countLater()
+		}
+		if !ok {
+			return nil
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed = l.append(e)
+	l.failed = l.append(Record{Kind: kindRelease, Entry: e.clipped()})
 	return l.failed
 }
 
-func (l *Log) append(e Entry) error {
+func (l *Log) append(r Record) error {
 	if l.failed != nil {
 		if err := l.begin(); err != nil {
 			return err
 		}
 	}
-	return l.add(Record{Kind: kindRelease, Entry: e.clipped()})
+	return l.add(r)
 }
 
 // begin finds the end of the chain, and says that we write from here on.
@@ -164,6 +187,11 @@ func (l *Log) Head() string {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count()
+	l.closed = true
+	if l.later != nil {
+		l.later.Stop()
+	}
 	if err := l.out.close(); err != nil {
 		return fmt.Errorf("audit: closing: %w", err)
 	}

@@ -371,7 +371,7 @@ func TestHostileTexts(t *testing.T) {
 		`","hash":"` + noHead + `"}`, "a\nb\r\x00\x1b[31m\u202e\u009b", "\xff\xfe\xed\xa0\x80", "\u2028é漢🔑", `\u0000\"`, "</script>&",
 		strings.Repeat("<", 1<<20), strings.Repeat("\xff", 1000), strings.Repeat("漢", 1000), strings.Repeat("\x00", 1000),
 	} {
-		record(t, l, Entry{text, text, text, text, text, text, text})
+		record(t, l, Entry{text, text, text, text, text, text, text, text})
 	}
 	content := contents(t, path)
 	intact(t, content)

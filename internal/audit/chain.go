@@ -72,7 +72,7 @@ func (c *chain) fits(r *Record) error {
 		return fmt.Errorf("has seq %d instead of %d: a record was removed, added or moved", r.Seq, c.seq+1)
 	case r.Prev != c.head:
 		return errors.New("does not continue the record before it, which was changed or exchanged")
-	case r.Seq == 1 && r.Kind == kindRelease:
+	case r.Seq == 1 && (r.Kind == kindRelease || r.Kind == kindWithheld):
 		return errors.New("is the first record, and does not say who opened the file")
 	}
 	return nil

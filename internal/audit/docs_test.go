@@ -43,6 +43,7 @@ func TestDocumentedMembers(t *testing.T) {
 	for _, r := range []Record{
 		{Kind: kindRecovered, Version: "v", Torn: &Torn{}},
 		{Kind: kindRelease, Entry: &Entry{}},
+		{Kind: kindWithheld, Withheld: &Withheld{1}},
 	} {
 		line, err := r.encode()
 		if err != nil {

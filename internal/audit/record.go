@@ -17,6 +17,7 @@ const (
 	kindOpened    = "opened"
 	kindRecovered = "recovered"
 	kindRelease   = "release"
+	kindWithheld  = "withheld"
 
 	domain     = "skr-audit-1\n" // no other use of SHA-256 hashes the same bytes
 	timeLayout = "2006-01-02T15:04:05.000000Z"
@@ -42,20 +43,26 @@ const (
 
 // Record is one line. Which members it has depends on its kind.
 type Record struct {
-	Seq     uint64 `json:"seq"`
-	Time    string `json:"time"`
-	Kind    string `json:"kind"`
-	Version string `json:"version,omitempty"` // opened, recovered
-	*Torn          // recovered
-	*Entry         // release
-	Prev    string `json:"prev"`
-	Hash    string `json:"-"` // stands behind what it is the hash of
+	Seq       uint64 `json:"seq"`
+	Time      string `json:"time"`
+	Kind      string `json:"kind"`
+	Version   string `json:"version,omitempty"` // opened, recovered
+	*Torn            // recovered
+	*Entry           // release
+	*Withheld        // withheld
+	Prev      string `json:"prev"`
+	Hash      string `json:"-"` // stands behind what it is the hash of
 }
 
 // Torn describes the bytes between the last record and the newline that ends them.
 type Torn struct {
 	Bytes  int    `json:"torn_bytes"`
 	SHA256 string `json:"torn_sha256"`
+}
+
+// Withheld counts refusals that have no record of their own.
+type Withheld struct {
+	Count int `json:"withheld"`
 }
 
 // errFragment is a line that may be the beginning of a record.
@@ -126,11 +133,13 @@ func (r *Record) valid() bool {
 	}
 	switch r.Kind {
 	case kindOpened:
-		return r.Version != "" && r.Torn == nil && r.Entry == nil
+		return r.Version != "" && r.Torn == nil && r.Entry == nil && r.Withheld == nil
 	case kindRecovered:
-		return r.Version != "" && r.Torn != nil && r.Entry == nil
+		return r.Version != "" && r.Torn != nil && r.Entry == nil && r.Withheld == nil
 	case kindRelease:
-		return r.Version == "" && r.Torn == nil && r.Entry != nil
+		return r.Version == "" && r.Torn == nil && r.Entry != nil && r.Withheld == nil
+	case kindWithheld:
+		return r.Version == "" && r.Torn == nil && r.Entry == nil && r.Withheld != nil && r.Withheld.Count > 0
 	}
 	return false
 }

@@ -19,6 +19,8 @@ type Report struct {
 	Records  int `json:"records"`
 	Releases int `json:"released"`
 	Refusals int `json:"refused"`
+	// Withheld counts the refusals that have no record of their own.
+	Withheld int `json:"withheld"`
 	// Chains is 1 for a file, and the number of starts for a log.
 	Chains int `json:"chains"`
 	// Torn counts the places where a crash or a full disk left part of a record.
@@ -171,6 +173,8 @@ func (p *Report) count(r *Record) {
 		p.Releases++
 	case r.Kind == kindRelease:
 		p.Refusals++
+	case r.Kind == kindWithheld:
+		p.Withheld += r.Withheld.Count
 	}
 	if p.First.IsZero() {
 		p.First = at

@@ -25,6 +25,7 @@ func documented() *Metrics {
 	m.Watch(State{
 		Ready: func() bool { return true }, Load: func() (int, int) { return 0, 0 }, Certificates: now, Token: now,
 		OpenCircuits: func() map[string]int { return map[string]int{"maa": 0} }, SecretMemory: func() string { return "none" },
+		Connections: map[string]func() (int, uint64){"http": func() (int, uint64) { return 1, 1 }}, Withheld: func() uint64 { return 1 },
 	})
 	return m
 }

@@ -13,6 +13,10 @@ type State struct {
 	Ready func() bool
 	// Load is how many requests run and how many wait for a place.
 	Load func() (running, queued int)
+	// Connections are, by listener, how many are open and how many were closed at once.
+	Connections map[string]func() (open int, closed uint64)
+	// Withheld counts the refused releases without an audit record of their own.
+	Withheld func() uint64
 	// Certificates are the times of the chain that serves now.
 	Certificates func() (fetched, notAfter time.Time)
 	// Token is about the newest attestation token that is kept.
@@ -27,6 +31,9 @@ var (
 	readyDesc        = describe("skr_ready", "1 if every part is ready, else 0.")
 	runningDesc      = describe("skr_requests_running", "Requests that have a place.")
 	queuedDesc       = describe("skr_requests_queued", "Requests that wait for a place.")
+	connectionsDesc  = describe("skr_connections_open", "Connections of callers that are open.", "listener")
+	surplusDesc      = describe("skr_connections_closed_total", "Connections of callers that were closed at once, as too many were open.", "listener")
+	withheldDesc     = describe("skr_audit_withheld_total", "Refused releases that have no audit record of their own.")
 	chainAgeDesc     = describe("skr_certificates_age_seconds", "Time since the certificate chain was fetched.")
 	chainExpiryDesc  = describe("skr_certificates_expiry_timestamp_seconds", "When the certificate chain expires.")
 	tokenAgeDesc     = describe("skr_attestation_token_age_seconds", "Time since the newest attestation token was issued.")
@@ -52,7 +59,7 @@ var _ prometheus.Collector = watched{}
 
 // Describe implements [prometheus.Collector].
 func (watched) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{readyDesc, runningDesc, queuedDesc, chainAgeDesc, chainExpiryDesc,
+	for _, desc := range []*prometheus.Desc{readyDesc, runningDesc, queuedDesc, connectionsDesc, surplusDesc, withheldDesc, chainAgeDesc, chainExpiryDesc,
 		tokenAgeDesc, tokenExpiryDesc, openCircuitsDesc, memoryDesc} {
 		out <- desc
 	}
@@ -67,6 +74,14 @@ func (w watched) Collect(out chan<- prometheus.Metric) {
 		running, queued := w.Load()
 		out <- gauge(runningDesc, float64(running))
 		out <- gauge(queuedDesc, float64(queued))
+	}
+	for listener, load := range w.Connections {
+		open, closed := load()
+		out <- gauge(connectionsDesc, float64(open), listener)
+		out <- total(surplusDesc, closed, listener)
+	}
+	if w.Withheld != nil {
+		out <- total(withheldDesc, w.Withheld())
 	}
 	if w.Certificates != nil {
 		collectTimes(out, w.Certificates, chainAgeDesc, chainExpiryDesc)
@@ -105,6 +120,10 @@ func (w watched) collectCircuits(out chan<- prometheus.Metric) {
 
 func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func total(desc *prometheus.Desc, value uint64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
 }
 
 func oneIf(yes bool) float64 {

@@ -9,8 +9,8 @@
 //
 // Unlike internal/server it may listen on every address, as the kubelet and
 // Prometheus come from outside the pod. So it answers nothing that is secret,
-// asks nobody but for /doctor, takes one request a connection, and bounds how many there are.
-// It authenticates nobody: whoever reaches it may read and may take its places.
+// asks nobody but for /doctor, takes one request a connection, and bounds how many there
+// are, in all and of one address. It authenticates nobody: whoever reaches it may read.
 package ops
 
 import (
@@ -29,11 +29,13 @@ import (
 const (
 	defaultGrace = 2 * time.Second // an answer takes milliseconds
 
-	maxConnections = 64              // a kubelet and a few Prometheus servers need five
-	maxHeader      = 8 << 10         // bytes; theirs are below 1 KiB
-	readTimeout    = 5 * time.Second // for a request without a body
-	scrapeTimeout  = 5 * time.Second // half of what Prometheus waits
-	writeTimeout   = 2 * scrapeTimeout
+	// MaxConnections that are open at once: a kubelet and a few Prometheus servers need five.
+	MaxConnections = 64
+
+	maxHeader     = 8 << 10         // bytes; theirs are below 1 KiB
+	readTimeout   = 5 * time.Second // for a request without a body
+	scrapeTimeout = 5 * time.Second // half of what Prometheus waits
+	writeTimeout  = 2 * scrapeTimeout
 )
 
 // Config is what the server answers with.
@@ -90,7 +92,7 @@ func New(c Config) (*Server, error) {
 // Serve answers until ctx ends. It then lets running requests end within
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
-	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.Limit(socket, maxConnections)); err != nil {
+	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.NewBound(MaxConnections, s.config.Logger).Listener(socket)); err != nil {
 		return fmt.Errorf("ops: %w", err)
 	}
 	return nil
@@ -104,7 +106,7 @@ func (s *Server) httpServer() *http.Server {
 		ReadHeaderTimeout:            readTimeout,
 		WriteTimeout:                 writeTimeout,
 		MaxHeaderBytes:               maxHeader,
-		ErrorLog:                     slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:                     serving.Complaints(s.config.Logger),
 		DisableGeneralOptionsHandler: true,
 	}
 	server.SetKeepAlivesEnabled(false)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"net/http"
 
+	"skr/internal/access"
 	"skr/internal/refusal"
 )
 
 // admit says whether the request may go on, and takes a place for it, which the
-// caller of admit gives back. GET needs neither a place nor a permission: the
-// status tells nobody anything.
+// caller of admit gives back. GET needs no permission: the status tells nobody anything.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := checkCaller(r); err != nil {
 		return nil, err
@@ -20,12 +20,33 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	case r.Method != x.route.method:
 		return nil, &methodError{x.route.method}
 	case r.Method == http.MethodGet:
-		return func() {}, nil
+		return s.lobby.Enter(ctx, peerOf(ctx))
 	}
+	return s.enter(ctx, r, x)
+}
+
+// enter is the way of every request that asks for something, of HTTP and of gRPC: who
+// asks, may it use the route, has it a place. Nothing of the body has been read.
+func (s *Server) enter(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.identify(r.Context(), r.Header.Values("Authorization"), x); err != nil {
 		return nil, err
 	}
 	return s.config.Gate.Enter(ctx, x.caller.Limit())
+}
+
+// peerOf names the peer of a request's connection, whoever it says it is.
+func peerOf(ctx context.Context) string {
+	var anybody *access.Policy
+	peer, _ := anybody.Identify(ctx, "") // it refuses nobody
+	return peer.Limit()
+}
+
+// holdBack delays the answer to a peer that is refused again and again. Of one that
+// has too many of them on the way, the connection or stream ends without an answer.
+func (s *Server) holdBack(r *http.Request) {
+	if !s.refusals.Wait(r.Context(), peerOf(r.Context())) {
+		panic(http.ErrAbortHandler) // net/http's way to send nothing
+	}
 }
 
 // identify the caller, who must be one that may use the route.

@@ -2,18 +2,14 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 
 	"skr/internal/access"
@@ -22,6 +18,7 @@ import (
 	"skr/internal/keyproviderpb"
 	"skr/internal/keyproviderpb/ocicryptpb"
 	"skr/internal/refusal"
+	"skr/internal/serving"
 )
 
 // The routes of gRPC, as access policies, log and metrics name them. The methods
@@ -40,119 +37,112 @@ func GRPCRoutes() []string {
 }
 
 // grpcRoutes is also the table of methods that ask for a place and a permission.
-// Health and reflection need neither: they tell nobody anything.
+// Health and reflection need no permission: they tell nobody anything.
 var grpcRoutes = map[string]string{
 	RouteWrap: RouteWrap, RouteUnwrap: RouteUnwrap, RouteReport: RouteReport, RouteAttestation: RouteAttestation, RouteHello: RouteHello,
 	ocicryptpb.KeyProviderService_WrapKey_FullMethodName:   RouteWrap,
 	ocicryptpb.KeyProviderService_UnWrapKey_FullMethodName: RouteUnwrap,
 }
 
-const maxStreams = 128 // of one connection; each waits for a place of the Gate
-
 // ServeGRPC answers the key provider's methods until ctx ends, as Serve does the
 // HTTP routes. It closes the listener.
 func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
-	server := s.grpcServer()
-	failed := make(chan error, len(l.sockets))
-	for _, socket := range l.sockets {
-		go func() { failed <- server.Serve(socket) }()
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	if err := serving.Until(ctx, s.http2Server(base), s.config.Grace, s.sockets(l, s.config.GRPCConnections)...); err != nil {
+		return fmt.Errorf("server: gRPC: %w", err)
 	}
-	select {
-	case err := <-failed:
-		server.Stop()
-		return fmt.Errorf("server: accepting gRPC: %w", err)
-	case <-ctx.Done():
-		return s.stopGRPC(server)
-	}
+	return nil
 }
 
-func (s *Server) stopGRPC(server *grpc.Server) error {
-	ended := make(chan struct{})
-	go func() {
-		server.GracefulStop()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-time.After(s.config.Grace):
-		server.Stop()
-		return fmt.Errorf("server: stopping: cutting off gRPC requests after %v", s.config.Grace)
-	}
+// methods is a handler for HTTP/2. Admission comes before grpc.Server sees a request:
+// the transport of grpc.Server itself collects messages of callers that it does not
+// know yet, and one byte in a frame of its own costs it a hundred.
+type methods struct {
+	*Server
+
+	grpc *grpc.Server
 }
 
-func (s *Server) grpcServer() *grpc.Server {
+func (s *Server) methods() *methods {
 	server := grpc.NewServer(
-		grpc.Creds(plain{}),
 		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(int(s.config.MaxBody)),
-		grpc.MaxHeaderListSize(maxHeader), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(readHeaderTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
-		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(guardStream),
+		grpc.UnaryInterceptor(answerCall), grpc.StreamInterceptor(guardStream),
 	)
 	provider := &provider{Server: s, openers: newOpeners(s.config.KeyTTL)}
 	keyproviderpb.RegisterKeyProviderServiceServer(server, provider)
 	ocicryptpb.RegisterKeyProviderServiceServer(server, ocicrypt{provider: provider})
 	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Ready})
 	reflection.Register(server)
-	return server
+	return &methods{s, server}
 }
 
-// plain hands the connection on to the interceptor, which asks for its peer.
-type plain struct{}
-
-var _ credentials.TransportCredentials = plain{}
-
-type connection struct {
-	credentials.CommonAuthInfo
-
-	net.Conn
-}
-
-// AuthType is for people.
-func (connection) AuthType() string { return "plain" }
-
-func (plain) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c, connection{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}, c}, nil
-}
-
-func (plain) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("server: not a client")
-}
-
-func (plain) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "plain"}
-}
-func (p plain) Clone() credentials.TransportCredentials { return p }
-func (plain) OverrideServerName(string) error           { return nil }
-
-// unary is ServeHTTP for a method.
-func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	path, found := grpcRoutes[info.FullMethod]
+// ServeHTTP answers one call.
+func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, found := grpcRoutes[r.URL.Path]
 	if !found {
-		return guarded(func() (any, error) { return handler(ctx, request) })
+		m.serveOpen(w, r)
+		return
 	}
-	headers, _ := metadata.FromIncomingContext(ctx)
-	x := &exchange{id: knownID(first(headers, "x-request-id")), begin: s.config.Now(), path: path, method: "gRPC", parent: first(headers, "traceparent")}
-	ctx, cancel := context.WithTimeout(ctx, s.config.Deadline)
-	defer cancel()
-	ctx, notes := journal.With(ctx, x.id)
-	response, err := s.answerGRPC(ctx, headers, x, func(ctx context.Context) (any, error) { return handler(ctx, request) })
-	if errors.Is(ctx.Err(), context.Canceled) {
-		err = gone(err)
+	x := &exchange{
+		id: knownID(r.Header.Get("X-Request-Id")), begin: m.config.Now(),
+		path: path, method: "gRPC", parent: r.Header.Get("Traceparent"),
 	}
+	ctx, notes := journal.With(r.Context(), x.id)
+	c := &call{id: x.id, deadline: time.Now().Add(m.config.Deadline), notes: notes, done: make(chan struct{})}
+	m.serveCall(w, r.WithContext(ctx), x, c)
 	v := verdict{status: http.StatusOK, code: CodeOK}
-	if err != nil {
-		v = judge(err)
+	if c.err != nil {
+		v = judge(c.err)
 	}
-	noted := notes.Notes()
-	x.end = s.config.Now()
-	s.finish(ctx, x, v, err, noted)
-	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", x.id), originOf(noted))) // a caller that is gone needs none
+	x.end = m.config.Now()
+	m.countReset(ctx, v.status == statusGone)
+	m.finish(ctx, x, v, c.err, notes.Notes())
+}
+
+// serveCall admits the call, reads its message, and only then hands it to grpc.Server.
+// A refusal goes the same way, so that its answer is gRPC's.
+func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange, c *call) {
+	ctx, cancel := context.WithDeadline(r.Context(), c.deadline)
+	defer cancel()
+	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return m.admitGRPC(ctx, r, x) })
 	if err != nil {
-		return nil, statusOf(v, x.id)
+		m.holdBack(r)
+		m.hand(w, r, c.refused(err), emptyMessage)
+		return
 	}
-	return response, nil
+	defer leave()
+	message, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return m.receive(ctx, w, r, frameHeader+m.config.MaxBody) })
+	defer clear(message)
+	if err != nil {
+		m.hand(w, r, c.refused(err), emptyMessage)
+		return
+	}
+	m.hand(w, r.WithContext(access.With(r.Context(), x.caller)), c, message)
+}
+
+// hand the call to grpc.Server. The context of the request has no deadline of ours,
+// which would cut off the answer that tells of it. The call keeps its place until its
+// work is done, also where the caller has gone and grpc.Server has left.
+func (m *methods) hand(w http.ResponseWriter, r *http.Request, c *call, message []byte) {
+	defer c.wait(r.Context())
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	r.Body = io.NopCloser(&atOnce{message})
+	m.grpc.ServeHTTP(w, r)
+}
+
+// A message of gRPC has a header of a flag and four bytes of length
+// (github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+const frameHeader = 5
+
+var emptyMessage = make([]byte, frameHeader)
+
+// admitGRPC is admit for a method: the same callers, the same places.
+func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (func(), error) {
+	if !overUnix(r) && !isLoopbackHost(r.Host) {
+		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name localhost, 127.0.0.1 or [::1]")
+	}
+	return m.enter(ctx, r, x)
 }
 
 // originOf is tellOrigin for a method.
@@ -164,40 +154,6 @@ func originOf(noted journal.Notes) metadata.MD {
 		told.Append(name, values...) // in lower case
 	}
 	return told
-}
-
-func (s *Server) answerGRPC(ctx context.Context, headers metadata.MD, x *exchange, answer func(context.Context) (any, error)) (any, error) {
-	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return s.admitGRPC(ctx, headers, x) })
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	return guarded(func() (any, error) { return answer(access.With(ctx, x.caller)) })
-}
-
-// admitGRPC is admit for a method: the same callers, the same places.
-func (s *Server) admitGRPC(ctx context.Context, headers metadata.MD, x *exchange) (func(), error) {
-	from, ok := peer.FromContext(ctx)
-	if !ok {
-		return nil, refusal.Newf(refusal.CallerNotAllowed, "the connection is not known")
-	}
-	if from.LocalAddr.Network() != "unix" && !isLoopbackHost(first(headers, ":authority")) {
-		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name localhost, 127.0.0.1 or [::1]")
-	}
-	if info, ok := from.AuthInfo.(connection); ok {
-		ctx = access.ConnContext(ctx, info.Conn)
-	}
-	if err := s.identify(ctx, headers.Get("authorization"), x); err != nil {
-		return nil, err
-	}
-	return s.config.Gate.Enter(ctx, x.caller.Limit())
-}
-
-func first(headers metadata.MD, name string) string {
-	if values := headers.Get(name); len(values) > 0 {
-		return values[0]
-	}
-	return ""
 }
 
 // guarded turns a panic into an error.
@@ -212,4 +168,16 @@ func guarded(answer func() (any, error)) (response any, err error) {
 // guardStream is for reflection, the only stream.
 func guardStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	return crash.Guard(func() error { return handler(service, stream) })
+}
+
+// atOnce gives all of the message to one Read where the buffer has room. grpc.Server
+// takes a buffer of 16 KiB for each Read, however little it returns.
+type atOnce struct{ rest []byte }
+
+func (a *atOnce) Read(p []byte) (int, error) {
+	n := copy(p, a.rest)
+	if a.rest = a.rest[n:]; len(a.rest) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
 }

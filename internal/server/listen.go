@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"skr/internal/access"
 )
 
 // Listener accepts connections from this machine alone.
@@ -136,7 +134,7 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) ([]net.Liste
 	if err := setMode(path, mode); err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
-	return []net.Listener{access.Listen(socket)}, nil
+	return []net.Listener{socket}, nil
 }
 
 // clearStale removes the socket of a process that has died, and nothing else.

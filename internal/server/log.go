@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/internal/access"
 	"skr/internal/crash"
 	"skr/internal/journal"
 )
@@ -16,7 +17,7 @@ import (
 const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
 // finish tells of a request that is over: one line of the log, and whoever
-// counts and traces. Of the request the log has a plain X-Request-Id and no
+// counts and traces. Refusals of one kind share a line (tell.go). Of the request the log has a plain X-Request-Id and no
 // other header, no body, and no path but ours.
 func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
 	s.config.Finished(journal.Outcome{
@@ -25,6 +26,9 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 	})
 	level := levelOf(x, v, err)
 	if !s.config.Logger.Enabled(ctx, level) {
+		return
+	}
+	if err != nil && !s.told.tells(nameOf(ctx, x), v.code, x.path, err) {
 		return
 	}
 	attributes := []slog.Attr{
@@ -55,6 +59,15 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 	record := slog.NewRecord(x.end, level, "request", 0) // the line does not name its source: nobody walks the stack for it
 	record.AddAttrs(attributes...)
 	_ = s.config.Logger.Handler().Handle(ctx, record) // as of slog.Logger: a log that cannot be written stops no answer
+}
+
+// nameOf is under whose name refusals are counted: the caller, or the peer of one that
+// is not known.
+func nameOf(ctx context.Context, x *exchange) string {
+	if x.caller == (access.Caller{}) {
+		return peerOf(ctx)
+	}
+	return x.caller.Limit()
 }
 
 // ended is the stage in which a request ended. One that failed in no stage of

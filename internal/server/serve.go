@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -51,10 +50,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(api.HeaderFallback, strconv.Itoa(noted.Fallback))
 	}
 	if err == nil {
+		s.credit(x, noted)
 		tellOrigin(w.Header(), noted)
 	}
 	write(w, x.id, v, body)
 	_ = http.NewResponseController(w).Flush() // the caller need not wait for the log
+}
+
+// credit counts an answer from the cache as what it cost.
+func (s *Server) credit(x *exchange, noted journal.Notes) {
+	if lookup, asked := noted.Last(journal.Key); asked && lookup.Hit && len(noted.Calls) == 0 {
+		s.config.Gate.Credit(x.caller.Limit())
+	}
 }
 
 // exchange is a request on its way.
@@ -99,6 +106,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 	defer cancel()
 	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return s.admit(ctx, r, x) })
 	if err != nil {
+		s.holdBack(r)
 		return body{}, err
 	}
 	defer leave()
@@ -133,21 +141,50 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if err := checkContent(r); err != nil {
 		return nil, err
 	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), s.config.MaxBody)) + bytes.MinRead)
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, s.config.MaxBody)); err != nil {
-		return body.Bytes(), s.unread(ctx, err)
+	return s.receive(ctx, w, r, s.config.MaxBody)
+}
+
+// receive a body of at most limit bytes. It holds a place meanwhile, so it has seconds.
+func (s *Server) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	control := http.NewResponseController(w) // a test's recorder has no deadlines
+	_ = control.SetReadDeadline(time.Now().Add(min(receiveTimeout, s.config.Deadline)))
+	text, err := readAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		return text, s.unread(ctx, err)
 	}
 	// net/http now watches the connection for the caller's end; a deadline
 	// there would look like one.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a test's recorder has none
-	return body.Bytes(), nil
+	_ = control.SetReadDeadline(time.Time{})
+	return text, nil
+}
+
+// usualBody has room for an access token. More is made when it arrives, whatever the
+// header announces.
+const usualBody = 8 << 10
+
+// readAll is io.ReadAll, which leaves no copies of a secret where it made room.
+func readAll(body io.Reader) ([]byte, error) {
+	text := make([]byte, 0, usualBody)
+	for {
+		n, err := body.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return text, nil
+		case err != nil:
+			return text, err
+		case len(text) == cap(text):
+			more := append(make([]byte, 0, 2*cap(text)), text...)
+			clear(text)
+			text = more
+		}
+	}
 }
 
 // unread says why there is no whole body.
 func (s *Server) unread(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refusal.Newf(refusal.BadRequest, "the body is larger than %d bytes", s.config.MaxBody)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refusal.Newf(refusal.BadRequest, "the body is larger than %d bytes", tooLarge.Limit)
 	}
 	if timeout, ok := errors.AsType[interface {
 		error

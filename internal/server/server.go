@@ -1,8 +1,8 @@
 // Package server answers the five HTTP routes of package api.
 //
-// A request takes one way: it must not come from a web page (guard.go), its
-// caller must be one who may use the route and takes a place (admit.go), the
-// body is read to a bound and decoded strictly, the strings become an
+// A request takes one way: its connection is within a share of its peer, it must not
+// come from a web page (guard.go), its caller must be one who may use the route and
+// takes a place (admit.go), the body is read to a bound and in seconds and decoded strictly, the strings become an
 // [attest.Authority] and an [hsm.KeyID], and only then is something asked of the
 // pipeline behind the interfaces in routes.go. What comes back is encoded to a
 // buffer before the status is sent, so no 2xx ever carries an error. The way
@@ -46,6 +46,15 @@ const (
 	readHeaderTimeout = 5 * time.Second  // on loopback a header arrives at once
 	writeTimeout      = 10 * time.Second // for a caller that does not read its answer
 	idleTimeout       = 2 * time.Minute  // of a kept-alive connection
+	receiveTimeout    = 10 * time.Second // for a body, while it holds a place
+)
+
+// Connections that are open at once, where nothing else is said. Of HTTP they are as
+// many as the requests of the default [admission.Gate] that run and wait. One of gRPC
+// carries many calls.
+const (
+	MaxConnections     = 384
+	MaxGRPCConnections = 64
 )
 
 // Config is what the server answers with, and its limits.
@@ -72,6 +81,9 @@ type Config struct {
 	// Gate bounds how many requests run and wait, and how often one caller
 	// asks; nil means one with the defaults of package admission.
 	Gate *admission.Gate
+	// Connections bounds those of HTTP, GRPCConnections those of gRPC; nil means [MaxConnections]
+	// and [MaxGRPCConnections].
+	Connections, GRPCConnections *serving.Bound
 	// Witness is told of each release before its key is given out; nil means nobody.
 	Witness Witness
 	// Finished is told of each request that is over; nil means nobody.
@@ -103,8 +115,11 @@ type Config struct {
 
 // Server answers HTTP requests. It is safe for concurrent use.
 type Server struct {
-	config Config
-	routes map[string]route
+	config   Config
+	routes   map[string]route
+	lobby    *admission.Gate // of requests that need no permission
+	refusals admission.Refusals
+	told     *teller
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -138,7 +153,13 @@ func New(c Config) (*Server, error) {
 	if c.Finished == nil {
 		c.Finished = func(journal.Outcome) {}
 	}
-	s := &Server{config: c}
+	if c.Connections == nil {
+		c.Connections = serving.NewBound(MaxConnections, c.Logger)
+	}
+	if c.GRPCConnections == nil {
+		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
+	}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), told: newTeller(c.Logger)}
 	s.routes = s.table()
 	return s, nil
 }
@@ -149,10 +170,19 @@ func New(c Config) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after Until: a request that was cut off has nobody to answer
-	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, l.sockets...); err != nil {
+	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+// sockets with their limit. Who is beyond it is not asked for its credentials.
+func (s *Server) sockets(l *Listener, bound *serving.Bound) []net.Listener {
+	sockets := make([]net.Listener, len(l.sockets))
+	for i, socket := range l.sockets {
+		sockets[i] = access.Listen(bound.Listener(socket))
+	}
+	return sockets
 }
 
 // httpServer has no ReadTimeout and WriteTimeout: they would end the context of
@@ -165,7 +195,7 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
-		ErrorLog:                     slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:                     serving.Complaints(s.config.Logger),
 		DisableGeneralOptionsHandler: true,
 	}
 }

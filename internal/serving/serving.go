@@ -1,8 +1,11 @@
-// Package serving runs an HTTP server until its context ends.
+// Package serving accepts connections within a limit, and runs an HTTP server until
+// its context ends.
 //
-//	err := serving.Until(ctx, server, grace, serving.Limit(listener, 64))
+//	bound := serving.NewBound(64, logger)
+//	err := serving.Until(ctx, server, grace, bound.Listener(socket))
 //
-// It decides nothing about the server's limits: its caller sets them.
+// A [Bound] decides before a byte is read, by what the kernel knows of the peer. What
+// the limits are is for its caller to say.
 package serving
 
 import (

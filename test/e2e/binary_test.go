@@ -15,8 +15,6 @@ import (
 	"skr/test/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
-
 // sidecar is a running skr.
 type sidecar struct {
 	address string

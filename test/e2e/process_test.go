@@ -87,7 +87,7 @@ func TestSizeAndMemory(t *testing.T) {
 }
 
 // residentBytes of the process, by a field of its status (proc_pid_status(5)).
-func residentBytes(t *testing.T, pid int, field string) int {
+func residentBytes(t testing.TB, pid int, field string) int {
 	t.Helper()
 	kilobytes, found := statusField(t, "/proc/"+strconv.Itoa(pid)+"/status", field)
 	if !found {
@@ -110,7 +110,7 @@ func wakeUps(t *testing.T, pid int) (total int) {
 	return total
 }
 
-func statusField(t *testing.T, path, field string) (value int, found bool) {
+func statusField(t testing.TB, path, field string) (value int, found bool) {
 	t.Helper()
 	status, err := os.ReadFile(path)
 	if err != nil {

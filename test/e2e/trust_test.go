@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -42,6 +43,15 @@ func wantCode(t *testing.T, err error, want api.Code) {
 	}
 }
 
+// awaitStart waits until skr has asked all that it asks at its start: for a report to
+// be ready and one for the first KEK, and for the signing keys of the one authority that
+// the aliases name. The counters were reset before the start.
+func (l *lab) awaitStart(t *testing.T) {
+	t.Helper()
+	want := map[string]int{emulator.ServiceReport: 2, emulator.ServiceMAAConfig: 1, emulator.ServiceMAACerts: 1}
+	eventually(t, fmt.Sprintf("skr has asked %v", want), func() bool { return maps.Equal(l.cloud.Faults().Counters(), want) })
+}
+
 // Two applications, each with a token and a key; neither gets the other's.
 func TestAccess(t *testing.T) {
 	t.Parallel()
@@ -57,6 +67,7 @@ func TestAccess(t *testing.T) {
 		}
 		rules = append(rules, fmt.Sprintf(`{"name":%q,"token_file":%q,"routes":["/key/release"],"keys":[%q]}`, app, filepath.Join(dir, app), app))
 	}
+	l.cloud.Faults().ResetCounters()
 	s := start(t, append(l.cloud.Environment(l.cloud.Machine()),
 		`SKR_KEYS={"demo":{`+names+`,"key":"k"},"other":{`+names+`,"key":"other"}}`, "SKR_ACCESS=["+strings.Join(rules, ",")+"]")).ready(t)
 	for _, app := range []string{"demo", "other", ""} {
@@ -69,7 +80,7 @@ func TestAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "skr has met the authority of its aliases", func() bool { return l.cloud.Faults().Requests(emulator.ServiceMAACerts) > 0 })
+	l.awaitStart(t)
 	l.cloud.Faults().ResetCounters()
 	_, err := clients["demo"].Release(t.Context(), api.ReleaseRequest{Alias: "other"})
 	wantCode(t, err, api.CallerNotAllowed)

@@ -27,7 +27,7 @@ var wrong = map[string][]string{
 	"SKR_FLEET_WINDOW":         {"-1s", "35"},
 	"SKR_FLEET_MEMBER":         {"pod x"},
 	"SKR_FLEET_IN_TURN":        {"perhaps"},
-	"SKR_CALLER_RATE":          {"0", "NaN"},
+	"SKR_CALLER_RATE":          {"-1", "NaN"},
 	"SKR_KEYS":                 {`{"a":{}}`, "{", "", `{"a":{"key":"k"},"A":{"key":"k"}}`},
 	"SKR_ACCESS":               {"[{}]", "", "[]", "null", `[{"name":"a","uid":1,"UID":0,"routes":["*"]}]`},
 	"SKR_REPORT_SOURCE":        {"sgx"},

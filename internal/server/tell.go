@@ -1,0 +1,134 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"skr/api"
+)
+
+const (
+	// tellOnce is how many refusals of one kind have a line each after a quiet time,
+	// and tellEvery how long the next one takes to earn its own. A day of refusals
+	// then is a megabyte of lines, which pushes nothing out of a rotated log.
+	tellOnce  = 20
+	tellEvery = time.Minute
+	// tellSoon is when the first count follows.
+	tellSoon = 10 * time.Second
+	// maxKinds are counted apart; all others are one kind.
+	maxKinds = 64
+)
+
+// refusalKind is what makes two refusals equal. The error is not in it, because callers
+// choose its words.
+type refusalKind struct {
+	caller string
+	code   api.Code
+}
+
+// refusals of one kind.
+type refusals struct {
+	lines   float64 // that may still be written
+	at      time.Time
+	counted int    // since the last line that tells a number
+	route   string // of the last
+	err     string // of the last
+}
+
+// teller decides which refusals have a line of their own, and counts the rest.
+type teller struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	kinds   map[refusalKind]*refusals
+	pending bool // a call of count is to come
+}
+
+func newTeller(log *slog.Logger) *teller {
+	return &teller{log: log, kinds: map[refusalKind]*refusals{}}
+}
+
+// tells reports whether this refusal has a line of its own.
+func (t *teller) tells(caller string, code api.Code, route string, err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	r := t.kind(refusalKind{caller, code}, now)
+	r.lines, r.at = min(r.lines+now.Sub(r.at).Seconds()/tellEvery.Seconds(), tellOnce), now
+	if r.lines >= 1 {
+		r.lines--
+		return true
+	}
+	r.counted++
+	r.route, r.err = route, shorten(err.Error())
+	t.schedule(tellSoon)
+	return false
+}
+
+func (t *teller) kind(kind refusalKind, now time.Time) *refusals {
+	if r := t.kinds[kind]; r != nil {
+		return r
+	}
+	if len(t.kinds) >= maxKinds {
+		t.forget(now)
+	}
+	if len(t.kinds) >= maxKinds {
+		kind = refusalKind{caller: "others"}
+	}
+	if t.kinds[kind] == nil {
+		t.kinds[kind] = &refusals{lines: tellOnce, at: now}
+	}
+	return t.kinds[kind]
+}
+
+// forget kinds that are quiet: they are as good as new.
+func (t *teller) forget(now time.Time) {
+	for kind, r := range t.kinds {
+		if r.counted == 0 && now.Sub(r.at) > tellOnce*tellEvery {
+			delete(t.kinds, kind)
+		}
+	}
+}
+
+func (t *teller) schedule(after time.Duration) {
+	if !t.pending {
+		t.pending = true
+		time.AfterFunc(after, func() { t.count(); t.again() })
+	}
+}
+
+// count writes a line for each kind that has refusals without one.
+func (t *teller) count() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var kinds []refusalKind
+	for kind, r := range t.kinds {
+		if r.counted > 0 {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.SortFunc(kinds, func(a, b refusalKind) int {
+		return cmp.Or(cmp.Compare(a.caller, b.caller), cmp.Compare(a.code, b.code))
+	})
+	for _, kind := range kinds {
+		r := t.kinds[kind]
+		t.log.LogAttrs(context.Background(), slog.LevelWarn, "refusals", slog.String("caller", kind.caller), slog.String("code", string(kind.code)),
+			slog.Int("count", r.counted), slog.String("last_route", r.route), slog.String("last_error", r.err))
+		r.counted = 0
+	}
+	t.pending = len(kinds) > 0
+}
+
+// again counts once more later, if there was something.
+func (t *teller) again() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending {
+		t.pending = false
+		t.schedule(tellEvery)
+	}
+}
