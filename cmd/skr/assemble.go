@@ -47,6 +47,9 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
+	for _, warning := range s.warnings {
+		log.Warn(warning)
+	}
 	var err error
 	parts := new(sidecar)
 	contextLoaded := crash.Beside(func() (err error) { // a signature takes long

@@ -21,11 +21,12 @@ const maxConfig = 1 << 20
 func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, error) {
 	s := new(settings)
 	all := s.flags()
+	reference := &dropIn{fields: all}
 	steps := []func() error{
 		func() error { return applyFile(all, configFile(given, env)) },
-		func() error { return applyDropInEnvironment(all, env) },
+		func() error { return reference.environment(env) },
 		func() error { return applyEnvironment(all, env) },
-		func() error { return applyDropInFlags(all, given) },
+		func() error { return reference.flags(given) },
 		func() error { return applyFlags(all, given) },
 		s.check,
 	}
@@ -34,7 +35,7 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 			return nil, nil, originsOf(all).explain(&configError{err})
 		}
 	}
-	s.unknown, s.origins = unknownNames(all, env), originsOf(all)
+	s.unknown, s.warnings, s.origins = unknownNames(all, env), reference.warnings, originsOf(all)
 	return s, all, nil
 }
 
