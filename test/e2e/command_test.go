@@ -115,8 +115,11 @@ func TestAttestCommands(t *testing.T) {
 	env := cloud.Environment(cloud.Machine())
 	for name, member := range map[string]string{"raw": "report", "combined": "evidence", "maa": "token"} {
 		args := []string{"attest", name}
-		if name == "maa" {
+		switch name {
+		case "maa":
 			args = append(args, "--authority", cloud.AttestationHost())
+		case "raw":
+			args = append(args, "--output", "json")
 		}
 		stdout, stderr, code := once(t, env, `{"keys":[]}`, args...)
 		var answer map[string]string
