@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,6 +114,53 @@ func TestNamesAsArguments(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s", args, code, stderr)
 		}
 	}
+}
+
+// docs/deployment.md lists each program of the reference's image (its Dockerfile.skr),
+// and what it names instead is there.
+func TestProgramsOfTheReference(t *testing.T) {
+	text, err := os.ReadFile("../../docs/deployment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "### What the reference's image has")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, name := range []string{"/bin/sh", "sleep", "curl", "get-snp-report", "skr_client.sh", "attest_client.sh", "json_report_client.sh", "skr_test.sh"} {
+		if !strings.Contains(section, name) {
+			t.Errorf("%s is not in the list", name)
+		}
+	}
+	commands := regexp.MustCompile("`skr ([^`]+)`").FindAllStringSubmatch(section, -1)
+	for _, command := range commands {
+		var words []string
+		for _, word := range strings.Fields(command[1]) {
+			if strings.ToUpper(word) != word { // else it stands for a value
+				words = append(words, strings.TrimSuffix(word, ","))
+			}
+		}
+		usage, stderr, code := once(t, nil, "", append(commandOf(words), "--help")...)
+		if code != 0 {
+			t.Errorf("skr %s: %s", command[1], stderr)
+		}
+		for _, word := range words[len(commandOf(words)):] {
+			if !strings.Contains(usage, word+" ") {
+				t.Errorf("skr %s has no %s", command[1], word)
+			}
+		}
+	}
+	if len(commands) < 5 {
+		t.Errorf("the list names %d commands of skr", len(commands))
+	}
+}
+
+// commandOf are the words before the flags.
+func commandOf(words []string) []string {
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") {
+			return slices.Clone(words[:i])
+		}
+	}
+	return slices.Clone(words)
 }
 
 // A file is wrapped as the test of the reference does it: `compose run sidecar
