@@ -26,7 +26,8 @@ func openLogFile(path string, stderr io.Writer) (out *logFile, err error) {
 		return out, nil
 	}
 	// A pipe without a reader is an error and does not wait for one.
-	out.file, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, logMode) //nolint:gosec // the operator names the file, which others may read
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | syscall.O_NONBLOCK
+	out.file, err = os.OpenFile(path, flags, logMode) //nolint:gosec // the operator names the file, which others may read
 	return out, err
 }
 

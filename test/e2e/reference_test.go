@@ -90,13 +90,17 @@ func TestNamesAsArguments(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{})
 	empty := base64.StdEncoding.EncodeToString([]byte("{}"))
 	for _, args := range [][]string{
-		{"/skr.sh"}, {"skr.sh", empty}, {"/bin/skr"}, {"skr", "serve"}, {"/bin/sh", "-c", "/skr.sh"}, {"sh", "/skr.sh", empty}, {"/bin/skr", "-loglevel", "Debug"},
+		{"/skr.sh"}, {"skr.sh", empty}, {"/bin/sh", "-c", "/skr.sh"}, {"sh", "/skr.sh", empty},
+		{"/bin/skr"}, {"skr", "serve"}, {"/bin/skr", "-loglevel", "Debug"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			address := program.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
 			log := new(program.Output)
-			process := &exec.Cmd{Path: program.Path("skr"), Args: append([]string{"/bin/skr"}, args...), Env: append(cloud.Environment(cloud.Machine()), "Port="+port), Stderr: log}
+			process := &exec.Cmd{
+				Path: program.Path("skr"), Args: append([]string{"/bin/skr"}, args...), Stderr: log,
+				Env: append(cloud.Environment(cloud.Machine()), "Port="+port),
+			}
 			if err := process.Start(); err != nil {
 				t.Fatal(err)
 			}
