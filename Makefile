@@ -41,7 +41,7 @@ test: ## run all tests, and tell which were skipped and why
 	cd test/manifests && $(TEST) ./...
 
 # What these packages test is another process, which the detector does not see.
-OUTSIDE := container|diagnosis|e2e|images|script|stranger
+OUTSIDE := container|diagnosis|e2e|images|openapi|script|stranger
 # Of e2e, the tests that make skr do many things at once: it then has the detector too.
 TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 

@@ -53,6 +53,9 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
+	for _, warning := range s.warnings {
+		log.Warn(warning)
+	}
 	var err error
 	parts := &sidecar{faults: new(faults), otherSilicon: s.AMDRoots != "", log: log}
 	contextLoaded := crash.Beside(func() error { // a signature takes long

@@ -20,14 +20,6 @@ func attestCommand(env environment, io streams) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	var authority string
-	raw := attestStep(env, io, "raw", "Print an attestation report, as POST /attest/raw",
-		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
-			evidence, err := p.attester.Report(ctx, data)
-			if err != nil {
-				return nil, err
-			}
-			return server.RawResponse(evidence), nil
-		})
 	combined := attestStep(env, io, "combined", "Print a report with its endorsements, as POST /attest/combined",
 		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
 			evidence, err := p.attester.Evidence(ctx, data)
@@ -49,11 +41,11 @@ func attestCommand(env environment, io streams) *cobra.Command {
 			return server.TokenResponse(result), nil
 		})
 	token.Flags().StringVar(&authority, "authority", "", "attestation service to ask")
-	attest.AddCommand(raw, combined, token)
+	attest.AddCommand(attestRawCommand(env, io), combined, token)
 	return attest
 }
 
-// step is a prefix of the pipeline over runtime data.
+// step is a prefix of the pipeline over runtime data. It returns what is printed.
 type step func(ctx context.Context, parts *sidecar, runtimeData []byte) (any, error)
 
 func attestStep(env environment, io streams, name, short string, run step) *cobra.Command {
@@ -76,11 +68,20 @@ func attestStep(env environment, io streams, name, short string, run step) *cobr
 			if err != nil {
 				return err
 			}
-			return json.NewEncoder(io.out).Encode(answer)
+			return printAnswer(io.out, answer)
 		},
 	}
 	cmd.Flags().StringVar(&file, "runtime-data", "-", "file whose SHA-256 becomes REPORT_DATA; - is standard input")
 	return cmd
+}
+
+// printAnswer prints text as a line, and anything else as JSON.
+func printAnswer(out io.Writer, answer any) error {
+	if text, ok := answer.(string); ok {
+		_, err := fmt.Fprintln(out, text)
+		return err
+	}
+	return json.NewEncoder(out).Encode(answer)
 }
 
 func readRuntimeData(path string, in io.Reader) (data []byte, err error) {

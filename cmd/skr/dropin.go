@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -31,7 +30,7 @@ var (
 		"infile": "infile", "keypath": "keypath", "outfile": "outfile",
 		"allowTestingMismatchedTCB": "allow-testing-mismatched-tcb",
 	}
-	dropInLevels = map[string]string{"trace": "debug", "warning": "warn", "fatal": "error", "panic": "error"}
+	dropInLevels = map[string]string{"trace": "debug", "warning": "warn", "fatal": "error", "panic": "error"} // logrus' names
 )
 
 // addDropInFlags adds the flags that exist only for the drop-in.
@@ -48,37 +47,6 @@ func addDropInFlags(fs *pflag.FlagSet) {
 	}
 }
 
-// dropInArguments rewrites what the drop-in's manifests pass: a name under
-// which the program was started, and flags with a single dash.
-func dropInArguments(argv []string, env environment) ([]string, error) {
-	program, args := filepath.Base(argv[0]), argv[1:]
-	if program == "sh" {
-		if !slices.Equal(args, []string{"-c", "/skr.sh"}) {
-			return nil, &configError{errors.New("this image has no shell; only `sh -c /skr.sh` is understood")}
-		}
-		program, args = "skr.sh", nil
-	}
-	if program == "skr.sh" {
-		return scriptArguments(args, env), nil
-	}
-	for i, arg := range args {
-		args[i] = dropInFlag(arg)
-	}
-	return args, nil
-}
-
-// scriptArguments stands in for skr.sh: its two arguments are SkrSideCarArgs
-// and Port, where the environment has none.
-func scriptArguments(args []string, env environment) []string {
-	flags := []string{} // cobra takes nil for os.Args
-	for i, name := range []string{"SkrSideCarArgs", "Port"} {
-		if i < len(args) && args[i] != "" && env[name] == "" {
-			flags = append(flags, []string{"--base64=", "--port="}[i]+args[i])
-		}
-	}
-	return flags
-}
-
 func dropInFlag(arg string) string {
 	name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	ours, known := dropInFlags[name]
@@ -91,19 +59,30 @@ func dropInFlag(arg string) string {
 	return "--" + ours
 }
 
-func applyDropInEnvironment(all *pflag.FlagSet, env environment) error {
-	if err := applySideCarArgs(all, "SkrSideCarArgs", env["SkrSideCarArgs"]); err != nil {
+// dropIn sets fields by the names of the program that this one replaces, and
+// keeps what that program ignores without a word.
+type dropIn struct {
+	fields   *pflag.FlagSet
+	warnings []string
+}
+
+func (d *dropIn) warn(format string, args ...any) {
+	d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+}
+
+func (d *dropIn) environment(env environment) error {
+	if err := d.sideCarArgs("SkrSideCarArgs", env["SkrSideCarArgs"]); err != nil {
 		return err
 	}
-	if err := applyPort(all, "Port", env["Port"]); err != nil {
+	if err := d.port("Port", env["Port"]); err != nil {
 		return err
 	}
-	if err := applyServerType(all, "ServerType", env["ServerType"]); err != nil {
+	if err := d.serverType("ServerType", env["ServerType"]); err != nil {
 		return err
 	}
 	for name, flag := range dropInNames {
 		if value := env[name]; value != "" {
-			if err := set(all.Lookup(flag), name, value); err != nil {
+			if err := set(d.fields.Lookup(flag), name, value); err != nil {
 				return err
 			}
 		}
@@ -111,7 +90,7 @@ func applyDropInEnvironment(all *pflag.FlagSet, env environment) error {
 	return nil
 }
 
-func applyDropInFlags(all, given *pflag.FlagSet) error {
+func (d *dropIn) flags(given *pflag.FlagSet) error {
 	if given == nil || given.Lookup("base64") == nil {
 		return nil
 	}
@@ -123,40 +102,41 @@ func applyDropInFlags(all, given *pflag.FlagSet) error {
 		return errors.New("-infile, -keypath and -outfile go together, and with no command")
 	}
 	return errors.Join(
-		applySideCarArgs(all, "-base64", text("base64")),
-		applyPort(all, "-port", text("port")),
-		applyServerType(all, "-server_type", text("server-type")))
+		d.sideCarArgs("-base64", text("base64")),
+		d.port("-port", text("port")),
+		d.serverType("-server_type", text("server-type")))
 }
 
-// applyPort is of the listener that there is.
-func applyPort(all *pflag.FlagSet, name, port string) error {
+// port sets the port of the listener that is configured.
+func (d *dropIn) port(name, port string) error {
 	if port == "" {
 		return nil
 	}
-	listener := all.Lookup("listen")
+	listener := d.fields.Lookup("listen")
 	if listener.Value.String() == "" {
-		listener = all.Lookup("grpc-listen")
+		listener = d.fields.Lookup("grpc-listen")
 	}
 	return set(listener, name, "localhost:"+port)
 }
 
 const customaryGRPC = "localhost:50000"
 
-// applyServerType moves the listener to gRPC, which in the drop-in takes the
-// place of HTTP.
-func applyServerType(all *pflag.FlagSet, name, value string) error {
-	switch value {
+// serverType moves the listener to gRPC, which in the reference takes the place
+// of HTTP. Any other word means HTTP there.
+func (d *dropIn) serverType(name, value string) error {
+	switch strings.ToLower(value) {
 	case "", "http":
 		return nil
 	case "grpc":
 	default:
-		return fmt.Errorf("%s: %q is none of http, grpc", name, value)
+		d.warn("%s: %q is none of http, grpc; serving HTTP", name, value)
+		return nil
 	}
-	address, listen := customaryGRPC, all.Lookup("listen")
+	address, listen := customaryGRPC, d.fields.Lookup("listen")
 	if listen.Changed && listen.Value.String() != "" {
 		address = listen.Value.String()
 	}
-	return errors.Join(set(all.Lookup("grpc-listen"), name, address), set(listen, name, ""))
+	return errors.Join(set(d.fields.Lookup("grpc-listen"), name, address), set(listen, name, ""))
 }
 
 // wrapsFile says whether the drop-in's flags ask to wrap a file, and with what.

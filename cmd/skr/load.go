@@ -22,14 +22,15 @@ const maxConfig = 1 << 20
 func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, error) {
 	s := new(settings)
 	all := s.flags()
+	reference := &dropIn{fields: all}
 	steps := []func() error{
 		func() error {
 			path, named := configFile(given, env)
 			return applyFile(all, path, named)
 		},
-		func() error { return applyDropInEnvironment(all, env) },
+		func() error { return reference.environment(env) },
 		func() error { return applyEnvironment(all, env) },
-		func() error { return applyDropInFlags(all, given) },
+		func() error { return reference.flags(given) },
 		func() error { return applyFlags(all, given) },
 		s.check,
 		func() error { return s.narrow(all) },
@@ -39,7 +40,7 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 			return nil, nil, originsOf(all).explain(&configError{err})
 		}
 	}
-	s.unknown, s.origins = unknownNames(all, env), originsOf(all)
+	s.unknown, s.warnings, s.origins = unknownNames(all, env), reference.warnings, originsOf(all)
 	return s, all, nil
 }
 

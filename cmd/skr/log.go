@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"strings"
 	"sync"
 
 	"skr/internal/audit"
@@ -23,22 +23,23 @@ func openLog(s *settings, stderr io.Writer) (*processLog, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
-	out, closeFile := stderr, func() {}
-	if s.LogFile != "" {
-		file, err := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, &configError{fmt.Errorf("log_file: %w", err)}
-		}
-		out, closeFile = file, func() { _ = file.Close() } // each line was written at once
+	out, err := openLogFile(s.LogFile, stderr)
+	log := newLog(s.LogFormat, level, out)
+	if err != nil {
+		log.Warn("the log goes to standard error: log_file cannot be written", "error", err.Error())
 	}
+	return log, nil
+}
+
+func newLog(format string, level slog.Level, out *logFile) *processLog {
 	options := &slog.HandlerOptions{Level: level}
-	if s.LogFormat == "text" {
+	if format == "text" {
 		log := slog.New(slog.NewTextHandler(out, options))
-		return &processLog{log, func(version string) *audit.Log { return audit.ToLogger(log, version) }, closeFile}, nil
+		return &processLog{log, func(version string) *audit.Log { return audit.ToLogger(log, version) }, out.close}
 	}
 	whole := &wholeLines{out: out}
 	log := slog.New(slog.NewJSONHandler(whole, options))
-	return &processLog{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, closeFile}, nil
+	return &processLog{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, out.close}
 }
 
 // wholeLines keeps the lines of two that write to one place apart.
@@ -54,6 +55,8 @@ func (w *wholeLines) Write(line []byte) (int, error) {
 }
 
 func logLevel(word string) (slog.Level, error) {
+	given := word
+	word = strings.ToLower(word)
 	if ours, found := dropInLevels[word]; found {
 		word = ours
 	}
@@ -67,5 +70,5 @@ func logLevel(word string) (slog.Level, error) {
 	case "error":
 		return slog.LevelError, nil
 	}
-	return 0, fmt.Errorf("log_level: %q is none of debug, info, warn, error", word)
+	return 0, fmt.Errorf("log_level: %q is none of trace, debug, info, warn, warning, error, fatal, panic", given)
 }

@@ -79,8 +79,9 @@ type settings struct {
 	LogFormat string
 	AuditFile string
 
-	unknown []string // variables that look like settings and are none
-	origins origins  // what set each field
+	unknown  []string // variables that look like settings and are none
+	warnings []string // of what the reference's names hold and skr ignores
+	origins  origins  // what set each field
 }
 
 const thimPath = "/metadata/THIM/amd/certification" // Azure instance metadata service
@@ -148,8 +149,8 @@ func (s *settings) flags() *pflag.FlagSet {
 	wait(&s.MaxStale, "max-stale", 0, "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all")
 	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; without it, it wraps nothing")
 
-	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
-	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if not set")
+	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error, in any capitals")
+	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if not set or not writable")
 	text(&s.LogFormat, "log-format", "json", "json or text")
 	text(&s.AuditFile, "audit-file", "", "file for the hash-chained records of releases; they go to the log if not set")
 	return fs

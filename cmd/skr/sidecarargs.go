@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
-
-	"github.com/spf13/pflag"
 )
 
 // sideCarArgs is what SkrSideCarArgs holds. Members that are empty change nothing.
@@ -26,9 +25,11 @@ type sideCarArgs struct {
 	MAA struct {
 		UserAgent string `json:"user_agent"`
 	} `json:"maaconfig"`
+
+	unknown []string // members that are none of these
 }
 
-func applySideCarArgs(all *pflag.FlagSet, name, encoded string) error {
+func (d *dropIn) sideCarArgs(name, encoded string) error {
 	if strings.TrimSpace(encoded) == "" {
 		return nil
 	}
@@ -36,15 +37,18 @@ func applySideCarArgs(all *pflag.FlagSet, name, encoded string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	fields, err := args.fields()
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	for _, member := range args.unknown {
+		d.warn("%s: ignoring the unknown member %q", name, member)
+	}
+	fields, known := args.fields()
+	if !known {
+		d.warn("%s: certcache.endpoint_type %q is none of AMD, AzCache, LocalTHIM; using certificate_sources as they are", name, args.CertCache.EndpointType)
 	}
 	for flag, value := range fields {
 		if value == "" {
 			continue
 		}
-		if err := set(all.Lookup(flag), name, value); err != nil {
+		if err := set(d.fields.Lookup(flag), name, value); err != nil {
 			return err
 		}
 	}
@@ -58,20 +62,39 @@ func parseSideCarArgs(encoded string) (*sideCarArgs, error) {
 		return nil, errors.New("must be base64 of a JSON object")
 	}
 	args := new(sideCarArgs)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(args); err != nil {
+	if err := json.Unmarshal(data, args); err != nil {
 		return nil, fmt.Errorf("reading its JSON: %w", err)
 	}
-	if decoder.More() {
-		return nil, errors.New("must hold one JSON object and nothing behind it")
-	}
+	args.unknown = unknownMembers(data, "", reflect.TypeFor[sideCarArgs]())
 	return args, nil
 }
 
-// fields are the flags that the arguments stand for.
-func (a *sideCarArgs) fields() (map[string]string, error) {
-	fields := map[string]string{"client-id": a.Identity.ClientID, "maa-user-agent": a.MAA.UserAgent}
+// unknownMembers lists the members of a JSON object that the type has no field for,
+// as paths. Names are matched as encoding/json does, in any capitals.
+func unknownMembers(data []byte, prefix string, of reflect.Type) (unknown []string) {
+	var members map[string]json.RawMessage
+	if of.Kind() != reflect.Struct || json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	for name, value := range members {
+		field, found := of.FieldByNameFunc(func(field string) bool {
+			known, _ := of.FieldByName(field)
+			return strings.EqualFold(known.Tag.Get("json"), name)
+		})
+		if !found {
+			unknown = append(unknown, prefix+name)
+			continue
+		}
+		unknown = append(unknown, unknownMembers(value, prefix+name+".", field.Type)...)
+	}
+	slices.Sort(unknown)
+	return unknown
+}
+
+// fields returns the flags that the arguments stand for. known is false if the
+// type of the endpoint is another than those of the reference.
+func (a *sideCarArgs) fields() (fields map[string]string, known bool) {
+	fields = map[string]string{"client-id": a.Identity.ClientID, "maa-user-agent": a.MAA.UserAgent}
 	cache := a.CertCache
 	switch cache.EndpointType {
 	case "":
@@ -87,9 +110,9 @@ func (a *sideCarArgs) fields() (map[string]string, error) {
 		fields["certificate-sources"] = "host,kds,thim"
 		fields["kds-url"] = kdsURL(cache.Endpoint)
 	default:
-		return nil, fmt.Errorf("certcache.endpoint_type %q is none of AMD, AzCache, LocalTHIM", cache.EndpointType)
+		return fields, false
 	}
-	return fields, nil
+	return fields, true
 }
 
 func withScheme(scheme, endpoint string) string {

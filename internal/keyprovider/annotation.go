@@ -37,8 +37,19 @@ type wire struct {
 // wrapTypes by the size of the key.
 var wrapTypes = map[string]int{"rsa_2048": 2048, "rsa_3072": 3072, "rsa_4096": 4096}
 
+// checkWrapType refuses data of another algorithm. The size is not compared: the
+// reference writes rsa_3072 for a key of any size, and reads nothing.
+func checkWrapType(parsed object.Object) error {
+	value, _ := parsed.Lookup("wrap_type")
+	kind, isText := value.(string)
+	if value == nil || isText && (kind == "" || wrapTypes[strings.ToLower(kind)] != 0) {
+		return nil
+	}
+	return errors.New("member wrap_type is none of rsa_2048, rsa_3072, rsa_4096")
+}
+
 // ParseAnnotation reads {"kid","wrapped_data":base64,"iv","wrap_type","kms_endpoint",
-// "attester_endpoint"}. Which hosts are allowed is not its business.
+// "attester_endpoint"}. It does not check whether the hosts are allowed.
 func ParseAnnotation(text []byte) (*Annotation, error) {
 	if len(text) > maxInput {
 		return nil, fmt.Errorf("is longer than %d bytes", maxInput)
@@ -48,25 +59,23 @@ func ParseAnnotation(text []byte) (*Annotation, error) {
 		return nil, err
 	}
 	a := &Annotation{}
-	kind := ""
 	for member, into := range map[string]*string{
-		"kid": &a.Key, "kms_endpoint": &a.Vault, "attester_endpoint": &a.Authority, "wrap_type": &kind,
+		"kid": &a.Key, "kms_endpoint": &a.Vault, "attester_endpoint": &a.Authority,
 	} {
 		var ok bool
 		if *into, ok = parsed.Text(member); !ok || *into == "" || len(*into) > maxString {
 			return nil, fmt.Errorf("member %s is missing, no text, or too long", member)
 		}
 	}
-	bits, known := wrapTypes[strings.ToLower(kind)]
-	if !known {
-		return nil, errors.New("member wrap_type is none of rsa_2048, rsa_3072, rsa_4096")
+	if err := checkWrapType(parsed); err != nil {
+		return nil, err
 	}
-	a.Bits = bits
 	if a.Wrapped, err = decode(parsed, "wrapped_data", maxData); err != nil {
 		return nil, err
 	}
-	if len(a.Wrapped) != bits/8 {
-		return nil, fmt.Errorf("member wrapped_data has %d bytes, %s has %d", len(a.Wrapped), kind, bits/8)
+	a.Bits = len(a.Wrapped) * 8
+	if wrapTypes[fmt.Sprintf("rsa_%d", a.Bits)] == 0 {
+		return nil, fmt.Errorf("member wrapped_data has %d bytes; RSA keys of 2048, 3072 and 4096 bits make 256, 384 and 512", len(a.Wrapped))
 	}
 	return a, nil
 }
@@ -88,7 +97,7 @@ func ParseFile(text []byte) (*Annotation, error) {
 	if len(trimmed) > base64.StdEncoding.EncodedLen(maxInput) {
 		return nil, fmt.Errorf("is longer than %d bytes", maxInput)
 	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(trimmed)
+	decoded, err := base64.StdEncoding.DecodeString(trimmed)
 	if err != nil {
 		return nil, errors.New("is neither base64 nor JSON")
 	}

@@ -3,25 +3,24 @@
 // (containers/ocicrypt, docs/keyprovider.md, and keywrap/keyprovider).
 //
 // A request is a JSON object whose "op" is "keywrap" or "keyunwrap", and an answer
-// another one. What stands in the image is an [Annotation], in the form of the
+// another one. Requests hold bytes as base64 or as arrays of numbers; an answer holds
+// them in the [Form] that its reader knows. What stands in the image is an [Annotation], in the form of the
 // sidecar that skr takes the place of: the data wrapped by RSA-OAEP with SHA-256,
 // and where the key is that unwraps it:
 //
 //	wrap, err := keyprovider.ParseWrap(input)
 //	annotation, err := info.Wrap(wrap.Data)
-//	output := keyprovider.WrapOutput(annotation)
+//	output := keyprovider.WrapOutput(annotation.Bytes(), keyprovider.Base64)
 //
 //	unwrap, err := keyprovider.ParseUnwrap(input)
 //	// release the key that unwrap.Annotation names, and decrypt with it
-//	output := keyprovider.UnwrapOutput(data)
+//	output := keyprovider.UnwrapOutput(data, keyprovider.Base64)
 //
 // Whoever made the image wrote the annotation: what it names is as untrusted as a
 // request. The package reaches no service and holds no private key.
 package keyprovider
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,13 +47,13 @@ type Unwrap struct{ Annotation *Annotation }
 
 // ParseWrap reads {"op":"keywrap","keywrapparams":{"ec":{"Parameters":{NAME:
 // [base64]}},"optsdata":base64}}. The parameter is "skr:PATH/KEY", or the key's
-// name alone where NAME is "skr".
+// name alone where NAME is "skr". A member that is null is absent.
 func ParseWrap(input []byte) (*Wrap, error) {
 	request, err := parseRequest(input, "keywrap")
 	if err != nil {
 		return nil, err
 	}
-	data, err := decode(request, "keywrapparams.optsdata", maxData)
+	data, err := decodeOptions(request, "keywrapparams.optsdata")
 	if err != nil {
 		return nil, err
 	}
@@ -100,22 +99,6 @@ func parseRequest(input []byte, want string) (object.Object, error) {
 	return request, nil
 }
 
-// decode a member as encoding/json writes bytes: standard base64 with padding.
-func decode(request object.Object, path string, limit int) ([]byte, error) {
-	text, ok := request.Text(path)
-	if !ok {
-		return nil, fmt.Errorf("%s is missing, or no text", path)
-	}
-	if base64.StdEncoding.DecodedLen(len(text)) > limit+2 {
-		return nil, fmt.Errorf("%s is longer than %d bytes", path, limit)
-	}
-	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not base64", path)
-	}
-	return data, nil
-}
-
 // The name of the provider that the reference's clients use, and our own.
 const (
 	referenceProvider = "attestation-agent"
@@ -128,7 +111,7 @@ func parseParameters(request object.Object) (string, error) {
 	var found []string
 	for _, provider := range []string{referenceProvider, ownProvider} {
 		value, ok := request.Lookup("keywrapparams.ec.Parameters." + provider)
-		if !ok {
+		if !ok || value == nil {
 			continue
 		}
 		list, ok := value.([]any)
@@ -149,36 +132,29 @@ func parseParameters(request object.Object) (string, error) {
 	return found[0], nil
 }
 
-// parseParameter takes the key's name and leaves the path: what may be read is
-// decided by the configuration.
+// parseParameter returns the key's name and drops the path: the configuration
+// decides which directory is read. The scheme may be in any capitals.
 func parseParameter(provider string, item any) (string, error) {
-	text, ok := item.(string)
-	if !ok {
-		return "", fmt.Errorf("the parameter %q holds something else than text", provider)
-	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(text)
+	decoded, err := decodeValue(item, maxString)
 	if err != nil {
-		return "", fmt.Errorf("the parameter %q is not base64", provider)
+		return "", fmt.Errorf("the parameter %q %w", provider, err)
 	}
-	name, isOurs := strings.CutPrefix(string(decoded), scheme)
-	if !isOurs && provider != ownProvider {
+	name := string(decoded)
+	if len(name) >= len(scheme) && strings.EqualFold(name[:len(scheme)], scheme) {
+		name = name[len(scheme):]
+	} else if provider != ownProvider {
 		return "", fmt.Errorf("the parameter %q must begin with %q", provider, scheme)
 	}
 	name = name[strings.LastIndexByte(name, '/')+1:]
-	if err := checkName(name); err != nil {
-		return "", err
-	}
-	return name, nil
+	return name, checkName(name)
 }
 
-// WrapOutput is the answer to a Wrap, for the bytes of an annotation.
-func WrapOutput(annotation []byte) []byte {
-	text, _ := json.Marshal(map[string]any{"keywrapresults": map[string]any{"annotation": annotation}}) // bytes: no error
-	return text
+// WrapOutput returns the answer to a Wrap, for the bytes of an annotation.
+func WrapOutput(annotation []byte, form Form) []byte {
+	return output("keywrapresults", "annotation", annotation, form)
 }
 
-// UnwrapOutput is the answer to an Unwrap. It holds the data, a secret.
-func UnwrapOutput(data []byte) []byte {
-	text, _ := json.Marshal(map[string]any{"keyunwrapresults": map[string]any{"optsdata": data}}) // bytes: no error
-	return text
+// UnwrapOutput returns the answer to an Unwrap. It holds the data, a secret.
+func UnwrapOutput(data []byte, form Form) []byte {
+	return output("keyunwrapresults", "optsdata", data, form)
 }

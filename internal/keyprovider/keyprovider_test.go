@@ -50,14 +50,24 @@ func TestParseWrap(t *testing.T) {
 		"no name":             {wrapInput("skr", "skr:/keys/"), "", "1 to 127"},
 		"dots":                {wrapInput("skr", "skr:.."), "", "1 to 127"},
 		"name with NUL":       {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
-		"parameter a number":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "something else than text"},
+		"parameter a number":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
 		"parameters no list":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
+		"parameters null":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
+		"other is null":       {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
+		"capitals":            {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
+		"mixed capitals":      {wrapInput("skr", "Skr:kafka"), "kafka", ""},
+		"numbers":             {strings.NewReplacer(`"`+b64("secret of the layer")+`"`, numbers("secret of the layer"), `"`+b64("skr:/keys/kafka")+`"`, numbers("skr:kafka")).Replace(good), "kafka", ""},
+		"number too large":    {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1,256]`, 1), "", "neither base64 nor"},
+		"number negative":     {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[-1]`, 1), "", "neither base64 nor"},
+		"number with a point": {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1.0]`, 1), "", "neither base64 nor"},
+		"no numbers at all":   {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `["1",null]`, 1), "", "neither base64 nor"},
+		"data null":           {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `null`, 1), "", "is missing"},
 		"parameter no base64": {strings.Replace(good, b64("skr:/keys/kafka"), "@", 1), "", "is not base64"},
 		"other operation":     {strings.Replace(good, "keywrap", "keyunwrap", 1), "", "op must be"},
 		"twice":               {strings.Replace(good, `{"op"`, `{"op":"keyunwrap","op"`, 1), "", "the input"},
 		"no data":             {strings.Replace(good, b64("secret of the layer"), "", 1), "", "missing or empty"},
 		"data no base64":      {strings.Replace(good, b64("secret of the layer"), "@@@@", 1), "", "is not base64"},
-		"data a number":       {strings.Replace(good, `"`+b64("secret of the layer")+`"`, "1", 1), "", "no text"},
+		"data a number":       {strings.Replace(good, `"`+b64("secret of the layer")+`"`, "1", 1), "", "neither base64 nor"},
 		"not JSON":            {"{", "", "the input"},
 		"too long":            {strings.Repeat(" ", maxInput+1), "", "longer than"},
 	} {
@@ -106,7 +116,11 @@ func TestParseUnwrap(t *testing.T) {
 		"long authority":   {func(m map[string]any) { m["attester_endpoint"] = strings.Repeat("a", 513) }, "attester_endpoint"},
 		"another type":     {func(m map[string]any) { m["wrap_type"] = "aes_256" }, "wrap_type"},
 		"short data":       {func(m map[string]any) { m["wrapped_data"] = make([]byte, 255) }, "has 255 bytes"},
-		"type too large":   {func(m map[string]any) { m["wrap_type"] = "rsa_3072" }, "has 384"},
+		"another size":     {func(m map[string]any) { m["wrap_type"] = "rsa_3072" }, ""}, // the reference writes it for each key
+		"no type":          {func(m map[string]any) { delete(m, "wrap_type") }, ""},
+		"type null":        {func(m map[string]any) { m["wrap_type"] = nil }, ""},
+		"type a number":    {func(m map[string]any) { m["wrap_type"] = 1 }, "wrap_type"},
+		"data as numbers":  {func(m map[string]any) { m["wrapped_data"] = make([]int, 256) }, ""},
 		"no data":          {func(m map[string]any) { delete(m, "wrapped_data") }, "wrapped_data"},
 		"data no base64":   {func(m map[string]any) { m["wrapped_data"] = "@" }, "not base64"},
 		"data far too big": {func(m map[string]any) { m["wrapped_data"] = make([]byte, maxData+3) }, "longer than"},
@@ -233,11 +247,66 @@ func TestFindRefusesOtherKeys(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	if got, want := string(WrapOutput([]byte("a"))), `{"keywrapresults":{"annotation":"YQ=="}}`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for want, got := range map[string][]byte{
+		`{"keywrapresults":{"annotation":"YQ=="}}`:              WrapOutput([]byte("a"), Base64),
+		`{"keywrapresults":{"annotation":[97]}}`:                WrapOutput([]byte("a"), Numbers),
+		`{"keyunwrapresults":{"optsdata":"YQ=="}}`:              UnwrapOutput([]byte("a"), Base64),
+		`{"keyunwrapresults":{"optsdata":[0,9,99,255]}}`:        UnwrapOutput([]byte{0, 9, 99, 255}, Numbers),
+		`{"keyunwrapresults":{"optsdata":[]}}`:                  UnwrapOutput(nil, Numbers),
+		`{"keyunwrapresults":{"optsdata":""}}`:                  UnwrapOutput(nil, Base64),
+		`{"keyunwrapresults":{"optsdata":"` + b64(long) + `"}}`: UnwrapOutput([]byte(long), Base64),
+	} {
+		if string(got) != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
-	if got, want := string(UnwrapOutput([]byte("a"))), `{"keyunwrapresults":{"optsdata":"YQ=="}}`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+}
+
+// The longest answer stays in the buffer that was made for it: a second one would
+// keep a copy of the secret.
+func TestOutputMakesOneBuffer(t *testing.T) {
+	data := []byte(long)
+	for _, form := range []Form{Base64, Numbers} {
+		if n := testing.AllocsPerRun(10, func() { _ = UnwrapOutput(data, form) }); n != 1 {
+			t.Errorf("form %d: %v allocations, want 1", form, n)
+		}
+	}
+}
+
+var long = strings.Repeat("\xff", 4096)
+
+// numbers is how ocicrypt-rs's serializer writes bytes.
+func numbers(text string) string {
+	list := make([]int, len(text))
+	for i := range len(text) {
+		list[i] = int(text[i])
+	}
+	encoded, err := json.Marshal(list)
+	if err != nil {
+		panic(err)
+	}
+	return string(encoded)
+}
+
+// What ocicrypt-rs sends (guest-components 0e0fb720, keyprovider/mod.rs and
+// config.rs): the options as the JSON that they are, and null for the parameters of
+// the other operation.
+func TestRequestsOfImageRS(t *testing.T) {
+	options := `{"symkey":"c3ltbWV0cmlj","digest":"sha256:00","cipheroptions":{}}`
+	text, err := json.Marshal(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrap, err := ParseWrap([]byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + b64("skr:layers") + `"]},"DecryptConfig":null},"optsdata":` + string(text) + `},"keyunwrapparams":{"dc":null,"annotation":null}}`))
+	if err != nil || wrap.Key != "layers" || string(wrap.Data) != options {
+		t.Errorf("wrap: %+v, %v", wrap, err)
+	}
+	for _, dc := range []string{`{"Parameters":{}}`, `{"Parameters":{"attestation-agent":["` + b64("cc_kbc::null") + `"]}}`, "null"} {
+		unwrap, err := ParseUnwrap([]byte(`{"op":"keyunwrap","keywrapparams":{"ec":null,"optsdata":null},"keyunwrapparams":{"dc":` + dc + `,"annotation":"` +
+			base64.StdEncoding.EncodeToString(annotationText(nil)) + `"}}`))
+		if err != nil || unwrap.Annotation.Key != "kafka" {
+			t.Errorf("unwrap with dc %s: %+v, %v", dc, unwrap, err)
+		}
 	}
 }
 
@@ -245,6 +314,8 @@ func FuzzParseWrap(f *testing.F) {
 	f.Add([]byte(wrapInput("attestation-agent", "skr:/keys/kafka")))
 	f.Add([]byte(wrapInput("skr", "kafka")))
 	f.Add([]byte(`{"op":"keywrap"}`))
+	f.Add([]byte(strings.Replace(wrapInput("skr", "kafka"), `"`+b64("secret of the layer")+`"`, `[1,2,255]`, 1)))
+	f.Add([]byte(strings.Replace(wrapInput("skr", "kafka"), b64("secret of the layer"), `{\"symkey\":\"\"}`, 1)))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if got, err := ParseWrap(input); err == nil && (checkName(got.Key) != nil || len(got.Data) == 0) {
 			t.Errorf("got %+v", got)

@@ -118,7 +118,8 @@ func (x *KeyProviderKeyWrapProtocolOutput) GetKeyProviderKeyWrapProtocolOutput()
 
 type KeyProviderGetReportInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hex, whose bytes are hashed: REPORT_DATA is their SHA-256 and 32 zero bytes.
+	// Hex, whose bytes are hashed: REPORT_DATA is their SHA-256 and 32 zero bytes. Text
+	// that is no hex is hashed as it is; it may be empty.
 	ReportDataHexString string `protobuf:"bytes,1,opt,name=report_data_hex_string,json=reportDataHexString,proto3" json:"report_data_hex_string,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -218,7 +219,7 @@ func (x *KeyProviderGetReportOutput) GetHclReport() string {
 
 type KeyProviderGetAttestationDataInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Standard base64 of runtime data.
+	// Base64 of runtime data; it may be empty.
 	B64RuntimeDataString string `protobuf:"bytes,1,opt,name=b64_runtime_data_string,json=b64RuntimeDataString,proto3" json:"b64_runtime_data_string,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache

@@ -31,17 +31,17 @@ type provider struct {
 
 // WrapKey wraps with a public key of the configured directory. It asks nobody.
 func (p *provider) WrapKey(_ context.Context, in *keyproviderpb.KeyProviderKeyWrapProtocolInput) (*keyproviderpb.KeyProviderKeyWrapProtocolOutput, error) {
-	output, err := p.wrap(in.GetKeyProviderKeyWrapProtocolInput())
+	output, err := p.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Base64)
 	return &keyproviderpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
 // UnWrapKey releases the key that the annotation names and decrypts with it.
 func (p *provider) UnWrapKey(ctx context.Context, in *keyproviderpb.KeyProviderKeyWrapProtocolInput) (*keyproviderpb.KeyProviderKeyWrapProtocolOutput, error) {
-	output, err := p.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput())
+	output, err := p.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Base64)
 	return &keyproviderpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
-func (p *provider) wrap(input []byte) ([]byte, error) {
+func (p *provider) wrap(input []byte, form keyprovider.Form) ([]byte, error) {
 	asked, err := keyprovider.ParseWrap(input)
 	if err != nil {
 		return nil, malformed(err)
@@ -64,10 +64,10 @@ func (p *provider) wrap(input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, malformed(err)
 	}
-	return keyprovider.WrapOutput(annotation.Bytes()), nil
+	return keyprovider.WrapOutput(annotation.Bytes(), form), nil
 }
 
-func (p *provider) unwrap(ctx context.Context, input []byte) ([]byte, error) {
+func (p *provider) unwrap(ctx context.Context, input []byte, form keyprovider.Form) ([]byte, error) {
 	asked, err := keyprovider.ParseUnwrap(input)
 	if err != nil {
 		return nil, malformed(err)
@@ -77,7 +77,7 @@ func (p *provider) unwrap(ctx context.Context, input []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer secmem.Wipe(data)
-	return keyprovider.UnwrapOutput(data), nil
+	return keyprovider.UnwrapOutput(data, form), nil
 }
 
 // open asks for the key as a request of its own would: the annotation comes from
@@ -106,11 +106,12 @@ func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
 
 func malformed(err error) error { return refusal.Because(refusal.BadRequest, err.Error(), err) }
 
-// GetReport binds the bytes that the hex stands for.
+// GetReport binds the bytes that the hex stands for, or the text itself if it is no
+// hex: the reference takes any text, and none.
 func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderGetReportInput) (*keyproviderpb.KeyProviderGetReportOutput, error) {
 	data, err := hex.DecodeString(in.GetReportDataHexString())
-	if err != nil || len(data) == 0 {
-		return nil, refusal.Newf(refusal.BadRequest, "report_data_hex_string is empty or not hex")
+	if err != nil {
+		data = []byte(in.GetReportDataHexString())
 	}
 	if err := p.config.Access.MayAttest(access.From(ctx), data); err != nil {
 		return nil, err
@@ -123,9 +124,10 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport}, nil
 }
 
-// GetAttestationData is POST /attest/combined.
+// GetAttestationData is POST /attest/combined. Unlike there, runtime data may be
+// empty: the field of the message is optional, as in the reference.
 func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.KeyProviderGetAttestationDataInput) (*keyproviderpb.KeyProviderGetAttestationDataOutput, error) {
-	got, err := p.combined(ctx, api.CombinedRequest{RuntimeData: in.GetB64RuntimeDataString()})
+	got, err := p.combinedOver(ctx, in.GetB64RuntimeDataString())
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +135,17 @@ func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.Key
 		EndorsedTcb: got.EndorsedTCB, Certs: got.Endorsements, AttestationReport: got.Evidence, UvmReferenceInfo: got.UVMEndorsements,
 		HclReport: hclReportOf(got),
 	}, nil
+}
+
+func (p *provider) combinedOver(ctx context.Context, runtimeData string) (api.CombinedResponse, error) {
+	if runtimeData != "" {
+		return p.combined(ctx, api.CombinedRequest{RuntimeData: runtimeData})
+	}
+	evidence, err := p.config.Evidence.Evidence(ctx, []byte{})
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	return CombinedResponse(evidence, p.config.UVMEndorsements), nil
 }
 
 func hclReportOf(got api.CombinedResponse) string {
@@ -150,7 +163,9 @@ func (p *provider) SayHello(_ context.Context, in *keyproviderpb.HelloRequest) (
 	return &keyproviderpb.HelloReply{Message: "Hello " + in.GetName()}, nil
 }
 
-// ocicrypt answers under the name that ocicrypt itself uses.
+// ocicrypt answers under the name that ocicrypt itself uses. Its answers hold bytes
+// as arrays of numbers: ocicrypt in Go reads them as it does base64, and ocicrypt-rs
+// of Kata and Confidential Containers reads nothing else.
 type ocicrypt struct {
 	ocicryptpb.UnsafeKeyProviderServiceServer
 
@@ -159,13 +174,13 @@ type ocicrypt struct {
 
 // WrapKey is that of the provider.
 func (o ocicrypt) WrapKey(_ context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
-	output, err := o.provider.wrap(in.GetKeyProviderKeyWrapProtocolInput())
+	output, err := o.provider.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
 	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
 // UnWrapKey is that of the provider.
 func (o ocicrypt) UnWrapKey(ctx context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
-	output, err := o.provider.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput())
+	output, err := o.provider.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
 	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 

@@ -1,7 +1,12 @@
 package container
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"skr/internal/keyprovider"
 	"skr/test/emulator"
 	"skr/test/program"
 )
@@ -24,6 +30,8 @@ var entryPoints = [][]string{
 	{"/bin/skr"},                 // Azure Kubernetes Service, "Deploy an AKS cluster with Confidential Containers"
 	{"/skr.sh"},                  // the samples of the reference sidecar
 	{"/bin/sh", "-c", "/skr.sh"}, // one of them
+	{"", "/skr.sh"},              // after the image in `docker run`, or as args of a manifest
+	{"", "/bin/skr", "-loglevel", "Info"},
 }
 
 // sidecarArgs is the value of SkrSideCarArgs in the pod of that documentation: it
@@ -174,11 +182,12 @@ func (e *engine) start(t *testing.T, name string, args []string, entry ...string
 	e.run(t, name, append(args[:len(args):len(args)], "--cap-drop", "all", "--security-opt", "no-new-privileges"), entry...)
 }
 
-// run a container whose root nobody can write.
+// run a container whose root nobody can write. An entry that begins with "" leaves the
+// image's entry point.
 func (e *engine) run(t *testing.T, name string, args []string, entry ...string) {
 	t.Helper()
 	all := append([]string{"run", "--detach", "--name", name, "--network", "host", "--read-only", "--read-only-tmpfs=false"}, args...)
-	if len(entry) > 0 {
+	if len(entry) > 0 && entry[0] != "" {
 		all = append(all, "--entrypoint", entry[0])
 	}
 	all = append(all, "skr:v1.2.3")
@@ -212,6 +221,47 @@ func (e *engine) confined(t *testing.T, name string) {
 	}
 }
 
+// A file is wrapped as `compose run sidecar /bin/skr -infile …` of the reference's own
+// test does it.
+func TestRunWraps(t *testing.T) {
+	engine := newEngine(t)
+	dir := t.TempDir()
+	keys, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&keys.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"in.txt":      "Oceans are full of water",
+		"k-pub.pem":   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
+		"k-info.json": fmt.Sprintf(`{"public_key_path":%q,"kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`, dir+"/k-pub.pem"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // the user of the image reads it
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // the user of the image writes there
+		t.Fatal(err)
+	}
+	engine.podman(t, "run", "--rm", "--network", "none", "--volume", dir+":"+dir, "skr:v1.2.3",
+		"/bin/skr", "-infile", dir+"/in.txt", "-keypath", dir+"/k", "-outfile", dir+"/out.txt")
+	text, err := os.ReadFile(filepath.Join(dir, "out.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	annotation, err := keyprovider.ParseFile(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := rsa.DecryptOAEP(sha256.New(), nil, keys, annotation.Wrapped, nil)
+	if err != nil || string(opened) != "Oceans are full of water" {
+		t.Errorf("opened %q, %v", opened, err)
+	}
+}
+
 // The image's directory, run as its user with that root, where no container engine
 // can be had. Where this process may not change its root, it is skipped.
 func TestLayout(t *testing.T) {
@@ -225,9 +275,13 @@ func TestLayout(t *testing.T) {
 			address := program.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
 			log := new(program.Output)
+			if argv[0] == "" {
+				argv = append([]string{"/bin/skr"}, argv[1:]...)
+			}
 			process := &exec.Cmd{
 				Path: argv[0], Args: argv, Dir: "/", Stderr: log,
-				Env: []string{"Port=" + port, "SKR_IMDS_URL=" + cloud.IMDSURL()},
+				// The directory is root's: the log must go to standard error.
+				Env: []string{"Port=" + port, "SKR_IMDS_URL=" + cloud.IMDSURL(), "LogFile=skr.log"},
 				SysProcAttr: &syscall.SysProcAttr{
 					Chroot: dir, Credential: &syscall.Credential{Uid: 65532, Gid: 65532},
 				},
@@ -237,7 +291,7 @@ func TestLayout(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
 			await(t, "the log says what is missing", func() bool {
-				return strings.Contains(log.String(), "/dev/sev-guest (not present)")
+				return strings.Contains(log.String(), "/dev/sev-guest (not present)") && strings.Contains(log.String(), "log_file cannot be written")
 			})
 		})
 	}

@@ -73,7 +73,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown flag", env, []string{"--lisen", "x"}, 2, "unknown flag"},
 		{"missing flag", env, []string{"release"}, 2, "are needed"},
 		{"mismatched TCB allowed", env, []string{"-allowTestingMismatchedTCB"}, 2, "no switch weakens a check"},
-		{"another server", append(env, "ServerType=ftp"), nil, 2, "none of http, grpc"},
+		{"another server", append(env, "ServerType=ftp"), release(maa, vault, "absent"), 3, "none of http, grpc"},
 		{"public address", env, []string{"--listen", "0.0.0.0:8080"}, 2, "only localhost"},
 		{"bad side-car arguments", append(env, "SkrSideCarArgs=%%%"), nil, 2, "SkrSideCarArgs: must be base64"},
 		{"misspelt variable", append(env, "SKR_LISEN=x"), release(maa, vault, "absent"), 3, "SKR_LISEN"},
@@ -114,8 +114,11 @@ func TestAttestCommands(t *testing.T) {
 	env := cloud.Environment(cloud.Machine())
 	for name, member := range map[string]string{"raw": "report", "combined": "evidence", "maa": "token"} {
 		args := []string{"attest", name}
-		if name == "maa" {
+		switch name {
+		case "maa":
 			args = append(args, "--authority", cloud.AttestationHost())
+		case "raw":
+			args = append(args, "--output", "json")
 		}
 		stdout, stderr, code := once(t, env, `{"keys":[]}`, args...)
 		var answer map[string]string

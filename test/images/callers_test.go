@@ -35,7 +35,7 @@ func TestServerType(t *testing.T) {
 		t.Errorf("nobody listens there, and healthcheck says %s", out)
 	}
 	process := exec.Command(program.Path("skr"))
-	process.Env = append(p.cloud.Environment(p.cloud.Machine()), "ServerType=grpc", "Port="+port)
+	process.Env = append(p.cloud.Environment(p.cloud.Machine()), "ServerType=GRPC", "Port="+port)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"skr/attest"
+	"skr/attest/snp"
+	"skr/internal/refusal"
+	"skr/internal/server"
+)
+
+// attestRawCommand prints what the program get-snp-report of the reference prints: the
+// report in hex, on one line (tools/get-snp-report/get-snp-report.c).
+func attestRawCommand(env environment, io streams) *cobra.Command {
+	var output, reportData string
+	raw := attestStep(env, io, "raw", "Print an attestation report in hex, as get-snp-report; or as POST /attest/raw",
+		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
+			evidence, err := p.attester.Report(ctx, data)
+			if err != nil {
+				return nil, err
+			}
+			return printableReport(evidence, output, io), nil
+		})
+	overRuntimeData := raw.RunE
+	raw.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case output != "hex" && output != "json":
+			return &configError{fmt.Errorf("--output: %q is none of hex, json", output)}
+		case !cmd.Flags().Changed("report-data"):
+			return overRuntimeData(cmd, args)
+		}
+		return attestReportData(cmd, env, io, reportData, output)
+	}
+	raw.Flags().StringVar(&output, "output", "hex", "hex, or json as POST /attest/raw answers")
+	raw.Flags().StringVar(&reportData, "report-data", "", "REPORT_DATA itself in hex, to which zeros are added up to 64 bytes; in place of --runtime-data")
+	raw.MarkFlagsMutuallyExclusive("report-data", "runtime-data")
+	return raw
+}
+
+// printableReport is a line of hex, or the object that the HTTP route answers with.
+func printableReport(evidence *attest.Evidence, output string, io streams) any {
+	answer := server.RawResponse(evidence)
+	if output == "json" {
+		return answer
+	}
+	if answer.HCLReport != "" {
+		_, _ = fmt.Fprintln(io.err, "skr: REPORT_DATA binds the claims of the paravisor, and these the runtime data; --output json prints them too")
+	}
+	return answer.Report
+}
+
+// attestReportData prints a report whose REPORT_DATA the caller gave, which only
+// the processor itself makes.
+func attestReportData(cmd *cobra.Command, env environment, io streams, text, output string) error {
+	data, err := parseReportData(text)
+	if err != nil {
+		return &configError{fmt.Errorf("--report-data: %w", err)}
+	}
+	s, _, err := load(cmd.Flags(), env)
+	if err != nil {
+		return err
+	}
+	if s.ReportSource == virtualTPM {
+		return refusal.Newf(refusal.NoEvidence, "report_source is vtpm: a virtual TPM takes runtime data and no REPORT_DATA; use --runtime-data")
+	}
+	source, err := snp.NewSource(s.ReportSource)
+	if err != nil {
+		return &configError{fmt.Errorf("report_source: %w", err)}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
+	defer cancel()
+	report, err := source.Report(ctx, data)
+	if err != nil {
+		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+	}
+	return printAnswer(io.out, printableReport(&attest.Evidence{Report: report}, output, io))
+}
+
+func parseReportData(text string) (data snp.ReportData, err error) {
+	decoded, err := hex.DecodeString(text)
+	if err != nil || len(decoded) > len(data) {
+		return data, fmt.Errorf("%q is not hex of at most %d bytes", text, len(data))
+	}
+	copy(data[:], decoded)
+	return data, nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+)
+
+// ownNames are the names under which the image's links start the program. A
+// manifest gives one as its command, or as the first argument of the image's entry
+// point, which then stands for the program as well.
+var ownNames = []string{"skr", "skr.sh", "sh"}
+
+// dropInArguments rewrites what the drop-in's manifests pass: names under which the
+// program is started, and flags with a single dash.
+func dropInArguments(argv []string, env environment) ([]string, error) {
+	argv = startedAs(argv)
+	program, args := path.Base(argv[0]), slices.Clone(argv[1:])
+	switch program {
+	case "sh":
+		script, err := shellArguments(args)
+		return scriptArguments(script, env), err
+	case "skr.sh":
+		return scriptArguments(args, env), nil
+	}
+	if len(args) > 0 && isProgram(args[0]) {
+		return nil, &configError{errors.New(args[0] + " is not in this image: " + notHere)}
+	}
+	for i, arg := range args {
+		args[i] = dropInFlag(arg)
+	}
+	return args, nil
+}
+
+const notHere = "skr is its only program, and docs/deployment.md lists what to use instead"
+
+// isProgram reports whether an argument names a program, as a manifest of the
+// reference's image may have it.
+func isProgram(arg string) bool {
+	return strings.HasPrefix(arg, "/") || slices.Contains([]string{"bash", "curl", "get-snp-report", "sleep"}, arg)
+}
+
+// startedAs drops the name of the entry point where the program's own name follows.
+// The links /skr.sh and /bin/sh take arguments of their own.
+func startedAs(argv []string) []string {
+	isScript := slices.Contains([]string{"skr.sh", "sh"}, path.Base(argv[0]))
+	if len(argv) > 1 && !isScript && slices.Contains(ownNames, path.Base(argv[1])) {
+		return argv[1:]
+	}
+	return argv
+}
+
+// shellArguments returns the arguments of the one script that `sh` runs.
+func shellArguments(args []string) ([]string, error) {
+	switch {
+	case slices.Equal(args, []string{"-c", "/skr.sh"}):
+		return nil, nil
+	case len(args) > 0 && args[0] == "/skr.sh":
+		return args[1:], nil
+	}
+	return nil, &configError{errors.New("this image has no shell: only `sh -c /skr.sh` and `sh /skr.sh` are understood; " + notHere)}
+}
+
+// scriptArguments stands in for skr.sh: its two arguments are SkrSideCarArgs and
+// Port, where the environment has none.
+func scriptArguments(args []string, env environment) []string {
+	flags := []string{} // cobra takes nil for os.Args
+	for i, name := range []string{"SkrSideCarArgs", "Port"} {
+		if i < len(args) && args[i] != "" && env[name] == "" {
+			flags = append(flags, []string{"--base64=", "--port="}[i]+args[i])
+		}
+	}
+	return flags
+}
