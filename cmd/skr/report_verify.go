@@ -101,8 +101,20 @@ func (p *sidecar) ownEvidence(ctx context.Context) (verdict.Given, error) {
 		Evidence: artefact.Evidence{
 			Report: evidence.Report, RuntimeData: evidence.Bound(), InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
 		},
-		Parts: []artefact.Part{{Kind: artefact.Report}},
+		Parts: append([]artefact.Part{{Kind: artefact.Report}}, p.unusableParts()...),
 	}, nil
+}
+
+// unusableParts of the security context fail a verification: they are there, and nothing
+// looked at them.
+func (p *sidecar) unusableParts() []artefact.Part {
+	var parts []artefact.Part
+	for _, err := range []error{p.context.DirectoryErr, p.context.PolicyErr, p.context.HostCertificateErr, p.context.EndorsementErr} {
+		if err != nil {
+			parts = append(parts, artefact.Part{Path: securityContext, Err: err})
+		}
+	}
+	return parts
 }
 
 // noEmptyFlags refuses flags that are there and empty, as of a variable that is not set: what
