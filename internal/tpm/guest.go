@@ -25,9 +25,13 @@ type guest struct {
 	leaseEnd time.Time
 }
 
-// limit is the time until which the guest's next command must be whole.
+// limit is the time until which the guest's next command must be whole. The lease may
+// have become its own while it did not ask for it.
 func (g *guest) limit() time.Time {
 	idle := time.Now().Add(relayIdle)
+	if g.leaseEnd.IsZero() && g.holds() {
+		g.leaseEnd = time.Now().Add(leaseLife)
+	}
 	if !g.leaseEnd.IsZero() && g.leaseEnd.Before(idle) {
 		return g.leaseEnd
 	}
@@ -80,14 +84,24 @@ func (g *guest) leased(ctx context.Context) bool {
 	}
 	select {
 	case <-g.lease.ready:
-		if g.leaseEnd.IsZero() {
-			g.leaseEnd = time.Now().Add(leaseLife)
-		}
 		return true
 	case <-time.After(leaseWait):
 	case <-ctx.Done():
 	}
 	return false
+}
+
+// holds reports whether the lease is the guest's.
+func (g *guest) holds() bool {
+	if g.lease == nil {
+		return false
+	}
+	select {
+	case <-g.lease.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // perform has the turn.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
@@ -248,6 +249,26 @@ func TestRelayLeaseEnds(t *testing.T) {
 	}
 	if _, err := holder.Read(make([]byte, 1)); err == nil {
 		t.Error("the holder keeps its connection")
+	}
+}
+
+// A guest that was told to ask again, and does other things in place of it, does not keep
+// the lease that becomes its own meanwhile.
+func TestRelayLeaseIsNotHoarded(t *testing.T) {
+	var leases turns
+	held := leases.join(1)
+	g := &guest{lease: leases.join(2)}
+	if g.limit(); !g.leaseEnd.IsZero() {
+		t.Error("the lease of another ends the guest")
+	}
+	held.leave()
+	g.limit()
+	if left := time.Until(g.leaseEnd); left <= 0 || left > leaseLife {
+		t.Errorf("the lease ends in %s", left)
+	}
+	g.leaseEnd = time.Now().Add(-time.Second)
+	if time.Until(g.limit()) > 0 {
+		t.Error("after the lease the guest may go on")
 	}
 }
 
