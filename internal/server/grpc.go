@@ -49,6 +49,7 @@ var grpcRoutes = map[string]string{
 func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	defer s.told.count()
 	if err := serving.Until(ctx, s.http2Server(base), s.config.Grace, s.sockets(l, s.config.GRPCConnections)...); err != nil {
 		return fmt.Errorf("server: gRPC: %w", err)
 	}

@@ -170,6 +170,7 @@ func New(c Config) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after Until: a request that was cut off has nobody to answer
+	defer s.told.count()
 	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}

@@ -282,20 +282,31 @@ func (k *soak) stop(t *testing.T) {
 }
 
 // account for every request: each has one line in the log, with the code that the
-// caller saw, and each key that was given out has one audit record.
+// caller saw, or is counted in a line of refusals with that code, and each key that was given out has one audit record.
 func (k *soak) account(t *testing.T) {
 	t.Helper()
 	logged := k.logged(t)
-	codes := map[string]int{}
+	codes, uncounted := map[string]int{}, map[string]int{}
+	for _, line := range logged[""] {
+		uncounted[line.Code] -= line.Count
+	}
 	for id, code := range k.answered {
 		lines := logged[id]
 		switch {
 		case code == "" && len(lines) <= 1: // the caller was gone; perhaps before the request had arrived
 			codes["gone"]++
+		case code != "ok" && len(lines) == 0:
+			codes[code]++
+			uncounted[code]++
 		case len(lines) != 1 || lines[0].Code != code:
 			t.Errorf("request %s was answered %q and logged %v", id, code, lines)
 		default:
 			codes[code]++
+		}
+	}
+	for code, n := range uncounted {
+		if n > 0 {
+			t.Errorf("%d requests with the answer %s are neither logged nor counted", n, code)
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(codes)) {
@@ -312,6 +323,7 @@ type logLine struct {
 	ID      string `json:"request_id"`
 	Route   string `json:"route"`
 	Code    string `json:"code"`
+	Count   int    `json:"count"` // of a line that stands for several
 }
 
 func (k *soak) logged(t *testing.T) map[string][]logLine {
@@ -330,7 +342,7 @@ func (k *soak) logged(t *testing.T) map[string][]logLine {
 		if line.Code == string(api.Internal) {
 			t.Errorf("a bug: %s", lines.Text())
 		}
-		if line.Message == "request" {
+		if line.Message == "request" || line.Message == "refusals" {
 			logged[line.ID] = append(logged[line.ID], line)
 		}
 	}
