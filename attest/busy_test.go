@@ -57,7 +57,7 @@ func TestBusyTPMIsThrottling(t *testing.T) {
 		t.Fatal(err)
 	}
 	for code, do := range map[tpm2.TPMCC]func() error{
-		tpm2.TPMCCQuote:      func() error { _, err := a.Evidence(t.Context(), nil); return err },
+		tpm2.TPMCCQuote: func() error { _, err := a.Evidence(t.Context(), nil); return err },
 		tpm2.TPMCCRSADecrypt: func() error {
 			_, err := evidence.Guest.Key.Decrypter(t.Context()).DecryptOAEP(crypto.SHA256, wrapped)
 			return err
