@@ -22,7 +22,7 @@ type shape struct {
 	free    []bool
 	// object and session are where these handles are; 0 if nowhere.
 	object, session int
-	index                Index // of permanent memory; 0 if the command is about none
+	index           Index // of permanent memory; 0 if the command is about none
 }
 
 // recordings of each command: nonces of sessions are random, so that a byte may be
