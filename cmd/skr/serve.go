@@ -131,7 +131,7 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
 		Access: s.access, Gate: s.gate, Witness: &witness{s.records, s.told}, Finished: s.told.finished,
-		WrapKeys: s.wrapKeys, KeyTTL: s.settings.KeyCacheTTL,
+		LocalNames: server.LocalNames("/etc/hosts"), WrapKeys: s.wrapKeys, KeyTTL: s.settings.KeyCacheTTL,
 		Ready: s.ready.err, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})

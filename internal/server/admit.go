@@ -11,7 +11,7 @@ import (
 // caller of admit gives back. GET needs neither a place nor a permission: the
 // status tells nobody anything.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
-	if err := checkCaller(r); err != nil {
+	if err := s.checkCaller(r); err != nil {
 		return nil, err
 	}
 	switch {

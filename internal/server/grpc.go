@@ -148,7 +148,7 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	noted := notes.Notes()
 	x.end = s.config.Now()
 	s.finish(ctx, x, v, err, noted)
-	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", x.id), originOf(noted))) // a caller that is gone needs none
+	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", x.id), originOf(x, noted))) // a caller that is gone needs none
 	if err != nil {
 		return nil, statusOf(v, x.id)
 	}
@@ -156,9 +156,9 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 }
 
 // originOf is tellOrigin for a method.
-func originOf(noted journal.Notes) metadata.MD {
+func originOf(x *exchange, noted journal.Notes) metadata.MD {
 	header := http.Header{}
-	tellOrigin(header, noted)
+	tellOrigin(header, x, noted)
 	told := metadata.MD{}
 	for name, values := range header {
 		told.Append(name, values...) // in lower case
@@ -172,7 +172,7 @@ func (s *Server) answerGRPC(ctx context.Context, headers metadata.MD, x *exchang
 		return nil, err
 	}
 	defer leave()
-	return guarded(func() (any, error) { return answer(access.With(ctx, x.caller)) })
+	return guarded(func() (any, error) { return answer(withExchange(access.With(ctx, x.caller), x)) })
 }
 
 // admitGRPC is admit for a method: the same callers, the same places.
@@ -181,8 +181,8 @@ func (s *Server) admitGRPC(ctx context.Context, headers metadata.MD, x *exchange
 	if !ok {
 		return nil, refusal.Newf(refusal.CallerNotAllowed, "the connection is not known")
 	}
-	if from.LocalAddr.Network() != "unix" && !isLoopbackHost(first(headers, ":authority")) {
-		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name localhost, 127.0.0.1 or [::1]")
+	if from.LocalAddr.Network() != "unix" && !s.isLocalHost(first(headers, ":authority")) {
+		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
 	}
 	if info, ok := from.AuthInfo.(connection); ok {
 		ctx = access.ConnContext(ctx, info.Conn)
