@@ -70,7 +70,7 @@ func (s *sidecar) refuseMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, route := range []string{"/", "/key", "/key/release/", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
+	for _, route := range []string{"/", "/key", "/key/release//", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
 		s.send(t, http.MethodPost, route, "{}", nil).wantRefusal(t, http.StatusNotFound, badRequest)
 	}
 }
