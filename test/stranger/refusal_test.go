@@ -70,7 +70,7 @@ func (s *sidecar) refuseMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, route := range []string{"/", "/key", "/key/release/", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
+	for _, route := range []string{"/", "/key", "/key/release//", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
 		s.send(t, http.MethodPost, route, "{}", nil).wantRefusal(t, http.StatusNotFound, badRequest)
 	}
 }
@@ -102,7 +102,7 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 		if route == routeToken {
 			body["maa_endpoint"] = authorityName
 		}
-		refuse(route, body, "runtime_data", 400, badRequest, nil, "", 5, true, object{}, "@@@", "e3", "e30", "eyI_IjoiPyJ9", "{}")
+		refuse(route, body, "runtime_data", 400, badRequest, nil, "", 5, true, object{}, "@@@", "e", "e3=", "e30==", "{}")
 	}
 	refuse(routeToken, runtimeRequest(object{"maa_endpoint": authorityName}), "runtime_data", 400, badRequest,
 		base64.StdEncoding.EncodeToString([]byte("not JSON")))
@@ -117,7 +117,7 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 	refuse(routeRelease, releaseRequest(nil), "akv_endpoint", 403, endpointNotAllowed, authorityName, "managedhsm.azure.net", "vault.azure.net")
 	refuse(routeRelease, releaseRequest(nil), "maa_endpoint", 403, endpointNotAllowed, vaultName, "attest.azure.net")
 	refuse(routeToken, runtimeRequest(nil), "maa_endpoint", 403, endpointNotAllowed, "elsewhere.example")
-	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1/", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
+	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1//", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
 		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://"+vaultName+"/keys/k1", strings.Repeat("k", 4096))
 	refuse(routeRelease, releaseRequest(nil), "access_token", 400, badRequest, 5, true, "a\r\nX: y", "a b", "ä")
 }
