@@ -244,7 +244,9 @@ func TestUntrustworthySilicon(t *testing.T) {
 		{name: "an older report", bend: func(w *world) { w.report.before = replay }, status: 500, code: noEvidence},
 		{name: "no report", bend: func(w *world) { w.report.before = answers(200, object{"report": "00"}) }, status: 500, code: noEvidence},
 		{name: "an error with status 200", bend: func(w *world) { w.report.before = answers(200, object{"error": firmwareError}) }, status: 500, code: noEvidence},
-		{name: "certificates of another TCB", bend: func(w *world) { w.thim.document["tcbm"] = "DA18000000000004" }, status: 502, code: noEndorsements},
+		{name: "certificates of another TCB", bend: func(w *world) {
+			w.thim.document["vcekCert"] = pemOf(milan().endorse(vcekTemplate("Milan-B0", 0xDA18000000000004, milan().chip)))
+		}, status: 502, code: noEndorsements},
 		{name: "certificates of another chip", bend: func(w *world) {
 			w.thim.document["vcekCert"] = pemOf(milan().endorse(vcekTemplate("Milan-B0", chipTCB, random(64))))
 		}, status: 502, code: noEndorsements},
