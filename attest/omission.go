@@ -42,6 +42,15 @@ func (o Omission) String() string {
 	return fmt.Sprintf("the evidence goes without the %s, which cannot be used: %.400s", o.Part, o.Err)
 }
 
+// Sentences continues a sentence with all of them, each after a semicolon.
+func Sentences(omitted []Omission) string {
+	var text strings.Builder
+	for _, o := range omitted {
+		text.WriteString("; " + o.String())
+	}
+	return text.String()
+}
+
 func (e *Evidence) omit(part string, err error) {
 	if err != nil {
 		e.Omitted = append(e.Omitted, Omission{part, err})

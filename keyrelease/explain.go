@@ -66,11 +66,11 @@ func (e *explainer) explain(ctx context.Context, req Request, result *attest.Res
 		if why := publicReason(unread); why != told.Reason {
 			told.Reason += "; skr cannot tell more, because " + why
 		}
-		told.Reason += sentences(missed(result.Omitted, nil, false))
+		told.Reason += attest.Sentences(missed(result.Omitted, nil, false))
 		return &told
 	}
 	reason, unmet := Compare(key, req.Authority, result, e.now())
-	told.Reason += "; " + reason + sentences(missed(result.Omitted, unmet, true))
+	told.Reason += "; " + reason + attest.Sentences(missed(result.Omitted, unmet, true))
 	told.Unmet = unmet
 	return &told
 }

@@ -16,7 +16,7 @@ func toldOmissions(err error, omitted []attest.Omission) error {
 		return err
 	}
 	told := *refused
-	told.Reason += sentences(omitted)
+	told.Reason += attest.Sentences(omitted)
 	return &told
 }
 
@@ -26,11 +26,4 @@ func missed(omitted []attest.Omission, unmet []refusal.Unmet, known bool) []atte
 	return slices.DeleteFunc(slices.Clone(omitted), func(o attest.Omission) bool {
 		return known && !slices.ContainsFunc(unmet, func(u refusal.Unmet) bool { return o.Explains(u.Claim) })
 	})
-}
-
-func sentences(omitted []attest.Omission) (text string) {
-	for _, o := range omitted {
-		text += "; " + o.String()
-	}
-	return text
 }

@@ -21,7 +21,7 @@ type place func(t *testing.T, path string)
 func file(text string) place {
 	return func(t *testing.T, path string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o640); err != nil { //nolint:gosec // the mode of what was there
+		if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -139,7 +139,7 @@ func (r *Record) valid() bool {
 	case kindRelease:
 		return r.Version == "" && r.Torn == nil && r.Entry != nil && r.Withheld == nil
 	case kindWithheld:
-		return r.Version == "" && r.Torn == nil && r.Entry == nil && r.Withheld != nil && r.Withheld.Count > 0
+		return r.Version == "" && r.Torn == nil && r.Entry == nil && r.Withheld != nil && r.Count > 0
 	}
 	return false
 }

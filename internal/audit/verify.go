@@ -174,7 +174,7 @@ func (p *Report) count(r *Record) {
 	case r.Kind == kindRelease:
 		p.Refusals++
 	case r.Kind == kindWithheld:
-		p.Withheld += r.Withheld.Count
+		p.Withheld += r.Count
 	}
 	if p.First.IsZero() {
 		p.First = at

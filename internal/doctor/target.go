@@ -93,16 +93,9 @@ func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Reques
 	compliance, ok := result.Claims.Text("x-ms-compliance-status")
 	if !ok {
 		return warn("give the utility VM endorsement (reference_info): policies that ask for the compliance status are not met",
-			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, omissions(result))
+			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, attest.Sentences(result.Omitted))
 	}
 	return good("%s vouches for this machine as %q, %q", r.Authority, kind, compliance)
-}
-
-func omissions(result *attest.Result) (text string) {
-	for _, o := range result.Omitted {
-		text += "; " + o.String()
-	}
-	return text
 }
 
 func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (finding, error) {

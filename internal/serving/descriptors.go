@@ -12,5 +12,5 @@ func Descriptors() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > math.MaxInt32 {
 		return math.MaxInt32
 	}
-	return int(limit.Cur) //nolint:gosec // it is below MaxInt32
+	return int(limit.Cur)
 }

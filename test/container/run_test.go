@@ -239,11 +239,11 @@ func TestRunWraps(t *testing.T) {
 		"k-pub.pem":   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
 		"k-info.json": fmt.Sprintf(`{"public_key_path":%q,"kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`, dir+"/k-pub.pem"),
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // the user of the image reads it
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // the user of the image writes there
+	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	engine.podman(t, "run", "--rm", "--network", "none", "--volume", dir+":"+dir, "skr:v1.2.3",

@@ -213,7 +213,7 @@ func compareTable(t *testing.T, table string) {
 	case !found || !ended:
 		t.Fatalf("%s has no table to make", tableFile)
 	case *update:
-		if err := os.WriteFile(tableFile, []byte(before+tableBegin+table+tableEnd+after), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(tableFile, []byte(before+tableBegin+table+tableEnd+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	case old != table:

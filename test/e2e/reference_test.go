@@ -81,7 +81,7 @@ func TestModesOfFiles(t *testing.T) {
 func umask() os.FileMode {
 	mask := syscall.Umask(0)
 	syscall.Umask(mask)
-	return os.FileMode(mask) //nolint:gosec // nine bits
+	return os.FileMode(mask)
 }
 
 // The image's entry point takes the names that manifests give as commands for the
