@@ -264,7 +264,8 @@ func TestOctetStreamEndorsement(t *testing.T) {
 	env := []string{"UVM_SECURITY_CONTEXT_DIR=" + samples.Path(t, folder)}
 	for _, name := range []string{"reference-info-base64", "uvm_0.2.10.cose"} {
 		file := samples.Path(t, folder, name)
-		if stdout, stderr, code := once(t, env, "", "report", "verify", file); code != 0 || stderr != "" || strings.Contains(stdout, "not known as a production build") {
+		// Alone it proves nothing: there is no report.
+		if stdout, stderr, code := once(t, env, "", "report", "verify", file); code != 6 || !hasLine(stdout, "ok ", "UVM endorsement", "by did:x509:0:") {
 			t.Errorf("verify %s: exit %d\n%s%s", name, code, stdout, stderr)
 		}
 		if stdout, _, code := once(t, env, "", "show", file); code != 0 || !strings.Contains(stdout, "a production build of Microsoft's") {
@@ -291,7 +292,7 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 		{"token", "show", "--authority", cloud.AttestationHost()}, append([]string{"doctor", "--listen", "localhost:1"}, key...),
 	} {
 		stdout, stderr, code := once(t, env, "{}", args...)
-		if code != 0 || stderr != "" {
+		if code != 0 || strings.Contains(stderr, "WARN") { // records of releases are there, too
 			t.Errorf("%q: exit %d\n%s", args, code, stderr)
 		}
 		if args[0] == "doctor" && !hasLine(stdout, "ok ", "security-context", "silicon that is not AMD's") {

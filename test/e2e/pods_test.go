@@ -72,7 +72,7 @@ func (l *vmLab) released(ctx context.Context, t testing.TB, env []string) {
 func reported(ctx context.Context, t testing.TB, env []string) {
 	t.Helper()
 	question := func(pod int) string { return fmt.Sprint("question of pod ", pod) }
-	for pod, printed := range crowd(ctx, t, env, func(pod int) (string, []string) { return question(pod), []string{"attest", "raw"} }) {
+	for pod, printed := range crowd(ctx, t, env, func(pod int) (string, []string) { return question(pod), []string{"attest", "raw", "--output", "json"} }) {
 		var answer api.RawResponse
 		if err := json.Unmarshal([]byte(printed), &answer); err != nil {
 			t.Errorf("pod %d: %v", pod, err)
