@@ -23,9 +23,9 @@ var reportCases = []struct {
 	{"signed bit: REPORTED_TCB", func(o *snptest.Options) { o.MutateSigned = flip(0x180) }, api.NoEndorsements},
 	{"signed bit: CHIP_ID", func(o *snptest.Options) { o.MutateSigned = flip(0x1A0) }, api.NoEndorsements},
 	{"signed bit: REPORT_DATA", func(o *snptest.Options) { o.MutateSigned = flip(0x50) }, api.NoEvidence},
-	{"signed bit: MEASUREMENT", func(o *snptest.Options) { o.MutateSigned = flip(0x90) }, api.NoEvidence},
+	{"signed bit: MEASUREMENT", func(o *snptest.Options) { o.MutateSigned = flip(0x90) }, api.NoEndorsements},
 	{"other REPORT_DATA", func(o *snptest.Options) { o.ReportData = &snp.ReportData{1} }, api.NoEvidence},
-	{"other measurement", func(o *snptest.Options) { o.Measurement = snp.Measurement{1} }, api.NoEvidence},
+	{"other measurement", func(o *snptest.Options) { o.Measurement = snp.Measurement{1} }, api.ReleaseRejected}, // goes without its endorsement
 	{"version 1", func(o *snptest.Options) { o.Version = 1 }, api.NoEvidence},
 	{"version 4294967295", func(o *snptest.Options) { o.Version = 0xFFFFFFFF }, api.NoEvidence},
 	{"reserved bytes", func(o *snptest.Options) { o.Mutate = func(raw []byte) { raw[0x4C] = 1 } }, api.NoEvidence},
