@@ -73,18 +73,22 @@ func auditVerify(path, head, output string, io streams) error {
 			audit.Report
 
 			NotLookedAt []string `json:"not_looked_at"`
-		}{path, report, []string{auditUnseen(head)}})
+		}{path, report, auditUnseen(report, head)})
 	}
-	_, err = fmt.Fprintf(io.out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), auditUnseen(head))
+	_, err = fmt.Fprintf(io.out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), strings.Join(auditUnseen(report, head), "; "))
 	return err
 }
 
-// auditUnseen is what a chain of hashes cannot tell.
-func auditUnseen(head string) string {
+// auditUnseen is what a chain of hashes cannot tell. A head closes its own chain alone.
+func auditUnseen(r audit.Report, head string) []string {
+	unseen := []string{"whether records after that of --head were cut off"}
 	if head == "" {
-		return "whether the end was cut off, or all of it written anew (no --head was given)"
+		unseen[0] = "whether the end was cut off, or all of it written anew (no --head was given)"
 	}
-	return "whether records after that of --head were cut off"
+	if r.Log {
+		unseen = append(unseen, "whether other starts, or the ends of their records, were cut out of the log (each start has a chain of its own)")
+	}
+	return unseen
 }
 
 func auditReport(path, head string, in io.Reader) (audit.Report, error) {

@@ -84,6 +84,25 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
+// In a log a start whose end was cut out goes unseen, also with the last head: that is told.
+func TestAuditVerifyLog(t *testing.T) {
+	var log bytes.Buffer
+	var head string
+	for range 2 {
+		chain := audit.ToJSON(&log, "v1")
+		if err := chain.Append(audit.Entry{Result: audit.Released}); err != nil {
+			t.Fatal(err)
+		}
+		head = chain.Head()
+	}
+	kept := strings.SplitAfter(log.String(), "\n")
+	cut := kept[0] + kept[2] + kept[3] // without the release of the first start
+	out, _, code := runAudit(cut, "verify", "--head", head)
+	if code != exitOK || !strings.Contains(out, "; whether other starts, or the ends of their records, were cut out of the log") {
+		t.Errorf("exits with %d and prints %q", code, out)
+	}
+}
+
 func TestAuditVerifyJSON(t *testing.T) {
 	path, _, head := auditFile(t)
 	out, _, code := runAudit("", "verify", "--output", "json", path)

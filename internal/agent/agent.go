@@ -53,6 +53,7 @@ type Agent struct {
 	relay   *tpm.Relay // nil without a TPM
 	refused tally
 	failed  tally
+	missing tally // reports
 }
 
 // New makes an Agent. It opens nothing.
@@ -60,7 +61,7 @@ func New(c Config) *Agent {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{config: c, refused: tally{now: time.Now}, failed: tally{now: time.Now}}
+	a := &Agent{config: c, refused: tally{now: time.Now}, failed: tally{now: time.Now}, missing: tally{now: time.Now}}
 	if c.TPM != nil {
 		a.relay = c.TPM.NewRelay()
 		a.relay.Refused = a.countRefused

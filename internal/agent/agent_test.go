@@ -137,6 +137,28 @@ func TestServeReports(t *testing.T) {
 	}
 }
 
+// A caller can have as many reports fail as it likes, and so must not fill the log.
+func TestServeReportsThatFail(t *testing.T) {
+	var log lines
+	a := New(Config{Source: noReports{}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	path := lend(t, a.ServeReports)
+	for range 20 {
+		if status, _ := post(t, path, `{"report_data":"`+strings.Repeat("00", 64)+`"}`); status != http.StatusInternalServerError {
+			t.Fatalf("status %d", status)
+		}
+	}
+	if told := strings.Count(log.String(), "no report"); told != 1 {
+		t.Errorf("%d lines:\n%s", told, log.String())
+	}
+}
+
+type noReports struct{}
+
+func (noReports) String() string { return "no chip" }
+func (noReports) Report(context.Context, snp.ReportData) (*snp.Report, error) {
+	return nil, errors.New("there is no chip")
+}
+
 func post(t *testing.T, path, body string) (int, string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -53,11 +53,19 @@ func (a *Agent) report(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	report, err := a.config.Source.Report(ctx, data)
 	if err != nil {
-		a.config.Logger.Warn("no report", "error", err.Error())
+		a.countMissing(err)
 		answer(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 		return
 	}
 	answer(w, http.StatusOK, map[string]string{"report": hex.EncodeToString(report.Raw())})
+}
+
+// countMissing tells of reports that were not made, at most once in refusalPause: a caller
+// that leaves at once causes one each time.
+func (a *Agent) countMissing(err error) {
+	if count := a.missing.add(); count > 0 {
+		a.config.Logger.Warn("no report", "count", count, "error", err.Error())
+	}
 }
 
 func readReportData(body io.Reader) (data snp.ReportData, err error) {

@@ -33,10 +33,14 @@ var (
 
 // Boot is what the artefact holds of measured boot.
 func (a Artefact) Boot() Boot {
+	var found Boot
 	if m, ok := a.content.(measured); ok {
-		return m.boot()
+		found = m.boot()
 	}
-	return Boot{}
+	if len(a.beside) > 0 {
+		found.fill(a.beside.boot())
+	}
+	return found
 }
 
 // fill takes from other what is still missing.

@@ -26,6 +26,8 @@ type part struct {
 	// data is bound through a field of the report; nil if the part is not for that.
 	data  []byte
 	binds binding
+	// lost says that the part is for that, and an object, whose exact bytes nobody knows.
+	lost bool
 }
 
 // bundle is a JSON document of no kind of its own that holds artefacts: the
@@ -93,7 +95,7 @@ func (p *part) bind(value any) {
 	case err != nil:
 		p.err = err
 	case data == nil:
-		p.binds = 0
+		p.lost = true
 	case p.err != nil:
 		p.err = errOther
 	}
@@ -136,6 +138,10 @@ func (b *bundle) add(whole part) {
 	unread, within := errors.AsType[*partsError](whole.err)
 	if within {
 		inner = unread.parts
+	}
+	if !nested { // what stands beside it is as good a part as it is
+		inner = append(inner, whole.found.beside...)
+		whole.found.beside = nil
 	}
 	_, faulty := errors.AsType[*unreadableError](whole.err)
 	if faulty || whole.binds != 0 || !nested && !within {

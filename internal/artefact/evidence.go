@@ -37,11 +37,13 @@ var (
 
 // Evidence is what the artefact holds of an attestation; false if that is nothing.
 func (a Artefact) Evidence() (Evidence, bool) {
-	e, ok := a.content.(evident)
-	if !ok {
-		return Evidence{}, false
+	var found Evidence
+	if e, ok := a.content.(evident); ok {
+		found = e.evidence()
 	}
-	found := e.evidence()
+	if len(a.beside) > 0 {
+		found.fill(a.beside.evidence())
+	}
 	return found, !found.empty()
 }
 

@@ -128,19 +128,22 @@ func (a Artefact) holds(kinds []Kind) bool {
 	})
 }
 
-// boundData is the bytes that a report is over: JSON as it stands, or what is in base64 or
-// hex. Nil is for an object, which has lost them.
+// boundData is the bytes that a report is over: JSON as it stands, or what is in hex or
+// base64. Hex comes first, because its digits are base64 of other bytes. Nil is for an
+// object, which has lost them.
 func boundData(value any) ([]byte, error) {
+	decoders := []func([]byte) ([]byte, bool){decodeHex, decodeBase64}
 	if members, is := value.(map[string]any); is {
 		if value, is = members["data"]; !is { // {"data": …, "dataType": …} of requests to MAA
 			return nil, nil
 		}
+		decoders = decoders[1:]
 	}
 	text, _ := value.(string)
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return []byte(text), nil
 	}
-	for _, decode := range []func([]byte) ([]byte, bool){decodeBase64, decodeHex} {
+	for _, decode := range decoders {
 		if data, ok := decode([]byte(text)); ok && len(data) > 0 {
 			return data, nil
 		}

@@ -26,10 +26,21 @@ type Part struct {
 // Parts are what the artefact consists of.
 func (a Artefact) Parts() []Part {
 	all, is := a.content.(bundle)
-	if !is {
-		return append([]Part{{Kind: a.kind}}, a.beside.parts()...)
+	if is {
+		return append(all.parts(), all.contradictions()...)
 	}
-	return append(all.parts(), all.contradictions()...)
+	parts := append([]Part{{Kind: a.kind}}, a.beside.parts()...)
+	return append(parts, a.whole().contradictions()...)
+}
+
+// whole is the artefact as a list of parts, with what stands beside it in the same object.
+func (a Artefact) whole() bundle {
+	if all, is := a.content.(bundle); is {
+		return all
+	}
+	beside := a.beside
+	a.beside = nil
+	return append(bundle{{found: a}}, beside...)
 }
 
 func (b bundle) parts() []Part {
@@ -39,8 +50,7 @@ func (b bundle) parts() []Part {
 		if p.err != nil {
 			kind = ""
 		}
-		parts = append(parts, Part{p.path, kind, p.binds != 0, p.fault()})
-		parts = append(parts, p.found.beside.parts()...)
+		parts = append(parts, Part{p.path, kind, p.binds != 0 && !p.lost, p.fault()})
 	}
 	return parts
 }
@@ -80,12 +90,27 @@ func (b bundle) contradictions() []Part {
 			case !found:
 				earlier[what] = said{p.path, value}
 			case !reflect.DeepEqual(before.value, value):
-				err := fmt.Errorf("%.100q: its %s is another than that of %.100q", p.path, what, before.path)
+				err := fmt.Errorf("%.100q: its %s is another than that of %.100q", p.path, what, cmp.Or(before.path, "the file"))
 				wrong = append(wrong, Part{Path: p.path, Kind: p.found.kind, Err: err})
 			}
 		}
 	}
-	return wrong
+	return append(wrong, b.losses(earlier)...)
+}
+
+// bindings are what says calls data that are for a field of the report.
+var bindings = map[binding]string{reportData: "runtime data", hostData: "init-time data"}
+
+// losses are objects in the place of data of which no other part has the bytes.
+func (b bundle) losses(there map[string]said) []Part {
+	var lost []Part
+	for _, p := range b {
+		if _, found := there[bindings[p.binds]]; p.lost && !found {
+			err := p.inner(errors.New("it is a JSON object, so that its exact bytes are lost: give it as a text"))
+			lost = append(lost, Part{Path: p.path, Kind: p.found.kind, Err: err})
+		}
+	}
+	return lost
 }
 
 // said is a statement and the part that makes it.

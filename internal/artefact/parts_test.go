@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -163,7 +164,7 @@ func TestBoundData(t *testing.T) {
 		{"request", "runtimeData", map[string]any{"data": unpadded([]byte("x")), "dataType": "Binary"}, Evidence{RuntimeData: []byte("x")}},
 		{"policy", "securityPolicyBase64", base64.StdEncoding.EncodeToString([]byte("x")), Evidence{InitTimeData: []byte("x")}},
 		{"Rego", "mine", regoText + strings.Repeat("#\n", 40), Evidence{InitTimeData: []byte(regoText + strings.Repeat("#\n", 40))}},
-		{"object, whose bytes are lost", "runtimeClaims", json.RawMessage(runtimeJSON), Evidence{}},
+		{"hex", "runtimeData", hex.EncodeToString([]byte(runtimeJSON)), Evidence{RuntimeData: []byte(runtimeJSON)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found, err := Recognise(jsonOf(t, map[string]any{"report": report, c.member: c.value}))
@@ -175,6 +176,94 @@ func TestBoundData(t *testing.T) {
 				t.Errorf("runtime data %q, init-time data %q, faults %q", got.RuntimeData, got.InitTimeData, faults(found))
 			}
 		})
+	}
+}
+
+// Of an object nobody knows the exact bytes: it does no harm beside them, and stands for
+// nothing alone.
+func TestLostData(t *testing.T) {
+	alone := map[string]any{"report": hex.EncodeToString(testdata.AttestationBytes), "runtimeClaims": json.RawMessage(`{"a":{"b":1}}`)}
+	both := maps.Clone(alone)
+	both["runtime_data"] = runtimeJSON
+	for want, document := range map[string]map[string]any{"its exact bytes are lost": alone, "": both} {
+		found, err := Recognise(jsonOf(t, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := faults(found); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("faults %q, want %q", got, want)
+		}
+		if !slices.ContainsFunc(found.Parts(), func(p Part) bool { return p.Path == "runtimeClaims" && !p.Bound }) {
+			t.Errorf("the object is not told: %+v", found.Parts())
+		}
+	}
+}
+
+// What stands beside an artefact in its own object is a part like all others, also where
+// that object is a part of another one.
+func TestBesideContradicts(t *testing.T) {
+	other := hex.EncodeToString(turinReport(t, snp.ReportData{1}))
+	for name, whole := range map[string][]byte{"request": requestOf(t, testdata.AttestationBytes), "THIM": thimOf(t)} {
+		for member, value := range map[string]string{
+			"snp_report": other, "hcl_report": hex.EncodeToString(hclOf(turinReport(t, snp.ReportData{1}), hclTypeSNP, runtimeJSON)),
+		} {
+			object := map[string]any{}
+			if err := json.Unmarshal(whole, &object); err != nil {
+				t.Fatal(err)
+			}
+			object[member] = value
+			nested := map[string]any{"report": hex.EncodeToString(testdata.AttestationBytes), "x": object}
+			for _, document := range []map[string]any{object, nested} {
+				found, err := Recognise(jsonOf(t, document))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e, _ := found.Evidence(); e.Report == nil {
+					t.Errorf("%s with %s: no report", name, member)
+				}
+				if document["x"] == nil && name == "THIM" {
+					continue // there is one report
+				}
+				if got := faults(found); !strings.Contains(got, "its report is another than that of") {
+					t.Errorf("%s with %s: faults %q", name, member, got)
+				}
+			}
+		}
+	}
+}
+
+// Runtime data beside a request without its own are what its report must be over.
+func TestBesideRequest(t *testing.T) {
+	whole := map[string]any{}
+	if err := json.Unmarshal(requestOf(t, testdata.AttestationBytes), &whole); err != nil {
+		t.Fatal(err)
+	}
+	whole["runtimeData"], whole["runtime_data"] = nil, runtimeJSON
+	found, err := Recognise(jsonOf(t, whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := found.Evidence(); string(e.RuntimeData) != runtimeJSON {
+		t.Errorf("runtime data %q", e.RuntimeData)
+	}
+}
+
+// MAA reads one endorsement, in one place. Another one beside it, or in another spelling,
+// would be one that nothing verifies.
+func TestRequestEndorsements(t *testing.T) {
+	for _, text := range []string{
+		`{"Uvm":["AA"],"Uvm":["BB"]}`, `{"Uvm":["AA"],"uvm":["BB"]}`, `{"uvm":["AA"]}`, `{"Uvm":["AA"],"Other":["BB"]}`,
+		`{"Uvm":["AA","BB"]}`, `{"Uvm":[7]}`, `{"Uvm":[""]}`, `["AA"]`,
+	} {
+		inner := jsonOf(t, map[string]string{"SnpReport": unpadded(testdata.AttestationBytes), "Endorsements": unpadded([]byte(text))})
+		found, err := Recognise(jsonOf(t, map[string]any{"report": unpadded(inner)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, _ := found.Evidence()
+		if e.EndorsementErr == nil || !strings.Contains(e.EndorsementErr.Error(), "ndorsement") || strings.Contains(e.EndorsementErr.Error(), "uvm:") {
+			t.Errorf("%s: %v", text, e.EndorsementErr)
+		}
 	}
 }
 
@@ -205,7 +294,7 @@ func TestRequestTypes(t *testing.T) {
 	if err := json.Unmarshal(requestOf(t, testdata.AttestationBytes), &whole); err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range []any{7, "text", map[string]any{"data": 7}, []any{}} {
+	for _, value := range []any{7, "text", map[string]any{"data": 7}, []any{}, map[string]any{"Data": "eA"}, map[string]any{"data": "eA", "x": "eA"}} {
 		whole["runtimeData"] = value
 		if found, err := Recognise(jsonOf(t, whole)); err == nil {
 			t.Errorf("runtimeData %v: recognised as %s", value, found)

@@ -1,7 +1,6 @@
 package artefact
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -65,11 +64,8 @@ func (r *request) parse(outer, inner object.Object) error {
 
 // decoded is nil where there is no such member, or an empty one, which stands for none.
 func decoded(o object.Object, path string) ([]byte, error) {
-	outer, _, nested := strings.Cut(path, ".")
-	if value, _ := o.Lookup(outer); nested && value != nil {
-		if _, is := value.(map[string]any); !is {
-			return nil, fmt.Errorf("its %s is no object", outer)
-		}
+	if err := checkData(o, path); err != nil {
+		return nil, err
 	}
 	value, _ := o.Lookup(path)
 	if value == nil || value == "" {
@@ -83,6 +79,23 @@ func decoded(o object.Object, path string) ([]byte, error) {
 	return data, nil
 }
 
+// checkData refuses data in another place than that of the path, where nothing reads them.
+func checkData(o object.Object, path string) error {
+	outer, _, nested := strings.Cut(path, ".")
+	value, _ := o.Lookup(outer)
+	if !nested || value == nil {
+		return nil
+	}
+	members, is := value.(map[string]any)
+	if !is {
+		return fmt.Errorf("its %s is no object", outer)
+	}
+	for name := range without(members, "data", "dataType") {
+		return fmt.Errorf("its %s has a member %.100q; want data and dataType", outer, name)
+	}
+	return nil
+}
+
 func innerChain(inner object.Object) (*vcek.Chain, error) {
 	text, err := decoded(inner, "VcekCertChain")
 	if err != nil || text == nil {
@@ -91,18 +104,24 @@ func innerChain(inner object.Object) (*vcek.Chain, error) {
 	return vcek.ParsePEM(text)
 }
 
-// innerEndorsement takes the only one of the list; nothing sends more.
+// innerEndorsement takes the only one of the only list; nothing sends more.
 func innerEndorsement(inner object.Object) (*uvm.Endorsement, error) {
 	text, err := decoded(inner, "Endorsements")
 	if err != nil || text == nil {
 		return nil, err
 	}
-	var list struct{ Uvm []string }
-	if err := json.Unmarshal(text, &list); err != nil || len(list.Uvm) != 1 {
-		return nil, errors.New("its Endorsements have no list Uvm of one")
+	lists, err := object.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("its Endorsements: %w", err)
 	}
-	raw, ok := decodeBase64([]byte(list.Uvm[0]))
-	if !ok {
+	value, _ := lists.Lookup("Uvm")
+	list, _ := value.([]any)
+	if len(lists.Members()) != 1 || len(list) != 1 {
+		return nil, errors.New("its Endorsements are not a list Uvm of one and nothing else")
+	}
+	encoded, _ := list[0].(string)
+	raw, ok := decodeBase64([]byte(encoded))
+	if !ok || encoded == "" {
 		return nil, errors.New("its endorsement is no base64url")
 	}
 	return uvm.ParseEndorsement(raw)

@@ -32,6 +32,9 @@ type Report struct {
 	Last    time.Time `json:"last"`
 	// Head is the hash of the last record.
 	Head string `json:"head"`
+	// Log says that the records are those of a log, where each start begins a chain of its
+	// own and nothing ties it to the one before.
+	Log bool `json:"-"`
 }
 
 // BrokenError says that the records are not as skr wrote them.
@@ -88,6 +91,7 @@ func (v *verifier) read(line []byte) error {
 	v.line++
 	if v.line == 1 {
 		v.isLog = len(line) == 0 || !beginsLikeRecord(line)
+		v.report.Log = v.isLog
 	}
 	if len(v.chain.torn) == 0 {
 		v.torn = v.line
