@@ -15,6 +15,7 @@ import (
 	"skr/internal/access"
 	"skr/internal/crash"
 	"skr/internal/journal"
+	"skr/api"
 	"skr/internal/keyproviderpb"
 	"skr/internal/keyproviderpb/ocicryptpb"
 	"skr/internal/refusal"
@@ -34,6 +35,11 @@ const (
 // GRPCRoutes are those of the key provider.
 func GRPCRoutes() []string {
 	return []string{RouteWrap, RouteUnwrap, RouteReport, RouteAttestation, RouteHello}
+}
+
+// AttestingRoutes give evidence over data of the caller's.
+func AttestingRoutes() []string {
+	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
 }
 
 // grpcRoutes is also the table of methods that ask for a place and a permission.
