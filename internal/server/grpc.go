@@ -12,10 +12,10 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 
+	"skr/api"
 	"skr/internal/access"
 	"skr/internal/crash"
 	"skr/internal/journal"
-	"skr/api"
 	"skr/internal/keyproviderpb"
 	"skr/internal/keyproviderpb/ocicryptpb"
 	"skr/internal/refusal"
