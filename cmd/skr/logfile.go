@@ -5,11 +5,18 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 )
 
 // logMode lets the pod's other containers read the log, as the reference does. It
 // holds no secrets.
 const logMode = 0o644
+
+// Every request waits for its line, so that a reader of the log could stop the sidecar.
+const (
+	patienceWithReader   = 100 * time.Millisecond
+	patienceAfterFailure = time.Millisecond
+)
 
 // logFile is where the log goes: a file, and standard error for what the file does
 // not take. A log that cannot be written stops nothing.
@@ -36,6 +43,7 @@ func (f *logFile) Write(line []byte) (int, error) {
 	if f.file == nil {
 		return f.stderr.Write(line)
 	}
+	f.limit()
 	written, err := f.file.Write(line)
 	if err == nil {
 		f.failed = false
@@ -46,6 +54,16 @@ func (f *logFile) Write(line []byte) (int, error) {
 		_, _ = fmt.Fprintln(f.stderr, "skr: the log goes to standard error until log_file can be written:", err) // there is nowhere else to say it
 	}
 	return f.stderr.Write(line)
+}
+
+// limit ends the next write to a pipe or terminal whose reader has stopped reading. A
+// regular file takes no deadline.
+func (f *logFile) limit() {
+	patience := patienceWithReader
+	if f.failed {
+		patience = patienceAfterFailure
+	}
+	_ = f.file.SetWriteDeadline(time.Now().Add(patience))
 }
 
 func (f *logFile) close() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -55,13 +56,27 @@ func openOutput(ctx context.Context, path string, mode os.FileMode, stdout io.Wr
 // not replace.
 func (s *settings) openSecret(ctx context.Context, path string, stdout io.Writer) (*output, error) {
 	for _, record := range []string{s.AuditFile, s.LogFile} {
-		ours, err := os.Stat(path)
-		theirs, otherErr := os.Stat(record)
-		if err == nil && otherErr == nil && ours.Mode().IsRegular() && os.SameFile(ours, theirs) {
+		if record != "" && path != standardOutput && sameFile(path, record) {
 			return nil, &configError{fmt.Errorf("--out: %s: records are written there, see audit_file and log_file", path)}
 		}
 	}
 	return openOutput(ctx, path, secretMode, stdout)
+}
+
+// sameFile reports whether both paths lead to one regular file, or will when it is
+// made: the file of records may not exist yet.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	if err == nil && otherErr == nil {
+		return one.Mode().IsRegular() && os.SameFile(one, other)
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !errors.Is(otherErr, fs.ErrNotExist) || filepath.Base(a) != filepath.Base(b) {
+		return false
+	}
+	one, err = os.Stat(filepath.Dir(a))
+	other, otherErr = os.Stat(filepath.Dir(b))
+	return err == nil && otherErr == nil && os.SameFile(one, other)
 }
 
 // openStream waits for a pipe's reader. Opening cannot be interrupted: when the time

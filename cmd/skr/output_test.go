@@ -165,14 +165,34 @@ func TestOutputStandard(t *testing.T) {
 	}
 }
 
-// A secret never takes the place of the records of its release.
+// A secret never takes the place of the records of its release, also if their file is
+// yet to be made.
 func TestOutputIsNoRecord(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "records")
-	file("records")(t, path)
-	for _, s := range []*settings{{AuditFile: path}, {LogFile: path}} {
-		if _, err := s.openSecret(t.Context(), dir+"/./records", nil); err == nil || !strings.Contains(err.Error(), "records are written there") {
-			t.Errorf("got %v", err)
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(t *testing.T) {
+		t.Helper()
+		for _, s := range []*settings{{AuditFile: path}, {LogFile: path}} {
+			for _, out := range []string{"/./records", "/link/records"} {
+				opened, err := s.openSecret(t.Context(), dir+out, nil)
+				if err == nil || !strings.Contains(err.Error(), "records are written there") {
+					t.Errorf("%s: got %v", out, err)
+				}
+				if err == nil {
+					opened.close()
+				}
+			}
 		}
 	}
+	t.Run("absent", refused)
+	file("records")(t, path)
+	t.Run("present", refused)
+	opened, err := (&settings{AuditFile: path, LogFile: "elsewhere/key"}).openSecret(t.Context(), dir+"/key", nil)
+	if err != nil {
+		t.Fatalf("another file of the directory: %v", err)
+	}
+	opened.close()
 }

@@ -58,6 +58,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	}
 	parts.faults.add(traces, told.untraced)
 	s.warnOfClouds(log)
+	warnOfAttesting(parts.access, log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
 		ready:       newReadiness(parts, s.RequestTimeout, log),
@@ -147,6 +148,14 @@ func socketMode(policy *access.Policy) fs.FileMode {
 		return server.Everybody
 	}
 	return server.OwnerOnly
+}
+
+// warnOfAttesting names the rules that skr cannot hold to the aliases.
+func warnOfAttesting(policy *access.Policy, log *slog.Logger) {
+	for _, rule := range policy.Unguarded(server.AttestingRoutes()) {
+		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they get every key that the `+
+			"pod's identity may use, also keys without an alias; list the aliases, or take the /attest routes away", "rule", rule)
+	}
 }
 
 func callers(policy *access.Policy) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"skr/internal/object"
 )
 
 // sideCarArgs is what SkrSideCarArgs holds. Members that are empty change nothing.
@@ -65,9 +68,17 @@ func parseSideCarArgs(encoded string) (*sideCarArgs, error) {
 	if err := json.Unmarshal(data, args); err != nil {
 		return nil, fmt.Errorf("reading its JSON: %w", err)
 	}
+	// The reference takes members in any capitals, which is harmless. Of two members
+	// of one name it takes the last, and a reader of a policy might see the first.
+	if _, err := object.Parse(data); err != nil && !isNull(data) {
+		return nil, fmt.Errorf("reading its JSON: %w", err)
+	}
 	args.unknown = unknownMembers(data, "", reflect.TypeFor[sideCarArgs]())
 	return args, nil
 }
+
+// isNull reports whether the arguments are null, which changes nothing.
+func isNull(data []byte) bool { return string(bytes.TrimSpace(data)) == "null" }
 
 // unknownMembers lists the members of a JSON object that the type has no field for,
 // as paths. Names are matched as encoding/json does, in any capitals.

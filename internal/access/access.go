@@ -173,6 +173,22 @@ func (p *Policy) MayAttest(c Caller, data []byte) error {
 		`that a vault wraps to: send their hash, or give an access rule of this caller keys: ["*"]`, MaxBound)
 }
 
+// Unguarded returns the names of the rules whose callers may use one of the routes that
+// attest and, by the same rule or another that can fit as well, may have every key. They
+// may attest a key pair of their own, and with it get keys that have no alias.
+func (p *Policy) Unguarded(attesting []string) (names []string) {
+	if p == nil {
+		return nil
+	}
+	for _, every := range p.rules {
+		attests := func(r rule) bool { return every.meets(r) && slices.ContainsFunc(attesting, r.routes.has) }
+		if every.keys.all && slices.ContainsFunc(p.rules, attests) {
+			names = append(names, every.name)
+		}
+	}
+	return names
+}
+
 // may says whether one of the caller's rules lists name in that field. told is
 // how a refusal calls it.
 func (p *Policy) may(c Caller, field, name, told string, list func(rule) grant) error {

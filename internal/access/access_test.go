@@ -279,6 +279,35 @@ func TestMayAttest(t *testing.T) {
 	}
 }
 
+// Rules that let their callers attest a key pair are known, also where two rules
+// together do.
+func TestUnguarded(t *testing.T) {
+	attesting := []string{"/attest/maa", "/attest/raw"}
+	every, maa, release := []string{"*"}, []string{"/attest/maa"}, []string{"/key/release"}
+	one, two := new(uint32(1)), new(uint32(2))
+	for name, tc := range map[string]struct {
+		rules []Rule
+		want  string
+	}{
+		"one rule":        {[]Rule{{Name: "a", UID: one, Routes: maa, Keys: every}}, "a"},
+		"all routes":      {[]Rule{{Name: "a", GID: one, Routes: every, Keys: every}}, "a"},
+		"a list of keys":  {[]Rule{{Name: "a", UID: one, Routes: every, Keys: keys}}, ""},
+		"another route":   {[]Rule{{Name: "a", UID: one, Routes: release, Keys: every}}, ""},
+		"one caller":      {[]Rule{{Name: "a", UID: one, Routes: release, Keys: every}, {Name: "b", GID: two, Routes: maa}}, "a"},
+		"another user":    {[]Rule{{Name: "a", UID: one, Routes: release, Keys: every}, {Name: "b", UID: two, Routes: maa}}, ""},
+		"another group":   {[]Rule{{Name: "a", GID: one, Routes: release, Keys: every}, {Name: "b", GID: two, Routes: maa}}, ""},
+		"not these rules": {nil, ""},
+	} {
+		got, err := New(Config{Rules: tc.rules, Routes: routes, Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := strings.Join(got.Unguarded(attesting), " "); names != tc.want {
+			t.Errorf("%s: got %q, want %q", name, names, tc.want)
+		}
+	}
+}
+
 // What is kept for a caller is held under the name by which it is limited.
 func TestCallersHoldWhatIsKept(t *testing.T) {
 	for want, c := range map[string]Caller{"kafka": {rule: "kafka", known: true, uid: 7}, "uid 7": {known: true, uid: 7}, "loopback": {local: true}} {

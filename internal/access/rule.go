@@ -40,6 +40,12 @@ type rule struct {
 	keys     grant
 }
 
+// meets reports whether one caller can be identified by both rules.
+func (r rule) meets(other rule) bool {
+	apart := func(a, b *uint32) bool { return a != nil && b != nil && *a != *b }
+	return !apart(r.uid, other.uid) && !apart(r.gid, other.gid)
+}
+
 // grant is a list of names, or all.
 type grant struct {
 	all   bool

@@ -45,7 +45,8 @@ func decode(body []byte, members []string, into any) error {
 }
 
 // eachMember calls use for each member that is not null. The body is valid JSON: an
-// object, whose members must be known, be there once, and be strings or null.
+// object, whose members must be there once, and be strings or null. One that is not known
+// must be null: programs with one class for all requests write the members of the others.
 func eachMember(body []byte, members []string, use func(member int, text []byte)) error {
 	rest, isObject := after(body, '{')
 	if !isObject {
@@ -59,14 +60,15 @@ func eachMember(body []byte, members []string, use func(member int, text []byte)
 		}
 		name := string(unquote(literal))
 		member := slices.Index(members, name)
-		switch {
-		case member < 0:
-			return unknownMember(name, members)
-		case seen[member]:
-			return refusal.Newf(refusal.BadRequest, "member %q is there more than once", name)
-		}
-		seen[member] = true
 		behind, _ = after(behind, ':')
+		switch {
+		case member < 0 && !startsWithNull(behind):
+			return unknownMember(name, members)
+		case member >= 0 && seen[member]:
+			return refusal.Newf(refusal.BadRequest, "member %q is there more than once", name)
+		case member >= 0:
+			seen[member] = true
+		}
 		var text []byte
 		var err error
 		if text, behind, err = cutValue(behind, name); err != nil {
@@ -81,8 +83,8 @@ func eachMember(body []byte, members []string, use func(member int, text []byte)
 
 // cutValue cuts the value of a member off valid JSON. text is nil if it is null.
 func cutValue(in []byte, member string) (text, rest []byte, err error) {
-	if rest, isNull := bytes.CutPrefix(bytes.TrimLeft(in, whiteSpace), []byte("null")); isNull {
-		return nil, rest, nil
+	if startsWithNull(in) {
+		return nil, bytes.TrimLeft(in, whiteSpace)[len("null"):], nil
 	}
 	literal, rest, isText := cutText(in)
 	if !isText {
@@ -93,6 +95,10 @@ func cutValue(in []byte, member string) (text, rest []byte, err error) {
 		return nil, rest, refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", member)
 	}
 	return text, rest, nil
+}
+
+func startsWithNull(text []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(text, whiteSpace), []byte("null"))
 }
 
 const whiteSpace = " \t\r\n" // RFC 8259 section 2

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 
+	"skr/api"
 	"skr/internal/access"
 	"skr/internal/crash"
 	"skr/internal/journal"
@@ -34,6 +35,11 @@ const (
 // GRPCRoutes are those of the key provider.
 func GRPCRoutes() []string {
 	return []string{RouteWrap, RouteUnwrap, RouteReport, RouteAttestation, RouteHello}
+}
+
+// AttestingRoutes give evidence over data of the caller's.
+func AttestingRoutes() []string {
+	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
 }
 
 // grpcRoutes is also the table of methods that ask for a place and a permission.

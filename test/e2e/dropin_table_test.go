@@ -118,6 +118,7 @@ func differences(l *lab, version string) []difference {
 		{"a member in other capitals", post(api.RouteRaw, strings.Replace(raw, "runtime_data", "Runtime_Data", 1)), 200, "", ambiguous},
 		{"an unknown member", post(api.RouteRelease, with("acess_token", "x")), 200, "", "a misspelt `access_token` would ask with the pod's identity"},
 		{"`null` for an optional member", post(api.RouteRelease, strings.Replace(release, "{", `{"access_token":null,`, 1)), 200, "", ""},
+		{"`null` for a member of another route", post(api.RouteRaw, strings.Replace(raw, "{", `{"maa_endpoint":null,"kid":null,`, 1)), 200, "", ""},
 		{"`null` for a needed member", post(api.RouteRaw, `{"runtime_data":null}`), 400, "", ""},
 		{"an empty access token", post(api.RouteRelease, with("access_token", "")), 200, "", ""},
 		{"an empty needed member", post(api.RouteRelease, with("kid", "")), 400, "", ""},
