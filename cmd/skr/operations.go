@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"skr/internal/doctor"
+	"skr/internal/holder"
 	"skr/internal/metrics"
 	"skr/internal/ops"
 	"skr/internal/secmem"
@@ -35,7 +36,7 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	var listen net.ListenConfig
 	socket, err := listen.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
-		return operations{}, err
+		return operations{}, holder.Explain(err)
 	}
 	s.log.Info("operations", "address", socket.Addr().String())
 	return operations{server, socket}, nil

@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/claims":    {},
 	"internal/crash":     {},
 	"internal/hardening": {},
+	"internal/holder":    {},
 	"internal/hostdata":  {},
 	"internal/journal":   {},
 	"internal/metrics":   {"internal/journal"},
@@ -81,7 +82,7 @@ var allowed = map[string][]string{
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
-		"internal/access", "internal/admission", "internal/cache", "internal/crash", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
+		"internal/access", "internal/admission", "internal/cache", "internal/crash", "internal/holder", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
 		"internal/refusal", "internal/secmem", "internal/serving",
 	},
 
