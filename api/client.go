@@ -86,7 +86,7 @@ func (c *Client) WaitReady(ctx context.Context) error {
 // Status asks once whether skr is ready, and what it runs without.
 func (c *Client) Status(ctx context.Context) (StatusResponse, error) {
 	var status StatusResponse
-	err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status)
+	_, err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status)
 	return status, err
 }
 
@@ -104,7 +104,7 @@ func (c *Client) ready(ctx context.Context) error {
 // Report returns a raw attestation report over runtimeData.
 func (c *Client) Report(ctx context.Context, runtimeData []byte) ([]byte, error) {
 	var answer RawResponse
-	if err := c.post(ctx, RouteRaw, RawRequest{encode(runtimeData)}, &answer); err != nil {
+	if _, err := c.post(ctx, RouteRaw, RawRequest{encode(runtimeData)}, &answer); err != nil {
 		return nil, err
 	}
 	report, err := hex.DecodeString(answer.Report)
@@ -134,7 +134,7 @@ type Evidence struct {
 // Evidence returns a report over runtimeData with its endorsements.
 func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	var answer CombinedResponse
-	if err := c.post(ctx, RouteCombined, CombinedRequest{encode(runtimeData)}, &answer); err != nil {
+	if _, err := c.post(ctx, RouteCombined, CombinedRequest{encode(runtimeData)}, &answer); err != nil {
 		return nil, err
 	}
 	evidence := &Evidence{EndorsedTCB: answer.EndorsedTCB, VirtualTPM: answer.VirtualTPM, Problems: answer.Problems}
@@ -160,57 +160,73 @@ func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, e
 // Token returns an attestation token of the authority maaEndpoint over runtimeData.
 func (c *Client) Token(ctx context.Context, maaEndpoint string, runtimeData []byte) (Secret, error) {
 	var answer MAAResponse
-	err := c.post(ctx, RouteMAA, MAARequest{MAAEndpoint: maaEndpoint, RuntimeData: encode(runtimeData)}, &answer)
+	_, err := c.post(ctx, RouteMAA, MAARequest{MAAEndpoint: maaEndpoint, RuntimeData: encode(runtimeData)}, &answer)
 	return answer.Token, err
+}
+
+// Key is a released key with its name.
+type Key struct {
+	// JWK is the key, for the caller to wipe. It has no kid.
+	JWK Secret
+	// ID is the full key identifier with its version,
+	// "https://contoso.vault.azure.net/keys/name/version"; "" if the sidecar did not
+	// tell it, as the reference sidecar does not.
+	ID string
 }
 
 // Release returns the key as a JWK, for the caller to wipe.
 func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Secret, error) {
+	key, err := c.ReleaseKey(ctx, r)
+	return key.JWK, err
+}
+
+// ReleaseKey is [Client.Release] with the identifier of the key.
+func (c *Client) ReleaseKey(ctx context.Context, r ReleaseRequest) (Key, error) {
 	var answer ReleaseResponse
-	err := c.post(ctx, RouteRelease, r, &answer)
-	return answer.Key, err
+	header, err := c.post(ctx, RouteRelease, r, &answer)
+	return Key{JWK: answer.Key, ID: header.Get(HeaderKeyID)}, err
 }
 
 func encode(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
-// post sends request until it is answered for good.
-func (c *Client) post(ctx context.Context, route string, request, answer any) error {
+// post sends request until it is answered for good, and returns the answer's header.
+func (c *Client) post(ctx context.Context, route string, request, answer any) (http.Header, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("api: encoding the request: %w", err)
+		return nil, fmt.Errorf("api: encoding the request: %w", err)
 	}
 	defer clear(body)
 	for try := 1; ; try++ {
-		err := c.once(ctx, http.MethodPost, route, body, answer)
+		header, err := c.once(ctx, http.MethodPost, route, body, answer)
 		wait, again := c.nextWait(try, err)
 		if !again {
-			return err
+			return header, err
 		}
 		if ended := sleep(ctx, wait); ended != nil {
-			return fmt.Errorf("api: waiting to ask again: %w (last: %w)", ended, err)
+			return nil, fmt.Errorf("api: waiting to ask again: %w (last: %w)", ended, err)
 		}
 	}
 }
 
 // once sends one request and reads its answer.
-func (c *Client) once(ctx context.Context, method, route string, body []byte, answer any) error {
+func (c *Client) once(ctx context.Context, method, route string, body []byte, answer any) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+route, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("api: making the request: %w", err)
+		return nil, fmt.Errorf("api: making the request: %w", err)
 	}
 	request.Header.Set("Accept", "application/json")
 	if method == http.MethodPost {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if err := c.authorize(request); err != nil {
-		return err
+		return nil, err
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("api: asking skr: %w", err)
+		return nil, fmt.Errorf("api: asking skr: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read
-	return read(response, answer)
+	return response.Header, read(response, answer)
 }
 
 // authorize adds the caller's token, if it has one.

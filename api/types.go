@@ -12,6 +12,10 @@ const (
 // authorities which an alias stands for: its number in their list, from 1.
 const HeaderFallback = "X-Skr-Fallback"
 
+// HeaderKeyID is on the answer of a release: the full identifier of the key, with its
+// version. The JWK has no kid.
+const HeaderKeyID = "X-Skr-Key-Id"
+
 // StatusResponse answers GET /status, with 200 also while skr is not ready.
 type StatusResponse struct {
 	// Message is StatusOK or StatusNotOK.
@@ -30,7 +34,7 @@ type Problem struct {
 
 // RawRequest asks for a report alone.
 type RawRequest struct {
-	// RuntimeData is standard base64, padded; its SHA-256 becomes REPORT_DATA.
+	// RuntimeData is base64; its SHA-256, decoded, becomes REPORT_DATA.
 	RuntimeData string `json:"runtime_data"`
 }
 
@@ -46,7 +50,7 @@ type RawResponse struct {
 
 // CombinedRequest asks for all that a Verifier needs.
 type CombinedRequest struct {
-	// RuntimeData is standard base64, padded; its SHA-256 becomes REPORT_DATA.
+	// RuntimeData is base64; its SHA-256, decoded, becomes REPORT_DATA.
 	RuntimeData string `json:"runtime_data"`
 }
 
@@ -96,9 +100,9 @@ type Quote struct {
 
 // MAARequest asks for an attestation token.
 type MAARequest struct {
-	// MAAEndpoint is the authority's host name, "https://" may precede it.
+	// MAAEndpoint is the authority's host name; "https://" may precede it, "/" follow.
 	MAAEndpoint string `json:"maa_endpoint"`
-	// RuntimeData is standard base64, padded; the token repeats it in x-ms-runtime.
+	// RuntimeData is base64 of a JSON object, which the token repeats in x-ms-runtime.
 	RuntimeData string `json:"runtime_data"`
 }
 
@@ -135,7 +139,8 @@ func (r ReleaseRequest) LogValue() slog.Value {
 
 // ReleaseResponse answers POST /key/release.
 type ReleaseResponse struct {
-	// Key is a JWK (RFC 7517) as a string that holds JSON.
+	// Key is a JWK (RFC 7517) as a string that holds JSON. It has no kid: see
+	// HeaderKeyID.
 	Key Secret `json:"key"`
 }
 

@@ -23,6 +23,9 @@ func TestAuthorities(t *testing.T) {
 	}{
 		{defaults, "sharedeus.eus.attest.azure.net", nil},
 		{defaults, "https://sharedeus.eus.attest.azure.net/", nil},
+		{defaults, "sharedeus.eus.attest.azure.net/", nil},
+		{defaults, "sharedeus.eus.attest.azure.net:443", nil},
+		{defaults, "SharedEUS.eus.attest.azure.net", nil},
 		{defaults, "shared.uaen.attest.azure.us", nil},
 		{defaults, "shared.cne.attest.azure.cn", nil},
 		{defaults, "attest.azure.net", refusal.EndpointNotAllowed},

@@ -12,7 +12,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,9 +151,10 @@ func checkJWK(t *testing.T, key *Key, want crypto.PrivateKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Kid != key.ID() || !cmp.Equal(got.KeyOps, []string{"sign", "verify"}) || got.Kty != got.Type() {
+	if got.Kid != "" || !cmp.Equal(got.KeyOps, []string{"sign", "verify"}) || got.Kty != got.Type() {
 		t.Errorf("JWK %v with key_ops %q", got, got.KeyOps)
 	}
+	checkMembers(t, text)
 	if secret, symmetric := want.([]byte); symmetric {
 		if got.Kty != "oct" || got.K != base64.RawURLEncoding.EncodeToString(secret) {
 			t.Error("the symmetric key changed")
@@ -164,6 +167,25 @@ func checkJWK(t *testing.T, key *Key, want crypto.PrivateKey) {
 	}
 	if got.Kty == "RSA" && (got.DP == "" || got.DQ == "" || got.QI == "") {
 		t.Error("the JWK lacks dp, dq or qi")
+	}
+}
+
+// checkMembers wants what the reference sidecar's JWK has (jwx's FromRaw and key_ops),
+// under the names that JOSE libraries know.
+func checkMembers(t *testing.T, text []byte) {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil {
+		t.Fatal(err)
+	}
+	want := map[any][]string{
+		"RSA": {"d", "dp", "dq", "e", "key_ops", "kty", "n", "p", "q", "qi"}, "EC": {"crv", "d", "key_ops", "kty", "x", "y"}, "oct": {"k", "key_ops", "kty"},
+	}[members["kty"]]
+	if got := slices.Sorted(maps.Keys(members)); !slices.Equal(got, want) {
+		t.Errorf("the JWK has the members %q, want %q", got, want)
+	}
+	if crv, isEC := members["crv"]; isEC && !slices.Contains([]any{"P-256", "P-384", "P-521", "secp256k1"}, crv) {
+		t.Errorf("the curve is named %q", crv)
 	}
 }
 

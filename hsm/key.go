@@ -23,8 +23,8 @@ type Key struct {
 	held       *secmem.Buffer // its JWK
 }
 
-// JWK is the key as a JSON Web Key with its private members. Its kid is
-// [Key.ID] and its key_ops are the vault's. The caller wipes the copy.
+// JWK returns the key as a JSON Web Key with its private members. It has the vault's
+// key_ops and no kid, which is [Key.ID]. The caller wipes the copy.
 func (k *Key) JWK() (text []byte, err error) {
 	err = k.held.Use(func(secret []byte) error { text = bytes.Clone(secret); return nil })
 	return text, err

@@ -110,7 +110,6 @@ func (p *payload) wrappedKey() *WrappedKey {
 		id:         p.released.String(),
 		policyHash: p.policyHash(),
 		kind:       p.key.Type(),
-		crv:        p.key.Crv,
 		keyOps:     p.key.KeyOps,
 		public:     p.public,
 		algorithm:  keywrap.Algorithm(p.wrapped.Header.Enc),

@@ -33,7 +33,7 @@ func (w *WrappedKey) describe(t testing.TB, der []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.kind, w.crv = key.Type(), key.Crv
+	w.kind = key.Type()
 }
 
 func curveKeys(t testing.TB) map[string]*ecdsa.PrivateKey {

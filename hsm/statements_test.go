@@ -153,7 +153,7 @@ func TestReplaysAtOnce(t *testing.T) {
 // remembers the latest.
 func TestStatementsAreBounded(t *testing.T) {
 	seen := new(Statements)
-	digest := func(n int) (d [32]byte) { binary.BigEndian.PutUint64(d[:], uint64(n)); return d } //nolint:gosec // a small number
+	digest := func(n int) (d [32]byte) { binary.BigEndian.PutUint64(d[:], uint64(n)); return d }
 	for n := range 10 * generation {
 		if full := seen.Full(); full != (n >= generation) {
 			t.Fatalf("full is %v after %d", full, n)

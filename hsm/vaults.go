@@ -91,8 +91,8 @@ func (e vaultEntry) allowsKey(name, version string) bool {
 	return (e.name == "" || sameName(e.name, name)) && (e.version == "" || e.version == version)
 }
 
-// Parse takes the vault and the key that a request names, and picks the first
-// entry that allows both. It refuses with [refusal.BadRequest] what is no host
+// Parse takes the vault and the key that a request names, each of which may end with a
+// slash, and picks the first entry that allows both. It refuses with [refusal.BadRequest] what is no host
 // or key name, and with [refusal.EndpointNotAllowed] what no entry allows.
 func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
 	host, err := endpoint.ParseHost(vault)
@@ -100,7 +100,7 @@ func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
 		return KeyID{}, refusal.Because(refusal.BadRequest,
 			"akv_endpoint must be the host name of a vault or managed HSM, such as myvault.vault.azure.net", err)
 	}
-	name, version, err := parseKid(kid)
+	name, version, err := parseKid(strings.TrimSuffix(kid, "/")) // as az and people write it
 	if err != nil {
 		return KeyID{}, refusal.Because(refusal.BadRequest,
 			`kid must be the name of a key, or "name/version"`, err)

@@ -25,6 +25,8 @@ func TestVaultsParse(t *testing.T) {
 		{[]string{"*.vault.localhost:8443"}, "demo.vault.localhost:8443", "k", "https://demo.vault.localhost:8443/keys/k", "https://vault.localhost:8443", nil},
 		{[]string{"v.vault.azure.net"}, "v.vault.azure.net", "k", "https://v.vault.azure.net/keys/k", "https://vault.azure.net", nil},
 		{[]string{"*.eu.vault.azure.net=https://vault.azure.net/"}, "v.eu.vault.azure.net", "k", "https://v.eu.vault.azure.net/keys/k", "https://vault.azure.net", nil},
+		{DefaultVaults(), "v.vault.azure.net/", "k/", "https://v.vault.azure.net/keys/k", "https://vault.azure.net", nil},
+		{DefaultVaults(), "V.vault.azure.net:443", "k/" + version + "/", "https://v.vault.azure.net/keys/k/" + version, "https://vault.azure.net", nil},
 		{[]string{"v.vault.azure.net/keys/k"}, "v.vault.azure.net", "k/" + version, "https://v.vault.azure.net/keys/k/" + version, "https://vault.azure.net", nil},
 		{[]string{"v.vault.azure.net/keys/k"}, "v.vault.azure.net", "K", "https://v.vault.azure.net/keys/K", "https://vault.azure.net", nil},
 		{[]string{"v.vault.azure.net/keys/k/" + version + "=https://azure.net"}, "v.vault.azure.net", "k/" + version, "https://v.vault.azure.net/keys/k/" + version, "https://azure.net", nil},
@@ -68,7 +70,7 @@ func TestKidRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kid := range []string{
-		"", "/", "k/", "/" + keyVersion, "k//" + keyVersion, "k/" + keyVersion + "/", "k/" + keyVersion + "/release",
+		"", "/", "//", "k//", "/" + keyVersion, "k//" + keyVersion, "k/" + keyVersion + "//", "k/" + keyVersion + "/release",
 		"..", ".", "../secrets/s", "k/..", "k/../x", "k%2f..", "k?x", "k#x", "k\\x", "k x", "k\n", "k\x00", "ké", "k_x", "k.x", "k:x", "@",
 		"k/a-b", "k/a_b", "k/é", "k/" + strings.Repeat("0", maxKeyVersion+1),
 		"https://v.vault.azure.net/keys/k", strings.Repeat("k", 128),

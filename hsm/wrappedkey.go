@@ -26,7 +26,6 @@ type WrappedKey struct {
 	id         string // full, with version
 	policyHash string // may be empty
 	kind       string // RSA, EC or oct
-	crv        string // as the vault named it
 	keyOps     []string
 	public     crypto.PublicKey // nil for oct
 	algorithm  keywrap.Algorithm
@@ -113,8 +112,7 @@ func (w *WrappedKey) privateKey(private crypto.PrivateKey) (*Key, error) {
 	if err != nil {
 		return nil, untrusted("the released key is malformed", err)
 	}
-	public.Crv = w.crv
-	return w.finish(public, secret)
+	return w.finish(public.Registered(), secret)
 }
 
 func (w *WrappedKey) symmetricKey(secret []byte) (*Key, error) {
@@ -124,8 +122,10 @@ func (w *WrappedKey) symmetricKey(secret []byte) (*Key, error) {
 	return w.finish(jwk.Key{Kty: symmetric}, []member{{"k", secret}})
 }
 
+// finish writes a JWK without a kid: callers of the reference sidecar, whose JWK has
+// none, derive keys from "kid, or else the name". [Key.ID] is the identifier.
 func (w *WrappedKey) finish(public jwk.Key, secret []member) (*Key, error) {
-	public.Kid, public.KeyOps = w.id, w.keyOps
+	public.KeyOps = w.keyOps
 	text, err := privateJWK(public, secret)
 	if err != nil {
 		return nil, err

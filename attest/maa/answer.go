@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	maxToken   = 64 << 10 // characters; a token with all claims has 5,000
-	maxMessage = 512      // bytes of a remote message in the log
+	// maxToken is in characters. A token has 5,000, and a third more than the runtime
+	// data, which it repeats: the largest request of the local API has 190 KiB of them.
+	maxToken   = 512 << 10
+	maxMessage = 512 // bytes of a remote message in the log
 )
 
 // hints tell what to do about the error codes that refuse evidence ("Azure

@@ -120,9 +120,6 @@ type exchange interface {
 }
 
 func ask(evidence *attest.Evidence) (exchange, error) {
-	if len(evidence.RuntimeData) > maxRuntimeData {
-		return nil, refusal.Newf(refusal.BadRequest, "runtime data for attestation may have at most %d bytes, as the token repeats it", maxRuntimeData)
-	}
 	if evidence.Guest != nil {
 		return newGuestQuestion(evidence), nil
 	}

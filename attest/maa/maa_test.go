@@ -154,7 +154,7 @@ var tokenRefusals = map[string]struct {
 	}, "claims are malformed"},
 	"oversized token": {func(_ *testing.T, s *service) {
 		s.spoil = set("padding", strings.Repeat("x", maxToken))
-	}, "more than 65536 characters"},
+	}, "more than 524288 characters"},
 	"key and certificate disagree": {func(t *testing.T, s *service) {
 		s.keys = []jwk.Key{both(t, rsaKeys()[0], rsaKeys()[1])}
 	}, "cannot be used"},
@@ -333,7 +333,7 @@ func TestForgedAlgorithms(t *testing.T) {
 
 func TestRuntimeDataMustBeJSON(t *testing.T) {
 	s := newService(t)
-	for _, text := range []string{"", "text", "[]", `"a"`, `{"a":1,"a":2}`, `{} {}`} {
+	for _, text := range []string{"", "text", "[]", `"a"`, `{} {}`, `{"a":1,"a":2`, `{"a":1,"a":2}{}`, `[{"a":1,"a":2}]`, `{"a":1,"a":}`} {
 		_, err := s.client.Appraise(t.Context(), s.authority, newEvidence(t, text))
 		if !errors.Is(err, refusal.BadRequest) {
 			t.Errorf("%q: %v", text, err)
@@ -341,6 +341,39 @@ func TestRuntimeDataMustBeJSON(t *testing.T) {
 	}
 	if s.requests.Load() != 0 {
 		t.Error("something left the machine")
+	}
+}
+
+// TestRepeatedRuntimeData: which of two members of one name the token has is for the
+// authority to say; the report data must then name the exact bytes.
+func TestRepeatedRuntimeData(t *testing.T) {
+	const twice = `{"a":1,"a":2}`
+	for name, c := range map[string]struct {
+		spoil func(map[string]any)
+		kind  error
+	}{
+		"last wins":      {func(map[string]any) {}, nil},
+		"first wins":     {func(c map[string]any) { c[claimRuntime] = map[string]any{"a": 1} }, nil},
+		"none wins":      {func(c map[string]any) { delete(c, claimRuntime) }, refusal.Untrusted},
+		"another report": {func(c map[string]any) { c[claimReportData] = strings.Repeat("0", 128) }, refusal.Untrusted},
+		"no report":      {func(c map[string]any) { delete(c, claimReportData) }, refusal.Untrusted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			s.spoil = c.spoil
+			if _, err := s.client.Appraise(t.Context(), s.authority, newEvidence(t, twice)); !errors.Is(err, c.kind) {
+				t.Errorf("%v, want %v", err, c.kind)
+			}
+		})
+	}
+}
+
+// TestLongRuntimeData has as many bytes as a request of the local API can carry.
+func TestLongRuntimeData(t *testing.T) {
+	s := newService(t)
+	text := `{"a":"` + strings.Repeat("x", 190<<10) + `"}`
+	if _, err := s.client.Appraise(t.Context(), s.authority, newEvidence(t, text)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,11 +1,13 @@
 package maa
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -24,17 +26,21 @@ const (
 	claimReportData      = "x-ms-sevsnpvm-reportdata"
 )
 
-const (
-	attestationType = "sevsnpvm"
-	maxRuntimeData  = 32 << 10 // fits into the longest token that is read
-)
+const attestationType = "sevsnpvm"
 
 // question is about a report of the chip alone.
 type question struct {
 	evidence   *attest.Evidence
 	nonce      uint64
-	runtime    object.Object
+	runtime    runtime
 	reportData snp.ReportData
+}
+
+// runtime data as a JSON object. One that has a member twice has no meaning of its
+// own: which of the two the token repeats is the authority's choice.
+type runtime struct {
+	object   object.Object
+	repeated bool
 }
 
 var _ exchange = (*question)(nil)
@@ -43,15 +49,23 @@ var _ exchange = (*question)(nil)
 // here: MAA expands only JSON for SEV-SNP, so that nobody could find in the
 // token what the report is bound to.
 func newQuestion(e *attest.Evidence) (*question, error) {
-	runtime, err := object.Parse(e.RuntimeData)
+	runtime, err := parseRuntime(e.RuntimeData)
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object without duplicate members", err)
+		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object, of at most 32,768 values", err)
 	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("maa: drawing a nonce: %w", err)
 	}
 	return &question{e, binary.BigEndian.Uint64(random[:]), runtime, e.Report.ReportData()}, nil
+}
+
+func parseRuntime(data []byte) (runtime, error) {
+	parsed, err := object.Parse(data)
+	if errors.Is(err, object.ErrRepeated) && json.Valid(data) && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		return runtime{repeated: true}, nil
+	}
+	return runtime{object: parsed}, err
 }
 
 func (q *question) request(version string) (string, []byte, error) {
@@ -98,9 +112,16 @@ func (q *question) echoed(claims object.Object) bool {
 
 // bound compares the runtime data as JSON values, for MAA sorts members and
 // drops white space. This is what ties the key to the token.
+//
+// Of runtime data with a repeated member the token must name the report data, which
+// are the hash of its exact bytes.
 func (q *question) bound(claims object.Object) bool {
 	theirs, found := claims.Lookup(claimRuntime)
-	return found && q.runtime.Equal(theirs)
+	if q.runtime.repeated {
+		hashed, _ := claims.Text(claimReportData)
+		return found && hashed == hex.EncodeToString(q.reportData[:])
+	}
+	return found && q.runtime.object.Equal(theirs)
 }
 
 // contradicts finds a claim that is there and has another value. Nonce and

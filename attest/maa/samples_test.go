@@ -160,11 +160,11 @@ func TestRecordedToken(t *testing.T) {
 func TestRecordedRuntimeData(t *testing.T) {
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
 	data := samples.Read(t, "maa", "cvm-genoa-runtime-data.json")
-	runtime, err := object.Parse(data)
+	parsed, err := parseRuntime(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q := (question{runtime: runtime}); !q.bound(claims) {
+	if q := (question{runtime: parsed}); !q.bound(claims) {
 		t.Error("the runtime data is not found in the token")
 	}
 	sum := sha256.Sum256(data)

@@ -47,7 +47,7 @@ func publicText(key *provision.Key, format string) ([]byte, error) {
 	if err != nil || format == "pem" {
 		return text, err
 	}
-	public := key.Public
+	public := key.Public.Registered()
 	public.Kid, public.KeyOps = key.ID.String(), key.Operations
 	text, err = json.Marshal(public)
 	return append(text, '\n'), err

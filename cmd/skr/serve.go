@@ -133,7 +133,8 @@ func (s *service) local() (*server.Server, error) {
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
 		Witness: &witness{s.records, s.told}, Finished: s.told.finished,
-		WrapKeys: s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
+		LocalNames: server.LocalNames("/etc/hosts"),
+		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
 		Ready: s.ready.err, Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})

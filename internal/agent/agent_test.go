@@ -165,8 +165,8 @@ var (
 	long = strings.Repeat("00", maxRequest)
 )
 
-// Callers that send what is not lent, from as many connections as there are, keep nobody
-// from the TPM: each leaves at once, and the log has few lines of it.
+// Callers that send what is not lent, from many connections of the honest caller's uid,
+// keep nobody from the TPM: each leaves at once, and the log has few lines of it.
 func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	inner, err := tpm.Open(swtpm.Require(t, swtpm.Config{}).Address())
 	if err != nil {
@@ -177,7 +177,7 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	clear := []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x26} // TPM2_Clear
 	lies := []byte{0x80, 0x01, 0, 0, 0, 3, 0, 0, 0x01, 0x26}   // of its size
 	var hostile sync.WaitGroup
-	for i := range maxConnections {
+	for i := range maxConnections / 4 { // all of them and the honest one fit the share of one uid
 		command, answers := clear, 10
 		if i%2 == 1 {
 			command, answers = lies, 0

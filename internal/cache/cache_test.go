@@ -70,7 +70,7 @@ func TestEvictedAndBefore(t *testing.T) {
 // Whatever callers do, nothing grows beyond its bound and the counts agree.
 func TestBounds(t *testing.T) {
 	const each = 5
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(1, 2))
 	c := New[int, int](each)
 	for range 20_000 {
 		caller, key := fmt.Sprint(random.IntN(2*maxCallers)), random.IntN(50)

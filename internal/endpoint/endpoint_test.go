@@ -11,6 +11,12 @@ func TestParseHost(t *testing.T) {
 		"https://v.vault.azure.net":        "v.vault.azure.net",
 		"https://v.vault.azure.net/":       "v.vault.azure.net",
 		"https://v.vault.azure.net:443/":   "v.vault.azure.net",
+		"v.vault.azure.net/":               "v.vault.azure.net",
+		"v.vault.azure.net:443":            "v.vault.azure.net",
+		"v.vault.azure.net:443/":           "v.vault.azure.net",
+		"V.Vault.Azure.NET":                "v.vault.azure.net",
+		"HTTPS://V.vault.azure.net/":       "v.vault.azure.net",
+		"demo.vault.localhost:8443/":       "demo.vault.localhost:8443",
 		"demo.vault.localhost:8443":        "demo.vault.localhost:8443",
 		"localhost":                        "localhost",
 		strings.Repeat("a", 63) + ".b":     strings.Repeat("a", 63) + ".b",
@@ -26,11 +32,12 @@ func TestParseHost(t *testing.T) {
 
 func TestParseHostRefuses(t *testing.T) {
 	bad := []string{
-		"", "https://", "http://v.vault.azure.net", "HTTPS://v.vault.azure.net",
+		"", "https://", "http://v.vault.azure.net", "https://https://v.vault.azure.net", "HTTP://v.vault.azure.net", "/", "//", "https:///", "/v.vault.azure.net",
+		"\u212aey.vault.azure.net", "v.vault.azure.net//", "v.vault.azure.net:443//",
 		"user@v.vault.azure.net", "evil.example#.vault.azure.net", "evil.example/.vault.azure.net",
-		"evil.example\\.vault.azure.net", "evil.example?.vault.azure.net", "v.vault.azure.net/",
+		"evil.example\\.vault.azure.net", "evil.example?.vault.azure.net",
 		"https://v.vault.azure.net//", "https://v.vault.azure.net/keys", "v.vault.azure.net.",
-		".vault.azure.net", "v..azure.net", "V.vault.azure.net", "v.vault.azure.net:", "v.vault.azure.net:0",
+		".vault.azure.net", "v..azure.net", "v.vault.azure.net:", "v.vault.azure.net:0",
 		"v.vault.azure.net:0443", "v.vault.azure.net:65536", "v.vault.azure.net:+80", "v:1:2", "127.0.0.1",
 		"127.0.0.1:80", "[::1]", "::1", "vаult.azure.net", "xn--vult-83d.azure.net", "-v.azure.net", "v-.azure.net",
 		"v_v.azure.net", "v.azure.net\n", "v .azure.net", "%76.azure.net", "*.vault.azure.net", "v.azure.net\x00",

@@ -2,8 +2,8 @@
 //
 // A [Host] is a plain lower-case DNS name with an optional port and nothing
 // else, so that the name that was compared with the allow-list is the name
-// that is dialled: no userinfo, path, query, IP literal, upper case, punycode
-// or empty label survives [ParseHost]. A [Pattern] is an allow-list entry.
+// that is dialled: no userinfo, path, query, IP literal, punycode or empty
+// label survives [ParseHost], and upper case becomes lower case. A [Pattern] is an allow-list entry.
 //
 // The package knows no service; attest and hsm say what a host is for.
 package endpoint
@@ -31,20 +31,28 @@ type Host struct {
 	port uint16 // 0 means the default of HTTPS, 443
 }
 
-// ParseHost accepts "name" and "name:port", also after "https://" and before a
-// single trailing slash, as drop-in clients write it.
+// ParseHost accepts "name" and "name:port" in any case, also after "https://" and
+// before a single slash, as people and drop-in clients write it.
 func ParseHost(text string) (Host, error) {
-	trimmed := text
-	if rest, ok := strings.CutPrefix(text, httpsURL); ok {
-		trimmed = strings.TrimSuffix(rest, "/")
-	} else if strings.Contains(text, "://") {
+	rest, _ := strings.CutPrefix(lower(text), httpsURL)
+	if strings.Contains(rest, "://") {
 		return Host{}, fmt.Errorf("host %q: only https is spoken", shorten(text))
 	}
-	host, err := parse(trimmed)
+	host, err := parse(strings.TrimSuffix(rest, "/"))
 	if err != nil {
 		return Host{}, fmt.Errorf("host %q: %w", shorten(text), err)
 	}
 	return host, nil
+}
+
+// lower changes ASCII letters alone: others could become some, as the Kelvin sign does.
+func lower(text string) string {
+	return strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	}, text)
 }
 
 func parse(text string) (Host, error) {

@@ -142,10 +142,18 @@ func (k Key) Thumbprint() (string, error) {
 	return canonical.thumbprint()
 }
 
-func (k Key) thumbprint() (string, error) {
+// Registered returns the key under names that JOSE libraries know: kty without
+// Azure's mark for hardware, and secp256k1 (RFC 8812 section 3.1) in place of P-256K.
+func (k Key) Registered() Key {
+	k.Kty = k.Type()
 	if k.Crv == p256K {
 		k.Crv = secp256K1
 	}
+	return k
+}
+
+func (k Key) thumbprint() (string, error) {
+	k = k.Registered()
 	members := map[string]string{"kty": k.Kty, "e": k.E, "n": k.N}
 	if k.Kty == "EC" {
 		members = map[string]string{"kty": k.Kty, "crv": k.Crv, "x": k.X, "y": k.Y}

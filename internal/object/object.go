@@ -25,10 +25,12 @@ const (
 	maxBytes = 1 << 20
 	maxDepth = 64 // a token's deepest claim has 4 levels
 	// maxValues bounds what the text becomes in memory, which is a hundred times its
-	// length where it is all one-digit numbers. The longest runtime data can have half
-	// as many, a release policy a third.
+	// length where it is all one-digit numbers. A release policy can have a third.
 	maxValues = 32 << 10
 )
+
+// ErrRepeated says that a member stands twice.
+var ErrRepeated = errors.New("twice")
 
 // Object is made only by Parse and never changes.
 type Object struct{ members map[string]any }
@@ -127,7 +129,7 @@ func parseObject(decoder *reader, depth int) (map[string]any, error) {
 		}
 		name, _ := token.(string) // the decoder allows nothing else here
 		if _, found := members[name]; found {
-			return nil, fmt.Errorf("has member %.100q twice", name)
+			return nil, fmt.Errorf("has member %.100q %w", name, ErrRepeated)
 		}
 		if _, found := seen[Fold(name)]; found {
 			return nil, fmt.Errorf("has member %.100q twice, in different capitals", name)

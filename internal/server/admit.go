@@ -11,7 +11,7 @@ import (
 // admit says whether the request may go on, and takes a place for it, which the
 // caller of admit gives back. GET needs no permission: the status tells nobody anything.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
-	if err := checkCaller(r); err != nil {
+	if err := s.checkCaller(r); err != nil {
 		return nil, err
 	}
 	switch {

@@ -15,7 +15,7 @@ import (
 
 // call is what the handler for HTTP/2 and the interceptor know of one call.
 type call struct {
-	id       string
+	exchange *exchange
 	deadline time.Time
 	notes    *journal.Journal
 	refusal  error // what admission or reading ended with
@@ -47,7 +47,7 @@ func answerCall(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handl
 		return work(ctx)
 	}
 	if !c.begin() {
-		return nil, statusOf(judge(errGone), c.id)
+		return nil, statusOf(judge(errGone), c.exchange.id)
 	}
 	defer close(c.done)
 	return c.answer(ctx, work)
@@ -63,9 +63,10 @@ func (c *call) answer(ctx context.Context, work func(context.Context) (any, erro
 		err = gone(err)
 	}
 	c.err = err
-	_ = grpc.SetHeader(ctx, metadata.Join(metadata.Pairs("x-request-id", c.id), originOf(c.notes.Notes()))) // a caller that is gone needs none
+	header := metadata.Join(metadata.Pairs("x-request-id", c.exchange.id), originOf(c.exchange, c.notes.Notes()))
+	_ = grpc.SetHeader(ctx, header) // a caller that is gone needs none
 	if err != nil {
-		return nil, statusOf(judge(err), c.id)
+		return nil, statusOf(judge(err), c.exchange.id)
 	}
 	return response, nil
 }

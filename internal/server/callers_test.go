@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,36 +152,47 @@ func TestAlias(t *testing.T) {
 	}
 }
 
-// A page of a local web server is same-origin to nobody here; what a browser
-// sends without asking first is refused by its content type too.
-func TestBrowserContentType(t *testing.T) {
+// Node's fetch sends Sec-Fetch-Mode from servers too. A page's request is refused with
+// every content type.
+func TestFetchFromServers(t *testing.T) {
 	for _, c := range []struct {
-		header, media string
+		header, value string
 		status        int
 	}{
-		{"", "", 200},
-		{"", "application/x-www-form-urlencoded", 200},
-		{"", "application/json; charset=utf-8", 200},
-		{"Sec-Fetch-Mode", "application/json", 200},
-		{"Sec-Fetch-Mode", "application/x-www-form-urlencoded", 400},
-		{"Sec-Fetch-Dest", "", 400},
-		{"Origin", "application/x-www-form-urlencoded", 400},
+		{"Sec-Fetch-Mode", "cors", 200},
+		{"Sec-Fetch-Dest", "empty", 200},
+		{"Sec-Fetch-Site", "none", 200},
+		{"Sec-Fetch-Site", "cross-site", 403},
+		{"Sec-Fetch-Site", "same-origin", 403},
+		{"Sec-Fetch-Site", "", 403},
+		{"Origin", "http://localhost:8080", 403},
+		{"Origin", "null", 403},
+		{"Origin", "", 403},
 	} {
-		s := newServer(t, newPipeline(t), nil)
-		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
-		if c.media != "" {
-			r.Header.Set("Content-Type", c.media)
+		for _, media := range []string{"", "application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"} {
+			r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
+			r.Header.Set("Content-Type", media)
+			r.Header.Set(c.header, c.value)
+			if got := ask(t, newServer(t, newPipeline(t), nil), r).StatusCode; got != c.status {
+				t.Errorf("%s: %q with %q is answered %d, want %d", c.header, c.value, media, got, c.status)
+			}
 		}
-		switch c.header {
-		case "":
-		case "Origin":
-			r.Header.Set("Origin", "http://localhost:8080")
-		default:
-			r.Header.Set(c.header, "no-cors")
-		}
-		if got := ask(t, s, r).StatusCode; got != c.status {
-			t.Errorf("%q with %q is answered %d, want %d", c.media, c.header, got, c.status)
-		}
+	}
+}
+
+func TestLocalNames(t *testing.T) {
+	const hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost LocalHost4\n::1 localhost ip6-localhost ip6-loopback # local\n" +
+		"fe00::0 ip6-localnet\n10.244.0.7 mypod\n127.0.0.1 skr.pod.internal\n0.0.0.0 nowhere\n127.0.0.1\nnonsense here\n127.0.0.1 evil.test@x a_b\n::ffff:127.0.0.3 mapped"
+	path := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(path, []byte(hosts), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"localhost", "localhost4", "localhost", "ip6-localhost", "ip6-loopback", "skr.pod.internal", "mapped"}
+	if got := LocalNames(path); !slices.Equal(got, want) {
+		t.Errorf("names %q, want %q", got, want)
+	}
+	if got := LocalNames(path + ".absent"); got != nil {
+		t.Errorf("names %q of no file", got)
 	}
 }
 

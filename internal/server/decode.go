@@ -23,9 +23,10 @@ func memberNames[Req any]() []string {
 }
 
 // decode reads a flat object of strings into the fields, which are in the order of
-// the members. encoding/json alone would match members in any capitals, let the last
-// of several win, put U+FFFD in place of what is not Unicode and take null for "":
-// two readers of one body could then disagree on what it asks for.
+// the members. null is absence: System.Text.Json, Jackson and Go pointers write it for
+// what is not set. encoding/json alone would match members in any capitals, let the
+// last of several win and put U+FFFD in place of what is not Unicode: two readers of
+// one body could then disagree on what it asks for.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
@@ -43,8 +44,8 @@ func decode(body []byte, members []string, into any) error {
 	})
 }
 
-// eachMember of a body that is valid JSON: an object, whose members are known, are
-// there once, and are strings.
+// eachMember calls use for each member that is not null. The body is valid JSON: an
+// object, whose members must be known, be there once, and be strings or null.
 func eachMember(body []byte, members []string, use func(member int, text []byte)) error {
 	rest, isObject := after(body, '{')
 	if !isObject {
@@ -66,16 +67,32 @@ func eachMember(body []byte, members []string, use func(member int, text []byte)
 		}
 		seen[member] = true
 		behind, _ = after(behind, ':')
-		if literal, behind, isText = cutText(behind); !isText {
-			return refusal.Newf(refusal.BadRequest, "member %q is not a string", name)
+		var text []byte
+		var err error
+		if text, behind, err = cutValue(behind, name); err != nil {
+			return err
 		}
-		text := unquote(literal)
-		if bytes.ContainsRune(text, utf8.RuneError) {
-			return refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", name)
+		if text != nil {
+			use(member, text)
 		}
-		use(member, text)
 		rest, _ = after(behind, ',')
 	}
+}
+
+// cutValue cuts the value of a member off valid JSON. text is nil if it is null.
+func cutValue(in []byte, member string) (text, rest []byte, err error) {
+	if rest, isNull := bytes.CutPrefix(bytes.TrimLeft(in, whiteSpace), []byte("null")); isNull {
+		return nil, rest, nil
+	}
+	literal, rest, isText := cutText(in)
+	if !isText {
+		return nil, rest, refusal.Newf(refusal.BadRequest, "member %q is not a string", member)
+	}
+	text = unquote(literal)
+	if bytes.ContainsRune(text, utf8.RuneError) {
+		return nil, rest, refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", member)
+	}
+	return text, rest, nil
 }
 
 const whiteSpace = " \t\r\n" // RFC 8259 section 2

@@ -90,7 +90,7 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		path: path, method: "gRPC", parent: r.Header.Get("Traceparent"),
 	}
 	ctx, notes := journal.With(r.Context(), x.id)
-	c := &call{id: x.id, deadline: time.Now().Add(m.config.Deadline), notes: notes, done: make(chan struct{})}
+	c := &call{exchange: x, deadline: time.Now().Add(m.config.Deadline), notes: notes, done: make(chan struct{})}
 	m.serveCall(w, r.WithContext(ctx), x, c)
 	v := verdict{status: http.StatusOK, code: CodeOK}
 	if c.err != nil {
@@ -119,7 +119,7 @@ func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange,
 		m.hand(w, r, c.refused(err), emptyMessage)
 		return
 	}
-	m.hand(w, r.WithContext(access.With(r.Context(), x.caller)), c, message)
+	m.hand(w, r.WithContext(withExchange(access.With(r.Context(), x.caller), x)), c, message)
 }
 
 // hand the call to grpc.Server. The context of the request has no deadline of ours,
@@ -140,16 +140,16 @@ var emptyMessage = make([]byte, frameHeader)
 
 // admitGRPC is admit for a method: the same callers, the same places.
 func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (func(), error) {
-	if !overUnix(r) && !isLoopbackHost(r.Host) {
-		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name localhost, 127.0.0.1 or [::1]")
+	if !overUnix(r) && !m.isLocalHost(r.Host) {
+		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
 	}
 	return m.enter(ctx, r, x)
 }
 
 // originOf is tellOrigin for a method.
-func originOf(noted journal.Notes) metadata.MD {
+func originOf(x *exchange, noted journal.Notes) metadata.MD {
 	header := http.Header{}
-	tellOrigin(header, noted)
+	tellOrigin(header, x, noted)
 	told := metadata.MD{}
 	for name, values := range header {
 		told.Append(name, values...) // in lower case

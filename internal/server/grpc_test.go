@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,8 +15,10 @@ import (
 	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"skr/api"
 	"skr/internal/journal"
 	"skr/internal/keyproviderpb"
 )
@@ -97,6 +101,28 @@ func TestGRPCEnds(t *testing.T) {
 				t.Errorf("outcome %+v", o)
 			}
 		})
+	}
+}
+
+// A method that releases a key names it, as POST /key/release does. This key opens
+// nothing, and has been released all the same.
+func TestGRPCNamesTheKey(t *testing.T) {
+	var log strings.Builder
+	conn, stop := serveGRPC(t, newPipeline(t), func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	encode := base64.StdEncoding.EncodeToString
+	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte, 256)) + `","wrap_type":"rsa_2048","kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
+	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` + encode([]byte(annotation)) + `"}}`
+	var header metadata.MD
+	_, err := keyproviderpb.NewKeyProviderServiceClient(conn).UnWrapKey(t.Context(),
+		&keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: []byte(input)}, grpc.Header(&header))
+	if status.Code(err) != grpccodes.InvalidArgument || !strings.Contains(err.Error(), "no RSA key") {
+		t.Errorf("got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if got := header.Get(api.HeaderKeyID); !slices.Equal(got, []string{keyID}) || !strings.Contains(log.String(), `"key":"`+keyID+`"`) {
+		t.Errorf("the header names %q; log %s", got, &log)
 	}
 }
 

@@ -3,43 +3,32 @@ package server
 import (
 	"net"
 	"net/http"
-	"net/url"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"skr/internal/refusal"
 )
 
-// crossOrigin refuses a request that a browser says comes from another origin,
-// by Sec-Fetch-Site or else by comparing Origin with Host.
-var crossOrigin = http.NewCrossOriginProtection()
-
-// checkCaller keeps web pages out. A page that resolves its own name to a
-// loopback address (DNS rebinding) sends that name as Host; a page that asks
-// localhost directly sends its Origin.
-func checkCaller(r *http.Request) error {
-	if !overUnix(r) && !isLoopbackHost(r.Host) {
-		return refusal.Newf(refusal.CallerNotAllowed, "the Host header must name localhost, 127.0.0.1 or [::1]")
+// checkCaller keeps web pages out. A page that resolves its own name to a loopback
+// address (DNS rebinding) sends that name as Host. What a page sends to localhost has
+// an Origin, or a Sec-Fetch-Site other than none (docs/threat-model.md).
+func (s *Server) checkCaller(r *http.Request) error {
+	if !overUnix(r) && !s.isLocalHost(r.Host) {
+		return refusal.Newf(refusal.CallerNotAllowed, "the Host header must name this machine: localhost, 127.0.0.1 or [::1]")
 	}
-	for _, origin := range r.Header.Values("Origin") {
-		if !isLoopbackOrigin(origin) {
-			return refusal.Newf(refusal.CallerNotAllowed, "requests from web pages are refused")
-		}
-	}
-	if err := crossOrigin.Check(r); err != nil {
-		return refusal.Because(refusal.CallerNotAllowed, "requests from another origin are refused", err)
+	if fromPage(r.Header) {
+		return refusal.Newf(refusal.CallerNotAllowed, "requests from web pages are refused: they have the header Origin or Sec-Fetch-Site")
 	}
 	return nil
 }
 
-// fromBrowser says whether the request has a header that browsers add and
-// scripts of a page cannot leave out.
-func fromBrowser(r *http.Request) bool {
-	for name := range r.Header {
-		if name == "Origin" || strings.HasPrefix(name, "Sec-Fetch-") {
-			return true
-		}
-	}
-	return false
+// fromPage reports whether a browser sends this for a page. Sec-Fetch-Mode alone says
+// nothing: Node's fetch sends it from servers too. Sec-Fetch-Site is none for what a
+// person typed. The scripts of a page can neither set nor drop the two headers.
+func fromPage(header http.Header) bool {
+	_, hasOrigin := header["Origin"]
+	return hasOrigin || slices.ContainsFunc(header["Sec-Fetch-Site"], func(site string) bool { return site != "none" })
 }
 
 // overUnix: the socket's mode says who may call, and its callers have no host
@@ -49,18 +38,37 @@ func overUnix(r *http.Request) bool {
 	return ok && address.Network() == "unix"
 }
 
-// isLoopbackHost takes any port: a pod may forward one to ours.
-func isLoopbackHost(host string) bool {
+// isLocalHost reports whether no page of another machine can have this Host. It may
+// have any port: a pod may forward one to ours. No Host at all is a caller of
+// HTTP/1.0 and no browser.
+func (s *Server) isLocalHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	} else if inner, ok := strings.CutPrefix(host, "["); ok {
 		host = strings.TrimSuffix(inner, "]")
 	}
-	return strings.EqualFold(host, "localhost") || host == "127.0.0.1" || host == "::1"
+	if address, err := netip.ParseAddr(host); err == nil {
+		return isLocalAddress(address)
+	}
+	name := strings.ToLower(host)
+	return host == "" || isLocalhostName(name) || slices.Contains(s.config.LocalNames, name)
 }
 
-// isLoopbackOrigin refuses "null" too, the origin of sandboxed pages and files.
-func isLoopbackOrigin(origin string) bool {
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && isLoopbackHost(u.Host)
+// isLocalAddress takes addresses that mean this machine. Nobody can point an address
+// elsewhere, as a name can be.
+func isLocalAddress(address netip.Addr) bool {
+	address = address.Unmap()
+	return address.Zone() == "" && (address.IsLoopback() || address.IsUnspecified())
+}
+
+// isLocalhostName takes localhost and the names below it, which nobody can register
+// (RFC 6761 section 6.3).
+func isLocalhostName(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") && isPlainHost(name)
+}
+
+// isPlainHost keeps out what is no name, such as "evil.example#.localhost".
+func isPlainHost(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == ""
 }

@@ -17,8 +17,9 @@ import (
 const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
 // finish tells of a request that is over: one line of the log, and whoever
-// counts and traces. Refusals of one kind share a line (tell.go). Of the request the log has a plain X-Request-Id and no
-// other header, no body, and no path but ours.
+// counts and traces. Refusals of one kind share a line (tell.go). Of the request the log
+// has a plain X-Request-Id and no other header, no body, and no path but ours; of the
+// answer, which key was released.
 func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
 	s.config.Finished(journal.Outcome{
 		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: x.end,
@@ -40,6 +41,9 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 		slog.Int("status", v.status),
 		slog.String("code", string(v.code)),
 		slog.Float64("duration_ms", milliseconds(x.end.Sub(x.begin))),
+	}
+	if x.key != "" {
+		attributes = append(attributes, slog.String("key", x.key))
 	}
 	if len(notes.Calls) > 0 {
 		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))

@@ -52,6 +52,9 @@ func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key
 		key.Wipe()
 		return nil, errors.Join(err, unseen)
 	}
+	if err == nil {
+		noteKey(ctx, key.ID())
+	}
 	return key, err
 }
 

@@ -53,8 +53,8 @@ var (
 	_ Releaser    = (*keyrelease.Releaser)(nil)
 )
 
-// table holds every route. The path is compared as it was sent: nothing is
-// cleaned, unescaped or redirected.
+// table holds every route. The path is compared as it was sent, but for one slash at
+// its end: nothing is cleaned, unescaped or redirected.
 func (s *Server) table() map[string]route {
 	return map[string]route{
 		api.RouteStatus:   {http.MethodGet, get(s.status)},
@@ -138,15 +138,23 @@ func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
 	return data, s.config.Access.MayAttest(access.From(ctx), data)
 }
 
-// parseRuntimeData wants standard base64 with padding, in its only form:
-// unused bits are zero, and there are no line ends, which Go's decoder skips.
+// oneAlphabet makes standard base64 without padding of what clients send: either
+// alphabet, and the line ends of MIME encoders (RFC 2045 section 6.8).
+var oneAlphabet = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "")
+
+// parseRuntimeData reads base64 of either alphabet, with its padding or without any.
+// Unused bits may be set, as for the reference sidecar: each text still has one meaning.
 func parseRuntimeData(text string) ([]byte, error) {
 	if err := required("runtime_data", text); err != nil {
 		return nil, err
 	}
-	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") {
-		return nil, refusal.Newf(refusal.BadRequest, "member %q is not standard base64 with padding", "runtime_data")
+	digits := oneAlphabet.Replace(text)
+	if len(digits)%4 == 0 {
+		digits = strings.TrimSuffix(strings.TrimSuffix(digits, "="), "=")
+	}
+	data, err := base64.RawStdEncoding.DecodeString(digits)
+	if err != nil || len(data) == 0 {
+		return nil, refusal.Newf(refusal.BadRequest, "member %q is not base64 of at least one byte", "runtime_data")
 	}
 	return data, nil
 }

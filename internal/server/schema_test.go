@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"skr/api"
+	"skr/internal/admission"
 	"skr/keyrelease"
 )
 
@@ -30,6 +31,7 @@ func TestSchemaAndServerAgree(t *testing.T) {
 	}
 	authority, vault := goodValues["maa_endpoint"], goodValues["akv_endpoint"]
 	s := newServer(t, newPipeline(t), func(c *Config) {
+		c.Gate = admission.New(admission.Config{Rate: 1e6})
 		request := keyrelease.Request{}
 		if request.Authority, err = c.Authorities.Parse(authority); err != nil {
 			t.Fatal(err)

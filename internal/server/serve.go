@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,7 +50,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		s.credit(x, noted)
-		tellOrigin(w.Header(), noted)
+		tellOrigin(w.Header(), x, noted)
 	}
 	write(w, x.id, v, body)
 	_ = http.NewResponseController(w).Flush() // the caller need not wait for the log
@@ -75,6 +74,7 @@ type exchange struct {
 	route  route
 	found  bool
 	caller access.Caller
+	key    string // identifier of the released key, or ""
 }
 
 // arrival notes whether a body has been read to its end.
@@ -89,9 +89,10 @@ func (a *arrival) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lookUp the route; the path in the log is one of ours or "none".
+// lookUp returns the route and its path, which is "none" for an unknown one. A slash at
+// the end is served, where the reference sidecar redirects: not all clients follow.
 func (s *Server) lookUp(r *http.Request) (string, route, bool) {
-	path := r.URL.EscapedPath()
+	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	route, found := s.routes[path]
 	if !found {
 		return "none", route, false
@@ -110,7 +111,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 		return body{}, err
 	}
 	defer leave()
-	ctx = access.With(ctx, x.caller)
+	ctx = withExchange(access.With(ctx, x.caller), x)
 	if r.Method == http.MethodGet {
 		return s.run(ctx, x.route, nil)
 	}
@@ -198,22 +199,14 @@ func (s *Server) unread(ctx context.Context, err error) error {
 	return refusal.Because(refusal.BadRequest, "the body could not be read", err)
 }
 
-// checkContent takes JSON and, of clients that are no browsers, nothing and what
-// `curl -d` claims its JSON to be: those are in use with the program that this
-// one replaces (docs/decisions/0007-local-callers.md).
+// checkContent reads every content type as JSON: curl -d, C#'s StringContent and
+// Node's fetch claim others for it (docs/decisions/0007-local-callers.md). What a
+// browser sends does not get here.
 func checkContent(r *http.Request) error {
-	if r.Header.Get("Content-Encoding") != "" {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return refusal.Newf(refusal.BadRequest, "the body must not be compressed")
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case media == "application/json" && err == nil:
-		return nil
-	case fromBrowser(r):
-	case r.Header.Get("Content-Type") == "", media == "application/x-www-form-urlencoded" && err == nil:
-		return nil
-	}
-	return refusal.Newf(refusal.BadRequest, "the Content-Type must be application/json")
+	return nil
 }
 
 // maxRetryAfter is the longest wait that is asked of a caller, whatever a
@@ -251,12 +244,28 @@ func write(w http.ResponseWriter, id string, v verdict, answer body) {
 	})
 }
 
-// tellOrigin of a key where released keys are kept: whether it was found there, and
-// how old it is (Age, RFC 9111 section 5.1, in seconds).
-func tellOrigin(header http.Header, noted journal.Notes) {
+// tellOrigin says which key was released and, where released keys are kept, whether it
+// was found there and how old it is (Age, RFC 9111 section 5.1, in seconds).
+func tellOrigin(header http.Header, x *exchange, noted journal.Notes) {
+	if x.key != "" {
+		header.Set(api.HeaderKeyID, x.key)
+	}
 	if lookup, asked := noted.Last(journal.Key); asked {
 		header.Set("X-Cache", lookup.Result())
 		header.Set("Age", strconv.Itoa(int(lookup.Age/time.Second)))
+	}
+}
+
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, x *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+// noteKey keeps the identifier of the released key for the answer's header and the log.
+func noteKey(ctx context.Context, id string) {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		x.key = id
 	}
 }
 

@@ -95,6 +95,9 @@ type Config struct {
 	// KeyTTL is how long the Releaser keeps keys, which the key provider then
 	// keeps opened; 0 means not at all.
 	KeyTTL time.Duration
+	// LocalNames are the names of this machine beside localhost that callers may send
+	// as Host, in lower case; see [LocalNames].
+	LocalNames []string
 	// UVMEndorsements is the base64 text that the platform gives, which
 	// /attest/combined repeats; "" where there is none.
 	UVMEndorsements string

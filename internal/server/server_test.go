@@ -25,6 +25,7 @@ import (
 	"skr/attest/snp"
 	"skr/internal/admission"
 	"skr/internal/refusal"
+	"skr/keyrelease"
 )
 
 const secretText = "hunter2-do-not-print"
@@ -94,10 +95,15 @@ func TestToken(t *testing.T) {
 
 func TestRelease(t *testing.T) {
 	p := newPipeline(t)
-	s := newServer(t, p, nil)
+	var log *bytes.Buffer
+	s := newServer(t, p, func(c *Config) { log = logTo(c) })
 	body := `{"maa_endpoint":"https://sharedeus.eus.attest.azure.net","akv_endpoint":"contoso.vault.azure.net",` +
 		`"kid":"demo/0123456789abcdef0123456789abcdef","access_token":"` + tokenText + `"}`
-	got := readJSON[map[string]string](t, ask(t, s, newRequest("POST", api.RouteRelease, body)))
+	response := ask(t, s, newRequest("POST", api.RouteRelease, body))
+	got := readJSON[map[string]string](t, response)
+	if id := response.Header.Get(api.HeaderKeyID); id != keyID || !strings.Contains(log.String(), `"key":"`+keyID+`"`) {
+		t.Errorf("the key's identifier is %q in the header; log %s", id, log)
+	}
 	if diff := cmp.Diff(map[string]string{"key": jwkText}, got); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
@@ -107,6 +113,68 @@ func TestRelease(t *testing.T) {
 	}
 	if _, err := p.key.JWK(); err == nil {
 		t.Error("the key was not wiped")
+	}
+}
+
+// TestKeyIDIsOfReleases: what releases nothing names no key, neither in its header nor
+// in its line of the log.
+func TestKeyIDIsOfReleases(t *testing.T) {
+	p := newPipeline(t)
+	var log *bytes.Buffer
+	s := newServer(t, p, func(c *Config) { log = logTo(c) })
+	ask := func(path, body string) http.Header { return ask(t, s, newRequest("POST", path, body)).Header }
+	headers := []http.Header{ask(api.RouteRaw, good[api.RouteRaw]), ask(api.RouteMAA, good[api.RouteMAA]), ask(api.RouteRelease, "{}")}
+	p.fail = func(context.Context) error { return refusal.Newf(refusal.ReleaseRejected, "no") }
+	for _, header := range append(headers, ask(api.RouteRelease, good[api.RouteRelease])) {
+		if id, found := header[http.CanonicalHeaderKey(api.HeaderKeyID)]; found {
+			t.Errorf("the header names %q", id)
+		}
+	}
+	if strings.Contains(log.String(), `"key":`) {
+		t.Errorf("the log names a key: %s", log)
+	}
+}
+
+// TestNullIsAbsence: System.Text.Json, Jackson and Go pointers write it.
+func TestNullIsAbsence(t *testing.T) {
+	p := newPipeline(t)
+	s := newServer(t, p, func(c *Config) { c.Aliases = map[string]keyrelease.Request{"demo": {}} })
+	for body, status := range map[string]int{
+		strings.Replace(good[api.RouteRelease], `}`, `,"access_token":null}`, 1):                     200,
+		strings.Replace(good[api.RouteRelease], `{`, `{ "access_token" : null , "alias":null,`, 1):   200,
+		`{"alias":"demo","maa_endpoint":null,"akv_endpoint":null,"kid":null,"access_token":null}`:    200,
+		`{"alias":null,"maa_endpoint":null,"akv_endpoint":null,"kid":null}`:                          400,
+		strings.Replace(good[api.RouteRelease], `"demo"`, `null`, 1):                                 400,
+		strings.Replace(good[api.RouteRelease], `{`, `{"kid":null,`, 1):                              400, // there twice
+		strings.Replace(good[api.RouteRelease], `}`, `,"access_token":null,"access_token":null}`, 1): 400,
+		strings.Replace(good[api.RouteRelease], `{`, `{"other":null,`, 1):                            400,
+		strings.Replace(good[api.RouteRelease], `{`, `{"access_token":NULL,`, 1):                     400,
+		`null`: 400,
+	} {
+		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)).StatusCode; got != status {
+			t.Errorf("%s is answered %d, want %d", body, got, status)
+		}
+	}
+}
+
+// TestRuntimeDataForms: one text has one meaning, in whatever alphabet it is written.
+func TestRuntimeDataForms(t *testing.T) {
+	for text, want := range map[string]string{
+		"aGVsbG8=": "hello", "aGVsbG8": "hello", "aGVs\r\nbG8=\r\n": "hello", "aGVs\nbG8": "hello", "aGVsbG8\n=": "hello", "aGVsbG9=": "hello", "aGVsbG9": "hello",
+		"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "-_8": "\xfb\xff", "-_8=": "\xfb\xff", "+_8=": "\xfb\xff", "AA==": "\x00", "AA": "\x00", "AAAA": "\x00\x00\x00",
+		strings.Repeat("QUFB", 19) + "\n" + strings.Repeat("QUFB", 3) + "QQ==\n": strings.Repeat("AAA", 22) + "A",
+	} {
+		if got, err := parseRuntimeData(text); err != nil || string(got) != want {
+			t.Errorf("%q is %q, %v; want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "\r\n", "=", "==", "====", "A", "A===", "AA=", "AA===", "AAA==", "AAAA=", "AAAA====", "AAAAA", "AA==AA==", "AA=A", "=AAA", "!", "A A=", "A\tA=", "A\x00A=", "AA\u2028==", "AAAé",
+		"AA.=", "AA%3D%3D",
+	} {
+		if got, err := parseRuntimeData(text); !errors.Is(err, refusal.BadRequest) {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
 	}
 }
 
@@ -157,7 +225,7 @@ func TestMalformed(t *testing.T) {
 			"escaped repeat":   strings.Replace(body, `{`, `{"\u00`+fmt.Sprintf("%02x", member[0])+member[1:]+`":"`+value+`",`, 1),
 			"other capitals":   strings.Replace(body, member, strings.ToUpper(member), 1),
 			"capitals beside":  strings.Replace(body, `{`, `{"`+strings.ToUpper(member)+`":"`+secretText+`",`, 1),
-			"null member":      strings.Replace(body, `"`+value+`"`, `null`, 1),
+			"null member":      strings.Replace(body, `"`+value+`"`, `null`, 1), // it is needed
 			"number member":    strings.Replace(body, `"`+value+`"`, `1`, 1),
 			"array member":     strings.Replace(body, `"`+value+`"`, `["`+secretText+`"]`, 1),
 			"object member":    strings.Replace(body, `"`+value+`"`, `{"a":"`+secretText+`"}`, 1),
@@ -204,10 +272,9 @@ func TestMalformedMembers(t *testing.T) {
 		code             api.Code
 		says             string
 	}{
-		{"base64url", api.RouteRaw, data("-_-_"), 400, api.BadRequest, "runtime_data"},
-		{"no padding", api.RouteRaw, data("aGVsbG8"), 400, api.BadRequest, "runtime_data"},
-		{"unused bits", api.RouteRaw, data("aGVsbG9="), 400, api.BadRequest, "runtime_data"},
-		{"line end", api.RouteRaw, data("aGVs\nbG8="), 400, api.BadRequest, "runtime_data"},
+		{"no base64", api.RouteRaw, data("aGVsb"), 400, api.BadRequest, "runtime_data"},
+		{"half the padding", api.RouteRaw, data("aA="), 400, api.BadRequest, "runtime_data"},
+		{"a space", api.RouteRaw, data("aGVs bG8="), 400, api.BadRequest, "runtime_data"},
 		{"only line ends", api.RouteCombined, data("\r\n"), 400, api.BadRequest, "runtime_data"},
 		{"no authority", api.RouteRelease, release("", akv, "demo", ""), 400, api.BadRequest, "maa_endpoint"},
 		{"no vault", api.RouteRelease, release(maa, "", "demo", ""), 400, api.BadRequest, "akv_endpoint"},
@@ -244,24 +311,26 @@ func TestDecodeKeepsText(t *testing.T) {
 
 func TestContentType(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
-	for claimed, status := range map[string]int{
-		"":                                  200,
-		"application/json":                  200,
-		"Application/JSON; charset=UTF-8":   200,
-		"application/x-www-form-urlencoded": 200,
-		"text/plain":                        400,
-		"multipart/form-data; boundary=x":   400,
-		"application/json; charset":         400,
+	for _, claimed := range []string{
+		"", "application/json", "Application/JSON; charset=UTF-8", "application/x-www-form-urlencoded", "text/plain; charset=utf-8", "text/plain;charset=UTF-8",
+		"multipart/form-data; boundary=x", "application/json; charset", "application/octet-stream", ";",
 	} {
 		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
 		r.Header.Set("Content-Type", claimed)
+		if got := ask(t, s, r).StatusCode; got != 200 {
+			t.Errorf("Content-Type %q is answered %d, want 200", claimed, got)
+		}
+		r = newRequest("POST", api.RouteRaw, "runtime_data=aGVsbG8=")
+		r.Header.Set("Content-Type", claimed)
+		readError(t, ask(t, s, r), 400, api.BadRequest) // it is read as nothing else
+	}
+	for encoding, status := range map[string]int{"identity": 200, "gzip": 400, "br": 400} {
+		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
+		r.Header.Set("Content-Encoding", encoding)
 		if got := ask(t, s, r).StatusCode; got != status {
-			t.Errorf("Content-Type %q is answered %d, want %d", claimed, got, status)
+			t.Errorf("Content-Encoding %q is answered %d, want %d", encoding, got, status)
 		}
 	}
-	r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
-	r.Header.Set("Content-Encoding", "gzip")
-	readError(t, ask(t, s, r), 400, api.BadRequest)
 }
 
 func TestBodyLimit(t *testing.T) {
@@ -276,7 +345,9 @@ func TestBodyLimit(t *testing.T) {
 
 func TestWrongRoute(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
-	for _, path := range []string{"/", "/status/", "//status", "/attest", "/attest%2Fraw", "/attest/raw/../raw", "/KEY/release"} {
+	for _, path := range []string{
+		"/", "//", "/status//", "//status", "/attest", "/attest/", "/attest%2Fraw", "/attest/raw%2F", "/attest/raw/../raw", "/attest/raw/.", "/KEY/release",
+	} {
 		readError(t, ask(t, s, newRequest("POST", path, "{}")), 404, api.BadRequest)
 	}
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "BREW"} {
@@ -291,8 +362,22 @@ func TestWrongRoute(t *testing.T) {
 	}
 }
 
-func TestCaller(t *testing.T) {
+// TestSlash: the reference sidecar redirects, and not every client follows.
+func TestSlash(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
+	for path, body := range good {
+		if got := ask(t, s, newRequest("POST", path+"/", body)).StatusCode; got != 200 {
+			t.Errorf("%s/ is answered %d", path, got)
+		}
+	}
+	readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", "/status/", "")))
+	if allow := ask(t, s, newRequest("GET", "/key/release/", "")).Header.Get("Allow"); allow != "POST" {
+		t.Errorf("Allow is %q", allow)
+	}
+}
+
+func TestCaller(t *testing.T) {
+	s := newServer(t, newPipeline(t), func(c *Config) { c.LocalNames = []string{"ip6-loopback", "skr.pod.internal"} })
 	tests := []struct {
 		host, origin, site string
 		allowed            bool
@@ -303,23 +388,47 @@ func TestCaller(t *testing.T) {
 		{"127.0.0.1:8080", "", "", true},
 		{"[::1]:8080", "", "", true},
 		{"[::1]", "", "", true},
-		{"", "", "", false},
+		{"", "", "", true}, // HTTP/1.0, and so no browser
+		{"0.0.0.0:8080", "", "", true},
+		{"[::]:8080", "", "", true},
+		{"127.0.0.2:8080", "", "", true},
+		{"[::ffff:127.0.0.1]:8080", "", "", true},
+		{"localhost.:8080", "", "", true},
+		{"skr.localhost:8080", "", "", true},
+		{"ip6-loopback:8080", "", "", true},
+		{"SKR.pod.internal:8080", "", "", true},
+		{"pod.internal:8080", "", "", false},
+		{"x.skr.pod.internal:8080", "", "", false},
+		{"skr.pod.internal.evil.test:8080", "", "", false},
+		{".localhost.evil.test", "", "", false},
+		{"notlocalhost:8080", "", "", false},
+		{"evil.test/.localhost", "", "", false},
+		{"evil.test@x.localhost", "", "", false},
+		{"10.0.0.1:8080", "", "", false},
+		{"169.254.169.254:8080", "", "", false},
+		{"[fe80::1]:8080", "", "", false},
+		{"[::1%25lo]:8080", "", "", false},
+		{"127.1:8080", "", "", false},
+		{"2130706433:8080", "", "", false},
 		{"evil.test", "", "", false},
 		{"evil.test:8080", "", "", false},
 		{"localhost.evil.test:8080", "", "", false},
 		{"127.0.0.1.evil.test", "", "", false},
-		{"127.0.0.2:8080", "", "", false},
 		{"localhost@evil.test", "", "", false},
-		{"localhost:8080", "http://localhost:8080", "", true},
-		{"localhost:8080", "http://localhost:8080", "same-origin", true},
+		{"localhost:8080", "http://localhost:8080", "", false},
+		{"localhost:8080", "http://localhost:8080", "same-origin", false},
+		{"localhost:8080", "", "same-origin", false},
+		{"localhost:8080", "", "same-site", false},
 		{"localhost:8080", "", "none", true},
+		{"localhost:8080", "", "None", false},
+		{"localhost:8080", "http://localhost:8080", "none", false},
 		{"localhost:8080", "http://localhost:3000", "", false},
 		{"localhost:8080", "http://localhost:8080", "cross-site", false},
 		{"localhost:8080", "", "cross-site", false},
 		{"localhost:8080", "http://evil.test", "same-origin", false},
 		{"localhost:8080", "null", "", false},
 		{"localhost:8080", "http://localhost.evil.test", "", false},
-		{"localhost:8080", "http://evil.test@localhost", "same-origin", true}, // user information, host localhost
+		{"localhost:8080", "chrome-extension://abcdefghijklmnop", "none", false},
 	}
 	for _, test := range tests {
 		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
@@ -339,9 +448,11 @@ func TestCaller(t *testing.T) {
 			readError(t, response, 403, api.CallerNotAllowed)
 		}
 	}
-	two := newRequest("GET", api.RouteStatus, "")
-	two.Header["Origin"] = []string{"http://localhost:8080", "http://evil.test"}
-	readError(t, ask(t, s, two), 403, api.CallerNotAllowed)
+	for name, values := range map[string][]string{"Origin": {""}, "Sec-Fetch-Site": {"none", "cross-site"}} {
+		r := newRequest("GET", api.RouteStatus, "")
+		r.Header[name] = values
+		readError(t, ask(t, s, r), 403, api.CallerNotAllowed)
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -430,7 +541,7 @@ func TestLog(t *testing.T) {
 	}
 	delete(line, "time")
 	want := map[string]any{"level": "INFO", "msg": "request", "request_id": "given-1", "method": "POST",
-		"route": "/key/release", "caller": "loopback", "stage": "answer", "status": 200.0, "code": "ok", "duration_ms": 2.5}
+		"route": "/key/release", "caller": "loopback", "stage": "answer", "status": 200.0, "code": "ok", "duration_ms": 2.5, "key": keyID}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}

@@ -20,17 +20,17 @@ import (
 type shape struct {
 	command []byte
 	free    []bool
-	// object, key and session are where these handles are; 0 if nowhere.
-	object, key, session int
-	index                Index // of permanent memory; 0 if the command is about none
+	// object and session are where these handles are; 0 if nowhere.
+	object, session int
+	index           Index // of permanent memory; 0 if the command is about none
 }
 
 // recordings of each command: nonces of sessions are random, so that a byte may be
 // the same in two of them by chance.
 const recordings = 8
 
-// headerSession is where the handle of a command's first authorization is, behind
-// one handle and the size (part 1, 18.4).
+// Where the handles of a command are, and that of its first authorization, behind one
+// handle and the size (part 1, 18.4).
 const (
 	firstHandle  = headerSize
 	secondHandle = headerSize + 4

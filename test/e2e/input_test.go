@@ -160,7 +160,21 @@ func TestGoodInput(t *testing.T) {
 			"expect":            post(route, text, "Expect: 100-continue"),
 			"chunked":           chunked(route, text, 7),
 			"one byte a chunk":  chunked(route, text, 1),
-			"same origin":       post(route, text, "Sec-Fetch-Site: same-origin"),
+			"text/plain":        message("POST", route, text, "Host: localhost", "Content-Type: text/plain; charset=utf-8"),
+			"any type":          message("POST", route, text, "Host: localhost", "Content-Type: application/xml"),
+			"malformed type":    message("POST", route, text, "Host: localhost", "Content-Type: application/json;;"),
+			"identity":          post(route, text, "Content-Encoding: identity"),
+			"fetch of a server": post(route, text, "Sec-Fetch-Mode: cors"),
+			"typed by a person": post(route, text, "Sec-Fetch-Site: none"),
+			"slash":             post(route+"/", text),
+			"HTTP/1.0, no host": fmt.Sprintf("POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", route, len(text), text),
+			"any address":       message("POST", route, text, "Host: 0.0.0.0:8080"),
+			"any IPv6 address":  message("POST", route, text, "Host: [::]:8080"),
+			"other loopback":    message("POST", route, text, "Host: 127.0.0.2"),
+			"mapped address":    message("POST", route, text, "Host: [::ffff:127.0.0.1]:1"),
+			"name with a dot":   message("POST", route, text, "Host: localhosT."),
+			"below localhost":   message("POST", route, text, "Host: skr.localhost:8080"),
+			"null is absence":   post(route, strings.Replace(text, `"access_token":"`+l.access+`"`, `"access_token":null,"alias":null`, 1)),
 			"a hundred headers": post(route, text, strings.TrimSuffix(strings.Repeat("X-A: b\r\n", 100), "\r\n")),
 		} {
 			t.Run(route+"/"+name, func(t *testing.T) {
@@ -212,7 +226,9 @@ func TestHostileBodies(t *testing.T) {
 			bodies["capitals "+member] = strings.Replace(jsonOf(good), member, strings.ToUpper(member), 1)
 			bodies["Kelvin "+member] = strings.Replace(strings.Replace(jsonOf(good), `"kid"`, `"`+"\u212a"+`id"`, 1), `time_`, "ti\u0261me_", 1)
 			for kind, other := range map[string]string{"null": "null", "number": "1", "true": "true", "array": "[" + quoted + "]", "object": `{"a":` + quoted + "}", "deep": strings.Repeat("[", 9000) + strings.Repeat("]", 9000)} {
-				bodies[kind+" "+member] = strings.Replace(jsonOf(good), quoted, other, 1)
+				if kind != "null" || member != "access_token" { // null is absence, and that one may be absent
+					bodies[kind+" "+member] = strings.Replace(jsonOf(good), quoted, other, 1)
+				}
 			}
 			bodies["bad UTF-8 "+member] = strings.Replace(jsonOf(good), quoted, "\"\xff\xfe\"", 1)
 			bodies["half a surrogate "+member] = strings.Replace(jsonOf(good), quoted, `"\ud800"`, 1)
@@ -262,11 +278,11 @@ func TestHostileValues(t *testing.T) {
 		})
 	}
 	for _, route := range []string{api.RouteRaw, api.RouteCombined, api.RouteMAA} {
-		for _, data := range []string{"!", "e30", "e3==", "e30=\n", "e3\n0=", "\re30=", " e30=", "e30= ", "_-8=", "e30==", "e31=", "=", "====", "e30=e30=", "é", "e30\x00=", "{}"} {
+		for _, data := range []string{"!", "e", "e3=", " e30=", "e30= ", "e30==", "e30====", "=", "====", "\r\n", "e30=e30=", "é", "e30\x00=", "{}"} {
 			refuse(route, "runtime_data", data, api.BadRequest)
 		}
 	}
-	for _, data := range []string{"[]", "1", "null", `"x"`, "", " ", "{", "{}{}", `{"a":1,"a":2}`, "\xff", "not JSON"} {
+	for _, data := range []string{"[]", "1", "null", `"x"`, "", " ", "{", "{}{}", `{"a":1,"a":2}{}`, `[{"a":1,"a":2}]`, "\xff", "not JSON"} {
 		refuse(api.RouteMAA, "runtime_data", base64.StdEncoding.EncodeToString([]byte(data)), api.BadRequest)
 	}
 	maa, vault := l.cloud.AttestationHost(), l.vault
@@ -275,10 +291,10 @@ func TestHostileValues(t *testing.T) {
 		domain := name[strings.Index(name, ".")+1:]
 		service := name[max(strings.Index(name, "attest."), strings.Index(name, "vault.")):]
 		for _, host := range []string{
-			"u@" + place, "u:p@" + place, "evil.example@" + place, place + "@evil.example", place + "/", place + "/x", place + "/../x", place + "?x", place + "#x", place + "\\", "//" + place,
-			"http://" + place, "HTTPS://" + place, "https://https://" + place, "https:/" + place, "https://" + place + "//", "https://" + place + "/x", "ftp://" + place, "https://", "unix:/x",
+			"u@" + place, "u:p@" + place, "evil.example@" + place, place + "@evil.example", place + "//", place + "/x", place + "/../x", place + "?x", place + "#x", place + "\\", "//" + place,
+			"http://" + place, "HTTP://" + place, "https://https://" + place, "https:/" + place, "https://" + place + "//", "https://" + place + "/x", "ftp://" + place, "https://", "unix:/x",
 			name + ":", name + ":0", name + ":65536", name + ":+" + port, name + ":0" + port, name + ":" + port + ":1", name + ": " + port, ":" + port, name + "%3a" + port,
-			strings.ToUpper(name) + ":" + port, name + ".:" + port, "." + place, name + "..:" + port, strings.Replace(place, ".", "..", 1), strings.Replace(place, ".", "。", 1),
+			name + ".:" + port, "." + place, name + "..:" + port, strings.Replace(place, ".", "..", 1), strings.Replace(place, ".", "。", 1),
 			"ünï." + domain + ":" + port, "xn--e1afmkfd." + domain + ":" + port, "a_b." + domain + ":" + port, "-a." + domain + ":" + port, "a-." + domain + ":" + port, "*." + domain + ":" + port,
 			" " + place, place + " ", place + "\n", "a\r\nb." + domain, "a\x00." + domain + ":" + port, "a%00." + domain + ":" + port, "a%2e" + domain + ":" + port,
 			"127.0.0.1", "127.0.0.1:" + port, "[::1]:" + port, "::1", "169.254.169.254", "::ffff:127.0.0.1", "127.0.0.1." + domain + ":" + port + "\t",
@@ -297,13 +313,13 @@ func TestHostileValues(t *testing.T) {
 	refuse(api.RouteRelease, "maa_endpoint", vault, api.EndpointNotAllowed)
 	refuse(api.RouteRelease, "akv_endpoint", maa, api.EndpointNotAllowed)
 	for _, kid := range []string{
-		"../secrets/s", "..", ".", "/", "/k", "k/", "k//", "k/..", "k/../j", "k/" + strings.Repeat("0", 65), "k/0_1", "k/0-1", "k/٠", "k/" + strings.Repeat("0", 32) + "/",
+		"../secrets/s", "..", ".", "/", "//", "/k", "k//", "k/..", "k/../j", "k/" + strings.Repeat("0", 65), "k/0_1", "k/0-1", "k/٠", "k/" + strings.Repeat("0", 32) + "//",
 		"k/" + strings.Repeat("0", 32) + "/release", "%2e%2e", "%2e%2e%2fsecrets", "k%2f..", "k%00", "k\x00", "k?x", "k#x", "k;x", "k x", " k", "k\n", "k\r\nX: y", "k\\", "k:1", "k@v", "ķ", "k.", "a_b", "k&x", "https://" + vault + "/keys/k",
 		strings.Repeat("k", 128), strings.Repeat("k", 100_000), l.access,
 	} {
 		refuse(api.RouteRelease, "kid", kid, api.BadRequest)
 	}
-	for _, kid := range []string{strings.Repeat("k", 127), "k/" + strings.Repeat("0", 32), "absent"} {
+	for _, kid := range []string{strings.Repeat("k", 127), "k/" + strings.Repeat("0", 32), "k/" + strings.Repeat("0", 32) + "/", "absent", "absent/"} {
 		refuse(api.RouteRelease, "kid", kid, api.KeyNotFound)
 	}
 	for _, token := range []string{
@@ -331,23 +347,21 @@ func TestHostileMessages(t *testing.T) {
 		text := jsonOf(body)
 		add := func(name, raw string, code api.Code, status int) { cases[route+" "+name] = want{raw, code, status} }
 		for _, host := range []string{
-			"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.nip.io", "0.0.0.0", "127.1", "127.0.0.2", "localhost.", "local-host", "[::]", "[::ffff:127.0.0.1]", "2130706433",
-			"169.254.169.254", "", "skr", "skr.default.svc", "[::1%25lo]", "localhosT.", "::1%lo",
+			"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.nip.io", "127.1", "local-host", "2130706433", "localhost..", "[fe80::1]",
+			"169.254.169.254", "10.0.0.1", "skr", "skr.default.svc", "[::1%25lo]", "::1%lo", "evil.example.localhost.evil.example",
 		} {
 			add("host "+host, message("POST", route, text, "Host: "+host), api.CallerNotAllowed, notAllowed)
 		}
 		for _, line := range []string{
 			"Origin: https://evil.example", "Origin: null", "Origin: http://localhost.evil.example", "Origin: http://localhost:1", "Origin: http://localhost@evil.example", "Origin: ", "Origin: file://",
+			"Origin: http://localhost", "Origin: http://" + s.address, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: ", "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site",
 			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: anything", "Origin: http://localhost\r\nOrigin: https://evil.example",
 		} {
 			add(line, post(route, text, line), api.CallerNotAllowed, notAllowed)
+			add(line+" as a form", message("POST", route, text, "Host: localhost", "Content-Type: text/plain", line), api.CallerNotAllowed, notAllowed)
 		}
 		add("absolute form of a stranger", post("http://evil.example"+route, text), api.CallerNotAllowed, notAllowed)
-		add("HTTP/1.0 without host", fmt.Sprintf("POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", route, len(text), text), api.CallerNotAllowed, notAllowed)
-		for _, kind := range []string{"text/plain", "text/html", "multipart/form-data; boundary=x", "application/xml", "application/jsonp", "application/json, text/plain", "application/json; charset", "x", ";", "application/json;;", "application/problem+json"} {
-			add("type "+kind, message("POST", route, text, "Host: localhost", "Content-Type: "+kind), api.BadRequest, badRequest)
-		}
-		for _, encoding := range []string{"gzip", "identity", "br"} {
+		for _, encoding := range []string{"gzip", "br", "identity, gzip"} {
 			add("encoding "+encoding, post(route, text, "Content-Encoding: "+encoding), api.BadRequest, badRequest)
 		}
 		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "post", "POSTS", "PROPFIND", "X-" + strings.Repeat("A", 1000)} {
@@ -359,7 +373,7 @@ func TestHostileMessages(t *testing.T) {
 		add("chunks beyond the limit", chunked(route, strings.Repeat(" ", 300<<10)+text, 64<<10), api.BadRequest, badRequest)
 		add("no length", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\n\r\n", api.BadRequest, badRequest)
 		for _, path := range []string{
-			route + "/", "/" + route, strings.Replace(route[1:], "/", "//", 1), strings.ToUpper(route), route + "%00", route + "%20", route + ";a=b", route + "/..", "/x/.." + route, "/." + route, route + ".json",
+			route + "//", "/" + route, strings.Replace(route[1:], "/", "//", 1), strings.ToUpper(route), route + "%00", route + "%20", route + ";a=b", route + "/..", "/x/.." + route, "/." + route, route + ".json",
 			"/%2e" + route, strings.Replace(route[1:], "/", "%2f", 1), strings.Replace(route[1:], "/", "%2F", 1), "/%" + fmt.Sprintf("%x", route[1]) + route[2:], strings.Replace(route, "/", `\`, 2), "/v1" + route, route + "%0d%0aX:y",
 		} {
 			if !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, `\`) {
@@ -371,7 +385,7 @@ func TestHostileMessages(t *testing.T) {
 			add("path "+path, post(path, text), api.BadRequest, http.StatusNotFound)
 		}
 	}
-	for _, path := range []string{"/", "*", "/metrics", "/debug/pprof/", "/debug/vars", "/healthz", "/.env", "/key", "/attest", "/key/release/k", "/status/", "//status", "/status%2f", "/" + strings.Repeat("a", 8000)} {
+	for _, path := range []string{"/", "*", "/metrics", "/debug/pprof/", "/debug/vars", "/healthz", "/.env", "/key", "/attest", "/key/release/k", "/status//", "//status", "/status%2f", "/" + strings.Repeat("a", 8000)} {
 		method := "GET"
 		if path == "*" {
 			method = "OPTIONS"
@@ -511,7 +525,7 @@ func TestConnections(t *testing.T) {
 		// must be written before the time for writing has passed, too.
 		"half a body to nowhere":        {strings.Replace(good[:len(good)-5], api.RouteRaw, "/nothing", 1), api.BadRequest, http.StatusNotFound, answerSlack},
 		"half a body from a stranger":   {strings.Replace(good[:len(good)-5], "Host: localhost", "Host: evil.example", 1), api.CallerNotAllowed, http.StatusForbidden, answerSlack},
-		"half a body of another type":   {strings.Replace(good[:len(good)-5], "application/json", "text/plain", 1), api.BadRequest, http.StatusBadRequest, answerSlack},
+		"half a compressed body":        {strings.Replace(good[:len(good)-5], "Host:", "Content-Encoding: gzip\r\nHost:", 1), api.BadRequest, http.StatusBadRequest, answerSlack},
 		"half a body in another method": {strings.Replace(good[:len(good)-5], "POST", "PUT", 1), api.BadRequest, http.StatusMethodNotAllowed, answerSlack},
 	} {
 		waiting.Go(func() {

@@ -66,19 +66,22 @@ func releaseOne(t *testing.T, cloud *emulator.Cloud, s *sidecar, vault string, s
 		counted = emulator.ServiceHSMRelease
 	}
 	before := cloud.Faults().Requests(counted)
-	text, err := s.client.Release(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: spec.Name})
+	released, err := s.client.ReleaseKey(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: spec.Name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := cloud.Faults().Requests(counted) - before; got != 1 {
 		t.Errorf("%d requests to the vault, want 1", got)
 	}
-	key, err := jwk.Parse(text)
+	key, err := jwk.Parse(released.JWK)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key.Kid != id || len(key.KeyOps) == 0 {
-		t.Errorf("kid %q, key_ops %q; want kid %q and some operations", key.Kid, key.KeyOps, id)
+	if released.ID != id || key.Kid != "" || len(key.KeyOps) == 0 {
+		t.Errorf("id %q, kid %q, key_ops %q; want id %q, no kid and some operations", released.ID, key.Kid, key.KeyOps, id)
+	}
+	if want := map[string]string{"P-256K": "secp256k1"}[spec.Curve]; want != "" && key.Crv != want {
+		t.Errorf("the curve is named %q, want %q", key.Crv, want)
 	}
 	if key.Kty == "oct" {
 		if len(key.K) != 43 { // 32 bytes, base64url
@@ -98,12 +101,9 @@ func TestReleaseByVersion(t *testing.T) {
 	first := createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	second := createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
 	for kid, want := range map[string]string{"k": second, "k/" + first[strings.LastIndex(first, "/")+1:]: first} {
-		text, err := s.client.Release(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: kid})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if key, err := jwk.Parse(text); err != nil || key.Kid != want {
-			t.Errorf("kid %q gave %q, %v; want %q", kid, key.Kid, err, want)
+		key, err := s.client.ReleaseKey(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: kid})
+		if err != nil || key.ID != want {
+			t.Errorf("kid %q gave %q, %v; want %q", kid, key.ID, err, want)
 		}
 	}
 }

@@ -86,8 +86,10 @@ func TestAuthority(t *testing.T) {
 	if got := call(t, p.address, "", "evil.example", "hello"); got != codes.PermissionDenied {
 		t.Errorf("got %v, want PermissionDenied", got)
 	}
-	if got := call(t, p.address, "", "localhost:1", "hello"); got != codes.OK {
-		t.Errorf("got %v, want OK", got)
+	for _, authority := range []string{"localhost:1", "0.0.0.0:50000", "127.0.0.2", "skr.localhost"} {
+		if got := call(t, p.address, "", authority, "hello"); got != codes.OK {
+			t.Errorf("%s: got %v, want OK", authority, got)
+		}
 	}
 }
 

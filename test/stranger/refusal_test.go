@@ -70,7 +70,7 @@ func (s *sidecar) refuseMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, route := range []string{"/", "/key", "/key/release/", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
+	for _, route := range []string{"/", "/key", "/key/release//", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
 		s.send(t, http.MethodPost, route, "{}", nil).wantRefusal(t, http.StatusNotFound, badRequest)
 	}
 }
@@ -102,7 +102,7 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 		if route == routeToken {
 			body["maa_endpoint"] = authorityName
 		}
-		refuse(route, body, "runtime_data", 400, badRequest, nil, "", 5, true, object{}, "@@@", "e3", "e30", "eyI_IjoiPyJ9", "{}")
+		refuse(route, body, "runtime_data", 400, badRequest, nil, "", 5, true, object{}, "@@@", "e", "e3=", "e30==", "{}")
 	}
 	refuse(routeToken, runtimeRequest(object{"maa_endpoint": authorityName}), "runtime_data", 400, badRequest,
 		base64.StdEncoding.EncodeToString([]byte("not JSON")))
@@ -117,7 +117,7 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 	refuse(routeRelease, releaseRequest(nil), "akv_endpoint", 403, endpointNotAllowed, authorityName, "managedhsm.azure.net", "vault.azure.net")
 	refuse(routeRelease, releaseRequest(nil), "maa_endpoint", 403, endpointNotAllowed, vaultName, "attest.azure.net")
 	refuse(routeToken, runtimeRequest(nil), "maa_endpoint", 403, endpointNotAllowed, "elsewhere.example")
-	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1/", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
+	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1//", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
 		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://"+vaultName+"/keys/k1", strings.Repeat("k", 4096))
 	refuse(routeRelease, releaseRequest(nil), "access_token", 400, badRequest, 5, true, "a\r\nX: y", "a b", "ä")
 }
@@ -244,7 +244,9 @@ func TestUntrustworthySilicon(t *testing.T) {
 		{name: "an older report", bend: func(w *world) { w.report.before = replay }, status: 500, code: noEvidence},
 		{name: "no report", bend: func(w *world) { w.report.before = answers(200, object{"report": "00"}) }, status: 500, code: noEvidence},
 		{name: "an error with status 200", bend: func(w *world) { w.report.before = answers(200, object{"error": firmwareError}) }, status: 500, code: noEvidence},
-		{name: "certificates of another TCB", bend: func(w *world) { w.thim.document["tcbm"] = "DA18000000000004" }, status: 502, code: noEndorsements},
+		{name: "certificates of another TCB", bend: func(w *world) {
+			w.thim.document["vcekCert"] = pemOf(milan().endorse(vcekTemplate("Milan-B0", 0xDA18000000000004, milan().chip)))
+		}, status: 502, code: noEndorsements},
 		{name: "certificates of another chip", bend: func(w *world) {
 			w.thim.document["vcekCert"] = pemOf(milan().endorse(vcekTemplate("Milan-B0", chipTCB, random(64))))
 		}, status: 502, code: noEndorsements},

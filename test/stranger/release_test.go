@@ -70,6 +70,7 @@ func TestSilicon(t *testing.T) {
 		{name: "report version 5", bend: func(w *world) { w.report.version = 5 }},
 		{name: "report in upper case", bend: func(w *world) { w.report.upper = true }},
 		{name: "tcbm in lower case", bend: func(w *world) { w.thim.document["tcbm"] = strings.ToLower(w.thim.document["tcbm"].(string)) }},
+		{name: "tcbm of another TCB", bend: func(w *world) { w.thim.document["tcbm"] = "DA18000000000004" }},
 		{name: "chain with CRLF", bend: func(w *world) { w.thim.each(crlf) }},
 		{name: "chain without last line end", bend: func(w *world) { w.thim.each(strings.TrimSpace) }},
 		{name: "no cacheControl", bend: func(w *world) { delete(w.thim.document, "cacheControl") }},
