@@ -1,5 +1,6 @@
 # skr: secure key release for confidential pods.
-# `make` lists the targets. Go and make are all that is needed.
+# `make` lists the targets. Go and make are all that is needed, but for `make image`,
+# which needs buildah.
 
 GO       ?= go
 TAGS     := grpcnotrace
@@ -24,14 +25,14 @@ build: ## build bin/skr and bin/skr-emulator
 	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
 
 .PHONY: kafka-demo
-kafka-demo: build ## encrypted Kafka messages on a web page, on this machine alone
+kafka-demo: build ## encrypted Kafka messages on two web pages: of the pod that may read them, and of one that may not
 	@cd examples/kafka && $(BUILD) -o ../../bin/skr-kafka-demo ./demo
 	@bin/skr-kafka-demo --bin bin
 
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
 
-image: ## build the image dist/skr.tar, with buildah and without a container engine
+image: ## build the image dist/skr.tar (needs buildah, and no container engine)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 
 test: ## run all tests, and tell which were skipped and why

@@ -1,6 +1,6 @@
 // Package api is what an application in the pod says to skr, and hears.
 //
-// It holds the JSON of the five routes, the error codes and a client:
+// It holds the JSON of the six routes, the error codes and a client:
 //
 //	client, err := api.NewClient(api.Config{})
 //	if err := client.WaitReady(ctx); err != nil { … }
@@ -12,7 +12,7 @@
 //	defer key.Wipe()
 //
 // The routes and members are those of the sidecar that the documentation of AKS
-// confidential containers deploys; [OpenAPI] describes them in full. An answer
+// confidential containers deploys, and RouteReady; [OpenAPI] describes them in full. An answer
 // of 200 is a result, every other status carries an [Error] whose [Code] says
 // who refused.
 //
@@ -28,9 +28,10 @@ var openAPI string
 // OpenAPI returns the description of the API, OpenAPI 3.1 in YAML.
 func OpenAPI() []byte { return []byte(openAPI) }
 
-// The routes. RouteStatus is asked with GET, the others with POST.
+// The routes. RouteStatus and RouteReady are asked with GET, the others with POST.
 const (
 	RouteStatus   = "/status"
+	RouteReady    = "/readyz"
 	RouteRaw      = "/attest/raw"
 	RouteCombined = "/attest/combined"
 	RouteMAA      = "/attest/maa"
@@ -39,5 +40,5 @@ const (
 
 // Routes returns every route.
 func Routes() []string {
-	return []string{RouteStatus, RouteRaw, RouteCombined, RouteMAA, RouteRelease}
+	return []string{RouteStatus, RouteReady, RouteRaw, RouteCombined, RouteMAA, RouteRelease}
 }

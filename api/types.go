@@ -16,7 +16,8 @@ const HeaderFallback = "X-Skr-Fallback"
 // version. The JWK has no kid.
 const HeaderKeyID = "X-Skr-Key-Id"
 
-// StatusResponse answers GET /status, with 200 also while skr is not ready.
+// StatusResponse answers GET /status. The status is 200 also while skr is not ready, as
+// clients of the reference sidecar expect; a probe asks [RouteReady].
 type StatusResponse struct {
 	// Message is StatusOK or StatusNotOK.
 	Message string `json:"message"`

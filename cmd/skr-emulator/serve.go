@@ -30,8 +30,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the emulated cloud, and print the environment that a sidecar needs",
 		Long: "Prints the environment as lines for a POSIX shell and runs until it is interrupted:\n\n" +
-			"  skr-emulator serve --key demo/payroll > env.sh &\n" +
-			"  until grep -q '^# ready' env.sh; do sleep 0.1; done\n" +
+			"  rm -f env.sh; skr-emulator serve --key demo/payroll > env.sh &\n" +
+			"  until grep -qs '^# ready' env.sh; do sleep 0.1; done\n" +
 			"  . ./env.sh && skr\n\n" +
 			"Each --key VAULT/NAME makes an RSA-HSM key that the emulated machine may have released.",
 		Args: cobra.NoArgs,

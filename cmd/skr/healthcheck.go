@@ -40,8 +40,19 @@ func healthcheck(ctx context.Context, listen string, wait time.Duration, io stre
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := client.WaitReady(ctx); err != nil {
-		return fmt.Errorf("the sidecar at %s is not ready: %w", listen, err)
+		return fmt.Errorf("the sidecar at %s is not ready: %w", listen, whyNot(ctx, client, err))
 	}
 	_, err = fmt.Fprintln(io.out, "ready")
 	return err
+}
+
+// whyNot returns which part is not ready, or err if skr does not answer.
+func whyNot(ctx context.Context, client *api.Client, err error) error {
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	answer, failed := client.Ready(asking)
+	if failed != nil || answer.Ready {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, answer)
 }

@@ -5,8 +5,10 @@ import (
 	"net"
 
 	"skr/internal/doctor"
+	"skr/internal/holder"
 	"skr/internal/metrics"
 	"skr/internal/ops"
+	"skr/internal/readyz"
 	"skr/internal/secmem"
 )
 
@@ -22,8 +24,7 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 		return operations{}, nil
 	}
 	config := ops.Config{
-		Parts:   []ops.Part{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}},
-		Metrics: s.told.metrics, Logger: s.log,
+		Parts: s.parts(), Metrics: s.told.metrics, Logger: s.log,
 	}
 	if s.settings.OpsDoctor {
 		config.Doctor = doctor.NewHandler(doctor.New(s.doctor(s.settings, s.targets(), &witness{s.records, s.told})))
@@ -35,10 +36,15 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	var listen net.ListenConfig
 	socket, err := listen.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
-		return operations{}, err
+		return operations{}, holder.Explain(err)
 	}
 	s.log.Info("operations", "address", socket.Addr().String())
 	return operations{server, socket}, nil
+}
+
+// parts must be ready for keys to be released.
+func (s *service) parts() readyz.Parts {
+	return readyz.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
 }
 
 func (o operations) serve(ctx context.Context) error {
@@ -51,7 +57,7 @@ func (o operations) serve(ctx context.Context) error {
 // state is what the metrics look at.
 func (s *service) state() metrics.State {
 	return metrics.State{
-		Ready:        func() bool { return s.ready.err() == nil },
+		Ready:        func() bool { return s.parts().Err() == nil },
 		Load:         s.gate.Load,
 		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load},
 		Withheld:     s.records.Withheld,

@@ -136,7 +136,7 @@ func (s *service) local() (*server.Server, error) {
 		Witness: &witness{s.records, s.told}, Finished: s.told.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
-		Ready: s.ready.err, Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),
+		Parts: s.parts(), Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})
 }

@@ -9,7 +9,7 @@ set -eu
 umask 022
 out=${1:?usage: build.sh DIR}
 command -v buildah >/dev/null || {
-	echo "build.sh: buildah is not installed: apt-get install buildah, or build with docker (see the Dockerfile)" >&2
+	echo "make image needs buildah: install it (apt-get install buildah, dnf install buildah), or use docker build . (see the Dockerfile)" >&2
 	exit 2
 }
 version=${VERSION:-unknown}

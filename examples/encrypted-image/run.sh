@@ -5,11 +5,40 @@
 #	make build && sh examples/encrypted-image/run.sh
 #
 # BIN is the directory of skr and skr-emulator, SKOPEO a skopeo that knows key
-# providers (Debian 13's does; `sh test/images/skopeo.sh DIR` makes one elsewhere).
+# providers: that of Debian 13 or later does. On an older system
+# `sh test/images/skopeo.sh DIR` makes one (DIR/skopeo) with apt-get and dpkg-deb.
 set -eu
-BIN=$(cd "${BIN:-bin}" && pwd)
+BIN=${BIN:-bin}
+[ -x "$BIN/skr" ] && [ -x "$BIN/skr-emulator" ] || {
+	echo "run.sh: there is no skr and skr-emulator in $BIN: run make build first, or set BIN" >&2
+	exit 2
+}
+BIN=$(cd "$BIN" && pwd)
 SKOPEO=${SKOPEO:-skopeo}
 PORT=${PORT:-50000}
+skopeo=$(command -v "$SKOPEO") || skopeo=
+case $skopeo in
+'') problem="$SKOPEO is not installed" ;;
+*) # a script, such as that of skopeo.sh, is believed
+	if head -c 2 "$skopeo" | grep -q '#!' || grep -q keyprovider "$skopeo"; then
+		problem=
+	else
+		problem="$skopeo knows no key providers"
+	fi ;;
+esac
+[ -z "$problem" ] || {
+	cat >&2 <<-EOF
+	run.sh: $problem. Do one of these:
+	  apt-get install skopeo   on Debian 13 or later, which has one that does
+	  sh test/images/skopeo.sh /tmp/skopeo && SKOPEO=/tmp/skopeo/skopeo sh examples/encrypted-image/run.sh
+	                           elsewhere with apt-get: that of Debian 13, below /tmp/skopeo
+	EOF
+	exit 2
+}
+case $skopeo in
+/*) SKOPEO=$skopeo ;;
+*) SKOPEO=$PWD/$skopeo ;;
+esac
 work=$(mktemp -d)
 trap 'kill $running 2>/dev/null; rm -rf "$work"' EXIT
 running=

@@ -20,9 +20,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
 	"time"
 
+	"skr/internal/readyz"
 	"skr/internal/serving"
 )
 
@@ -41,7 +41,7 @@ const (
 // Config is what the server answers with.
 type Config struct {
 	// Parts must all be ready for skr to be ready; none means that it always is.
-	Parts []Part
+	Parts readyz.Parts
 	// Metrics answers /metrics; nil means that there is no such route.
 	Metrics http.Handler
 	// Doctor answers /doctor; nil means that there is no such route.
@@ -55,13 +55,7 @@ type Config struct {
 }
 
 // Part is something that must be ready.
-type Part struct {
-	// Name is of letters a-z and underscores.
-	Name string
-	// Err says why the part is not ready, nil if it is. It must not block. Of a
-	// refusal everybody may read the public sentence, of another error nothing.
-	Err func() error
-}
+type Part = readyz.Part
 
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
@@ -69,16 +63,10 @@ type Server struct {
 	routes map[string]http.Handler
 }
 
-var partName = regexp.MustCompile(`^[a-z_]+$`)
-
 // New makes a server. It opens nothing.
 func New(c Config) (*Server, error) {
-	seen := map[string]bool{}
-	for _, part := range c.Parts {
-		if !partName.MatchString(part.Name) || seen[part.Name] || part.Err == nil {
-			return nil, fmt.Errorf("ops: part %q has a bad name, a name twice, or nothing to ask", part.Name)
-		}
-		seen[part.Name] = true
+	if err := c.Parts.Check(); err != nil {
+		return nil, fmt.Errorf("ops: %w", err)
 	}
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if c.Logger == nil {

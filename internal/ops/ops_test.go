@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"skr/api"
 	"skr/internal/refusal"
 )
 
@@ -44,7 +45,7 @@ var text = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 })
 
 func TestRoutes(t *testing.T) {
-	s := newServer(t, Config{Metrics: text, Parts: []Part{{"evidence", func() error { return nil }}}})
+	s := newServer(t, Config{Metrics: text, Parts: []Part{{Name: "evidence", Err: func() error { return nil }}}})
 	const bad = `","code":"bad_request"}`
 	for _, c := range []struct {
 		method, path string
@@ -99,14 +100,14 @@ func TestNotReady(t *testing.T) {
 	}
 	c := Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))}
 	for name, err := range failures {
-		c.Parts = append(c.Parts, Part{name, func() error { return err }})
+		c.Parts = append(c.Parts, Part{Name: name, Err: func() error { return err }})
 	}
 	answer := ask(newServer(t, c), "GET", "/readyz")
-	var got readiness
+	var got api.ReadyResponse
 	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := readiness{Parts: map[string]string{
+	want := api.ReadyResponse{Parts: map[string]string{
 		"evidence": "no evidence: mount /dev/sev-guest", "audit": "unavailable",
 		"vault": "not ready, see the log of skr", "log": "ok",
 	}}
@@ -121,10 +122,10 @@ func TestNotReady(t *testing.T) {
 func TestNew(t *testing.T) {
 	fine := func() error { return nil }
 	for name, parts := range map[string][]Part{
-		"empty name": {{"", fine}},
-		"bad name":   {{"host:8080", fine}},
-		"twice":      {{"audit", fine}, {"audit", fine}},
-		"no check":   {{"audit", nil}},
+		"empty name": {{Name: "", Err: fine}},
+		"bad name":   {{Name: "host:8080", Err: fine}},
+		"twice":      {{Name: "audit", Err: fine}, {Name: "audit", Err: fine}},
+		"no check":   {{Name: "audit"}},
 	} {
 		if _, err := New(Config{Parts: parts}); err == nil {
 			t.Errorf("%s: no error", name)
@@ -137,7 +138,7 @@ func TestCrash(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(t, Config{
 		Logger:  slog.New(slog.NewJSONHandler(&log, nil)),
-		Parts:   []Part{{"audit", func() error { panic(secretText) }}},
+		Parts:   []Part{{Name: "audit", Err: func() error { panic(secretText) }}},
 		Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(secretText) }),
 	})
 	for _, path := range []string{"/readyz", "/metrics"} {
@@ -234,7 +235,7 @@ func TestOversizedHeader(t *testing.T) {
 func TestGrace(t *testing.T) {
 	stuck, entered := make(chan struct{}), make(chan struct{})
 	defer close(stuck)
-	c := Config{Grace: time.Millisecond, Parts: []Part{{"audit", func() error { close(entered); <-stuck; return nil }}}}
+	c := Config{Grace: time.Millisecond, Parts: []Part{{Name: "audit", Err: func() error { close(entered); <-stuck; return nil }}}}
 	address, stop := serve(t, newServer(t, c))
 	go http.Get("http://" + address + "/readyz") //nolint:errcheck // it never ends
 	<-entered

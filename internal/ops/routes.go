@@ -7,15 +7,11 @@ import (
 	"strconv"
 
 	"skr/internal/crash"
-	"skr/internal/refusal"
 )
 
 // maxScrapes run at once. A scrape that hangs keeps its place after its caller
 // has been told, so they cannot pile up.
 const maxScrapes = 4
-
-// hidden stands for an error that is not a refusal.
-const hidden = "not ready, see the log of skr"
 
 type problem struct {
 	Error string `json:"error"`
@@ -81,28 +77,14 @@ func live(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-type readiness struct {
-	Ready bool              `json:"ready"`
-	Parts map[string]string `json:"parts"`
-}
-
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	told, status := readiness{Ready: true, Parts: map[string]string{}}, http.StatusOK
-	for _, part := range s.config.Parts {
-		told.Parts[part.Name] = "ok"
-		if err := part.Err(); err != nil {
-			s.config.Logger.DebugContext(r.Context(), "not ready", "part", part.Name, "error", err.Error())
-			told.Ready, told.Parts[part.Name], status = false, public(err), http.StatusServiceUnavailable
-		}
+	told, status := s.config.Parts.Answer(func(part string, err error) {
+		s.config.Logger.DebugContext(r.Context(), "not ready", "part", part, "error", err.Error())
+	}), http.StatusOK
+	if !told.Ready {
+		status = http.StatusServiceUnavailable
 	}
 	answer(w, status, told)
-}
-
-func public(err error) string {
-	if refused, ok := errors.AsType[*refusal.Error](err); ok {
-		return refused.Public()
-	}
-	return hidden
 }
 
 // few lets maxScrapes through.

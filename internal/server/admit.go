@@ -9,7 +9,8 @@ import (
 )
 
 // admit says whether the request may go on, and takes a place for it, which the
-// caller of admit gives back. GET needs no permission: the status tells nobody anything.
+// caller of admit gives back. GET needs no permission: what it tells
+// is no secret.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.checkCaller(r); err != nil {
 		return nil, err

@@ -15,9 +15,10 @@ type route struct {
 	answer func(ctx context.Context, request []byte) (body, error)
 }
 
-// body of a 200: a secret in protected memory, or bytes. Either is wiped when it
+// body of a result: a secret in protected memory, or bytes. Either is wiped when it
 // has been sent.
 type body struct {
+	status int // 0 means 200
 	secret *secmem.Buffer
 	plain  []byte
 }

@@ -79,7 +79,7 @@ func (s *Server) methods() *methods {
 	provider := &provider{Server: s, openers: newOpeners(s.config.KeyTTL)}
 	keyproviderpb.RegisterKeyProviderServiceServer(server, provider)
 	ocicryptpb.RegisterKeyProviderServiceServer(server, ocicrypt{provider: provider})
-	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Ready})
+	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Parts.Err})
 	reflection.Register(server)
 	return &methods{s, server}
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"skr/internal/holder"
 )
 
 // Listener accepts connections from this machine alone.
@@ -87,7 +89,8 @@ func listenTCP(ctx context.Context, address string) ([]net.Listener, error) {
 
 func open(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	socket, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	return socket, holder.Explain(err)
 }
 
 // listenBoth opens both loopback addresses. A port that is taken on ::1 alone
@@ -151,8 +154,8 @@ func clearStale(ctx context.Context, path string) error {
 	var dialer net.Dialer
 	other, err := dialer.DialContext(ctx, "unix", path)
 	if err == nil {
-		_ = other.Close()
-		return errors.New("another process listens on this socket")
+		defer func() { _ = other.Close() }() // nothing was sent
+		return errors.New(holder.Peer(other))
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("asking who listens on this socket: %w", err)

@@ -108,7 +108,7 @@ func TestListenUnix(t *testing.T) {
 	if listener.String() != "unix:"+path {
 		t.Errorf("String is %q", listener)
 	}
-	if _, err := Listen(t.Context(), "unix:"+path, OwnerOnly); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := Listen(t.Context(), "unix:"+path, OwnerOnly); err == nil || !strings.Contains(err.Error(), "this process itself listens on this socket") {
 		t.Errorf("a live socket is refused with %v", err)
 	}
 	// A process that dies leaves its socket behind.

@@ -111,7 +111,7 @@ func upstreams(calls []journal.Call) []upstream {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// levelOf is debug for a status probe, info for a result, warn for a refusal,
+// levelOf is debug for a probe, info for a result, warn for a refusal,
 // error for a bug.
 func levelOf(x *exchange, v verdict, err error) slog.Level {
 	switch {
@@ -119,7 +119,7 @@ func levelOf(x *exchange, v verdict, err error) slog.Level {
 		return slog.LevelError
 	case err != nil:
 		return slog.LevelWarn
-	case x.path == api.RouteStatus:
+	case x.path == api.RouteStatus, x.path == api.RouteReady:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

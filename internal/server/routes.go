@@ -58,6 +58,7 @@ var (
 func (s *Server) table() map[string]route {
 	return map[string]route{
 		api.RouteStatus:   {http.MethodGet, get(s.status)},
+		api.RouteReady:    {http.MethodGet, s.ready},
 		api.RouteRaw:      {http.MethodPost, post(s.raw)},
 		api.RouteCombined: {http.MethodPost, post(s.combined)},
 		api.RouteMAA:      {http.MethodPost, post(s.token)},
@@ -68,11 +69,24 @@ func (s *Server) table() map[string]route {
 // status is 200 also while skr is not ready, as drop-in clients expect.
 func (s *Server) status() api.StatusResponse {
 	status := api.StatusResponse{Message: api.StatusOK, Problems: s.config.Problems()}
-	if err := s.config.Ready(); err != nil {
+	if err := s.config.Parts.Err(); err != nil {
 		s.config.Logger.Debug("not ready", "error", err)
 		status.Message = api.StatusNotOK
 	}
 	return status
+}
+
+// ready tells probes, which read the status code alone. That skr is not ready is the
+// answer and no refusal: it is no error in the log and the metrics.
+func (s *Server) ready(context.Context, []byte) (body, error) {
+	told := s.config.Parts.Answer(func(part string, err error) {
+		s.config.Logger.Debug("not ready", "part", part, "error", err)
+	})
+	answer, err := encode(told)
+	if !told.Ready {
+		answer.status = http.StatusServiceUnavailable
+	}
+	return answer, err
 }
 
 func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, error) {

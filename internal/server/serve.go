@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -31,7 +32,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.path, x.route, x.found = s.lookUp(r)
 	body, err := s.answer(w, r.WithContext(ctx), x)
 	defer body.wipe()
-	v := verdict{status: http.StatusOK, code: CodeOK}
+	v := verdict{status: cmp.Or(body.status, http.StatusOK), code: CodeOK}
 	if err != nil {
 		v = judge(err)
 	}
@@ -220,7 +221,7 @@ var always = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 }
 
-// write is the only function that answers. answer is that of a 200.
+// write is the only function that answers. answer is that of a result.
 func write(w http.ResponseWriter, id string, v verdict, answer body) {
 	header := w.Header()
 	maps.Copy(header, always)
@@ -232,7 +233,7 @@ func write(w http.ResponseWriter, id string, v verdict, answer body) {
 		seconds := (min(v.retryAfter, maxRetryAfter) + time.Second - 1) / time.Second
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
-	if v.status != http.StatusOK {
+	if v.code != CodeOK {
 		text, _ := json.Marshal(api.Error{Message: v.text, Code: v.code, RequestID: id, Reason: v.reason}) // strings: no error
 		answer = body{plain: text}
 	}

@@ -1,4 +1,4 @@
-// Package server answers the five HTTP routes of package api.
+// Package server answers the six HTTP routes of package api.
 //
 // A request takes one way: its connection is within a share of its peer, it must not
 // come from a web page (guard.go), its caller must be one who may use the route and
@@ -33,6 +33,7 @@ import (
 	"skr/internal/admission"
 	"skr/internal/journal"
 	"skr/internal/keyprovider"
+	"skr/internal/readyz"
 	"skr/internal/serving"
 	"skr/keyrelease"
 )
@@ -69,8 +70,8 @@ type Config struct {
 	Authorities Authorities
 	// Vaults parses akv_endpoint and kid and holds them against the allow-list.
 	Vaults Vaults
-	// Ready tells GET /status why skr is not ready; nil means that it always is.
-	Ready func() error
+	// Parts tell GET /readyz, GET /status and the health of gRPC whether skr is ready.
+	Parts readyz.Parts
 	// Problems tells GET /status which optional parts cannot be used; nil means none.
 	Problems func() []api.Problem
 	// Aliases are the releases that a request may ask for by one name.
@@ -135,8 +136,8 @@ func New(c Config) (*Server, error) {
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
 	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
-	if c.Ready == nil {
-		c.Ready = func() error { return nil }
+	if err := c.Parts.Check(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
 	}
 	if c.Problems == nil {
 		c.Problems = func() []api.Problem { return nil }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,7 +24,9 @@ import (
 
 	"skr/api"
 	"skr/attest/snp"
+	"skr/internal/access"
 	"skr/internal/admission"
+	"skr/internal/readyz"
 	"skr/internal/refusal"
 	"skr/keyrelease"
 )
@@ -32,7 +35,7 @@ const secretText = "hunter2-do-not-print"
 
 func TestStatus(t *testing.T) {
 	ready := errors.New("no report device")
-	s := newServer(t, newPipeline(t), func(c *Config) { c.Ready = func() error { return ready } })
+	s := newServer(t, newPipeline(t), func(c *Config) { c.Parts = readyz.Parts{{Name: "evidence", Err: func() error { return ready }}} })
 	got := readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", api.RouteStatus, "")))
 	if got.Message != "Status NOT OK" {
 		t.Errorf("message is %q while not ready", got.Message)
@@ -41,6 +44,41 @@ func TestStatus(t *testing.T) {
 	got = readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", api.RouteStatus, "")))
 	if got.Message != "Status OK" {
 		t.Errorf("message is %q while ready", got.Message)
+	}
+}
+
+// A probe reads the status code. Who is refused a release may ask, and reads no cause
+// that is not public.
+func TestReady(t *testing.T) {
+	var evidence, audit error
+	var log bytes.Buffer
+	s := newServer(t, newPipeline(t), func(c *Config) {
+		c.Access = new(access.Policy) // knows nobody
+		c.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+		c.Parts = readyz.Parts{{Name: "evidence", Err: func() error { return evidence }}, {Name: "audit", Err: func() error { return audit }}}
+	})
+	read := func(status int) api.ReadyResponse {
+		t.Helper()
+		response := ask(t, s, newRequest("GET", api.RouteReady, "")) // holds the answer against openapi.yaml
+		var got api.ReadyResponse
+		if err := json.NewDecoder(response.Body).Decode(&got); err != nil || response.StatusCode != status {
+			t.Errorf("status %d, want %d, %v", response.StatusCode, status, err)
+		}
+		return got
+	}
+	if got := read(http.StatusOK); !got.Ready || got.String() != "ready" {
+		t.Errorf("got %+v", got)
+	}
+	evidence, audit = refusal.Because(refusal.NoEvidence, "mount /dev/sev-guest", errors.New(secretText)), errors.New(secretText)
+	if got := read(http.StatusServiceUnavailable); got.Ready || got.String() != "audit: not ready, see the log of skr; evidence: no evidence: mount /dev/sev-guest" {
+		t.Errorf("got %+v", got)
+	}
+	evidence = nil
+	if got := read(http.StatusServiceUnavailable); got.Parts["evidence"] != api.PartOK || got.Ready {
+		t.Errorf("got %+v", got)
+	}
+	if log.Len() > 0 {
+		t.Errorf("probes fill the log: %s", &log)
 	}
 }
 

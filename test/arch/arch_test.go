@@ -32,12 +32,14 @@ var allowed = map[string][]string{
 	"internal/claims":    {},
 	"internal/crash":     {},
 	"internal/hardening": {},
+	"internal/holder":    {},
 	"internal/hostdata":  {},
 	"internal/journal":   {},
 	"internal/metrics":   {"internal/journal"},
-	"internal/ops":       {"internal/crash", "internal/refusal", "internal/serving"},
+	"internal/ops":       {"internal/crash", "internal/readyz", "internal/serving"},
 	"internal/tracing":   {"internal/journal"},
 	"internal/provision": {"hsm", "internal/jwk", "internal/refusal", "internal/secmem"},
+	"internal/readyz":    {"api", "internal/refusal"},
 	"internal/refusal":   {},
 	"internal/sbom":      {},
 	"internal/serving":   {},
@@ -81,8 +83,8 @@ var allowed = map[string][]string{
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
-		"internal/access", "internal/admission", "internal/cache", "internal/crash", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
-		"internal/refusal", "internal/secmem", "internal/serving",
+		"internal/access", "internal/admission", "internal/cache", "internal/crash", "internal/holder", "internal/journal", "internal/keyprovider", "internal/keyproviderpb", "internal/keyproviderpb/ocicryptpb",
+		"internal/readyz", "internal/refusal", "internal/secmem", "internal/serving",
 	},
 
 	"internal/artefact": {

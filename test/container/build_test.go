@@ -43,6 +43,20 @@ func build(t *testing.T, env ...string) (dir string) {
 	return dir
 }
 
+// Without buildah the build says what it needs, and what there is instead.
+func TestNeedsBuildah(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(sh, "deploy/image/build.sh", t.TempDir())
+	run.Dir, run.Env = root, []string{"PATH=" + t.TempDir()}
+	out, err := run.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "make image needs buildah") || !strings.Contains(string(out), "docker build") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // Built twice, in another place, at another time and by another user's habits, the
 // image has the same digest.
 func TestSameDigest(t *testing.T) {

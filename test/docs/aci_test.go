@@ -61,7 +61,7 @@ func TestConfidentialACI(t *testing.T) {
 	commands := strings.ReplaceAll(walk(t, string(text), azure), "8080", port)
 	commands = strings.ReplaceAll(commands, ". ./group.sh", "sed -i s/8080/"+port+"/ group.sh\n. ./group.sh")
 	out := runScript(t, dir, prelude+commands)
-	for _, want := range []string{`{"message":"Status OK"}`, `{"key":"{`, "wrote orders-pub.pem", `containerGroups "`} {
+	for _, want := range []string{`{"ready":true,"parts":{"audit":"ok","evidence":"ok"}}`, `{"key":"{`, "wrote orders-pub.pem", `containerGroups "`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the walk does not say %s:\n%.4000s", want, out)
 		}

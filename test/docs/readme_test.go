@@ -16,9 +16,10 @@ import (
 
 const root = "../.."
 
-// The commands of the README work as they stand there. The port is exchanged
-// for a free one, and what make would build is built first.
-func TestReadmeCommands(t *testing.T) {
+// byHand is the block of commands of the README. The port is exchanged for a free one,
+// and what make would build is in the directory.
+func byHand(t *testing.T) (script, dir string) {
+	t.Helper()
 	text, err := os.ReadFile(root + "/README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +30,40 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	dir, port := t.TempDir(), freePort(t)
 	build(t, filepath.Join(dir, "bin"))
-	script := strings.ReplaceAll(blocks[0][1], "8080", port)
-	script = strings.Replace(script, "make build\n", "", 1)
-	out := runScript(t, dir, "export Port="+port+"\n"+script)
-	if !strings.Contains(out, `{"key":"{`) || !strings.Contains(out, `\"kty\":\"RSA\"`) {
-		t.Errorf("no key was released:\n%.2000s", out)
+	script = strings.ReplaceAll(blocks[0][1], "8080", port)
+	return "export Port=" + port + "\n" + strings.Replace(script, "make build\n", "", 1), dir
+}
+
+// The commands of the README work as they stand there, twice, and leave nothing behind.
+func TestReadmeCommands(t *testing.T) {
+	script, dir := byHand(t)
+	const ended = "for process in $sidecar $cloud; do kill -0 $process 2>/dev/null || echo ended; done\n"
+	out := runScript(t, dir, script+ended+script+ended)
+	for words, times := range map[string]int{`{"key":"{`: 2, `\"kty\":\"RSA\"`: 2, "ended": 4} {
+		if got := strings.Count(out, words); got != times {
+			t.Errorf("the output has %q %d times, want %d:\n%.4000s", words, got, times, out)
+		}
+	}
+}
+
+// A second start beside the first says which process is in its way.
+func TestReadmeCommandsLeftRunning(t *testing.T) {
+	script, dir := byHand(t)
+	const end = "kill $sidecar $cloud && wait $sidecar $cloud\n"
+	if !strings.HasSuffix(script, end) {
+		t.Fatalf("the block does not end with %s", end)
+	}
+	out := runScript(t, dir, strings.TrimSuffix(script, end)+`
+bin/skr && exit 1
+echo "wanted: process $sidecar (skr) listens there"
+address=${SKR_IMDS_URL#http://}
+bin/skr-emulator serve --imds ${address%/} && exit 1
+echo "wanted: process $cloud (skr-emulator) listens there"
+`)
+	for _, wanted := range regexp.MustCompile("(?m)^wanted: (.*)$").FindAllStringSubmatch(out, -1) {
+		if strings.Count(out, wanted[1]) < 2 {
+			t.Errorf("nothing says %q:\n%.4000s", wanted[1], out)
+		}
 	}
 }
 

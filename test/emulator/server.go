@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"skr/internal/holder"
 	"skr/test/emulator/fault"
 )
 
@@ -38,14 +39,19 @@ func listenLoopback(ctx context.Context, address string) (*server, error) {
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, holder.Explain(err)
 	}
 	return &server{listener: listener}, nil
 }
 
-// listenSocket takes the place of a socket that an earlier run left behind.
+// listenSocket takes the place of a socket that an earlier run left behind, and not of
+// one that another emulator answers on.
 func listenSocket(ctx context.Context, path string) (*server, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+		if other, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
+			defer func() { _ = other.Close() }() // nothing was sent
+			return nil, fmt.Errorf("listening on %q: %s", path, holder.Peer(other))
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}

@@ -136,6 +136,27 @@ func TestSkopeo(t *testing.T) {
 	t.Run("refusals", func(t *testing.T) { p.refusals(t, skopeo, images) })
 }
 
+// The example says what it lacks, and how to get it, before it starts anything.
+func TestExampleSaysWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ env, want string }{
+		"no programs":           {"BIN=" + t.TempDir(), "run make build first"},
+		"no skopeo":             {"SKOPEO=skopeo-that-is-not-there", "is not installed. Do one of these:\n  apt-get install skopeo"},
+		"one without providers": {"SKOPEO=/bin/true", "/bin/true knows no key providers. Do one of these:"},
+	} {
+		example := exec.Command("sh", "examples/encrypted-image/run.sh")
+		example.Dir = "../.."
+		example.Env = append(os.Environ(), "BIN="+program.Directory(), c.env)
+		out, err := example.CombinedOutput()
+		if err == nil || example.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if strings.Contains(string(out), "-- an emulated cloud") {
+			t.Errorf("%s: it starts all the same\n%s", name, out)
+		}
+	}
+}
+
 // findSkopeo wants one that knows key providers, which Debian 12's does not.
 func findSkopeo(t *testing.T) string {
 	t.Helper()

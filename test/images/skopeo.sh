@@ -5,8 +5,8 @@
 #
 #	sh test/images/skopeo.sh DIR
 set -eu
-dir=$1
-mkdir -p "$dir"
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
 if command -v skopeo >/dev/null && grep -q keyprovider "$(command -v skopeo)"; then
 	ln -sf "$(command -v skopeo)" "$dir/skopeo"
 	exit

@@ -11,9 +11,10 @@
 package board
 
 import (
-	"crypto/rsa"
 	"slices"
 	"sync"
+
+	"skr/examples/kafka/message"
 )
 
 // Board is safe for concurrent use.
@@ -21,9 +22,9 @@ type Board struct {
 	limit int
 
 	mu       sync.Mutex
-	key      *rsa.PrivateKey // nil until it is released
-	revision uint64          // of the last change
-	changed  chan struct{}   // closed at the next change
+	key      message.Key   // none until it is released
+	revision uint64        // of the last change
+	changed  chan struct{} // closed at the next change
 	status   Status
 	statusAt uint64  // revision of status
 	entries  []entry // oldest first, at most limit
@@ -45,6 +46,9 @@ type Status struct {
 	Code string `json:"code"`
 	// RequestID finds the refusal in skr's log.
 	RequestID string `json:"request_id"`
+	// Key is the name of the key that is here, Version its version; "" if unknown.
+	Key     string `json:"key"`
+	Version string `json:"version"`
 	// Broker is why Kafka cannot be reached, "" if it can.
 	Broker string `json:"broker"`
 }
@@ -105,14 +109,19 @@ func (b *Board) setStatus(change func(*Status)) {
 		return
 	}
 	b.statusAt = b.change()
+	for i := range b.entries {
+		if b.entries[i].wait(b.status) {
+			b.entries[i].changedAt = b.statusAt
+		}
+	}
 }
 
 // Decrypt uses the key for all that is here and all that comes.
-func (b *Board) Decrypt(key *rsa.PrivateKey) {
+func (b *Board) Decrypt(key message.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.key = key
-	b.status = Status{Active: true, Broker: b.status.Broker}
+	b.status = Status{Active: true, Key: key.Name, Version: key.Version, Broker: b.status.Broker}
 	b.statusAt = b.change()
 	for i := range b.entries {
 		b.entries[i].open(key)
@@ -127,8 +136,10 @@ func (b *Board) Add(m Message) {
 	defer b.mu.Unlock()
 	b.received++
 	added := newEntry(m, b.received)
-	if b.key != nil {
+	if b.key.Private != nil {
 		added.open(b.key)
+	} else {
+		added.wait(b.status)
 	}
 	added.changedAt = b.change()
 	b.entries = slices.DeleteFunc(b.entries, func(e entry) bool { return e.ID == added.ID })

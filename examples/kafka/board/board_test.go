@@ -33,13 +33,23 @@ func TestKeyArrivesLate(t *testing.T) {
 	value := sealed(t, "hello")
 	b.Add(board.Message{Partition: 2, Offset: 7, Value: value})
 	before := b.Since(0)
-	if e := before.Entries[0]; e.State != board.Encrypted || e.Text != string(value) || e.ID != "p2-o7" {
+	if e := before.Entries[0]; e.State != board.Encrypted || e.Text != string(value) || e.ID != "p2-o7" || e.Ciphertext != "" {
 		t.Errorf("before the key: %+v", e)
 	}
-	b.Refused("no sidecar", "", "")
-	b.Decrypt(pair())
+	for reason, code := range map[string]string{"no sidecar": "", "a long reason": "release_rejected"} {
+		b.Refused(reason, code, "")
+		want := "this pod has no key: " + reason
+		if code != "" {
+			want = "this pod has no key: the release was refused (release_rejected)"
+		}
+		if e := b.Since(before.Revision).Entries; len(e) != 1 || e[0].Problem != want {
+			t.Errorf("%+v, want %q", e, want)
+		}
+	}
+	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v1"})
 	after := b.Since(before.Revision)
-	if len(after.Entries) != 1 || after.Entries[0].State != board.Decrypted || after.Entries[0].Text != "hello" {
+	if len(after.Entries) != 1 || after.Entries[0].State != board.Decrypted || after.Entries[0].Text != "hello" || after.Entries[0].Problem != "" ||
+		after.Entries[0].Ciphertext != string(value) || after.Entries[0].Key != "k" || after.Entries[0].Version != "v1" {
 		t.Errorf("after the key: %+v", after.Entries)
 	}
 	if after.Status == nil || !after.Status.Active || after.Status.Reason != "" {
@@ -49,11 +59,11 @@ func TestKeyArrivesLate(t *testing.T) {
 
 func TestOneBadMessage(t *testing.T) {
 	b := board.New(10)
-	b.Decrypt(pair())
+	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v1"})
 	for i, value := range []string{string(sealed(t, "first")), "not base64", "\xff\x00", strings.Repeat("A", 5000), "", string(sealed(t, "last"))} {
 		b.Add(board.Message{Offset: int64(i), Value: []byte(value)})
 	}
-	b.Decrypt(pair()) // nothing changes
+	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v1"}) // nothing changes
 	entries := b.Since(0).Entries
 	if entries[0].Text != "first" || entries[5].Text != "last" {
 		t.Errorf("the good ones are %+v and %+v", entries[0], entries[5])

@@ -1,7 +1,6 @@
 package board
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"strings"
 	"time"
@@ -44,7 +43,12 @@ type Entry struct {
 	State     State     `json:"state"`
 	// Text is plain where State is Decrypted, else what came through Kafka.
 	Text string `json:"text"`
-	// Problem of a bad message.
+	// Ciphertext of a message that is decrypted, as it came through Kafka.
+	Ciphertext string `json:"ciphertext,omitempty"`
+	// Key and Version that decrypted it.
+	Key     string `json:"key,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Problem is why the message is not decrypted.
 	Problem string `json:"problem,omitempty"`
 }
 
@@ -71,16 +75,30 @@ func newEntry(m Message, number uint64) entry {
 }
 
 // open decrypts the entry, or says why that cannot be.
-func (e *entry) open(key *rsa.PrivateKey) {
+func (e *entry) open(key message.Key) {
 	if e.sealed == "" && e.State == Bad {
 		return
 	}
-	plain, err := message.Decrypt(key, e.sealed)
+	plain, err := message.Decrypt(key.Private, e.sealed)
 	if err != nil {
 		e.State, e.Problem, e.Text = Bad, err.Error(), shown(e.sealed)
 		return
 	}
 	e.State, e.Problem, e.Text = Decrypted, "", plain
+	e.Ciphertext, e.Key, e.Version = shown(e.sealed), key.Name, key.Version
+}
+
+// wait says why there is no key yet, and reports whether that is news.
+func (e *entry) wait(s Status) (changed bool) {
+	if e.State != Encrypted {
+		return false
+	}
+	problem := "this pod has no key: " + s.Reason
+	if s.Code != "" { // the reason may have many lines, and is on the page once
+		problem = "this pod has no key: the release was refused (" + s.Code + ")"
+	}
+	changed, e.Problem = e.Problem != problem, problem
+	return changed
 }
 
 // shown is bounded, and valid in JSON and HTML.

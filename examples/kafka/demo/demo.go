@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"skr/examples/kafka/consumer"
 	"skr/examples/kafka/emulated"
 	"skr/examples/kafka/environment"
+	"skr/examples/kafka/pod"
 	"skr/examples/kafka/producer"
 )
 
@@ -33,14 +35,21 @@ const (
 
 // demo is what runs, and where it says so.
 type demo struct {
+	page        net.Listener
 	out         io.Writer
 	log         *slog.Logger
 	bin, listen string
 	once        bool
 }
 
-// play until ctx ends or, with once, the page shows the first message.
+// play until ctx ends or, with once, the pages show what they should.
 func (d demo) play(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.listen) // first: nothing else is worth starting without it
+	if err != nil {
+		return fmt.Errorf("%w (--listen ADDRESS takes another one; does the demonstration run already?)", err)
+	}
+	defer func() { _ = listener.Close() }() // it is closed where it was served
+	d.page = listener
 	dir, err := os.MkdirTemp("", "skr-")
 	if err != nil {
 		return err
@@ -85,75 +94,98 @@ func (d demo) playPod(ctx context.Context, cloud *emulated.Cloud, brokers string
 	}
 	defer stop()
 	d.tell("skr", address)
-	return d.playMessages(ctx, map[string]string{
-		"TOPIC": topic, "BROKERS": brokers, "MSG": text, "PUBKEY": public, "LISTEN": d.listen,
-		"SkrClientURL": "http://" + address, "SkrClientKID": keyName,
+	return d.playMessages(ctx, address, map[string]string{
+		"TOPIC": topic, "BROKERS": brokers, "MSG": text, "PUBKEY": public, "SkrClientKID": keyName,
 		"SkrClientMAAEndpoint": cloud.Authority(), "SkrClientAKVEndpoint": cloud.Vault(),
 	})
 }
 
-// errShown ends everything: the page shows what it should.
+// errShown ends everything: the pages show what they should.
 var errShown = errors.New("shown")
 
-func (d demo) playMessages(ctx context.Context, settings map[string]string) error {
-	getenv := func(name string) string { return settings[name] }
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return producer.Run(ctx, environment.New(getenv), d.log.With("program", "produce")) })
-	group.Go(func() error { return consumer.Run(ctx, environment.New(getenv), d.log.With("program", "consume")) })
-	group.Go(func() error {
-		if err := d.await(ctx); err != nil {
+// playMessages runs the producer and the consumer twice: beside skr, and as the AKS
+// article tells its readers to try, as an ordinary pod, in which nothing answers.
+func (d demo) playMessages(ctx context.Context, skr string, settings map[string]string) error {
+	var free [3]string
+	for i := range free {
+		var err error
+		if free[i], err = freeAddress(ctx); err != nil {
 			return err
 		}
-		d.tell("producer and consumer", "the page shows \""+wanted+"\"")
-		if d.once {
-			return errShown
-		}
-		_, _ = fmt.Fprintf(d.out, "\nOpen http://%s in a browser. Ctrl-C ends it all.\n", d.listen)
-		return nil
-	})
+	}
+	may, mayNot, nobody := free[0], free[1], free[2]
+	group, ctx := errgroup.WithContext(ctx)
+	start := func(name string, program pod.Program, more map[string]string) {
+		all := maps.Clone(settings)
+		maps.Copy(all, more)
+		getenv := func(name string) string { return all[name] }
+		group.Go(func() error { return program(ctx, environment.New(getenv), d.log.With("program", name)) })
+	}
+	start("produce", producer.Run, nil)
+	start("consume", consumer.Run, map[string]string{"LISTEN": may, "SkrClientURL": "http://" + skr})
+	start("consume without skr", consumer.Run, map[string]string{"LISTEN": mayNot, "SkrClientURL": "http://" + nobody})
+	group.Go(func() error { return serveSide(ctx, d.page, may, mayNot) })
+	group.Go(func() error { return d.watch(ctx) })
 	if err := group.Wait(); !errors.Is(err, errShown) {
 		return err
 	}
 	return nil
 }
 
-const wanted = "Msg 1: " + text
+// watch tells what the pages show.
+func (d demo) watch(ctx context.Context) error {
+	if err := d.await(ctx, mayPath, wanted, ""); err != nil {
+		return err
+	}
+	d.tell("a consumer with skr", "its page shows \""+wanted+"\"")
+	if err := d.await(ctx, mayNotPath, withoutKey, text); err != nil {
+		return err
+	}
+	d.tell("a consumer without", `its page shows ciphertext: "This message cannot be decrypted: this pod has no key"`)
+	if d.once {
+		return errShown
+	}
+	_, _ = fmt.Fprintf(d.out, "\nOpen http://%s in a browser: both consumers, side by side. Ctrl-C ends it all.\n", d.listen)
+	return nil
+}
 
-// await reads the page until it shows the first message, decrypted.
-func (d demo) await(ctx context.Context) error {
+const (
+	wanted     = "Msg 1: " + text
+	withoutKey = "This message cannot be decrypted: <span>this pod has no key: no sidecar answers at"
+)
+
+// await reads a page until it shows the words, and not the others.
+func (d demo) await(ctx context.Context, path, words, never string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		last := d.read(ctx)
-		if last == nil {
+		shown, err := d.read(ctx, path)
+		if never != "" && strings.Contains(shown, never) {
+			return fmt.Errorf("%s shows %q, which it must not", path, never)
+		}
+		if strings.Contains(shown, words) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the page does not show %q: %w (%w)", wanted, last, ctx.Err())
+			return fmt.Errorf("%s does not show %q: %w", path, words, errors.Join(err, ctx.Err()))
 		case <-time.After(pollEvery):
 		}
 	}
 }
 
-func (d demo) read(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.listen+"/", nil)
+func (d demo) read(ctx context.Context, path string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.page.Addr().String()+path, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }() // it has been read
 	page, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(string(page), wanted) {
-		return fmt.Errorf("it has %d bytes without it", len(page))
-	}
-	return nil
+	return string(page), err
 }
 
 // tell prints what runs; a demonstration to nobody does no harm.

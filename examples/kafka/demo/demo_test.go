@@ -19,8 +19,13 @@ func TestOnce(t *testing.T) {
 	if err := run(t.Context(), []string{"--bin", bin, "--listen", listen, "--once", "--verbose"}, &out, &errOut); err != nil {
 		t.Fatalf("%v\n%s%s", err, &out, &errOut)
 	}
-	if !strings.Contains(out.String(), `the page shows "Msg 1: Azure Confidential Computing"`) {
-		t.Errorf("it says\n%s", &out)
+	for _, want := range []string{
+		`with skr    its page shows "Msg 1: Azure Confidential Computing"`,
+		`without     its page shows ciphertext: "This message cannot be decrypted: `,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &out)
+		}
 	}
 	if listener, err := net.Listen("tcp", listen); err != nil {
 		t.Errorf("something still listens: %v", err)

@@ -1,5 +1,6 @@
 // Command demo runs the whole demonstration on this machine: an emulated Azure, an
-// in-memory Kafka, skr, producer and consumer.
+// in-memory Kafka, skr, a producer and two consumers: one that skr gives the key, and one
+// in an ordinary pod, which shows ciphertext. One page shows both, side by side.
 //
 //	make build && (cd examples/kafka && go run ./demo)
 package main
@@ -31,9 +32,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.StringVar(&d.bin, "bin", "../../bin", "directory of skr and skr-emulator")
-	flags.StringVar(&d.listen, "listen", "127.0.0.1:3333", "address of the page")
-	flags.BoolVar(&d.once, "once", false, "read the page, compare it, and end")
-	verbose := flags.Bool("verbose", false, "print the logs of producer and consumer")
+	flags.StringVar(&d.listen, "listen", "127.0.0.1:3333", "address of the page that shows both consumers")
+	flags.BoolVar(&d.once, "once", false, "read the pages, compare them, and end")
+	verbose := flags.Bool("verbose", false, "print the logs of producer and consumers")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

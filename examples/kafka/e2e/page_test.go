@@ -85,7 +85,7 @@ func TestReadable(t *testing.T) {
 	p.reads(t, "Decryption is not active", "ciphertext", "Kafka does not answer", "Live")
 	check("refused")
 	b.Add(board.Message{Offset: 1, Value: []byte(strings.Repeat("bad", 200))})
-	b.Decrypt(key)
+	b.Decrypt(message.Key{Private: key, Name: keyName, Version: strings.Repeat("0a", 16)})
 	p.reads(t, "Decryption is active", "bad message")
 	check("active")
 }

@@ -10,6 +10,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
+// Key that messages are decrypted with. It does not print its secret.
+type Key struct {
+	Private *rsa.PrivateKey
+	// Name and Version in the key's vault, for people to read; "" if unknown.
+	Name, Version string
+}
+
+// Format redacts.
+func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+
 // minBits is the least that Key Vault makes; less is not worth encrypting with.
 const minBits = 2048
 
@@ -37,15 +47,16 @@ func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 // ErrNotPrivate says nothing of what the key was instead: it may be secret.
 var ErrNotPrivate = errors.New("the released key is not a private RSA key")
 
-// ParsePrivateKey reads a JWK (RFC 7517), as skr releases it. The caller wipes it.
-func ParsePrivateKey(jwk []byte) (*rsa.PrivateKey, error) {
+// ParsePrivateKey reads a JWK (RFC 7517), as skr releases it, and returns its kid too,
+// "" if it has none. The caller wipes the JWK.
+func ParsePrivateKey(jwk []byte) (key *rsa.PrivateKey, kid string, err error) {
 	var parsed jose.JSONWebKey
 	if parsed.UnmarshalJSON(jwk) != nil {
-		return nil, ErrNotPrivate
+		return nil, "", ErrNotPrivate
 	}
 	key, ok := parsed.Key.(*rsa.PrivateKey)
 	if !ok || key.Validate() != nil {
-		return nil, ErrNotPrivate
+		return nil, "", ErrNotPrivate
 	}
-	return key, nil
+	return key, parsed.KeyID, nil
 }

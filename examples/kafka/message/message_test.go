@@ -166,7 +166,7 @@ func TestParsePrivateKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := message.ParsePrivateKey(jwk)
+	got, _, err := message.ParsePrivateKey(jwk)
 	if err != nil || !got.Equal(pair()) {
 		t.Errorf("got %v", err)
 	}
@@ -175,7 +175,7 @@ func TestParsePrivateKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range [][]byte{nil, []byte("{}"), []byte(`{"kty":"oct","k":"c2VjcmV0"}`), public, []byte(`{"kty":"RSA","n":"AQ","e":"AQAB","d":"AQ"}`)} {
-		if _, err := message.ParsePrivateKey(text); !errors.Is(err, message.ErrNotPrivate) || strings.Contains(err.Error(), "secret") {
+		if _, _, err := message.ParsePrivateKey(text); !errors.Is(err, message.ErrNotPrivate) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%.40s: got %v", text, err)
 		}
 	}
@@ -199,7 +199,7 @@ func FuzzParsePrivateKey(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, jwk []byte) {
-		if key, err := message.ParsePrivateKey(jwk); (key == nil) == (err == nil) {
+		if key, _, err := message.ParsePrivateKey(jwk); (key == nil) == (err == nil) {
 			t.Errorf("%q: a key and an error, or neither", jwk)
 		}
 	})

@@ -46,7 +46,7 @@ func TestEscapes(t *testing.T) {
 	b.Refused(hostile, hostile, hostile)
 	b.Broker(hostile)
 	_, body := get(t, serve(t, b))
-	if strings.Contains(body, "<script>alert") || strings.Count(body, "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") != 5 {
+	if strings.Contains(body, "<script>alert") || strings.Count(body, "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") != 6 {
 		t.Errorf("the page has\n%s", body)
 	}
 }
@@ -63,12 +63,12 @@ func TestPolicy(t *testing.T) {
 	if regexp.MustCompile(`<script(>| [^>]*[^r]>[^<])|<style|style=|\son[a-z]+=|https?://`).MatchString(body) {
 		t.Errorf("something is inline or elsewhere:\n%s", body)
 	}
-	files := regexp.MustCompile(`(?:src|href)="(/[^"]+)"`).FindAllStringSubmatch(body, -1)
+	files := regexp.MustCompile(`(?:src|href)="(static/[^"]+)"`).FindAllStringSubmatch(body, -1)
 	if len(files) != 3 {
 		t.Fatalf("the page names %d files, want 3", len(files))
 	}
 	for _, file := range files {
-		if response, _ := get(t, url+file[1]); response.StatusCode != http.StatusOK || response.Header.Get("X-Content-Type-Options") != "nosniff" {
+		if response, _ := get(t, url+"/"+file[1]); response.StatusCode != http.StatusOK || response.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %s", file[1], response.Status)
 		}
 	}

@@ -3,8 +3,8 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,34 +40,40 @@ type Asker struct {
 // Key asks, less and less often but at least twice a minute, until the key is
 // released or ctx ends. No refusal is final: the sidecar starts, roles are
 // assigned, policies change.
-func (a Asker) Key(ctx context.Context) (*rsa.PrivateKey, error) {
+func (a Asker) Key(ctx context.Context) (message.Key, error) {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		key, err := a.ask(ctx)
 		if err == nil {
-			a.Log.Info("the key is here", "kid", a.Request.KID)
+			a.Log.Info("the key is here", "key", key.Name, "version", key.Version)
 			return key, nil
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return message.Key{}, ctx.Err()
 		}
 		a.tell(err)
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return message.Key{}, ctx.Err()
 		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter is no secret
 		}
 	}
 }
 
-func (a Asker) ask(ctx context.Context) (*rsa.PrivateKey, error) {
+func (a Asker) ask(ctx context.Context) (message.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
-	jwk, err := a.Client.Release(ctx, a.Request)
+	released, err := a.Client.ReleaseKey(ctx, a.Request)
 	if err != nil {
-		return nil, err
+		return message.Key{}, err
 	}
-	defer jwk.Wipe()
-	return message.ParsePrivateKey(jwk)
+	defer released.JWK.Wipe()
+	private, kid, err := message.ParsePrivateKey(released.JWK)
+	if err != nil {
+		return message.Key{}, err
+	}
+	key := message.Key{Private: private}
+	key.Name, key.Version = nameOf(cmp.Or(released.ID, kid, a.Request.KID)) // older sidecars have the kid alone
+	return key, nil
 }
 
 func (a Asker) tell(err error) {

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -65,7 +66,7 @@ func ask(ctx context.Context, t *testing.T, said answers) (*rsa.PrivateKey, []re
 		},
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}.Key(ctx)
-	return key, refusals, log.String(), err
+	return key.Private, refusals, log.String(), err
 }
 
 func TestKeyComesLate(t *testing.T) {
@@ -151,6 +152,48 @@ func TestEnvironment(t *testing.T) {
 	} {
 		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s=%s: got %v, want %q", c.name, c.value, err, c.want)
+		}
+	}
+}
+
+// The key's name and version come in the header, of older sidecars as the JWK's kid.
+func TestKeyIsNamed(t *testing.T) {
+	pair, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "https://contoso.vault.azure.net/keys/demo/0123"
+	for name, c := range map[string]struct{ header, kid, want string }{
+		"header":         {id, "", "demo 0123"},
+		"header and kid": {id, "https://contoso.vault.azure.net/keys/other/4567", "demo 0123"},
+		"kid":            {"", id, "demo 0123"},
+		"neither":        {"", "", "asked "},
+		"no URL":         {"", "demo/0123", "demo 0123"},
+	} {
+		jwk, err := jose.JSONWebKey{Key: pair, KeyID: c.kid}.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := answers{func() (*http.Response, error) {
+			response, err := says(http.StatusOK, api.ReleaseResponse{Key: jwk})()
+			if c.header != "" {
+				response.Header.Set(api.HeaderKeyID, c.header)
+			}
+			return response, err
+		}}
+		client, err := api.NewClient(api.Config{HTTPClient: &http.Client{Transport: &said}, Attempts: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := sidecar.Asker{
+			Client: client, Request: api.ReleaseRequest{KID: "asked"},
+			Refused: func(reason, _, _ string) { t.Errorf("%s: refused with %s", name, reason) }, Log: slog.New(slog.DiscardHandler),
+		}.Key(t.Context())
+		if got := key.Name + " " + key.Version; err != nil || got != c.want {
+			t.Errorf("%s: got %q, %v, want %q", name, got, err, c.want)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", key, key, key); strings.Contains(text, pair.D.String()) {
+			t.Error("a key prints its secret")
 		}
 	}
 }

@@ -16,6 +16,10 @@
 		byId("status").className = "status " + (status.active ? "active" : "inactive");
 		byId("status-title").textContent = status.active ? "Decryption is active" : "Decryption is not active";
 		byId("reason").textContent = status.active ? active : status.reason;
+		byId("key").textContent = status.key;
+		byId("released").hidden = !status.key;
+		byId("version").textContent = status.version;
+		byId("versioned").hidden = !status.version;
 		byId("code").textContent = status.code;
 		byId("refusal").hidden = !status.code;
 		byId("request-id").textContent = status.request_id;
@@ -31,6 +35,11 @@
 		item.querySelector(".text").textContent = entry.text;
 		item.querySelector(".problem").hidden = !entry.problem;
 		item.querySelector(".problem span").textContent = entry.problem || "";
+		item.querySelector(".sealed").hidden = !entry.ciphertext;
+		item.querySelector(".cipher").textContent = entry.ciphertext || "";
+		item.querySelector(".key").textContent = entry.key || "";
+		item.querySelector(".version").textContent = entry.version || "";
+		item.querySelector(".versioned").hidden = !entry.version;
 		item.querySelector(".badge").textContent = badges[entry.state];
 		item.querySelector(".place").textContent = `partition ${entry.partition}, offset ${entry.offset}`;
 		const time = item.querySelector("time");
@@ -65,7 +74,7 @@
 	}
 
 	function connect() {
-		source = new EventSource("/events?since=" + revision);
+		source = new EventSource("events?since=" + revision);
 		const on = (name, show) => source.addEventListener(name, (event) => {
 			if (event.lastEventId) revision = event.lastEventId;
 			show(JSON.parse(event.data));

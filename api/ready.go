@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// PartOK is what a part of [ReadyResponse] that is ready has.
+const PartOK = "ok"
+
+// ReadyResponse answers GET /readyz, with 200 if skr is ready and with 503 if not.
+type ReadyResponse struct {
+	// Ready reports whether all parts are ready.
+	Ready bool `json:"ready"`
+	// Parts has for each part PartOK, or why it is not ready.
+	Parts map[string]string `json:"parts"`
+}
+
+// String is "ready", or what is not: "audit: unavailable; evidence: no evidence: …".
+func (r ReadyResponse) String() string {
+	if r.Ready {
+		return "ready"
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(r.Parts)) {
+		if r.Parts[name] != PartOK {
+			parts = append(parts, name+": "+r.Parts[name])
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// maxReady bounds the answer in bytes: a few sentences.
+const maxReady = 64 << 10
+
+// Ready asks once whether skr is ready, and which part is not. The reference sidecar has
+// no such route.
+func (c *Client) Ready(ctx context.Context) (ReadyResponse, error) {
+	var answer ReadyResponse
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+RouteReady, nil)
+	if err != nil {
+		return answer, fmt.Errorf("api: making the request: %w", err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer, fmt.Errorf("api: asking skr: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it has been read
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxReady))
+	if err != nil {
+		return answer, fmt.Errorf("api: reading the answer: %w", err)
+	}
+	if json.Unmarshal(text, &answer) == nil && answer.Parts != nil && answer.Ready == (response.StatusCode == http.StatusOK) {
+		return answer, nil
+	}
+	if response.StatusCode == http.StatusOK {
+		return ReadyResponse{}, errors.New("api: the answer is not the expected JSON")
+	}
+	return ReadyResponse{}, readError(response, text)
+}

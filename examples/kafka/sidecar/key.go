@@ -1,0 +1,17 @@
+package sidecar
+
+import (
+	"net/url"
+	"strings"
+)
+
+// nameOf reads "https://HOST/keys/NAME/VERSION" (Azure Key Vault, "Object identifiers"),
+// and what a person may write for it: NAME or NAME/VERSION.
+func nameOf(id string) (name, version string) {
+	path := id
+	if u, err := url.Parse(id); err == nil && u.Host != "" {
+		path = strings.TrimPrefix(u.Path, "/keys/")
+	}
+	name, version, _ = strings.Cut(path, "/")
+	return name, version
+}
