@@ -120,6 +120,9 @@ func (q *Quote) signed(signature []byte) (*Quote, error) {
 // Signed says whether there is a signature, good or bad.
 func (q *Quote) Signed() bool { return q.signature != nil }
 
+// Signature is the bare RSA number; nil if there is none.
+func (q *Quote) Signature() []byte { return bytes.Clone(q.signature) }
+
 // Nonce is the qualifying data that the quote was asked for with.
 func (q *Quote) Nonce() []byte { return bytes.Clone(q.nonce) }
 

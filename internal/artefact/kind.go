@@ -24,6 +24,7 @@ const (
 	EventLog         Kind = "event-log"
 	Quote            Kind = "tpm-quote"
 	PCRs             Kind = "pcrs"
+	Signature        Kind = "tpm-signature"
 	Bundle           Kind = "bundle"
 )
 
@@ -46,6 +47,7 @@ var kinds = []recogniser{
 	{Quote, "TPM quote", readQuote, nil},
 	{EventLog, "TCG event log", readEventLog, nil},
 	{PCRs, "PCR values", readPCRs, nil},
+	{Signature, "TPM signature", readSignature, nil},
 	{Endorsement, "UVM endorsement", readEndorsement, nil},
 	{Chain, "VCEK certificate chain", readChain, nil},
 	{Certificates, "certificates", readCertificates, nil},

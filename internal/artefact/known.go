@@ -136,6 +136,9 @@ func boundData(value any) ([]byte, error) {
 			return nil, nil
 		}
 	}
+	if data, ok := bytesOf(value); ok && len(data) > 0 && !isText(value) {
+		return data, nil
+	}
 	text, _ := value.(string)
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return []byte(text), nil
@@ -146,4 +149,9 @@ func boundData(value any) ([]byte, error) {
 		}
 	}
 	return nil, &unreadableError{"it is neither JSON nor base64", nil}
+}
+
+func isText(value any) bool {
+	_, is := value.(string)
+	return is
 }

@@ -37,7 +37,7 @@ func (m Machine) bootPlan() plan {
 
 // judged are the kinds of parts that the policy has looked at.
 func (m Machine) judged() []artefact.Kind {
-	kinds := []artefact.Kind{artefact.Quote, artefact.PCRs}
+	kinds := []artefact.Kind{artefact.Quote, artefact.Signature, artefact.PCRs}
 	if m.Policy.Trust() == bootpolicy.HCL {
 		kinds = append(kinds, artefact.HCLReport, artefact.Report, artefact.Chain, artefact.THIM)
 	} else {
