@@ -87,7 +87,7 @@ func (q *Quote) parseSelection(c *cursor) error {
 	case banks != 1:
 		return fmt.Errorf("it is over %d banks of PCRs, want 1", banks)
 	case algorithm != algorithmHash:
-		return fmt.Errorf("its bank is that of the algorithm %#x, want %#x, SHA-256", algorithm, algorithmHash)
+		return &otherBankError{"is over PCRs of", bankName(algorithm)}
 	case size != selectSize:
 		return fmt.Errorf("its bitmap of PCRs has %d bytes, want %d", size, selectSize)
 	}

@@ -68,9 +68,9 @@ func TestRefusals(t *testing.T) {
 	for _, c := range []struct{ name, data, want string }{
 		{"nothing", "", "there is nothing"},
 		{"too large", strings.Repeat("a", MaxBytes+1), "more than"},
-		{"text", "hello", "this text is none of: SEV-SNP report, HCL report"},
-		{"binary", "\x00\x01", "this binary data is none of"},
-		{"JSON", `{"a":1}`, "this JSON is none of"},
+		{"text", "hello", "it looks like: one line of text, 5 characters"},
+		{"binary", "\x00\x01", "it looks like: binary data"},
+		{"JSON", `{"a":1}`, "it looks like: a JSON object with the members a"},
 		{"broken JSON", `{"a":`, "it looks like JSON, but"},
 		{"member twice", `{"token":1,"token":2}`, "twice"},
 		{"deep JSON", deep, "nested more than"},
