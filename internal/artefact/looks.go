@@ -118,7 +118,10 @@ func binaryForm(data []byte) string {
 			return magic.form
 		}
 	}
-	form := cmp.Or(sizedForm(data), encodedForm(data), "binary data")
+	if form := sizedForm(data); form != "" {
+		return form
+	}
+	form := cmp.Or(encodedForm(data), "binary data")
 	if len(data) < minBinary {
 		return form
 	}
