@@ -125,6 +125,7 @@ func TestCompletedIsVerified(t *testing.T) {
 	}{
 		{"leaf alone", forged[:1], "leaf: crypto/rsa: verification error"},
 		{"with its ASK", forged, "intermediate: crypto/rsa: verification error"},
+		{"with AMD's and its ASK", append(slices.Clone(amd), forged...), "intermediate: crypto/rsa: verification error"},
 		{"with its ASK and AMD's", append(slices.Clone(forged), amd...), "intermediate: crypto/rsa: verification error"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -216,8 +217,8 @@ func TestCompletedVLEK(t *testing.T) {
 	checkError(t, chain.Verify(report, BuiltinRoots(), now), "leaf: crypto/rsa: verification error")
 }
 
-// Of two issuers of one name the one that signed counts, wherever it stands.
-func TestNamesakes(t *testing.T) {
+// Issuers of other silicon in the file do not matter, wherever they stand.
+func TestOtherIssuersBeside(t *testing.T) {
 	m := milan(t)
 	leaf, ask, ark := blocks(t, chainPEM(t, m.first, m.first.TCB()))
 	report := reportOf(t, m.first, snptest.Options{})
