@@ -60,7 +60,8 @@ func TestSampleTDX(t *testing.T) {
 			if !is {
 				t.Fatal("it is no evidence")
 			}
-			v := verdict.OfEvidence(verdict.Given{Evidence: evidence, Parts: found.Parts()}, verdict.Silicon{Roots: vcek.BuiltinRoots()}, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
+			given := verdict.Given{Evidence: evidence, Parts: found.Parts()}
+			v := verdict.OfEvidence(given, verdict.Silicon{Roots: vcek.BuiltinRoots()}, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
 			got := checkNamed(t, v, "report")
 			if v.Passed || !strings.Contains(got.Detail, "TDX") || !strings.Contains(got.Advice, "not Intel TDX: let Azure Attestation appraise") {
 				t.Errorf("report: %+v", got)
@@ -99,7 +100,9 @@ func TestSampleNumbersOfBoot(t *testing.T) {
 		Given: verdict.Given{Evidence: evidence, Parts: found.Parts()},
 	}
 	v := verdict.OfBoot(machine, verdict.Silicon{Roots: vcek.BuiltinRoots()}, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
-	for _, name := range []string{"contents", "certificate chain", "report signature", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values"} {
+	for _, name := range []string{
+		"contents", "certificate chain", "report signature", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values",
+	} {
 		if got := checkNamed(t, v, name); got.Outcome != verdict.OK {
 			t.Errorf("%+v", got)
 		}
