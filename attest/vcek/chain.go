@@ -44,6 +44,8 @@ type Chain struct {
 	key      *ecdsa.PublicKey // of the leaf
 	endorsed endorsement
 	tcbm     string // as a THIM document wrote it, right or wrong; "" if there was none
+
+	completed []string // issuers that did not come with the leaf: "ASK"
 }
 
 // Expires is when the first of the certificates expires.
@@ -83,7 +85,7 @@ func leafKind(leaf *x509.Certificate) (snp.SigningKey, error) {
 	case "SEV-VLEK":
 		return snp.VLEK, nil
 	default:
-		return 0, fmt.Errorf("the first certificate must be a VCEK or VLEK, its subject is %q", name)
+		return 0, fmt.Errorf("the certificate must be a VCEK or VLEK, its subject is %q", name)
 	}
 }
 

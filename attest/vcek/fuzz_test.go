@@ -58,22 +58,25 @@ func FuzzParseTHIM(f *testing.F) {
 	})
 }
 
-// unsignedByAMD makes a leaf with the extensions, and itself twice in the place
-// of its issuers: parsing looks no further. It needs no RSA key, which takes a
-// fuzzing worker many seconds to make.
+// unsignedByAMD makes a leaf with the extensions, and one self-signed issuer twice:
+// parsing looks no further. It needs no RSA key, which takes a fuzzing worker many
+// seconds to make.
 func unsignedByAMD(f testing.TB, list []pkix.Extension) (leaf, issuers string) {
 	f.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
 		f.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "SEV-VCEK"}, ExtraExtensions: list}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		f.Fatal(err)
+	issuer := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "SEV-Milan"}, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "SEV-VCEK"}, ExtraExtensions: list}
+	for _, certificate := range []*x509.Certificate{template, issuer} {
+		der, err := x509.CreateCertificate(rand.Reader, certificate, issuer, &key.PublicKey, key)
+		if err != nil {
+			f.Fatal(err)
+		}
+		leaf, issuers = issuers, pemOf(der)
 	}
-	leaf = pemOf(der)
-	return leaf, leaf + leaf
+	return leaf, issuers + issuers
 }
 
 func checkRoundTrip(t *testing.T, chain *Chain) {

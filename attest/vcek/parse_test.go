@@ -30,16 +30,21 @@ func TestParsePEM(t *testing.T) {
 	chip := milan(t).first
 	pem := chainPEM(t, chip, chip.TCB())
 	leaf, ask, ark := blocks(t, pem)
+	other, _, _ := blocks(t, chainPEM(t, milan(t).second, milan(t).second.TCB()))
+	foreign := pemOf(foreignCertificate(t).Raw)
 	for _, test := range []struct {
 		name, text, wrong string // wrong is part of the error, "" for none
 	}{
 		{"LF", string(pem), ""},
 		{"CRLF", string(crlf(pem)), ""},
 		{"blank lines", "\n" + leaf + "\r\n\n" + ask + ark + "\n ", ""},
-		{"empty", "", "got 0 certificates"},
-		{"leaf alone", leaf, "got 1 certificates"},
-		{"four", string(pem) + ark, "got 4 certificates"},
-		{"AMD's own order of roots first", ark + ask + leaf, "must be a VCEK or VLEK"},
+		{"in another order", ark + ask + leaf, ""},
+		{"one twice", string(pem) + ark + leaf, ""},
+		{"issuers of another product", amdFiles[2] + string(pem), ""},
+		{"empty", "", "no VCEK or VLEK"},
+		{"issuers alone", ask + ark, "no VCEK or VLEK"},
+		{"two leaves", string(pem) + other, "several VCEK or VLEK"},
+		{"a certificate of something else", string(pem) + foreign, "certificate 4, of"},
 		{"text before", "x\n" + string(pem), "outside of the blocks"},
 		{"text between", leaf + "x\n" + ask + ark, "outside of the blocks"},
 		{"text after", string(pem) + "x", "outside of the blocks"},
@@ -99,6 +104,7 @@ func TestParseTHIM(t *testing.T) {
 func TestParseTHIMRefuses(t *testing.T) {
 	chip := milan(t).first
 	leaf, ask, ark := blocks(t, chainPEM(t, chip, chip.TCB()))
+	foreign := pemOf(foreignCertificate(t).Raw)
 	good := map[string]any{"vcekCert": leaf, "certificateChain": ask + ark, "tcbm": strings.ToUpper(chip.TCB().Hex()), "cacheControl": "86400"}
 	for _, test := range []struct {
 		name   string
@@ -114,9 +120,12 @@ func TestParseTHIMRefuses(t *testing.T) {
 		{"no chain", map[string]any{"certificateChain": nil}, "certificateChain is missing"},
 		{"name of another case", map[string]any{"vcekCert": nil, "VCEKCERT": leaf}, "vcekCert is missing"},
 		{"number", map[string]any{"vcekCert": 1}, "vcekCert is not a string"},
-		{"chain in the leaf", map[string]any{"vcekCert": leaf + ask}, "vcekCert: got 2"},
-		{"ARK alone", map[string]any{"certificateChain": ark}, "certificateChain: got 1"},
-		{"no VCEK", map[string]any{"vcekCert": ask}, "must be a VCEK"},
+		{"chain in the leaf", map[string]any{"vcekCert": leaf + ask}, ""},
+		{"in another order", map[string]any{"certificateChain": ark + ask}, ""},
+		{"no issuers", map[string]any{"certificateChain": ""}, "whose certificate is not here"},
+		{"a certificate of something else", map[string]any{"certificateChain": ask + ark + foreign}, "certificate 4, of"},
+		{"no VCEK", map[string]any{"vcekCert": ask}, "no VCEK or VLEK"},
+		{"garbled issuers", map[string]any{"certificateChain": ask + "x"}, "certificateChain: certificate 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			members := maps.Clone(good)
@@ -213,7 +222,7 @@ func TestLeafIsOne(t *testing.T) {
 	}{
 		{"product", snptest.Lies{ProductName: "Rome-B0"}, `"Rome-B0"`},
 		{"key", snptest.Lies{Key: &p256.PublicKey}, "no ECDSA P-384 key"},
-		{"name", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-XCEK" }}, `its subject is "SEV-XCEK"`},
+		{"name", snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-XCEK" }}, `of "SEV-XCEK", is neither a VCEK`},
 		{"chip", snptest.Lies{HWID: make([]byte, 63)}, "63 bytes, want 64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -16,14 +16,14 @@ const (
 	certificateBlock = "CERTIFICATE"
 )
 
-// ParsePEM reads leaf, intermediate and root, in this order and nothing else.
-// Lines end with LF or CRLF.
+// ParsePEM reads what [NewChain] takes, and nothing between and around the
+// certificates. Lines end with LF or CRLF.
 func ParsePEM(data []byte) (*Chain, error) {
-	certificates, err := parseCertificates(data, 3)
+	certificates, err := parseAllCertificates(data)
 	if err != nil {
 		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
 	}
-	chain, err := newChain(certificates[0], certificates[1], certificates[2])
+	chain, err := assemble(certificates)
 	if err != nil {
 		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
 	}

@@ -37,7 +37,7 @@ func TestParseRoots(t *testing.T) {
 	_, _, turinARK := blocks(t, chainPEM(t, turin(t).first, turin(t).first.TCB()))
 	corrupt := bytes.Clone(chainOf(t, m.first).root.Raw)
 	corrupt[len(corrupt)-1] ^= 1
-	selfSigned, _ := unsignedByAMD(t, nil)
+	_, selfSigned := unsignedByAMD(t, nil)
 	for _, test := range []struct {
 		name, text string
 		want       int

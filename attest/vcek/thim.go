@@ -1,6 +1,7 @@
 package vcek
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,15 +39,15 @@ func parseTHIM(data []byte) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := parseCertificates([]byte(certificates[0]), 1)
-	if err != nil {
-		return nil, fmt.Errorf("member %s: %w", thimLeaf, err)
+	var all []*x509.Certificate
+	for i, name := range []string{thimLeaf, thimIssuers} {
+		some, err := parseAllCertificates([]byte(certificates[i]))
+		if err != nil {
+			return nil, fmt.Errorf("member %s: %w", name, err)
+		}
+		all = append(all, some...)
 	}
-	issuers, err := parseCertificates([]byte(certificates[1]), 2)
-	if err != nil {
-		return nil, fmt.Errorf("member %s: %w", thimIssuers, err)
-	}
-	chain, err := newChain(leaf[0], issuers[0], issuers[1])
+	chain, err := assemble(all)
 	if err != nil {
 		return nil, err
 	}

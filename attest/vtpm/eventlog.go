@@ -53,15 +53,22 @@ func ParseEventLog(data []byte) (*EventLog, error) {
 	return log, nil
 }
 
-// IsEventLog says whether data begins as a crypto-agile log.
+// IsEventLog reports whether data begins as a crypto-agile log, or is one of SHA-1 in the
+// old form, which ParseEventLog refuses by name.
 func IsEventLog(data []byte) bool {
-	const at = 4 + 4 + sha1Size + 4
-	return len(data) >= at+len(specID) && string(data[at:at+len(specID)]) == specID
+	return isAgileLog(data) || isSHA1Log(data)
+}
+
+func isAgileLog(data []byte) bool {
+	return len(data) >= minSHA1Event+len(specID) && string(data[minSHA1Event:minSHA1Event+len(specID)]) == specID
 }
 
 func parseEventLog(data []byte) (*EventLog, error) {
 	if len(data) > MaxLog {
 		return nil, fmt.Errorf("it has more than %d bytes", MaxLog)
+	}
+	if !isAgileLog(data) && isSHA1Log(data) {
+		return nil, logOfOtherBanks(map[uint16]uint64{algorithmSHA1: sha1Size})
 	}
 	c := &cursor{rest: data, order: binary.LittleEndian}
 	sizes, err := parseSpecID(c)
@@ -94,7 +101,7 @@ func parseSpecID(c *cursor) (map[uint16]uint64, error) {
 		return nil, c.err
 	}
 	if string(h.take(uint64(len(specID)))) != specID {
-		return nil, errors.New("this is a log of SHA-1 only, or none")
+		return nil, errors.New("this is no crypto-agile log")
 	}
 	h.take(8) // platform class, version of the specification, size of UINTN
 	sizes := make(map[uint16]uint64)
@@ -109,8 +116,10 @@ func parseSpecID(c *cursor) (map[uint16]uint64, error) {
 		return nil, h.end()
 	case len(sizes) > maxAlgorithms:
 		return nil, fmt.Errorf("it has more than %d algorithms", maxAlgorithms)
+	case sizes[algorithmHash] == 0:
+		return nil, logOfOtherBanks(sizes)
 	case sizes[algorithmHash] != sha256.Size:
-		return nil, errors.New("it has no SHA-256")
+		return nil, fmt.Errorf("its digests of SHA-256 have %d bytes, want %d", sizes[algorithmHash], sha256.Size)
 	}
 	return sizes, nil
 }

@@ -97,10 +97,10 @@ func TestEventLogRefused(t *testing.T) {
 		wrong string
 	}{
 		{"type of the header", with(4, 1), "its type is EV_POST_CODE"},
-		{"SHA-1 only", with(32, 's'), "SHA-1 only"},
+		{"another form", with(32, 's'), "no crypto-agile log"},
 		{"cut in the header", good[:40], "ends too early"},
-		{"no SHA-256", with(32+28+8, 0x0d), "no SHA-256"},
-		{"size of SHA-256", with(32+28+10, 33), "no SHA-256"},
+		{"no SHA-256", with(32+28+8, 0x0d), "digests of SHA-1 and SHA-384 and SHA-512 only; skr verifies the SHA-256 bank"},
+		{"size of SHA-256", with(32+28+10, 33), "SHA-256 have 33 bytes"},
 		{"algorithms", with(32+24, 4), "ends too early"},
 		{"cut in an event", good[:header+20], "event 1: it ends too early"},
 		{"cut at the end", good[:len(good)-1], "ends too early"},

@@ -87,7 +87,7 @@ func (q *Quote) parseSelection(c *cursor) error {
 	case banks != 1:
 		return fmt.Errorf("it is over %d banks of PCRs, want 1", banks)
 	case algorithm != algorithmHash:
-		return fmt.Errorf("its bank is that of the algorithm %#x, want %#x, SHA-256", algorithm, algorithmHash)
+		return &otherBankError{"is over PCRs of", bankName(algorithm)}
 	case size != selectSize:
 		return fmt.Errorf("its bitmap of PCRs has %d bytes, want %d", size, selectSize)
 	}
@@ -119,6 +119,9 @@ func (q *Quote) signed(signature []byte) (*Quote, error) {
 
 // Signed says whether there is a signature, good or bad.
 func (q *Quote) Signed() bool { return q.signature != nil }
+
+// Signature is the bare RSA number; nil if there is none.
+func (q *Quote) Signature() []byte { return bytes.Clone(q.signature) }
 
 // Nonce is the qualifying data that the quote was asked for with.
 func (q *Quote) Nonce() []byte { return bytes.Clone(q.nonce) }

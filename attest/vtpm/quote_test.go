@@ -97,7 +97,7 @@ func TestQuoteRefused(t *testing.T) {
 		{"magic", set(0, 0xfe), "no TPM has made it"},
 		{"a certification", set(5, 0x17), "its type is 0x8017"},
 		{"two banks", set(selection+3, 2), "over 2 banks"},
-		{"SHA-1", set(selection+5, 4), "algorithm 0x4"},
+		{"SHA-1", set(selection+5, 4), "over PCRs of SHA-1 only; skr verifies the SHA-256 bank"},
 		{"bitmap of two bytes", set(selection+6, 2), "has 2 bytes"},
 		{"short digest", set(selection+11, 31), "behind its end"},
 		{"cut", func(a []byte) []byte { return a[:len(a)-1] }, "ends too early"},

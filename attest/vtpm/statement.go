@@ -17,6 +17,7 @@ const (
 	attestQuote   = 0x8018
 	algorithmRSA  = 0x0014 // TPM_ALG_RSASSA
 	algorithmHash = 0x000b // TPM_ALG_SHA256
+	algorithmSHA1 = 0x0004 // TPM_ALG_SHA1
 	maxStatement  = 4 << 10
 )
 

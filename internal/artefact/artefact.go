@@ -22,7 +22,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -49,7 +48,7 @@ type content interface {
 }
 
 // Recognise says what data is. Its error is one line, which says what is wrong
-// with what the data looks like, or what was looked for.
+// with what the data looks like, or what the bytes of unknown data look like.
 func Recognise(data []byte) (Artefact, error) {
 	switch {
 	case len(data) == 0:
@@ -59,32 +58,12 @@ func Recognise(data []byte) (Artefact, error) {
 	}
 	found, err := recognise(bytes.Clone(data), maxLayers)
 	if errors.Is(err, errOther) {
-		err = &unknownError{unknown(data)}
+		err = unknown(data)
 	}
 	if err != nil {
 		return Artefact{}, fmt.Errorf("artefact: recognising %d bytes: %w", len(data), err)
 	}
 	return found, nil
-}
-
-// unknownError is of data that looks like nothing that was looked for.
-type unknownError struct{ text string }
-
-func (e *unknownError) Error() string { return e.text }
-
-// unknown lists what was looked for, and what kind of thing was found instead.
-func unknown(data []byte) string {
-	form := "binary data"
-	if in := newInput(data); in.isObject {
-		form = "JSON"
-	} else if in.text != nil {
-		form = "text"
-	}
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.name
-	}
-	return "this " + form + " is none of: " + strings.Join(names, ", ")
 }
 
 // Kind is what the artefact is.
@@ -93,14 +72,11 @@ func (a Artefact) Kind() Kind { return a.kind }
 // Carrier is what the artefact was found in, outermost first: "base64", "hex".
 func (a Artefact) Carrier() []string { return a.carrier }
 
-// String names the artefact without its content, for logs and errors.
-func (a Artefact) String() string { return a.kind.Name() }
-
 // Show describes the artefact at the time now.
 func (a Artefact) Show(now time.Time) Description {
 	sections := a.content.sections(now)
 	if len(a.beside) > 0 {
 		sections = append(sections, a.beside.list("Beside it, not shown"))
 	}
-	return Description{a.kind, a.kind.Name(), append([]string{}, a.carrier...), sections}
+	return Description{a.kind, a.String(), append([]string{}, a.carrier...), sections}
 }

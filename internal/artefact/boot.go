@@ -2,7 +2,6 @@ package artefact
 
 import (
 	"crypto/x509"
-	"errors"
 
 	"skr/attest/vtpm"
 )
@@ -13,6 +12,7 @@ import (
 type Boot struct {
 	HCL         *vtpm.HCLReport
 	Quote       *vtpm.Quote
+	Signature   *vtpm.Signature // of the quote, where that comes without; see bundle.boot
 	PCRs        vtpm.PCRs
 	Log         *vtpm.EventLog
 	Certificate *vtpm.AKCertificate
@@ -25,6 +25,7 @@ type measured interface{ boot() Boot }
 var (
 	_ measured = hclReport{}
 	_ measured = quote{}
+	_ measured = signature{}
 	_ measured = pcrs(nil)
 	_ measured = eventLog{}
 	_ measured = certificates(nil)
@@ -51,6 +52,9 @@ func (b *Boot) fill(other Boot) {
 	if b.Quote == nil {
 		b.Quote = other.Quote
 	}
+	if b.Signature == nil {
+		b.Signature = other.Signature
+	}
 	if b.PCRs == nil {
 		b.PCRs = other.PCRs
 	}
@@ -63,11 +67,17 @@ func (b *Boot) fill(other Boot) {
 	b.Issuers = append(b.Issuers, other.Issuers...)
 }
 
+// boot also puts a signature that is a part by itself to the quote.
 func (b bundle) boot() Boot {
 	var all Boot
 	for _, p := range b {
 		if p.err == nil {
 			all.fill(p.found.Boot())
+		}
+	}
+	if all.Quote != nil && all.Signature != nil && !all.Quote.Signed() {
+		if signed, err := all.Quote.WithSignature(all.Signature.Raw()); err == nil {
+			all.Quote = signed
 		}
 	}
 	return all
@@ -94,9 +104,6 @@ func Join(files []File) Artefact {
 	for _, file := range files {
 		p := part{path: file.Name, found: file.Found, err: file.Err}
 		wanted, isKnown := expectFile(file.Name)
-		if _, is := errors.AsType[*unknownError](file.Err); is {
-			p.err = errOther // the list of what was looked for is long
-		}
 		if isKnown && wanted.binds == 0 && !file.Empty {
 			p.err, p.as = wanted.judge(p.found, p.err), wanted.as
 		}

@@ -139,6 +139,7 @@ var carriers = []struct {
 	{"hex", decodeHex},
 	{"base64", decodeBase64},
 	{"JSON string", decodeString},
+	{"JSON numbers", decodeNumbers},
 }
 
 func decodeHex(text []byte) ([]byte, bool) {

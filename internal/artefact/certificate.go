@@ -20,14 +20,27 @@ import (
 // maxCertificates bounds a file of them; AMD's own have three.
 const maxCertificates = 64
 
-var pemBegin = []byte("-----BEGIN ")
+var (
+	pemBegin       = []byte("-----BEGIN ")
+	pemCertificate = []byte("-----BEGIN CERTIFICATE-----")
+)
 
 // certificates are X.509 certificates in the order of the file.
 type certificates []*x509.Certificate
 
 func readCertificates(in input) (content, error) {
-	if bytes.HasPrefix(in.text, pemBegin) && bytes.Contains(in.text, []byte("-----BEGIN CERTIFICATE-----")) {
-		return parsePEM(in.text)
+	all, err := certificatesIn(in)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// certificatesIn reads PEM, or one certificate in DER. Zeros may follow either, and the
+// DER in the PEM, as the space of a TPM's NV index is fixed.
+func certificatesIn(in input) (certificates, error) {
+	if text := bytes.TrimSpace(bytes.TrimRight(in.raw, "\x00")); bytes.HasPrefix(text, pemBegin) && bytes.Contains(text, pemCertificate) {
+		return parsePEM(text)
 	}
 	der, ok := sequence(in.raw)
 	if !ok {
@@ -40,7 +53,7 @@ func readCertificates(in input) (content, error) {
 	return certificates{certificate}, nil
 }
 
-// sequence cuts the zeros that follow DER in the fixed space of a TPM's NV index.
+// sequence cuts the zeros that follow DER.
 func sequence(raw []byte) ([]byte, bool) {
 	var outer asn1.RawValue
 	rest, err := asn1.Unmarshal(raw, &outer)
@@ -60,7 +73,11 @@ func parsePEM(text []byte) (certificates, error) {
 		if len(all) == maxCertificates {
 			return nil, fmt.Errorf("there are more than %d certificates", maxCertificates)
 		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
+		der, ok := sequence(block.Bytes)
+		if !ok {
+			return nil, fmt.Errorf("certificate %d: it is not DER that zeros may follow", len(all)+1)
+		}
+		certificate, err := x509.ParseCertificate(der)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", len(all)+1, err)
 		}

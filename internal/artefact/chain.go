@@ -1,30 +1,30 @@
 package artefact
 
 import (
-	"bytes"
+	"slices"
 	"time"
 
 	"skr/attest/vcek"
 )
 
-// chain is leaf, intermediate and root of a chip.
+// chain is leaf, intermediate and root of a chip or a provider.
 type chain struct{ *vcek.Chain }
 
-// readChain takes certificates that begin with a VCEK and its issuers. A VCEK
-// alone is a certificate like others.
+// readChain takes a VCEK or VLEK, alone or with issuers in any order. One whose issuers
+// are neither there nor AMD's is a certificate like others.
 func readChain(in input) (content, error) {
-	if !bytes.HasPrefix(in.text, pemBegin) {
+	all, err := certificatesIn(in)
+	if err != nil || !slices.ContainsFunc(all, vcek.IsLeaf) {
 		return nil, errOther
 	}
-	all, err := parsePEM(in.text)
-	if err != nil || len(all) != 3 || !vcek.IsLeaf(all[0]) {
-		return nil, errOther
-	}
-	parsed, err := vcek.ParsePEM(in.text)
-	if err != nil {
+	parsed, err := vcek.NewChain(all...)
+	switch {
+	case err == nil:
+		return chain{parsed}, nil
+	case len(all) == 3 && vcek.IsLeaf(all[0]):
 		return nil, err
 	}
-	return chain{parsed}, nil
+	return nil, errOther
 }
 
 func readTHIM(in input) (content, error) {
@@ -44,6 +44,9 @@ func (c chain) sections(now time.Time) []Section {
 	s := Section{Title: "Chain"}
 	s.add("product", c.Product().String(), "line of processors")
 	s.add("tcbm", c.TCBM(), c.TCB().String()+": what the chip's key was derived for")
+	if completed := c.Completed(); completed != "" {
+		s.add("completed with", completed, "which did not come with the leaf")
+	}
 	if remark := c.Remark(); remark != "" {
 		s.add("remark", remark, "nothing rests on it: the certificate counts")
 	}

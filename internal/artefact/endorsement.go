@@ -25,6 +25,10 @@ func readEndorsement(in input) (content, error) {
 	if !bytes.HasPrefix(in.raw, coseSign1) {
 		return nil, errOther
 	}
+	header, err := uvm.ReadHeader(in.raw)
+	if err == nil && !header.IsEndorsement() {
+		return nil, errOther
+	}
 	parsed, err := uvm.ParseEndorsement(in.raw)
 	return endorsement{parsed, err, len(in.raw)}, nil
 }

@@ -33,6 +33,7 @@ var (
 	_ evident = chain{}
 	_ evident = endorsement{}
 	_ evident = bundle(nil)
+	_ evident = tdx{}
 )
 
 // Evidence is what the artefact holds of an attestation; false if that is nothing.

@@ -1,11 +1,14 @@
 package artefact
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"skr/attest/vtpm"
 )
+
+// hclReportAt is where the hardware's report begins.
+const hclReportAt = 32
 
 // hclReport is the hardware's report with what it is over.
 type hclReport struct{ *vtpm.HCLReport }
@@ -27,7 +30,7 @@ func (h hclReport) evidence() Evidence {
 		e.UserData = user
 	}
 	if e.Report == nil {
-		e.ReportErr = fmt.Errorf("the HCL report is of the hardware %s, which has no SEV-SNP report", h.Hardware())
+		e.ReportErr = OtherHardware(h.Hardware())
 	}
 	return e
 }
@@ -41,6 +44,9 @@ func (h hclReport) sections(now time.Time) []Section {
 		s.add("status", decimal(status), "of the header, 0 in known reports; nothing rests on it")
 	}
 	s.add("type", decimal(uint32(h.Hardware())), "hardware: "+h.Hardware().String())
+	if h.Hardware() == vtpm.TDX {
+		return slices.Concat([]Section{s}, tdReport(h.HCLReport.Raw()[hclReportAt:]).sections(now), keySet{h.Claims().Object()}.sections(now))
+	}
 	sections := append([]Section{s}, keySet{h.Claims().Object()}.sections(now)...)
 	if report := h.Report(); report != nil {
 		sections = append(sections, reportOf(report).sections(now)...)

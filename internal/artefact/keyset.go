@@ -52,6 +52,10 @@ func describeJWK(k jwk.Key) string {
 	return strings.Join(said, ", ")
 }
 
+// policyPaths are where a key has its release policy: as the vault writes it, and as az
+// keyvault key show prints it.
+var policyPaths = []string{"release_policy.data", "releasePolicy.encodedPolicy"}
+
 // keyBundle is what a vault says of a key.
 type keyBundle struct{ object.Object }
 
@@ -64,8 +68,10 @@ func readKeyBundle(in input) (content, error) {
 
 func (k keyBundle) sections(now time.Time) []Section {
 	sections := []Section{claimSection("Key bundle", k.Object, now)}
-	if encoded, found := k.Text("release_policy.data"); found {
-		sections = append(sections, encodedPolicy(encoded)...)
+	for _, path := range policyPaths {
+		if encoded, found := k.Text(path); found {
+			return append(sections, encodedPolicy(encoded)...)
+		}
 	}
 	return sections
 }

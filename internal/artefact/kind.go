@@ -24,6 +24,12 @@ const (
 	EventLog         Kind = "event-log"
 	Quote            Kind = "tpm-quote"
 	PCRs             Kind = "pcrs"
+	Signature        Kind = "tpm-signature"
+	SignedCBOR       Kind = "cose"
+	KeyList          Kind = "key-list"
+	KeyOperation     Kind = "key-operation"
+	TDXQuote         Kind = "tdx-quote"
+	TDXReport        Kind = "tdx-report"
 	Bundle           Kind = "bundle"
 )
 
@@ -43,10 +49,14 @@ type recogniser struct {
 var kinds = []recogniser{
 	{Report, "SEV-SNP report", readReport, nil},
 	{HCLReport, "HCL report", readHCL, nil},
+	{TDXQuote, "TDX quote", readTDXQuote, nil},
+	{TDXReport, "TDX report", readTDXReport, nil},
 	{Quote, "TPM quote", readQuote, nil},
 	{EventLog, "TCG event log", readEventLog, nil},
 	{PCRs, "PCR values", readPCRs, nil},
+	{Signature, "TPM signature", readSignature, nil},
 	{Endorsement, "UVM endorsement", readEndorsement, nil},
+	{SignedCBOR, "COSE_Sign1, not a UVM endorsement", readSignedCBOR, nil},
 	{Chain, "VCEK certificate chain", readChain, nil},
 	{Certificates, "certificates", readCertificates, nil},
 	{Key, "key", readKey, nil},
@@ -58,6 +68,8 @@ var kinds = []recogniser{
 	{THIM, "THIM document", readTHIM, []string{"vcekCert", "certificateChain", "tcbm", "cacheControl"}},
 	{ReleasePolicy, "release policy", readPolicy, nil},
 	{KeyBundle, "key bundle", readKeyBundle, nil},
+	{KeyList, "list of keys", readKeyList, nil},
+	{KeyOperation, "key operation result", readKeyOperation, nil},
 	{KeySet, "key set", readKeySet, nil},
 	{Claims, "MAA claims", readClaims, nil},
 	{Bundle, "several artefacts", nil, nil},

@@ -34,7 +34,8 @@ var (
 	ofHCL      = expected{as: HCLReport, kinds: []Kind{HCLReport}}
 	ofChain    = expected{as: Chain, kinds: chainKinds}
 	ofUVM      = expected{as: Endorsement, kinds: []Kind{Endorsement}}
-	ofQuote    = expected{as: Quote, kinds: []Kind{Quote}}
+	ofQuote    = expected{as: Quote, kinds: []Kind{Quote, TDXQuote}} // evidence of TDX has its quote under the same name
+	ofTDX      = expected{as: TDXQuote, kinds: []Kind{TDXQuote, TDXReport}}
 	ofPCRs     = expected{as: PCRs, kinds: []Kind{PCRs}}
 	ofLog      = expected{as: EventLog, kinds: []Kind{EventLog}}
 	ofAK       = expected{as: Certificates, kinds: []Kind{Certificates}}
@@ -49,7 +50,7 @@ var (
 var known = map[string]expected{
 	"report": ofReport, "snpreport": ofReport, "attestationreport": ofReport, "attestation": ofReport, "evidence": ofReport,
 	"hclreport": ofHCL, "hcl": ofHCL,
-	"tdquote": {}, "tdreport": {},
+	"tdquote": ofTDX, "tdreport": ofTDX,
 
 	"endorsements": {as: Chain}, "snpendorsements": ofChain, "platformcertificates": ofChain, "vcek": ofChain, "vcekcert": ofChain,
 	"vcekcertificate": ofChain, "vcekcertchain": ofChain, "vlek": ofChain, "certchain": ofChain, "certificatechain": ofChain,
@@ -139,6 +140,9 @@ func boundData(value any) ([]byte, error) {
 		}
 		decoders = decoders[1:]
 	}
+	if data, ok := bytesOf(value); ok && len(data) > 0 && !isText(value) {
+		return data, nil
+	}
 	text, _ := value.(string)
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return []byte(text), nil
@@ -149,4 +153,9 @@ func boundData(value any) ([]byte, error) {
 		}
 	}
 	return nil, &unreadableError{"it is neither JSON nor base64", nil}
+}
+
+func isText(value any) bool {
+	_, is := value.(string)
+	return is
 }

@@ -151,6 +151,12 @@ func (b Boot) says(says map[string]any) {
 	if b.Quote != nil {
 		says["quote"] = *b.Quote
 	}
+	switch {
+	case b.Signature != nil:
+		says["quote's signature"] = b.Signature.Number()
+	case b.Quote != nil && b.Quote.Signed():
+		says["quote's signature"] = b.Quote.Signature()
+	}
 	if b.PCRs != nil {
 		says["values of PCRs"] = b.PCRs
 	}

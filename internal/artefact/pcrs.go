@@ -15,6 +15,9 @@ import (
 // pcrs are values of the SHA-256 bank.
 type pcrs vtpm.PCRs
 
+// maxPCRText bounds a list of PCRs: 24 lists of 32 numbers on lines of their own.
+const maxPCRText = 64 << 10
+
 var errNoPCRs = errors.New("these are no values of PCRs")
 
 // readPCRs knows an object of digests by the number of the PCR, a list of digests
@@ -25,7 +28,7 @@ func readPCRs(in input) (content, error) {
 	switch {
 	case in.isObject && len(in.object.Members()) > 0:
 		values, err = objectPCRs(in.object.Members())
-	case bytes.HasPrefix(in.text, []byte("[")):
+	case bytes.HasPrefix(in.text, []byte("[")) && len(in.text) <= maxPCRText:
 		values, err = listPCRs(in.text)
 	case in.text == nil:
 		values, err = toolPCRs(in.raw)
@@ -55,7 +58,7 @@ func pcrValue(member any) (vtpm.Digest, error) {
 	if value, err := vtpm.ParseDigest(text); err == nil {
 		return value, nil
 	}
-	raw, ok := decodeBase64([]byte(text))
+	raw, ok := bytesOf(member)
 	if !ok || len(raw) != len(vtpm.Digest{}) {
 		return vtpm.Digest{}, errNoPCRs
 	}

@@ -26,7 +26,7 @@ func readQuote(in input) (content, error) {
 // go-tpm-tools' users write it. What else is in the object, such as the values of PCRs,
 // are further parts.
 func unpackQuote(in input, layers int) (Artefact, error) {
-	message, signature := decodedText(in, "message"), decodedText(in, "signature")
+	message, signature := memberBytes(in, "message"), memberBytes(in, "signature")
 	if !in.has("message", "signature") || !vtpm.IsQuote(message) {
 		return Artefact{}, errOther
 	}
@@ -46,13 +46,10 @@ func unpackQuote(in input, layers int) (Artefact, error) {
 	return Artefact{kind: Quote, content: parts}, nil
 }
 
-// decodedText is a member's bytes, from hex or base64; nil if it is neither.
-func decodedText(in input, name string) []byte {
-	text, _ := in.object.Text(name)
-	if data, ok := decodeHex([]byte(text)); ok {
-		return data
-	}
-	data, _ := decodeBase64([]byte(text))
+// memberBytes is nil if the member is neither hex nor base64 nor a list of bytes.
+func memberBytes(in input, name string) []byte {
+	value, _ := in.object.Lookup(name)
+	data, _ := bytesOf(value)
 	return data
 }
 

@@ -37,7 +37,11 @@ var (
 const (
 	policyJSON = `{"version":"1.0.0","anyOf":[{"authority":"https://maa.example","allOf":[` +
 		`{"claim":"x-ms-sevsnpvm-hostdata","equals":"00"},{"anyOf":[{"claim":"x-ms-sevsnpvm-guestsvn","greater":1},{"claim":"own","exists":true}]}]}]}`
-	bundleJSON = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
+	bundleJSON  = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
+	keyListJSON = `{"value":[{"kid":"https://v.vault.azure.net/keys/a","attributes":{"enabled":true,"exportable":true}},` +
+		`{"kid":"https://v.vault.azure.net/keys/b","attributes":{"enabled":false}}],"nextLink":"https://v.vault.azure.net/keys?$skiptoken=x"}`
+	// coseText is a COSE_Sign1 of text by ES256.
+	coseText   = "\xd2\x84\x4f\xa2\x01\x26\x03\x6atext/plain\xa0\x45hello\x44\x01\x02\x03\x04"
 	regoText   = "# TEST ONLY\npackage policy\n\ndefault allow := true\n"
 	secretText = "c2VjcmV0LXNlY3JldC1zZWNyZXQ"
 	privateJWK = `{"kty":"EC","crv":"P-256","kid":"mine","x":"AA","y":"AA","d":"` + secretText + `"}`
@@ -168,8 +172,16 @@ func specimens(t testing.TB) []specimen {
 		{"statement", statementOf(t), ReleaseStatement},
 		{"thim", thimOf(t), THIM},
 		{"chain", chainPEM(), Chain},
-		{"vcek-der", testdata.VcekBytes, Certificates},
+		{"vcek-der", testdata.VcekBytes, Chain},
 		{"issuers", trust.AskArkMilanVcekBytes, Certificates},
+		{"cose-sign1", fixed(coseText), SignedCBOR},
+		{"key-list", fixed(keyListJSON), KeyList},
+		{"key-operation", fixed(`{"kid":"https://v.vault.azure.net/keys/k/1","value":"` + secretText + `"}`), KeyOperation},
+		{"key-verified", fixed(`{"value":true}`), KeyOperation},
+		{"tdx-quote-4", tdxQuoteOf(4), TDXQuote},
+		{"tdx-quote-5", tdxQuoteOf(5), TDXQuote},
+		{"tdx-report", tdReportOf(), TDXReport},
+		{"tpm-signature", signatureOf(algorithmRSASSA, 256), Signature},
 		{"forged-endorsement", append(bytes.Clone(coseSign1), 1, 2, 3), Endorsement},
 		{"rego", fixed(regoText), CCEPolicy},
 		{"policy", fixed(policyJSON), ReleasePolicy},
@@ -210,6 +222,31 @@ func toolFile(selection uint32, lists int) []byte {
 		copy(digest[2:34], bytes.Repeat([]byte{byte(at + 1)}, 32))
 	}
 	return raw
+}
+
+// tdxQuoteOf is a quote of zeros with what recognises it.
+func tdxQuoteOf(version byte) []byte {
+	raw := make([]byte, tdxHeader+6+tdxBody15+200)
+	raw[0], raw[2], raw[4] = version, 2, tdxTEE
+	copy(raw[12:], tdxVendor)
+	if version == 5 {
+		raw[tdxHeader] = 3
+		binary.LittleEndian.PutUint32(raw[tdxHeader+2:], tdxBody15)
+	}
+	return raw
+}
+
+func tdReportOf() []byte {
+	raw := make([]byte, tdReportSize)
+	raw[0], raw[tdReportAttributes], raw[tdReportMRTD] = tdxTEE, 1, 0xab
+	return raw
+}
+
+const algorithmRSASSA = 0x14
+
+// signatureOf is a TPMT_SIGNATURE with SHA-256.
+func signatureOf(scheme byte, size int) []byte {
+	return append([]byte{0, scheme, 0, sha256Bank, byte(size >> 8), byte(size)}, bytes.Repeat([]byte{0x5a}, size)...)
 }
 
 func fixed(text string) []byte { return []byte(text) }

@@ -37,7 +37,7 @@ func (m Machine) bootPlan() plan {
 
 // judged are the kinds of parts that the policy has looked at.
 func (m Machine) judged() []artefact.Kind {
-	kinds := []artefact.Kind{artefact.Quote, artefact.PCRs}
+	kinds := []artefact.Kind{artefact.Quote, artefact.Signature, artefact.PCRs}
 	if m.Policy.Trust() == bootpolicy.HCL {
 		kinds = append(kinds, artefact.HCLReport, artefact.Report, artefact.Chain, artefact.THIM)
 	} else {
@@ -105,13 +105,17 @@ func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.Public
 	}
 	g := m.Given
 	if g.Report, g.ReportErr = h.Report(), nil; g.Report == nil {
-		g.ReportErr = fmt.Errorf("the HCL report is of the hardware %s, which cannot be verified", h.Hardware())
+		g.ReportErr = artefact.OtherHardware(h.Hardware())
 	}
 	v.checkReport(&g, trusted, at)
 	if g.Report != nil {
 		v.checkIdentity(m.Policy, g.Report)
 	}
-	v.record(runtimeData, "bound", h.CheckBound())
+	if g.Report == nil {
+		v.skip(runtimeData, errNoReport.Error())
+	} else {
+		v.record(runtimeData, "bound", h.CheckBound())
+	}
 	key, err := h.Claims().AK()
 	v.record(attestationKey, "HCLAkPub of the runtime data", err)
 	return key

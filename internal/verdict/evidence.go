@@ -106,6 +106,9 @@ func (v *Verdict) checkChain(g *Given, trusted Silicon, at time.Time) {
 	detail := ""
 	if err == nil {
 		detail = fmt.Sprintf("of %s, %s", g.Chain.Product(), origin)
+		if completed := g.Chain.Completed(); completed != "" {
+			detail += ", completed with " + completed
+		}
 	}
 	v.record(certificateChain, detail, err)
 }

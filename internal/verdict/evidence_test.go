@@ -144,7 +144,10 @@ func TestSampleEvidence(t *testing.T) {
 		"maa/aci-request.json":                                  "2025-06-01T00:00:00Z",
 		"cvm/milan-2025-evidence.json":                          "2026-02-01T00:00:00Z",
 		"turn2/03-bundle-unreadable-report-passes/b-good.json":  "2026-06-01T00:00:00Z",
+		"turn2/03-bundle-unreadable-report-passes/b-list.json":  "2026-06-01T00:00:00Z",
 		"turn2/04-bundle-endorsement-dropped/css-20260302.json": "2026-06-01T00:00:00Z",
+		"turn2/05-byte-lists/evidence-v0.json":                  "2026-06-01T00:00:00Z",
+		"turn2/10-lone-vcek/evidence-v1.json":                   "2026-06-01T00:00:00Z",
 	} {
 		t.Run(file, func(t *testing.T) {
 			found := must(artefact.Recognise(samples.Read(t, file)))(t)

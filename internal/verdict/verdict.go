@@ -19,6 +19,7 @@
 package verdict
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -71,7 +72,17 @@ func (v *Verdict) record(name, detail string, err error) {
 		return
 	}
 	v.Passed = false
-	v.Checks = append(v.Checks, Check{name, Failed, err.Error(), adviceOn(name)})
+	advice := adviceOn(name)
+	if known, is := errors.AsType[adviser](err); is {
+		advice = known.Advice()
+	}
+	v.Checks = append(v.Checks, Check{name, Failed, err.Error(), advice})
+}
+
+// adviser is an error with advice of its own, which fits better than that of the check.
+type adviser interface {
+	error
+	Advice() string
 }
 
 // Failures are the names of the checks that failed.
