@@ -332,8 +332,11 @@ func TestNew(t *testing.T) {
 		err    string
 	}{
 		{"all three", full, workload, ""},
-		{"no tenant", with(func(c *Config) { c.TenantID = "" }), managed, ""},
-		{"no token file", with(func(c *Config) { c.TokenFile = "" }), managed, ""},
+		{"no client id", with(func(c *Config) { c.ClientID = "" }), "", "needs a client id"},
+		{"no tenant", with(func(c *Config) { c.TenantID = "" }), "", "needs a client id, a tenant"},
+		{"no token file", with(func(c *Config) { c.TokenFile = "" }), "", "and a token file"},
+		{"a token file alone", Config{TokenFile: "/token", HTTP: client, IMDS: client}, "", "needs a client id"},
+		{"a client id alone", Config{ClientID: clientID, IMDS: client}, managed, ""},
 		{"nothing", Config{IMDS: client}, managed, ""},
 		{"sovereign cloud", with(func(c *Config) { c.AuthorityHost = "https://login.microsoftonline.us/" }), workload, ""},
 		{"plain http", with(func(c *Config) { c.AuthorityHost = "http://login.microsoftonline.com" }), "", "not an https URL"},

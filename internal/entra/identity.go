@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,7 +38,10 @@ type identity struct {
 func (id identity) String() string { return id.name }
 
 func newIdentity(c Config) (identity, error) {
-	if c.ClientID != "" && c.TenantID != "" && c.TokenFile != "" {
+	if c.TenantID != "" || c.TokenFile != "" {
+		if c.ClientID == "" || c.TenantID == "" || c.TokenFile == "" {
+			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file")
+		}
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
 		}
@@ -97,11 +101,29 @@ func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 
 func newManaged(c Config) (azcore.TokenCredential, error) {
 	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: clientOptions(c.IMDS)}
+	options.Transport = onlyIMDS{options.Transport}
 	if c.ClientID != "" {
 		options.ID = azidentity.ClientID(c.ClientID)
 	}
 	return azidentity.NewManagedIdentityCredential(options)
 }
+
+// onlyIMDS refuses what azidentity would ask of another service, as variables of the
+// environment or the files of an Azure Arc agent make it do.
+type onlyIMDS struct{ next policy.Transporter }
+
+var _ policy.Transporter = onlyIMDS{}
+
+// Do refuses by the host.
+func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != imdsAddress {
+		return nil, errElsewhere
+	}
+	return t.next.Do(r)
+}
+
+var errElsewhere = errors.New("the environment names another service for managed identities than the instance metadata service: " +
+	"unset IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and MSI_ENDPOINT")
 
 // clientOptions leave retries to httpclient: -1 is azcore's word for none.
 func clientOptions(client *httpclient.Client) azcore.ClientOptions {
