@@ -49,8 +49,10 @@ func newManagedSource(t *testing.T, id string, imds http.HandlerFunc) *Source {
 	}
 	transport := httpclient.NewTransport(httpclient.TransportConfig{
 		Direct: true, Rewrite: map[string]*url.URL{"169.254.169.254": target}})
+	retry := once
+	retry.Also = IMDSRetry().Also
 	source, err := New(Config{ClientID: id,
-		IMDS: httpclient.New(httpclient.Config{Service: "IMDS", Transport: transport, Retry: once})})
+		IMDS: httpclient.New(httpclient.Config{Service: "IMDS", Transport: transport, Retry: retry})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func TestManagedIdentityRefused(t *testing.T) {
 		{"code is no word", said(400, "<script>"+accessToken, ""), refusal.ReleaseRejected, "no access token;", "script"},
 		{"throttled", said(429, "throttled", ""), refusal.Throttled, "", ""},
 		{"failing", said(500, "unknown", ""), refusal.Unavailable, "", ""},
-		{"updating", said(410, "gone", ""), refusal.Unavailable, "not ready", ""},
+		{"updating", said(410, "gone", ""), refusal.Unavailable, "being updated", ""},
 		{"not JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, accessToken) },
 			refusal.Untrusted, "could not be read", ""},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -125,10 +126,29 @@ func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
 var errElsewhere = errors.New("the environment names another service for managed identities than the instance metadata service: " +
 	"unset IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and MSI_ENDPOINT")
 
+// IMDSRetry is azidentity's for the instance metadata service, which httpclient takes
+// over (azidentity, managed_identity_client.go, setIMDSRetryOptionDefaults): 404 and 410
+// while the service is updated, and every 5xx. Updates end within 70 s, and within three
+// minutes in the field.
+func IMDSRetry() httpclient.Retry {
+	return httpclient.Retry{
+		Cap: 25 * time.Second, Patience: 3*time.Minute + 30*time.Second,
+		Also: []int{
+			http.StatusNotFound, http.StatusGone, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
+			http.StatusVariantAlsoNegotiates, http.StatusInsufficientStorage, http.StatusLoopDetected,
+			http.StatusNotExtended, http.StatusNetworkAuthenticationRequired,
+		},
+	}
+}
+
+// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
+// end. The context ends before it.
+const tryTimeout = time.Hour
+
 // clientOptions leave retries to httpclient: -1 is azcore's word for none.
 func clientOptions(client *httpclient.Client) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
 		Transport: witness{client.Transporter()},
 	}
 }

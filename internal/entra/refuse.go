@@ -29,10 +29,6 @@ func (id identity) refuse(seen *answer, err error) error {
 	switch {
 	case seen.status == 0:
 		return refusal.Because(refusal.Unavailable, "the "+id.name+" cannot be used here; see the log", brief(err))
-	case id.kind == managed && (seen.status == http.StatusNotFound || seen.status == http.StatusGone):
-		// IMDS answers these while it is being updated (Azure, "How to use
-		// managed identities … to acquire an access token", error handling).
-		return refusal.Because(refusal.Unavailable, id.provider+" is not ready; try again", seen.cause())
 	case seen.status >= http.StatusBadRequest:
 		return refusal.Because(id.rejected,
 			fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), id.advice), seen.cause())

@@ -60,7 +60,8 @@ type Config struct {
 	AuthorityHost string
 	// HTTP speaks to the login service.
 	HTTP *httpclient.Client
-	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator.
+	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator, and
+	// with [IMDSRetry].
 	IMDS *httpclient.Client
 	// Timeout bounds one acquisition, whoever waits for it; 0 means 30 s.
 	Timeout time.Duration
