@@ -118,7 +118,9 @@ func TestManagedIdentityRefused(t *testing.T) {
 		saysNot string
 	}{
 		{"no identity", said(400, "invalid_request", "Identity not found "+accessToken), refusal.ReleaseRejected,
-			"system-assigned managed identity no access token (invalid_request); assign that identity", "Identity not found"},
+			"system-assigned managed identity no access token (invalid_request); assign the identity", "Identity not found"},
+		{"several identities", said(400, "invalid_request", "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"),
+			refusal.ReleaseRejected, "; set client_id", "Multiple"},
 		{"unknown audience", said(400, "invalid_resource", "AADSTS50001: The resource principal was not found"),
 			refusal.ReleaseRejected, "(invalid_resource, AADSTS50001)", "principal"},
 		{"unauthorised", said(401, "unknown_source", "Unknown Source"), refusal.ReleaseRejected, "unknown_source", "Unknown Source"},
@@ -137,8 +139,12 @@ func TestManagedIdentityRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := newManagedSource(t, "", test.imds).AccessToken(t.Context(), audience(t))
 			checkRefusal(t, err, test.kind, test.says)
-			if test.saysNot != "" && strings.Contains(fmt.Sprint(err), test.saysNot) {
-				t.Errorf("error repeats the answer's text: %v", err)
+			refused, _ := errors.AsType[*refusal.Error](err)
+			if test.saysNot != "" && strings.Contains(refused.Public(), test.saysNot) {
+				t.Errorf("a caller reads the answer's text: %v", err)
+			}
+			if test.saysNot != "" && test.saysNot != "script" && test.saysNot != "unreachable" && !strings.Contains(err.Error(), test.saysNot) {
+				t.Errorf("the log has no cause: %v", err)
 			}
 		})
 	}

@@ -123,13 +123,18 @@ func (c *Client) transportFailure(err error) *failure {
 	if errors.Is(err, errOversized) {
 		return &failure{kind: refusal.Untrusted, reason: fmt.Sprintf("answered with more than %d bytes", c.maxBody), cause: err}
 	}
+	advice := transportAdvice(err)
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &failure{kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file", cause: err}
+		return &failure{
+			kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file",
+			cause: refusal.Advised(err, advice),
+		}
 	}
+	cause := refusal.Advised(printable(err), advice)
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
-		return &failure{kind: refusal.Unavailable, reason: "has a name that does not exist; check its address", cause: printable(err)}
+		return &failure{kind: refusal.Unavailable, reason: "has a name that does not exist; check its address", cause: cause}
 	}
-	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: printable(err), retriable: true}
+	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: cause, retriable: true}
 }
 
 // printable keeps the errors that are known to tell only about the network.
