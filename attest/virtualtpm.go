@@ -84,7 +84,8 @@ func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence
 	case errors.Is(err, tpm.ErrAbsent):
 		return evidence, nil // Trusted Launch
 	case errors.Is(err, tpm.ErrUnwritten):
-		return nil, refusal.Because(refusal.NoEvidence, unreadableHCL, refusal.Advised(err, "restart the virtual machine, and if that does not help, have it redeployed"))
+		return nil, refusal.Because(refusal.NoEvidence, unreadableHCL,
+			refusal.Advised(err, "restart the virtual machine, and if that does not help, have it redeployed"))
 	case err != nil:
 		return nil, err
 	}

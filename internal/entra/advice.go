@@ -18,7 +18,7 @@ var refusals = []struct{ aadsts, words, do string }{
 	{"AADSTS700213", "", "add a federated credential with the issuer and the subject of the pod's service account to the identity"},
 	{"AADSTS700211", "", "correct the issuer of the federated credential: it must be the cluster's OIDC issuer URL, to the last slash"},
 	{"AADSTS700212", "", "correct the audience of the federated credential, or of the projected token: api://AzureADTokenExchange"},
-	{"AADSTS700024", "", "check this machine's clock, and that federated_token_file (AZURE_FEDERATED_TOKEN_FILE) is renewed by kubelet: its token is not valid now"},
+	{"AADSTS700024", "", "check this machine's clock, and that federated_token_file is renewed by kubelet: its token is not valid now"},
 	{"AADSTS50013", "", "check that federated_token_file (AZURE_FEDERATED_TOKEN_FILE) is this cluster's: its signature does not verify with the issuer's keys"},
 	{"AADSTS700016", "", "check client_id (AZURE_CLIENT_ID) and tenant_id (AZURE_TENANT_ID): the tenant has no such application"},
 	{"AADSTS7000112", "", "have the application of client_id (AZURE_CLIENT_ID) enabled: somebody disabled it"},

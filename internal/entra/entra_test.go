@@ -119,7 +119,8 @@ func TestManagedIdentityRefused(t *testing.T) {
 	}{
 		{"no identity", said(400, "invalid_request", "Identity not found "+accessToken), refusal.ReleaseRejected,
 			"system-assigned managed identity no access token (invalid_request); assign the identity", "Identity not found"},
-		{"several identities", said(400, "invalid_request", "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"),
+		{"several identities", said(400, "invalid_request",
+			"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"),
 			refusal.ReleaseRejected, "; set client_id", "Multiple"},
 		{"unknown audience", said(400, "invalid_resource", "AADSTS50001: The resource principal was not found"),
 			refusal.ReleaseRejected, "(invalid_resource, AADSTS50001)", "principal"},

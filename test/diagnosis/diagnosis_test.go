@@ -229,8 +229,9 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 
 // ask the sidecar, whose refusal has the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
+	socket := "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), s.key+".sock") // rows may share the machine
 	process := exec.Command(program.Path("skr"))
-	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=unix:"+filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")), s.env...))
+	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN="+socket), s.env...))
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 		_ = process.Process.Kill()
 		_ = process.Wait()
 	}()
-	client, err := api.NewClient(api.Config{BaseURL: "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), "skr.sock")})
+	client, err := api.NewClient(api.Config{BaseURL: socket})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,8 +58,10 @@ var identities = []misconfiguration{
 	entra("the application is disabled", "entra-disabled", "AADSTS7000112", "have the application"),
 	entra("the vault's audience is of another cloud", "entra-no-resource", "AADSTS500011", "check the audience of vault_allow"),
 	entra("conditional access keeps the pod out", "entra-conditional", "AADSTS53003", "conditional access policy"),
-	{name: "Entra ID is down", wrong: asWorkload(), fault: "entra/token:status=503", check: "identity", words: "Entra ID is failing", fix: "try again", exit: 4},
-	{name: "Entra ID throttles", wrong: asWorkload(), fault: "entra/token:status=429", check: "identity", words: "Entra ID is throttling", fix: "try again", exit: 4},
+	{name: "Entra ID is down", wrong: asWorkload(), fault: "entra/token:status=503",
+		check: "identity", words: "Entra ID is failing", fix: "try again", exit: 4},
+	{name: "Entra ID throttles", wrong: asWorkload(), fault: "entra/token:status=429",
+		check: "identity", words: "Entra ID is throttling", fix: "try again", exit: 4},
 
 	authority("the authority's policy denies the machine", "answer=maa-policy", "PolicyEvaluationError", "compare the policy's authorization rules", 3),
 	authority("the authority's policy cannot be read", "answer=maa-parsing", "PolicyParsingError", "correct the policy of the instance", 3),
