@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"skr/attest/snp"
@@ -152,10 +154,25 @@ func unreported(ctx context.Context, err error) error {
 	case errors.Is(err, tpm.ErrBusy):
 		return busy(err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return refusal.Because(refusal.Timeout, "the attestation report did not come in time", err)
+		return refusal.Because(refusal.Timeout, "the attestation report did not come in time",
+			refusal.Advised(err, "the report source does not answer: restart it, or the machine"))
 	case ctx.Err() != nil:
 		return fmt.Errorf("attest: getting a report: %w", ctx.Err())
 	default:
-		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+		return refusal.Because(refusal.NoEvidence, err.Error(), refusal.Advised(err, sourceAdvice(err)))
 	}
+}
+
+// sourceAdvice is what to do about a source that is there and gives no report; "" where
+// the refusal's kind says enough.
+func sourceAdvice(err error) string {
+	switch {
+	case errors.Is(err, snp.ErrService):
+		return "the service of the report socket refuses: see its log"
+	case errors.Is(err, fs.ErrPermission):
+		return "let the container's user open the device or socket: run with the group that owns it"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens on that socket: start the service that gives reports, `skr agent`"
+	}
+	return ""
 }

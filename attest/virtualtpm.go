@@ -84,7 +84,8 @@ func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence
 	case errors.Is(err, tpm.ErrAbsent):
 		return evidence, nil // Trusted Launch
 	case errors.Is(err, tpm.ErrUnwritten):
-		return nil, refusal.Because(refusal.NoEvidence, unreadableHCL, err)
+		return nil, refusal.Because(refusal.NoEvidence, unreadableHCL,
+			refusal.Advised(err, "restart the virtual machine, and if that does not help, have it redeployed"))
 	case err != nil:
 		return nil, err
 	}
@@ -178,7 +179,8 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 		return nil
 	case absent:
 		return refusal.Because(refusal.NoEvidence,
-			"this TPM has no certificate for its attestation key yet: Azure has not finished setting the machine up, try again later", err)
+			"this TPM has no certificate for its attestation key yet: Azure has not finished setting the machine up, try again later",
+			refusal.Advised(err, "wait until Azure has finished setting the machine up, some minutes after its first start; if it does not end, redeploy the machine"))
 	case err != nil:
 		return err
 	}

@@ -111,7 +111,9 @@ func (e VaultError) refusal(id KeyID) error {
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
 			"the vault has no key %q, or not in this version; check the name, and that it was not deleted", id), e)
 	case e.status >= 400 && e.status < 500:
-		return refusal.Because(refusal.ReleaseRejected, e.hint(id), e)
+		hint := e.hint(id)
+		_, advice, _ := strings.Cut(hint, "; ") // the reason may be told more, behind it
+		return refusal.Because(refusal.ReleaseRejected, hint, refusal.Advised(e, advice))
 	}
 	return untrusted("the vault answered with a status that a release does not have", e)
 }

@@ -64,7 +64,7 @@ func (s *socket) fetch(ctx context.Context, data ReportData) ([]byte, error) {
 	}
 	defer response.Body.Close()              //nolint:errcheck // the answer has been read
 	if response.StatusCode < http.StatusOK { // the body of a 101 never ends
-		return nil, fmt.Errorf("the peer answered with status %d", response.StatusCode)
+		return nil, fmt.Errorf("%w with status %d", ErrService, response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
@@ -100,9 +100,9 @@ func parseAnswer(status int, body []byte) ([]byte, error) {
 	err := json.Unmarshal(body, &answer)
 	switch {
 	case status != http.StatusOK && answer.Error == "":
-		return nil, fmt.Errorf("the peer answered %d: %q", status, shorten(string(body)))
+		return nil, fmt.Errorf("%w %d: %q", ErrService, status, shorten(string(body)))
 	case answer.Error != "":
-		return nil, fmt.Errorf("the peer answered %d: %q", status, shorten(answer.Error))
+		return nil, fmt.Errorf("%w %d: %q", ErrService, status, shorten(answer.Error))
 	case err != nil:
 		return nil, fmt.Errorf("decoding the peer's answer: %w", err)
 	case len(answer.Report) != hex.EncodedLen(ReportSize):

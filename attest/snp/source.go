@@ -11,6 +11,9 @@ import (
 // ErrNoReport says that the machine gave no report.
 var ErrNoReport = errors.New("no SEV-SNP report")
 
+// ErrService means that the service of a report socket refused.
+var ErrService = errors.New("the peer answered")
+
 // Source gives reports of this machine.
 type Source interface {
 	// Report returns a fresh report over data. Its error wraps ErrNoReport,

@@ -56,6 +56,9 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	for _, warning := range s.warnings {
 		log.Warn(warning)
 	}
+	if names := s.steering; len(names) > 0 {
+		log.Info("variables of the environment are not used: imds_url and authority_host say whom the identity asks", "names", names)
+	}
 	var err error
 	parts := &sidecar{faults: new(faults), otherSilicon: s.AMDRoots != "", log: log}
 	contextLoaded := crash.Beside(func() error { // a signature takes long
@@ -251,11 +254,4 @@ func (s *settings) thimURL() string {
 		return s.THIMURL
 	}
 	return s.IMDSURL + thimPath
-}
-
-func (s *settings) identity(out *outbound) (*entra.Source, error) {
-	return entra.New(entra.Config{
-		ClientID: s.ClientID, TenantID: s.TenantID, TokenFile: s.FederatedTokenFile, AuthorityHost: s.AuthorityHost,
-		HTTP: out.entra, IMDS: out.imds,
-	})
 }

@@ -15,7 +15,8 @@ func configCommand(env environment, io streams) *cobra.Command {
 		Use:   "config",
 		Short: "Print the configuration that is in force, as YAML",
 		Long: "Prints the configuration as YAML that --config accepts. Precedence, from strong to weak:\n" +
-			"flags, environment (SKR_…), the reference sidecar's environment, the YAML file, defaults.",
+			"flags, environment (SKR_…), the reference sidecar's environment, the YAML file, defaults.\n" +
+			"Comments name the variables that are set for libraries, without their values.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, all, err := load(cmd.Flags(), env)
@@ -26,7 +27,7 @@ func configCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(io.out, "%s# without a value: %s\n", text, strings.Join(unvalued(all), ", "))
+			_, err = fmt.Fprintf(io.out, "%s# without a value: %s\n%s", text, strings.Join(unvalued(all), ", "), env.remarks())
 			return err
 		},
 	}
@@ -68,4 +69,22 @@ func fieldsOf(all *pflag.FlagSet) map[string]any {
 		fields[fieldName(flag.Name)] = flag.Value.String()
 	})
 	return fields
+}
+
+// remarks are comments on the variables that are set and are no settings of skr's.
+func (env environment) remarks() string {
+	var text strings.Builder
+	for _, kind := range []struct {
+		words string
+		is    func(foreign) bool
+	}{
+		{"set and not used, as imds_url and authority_host say whom the pod's identity asks", func(f foreign) bool { return f.steers }},
+		{"set and used by skr key alone", func(f foreign) bool { return f.desk }},
+		{"set and read by libraries", func(f foreign) bool { return !f.steers && !f.desk }},
+	} {
+		if names := env.foreign(kind.is); len(names) > 0 {
+			fmt.Fprintf(&text, "# %s: %s\n", kind.words, strings.Join(names, ", "))
+		}
+	}
+	return text.String()
 }

@@ -65,16 +65,6 @@ func (s *settings) managed() []string {
 	return s.VaultAllow
 }
 
-// person is who manages keys. Where skr's own settings name an identity, that is
-// meant and no other; AZURE_… variables are azidentity's to read.
-func (s *settings) person(env environment, out *outbound) (*entra.Source, error) {
-	if s.ClientID != env["AZURE_CLIENT_ID"] || s.TenantID != env["AZURE_TENANT_ID"] ||
-		s.FederatedTokenFile != env["AZURE_FEDERATED_TOKEN_FILE"] {
-		return s.identity(out)
-	}
-	return entra.NewPerson(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.entra, IMDS: out.imds})
-}
-
 // find is the key that a command names, if the allow-list holds it.
 func (d *keyDesk) find(vault, name string) (hsm.KeyID, error) {
 	if vault == "" {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"skr/internal/entra"
 	"skr/internal/httpclient"
 	"skr/keyrelease"
 )
@@ -40,26 +41,26 @@ func (s *settings) outbound(told *observer) (*outbound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet_member: %w", err)
 	}
-	among := func(fleet httpclient.Fleet, service, name string, transport http.RoundTripper) *httpclient.Client {
-		return httpclient.New(httpclient.Config{
-			Service: name, Transport: transport, Timeout: s.attemptTimeout(), Fleet: fleet, Observe: told.exchanges(service),
-		})
-	}
-	client := func(service, name string, transport http.RoundTripper) *httpclient.Client {
-		return among(httpclient.Fleet{}, service, name, transport)
+	client := func(c httpclient.Config, name string) *httpclient.Client {
+		c.Timeout, c.Observe = s.attemptTimeout(), told.exchanges(name)
+		return httpclient.New(c)
 	}
 	return &outbound{
 		roots:      roots,
 		public:     public,
-		maa:        among(fleet, serviceMAA, "the attestation service", public),
-		vault:      among(fleet, serviceVault, "the vault", public),
-		entra:      client(serviceEntra, "Entra ID", public),
-		azureCache: client(serviceAzureCache, "Azure's certificate cache", public),
-		kds:        client(serviceKDS, "AMD's key distribution service", public),
-		imds:       client(serviceIMDS, "the instance metadata service", local),
-		thim:       client(serviceTHIM, "the host's certificate cache", local),
+		maa:        client(httpclient.Config{Service: "the attestation service", Transport: public, Fleet: fleet}, serviceMAA),
+		vault:      client(httpclient.Config{Service: "the vault", Transport: public, Fleet: fleet}, serviceVault),
+		entra:      client(httpclient.Config{Service: "Entra ID", Transport: public}, serviceEntra),
+		azureCache: client(httpclient.Config{Service: "Azure's certificate cache", Transport: public}, serviceAzureCache),
+		kds:        client(httpclient.Config{Service: "AMD's key distribution service", Transport: public}, serviceKDS),
+		imds:       client(httpclient.Config{Service: "the instance metadata service", Transport: local, Retry: entra.IMDSRetry()}, serviceIMDS),
+		thim:       client(httpclient.Config{Service: "the host's certificate cache", Transport: local, Retry: thimRetry()}, serviceTHIM),
 	}, nil
 }
+
+// thimRetry also heeds the status of the instance metadata service, of which the cache is
+// a part, while it is updated. 404 is an answer here: there is no such certificate.
+func thimRetry() httpclient.Retry { return httpclient.Retry{Also: []int{http.StatusGone}} }
 
 // fleet is this process among others like it, for the two services that a whole
 // fleet shares.

@@ -49,8 +49,6 @@ type check struct {
 	after []string
 	// look returns an error where a party refused, and a finding else.
 	look func(context.Context) (finding, error)
-	// fix is for errors that say nothing of what to do.
-	fix string
 }
 
 type finding struct {
@@ -77,9 +75,9 @@ func fail(kind *refusal.Kind, fix, format string, args ...any) (finding, error) 
 	return finding{Failure, evidence, fix, &refusal.Error{Kind: kind, Reason: evidence}}, nil
 }
 
-// failed is the finding of an error. Of another error than a refusal only the log
-// may tell the text.
-func (c check) failed(err error) finding {
+// failed is the finding of an error, with the advice of the refusal. Of another error
+// than a refusal only the log may tell the text.
+func failed(err error) finding {
 	evidence := "an error that is not expected, see the details"
 	switch refused, ok := errors.AsType[*refusal.Error](err); {
 	case ok && refused.Reason != "":
@@ -89,7 +87,7 @@ func (c check) failed(err error) finding {
 	case errors.Is(err, context.DeadlineExceeded):
 		evidence = "there was no answer in time"
 	}
-	return finding{Failure, evidence, c.fix, err}
+	return finding{Failure, evidence, refusal.Advice(err), err}
 }
 
 // blocked names what this check needs and has not got.

@@ -211,7 +211,7 @@ func (d *Doctor) try(ctx context.Context, c check, before []Result) Result {
 		return err
 	})
 	if err != nil {
-		found = c.failed(err)
+		found = failed(err)
 	}
 	result.Status, result.Evidence, result.Fix, result.Err = found.status, found.evidence, found.fix, found.err
 	return result

@@ -50,22 +50,21 @@ func (e *examination) endpointChecks(endpoint Endpoint) []check {
 // unreached says at which step a service is out of reach.
 func unreached(err error) (finding, error) {
 	for _, step := range []struct {
-		is            func(error) bool
-		evidence, fix string
+		is       func(error) bool
+		evidence string
 	}{
-		{isA[*net.DNSError], "its name does not resolve", "check the name, and the pod's DNS"},
-		{isA[x509.UnknownAuthorityError], "its TLS certificate is not by a CA that is trusted here", "if a proxy or firewall opens TLS, exempt this host, or add its CA by ca_file"},
-		{isA[x509.HostnameError], "its TLS certificate is for another name", "check the name; another server answers in its place"},
-		{isA[x509.CertificateInvalidError], "its TLS certificate is not valid now", "check this machine's clock; else another server answers in its place"},
-		{errorIs(syscall.ECONNREFUSED), "nothing listens there", "check the name and port, and network rules"},
-		{errorIs(syscall.ECONNRESET), "the connection is torn down", "check firewalls and proxies on the way"},
+		{isA[*net.DNSError], "its name does not resolve"},
+		{isA[x509.UnknownAuthorityError], "its TLS certificate is not by a CA that is trusted here"},
+		{isA[x509.HostnameError], "its TLS certificate is for another name"},
+		{isA[x509.CertificateInvalidError], "its TLS certificate is not valid now"},
+		{errorIs(syscall.ECONNREFUSED), "nothing listens there"},
+		{errorIs(syscall.ECONNRESET), "the connection is torn down"},
+		{errorIs(refusal.Timeout), "it does not answer in time"},
+		{errorIs(context.DeadlineExceeded), "it does not answer in time"},
 	} {
 		if step.is(err) {
-			return finding{Failure, step.evidence, step.fix, err}, nil
+			return finding{Failure, step.evidence, refusal.Advice(err), err}, nil
 		}
-	}
-	if errors.Is(err, refusal.Timeout) || errors.Is(err, context.DeadlineExceeded) {
-		return finding{Failure, "it does not answer in time", "check firewalls, network rules and private endpoints on the way", err}, nil
 	}
 	return finding{}, err
 }

@@ -14,11 +14,8 @@ import (
 
 func (e *examination) machineChecks() []check {
 	return []check{
-		{
-			name: reportSource, look: e.lookAtSource,
-			fix: "run on confidential hardware, let the container use /dev/sev-guest or on virtual machines /dev/tpmrm0, or set report_source",
-		},
-		{name: report, needs: []string{reportSource}, look: e.lookAtReport, fix: "see which certificate source failed, and certificate_sources"},
+		{name: reportSource, look: e.lookAtSource},
+		{name: report, needs: []string{reportSource}, look: e.lookAtReport},
 		{name: tcb, needs: []string{report}, look: e.ofChip(e.lookAtTCB)},
 		{name: guestPolicy, needs: []string{reportSource}, look: e.ofChip(e.lookAtGuestPolicy)},
 		{name: securityContext, needs: []string{reportSource}, look: e.lookAtContext},

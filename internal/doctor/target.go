@@ -25,9 +25,9 @@ func (e *examination) targetChecks(t Target) []check {
 		return func(ctx context.Context) (finding, error) { return f(ctx, request) }
 	}
 	return []check{
-		{name: identity, subject: t.Name, look: look(e.lookAtIdentity), fix: "assign an identity to this pod, or send an access token with the request"},
-		{name: attestation, subject: t.Name, needs: []string{report}, look: look(e.lookAtAttestation), fix: "see what the authority says"},
-		{name: key, subject: t.Name, needs: []string{identity}, look: look(e.lookAtKey), fix: "`skr key list` shows the keys that there are"},
+		{name: identity, subject: t.Name, look: look(e.lookAtIdentity)},
+		{name: attestation, subject: t.Name, needs: []string{report}, look: look(e.lookAtAttestation)},
+		{name: key, subject: t.Name, needs: []string{identity}, look: look(e.lookAtKey)},
 		{name: exportable, subject: t.Name, needs: []string{key}, look: look(e.lookAtExportable)},
 		{name: releasePolicy, subject: t.Name, needs: []string{key, exportable, attestation}, look: look(e.lookAtPolicy)},
 		{name: release, subject: t.Name, needs: []string{identity, attestation}, after: []string{key, exportable, releasePolicy}, look: look(e.lookAtRelease)},
@@ -101,7 +101,7 @@ func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Reques
 func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (finding, error) {
 	described, err := e.Describer.Describe(ctx, r.Key, e.access[r.Key.Audience()])
 	if errors.Is(err, hsm.ErrUnreadable) {
-		refused := check{}.failed(err)
+		refused := failed(err)
 		return finding{Skipped, refused.evidence, "grant it, if only to find out why a release is refused", err}, nil
 	}
 	if err != nil {

@@ -49,8 +49,10 @@ func newManagedSource(t *testing.T, id string, imds http.HandlerFunc) *Source {
 	}
 	transport := httpclient.NewTransport(httpclient.TransportConfig{
 		Direct: true, Rewrite: map[string]*url.URL{"169.254.169.254": target}})
+	retry := once
+	retry.Also = IMDSRetry().Also
 	source, err := New(Config{ClientID: id,
-		IMDS: httpclient.New(httpclient.Config{Service: "IMDS", Transport: transport, Retry: once})})
+		IMDS: httpclient.New(httpclient.Config{Service: "IMDS", Transport: transport, Retry: retry})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,10 @@ func TestManagedIdentityRefused(t *testing.T) {
 		saysNot string
 	}{
 		{"no identity", said(400, "invalid_request", "Identity not found "+accessToken), refusal.ReleaseRejected,
-			"system-assigned managed identity no access token (invalid_request); assign that identity", "Identity not found"},
+			"system-assigned managed identity no access token (invalid_request); assign the identity", "Identity not found"},
+		{"several identities", said(400, "invalid_request",
+			"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"),
+			refusal.ReleaseRejected, "; set client_id", "Multiple"},
 		{"unknown audience", said(400, "invalid_resource", "AADSTS50001: The resource principal was not found"),
 			refusal.ReleaseRejected, "(invalid_resource, AADSTS50001)", "principal"},
 		{"unauthorised", said(401, "unknown_source", "Unknown Source"), refusal.ReleaseRejected, "unknown_source", "Unknown Source"},
@@ -127,7 +132,7 @@ func TestManagedIdentityRefused(t *testing.T) {
 		{"code is no word", said(400, "<script>"+accessToken, ""), refusal.ReleaseRejected, "no access token;", "script"},
 		{"throttled", said(429, "throttled", ""), refusal.Throttled, "", ""},
 		{"failing", said(500, "unknown", ""), refusal.Unavailable, "", ""},
-		{"updating", said(410, "gone", ""), refusal.Unavailable, "not ready", ""},
+		{"updating", said(410, "gone", ""), refusal.Unavailable, "being updated", ""},
 		{"not JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, accessToken) },
 			refusal.Untrusted, "could not be read", ""},
 	}
@@ -135,8 +140,12 @@ func TestManagedIdentityRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := newManagedSource(t, "", test.imds).AccessToken(t.Context(), audience(t))
 			checkRefusal(t, err, test.kind, test.says)
-			if test.saysNot != "" && strings.Contains(fmt.Sprint(err), test.saysNot) {
-				t.Errorf("error repeats the answer's text: %v", err)
+			refused, _ := errors.AsType[*refusal.Error](err)
+			if test.saysNot != "" && strings.Contains(refused.Public(), test.saysNot) {
+				t.Errorf("a caller reads the answer's text: %v", err)
+			}
+			if test.saysNot != "" && test.saysNot != "script" && test.saysNot != "unreachable" && !strings.Contains(err.Error(), test.saysNot) {
+				t.Errorf("the log has no cause: %v", err)
 			}
 		})
 	}
@@ -332,8 +341,11 @@ func TestNew(t *testing.T) {
 		err    string
 	}{
 		{"all three", full, workload, ""},
-		{"no tenant", with(func(c *Config) { c.TenantID = "" }), managed, ""},
-		{"no token file", with(func(c *Config) { c.TokenFile = "" }), managed, ""},
+		{"no client id", with(func(c *Config) { c.ClientID = "" }), "", "needs a client id"},
+		{"no tenant", with(func(c *Config) { c.TenantID = "" }), "", "needs a client id, a tenant"},
+		{"no token file", with(func(c *Config) { c.TokenFile = "" }), "", "and a token file"},
+		{"a token file alone", Config{TokenFile: "/token", HTTP: client, IMDS: client}, "", "needs a client id"},
+		{"a client id alone", Config{ClientID: clientID, IMDS: client}, managed, ""},
 		{"nothing", Config{IMDS: client}, managed, ""},
 		{"sovereign cloud", with(func(c *Config) { c.AuthorityHost = "https://login.microsoftonline.us/" }), workload, ""},
 		{"plain http", with(func(c *Config) { c.AuthorityHost = "http://login.microsoftonline.com" }), "", "not an https URL"},

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -37,7 +39,10 @@ type identity struct {
 func (id identity) String() string { return id.name }
 
 func newIdentity(c Config) (identity, error) {
-	if c.ClientID != "" && c.TenantID != "" && c.TokenFile != "" {
+	if c.TenantID != "" || c.TokenFile != "" {
+		if c.ClientID == "" || c.TenantID == "" || c.TokenFile == "" {
+			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file")
+		}
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
 		}
@@ -97,16 +102,53 @@ func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 
 func newManaged(c Config) (azcore.TokenCredential, error) {
 	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: clientOptions(c.IMDS)}
+	options.Transport = onlyIMDS{options.Transport}
 	if c.ClientID != "" {
 		options.ID = azidentity.ClientID(c.ClientID)
 	}
 	return azidentity.NewManagedIdentityCredential(options)
 }
 
+// onlyIMDS refuses what azidentity would ask of another service, as variables of the
+// environment or the files of an Azure Arc agent make it do.
+type onlyIMDS struct{ next policy.Transporter }
+
+var _ policy.Transporter = onlyIMDS{}
+
+// Do refuses by the host.
+func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != imdsAddress {
+		return nil, errElsewhere
+	}
+	return t.next.Do(r)
+}
+
+var errElsewhere = errors.New("the environment names another service for managed identities than the instance metadata service: " +
+	"unset IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and MSI_ENDPOINT")
+
+// IMDSRetry is azidentity's for the instance metadata service, which httpclient takes
+// over (azidentity, managed_identity_client.go, setIMDSRetryOptionDefaults): 404 and 410
+// while the service is updated, and every 5xx. Updates end within 70 s, and within three
+// minutes in the field.
+func IMDSRetry() httpclient.Retry {
+	return httpclient.Retry{
+		Cap: 25 * time.Second, Patience: 3*time.Minute + 30*time.Second,
+		Also: []int{
+			http.StatusNotFound, http.StatusGone, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
+			http.StatusVariantAlsoNegotiates, http.StatusInsufficientStorage, http.StatusLoopDetected,
+			http.StatusNotExtended, http.StatusNetworkAuthenticationRequired,
+		},
+	}
+}
+
+// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
+// end. The context ends before it.
+const tryTimeout = time.Hour
+
 // clientOptions leave retries to httpclient: -1 is azcore's word for none.
 func clientOptions(client *httpclient.Client) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
 		Transport: witness{client.Transporter()},
 	}
 }

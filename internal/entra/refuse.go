@@ -29,13 +29,10 @@ func (id identity) refuse(seen *answer, err error) error {
 	switch {
 	case seen.status == 0:
 		return refusal.Because(refusal.Unavailable, "the "+id.name+" cannot be used here; see the log", brief(err))
-	case id.kind == managed && (seen.status == http.StatusNotFound || seen.status == http.StatusGone):
-		// IMDS answers these while it is being updated (Azure, "How to use
-		// managed identities … to acquire an access token", error handling).
-		return refusal.Because(refusal.Unavailable, id.provider+" is not ready; try again", seen.cause())
 	case seen.status >= http.StatusBadRequest:
-		return refusal.Because(id.rejected,
-			fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), id.advice), seen.cause())
+		advice := id.adviceFor(seen)
+		return refusal.Because(id.rejected, fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), advice),
+			refusal.Advised(seen.cause(), advice))
 	}
 	return refusal.Because(refusal.Untrusted, id.provider+" gave an answer that could not be read", brief(err))
 }
@@ -70,7 +67,12 @@ func (a *answer) codes() string {
 	return " (" + strings.ReplaceAll(words, " ", ", ") + ")"
 }
 
-func (a *answer) cause() error { return fmt.Errorf("status %d%s", a.status, a.codes()) }
+func (a *answer) cause() error {
+	if a.said == "" {
+		return fmt.Errorf("status %d%s", a.status, a.codes())
+	}
+	return fmt.Errorf("status %d%s: %q", a.status, a.codes(), a.said)
+}
 
 const maxBrief = 240
 

@@ -17,12 +17,12 @@
 // The package does not judge tokens, and takes none from the request: a caller
 // with an access token of its own does not need a Source.
 //
-// azidentity reads some environment variables itself, and nothing here can stop
-// it: IDENTITY_ENDPOINT with IDENTITY_HEADER (App Service), with
-// IDENTITY_SERVER_THUMBPRINT (Service Fabric, which [New] then refuses),
-// MSI_ENDPOINT and MSI_SECRET (Azure Machine Learning, Cloud Shell) move the
-// managed identity away from IMDS, AZURE_REGIONAL_AUTHORITY_NAME names a
-// regional login host. AZURE_AUTHORITY_HOST it would read too, but Config wins.
+// azidentity and MSAL read some environment variables themselves, and no option stops
+// them: IDENTITY_ENDPOINT, IMDS_ENDPOINT and MSI_ENDPOINT with their companions move a
+// managed identity away from IMDS, AZURE_REGIONAL_AUTHORITY_NAME and MSAL_FORCE_REGION
+// name a regional login host. The program hides them before it calls [New]; a request
+// to another host than IMDS is refused. AZURE_AUTHORITY_HOST they would read too, but
+// Config wins.
 package entra
 
 import (
@@ -45,8 +45,9 @@ import (
 
 const defaultTimeout = 30 * time.Second
 
-// Config says who the pod is. Workload identity is used when ClientID,
-// TenantID and TokenFile are all set, managed identity otherwise.
+// Config says who the pod is: a workload identity if ClientID, TenantID and TokenFile
+// are set, a managed identity if neither TenantID nor TokenFile is. Anything between is
+// an error.
 type Config struct {
 	// ClientID of the application or of the user-assigned managed identity.
 	// "" with managed identity means the system-assigned one.
@@ -59,7 +60,8 @@ type Config struct {
 	AuthorityHost string
 	// HTTP speaks to the login service.
 	HTTP *httpclient.Client
-	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator.
+	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator, and
+	// with [IMDSRetry].
 	IMDS *httpclient.Client
 	// Timeout bounds one acquisition, whoever waits for it; 0 means 30 s.
 	Timeout time.Duration

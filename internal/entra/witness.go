@@ -7,9 +7,12 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"skr/internal/secmem"
 )
 
 // answer is what the wire said last during one acquisition.
@@ -17,6 +20,7 @@ type answer struct {
 	status int    // 0: nobody was asked, or nobody answered
 	code   string // the OAuth error code, checked to be a plain word
 	aadsts string // "AADSTS700016", Entra's own code
+	said   string // the description, scrubbed, for the log and the doctor
 	err    error  // of the transport
 }
 
@@ -34,7 +38,7 @@ type witness struct{ next policy.Transporter }
 
 var _ policy.Transporter = witness{}
 
-// Do notes the status and, of an error, the codes alone.
+// Do notes the status and, of an error, the codes and the scrubbed description.
 func (w witness) Do(r *http.Request) (*http.Response, error) {
 	response, err := w.next.Do(r)
 	seen, ok := r.Context().Value(witnessKey{}).(*answer)
@@ -74,5 +78,6 @@ func (a *answer) readCodes(response *http.Response) error {
 		a.code = said.Error
 	}
 	a.aadsts = aadstsCode().FindString(said.Description)
+	a.said = secmem.Excerpt(strings.Join(strings.Fields(said.Description), " "), maxBrief)
 	return nil
 }

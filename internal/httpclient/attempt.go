@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"skr/internal/refusal"
@@ -23,6 +24,7 @@ type failure struct {
 	cause      error
 	retryAfter time.Duration // as the service asked; 0 if it did not
 	retriable  bool
+	updating   bool // the service answers, and will do so better
 }
 
 // attempt sends the request once and reports it.
@@ -56,7 +58,7 @@ func (c *Client) exchange(ctx context.Context, request *http.Request) (*Response
 	// never end, and that of a 101 does not even heed the context.
 	defer answer.Body.Close() //nolint:errcheck // what was wanted has been read
 	result := &Response{Status: answer.StatusCode, Header: answer.Header}
-	if statusFailure(result) == nil {
+	if c.statusFailure(result) == nil {
 		result.Body, err = readBounded(answer.Body, c.maxBody)
 	}
 	return result, err
@@ -90,15 +92,20 @@ func (c *Client) judge(answer *Response, err error) *failure {
 	if err != nil {
 		return c.transportFailure(err)
 	}
-	return statusFailure(answer)
+	return c.statusFailure(answer)
 }
 
 // statusFailure says what is wrong with an answer's status; nil if nothing is.
-func statusFailure(answer *Response) *failure {
+func (c *Client) statusFailure(answer *Response) *failure {
 	status := answer.Status
 	cause := fmt.Errorf("status %d", status)
 	after := retryAfter(answer.Header, time.Now())
 	switch {
+	case slices.Contains(c.retry.Also, status):
+		return &failure{
+			kind: refusal.Unavailable, reason: "is being updated or is not ready; try again", cause: cause,
+			retryAfter: after, retriable: true, updating: true,
+		}
 	case status == http.StatusTooManyRequests:
 		return &failure{kind: refusal.Throttled, reason: "is throttling requests; try again later", cause: cause, retryAfter: after, retriable: true}
 	case status == http.StatusRequestTimeout, status >= 500:
@@ -116,13 +123,18 @@ func (c *Client) transportFailure(err error) *failure {
 	if errors.Is(err, errOversized) {
 		return &failure{kind: refusal.Untrusted, reason: fmt.Sprintf("answered with more than %d bytes", c.maxBody), cause: err}
 	}
+	advice := transportAdvice(err)
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &failure{kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file", cause: err}
+		return &failure{
+			kind: refusal.Untrusted, reason: "has a TLS certificate that does not verify; check its address and ca_file",
+			cause: refusal.Advised(err, advice),
+		}
 	}
+	cause := refusal.Advised(printable(err), advice)
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
-		return &failure{kind: refusal.Unavailable, reason: "has a name that does not exist; check its address", cause: printable(err)}
+		return &failure{kind: refusal.Unavailable, reason: "has a name that does not exist; check its address", cause: cause}
 	}
-	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: printable(err), retriable: true}
+	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: cause, retriable: true}
 }
 
 // printable keeps the errors that are known to tell only about the network.

@@ -79,7 +79,7 @@ func (s *circuits) enter(caller, host string) (v *visit, left time.Duration) {
 	defer s.mu.Unlock()
 	c, found := s.failing.Peek(host)
 	if !found || !c.open() {
-		return &visit{caller: caller, host: host}, 0
+		return &visit{caller: caller, host: host, began: time.Now()}, 0
 	}
 	_, _ = s.failing.Get(caller, host) // it is in use
 	if left := time.Until(c.until); left > 0 {
@@ -89,7 +89,7 @@ func (s *circuits) enter(caller, host string) (v *visit, left time.Duration) {
 		return nil, s.config.Open // nobody knows how long the probe takes
 	}
 	c.probing = true
-	return &visit{caller: caller, host: host, probes: c}, 0
+	return &visit{caller: caller, host: host, probes: c, began: time.Now()}, 0
 }
 
 // leave ends a visit. That of a caller who cancelled shows no failure.
@@ -176,12 +176,13 @@ type visit struct {
 	host   string
 	probes *circuit // the open circuit that it probes, or nil
 	saw    sight
+	began  time.Time
 }
 
 // see notes the end of an attempt.
 func (v *visit) see(failed *failure) {
 	v.saw = life
-	if failed != nil && failed.kind == refusal.Unavailable {
+	if failed != nil && failed.kind == refusal.Unavailable && !failed.updating {
 		v.saw = outage
 	}
 }

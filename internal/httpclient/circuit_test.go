@@ -41,7 +41,7 @@ func answerOf(status int) *http.Response {
 // newSteady makes a client that tries once and chooses each wait and pause as
 // long as it may be.
 func newSteady(c Config) *Client {
-	if c.Retry == (Retry{}) {
+	if c.Retry.Attempts == 0 {
 		c.Retry = Retry{Attempts: 1}
 	}
 	c.Jitter = ceiling

@@ -116,7 +116,7 @@ func New(c Config) *Client {
 }
 
 // Do sends r, bounded and retried, and returns an answer of any status that is
-// neither retried nor a redirect: 2xx and 4xx but for 408 and 429.
+// neither retried nor a redirect: 2xx and 4xx but for 408, 429 and those of [Retry].Also.
 //
 // Its errors: [refusal.Untrusted] for a redirect, an oversized body or a TLS
 // certificate that does not verify, none of them retried; [refusal.Throttled] with the

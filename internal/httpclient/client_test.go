@@ -128,6 +128,19 @@ func TestDoRetries(t *testing.T) {
 	}
 }
 
+// A further status is asked again after as often as others, and opens no circuit.
+func TestDoRetriesAlso(t *testing.T) {
+	server, seen := serve(t, step{status: 410})
+	client, _ := newImpatient(Config{Service: "THIM", Retry: Retry{Also: []int{410}, Budget: 100}})
+	for range 2 * defaultFailures {
+		_, err := client.Do(t.Context(), Request{URL: server.URL})
+		checkRefusal(t, err, refusal.Unavailable, 0)
+	}
+	if want := 2 * defaultFailures * DefaultRetry().Attempts; len(*seen) != want || client.OpenCircuits() != 0 {
+		t.Errorf("%d requests and %d open circuits, want %d and none", len(*seen), client.OpenCircuits(), want)
+	}
+}
+
 func checkRefusal(t *testing.T, err error, kind *refusal.Kind, after time.Duration) {
 	t.Helper()
 	if kind == nil {

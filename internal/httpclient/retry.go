@@ -30,6 +30,12 @@ type Retry struct {
 	// burst. An answered request gives back half a retry, and so does each
 	// second. Where none is left, the last attempt decides.
 	Budget int
+	// Also are further statuses after which this service is asked again; nil means
+	// none. They are no answers then, and say nothing of its circuit: it lives.
+	Also []int
+	// Patience is how long a request goes on after a status of Also, whatever Attempts
+	// and Budget say, as updates of a service end; 0 leaves it to Attempts and Budget.
+	Patience time.Duration
 }
 
 // DefaultRetry suits a caller who waits for the answer.
@@ -45,6 +51,8 @@ func (r Retry) withDefaults() Retry {
 		Cap:           cmp.Or(r.Cap, d.Cap),
 		MaxRetryAfter: cmp.Or(r.MaxRetryAfter, d.MaxRetryAfter),
 		Budget:        cmp.Or(r.Budget, d.Budget),
+		Also:          r.Also,
+		Patience:      r.Patience,
 	}
 }
 
@@ -72,12 +80,18 @@ func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	return wait, worthwhile && fits(ctx, wait) && c.budget.take()
+	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.take())
+}
+
+// isPatient reports whether the failure is an update, and the next attempt is within the
+// patience for one.
+func (c *Client) isPatient(visit *visit, failed *failure, wait time.Duration) bool {
+	return failed.updating && time.Since(visit.began)+wait <= c.retry.Patience
 }
 
 // worthwhile says whether the policy wants another attempt. A probe has one.
 func (c *Client) worthwhile(visit *visit, tries int, failed *failure) bool {
-	return failed.retriable && tries < c.retry.Attempts && failed.retryAfter <= c.retry.MaxRetryAfter &&
+	return failed.retriable && (tries < c.retry.Attempts || c.isPatient(visit, failed, 0)) && failed.retryAfter <= c.retry.MaxRetryAfter &&
 		visit.probes == nil && !c.circuits.isOpen(visit.host)
 }
 

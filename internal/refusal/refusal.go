@@ -54,8 +54,8 @@ var (
 type Error struct {
 	// Kind says who refused.
 	Kind *Kind
-	// Reason is one sentence for the caller: who refused and what to do.
-	// It holds no secret and no internal address.
+	// Reason is one sentence for the caller: who refused and, behind its last
+	// semicolon, what to do: see [Advice]. It holds no secret and no internal address.
 	Reason string
 	// RetryAfter is what the throttling service asked for; zero if it did not.
 	RetryAfter time.Duration

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/google/go-tpm/tpm2"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -49,6 +50,16 @@ var advice = []struct {
 	{tpm2.TPMRCNVAuthorization, "the index, or its owner's rights to it, are not as Azure's firmware sets them up"},
 	{tpm2.TPMRCCommandCode, "the TPM does not know the command, or the agent does not lend it: use an agent of the same version"},
 	{tpm2.TPMRCMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCNVLocked, "the index is locked until the TPM restarts: restart the machine"},
+	{tpm2.TPMRCNVUninitialized, "nothing was written there yet: let Azure finish setting the machine up, and restart it if that does not help"},
+	{tpm2.TPMRCHierarchy, "the owner's hierarchy is switched off: whoever did that must switch it on, and the machine be restarted"},
+	{tpm2.TPMRCDisabled, "the command is disabled in this TPM: have the machine redeployed"},
+	{tpm2.TPMRCUpgrade, "the TPM's firmware is being upgraded: try again when the machine has restarted"},
+	{tpm2.TPMRCReboot, "the TPM wants the machine restarted"},
+	{tpm2.TPMRCAuthMissing, "the TPM wants a password, which machines of Azure do not have"},
+	{tpm2.TPMRCPolicyFail, "the index or key is under a policy that Azure does not set: somebody made it anew"},
+	{tpm2.TPMRCObjectHandles, "other programs hold all of the TPM's keys: use the resource manager, /dev/tpmrm0"},
+	{tpm2.TPMRCYielded, "the TPM is busy: try again"},
 	{tpm2.TPMRCNVUnavailable, "the TPM's permanent memory cannot be written now: try again later"},
 	{tpm2.TPMRCObjectMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
 	{tpm2.TPMRCSessionMemory, "other programs fill the TPM's memory: use the resource manager, /dev/tpmrm0"},
@@ -64,11 +75,21 @@ var advice = []struct {
 	{tpm2.TPMRCAuthFail, "the TPM's owner has a password, which machines of Azure do not have"},
 }
 
+// advised is an error with what to do about it, for who asks errors for Advice.
+type advised struct {
+	error
+	do string
+}
+
+// Advice is what to do.
+func (a *advised) Advice() string { return a.do }
+func (a *advised) Unwrap() error  { return a.error }
+
 // explain names the command that err is about.
 func explain(code tpm2.TPMCC, err error) error {
 	for _, a := range advice {
 		if errors.Is(err, a.code) {
-			return fmt.Errorf("%s: %w (%s)", nameOf(code), err, a.do)
+			return &advised{fmt.Errorf("%s: %w (%s)", nameOf(code), err, a.do), a.do}
 		}
 	}
 	return fmt.Errorf("%s: %w", nameOf(code), err)
@@ -85,15 +106,23 @@ func nameOf(code tpm2.TPMCC) string {
 	return fmt.Sprintf("TPM command 0x%x", uint32(code))
 }
 
-// adviseOpen is appended to the error of opening a TPM.
-func adviseOpen(err error) string {
+// notOpen is the error of opening a TPM, with what to do about it.
+func notOpen(address string, err error) error {
+	err = fmt.Errorf("opening %q: %w", address, err)
+	do := ""
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return " (run with the group that owns it, or let the device into the container)"
+		do = "run with the group that owns it, or let the device into the container"
 	case errors.Is(err, fs.ErrNotExist):
-		return " (the machine has no vTPM, or the container does not see it)"
+		do = "the machine has no vTPM, or the container does not see it"
+	case errors.Is(err, unix.ECONNREFUSED):
+		do = "nothing listens on that socket: start `skr agent`, or whatever gives the TPM"
+	case errors.Is(err, unix.EBUSY):
+		do = "another program has the TPM open: use the resource manager, /dev/tpmrm0"
+	default:
+		return err
 	}
-	return ""
+	return &advised{fmt.Errorf("%w (%s)", err, do), do}
 }
 
 // together is both errors on one line, or the only one.

@@ -38,8 +38,8 @@ func (t *TPM) AK(ctx context.Context) (key *PublicKey, err error) {
 func readAK(x *exchange) (*PublicKey, error) {
 	answer, err := run(x, readAKCommand())
 	if errors.Is(err, tpm2.TPMRCHandle) {
-		return nil, fmt.Errorf("%w at 0x%08X, where Azure's firmware keeps it: is this an Azure machine with a vTPM?: %w",
-			ErrAbsent, uint32(attestationKey), err)
+		return nil, &advised{fmt.Errorf("%w at 0x%08X, where Azure's firmware keeps it: is this an Azure machine with a vTPM?: %w",
+			ErrAbsent, uint32(attestationKey), err), "this TPM has no attestation key of Azure's: use a confidential or Trusted Launch virtual machine"}
 	}
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func Open(address string) (*TPM, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("tpm: opening %q: %w%s", address, err, adviseOpen(err))
+		return nil, fmt.Errorf("tpm: %w", notOpen(address, err))
 	}
 	if info.Mode()&kind == 0 {
 		return nil, fmt.Errorf("tpm: opening %q: it is not a %s", address, name)
@@ -102,7 +102,7 @@ func (t *TPM) connected(ctx context.Context, operation func(*exchange) error) er
 func (t *TPM) connect(ctx context.Context, operation func(*exchange) error) (busy, failed error) {
 	l, err := t.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("opening %q: %w%s", t.address, err, adviseOpen(err)), nil
+		return notOpen(t.address, err), nil
 	}
 	x := &exchange{ctx: ctx, link: l, patience: t.patience}
 	defer x.forget()

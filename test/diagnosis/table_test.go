@@ -19,6 +19,7 @@ type misconfiguration struct {
 
 	check   string // "": the command refuses before it examines anything
 	words   string
+	fix     string // words of the advice; of a failure there is always one
 	exit    int
 	warning bool
 	claim   string // of the first reason when the sidecar is asked
@@ -88,7 +89,7 @@ func replace(name, value string) func(*ward, []string) []string {
 }
 
 // misconfigurations of containers, and then of virtual machines.
-var misconfigurations = slices.Concat(containers, virtualMachines)
+var misconfigurations = slices.Concat(containers, identities, virtualMachines, tpmFaults)
 
 // containers, in the order of a release.
 var containers = []misconfiguration{

@@ -26,6 +26,7 @@ func TestParseRule(t *testing.T) {
 		"vault/release:slow-body,delay=10ms":    {Service: "vault/release", Do: fault.SlowBody, Delay: 10 * time.Millisecond},
 		"maa/attest:forge=alg-none":             {Service: "maa/attest", Do: fault.Forge, Forgery: "alg-none"},
 		"imds:status":                           {Service: "imds", Do: fault.Status},
+		"imds/token:answer=imds-multiple":       {Service: "imds/token", Do: fault.Answer, Answer: "imds-multiple"},
 	} {
 		got, err := fault.ParseRule(text)
 		if err != nil {
@@ -36,7 +37,7 @@ func TestParseRule(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "maa", "maa:", "maa:explode", "maa:status=abc", "maa:status=99", "maa:reset=1", "maa:forge",
+		"", "maa", "maa:", "maa:explode", "maa:status=abc", "maa:status=99", "maa:reset=1", "maa:forge", "maa:answer", "maa:answer=none",
 		"maa:reset,count=-1", "maa:reset,probability=2", "maa:reset,probability=NaN", "maa:reset,colour=red", "maa:reset,delay=fast",
 	} {
 		if rule, err := fault.ParseRule(text); err == nil {

@@ -57,6 +57,8 @@ func (r *Rule) apply(w http.ResponseWriter, req *http.Request, next http.Handler
 	switch r.Do {
 	case Status, Redirect:
 		r.answerStatus(w)
+	case Answer:
+		answers[r.Answer].write(w)
 	case Reset:
 		abort()
 	case BlackHole:

@@ -41,6 +41,7 @@ const (
 	Oversize      Action = "oversize"        // the true answer and many megabytes of white space
 	NotJSON       Action = "not-json"        // status 200 and a page of HTML under a JSON content type
 	ContentType   Action = "content-type"    // the true answer as text/html
+	Answer        Action = "answer"          // a refusal in the service's own words, that of Rule.Answer
 	Redirect      Action = "redirect"        // Rule.Status, 307 if it is 0, and Rule.Location
 	Forge         Action = "forge"           // the next token is spoilt as Rule.Forgery says
 	Refuse        Action = "refuse"          // connections are reset before a byte is answered
@@ -49,7 +50,7 @@ const (
 )
 
 var actions = []Action{
-	Status, Reset, BlackHole, SlowFirstByte, SlowBody, Truncate, Oversize, NotJSON, ContentType, Redirect, Forge, Refuse, TLS, Clock,
+	Status, Reset, BlackHole, SlowFirstByte, SlowBody, Truncate, Oversize, NotJSON, ContentType, Answer, Redirect, Forge, Refuse, TLS, Clock,
 }
 
 // Rule is one fault.
@@ -62,6 +63,8 @@ type Rule struct {
 	// Status is the status code of the actions Status, where 0 means 503, and
 	// Redirect, where 0 means 307.
 	Status int
+	// Answer names what the action Answer says: one of Answers.
+	Answer string
 	// RetryAfter is sent with the action Status, in whole seconds; 0 means no
 	// such header.
 	RetryAfter time.Duration
@@ -87,7 +90,7 @@ const defaultDelay = time.Second
 //
 //	SERVICE:ACTION[=VALUE][,count=N][,probability=P][,retry-after=D][,delay=D][,status=N]
 //
-// VALUE is the status code of status, the URL of redirect, the forgery of
+// VALUE is the status code of status, the name of answer, the URL of redirect, the forgery of
 // forge, the defect of tls, the offset of clock. SERVICE may be empty:
 // "maa:status=429,retry-after=2s,count=3", ":reset,probability=0.1",
 // "vault:tls=expired", "maa:clock=+10m".
@@ -118,6 +121,8 @@ func (r *Rule) readAction(name, value string) (err error) {
 	switch {
 	case r.Do == Status && value != "":
 		r.Status, err = strconv.Atoi(value)
+	case r.Do == Answer:
+		r.Answer = value
 	case r.Do == Redirect:
 		r.Location = value
 	case r.Do == Forge:
@@ -154,6 +159,8 @@ func (r *Rule) validate() error {
 	switch {
 	case !slices.Contains(actions, r.Do):
 		return fmt.Errorf("no such action %q: want one of %q", r.Do, actions)
+	case r.Do == Answer && !slices.Contains(Answers(), r.Answer):
+		return fmt.Errorf("no such answer %q: want one of %q", r.Answer, Answers())
 	case r.Do == Forge && r.Forgery == "":
 		return errors.New("say what to forge: forge=alg-none")
 	case r.Do == Redirect && (r.Location == "" || r.Status != 0 && r.Status/100 != 3):

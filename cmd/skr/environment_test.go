@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// steered is what ACI and others set in a container.
+var steered = map[string]string{
+	"IDENTITY_ENDPOINT": "http://127.0.0.1:1/token", "IDENTITY_HEADER": "header", "IDENTITY_SERVER_THUMBPRINT": strings.Repeat("ab", 20),
+	"IMDS_ENDPOINT": "http://127.0.0.1:1", "MSI_ENDPOINT": "http://127.0.0.1:1/msi", "MSI_SECRET": "secret",
+}
+
+// Whatever the environment names, imds_url is asked.
+func TestSteeringVariables(t *testing.T) {
+	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]string{"access_token": "t", "token_type": "Bearer",
+			"expires_on": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10), "resource": "https://vault.azure.net"})
+	}))
+	defer imds.Close()
+	for i, set := range [][]string{
+		{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT"},
+		{"IDENTITY_ENDPOINT", "IDENTITY_HEADER"}, {"IDENTITY_ENDPOINT", "IMDS_ENDPOINT"}, {"MSI_ENDPOINT"}, {"MSI_ENDPOINT", "MSI_SECRET"},
+	} {
+		t.Run(strings.Join(set, " "), func(t *testing.T) {
+			env := environment{"SKR_IMDS_URL": imds.URL}
+			for _, name := range set {
+				t.Setenv(name, steered[name])
+				env[name] = steered[name]
+			}
+			s, _, err := load(nil, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := s.outbound(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			identity, err := s.identity(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// MSAL keeps tokens for the whole process: each case has an audience of its own.
+			if _, err := identity.AccessToken(t.Context(), fmt.Sprintf("https://vault%d.azure.net", i)); err != nil {
+				t.Error(err)
+			}
+			if !slices.Equal(s.steering, set) {
+				t.Errorf("%q are told, want %q", s.steering, set)
+			}
+		})
+	}
+}
+
+// `skr config` names what is set for libraries, and no value.
+func TestConfigNamesForeignVariables(t *testing.T) {
+	env := environment{"IDENTITY_ENDPOINT": "http://there", "AZURE_CLIENT_SECRET": "hidden", "https_proxy": "http://proxy"}
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"skr", "config"}, env, streams{nil, &out, &out}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"asks: IDENTITY_ENDPOINT\n", "skr key alone: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "hidden") || strings.Contains(out.String(), "http://there") {
+		t.Error("a value is printed")
+	}
+}
+
+func TestDocumentedVariables(t *testing.T) {
+	var want strings.Builder
+	want.WriteString("| variable | meaning | what skr does |\n|---|---|---|\n")
+	for _, f := range foreigners {
+		does := "libraries read it"
+		switch {
+		case f.steers:
+			does = "hides it, except from `skr key`"
+		case f.desk:
+			does = "`skr key` alone reads it"
+		}
+		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.name, f.meaning, does)
+	}
+	documented(t, want.String())
+}
+
+// Every variable that the Azure libraries read is in the table, or is a setting.
+func TestForeignersAreAll(t *testing.T) {
+	known := map[string]bool{"OS": true, "SYSTEMROOT": true, "ProgramData": true, "SYSTEM_OIDCREQUESTURI": true,
+		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/hardening refuses
+	for _, f := range foreigners {
+		known[f.name] = true
+	}
+	for name := range dropInNames {
+		known[name] = true
+	}
+	read := variablesOfLibraries(t, "github.com/Azure")
+	if len(read) < 20 {
+		t.Errorf("only %q were found", read)
+	}
+	for _, name := range read {
+		if !known[name] {
+			t.Errorf("a library reads %s, which is not in the table", name)
+		}
+	}
+}
+
+// variablesOfLibraries are those of the packages that the program links, of one owner.
+func variablesOfLibraries(t *testing.T, owner string) (names []string) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{.Dir}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		path, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.HasPrefix(path, owner) {
+			names = append(names, variablesOfPackage(t, dir)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func variablesOfPackage(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+	constants, arguments := map[string]string{}, []ast.Expr{}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				for i, name := range n.Names {
+					if i < len(n.Values) {
+						constants[name.Name] = literal(n.Values[i])
+					}
+				}
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "Getenv" || f.Sel.Name == "LookupEnv") {
+					arguments = append(arguments, n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+	for _, argument := range arguments {
+		name := literal(argument)
+		if constant, ok := argument.(*ast.Ident); ok {
+			name = constants[constant.Name]
+		}
+		if name == "" {
+			t.Errorf("%s reads a variable whose name is not constant", dir)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func literal(e ast.Expr) string {
+	if text, ok := e.(*ast.BasicLit); ok && text.Kind == token.STRING {
+		value, _ := strconv.Unquote(text.Value)
+		return value
+	}
+	return ""
+}
