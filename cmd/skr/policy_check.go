@@ -16,8 +16,8 @@ func policyCheckCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Tell what is wrong in a release policy",
-		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy as JSON or base64url, or the\n" +
-			"JSON of a key that has one; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
+		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy, or a key that has one, in any\n" +
+			"form that az, the SDKs, templates and skr write; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			named, err := parsePlatform(platform)
@@ -32,7 +32,7 @@ func policyCheckCommand(io streams) *cobra.Command {
 				return err
 			}
 			subject := releasepolicy.Subject{Platform: named, Immutable: document.Immutable}
-			r := checkReport{File: args[0], Findings: releasepolicy.Check(document.Text, subject)}
+			r := checkReport{File: args[0], Source: document.Source, Findings: releasepolicy.Check(document.Text, subject)}
 			return r.tell(output, strict, io.out)
 		},
 	}
@@ -45,6 +45,7 @@ func policyCheckCommand(io streams) *cobra.Command {
 // checkReport is what skr policy check prints.
 type checkReport struct {
 	File     string                  `json:"file"`
+	Source   string                  `json:"source,omitempty"` // member of the file that lines count in
 	OK       bool                    `json:"ok"`
 	Errors   int                     `json:"errors"`
 	Warnings int                     `json:"warnings"`
@@ -82,8 +83,11 @@ func (r *checkReport) print(output string, out io.Writer) error {
 	}
 	for _, f := range r.Findings {
 		place := r.File
+		if f.Line > 0 && r.Source != "" {
+			place += ", " + r.Source
+		}
 		if f.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", r.File, f.Line, f.Column)
+			place = fmt.Sprintf("%s:%d:%d", place, f.Line, f.Column)
 		}
 		if _, err := fmt.Fprintf(out, "%s: %s: %s [%s]\n    fix: %s\n", place, f.Severity, f.Message, f.Rule, f.Fix); err != nil {
 			return err

@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"internal/journal":   {},
 	"internal/metrics":   {"internal/journal"},
 	"internal/ops":       {"internal/crash", "internal/refusal", "internal/serving"},
+	"internal/textfile":  {},
 	"internal/tracing":   {"internal/journal"},
 	"internal/provision": {"hsm", "internal/jwk", "internal/refusal", "internal/secmem"},
 	"internal/refusal":   {},
@@ -70,6 +71,7 @@ var allowed = map[string][]string{
 	},
 	"hsm": {
 		"internal/cache", "internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/textfile",
 	},
 	"keyrelease": {
 		"attest", "hsm",
@@ -77,7 +79,7 @@ var allowed = map[string][]string{
 	},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/releasepolicy": {
-		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object",
+		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object", "internal/textfile",
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
@@ -87,6 +89,7 @@ var allowed = map[string][]string{
 
 	"internal/artefact": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jwk", "internal/jws", "internal/object",
+		"internal/releasepolicy", "internal/textfile",
 	},
 	"internal/bootpolicy": {"attest/snp", "attest/vtpm", "internal/document"},
 	"internal/verdict":    {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/artefact", "internal/bootpolicy", "internal/endpoint"},
