@@ -109,8 +109,10 @@ func (e VaultError) refusal(id KeyID) error {
 	switch {
 	case e.status == http.StatusNotFound:
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"the vault has no key %q, or not in this version; check the name, and that it was not deleted", id), e)
-	case e.status >= 400 && e.status < 500:
+			"the vault has no key %q, or not in this version; check the name, and that it was not deleted%s", id, id.Advice()), e)
+	case e.status == http.StatusBadRequest:
+		return refusal.Because(refusal.ReleaseRejected, e.hint(id)+id.Advice(), e)
+	case e.status > 400 && e.status < 500:
 		return refusal.Because(refusal.ReleaseRejected, e.hint(id), e)
 	}
 	return untrusted("the vault answered with a status that a release does not have", e)
