@@ -11,7 +11,7 @@ import (
 )
 
 func policyCheckCommand(io streams) *cobra.Command {
-	var platform, output string
+	var platform, workload, output string
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check FILE",
@@ -31,15 +31,40 @@ func policyCheckCommand(io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			subject := releasepolicy.Subject{Platform: named, Immutable: document.Immutable}
+			open, err := allowAll(workload, args[0], io.in)
+			if err != nil {
+				return err
+			}
+			subject := releasepolicy.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
 			r := checkReport{File: args[0], Source: document.Source, Findings: releasepolicy.Check(document.Text, subject)}
 			return r.tell(output, strict, io.out)
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
+	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skr policy measure takes it, to see whether its policy allows everything")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// allowAll are the HOST_DATA of the workload's policies that allow everything.
+func allowAll(workload, policy string, in io.Reader) (digests []string, err error) {
+	if workload == "" {
+		return nil, nil
+	}
+	if err := oneStandardInput(workload, policy); err != nil {
+		return nil, err
+	}
+	policies, err := readWorkload(workload, in)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	for _, p := range policies {
+		if p.AllowsEverything() {
+			digests = append(digests, p.Digest())
+		}
+	}
+	return digests, nil
 }
 
 // checkReport is what skr policy check prints.

@@ -93,7 +93,7 @@ func TestCheck(t *testing.T) {
 			want: "no-hostdata:6"},
 		{name: "hostdata in both branches", text: strings.Replace(aci(), is(hostData, digest), anyOf(is(hostData, digest), allOf(is(hostData, strings.ToLower(strings.Repeat("AB", 32))))), 1)},
 		{name: "hostdata unequal", text: strings.Replace(aci(), is(hostData, digest), `{"claim":"`+hostData+`","notEquals":"`+digest+`"}`, 1), want: "no-hostdata:1"},
-		{name: "allow all", text: strings.Replace(aci(), digest, allowAll, 1), want: "allow-all-hostdata:4"},
+		{name: "allow all", text: strings.Replace(aci(), digest, allowAll[0], 1), want: "allow-all-hostdata:4"},
 		{name: "zero", text: strings.Replace(aci(), digest, zeroDigest, 1), want: "zero-hostdata:4"},
 		{name: "zero on a machine", text: cvm(is(isolation+hostData, zeroDigest))},
 		{name: "debug", text: strings.Replace(aci(), is(debuggable, "false"), is("x-ms-ver", "1.0"), 1), want: "debug-not-excluded:1"},
