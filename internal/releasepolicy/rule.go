@@ -54,6 +54,7 @@ var rules = []Rule{
 
 	{"duplicate-condition", Warning, "a condition stands twice where once is enough", duplicateCondition},
 	{"contradiction", Error, "a branch can never be met: two of its conditions exclude each other", contradiction},
+	{"mixed-platforms", Error, "a branch asks for claims of several platforms, which no token has together", mixedPlatforms},
 	{"shadowed-branch", Warning, "a branch adds nothing: a sibling is met whenever it is", shadowedBranch},
 	{"mutable-policy", Warning, "the key's policy can be changed by whoever may update the key", mutablePolicy},
 }

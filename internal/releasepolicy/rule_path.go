@@ -3,6 +3,7 @@ package releasepolicy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"skr/hsm"
 	"skr/internal/claims"
@@ -110,12 +111,28 @@ func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool
 	})
 }
 
+// debugNotExcluded takes the claim of either technology: where one is asked for, no token
+// of the other meets the branch.
 func debugNotExcluded(in *inspection) {
 	for _, r := range in.roots {
-		if claim := r.prefix() + debuggable; r.all(isContainer) || r.is(claims.CVM) {
-			in.require(r, demands(claim, "false"), "a guest that the host may debug gets the key: its memory can be read",
-				equalsText(claim, "false"))
+		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Node) != ofDirectTDX {
+			continue
 		}
+		excludes := func(n hsm.Node) bool {
+			return demands(r.prefix()+debuggable, "false")(n) || demands(r.prefix()+tdxDebug, "false")(n)
+		}
+		branch, open := without(r.Node, excludes)
+		if !open {
+			continue
+		}
+		claims := []string{equalsText(r.prefix()+debuggable, "false")}
+		switch kinds := kindsOf(branch) & kindsOf(r.Node); {
+		case kinds&(ofGuestSNP|ofDirect) == 0:
+			claims = []string{equalsText(r.prefix()+tdxDebug, "false")}
+		case kinds&ofIsolated == ofIsolated && kinds != ofAny:
+			claims = append(claims, equalsText(r.prefix()+tdxDebug, "false")+" where the machine is isolated by TDX")
+		}
+		in.report(branch, "a guest that the host may debug gets the key: its memory can be read", "add "+strings.Join(claims, ", and "))
 	}
 }
 
