@@ -225,7 +225,8 @@ func TestInitdata(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"TOML": toml, "gzip in base64": base64.StdEncoding.EncodeToString(packed.Bytes()),
-		"pod": initdataManifest(base64.StdEncoding.EncodeToString(packed.Bytes())), "pod without gzip": initdataManifest(base64.StdEncoding.EncodeToString([]byte(toml))),
+		"pod":              initdataManifest(base64.StdEncoding.EncodeToString(packed.Bytes())),
+		"pod without gzip": initdataManifest(base64.StdEncoding.EncodeToString([]byte(toml))),
 	} {
 		policies, err := Read([]byte(text))
 		if err != nil || len(policies) != 1 {
@@ -235,7 +236,8 @@ func TestInitdata(t *testing.T) {
 		const sum384 = "3399a8d03be95755bd70982cc94cd225ba2d467dfb2a13620e5f92b2b6952e29"
 		p := policies[0]
 		warnings := strings.Join(p.Warnings(), "\n")
-		if p.Digest() != sum384 || !p.AllowsEverything() || !strings.Contains(warnings, "shorter than a digest by sha384") || !strings.Contains(warnings, "allows every container") {
+		if p.Digest() != sum384 || !p.AllowsEverything() || !strings.Contains(warnings, "shorter than a digest by sha384") ||
+			!strings.Contains(warnings, "allows every container") {
 			t.Errorf("%s: %s, %q", name, p.Digest(), warnings)
 		}
 	}

@@ -166,7 +166,8 @@ func TestOpenRealForms(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	for _, seed := range []string{opened, `{"data":[1,2],"immutable":1}`, `"` + "e30" + `"`, `[[]]`, `{"releasePolicy":{"value":{"value":{"value":{"value":{}}}}}}`,
+	for _, seed := range []string{opened, `{"data":[1,2],"immutable":1}`, `"` + "e30" + `"`,
+		`[[]]`, `{"releasePolicy":{"value":{"value":{"value":{"value":{}}}}}}`,
 		`{"":{"anyOf":[]}}`, "a: {b: c}", `{"kid":1,"policy":[256]}`, `{"contentType":"","data":{"0":1,"2":3}}`} {
 		f.Add([]byte(seed))
 	}
