@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,14 +16,16 @@ import (
 
 	"skr/internal/jwk"
 	"skr/internal/secmem"
+	"skr/internal/textfile"
 )
 
 // ReadKey reads a private key that a person keeps in a file: PKCS #8, PKCS #1 or
-// SEC 1 in PEM, or a JWK, also a symmetric one. The result has neither an ID nor
-// operations. data is overwritten.
+// SEC 1 in PEM, or a JWK, also a symmetric one, by itself or as the member "key" that
+// the vaults' API takes. The result has neither an ID nor operations. data is overwritten.
 func ReadKey(data []byte) (*Key, error) {
-	defer secmem.Wipe(data)
-	text := bytes.TrimSpace(data)
+	decoded := textfile.UTF8(data)
+	defer secmem.Wipe(data, decoded)
+	text := bytes.TrimSpace(decoded)
 	read := readJWK
 	if !bytes.HasPrefix(text, []byte("{")) {
 		read = readPEM
@@ -54,6 +57,13 @@ func fileKey(public jwk.Key, secret []member) (*Key, error) {
 }
 
 func readJWK(text []byte) (*Key, error) {
+	var request struct { // ImportKey (Azure REST API specification, Key Vault 7.4)
+		Key json.RawMessage `json:"key"`
+	}
+	if err := jwk.Unmarshal(text, &request); err == nil && len(request.Key) > 0 {
+		defer secmem.Wipe(request.Key)
+		text = request.Key
+	}
 	parsed, err := jwk.Parse(text)
 	if err != nil {
 		return nil, err

@@ -69,6 +69,39 @@ func keyFiles(t testing.TB) map[string]keyFile {
 	return files
 }
 
+// The editors and shells of Windows write the same key in other bytes.
+func TestReadKeyForms(t *testing.T) {
+	private := newRSA(t, 2048)
+	written, err := jwk.FromPrivate(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inPEM := string(pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)))
+	wide := func(text string) string {
+		return "\xff\xfe" + strings.Join(strings.Split(text, ""), "\x00") + "\x00"
+	}
+	for name, file := range map[string]string{
+		"PEM, BOM": "\ufeff" + inPEM, "PEM, CRLF": strings.ReplaceAll(inPEM, "\n", "\r\n"), "PEM, UTF-16": wide(inPEM),
+		"JWK, BOM": "\ufeff" + string(text), "JWK, UTF-16": wide(string(text)), "JWK in an import request": `{"key":` + string(text) + `,"hsm":true}`,
+	} {
+		data := []byte(file)
+		key, err := ReadKey(data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkPEM(t, key, private)
+		key.Wipe()
+		if strings.Trim(string(data), "\xef\xbb\xbf\x00") != "" {
+			t.Errorf("%s: the file's bytes are left in memory", name)
+		}
+	}
+}
+
 func TestReadKey(t *testing.T) {
 	for name, file := range keyFiles(t) {
 		t.Run(name, func(t *testing.T) {

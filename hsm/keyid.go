@@ -14,9 +14,11 @@ const keysPath = "/keys/"
 
 // Names and versions: "Azure Key Vault keys, secrets and certificates
 // overview", section "Object identifiers". Versions have 32 lower-case
-// hexadecimal digits in all recorded traffic, a form that nothing promises.
+// hexadecimal digits in all recorded traffic, a form that nothing promises. The
+// bounds are above those of the services (127 characters of a name), which refuse
+// what is too long for them.
 const (
-	maxKeyName    = 127
+	maxKeyName    = 256
 	maxKeyVersion = 64
 	maxKeyURL     = 512
 )
@@ -84,6 +86,36 @@ func parseLocation(text string) (keyLocation, error) {
 	}
 	name, version, err := parseKid(kid)
 	return keyLocation{host, name, version}, err
+}
+
+// splitIdentifier takes what people copy in the place of a key's name: its identifier,
+// https://host/keys/name/version, and that without the host. vault is "" where the
+// identifier names none.
+func splitIdentifier(kid string) (name, vault string) {
+	if name, found := strings.CutPrefix(strings.TrimPrefix(kid, "/"), strings.TrimPrefix(keysPath, "/")); found {
+		if isVersion(strings.TrimSuffix(name, "/")) {
+			return kid, "" // "keys" is a name that a key may have
+		}
+		return name, ""
+	}
+	if vault, name, found := strings.Cut(kid, keysPath); found {
+		return name, vault
+	}
+	return kid, ""
+}
+
+// isVersion reports whether a text has the form of all versions that were seen.
+func isVersion(text string) bool {
+	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// Advice says what to send in the place of a version that the vault does not know by its
+// form; "" if the form is right, or the key has no version.
+func (id KeyID) Advice() string {
+	if id.version == "" || isVersion(id.version) {
+		return ""
+	}
+	return fmt.Sprintf("; %q does not look like a version, which has 32 hexadecimal digits: send the name %q alone for the newest", id.version, id.name)
 }
 
 // covers says whether a location is the key that was asked for; any version of

@@ -109,9 +109,12 @@ func (e VaultError) refusal(id KeyID) error {
 	switch {
 	case e.status == http.StatusNotFound:
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"the vault has no key %q, or not in this version; check the name, and that it was not deleted", id), e)
+			"the vault has no key %q, or not in this version; check the name, and that it was not deleted%s", id, id.Advice()), e)
 	case e.status >= 400 && e.status < 500:
 		hint := e.hint(id)
+		if e.status == http.StatusBadRequest {
+			hint += id.Advice()
+		}
 		_, advice, _ := strings.Cut(hint, "; ") // the reason may be told more, behind it
 		return refusal.Because(refusal.ReleaseRejected, hint, refusal.Advised(e, advice))
 	}

@@ -95,6 +95,7 @@ func (e vaultEntry) allowsKey(name, version string) bool {
 // slash, and picks the first entry that allows both. It refuses with [refusal.BadRequest] what is no host
 // or key name, and with [refusal.EndpointNotAllowed] what no entry allows.
 func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
+	kid, named := splitIdentifier(kid)
 	host, err := endpoint.ParseHost(vault)
 	if err != nil {
 		return KeyID{}, refusal.Because(refusal.BadRequest,
@@ -103,9 +104,29 @@ func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
 	name, version, err := parseKid(strings.TrimSuffix(kid, "/")) // as az and people write it
 	if err != nil {
 		return KeyID{}, refusal.Because(refusal.BadRequest,
-			`kid must be the name of a key, or "name/version"`, err)
+			`kid must be the name of a key, or "name/version", where a version has 32 hexadecimal digits`, err)
+	}
+	if err := sameVault(host, named); err != nil {
+		return KeyID{}, err
 	}
 	return v.find(host, name, version)
+}
+
+// sameVault holds the vault of a key's URL, "" if kid was no URL, against the one that the
+// request names: only that one decides where an access token goes.
+func sameVault(host endpoint.Host, named string) error {
+	if named == "" {
+		return nil
+	}
+	other, err := endpoint.ParseHost(named)
+	if err != nil {
+		return refusal.Because(refusal.BadRequest, `kid is a URL, and not one of a key; send the key's name, or "name/version"`, err)
+	}
+	if other != host {
+		return refusal.Newf(refusal.BadRequest,
+			`kid is a key of the vault %q, and akv_endpoint is %q; send the vault of the key, or the key's name alone`, other, host)
+	}
+	return nil
 }
 
 func (v *Vaults) find(host endpoint.Host, name, version string) (KeyID, error) {

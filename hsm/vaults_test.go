@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -73,14 +74,66 @@ func TestKidRefused(t *testing.T) {
 		"", "/", "//", "k//", "/" + keyVersion, "k//" + keyVersion, "k/" + keyVersion + "//", "k/" + keyVersion + "/release",
 		"..", ".", "../secrets/s", "k/..", "k/../x", "k%2f..", "k?x", "k#x", "k\\x", "k x", "k\n", "k\x00", "ké", "k_x", "k.x", "k:x", "@",
 		"k/a-b", "k/a_b", "k/é", "k/" + strings.Repeat("0", maxKeyVersion+1),
-		"https://v.vault.azure.net/keys/k", strings.Repeat("k", 128),
+		"https://v.vault.azure.net/secrets/k", "https://v.vault.azure.net/keys", "keys/", "/keys/", "keys/../k", "keys/keys/k/x",
+		"http://v.vault.azure.net/keys/k", "https://v.vault.azure.net/keys/", "https://v.vault.azure.net/keys/k/" + keyVersion + "/x",
+		"https://v.vault.azure.net:8443/keys/k", "https://v.vault.azure.net@evil.example/keys/k", "x/keys/k", strings.Repeat("k", maxKeyName+1),
 	} {
 		if id, err := vaults.Parse("v.vault.azure.net", kid); !errors.Is(err, refusal.BadRequest) {
 			t.Errorf("kid %q: %q, %v", kid, id, err)
 		}
 	}
-	if _, err := vaults.Parse("v.vault.azure.net", strings.Repeat("k", 127)); err != nil {
+	if _, err := vaults.Parse("v.vault.azure.net", strings.Repeat("k", maxKeyName)); err != nil {
 		t.Error(err)
+	}
+}
+
+// What people copy in the place of a key's name is taken where it is plain what is meant.
+func TestKidForms(t *testing.T) {
+	vaults, err := ParseVaults(DefaultVaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kid, want := range map[string]string{
+		"keys/k": "k", "/keys/k": "k", "keys/k/" + keyVersion: "k/" + keyVersion, "keys/keys/" + keyVersion: "keys/" + keyVersion,
+		"keys": "keys", "keys/" + keyVersion: "keys/" + keyVersion, "https://v.vault.azure.net/keys/k": "k", "v.vault.azure.net/keys/k": "k",
+		"https://v.vault.azure.net:443/keys/k/" + keyVersion: "k/" + keyVersion,
+	} {
+		id, err := vaults.Parse("v.vault.azure.net", kid)
+		if err != nil || id.String() != "https://v.vault.azure.net/keys/"+want {
+			t.Errorf("kid %q: %q, %v", kid, id, err)
+		}
+	}
+	const says = `kid is a key of the vault "other.vault.azure.net", and akv_endpoint is "v.vault.azure.net"`
+	_, err = vaults.Parse("v.vault.azure.net", "https://other.vault.azure.net/keys/k")
+	if !errors.Is(err, refusal.BadRequest) || !strings.Contains(err.Error(), says) {
+		t.Errorf("a key of another vault: %v", err)
+	}
+	only, err := ParseVaults([]string{"v.vault.azure.net/keys/k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := only.Parse("v.vault.azure.net", "https://v.vault.azure.net/keys/other"); !errors.Is(err, refusal.EndpointNotAllowed) {
+		t.Errorf("a URL goes past the allow-list: %q, %v", id, err)
+	}
+}
+
+// A version of another form is the vault's to refuse; the refusal says what to send.
+func TestVersionAdvice(t *testing.T) {
+	vaults, err := ParseVaults(DefaultVaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kid, want := range map[string]bool{"k": false, "k/" + keyVersion: false, "k/latest": true, "k/" + strings.ToUpper(keyVersion[:31]) + "F": true} {
+		id, err := vaults.Parse("v.vault.azure.net", kid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, status := range []int{http.StatusNotFound, http.StatusBadRequest} {
+			refused := VaultError{status: status}.refusal(id).Error()
+			if strings.Contains(refused, `send the name "k" alone`) != want {
+				t.Errorf("%s, %d: %s", kid, status, refused)
+			}
+		}
 	}
 }
 

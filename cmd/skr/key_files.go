@@ -17,13 +17,13 @@ type keyFiles struct {
 }
 
 // files shows, before there is a key, that they can be written.
-func (w keyWish) files() (*keyFiles, error) {
+func (w keyWish) files(name string) (*keyFiles, error) {
 	f := &keyFiles{directory: w.options.directory}
 	var err error
-	if f.info, err = newPendingFile(filepath.Join(f.directory, w.name+"-info.json"), publicMode); err != nil {
+	if f.info, err = newPendingFile(filepath.Join(f.directory, name+"-info.json"), publicMode); err != nil {
 		return nil, err
 	}
-	if f.public, err = newPendingFile(filepath.Join(f.directory, w.name+"-pub.pem"), publicMode); err != nil {
+	if f.public, err = newPendingFile(filepath.Join(f.directory, name+"-pub.pem"), publicMode); err != nil {
 		f.info.discard()
 		return nil, err
 	}

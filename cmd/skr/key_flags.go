@@ -29,7 +29,7 @@ func (o *keyOptions) flags(cmd *cobra.Command) {
 	o.keyAccess.flags(cmd)
 	o.policy.flags(fs)
 	fs.BoolVar(&o.immutable, "immutable", false, "freeze the release policy for ever")
-	fs.StringVar(&o.kty, "kty", "", "RSA-HSM, EC-HSM or oct-HSM (Managed HSM alone); RSA-HSM if empty, or what the file holds")
+	fs.StringVar(&o.kty, "kty", "", "RSA-HSM, EC-HSM or oct-HSM; RSA-HSM if empty, or what the file holds")
 	fs.IntVar(&o.size, "size", 0, "bits; 3072 of an RSA key and 256 of an oct key if 0, or what the file holds")
 	fs.StringVar(&o.curve, "curve", "", "P-256, P-256K, P-384 or P-521; P-256 if empty, or what the file holds")
 	fs.Var(&o.ops, "ops", "operations; wrapKey,unwrapKey,encrypt,decrypt of an RSA or oct key, sign,verify of an EC key, if empty")

@@ -37,7 +37,7 @@ func makeKey(cmd *cobra.Command, w keyWish, env environment, streams streams) er
 	if w.options.dryRun {
 		return printPreview(request, desk.settings.VaultAPIVersion, w.options.output, streams.out)
 	}
-	files, err := w.files()
+	files, err := w.files(request.ID().Name())
 	if err != nil {
 		return err
 	}
@@ -72,6 +72,9 @@ func (w keyWish) request(desk *keyDesk, warnings io.Writer) (*provision.Request,
 	request, err := provision.NewRequest(spec)
 	if err != nil {
 		return nil, &configError{err}
+	}
+	for _, text := range request.Warnings() {
+		_, _ = fmt.Fprintf(warnings, "skr: warning: %s\n", text) // nowhere else to say it
 	}
 	return request, o.policy.judge(policy, o.immutable, warnings)
 }

@@ -11,13 +11,13 @@ import (
 )
 
 func policyCheckCommand(io streams) *cobra.Command {
-	var platform, output string
+	var platform, workload, output string
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Tell what is wrong in a release policy",
-		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy as JSON or base64url, or the\n" +
-			"JSON of a key that has one; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
+		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy, or a key that has one, in any\n" +
+			"form that az, the SDKs, templates and skr write; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			named, err := parsePlatform(platform)
@@ -31,20 +31,46 @@ func policyCheckCommand(io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			subject := releasepolicy.Subject{Platform: named, Immutable: document.Immutable}
-			r := checkReport{File: args[0], Findings: releasepolicy.Check(document.Text, subject)}
+			open, err := allowAll(workload, args[0], io.in)
+			if err != nil {
+				return err
+			}
+			subject := releasepolicy.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
+			r := checkReport{File: args[0], Source: document.Source, Findings: releasepolicy.Check(document.Text, subject)}
 			return r.tell(output, strict, io.out)
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
+	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skr policy measure takes it, to see whether its policy allows everything")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
+// allowAll are the HOST_DATA of the workload's policies that allow everything.
+func allowAll(workload, policy string, in io.Reader) (digests []string, err error) {
+	if workload == "" {
+		return nil, nil
+	}
+	if err := oneStandardInput(workload, policy); err != nil {
+		return nil, err
+	}
+	policies, err := readWorkload(workload, in)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	for _, p := range policies {
+		if p.AllowsEverything() {
+			digests = append(digests, p.Digest())
+		}
+	}
+	return digests, nil
+}
+
 // checkReport is what skr policy check prints.
 type checkReport struct {
 	File     string                  `json:"file"`
+	Source   string                  `json:"source,omitempty"` // member of the file that lines count in
 	OK       bool                    `json:"ok"`
 	Errors   int                     `json:"errors"`
 	Warnings int                     `json:"warnings"`
@@ -82,8 +108,11 @@ func (r *checkReport) print(output string, out io.Writer) error {
 	}
 	for _, f := range r.Findings {
 		place := r.File
+		if f.Line > 0 && r.Source != "" {
+			place += ", " + r.Source
+		}
 		if f.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", r.File, f.Line, f.Column)
+			place = fmt.Sprintf("%s:%d:%d", place, f.Line, f.Column)
 		}
 		if _, err := fmt.Fprintf(out, "%s: %s: %s [%s]\n    fix: %s\n", place, f.Severity, f.Message, f.Rule, f.Fix); err != nil {
 			return err

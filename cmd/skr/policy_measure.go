@@ -15,9 +15,9 @@ func policyMeasureCommand(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "measure FILE...",
 		Short: "Print the HOST_DATA that a workload will have",
-		Long: "Prints the SHA-256 of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
-			"Kubernetes manifest with the annotation io.katacontainers.config.agent.policy, or that of a virtual node, an ARM\n" +
-			"template or container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
+		Long: "Prints the digest of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
+			"Kubernetes manifest with a policy or initdata of Kata, or the policy of a virtual node, an ARM template, its\n" +
+			"parameter file or a container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return measure(args, output, io) },
 	}
@@ -41,7 +41,7 @@ func measure(paths []string, output string, streams streams) error {
 	}
 	var all []measured
 	for _, path := range paths {
-		found, err := measureFile(path, streams.in)
+		found, err := measureFile(path, streams)
 		if err != nil {
 			return err
 		}
@@ -62,18 +62,32 @@ func measure(paths []string, output string, streams streams) error {
 	return nil
 }
 
-func measureFile(path string, in io.Reader) ([]measured, error) {
-	data, err := readInput(path, maxWorkloadFile, in)
+func measureFile(path string, streams streams) ([]measured, error) {
+	policies, err := readWorkload(path, streams.in)
 	if err != nil {
 		return nil, &configError{err}
 	}
-	policies, err := hostdata.Read(data)
-	if err != nil {
-		return nil, &configError{fmt.Errorf("%s: %w", path, err)}
+	for _, p := range policies {
+		for _, text := range p.Warnings() {
+			_, _ = fmt.Fprintf(streams.err, "skr: warning: %s: %s\n", path, text) // nowhere else to say it
+		}
 	}
 	all := make([]measured, len(policies))
 	for i, p := range policies {
 		all[i] = measured{p.Digest(), path, p.Source()}
 	}
 	return all, nil
+}
+
+// readWorkload finds the policies in what is deployed.
+func readWorkload(path string, in io.Reader) ([]hostdata.Policy, error) {
+	data, err := readInput(path, maxWorkloadFile, in)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := hostdata.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return policies, nil
 }

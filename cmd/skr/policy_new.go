@@ -13,7 +13,6 @@ import (
 
 	"skr/attest/snp"
 	"skr/internal/claims"
-	"skr/internal/hostdata"
 	"skr/internal/object"
 	"skr/internal/releasepolicy"
 )
@@ -62,7 +61,7 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 }
 
 func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams streams) error {
-	spec, err := n.spec(streams.in)
+	spec, err := n.spec(streams)
 	if err != nil {
 		return &configError{err}
 	}
@@ -84,7 +83,7 @@ func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams strea
 }
 
 // spec reads all flags and files, but for the machine itself.
-func (n newPolicy) spec(in io.Reader) (spec releasepolicy.Spec, err error) {
+func (n newPolicy) spec(streams streams) (spec releasepolicy.Spec, err error) {
 	if err := n.check(); err != nil {
 		return spec, err
 	}
@@ -106,7 +105,7 @@ func (n newPolicy) spec(in io.Reader) (spec releasepolicy.Spec, err error) {
 	if spec.PCRs, err = parsePCRs(n.pcrs); err != nil {
 		return spec, fmt.Errorf("--pcr: %w", err)
 	}
-	return spec, n.adoptFiles(&spec, in)
+	return spec, n.adoptFiles(&spec, streams)
 }
 
 func (n newPolicy) check() error {
@@ -141,28 +140,30 @@ func parsePCRs(words list) (map[int]string, error) {
 	return all, nil
 }
 
-func (n newPolicy) adoptFiles(spec *releasepolicy.Spec, in io.Reader) error {
+func (n newPolicy) adoptFiles(spec *releasepolicy.Spec, streams streams) error {
 	switch {
 	case n.workload != "":
-		data, err := readInput(n.workload, maxWorkloadFile, in)
+		policies, err := readWorkload(n.workload, streams.in)
 		if err != nil {
 			return err
 		}
-		policies, err := hostdata.Read(data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", n.workload, err)
-		}
 		for _, p := range policies {
+			for _, text := range p.Warnings() {
+				_, _ = fmt.Fprintf(streams.err, "skr: warning: %s: %s\n", n.workload, text) // nowhere else to say it
+			}
 			spec.HostData = append(spec.HostData, p.Digest())
+			if p.AllowsEverything() {
+				spec.AllowAll = append(spec.AllowAll, p.Digest())
+			}
 		}
 	case n.report != "":
-		report, err := readReport(n.report, in)
+		report, err := readReport(n.report, streams.in)
 		if err != nil {
 			return err
 		}
 		return spec.Adopt(releasepolicy.FactsOfReport(report), n.with)
 	case n.token != "":
-		token, err := readClaims(n.token, in)
+		token, err := readClaims(n.token, streams.in)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"skr/internal/object"
+	"skr/internal/textfile"
 )
 
 // errOther says that data is not of the kind that a recogniser knows.
@@ -27,10 +28,11 @@ type input struct {
 
 func newInput(data []byte) input {
 	in := input{raw: data}
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+	text := textfile.UTF8(data)
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
 		return in
 	}
-	in.text = bytes.TrimSpace(data)
+	in.text = bytes.TrimSpace(text)
 	if bytes.HasPrefix(in.text, []byte("{")) {
 		in.object, in.jsonErr = object.Parse(in.text)
 		in.isObject = in.jsonErr == nil

@@ -8,6 +8,7 @@ import (
 
 	"skr/internal/jwk"
 	"skr/internal/object"
+	"skr/internal/releasepolicy"
 )
 
 // keySet is a JWKS, alone or with what else runtime data says.
@@ -52,26 +53,32 @@ func describeJWK(k jwk.Key) string {
 	return strings.Join(said, ", ")
 }
 
-// policyPaths are where a key has its release policy: as the vault writes it, and as az
-// keyvault key show prints it.
-var policyPaths = []string{"release_policy.data", "releasePolicy.encodedPolicy"}
-
 // keyBundle is what a vault says of a key.
-type keyBundle struct{ object.Object }
+type keyBundle struct {
+	object.Object
+
+	text []byte
+}
 
 func readKeyBundle(in input) (content, error) {
 	if !in.has("key.kid", "key.kty", "attributes") {
 		return nil, errOther
 	}
-	return keyBundle{in.object}, nil
+	return keyBundle{in.object, in.text}, nil
 }
 
 func (k keyBundle) sections(now time.Time) []Section {
 	sections := []Section{claimSection("Key bundle", k.Object, now)}
-	for _, path := range policyPaths {
-		if encoded, found := k.Text(path); found {
-			return append(sections, encodedPolicy(encoded)...)
-		}
+	return append(sections, k.policy()...)
+}
+
+// policy is the key's release policy, under whatever name the tool that wrote the file has.
+func (k keyBundle) policy() []Section {
+	document, err := releasepolicy.Open(k.text)
+	if err != nil {
+		s := Section{Title: "Release policy"}
+		s.add("none", err.Error(), "")
+		return []Section{s}
 	}
-	return sections
+	return policySections(document.Text)
 }

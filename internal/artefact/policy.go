@@ -50,14 +50,19 @@ func (s *Section) addConditions(n hsm.Node, prefix string) {
 
 // encodedPolicy shows what keys and statements hold as base64url.
 func encodedPolicy(encoded string) []Section {
-	s := Section{Title: "Release policy"}
 	text, ok := decodeBase64([]byte(encoded))
 	if !ok {
+		s := Section{Title: "Release policy"}
 		s.add("size", strconv.Itoa(len(encoded)), "characters that are no base64")
 		return []Section{s}
 	}
+	return policySections(text)
+}
+
+func policySections(text []byte) []Section {
 	parsed, err := hsm.ParseReleasePolicy(text)
 	if err != nil {
+		s := Section{Title: "Release policy"}
 		s.add("error", err.Error(), "")
 		return []Section{s}
 	}

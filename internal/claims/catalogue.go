@@ -12,7 +12,7 @@ const isolation = "x-ms-isolation-tee"
 
 // catalogue is sorted by name; byName has the index of each.
 var catalogue, byName = compile(
-	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(), azureVM(), measured())
+	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(), tdx(), azureVM(), measured())
 
 func compile(tables ...[]Claim) (all []Claim, index map[string]int) {
 	all = slices.Concat(tables...)
@@ -192,4 +192,37 @@ func boolean(name, meaning string) Claim { return Claim{Name: name, Kind: Boolea
 
 func hex(name, meaning string, digits ...int) Claim {
 	return Claim{Name: name, Kind: Hex, Digits: digits, Meaning: meaning}
+}
+
+// tdx are the claims about a machine that TDX isolates ("Claim sets", TDX; seen at the top
+// of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token).
+func tdx() []Claim {
+	all := []Claim{
+		hex("tdx_mrtd", "MRTD: measurement of the machine at launch", 96),
+		hex("tdx_mrconfigid", "MRCONFIGID: configuration that the host gave", 96),
+		hex("tdx_mrowner", "MROWNER: owner that the host named", 96),
+		hex("tdx_mrownerconfig", "MROWNERCONFIG: the owner's configuration", 96),
+		hex("tdx_mrseam", "MRSEAM: measurement of the TDX module", 96),
+		hex("tdx_mrsignerseam", "MRSIGNERSEAM: signer of the TDX module", 96),
+		hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128),
+		hex("tdx_tee_tcb_svn", "versions of the TDX module", 32),
+		hex("tdx_seam_attributes", "attributes of the TDX module", 16),
+		hex("tdx_td_attributes", "attributes of the machine", 16),
+		hex("tdx_xfam", "extended processor features of the machine", 16),
+		integer("tdx_seamsvn", "security version of the TDX module"),
+		boolean("tdx_td_attributes_debug", "the host may read and write the machine's memory"),
+		boolean("tdx_td_attributes_key_locker", "the machine may use Key Locker"),
+		boolean("tdx_td_attributes_perfmon", "the machine may use performance monitoring"),
+		boolean("tdx_td_attributes_protection_keys", "the machine may use supervisor protection keys"),
+		boolean("tdx_td_attributes_septve_disable", "exceptions for pages that are not accepted are off"),
+		{Name: "attester_tcb_status", Kind: Text, Meaning: "status of the machine's TCB, such as UpToDate"},
+	}
+	for i := range 4 {
+		number := strconv.Itoa(i)
+		all = append(all, hex("tdx_rtmr"+number, "value of runtime measurement register "+number, 96))
+	}
+	for i := range all {
+		all[i].Name = isolation + "." + all[i].Name
+	}
+	return on([]Platform{CVM}, all...)
 }

@@ -12,11 +12,12 @@
 //
 // [Read] takes a policy (Rego) as text or in standard base64; Kubernetes manifests
 // with the annotation io.katacontainers.config.agent.policy or
-// microsoft.containerinstance.virtualnode.ccepolicy on any object or pod template;
-// and ARM templates and deployed container groups with ccePolicy.
+// microsoft.containerinstance.virtualnode.ccepolicy on any object or pod template; ARM
+// templates, their parameter files and deployed container groups with ccePolicy; and
+// Kata's initdata, whose digest takes the place of the policy's.
 //
-// It does not read the policy itself: whether it allows what it should, and nothing
-// else, is not asked here.
+// Of the policy itself it sees only whether it allows everything: whether it allows
+// what it should, and nothing else, is not asked here.
 package hostdata
 
 import (
@@ -28,6 +29,9 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"skr/internal/rego"
+	"skr/internal/textfile"
 )
 
 // maxFile bounds a file in bytes. Policies of containers with hundreds of layers
@@ -36,13 +40,34 @@ const maxFile = 32 << 20
 
 // Policy is the text that the platform measures.
 type Policy struct {
-	source string
-	digest [sha256.Size]byte
+	source   string
+	digest   [sha256.Size]byte
+	open     bool
+	warnings []string
 }
 
 func newPolicy(source string, text []byte) Policy {
-	return Policy{source, sha256.Sum256(text)}
+	p := Policy{source: source, digest: sha256.Sum256(text)}
+	p.judge(text)
+	return p
 }
+
+// judge notes what is wrong with a policy in Rego.
+func (p *Policy) judge(text []byte) {
+	if rego.AllowsEverything(text) {
+		p.open = true
+		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
+	}
+}
+
+// AllowsEverything reports whether any container may run under this policy, as far as its
+// text shows: its HOST_DATA then identifies no workload.
+func (p Policy) AllowsEverything() bool { return p.open }
+
+func (p *Policy) warn(text string) { p.warnings = append(p.warnings, p.source+": "+text) }
+
+// Warnings say what a person should know before a release policy relies on the digest.
+func (p Policy) Warnings() []string { return p.warnings }
 
 // Source says where in the file the policy stands, such as `Pod "kafka"`.
 func (p Policy) Source() string { return p.source }
@@ -60,16 +85,27 @@ func Read(data []byte) ([]Policy, error) {
 	return policies, nil
 }
 
-func read(data []byte) ([]Policy, error) {
+func read(file []byte) ([]Policy, error) {
+	data := textfile.UTF8(file)
 	switch {
-	case len(data) > maxFile:
+	case len(file) > maxFile:
 		return nil, fmt.Errorf("the file is longer than %d bytes", maxFile)
+	case len(file) != len(data) && isRego(data):
+		return nil, errors.New("the policy is measured byte for byte: save it as UTF-8 without a byte order mark")
 	case !utf8.Valid(data):
 		return nil, errors.New("the file is not UTF-8 text")
 	case isRego(data):
 		return []Policy{newPolicy("policy", data)}, nil
 	}
+	if isInitdata(data) {
+		p, err := readInitdata(data, "initdata")
+		return []Policy{p}, err
+	}
 	if text, err := decode(string(data)); err == nil {
+		if isGzip(text) {
+			p, err := readInitdata(text, "initdata in base64")
+			return []Policy{p}, err
+		}
 		if !isRego(text) {
 			return nil, errors.New("the file is base64, but not of a policy in Rego")
 		}

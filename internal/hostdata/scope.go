@@ -95,7 +95,8 @@ func given(declared, passed any) map[string]any {
 	return all
 }
 
-var parameter = regexp.MustCompile(`^\[\s*parameters\s*\(\s*'([^']+)'\s*\)\s*\]$`)
+// parameter is the expression for a parameter, or for a member of one.
+var parameter = regexp.MustCompile(`^\[\s*parameters\s*\(\s*'([^']+)'\s*\)\s*((?:\.\s*[A-Za-z_][A-Za-z0-9_]*\s*)*)\]$`)
 
 // resolve is the text that an ARM expression stands for. What is no expression
 // stands for itself; base64 has no bracket.
@@ -106,23 +107,40 @@ func (s scope) resolve(text string) (string, error) {
 	}
 	match := parameter.FindStringSubmatch(trimmed)
 	if match == nil {
-		return "", fmt.Errorf("it is the expression %q, and only [parameters('NAME')] can be resolved", shorten(trimmed))
+		return "", fmt.Errorf("it is the expression %q, and only [parameters('NAME')] and its members can be resolved", shorten(trimmed))
 	}
 	for name, declared := range s.parameters {
 		if strings.EqualFold(name, match[1]) { // names of parameters have no case
-			return defaultOf(match[1], declared)
+			return defaultOf(match[1], match[2], declared)
 		}
 	}
 	return "", fmt.Errorf("it is the parameter %q, which the template does not declare", shorten(match[1]))
 }
 
-func defaultOf(name string, declared any) (string, error) {
-	text, ok := field(declared, "defaultValue").(string)
+// defaultOf walks the path of members, such as ".aci.policy", in a default value.
+func defaultOf(name, path string, declared any) (string, error) {
+	value := field(declared, "defaultValue")
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == ' ' }) {
+		value = memberFold(value, part)
+	}
+	text, ok := value.(string)
 	switch {
 	case !ok || text == "":
-		return "", fmt.Errorf("it is the parameter %q, which has no default value: put the policy in its place", shorten(name))
+		return "", fmt.Errorf("it is the parameter %q, which has no default value: measure the file with the deployment's parameters, or put the policy in its place",
+			shorten(name+strings.ReplaceAll(path, " ", "")))
 	case strings.HasPrefix(strings.TrimSpace(text), "["):
 		return "", fmt.Errorf("it is the parameter %q, whose default value is an expression itself", shorten(name))
 	}
 	return text, nil
+}
+
+// memberFold is a member in any case, as expressions name it.
+func memberFold(value any, name string) any {
+	o, _ := value.(map[string]any)
+	for other, inner := range o {
+		if strings.EqualFold(other, name) {
+			return inner
+		}
+	}
+	return nil
 }

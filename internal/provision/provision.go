@@ -97,7 +97,7 @@ func (v *Vault) Make(ctx context.Context, r *Request) (*Key, error) {
 func (v *Vault) Read(ctx context.Context, id hsm.KeyID) (*Key, error) {
 	answer, err := v.reader.GetKey(ctx, id.Name(), id.Version(), nil)
 	if err != nil {
-		return nil, v.refused(action{reading, id.Name()}, err)
+		return nil, v.refused(action{reading, id.Name(), id.Advice()}, err)
 	}
 	key, err := readKey(v.vault, answer.KeyBundle)
 	if err != nil {
@@ -124,7 +124,7 @@ func (v *Vault) List(ctx context.Context) ([]Item, error) {
 	for pages := 0; pager.More(); pages++ {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, v.refused(action{listing, ""}, err)
+			return nil, v.refused(action{listing, "", ""}, err)
 		}
 		if items, err = v.add(items, page.Value); err != nil {
 			return nil, unusable(err)

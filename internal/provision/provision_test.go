@@ -139,12 +139,12 @@ func TestRequestRefuses(t *testing.T) {
 		"no release policy":               func(s *provision.Spec) { s.Policy = nil },
 		`kty: "RSA" is none of`:           func(s *provision.Spec) { s.Type = "RSA" },
 		`kty: "HSM" is none of`:           func(s *provision.Spec) { s.Type = "HSM" },
-		"for a Managed HSM alone":         func(s *provision.Spec) { s.Type = "oct-HSM" },
-		"size: 1024 is none of":           func(s *provision.Spec) { s.Size = 1024 },
+		"size: 1024 is not from 2048":     func(s *provision.Spec) { s.Size = 1024 },
+		"size: 520 is not from 128":       func(s *provision.Spec) { s.Type, s.Size = "oct-HSM", 520 },
 		"an EC-HSM key has a curve":       func(s *provision.Spec) { s.Type, s.Size = "EC-HSM", 256 },
 		"an RSA-HSM key has a size":       func(s *provision.Spec) { s.Curve = "P-256" },
 		`curve: "P-224" is none of`:       func(s *provision.Spec) { s.Type, s.Curve = "EC-HSM", "P-224" },
-		`ops: "encrypt" is none of sign`:  func(s *provision.Spec) { s.Type, s.Operations = "EC-HSM", []string{"encrypt"} },
+		`ops: "a b" is no operation`:      func(s *provision.Spec) { s.Operations = []string{"a b"} },
 		`ops: "sign" stands twice`:        func(s *provision.Spec) { s.Operations = []string{"sign", "sign"} },
 		"would expire before it is valid": func(s *provision.Spec) { s.NotBefore, s.Expires = time.Unix(2, 0), time.Unix(1, 0) },
 	} {
@@ -158,6 +158,30 @@ func TestRequestRefuses(t *testing.T) {
 	spec.Type = "oct-HSM"
 	if r := request(t, spec); r.Size() != 256 {
 		t.Errorf("a symmetric key of %d bits", r.Size())
+	}
+}
+
+// What the services are not known to do is warned of, sent, and refused by the vault alone.
+func TestServiceLimits(t *testing.T) {
+	c := newCloud(t, nil)
+	for says, change := range map[string]func(*provision.Spec){
+		"symmetric keys of a Key Vault are a preview": func(s *provision.Spec) { s.Type = "oct-HSM" },
+		"size: 8192 is none of 2048 3072 4096":        func(s *provision.Spec) { s.Size = 8192 },
+		`ops: "secureWrapKey" is none of encrypt`:     func(s *provision.Spec) { s.Operations = []string{"secureWrapKey"} },
+		"name: it has 128 characters":                 func(s *provision.Spec) { s.ID = c.id("vault", strings.Repeat("k", 128)) },
+	} {
+		spec := provision.Spec{ID: c.id("vault", "k"), Policy: c.policy()}
+		change(&spec)
+		r := request(t, spec)
+		if len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0], says) {
+			t.Errorf("warnings %q, want %q", r.Warnings(), says)
+		}
+		if _, err := c.open("vault", c.transport()).Make(t.Context(), r); !errors.Is(err, refusal.ManagementRejected) {
+			t.Errorf("%s: %v; want the vault's refusal", says, err)
+		}
+	}
+	if r := request(t, provision.Spec{ID: c.id("vault", "k"), Policy: c.policy()}); len(r.Warnings()) != 0 {
+		t.Errorf("warnings %q", r.Warnings())
 	}
 }
 

@@ -28,7 +28,8 @@ var (
 // action is a verb on the key of that name, or on all for "".
 type action struct {
 	verb
-	key string
+	key    string
+	advice string // on its version
 }
 
 func (v verb) role(f hsm.Flavour) string {
@@ -52,7 +53,7 @@ func (v *Vault) refused(a action, err error) error {
 	}
 	if said.Status() == http.StatusNotFound {
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"%s has no key %q, or not in this version; skr key list shows what it has", v.vault, a.key), said)
+			"%s has no key %q, or not in this version; skr key list shows what it has%s", v.vault, a.key, a.advice), said)
 	}
 	if said.Status() < 400 || said.Status() >= 500 {
 		return unusable(said)
@@ -82,7 +83,7 @@ func (v *Vault) hint(a action, said hsm.VaultError) string {
 	case http.StatusConflict:
 		return fmt.Sprintf("%s says that the key is being changed or was deleted; look with az keyvault key list-deleted", v.vault)
 	}
-	return fmt.Sprintf("%s calls the request invalid", v.vault)
+	return fmt.Sprintf("%s calls the request invalid%s", v.vault, a.advice)
 }
 
 // hints recognise refusals as hsm.vaultHints does; numbers and texts are those of

@@ -43,14 +43,18 @@ type Spec struct {
 
 // Request is a Spec that was checked and completed. It can be sent several times.
 type Request struct {
-	spec   Spec
-	public jwk.Key // of the material; zero without
+	spec     Spec
+	public   jwk.Key // of the material; zero without
+	warnings []string
 }
 
-// kind is what is known of a type of keys.
+// kind is what is known of a type of keys. Sizes and operations are those of the services
+// today: others are warned of, and are the vault's to refuse. The types, the curves and the
+// largest size are what this program can read back and unwrap.
 type kind struct {
 	name       string // without "-HSM"
 	sizes      []int  // the first is preset; none where a curve decides
+	largest    int
 	curves     []string
 	preset     []string // operations
 	operations []string // that the type can do (Azure REST API specification, JsonWebKeyOperation)
@@ -58,11 +62,15 @@ type kind struct {
 
 const suffix = "-HSM"
 
+// longestName: "Azure Key Vault keys, secrets and certificates overview", section "Object
+// identifiers".
+const longestName = 127
+
 var kinds = []kind{
-	{"RSA", []int{3072, 2048, 4096}, nil, []string{"wrapKey", "unwrapKey", "encrypt", "decrypt"},
+	{"RSA", []int{3072, 2048, 4096}, 16384, nil, []string{"wrapKey", "unwrapKey", "encrypt", "decrypt"},
 		[]string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}},
-	{"EC", nil, []string{"P-256", "P-256K", "P-384", "P-521"}, []string{"sign", "verify"}, []string{"sign", "verify"}},
-	{"oct", []int{256, 192, 128}, nil, []string{"encrypt", "decrypt", "wrapKey", "unwrapKey"},
+	{"EC", nil, 0, []string{"P-256", "P-256K", "P-384", "P-521"}, []string{"sign", "verify"}, []string{"sign", "verify"}},
+	{"oct", []int{256, 192, 128}, 512, nil, []string{"encrypt", "decrypt", "wrapKey", "unwrapKey"},
 		[]string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey", "deriveKey"}},
 }
 
@@ -86,6 +94,8 @@ func (r *Request) checkPlace() error {
 		return fmt.Errorf("name: %q has a version, which the vault chooses", id.Name()+"/"+id.Version())
 	case r.spec.Policy == nil:
 		return errors.New("there is no release policy; a key without one cannot be released")
+	case len(id.Name()) > longestName:
+		r.warn("name: it has %d characters, and the services are known to take %d; the vault may refuse it", len(id.Name()), longestName)
 	}
 	return nil
 }
@@ -125,9 +135,9 @@ func (r *Request) checkKind() error {
 	}
 	k := kinds[at]
 	if k.name == "oct" && s.ID.Vault().Flavour() != hsm.ManagedHSM {
-		return errors.New("kty: oct-HSM is for a Managed HSM alone; Key Vault keeps no symmetric keys")
+		r.warn("kty: symmetric keys of a Key Vault are a preview for premium vaults, which a vault may refuse; a Managed HSM keeps them")
 	}
-	if err := k.checkSize(s); err != nil {
+	if err := r.checkSize(k); err != nil {
 		return err
 	}
 	if len(s.Operations) == 0 {
@@ -135,7 +145,10 @@ func (r *Request) checkKind() error {
 	}
 	for i, operation := range s.Operations {
 		if !slices.Contains(k.operations, operation) {
-			return fmt.Errorf("ops: %q is none of %s, which %s has", operation, strings.Join(k.operations, ", "), s.Type)
+			if !word.MatchString(operation) {
+				return fmt.Errorf("ops: %.40q is no operation of keys", operation)
+			}
+			r.warn("ops: %q is none of %s, which %s is known to have; the vault may refuse it", operation, strings.Join(k.operations, ", "), s.Type)
 		}
 		if slices.Contains(s.Operations[:i], operation) {
 			return fmt.Errorf("ops: %q stands twice", operation)
@@ -144,7 +157,15 @@ func (r *Request) checkKind() error {
 	return nil
 }
 
-func (k kind) checkSize(s *Spec) error {
+func (r *Request) warn(format string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+}
+
+// Warnings say what the services are not known to do, and may refuse.
+func (r *Request) Warnings() []string { return r.warnings }
+
+func (r *Request) checkSize(k kind) error {
+	s := &r.spec
 	switch {
 	case k.sizes == nil && s.Size != 0:
 		return fmt.Errorf("size: an %s key has a curve in its place", s.Type)
@@ -153,13 +174,24 @@ func (k kind) checkSize(s *Spec) error {
 	case k.curves != nil:
 		s.Curve = cmp.Or(s.Curve, k.curves[0])
 		if !slices.Contains(k.curves, s.Curve) {
-			return fmt.Errorf("curve: %q is none of %s", s.Curve, strings.Join(k.curves, ", "))
+			return fmt.Errorf("curve: %q is none of %s, which skr can read", s.Curve, strings.Join(k.curves, ", "))
 		}
 	default:
 		s.Size = cmp.Or(s.Size, k.sizes[0])
-		if !slices.Contains(k.sizes, s.Size) {
-			return fmt.Errorf("size: %d is none of %s", s.Size, strings.Trim(fmt.Sprint(slices.Sorted(slices.Values(k.sizes))), "[]"))
-		}
+		return r.checkBits(k)
+	}
+	return nil
+}
+
+// checkBits refuses what could not be read back, and is weaker than any key of the services.
+func (r *Request) checkBits(k kind) error {
+	bits, least := r.spec.Size, slices.Min(k.sizes)
+	switch {
+	case bits < least || bits > k.largest:
+		return fmt.Errorf("size: %d is not from %d to %d bits, which skr can read", bits, least, k.largest)
+	case !slices.Contains(k.sizes, bits):
+		r.warn("size: %d is none of %s, which the services are known to have; the vault may refuse it",
+			bits, strings.Trim(fmt.Sprint(slices.Sorted(slices.Values(k.sizes))), "[]"))
 	}
 	return nil
 }

@@ -13,9 +13,9 @@ const policyType = "application/json; charset=utf-8"
 
 func (r *Request) action() action {
 	if r.spec.Material != nil {
-		return action{importing, r.spec.ID.Name()}
+		return action{importing, r.spec.ID.Name(), ""}
 	}
-	return action{creating, r.spec.ID.Name()}
+	return action{creating, r.spec.ID.Name(), ""}
 }
 
 // send makes one request, as Azure REST API specification, Key Vault 7.4, CreateKey

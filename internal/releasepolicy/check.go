@@ -45,6 +45,9 @@ type Subject struct {
 	// Platform that the policy is for; "" guesses it for each authority from the
 	// conditions, and leaves the rules for platforms out where they do not tell.
 	Platform claims.Platform
+	// AllowAll are HOST_DATA of policies that are known to allow everything, besides the
+	// published ones.
+	AllowAll []string
 	// Immutable says whether the key's policy can still be changed; nil if nobody knows.
 	Immutable *bool
 }
@@ -56,7 +59,7 @@ func Check(text []byte, subject Subject) []Finding {
 	if err != nil {
 		return []Finding{malformed(err)}
 	}
-	in := inspection{immutable: subject.Immutable}
+	in := inspection{immutable: subject.Immutable, allowAll: slices.Concat(allowAll, subject.AllowAll)}
 	for _, tree := range policy.Tree() {
 		in.roots = append(in.roots, root{tree, platformsOf(tree, subject.Platform)})
 	}
@@ -107,8 +110,9 @@ func (r root) prefix() string {
 type inspection struct {
 	roots     []root
 	immutable *bool
-	rule      Rule // that looks
-	compared  int  // pairs of conditions, for the whole policy
+	allowAll  []string // HOST_DATA
+	rule      Rule     // that looks
+	compared  int      // pairs of conditions, for the whole policy
 	found     []Finding
 }
 

@@ -63,6 +63,20 @@ func TestCheck(t *testing.T) {
 		{name: "trusted launch", text: launch(), platform: claims.TrustedLaunch},
 		{name: "no platform", text: at(own, is("sdk-test", "x")), want: "unknown-claim:2"},
 		{name: "direct protocol", text: at(own, is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-cvm"))},
+		{name: "HOST_DATA of a virtual machine", text: at(own, is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-cvm"), is(hostData, digest)),
+			want: "mixed-platforms:4", fix: "claims of one platform"},
+		{name: "zero HOST_DATA of a virtual machine", text: at(own, is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-cvm"), is(hostData, zeroDigest))},
+		{name: "alternative of another platform", text: at(own, is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-cvm"),
+			anyOf(is("x-ms-ver", "1.0"), "\n"+is(hostData, digest))), want: "mixed-platforms:5", fix: "remove this alternative"},
+		{name: "TDX and SEV-SNP", text: at(own, is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),
+			is(isolation+compliance, "azure-compliant-cvm"), is(isolation+debuggable, "false"), is(secureBoot, "true")), want: "mixed-platforms:5"},
+		{name: "TDX", text: at(own, is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),
+			is(isolation+compliance, "azure-compliant-cvm"), is(isolation+tdxDebug, "false"), is(secureBoot, "true"))},
+		{name: "TDX, debugger", text: at(own, is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),
+			is(isolation+compliance, "azure-compliant-cvm"), is(secureBoot, "true")), want: "debug-not-excluded:1", fix: tdxDebug},
+		{name: "either technology", text: at(own, is(attestationType, "azurevm"), is(isolation+compliance, "azure-compliant-cvm"), is(secureBoot, "true"),
+			anyOf(allOf(is(isolation+attestationType, "sevsnpvm"), is(isolation+debuggable, "false")),
+				allOf(is(isolation+attestationType, "tdxvm"), is(isolation+tdxDebug, "false"))))},
 		{name: "both containers", text: at(own, anyOf(is(compliance, "azure-compliant-uvm"), is(compliance, "azure-signed-katacc-uvm")),
 			is(hostData, digest), is(debuggable, "false"), svn)},
 
@@ -93,7 +107,7 @@ func TestCheck(t *testing.T) {
 			want: "no-hostdata:6"},
 		{name: "hostdata in both branches", text: strings.Replace(aci(), is(hostData, digest), anyOf(is(hostData, digest), allOf(is(hostData, strings.ToLower(strings.Repeat("AB", 32))))), 1)},
 		{name: "hostdata unequal", text: strings.Replace(aci(), is(hostData, digest), `{"claim":"`+hostData+`","notEquals":"`+digest+`"}`, 1), want: "no-hostdata:1"},
-		{name: "allow all", text: strings.Replace(aci(), digest, allowAll, 1), want: "allow-all-hostdata:4"},
+		{name: "allow all", text: strings.Replace(aci(), digest, allowAll[0], 1), want: "allow-all-hostdata:4"},
 		{name: "zero", text: strings.Replace(aci(), digest, zeroDigest, 1), want: "zero-hostdata:4"},
 		{name: "zero on a machine", text: cvm(is(isolation+hostData, zeroDigest))},
 		{name: "debug", text: strings.Replace(aci(), is(debuggable, "false"), is("x-ms-ver", "1.0"), 1), want: "debug-not-excluded:1"},
@@ -273,4 +287,22 @@ func FuzzCheck(f *testing.F) {
 
 func failed(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Error })
+}
+
+// The advice for real policies names the claims of their technology.
+func TestCheckRealPolicies(t *testing.T) {
+	findings := Check(samples.Read(t, "turn2/09-policy-check/p11-learn-uvm-cvm.json"), Subject{})
+	if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Rule == "mixed-platforms" && f.Severity == Error }) {
+		t.Errorf("HOST_DATA with azure-compliant-cvm: %+v", findings)
+	}
+	tdx := false
+	for _, f := range Check(samples.Read(t, "turn2/09-policy-check/p5-tdx-cvm.json"), Subject{}) {
+		tdx = tdx || strings.Contains(f.Fix, tdxDebug)
+		if strings.Contains(f.Message+f.Fix, "x-ms-sevsnpvm") {
+			t.Errorf("a TDX policy is given advice for SEV-SNP: %+v", f)
+		}
+	}
+	if !tdx {
+		t.Error("a debugger of a TDX machine is not excluded, and nothing says so")
+	}
 }

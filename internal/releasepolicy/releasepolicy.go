@@ -17,61 +17,13 @@ package releasepolicy
 
 import (
 	"bytes"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 
 	"skr/internal/jws"
 	"skr/internal/object"
+	"skr/internal/textfile"
 )
-
-// Document is a policy as it was found in a file.
-type Document struct {
-	// Text of the policy, not parsed yet.
-	Text []byte
-	// Immutable says whether the vault still lets it be changed; nil where the
-	// file does not say.
-	Immutable *bool
-}
-
-// Open takes a policy out of what people have of it: the JSON itself, the same in
-// base64url as the vault's API carries it, or the JSON of a key ("Keys", Azure Key
-// Vault REST API: KeyBundle, release_policy).
-func Open(data []byte) (Document, error) {
-	text := bytes.TrimSpace(data)
-	if len(text) > 0 && text[0] != '{' {
-		if policy, err := decode(string(text)); err == nil {
-			return Document{Text: policy}, nil
-		}
-	}
-	bundle, err := object.Parse(text)
-	if err != nil {
-		return Document{Text: data}, nil //nolint:nilerr // the policy's own parser says it better, with its place
-	}
-	if _, found := bundle.Lookup("key"); !found {
-		return Document{Text: data}, nil
-	}
-	return ofKey(bundle)
-}
-
-func ofKey(bundle object.Object) (Document, error) {
-	encoded, found := bundle.Text("release_policy.data")
-	if !found {
-		return Document{}, errors.New("releasepolicy: opening: the key has no release policy")
-	}
-	policy, err := decode(encoded)
-	if err != nil {
-		return Document{}, errors.New("releasepolicy: opening: release_policy.data of the key is not base64url")
-	}
-	value, _ := bundle.Lookup("release_policy.immutable")
-	immutable := value == true
-	return Document{Text: policy, Immutable: &immutable}, nil
-}
-
-func decode(text string) ([]byte, error) {
-	return base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
-}
 
 // maxToken bounds a token in bytes; one with evidence in its runtime data has some
 // ten kilobytes.
@@ -81,7 +33,7 @@ const maxToken = 1 << 20
 // the token: that it is authentic is for others to say. {"token":"…"}, as
 // authorities and skr answer, is taken for the token.
 func ReadClaims(data []byte) (object.Object, error) {
-	claims, err := readClaims(string(bytes.TrimSpace(data)))
+	claims, err := readClaims(string(bytes.TrimSpace(textfile.UTF8(data))))
 	if err != nil {
 		return object.Object{}, fmt.Errorf("releasepolicy: reading claims: %w", err)
 	}

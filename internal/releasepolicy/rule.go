@@ -29,7 +29,7 @@ var rules = []Rule{
 	{"shared-authority", Warning, "an authority that all tenants share attests, and nothing says which workload", sharedAuthority},
 
 	{"no-hostdata", Error, "a container gets the key without a condition on its HOST_DATA", noHostData},
-	{"allow-all-hostdata", Error, "the HOST_DATA is that of the published policy that allows everything", allowAllHostData},
+	{"allow-all-hostdata", Error, "the HOST_DATA is that of a policy that allows everything", allowAllHostData},
 	{"zero-hostdata", Error, "the HOST_DATA is zero, which is what guests without a policy have", zeroHostData},
 	{"debug-not-excluded", Error, "a guest whose memory the host may read gets the key", debugNotExcluded},
 	{"debuggers-not-excluded", Warning, "a trusted-launch machine with a debugger or test signatures gets the key", debuggersNotExcluded},
@@ -54,6 +54,7 @@ var rules = []Rule{
 
 	{"duplicate-condition", Warning, "a condition stands twice where once is enough", duplicateCondition},
 	{"contradiction", Error, "a branch can never be met: two of its conditions exclude each other", contradiction},
+	{"mixed-platforms", Error, "a branch asks for claims of several platforms, which no token has together", mixedPlatforms},
 	{"shadowed-branch", Warning, "a branch adds nothing: a sibling is met whenever it is", shadowedBranch},
 	{"mutable-policy", Warning, "the key's policy can be changed by whoever may update the key", mutablePolicy},
 }

@@ -78,9 +78,21 @@ func sharedAuthority(in *inspection) {
 		}
 		if branch, open := without(r.Node, pinsWorkload); open {
 			in.report(branch, fmt.Sprintf("%s attests machines of all tenants, and no condition says whose this is", r.Authority),
-				"ask for the workload ("+hostData+", or PCR values of a virtual machine), or for a provider of your own")
+				"ask for the workload ("+workloadClaims(r)+"), or for a provider of your own")
 		}
 	}
+}
+
+// workloadClaims are what tells workloads apart; HOST_DATA is that of containers alone.
+func workloadClaims(r root) string {
+	const machine = registerValues + "pcrN, or x-ms-azurevm-vmid, of a virtual machine"
+	switch kinds := kindsOf(r.Node); {
+	case kinds&ofContainer == 0:
+		return machine
+	case kinds&ofGuest == 0:
+		return hostData
+	}
+	return hostData + " of containers, " + machine
 }
 
 // pinsWorkload says whether a comparison is met by one tenant's workload only. The

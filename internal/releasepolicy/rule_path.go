@@ -3,6 +3,7 @@ package releasepolicy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"skr/hsm"
 	"skr/internal/claims"
@@ -68,16 +69,22 @@ func noHostData(in *inspection) {
 	}
 }
 
-// allowAll is the HOST_DATA of the policy that the confcom tool writes for debugging,
-// which allows every container.
-const allowAll = "73973b78d70cc68353426de188db5dfc57e5b766e399935fb73a61127ea26d20"
+// allowAll are the HOST_DATA of published policies that allow every container: the one that
+// the confcom tool writes for debugging, that of Microsoft's confidential container samples,
+// and those of two public container groups.
+var allowAll = []string{
+	"73973b78d70cc68353426de188db5dfc57e5b766e399935fb73a61127ea26d20",
+	"b3452a0ed30f1010bd32740dd1610bc63296ceb0f882f2cac3a3152d651fe7e4",
+	"4f4448c67f3c8dfc8de8a5e37125d807dadcc41f06cf23f615dbd52eec777d10",
+	"cadd74f71ebb8fbf9782baab649612520f3c416bc5ce9ac768808ddc8d9b031c",
+}
 
 // worthless says why a HOST_DATA identifies no workload, "" if it may.
 func worthless(digest string) string {
-	switch digest {
-	case allowAll:
-		return "is that of the published policy that allows every container"
-	case zeroDigest:
+	switch {
+	case slices.Contains(allowAll, digest):
+		return "is that of a policy that allows every container"
+	case digest == zeroDigest:
 		return "is zero: a guest without a policy has it"
 	}
 	return ""
@@ -85,27 +92,47 @@ func worthless(digest string) string {
 
 const zeroDigest = "0000000000000000000000000000000000000000000000000000000000000000"
 
-func allowAllHostData(in *inspection) { in.hostDataIs(allowAll, func(root) bool { return true }) }
+func allowAllHostData(in *inspection) {
+	for _, digest := range in.allowAll {
+		in.hostDataIs(digest, worthless(allowAll[0]), func(root) bool { return true })
+	}
+}
 
 // zeroHostData leaves virtual machines out: theirs is always zero.
 func zeroHostData(in *inspection) {
-	in.hostDataIs(zeroDigest, func(r root) bool { return r.all(isContainer) })
+	in.hostDataIs(zeroDigest, worthless(zeroDigest), func(r root) bool { return r.all(isContainer) })
 }
 
-func (in *inspection) hostDataIs(digest string, concerns func(root) bool) {
+func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool) {
 	in.comparisons(func(r root, n hsm.Node) {
 		if n.Claim == hostData && n.Operator == hsm.Equals && n.Value.Text == digest && concerns(r) {
-			in.report(n, "the HOST_DATA "+worthless(digest), "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
+			in.report(n, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
 		}
 	})
 }
 
+// debugNotExcluded takes the claim of either technology: where one is asked for, no token
+// of the other meets the branch.
 func debugNotExcluded(in *inspection) {
 	for _, r := range in.roots {
-		if claim := r.prefix() + debuggable; r.all(isContainer) || r.is(claims.CVM) {
-			in.require(r, demands(claim, "false"), "a guest that the host may debug gets the key: its memory can be read",
-				equalsText(claim, "false"))
+		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Node) != ofDirectTDX {
+			continue
 		}
+		excludes := func(n hsm.Node) bool {
+			return demands(r.prefix()+debuggable, "false")(n) || demands(r.prefix()+tdxDebug, "false")(n)
+		}
+		branch, open := without(r.Node, excludes)
+		if !open {
+			continue
+		}
+		claims := []string{equalsText(r.prefix()+debuggable, "false")}
+		switch kinds := kindsOf(branch) & kindsOf(r.Node); {
+		case kinds&(ofGuestSNP|ofDirect) == 0:
+			claims = []string{equalsText(r.prefix()+tdxDebug, "false")}
+		case kinds&ofIsolated == ofIsolated && kinds != ofAny:
+			claims = append(claims, equalsText(r.prefix()+tdxDebug, "false")+" where the machine is isolated by TDX")
+		}
+		in.report(branch, "a guest that the host may debug gets the key: its memory can be read", "add "+strings.Join(claims, ", and "))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"skr/attest/snp"
@@ -22,6 +23,9 @@ type Spec struct {
 	// HostData are the HOST_DATA of the workloads, of which any will do: 64
 	// hexadecimal digits each. Containers need one.
 	HostData []string
+	// AllowAll are those of HostData whose policy is known to allow everything; New
+	// refuses them.
+	AllowAll []string
 	// AnyWorkload gives the key to every container of every tenant that the
 	// authorities attest, where HostData is empty.
 	AnyWorkload bool
@@ -91,7 +95,11 @@ func (s *Spec) normalise() (err error) {
 		return err
 	}
 	for _, digest := range s.HostData {
-		if reason := worthless(digest); reason != "" {
+		reason := worthless(digest)
+		if slices.Contains(s.AllowAll, digest) {
+			reason = worthless(allowAll[0])
+		}
+		if reason != "" {
 			return fmt.Errorf("the HOST_DATA %s %s", digest, reason)
 		}
 	}

@@ -117,7 +117,7 @@ func TestNewRefuses(t *testing.T) {
 		"aci needs the HOST_DATA":          {Platform: claims.ACI, Authorities: one},
 		"aks-kata needs the HOST_DATA":     {Platform: claims.AKSKata, Authorities: one},
 		"is not 64 hexadecimal digits":     {Platform: claims.ACI, Authorities: one, HostData: []string{digest[1:]}},
-		"allows every container":           {Platform: claims.ACI, Authorities: one, HostData: []string{digest, allowAll}},
+		"allows every container":           {Platform: claims.ACI, Authorities: one, HostData: []string{digest, allowAll[0]}},
 		"is zero":                          {Platform: claims.ACI, Authorities: one, HostData: []string{zeroDigest}},
 		"aci has no PCRs":                  {Platform: claims.ACI, Authorities: one, HostData: []string{digest}, PCRs: map[int]string{1: pcr4}},
 		"cvm has no HOST_DATA":             {Platform: claims.CVM, Authorities: one, HostData: []string{digest}},

@@ -33,10 +33,12 @@ var allowed = map[string][]string{
 	"internal/crash":     {},
 	"internal/hardening": {},
 	"internal/holder":    {},
-	"internal/hostdata":  {},
+	"internal/hostdata":  {"internal/rego", "internal/textfile"},
 	"internal/journal":   {},
 	"internal/metrics":   {"internal/journal"},
 	"internal/ops":       {"internal/crash", "internal/readyz", "internal/serving"},
+	"internal/rego":      {},
+	"internal/textfile":  {},
 	"internal/tracing":   {"internal/journal"},
 	"internal/provision": {"hsm", "internal/jwk", "internal/refusal", "internal/secmem"},
 	"internal/readyz":    {"api", "internal/refusal"},
@@ -72,6 +74,7 @@ var allowed = map[string][]string{
 	},
 	"hsm": {
 		"internal/cache", "internal/crash", "internal/endpoint", "internal/httpclient", "internal/jwk", "internal/jws", "internal/keywrap", "internal/object", "internal/refusal", "internal/secmem",
+		"internal/textfile",
 	},
 	"keyrelease": {
 		"attest", "hsm",
@@ -79,7 +82,7 @@ var allowed = map[string][]string{
 	},
 	"internal/entra": {"internal/crash", "internal/flight", "internal/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/releasepolicy": {
-		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object",
+		"attest", "attest/snp", "hsm", "internal/claims", "internal/document", "internal/endpoint", "internal/jws", "internal/object", "internal/textfile",
 	},
 	"internal/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
@@ -89,6 +92,7 @@ var allowed = map[string][]string{
 
 	"internal/artefact": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jwk", "internal/jws", "internal/object",
+		"internal/releasepolicy", "internal/textfile",
 	},
 	"internal/bootpolicy": {"attest/snp", "attest/vtpm", "internal/document"},
 	"internal/verdict":    {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/artefact", "internal/bootpolicy", "internal/endpoint"},
