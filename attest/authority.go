@@ -39,7 +39,7 @@ func ParseAuthorities(patterns []string) (*Authorities, error) {
 	for _, text := range patterns {
 		pattern, err := endpoint.ParsePattern(text)
 		if err != nil {
-			return nil, fmt.Errorf("attest: parsing the allowed authorities: %w", err)
+			return nil, fmt.Errorf("parsing the allowed authorities: %w", err)
 		}
 		a.patterns = append(a.patterns, pattern)
 	}

@@ -154,7 +154,7 @@ func unreported(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the attestation report did not come in time", err)
 	case ctx.Err() != nil:
-		return fmt.Errorf("attest: getting a report: %w", ctx.Err())
+		return fmt.Errorf("getting a report: %w", ctx.Err())
 	default:
 		return refusal.Because(refusal.NoEvidence, err.Error(), err)
 	}

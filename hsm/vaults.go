@@ -45,7 +45,7 @@ func ParseVaults(entries []string) (*Vaults, error) {
 	for _, text := range entries {
 		entry, err := parseEntry(text)
 		if err != nil {
-			return nil, fmt.Errorf("hsm: allowed vault %q: %w", text, err)
+			return nil, fmt.Errorf("allowed vault %q: %w", text, err)
 		}
 		vaults.entries = append(vaults.entries, entry)
 	}

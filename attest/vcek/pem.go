@@ -21,11 +21,11 @@ const (
 func ParsePEM(data []byte) (*Chain, error) {
 	certificates, err := parseCertificates(data, 3)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
+		return nil, fmt.Errorf("parsing PEM chain: %w", err)
 	}
 	chain, err := newChain(certificates[0], certificates[1], certificates[2])
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
+		return nil, fmt.Errorf("parsing PEM chain: %w", err)
 	}
 	return chain, nil
 }

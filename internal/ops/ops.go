@@ -76,7 +76,7 @@ func New(c Config) (*Server, error) {
 	seen := map[string]bool{}
 	for _, part := range c.Parts {
 		if !partName.MatchString(part.Name) || seen[part.Name] || part.Err == nil {
-			return nil, fmt.Errorf("ops: part %q has a bad name, a name twice, or nothing to ask", part.Name)
+			return nil, fmt.Errorf("part %q has a bad name, a name twice, or nothing to ask", part.Name)
 		}
 		seen[part.Name] = true
 	}
@@ -93,7 +93,7 @@ func New(c Config) (*Server, error) {
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
 	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.NewBound(MaxConnections, s.config.Logger).Listener(socket)); err != nil {
-		return fmt.Errorf("ops: %w", err)
+		return err
 	}
 	return nil
 }

@@ -58,11 +58,11 @@ func Open(data []byte) (Document, error) {
 func ofKey(bundle object.Object) (Document, error) {
 	encoded, found := bundle.Text("release_policy.data")
 	if !found {
-		return Document{}, errors.New("releasepolicy: opening: the key has no release policy")
+		return Document{}, errors.New("the key has no release policy")
 	}
 	policy, err := decode(encoded)
 	if err != nil {
-		return Document{}, errors.New("releasepolicy: opening: release_policy.data of the key is not base64url")
+		return Document{}, errors.New("release_policy.data of the key is not base64url")
 	}
 	value, _ := bundle.Lookup("release_policy.immutable")
 	immutable := value == true
@@ -83,7 +83,7 @@ const maxToken = 1 << 20
 func ReadClaims(data []byte) (object.Object, error) {
 	claims, err := readClaims(string(bytes.TrimSpace(data)))
 	if err != nil {
-		return object.Object{}, fmt.Errorf("releasepolicy: reading claims: %w", err)
+		return object.Object{}, fmt.Errorf("reading claims: %w", err)
 	}
 	return claims, nil
 }

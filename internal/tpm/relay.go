@@ -71,7 +71,7 @@ func worthTelling(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
-	return fmt.Errorf("tpm: relaying: %w", err)
+	return fmt.Errorf("relaying a TPM command: %w", err)
 }
 
 // converse ends without an error when the guest does, or when it is refused.
