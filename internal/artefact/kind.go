@@ -24,6 +24,9 @@ const (
 	EventLog         Kind = "event-log"
 	Quote            Kind = "tpm-quote"
 	PCRs             Kind = "pcrs"
+	Annotation       Kind = "annotation"
+	KeyInfo          Kind = "key-info"
+	AuditFile        Kind = "audit-file"
 	Bundle           Kind = "bundle"
 )
 
@@ -49,6 +52,9 @@ var kinds = []recogniser{
 	{Endorsement, "UVM endorsement", readEndorsement, nil},
 	{Chain, "VCEK certificate chain", readChain, nil},
 	{Certificates, "certificates", readCertificates, nil},
+	{Annotation, "key-provider annotation", readAnnotation, nil},
+	{KeyInfo, "key information", readKeyInfo, nil},
+	{AuditFile, "audit file", readAuditFile, nil},
 	{Key, "key", readKey, nil},
 	{CCEPolicy, "CCE policy", readCCEPolicy, nil},
 	{ReleaseStatement, "release statement", readStatement, []string{"value"}},
