@@ -9,20 +9,17 @@ import (
 
 // What skr itself writes is recognised, and shown with its meaning.
 func TestOwnFiles(t *testing.T) {
-	const annotation = `{"kid":"orders","wrapped_data":"AAAA","iv":"","wrap_type":"rsa_2048","kms_endpoint":"v.vault.azure.net",` +
-		`"attester_endpoint":"a.attest.azure.net"}`
-	const record = `{"seq":2,"time":"2026-01-31T12:00:00.000000Z","kind":"release","result":"released","key":"v/keys/k","hash":"ab"}`
 	for _, c := range []struct {
 		name, file string
 		kind       Kind
 		want       string
 	}{
-		{"annotation", annotation, Annotation, "3 bytes"},
-		{"annotation in base64", base64.StdEncoding.EncodeToString([]byte(annotation)), Annotation, "the vault that releases the key"},
-		{"NAME-info.json", `{"kid":"https://v/keys/k/1","kty":"RSA-HSM","size":3072,"key_ops":["wrapKey"],"immutable":true,"policy":` + notDebuggable + `}`,
+		{"annotation", annotationJSON, Annotation, "3 bytes"},
+		{"annotation in base64", base64.StdEncoding.EncodeToString([]byte(annotationJSON)), Annotation, "the vault that releases the key"},
+		{"NAME-info.json", keyInfoJSON,
 			KeyInfo, "demands that it is not so that the host may read"},
-		{"audit file", `{"seq":1,"kind":"opened","hash":"aa"}` + "\n" + record + "\n", AuditFile, "result released, key v/keys/k"},
-		{"one record", record, AuditFile, "not verified"},
+		{"audit file", `{"seq":1,"kind":"opened","hash":"aa"}` + "\n" + recordJSON + "\n", AuditFile, "result released, key v/keys/k"},
+		{"one record", recordJSON, AuditFile, "not verified"},
 		{"policy", notDebuggable, ReleasePolicy, "demands that it is not so that the host may read"},
 		{"policy that allows it", strings.Replace(notDebuggable, "false", "true", 1), ReleasePolicy, "demands that the host may read"},
 	} {
@@ -43,3 +40,10 @@ func TestOwnFiles(t *testing.T) {
 
 const notDebuggable = `{"version":"1.0.0","anyOf":[{"authority":"https://a.attest.azure.net",` +
 	`"allOf":[{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}]}]}`
+
+const annotationJSON = `{"kid":"orders","wrapped_data":"AAAA","iv":"","wrap_type":"rsa_2048","kms_endpoint":"v.vault.azure.net",` +
+	`"attester_endpoint":"a.attest.azure.net"}`
+
+const recordJSON = `{"seq":2,"time":"2026-01-31T12:00:00.000000Z","kind":"release","result":"released","key":"v/keys/k","hash":"ab"}`
+
+const keyInfoJSON = `{"kid":"https://v/keys/k/1","kty":"RSA-HSM","size":3072,"key_ops":["wrapKey"],"immutable":true,"policy":` + notDebuggable + `}`
