@@ -32,6 +32,10 @@ kafka-demo: build ## encrypted Kafka messages on two web pages: of the pod that 
 demo: build ## release a key to a client of the sidecar, on this machine alone
 	@bin/skr-emulator demo --skr bin/skr
 
+.PHONY: man
+man: ## write the manual pages to dist/man
+	$(TEST) -run '^TestManPages$$' ./cmd/skr -args -man $(abspath dist/man)
+
 image: ## build the image dist/skr.tar (needs buildah, and no container engine)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 

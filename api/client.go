@@ -58,7 +58,7 @@ type Client struct {
 func NewClient(c Config) (*Client, error) {
 	base, sender, err := newSender(cmp.Or(c.BaseURL, defaultBaseURL), c.HTTPClient)
 	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
+		return nil, err
 	}
 	return &Client{
 		base:          base,
@@ -78,7 +78,7 @@ func (c *Client) WaitReady(ctx context.Context) error {
 			return nil
 		}
 		if err := sleep(ctx, doubled(firstLook, try)); err != nil {
-			return fmt.Errorf("api: waiting for skr to be ready: %w (last: %w)", err, last)
+			return fmt.Errorf("waiting for skr to be ready: %w (last: %w)", err, last)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (c *Client) Report(ctx context.Context, runtimeData []byte) ([]byte, error)
 	}
 	report, err := hex.DecodeString(answer.Report)
 	if err != nil {
-		return nil, errors.New("api: the report is not hex")
+		return nil, errors.New("the report is not hex")
 	}
 	return report, nil
 }
@@ -148,7 +148,7 @@ func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, e
 	} {
 		decoded, err := base64.StdEncoding.DecodeString(part.text)
 		if err != nil {
-			return nil, errors.New("api: a part of the evidence is not base64")
+			return nil, errors.New("a part of the evidence is not base64")
 		}
 		if len(decoded) > 0 {
 			*part.into = decoded
@@ -193,7 +193,7 @@ func encode(data []byte) string { return base64.StdEncoding.EncodeToString(data)
 func (c *Client) post(ctx context.Context, route string, request, answer any) (http.Header, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return nil, fmt.Errorf("api: encoding the request: %w", err)
+		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
 	defer clear(body)
 	for try := 1; ; try++ {
@@ -203,7 +203,7 @@ func (c *Client) post(ctx context.Context, route string, request, answer any) (h
 			return header, err
 		}
 		if ended := sleep(ctx, wait); ended != nil {
-			return nil, fmt.Errorf("api: waiting to ask again: %w (last: %w)", ended, err)
+			return nil, fmt.Errorf("waiting to ask again: %w (last: %w)", ended, err)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func (c *Client) post(ctx context.Context, route string, request, answer any) (h
 func (c *Client) once(ctx context.Context, method, route string, body []byte, answer any) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+route, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("api: making the request: %w", err)
+		return nil, fmt.Errorf("making the request: %w", err)
 	}
 	request.Header.Set("Accept", "application/json")
 	if method == http.MethodPost {
@@ -223,7 +223,7 @@ func (c *Client) once(ctx context.Context, method, route string, body []byte, an
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("api: asking skr: %w", err)
+		return nil, fmt.Errorf("asking skr: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read
 	return response.Header, read(response, answer)
@@ -236,7 +236,7 @@ func (c *Client) authorize(request *http.Request) error {
 	}
 	token, err := os.ReadFile(c.tokenFile)
 	if err != nil {
-		return fmt.Errorf("api: reading the caller's token: %w", err)
+		return fmt.Errorf("reading the caller's token: %w", err)
 	}
 	request.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
 	clear(token)
@@ -249,14 +249,14 @@ func read(response *http.Response, answer any) error {
 	defer clear(body)
 	switch {
 	case err != nil:
-		return fmt.Errorf("api: reading the answer: %w", err)
+		return fmt.Errorf("reading the answer: %w", err)
 	case len(body) > maxAnswer:
-		return fmt.Errorf("api: the answer is larger than %d bytes", maxAnswer)
+		return fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 	case response.StatusCode != http.StatusOK:
 		return readError(response, body)
 	}
 	if json.Unmarshal(body, answer) != nil {
-		return errors.New("api: the answer is not the expected JSON")
+		return errors.New("the answer is not the expected JSON")
 	}
 	return nil
 }

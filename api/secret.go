@@ -35,7 +35,7 @@ func (s Secret) Wipe() { clear(s) }
 // MarshalJSON writes the true value as a JSON string.
 func (s Secret) MarshalJSON() ([]byte, error) {
 	if !utf8.Valid(s) {
-		return nil, errors.New("api: a secret is not UTF-8")
+		return nil, errors.New("a secret is not UTF-8")
 	}
 	return s.AppendJSON(nil), nil
 }
@@ -75,7 +75,7 @@ func grow(dst []byte, n int) []byte {
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
-		return errors.New("api: a secret is not a JSON string")
+		return errors.New("a secret is not a JSON string")
 	}
 	*s = Secret(text)
 	return nil

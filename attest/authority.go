@@ -39,7 +39,7 @@ func ParseAuthorities(patterns []string) (*Authorities, error) {
 	for _, text := range patterns {
 		pattern, err := endpoint.ParsePattern(text)
 		if err != nil {
-			return nil, fmt.Errorf("attest: parsing the allowed authorities: %w", err)
+			return nil, fmt.Errorf("parsing the allowed authorities: %w", err)
 		}
 		a.patterns = append(a.patterns, pattern)
 	}
@@ -50,9 +50,13 @@ func ParseAuthorities(patterns []string) (*Authorities, error) {
 // refusal.BadRequest if it is no host, refusal.EndpointNotAllowed if no entry
 // of the list allows it.
 func (a *Authorities) Parse(text string) (Authority, error) {
+	if text == "" {
+		return Authority{}, refusal.Newf(refusal.BadRequest,
+			"MAA endpoint: it is missing; name the host of an attestation service, such as sharedeus.eus.attest.azure.net")
+	}
 	host, err := endpoint.ParseHost(text)
 	if err != nil {
-		return Authority{}, refusal.Because(refusal.BadRequest, "MAA endpoint: "+err.Error(), err)
+		return Authority{}, refusal.Newf(refusal.BadRequest, "MAA endpoint: %s", err)
 	}
 	for _, pattern := range a.patterns {
 		if pattern.Matches(host) {

@@ -157,7 +157,7 @@ func unreported(ctx context.Context, err error) error {
 		return refusal.Because(refusal.Timeout, "the attestation report did not come in time",
 			refusal.Advised(err, "the report source does not answer: restart it, or the machine"))
 	case ctx.Err() != nil:
-		return fmt.Errorf("attest: getting a report: %w", ctx.Err())
+		return fmt.Errorf("getting a report: %w", ctx.Err())
 	default:
 		return refusal.Because(refusal.NoEvidence, err.Error(), refusal.Advised(err, sourceAdvice(err)))
 	}

@@ -39,7 +39,7 @@ func open(transport vaultTransport, version string) (*azkeys.Client, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("hsm: making the vault's client: %w", err)
+		return nil, fmt.Errorf("making the vault's client: %w", err)
 	}
 	return client, nil
 }

@@ -20,15 +20,15 @@ type Statement struct {
 func ParseStatement(text string) (*Statement, error) {
 	parsed, err := parseStatement(text)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: parsing release statement: it %w", err)
+		return nil, fmt.Errorf("parsing release statement: it %w", err)
 	}
 	chain, err := parseChain(parsed.x5c)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: parsing release statement: %w", err)
+		return nil, fmt.Errorf("parsing release statement: %w", err)
 	}
 	claims, err := parsePayload(parsed.object.Payload)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: parsing release statement: %w", err)
+		return nil, fmt.Errorf("parsing release statement: %w", err)
 	}
 	return &Statement{parsed, claims, chain}, nil
 }
@@ -52,7 +52,7 @@ func (s *Statement) Wrapping() (algorithm string, length int) {
 // statement, at the time now. roots nil means the system's.
 func (s *Statement) VerifySignature(vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	if err := s.parsed.verifySignature(vault, roots, now); err != nil {
-		return fmt.Errorf("hsm: verifying release statement: %w", err)
+		return fmt.Errorf("verifying release statement: %w", err)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestInspect(t *testing.T) {
 		t.Error("a forged signature verified")
 	}
 	for _, bad := range []string{"", "e30.e30.AAAA", text + "="} {
-		if _, err := ParseStatement(bad); err == nil || !strings.HasPrefix(err.Error(), "hsm: parsing release statement: ") {
+		if _, err := ParseStatement(bad); err == nil || !strings.HasPrefix(err.Error(), "parsing release statement: ") {
 			t.Errorf("%.20q: got %v", bad, err)
 		}
 	}

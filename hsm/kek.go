@@ -26,11 +26,11 @@ type KEK struct {
 // NewKEK makes a pair of 2048, 3072 or 4096 bits.
 func NewKEK(bits int) (*KEK, error) {
 	if bits != 2048 && bits != 3072 && bits != 4096 {
-		return nil, fmt.Errorf("hsm: a KEK has 2048, 3072 or 4096 bits, not %d", bits)
+		return nil, fmt.Errorf("a KEK has 2048, 3072 or 4096 bits, not %d", bits)
 	}
 	private, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: making the KEK: %w", err)
+		return nil, fmt.Errorf("making the KEK: %w", err)
 	}
 	return kekFrom(private)
 }
@@ -38,7 +38,7 @@ func NewKEK(bits int) (*KEK, error) {
 func kekFrom(private *rsa.PrivateKey) (*KEK, error) {
 	data, err := runtimeData(&private.PublicKey)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: describing the KEK: %w", err)
+		return nil, fmt.Errorf("describing the KEK: %w", err)
 	}
 	return &KEK{keywrap.NewDecrypter(private), data}, nil
 }

@@ -48,19 +48,19 @@ func (k *Key) PEM() (text []byte, err error) {
 func pemOf(text []byte) ([]byte, error) {
 	key, err := jwk.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+		return nil, fmt.Errorf("reading the key back: %w", err)
 	}
 	if key.Type() == symmetric {
-		return nil, errors.New("hsm: a symmetric key has no PEM form")
+		return nil, errors.New("a symmetric key has no PEM form")
 	}
 	private, err := key.PrivateKey()
 	if err != nil {
-		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+		return nil, fmt.Errorf("reading the key back: %w", err)
 	}
 	defer erase(private)
 	der, err := marshalPKCS8(private)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: writing the key as PKCS #8: %w", err)
+		return nil, fmt.Errorf("writing the key as PKCS #8: %w", err)
 	}
 	defer secmem.Wipe(der)
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil

@@ -32,7 +32,7 @@ func ReadKey(data []byte) (*Key, error) {
 	}
 	key, err := read(text)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: reading a private key: %w", err)
+		return nil, fmt.Errorf("reading a private key: %w", err)
 	}
 	return key, nil
 }
@@ -45,7 +45,7 @@ func ReadSecret(data []byte) (*Key, error) {
 	case 16, 24, 32:
 		return fileKey(jwk.Key{Kty: symmetric}, []member{{"k", data}})
 	}
-	return nil, fmt.Errorf("hsm: reading a symmetric key: has %d bytes, and not 16, 24 or 32", len(data))
+	return nil, fmt.Errorf("reading a symmetric key: has %d bytes, and not 16, 24 or 32", len(data))
 }
 
 func fileKey(public jwk.Key, secret []member) (*Key, error) {

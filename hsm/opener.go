@@ -23,18 +23,18 @@ func (k *Key) Decrypter() (opener keywrap.Decrypter, err error) {
 func openerOf(text []byte) (keywrap.Decrypter, error) {
 	key, err := jwk.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+		return nil, fmt.Errorf("reading the key back: %w", err)
 	}
 	if key.Type() != "RSA" {
-		return nil, errors.New("hsm: only an RSA key can decrypt")
+		return nil, errors.New("only an RSA key can decrypt")
 	}
 	private, err := key.PrivateKey()
 	if err != nil {
-		return nil, fmt.Errorf("hsm: reading the key back: %w", err)
+		return nil, fmt.Errorf("reading the key back: %w", err)
 	}
 	opened, ok := private.(*rsa.PrivateKey)
 	if !ok {
-		return nil, errors.New("hsm: only an RSA key can decrypt")
+		return nil, errors.New("only an RSA key can decrypt")
 	}
 	return keywrap.NewDecrypter(opened), nil
 }

@@ -41,7 +41,7 @@ func secretMembers(private crypto.PrivateKey) ([]member, error) {
 func privateJWK(public jwk.Key, secret []member) ([]byte, error) {
 	head, err := json.Marshal(public)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: writing the key as JWK: %w", err)
+		return nil, fmt.Errorf("writing the key as JWK: %w", err)
 	}
 	size := len(head)
 	for _, m := range secret {

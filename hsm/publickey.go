@@ -19,7 +19,7 @@ import (
 func PublicPEM(public crypto.PublicKey) ([]byte, error) {
 	der, err := marshalPublic(public)
 	if err != nil {
-		return nil, fmt.Errorf("hsm: writing a public key: %w", err)
+		return nil, fmt.Errorf("writing a public key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
 }

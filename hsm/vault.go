@@ -28,7 +28,7 @@ func (v *Vaults) ParseVault(text string) (Vault, error) {
 			return Vault{host, entry.audience}, nil
 		}
 	}
-	return Vault{}, refusal.Newf(refusal.EndpointNotAllowed, "vault_allow does not allow the vault %q", host)
+	return Vault{}, v.refuse(host)
 }
 
 // Vault is where the key is.

@@ -45,7 +45,7 @@ func ParseVaults(entries []string) (*Vaults, error) {
 	for _, text := range entries {
 		entry, err := parseEntry(text)
 		if err != nil {
-			return nil, fmt.Errorf("hsm: allowed vault %q: %w", text, err)
+			return nil, fmt.Errorf("allowed vault %q: %w", text, err)
 		}
 		vaults.entries = append(vaults.entries, entry)
 	}
@@ -144,5 +144,43 @@ func (v *Vaults) find(host endpoint.Host, name, version string) (KeyID, error) {
 		return KeyID{}, refusal.Newf(refusal.EndpointNotAllowed,
 			"vault_allow does not allow key %q, or not without its version, on %q", name, host)
 	}
-	return KeyID{}, refusal.Newf(refusal.EndpointNotAllowed, "vault_allow does not allow the vault %q", host)
+	return KeyID{}, v.refuse(host)
+}
+
+// refuse says what is allowed in place of the host, and what a bare name lacks: which of
+// several clouds and services it belongs to is not for this program to guess.
+func (v *Vaults) refuse(host endpoint.Host) error {
+	if len(v.entries) == 0 {
+		return refusal.Newf(refusal.EndpointNotAllowed, "vault_allow does not allow the vault %q; it is empty", host)
+	}
+	if host.IsBare() {
+		return refusal.Newf(refusal.EndpointNotAllowed,
+			"the vault %q is a name without its domain; give the whole host, such as %s; vault_allow allows %s", host, v.example(host), v)
+	}
+	return refusal.Newf(refusal.EndpointNotAllowed,
+		"vault_allow does not allow the vault %q; it allows %s", host, v)
+}
+
+// example completes a bare name by the first entry that is for many hosts.
+func (v *Vaults) example(host endpoint.Host) string {
+	for _, entry := range v.entries {
+		if rest, wild := strings.CutPrefix(entry.hosts.String(), "*."); wild {
+			return host.Name() + "." + rest
+		}
+	}
+	return host.Name() + ".vault.azure.net"
+}
+
+// String lists the entries.
+func (v *Vaults) String() string {
+	texts := make([]string, len(v.entries))
+	for i, entry := range v.entries {
+		if texts[i] = entry.hosts.String(); entry.name != "" {
+			texts[i] += keysPath + entry.name
+		}
+		if entry.version != "" {
+			texts[i] += "/" + entry.version
+		}
+	}
+	return strings.Join(texts, ", ")
 }

@@ -48,10 +48,10 @@ func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
 	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) {
-		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // the TPM's fault and not the vault's
+		return nil, fmt.Errorf("unwrapping the key: %w", err) // the TPM's fault and not the vault's
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("hsm: unwrapping the key: %w", err) // nobody's fault: the TPM was not awaited
+		return nil, fmt.Errorf("unwrapping the key: %w", err) // nobody's fault: the TPM was not awaited
 	}
 	if err != nil {
 		return nil, w.untrusted(unwrapReason(err), err)

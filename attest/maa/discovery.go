@@ -76,17 +76,17 @@ func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
 	}
 	text, ok := metadata.Text("jwks_uri")
 	if !ok {
-		return "", errors.New("maa: jwks_uri is missing")
+		return "", errors.New("jwks_uri is missing")
 	}
 	address, err := url.Parse(text)
 	if err != nil {
-		return "", errors.New("maa: jwks_uri is not a URL")
+		return "", errors.New("jwks_uri is not a URL")
 	}
 	if address.Scheme != "https" || address.User != nil || address.Opaque != "" || address.Fragment != "" {
-		return "", errors.New("maa: jwks_uri is not a plain https URL")
+		return "", errors.New("jwks_uri is not a plain https URL")
 	}
 	if named, err := endpoint.ParseHost(address.Host); err != nil || named != host {
-		return "", fmt.Errorf("maa: jwks_uri is on host %.100q and not on %q", address.Host, host)
+		return "", fmt.Errorf("jwks_uri is on host %.100q and not on %q", address.Host, host)
 	}
 	return address.String(), nil
 }

@@ -72,7 +72,7 @@ func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, an
 	}
 	key, err := q.evidence.Guest.Key.DecryptRSAES(ctx, envelope.InnerKey())
 	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) || ctx.Err() != nil {
-		return "", fmt.Errorf("maa: opening the token's envelope: %w", err)
+		return "", fmt.Errorf("opening the token's envelope: %w", err)
 	}
 	if err != nil {
 		return "", untrusted(authority, "its token is sealed to another key than that of this machine's TPM", err)

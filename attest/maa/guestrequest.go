@@ -80,11 +80,11 @@ func encodeGuestRequest(e *attest.Evidence, payload map[string][]byte) ([]byte, 
 		TcgLogs: e.Guest.Log, ClientPayload: payload, TpmInfo: tpmInfoOf(e.Guest), IsolationInfo: isolation,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("maa: encoding the evidence: %w", err)
+		return nil, fmt.Errorf("encoding the evidence: %w", err)
 	}
 	body, err := json.Marshal(guestRequest{base64.RawURLEncoding.EncodeToString(info)})
 	if err != nil {
-		return nil, fmt.Errorf("maa: encoding the request: %w", err)
+		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
 	return body, nil
 }
@@ -108,7 +108,7 @@ func isolationOf(e *attest.Evidence) (isolationInfo, error) {
 	}
 	proof, err := json.Marshal(guestProof{base64.RawURLEncoding.EncodeToString(e.Report.Raw()), e.Chain.PEM()})
 	if err != nil {
-		return isolationInfo{}, fmt.Errorf("maa: encoding the report: %w", err)
+		return isolationInfo{}, fmt.Errorf("encoding the report: %w", err)
 	}
 	return isolationInfo{"SevSnp", &isolationEvidence{proof, e.Guest.HCL.Claims().Raw()}}, nil
 }

@@ -27,11 +27,11 @@ type Token struct {
 func ParseUnverified(text string) (*Token, error) {
 	signed, err := jws.Parse(text, maxToken)
 	if err != nil {
-		return nil, fmt.Errorf("maa: parsing token: it %w", err)
+		return nil, fmt.Errorf("parsing token: it %w", err)
 	}
 	claims, err := object.Parse(signed.Payload)
 	if err != nil {
-		return nil, fmt.Errorf("maa: parsing token: its payload %w", err)
+		return nil, fmt.Errorf("parsing token: its payload %w", err)
 	}
 	return &Token{signed, claims}, nil
 }
@@ -61,17 +61,17 @@ func (t *Token) VerifySignature(set jwk.Set) error {
 		key, found = set.Keys[0], true
 	}
 	if !found {
-		return fmt.Errorf("maa: none of the keys has the token's key id %.100q", t.signed.KeyID)
+		return fmt.Errorf("none of the keys has the token's key id %.100q", t.signed.KeyID)
 	}
 	if !slices.Contains(algorithms, t.signed.Algorithm) {
-		return fmt.Errorf("maa: the token is signed with %.20q, want one of %s", t.signed.Algorithm, strings.Join(algorithms, ", "))
+		return fmt.Errorf("the token is signed with %.20q, want one of %s", t.signed.Algorithm, strings.Join(algorithms, ", "))
 	}
 	public, err := jws.RSAVerificationKey(key, t.signed.Algorithm)
 	if err != nil {
-		return fmt.Errorf("maa: using the key: %w", err)
+		return fmt.Errorf("using the key: %w", err)
 	}
 	if err := t.signed.Verify(public); err != nil {
-		return fmt.Errorf("maa: %w", err)
+		return err
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (t *Token) VerifySignature(set jwk.Set) error {
 // CheckIssuer says whether the authority issued the token, by its own word.
 func (t *Token) CheckIssuer(authority attest.Authority) error {
 	if err := checkIssuer(authority, t.claims); err != nil {
-		return fmt.Errorf("maa: the token's issuer is %.300q, want %q", t.Issuer(), authority.Issuer())
+		return fmt.Errorf("the token's issuer is %.300q, want %q", t.Issuer(), authority.Issuer())
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (t *Token) CheckIssuer(authority attest.Authority) error {
 // minute.
 func (t *Token) CheckTimes(now time.Time) error {
 	if err := checkTimes(t.claims, func() time.Time { return now }); err != nil {
-		return errors.New("maa: " + complaint(err))
+		return errors.New(complaint(err))
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func named(authority attest.Authority, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "attestation service "+authority.String()+" did not give its signing keys in time", err)
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("maa: getting signing keys: %w", err)
+		return fmt.Errorf("getting signing keys: %w", err)
 	}
 	return err
 }

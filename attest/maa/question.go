@@ -55,7 +55,7 @@ func newQuestion(e *attest.Evidence) (*question, error) {
 	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
-		return nil, fmt.Errorf("maa: drawing a nonce: %w", err)
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
 	}
 	return &question{e, binary.BigEndian.Uint64(random[:]), runtime, e.Report.ReportData()}, nil
 }

@@ -49,13 +49,13 @@ func encodeRequest(e *attest.Evidence, nonce uint64) ([]byte, error) {
 	if e.Endorsement != nil {
 		list, err := json.Marshal(endorsements{[]string{encoding.EncodeToString(e.Endorsement.Raw())}})
 		if err != nil {
-			return nil, fmt.Errorf("maa: encoding the endorsements: %w", err)
+			return nil, fmt.Errorf("encoding the endorsements: %w", err)
 		}
 		inner.Endorsements = encoding.EncodeToString(list)
 	}
 	report, err := json.Marshal(inner)
 	if err != nil {
-		return nil, fmt.Errorf("maa: encoding the evidence: %w", err)
+		return nil, fmt.Errorf("encoding the evidence: %w", err)
 	}
 	body, err := json.Marshal(request{
 		Report:      encoding.EncodeToString(report),
@@ -63,7 +63,7 @@ func encodeRequest(e *attest.Evidence, nonce uint64) ([]byte, error) {
 		Nonce:       nonce,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("maa: encoding the request: %w", err)
+		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
 	return body, nil
 }

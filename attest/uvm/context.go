@@ -74,7 +74,7 @@ func (s *SecurityContext) ReferenceInfo() string { return s.referenceInfo }
 func Load(c Config) (*SecurityContext, error) {
 	context, err := load(c, os.DirFS("/"))
 	if err != nil {
-		return context, fmt.Errorf("uvm: loading the security context: %w", err)
+		return context, fmt.Errorf("loading the security context: %w", err)
 	}
 	return context, nil
 }

@@ -52,7 +52,7 @@ type Endorsement struct {
 func ParseEndorsement(raw []byte) (*Endorsement, error) {
 	endorsement, err := parseEndorsement(raw)
 	if err != nil {
-		return nil, fmt.Errorf("uvm: parsing endorsement: %w", err)
+		return nil, fmt.Errorf("parsing endorsement: %w", err)
 	}
 	return endorsement, nil
 }

@@ -158,7 +158,7 @@ func named(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the report's certificates", err)
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("vcek: looking for the report's certificates: %w", err)
+		return fmt.Errorf("looking for the report's certificates: %w", err)
 	}
 	return err
 }

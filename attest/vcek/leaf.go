@@ -22,11 +22,11 @@ func IsLeaf(certificate *x509.Certificate) bool {
 func ParseLeaf(certificate *x509.Certificate) (Leaf, error) {
 	kind, err := leafKind(certificate)
 	if err != nil {
-		return Leaf{}, fmt.Errorf("vcek: parsing certificate: %w", err)
+		return Leaf{}, fmt.Errorf("parsing certificate: %w", err)
 	}
 	endorsed, err := parseEndorsement(kind, certificate.Extensions)
 	if err != nil {
-		return Leaf{}, fmt.Errorf("vcek: parsing extensions: %w", err)
+		return Leaf{}, fmt.Errorf("parsing extensions: %w", err)
 	}
 	return Leaf{endorsed}, nil
 }

@@ -61,13 +61,13 @@ func TestSteps(t *testing.T) {
 		want string // empty: none
 	}{
 		{"endorses", chain.Endorses(good), ""},
-		{"endorses another chip", chain.Endorses(foreign), "vcek: comparing certificate and report: the report comes from chip"},
+		{"endorses another chip", chain.Endorses(foreign), "comparing certificate and report: the report comes from chip"},
 		{"certificates", chain.VerifyCertificates(roots, time.Now()), ""},
-		{"foreign roots", chain.VerifyCertificates(BuiltinRoots(), time.Now()), "vcek: verifying certificate chain: root"},
+		{"foreign roots", chain.VerifyCertificates(BuiltinRoots(), time.Now()), "verifying certificate chain: root"},
 		{"signature", chain.VerifySignature(good), ""},
-		{"foreign signature", chain.VerifySignature(foreign), "vcek: verifying report: the signature"},
+		{"foreign signature", chain.VerifySignature(foreign), "verifying report: the signature"},
 		{"all", chain.Verify(good, roots, time.Now()), ""},
-		{"all, foreign", chain.Verify(foreign, roots, time.Now()), "vcek: comparing"},
+		{"all, foreign", chain.Verify(foreign, roots, time.Now()), "comparing"},
 	} {
 		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.HasPrefix(c.err.Error(), c.want)) {
 			t.Errorf("%s: got %v, want %q", c.name, c.err, c.want)

@@ -21,11 +21,11 @@ const (
 func ParsePEM(data []byte) (*Chain, error) {
 	certificates, err := parseAllCertificates(data)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
+		return nil, fmt.Errorf("parsing PEM chain: %w", err)
 	}
 	chain, err := assemble(certificates)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing PEM chain: %w", err)
+		return nil, fmt.Errorf("parsing PEM chain: %w", err)
 	}
 	return chain, nil
 }

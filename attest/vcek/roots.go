@@ -23,7 +23,7 @@ var builtinRoots = sync.OnceValue(func() *Roots {
 	files := [][]byte{trust.AskArkMilanVcekBytes, trust.AskArkGenoaVcekBytes, trust.AskArkTurinVcekBytes}
 	roots, err := ParseRoots(bytes.Join(files, []byte("\n")))
 	if err != nil {
-		panic("vcek: built-in roots: " + err.Error()) // a constant is wrong
+		panic("built-in AMD roots: " + err.Error()) // a constant is wrong
 	}
 	return roots
 })
@@ -33,7 +33,7 @@ var builtinRoots = sync.OnceValue(func() *Roots {
 func ParseRoots(pem []byte) (*Roots, error) {
 	certificates, err := parseAllCertificates(pem)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing AMD roots: %w", err)
+		return nil, fmt.Errorf("parsing AMD roots: %w", err)
 	}
 	roots := &Roots{}
 	for _, certificate := range certificates {
@@ -41,12 +41,12 @@ func ParseRoots(pem []byte) (*Roots, error) {
 			continue
 		}
 		if err := checkRoot(certificate); err != nil {
-			return nil, fmt.Errorf("vcek: parsing AMD roots: %q: %w", certificate.Subject.CommonName, err)
+			return nil, fmt.Errorf("parsing AMD roots: %q: %w", certificate.Subject.CommonName, err)
 		}
 		roots.arks = append(roots.arks, certificate)
 	}
 	if len(roots.arks) == 0 {
-		return nil, errors.New("vcek: parsing AMD roots: there is no self-signed ARK")
+		return nil, errors.New("parsing AMD roots: there is no self-signed ARK")
 	}
 	return roots, nil
 }

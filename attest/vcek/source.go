@@ -47,7 +47,7 @@ func (e *unusableError) Unwrap() error { return e.cause }
 func NewHostSource(document []byte) (Source, error) {
 	document = bytes.Clone(bytes.TrimSpace(document))
 	if len(document) == 0 {
-		return nil, errors.New("vcek: the host's certificate document is empty")
+		return nil, errors.New("the host's certificate document is empty")
 	}
 	parse := ParsePEM
 	if document[0] == '{' {

@@ -25,7 +25,7 @@ const (
 func ParseTHIM(data []byte) (*Chain, error) {
 	chain, err := parseTHIM(data)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: parsing THIM document: %w", err)
+		return nil, fmt.Errorf("parsing THIM document: %w", err)
 	}
 	return chain, nil
 }

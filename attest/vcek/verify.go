@@ -24,7 +24,7 @@ const arkPrefix = "ARK-"
 // Its error says which of these and what differs.
 func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 	if c == nil || c.leaf == nil {
-		return fmt.Errorf("vcek: verifying: %w", errEmptyChain)
+		return fmt.Errorf("verifying: %w", errEmptyChain)
 	}
 	if err := c.Endorses(report); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 // proves nothing.
 func (c *Chain) Endorses(report *snp.Report) error {
 	if err := c.checkEndorses(report); err != nil {
-		return fmt.Errorf("vcek: comparing certificate and report: %w", err)
+		return fmt.Errorf("comparing certificate and report: %w", err)
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ func (c *Chain) Endorses(report *snp.Report) error {
 // time now. Which report it is for is not asked.
 func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 	if err := c.verifyCertificates(roots, now); err != nil {
-		return fmt.Errorf("vcek: verifying certificate chain: %w", err)
+		return fmt.Errorf("verifying certificate chain: %w", err)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 // key that is, is not asked.
 func (c *Chain) VerifySignature(report *snp.Report) error {
 	if err := c.verifySignature(report); err != nil {
-		return fmt.Errorf("vcek: verifying report: %w", err)
+		return fmt.Errorf("verifying report: %w", err)
 	}
 	return nil
 }

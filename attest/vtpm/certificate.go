@@ -26,16 +26,16 @@ type AKCertificate struct{ certificate *x509.Certificate }
 // to the end of the index.
 func ParseAKCertificate(index []byte) (*AKCertificate, error) {
 	if len(index) > maxCertificate {
-		return nil, fmt.Errorf("vtpm: parsing the AK certificate: it has more than %d bytes", maxCertificate)
+		return nil, fmt.Errorf("parsing the AK certificate: it has more than %d bytes", maxCertificate)
 	}
 	var outer asn1.RawValue
 	rest, err := asn1.Unmarshal(index, &outer)
 	if err != nil || len(bytes.Trim(rest, "\x00")) > 0 {
-		return nil, errors.New("vtpm: parsing the AK certificate: it is not DER that zeros follow")
+		return nil, errors.New("parsing the AK certificate: it is not DER that zeros follow")
 	}
 	certificate, err := x509.ParseCertificate(outer.FullBytes)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the AK certificate: %w", err)
+		return nil, fmt.Errorf("parsing the AK certificate: %w", err)
 	}
 	return NewAKCertificate(certificate)
 }
@@ -44,10 +44,10 @@ func ParseAKCertificate(index []byte) (*AKCertificate, error) {
 // not for an attestation key.
 func NewAKCertificate(certificate *x509.Certificate) (*AKCertificate, error) {
 	if !IsAK(certificate) {
-		return nil, fmt.Errorf("vtpm: reading the AK certificate: %q is not for a TPM's attestation key", certificate.Subject.CommonName)
+		return nil, fmt.Errorf("reading the AK certificate: %q is not for a TPM's attestation key", certificate.Subject.CommonName)
 	}
 	if _, ok := certificate.PublicKey.(*rsa.PublicKey); !ok {
-		return nil, errors.New("vtpm: reading the AK certificate: its key is not RSA")
+		return nil, errors.New("reading the AK certificate: its key is not RSA")
 	}
 	return &AKCertificate{certificate}, nil
 }
@@ -80,7 +80,7 @@ func (a *AKCertificate) Verify(roots *Roots, brought []*x509.Certificate, now ti
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // Go does not know the usage, IsAK does
 	})
 	if err != nil {
-		return fmt.Errorf("vtpm: verifying the AK certificate: %w", err)
+		return fmt.Errorf("verifying the AK certificate: %w", err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type Certification struct {
 func ParseCertification(attest, signature []byte) (*Certification, error) {
 	c, err := parseCertification(attest, signature)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the certification of a key: %w", err)
+		return nil, fmt.Errorf("parsing the certification of a key: %w", err)
 	}
 	return c, nil
 }
@@ -49,7 +49,7 @@ func parseCertification(attest, signature []byte) (*Certification, error) {
 // VerifySignature says whether ak has signed it, with RSASSA-PKCS1-v1_5 and SHA-256.
 func (c *Certification) VerifySignature(ak *rsa.PublicKey) error {
 	if err := c.verify(ak); err != nil {
-		return fmt.Errorf("vtpm: verifying the certification of a key: %w", err)
+		return fmt.Errorf("verifying the certification of a key: %w", err)
 	}
 	return nil
 }
@@ -60,12 +60,12 @@ func (c *Certification) CheckKey(area []byte) error {
 	outer := cursor{rest: area, order: binary.BigEndian}
 	public := outer.sized()
 	if err := outer.end(); err != nil {
-		return fmt.Errorf("vtpm: comparing the certified key: its public area: %w", err)
+		return fmt.Errorf("comparing the certified key: its public area: %w", err)
 	}
 	sum := sha256.Sum256(public)
 	name := append(binary.BigEndian.AppendUint16(nil, algorithmHash), sum[:]...)
 	if !bytes.Equal(name, c.name) {
-		return errors.New("vtpm: comparing the certified key: the certification is of another key")
+		return errors.New("comparing the certified key: the certification is of another key")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (c *Claims) Object() object.Object { return c.object }
 func (c *Claims) AK() (*rsa.PublicKey, error) {
 	key, err := c.key(kidAK)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: reading %s of the HCL claims: %w", kidAK, err)
+		return nil, fmt.Errorf("reading %s of the HCL claims: %w", kidAK, err)
 	}
 	return key, nil
 }

@@ -34,7 +34,7 @@ type Envelope struct {
 func ParseEnvelope(data []byte) (*Envelope, error) {
 	e, err := parseEnvelope(data)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the envelope of a token: %w", err)
+		return nil, fmt.Errorf("parsing the envelope of a token: %w", err)
 	}
 	return e, nil
 }
@@ -100,15 +100,15 @@ func (e *Envelope) InnerKey() []byte { return append([]byte(nil), e.innerKey...)
 func (e *Envelope) Open(key []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: opening the envelope of a token: the key has %d bytes", len(key))
+		return nil, fmt.Errorf("opening the envelope of a token: the key has %d bytes", len(key))
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: opening the envelope of a token: %w", err)
+		return nil, fmt.Errorf("opening the envelope of a token: %w", err)
 	}
 	token, err := gcm.Open(nil, e.iv, e.sealed, []byte(envelopeData))
 	if err != nil {
-		return nil, errors.New("vtpm: opening the envelope of a token: it was altered, or the key is another one's")
+		return nil, errors.New("opening the envelope of a token: it was altered, or the key is another one's")
 	}
 	return token, nil
 }

@@ -48,7 +48,7 @@ func ParseEventLog(data []byte) (*EventLog, error) {
 	}
 	log, err := parseEventLog(data)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the event log: %w", err)
+		return nil, fmt.Errorf("parsing the event log: %w", err)
 	}
 	return log, nil
 }

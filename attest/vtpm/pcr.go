@@ -26,7 +26,7 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 func ParseDigest(text string) (Digest, error) {
 	raw, err := hex.DecodeString(text)
 	if err != nil || len(raw) != sha256.Size {
-		return Digest{}, fmt.Errorf("vtpm: parsing a digest: %.80q is not 64 hexadecimal digits", text)
+		return Digest{}, fmt.Errorf("parsing a digest: %.80q is not 64 hexadecimal digits", text)
 	}
 	return Digest(raw), nil
 }
@@ -72,7 +72,7 @@ func Select(pcrs ...int) (Selection, error) {
 	var s Selection
 	for _, pcr := range pcrs {
 		if pcr < 0 || pcr >= PCRCount {
-			return 0, fmt.Errorf("vtpm: selecting PCRs: there is no PCR %d", pcr)
+			return 0, fmt.Errorf("selecting PCRs: there is no PCR %d", pcr)
 		}
 		s |= 1 << pcr
 	}

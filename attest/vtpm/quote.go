@@ -29,7 +29,7 @@ func IsQuote(data []byte) bool {
 func ParseQuote(data []byte) (*Quote, error) {
 	q, err := parseQuote(data)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the quote: %w", err)
+		return nil, fmt.Errorf("parsing the quote: %w", err)
 	}
 	return q, nil
 }
@@ -102,7 +102,7 @@ func (q *Quote) parseSelection(c *cursor) error {
 func (q *Quote) WithSignature(signature []byte) (*Quote, error) {
 	signed, err := q.signed(signature)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing the quote's signature: %w", err)
+		return nil, fmt.Errorf("parsing the quote's signature: %w", err)
 	}
 	return signed, nil
 }

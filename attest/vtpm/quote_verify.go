@@ -9,7 +9,7 @@ import (
 // VerifySignature says whether ak has signed the quote, with RSASSA-PKCS1-v1_5 and SHA-256.
 func (q *Quote) VerifySignature(ak *rsa.PublicKey) error {
 	if err := q.verify(ak); err != nil {
-		return fmt.Errorf("vtpm: verifying the quote: %w", err)
+		return fmt.Errorf("verifying the quote: %w", err)
 	}
 	return nil
 }
@@ -18,7 +18,7 @@ func (q *Quote) VerifySignature(ak *rsa.PublicKey) error {
 // was chosen. An empty nonce proves nothing and is refused.
 func (q *Quote) CheckNonce(nonce []byte) error {
 	if len(nonce) == 0 || subtle.ConstantTimeCompare(nonce, q.nonce) != 1 {
-		return fmt.Errorf("vtpm: comparing the nonce: the quote has %x", q.nonce)
+		return fmt.Errorf("comparing the nonce: the quote has %x", q.nonce)
 	}
 	return nil
 }
@@ -27,7 +27,7 @@ func (q *Quote) CheckNonce(nonce []byte) error {
 // others leaves some unsigned, whose values anybody can invent.
 func (q *Quote) CheckSelection(want Selection) error {
 	if q.selection != want {
-		return fmt.Errorf("vtpm: comparing the selection: the quote is over PCR %s, want %s", q.selection, want)
+		return fmt.Errorf("comparing the selection: the quote is over PCR %s, want %s", q.selection, want)
 	}
 	return nil
 }
@@ -37,10 +37,10 @@ func (q *Quote) CheckSelection(want Selection) error {
 func (q *Quote) CheckPCRs(values PCRs) error {
 	digest, err := values.digest(q.selection)
 	if err != nil {
-		return fmt.Errorf("vtpm: comparing PCRs: %w", err)
+		return fmt.Errorf("comparing PCRs: %w", err)
 	}
 	if digest != q.digest {
-		return fmt.Errorf("vtpm: comparing PCRs: the values have the digest %s, quoted is %s", digest, q.digest)
+		return fmt.Errorf("comparing PCRs: the values have the digest %s, quoted is %s", digest, q.digest)
 	}
 	return nil
 }

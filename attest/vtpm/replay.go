@@ -49,7 +49,7 @@ func (l *EventLog) Explain(values PCRs, s Selection) error {
 		}
 	}
 	if wrong != nil {
-		return errors.New("vtpm: comparing log and PCRs: the log does not match: " + strings.Join(wrong, "; "))
+		return errors.New("comparing log and PCRs: the log does not match: " + strings.Join(wrong, "; "))
 	}
 	return nil
 }

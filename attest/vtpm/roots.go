@@ -31,7 +31,7 @@ func AzureRoots() *Roots { return azureRoots() }
 var azureRoots = sync.OnceValue(func() *Roots {
 	roots, err := ParseRoots(azureCertificates)
 	if err != nil {
-		panic("vtpm: built-in roots: " + err.Error()) // a constant is wrong
+		panic("built-in roots of attestation keys: " + err.Error()) // a constant is wrong
 	}
 	return roots
 })
@@ -51,7 +51,7 @@ func ParseRoots(text []byte) (*Roots, error) {
 			err = fmt.Errorf("there are more than %d", maxRoots)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("vtpm: parsing certificates of authorities: %d: %w", count+1, err)
+			return nil, fmt.Errorf("parsing certificates of authorities: %d: %w", count+1, err)
 		}
 		pool := roots.intermediates
 		if certificate.CheckSignatureFrom(certificate) == nil {
@@ -62,7 +62,7 @@ func ParseRoots(text []byte) (*Roots, error) {
 		text = rest
 	}
 	if trusted == 0 {
-		return nil, errors.New("vtpm: parsing certificates of authorities: none is a root")
+		return nil, errors.New("parsing certificates of authorities: none is a root")
 	}
 	return roots, nil
 }

@@ -44,7 +44,7 @@ var (
 func (l *EventLog) SecureBoot() (SecureBoot, error) {
 	state, err := l.secureBoot()
 	if err != nil {
-		return SecureBoot{}, fmt.Errorf("vtpm: reading secure boot from the event log: %w", err)
+		return SecureBoot{}, fmt.Errorf("reading secure boot from the event log: %w", err)
 	}
 	return state, nil
 }

@@ -103,7 +103,7 @@ func (s *settings) chip(ctx context.Context) (snp.Source, error) {
 	}
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("report_source: %w", err)}
+		return nil, &settingError{fmt.Errorf("report_source: %w", err)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
 	defer cancel()

@@ -77,6 +77,8 @@ func (p *sidecar) way(authority, vault, key string) (way keyrelease.Request, err
 // places are the one or the several.
 func places(oneName, allName, one string, all []string) ([]string, error) {
 	switch {
+	case all == nil && one == "":
+		return nil, fmt.Errorf("%s is missing: name one, or several as %s", oneName, allName)
 	case all == nil:
 		return []string{one}, nil
 	case one != "":

@@ -66,29 +66,29 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		return nil
 	})
 	if parts.authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
-		return nil, &configError{fmt.Errorf("maa_allow: %w", err)}
+		return nil, &settingError{fmt.Errorf("maa_allow: %w", err)}
 	}
 	if parts.vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
-		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
+		return nil, &settingError{fmt.Errorf("vault_allow: %w", err)}
 	}
 	if err := parts.assembleCallers(s); err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	parts.openWrapKeys(s.WrapKeys)
 	out, err := s.outbound(told)
 	if err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	parts.out = out
 	if parts.identity, err = s.identity(out); err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	if err := contextLoaded(); err != nil {
 		return nil, err // a bug: unusable parts are none
 	}
 	parts.examineContext()
 	if err := parts.assembleAttester(s); err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
 	parts.verifier = maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})

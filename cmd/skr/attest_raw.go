@@ -32,12 +32,13 @@ func attestRawCommand(env environment, io streams) *cobra.Command {
 			return &configError{fmt.Errorf("--output: %q is none of hex, json", output)}
 		case !cmd.Flags().Changed("report-data"):
 			return overRuntimeData(cmd, args)
+		case cmd.Flags().Changed("runtime-data"):
+			return misused(cmd, "--report-data stands for --runtime-data: leave one of them out")
 		}
 		return attestReportData(cmd, env, io, reportData, output)
 	}
 	raw.Flags().StringVar(&output, "output", "hex", "hex, or json as POST /attest/raw answers")
 	raw.Flags().StringVar(&reportData, "report-data", "", "REPORT_DATA itself in hex, to which zeros are added up to 64 bytes; in place of --runtime-data")
-	raw.MarkFlagsMutuallyExclusive("report-data", "runtime-data")
 	return raw
 }
 
@@ -69,7 +70,7 @@ func attestReportData(cmd *cobra.Command, env environment, io streams, text, out
 	}
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {
-		return &configError{fmt.Errorf("report_source: %w", err)}
+		return &settingError{fmt.Errorf("report_source: %w", err)}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()

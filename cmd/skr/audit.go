@@ -61,22 +61,51 @@ func auditVerify(path, head, output string, io streams) error {
 		return &configError{fmt.Errorf("--output: %q is none of text, json", output)}
 	}
 	report, err := auditReport(path, head, io.in)
-	if _, broken := errors.AsType[*audit.BrokenError](err); broken {
-		return &notIntactError{path, err}
+	if output == "json" {
+		return errors.Join(printAudit(path, head, report, err, io.out), auditVerdict(path, err))
 	}
 	if err != nil {
-		return &configError{err}
-	}
-	if output == "json" {
-		return json.NewEncoder(io.out).Encode(struct {
-			File string `json:"file"`
-			audit.Report
-
-			NotLookedAt []string `json:"not_looked_at"`
-		}{path, report, auditUnseen(report, head)})
+		return auditVerdict(path, err)
 	}
 	_, err = fmt.Fprintf(io.out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), strings.Join(auditUnseen(report, head), "; "))
 	return err
+}
+
+// auditVerdict tells records that are not intact from a file that cannot be read.
+func auditVerdict(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, broken := errors.AsType[*audit.BrokenError](err); broken {
+		return &notIntactError{path, err}
+	}
+	return &configError{err}
+}
+
+// printAudit prints JSON whatever the outcome. The counts of a file that is not intact
+// mean nothing and are left out.
+func printAudit(path, head string, report audit.Report, failed error, out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	if failed == nil {
+		return encoder.Encode(struct {
+			File   string `json:"file"`
+			Intact bool   `json:"intact"`
+			audit.Report
+
+			NotLookedAt []string `json:"not_looked_at"`
+		}{path, true, report, auditUnseen(report, head)})
+	}
+	line := 0
+	if broken, ok := errors.AsType[*audit.BrokenError](failed); ok {
+		line = broken.Line
+	}
+	return encoder.Encode(struct {
+		File   string `json:"file"`
+		Intact bool   `json:"intact"`
+		Line   int    `json:"line,omitempty"`
+		Error  string `json:"error"`
+	}{path, false, line, failed.Error()})
 }
 
 // auditUnseen is what a chain of hashes cannot tell. A head closes its own chain alone.

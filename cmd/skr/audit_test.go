@@ -66,16 +66,24 @@ func TestAuditVerify(t *testing.T) {
 		"standard input":       {text, []string{"verify"}, "-" + summary + head + unseen, "", exitOK},
 		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + unseen, "", exitOK},
 		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", exitOK},
-		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: configuration: --head: it is empty", exitConfiguration},
+		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: --head: it is empty", exitConfiguration},
 		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
-		"changed, in JSON":     {"", []string{"verify", "--output", "json", changed}, "", "skr: " + changed + ": line 2: has been changed", exitUntrusted},
-		"cut off":              {cut, []string{"verify", "--head", head}, "", "skr: -: holds no record with the hash that was kept", exitUntrusted},
-		"empty":                {"", []string{"verify"}, "", "skr: -: holds no audit record", exitUntrusted},
-		"no file":              {"", []string{"verify", path + "x"}, "", "skr: configuration: open", exitConfiguration},
-		"a directory":          {"", []string{"verify", filepath.Dir(path)}, "", "skr: configuration: read", exitConfiguration},
-		"head too short":       {"", []string{"verify", "--head", head[1:], path}, "", "skr: configuration: --head", exitConfiguration},
-		"head in capitals":     {"", []string{"verify", "--head", strings.Repeat("A", 64), path}, "", "skr: configuration: --head", exitConfiguration},
-		"unknown output":       {"", []string{"verify", "--output", "xml", path}, "", "skr: configuration: --output", exitConfiguration},
+		"changed, in JSON": {
+			"", []string{"verify", "--output", "json", changed},
+			`{"file":"` + changed + `","intact":false,"line":2,"error":"line 2: has been changed: its hash is another"}` + "\n",
+			"skr: " + changed + ": line 2: has been changed", exitUntrusted,
+		},
+		"no file, in JSON": {
+			"", []string{"verify", "--output", "json", "absent"},
+			`{"file":"absent","intact":false,"error":"open absent: no such file or directory"}` + "\n", "skr: open absent", exitConfiguration,
+		},
+		"cut off":          {cut, []string{"verify", "--head", head}, "", "skr: -: holds no record with the hash that was kept", exitUntrusted},
+		"empty":            {"", []string{"verify"}, "", "skr: -: holds no audit record", exitUntrusted},
+		"no file":          {"", []string{"verify", path + "x"}, "", "skr: open", exitConfiguration},
+		"a directory":      {"", []string{"verify", filepath.Dir(path)}, "", "skr: read", exitConfiguration},
+		"head too short":   {"", []string{"verify", "--head", head[1:], path}, "", "skr: --head", exitConfiguration},
+		"head in capitals": {"", []string{"verify", "--head", strings.Repeat("A", 64), path}, "", "skr: --head", exitConfiguration},
+		"unknown output":   {"", []string{"verify", "--output", "xml", path}, "", "skr: --output", exitConfiguration},
 	} {
 		out, line, code := runAudit(c.stdin, c.args...)
 		if out != c.out || !strings.HasPrefix(line, c.line) || (c.line == "") != (line == "") || code != c.code {
@@ -110,7 +118,7 @@ func TestAuditVerifyJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitOK {
 		t.Fatalf("%v, exit code %d", err, code)
 	}
-	if got["file"] != path || got["records"] != 4.0 || got["released"] != 1.0 || got["refused"] != 2.0 || got["head"] != head || got["torn"] != 0.0 {
+	if got["file"] != path || got["intact"] != true || got["records"] != 4.0 || got["released"] != 1.0 || got["refused"] != 2.0 || got["head"] != head || got["torn"] != 0.0 {
 		t.Errorf("prints %s", out)
 	}
 }

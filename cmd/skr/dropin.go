@@ -43,7 +43,9 @@ func addDropInFlags(fs *pflag.FlagSet) {
 	fs.String("outfile", "", "file for the annotation")
 	fs.Bool("allow-testing-mismatched-tcb", false, "is refused")
 	for _, name := range dropInFlags {
-		fs.Lookup(name).Hidden = true
+		if flag := fs.Lookup(name); flag != nil && new(settings).flags().Lookup(name) == nil {
+			flag.Hidden = true
+		}
 	}
 }
 

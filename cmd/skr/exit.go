@@ -42,6 +42,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*configError](err); ok {
 		return exitConfiguration
 	}
+	if _, ok := errors.AsType[*settingError](err); ok {
+		return exitConfiguration
+	}
 	for _, row := range exitCodes {
 		if errors.Is(err, row.target) {
 			return row.code

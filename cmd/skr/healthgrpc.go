@@ -27,7 +27,7 @@ func healthcheckGRPC(ctx context.Context, listen string, wait time.Duration, str
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the sidecar at %s is not ready: %w", listen, err)
+			return fmt.Errorf("the sidecar at %s is not ready: %w (last: %w)", listen, ctx.Err(), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -43,16 +42,20 @@ func openKeyDesk(cmd *cobra.Command, env environment, streams streams) (*keyDesk
 	if err != nil {
 		return nil, err
 	}
-	harden(slog.New(slog.NewTextHandler(streams.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	log, err := s.commandLog(streams.err)
+	if err != nil {
+		return nil, err
+	}
+	harden(log.Logger)
 	desk := &keyDesk{settings: s}
 	if desk.vaults, err = hsm.ParseVaults(s.managed()); err != nil {
-		return nil, &configError{fmt.Errorf("vault_allow: %w", err)}
+		return nil, &settingError{fmt.Errorf("vault_allow: %w", err)}
 	}
 	if desk.out, err = s.outbound(nil); err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	if desk.identity, err = s.person(env, desk.out); err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	return desk, nil
 }

@@ -22,7 +22,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 		}
 		var opened *server.Listener
 		if opened, err = server.Listen(ctx, address, socketMode(s.access)); err != nil {
-			err = &configError{fmt.Errorf("%s: %w", field, err)}
+			err = &settingError{fmt.Errorf("%s: %w", field, err)}
 		}
 		return opened
 	}

@@ -37,7 +37,7 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, nil, originsOf(all).explain(&configError{err})
+			return nil, nil, originsOf(all).explain(&settingError{err})
 		}
 	}
 	s.unknown, s.warnings, s.origins = unknownNames(all, env), slices.Concat(reference.warnings, s.idle(all)), originsOf(all)
@@ -45,11 +45,18 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 	return s, all, nil
 }
 
-// configError is what the person who configures must mend.
+// configError is what the person who starts a command must mend: an argument, a flag, or a
+// file that one names.
 type configError struct{ cause error }
 
-func (e *configError) Error() string { return "configuration: " + e.cause.Error() }
+func (e *configError) Error() string { return e.cause.Error() }
 func (e *configError) Unwrap() error { return e.cause }
+
+// settingError is what the person who configures must mend: a setting, wherever it comes from.
+type settingError struct{ cause error }
+
+func (e *settingError) Error() string { return "configuration: " + e.cause.Error() }
+func (e *settingError) Unwrap() error { return e.cause }
 
 // configFile is the file that is named, if one is.
 func configFile(given *pflag.FlagSet, env environment) (path string, named bool) {

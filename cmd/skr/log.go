@@ -21,7 +21,7 @@ type processLog struct {
 func openLog(s *settings, stderr io.Writer) (*processLog, error) {
 	level, err := logLevel(s.LogLevel)
 	if err != nil {
-		return nil, &configError{err}
+		return nil, &settingError{err}
 	}
 	out, err := openLogFile(s.LogFile, stderr)
 	log := newLog(s.LogFormat, level, out)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ type streams struct {
 // run is the program: argv with the name it was started by, env, and streams.
 func run(ctx context.Context, argv []string, env environment, io streams) error {
 	if err := hardening.CheckEnvironment(env); err != nil {
-		return &configError{err}
+		return &settingError{err}
 	}
 	args, err := dropInArguments(argv, env)
 	if err != nil {
@@ -40,13 +41,7 @@ func run(ctx context.Context, argv []string, env environment, io streams) error 
 	}
 	root := rootCommand(env, io)
 	root.SetArgs(args)
-	understood := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
-	err = root.ExecuteContext(ctx)
-	if err != nil && !understood {
-		return &configError{err} // a command, argument or flag that does not exist, or is missing
-	}
-	return err
+	return root.ExecuteContext(ctx)
 }
 
 func rootCommand(env environment, io streams) *cobra.Command {
@@ -60,22 +55,33 @@ func rootCommand(env environment, io streams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.Flags().SortFlags = false
+	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().SortFlags = false
 	root.PersistentFlags().String("config", "", "YAML file with the fields that the command config prints")
-	root.PersistentFlags().AddFlagSet(new(settings).flags())
-	addDropInFlags(root.PersistentFlags())
+	logging.addTo(root.PersistentFlags(), new(settings).flags())
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
+	root.SetUsageFunc(printUsage)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
-		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io), showCommand(io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), agentCommand(env, io), versionCommand(io))
+		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io),
+		showCommand(io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), agentCommand(env, io), versionCommand(io))
+	addSettings(root)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	strict(root)
+	logged(root, env, io)
 	return root
 }
 
-// serveOrWrap is what the program does without a command: it serves, but for the
-// drop-in's flags to wrap a file.
+// serveOrWrap is what the program does without a command: it serves, unless flags ask for
+// the version or, as the drop-in's do, to wrap a file.
 func serveOrWrap(cmd *cobra.Command, env environment, io streams) error {
+	if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
+		return errors.Join(err, printVersion(io))
+	}
 	file, asked, err := wrapsFile(cmd.Flags())
 	switch {
 	case err != nil:

@@ -28,7 +28,7 @@ func originsOf(all *pflag.FlagSet) origins {
 // explain adds to an error that begins with a field what set the field, unless that
 // is the field's own flag: whoever reads it looks for the name in a manifest.
 func (o origins) explain(err error) error {
-	wrong, ok := errors.AsType[*configError](err)
+	wrong, ok := errors.AsType[*settingError](err)
 	if !ok {
 		return err
 	}
@@ -38,5 +38,5 @@ func (o origins) explain(err error) error {
 	if name == "" || name == field || name == "--"+strings.ReplaceAll(field, "_", "-") {
 		return err
 	}
-	return &configError{fmt.Errorf("%w (%s is set by %s)", wrong.cause, field, name)}
+	return &settingError{fmt.Errorf("%w (%s is set by %s)", wrong.cause, field, name)}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,9 @@ func readDocument(path string, in io.Reader) (releasepolicy.Document, error) {
 	data, err := readInput(path, maxPolicyFile, in)
 	if err != nil {
 		return releasepolicy.Document{}, &configError{err}
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return releasepolicy.Document{}, &configError{fmt.Errorf("%s: the file is empty", path)}
 	}
 	document, err := releasepolicy.Open(data)
 	if err != nil {

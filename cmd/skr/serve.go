@@ -165,9 +165,8 @@ func callers(policy *access.Policy) string {
 	return "whoever reaches the listener"
 }
 
-// oneShot assembles the parts for a command that asks once and ends. Its log
-// goes to standard error and says only what went wrong. What is wrong with optional
-// parts concerns only commands that ask this machine: see tellMachine.
+// oneShot assembles the parts for a command that asks once and ends. What is
+// wrong with optional parts concerns only commands that ask this machine: see tellMachine.
 func oneShot(cmd *cobra.Command, env environment, io streams) (*settings, *sidecar, error) {
 	s, _, err := load(cmd.Flags(), env)
 	if err != nil {
@@ -176,9 +175,12 @@ func oneShot(cmd *cobra.Command, env environment, io streams) (*settings, *sidec
 	if s.RequestTimeout <= s.FleetWindow { // it would end before its turn comes
 		s.FleetWindow, s.FleetInTurn = 0, false
 	}
-	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	harden(log)
-	parts, err := assemble(s, nil, log)
+	log, err := s.commandLog(io.err)
+	if err != nil {
+		return nil, nil, err
+	}
+	harden(log.Logger)
+	parts, err := assemble(s, nil, log.Logger)
 	return s, parts, s.origins.explain(err)
 }
 

@@ -151,9 +151,9 @@ func (s *settings) flags() *pflag.FlagSet {
 	wait(&s.MaxStale, "max-stale", 0, "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all")
 	text(&s.WrapKeys, "wrap-keys", "", "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; without it, it wraps nothing")
 
-	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error, in any capitals")
+	text(&s.LogLevel, "log-level", "info", "debug, info, warn or error, in any capitals; for commands that ask once and end, the default is warn")
 	text(&s.LogFile, "log-file", "", "file that log lines are appended to; standard error if not set or not writable")
-	text(&s.LogFormat, "log-format", "json", "json or text")
+	text(&s.LogFormat, "log-format", "json", "json or text; for commands that ask once and end, the default is text")
 	text(&s.AuditFile, "audit-file", "", "file for the hash-chained records of releases; they go to the log if not set")
 	return fs
 }

@@ -21,12 +21,16 @@ func versionCommand(io streams) *cobra.Command {
 			if materials {
 				return printMaterials(io)
 			}
-			_, err := fmt.Fprintf(io.out, "skr %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return printVersion(io)
 		},
 	}
 	cmd.Flags().BoolVar(&materials, "sbom", false, "print the modules that this program consists of, as CycloneDX JSON")
 	return cmd
+}
+
+func printVersion(io streams) error {
+	_, err := fmt.Fprintf(io.out, "skr %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
 func printMaterials(io streams) error {

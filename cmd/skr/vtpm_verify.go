@@ -99,7 +99,7 @@ func (q *bootQuestion) machine(s *settings, in io.Reader) (m verdict.Machine, er
 		}
 	}
 	if m.Roots, err = s.akRoots(); err != nil {
-		return m, &configError{fmt.Errorf("ak_roots: %w", err)}
+		return m, &settingError{fmt.Errorf("ak_roots: %w", err)}
 	}
 	return m, nil
 }

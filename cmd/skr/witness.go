@@ -33,7 +33,7 @@ func openAudit(s *settings, otherwise func(version string) *audit.Log) (*audit.L
 	}
 	records, err := audit.Open(s.AuditFile, version())
 	if err != nil {
-		return nil, &configError{fmt.Errorf("audit_file: %w", err)}
+		return nil, &settingError{fmt.Errorf("audit_file: %w", err)}
 	}
 	return records, nil
 }

@@ -59,18 +59,18 @@ func New(c Config) (*Policy, error) {
 	case c.Rules == nil:
 		return nil, nil //nolint:nilnil // the nil Policy is a good one
 	case len(c.Rules) == 0:
-		return nil, errors.New("access: there are no rules, so nobody could ask: add one, or remove the section")
+		return nil, errors.New("there are no rules, so nobody could ask: add one, or remove the section")
 	case len(c.Rules) > maxRules:
-		return nil, fmt.Errorf("access: there are %d rules, and %d at most are possible", len(c.Rules), maxRules)
+		return nil, fmt.Errorf("there are %d rules, and %d at most are possible", len(c.Rules), maxRules)
 	}
 	p := &Policy{}
 	for i, r := range c.Rules {
 		parsed, err := parseRule(r, c)
 		if err != nil {
-			return nil, fmt.Errorf("access: rule %d %q: %w", i+1, r.Name, err)
+			return nil, fmt.Errorf("rule %d %q: %w", i+1, r.Name, err)
 		}
 		if slices.ContainsFunc(p.rules, func(other rule) bool { return other.name == r.Name }) {
-			return nil, fmt.Errorf("access: rule %d %q: name: another rule has it", i+1, r.Name)
+			return nil, fmt.Errorf("rule %d %q: name: another rule has it", i+1, r.Name)
 		}
 		p.rules = append(p.rules, parsed)
 	}
@@ -113,7 +113,7 @@ func (p *Policy) match(c *Caller, token *[sha256.Size]byte, proven bool) error {
 	for i := range p.rules {
 		matches, err := p.rules[i].identifies(*c, token, proven)
 		if err != nil {
-			unread = append(unread, fmt.Errorf("access: rule %q: %w", p.rules[i].name, err))
+			unread = append(unread, fmt.Errorf("rule %q: %w", p.rules[i].name, err))
 		}
 		if !matches {
 			continue

@@ -10,7 +10,7 @@ import (
 )
 
 // errExited: the process that opened the connection is no more.
-var errExited = errors.New("access: the process that opened the connection has exited")
+var errExited = errors.New("the process that opened the connection has exited")
 
 // peer is the process that opened a unix connection. A nil peer stands for a
 // connection of another kind.
@@ -28,7 +28,7 @@ func peerOf(c syscall.Conn) *peer {
 		err = raw.Control(func(fd uintptr) { p.ask(int(fd)) })
 	}
 	if err != nil {
-		p.err = fmt.Errorf("access: asking for the peer: %w", err)
+		p.err = fmt.Errorf("asking for the peer: %w", err)
 	}
 	return p
 }
@@ -36,7 +36,7 @@ func peerOf(c syscall.Conn) *peer {
 // ask by SO_PEERCRED and SO_PEERPIDFD, unix(7).
 func (p *peer) ask(fd int) {
 	if p.credentials, p.err = unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); p.err != nil {
-		p.err = fmt.Errorf("access: asking for the peer's credentials: %w", p.err)
+		p.err = fmt.Errorf("asking for the peer's credentials: %w", p.err)
 		return
 	}
 	pidfd, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
@@ -55,7 +55,7 @@ func (p *peer) keep(pidfd int, err error) {
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ESRCH), errors.Is(err, errExited):
 		p.err = errExited
 	default:
-		p.err = fmt.Errorf("access: asking for a descriptor of the peer's process: %w", err)
+		p.err = fmt.Errorf("asking for a descriptor of the peer's process: %w", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func (p *peer) check() error {
 	}
 	raw, err := p.pidfd.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("access: asking whether the peer is alive: %w", err)
+		return fmt.Errorf("asking whether the peer is alive: %w", err)
 	}
 	exited := true
 	if err := raw.Control(func(fd uintptr) { exited = hasExited(int32(fd)) }); err != nil || exited { //nolint:gosec // a descriptor is a small number

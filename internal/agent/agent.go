@@ -89,7 +89,7 @@ func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("agent: accepting: %w", err)
+			return fmt.Errorf("accepting a connection: %w", err)
 		}
 		clients.Go(func() { a.serve(ctx, client) })
 	}

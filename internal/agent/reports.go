@@ -38,7 +38,7 @@ func (a *Agent) ServeReports(ctx context.Context, socket net.Listener) error {
 	}
 	server.SetKeepAlivesEnabled(false)
 	if err := serving.Until(ctx, server, grace, serving.NewBound(maxConnections, a.config.Logger).Listener(socket)); err != nil {
-		return fmt.Errorf("agent: %w", err)
+		return err
 	}
 	return nil
 }

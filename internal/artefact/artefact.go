@@ -52,16 +52,16 @@ type content interface {
 func Recognise(data []byte) (Artefact, error) {
 	switch {
 	case len(data) == 0:
-		return Artefact{}, errors.New("artefact: recognising: there is nothing")
+		return Artefact{}, errors.New("recognising: there is nothing")
 	case len(data) > MaxBytes:
-		return Artefact{}, fmt.Errorf("artefact: recognising: more than %d bytes", MaxBytes)
+		return Artefact{}, fmt.Errorf("recognising: more than %d bytes", MaxBytes)
 	}
 	found, err := recognise(bytes.Clone(data), maxLayers)
 	if errors.Is(err, errOther) {
 		err = unknown(data)
 	}
 	if err != nil {
-		return Artefact{}, fmt.Errorf("artefact: recognising %d bytes: %w", len(data), err)
+		return Artefact{}, fmt.Errorf("recognising %d bytes: %w", len(data), err)
 	}
 	return found, nil
 }

@@ -30,6 +30,9 @@ const (
 	KeyOperation     Kind = "key-operation"
 	TDXQuote         Kind = "tdx-quote"
 	TDXReport        Kind = "tdx-report"
+	Annotation       Kind = "annotation"
+	KeyInfo          Kind = "key-info"
+	AuditFile        Kind = "audit-file"
 	Bundle           Kind = "bundle"
 )
 
@@ -59,6 +62,9 @@ var kinds = []recogniser{
 	{SignedCBOR, "COSE_Sign1, not a UVM endorsement", readSignedCBOR, nil},
 	{Chain, "VCEK certificate chain", readChain, nil},
 	{Certificates, "certificates", readCertificates, nil},
+	{Annotation, "key-provider annotation", readAnnotation, nil},
+	{KeyInfo, "key information", readKeyInfo, nil},
+	{AuditFile, "audit file", readAuditFile, nil},
 	{Key, "key", readKey, nil},
 	{CCEPolicy, "CCE policy", readCCEPolicy, nil},
 	{ReleaseStatement, "release statement", readStatement, []string{"value"}},

@@ -32,7 +32,7 @@ func TestKnownParts(t *testing.T) {
 		{"object", "UVM_Endorsements", map[string]any{"a": "b"}, "it cannot be read as: UVM endorsement"},
 		{"another artefact", "uvm_endorsements", chain, "it is: VCEK certificate chain; want: UVM endorsement"},
 		{"object with another artefact", "uvm_endorsements", map[string]any{"x": chain}, "it is: several artefacts; want: UVM endorsement"},
-		{"forged", "mine", hex.EncodeToString(append(slices.Clone(coseSign1), testdata.AttestationBytes...)), `"mine": uvm: `},
+		{"forged", "mine", hex.EncodeToString(append(slices.Clone(coseSign1), testdata.AttestationBytes...)), `"mine": parsing endorsement: `},
 		{"chain", "platformCertificates", garbage, "it cannot be read as: VCEK certificate chain"},
 		{"HCL report", "hcl_report", garbage, "it cannot be read as: HCL report"},
 		{"HCL report of another kind", "hclReport", report, "it is: SEV-SNP report; want: HCL report"},

@@ -44,7 +44,7 @@ func (s *Section) addConditions(n hsm.Node, prefix string) {
 			continue
 		}
 		known, _ := claims.Lookup(condition.Claim)
-		s.add(path, condition.Claim+" "+string(condition.Operator)+" "+condition.Value.JSON, known.Meaning)
+		s.add(path, condition.Claim+" "+string(condition.Operator)+" "+condition.Value.JSON, demanded(condition, known))
 	}
 }
 

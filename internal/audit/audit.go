@@ -161,7 +161,7 @@ func (l *Log) add(r Record) error {
 		return err
 	}
 	if err := l.out.write(line); err != nil {
-		return fmt.Errorf("audit: writing record %d: %w", r.Seq, err)
+		return fmt.Errorf("writing audit record %d: %w", r.Seq, err)
 	}
 	l.chain.take(&r)
 	return nil
@@ -193,7 +193,7 @@ func (l *Log) Close() error {
 		l.later.Stop()
 	}
 	if err := l.out.close(); err != nil {
-		return fmt.Errorf("audit: closing: %w", err)
+		return fmt.Errorf("closing the audit file: %w", err)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ const maxTail = 64 << 10
 func Open(path, version string) (*Log, error) {
 	f, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("audit: opening %s: %w", path, err)
+		return nil, fmt.Errorf("opening the audit file %s: %w", path, err)
 	}
 	l, err := open(file{f}, version)
 	if err != nil {
@@ -72,14 +72,14 @@ func (f file) resume() (chain, error) {
 	c := newChain()
 	tail, whole, err := f.tail()
 	if err != nil {
-		return c, fmt.Errorf("audit: reading the end of %s: %w", f.Name(), err)
+		return c, fmt.Errorf("reading the end of the audit file %s: %w", f.Name(), err)
 	}
 	if !whole {
 		_, tail, _ = bytes.Cut(tail, []byte("\n"))
 		c.joined = true
 	}
 	if err := c.through(tail); err != nil {
-		return c, fmt.Errorf("audit: continuing %s: %w; move the file away, keep it, and look at it with skr audit verify", f.Name(), err)
+		return c, fmt.Errorf("continuing the audit file %s: %w; move the file away, keep it, and look at it with skr audit verify", f.Name(), err)
 	}
 	return c, nil
 }

@@ -72,7 +72,7 @@ var errFragment = errors.New("is not a whole record, and no record says that it 
 func (r *Record) encode() ([]byte, error) {
 	text := bytes.NewBuffer(make([]byte, 0, usualRecord))
 	if err := json.NewEncoder(text).Encode(r); err != nil {
-		return nil, fmt.Errorf("audit: encoding: %w", err)
+		return nil, fmt.Errorf("encoding an audit record: %w", err)
 	}
 	body := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	r.Hash = hash(body)

@@ -88,7 +88,7 @@ func Parse(text []byte) (*Policy, error) {
 		p, err = w.policy()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bootpolicy: reading the policy: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+		return nil, fmt.Errorf("reading the policy: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	return p, nil
 }

@@ -80,7 +80,7 @@ var refused = []struct{ name, text, wrong string }{
 	{"no PCR 7", "ak: hcl\nselection: [4]", "secure boot needs PCR 7"},
 	{"outside the selection", "ak: hcl\npcrs: {8: " + digest + "}", "PCR 8 is not in the selection, 0-7"},
 	{"named PCR", "ak: hcl\npcrs: {four: " + digest + "}", "four"},
-	{"short digest", "ak: hcl\npcrs: {4: abcd}", "PCR 4: vtpm: parsing a digest"},
+	{"short digest", "ak: hcl\npcrs: {4: abcd}", "PCR 4: parsing a digest"},
 	{"no digest", "ak: hcl\npcrs: {4: []}", "PCR 4: there is no value"},
 	{"number", "ak: hcl\npcrs: {4: 1}", "quote digits"},
 	{"unlogged without a value", "ak: hcl\nunlogged: [5]", "unlogged: PCR 5 has no value"},

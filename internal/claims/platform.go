@@ -33,7 +33,7 @@ func ParsePlatform(name string) (Platform, error) {
 	for i, p := range everywhere {
 		names[i] = string(p)
 	}
-	return "", fmt.Errorf("claims: platform %q is none of %s", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("platform %q is none of %s", name, strings.Join(names, ", "))
 }
 
 func (p Platform) String() string { return string(p) }

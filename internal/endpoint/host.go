@@ -122,6 +122,10 @@ func checkLabel(label string) error {
 	return nil
 }
 
+// IsBare reports whether the name has one label: "myvault", as people call a vault whose
+// host is myvault.vault.azure.net.
+func (h Host) IsBare() bool { return h.name != "" && !strings.Contains(h.name, ".") }
+
 // Name is the DNS name without the port.
 func (h Host) Name() string { return h.name }
 

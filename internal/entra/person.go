@@ -36,7 +36,7 @@ var ErrNoIdentity = errors.New("no identity was found here: log in with az login
 func NewPerson(c Config) (*Source, error) {
 	credential, err := newPersonCredential(c)
 	if err != nil {
-		return nil, fmt.Errorf("entra: preparing the %s: %w", person, err)
+		return nil, fmt.Errorf("preparing the %s: %w", person, err)
 	}
 	return &Source{
 		identity: identity{

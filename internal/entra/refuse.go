@@ -55,7 +55,7 @@ func (id identity) unreachable(err error) error {
 	if refused, ok := errors.AsType[*refusal.Error](err); ok {
 		return refused
 	}
-	return fmt.Errorf("entra: asking for a token of the %s: %w", id.name, err)
+	return fmt.Errorf("asking for a token of the %s: %w", id.name, err)
 }
 
 // codes in parentheses, or nothing.

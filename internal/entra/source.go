@@ -79,11 +79,11 @@ type Source struct {
 func New(c Config) (*Source, error) {
 	id, err := newIdentity(c)
 	if err != nil {
-		return nil, fmt.Errorf("entra: %w", err)
+		return nil, err
 	}
 	credential, err := id.credential(c)
 	if err != nil {
-		return nil, fmt.Errorf("entra: preparing %s: %w", id, err)
+		return nil, fmt.Errorf("preparing %s: %w", id, err)
 	}
 	return &Source{
 		identity: id, credential: credential,
@@ -128,7 +128,7 @@ func (s *Source) named(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the deadline passed while waiting for an access token", err)
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("entra: waiting for an access token: %w", err)
+		return fmt.Errorf("waiting for an access token: %w", err)
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func Apply() []error {
 		{"giving up new privileges", refusePrivileges},
 	} {
 		if err := measure.do(); err != nil {
-			refused = append(refused, fmt.Errorf("hardening: %s: %w", measure.doing, err))
+			refused = append(refused, fmt.Errorf("%s: %w", measure.doing, err))
 		}
 	}
 	return refused

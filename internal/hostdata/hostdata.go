@@ -80,7 +80,7 @@ func (p Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
 func Read(data []byte) ([]Policy, error) {
 	policies, err := read(data)
 	if err != nil {
-		return nil, fmt.Errorf("hostdata: reading: %w", err)
+		return nil, fmt.Errorf("reading the workload: %w", err)
 	}
 	return policies, nil
 }

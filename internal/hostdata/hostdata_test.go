@@ -146,7 +146,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		policies, err := Read([]byte(c.text))
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "hostdata: ") || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "reading the workload: ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v; want %q", c.name, policies, err, c.want)
 		}
 	}

@@ -62,5 +62,5 @@ func canceled(ctx context.Context) error {
 }
 
 func (c *Client) errorf(err error) error {
-	return fmt.Errorf("httpclient: asking %s: %w", c.service, err)
+	return fmt.Errorf("asking %s: %w", c.service, err)
 }

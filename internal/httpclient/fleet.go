@@ -70,7 +70,7 @@ func ParsePlace(member string) (float64, error) {
 	}
 	address, err := netip.ParseAddr(member)
 	if err != nil {
-		return 0, errors.New("httpclient: a member is a number or an IP address")
+		return 0, errors.New("a member is a number or an IP address")
 	}
 	wide := address.As16()
 	return place(binary.BigEndian.Uint64(wide[8:])), nil

@@ -27,7 +27,7 @@ func (k Key) Type() string { return strings.TrimSuffix(k.Kty, hsmSuffix) }
 func (k Key) PublicKey() (crypto.PublicKey, error) {
 	pub, err := k.publicKey()
 	if err != nil {
-		return nil, fmt.Errorf("jwk: reading the public key: %w", err)
+		return nil, fmt.Errorf("reading the public key: %w", err)
 	}
 	return pub, nil
 }
@@ -77,7 +77,7 @@ func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
 func (k Key) PrivateKey() (crypto.PrivateKey, error) {
 	private, err := k.privateKey()
 	if err != nil {
-		return nil, fmt.Errorf("jwk: reading the private key: %w", err)
+		return nil, fmt.Errorf("reading the private key: %w", err)
 	}
 	return private, nil
 }
@@ -122,7 +122,7 @@ func FromPrivate(private crypto.PrivateKey) (Key, error) {
 func written(write func() (Key, error)) (Key, error) {
 	key, err := write()
 	if err != nil {
-		return Key{}, fmt.Errorf("jwk: writing a key: %w", err)
+		return Key{}, fmt.Errorf("writing a key: %w", err)
 	}
 	return key, nil
 }
@@ -161,7 +161,7 @@ func (k Key) thumbprint() (string, error) {
 	// encoding/json sorts the members and writes no white space, as the RFC asks.
 	text, err := json.Marshal(members)
 	if err != nil {
-		return "", fmt.Errorf("jwk: making the thumbprint: %w", err)
+		return "", fmt.Errorf("making the thumbprint: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	return encode(sum[:]), nil

@@ -68,7 +68,7 @@ type Set struct {
 func Parse(data []byte) (Key, error) {
 	var key Key
 	if err := decode(data, maxKey, &key); err != nil {
-		return Key{}, fmt.Errorf("jwk: parsing a key: %w", err)
+		return Key{}, fmt.Errorf("parsing a key: %w", err)
 	}
 	if key.Kty == "" {
 		return Key{}, errors.New(`jwk: parsing a key: member "kty" is missing`)
@@ -81,13 +81,13 @@ func Parse(data []byte) (Key, error) {
 func ParseSet(data []byte) (Set, error) {
 	var set Set
 	if err := decode(data, maxSet, &set); err != nil {
-		return Set{}, fmt.Errorf("jwk: parsing a key set: %w", err)
+		return Set{}, fmt.Errorf("parsing a key set: %w", err)
 	}
 	if set.Keys == nil {
 		return Set{}, errors.New(`jwk: parsing a key set: member "keys" is missing`)
 	}
 	if len(set.Keys) > maxKeys {
-		return Set{}, fmt.Errorf("jwk: parsing a key set: has %d keys, more than %d", len(set.Keys), maxKeys)
+		return Set{}, fmt.Errorf("parsing a key set: has %d keys, more than %d", len(set.Keys), maxKeys)
 	}
 	return set, nil
 }

@@ -32,7 +32,7 @@ type Keys struct{ root *os.Root }
 func OpenKeys(dir string) (*Keys, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("keyprovider: opening the directory of keys: %w", err)
+		return nil, fmt.Errorf("opening the directory of keys: %w", err)
 	}
 	return &Keys{root}, nil
 }
@@ -50,7 +50,7 @@ type Info struct {
 func (k *Keys) Find(name string) (*Info, error) {
 	info, err := k.find(name)
 	if err != nil {
-		return nil, fmt.Errorf("keyprovider: reading the information of key %q: %w", name, err)
+		return nil, fmt.Errorf("reading the information of key %q: %w", name, err)
 	}
 	return info, nil
 }
@@ -122,11 +122,11 @@ func parsePublic(text []byte) (*rsa.PublicKey, error) {
 // Wrap data for whoever may release the private half.
 func (i *Info) Wrap(data []byte) (*Annotation, error) {
 	if most := i.public.Size() - 2*sha256.Size - 2; len(data) > most { // RFC 8017 section 7.1.1
-		return nil, fmt.Errorf("keyprovider: %d bytes are too many for an RSA key of %d bits, which wraps %d at most", len(data), i.public.N.BitLen(), most)
+		return nil, fmt.Errorf("%d bytes are too many for an RSA key of %d bits, which wraps %d at most", len(data), i.public.N.BitLen(), most)
 	}
 	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, i.public, data, nil)
 	if err != nil {
-		return nil, fmt.Errorf("keyprovider: wrapping: %w", err)
+		return nil, fmt.Errorf("wrapping the secret: %w", err)
 	}
 	return &Annotation{Key: i.name, Vault: i.vault, Authority: i.authority, Wrapped: wrapped, Bits: i.public.N.BitLen()}, nil
 }

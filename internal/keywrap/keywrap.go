@@ -56,11 +56,11 @@ const (
 // Why Unwrap refused. None of them tells more than where it stopped.
 var (
 	// ErrLength: the ciphertext cannot be two parts for this KEK.
-	ErrLength = errors.New("keywrap: the wrapped key has an impossible length")
+	ErrLength = errors.New("the wrapped key has an impossible length")
 	// ErrKEK: the first part does not open; it was made for another KEK, or altered.
-	ErrKEK = errors.New("keywrap: the ephemeral AES key does not open with this KEK")
+	ErrKEK = errors.New("the ephemeral AES key does not open with this KEK")
 	// ErrIntegrity: the second part does not belong to the first.
-	ErrIntegrity = errors.New("keywrap: the wrapped key does not pass its integrity check")
+	ErrIntegrity = errors.New("the wrapped key does not pass its integrity check")
 )
 
 // ParseAlgorithm reads a value of "enc".
@@ -68,7 +68,7 @@ func ParseAlgorithm(text string) (Algorithm, error) {
 	if a := Algorithm(text); a.valid() {
 		return a, nil
 	}
-	return "", fmt.Errorf("keywrap: algorithm %.40q is not known", text)
+	return "", fmt.Errorf("algorithm %.40q is not known", text)
 }
 
 func (a Algorithm) valid() bool { return a == CKM || a == RSA256 || a == RSA384 }
@@ -111,7 +111,7 @@ type Decrypter interface {
 // crypto/rand.
 func Wrap(random io.Reader, pub *rsa.PublicKey, a Algorithm, plaintext []byte) ([]byte, error) {
 	if !a.valid() {
-		return nil, fmt.Errorf("keywrap: algorithm %.40q is not known", string(a))
+		return nil, fmt.Errorf("algorithm %.40q is not known", string(a))
 	}
 	if random == nil {
 		random = rand.Reader
@@ -119,11 +119,11 @@ func Wrap(random io.Reader, pub *rsa.PublicKey, a Algorithm, plaintext []byte) (
 	aesKey := make([]byte, aesKeySize)
 	defer clear(aesKey)
 	if _, err := io.ReadFull(random, aesKey); err != nil {
-		return nil, fmt.Errorf("keywrap: making the ephemeral AES key: %w", err)
+		return nil, fmt.Errorf("making the ephemeral AES key: %w", err)
 	}
 	first, err := rsa.EncryptOAEP(a.newHash(), random, pub, aesKey, nil)
 	if err != nil {
-		return nil, fmt.Errorf("keywrap: encrypting the ephemeral AES key: %w", err)
+		return nil, fmt.Errorf("encrypting the ephemeral AES key: %w", err)
 	}
 	second, err := wrapPayload(aesKey, plaintext)
 	if err != nil {
@@ -135,11 +135,11 @@ func Wrap(random io.Reader, pub *rsa.PublicKey, a Algorithm, plaintext []byte) (
 func wrapPayload(aesKey, plaintext []byte) ([]byte, error) {
 	kwp, err := subtle.NewKWP(aesKey)
 	if err != nil {
-		return nil, fmt.Errorf("keywrap: preparing AES-KWP: %w", err)
+		return nil, fmt.Errorf("preparing AES-KWP: %w", err)
 	}
 	wrapped, err := kwp.Wrap(plaintext)
 	if err != nil {
-		return nil, fmt.Errorf("keywrap: wrapping the payload: %w", err)
+		return nil, fmt.Errorf("wrapping the payload: %w", err)
 	}
 	return wrapped, nil
 }
@@ -148,7 +148,7 @@ func wrapPayload(aesKey, plaintext []byte) ([]byte, error) {
 // [ErrIntegrity], perhaps with a cause. The caller wipes the payload.
 func Unwrap(d Decrypter, a Algorithm, ciphertext []byte) ([]byte, error) {
 	if !a.valid() {
-		return nil, fmt.Errorf("keywrap: algorithm %.40q is not known", string(a))
+		return nil, fmt.Errorf("algorithm %.40q is not known", string(a))
 	}
 	size := d.Size()
 	if size <= 0 || !possible(len(ciphertext)-size) {

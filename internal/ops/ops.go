@@ -16,7 +16,6 @@ package ops
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -66,7 +65,7 @@ type Server struct {
 // New makes a server. It opens nothing.
 func New(c Config) (*Server, error) {
 	if err := c.Parts.Check(); err != nil {
-		return nil, fmt.Errorf("ops: %w", err)
+		return nil, err
 	}
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if c.Logger == nil {
@@ -81,7 +80,7 @@ func New(c Config) (*Server, error) {
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
 	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.NewBound(MaxConnections, s.config.Logger).Listener(socket)); err != nil {
-		return fmt.Errorf("ops: %w", err)
+		return err
 	}
 	return nil
 }

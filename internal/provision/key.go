@@ -84,7 +84,7 @@ func (k *Key) checkPublic() error {
 // PEM is the public key. A symmetric key has none.
 func (k *Key) PEM() ([]byte, error) {
 	if k.Public.Type() == "oct" {
-		return nil, fmt.Errorf("provision: %q is a symmetric key, which has no public part", k.ID)
+		return nil, fmt.Errorf("%q is a symmetric key, which has no public part", k.ID)
 	}
 	public, err := k.Public.PublicKey()
 	if err != nil {

@@ -56,7 +56,7 @@ func (r *Request) withMaterial(use func(*azkeys.JSONWebKey) error) error {
 	key := new(azkeys.JSONWebKey)
 	defer func() { secmem.Wipe(key.D, key.P, key.Q, key.DP, key.DQ, key.QI, key.K) }()
 	if err := json.Unmarshal(text, key); err != nil {
-		return fmt.Errorf("provision: reading the key again: %w", err)
+		return fmt.Errorf("reading the key again: %w", err)
 	}
 	key.Kty, key.KeyOps = new(azkeys.KeyType(r.spec.Type)), r.operations()
 	return use(key)

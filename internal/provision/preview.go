@@ -32,10 +32,10 @@ func (r *Request) Preview(apiVersion string) (Preview, error) {
 	nobody := hsm.Connection{Vault: r.spec.ID.Vault(), Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
 	client, err := nobody.Open()
 	if err != nil {
-		return Preview{}, fmt.Errorf("provision: %w", err)
+		return Preview{}, err
 	}
 	if _, err := r.send(context.Background(), client); !errors.Is(err, errRecorded) {
-		return Preview{}, fmt.Errorf("provision: preparing the request: %w", err)
+		return Preview{}, fmt.Errorf("preparing the request: %w", err)
 	}
 	defer secmem.Wipe(seen.body)
 	body, err := r.withoutSecrets(seen.body)
@@ -68,10 +68,10 @@ func (r *Request) withoutSecrets(body []byte) (json.RawMessage, error) {
 	}
 	var outer, key map[string]json.RawMessage
 	if err := json.Unmarshal(body, &outer); err != nil {
-		return nil, fmt.Errorf("provision: reading the request again: %w", err)
+		return nil, fmt.Errorf("reading the request again: %w", err)
 	}
 	if err := json.Unmarshal(outer["key"], &key); err != nil {
-		return nil, fmt.Errorf("provision: reading the request again: %w", err)
+		return nil, fmt.Errorf("reading the request again: %w", err)
 	}
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
 		if _, found := key[name]; found {

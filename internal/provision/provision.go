@@ -57,12 +57,12 @@ func Open(c Config) (*Vault, error) {
 	connection := hsm.Connection{Vault: c.Vault, Access: c.Access, Transport: c.Reads, APIVersion: c.APIVersion}
 	reader, err := connection.Open()
 	if err != nil {
-		return nil, fmt.Errorf("provision: opening the vault: %w", err)
+		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
 	connection.Transport = c.Writes
 	writer, err := connection.Open()
 	if err != nil {
-		return nil, fmt.Errorf("provision: opening the vault: %w", err)
+		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
 	return &Vault{c.Vault, c.Access, reader, writer}, nil
 }
@@ -84,7 +84,7 @@ func (v *Vault) Make(ctx context.Context, r *Request) (*Key, error) {
 	}
 	stored, err := v.Read(ctx, made.ID)
 	if err != nil {
-		return nil, fmt.Errorf("provision: the key %q was made; reading it back: %w", made.ID, err)
+		return nil, fmt.Errorf("the key %q was made; reading it back: %w", made.ID, err)
 	}
 	if err := r.compare(stored); err != nil {
 		return nil, refusal.Because(refusal.Untrusted, fmt.Sprintf(

@@ -216,7 +216,7 @@ func TestSuiteRefuses(t *testing.T) {
 		strings.Replace(table, "p.json", "q.json", 1):      "q.json is not there",
 		strings.Replace(table, "p.json", "good.json", 1):   "good.json: release policy, line 1",
 		strings.Replace(table, "good.json", "bad.json", 1): `case "good": bad.json is not there`,
-		strings.Replace(table, "good.json", "[1]", 1):      `case "good": releasepolicy: reading claims`,
+		strings.Replace(table, "good.json", "[1]", 1):      `case "good": reading claims`,
 	} {
 		suite, err := ParseSuite([]byte(changed))
 		if err != nil {

@@ -86,7 +86,7 @@ func (s *Spec) Adopt(f Facts, wanted []string) error {
 	}
 	for _, name := range wanted {
 		if !s.adopt(f, name) {
-			return fmt.Errorf("releasepolicy: adopting %.50q: what was given does not say it of %s", name, s.Platform)
+			return fmt.Errorf("adopting %.50q: what was given does not say it of %s", name, s.Platform)
 		}
 	}
 	return nil

@@ -35,7 +35,7 @@ const maxToken = 1 << 20
 func ReadClaims(data []byte) (object.Object, error) {
 	claims, err := readClaims(string(bytes.TrimSpace(textfile.UTF8(data))))
 	if err != nil {
-		return object.Object{}, fmt.Errorf("releasepolicy: reading claims: %w", err)
+		return object.Object{}, fmt.Errorf("reading claims: %w", err)
 	}
 	return claims, nil
 }

@@ -47,7 +47,7 @@ type Spec struct {
 func New(s Spec) (*hsm.ReleasePolicy, error) {
 	policy, err := s.policy()
 	if err != nil {
-		return nil, fmt.Errorf("releasepolicy: writing: %w", err)
+		return nil, fmt.Errorf("writing the policy: %w", err)
 	}
 	return policy, nil
 }

@@ -225,7 +225,7 @@ func TestReadClaims(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "{", "hello", "a.b.c", `{"token":"a"}`, strings.Replace(token, payload, "W10", 1)} {
-		if _, err := ReadClaims([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), "releasepolicy: reading claims: ") {
+		if _, err := ReadClaims([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), "reading claims: ") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -63,10 +63,10 @@ func ParseSuite(data []byte) (*Suite, error) {
 		Cases  []suiteCase `json:"cases"`
 	}
 	if err := document.Decode(data, &table); err != nil {
-		return nil, fmt.Errorf("releasepolicy: reading the table: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+		return nil, fmt.Errorf("reading the table: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	if err := check(table.Policy, table.Cases); err != nil {
-		return nil, fmt.Errorf("releasepolicy: reading the table: %w", err)
+		return nil, fmt.Errorf("reading the table: %w", err)
 	}
 	return &Suite{table.Policy, table.Cases}, nil
 }
@@ -107,7 +107,7 @@ func (s *Suite) Run(read func(name string) ([]byte, error)) ([]Outcome, error) {
 	for i, c := range s.cases {
 		token, err := c.token(read)
 		if err != nil {
-			return nil, fmt.Errorf("releasepolicy: case %s: %w", quote(c.Name), err)
+			return nil, fmt.Errorf("case %s: %w", quote(c.Name), err)
 		}
 		outcomes[i] = c.run(policy, token)
 	}

@@ -63,7 +63,7 @@ func Write(w io.Writer, info *debug.BuildInfo, version string) error {
 	for _, module := range info.Deps {
 		library, err := ofModule(module)
 		if err != nil {
-			return fmt.Errorf("sbom: %w", err)
+			return err
 		}
 		components = append(components, library)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrWiped is what a [Buffer] says that was wiped.
-var ErrWiped = errors.New("secmem: the secret was wiped")
+var ErrWiped = errors.New("the secret was wiped")
 
 // Buffer is a secret of fixed size in protected memory. The zero value and nil
 // are wiped ones.

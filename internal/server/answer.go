@@ -80,7 +80,7 @@ func encode(response any) (body, error) {
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // nothing here is shown as HTML: the type is JSON, nosniff
 	if err := encoder.Encode(response); err != nil {
-		return body{}, fmt.Errorf("server: encoding the answer: %w", err)
+		return body{}, fmt.Errorf("encoding the answer: %w", err)
 	}
 	return body{plain: text.Bytes()}, nil
 }

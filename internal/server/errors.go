@@ -42,7 +42,7 @@ type methodError struct{ allow string }
 func (e *methodError) Error() string { return "bad request: the route takes " + e.allow + " alone" }
 
 // errGone: the caller did not wait for the answer.
-var errGone = errors.New("server: the caller is gone")
+var errGone = errors.New("the caller is gone")
 
 // gone keeps what the pipeline said of it, if anything.
 func gone(err error) error {

@@ -57,7 +57,7 @@ func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
 	defer cut()
 	defer s.told.count()
 	if err := serving.Until(ctx, s.http2Server(base), s.config.Grace, s.sockets(l, s.config.GRPCConnections)...); err != nil {
-		return fmt.Errorf("server: gRPC: %w", err)
+		return fmt.Errorf("gRPC: %w", err)
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func sayNo(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 }
 
-var errTooMuch = errors.New("server: a call without a permission sent too much")
+var errTooMuch = errors.New("a call without a permission sent too much")
 
 // frugal bounds what a body may cost.
 type frugal struct {

@@ -62,7 +62,7 @@ func Listen(ctx context.Context, address string, mode fs.FileMode) (*Listener, e
 		sockets, err = listenTCP(ctx, address)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("server: listening on %q: %w", address, err)
+		return nil, fmt.Errorf("listening on %q: %w", address, err)
 	}
 	return &Listener{sockets}, nil
 }

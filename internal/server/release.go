@@ -33,7 +33,7 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 	defer key.Wipe()
 	answer := key.Answer(encodeKey)
 	if answer == nil {
-		return body{}, errors.New("server: the key was wiped before it was given out")
+		return body{}, errors.New("the key was wiped before it was given out")
 	}
 	return body{secret: answer}, nil
 }

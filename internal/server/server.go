@@ -22,7 +22,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -131,13 +130,13 @@ var _ http.Handler = (*Server)(nil)
 // New makes a server. It opens nothing.
 func New(c Config) (*Server, error) {
 	if c.Evidence == nil || c.Tokens == nil || c.Releases == nil || c.Authorities == nil || c.Vaults == nil {
-		return nil, errors.New("server: a part of the pipeline is missing")
+		return nil, errors.New("a part of the pipeline is missing")
 	}
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
 	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if err := c.Parts.Check(); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
+		return nil, err
 	}
 	if c.Problems == nil {
 		c.Problems = func() []api.Problem { return nil }
@@ -176,7 +175,7 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	defer cut() // after Until: a request that was cut off has nobody to answer
 	defer s.told.count()
 	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...); err != nil {
-		return fmt.Errorf("server: %w", err)
+		return err
 	}
 	return nil
 }

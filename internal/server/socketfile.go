@@ -39,7 +39,7 @@ func setMode(path string, mode fs.FileMode) error {
 func Lend(path string, group int) error {
 	err := onSocket(path, func(fd int, _ fs.FileMode) error { return unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH) })
 	if err != nil {
-		return fmt.Errorf("server: giving %q to group %d: %w", path, group, err)
+		return fmt.Errorf("giving %q to group %d: %w", path, group, err)
 	}
 	return nil
 }

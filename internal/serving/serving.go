@@ -27,7 +27,7 @@ func Until(ctx context.Context, server *http.Server, grace time.Duration, socket
 	}
 	select {
 	case err := <-failed:
-		return errors.Join(fmt.Errorf("accepting: %w", err), stop(ctx, server, grace))
+		return errors.Join(fmt.Errorf("accepting a connection: %w", err), stop(ctx, server, grace))
 	case <-ctx.Done():
 		return stop(ctx, server, grace)
 	}

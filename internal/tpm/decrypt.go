@@ -53,14 +53,14 @@ func (d *decrypter) Size() int { return d.key.rsa.Size() }
 func (d *decrypter) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
 	algorithm, known := hashes[hash]
 	if !known {
-		return nil, fmt.Errorf("tpm: decrypting: %s is not a hash of a vault's OAEP", hash)
+		return nil, fmt.Errorf("decrypting: %s is not a hash of a vault's OAEP", hash)
 	}
 	return d.key.decrypt(d.ctx, ciphertext, schemeOAEP(algorithm))
 }
 
 func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tpm2.TPMTRSADecrypt) (plaintext []byte, err error) {
 	if len(ciphertext) != k.rsa.Size() {
-		return nil, fmt.Errorf("tpm: decrypting: the cipher text has %d bytes, want %d", len(ciphertext), k.rsa.Size())
+		return nil, fmt.Errorf("decrypting: the cipher text has %d bytes, want %d", len(ciphertext), k.rsa.Size())
 	}
 	for range attempts {
 		if plaintext, err = k.decryptOnce(ctx, ciphertext, scheme); !errors.Is(err, ErrBusy) || !isEnded(err) {

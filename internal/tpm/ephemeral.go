@@ -50,7 +50,7 @@ func (t *TPM) EphemeralKey(ctx context.Context, s vtpm.Selection) (key *Ephemera
 // a nonce of at most 64 bytes; Azure's attestation service wants an empty one.
 func (k *EphemeralKey) Certify(ctx context.Context, nonce []byte) (certified Attestation, err error) {
 	if len(nonce) > maxNonce {
-		return Attestation{}, fmt.Errorf("tpm: certifying the ephemeral key: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
+		return Attestation{}, fmt.Errorf("certifying the ephemeral key: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
 	}
 	err = k.use(ctx, "certifying the ephemeral key", func(x *exchange, at tpm2.TPMHandle) error {
 		ak, err := readAK(x)

@@ -51,7 +51,7 @@ var errOvertaken = errors.New("another process changed the user data in between"
 // it uses none of the TPM's slots.
 func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
 	if err := take(ctx, t.report); err != nil {
-		return nil, fmt.Errorf("tpm: getting a fresh report: %w", err)
+		return nil, fmt.Errorf("getting a fresh report: %w", err)
 	}
 	defer func() { <-t.report }()
 	if f.Sleep == nil {
@@ -63,7 +63,7 @@ func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
 			return report, err
 		}
 	}
-	return nil, fmt.Errorf("tpm: getting a fresh report: %w: the report still carries other user data; does another program write them?", ErrBusy)
+	return nil, fmt.Errorf("getting a fresh report: %w: the report still carries other user data; does another program write them?", ErrBusy)
 }
 
 // round returns nil if the report is not fresh after all pauses. One connection
@@ -88,7 +88,7 @@ func (t *TPM) round(ctx context.Context, f Fresh) (report []byte, err error) {
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("tpm: getting a fresh report: %w", err)
+		return nil, fmt.Errorf("getting a fresh report: %w", err)
 	}
 	return report, nil
 }

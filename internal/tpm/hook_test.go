@@ -142,7 +142,7 @@ func TestCheckQuote(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	err := saying(nil).do(t.Context(), "reading", func(*exchange) error { panic("index out of range") })
-	if err == nil || err.Error() != "tpm: reading: the TPM's answer cannot be read: index out of range" {
+	if err == nil || err.Error() != "reading: the TPM's answer cannot be read: index out of range" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func (t *TPM) ReadAKCertificate(ctx context.Context) ([]byte, error) {
 	input := cryptobyte.String(content)
 	var certificate cryptobyte.String
 	if !input.ReadASN1Element(&certificate, asn1.SEQUENCE) {
-		return nil, fmt.Errorf("tpm: reading index %s: it holds no certificate", AKCertificate)
+		return nil, fmt.Errorf("reading index %s: it holds no certificate", AKCertificate)
 	}
 	return certificate, nil
 }

@@ -36,7 +36,7 @@ var errMoved = errors.New("a PCR changed while it was quoted")
 // most 64 bytes. The signature is not verified here.
 func (t *TPM) Quote(ctx context.Context, s vtpm.Selection, nonce []byte) (quote *Quote, err error) {
 	if len(nonce) > maxNonce {
-		return nil, fmt.Errorf("tpm: quoting: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
+		return nil, fmt.Errorf("quoting: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
 	}
 	err = t.do(ctx, "quoting", func(x *exchange) error {
 		ak, err := readAK(x)

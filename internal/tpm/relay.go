@@ -69,7 +69,7 @@ func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) (err error) 
 // worthTelling drops the errors of an end that is as it should be.
 func worthTelling(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("tpm: relaying: %w", err)
+		return fmt.Errorf("relaying a TPM command: %w", err)
 	}
 	return nil
 }

@@ -188,11 +188,11 @@ func (c issued) record() (*shape, error) {
 		}
 		session, err := startSession(&recorder{handle: values{fill: fill}.handle(policySession), answers: true})
 		if err != nil {
-			return nil, fmt.Errorf("tpm: recording a session: %w", err)
+			return nil, fmt.Errorf("recording a session: %w", err)
 		}
 		r := new(recorder)
 		if err := c.issue(r, values{fill, session}); !errors.Is(err, errRecorded) {
-			return nil, fmt.Errorf("tpm: recording a command: %w", err)
+			return nil, fmt.Errorf("recording a command: %w", err)
 		}
 		s.add(r.command)
 	}

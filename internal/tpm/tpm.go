@@ -56,10 +56,10 @@ func Open(address string) (*TPM, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("tpm: %w", notOpen(address, err))
+		return nil, notOpen(address, err)
 	}
 	if info.Mode()&kind == 0 {
-		return nil, fmt.Errorf("tpm: opening %q: it is not a %s", address, name)
+		return nil, fmt.Errorf("opening %q: it is not a %s", address, name)
 	}
 	return t, nil
 }
@@ -71,7 +71,7 @@ func (t *TPM) String() string { return t.address }
 func (t *TPM) do(ctx context.Context, doing string, operation func(*exchange) error) error {
 	err := t.exclusively(ctx, operation)
 	if err != nil {
-		return fmt.Errorf("tpm: %s: %w", doing, err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 // warnEvery: a dead collector is one fact, not one a batch.
 const warnEvery = time.Minute
 
-var errRedirect = errors.New("tracing: the collector answered with a redirect, which is not followed")
+var errRedirect = errors.New("the collector answered with a redirect, which is not followed")
 
 // complaints receives what the library says. Until New is done it is about a
 // setting, and New's error; later it is about the collector, and a warning.

@@ -22,7 +22,7 @@ func endpointOf(getenv func(string) string) (string, error) {
 		return "", nil
 	case "", "otlp":
 	default:
-		return "", fmt.Errorf("tracing: OTEL_TRACES_EXPORTER: %q is neither otlp nor none", exporter)
+		return "", fmt.Errorf("OTEL_TRACES_EXPORTER: %q is neither otlp nor none", exporter)
 	}
 	if err := checkProtocol(getenv); err != nil {
 		return "", err
@@ -40,7 +40,7 @@ func checkProtocol(getenv func(string) string) error {
 			return nil // the first that is set decides
 		case "":
 		default:
-			return fmt.Errorf("tracing: %s: %q is not supported, only http/protobuf is", name, protocol)
+			return fmt.Errorf("%s: %q is not supported, only http/protobuf is", name, protocol)
 		}
 	}
 	return nil
@@ -58,7 +58,7 @@ func parseEndpoint(name, text, path string) (string, error) {
 		err = errors.New("it holds a query or a fragment")
 	}
 	if err != nil {
-		return "", fmt.Errorf("tracing: %s: %w", name, err)
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	if path != "" {
 		u = u.JoinPath(path)

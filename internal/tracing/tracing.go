@@ -76,11 +76,11 @@ func New(ctx context.Context, c Config) (*Tracer, error) {
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint),
 		otlptracehttp.WithProxy(proxy), otlptracehttp.WithMaxResponseSize(maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("tracing: reading OTEL_EXPORTER_OTLP_*: %w", err)
+		return nil, fmt.Errorf("reading OTEL_EXPORTER_OTLP_*: %w", err)
 	}
 	provider := newProvider(exporter, c.Version)
 	if err := complaints.settle(); err != nil {
-		return nil, errors.Join(fmt.Errorf("tracing: reading OTEL_*: %w", err), provider.Shutdown(ctx))
+		return nil, errors.Join(fmt.Errorf("reading OTEL_*: %w", err), provider.Shutdown(ctx))
 	}
 	return &Tracer{provider, provider.Tracer(serviceName), rate.NewLimiter(perSecond, burst)}, nil
 }
@@ -122,7 +122,7 @@ func (t *Tracer) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, endGrace)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("tracing: sending the last spans: %s", cause(err))
+		return fmt.Errorf("sending the last spans: %s", cause(err))
 	}
 	return nil
 }

@@ -317,7 +317,7 @@ func TestMalformedHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(out, []byte("error: tracing: reading OTEL_*: parse headers")) || bytes.Contains(out, []byte(secretText)) {
+	if !bytes.Contains(out, []byte("error: reading OTEL_*: parse headers")) || bytes.Contains(out, []byte(secretText)) {
 		t.Errorf("the child says %s", out)
 	}
 }

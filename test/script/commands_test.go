@@ -21,7 +21,7 @@ func commands(t *testing.T, words ...string) (all []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, list, found := strings.Cut(string(out), "Available Commands:")
+	_, list, found := strings.Cut(string(out), "Commands:")
 	if !found {
 		return []string{strings.Join(words, " ")}
 	}
