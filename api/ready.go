@@ -46,22 +46,22 @@ func (c *Client) Ready(ctx context.Context) (ReadyResponse, error) {
 	var answer ReadyResponse
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+RouteReady, nil)
 	if err != nil {
-		return answer, fmt.Errorf("api: making the request: %w", err)
+		return answer, fmt.Errorf("making the request: %w", err)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return answer, fmt.Errorf("api: asking skr: %w", err)
+		return answer, fmt.Errorf("asking skr: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxReady))
 	if err != nil {
-		return answer, fmt.Errorf("api: reading the answer: %w", err)
+		return answer, fmt.Errorf("reading the answer: %w", err)
 	}
 	if json.Unmarshal(text, &answer) == nil && answer.Parts != nil && answer.Ready == (response.StatusCode == http.StatusOK) {
 		return answer, nil
 	}
 	if response.StatusCode == http.StatusOK {
-		return ReadyResponse{}, errors.New("api: the answer is not the expected JSON")
+		return ReadyResponse{}, errors.New("the answer is not the expected JSON")
 	}
 	return ReadyResponse{}, readError(response, text)
 }

@@ -24,7 +24,7 @@ type Header struct {
 func ReadHeader(raw []byte) (Header, error) {
 	message, err := decodeSign1(raw)
 	if err != nil {
-		return Header{}, fmt.Errorf("uvm: reading a COSE_Sign1: %w", err)
+		return Header{}, fmt.Errorf("reading a COSE_Sign1: %w", err)
 	}
 	protected := message.Headers.Protected
 	h := Header{ContentType: describe(protected[labelContentType]), Payload: len(message.Payload)}

@@ -27,7 +27,7 @@ var publicIssuers = sync.OnceValue(func() []*x509.Certificate {
 		trust.AskArkGenoaVlekBytes, trust.AskArkTurinVcekBytes, trust.AskArkTurinVlekBytes,
 	}, []byte("\n")))
 	if err != nil {
-		panic("vcek: built-in issuers: " + err.Error()) // a constant is wrong
+		panic("built-in issuers: " + err.Error()) // a constant is wrong
 	}
 	return issuers
 })
@@ -45,7 +45,7 @@ func IsIssuer(certificate *x509.Certificate) bool {
 func NewChain(certificates ...*x509.Certificate) (*Chain, error) {
 	chain, err := assemble(certificates)
 	if err != nil {
-		return nil, fmt.Errorf("vcek: making a chain: %w", err)
+		return nil, fmt.Errorf("making a chain: %w", err)
 	}
 	return chain, nil
 }

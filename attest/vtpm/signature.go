@@ -46,11 +46,11 @@ func IsSignature(data []byte) bool {
 // ParseSignature reads a TPMT_SIGNATURE.
 func ParseSignature(data []byte) (*Signature, error) {
 	if !IsSignature(data) {
-		return nil, errors.New("vtpm: parsing a signature: it is no TPMT_SIGNATURE")
+		return nil, errors.New("parsing a signature: it is no TPMT_SIGNATURE")
 	}
 	bare, err := parseSignature(data)
 	if err != nil {
-		return nil, fmt.Errorf("vtpm: parsing a signature: %w", err)
+		return nil, fmt.Errorf("parsing a signature: %w", err)
 	}
 	return &Signature{bytes.Clone(data), bare}, nil
 }

@@ -78,8 +78,6 @@ func textForm(text []byte) string {
 	switch {
 	case block != nil:
 		return "PEM of the type " + Printable(shortened(block.Type))
-	case bytes.HasPrefix(text, []byte("\ufeff")):
-		return counted + " text behind a byte order mark"
 	case text[0] == '[':
 		return counted + " JSON, a list"
 	case text[0] == '<':
@@ -108,7 +106,6 @@ var magics = []struct{ prefix, form string }{
 	{"\x1f\x8b", "gzip; unpack it first"}, {"\x7fELF", "a program (ELF)"}, {"PK\x03\x04", "a zip archive; unpack it first"},
 	{"\xfd7zXZ\x00", "xz; unpack it first"}, {"\x28\xb5\x2f\xfd", "zstd; unpack it first"}, {"BZh", "bzip2; unpack it first"},
 	{"MZ", "a program for Windows or UEFI"}, {"%PDF", "PDF"}, {"\x89PNG", "an image (PNG)"}, {"IGVM", "an IGVM file, which is measured and not evidence"},
-	{"\xff\xfe", "text in UTF-16; save it as UTF-8"}, {"\xfe\xff", "text in UTF-16; save it as UTF-8"},
 	{"\xd0\x0d\xfe\xed", "a device tree"}, {"SQLite format 3\x00", "a database (SQLite)"},
 }
 

@@ -41,7 +41,7 @@ type Document struct {
 func Open(data []byte) (Document, error) {
 	d, err := open(data, maxLayers)
 	if err != nil {
-		return Document{}, fmt.Errorf("releasepolicy: opening: %w", err)
+		return Document{}, fmt.Errorf("opening: %w", err)
 	}
 	return d, nil
 }

@@ -33,6 +33,9 @@ func authorityForm(in *inspection) {
 		if _, err := endpoint.ParseHost(r.Authority); err != nil {
 			in.report(r.Node, fmt.Sprintf("the authority %s names no service: %v", quote(r.Authority), err),
 				"write the attest URI of the provider, https://HOST, without a path")
+		} else if strings.ToLower(r.Authority) != r.Authority { // vaults compare it with the issuer of the token
+			in.report(r.Node, fmt.Sprintf("the authority %s has capitals, and the issuer of a token has none", quote(r.Authority)),
+				"write the attest URI of the provider in lower case")
 		}
 	}
 }
