@@ -65,7 +65,10 @@ func (c *call) answer(ctx context.Context, work func(context.Context) (any, erro
 	c.err = err
 	header := metadata.Join(metadata.Pairs("x-request-id", c.exchange.id), originOf(c.exchange, c.notes.Notes()))
 	_ = grpc.SetHeader(ctx, header) // a caller that is gone needs none
-	if err != nil {
+	switch {
+	case isTooLarge(err): // as grpc.Server says it
+		return nil, tooLarge(judge(err))
+	case err != nil:
 		return nil, statusOf(judge(err), c.exchange.id)
 	}
 	return response, nil

@@ -61,6 +61,13 @@ const (
 // statusGone is what nginx logs for a caller that did not wait; it is never sent.
 const statusGone = 499
 
+// isTooLarge reports whether a request is refused for its size, which has a code of its
+// own in gRPC.
+func isTooLarge(err error) bool {
+	_, is := errors.AsType[*http.MaxBytesError](err)
+	return is
+}
+
 // verdict is what the caller is told of an error.
 type verdict struct {
 	status     int

@@ -65,3 +65,6 @@ func unmet(reasons []api.Reason) *errdetails.PreconditionFailure {
 	}
 	return failure
 }
+
+// tooLarge has the code that grpc.Server has for it.
+func tooLarge(v verdict) error { return status.Error(grpccodes.ResourceExhausted, v.text) }

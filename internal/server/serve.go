@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -185,8 +186,8 @@ func readAll(body io.Reader) ([]byte, error) {
 
 // unread says why there is no whole body.
 func (s *Server) unread(ctx context.Context, err error) error {
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refusal.Newf(refusal.BadRequest, "the body is larger than %d bytes", tooLarge.Limit)
+	if isTooLarge(err) {
+		return refusal.Because(refusal.BadRequest, fmt.Sprintf("the body is larger than %d bytes", s.config.MaxBody), err)
 	}
 	if timeout, ok := errors.AsType[interface {
 		error
