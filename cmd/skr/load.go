@@ -40,7 +40,8 @@ func load(given *pflag.FlagSet, env environment) (*settings, *pflag.FlagSet, err
 			return nil, nil, originsOf(all).explain(&settingError{err})
 		}
 	}
-	s.unknown, s.warnings, s.origins = unknownNames(all, env), slices.Concat(reference.warnings, s.idle(all)), originsOf(all)
+	s.unknown, s.warnings, s.origins = unknownNames(all, env), reference.warnings, originsOf(all)
+	s.unused = s.idle(all)
 	s.steering = env.foreign(func(f foreign) bool { return f.steers })
 	return s, all, nil
 }

@@ -57,6 +57,9 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 		return err
 	}
 	parts.faults.add(traces, told.untraced)
+	for _, warning := range s.unused {
+		log.Warn(warning)
+	}
 	s.warnOfClouds(log)
 	warnOfAttesting(parts.access, log)
 	service := &service{

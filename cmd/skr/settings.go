@@ -82,6 +82,7 @@ type settings struct {
 
 	unknown  []string // variables that look like settings and are none
 	warnings []string // of what the reference's names hold and skr ignores
+	unused   []string // settings that do nothing, which the server tells
 	steering []string // variables of libraries that the pod's identity does not heed
 	origins  origins  // what set each field
 }

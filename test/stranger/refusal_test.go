@@ -118,7 +118,7 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 	refuse(routeRelease, releaseRequest(nil), "maa_endpoint", 403, endpointNotAllowed, vaultName, "attest.azure.net")
 	refuse(routeToken, runtimeRequest(nil), "maa_endpoint", 403, endpointNotAllowed, "elsewhere.example")
 	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1//", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
-		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://"+vaultName+"/keys/k1", strings.Repeat("k", 4096))
+		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://elsewhere.example/keys/k1", "https://"+vaultName+"/secrets/k1", strings.Repeat("k", 4096))
 	refuse(routeRelease, releaseRequest(nil), "access_token", 400, badRequest, 5, true, "a\r\nX: y", "a b", "ä")
 }
 
