@@ -39,11 +39,7 @@ type Document struct {
 // A file that is none of these is returned as it is, so that the policy's own parser says
 // what is wrong with it, and where.
 func Open(data []byte) (Document, error) {
-	d, err := open(data, maxLayers)
-	if err != nil {
-		return Document{}, fmt.Errorf("opening: %w", err)
-	}
-	return d, nil
+	return open(data, maxLayers)
 }
 
 func open(text []byte, layers int) (Document, error) {
