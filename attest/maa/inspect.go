@@ -70,10 +70,7 @@ func (t *Token) VerifySignature(set jwk.Set) error {
 	if err != nil {
 		return fmt.Errorf("using the key: %w", err)
 	}
-	if err := t.signed.Verify(public); err != nil {
-		return err
-	}
-	return nil
+	return t.signed.Verify(public)
 }
 
 // CheckIssuer says whether the authority issued the token, by its own word.

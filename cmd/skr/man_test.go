@@ -20,7 +20,7 @@ func TestManPages(t *testing.T) {
 	dir := t.TempDir()
 	if *manDirectory != "" {
 		dir = *manDirectory
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // manual pages are for everybody
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

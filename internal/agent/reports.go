@@ -37,10 +37,7 @@ func (a *Agent) ServeReports(ctx context.Context, socket net.Listener) error {
 		ErrorLog:          serving.Complaints(a.config.Logger),
 	}
 	server.SetKeepAlivesEnabled(false)
-	if err := serving.Until(ctx, server, grace, serving.NewBound(maxConnections, a.config.Logger).Listener(socket)); err != nil {
-		return err
-	}
-	return nil
+	return serving.Until(ctx, server, grace, serving.NewBound(maxConnections, a.config.Logger).Listener(socket))
 }
 
 func (a *Agent) report(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"time"
 
 	"skr/attest/vtpm"
@@ -99,7 +100,7 @@ func (t tdx) form() string {
 func (t tdx) sections(time.Time) []Section {
 	s := Section{Title: t.title}
 	if t.version > 0 {
-		s.add("version", fmt.Sprint(t.version), "layout of the quote")
+		s.add("version", strconv.FormatUint(uint64(t.version), 10), "layout of the quote")
 	}
 	s.add("MRTD", hex.EncodeToString(t.mrtd), "measurement of the trust domain at its start: on Azure of the paravisor")
 	for i := range 4 {

@@ -2,6 +2,7 @@ package artefact
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -76,7 +77,7 @@ func TestSampleVaultAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, entry := range recorded.Entries {
-			if entry.StatusCode != 200 || strings.HasSuffix(entry.RequestURI, "/generate-test-token") { // of no vault
+			if entry.StatusCode != http.StatusOK || strings.HasSuffix(entry.RequestURI, "/generate-test-token") { // of no vault
 				continue
 			}
 			found, err := Recognise(entry.ResponseBody)

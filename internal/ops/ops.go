@@ -79,10 +79,7 @@ func New(c Config) (*Server, error) {
 // Serve answers until ctx ends. It then lets running requests end within
 // Config.Grace and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, socket net.Listener) error {
-	if err := serving.Until(ctx, s.httpServer(), s.config.Grace, serving.NewBound(MaxConnections, s.config.Logger).Listener(socket)); err != nil {
-		return err
-	}
-	return nil
+	return serving.Until(ctx, s.httpServer(), s.config.Grace, serving.NewBound(MaxConnections, s.config.Logger).Listener(socket))
 }
 
 // httpServer keeps no connection alive: an idle one would hold a place.

@@ -90,13 +90,13 @@ func (m *module) read(words []string) {
 		words = words[1:]
 	}
 	name, rest := words[0], words[1:]
-	switch {
-	case name == "package":
+	switch name {
+	case "package":
 		if len(rest) == 1 {
 			m.name = rest[0]
 		}
 		return
-	case name == "import":
+	case "import":
 		return
 	}
 	value, rest := head(rest)

@@ -26,7 +26,7 @@ func tokens(text []byte) []string {
 		case c == '`':
 			n = 1 + until(text[1:], '`') + 1
 		case isWord(c):
-			n = len(text) - len(bytes.TrimLeftFunc(text, func(r rune) bool { return r > 127 || isWord(byte(r)) }))
+			n = len(text) - len(bytes.TrimLeftFunc(text, func(r rune) bool { return r > 127 || isWord(byte(r)) })) //nolint:gosec // below 128 it is one byte
 		case bytes.HasPrefix(text, []byte(":=")) || bytes.HasPrefix(text, []byte("==")):
 			n = 2
 		}

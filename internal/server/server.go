@@ -174,10 +174,7 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after Until: a request that was cut off has nobody to answer
 	defer s.told.count()
-	if err := serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...); err != nil {
-		return err
-	}
-	return nil
+	return serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...)
 }
 
 // sockets with their limit. Who is beyond it is not asked for its credentials.

@@ -109,7 +109,7 @@ func nameOf(code tpm2.TPMCC) string {
 // notOpen is the error of opening a TPM, with what to do about it.
 func notOpen(address string, err error) error {
 	err = fmt.Errorf("opening %q: %w", address, err)
-	do := ""
+	var do string
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		do = "run with the group that owns it, or let the device into the container"
