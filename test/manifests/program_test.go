@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fields of the configuration, as the program prints them.
+// fields of the configuration, as the program prints them; those without a value stand
+// in a comment.
 func fields(t *testing.T) map[string]any {
 	t.Helper()
 	out, err := exec.Command(skr, "config").Output()
@@ -47,6 +48,11 @@ func fields(t *testing.T) map[string]any {
 	found := map[string]any{}
 	if err := yaml.Unmarshal(out, &found); err != nil {
 		t.Fatal(err)
+	}
+	_, unset, _ := strings.Cut(string(out), "# without a value: ")
+	unset, _, _ = strings.Cut(unset, "\n")
+	for _, name := range strings.Split(unset, ", ") {
+		found[name] = nil
 	}
 	return found
 }
