@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,13 +72,13 @@ func TestTheCountIsNotLost(t *testing.T) {
 		for range refusalsOnce + 7 {
 			record(t, l, refused)
 		}
-		out.isFull = true
+		out.isFull.Store(true)
 		time.Sleep(countEvery)
 		synctest.Wait()
 		if l.Err() == nil {
 			t.Error("nobody is told that the record could not be written")
 		}
-		out.isFull = false
+		out.isFull.Store(false)
 		time.Sleep(countEvery)
 		synctest.Wait()
 		if !strings.Contains(out.String(), `"withheld":7`) || l.Err() != nil {
@@ -90,11 +91,11 @@ func TestTheCountIsNotLost(t *testing.T) {
 type full struct {
 	bytes.Buffer
 
-	isFull bool
+	isFull atomic.Bool
 }
 
 func (f *full) Write(text []byte) (int, error) {
-	if f.isFull {
+	if f.isFull.Load() {
 		return 0, fmt.Errorf("no space left on device")
 	}
 	return f.Buffer.Write(text)
