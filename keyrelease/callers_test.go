@@ -47,6 +47,12 @@ func (v *slowVault) Release(ctx context.Context, id hsm.KeyID, _ hsm.Grant) (*hs
 	return nil, refusal.Newf(refusal.ReleaseRejected, "the key was revoked")
 }
 
+// AccessToken notes nothing: callers that leave let the next one begin beside it.
+func (v *slowVault) AccessToken(context.Context, string) (secmem.Text, error) {
+	time.Sleep(time.Second)
+	return secmem.NewText("our own"), nil
+}
+
 // stale is a Releaser with a key past its time, of which nobody has heard that it was
 // revoked, and what a caller with that much time gets.
 func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (journal.Lookup, error)) {
