@@ -52,6 +52,7 @@ func TestLooks(t *testing.T) {
 		{"an unwritten index", strings.Repeat("\xff", 100), "nobody wrote"},
 		{"signature", string(noise[:256]), "a bare RSA signature of 2048 bits, by its size; for a quote give it with --signature"},
 		{"key", string(noise[:32]), "a hash or a key of 256 bits, by its size"},
+		{"key that could be Chinese", "\x00K" + strings.Repeat("N-", 15), "a hash or a key of 256 bits, by its size"},
 		{"noise", string(noise), "binary data, whose first bytes are " + hex.EncodeToString(noise[:8])},
 		{"in hex", hex.EncodeToString(noise), "1000 bytes in hex, which are binary data, whose first bytes are " + hex.EncodeToString(noise[:8])},
 		{"in base64", base64.StdEncoding.EncodeToString(noise), "1000 bytes in base64, which are binary data"},

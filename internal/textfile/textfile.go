@@ -22,8 +22,8 @@ var (
 )
 
 // UTF8 returns the text of a file in UTF-8, without a byte order mark. It reads UTF-16 of
-// both byte orders, also without the mark. Data that is no such text is returned unchanged.
-// The result may share memory with data.
+// both byte orders and, if the text is mostly ASCII, also without the mark. Data that is no
+// such text is returned unchanged. The result may share memory with data.
 func UTF8(data []byte) []byte {
 	if text, marked := bytes.CutPrefix(data, mark8); marked {
 		return text
@@ -32,7 +32,8 @@ func UTF8(data []byte) []byte {
 	if order == nil || len(units)%2 != 0 {
 		return data
 	}
-	if text, ok := decode(units, order); ok {
+	marked := len(units) < len(data)
+	if text, ok := decode(units, order); ok && (marked || mostlyASCII(text)) {
 		return text
 	}
 	return data
@@ -52,6 +53,20 @@ func byteOrder(data []byte) (order binary.ByteOrder, units []byte) {
 		return binary.BigEndian, data
 	}
 	return nil, nil
+}
+
+// mostlyASCII tells a text from random bytes, such as a key's, of which most pairs are
+// characters, but of other scripts.
+func mostlyASCII(text []byte) bool {
+	others := 0
+	for rest := text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest) // no string: it may be a private key
+		if r >= utf8.RuneSelf {
+			others++
+		}
+		rest = rest[size:]
+	}
+	return 2*others <= utf8.RuneCount(text)
 }
 
 // decode reports false for data that holds more than text: binary data may begin with a

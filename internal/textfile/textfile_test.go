@@ -22,6 +22,8 @@ func TestUTF8(t *testing.T) {
 		"\xff\xfe\x3d\xd8{\x00":            "\xff\xfe\x3d\xd8{\x00",            // half a pair
 		"\x02\x00\x00\x00\x00\x00\x00\x00": "\x02\x00\x00\x00\x00\x00\x00\x00", // an attestation report
 		"\x00\x01\x00\x00":                 "\x00\x01\x00\x00",
+		"\x00KN-e\x87ri":                   "\x00KN-e\x87ri", // a key: its bytes are also Chinese in UTF-16
+		"K\x00-N\x87eir":                   "K\x00-N\x87eir",
 	} {
 		if got := string(UTF8([]byte(data))); got != want {
 			t.Errorf("%q: %q, want %q", data, got, want)
