@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -221,12 +220,12 @@ func (c *Client) once(ctx context.Context, method, route string, body []byte, an
 	if err := c.authorize(request); err != nil {
 		return nil, err
 	}
-	response, err := c.http.Do(request)
+	got, err := c.send(request, maxAnswer+1)
 	if err != nil {
-		return nil, fmt.Errorf("asking skr: %w", err)
+		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
-	return response.Header, read(response, answer)
+	defer clear(got.body)
+	return got.header, got.result(answer)
 }
 
 // authorize adds the caller's token, if it has one.
@@ -240,23 +239,5 @@ func (c *Client) authorize(request *http.Request) error {
 	}
 	request.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
 	clear(token)
-	return nil
-}
-
-// read a result into answer, or return the refusal. Only 200 is a result.
-func read(response *http.Response, answer any) error {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	defer clear(body)
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading the answer: %w", err)
-	case len(body) > maxAnswer:
-		return fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
-	case response.StatusCode != http.StatusOK:
-		return readError(response, body)
-	}
-	if json.Unmarshal(body, answer) != nil {
-		return errors.New("the answer is not the expected JSON")
-	}
 	return nil
 }

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -48,20 +46,15 @@ func (c *Client) Ready(ctx context.Context) (ReadyResponse, error) {
 	if err != nil {
 		return answer, fmt.Errorf("making the request: %w", err)
 	}
-	response, err := c.http.Do(request)
+	got, err := c.send(request, maxReady)
 	if err != nil {
-		return answer, fmt.Errorf("asking skr: %w", err)
+		return answer, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxReady))
-	if err != nil {
-		return answer, fmt.Errorf("reading the answer: %w", err)
-	}
-	if json.Unmarshal(text, &answer) == nil && answer.Parts != nil && answer.Ready == (response.StatusCode == http.StatusOK) {
+	if json.Unmarshal(got.body, &answer) == nil && answer.Parts != nil && answer.Ready == (got.status == http.StatusOK) {
 		return answer, nil
 	}
-	if response.StatusCode == http.StatusOK {
-		return ReadyResponse{}, errors.New("the answer is not the expected JSON")
+	if got.status == http.StatusOK {
+		return ReadyResponse{}, errNotExpected
 	}
-	return ReadyResponse{}, readError(response, text)
+	return ReadyResponse{}, got.refusal()
 }

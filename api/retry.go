@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -56,18 +55,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// readError makes the Error of an answer that is not 200. An answer without our
-// body came from something else; its text is not repeated.
-func readError(response *http.Response, body []byte) *Error {
-	refused := &Error{}
-	if json.Unmarshal(body, refused) != nil || refused.Code == "" {
-		refused = &Error{Message: "the answer is not skr's"}
-	}
-	refused.Status = response.StatusCode
-	refused.RetryAfter = retryAfter(response.Header)
-	return refused
 }
 
 // retryAfter reads the delay in seconds of RFC 9110 section 10.2.3, the form

@@ -1,24 +1,21 @@
 package api
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"testing"
 )
 
-// FuzzRead: whatever answers, a status other than 200 is an Error with it.
+// Whatever answers, a status other than 200 is an Error with it.
 func FuzzRead(f *testing.F) {
 	f.Add(200, "", []byte(`{"key":"{}"}`))
 	f.Add(503, "3", []byte(`{"error":"throttled","code":"throttled","request_id":"r"}`))
 	f.Add(403, "-1", []byte(`{"error":{}}{"key":""}`))
 	f.Add(204, "99999999999999999999", []byte(nil))
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
-		response := &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {retryAfter}},
-			Body: io.NopCloser(bytes.NewReader(body))}
+		got := response{status, http.Header{"Retry-After": {retryAfter}}, body}
 		var into ReleaseResponse
-		err := read(response, &into)
-		refused, ok := err.(*Error) //nolint:errorlint // read does not wrap it
+		err := got.result(&into)
+		refused, ok := err.(*Error) //nolint:errorlint // result does not wrap it
 		switch {
 		case status == http.StatusOK && ok:
 			t.Errorf("200 became %v", refused)

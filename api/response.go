@@ -1,0 +1,59 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// response is what skr answered, read to its end or to the limit.
+type response struct {
+	status int
+	header http.Header
+	body   []byte // may hold a key
+}
+
+// send the request, and read at most limit bytes of what is answered.
+func (c *Client) send(request *http.Request, limit int64) (*response, error) {
+	got, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("asking skr: %w", err)
+	}
+	defer got.Body.Close() //nolint:errcheck // it has been read
+	body, err := io.ReadAll(io.LimitReader(got.Body, limit))
+	if err != nil {
+		clear(body)
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return &response{got.StatusCode, got.Header, body}, nil
+}
+
+// result decodes into answer, or returns the refusal. Only 200 is a result.
+func (r *response) result(answer any) error {
+	switch {
+	case len(r.body) > maxAnswer:
+		return fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+	case r.status != http.StatusOK:
+		return r.refusal()
+	}
+	if json.Unmarshal(r.body, answer) != nil {
+		return errNotExpected
+	}
+	return nil
+}
+
+var errNotExpected = errors.New("the answer is not the expected JSON")
+
+// refusal makes the Error of an answer that is not 200. One without our code came from
+// something else that listens there; its text is not repeated.
+func (r *response) refusal() *Error {
+	refused := &Error{}
+	if json.Unmarshal(r.body, refused) != nil || refused.Code == "" {
+		refused = &Error{Message: "the answer is not skr's"}
+	}
+	refused.Status = r.status
+	refused.RetryAfter = retryAfter(r.header)
+	return refused
+}
