@@ -3,7 +3,8 @@ package admission
 import "time"
 
 // bucket is a token bucket (RFC 2697 calls it a token bucket of one rate): it fills at
-// rate a second up to burst. Other than golang.org/x/time/rate's, it takes tokens back.
+// rate a second up to burst. Unlike a limiter of
+// golang.org/x/time/rate, it takes a part of a token back.
 type bucket struct {
 	rate, burst float64
 	tokens      float64
@@ -29,17 +30,6 @@ func (b *bucket) take(now time.Time) time.Duration {
 		return 0
 	}
 	return b.until(1 - b.tokens)
-}
-
-// owe takes a token in any case and returns how long until it is there, at most limit:
-// the bucket never owes more than what comes in that time.
-func (b *bucket) owe(now time.Time, limit time.Duration) time.Duration {
-	b.fill(now)
-	b.tokens = max(b.tokens-1, -limit.Seconds()*b.rate)
-	if b.tokens >= 0 {
-		return 0
-	}
-	return b.until(-b.tokens)
 }
 
 // giveBack a part of a token.

@@ -264,6 +264,9 @@ func TestRefusals(t *testing.T) {
 		if r.waiting != 0 {
 			t.Errorf("%d refusals still wait", r.waiting)
 		}
+		if delay := r.delay("uid 1"); delay > time.Second/refusalRate {
+			t.Errorf("a flood that ended %v ago delays the next refusal by %v", refusalDelay, delay)
+		}
 		for i := range 3 * maxPeers {
 			r.delay(fmt.Sprint("uid ", i))
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 // one must not keep another from its key. The zero value is ready to use.
 type Refusals struct {
 	mu      sync.Mutex
-	peers   map[string]*bucket
+	peers   map[string]*rate.Limiter
 	waiting int
 }
 
@@ -36,12 +38,17 @@ func (r *Refusals) delay(peer string) time.Duration {
 	known := r.peers[peer]
 	if known == nil {
 		if r.peers == nil || len(r.peers) >= maxPeers {
-			r.peers = map[string]*bucket{}
+			r.peers = map[string]*rate.Limiter{}
 		}
-		made := newBucket(refusalRate, refusalRate, now)
-		known, r.peers[peer] = &made, &made
+		known = rate.NewLimiter(refusalRate, refusalRate)
+		r.peers[peer] = known
 	}
-	return known.owe(now, refusalDelay)
+	turn := known.ReserveN(now, 1)
+	if delay := turn.DelayFrom(now); delay <= refusalDelay {
+		return delay
+	}
+	turn.CancelAt(now) // a peer never owes more than it can wait for
+	return refusalDelay
 }
 
 // Wait delays a refusal, until ctx ends at the latest. It reports whether to answer:

@@ -3,6 +3,8 @@ package audit
 import (
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -20,14 +22,9 @@ const (
 // budgets of the callers for refusals. Releases need none: each has its record.
 type budgets struct {
 	mu      sync.Mutex
-	callers map[string]*budget
+	callers map[string]*rate.Limiter
 	pending int    // refusals without a record, since the last record that counts them
 	total   uint64 // of all time
-}
-
-type budget struct {
-	left float64
-	at   time.Time
 }
 
 // spend reports whether the refusal may have a record. begun reports whether it is the
@@ -35,10 +32,7 @@ type budget struct {
 func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known := b.of(caller, now)
-	known.left, known.at = min(known.left+now.Sub(known.at).Seconds()/refusalEvery.Seconds(), refusalsOnce), now
-	if known.left >= 1 {
-		known.left--
+	if b.of(caller).AllowN(now, 1) {
 		return true, false
 	}
 	b.pending++
@@ -46,9 +40,9 @@ func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	return false, b.pending == 1
 }
 
-func (b *budgets) of(caller string, now time.Time) *budget {
+func (b *budgets) of(caller string) *rate.Limiter {
 	if b.callers == nil {
-		b.callers = map[string]*budget{}
+		b.callers = map[string]*rate.Limiter{}
 	}
 	if known := b.callers[caller]; known != nil {
 		return known
@@ -57,7 +51,7 @@ func (b *budgets) of(caller string, now time.Time) *budget {
 		caller = ""
 	}
 	if b.callers[caller] == nil {
-		b.callers[caller] = &budget{left: refusalsOnce, at: now}
+		b.callers[caller] = rate.NewLimiter(rate.Every(refusalEvery), refusalsOnce)
 	}
 	return b.callers[caller]
 }

@@ -151,6 +151,33 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 	})
 }
 
+// A caller that has used its lines has none again because others come.
+func TestNewKindsGiveNoLinesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := newTeller(slog.New(slog.DiscardHandler))
+		tell := func(caller string, n int) (own bool) {
+			for range n {
+				own = told.tells(caller, api.CallerNotAllowed, "/key/release", errors.New("refused"))
+			}
+			return own
+		}
+		tell("flood", tellOnce+1)
+		time.Sleep(tellSoon)
+		synctest.Wait() // the one too many is counted
+		for i := range maxKinds {
+			tell(fmt.Sprint("uid ", i), 1)
+		}
+		if tell("flood", 1) {
+			t.Error("the flood has lines again")
+		}
+		time.Sleep(tellOnce * tellEvery)
+		synctest.Wait()
+		if !tell("new", 1) || told.kinds[refusalKind{"new", api.CallerNotAllowed}] == nil {
+			t.Error("a new kind has no place, though all are quiet")
+		}
+	})
+}
+
 // A kept key may be asked for more often than one that the vault releases.
 func TestKeptKeysCountForLess(t *testing.T) {
 	for kept, want := range map[bool]int{true: 50, false: 2} {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"skr/api"
 )
 
@@ -32,8 +34,7 @@ type refusalKind struct {
 
 // refusals of one kind.
 type refusals struct {
-	lines   float64 // that may still be written
-	at      time.Time
+	lines   *rate.Limiter
 	counted int    // since the last line that tells a number
 	route   string // of the last
 	err     string // of the last
@@ -56,11 +57,8 @@ func newTeller(log *slog.Logger) *teller {
 func (t *teller) tells(caller string, code api.Code, route string, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
-	r := t.kind(refusalKind{caller, code}, now)
-	r.lines, r.at = min(r.lines+now.Sub(r.at).Seconds()/tellEvery.Seconds(), tellOnce), now
-	if r.lines >= 1 {
-		r.lines--
+	r := t.kind(refusalKind{caller, code})
+	if r.lines.Allow() {
 		return true
 	}
 	r.counted++
@@ -69,26 +67,26 @@ func (t *teller) tells(caller string, code api.Code, route string, err error) bo
 	return false
 }
 
-func (t *teller) kind(kind refusalKind, now time.Time) *refusals {
+func (t *teller) kind(kind refusalKind) *refusals {
 	if r := t.kinds[kind]; r != nil {
 		return r
 	}
 	if len(t.kinds) >= maxKinds {
-		t.forget(now)
+		t.forget()
 	}
 	if len(t.kinds) >= maxKinds {
 		kind = refusalKind{caller: "others"}
 	}
 	if t.kinds[kind] == nil {
-		t.kinds[kind] = &refusals{lines: tellOnce, at: now}
+		t.kinds[kind] = &refusals{lines: rate.NewLimiter(rate.Every(tellEvery), tellOnce)}
 	}
 	return t.kinds[kind]
 }
 
 // forget kinds that are quiet: they are as good as new.
-func (t *teller) forget(now time.Time) {
+func (t *teller) forget() {
 	for kind, r := range t.kinds {
-		if r.counted == 0 && now.Sub(r.at) > tellOnce*tellEvery {
+		if r.counted == 0 && r.lines.Tokens() >= tellOnce {
 			delete(t.kinds, kind)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -19,12 +21,7 @@ const (
 // interface is one for all processes, and one of them could keep the others out.
 type arrivals struct {
 	mu    sync.Mutex
-	users map[string]*tokens
-}
-
-type tokens struct {
-	left float64
-	at   time.Time
+	users map[string]*rate.Limiter
 }
 
 // may reports whether one more connection of peer is in time, and counts it.
@@ -34,31 +31,27 @@ func (a *arrivals) may(peer string) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t := a.of(peer)
-	if t.left < 1 {
-		return false
+	known := a.users[peer]
+	if known == nil {
+		known = a.add(peer)
 	}
-	t.left--
-	return true
+	return known.Allow()
 }
 
-func (a *arrivals) of(peer string) *tokens {
-	now := time.Now()
-	t := a.users[peer]
-	if t == nil {
-		if a.users == nil || len(a.users) >= maxUsers {
-			a.users = map[string]*tokens{}
-		}
-		t = &tokens{arrivalRate, now}
-		a.users[peer] = t
+// add peer as one who was quiet.
+func (a *arrivals) add(peer string) *rate.Limiter {
+	if a.users == nil || len(a.users) >= maxUsers {
+		a.users = map[string]*rate.Limiter{}
 	}
-	t.left, t.at = min(t.left+now.Sub(t.at).Seconds()*arrivalRate, arrivalRate), now
-	return t
+	a.users[peer] = rate.NewLimiter(arrivalRate, arrivalRate)
+	return a.users[peer]
 }
 
 // punish peer with a second without connections.
 func (a *arrivals) punish(peer string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.of(peer).left = -arrivalRate
+	fresh, now := a.add(peer), time.Now()
+	fresh.ReserveN(now, arrivalRate) // all that it had
+	fresh.ReserveN(now, arrivalRate) // and the next second's
 }
