@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -95,10 +96,16 @@ func (a *Agent) ServeTPM(ctx context.Context, socket net.Listener) error {
 	}
 }
 
+// unknownUser is that of a connection of which the kernel tells none.
+const unknownUser = math.MaxUint32
+
 // serve tells of connections that fail, at most once in refusalPause: a caller can cause
 // as many as it likes.
 func (a *Agent) serve(ctx context.Context, client net.Conn) {
-	user := userOf(client)
+	user := uint32(unknownUser)
+	if process := serving.Process(client); process != nil {
+		user = process.Uid
+	}
 	err := crash.Guard(func() error { return a.relay.Serve(ctx, user, client) })
 	if err == nil {
 		return

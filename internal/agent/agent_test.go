@@ -260,11 +260,3 @@ func TestTally(t *testing.T) {
 		t.Errorf("told %v, want %v", told, want)
 	}
 }
-
-func TestUserOfAnotherSocket(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer func() { _, _ = ours.Close(), theirs.Close() }()
-	if user := userOf(ours); user != unknownUser {
-		t.Errorf("user %d", user)
-	}
-}

@@ -19,7 +19,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"skr/internal/serving"
 )
 
 // maxSuspects is how many processes are listed where none is known to be the holder.
@@ -41,31 +41,13 @@ func Explain(err error) error {
 	return fmt.Errorf("%w: %s", err, proc("/proc").describe(address.AddrPort()))
 }
 
-// Peer says which process listens on the unix socket that conn is connected to
-// (SO_PEERCRED, unix(7)).
+// Peer says which process listens on the unix socket that conn is connected to.
 func Peer(conn net.Conn) string {
-	pid := listenerOf(conn)
-	if pid <= 0 { // 0 is a process of another PID namespace
+	listener := serving.Process(conn)
+	if listener == nil || listener.Pid <= 0 { // 0 is a process of another PID namespace
 		return "another process listens on this socket, in another container or hidden from this one; " + advice
 	}
-	return proc("/proc").process(pid).says("on this socket")
-}
-
-func listenerOf(conn net.Conn) (pid int) {
-	known, ok := conn.(syscall.Conn)
-	if !ok {
-		return 0
-	}
-	raw, err := known.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = raw.Control(func(fd uintptr) { // a connection that is closed has no peer
-		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			pid = int(credentials.Pid)
-		}
-	})
-	return pid
+	return proc("/proc").process(int(listener.Pid)).says("on this socket")
 }
 
 func (p proc) describe(wanted netip.AddrPort) string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -196,4 +197,28 @@ func TestComplaints(t *testing.T) {
 			t.Error(text.String())
 		}
 	})
+}
+
+// The process of a connection that is no socket, or is closed, is unknown, and not root's.
+func TestProcess(t *testing.T) {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	socket, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	client, err := net.Dial("unix", socket.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if process := Process(client); process == nil || int(process.Uid) != os.Getuid() || int(process.Pid) != os.Getpid() {
+		t.Errorf("process %+v", process)
+	}
+	_ = client.Close()
+	for name, conn := range map[string]net.Conn{"pipe": ours, "closed": client} {
+		if process := Process(conn); process != nil {
+			t.Errorf("%s: process %+v", name, process)
+		}
+	}
 }

@@ -21,7 +21,10 @@ const userPrefix = "uid "
 // from any of 127.0.0.0/8.
 func Peer(conn net.Conn) string {
 	if conn.RemoteAddr() != nil && conn.RemoteAddr().Network() == "unix" {
-		return user(conn)
+		if process := Process(conn); process != nil {
+			return userPrefix + strconv.FormatUint(uint64(process.Uid), 10)
+		}
+		return "unknown"
 	}
 	address, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
@@ -37,20 +40,23 @@ func Peer(conn net.Conn) string {
 	return ip.String()
 }
 
-func user(conn net.Conn) string {
-	known, ok := conn.(syscall.Conn)
+// Process returns the process at the other end of a unix connection, with its user: the
+// one that connected, or for a client the one that listens (SO_PEERCRED, unix(7)). It is
+// nil for other connections, and for closed ones.
+func Process(conn net.Conn) (process *unix.Ucred) {
+	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return "unknown"
+		return nil
 	}
-	raw, err := known.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
-		return "unknown"
+		return nil
 	}
-	name := "unknown"
-	_ = raw.Control(func(fd uintptr) { // a closed connection stays unknown
-		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			name = userPrefix + strconv.FormatUint(uint64(credentials.Uid), 10)
-		}
+	_ = raw.Control(func(fd uintptr) {
+		process, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
-	return name
+	if err != nil {
+		return nil // another kind of socket
+	}
+	return process
 }
