@@ -4,10 +4,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
+	"skr/internal/certificate"
 	"skr/internal/endpoint"
 	"skr/internal/jwk"
 	"skr/internal/jws"
@@ -54,9 +54,8 @@ func parseChain(x5c []string) ([]*x509.Certificate, error) {
 }
 
 // verifyChain holds the leaf to server authentication, the usage of the TLS
-// certificates that both services sign with and the default of crypto/x509. It must
-// also be one that signs, and not an authority, whose key is for certificates: crypto/x509
-// leaves both to its caller.
+// certificates that both services sign with and the default of crypto/x509, and to be one
+// that signs.
 func verifyChain(chain []*x509.Certificate, vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	intermediates := x509.NewCertPool()
 	for _, certificate := range chain[1:] {
@@ -71,10 +70,5 @@ func verifyChain(chain []*x509.Certificate, vault endpoint.Host, roots *x509.Cer
 	if err != nil {
 		return fmt.Errorf("verifying the certificate chain: %w", err)
 	}
-	if leaf := chain[0]; leaf.IsCA {
-		return errors.New("the signer's certificate is that of a certificate authority")
-	} else if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return errors.New("the key usage of the signer's certificate lacks digital signature")
-	}
-	return nil
+	return certificate.CheckSigner(chain[0])
 }

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+
+	"skr/internal/certificate"
 )
 
 // resolve finds the signer that the name stands for in its certificate chain,
@@ -31,11 +33,8 @@ func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 		return nil, errors.New("no CA of the chain has the issuer's fingerprint")
 	}
 	leaf := chain[0]
-	if leaf.IsCA {
-		return nil, errors.New("the leaf is a certificate authority")
-	}
-	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return nil, errors.New("the leaf's key usage lacks digital signature")
+	if err := certificate.CheckSigner(leaf); err != nil {
+		return nil, err
 	}
 	for _, p := range d.policies {
 		if err := p.admits(leaf); err != nil {

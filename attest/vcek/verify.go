@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/internal/certificate"
 	"skr/internal/crash"
 )
 
@@ -126,11 +127,8 @@ func (c *Chain) verifyCertificates(roots *Roots, now time.Time) error {
 			return err
 		}
 	}
-	if c.leaf.IsCA {
-		return errors.New("the leaf is a certificate authority")
-	}
-	if c.leaf.KeyUsage != 0 && c.leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return errors.New("the leaf's key usage lacks digital signature")
+	if err := certificate.CheckSigner(c.leaf); err != nil {
+		return err
 	}
 	if err := checkLink(c.intermediate, anchor); err != nil {
 		return fmt.Errorf("intermediate: %w", err)
