@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"skr/internal/object"
 )
 
 // Unmarshal decodes into a struct as encoding/json does, and refuses what that would
@@ -55,7 +57,7 @@ func fieldsOf(t reflect.Type) fields {
 		if name == "" {
 			name = field.Name
 		}
-		f.exact[name], f.folded[fold(name)] = field.Type, true
+		f.exact[name], f.folded[object.Fold(name)] = field.Type, true
 	}
 	known.Store(t, f)
 	return f

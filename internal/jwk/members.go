@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"strings"
+
+	"skr/internal/object"
 )
 
 // maxDepth bounds nested objects and arrays; keys, headers and release
@@ -72,7 +73,7 @@ func walkObject(decoder *reader, depth int, f fields) error {
 		if err != nil || !isName {
 			return errors.New("is not JSON")
 		}
-		folded := fold(name)
+		folded := object.Fold(name)
 		if seen[folded] {
 			return errors.New("names a member twice")
 		}
@@ -103,7 +104,3 @@ func closing(decoder *reader) error {
 	}
 	return nil
 }
-
-// fold maps names that encoding/json takes for equal to one text: upper first,
-// for the long s and the Kelvin sign.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
