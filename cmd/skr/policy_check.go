@@ -31,7 +31,7 @@ func policyCheckCommand(io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			open, err := allowAll(workload, args[0], io.in)
+			open, err := allowAll(workload, args[0], io)
 			if err != nil {
 				return err
 			}
@@ -48,14 +48,14 @@ func policyCheckCommand(io streams) *cobra.Command {
 }
 
 // allowAll are the HOST_DATA of the workload's policies that allow everything.
-func allowAll(workload, policy string, in io.Reader) (digests []string, err error) {
+func allowAll(workload, policy string, streams streams) (digests []string, err error) {
 	if workload == "" {
 		return nil, nil
 	}
 	if err := oneStandardInput(workload, policy); err != nil {
 		return nil, err
 	}
-	policies, err := readWorkload(workload, in)
+	policies, err := readWorkload(workload, streams)
 	if err != nil {
 		return nil, &configError{err}
 	}

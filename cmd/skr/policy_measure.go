@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -63,14 +62,9 @@ func measure(paths []string, output string, streams streams) error {
 }
 
 func measureFile(path string, streams streams) ([]measured, error) {
-	policies, err := readWorkload(path, streams.in)
+	policies, err := readWorkload(path, streams)
 	if err != nil {
 		return nil, &configError{err}
-	}
-	for _, p := range policies {
-		for _, text := range p.Warnings() {
-			_, _ = fmt.Fprintf(streams.err, "skr: warning: %s: %s\n", path, text) // nowhere else to say it
-		}
 	}
 	all := make([]measured, len(policies))
 	for i, p := range policies {
@@ -79,15 +73,21 @@ func measureFile(path string, streams streams) ([]measured, error) {
 	return all, nil
 }
 
-// readWorkload finds the policies in what is deployed.
-func readWorkload(path string, in io.Reader) ([]hostdata.Policy, error) {
-	data, err := readInput(path, maxWorkloadFile, in)
+// readWorkload finds the policies in what is deployed, and warns of what may be wrong
+// with them.
+func readWorkload(path string, streams streams) ([]hostdata.Policy, error) {
+	data, err := readInput(path, maxWorkloadFile, streams.in)
 	if err != nil {
 		return nil, err
 	}
 	policies, err := hostdata.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, p := range policies {
+		for _, text := range p.Warnings() {
+			_, _ = fmt.Fprintf(streams.err, "skr: warning: %s: %s\n", path, text) // nowhere else to say it
+		}
 	}
 	return policies, nil
 }

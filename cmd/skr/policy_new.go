@@ -143,14 +143,11 @@ func parsePCRs(words list) (map[int]string, error) {
 func (n newPolicy) adoptFiles(spec *releasepolicy.Spec, streams streams) error {
 	switch {
 	case n.workload != "":
-		policies, err := readWorkload(n.workload, streams.in)
+		policies, err := readWorkload(n.workload, streams)
 		if err != nil {
 			return err
 		}
 		for _, p := range policies {
-			for _, text := range p.Warnings() {
-				_, _ = fmt.Fprintf(streams.err, "skr: warning: %s: %s\n", n.workload, text) // nowhere else to say it
-			}
 			spec.HostData = append(spec.HostData, p.Digest())
 			if p.AllowsEverything() {
 				spec.AllowAll = append(spec.AllowAll, p.Digest())
