@@ -17,8 +17,8 @@ import (
 	"skr/test/swtpm"
 )
 
-// An index that is there and cannot be read is told, and the machine does not pass for
-// one with Trusted Launch.
+// If the index exists but cannot be read, the error says so, and the machine is not taken
+// for one with Trusted Launch.
 func TestUnreadableHCLIndex(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{Chip: newChip(t), Fault: func(code tpm2.TPMCC, _, second tpm2.TPMHandle) tpm2.TPMRC {
 		if code == tpm2.TPMCCNVRead && second == tpm2.TPMHandle(tpm.HCLReport) {

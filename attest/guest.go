@@ -90,7 +90,7 @@ func blame(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, tpm.ErrBusy):
 		return busy(err)
-	case ctx.Err() != nil: // an answer that nobody awaited says nothing of the TPM
+	case ctx.Err() != nil: // the caller left; the failure is not the fault of the TPM
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key; this sidecar's log says why", err)

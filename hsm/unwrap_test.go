@@ -10,7 +10,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// leaving is a key in a TPM that nobody awaited.
+// leaving is a key in a TPM whose caller has left.
 type leaving struct{ err error }
 
 func (l leaving) DecryptOAEP(crypto.Hash, []byte) ([]byte, error) { return nil, l.err }

@@ -163,7 +163,7 @@ var refusals = []struct {
 	}},
 }
 
-// TestDescriptiveHeaders: what only describes is told, whatever it says.
+// Headers that only describe are reported and never refused.
 func TestDescriptiveHeaders(t *testing.T) {
 	endorser := newEndorser(t)
 	for _, c := range []struct {

@@ -6,7 +6,7 @@ import (
 	"skr/test/uvmtest"
 )
 
-// What is meant as an endorsement is told from another COSE_Sign1 without verifying it.
+// ReadHeader tells an endorsement from another COSE_Sign1 without verifying either.
 func TestHeader(t *testing.T) {
 	endorser, err := uvmtest.NewEndorser()
 	if err != nil {

@@ -170,7 +170,7 @@ func (p *Policy) MayAttest(c Caller, data []byte) error {
 		}
 	}
 	return refusal.Newf(refusal.CallerNotAllowed, "this caller may have at most %d bytes attested, because more could hold a key "+
-		`that a vault wraps to: send their hash, or give an access rule of this caller keys: ["*"]`, MaxBound)
+		`that a vault wraps to: send less, such as a hash of what you mean, or give an access rule of this caller keys: ["*"]`, MaxBound)
 }
 
 // Unguarded returns the names of the rules whose callers may use one of the routes that

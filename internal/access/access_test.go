@@ -271,7 +271,7 @@ func TestMayAttest(t *testing.T) {
 			t.Errorf("rules %b: %v", matched, err)
 		}
 		if !may {
-			wantRefusal(t, err, "send their hash")
+			wantRefusal(t, err, "send less")
 		}
 	}
 	if err := (*Policy)(nil).MayAttest(Caller{}, long); err != nil {

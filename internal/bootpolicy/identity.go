@@ -16,7 +16,7 @@ const anyGuest = "any"
 // measurements are as written: a list, or the word any.
 type measurements []string
 
-// UnmarshalJSON is called by the YAML library, too.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (m *measurements) UnmarshalJSON(text []byte) error {
 	var word string
 	if json.Unmarshal(text, &word) == nil && word == anyGuest {

@@ -10,7 +10,7 @@ import (
 // values are digests as written: one, or a list of them.
 type values []string
 
-// UnmarshalJSON is called by the YAML library, too.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (v *values) UnmarshalJSON(text []byte) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
@@ -43,7 +43,7 @@ func (v values) parse() ([]vtpm.Digest, error) {
 // nonce is as written: digits, if the name stands there at all.
 type nonce []byte
 
-// UnmarshalJSON is called by the YAML library, too.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (n *nonce) UnmarshalJSON(text []byte) error {
 	var digits string
 	if json.Unmarshal(text, &digits) != nil {

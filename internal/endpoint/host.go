@@ -3,7 +3,8 @@
 // A [Host] is a plain lower-case DNS name with an optional port and nothing
 // else, so that the name that was compared with the allow-list is the name
 // that is dialled: no userinfo, path, query, IP literal, punycode or empty
-// label survives [ParseHost], and upper case becomes lower case. A [Pattern] is an allow-list entry.
+// label survives [ParseHost], and upper case becomes lower case. A [Pattern] is an
+// allow-list entry.
 //
 // The package knows no service; attest and hsm say what a host is for.
 package endpoint

@@ -2,11 +2,11 @@
 // and decrypt container images have somebody else wrap the keys of the layers
 // (containers/ocicrypt, docs/keyprovider.md, and keywrap/keyprovider).
 //
-// A request is a JSON object whose "op" is "keywrap" or "keyunwrap", and an answer
-// another one. Requests hold bytes as base64 or as arrays of numbers; an answer holds
-// them in the [Form] that its reader knows. What stands in the image is an [Annotation], in the form of the
-// sidecar that skr takes the place of: the data wrapped by RSA-OAEP with SHA-256,
-// and where the key is that unwraps it:
+// A request is a JSON object whose "op" is "keywrap" or "keyunwrap", and the answer is
+// another JSON object. Requests hold bytes as base64 or as arrays of numbers; an answer
+// holds them in the [Form] that its reader knows. The image holds an [Annotation], as
+// the reference sidecar writes it: the data wrapped by RSA-OAEP with SHA-256, and where
+// the key is that unwraps it:
 //
 //	wrap, err := keyprovider.ParseWrap(input)
 //	annotation, err := info.Wrap(wrap.Data)

@@ -4,7 +4,7 @@
 // The routes are /livez, /readyz, /metrics and, where it is wanted, /doctor, for
 // GET and HEAD:
 //
-//	s, err := ops.New(ops.Config{Parts: []ops.Part{{Name: "evidence", Err: ready}}, Metrics: metrics})
+//	s, err := ops.New(ops.Config{Parts: []readyz.Part{{Name: "evidence", Err: ready}}, Metrics: metrics})
 //	err = s.Serve(ctx, listener) // until ctx ends
 //
 // Unlike internal/server it may listen on every address, as the kubelet and
@@ -52,9 +52,6 @@ type Config struct {
 	// means none.
 	Logger *slog.Logger
 }
-
-// Part is something that must be ready.
-type Part = readyz.Part
 
 // Server answers requests. It is safe for concurrent use.
 type Server struct {

@@ -1,10 +1,10 @@
 // Package server answers the six HTTP routes of package api.
 //
-// A request takes one way: its connection is within a share of its peer, it must not
+// A request takes one way: its connection is within the share of its peer, it must not
 // come from a web page (guard.go), its caller must be one who may use the route and
-// takes a place (admit.go), the body is read to a bound and in seconds and decoded strictly, the strings become an
-// [attest.Authority] and an [hsm.KeyID], and only then is something asked of the
-// pipeline behind the interfaces in routes.go. What comes back is encoded to a
+// takes a place (admit.go), the body is read to a bound and in seconds and decoded
+// strictly, the strings become an [attest.Authority] and an [hsm.KeyID], and only then
+// is something asked of the pipeline behind the interfaces in routes.go. What comes back is encoded to a
 // buffer before the status is sent, so no 2xx ever carries an error. The way
 // back is one function that writes, one table from refusals to status codes
 // (errors.go), one line of log:
