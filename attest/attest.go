@@ -29,7 +29,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 

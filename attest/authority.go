@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 	"skr/internal/refusal"
 )
 

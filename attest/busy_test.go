@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
+	"skr/attest/tpm"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 	"skr/test/swtpm"
 )
 

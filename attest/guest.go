@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 )
 
 // Guest is what the virtual TPM of an Azure machine says of what was started on it.

@@ -6,8 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"skr/attest/tpm"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 )
 
 // A TPM whose answer was not awaited is not to blame, nor is who wrapped the key.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"skr/attest/snp"
-	"skr/internal/journal"
+	"skr/attest/tpm"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 )
 
 // Platform is how a machine proves itself, which decides whom a key is wrapped to.

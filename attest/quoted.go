@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 )
 
 // addQuote has the PCRs quoted. Where there is nothing to bind, the nonce is empty,

@@ -3,8 +3,8 @@ package attest
 import (
 	"time"
 
-	"skr/internal/object"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
 // Result is an Attestation Result: a token that has been verified.
@@ -12,7 +12,7 @@ type Result struct {
 	// Token is shown to Relying Parties, as it was issued.
 	Token secmem.Text
 	// Claims is the token's payload.
-	Claims object.Object
+	Claims strictjson.Object
 	// Expires is the token's exp claim.
 	Expires time.Time
 	// Omitted are the optional parts that the evidence went without.

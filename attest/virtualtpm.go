@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 )
 
 // attestedPCRs are those that Azure's attestation service takes of a Linux machine

@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tpm"
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 	"skr/test/snptest"
 	"skr/test/swtpm"
 	"skr/test/vtpmtest"

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 	"skr/internal/refusal"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
-	"skr/internal/httpclient"
-	"skr/internal/keywrap"
+	"skr/internal/azure/httpclient"
+	"skr/internal/jose/keywrap"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )

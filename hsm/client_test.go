@@ -22,8 +22,8 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/google/go-cmp/cmp"
 
-	"skr/internal/httpclient"
-	"skr/internal/jwk"
+	"skr/internal/azure/httpclient"
+	"skr/internal/jose/jwk"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )

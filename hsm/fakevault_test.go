@@ -24,9 +24,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"skr/internal/httpclient"
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/azure/httpclient"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 	"skr/internal/secmem"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 )
 
 // Statement is a release statement that somebody has, taken apart and not

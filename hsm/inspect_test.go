@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 )
 
 // A statement that a person looks at is held to the rules of a release.

@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"slices"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 const redacted = "[redacted]"

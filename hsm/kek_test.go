@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 	"skr/internal/secmem"
 )
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/internal/secmem"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 func TestPolicyHash(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/internal/secmem"
 	"skr/internal/textfile"
 )

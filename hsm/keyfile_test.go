@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 func pemText(kind string, der []byte) []byte {

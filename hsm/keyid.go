@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 )
 
 // keysPath stands between a vault's host and a key's name (Azure REST API

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 	"skr/internal/secmem"
 )
 

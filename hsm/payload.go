@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 // payload is what a statement claims. Its form is that of recorded traffic at

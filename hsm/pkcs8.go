@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 var (

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // describe sets what a statement would say of the key in der.

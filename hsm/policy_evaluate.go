@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 )
 
 // Evaluation tells whether a token meets a policy, and why.
@@ -52,7 +52,7 @@ type Condition struct {
 //   - the ordering operators need integers on both sides, else they are not met;
 //   - a missing claim meets nothing, not even notEquals, but for "exists": false;
 //   - null is a missing claim, and objects and arrays meet nothing but exists.
-func (p *ReleasePolicy) Evaluate(issuer string, claims object.Object) Evaluation {
+func (p *ReleasePolicy) Evaluate(issuer string, claims strictjson.Object) Evaluation {
 	v := &evaluator{values: make([]actual, len(p.claims)), free: make([]Condition, p.nodes)}
 	for i, claim := range p.claims {
 		v.values[i] = actualOf(claims.Lookup(claim))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 	"skr/test/samples"
 )
 
@@ -102,7 +102,7 @@ func recordedPolicy(t *testing.T, file string) []byte {
 
 func BenchmarkEvaluateGenoaToken(b *testing.B) {
 	p := mustPolicy(b, aciPolicy)
-	parsed, err := object.Parse(genoaClaims(b))
+	parsed, err := strictjson.Parse(genoaClaims(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func BenchmarkEvaluateGenoaToken(b *testing.B) {
 
 func BenchmarkEvaluateThirtyAuthorities(b *testing.B) {
 	p := mustPolicy(b, string(samples.Read(b, "cvm/release-policy-30-authorities.json")))
-	parsed, err := object.Parse([]byte(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`))
+	parsed, err := strictjson.Parse([]byte(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -266,7 +266,7 @@ func TestEvaluateExplains(t *testing.T) {
 
 // evaluate parses the claims, as whoever verified the token does.
 func evaluate(p *ReleasePolicy, issuer string, claims []byte) (Evaluation, error) {
-	parsed, err := object.Parse(claims)
+	parsed, err := strictjson.Parse(claims)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -390,7 +390,7 @@ func FuzzParseReleasePolicy(f *testing.F) {
 
 func BenchmarkEvaluate(b *testing.B) {
 	p := mustPolicy(b, aciPolicy)
-	claims, err := object.Parse([]byte(aciClaims))
+	claims, err := strictjson.Parse([]byte(aciClaims))
 	if err != nil {
 		b.Fatal(err)
 	}

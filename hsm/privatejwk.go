@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 	"skr/internal/secmem"
 )
 

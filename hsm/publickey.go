@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // PublicPEM writes an RSA key, or a key on one of the four curves, as

@@ -16,8 +16,8 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 // recordedRelease finds the statement in recorded traffic.

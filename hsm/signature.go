@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"skr/internal/azure/endpoint"
 	"skr/internal/certificate"
-	"skr/internal/endpoint"
-	"skr/internal/jwk"
-	"skr/internal/jws"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
 )
 
 // maxCertificates bounds x5c; recorded statements have three.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"skr/internal/crash"
-	"skr/internal/jwk"
-	"skr/internal/jws"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
 )
 
 // maxStatement bounds a release statement; recorded ones have about 11 KB.

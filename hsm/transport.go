@@ -12,7 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )

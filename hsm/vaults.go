@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/internal/endpoint"
+	"skr/internal/azure/endpoint"
 	"skr/internal/refusal"
 )
 

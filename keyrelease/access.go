@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"time"
 
-	"skr/internal/jws"
-	"skr/internal/object"
+	"skr/internal/jose/jws"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
 const (
@@ -24,7 +24,7 @@ func expiryOf(access secmem.Text) (expires time.Time, known bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	claims, err := object.Parse(signed.Payload)
+	claims, err := strictjson.Parse(signed.Payload)
 	if err != nil {
 		return time.Time{}, false
 	}

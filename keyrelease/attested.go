@@ -8,7 +8,7 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/cache"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 

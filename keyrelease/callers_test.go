@@ -11,9 +11,9 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/azure/httpclient"
 	"skr/internal/cache"
-	"skr/internal/httpclient"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )

@@ -10,9 +10,9 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/object"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
 // fakeDescriber answers with a key of that policy, or with err, after wait.
@@ -60,7 +60,7 @@ func refusedBecause(t *testing.T, d Describer) *refusal.Error {
 
 func explained(t *testing.T, e *explainer, no error) *refusal.Error {
 	t.Helper()
-	claims, err := object.Parse([]byte(`{"x-ms-sevsnpvm-is-debuggable":false,"x-ms-sevsnpvm-vmpl":0,"x-ms-runtime":{"secret":"s3cr3t"},"nonce":"n0nce"}`))
+	claims, err := strictjson.Parse([]byte(`{"x-ms-sevsnpvm-is-debuggable":false,"x-ms-sevsnpvm-vmpl":0,"x-ms-runtime":{"secret":"s3cr3t"},"nonce":"n0nce"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

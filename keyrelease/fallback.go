@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"skr/hsm"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 )
 
 // KEK is what a vault wraps a key to: a pair in our memory, or one that the

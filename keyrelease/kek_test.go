@@ -13,7 +13,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 )
 
 // tpmKey is a key of a TPM as far as it matters here.

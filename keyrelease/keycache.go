@@ -9,7 +9,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/cache"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 

@@ -11,7 +11,7 @@ import (
 	"unsafe"
 
 	"skr/hsm"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )

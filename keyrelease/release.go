@@ -21,7 +21,7 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/crash"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/secmem"
 )
 

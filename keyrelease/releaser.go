@@ -8,8 +8,8 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/cache"
-	"skr/internal/flight"
 	"skr/internal/secmem"
+	"skr/internal/singleflight"
 )
 
 // Attester proves what this machine is.
@@ -86,8 +86,8 @@ type Releaser struct {
 	explainer *explainer
 	keys      *keyCache
 
-	releases     flight.Group[question, *hsm.Key]
-	attestations flight.Group[attest.Authority, *attestedKEK]
+	releases     singleflight.Group[question, *hsm.Key]
+	attestations singleflight.Group[attest.Authority, *attestedKEK]
 
 	mu       sync.Mutex
 	attested *cache.Cache[attest.Authority, *attestedKEK]
@@ -114,8 +114,8 @@ func New(c Config) *Releaser {
 		spare:        spareKEK{bits: c.KEKBits},
 		explainer:    newExplainer(c.Describer, c.Now),
 		keys:         newKeyCache(c.KeyTTL, c.KeyMaxStale),
-		releases:     flight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
-		attestations: flight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
+		releases:     singleflight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
+		attestations: singleflight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
 		attested:     cache.New[attest.Authority, *attestedKEK](maxAuthorities),
 	}
 	r.keys.release = r.release

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 )
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"net/http"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 
 	"skr/attest"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -44,7 +44,7 @@ func readAnswer(authority attest.Authority, answer *httpclient.Response) (string
 }
 
 func readToken(authority attest.Authority, body []byte) (string, error) {
-	answer, err := object.Parse(body)
+	answer, err := strictjson.Parse(body)
 	if err != nil {
 		return "", untrusted(authority, "its answer is not JSON", err)
 	}
@@ -58,7 +58,7 @@ func readToken(authority attest.Authority, body []byte) (string, error) {
 // rejected reads {"error":{"code","message"}}. The message is the service's
 // and may quote what we sent, so that it goes to the log only, and shortened.
 func rejected(authority attest.Authority, answer *httpclient.Response) error {
-	body, _ := object.Parse(answer.Body) // without a body the status has to do
+	body, _ := strictjson.Parse(answer.Body) // without a body the status has to do
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
 	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/url"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 
 	"skr/attest"
-	"skr/internal/endpoint"
-	"skr/internal/httpclient"
-	"skr/internal/jwk"
+	"skr/internal/azure/endpoint"
+	"skr/internal/azure/httpclient"
+	"skr/internal/jose/jwk"
 )
 
 // Where an instance publishes its signing keys (Azure REST API specification,
@@ -70,7 +70,7 @@ func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (strin
 // authority vouches for its own keys and for nobody else's. The document's
 // issuer is not compared, as some instances leave it out; the token's is.
 func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
-	metadata, err := object.Parse(document)
+	metadata, err := strictjson.Parse(document)
 	if err != nil {
 		return "", err
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"skr/internal/endpoint"
-	"skr/internal/httpclient"
+	"skr/internal/azure/endpoint"
+	"skr/internal/azure/httpclient"
 )
 
 // findAny finds a key of ours for each id.

@@ -16,10 +16,10 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 	"skr/internal/refusal"
-	"skr/internal/tpm"
 	"skr/test/snptest"
 	"skr/test/vtpmtest"
 )

@@ -14,9 +14,9 @@ import (
 
 	"skr/attest"
 	"skr/attest/vtpm"
-	"skr/internal/jwk"
-	"skr/internal/object"
+	"skr/internal/jose/jwk"
 	"skr/internal/refusal"
+	"skr/internal/strictjson"
 )
 
 // guestAPIVersion is that of Azure's own clients for AzureGuest.
@@ -88,7 +88,7 @@ func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, an
 	return string(token), nil
 }
 
-func (q *guestQuestion) check(authority attest.Authority, claims object.Object) error {
+func (q *guestQuestion) check(authority attest.Authority, claims strictjson.Object) error {
 	switch {
 	case contradicts(claims, claimAttestationType, guestType):
 		return untrusted(authority, "its token is not about a virtual machine with a TPM", nil)
@@ -106,7 +106,7 @@ func (q *guestQuestion) check(authority attest.Authority, claims object.Object) 
 }
 
 // echoed finds the client's word, which stays in base64.
-func (q *guestQuestion) echoed(claims object.Object, member string) bool {
+func (q *guestQuestion) echoed(claims strictjson.Object, member string) bool {
 	sent, asked := q.payload[member]
 	if !asked {
 		return true
@@ -118,7 +118,7 @@ func (q *guestQuestion) echoed(claims object.Object, member string) bool {
 // bound says whether the key to which a vault wraps is ours: the first one for
 // encryption ("Azure Key Vault secure key release policy grammar", section
 // "Environment Assertion").
-func (q *guestQuestion) bound(claims object.Object) bool {
+func (q *guestQuestion) bound(claims strictjson.Object) bool {
 	runtime, _ := claims.Lookup(claimRuntime)
 	text, err := json.Marshal(runtime)
 	if err != nil {
@@ -137,7 +137,7 @@ func (q *guestQuestion) bound(claims object.Object) bool {
 	return err == nil && ok && key.Equal(q.evidence.Guest.Key.RSA())
 }
 
-func (q *guestQuestion) sameReport(claims object.Object) bool {
+func (q *guestQuestion) sameReport(claims strictjson.Object) bool {
 	reportData := q.evidence.Report.ReportData()
 	theirs, found := claims.Lookup(isolatedRuntime)
 	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:])) &&

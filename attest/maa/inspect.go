@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"skr/attest"
-	"skr/internal/jwk"
-	"skr/internal/jws"
-	"skr/internal/object"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
+	"skr/internal/strictjson"
 )
 
 // Token is a token that somebody has, taken apart and not verified. Its checks
@@ -20,7 +20,7 @@ import (
 // is to be believed only if all of them pass.
 type Token struct {
 	signed *jws.Signed
-	claims object.Object
+	claims strictjson.Object
 }
 
 // ParseUnverified takes a token apart. It says nothing of who made it.
@@ -29,7 +29,7 @@ func ParseUnverified(text string) (*Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing token: it %w", err)
 	}
-	claims, err := object.Parse(signed.Payload)
+	claims, err := strictjson.Parse(signed.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("parsing token: its payload %w", err)
 	}
@@ -37,7 +37,7 @@ func ParseUnverified(text string) (*Token, error) {
 }
 
 // Claims are the token's payload.
-func (t *Token) Claims() object.Object { return t.claims }
+func (t *Token) Claims() strictjson.Object { return t.claims }
 
 // Issuer is the iss claim; "" if there is none.
 func (t *Token) Issuer() string {

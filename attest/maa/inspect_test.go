@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // tokenOf is a token of the service, as a person may have it in a file.

@@ -12,10 +12,10 @@ import (
 	"skr/attest"
 	"skr/internal/cache"
 	"skr/internal/crash"
-	"skr/internal/flight"
-	"skr/internal/jwk"
-	"skr/internal/jws"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
 	"skr/internal/refusal"
+	"skr/internal/singleflight"
 )
 
 const (
@@ -36,7 +36,7 @@ var _ keyFetcher = fetcher{}
 type keyCache struct {
 	fetcher keyFetcher
 	now     func() time.Time
-	flights flight.Group[attest.Authority, keySet]
+	flights singleflight.Group[attest.Authority, keySet]
 
 	mu   sync.Mutex
 	sets *cache.Cache[attest.Authority, keySet]
@@ -51,7 +51,7 @@ type keySet struct {
 func newKeyCache(f keyFetcher, now func() time.Time) *keyCache {
 	return &keyCache{
 		fetcher: f, now: now, sets: cache.New[attest.Authority, keySet](maxAuthorities),
-		flights: flight.Group[attest.Authority, keySet]{Limit: keysTimeout},
+		flights: singleflight.Group[attest.Authority, keySet]{Limit: keysTimeout},
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 
 	"skr/attest"
 	"skr/internal/cache"
-	"skr/internal/jwk"
-	"skr/internal/jws"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
 	"skr/internal/refusal"
 )
 

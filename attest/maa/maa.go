@@ -25,9 +25,9 @@ import (
 	"time"
 
 	"skr/attest"
-	"skr/internal/httpclient"
-	"skr/internal/object"
+	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
+	"skr/internal/strictjson"
 )
 
 // defaultAPIVersion is a stable version of the Azure REST API specification
@@ -116,7 +116,7 @@ type exchange interface {
 	// open gives the token that the answer holds.
 	open(ctx context.Context, authority attest.Authority, answer string) (string, error)
 	// check finds a token that is authentic and answers something else.
-	check(authority attest.Authority, claims object.Object) error
+	check(authority attest.Authority, claims strictjson.Object) error
 }
 
 func ask(evidence *attest.Evidence) (exchange, error) {

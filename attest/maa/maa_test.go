@@ -19,7 +19,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/internal/refusal"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
-	"skr/internal/object"
 	"skr/internal/refusal"
+	"skr/internal/strictjson"
 )
 
 // Claims of an SEV-SNP token ("Azure Attestation claim sets").
@@ -39,7 +39,7 @@ type question struct {
 // runtime data as a JSON object. One that has a member twice has no meaning of its
 // own: which of the two the token repeats is the authority's choice.
 type runtime struct {
-	object   object.Object
+	object   strictjson.Object
 	repeated bool
 }
 
@@ -61,8 +61,8 @@ func newQuestion(e *attest.Evidence) (*question, error) {
 }
 
 func parseRuntime(data []byte) (runtime, error) {
-	parsed, err := object.Parse(data)
-	if errors.Is(err, object.ErrRepeated) && json.Valid(data) && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+	parsed, err := strictjson.Parse(data)
+	if errors.Is(err, strictjson.ErrRepeated) && json.Valid(data) && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		return runtime{repeated: true}, nil
 	}
 	return runtime{object: parsed}, err
@@ -87,7 +87,7 @@ func tooLong(authority attest.Authority) error {
 
 // check finds a token that is authentic and answers something else: another
 // request, another machine, or another key than ours.
-func (q *question) check(authority attest.Authority, claims object.Object) error {
+func (q *question) check(authority attest.Authority, claims strictjson.Object) error {
 	switch {
 	case !q.echoed(claims):
 		return untrusted(authority, "its token does not carry our nonce", nil)
@@ -104,7 +104,7 @@ func (q *question) check(authority attest.Authority, claims object.Object) error
 
 // echoed accepts the nonce as a string, which MAA makes of a number, and as a
 // number.
-func (q *question) echoed(claims object.Object) bool {
+func (q *question) echoed(claims strictjson.Object) bool {
 	want := strconv.FormatUint(q.nonce, 10)
 	value, _ := claims.Lookup(claimNonce)
 	return value == want || value == json.Number(want)
@@ -115,7 +115,7 @@ func (q *question) echoed(claims object.Object) bool {
 //
 // Of runtime data with a repeated member the token must name the report data, which
 // are the hash of its exact bytes.
-func (q *question) bound(claims object.Object) bool {
+func (q *question) bound(claims strictjson.Object) bool {
 	theirs, found := claims.Lookup(claimRuntime)
 	if q.runtime.repeated {
 		hashed, _ := claims.Text(claimReportData)
@@ -127,7 +127,7 @@ func (q *question) bound(claims object.Object) bool {
 // contradicts finds a claim that is there and has another value. Nonce and
 // runtime data already tie the token to this evidence; a claim that an
 // authority leaves out is for release policies to miss.
-func contradicts(claims object.Object, path, want string) bool {
+func contradicts(claims strictjson.Object, path, want string) bool {
 	got, found := claims.Lookup(path)
 	return found && got != want
 }

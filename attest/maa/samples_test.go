@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 
 	"skr/test/samples"
 
@@ -19,7 +19,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
-	"skr/internal/jws"
+	"skr/internal/jose/jws"
 )
 
 // unwrapped is a request with each layer of base64url taken off.
@@ -108,7 +108,7 @@ func TestRequestAsRecorded(t *testing.T) {
 }
 
 // unverified reads a recorded token; MAA's signing keys are not recorded.
-func unverified(t *testing.T, path ...string) object.Object {
+func unverified(t *testing.T, path ...string) strictjson.Object {
 	t.Helper()
 	signed, err := jws.Parse(strings.TrimSpace(string(samples.Read(t, path...))), maxToken)
 	if err != nil {
@@ -117,7 +117,7 @@ func unverified(t *testing.T, path ...string) object.Object {
 	if signed.KeyID == "" || signed.Algorithm != "RS256" {
 		t.Errorf("key %q, algorithm %q", signed.KeyID, signed.Algorithm)
 	}
-	claims, err := object.Parse(signed.Payload)
+	claims, err := strictjson.Parse(signed.Payload)
 	if err != nil {
 		t.Fatal(err)
 	}

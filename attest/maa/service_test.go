@@ -30,8 +30,8 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
-	"skr/internal/httpclient"
-	"skr/internal/jwk"
+	"skr/internal/azure/httpclient"
+	"skr/internal/jose/jwk"
 	"skr/test/snptest"
 	"skr/test/uvmtest"
 )

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/attest"
-	"skr/internal/jws"
+	"skr/internal/jose/jws"
 	"skr/internal/secmem"
 )
 
@@ -49,7 +49,7 @@ func parseToken(authority attest.Authority, token string, now func() time.Time, 
 	if err := verifySignature(authority, signed, find); err != nil {
 		return nil, err
 	}
-	claims, err := object.Parse(signed.Payload)
+	claims, err := strictjson.Parse(signed.Payload)
 	if err != nil {
 		return nil, untrusted(authority, "its token's claims are malformed", err)
 	}
@@ -80,7 +80,7 @@ func verifySignature(authority attest.Authority, signed *jws.Signed, find keyFin
 }
 
 // validate checks issuer and times, and returns when the token expires.
-func validate(authority attest.Authority, claims object.Object, now func() time.Time) (time.Time, error) {
+func validate(authority attest.Authority, claims strictjson.Object, now func() time.Time) (time.Time, error) {
 	if err := errors.Join(checkIssuer(authority, claims), checkTimes(claims, now)); err != nil {
 		return time.Time{}, err
 	}
@@ -91,20 +91,20 @@ func validate(authority attest.Authority, claims object.Object, now func() time.
 	return expires.Time, nil
 }
 
-func checkIssuer(authority attest.Authority, claims object.Object) error {
+func checkIssuer(authority attest.Authority, claims strictjson.Object) error {
 	return jwt.NewValidator(jwt.WithIssuer(authority.Issuer())).Validate(only(claims, "iss"))
 }
 
 // checkTimes holds the token to exp and nbf. iat only tells when the token was made
 // (RFC 7519 section 4.1.6); that it is fresh is for the nonce to show.
-func checkTimes(claims object.Object, now func() time.Time) error {
+func checkTimes(claims strictjson.Object, now func() time.Time) error {
 	return jwt.NewValidator(
 		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
 	).Validate(only(claims, "exp", "nbf"))
 }
 
 // only are the claims of these names that there are.
-func only(claims object.Object, names ...string) jwt.MapClaims {
+func only(claims strictjson.Object, names ...string) jwt.MapClaims {
 	found := jwt.MapClaims{}
 	for _, name := range names {
 		if value, ok := claims.Lookup(name); ok {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 )
 
 // Members of the JSON payload; MAA repeats them as claims in
@@ -27,7 +27,7 @@ type statement struct {
 // parseStatement reads the JSON payload. Members that are not known are
 // allowed, as -int was added so; members that occur twice are not.
 func parseStatement(payload []byte) (statement, error) {
-	members, err := object.Parse(payload)
+	members, err := strictjson.Parse(payload)
 	if err != nil {
 		return statement{}, fmt.Errorf("decoding the payload: it %w", err)
 	}
@@ -58,7 +58,7 @@ func bareStatement(raw []byte, svn uint64) (statement, error) {
 
 // readSVN reads guestsvn, a decimal string or a number, and guestsvn-int,
 // which newer payloads add and which must then say the same.
-func readSVN(members object.Object) (uint64, error) {
+func readSVN(members strictjson.Object) (uint64, error) {
 	value, _ := members.Lookup(memberGuestSVN)
 	svn, err := parseSVN(value)
 	if err != nil {

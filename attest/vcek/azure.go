@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"skr/attest/snp"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 )
 
 // thimSource is Azure's Trusted Hardware Identity Management, which the node

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"skr/attest/snp"
-	"skr/internal/flight"
-	"skr/internal/journal"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
+	"skr/internal/singleflight"
 )
 
 const (
@@ -37,7 +37,7 @@ type Endorser struct {
 	roots   *Roots
 	now     func() time.Time
 	cache   cache
-	flights flight.Group[identity, *Chain]
+	flights singleflight.Group[identity, *Chain]
 }
 
 // NewEndorser makes an Endorser.
@@ -50,7 +50,7 @@ func NewEndorser(c Config) *Endorser {
 	}
 	return &Endorser{
 		sources: c.Sources, roots: c.Roots, now: c.Now,
-		flights: flight.Group[identity, *Chain]{Limit: searchTimeout},
+		flights: singleflight.Group[identity, *Chain]{Limit: searchTimeout},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 )
 
 // kdsSource is AMD's Key Distribution Service (AMD 57230, chapter KDS

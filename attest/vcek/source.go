@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 )
 
 // Source is one place where chains come from.

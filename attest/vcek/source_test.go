@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 	"skr/test/snptest"
 )

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"skr/attest/snp"
-	"skr/internal/object"
+	"skr/internal/strictjson"
 )
 
 // Members of the document that Azure's Trusted Hardware Identity Management
@@ -79,13 +79,13 @@ func parseTCBM(text string) (uint64, error) {
 	return raw, nil
 }
 
-type document struct{ object.Object }
+type document struct{ strictjson.Object }
 
 func parseDocument(data []byte) (document, error) {
 	if len(data) > maxDocument {
 		return document{}, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
 	}
-	parsed, err := object.Parse(data)
+	parsed, err := strictjson.Parse(data)
 	if err != nil {
 		return document{}, fmt.Errorf("it %w", err)
 	}

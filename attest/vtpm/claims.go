@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"skr/internal/jwk"
-	"skr/internal/object"
+	"skr/internal/jose/jwk"
+	"skr/internal/strictjson"
 )
 
 // kidAK names the attestation key among the claims' keys. Its place in the list is
@@ -23,12 +23,12 @@ const userDataSize = 64
 // are unknown are kept.
 type Claims struct {
 	raw    []byte
-	object object.Object
+	object strictjson.Object
 	keys   []jwk.Key
 }
 
 func parseClaims(raw []byte) (*Claims, error) {
-	members, err := object.Parse(raw)
+	members, err := strictjson.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("it %w", err)
 	}
@@ -48,7 +48,7 @@ func parseClaims(raw []byte) (*Claims, error) {
 func (c *Claims) Raw() []byte { return bytes.Clone(c.raw) }
 
 // Object is what the bytes say.
-func (c *Claims) Object() object.Object { return c.object }
+func (c *Claims) Object() strictjson.Object { return c.object }
 
 // AK is the public half of the attestation key, HCLAkPub.
 func (c *Claims) AK() (*rsa.PublicKey, error) {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"skr/api"
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/test/emulator"
 )
 

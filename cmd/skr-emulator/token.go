@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"skr/internal/jws"
-	"skr/internal/object"
+	"skr/internal/jose/jws"
+	"skr/internal/strictjson"
 )
 
 // demoRuntimeData is what the application wants to stand in its token.
@@ -35,7 +35,7 @@ func claimLines(token string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the token: %w", err)
 	}
-	claims, err := object.Parse(parsed.Payload)
+	claims, err := strictjson.Parse(parsed.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("reading the token: it %w", err)
 	}

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"skr/attest/snp"
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
-	"skr/internal/agent"
 	"skr/internal/refusal"
-	"skr/internal/server"
-	"skr/internal/tpm"
+	"skr/internal/sidecar/agent"
+	"skr/internal/sidecar/server"
 )
 
 const (

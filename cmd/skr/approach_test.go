@@ -9,7 +9,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/keyrelease"
 )
 

@@ -16,11 +16,11 @@ import (
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
 	"skr/hsm"
-	"skr/internal/access"
+	"skr/internal/azure/entra"
 	"skr/internal/crash"
-	"skr/internal/entra"
-	"skr/internal/keyprovider"
-	"skr/internal/server"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/keyprovider"
+	"skr/internal/sidecar/server"
 	"skr/keyrelease"
 )
 

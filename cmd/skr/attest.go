@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/server"
+	"skr/internal/sidecar/server"
 )
 
 const maxRuntimeData = 192 << 10 // what the HTTP routes take, decoded

@@ -10,7 +10,7 @@ import (
 	"skr/attest"
 	"skr/attest/snp"
 	"skr/internal/refusal"
-	"skr/internal/server"
+	"skr/internal/sidecar/server"
 )
 
 // attestRawCommand prints what the program get-snp-report of the reference prints: the

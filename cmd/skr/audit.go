@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/audit"
+	"skr/internal/observe/audit"
 	"skr/internal/refusal"
 )
 

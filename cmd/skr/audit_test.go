@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"skr/internal/audit"
+	"skr/internal/observe/audit"
 )
 
 // auditFile is an intact file, its text, and its head.

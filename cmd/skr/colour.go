@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
 )
 
 // isColourful says whether out is a terminal whose user wants colour (no-color.org).
@@ -19,9 +19,9 @@ func isColourful(out io.Writer, env environment) bool {
 	return err == nil
 }
 
-func marksFor(out io.Writer, env environment) releasepolicy.Marks {
+func marksFor(out io.Writer, env environment) lint.Marks {
 	if isColourful(out, env) {
-		return releasepolicy.ColourMarks
+		return lint.ColourMarks
 	}
-	return releasepolicy.PlainMarks
+	return lint.PlainMarks
 }

@@ -4,9 +4,9 @@ import (
 	"log/slog"
 	"strings"
 
-	"skr/internal/ops"
-	"skr/internal/server"
-	"skr/internal/serving"
+	"skr/internal/sidecar/ops"
+	"skr/internal/sidecar/server"
+	"skr/internal/sidecar/serving"
 )
 
 // keptBack descriptors are for what skr itself opens: the report socket or device and

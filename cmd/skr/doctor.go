@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/api"
-	"skr/internal/doctor"
+	"skr/internal/sidecar/doctor"
 )
 
 // doctorOptions say which key is in question and how to tell.

@@ -100,7 +100,7 @@ func TestDocumentedVariables(t *testing.T) {
 // Every variable that the Azure libraries read is in the table, or is a setting.
 func TestForeignersAreAll(t *testing.T) {
 	known := map[string]bool{"OS": true, "SYSTEMROOT": true, "ProgramData": true, "SYSTEM_OIDCREQUESTURI": true,
-		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/hardening refuses
+		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/sidecar/hardening refuses
 	for _, f := range foreigners {
 		known[f.name] = true
 	}

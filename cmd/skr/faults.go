@@ -8,7 +8,7 @@ import (
 
 	"skr/api"
 	"skr/attest"
-	"skr/internal/doctor"
+	"skr/internal/sidecar/doctor"
 )
 
 // Optional parts beside those of package attest. skr runs without them.

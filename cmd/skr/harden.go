@@ -3,8 +3,8 @@ package main
 import (
 	"log/slog"
 
-	"skr/internal/hardening"
 	"skr/internal/secmem"
+	"skr/internal/sidecar/hardening"
 )
 
 // harden the process before it has anything to keep. What the kernel does not

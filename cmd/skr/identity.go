@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/internal/entra"
+	"skr/internal/azure/entra"
 )
 
 // identity is who the pod is to a vault. From then on, this process hides from the

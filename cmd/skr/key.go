@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/hsm"
-	"skr/internal/entra"
-	"skr/internal/httpclient"
-	"skr/internal/provision"
+	"skr/internal/azure/entra"
+	"skr/internal/azure/httpclient"
+	"skr/internal/operator/provision"
 	"skr/internal/secmem"
 )
 

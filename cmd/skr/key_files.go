@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 // keyFiles are what is left of a new key beside the vault.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 // keyOptions are the flags of skr key create and skr key import.

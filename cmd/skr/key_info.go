@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"skr/hsm"
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 // keyInfo is a key as the commands print it in JSON, and as it stands in

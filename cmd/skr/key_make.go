@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/hsm"
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 	"skr/internal/refusal"
 )
 

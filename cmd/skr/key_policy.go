@@ -11,7 +11,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/claims"
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
 )
 
 const maxPolicyFile = 1 << 20
@@ -33,9 +33,9 @@ func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 
 // read takes the policy of the file, or writes one.
 func (p *keyPolicy) read() (*hsm.ReleasePolicy, error) {
-	known := releasepolicy.Rules()
+	known := lint.Rules()
 	for _, name := range p.accept {
-		if !slices.ContainsFunc(known, func(r releasepolicy.Rule) bool { return r.Name == name }) {
+		if !slices.ContainsFunc(known, func(r lint.Rule) bool { return r.Name == name }) {
 			return nil, fmt.Errorf("--accept: %q is no rule of skr policy check", name)
 		}
 	}
@@ -58,7 +58,7 @@ func (p *keyPolicy) open() (*hsm.ReleasePolicy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
 	}
-	document, err := releasepolicy.Open(data)
+	document, err := lint.Open(data)
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %s: %w", p.file, err)
 	}
@@ -71,17 +71,17 @@ func (p *keyPolicy) open() (*hsm.ReleasePolicy, error) {
 
 func (p *keyPolicy) write() (*hsm.ReleasePolicy, error) {
 	platform := claims.Platform(p.platform)
-	spec := releasepolicy.Spec{Platform: platform, Authorities: p.authorities}
+	spec := lint.Spec{Platform: platform, Authorities: p.authorities}
 	if platform == claims.ACI || platform == claims.AKSKata {
 		spec.HostData = p.measurements
 	} else {
 		spec.Measurements = p.measurements
 	}
-	return releasepolicy.New(spec)
+	return lint.New(spec)
 }
 
 // policyError is a policy that would give the key away, or to nobody.
-type policyError struct{ findings []releasepolicy.Finding }
+type policyError struct{ findings []lint.Finding }
 
 func (e *policyError) Error() string {
 	texts := make([]string, len(e.findings))
@@ -93,13 +93,13 @@ func (e *policyError) Error() string {
 
 // judge prints the warnings, and refuses errors that nobody has accepted by name.
 func (p *keyPolicy) judge(policy *hsm.ReleasePolicy, immutable bool, out io.Writer) error {
-	var refused []releasepolicy.Finding
-	for _, f := range releasepolicy.Check(policy.Raw(), releasepolicy.Subject{Platform: claims.Platform(p.platform), Immutable: &immutable}) {
+	var refused []lint.Finding
+	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: claims.Platform(p.platform), Immutable: &immutable}) {
 		accepted := slices.Contains(p.accept, f.Rule)
 		switch {
-		case f.Severity == releasepolicy.Error && !accepted:
+		case f.Severity == lint.Error && !accepted:
 			refused = append(refused, f)
-		case f.Severity == releasepolicy.Error || f.Severity == releasepolicy.Warning && !accepted:
+		case f.Severity == lint.Error || f.Severity == lint.Warning && !accepted:
 			_, _ = fmt.Fprintf(out, "skr: warning: %s: %s; %s\n", f.Rule, f.Message, f.Fix) // nowhere else to say it
 		}
 	}

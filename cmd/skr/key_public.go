@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 func keyPublicCommand(env environment, streams streams) *cobra.Command {

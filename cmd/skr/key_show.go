@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 func keyShowCommand(env environment, streams streams) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"skr/internal/provision"
+	"skr/internal/operator/provision"
 )
 
 func keysDocument(t *testing.T) string {

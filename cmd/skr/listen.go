@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"skr/internal/server"
+	"skr/internal/sidecar/server"
 )
 
 // listeners are those for applications; either may be nil, not both.

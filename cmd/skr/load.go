@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"skr/internal/document"
+	"skr/internal/strictyaml"
 )
 
 // maxConfig bounds the configuration file; a full one has a few kilobytes.
@@ -75,14 +75,14 @@ func applyFile(all *pflag.FlagSet, path string, named bool) error {
 	case !named:
 		return nil
 	case path == "":
-		return fmt.Errorf("the file of --config or SKR_CONFIG: it is %w", document.ErrEmpty)
+		return fmt.Errorf("the file of --config or SKR_CONFIG: it is %w", strictyaml.ErrEmpty)
 	}
 	data, err := readBounded(path, maxConfig)
 	if err != nil {
 		return fmt.Errorf("the file of --config or SKR_CONFIG: %w", err)
 	}
 	var fields map[string]any
-	if err := document.Decode(data, &fields); err != nil {
+	if err := strictyaml.Decode(data, &fields); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for name, value := range fields {
@@ -212,9 +212,9 @@ func hasNothing(text string) bool {
 // isEmpty also says how an absent section is written.
 func isEmpty(flag *pflag.Flag, name string) error {
 	if _, ok := flag.Value.(sectioned); ok {
-		return fmt.Errorf("%s: it is %w, or say %s", name, document.ErrEmpty, none)
+		return fmt.Errorf("%s: it is %w, or say %s", name, strictyaml.ErrEmpty, none)
 	}
-	return fmt.Errorf("%s: it is %w", name, document.ErrEmpty)
+	return fmt.Errorf("%s: it is %w", name, strictyaml.ErrEmpty)
 }
 
 func readBounded(path string, limit int64) ([]byte, error) {

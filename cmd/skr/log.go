@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"skr/internal/audit"
+	"skr/internal/observe/audit"
 )
 
 // processLog is where the process tells what it does, and its audit records.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/hardening"
+	"skr/internal/sidecar/hardening"
 )
 
 func main() {

@@ -7,13 +7,13 @@ import (
 	"strconv"
 
 	"skr/api"
+	"skr/internal/azure/httpclient"
 	"skr/internal/claims"
-	"skr/internal/httpclient"
-	"skr/internal/journal"
-	"skr/internal/metrics"
+	"skr/internal/observe/journal"
+	"skr/internal/observe/metrics"
+	"skr/internal/observe/tracing"
 	"skr/internal/refusal"
-	"skr/internal/server"
-	"skr/internal/tracing"
+	"skr/internal/sidecar/server"
 )
 
 // The words by which log, metrics and traces call those that skr asks.

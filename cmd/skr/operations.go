@@ -4,12 +4,12 @@ import (
 	"context"
 	"net"
 
-	"skr/internal/doctor"
-	"skr/internal/holder"
-	"skr/internal/metrics"
-	"skr/internal/ops"
-	"skr/internal/readyz"
+	"skr/internal/observe/metrics"
 	"skr/internal/secmem"
+	"skr/internal/sidecar/doctor"
+	"skr/internal/sidecar/holder"
+	"skr/internal/sidecar/ops"
+	"skr/internal/sidecar/readiness"
 )
 
 // operations is the listener for kubelet and Prometheus; the zero one is none.
@@ -43,8 +43,8 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 }
 
 // parts must be ready for keys to be released.
-func (s *service) parts() readyz.Parts {
-	return readyz.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
+func (s *service) parts() readiness.Parts {
+	return readiness.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
 }
 
 func (o operations) serve(ctx context.Context) error {

@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"time"
 
-	"skr/internal/entra"
-	"skr/internal/httpclient"
+	"skr/internal/azure/entra"
+	"skr/internal/azure/httpclient"
 	"skr/keyrelease"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"skr/hsm"
 	"skr/internal/claims"
+	"skr/internal/operator/lint"
 	"skr/internal/refusal"
-	"skr/internal/releasepolicy"
 )
 
 const (
@@ -49,15 +49,15 @@ func readInput(path string, limit int64, in io.Reader) ([]byte, error) {
 	return data, err
 }
 
-func readDocument(path string, in io.Reader) (releasepolicy.Document, error) {
+func readDocument(path string, in io.Reader) (lint.Document, error) {
 	data, err := readInput(path, maxPolicyFile, in)
 	if err != nil {
-		return releasepolicy.Document{}, &configError{err}
+		return lint.Document{}, &configError{err}
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return releasepolicy.Document{}, &configError{fmt.Errorf("%s: the file is empty", path)}
+		return lint.Document{}, &configError{fmt.Errorf("%s: the file is empty", path)}
 	}
-	document, err := releasepolicy.Open(data)
+	document, err := lint.Open(data)
 	if err != nil {
 		return document, &configError{fmt.Errorf("%s: %w", path, err)}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
 )
 
 func policyCheckCommand(io streams) *cobra.Command {
@@ -35,8 +35,8 @@ func policyCheckCommand(io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			subject := releasepolicy.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
-			r := checkReport{File: args[0], Source: document.Source, Findings: releasepolicy.Check(document.Text, subject)}
+			subject := lint.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
+			r := checkReport{File: args[0], Source: document.Source, Findings: lint.Check(document.Text, subject)}
 			return r.tell(output, strict, io.out)
 		},
 	}
@@ -69,22 +69,22 @@ func allowAll(workload, policy string, streams streams) (digests []string, err e
 
 // checkReport is what skr policy check prints.
 type checkReport struct {
-	File     string                  `json:"file"`
-	Source   string                  `json:"source,omitempty"` // member of the file that lines count in
-	OK       bool                    `json:"ok"`
-	Errors   int                     `json:"errors"`
-	Warnings int                     `json:"warnings"`
-	Findings []releasepolicy.Finding `json:"findings"`
+	File     string         `json:"file"`
+	Source   string         `json:"source,omitempty"` // member of the file that lines count in
+	OK       bool           `json:"ok"`
+	Errors   int            `json:"errors"`
+	Warnings int            `json:"warnings"`
+	Findings []lint.Finding `json:"findings"`
 }
 
 func (r *checkReport) tell(output string, strict bool, out io.Writer) error {
 	for _, f := range r.Findings {
 		switch f.Severity {
-		case releasepolicy.Error:
+		case lint.Error:
 			r.Errors++
-		case releasepolicy.Warning:
+		case lint.Warning:
 			r.Warnings++
-		case releasepolicy.Info:
+		case lint.Info:
 		}
 	}
 	r.OK = r.Errors == 0 && (!strict || r.Warnings == 0)
@@ -100,7 +100,7 @@ func (r *checkReport) tell(output string, strict bool, out io.Writer) error {
 func (r *checkReport) print(output string, out io.Writer) error {
 	if output == "json" {
 		if r.Findings == nil {
-			r.Findings = []releasepolicy.Finding{}
+			r.Findings = []lint.Finding{}
 		}
 		e := json.NewEncoder(out)
 		e.SetEscapeHTML(false)

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/hsm"
-	"skr/internal/object"
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
+	"skr/internal/strictjson"
 )
 
 // explainOptions are the flags of skr policy explain.
@@ -53,7 +53,7 @@ func explainPolicy(cmd *cobra.Command, o explainOptions, env environment, io str
 	if err != nil {
 		return err
 	}
-	var token object.Object
+	var token strictjson.Object
 	if o.live {
 		token, err = o.attest(cmd, policy, env, io)
 	} else if token, err = readClaims(o.token, io.in); err != nil {
@@ -62,7 +62,7 @@ func explainPolicy(cmd *cobra.Command, o explainOptions, env environment, io str
 	if err != nil {
 		return err
 	}
-	e := explained{o.live, releasepolicy.Explain(policy, token)}
+	e := explained{o.live, lint.Explain(policy, token)}
 	if err := e.print(o.output, marksFor(io.out, env), io.out); err != nil {
 		return err
 	}
@@ -86,28 +86,28 @@ func (o explainOptions) check() error {
 }
 
 // attest gets a token of this machine, verified, for runtime data that say nothing.
-func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, env environment, io streams) (object.Object, error) {
+func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, env environment, io streams) (strictjson.Object, error) {
 	name := o.authority
 	if all := policy.Authorities(); name == "" && len(all) == 1 {
 		name = all[0]
 	}
 	if name == "" {
-		return object.Object{}, &configError{errors.New("--authority is needed: the policy has several")}
+		return strictjson.Object{}, &configError{errors.New("--authority is needed: the policy has several")}
 	}
 	s, parts, err := oneShot(cmd, env, io)
 	if err != nil {
-		return object.Object{}, err
+		return strictjson.Object{}, err
 	}
 	parts.tellMachine()
 	authority, err := parts.authorities.Parse(name)
 	if err != nil {
-		return object.Object{}, err
+		return strictjson.Object{}, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
 	result, err := parts.releaser.Token(ctx, authority, []byte("{}"))
 	if err != nil {
-		return object.Object{}, err
+		return strictjson.Object{}, err
 	}
 	return result.Claims, nil
 }
@@ -116,10 +116,10 @@ func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, en
 type explained struct {
 	// Verified says whether the token's signature was checked.
 	Verified bool `json:"verified"`
-	releasepolicy.Explanation
+	lint.Explanation
 }
 
-func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer) error {
+func (e explained) print(output string, marks lint.Marks, out io.Writer) error {
 	if output == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)

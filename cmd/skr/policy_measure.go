@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/hostdata"
+	"skr/internal/operator/measure"
 )
 
 func policyMeasureCommand(io streams) *cobra.Command {
@@ -18,7 +18,7 @@ func policyMeasureCommand(io streams) *cobra.Command {
 			"Kubernetes manifest with a policy or initdata of Kata, or the policy of a virtual node, an ARM template, its\n" +
 			"parameter file or a container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return measure(args, output, io) },
+		RunE: func(_ *cobra.Command, args []string) error { return printMeasured(args, output, io) },
 	}
 	outputFlag(cmd, &output)
 	return cmd
@@ -31,7 +31,7 @@ type measured struct {
 	Source   string `json:"source"`
 }
 
-func measure(paths []string, output string, streams streams) error {
+func printMeasured(paths []string, output string, streams streams) error {
 	if err := checkOutput(output); err != nil {
 		return err
 	}
@@ -75,12 +75,12 @@ func measureFile(path string, streams streams) ([]measured, error) {
 
 // readWorkload finds the policies in what is deployed, and warns of what may be wrong
 // with them.
-func readWorkload(path string, streams streams) ([]hostdata.Policy, error) {
+func readWorkload(path string, streams streams) ([]measure.Policy, error) {
 	data, err := readInput(path, maxWorkloadFile, streams.in)
 	if err != nil {
 		return nil, err
 	}
-	policies, err := hostdata.Read(data)
+	policies, err := measure.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

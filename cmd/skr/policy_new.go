@@ -13,8 +13,8 @@ import (
 
 	"skr/attest/snp"
 	"skr/internal/claims"
-	"skr/internal/object"
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
+	"skr/internal/strictjson"
 )
 
 // newPolicy are the flags of skr policy new.
@@ -70,12 +70,12 @@ func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams strea
 			return err
 		}
 	}
-	policy, err := releasepolicy.New(spec)
+	policy, err := lint.New(spec)
 	if err != nil {
 		return &configError{err}
 	}
-	for _, f := range releasepolicy.Check(policy.Raw(), releasepolicy.Subject{Platform: spec.Platform}) {
-		if f.Severity != releasepolicy.Info {
+	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: spec.Platform}) {
+		if f.Severity != lint.Info {
 			_, _ = fmt.Fprintf(streams.err, "skr: %s: %s: %s; %s\n", f.Severity, f.Rule, f.Message, f.Fix) // nowhere else to say it
 		}
 	}
@@ -83,7 +83,7 @@ func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams strea
 }
 
 // spec reads all flags and files, but for the machine itself.
-func (n newPolicy) spec(streams streams) (spec releasepolicy.Spec, err error) {
+func (n newPolicy) spec(streams streams) (spec lint.Spec, err error) {
 	if err := n.check(); err != nil {
 		return spec, err
 	}
@@ -140,7 +140,7 @@ func parsePCRs(words list) (map[int]string, error) {
 	return all, nil
 }
 
-func (n newPolicy) adoptFiles(spec *releasepolicy.Spec, streams streams) error {
+func (n newPolicy) adoptFiles(spec *lint.Spec, streams streams) error {
 	switch {
 	case n.workload != "":
 		policies, err := readWorkload(n.workload, streams)
@@ -158,19 +158,19 @@ func (n newPolicy) adoptFiles(spec *releasepolicy.Spec, streams streams) error {
 		if err != nil {
 			return err
 		}
-		return spec.Adopt(releasepolicy.FactsOfReport(report), n.with)
+		return spec.Adopt(lint.FactsOfReport(report), n.with)
 	case n.token != "":
 		token, err := readClaims(n.token, streams.in)
 		if err != nil {
 			return err
 		}
-		return spec.Adopt(releasepolicy.FactsOfClaims(token), n.with)
+		return spec.Adopt(lint.FactsOfClaims(token), n.with)
 	}
 	return nil
 }
 
 // adoptLive asks this machine for a report; what the report binds does not matter.
-func (n newPolicy) adoptLive(cmd *cobra.Command, spec *releasepolicy.Spec, env environment, streams streams) error {
+func (n newPolicy) adoptLive(cmd *cobra.Command, spec *lint.Spec, env environment, streams streams) error {
 	s, parts, err := oneShot(cmd, env, streams)
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func (n newPolicy) adoptLive(cmd *cobra.Command, spec *releasepolicy.Spec, env e
 	if err != nil {
 		return err
 	}
-	if err := spec.Adopt(releasepolicy.FactsOfReport(evidence.Report), n.with); err != nil {
+	if err := spec.Adopt(lint.FactsOfReport(evidence.Report), n.with); err != nil {
 		return &configError{err}
 	}
 	return nil
@@ -195,7 +195,7 @@ func readReport(path string, in io.Reader) (*snp.Report, error) {
 	}
 	if len(data) != snp.ReportSize {
 		text := strings.TrimSpace(string(data))
-		if answer, err := object.Parse(data); err == nil {
+		if answer, err := strictjson.Parse(data); err == nil {
 			text, _ = answer.Text("report")
 		}
 		if data, err = hex.DecodeString(text); err != nil {
@@ -209,14 +209,14 @@ func readReport(path string, in io.Reader) (*snp.Report, error) {
 	return report, nil
 }
 
-func readClaims(path string, in io.Reader) (object.Object, error) {
+func readClaims(path string, in io.Reader) (strictjson.Object, error) {
 	data, err := readInput(path, maxClaimsFile, in)
 	if err != nil {
-		return object.Object{}, err
+		return strictjson.Object{}, err
 	}
-	token, err := releasepolicy.ReadClaims(data)
+	token, err := lint.ReadClaims(data)
 	if err != nil {
-		return object.Object{}, fmt.Errorf("%s: %w", path, err)
+		return strictjson.Object{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return token, nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/releasepolicy"
+	"skr/internal/operator/lint"
 )
 
 func policySuiteCommand(io streams) *cobra.Command {
@@ -35,7 +35,7 @@ func runSuite(path, output string, streams streams) error {
 	if err != nil {
 		return &configError{err}
 	}
-	suite, err := releasepolicy.ParseSuite(data)
+	suite, err := lint.ParseSuite(data)
 	if err != nil {
 		return &configError{fmt.Errorf("%s: %w", path, err)}
 	}
@@ -63,10 +63,10 @@ func runSuite(path, output string, streams streams) error {
 	return nil
 }
 
-func printOutcomes(outcomes []releasepolicy.Outcome, output string, out io.Writer) error {
+func printOutcomes(outcomes []lint.Outcome, output string, out io.Writer) error {
 	if output == "json" {
 		return json.NewEncoder(out).Encode(struct {
-			Cases []releasepolicy.Outcome `json:"cases"`
+			Cases []lint.Outcome `json:"cases"`
 		}{outcomes})
 	}
 	for _, o := range outcomes {

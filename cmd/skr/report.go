@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/attest"
-	"skr/internal/artefact"
+	"skr/internal/operator/inspect"
 )
 
 func reportCommand(env environment, io streams) *cobra.Command {
@@ -46,24 +46,24 @@ func reportShowCommand(env environment, io streams) *cobra.Command {
 }
 
 // readEvidence reads FILE, or asks this machine.
-func readEvidence(cmd *cobra.Command, args []string, env environment, io streams) (artefact.Artefact, error) {
+func readEvidence(cmd *cobra.Command, args []string, env environment, io streams) (inspect.Artefact, error) {
 	if len(args) > 0 {
 		return readEvidenceFile(args[0], io.in)
 	}
 	s, parts, err := oneShot(cmd, env, io)
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
 	evidence, err := parts.freshReport(ctx)
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
-	return artefact.Recognise(evidence.Report.Raw())
+	return inspect.Recognise(evidence.Report.Raw())
 }
 
-func readEvidenceFile(path string, in io.Reader) (artefact.Artefact, error) {
+func readEvidenceFile(path string, in io.Reader) (inspect.Artefact, error) {
 	found, err := readArtefact(path, in)
 	if err != nil {
 		return found, err

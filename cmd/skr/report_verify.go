@@ -14,9 +14,9 @@ import (
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
-	"skr/internal/artefact"
+	"skr/internal/operator/inspect"
+	"skr/internal/operator/verify"
 	"skr/internal/refusal"
-	"skr/internal/verdict"
 )
 
 // reportQuestion is what skr report verify is asked.
@@ -68,15 +68,15 @@ func (q *reportQuestion) verify(cmd *cobra.Command, args []string, env environme
 	if err != nil {
 		return err
 	}
-	return q.print(verdict.OfEvidence(given, silicon, q.when), env, io.out)
+	return q.print(verify.OfEvidence(given, silicon, q.when), env, io.out)
 }
 
 // evidence is that of FILE or of this machine, with what the flags add.
-func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (g verdict.Given, err error) {
+func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (g verify.Given, err error) {
 	if len(args) == 0 {
 		g, err = parts.ownEvidence(ctx)
 	} else {
-		var found artefact.Artefact
+		var found inspect.Artefact
 		found, err = readEvidenceFile(args[0], in)
 		g.Evidence, _ = found.Evidence()
 		g.Parts = found.Parts()
@@ -91,27 +91,27 @@ func (q *reportQuestion) evidence(ctx context.Context, args []string, parts *sid
 }
 
 // ownEvidence is what this machine says of itself, with its security context.
-func (p *sidecar) ownEvidence(ctx context.Context) (verdict.Given, error) {
+func (p *sidecar) ownEvidence(ctx context.Context) (verify.Given, error) {
 	p.tellMachine()
 	evidence, err := p.freshReport(ctx)
 	if err != nil {
-		return verdict.Given{}, err
+		return verify.Given{}, err
 	}
-	return verdict.Given{
-		Evidence: artefact.Evidence{
+	return verify.Given{
+		Evidence: inspect.Evidence{
 			Report: evidence.Report, RuntimeData: evidence.Bound(), InitTimeData: p.context.Policy, Endorsement: p.context.Endorsement,
 		},
-		Parts: append([]artefact.Part{{Kind: artefact.Report}}, p.unusableParts()...),
+		Parts: append([]inspect.Part{{Kind: inspect.Report}}, p.unusableParts()...),
 	}, nil
 }
 
 // unusableParts of the security context fail a verification: they are there, and nothing
 // looked at them.
-func (p *sidecar) unusableParts() []artefact.Part {
-	var parts []artefact.Part
+func (p *sidecar) unusableParts() []inspect.Part {
+	var parts []inspect.Part
 	for _, err := range []error{p.context.DirectoryErr, p.context.PolicyErr, p.context.HostCertificateErr, p.context.EndorsementErr} {
 		if err != nil {
-			parts = append(parts, artefact.Part{Path: securityContext, Err: err})
+			parts = append(parts, inspect.Part{Path: securityContext, Err: err})
 		}
 	}
 	return parts
@@ -150,18 +150,18 @@ func readChain(path string, in io.Reader) (*vcek.Chain, error) {
 }
 
 // silicon has the configured roots and sources, at the time that is asked about.
-func (p *sidecar) silicon(ctx context.Context, s *settings, at time.Time) (verdict.Silicon, error) {
+func (p *sidecar) silicon(ctx context.Context, s *settings, at time.Time) (verify.Silicon, error) {
 	roots, err := s.amdRoots()
 	if err != nil {
-		return verdict.Silicon{}, &configError{fmt.Errorf("amd_roots: %w", err)}
+		return verify.Silicon{}, &configError{fmt.Errorf("amd_roots: %w", err)}
 	}
 	endorser := vcek.NewEndorser(vcek.Config{Sources: s.certificateSources(p), Roots: roots, Now: func() time.Time { return at }})
 	find := func(report *snp.Report) (*vcek.Chain, error) { return endorser.Chain(ctx, report) }
-	return verdict.Silicon{Roots: roots, Find: find}, nil
+	return verify.Silicon{Roots: roots, Find: find}, nil
 }
 
 // print also makes a failed check the command's failure.
-func (o *viewOptions) print(v *verdict.Verdict, env environment, out io.Writer) error {
+func (o *viewOptions) print(v *verify.Verdict, env environment, out io.Writer) error {
 	var err error
 	if o.output == "json" {
 		err = json.NewEncoder(out).Encode(v)
@@ -174,11 +174,11 @@ func (o *viewOptions) print(v *verdict.Verdict, env environment, out io.Writer) 
 	return err
 }
 
-func paintFor(out io.Writer, env environment) verdict.Paint {
+func paintFor(out io.Writer, env environment) verify.Paint {
 	if isColourful(out, env) {
-		return verdict.Coloured
+		return verify.Coloured
 	}
-	return verdict.Plain
+	return verify.Plain
 }
 
 // failedChecksError has exit code 6: what was verified is not to be trusted.

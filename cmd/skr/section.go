@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"skr/internal/document"
+	"skr/internal/strictyaml"
 )
 
 // none says in words that there is no such section. That it is empty is an error: a
@@ -41,7 +41,7 @@ func (s *section[T]) Set(text string) error {
 		return nil
 	}
 	var value T
-	if err := document.Decode([]byte(text), &value); err != nil {
+	if err := strictyaml.Decode([]byte(text), &value); err != nil {
 		return err
 	}
 	compact, err := json.Marshal(value)

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"skr/attest"
-	"skr/internal/access"
-	"skr/internal/admission"
-	"skr/internal/audit"
-	"skr/internal/server"
-	"skr/internal/serving"
+	"skr/internal/observe/audit"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/limit"
+	"skr/internal/sidecar/server"
+	"skr/internal/sidecar/serving"
 )
 
 func serveCommand(env environment, io streams) *cobra.Command {
@@ -64,8 +64,8 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	warnOfAttesting(parts.access, log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
-		ready:       newReadiness(parts, s.RequestTimeout, log),
-		gate:        admission.New(admission.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
+		ready:       newProof(parts, s.RequestTimeout, log),
+		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
 		connections: s.connections(serving.Descriptors(), log),
 	}
 	if err := service.run(ctx); err != nil {
@@ -80,8 +80,8 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 type service struct {
 	*sidecar
 	settings *settings
-	ready    *readiness
-	gate     *admission.Gate
+	ready    *proof
+	gate     *limit.Gate
 	connections
 	told    *observer
 	records *audit.Log

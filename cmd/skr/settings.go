@@ -15,7 +15,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/access"
+	"skr/internal/sidecar/access"
 )
 
 // settings is the whole configuration. Its flags method is the one table of

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/artefact"
+	"skr/internal/operator/inspect"
 )
 
 func showCommand(io streams) *cobra.Command {
@@ -60,7 +60,7 @@ func (o *viewOptions) check() (err error) {
 	return nil
 }
 
-func (o *viewOptions) show(found artefact.Artefact, out io.Writer) error {
+func (o *viewOptions) show(found inspect.Artefact, out io.Writer) error {
 	description := found.Show(o.when)
 	if o.output == "json" {
 		return json.NewEncoder(out).Encode(description)
@@ -68,15 +68,15 @@ func (o *viewOptions) show(found artefact.Artefact, out io.Writer) error {
 	return description.WriteText(out)
 }
 
-func readArtefact(path string, in io.Reader) (artefact.Artefact, error) {
+func readArtefact(path string, in io.Reader) (inspect.Artefact, error) {
 	if strings.HasPrefix(path, "eyJ") && strings.Count(path, ".") == 2 {
-		return artefact.Artefact{}, &configError{errors.New("this is a token and no file: pass tokens as files or on standard input")}
+		return inspect.Artefact{}, &configError{errors.New("this is a token and no file: pass tokens as files or on standard input")}
 	}
-	data, err := readInput(path, artefact.MaxBytes, in)
+	data, err := readInput(path, inspect.MaxBytes, in)
 	if err != nil {
-		return artefact.Artefact{}, &configError{err}
+		return inspect.Artefact{}, &configError{err}
 	}
-	found, err := artefact.Recognise(data)
+	found, err := inspect.Recognise(data)
 	if err != nil {
 		return found, &configError{fmt.Errorf("%s: %w", path, err)}
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"skr/internal/object"
+	"skr/internal/strictjson"
 )
 
 // sideCarArgs is what SkrSideCarArgs holds. Members that are empty change nothing.
@@ -70,7 +70,7 @@ func parseSideCarArgs(encoded string) (*sideCarArgs, error) {
 	}
 	// The reference takes members in any capitals, which is harmless. Of two members
 	// of one name it takes the last, and a reader of a policy might see the first.
-	if _, err := object.Parse(data); err != nil && !isNull(data) {
+	if _, err := strictjson.Parse(data); err != nil && !isNull(data) {
 		return nil, fmt.Errorf("reading its JSON: %w", err)
 	}
 	args.unknown = unknownMembers(data, "", reflect.TypeFor[sideCarArgs]())

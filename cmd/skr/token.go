@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/artefact"
+	"skr/internal/operator/inspect"
 )
 
 func tokenCommand(env environment, io streams) *cobra.Command {
@@ -56,7 +56,7 @@ type tokenSource struct {
 	assemble  func() (*settings, *sidecar, error) // a file needs no configuration
 }
 
-func (t tokenSource) read(ctx context.Context, in io.Reader) (artefact.Artefact, error) {
+func (t tokenSource) read(ctx context.Context, in io.Reader) (inspect.Artefact, error) {
 	if len(t.args) == 0 {
 		return t.attest(ctx)
 	}
@@ -65,30 +65,30 @@ func (t tokenSource) read(ctx context.Context, in io.Reader) (artefact.Artefact,
 		return found, err
 	}
 	switch found.Kind() {
-	case artefact.MAAToken, artefact.Claims, artefact.SignedObject, artefact.ReleaseStatement:
+	case inspect.MAAToken, inspect.Claims, inspect.SignedObject, inspect.ReleaseStatement:
 		return found, nil
 	}
 	return found, &configError{fmt.Errorf("%s: this is no token; it is: %s", t.args[0], found)}
 }
 
-func (t tokenSource) attest(ctx context.Context) (artefact.Artefact, error) {
+func (t tokenSource) attest(ctx context.Context) (inspect.Artefact, error) {
 	if t.authority == "" {
-		return artefact.Artefact{}, &configError{errors.New("--authority is needed to attest this machine; else name a file")}
+		return inspect.Artefact{}, &configError{errors.New("--authority is needed to attest this machine; else name a file")}
 	}
 	s, parts, err := t.assemble()
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
 	parts.tellMachine()
 	authority, err := parts.authorities.Parse(t.authority)
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
 	defer cancel()
 	result, err := parts.releaser.Token(ctx, authority, fresh())
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
-	return artefact.Recognise([]byte(result.Token.Reveal()))
+	return inspect.Recognise([]byte(result.Token.Reveal()))
 }

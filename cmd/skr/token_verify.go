@@ -16,10 +16,10 @@ import (
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/hsm"
-	"skr/internal/artefact"
-	"skr/internal/endpoint"
-	"skr/internal/jwk"
-	"skr/internal/verdict"
+	"skr/internal/azure/endpoint"
+	"skr/internal/jose/jwk"
+	"skr/internal/operator/inspect"
+	"skr/internal/operator/verify"
 )
 
 const maxKeysFile = 1 << 20 // an authority's key set has some 100 KB
@@ -88,19 +88,19 @@ func (q *tokenQuestion) verify(cmd *cobra.Command, args []string, env environmen
 	if err != nil {
 		return err
 	}
-	return q.print(verdict.OfToken(token, trusted, q.asked(found)), env, io.out)
+	return q.print(verify.OfToken(token, trusted, q.asked(found)), env, io.out)
 }
 
 // asked is what the flags ask for, also where the file is not for them. Without a file
 // --authority says whom to ask, and that is looked at, too.
-func (q *tokenQuestion) asked(found artefact.Artefact) verdict.Question {
-	return verdict.Question{
+func (q *tokenQuestion) asked(found inspect.Artefact) verify.Question {
+	return verify.Question{
 		At: q.when, Parts: found.Parts(),
 		Authority: q.authority != "", SigningKeys: q.signingKeys != "", Policy: q.policy != "", Vault: q.vault != "",
 	}
 }
 
-func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, asked verdict.Question, parts *sidecar, env environment, out io.Writer) error {
+func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, asked verify.Question, parts *sidecar, env environment, out io.Writer) error {
 	if q.vault == "" {
 		return &configError{fmt.Errorf("--vault is needed: this release statement says that it is of %s", statement.Host())}
 	}
@@ -108,11 +108,11 @@ func (q *tokenQuestion) verifyStatement(statement *hsm.Statement, asked verdict.
 	if err != nil {
 		return &configError{fmt.Errorf("--vault: %w", err)}
 	}
-	return q.print(verdict.OfStatement(statement, vault, parts.out.roots, asked), env, out)
+	return q.print(verify.OfStatement(statement, vault, parts.out.roots, asked), env, out)
 }
 
 // trust says whose token it must be, and with which keys to verify it.
-func (q *tokenQuestion) trust(ctx context.Context, token *maa.Token, parts *sidecar, in io.Reader) (t verdict.Trust, err error) {
+func (q *tokenQuestion) trust(ctx context.Context, token *maa.Token, parts *sidecar, in io.Reader) (t verify.Trust, err error) {
 	if q.policy != "" {
 		if t.Policy, err = readPolicy(q.policy, in); err != nil {
 			return t, err
@@ -128,7 +128,7 @@ func (q *tokenQuestion) trust(ctx context.Context, token *maa.Token, parts *side
 }
 
 // signature is nil where there is nobody whose keys to ask for.
-func (q *tokenQuestion) signature(ctx context.Context, t verdict.Trust, out *outbound, in io.Reader) (func(*maa.Token) error, error) {
+func (q *tokenQuestion) signature(ctx context.Context, t verify.Trust, out *outbound, in io.Reader) (func(*maa.Token) error, error) {
 	switch {
 	case q.signingKeys != "":
 		set, err := readKeys(q.signingKeys, in)

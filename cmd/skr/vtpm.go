@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/artefact"
+	"skr/internal/operator/inspect"
 )
 
 // maxEvidenceFiles bounds a directory; evidence has about six.
@@ -52,25 +52,25 @@ func vtpmShowCommand(env environment, io streams) *cobra.Command {
 
 // readBootEvidence makes one artefact of files that belong together. An empty file
 // is the event log of a machine that has none, and is passed over.
-func readBootEvidence(args []string, in io.Reader) (artefact.Artefact, error) {
+func readBootEvidence(args []string, in io.Reader) (inspect.Artefact, error) {
 	if err := oneStandardInput(args...); err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
-	var files []artefact.File
+	var files []inspect.File
 	for _, path := range args {
 		read, err := readBootPath(path, in)
 		if err != nil {
-			return artefact.Artefact{}, err
+			return inspect.Artefact{}, err
 		}
 		files = append(files, read...)
 	}
 	if len(files) == 1 && files[0].Err == nil {
 		return files[0].Found, nil
 	}
-	return artefact.Join(files), nil
+	return inspect.Join(files), nil
 }
 
-func readBootPath(path string, in io.Reader) ([]artefact.File, error) {
+func readBootPath(path string, in io.Reader) ([]inspect.File, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return readBootDirectory(path)
 	}
@@ -78,11 +78,11 @@ func readBootPath(path string, in io.Reader) ([]artefact.File, error) {
 	if err == nil && file.Err != nil && !errors.Is(file.Err, errEmpty) {
 		err = &configError{fmt.Errorf("%s: %w", path, file.Err)}
 	}
-	return []artefact.File{file}, err
+	return []inspect.File{file}, err
 }
 
 // readBootDirectory passes over what is no evidence, such as a nonce.
-func readBootDirectory(path string) ([]artefact.File, error) {
+func readBootDirectory(path string) ([]inspect.File, error) {
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > maxEvidenceFiles {
 		err = fmt.Errorf("%s: there are more than %d files", path, maxEvidenceFiles)
@@ -90,11 +90,11 @@ func readBootDirectory(path string) ([]artefact.File, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
-	var files []artefact.File
+	var files []inspect.File
 	for _, entry := range entries {
 		name := filepath.Join(path, entry.Name())
 		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-			files = append(files, artefact.File{Name: entry.Name(), Err: errNoFile})
+			files = append(files, inspect.File{Name: entry.Name(), Err: errNoFile})
 			continue
 		}
 		file, err := readBootFile(name, nil)
@@ -104,7 +104,7 @@ func readBootDirectory(path string) ([]artefact.File, error) {
 		file.Name = entry.Name()
 		files = append(files, file)
 	}
-	if !slices.ContainsFunc(files, func(f artefact.File) bool { return !errors.Is(f.Err, errNoFile) }) {
+	if !slices.ContainsFunc(files, func(f inspect.File) bool { return !errors.Is(f.Err, errNoFile) }) {
 		return nil, &configError{fmt.Errorf("%s: there is no file", path)}
 	}
 	return files, nil
@@ -116,14 +116,14 @@ var (
 )
 
 // readBootFile also says of a file that it could not be recognised.
-func readBootFile(path string, in io.Reader) (artefact.File, error) {
-	data, err := readInput(path, artefact.MaxBytes, in)
+func readBootFile(path string, in io.Reader) (inspect.File, error) {
+	data, err := readInput(path, inspect.MaxBytes, in)
 	if err != nil {
-		return artefact.File{}, &configError{err}
+		return inspect.File{}, &configError{err}
 	}
-	file := artefact.File{Name: filepath.Base(path), Err: errEmpty, Empty: len(data) == 0}
+	file := inspect.File{Name: filepath.Base(path), Err: errEmpty, Empty: len(data) == 0}
 	if len(data) > 0 {
-		file.Found, file.Err = artefact.Recognise(data)
+		file.Found, file.Err = inspect.Recognise(data)
 	}
 	return file, nil
 }

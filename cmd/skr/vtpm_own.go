@@ -9,14 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/artefact"
-	"skr/internal/server"
+	"skr/internal/operator/inspect"
+	"skr/internal/sidecar/server"
 )
 
 var errNoTPM = errors.New("no virtual TPM stands between this machine's chip and us, so that there is no measured boot: name files")
 
 // ownBoot asks this machine for its evidence, and gives the nonce of its quote.
-func (p *sidecar) ownBoot(ctx context.Context) (found artefact.Artefact, nonce []byte, err error) {
+func (p *sidecar) ownBoot(ctx context.Context) (found inspect.Artefact, nonce []byte, err error) {
 	data := fresh()
 	evidence, err := p.attester.Evidence(ctx, data)
 	if err != nil {
@@ -30,18 +30,18 @@ func (p *sidecar) ownBoot(ctx context.Context) (found artefact.Artefact, nonce [
 		return found, nil, err
 	}
 	sum := sha256.Sum256(data)
-	found, err = artefact.Recognise(text)
+	found, err = inspect.Recognise(text)
 	return found, sum[:], err
 }
 
 // showBoot reads the files, or asks this machine where there are none.
-func showBoot(cmd *cobra.Command, args []string, env environment, io streams) (artefact.Artefact, error) {
+func showBoot(cmd *cobra.Command, args []string, env environment, io streams) (inspect.Artefact, error) {
 	if len(args) > 0 {
 		return readBootEvidence(args, io.in)
 	}
 	s, parts, err := oneShot(cmd, env, io)
 	if err != nil {
-		return artefact.Artefact{}, err
+		return inspect.Artefact{}, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
@@ -51,7 +51,7 @@ func showBoot(cmd *cobra.Command, args []string, env environment, io streams) (a
 
 // evidence is that of the files or, without any, of this machine: then the nonce is
 // the one that it was asked with.
-func (q *bootQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (artefact.Artefact, []byte, error) {
+func (q *bootQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (inspect.Artefact, []byte, error) {
 	if len(args) == 0 {
 		return parts.ownBoot(ctx)
 	}

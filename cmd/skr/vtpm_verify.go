@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/bootpolicy"
-	"skr/internal/verdict"
+	"skr/internal/operator/bootpolicy"
+	"skr/internal/operator/verify"
 )
 
 const (
@@ -85,11 +85,11 @@ func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment
 	if err != nil {
 		return err
 	}
-	return q.print(verdict.OfBoot(machine, silicon, q.when), env, io.out)
+	return q.print(verify.OfBoot(machine, silicon, q.when), env, io.out)
 }
 
 // machine is what evidence is held against.
-func (q *bootQuestion) machine(s *settings, in io.Reader) (m verdict.Machine, err error) {
+func (q *bootQuestion) machine(s *settings, in io.Reader) (m verify.Machine, err error) {
 	if m.Policy, err = readFlag("--policy", q.policy, maxBootPolicy, in, bootpolicy.Parse); err != nil {
 		return m, err
 	}
@@ -105,7 +105,7 @@ func (q *bootQuestion) machine(s *settings, in io.Reader) (m verdict.Machine, er
 }
 
 // complete adds what the flags bring.
-func (q *bootQuestion) complete(m *verdict.Machine, in io.Reader) (err error) {
+func (q *bootQuestion) complete(m *verify.Machine, in io.Reader) (err error) {
 	switch {
 	case q.signature == "", m.Boot.Quote == nil: // without a quote nothing is verified anyhow
 	case m.Boot.Quote.Signed():

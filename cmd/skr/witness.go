@@ -10,10 +10,10 @@ import (
 
 	"skr/api"
 	"skr/hsm"
-	"skr/internal/access"
-	"skr/internal/audit"
-	"skr/internal/journal"
-	"skr/internal/server"
+	"skr/internal/observe/audit"
+	"skr/internal/observe/journal"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/server"
 	"skr/keyrelease"
 )
 

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/keyprovider"
 	"skr/internal/secmem"
-	"skr/internal/server"
+	"skr/internal/sidecar/keyprovider"
+	"skr/internal/sidecar/server"
 )
 
 const maxWrapFile = 256 << 10 // RSA wraps some hundred bytes; an annotation has below 2 KiB

@@ -5,7 +5,7 @@
 // together with one sentence for the caller. The sentence must hold no secret
 // and says what to do; the cause is for the log alone.
 //
-// The package holds no HTTP: internal/server owns the table of status codes.
+// The package holds no HTTP: internal/sidecar/server owns the table of status codes.
 package refusal
 
 import (

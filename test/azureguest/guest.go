@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
-	"skr/internal/tpm"
 )
 
 // BootPCRs are those that clients on Linux quote.

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/keyprovider"
+	"skr/internal/sidecar/keyprovider"
 	"skr/test/emulator"
 	"skr/test/program"
 )

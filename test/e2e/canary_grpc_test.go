@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"skr/internal/jwk"
-	"skr/internal/keyproviderpb"
+	"skr/internal/jose/jwk"
+	"skr/internal/sidecar/keyproviderpb"
 )
 
 // layerKey is what the key provider unwraps, and tells to its caller alone.

@@ -19,7 +19,7 @@ import (
 	"testing"
 
 	"skr/api"
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/leak"

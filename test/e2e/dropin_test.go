@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/test/emulator"
 	"skr/test/program"
 )

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/test/leak"
 )
 

@@ -21,10 +21,10 @@ import (
 	"skr/api"
 	"skr/attest/snp"
 	"skr/attest/vtpm"
-	"skr/internal/jwk"
-	"skr/internal/jws"
-	"skr/internal/keyproviderpb"
-	"skr/internal/object"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
+	"skr/internal/sidecar/keyproviderpb"
+	"skr/internal/strictjson"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/program"
@@ -117,7 +117,7 @@ func (l *vmLab) checkToken(t *testing.T, s *sidecar) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := object.Parse(signed.Payload)
+	claims, err := strictjson.Parse(signed.Payload)
 	if err != nil {
 		t.Fatal(err)
 	}

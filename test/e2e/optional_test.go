@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"skr/api"
-	"skr/internal/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb"
 	"skr/test/emulator"
 	"skr/test/program"
 	"skr/test/samples"

@@ -8,7 +8,7 @@ import (
 
 	"skr/api"
 	"skr/attest/snp"
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 	"skr/test/emulator"
 	"skr/test/program"
 	"skr/test/snptest"

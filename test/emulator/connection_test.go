@@ -10,7 +10,7 @@ import (
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"

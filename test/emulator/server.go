@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"skr/internal/holder"
+	"skr/internal/sidecar/holder"
 	"skr/test/emulator/fault"
 )
 

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"skr/attest/tpm"
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
-	"skr/internal/jws"
-	"skr/internal/keywrap"
-	"skr/internal/object"
-	"skr/internal/tpm"
+	"skr/internal/jose/jws"
+	"skr/internal/jose/keywrap"
+	"skr/internal/strictjson"
 	"skr/test/azureguest"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
@@ -99,12 +99,12 @@ func wrappedIn(t *testing.T, answer []byte) []byte {
 	must(t, json.Unmarshal(answer, &wire))
 	statement, err := jws.Parse(wire.Value, len(wire.Value))
 	must(t, err)
-	payload, err := object.Parse(statement.Payload)
+	payload, err := strictjson.Parse(statement.Payload)
 	must(t, err)
 	wrapped, _ := payload.Text("response.key.key.key_hsm")
 	inner, err := base64.RawURLEncoding.DecodeString(wrapped)
 	must(t, err)
-	hsm, err := object.Parse(inner)
+	hsm, err := strictjson.Parse(inner)
 	must(t, err)
 	text, _ := hsm.Text("ciphertext")
 	ciphertext, err := base64.RawURLEncoding.DecodeString(text)

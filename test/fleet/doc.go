@@ -3,9 +3,9 @@
 //
 // Real, and the same code as in the product: the application's client with its
 // retries (api), the server with its table of refusals and its Retry-After
-// (internal/server), fall-backs (keyrelease.Anywhere), and the client of the
+// (internal/sidecar/server), fall-backs (keyrelease.Anywhere), and the client of the
 // services with its attempts, waits, budget, circuits and turns
-// (internal/httpclient); each pod has its own. Simulated: the services, which
+// (internal/azure/httpclient); each pod has its own. Simulated: the services, which
 // count and throttle ([Service]); what a release asks of them, one request to the
 // authority and one to the vault in place of keyrelease.Releaser, since a hundred
 // thousand key pairs would take hours to make; the pods' machines, which start

@@ -12,8 +12,8 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/admission"
-	"skr/internal/server"
+	"skr/internal/sidecar/limit"
+	"skr/internal/sidecar/server"
 	"skr/keyrelease"
 )
 
@@ -192,7 +192,7 @@ func (w *world) serve(regions int) error {
 	w.server, err = server.New(server.Config{
 		Releases: releases{}, Authorities: authorities, Vaults: vaults, Evidence: nothing{}, Tokens: nothing{},
 		Aliases: map[string]keyrelease.Request{alias: w.ways[0]},
-		Gate:    admission.New(admission.Config{MaxConcurrent: 1 << 30, MaxQueued: 1 << 30, Rate: 1 << 40}),
+		Gate:    limit.New(limit.Config{MaxConcurrent: 1 << 30, MaxQueued: 1 << 30, Rate: 1 << 40}),
 	})
 	return err
 }

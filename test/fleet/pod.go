@@ -10,7 +10,7 @@ import (
 	"skr/api"
 	"skr/attest"
 	"skr/hsm"
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 	"skr/keyrelease"
 )
 

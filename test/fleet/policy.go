@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"skr/internal/httpclient"
+	"skr/internal/azure/httpclient"
 )
 
 // Policy is how pods wait.

@@ -3,7 +3,7 @@
 //
 //	go run ./test/generate        # from the root of the repository
 //
-// TestGeneratedCode of package internal/keyproviderpb compares.
+// TestGeneratedCode of package internal/sidecar/keyproviderpb compares.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb"
 )
 
 // BenchmarkUnWrapKey with a key that is kept, eight callers at once: the ratio is

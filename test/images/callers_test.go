@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"skr/internal/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb"
 	"skr/test/program"
 )
 

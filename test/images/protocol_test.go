@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"skr/api"
-	"skr/internal/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb"
 	"skr/test/emulator/fault"
 )
 

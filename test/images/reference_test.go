@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"skr/attest/snp"
-	"skr/internal/keyproviderpb"
-	"skr/internal/keyproviderpb/ocicryptpb"
+	"skr/internal/sidecar/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
 )
 
 // TestReportDataOfTheReference: the methods take what the reference's do. Its own test

@@ -16,10 +16,10 @@ import (
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
 	"skr/hsm"
-	"skr/internal/jwk"
-	"skr/internal/jws"
-	"skr/internal/keyprovider"
-	"skr/internal/object"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
+	"skr/internal/sidecar/keyprovider"
+	"skr/internal/strictjson"
 )
 
 var inputs = flag.Int("inputs", 60, "hostile inputs for each parser; docs/performance.md tells of 680, ten thousand in all")
@@ -40,7 +40,7 @@ func discard[T any](parse func([]byte) (T, error)) func([]byte) error {
 }
 
 var parsers = map[string]parser{
-	"JSON object":         {1 << 20, discard(object.Parse)},
+	"JSON object":         {1 << 20, discard(strictjson.Parse)},
 	"JWK":                 {256 << 10, discard(jwk.Parse)},
 	"JWK set":             {1 << 20, discard(jwk.ParseSet)},
 	"JWS":                 {256 << 10, func(text []byte) error { _, err := jws.Parse(string(text), 256<<10); return err }},

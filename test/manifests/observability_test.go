@@ -15,7 +15,7 @@ import (
 )
 
 // metric is a row of the table in docs/observability.md, which a test of
-// internal/metrics compares with the program.
+// internal/observe/metrics compares with the program.
 type metric struct {
 	kind   string
 	labels []string

@@ -158,7 +158,7 @@ func (m *Machine) Close() error {
 	return nil
 }
 
-// Address is what [skr/internal/tpm.Open] takes: "unix:" and a path.
+// Address is what [skr/attest/tpm.Open] takes: "unix:" and a path.
 func (m *Machine) Address() string { return "unix:" + m.path("tpm") }
 
 // EventLog is what the kernel would have in binary_bios_measurements.

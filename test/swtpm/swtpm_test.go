@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tpm"
 	"skr/attest/vtpm"
-	"skr/internal/tpm"
 	"skr/test/snptest"
 )
 

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"skr/internal/jwk"
-	"skr/internal/jws"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/jws"
 )
 
 // JSON Web Signatures, as tokens and release statements are verified. Keyed

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 )
 
 // The first part of a wrapped key, RSA-OAEP, through the KEK's own decrypter.

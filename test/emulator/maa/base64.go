@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // decode is base64url with or without padding (RFC 4648 section 5). The

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // Values of IsolationInfo.Type.

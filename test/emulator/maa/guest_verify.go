@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/vtpm"
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // machineClaims are what the HCL says of the machine

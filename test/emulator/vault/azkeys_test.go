@@ -17,7 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // credential gives testToken and notes for what.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 const unreachablePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://unreachable.localhost/","allOf":[{"claim":"c","equals":"1"}]}]}`

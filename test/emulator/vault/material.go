@@ -12,7 +12,7 @@ import (
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // hsmSuffix marks key types that an HSM protects.
@@ -110,7 +110,7 @@ func curveNamed(name string) (elliptic.Curve, bool) {
 }
 
 // curveP256K is secp256k1 in the form that crypto/ecdsa takes, which
-// internal/jwk uses too.
+// internal/jose/jwk uses too.
 func curveP256K() elliptic.Curve {
 	return secp256k1.S256() //nolint:staticcheck // there is no other way to an ecdsa.PrivateKey of this curve
 }

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // rsaSession is a vault with the guest's key imported, which saves making one.

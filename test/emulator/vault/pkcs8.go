@@ -7,7 +7,7 @@ import (
 	"errors"
 	"math/big"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // Object identifiers: RFC 5480 sections 2.1.1 and 2.1.1.1, SEC 2 version 2.0

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	claimset "skr/internal/object"
+	claimset "skr/internal/strictjson"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 // releaseRequest is the body of a release.

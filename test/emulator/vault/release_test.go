@@ -20,8 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 func releaseBody(t testing.TB) map[string]any {

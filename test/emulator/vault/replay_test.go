@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // ignored are the places where an answer may differ from the recorded one.

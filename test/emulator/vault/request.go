@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"skr/internal/jwk"
+	"skr/internal/jose/jwk"
 )
 
 // keyRequest is the body of create, import and update. Member names are read

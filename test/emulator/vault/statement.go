@@ -10,7 +10,7 @@ import (
 	"encoding/hex"
 	"strings"
 
-	"skr/internal/keywrap"
+	"skr/internal/jose/keywrap"
 )
 
 // statement makes one release statement: a JWS whose payload repeats request

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 // released is a release statement after every check that a client makes.

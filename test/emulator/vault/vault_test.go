@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/jwk"
-	"skr/internal/keywrap"
+	"skr/internal/jose/jwk"
+	"skr/internal/jose/keywrap"
 )
 
 const (

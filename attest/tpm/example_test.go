@@ -1,0 +1,28 @@
+package tpm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"skr/attest/tpm"
+	"skr/attest/vtpm"
+)
+
+func ExampleOpen() {
+	device, err := tpm.Open("/dev/tpmrm0")
+	if err != nil {
+		return // no vTPM here
+	}
+	boot, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
+	if err != nil {
+		return
+	}
+	key, err := device.EphemeralKey(context.Background(), boot)
+	if errors.Is(err, tpm.ErrAbsent) {
+		return // a TPM, but not one of Azure
+	}
+	if err == nil {
+		fmt.Println("what is wrapped to this key opens in this TPM alone:", key.RSA().N.BitLen(), "bits")
+	}
+}

@@ -1,0 +1,188 @@
+package entra
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"skr/internal/azure/httpclient"
+	"skr/internal/refusal"
+)
+
+const (
+	workload = "workload identity"
+	managed  = "managed identity"
+)
+
+// identity is who asks and whom, in words for people.
+type identity struct {
+	kind     string // workload or managed
+	name     string // `workload identity with client id "…"`
+	provider string // who answers
+	advice   string // what to do when it says no
+
+	rejected  *refusal.Kind // what a no is called
+	tokenFile string        // of a workload identity
+	login     *url.URL      // its login service
+}
+
+func (id identity) String() string { return id.name }
+
+func newIdentity(c Config) (identity, error) {
+	if c.TenantID != "" || c.TokenFile != "" {
+		if c.ClientID == "" || c.TenantID == "" || c.TokenFile == "" {
+			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file")
+		}
+		if c.HTTP == nil {
+			return identity{}, errors.New("no HTTP client for the login service")
+		}
+		login, err := parseAuthority(c.AuthorityHost)
+		if err != nil {
+			return identity{}, err
+		}
+		return identity{
+			kind:     workload,
+			name:     fmt.Sprintf("%s with client id %q", workload, c.ClientID),
+			provider: "Microsoft Entra ID",
+			advice:   "add a federated credential for the pod's service account to that identity, or pass access_token",
+
+			rejected:  refusal.ReleaseRejected,
+			tokenFile: c.TokenFile, login: login,
+		}, nil
+	}
+	if c.IMDS == nil {
+		return identity{}, errors.New("no HTTP client for the instance metadata service")
+	}
+	return identity{
+		kind:     managed,
+		name:     managedName(c.ClientID),
+		provider: "the instance metadata service",
+		advice:   "assign that identity to the pod's container group or virtual machine, or pass access_token",
+		rejected: refusal.ReleaseRejected,
+	}, nil
+}
+
+func managedName(clientID string) string {
+	if clientID == "" {
+		return "system-assigned " + managed
+	}
+	return fmt.Sprintf("user-assigned %s with client id %q", managed, clientID)
+}
+
+func (id identity) credential(c Config) (azcore.TokenCredential, error) {
+	if id.kind == workload {
+		return newWorkload(c, id.login)
+	}
+	return newManaged(c)
+}
+
+func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
+	options := clientOptions(c.HTTP)
+	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: login.String()}
+	return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+		ClientOptions: options,
+		ClientID:      c.ClientID,
+		TenantID:      c.TenantID,
+		TokenFilePath: c.TokenFile,
+		// Discovery asks the public cloud whether a host is Microsoft's; a
+		// private login host is known to its operator alone.
+		DisableInstanceDiscovery: !slices.Contains(loginHosts, login.Hostname()),
+	})
+}
+
+func newManaged(c Config) (azcore.TokenCredential, error) {
+	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: clientOptions(c.IMDS)}
+	options.Transport = onlyIMDS{options.Transport}
+	if c.ClientID != "" {
+		options.ID = azidentity.ClientID(c.ClientID)
+	}
+	return azidentity.NewManagedIdentityCredential(options)
+}
+
+// onlyIMDS refuses what azidentity would ask of another service, as variables of the
+// environment or the files of an Azure Arc agent make it do.
+type onlyIMDS struct{ next policy.Transporter }
+
+var _ policy.Transporter = onlyIMDS{}
+
+// Do refuses by the host.
+func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != imdsAddress {
+		return nil, errElsewhere
+	}
+	return t.next.Do(r)
+}
+
+var errElsewhere = errors.New("the environment names another service for managed identities than the instance metadata service: " +
+	"unset IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and MSI_ENDPOINT")
+
+// IMDSRetry is azidentity's for the instance metadata service, which httpclient takes
+// over (azidentity, managed_identity_client.go, setIMDSRetryOptionDefaults): 404 and 410
+// while the service is updated, and every 5xx. Updates end within 70 s, and within three
+// minutes in the field.
+func IMDSRetry() httpclient.Retry {
+	return httpclient.Retry{
+		Cap: 25 * time.Second, Patience: 3*time.Minute + 30*time.Second,
+		Also: []int{
+			http.StatusNotFound, http.StatusGone, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
+			http.StatusVariantAlsoNegotiates, http.StatusInsufficientStorage, http.StatusLoopDetected,
+			http.StatusNotExtended, http.StatusNetworkAuthenticationRequired,
+		},
+	}
+}
+
+// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
+// end. The context ends before it.
+const tryTimeout = time.Hour
+
+// clientOptions leave retries to httpclient: -1 is azcore's word for none.
+func clientOptions(client *httpclient.Client) azcore.ClientOptions {
+	return azcore.ClientOptions{
+		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
+		Transport: witness{client.Transporter()},
+	}
+}
+
+// loginHosts are Microsoft's, in the public and the sovereign clouds (Microsoft
+// identity platform, "National clouds"; instance discovery metadata of
+// https://login.microsoftonline.com/common/discovery/instance).
+var loginHosts = []string{
+	"login.microsoftonline.com",
+	"login.microsoft.com",
+	"login.windows.net",
+	"sts.windows.net",
+	"login.microsoftonline.us",
+	"login-us.microsoftonline.com",
+	"login.usgovcloudapi.net",
+	"login.partner.microsoftonline.cn",
+	"login.chinacloudapi.cn",
+	"login.microsoftonline.de",
+	"login.sovcloud-identity.fr",
+	"login.sovcloud-identity.de",
+	"login.sovcloud-identity.sg",
+}
+
+// parseAuthority wants https and a host and nothing that a tenant's path
+// could not be appended to.
+func parseAuthority(text string) (*url.URL, error) {
+	u, err := url.Parse(cmp.Or(text, cloud.AzurePublic.ActiveDirectoryAuthorityHost))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("authority host %q is not a URL", text)
+	case u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("authority host %q is not an https URL", text)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, fmt.Errorf("authority host %q is more than https:// and a host", u.Redacted())
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: "/"}, nil
+}

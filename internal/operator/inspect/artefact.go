@@ -1,0 +1,82 @@
+// Package inspect says what a file of confidential computing is, and shows what
+// stands in it.
+//
+// Reports, tokens, certificates, endorsements and policies travel as bytes, in
+// hexadecimal digits, in base64 of either alphabet, and inside JSON. [Recognise]
+// goes by the content alone: it peels off what carries an artefact, layer by layer,
+// until one of its recognisers knows what is left.
+//
+//	found, err := inspect.Recognise(file)
+//	fmt.Println(found.Kind())                      // snp-report
+//	err = found.Show(time.Now()).WriteText(out)    // or as JSON
+//
+// A shown artefact is a list of sections of fields, each with a name, a value and
+// what it means. Tokens are shown decoded and never repeated; the private part of a
+// key is never shown.
+//
+// Nothing is verified here but the form: a forged report is shown as well as a
+// genuine one. Package verify verifies what is recognised here.
+package inspect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// MaxBytes bounds a file.
+	MaxBytes = 16 << 20
+	// maxLayers bounds what may be inside of what. The deepest that is known is a
+	// report in a request to Azure Attestation's AzureGuest, with seven.
+	maxLayers = 8
+)
+
+// Artefact is what was recognised. It is made only by Recognise.
+type Artefact struct {
+	kind    Kind
+	carrier []string
+	content content
+	beside  bundle // what else is in the object
+}
+
+// content is a decoded artefact of one kind.
+type content interface {
+	// sections describe it at a time, which decides what has expired.
+	sections(now time.Time) []Section
+}
+
+// Recognise says what data is. Its error is one line, which says what is wrong
+// with what the data looks like, or what the bytes of unknown data look like.
+func Recognise(data []byte) (Artefact, error) {
+	switch {
+	case len(data) == 0:
+		return Artefact{}, errors.New("recognising: there is nothing")
+	case len(data) > MaxBytes:
+		return Artefact{}, fmt.Errorf("recognising: more than %d bytes", MaxBytes)
+	}
+	found, err := recognise(bytes.Clone(data), maxLayers)
+	if errors.Is(err, errOther) {
+		err = unknown(data)
+	}
+	if err != nil {
+		return Artefact{}, fmt.Errorf("recognising %d bytes: %w", len(data), err)
+	}
+	return found, nil
+}
+
+// Kind is what the artefact is.
+func (a Artefact) Kind() Kind { return a.kind }
+
+// Carrier is what the artefact was found in, outermost first: "base64", "hex".
+func (a Artefact) Carrier() []string { return a.carrier }
+
+// Show describes the artefact at the time now.
+func (a Artefact) Show(now time.Time) Description {
+	sections := a.content.sections(now)
+	if len(a.beside) > 0 {
+		sections = append(sections, a.beside.list("Beside it, not shown"))
+	}
+	return Description{a.kind, a.String(), append([]string{}, a.carrier...), sections}
+}

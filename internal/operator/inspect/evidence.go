@@ -1,0 +1,110 @@
+package inspect
+
+import (
+	"cmp"
+
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+)
+
+// Evidence is what of an attestation an artefact holds; what it does not hold is
+// nil. An Err says why a part that is there cannot be used. Nothing but the
+// Endorsement, which verifies itself, has been verified.
+type Evidence struct {
+	Report         *snp.Report
+	ReportErr      error
+	Chain          *vcek.Chain
+	ChainErr       error
+	RuntimeData    []byte // claims to be bound through REPORT_DATA
+	UserData       []byte // 64 bytes of RuntimeData that are bound through it, on a confidential VM
+	InitTimeData   []byte // claims to be bound through HOST_DATA
+	Endorsement    *uvm.Endorsement
+	EndorsementErr error
+}
+
+// evident is content that holds some of it.
+type evident interface{ evidence() Evidence }
+
+var (
+	_ evident = report{}
+	_ evident = hclReport{}
+	_ evident = (*request)(nil)
+	_ evident = chain{}
+	_ evident = endorsement{}
+	_ evident = bundle(nil)
+	_ evident = tdx{}
+)
+
+// Evidence is what the artefact holds of an attestation; false if that is nothing.
+func (a Artefact) Evidence() (Evidence, bool) {
+	var found Evidence
+	if e, ok := a.content.(evident); ok {
+		found = e.evidence()
+	}
+	if len(a.beside) > 0 {
+		found.fill(a.beside.evidence())
+	}
+	return found, !found.empty()
+}
+
+func (e Evidence) empty() bool {
+	return e.Report == nil && e.ReportErr == nil && e.Chain == nil && e.ChainErr == nil && e.RuntimeData == nil &&
+		e.Endorsement == nil && e.EndorsementErr == nil
+}
+
+func (r report) evidence() Evidence { return Evidence{Report: r.Report} }
+
+func (b bundle) evidence() Evidence {
+	var all Evidence
+	for _, p := range b {
+		all.fill(p.evidence())
+	}
+	return all
+}
+
+// evidence is what the part holds, or which part is missing because of its error.
+func (p part) evidence() Evidence {
+	var e Evidence
+	switch {
+	case p.err == nil:
+		e, _ = p.found.Evidence()
+	case p.data == nil && (p.as == Report || p.as == HCLReport):
+		e.ReportErr = p.inner(p.err)
+	case p.data == nil && (p.as == Chain || p.as == THIM):
+		e.ChainErr = p.inner(p.err)
+	case p.data == nil && p.as == Endorsement:
+		e.EndorsementErr = p.inner(p.err)
+	}
+	switch p.binds {
+	case reportData:
+		e.RuntimeData = p.data
+	case hostData:
+		e.InitTimeData = p.data
+	}
+	if policy, is := p.found.content.(ccePolicy); is && p.err == nil {
+		e.InitTimeData = policy
+	}
+	return e
+}
+
+// fill takes from other what is still missing.
+func (e *Evidence) fill(other Evidence) {
+	e.Report, e.ReportErr = first(e.Report, other.Report, e.ReportErr, other.ReportErr)
+	e.Chain, e.ChainErr = first(e.Chain, other.Chain, e.ChainErr, other.ChainErr)
+	e.Endorsement, e.EndorsementErr = first(e.Endorsement, other.Endorsement, e.EndorsementErr, other.EndorsementErr)
+	if e.RuntimeData == nil {
+		e.RuntimeData, e.UserData = other.RuntimeData, other.UserData
+	}
+	if e.InitTimeData == nil {
+		e.InitTimeData = other.InitTimeData
+	}
+}
+
+// first prefers what can be read. What cannot be read is told all the same: see Parts.
+func first[T any](one, other *T, oneErr, otherErr error) (*T, error) {
+	if found := cmp.Or(one, other); found != nil {
+		return found, nil
+	}
+	return nil, cmp.Or(oneErr, otherErr)
+}

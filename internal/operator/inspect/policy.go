@@ -1,0 +1,70 @@
+package inspect
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"skr/hsm"
+	"skr/internal/claims"
+)
+
+// policy is a key release policy.
+type policy struct{ *hsm.ReleasePolicy }
+
+func readPolicy(in input) (content, error) {
+	if !in.has("version", "anyOf") {
+		return nil, errOther
+	}
+	parsed, err := hsm.ParseReleasePolicy(in.text)
+	if err != nil {
+		return nil, err
+	}
+	return policy{parsed}, nil
+}
+
+func (p policy) sections(time.Time) []Section {
+	s := Section{Title: "Release policy: any of these authorities, with its conditions"}
+	s.add("SHA-256", digest(p.Raw()), "of the text as it stands here")
+	sections := []Section{s}
+	for _, root := range p.Tree() {
+		section := Section{Title: "Authority " + root.Authority}
+		section.addConditions(root, "")
+		sections = append(sections, section)
+	}
+	return sections
+}
+
+// addConditions numbers nested conditions: "allOf 2.anyOf 1".
+func (s *Section) addConditions(n hsm.Node, prefix string) {
+	for i, condition := range n.Conditions {
+		path := fmt.Sprintf("%s%s %d", prefix, n.Kind, i+1)
+		if condition.Kind != hsm.Claim {
+			s.addConditions(condition, path+".")
+			continue
+		}
+		known, _ := claims.Lookup(condition.Claim)
+		s.add(path, condition.Claim+" "+string(condition.Operator)+" "+condition.Value.JSON, demanded(condition, known))
+	}
+}
+
+// encodedPolicy shows what keys and statements hold as base64url.
+func encodedPolicy(encoded string) []Section {
+	text, ok := decodeBase64([]byte(encoded))
+	if !ok {
+		s := Section{Title: "Release policy"}
+		s.add("size", strconv.Itoa(len(encoded)), "characters that are no base64")
+		return []Section{s}
+	}
+	return policySections(text)
+}
+
+func policySections(text []byte) []Section {
+	parsed, err := hsm.ParseReleasePolicy(text)
+	if err != nil {
+		s := Section{Title: "Release policy"}
+		s.add("error", err.Error(), "")
+		return []Section{s}
+	}
+	return policy{parsed}.sections(time.Time{})
+}

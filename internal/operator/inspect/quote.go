@@ -1,0 +1,70 @@
+package inspect
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"skr/attest/vtpm"
+)
+
+// quote is what a TPM signed of its PCRs.
+type quote struct{ *vtpm.Quote }
+
+func readQuote(in input) (content, error) {
+	if !vtpm.IsQuote(in.raw) {
+		return nil, errOther
+	}
+	parsed, err := vtpm.ParseQuote(in.raw)
+	if err != nil {
+		return nil, err
+	}
+	return quote{parsed}, nil
+}
+
+// unpackQuote knows an object with the quote as message beside its signature, as
+// go-tpm-tools' users write it. What else is in the object, such as the values of PCRs,
+// are further parts.
+func unpackQuote(in input, layers int) (Artefact, error) {
+	message, signature := memberBytes(in, "message"), memberBytes(in, "signature")
+	if !in.has("message", "signature") || !vtpm.IsQuote(message) {
+		return Artefact{}, errOther
+	}
+	parsed, err := vtpm.ParseQuote(message)
+	if err == nil {
+		parsed, err = parsed.WithSignature(signature)
+	}
+	if err != nil {
+		return Artefact{}, &malformedError{Quote, err}
+	}
+	alone := Artefact{kind: Quote, content: quote{parsed}}
+	parts := bundle{{path: "message", found: alone}}
+	parts.collect("", without(in.object.Members(), "message", "signature"), layers)
+	if len(parts) == 1 {
+		return alone, nil
+	}
+	return Artefact{kind: Quote, content: parts}, nil
+}
+
+// memberBytes is nil if the member is neither hex nor base64 nor a list of bytes.
+func memberBytes(in input, name string) []byte {
+	value, _ := in.object.Lookup(name)
+	data, _ := bytesOf(value)
+	return data
+}
+
+func (q quote) boot() Boot { return Boot{Quote: q.Quote} }
+
+func (q quote) sections(time.Time) []Section {
+	s := Section{Title: "TPM quote"}
+	clock := q.Clock()
+	s.add("PCRs", q.Selection().String(), "which the quote is over, SHA-256 bank")
+	s.add("digest", q.Digest().String(), "SHA-256 of their values in ascending order")
+	s.add("nonce", hex.EncodeToString(q.Nonce()), "qualifying data, chosen by who asked")
+	s.add("clock", strconv.FormatUint(clock.Milliseconds, 10), "milliseconds that the TPM has run")
+	s.add("reset count", decimal(clock.ResetCount), "starts of the machine")
+	s.add("restart count", decimal(clock.RestartCount), "resumptions since the start")
+	s.add("firmware", strconv.FormatUint(clock.Firmware, 16), "version of the TPM's")
+	s.addFlag("signed", q.Signed(), [2]string{"there is no signature", "not verified here"})
+	return []Section{s}
+}

@@ -1,0 +1,106 @@
+package lint
+
+import (
+	"math/big"
+	"strings"
+
+	"skr/hsm"
+)
+
+// condition is a comparison without its place.
+type condition struct {
+	claim    string
+	operator hsm.Operator
+	value    string
+}
+
+func conditionOf(n hsm.Node) condition { return condition{n.Claim, n.Operator, n.Value.Text} }
+
+// same says whether two comparisons are equal. Groups never are.
+func same(a, b hsm.Node) bool {
+	return a.Kind == hsm.Claim && b.Kind == hsm.Claim && conditionOf(a) == conditionOf(b)
+}
+
+// conflict says whether no token meets both comparisons.
+func conflict(a, b hsm.Node) bool {
+	if a.Claim != b.Claim {
+		return false
+	}
+	return excludes(a, b) || excludes(b, a)
+}
+
+func excludes(a, b hsm.Node) bool {
+	switch {
+	case a.Operator == hsm.Exists:
+		return a.Value.Text == "false" && !absence(b)
+	case a.Operator == hsm.Equals && b.Operator == hsm.Equals:
+		return a.Value.Text != b.Value.Text
+	case a.Operator == hsm.Equals && b.Operator == hsm.NotEquals:
+		return a.Value.Text == b.Value.Text
+	}
+	ra, okA := rangeOf(a)
+	rb, okB := rangeOf(b)
+	return okA && okB && (above(ra, rb) || above(rb, ra))
+}
+
+func absence(n hsm.Node) bool { return n.Operator == hsm.Exists && n.Value.Text == "false" }
+
+// implies says whether b is met by every token that meets a, for comparisons of one
+// claim.
+func implies(a, b hsm.Node) bool {
+	switch {
+	case same(a, b):
+		return true
+	case absence(a):
+		return false
+	case b.Operator == hsm.Exists:
+		return b.Value.Text == "true"
+	case b.Operator == hsm.NotEquals:
+		return a.Operator == hsm.Equals && a.Value.Text != b.Value.Text
+	case b.Operator == hsm.Equals:
+		return false
+	}
+	ra, okA := rangeOf(a)
+	rb, okB := rangeOf(b)
+	return okA && okB && within(ra, rb)
+}
+
+// interval of integers; nil is no bound.
+type interval struct{ low, high *big.Int }
+
+// maxInteger bounds the digits of a number that is reckoned with.
+const maxInteger = 40
+
+// rangeOf are the integers that meet a comparison; false if it is not about them.
+func rangeOf(n hsm.Node) (interval, bool) {
+	digits := strings.TrimPrefix(n.Value.Text, "-")
+	if digits == "" || len(digits) > maxInteger || strings.Trim(digits, "0123456789") != "" {
+		return interval{}, false
+	}
+	value, _ := new(big.Int).SetString(n.Value.Text, 10)
+	one := big.NewInt(1)
+	switch n.Operator {
+	case hsm.Equals:
+		return interval{value, value}, true
+	case hsm.Less:
+		return interval{high: value.Sub(value, one)}, true
+	case hsm.LessOrEquals:
+		return interval{high: value}, true
+	case hsm.Greater:
+		return interval{low: value.Add(value, one)}, true
+	case hsm.GreaterOrEquals:
+		return interval{low: value}, true
+	}
+	return interval{}, false
+}
+
+// above says whether all of a is above all of b.
+func above(a, b interval) bool {
+	return a.low != nil && b.high != nil && a.low.Cmp(b.high) > 0
+}
+
+// within says whether all of a is in b.
+func within(a, b interval) bool {
+	return (b.low == nil || a.low != nil && a.low.Cmp(b.low) >= 0) &&
+		(b.high == nil || a.high != nil && a.high.Cmp(b.high) <= 0)
+}

@@ -1,0 +1,106 @@
+package lint
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/azure/endpoint"
+)
+
+const https = "https://"
+
+func authorityNotHTTPS(in *inspection) {
+	for _, r := range in.roots {
+		if !strings.HasPrefix(r.Authority, https) {
+			_, host, found := strings.Cut(r.Authority, "://")
+			if !found {
+				host = r.Authority
+			}
+			in.report(r.Node, fmt.Sprintf("the authority %s does not begin with https://", quote(r.Authority)),
+				"write https://"+excerpt(strings.TrimLeft(host, "/")))
+		}
+	}
+}
+
+func authorityForm(in *inspection) {
+	for _, r := range in.roots {
+		if !strings.HasPrefix(r.Authority, https) {
+			continue // told already
+		}
+		if _, err := endpoint.ParseHost(r.Authority); err != nil {
+			in.report(r.Node, fmt.Sprintf("the authority %s names no service: %v", quote(r.Authority), err),
+				"write the attest URI of the provider, https://HOST, without a path")
+		} else if strings.ToLower(r.Authority) != r.Authority { // vaults compare it with the issuer of the token
+			in.report(r.Node, fmt.Sprintf("the authority %s has capitals, and the issuer of a token has none", quote(r.Authority)),
+				"write the attest URI of the provider in lower case")
+		}
+	}
+}
+
+func authorityNotAzure(in *inspection) {
+	azure, err := attest.ParseAuthorities(attest.DefaultAuthorities())
+	if err != nil {
+		return // they are our own constants
+	}
+	for _, r := range in.roots {
+		host, err := endpoint.ParseHost(r.Authority)
+		if err != nil {
+			continue // told already
+		}
+		if _, err := azure.Parse(host.String()); err != nil {
+			in.report(r.Node, fmt.Sprintf("the authority %s is no host of Microsoft Azure Attestation: whoever has that name decides who gets the key", host),
+				"check the name against the provider's attest URI: "+azure.String())
+		}
+	}
+}
+
+func authorityTwice(in *inspection) {
+	first := make(map[string]hsm.Node)
+	for _, r := range in.roots {
+		name := strings.TrimSuffix(r.Authority, "/")
+		if before, twice := first[name]; twice {
+			in.report(r.Node, fmt.Sprintf("the authority %s stands in line %d already: either of the two is enough", quote(r.Authority), before.Line),
+				"join the two with an anyOf below one authority, or remove one")
+			continue
+		}
+		first[name] = r.Node
+	}
+}
+
+// shared are the providers that Microsoft runs for everybody, one in each region
+// ("Microsoft Azure Attestation: default providers").
+var shared = regexp.MustCompile(`^https://shared[a-z0-9]+\.[a-z0-9]+\.(test\.)?attest\.azure\.(net|us|cn)/?$`)
+
+func sharedAuthority(in *inspection) {
+	for _, r := range in.roots {
+		if !shared.MatchString(r.Authority) {
+			continue
+		}
+		if branch, open := without(r.Node, pinsWorkload); open {
+			in.report(branch, fmt.Sprintf("%s attests machines of all tenants, and no condition says whose this is", r.Authority),
+				"ask for the workload ("+workloadClaims(r)+"), or for a provider of your own")
+		}
+	}
+}
+
+// workloadClaims are what tells workloads apart; HOST_DATA is that of containers alone.
+func workloadClaims(r root) string {
+	const machine = registerValues + "pcrN, or x-ms-azurevm-vmid, of a virtual machine"
+	switch kinds := kindsOf(r.Node); {
+	case kinds&ofContainer == 0:
+		return machine
+	case kinds&ofGuest == 0:
+		return hostData
+	}
+	return hostData + " of containers, " + machine
+}
+
+// pinsWorkload says whether a comparison is met by one tenant's workload only. The
+// launch measurement is not: it is Microsoft's, and the same for all tenants.
+func pinsWorkload(n hsm.Node) bool {
+	return n.Operator == hsm.Equals && (n.Claim == hostData ||
+		strings.HasPrefix(n.Claim, registerValues) || n.Claim == "x-ms-azurevm-vmid")
+}

@@ -1,0 +1,172 @@
+package lint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"skr/hsm"
+	"skr/internal/strictjson"
+	"skr/internal/strictyaml"
+)
+
+const maxCases = 1000
+
+// Suite is a table of tokens with what a policy must say of each, for a pipeline.
+type Suite struct {
+	policy string
+	cases  []suiteCase
+}
+
+type suiteCase struct {
+	Name string `json:"name"`
+	// Claims is the name of a file, or the claims themselves.
+	Claims json.RawMessage `json:"claims"`
+	// Issuer is in the place of the claim iss.
+	Issuer string `json:"issuer,omitempty"`
+	// Released says whether the policy must be met.
+	Released *bool `json:"released"`
+	// Reason is the claim that must be why it is not.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Outcome is a case that ran.
+type Outcome struct {
+	Name string `json:"name"`
+	// Passed says that the policy said what the case expects.
+	Passed bool `json:"passed"`
+	// Released says whether the policy is met.
+	Released bool `json:"released"`
+	// Reasons are the claims of the comparisons that are not met.
+	Reasons []string `json:"reasons,omitempty"`
+	// Problem says what differs; "" if it passed.
+	Problem string `json:"problem,omitempty"`
+}
+
+// ParseSuite reads a table in YAML:
+//
+//	policy: policy.json
+//	cases:
+//	  - name: our workload
+//	    claims: claims/production.json   # or a token, or an object in its place
+//	    released: true
+//	  - name: with a debugger
+//	    claims: {iss: https://…, x-ms-sevsnpvm-is-debuggable: true}
+//	    issuer: https://…                # in the place of iss
+//	    released: false
+//	    reason: x-ms-sevsnpvm-is-debuggable
+func ParseSuite(data []byte) (*Suite, error) {
+	var table struct {
+		Policy string      `json:"policy"`
+		Cases  []suiteCase `json:"cases"`
+	}
+	if err := strictyaml.Decode(data, &table); err != nil {
+		return nil, fmt.Errorf("reading the table: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	if err := check(table.Policy, table.Cases); err != nil {
+		return nil, fmt.Errorf("reading the table: %w", err)
+	}
+	return &Suite{table.Policy, table.Cases}, nil
+}
+
+func check(policy string, cases []suiteCase) error {
+	switch {
+	case policy == "":
+		return errors.New("policy: the name of a file is missing")
+	case len(cases) == 0:
+		return errors.New("cases: there is none")
+	case len(cases) > maxCases:
+		return fmt.Errorf("cases: there are more than %d", maxCases)
+	}
+	for i, c := range cases {
+		where := fmt.Sprintf("case %d, %s", i+1, quote(c.Name))
+		switch {
+		case c.Name == "":
+			return fmt.Errorf("case %d: name is missing", i+1)
+		case len(c.Claims) == 0:
+			return fmt.Errorf("%s: claims are missing", where)
+		case c.Released == nil:
+			return fmt.Errorf("%s: released is missing: true or false", where)
+		case *c.Released && c.Reason != "":
+			return fmt.Errorf("%s: a key that is released has no reason not to be", where)
+		}
+	}
+	return nil
+}
+
+// Run evaluates the policy for each case. read returns the content of a file that
+// the table names. The error is of a file that is not there or not what it should be.
+func (s *Suite) Run(read func(name string) ([]byte, error)) ([]Outcome, error) {
+	policy, err := s.open(read)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]Outcome, len(s.cases))
+	for i, c := range s.cases {
+		token, err := c.token(read)
+		if err != nil {
+			return nil, fmt.Errorf("case %s: %w", quote(c.Name), err)
+		}
+		outcomes[i] = c.run(policy, token)
+	}
+	return outcomes, nil
+}
+
+func (s *Suite) open(read func(string) ([]byte, error)) (*hsm.ReleasePolicy, error) {
+	data, err := read(s.policy)
+	if err != nil {
+		return nil, err
+	}
+	document, err := Open(data)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := hsm.ParseReleasePolicy(document.Text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.policy, err)
+	}
+	return policy, nil
+}
+
+func (c suiteCase) token(read func(string) ([]byte, error)) (strictjson.Object, error) {
+	data := []byte(c.Claims)
+	var name string
+	if json.Unmarshal(c.Claims, &name) == nil {
+		var err error
+		if data, err = read(name); err != nil {
+			return strictjson.Object{}, err
+		}
+	}
+	return ReadClaims(data)
+}
+
+func (c suiteCase) run(policy *hsm.ReleasePolicy, token strictjson.Object) Outcome {
+	issuer, _ := token.Text("iss")
+	if c.Issuer != "" {
+		issuer = c.Issuer
+	}
+	evaluation := policy.Evaluate(issuer, token)
+	o := Outcome{Name: c.Name, Released: evaluation.Met}
+	for _, unmet := range evaluation.Unmet() {
+		if !slices.Contains(o.Reasons, unmet.Claim) {
+			o.Reasons = append(o.Reasons, unmet.Claim)
+		}
+	}
+	o.Problem = c.differs(o)
+	o.Passed = o.Problem == ""
+	return o
+}
+
+func (c suiteCase) differs(o Outcome) string {
+	switch {
+	case o.Released && !*c.Released:
+		return "the key would be released"
+	case !o.Released && *c.Released:
+		return "the key would not be released, because of " + excerpt(strings.Join(o.Reasons, ", "))
+	case c.Reason != "" && !slices.Contains(o.Reasons, c.Reason):
+		return "the reason is not " + excerpt(c.Reason) + ", but " + excerpt(strings.Join(o.Reasons, ", "))
+	}
+	return ""
+}

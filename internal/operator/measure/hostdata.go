@@ -1,0 +1,141 @@
+// Package measure says what HOST_DATA a workload will have, before it runs.
+//
+// The host of a confidential container measures the policy that says what may run
+// in the guest: HOST_DATA of the report, and with it the claim
+// x-ms-sevsnpvm-hostdata, is the SHA-256 of that policy's text. The text stands in
+// what is deployed, in base64:
+//
+//	policies, err := measure.Read(file) // a manifest, a template, or the policy
+//	for _, p := range policies {
+//		fmt.Println(p.Digest(), p.Source())
+//	}
+//
+// [Read] takes a policy (Rego) as text or in standard base64; Kubernetes manifests
+// with the annotation io.katacontainers.config.agent.policy or
+// microsoft.containerinstance.virtualnode.ccepolicy on any object or pod template; ARM
+// templates, their parameter files and deployed container groups with ccePolicy; and
+// Kata's initdata, whose digest takes the place of the policy's.
+//
+// Of the policy itself it sees only whether it allows everything: whether it allows
+// what it should, and nothing else, is not asked here.
+package measure
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"skr/internal/operator/rego"
+	"skr/internal/textfile"
+)
+
+// maxFile bounds a file in bytes. Policies of containers with hundreds of layers
+// have some megabytes, and a manifest may hold several.
+const maxFile = 32 << 20
+
+// Policy is the text that the platform measures.
+type Policy struct {
+	source   string
+	digest   [sha256.Size]byte
+	open     bool
+	warnings []string
+}
+
+func newPolicy(source string, text []byte) Policy {
+	p := Policy{source: source, digest: sha256.Sum256(text)}
+	p.judge(text)
+	return p
+}
+
+// judge notes what is wrong with a policy in Rego.
+func (p *Policy) judge(text []byte) {
+	if rego.AllowsEverything(text) {
+		p.open = true
+		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
+	}
+}
+
+// AllowsEverything reports whether any container may run under this policy, as far as its
+// text shows: its HOST_DATA then identifies no workload.
+func (p Policy) AllowsEverything() bool { return p.open }
+
+func (p *Policy) warn(text string) { p.warnings = append(p.warnings, p.source+": "+text) }
+
+// Warnings say what a person should know before a release policy relies on the digest.
+func (p Policy) Warnings() []string { return p.warnings }
+
+// Source says where in the file the policy stands, such as `Pod "kafka"`.
+func (p Policy) Source() string { return p.source }
+
+// Digest is the HOST_DATA of a workload with this policy, as tokens and release
+// policies write it: 64 hexadecimal digits in lower case.
+func (p Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
+
+// Read finds the policies in a file, at least one.
+func Read(data []byte) ([]Policy, error) {
+	policies, err := read(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the workload: %w", err)
+	}
+	return policies, nil
+}
+
+func read(file []byte) ([]Policy, error) {
+	data := textfile.UTF8(file)
+	switch {
+	case len(file) > maxFile:
+		return nil, fmt.Errorf("the file is longer than %d bytes", maxFile)
+	case len(file) != len(data) && isRego(data):
+		return nil, errors.New("the policy is measured byte for byte: save it as UTF-8 without a byte order mark")
+	case !utf8.Valid(data):
+		return nil, errors.New("the file is not UTF-8 text")
+	case isRego(data):
+		return []Policy{newPolicy("policy", data)}, nil
+	}
+	if isInitdata(data) {
+		p, err := readInitdata(data, "initdata")
+		return []Policy{p}, err
+	}
+	if text, err := decode(string(data)); err == nil {
+		if isGzip(text) {
+			p, err := readInitdata(text, "initdata in base64")
+			return []Policy{p}, err
+		}
+		if !isRego(text) {
+			return nil, errors.New("the file is base64, but not of a policy in Rego")
+		}
+		return []Policy{newPolicy("policy in base64", text)}, nil
+	}
+	return readDocuments(data)
+}
+
+// isRego says whether text begins as each Rego module does, with its package
+// ("Policy Language", Open Policy Agent: Modules), after comments.
+func isRego(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && line[0] != '#' {
+			return bytes.HasPrefix(line, []byte("package ")) || bytes.HasPrefix(line, []byte("package\t"))
+		}
+	}
+	return false
+}
+
+// decode takes standard base64, as the tools write it, with line breaks as
+// base64(1) takes them.
+func decode(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, errors.New("it is empty")
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errors.New("it is not standard base64")
+	}
+	return decoded, nil
+}

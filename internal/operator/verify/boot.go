@@ -1,0 +1,250 @@
+package verify
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"skr/attest/vtpm"
+	"skr/internal/operator/bootpolicy"
+	"skr/internal/operator/inspect"
+)
+
+// Machine is the evidence of a measured boot with what it is held against.
+type Machine struct {
+	Boot   inspect.Boot
+	Policy *bootpolicy.Policy
+	// Nonce that was sent; nil for that of the policy, if it has one.
+	Nonce []byte
+	// Roots certify attestation keys; without an HCL report they are all there is.
+	Roots *vtpm.Roots
+	// Given has the chain of the HCL report's processor, and all parts.
+	Given Given
+}
+
+// bootPlan is what the policy demands.
+func (m Machine) bootPlan() plan {
+	needed := plan{contents, attestationKey, quoteSignature, pcrSelection, pcrValues}
+	if m.Policy.Trust() == bootpolicy.HCL {
+		needed = slices.Concat(needed, reportPlan, plan{runtimeData}, identityPlan(m.Policy))
+	}
+	return needed.with(m.Given.GivenChain != nil, certificateChain).with(m.nonce() != nil, nonce).
+		with(len(m.Policy.Pinned()) > 0, pinnedPCRs).with(m.Policy.Logged() != 0, eventLog).with(m.Policy.SecureBoot(), secureBoot)
+}
+
+// judged are the kinds of parts that the policy has looked at.
+func (m Machine) judged() []inspect.Kind {
+	kinds := []inspect.Kind{inspect.Quote, inspect.Signature, inspect.PCRs}
+	if m.Policy.Trust() == bootpolicy.HCL {
+		kinds = append(kinds, inspect.HCLReport, inspect.Report, inspect.Chain, inspect.THIM)
+	} else {
+		kinds = append(kinds, inspect.Certificates)
+	}
+	if m.Policy.Logged() != 0 {
+		kinds = append(kinds, inspect.EventLog)
+	}
+	return kinds
+}
+
+// OfBoot verifies a measured boot: whose TPM it is, what it quoted, and whether that
+// is what the policy demands.
+func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
+	v := newVerdict(Boot, at, m.bootPlan()...)
+	v.checkContents(m.Given.Parts, false, m.judged()...)
+	var key *rsa.PublicKey
+	if m.Policy.Trust() == bootpolicy.HCL {
+		key = v.checkHCL(m, trusted, at)
+	} else {
+		key = v.checkCertificate(m, at)
+	}
+	if v.checkQuote(m, key) {
+		v.checkPCRs(m)
+	}
+	return v.finish(slices.Concat(m.unquoted(), neverOfBoots(m.Policy))...)
+}
+
+// unquoted are values that somebody wrote beside those that the TPM quoted.
+func (m Machine) unquoted() []string {
+	var free vtpm.Selection
+	for pcr := range m.Boot.PCRs {
+		if !m.Policy.Selection().Has(pcr) {
+			free |= 1 << pcr
+		}
+	}
+	if free == 0 {
+		return nil
+	}
+	return []string{"the values of PCR " + free.String() + ", which are not of the selection"}
+}
+
+// neverOfBoots is what neither the policy nor the rules look at.
+func neverOfBoots(p *bootpolicy.Policy) []string {
+	free := p.Selection()
+	for _, pcr := range p.Pinned() {
+		free &^= 1 << pcr
+	}
+	if p.SecureBoot() {
+		free &^= 1 << vtpm.SecureBootPCR
+	}
+	never := []string{"the keys in db and dbx", "revocation lists", "whether firmware is new enough"}
+	if free == 0 {
+		return never
+	}
+	return append([]string{"what PCR " + free.String() + " stand for, which the policy does not pin"}, never...)
+}
+
+// checkHCL gives the key that the paravisor names, good or bad.
+func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.PublicKey {
+	h := m.Boot.HCL
+	if h == nil {
+		v.record(attestationKey, "", errors.New("there is no HCL report"))
+		return nil
+	}
+	g := m.Given
+	if g.Report, g.ReportErr = h.Report(), nil; g.Report == nil {
+		g.ReportErr = inspect.OtherHardware(h.Hardware())
+	}
+	v.checkReport(&g, trusted, at)
+	if g.Report != nil {
+		v.checkIdentity(m.Policy, g.Report)
+	}
+	if g.Report == nil {
+		v.skip(runtimeData, errNoReport.Error())
+	} else {
+		v.record(runtimeData, "bound", h.CheckBound())
+	}
+	key, err := h.Claims().AK()
+	v.record(attestationKey, "HCLAkPub of the runtime data", err)
+	return key
+}
+
+// checkCertificate gives the key that Azure certifies, good or bad.
+func (v *Verdict) checkCertificate(m Machine, at time.Time) *rsa.PublicKey {
+	certificate := m.Boot.Certificate
+	if certificate == nil {
+		v.record(attestationKey, "", errors.New("there is no certificate of an attestation key"))
+		return nil
+	}
+	v.record(attestationKey, "certificate of "+certificate.Certificate().Subject.CommonName, certificate.Verify(m.Roots, m.Boot.Issuers, at))
+	return certificate.Key()
+}
+
+// checkQuote says whether there is a quote at all.
+func (v *Verdict) checkQuote(m Machine, key *rsa.PublicKey) bool {
+	quote := m.Boot.Quote
+	switch {
+	case quote == nil:
+		v.record(quoteSignature, "", errors.New("there is no quote"))
+		return false
+	case key == nil:
+		v.skip(quoteSignature, "there is no attestation key")
+	default:
+		v.record(quoteSignature, tellClock(quote.Clock()), quote.VerifySignature(key))
+	}
+	v.checkNonce(m)
+	v.record(pcrSelection, "PCR "+quote.Selection().String(), quote.CheckSelection(m.Policy.Selection()))
+	return true
+}
+
+func tellClock(c vtpm.Clock) string {
+	return fmt.Sprintf("by the attestation key, start %d, resumption %d, TPM firmware %x", c.ResetCount, c.RestartCount, c.Firmware)
+}
+
+// nonce is the one that the quote must have; nil for any.
+func (m Machine) nonce() []byte {
+	if m.Nonce != nil {
+		return m.Nonce
+	}
+	return m.Policy.Nonce()
+}
+
+func (v *Verdict) checkNonce(m Machine) {
+	want := m.nonce()
+	if want == nil {
+		v.skip(nonce, "none was given, so the quote may be of any time")
+		return
+	}
+	v.record(nonce, "the one that was given", m.Boot.Quote.CheckNonce(want))
+}
+
+func (v *Verdict) checkPCRs(m Machine) {
+	if m.Boot.PCRs == nil {
+		v.record(pcrValues, "", errors.New("there are no values of PCRs"))
+		return
+	}
+	err := m.Boot.Quote.CheckPCRs(m.Boot.PCRs)
+	v.record(pcrValues, "as quoted", err)
+	if err != nil {
+		for _, name := range []string{pinnedPCRs, eventLog, secureBoot} {
+			v.skip(name, "the values are not those of the quote")
+		}
+		return
+	}
+	v.checkPinned(m)
+	v.checkSecureBoot(m, v.checkLog(m))
+}
+
+func (v *Verdict) checkPinned(m Machine) {
+	pinned := m.Policy.Pinned()
+	if len(pinned) == 0 {
+		v.skip(pinnedPCRs, "the policy has none")
+		return
+	}
+	var wrong []string
+	for _, pcr := range pinned {
+		if value := m.Boot.PCRs[pcr]; !m.Policy.Allows(pcr, value) {
+			wrong = append(wrong, fmt.Sprintf("PCR %d is %s", pcr, value))
+		}
+	}
+	var err error
+	if wrong != nil {
+		err = errors.New("the policy does not have: " + strings.Join(wrong, "; "))
+	}
+	v.record(pinnedPCRs, fmt.Sprintf("%d of them", len(pinned)), err)
+}
+
+// checkLog says whether the log may be believed.
+func (v *Verdict) checkLog(m Machine) bool {
+	needed := m.Policy.Logged()
+	if needed == 0 {
+		v.skip(eventLog, "the policy has no PCR that it must explain")
+		return false
+	}
+	err := vtpm.ErrNoLog
+	if m.Boot.Log != nil {
+		err = m.Boot.Log.Explain(m.Boot.PCRs, needed)
+	}
+	v.record(eventLog, "its events lead to PCR "+needed.String(), err)
+	return err == nil
+}
+
+func (v *Verdict) checkSecureBoot(m Machine, believed bool) {
+	switch {
+	case !m.Policy.SecureBoot():
+		v.skip(secureBoot, "the policy does not demand it")
+	case !believed:
+		v.skip(secureBoot, "there is no log that tells it")
+	default:
+		v.record(secureBoot, "on", secureBootOf(m))
+	}
+}
+
+// secureBootOf asks the log, and on a confidential VM the paravisor, too.
+func secureBootOf(m Machine) error {
+	state, err := m.Boot.Log.SecureBoot()
+	if err != nil {
+		return err
+	}
+	if !state.Enabled {
+		return errors.New("it is off: " + state.Reason)
+	}
+	if m.Policy.Trust() == bootpolicy.HCL && m.Boot.HCL != nil {
+		if on, known := m.Boot.HCL.Claims().SecureBoot(); known && !on {
+			return errors.New("it is off: the paravisor has it configured off")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"skr/attest/snp"
+	"skr/attest/vtpm"
+	"skr/internal/operator/bootpolicy"
+)
+
+// identityPlan is how the policy wants to know that the report is a paravisor's: by its
+// measurement, by who signed it, or, if it says so, not at all.
+func identityPlan(p *bootpolicy.Policy) plan {
+	var needed plan
+	if len(p.Measurements()) > 0 {
+		needed = append(needed, launchMeasurement)
+	}
+	if p.Signers() || len(p.Measurements()) == 0 && !p.AnyMeasurement() {
+		needed = append(needed, paravisor)
+	}
+	return needed
+}
+
+// checkIdentity asks whose guest reports. The claims in an HCL report are only as good
+// as who made the hash of them REPORT_DATA.
+func (v *Verdict) checkIdentity(p *bootpolicy.Policy, report *snp.Report) {
+	v.checkMeasurement(p, report)
+	v.checkParavisor(p, report)
+}
+
+func (v *Verdict) checkMeasurement(p *bootpolicy.Policy, report *snp.Report) {
+	if len(p.Measurements()) == 0 {
+		v.skip(launchMeasurement, noMeasurement(p))
+		return
+	}
+	var err error
+	if !slices.Contains(p.Measurements(), report.Measurement()) {
+		err = fmt.Errorf("the policy does not have %s", report.Measurement())
+	}
+	v.record(launchMeasurement, report.Measurement().String(), err)
+}
+
+func noMeasurement(p *bootpolicy.Policy) string {
+	if p.AnyMeasurement() {
+		return "the policy has measurements: any"
+	}
+	return "the policy has none"
+}
+
+func (v *Verdict) checkParavisor(p *bootpolicy.Policy, report *snp.Report) {
+	id := report.IDKeyDigest()
+	switch {
+	case p.Signers():
+		v.record(paravisor, "signed by a key of the policy", p.CheckSigner(report))
+	case p.AnyMeasurement():
+		v.skip(paravisor, "the policy has measurements: any, so that this may be anybody's guest")
+	case len(p.Measurements()) > 0:
+		v.skip(paravisor, "the policy pins the measurement")
+	default:
+		v.record(paravisor, fmt.Sprintf("signed by a key of Azure's, %x", id), checkKnown(report))
+	}
+}
+
+func checkKnown(report *snp.Report) error {
+	switch id := report.IDKeyDigest(); {
+	case id == [48]byte{}:
+		return errors.New("nobody signed this guest (ID_KEY_DIGEST is zero)")
+	case !vtpm.KnownParavisor(report):
+		return fmt.Errorf("a key that is not known to be Azure's signed this guest: ID_KEY_DIGEST is %x", id)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package verify
+
+// Subject is what a rule is about.
+type Subject string
+
+// The subjects.
+const (
+	Evidence  Subject = "evidence"
+	Token     Subject = "token"
+	Statement Subject = "statement"
+	Boot      Subject = "measured boot"
+)
+
+// Names of the rules.
+const (
+	contents         = "contents"
+	snpReport        = "report"
+	certificateChain = "certificate chain"
+	chipAndTCB       = "chip and TCB"
+	reportSignature  = "report signature"
+	guestPolicy      = "guest policy"
+	privilege        = "privilege level"
+	runtimeData      = "runtime data"
+	initTimeData     = "init-time data"
+	endorsement      = "UVM endorsement"
+	measurement      = "UVM measurement"
+	tokenSignature   = "token signature"
+	issuer           = "issuer"
+	times            = "times"
+	releasePolicy    = "release policy"
+	vaultHost        = "vault"
+	signer           = "statement signature"
+	attestationKey   = "attestation key"
+	quoteSignature   = "quote signature"
+	nonce            = "nonce"
+	pcrSelection     = "PCR selection"
+	pcrValues        = "PCR values"
+	pinnedPCRs       = "pinned PCRs"
+	eventLog         = "event log"
+	secureBoot       = "secure boot"
+
+	launchMeasurement = "launch measurement"
+	paravisor         = "paravisor"
+)
+
+// rule says what a check asks and what to do if it fails.
+type rule struct {
+	name    string
+	subject Subject
+	asks    string
+	advice  string
+}
+
+// rules are in the order of the checks; docs/artefacts.md has the same table.
+var rules = []rule{
+	{contents, Evidence, "each part that is in the file could be read, and none contradicts another",
+		"collect the evidence again; leave out what does not belong to it"},
+	{snpReport, Evidence, "there is an SEV-SNP report",
+		"give the report: skr report show prints what a file holds"},
+	{certificateChain, Evidence, "the certificates lead to AMD's root of the product, each valid at the time",
+		"give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots"},
+	{chipAndTCB, Evidence, "the certificate is for CHIP_ID and REPORTED_TCB of the report",
+		"after an update of firmware another VCEK is needed: get the chain again, or let skr ask certificate_sources"},
+	{reportSignature, Evidence, "the certificate's key signed the report",
+		"the report was altered, or the chain belongs to another one: collect both again"},
+	{guestPolicy, Evidence, "POLICY allows neither debugging nor migration",
+		"do not trust this guest: launch it with a policy that forbids both"},
+	{privilege, Evidence, "the report was asked for at VMPL 0",
+		"less privileged software asked for this report: collect it at VMPL 0"},
+	{runtimeData, Evidence, "REPORT_DATA is the SHA-256 of the runtime data, and zeros",
+		"hash the exact bytes: white space and order of members count"},
+	{initTimeData, Evidence, "HOST_DATA is the SHA-256 of the init-time data or CCE policy",
+		"the machine was launched with another policy: compare what was deployed"},
+	{endorsement, Evidence, "the endorsement's signature, certificates and did:x509 issuer agree",
+		"take reference-info-base64 from this machine's security context again"},
+	{measurement, Evidence, "the endorsed measurement is MEASUREMENT of the report",
+		"the endorsement is for another utility VM: take both from the same machine"},
+	{issuer, Token, "an authority that is allowed issued the token, by its own word",
+		"name the authority with --authority, or allow it in maa_allow"},
+	{tokenSignature, Token, "a key of that authority signed the token",
+		"the token was altered, its key is no longer published, or the authority cannot be asked: give its keys with --signing-keys"},
+	{times, Token, "the token is valid at the time, give or take a minute",
+		"get a new token, check this machine's clock, or look at another time with --at"},
+	{releasePolicy, Token, "the claims meet the release policy of --policy",
+		"skr policy explain shows each condition beside the claim"},
+	{vaultHost, Statement, "the released key is on the vault that was named",
+		"name the vault of the key with --vault"},
+	{signer, Statement, "a certificate for the vault's name, valid at the time, signed the statement",
+		"name the vault with --vault; for a private CA set ca_file; look at the time of the release with --at"},
+	{launchMeasurement, Boot, "MEASUREMENT of the report is one of the policy's",
+		"the paravisor or firmware is another one: find out which, and add it to measurements"},
+	{paravisor, Boot, "ID_KEY_DIGEST or AUTHOR_KEY_DIGEST of the report is of a key that signs paravisors: one of the policy's, else one that is built in",
+		"this guest may be anybody's: pin MEASUREMENT in measurements or the key in id_keys, once you know that Azure runs it"},
+	{attestationKey, Boot, "the key is that of the HCL report's runtime data, or its certificate leads to a trusted root",
+		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; ak_roots has other roots"},
+	{quoteSignature, Boot, "the attestation key signed the quote",
+		"the quote is of another key, or was altered: collect the evidence again, from one machine"},
+	{nonce, Boot, "the quote has the nonce that was sent",
+		"the quote was made for somebody else or earlier: ask for one with a fresh nonce"},
+	{pcrSelection, Boot, "the quote is over the PCRs of selection, no more and no less",
+		"quote these PCRs, or change selection in the policy"},
+	{pcrValues, Boot, "the values of the PCRs have the digest that was quoted",
+		"values and quote are not of one moment: collect both again"},
+	{pinnedPCRs, Boot, "the values of the PCRs are among the policy's",
+		"compare the event log with that of a good start, and pin the new values if they are right"},
+	{eventLog, Boot, "the events lead to the pinned PCRs, and to that of secure boot",
+		"give binary_bios_measurements of this start, read to its end; PCRs that software extends without it belong in unlogged"},
+	{secureBoot, Boot, "secure boot is on: by the log, and by the paravisor",
+		"turn secure boot on for this VM, or look at why its firmware starts anything"},
+}

@@ -1,0 +1,95 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"skr/attest"
+	"skr/attest/maa"
+	"skr/hsm"
+	"skr/internal/operator/inspect"
+)
+
+// Trust is what a token is held against.
+type Trust struct {
+	// Authority that must have issued the token.
+	Authority attest.Authority
+	// AuthorityErr says why the token's issuer is none that is allowed.
+	AuthorityErr error
+	// Signature verifies with keys of the authority.
+	Signature func(*maa.Token) error
+	// Policy is a release policy; nil if none is asked about.
+	Policy *hsm.ReleasePolicy
+}
+
+// Question is what a caller asks of a token or a statement, whatever the file turns out
+// to be. A token has no vault, and a statement has no authority and no claims: asking
+// about them fails.
+type Question struct {
+	At time.Time
+	// Parts are all that the file holds.
+	Parts                                 []inspect.Part
+	Authority, SigningKeys, Policy, Vault bool
+}
+
+func (q Question) plan() plan {
+	return plan{}.with(q.Authority, issuer).with(q.SigningKeys, tokenSignature).with(q.Policy, releasePolicy).with(q.Vault, vaultHost)
+}
+
+// OfToken verifies a token. A signature is asked about only where there is an
+// authority whose it may be.
+func OfToken(t *maa.Token, trusted Trust, q Question) *Verdict {
+	v := newVerdict(Token, q.At, slices.Concat(plan{contents, issuer, tokenSignature, times}, q.plan())...)
+	v.checkContents(q.Parts, false, inspect.MAAToken)
+	if trusted.AuthorityErr != nil {
+		v.record(issuer, "", trusted.AuthorityErr)
+	} else {
+		v.record(issuer, t.Issuer(), t.CheckIssuer(trusted.Authority))
+	}
+	v.checkSignature(t, trusted)
+	v.record(times, "", t.CheckTimes(q.At))
+	v.checkReleasePolicy(t, trusted.Policy)
+	never := []string{"whether the token is for you (its nonce and runtime data)"}
+	if !q.Authority && trusted.Policy == nil {
+		never = append(never, "whose authority it is: anybody can have one among those of maa_allow")
+	}
+	return v.finish(never...)
+}
+
+func (v *Verdict) checkSignature(t *maa.Token, trusted Trust) {
+	if trusted.Signature == nil {
+		v.record(tokenSignature, "", errors.New("there are no keys of an allowed authority to verify it with"))
+		return
+	}
+	v.record(tokenSignature, "", trusted.Signature(t))
+}
+
+func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *hsm.ReleasePolicy) {
+	if policy == nil {
+		v.skip(releasePolicy, "none was given, so that no claim was compared")
+		return
+	}
+	evaluated := policy.Evaluate(t.Issuer(), t.Claims())
+	if evaluated.Met {
+		v.record(releasePolicy, "met", nil)
+		return
+	}
+	unmet := evaluated.Unmet()
+	texts := make([]string, len(unmet))
+	for i, c := range unmet {
+		texts[i] = describe(c)
+	}
+	v.record(releasePolicy, "", fmt.Errorf("not met: %s", strings.Join(texts, "; ")))
+}
+
+// describe says what a condition wanted and what there was.
+func describe(c hsm.Condition) string {
+	actual := fmt.Sprintf("it is %.200q", c.Actual)
+	if c.Absent {
+		actual = "the token has none"
+	}
+	return fmt.Sprintf("%s %s %.200q, but %s", c.Claim, c.Operator, c.Expected, actual)
+}

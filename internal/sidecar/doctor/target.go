@@ -1,0 +1,146 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/jose/jws"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+	"skr/internal/strictjson"
+	"skr/keyrelease"
+)
+
+const maxAccessToken = 64 << 10
+
+func (e *examination) targetChecks(t Target) []check {
+	request := t.Request
+	look := func(f func(context.Context, keyrelease.Request) (finding, error)) func(context.Context) (finding, error) {
+		return func(ctx context.Context) (finding, error) { return f(ctx, request) }
+	}
+	return []check{
+		{name: identity, subject: t.Name, look: look(e.lookAtIdentity)},
+		{name: attestation, subject: t.Name, needs: []string{report}, look: look(e.lookAtAttestation)},
+		{name: key, subject: t.Name, needs: []string{identity}, look: look(e.lookAtKey)},
+		{name: exportable, subject: t.Name, needs: []string{key}, look: look(e.lookAtExportable)},
+		{name: releasePolicy, subject: t.Name, needs: []string{key, exportable, attestation}, look: look(e.lookAtPolicy)},
+		{name: release, subject: t.Name, needs: []string{identity, attestation}, after: []string{key, exportable, releasePolicy}, look: look(e.lookAtRelease)},
+	}
+}
+
+func (e *examination) lookAtIdentity(ctx context.Context, r keyrelease.Request) (finding, error) {
+	if !r.Access.IsZero() {
+		e.access[r.Key.Audience()] = r.Access
+		return good("the access token that was given%s", describeToken(r.Access))
+	}
+	token, err := e.Identity.AccessToken(ctx, r.Key.Audience())
+	if err != nil {
+		return finding{}, err
+	}
+	e.access[r.Key.Audience()] = token
+	return good("%s for the audience %s%s", e.Identity, r.Key.Audience(), describeToken(token))
+}
+
+// describeToken tells who a token is for and about. It is somebody else's to
+// verify, and may be of another form.
+func describeToken(token secmem.Text) string {
+	parsed, err := jws.Parse(token.Reveal(), maxAccessToken)
+	if err != nil {
+		return ""
+	}
+	claims, err := strictjson.Parse(parsed.Payload)
+	if err != nil {
+		return ""
+	}
+	var text strings.Builder
+	for _, claim := range []struct{ name, words string }{{"aud", "audience"}, {"oid", "object id"}, {"appid", "client id"}} {
+		if value, ok := claims.Text(claim.name); ok {
+			fmt.Fprintf(&text, ", %s %s", claim.words, secmem.Excerpt(value, 80))
+		}
+	}
+	if expires, ok := expiry(claims); ok {
+		fmt.Fprintf(&text, ", until %s", expires.UTC().Format(time.RFC3339))
+	}
+	return text.String()
+}
+
+// expiry is the exp claim (RFC 7519 section 4.1.4).
+func expiry(claims strictjson.Object) (time.Time, bool) {
+	value, _ := claims.Lookup("exp")
+	number, ok := value.(json.Number)
+	seconds, err := number.Int64()
+	return time.Unix(seconds, 0), ok && err == nil
+}
+
+// lookAtAttestation has evidence over an empty key set appraised: its claims
+// are those of a release, but for the key.
+func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Request) (finding, error) {
+	result, err := e.Releaser.Token(ctx, r.Authority, []byte(`{"keys":[]}`))
+	if err != nil {
+		return finding{}, err
+	}
+	e.attestations[r.Authority] = result
+	if e.platform.HasTPM() {
+		return e.vouchedGuest(r.Authority, result)
+	}
+	kind, _ := result.Claims.Text("x-ms-attestation-type")
+	compliance, ok := result.Claims.Text("x-ms-compliance-status")
+	if !ok {
+		return warn("give the utility VM endorsement (reference_info): policies that ask for the compliance status are not met",
+			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, attest.Sentences(result.Omitted))
+	}
+	return good("%s vouches for this machine as %q, %q", r.Authority, kind, compliance)
+}
+
+func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (finding, error) {
+	described, err := e.Describer.Describe(ctx, r.Key, e.access[r.Key.Audience()])
+	if errors.Is(err, hsm.ErrUnreadable) {
+		refused := failed(err)
+		return finding{Skipped, refused.evidence, "grant it, if only to find out why a release is refused", err}, nil
+	}
+	if err != nil {
+		return finding{}, err
+	}
+	e.keys[r.Key] = described
+	return good("%s, %s", described.ID, described.Type)
+}
+
+func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) (finding, error) {
+	described := e.keys[r.Key]
+	if obstacle := described.Obstacle(e.Now()); obstacle != "" {
+		return fail(refusal.ReleaseRejected, "mend the key, or make another with `skr key create`", "%s", obstacle)
+	}
+	if !described.Immutable {
+		return warn("freeze the policy (`skr key create --immutable`) where nobody should be able to weaken it",
+			"enabled, exportable, with a release policy that can be changed")
+	}
+	return good("enabled, exportable, with a release policy that cannot be changed")
+}
+
+func (e *examination) lookAtPolicy(_ context.Context, r keyrelease.Request) (finding, error) {
+	_, unmet := keyrelease.Compare(e.keys[r.Key], r.Authority, e.attestations[r.Authority], e.Now())
+	if len(unmet) == 0 {
+		return good("this machine meets it")
+	}
+	var told []string
+	for _, u := range unmet {
+		told = append(told, keyrelease.Sentence(u))
+	}
+	return fail(refusal.ReleaseRejected, fixOf(unmet[0]), "not met is: %s", strings.Join(told, "; "))
+}
+
+// lookAtRelease is the proof of it all.
+func (e *examination) lookAtRelease(ctx context.Context, r keyrelease.Request) (finding, error) {
+	released, err := e.Releaser.Release(ctx, r)
+	if err != nil {
+		return finding{}, err
+	}
+	released.Wipe()
+	return good("the vault releases the key to this machine")
+}

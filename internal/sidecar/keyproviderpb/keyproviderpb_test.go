@@ -1,0 +1,43 @@
+package keyproviderpb
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestGeneratedCode: the code is that of the pinned generators.
+func TestGeneratedCode(t *testing.T) {
+	out := t.TempDir()
+	generate := exec.Command("go", "run", "./test/generate", out)
+	generate.Dir = "../../.."
+	if text, err := generate.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	files, err := filepath.Glob(filepath.Join(out, "internal/sidecar/keyproviderpb/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob(filepath.Join(out, "internal/sidecar/keyproviderpb/*/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files = append(files, more...); len(files) != 4 {
+		t.Fatalf("%d files were generated, want 4", len(files))
+	}
+	for _, file := range files {
+		name, err := filepath.Rel(out, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join("../../..", name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not current: make generate", name)
+		}
+	}
+}

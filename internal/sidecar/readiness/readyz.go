@@ -1,0 +1,75 @@
+// Package readiness says whether skr can release keys, part by part: the same answer on
+// every listener.
+//
+//	parts := readiness.Parts{{Name: "evidence", Err: collected}, {Name: "audit", Err: written}}
+//	answer := parts.Answer(log) // of GET /readyz
+package readiness
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"skr/api"
+	"skr/internal/refusal"
+)
+
+// Part is something that must be ready.
+type Part struct {
+	// Name is of letters a-z and underscores.
+	Name string
+	// Err returns why the part is not ready, nil if it is. It must not block. Everybody
+	// may read the public sentence of a refusal, and nothing of another error.
+	Err func() error
+}
+
+// Parts must all be ready for skr to be ready; without any it always is.
+type Parts []Part
+
+var partName = regexp.MustCompile(`^[a-z_]+$`)
+
+// Check returns an error if the parts cannot be told apart or asked.
+func (p Parts) Check() error {
+	seen := map[string]bool{}
+	for _, part := range p {
+		if !partName.MatchString(part.Name) || seen[part.Name] || part.Err == nil {
+			return fmt.Errorf("part %q has a bad name, a name twice, or nothing to ask", part.Name)
+		}
+		seen[part.Name] = true
+	}
+	return nil
+}
+
+// Err returns why skr is not ready, for the log; nil if it is.
+func (p Parts) Err() error {
+	var failed []error
+	for _, part := range p {
+		if err := part.Err(); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", part.Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// hidden stands for an error that is not a refusal.
+const hidden = "not ready, see the log of skr"
+
+// Answer returns what everybody may read. tell gets each part that is not ready.
+func (p Parts) Answer(tell func(part string, err error)) api.ReadyResponse {
+	answer := api.ReadyResponse{Ready: true, Parts: map[string]string{}}
+	for _, part := range p {
+		answer.Parts[part.Name] = api.PartOK
+		if err := part.Err(); err != nil {
+			tell(part.Name, err)
+			answer.Ready, answer.Parts[part.Name] = false, public(err)
+		}
+	}
+	return answer
+}
+
+func public(err error) string {
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		return refused.Public()
+	}
+	return hidden
+}

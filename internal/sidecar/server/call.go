@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"skr/internal/observe/journal"
+	"skr/internal/refusal"
+)
+
+// call is what the handler for HTTP/2 and the interceptor know of one call.
+type call struct {
+	exchange *exchange
+	deadline time.Time
+	notes    *journal.Journal
+	refusal  error // what admission or reading ended with
+	err      error // what the call ended with, valid after wait
+
+	mu    sync.Mutex
+	begun bool
+	left  bool          // the handler has left before the work began
+	done  chan struct{} // closed when work that has begun is done
+}
+
+type callKey struct{}
+
+func (c *call) refused(err error) *call {
+	c.refusal = err
+	return c
+}
+
+// errUnread: grpc.Server could not make sense of what followed the header.
+var errUnread = refusal.Newf(refusal.BadRequest, "the call is not one message that this method takes")
+
+// answerCall is the interceptor: it answers an admitted call, or tells the refusal.
+func answerCall(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	work := func(ctx context.Context) (any, error) {
+		return guarded(func() (any, error) { return handler(ctx, request) })
+	}
+	c, _ := ctx.Value(callKey{}).(*call)
+	if c == nil { // a method without a permission
+		return work(ctx)
+	}
+	if !c.begin() {
+		return nil, statusOf(judge(errGone), c.exchange.id)
+	}
+	defer close(c.done)
+	return c.answer(ctx, work)
+}
+
+func (c *call) answer(ctx context.Context, work func(context.Context) (any, error)) (response any, err error) {
+	ctx, cancel := context.WithDeadline(ctx, c.deadline)
+	defer cancel()
+	if err = c.refusal; err == nil {
+		response, err = work(ctx)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = gone(err)
+	}
+	c.err = err
+	header := metadata.Join(metadata.Pairs("x-request-id", c.exchange.id), originOf(c.exchange, c.notes.Notes()))
+	_ = grpc.SetHeader(ctx, header) // a caller that is gone needs none
+	switch {
+	case isTooLarge(err): // as grpc.Server says it
+		return nil, tooLarge(judge(err))
+	case err != nil:
+		return nil, statusOf(judge(err), c.exchange.id)
+	}
+	return response, nil
+}
+
+func (c *call) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = !c.left
+	return c.begun
+}
+
+// wait for work that has begun; none begins afterwards. ctx is the caller's.
+func (c *call) wait(ctx context.Context) {
+	c.mu.Lock()
+	c.left = true
+	begun := c.begun
+	c.mu.Unlock()
+	switch {
+	case begun:
+		<-c.done
+	case ctx.Err() != nil:
+		c.err = errGone
+	case c.refusal != nil: // grpc.Server could not even tell it
+		c.err = c.refusal
+	default:
+		c.err = errUnread
+	}
+}

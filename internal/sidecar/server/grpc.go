@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+
+	"skr/api"
+	"skr/internal/crash"
+	"skr/internal/observe/journal"
+	"skr/internal/refusal"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
+	"skr/internal/sidecar/serving"
+)
+
+// The routes of gRPC, as access policies, log and metrics name them. The methods
+// of ocicrypt's own service are those of the other.
+const (
+	RouteWrap        = keyproviderpb.KeyProviderService_WrapKey_FullMethodName
+	RouteUnwrap      = keyproviderpb.KeyProviderService_UnWrapKey_FullMethodName
+	RouteReport      = keyproviderpb.KeyProviderService_GetReport_FullMethodName
+	RouteAttestation = keyproviderpb.KeyProviderService_GetAttestationData_FullMethodName
+	RouteHello       = keyproviderpb.KeyProviderService_SayHello_FullMethodName
+)
+
+// GRPCRoutes are those of the key provider.
+func GRPCRoutes() []string {
+	return []string{RouteWrap, RouteUnwrap, RouteReport, RouteAttestation, RouteHello}
+}
+
+// AttestingRoutes give evidence over data of the caller's.
+func AttestingRoutes() []string {
+	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
+}
+
+// grpcRoutes is also the table of methods that ask for a place and a permission.
+// Health and reflection need no permission: they tell nobody anything.
+var grpcRoutes = map[string]string{
+	RouteWrap: RouteWrap, RouteUnwrap: RouteUnwrap, RouteReport: RouteReport, RouteAttestation: RouteAttestation, RouteHello: RouteHello,
+	ocicryptpb.KeyProviderService_WrapKey_FullMethodName:   RouteWrap,
+	ocicryptpb.KeyProviderService_UnWrapKey_FullMethodName: RouteUnwrap,
+}
+
+// ServeGRPC answers the key provider's methods until ctx ends, as Serve does the
+// HTTP routes. It closes the listener.
+func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer s.told.count()
+	if err := serving.Until(ctx, s.http2Server(base), s.config.Grace, s.sockets(l, s.config.GRPCConnections)...); err != nil {
+		return fmt.Errorf("gRPC: %w", err)
+	}
+	return nil
+}
+
+// methods is a handler for HTTP/2. Admission comes before grpc.Server sees a request:
+// the transport of grpc.Server itself collects messages of callers that it does not
+// know yet, and one byte in a frame of its own costs it a hundred.
+type methods struct {
+	*Server
+
+	grpc *grpc.Server
+}
+
+func (s *Server) methods() *methods {
+	server := grpc.NewServer(
+		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(int(s.config.MaxBody)),
+		grpc.UnaryInterceptor(answerCall), grpc.StreamInterceptor(guardStream),
+	)
+	provider := &provider{Server: s, openers: newOpeners(s.config.KeyTTL)}
+	keyproviderpb.RegisterKeyProviderServiceServer(server, provider)
+	ocicryptpb.RegisterKeyProviderServiceServer(server, ocicrypt{provider: provider})
+	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Parts.Err})
+	reflection.Register(server)
+	return &methods{s, server}
+}
+
+// ServeHTTP answers one call.
+func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, found := grpcRoutes[r.URL.Path]
+	if !found {
+		m.serveOpen(w, r)
+		return
+	}
+	x := &exchange{
+		id: knownID(r.Header.Get("X-Request-Id")), begin: m.config.Now(),
+		path: path, method: "gRPC", parent: r.Header.Get("Traceparent"),
+	}
+	ctx, notes := journal.With(r.Context(), x.id)
+	c := &call{exchange: x, deadline: time.Now().Add(m.config.Deadline), notes: notes, done: make(chan struct{})}
+	m.serveCall(w, r.WithContext(ctx), x, c)
+	v := verdict{status: http.StatusOK, code: CodeOK}
+	if c.err != nil {
+		v = judge(c.err)
+	}
+	x.end = m.config.Now()
+	m.countReset(ctx, v.status == statusGone)
+	m.finish(ctx, x, v, c.err, notes.Notes())
+}
+
+// serveCall admits the call, reads its message, and only then hands it to grpc.Server.
+// A refusal goes the same way, so that its answer is gRPC's.
+func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange, c *call) {
+	ctx, cancel := context.WithDeadline(r.Context(), c.deadline)
+	defer cancel()
+	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return m.admitGRPC(ctx, r, x) })
+	if err != nil {
+		m.holdBack(r)
+		m.hand(w, r, c.refused(err), emptyMessage)
+		return
+	}
+	defer leave()
+	message, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return m.receive(ctx, w, r, frameHeader+m.config.MaxBody) })
+	defer clear(message)
+	if err != nil {
+		m.hand(w, r, c.refused(err), emptyMessage)
+		return
+	}
+	m.hand(w, r.WithContext(withExchange(access.With(r.Context(), x.caller), x)), c, message)
+}
+
+// hand the call to grpc.Server. The context of the request has no deadline of ours,
+// which would cut off the answer that tells of it. The call keeps its place until its
+// work is done, also where the caller has gone and grpc.Server has left.
+func (m *methods) hand(w http.ResponseWriter, r *http.Request, c *call, message []byte) {
+	defer c.wait(r.Context())
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	r.Body = io.NopCloser(&atOnce{message})
+	m.grpc.ServeHTTP(w, r)
+}
+
+// A message of gRPC has a header of a flag and four bytes of length
+// (github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+const frameHeader = 5
+
+var emptyMessage = make([]byte, frameHeader)
+
+// admitGRPC is admit for a method: the same callers, the same places.
+func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (func(), error) {
+	if !overUnix(r) && !m.isLocalHost(r.Host) {
+		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
+	}
+	return m.enter(ctx, r, x)
+}
+
+// originOf is tellOrigin for a method.
+func originOf(x *exchange, noted journal.Notes) metadata.MD {
+	header := http.Header{}
+	tellOrigin(header, x, noted)
+	told := metadata.MD{}
+	for name, values := range header {
+		told.Append(name, values...) // in lower case
+	}
+	return told
+}
+
+// guarded turns a panic into an error.
+func guarded(answer func() (any, error)) (response any, err error) {
+	err = crash.Guard(func() (err error) {
+		response, err = answer()
+		return err
+	})
+	return response, err
+}
+
+// guardStream is for reflection, the only stream.
+func guardStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return crash.Guard(func() error { return handler(service, stream) })
+}
+
+// atOnce gives all of the message to one Read where the buffer has room. grpc.Server
+// takes a buffer of 16 KiB for each Read, however little it returns.
+type atOnce struct{ rest []byte }
+
+func (a *atOnce) Read(p []byte) (int, error) {
+	n := copy(p, a.rest)
+	if a.rest = a.rest[n:]; len(a.rest) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}

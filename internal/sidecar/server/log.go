@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"skr/api"
+	"skr/internal/crash"
+	"skr/internal/observe/journal"
+	"skr/internal/sidecar/access"
+)
+
+const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
+
+// finish tells of a request that is over: one line of the log, and whoever
+// counts and traces. Refusals of one kind share a line (tell.go). Of the request the log
+// has a plain X-Request-Id and no other header, no body, and no path but ours; of the
+// answer, which key was released.
+func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
+	s.config.Finished(journal.Outcome{
+		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: x.end,
+		Parent: x.parent, Notes: notes,
+	})
+	level := levelOf(x, v, err)
+	if !s.config.Logger.Enabled(ctx, level) {
+		return
+	}
+	if err != nil && !s.told.tells(nameOf(ctx, x), v.code, x.path, err) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("request_id", x.id),
+		slog.String("method", x.method),
+		slog.String("route", x.path),
+		slog.String("caller", x.caller.String()),
+		slog.String("stage", string(ended(notes, err))),
+		slog.Int("status", v.status),
+		slog.String("code", string(v.code)),
+		slog.Float64("duration_ms", milliseconds(x.end.Sub(x.begin))),
+	}
+	if x.key != "" {
+		attributes = append(attributes, slog.String("key", x.key))
+	}
+	if len(notes.Calls) > 0 {
+		attributes = append(attributes, slog.Any("upstream", upstreams(notes.Calls)))
+	}
+	if notes.Fallback > 0 {
+		attributes = append(attributes, slog.Int("fallback", notes.Fallback))
+	}
+	if len(v.reason) > 0 {
+		attributes = append(attributes, slog.Any("unmet", claimsOf(v.reason)))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", shorten(err.Error())))
+	}
+	if crashed, ok := errors.AsType[*crash.Error](err); ok {
+		attributes = append(attributes, slog.String("stack", crashed.Stack()))
+	}
+	record := slog.NewRecord(x.end, level, "request", 0) // the line does not name its source: nobody walks the stack for it
+	record.AddAttrs(attributes...)
+	_ = s.config.Logger.Handler().Handle(ctx, record) // as of slog.Logger: a log that cannot be written stops no answer
+}
+
+// nameOf is under whose name refusals are counted: the caller, or the peer of one that
+// is not known.
+func nameOf(ctx context.Context, x *exchange) string {
+	if x.caller == (access.Caller{}) {
+		return peerOf(ctx)
+	}
+	return x.caller.Limit()
+}
+
+// ended is the stage in which a request ended. One that failed in no stage of
+// the pipeline asked for something that could not be understood.
+func ended(notes journal.Notes, err error) journal.Stage {
+	stage := notes.Ended()
+	if err != nil && stage == journal.Answer {
+		return journal.Receive
+	}
+	return stage
+}
+
+// claimsOf are the names alone: values are in the error.
+func claimsOf(reasons []api.Reason) []string {
+	names := make([]string, len(reasons))
+	for i, r := range reasons {
+		names[i] = r.Claim
+	}
+	return names
+}
+
+// upstream is an exchange with a service in the log.
+type upstream struct {
+	Service    string  `json:"service"`
+	Status     int     `json:"status"` // 0: no answer
+	RequestID  string  `json:"request_id,omitempty"`
+	DurationMS float64 `json:"duration_ms"`
+}
+
+func upstreams(calls []journal.Call) []upstream {
+	list := make([]upstream, len(calls))
+	for i, call := range calls {
+		list[i] = upstream{call.Service, call.Status, call.RequestID, milliseconds(call.End.Sub(call.Start))}
+	}
+	return list
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// levelOf is debug for a probe, info for a result, warn for a refusal,
+// error for a bug.
+func levelOf(x *exchange, v verdict, err error) slog.Level {
+	switch {
+	case v.code == api.Internal:
+		return slog.LevelError
+	case err != nil:
+		return slog.LevelWarn
+	case x.path == api.RouteStatus, x.path == api.RouteReady:
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// knownMethod keeps a caller's invention out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+func shorten(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxErrorText], "") + "…"
+}

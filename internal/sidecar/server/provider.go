@@ -1,0 +1,201 @@
+package server
+
+import (
+	"context"
+	"crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"skr/api"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/keyprovider"
+	"skr/internal/sidecar/keyproviderpb"
+	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
+)
+
+const maxHello = 256 // bytes of a name
+
+// provider answers the key provider's methods with the pipeline of the routes.
+type provider struct {
+	keyproviderpb.UnsafeKeyProviderServiceServer
+	*Server
+
+	openers *openers
+}
+
+// WrapKey wraps with a public key of the configured directory. It asks nobody.
+func (p *provider) WrapKey(_ context.Context, in *keyproviderpb.KeyProviderKeyWrapProtocolInput) (*keyproviderpb.KeyProviderKeyWrapProtocolOutput, error) {
+	output, err := p.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Base64)
+	return &keyproviderpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
+}
+
+// UnWrapKey releases the key that the annotation names and decrypts with it.
+func (p *provider) UnWrapKey(ctx context.Context, in *keyproviderpb.KeyProviderKeyWrapProtocolInput) (*keyproviderpb.KeyProviderKeyWrapProtocolOutput, error) {
+	output, err := p.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Base64)
+	return &keyproviderpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
+}
+
+func (p *provider) wrap(input []byte, form keyprovider.Form) ([]byte, error) {
+	asked, err := keyprovider.ParseWrap(input)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	defer secmem.Wipe(asked.Data)
+	if unusable := p.config.WrapKeysErr; unusable != nil {
+		return nil, refusal.Because(refusal.KeyNotFound, fmt.Sprintf("the directory of wrap_keys cannot be used: %.200s", unusable), unusable)
+	}
+	if p.config.WrapKeys == nil {
+		return nil, refusal.Newf(refusal.KeyNotFound, "there are no keys to wrap with: wrap_keys of the configuration names their directory")
+	}
+	info, err := p.config.WrapKeys.Find(asked.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, refusal.Because(refusal.KeyNotFound, "the directory wrap_keys has no information of the key \""+asked.Key+"\"; `skr key create` writes it", err)
+	}
+	if err != nil {
+		return nil, refusal.Because(refusal.KeyNotFound, "the information of the key \""+asked.Key+"\" in wrap_keys cannot be used; the log says why", err)
+	}
+	annotation, err := info.Wrap(asked.Data)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	return keyprovider.WrapOutput(annotation.Bytes(), form), nil
+}
+
+func (p *provider) unwrap(ctx context.Context, input []byte, form keyprovider.Form) ([]byte, error) {
+	asked, err := keyprovider.ParseUnwrap(input)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	data, err := p.open(ctx, asked.Annotation)
+	if err != nil {
+		return nil, err
+	}
+	defer secmem.Wipe(data)
+	return keyprovider.UnwrapOutput(data, form), nil
+}
+
+// open asks for the key as a request of its own would: the annotation comes from
+// whoever made the image.
+func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte, error) {
+	key, err := p.releaseKey(ctx, api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	opener, err := p.openers.of(ctx, key)
+	if err != nil {
+		return nil, refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)
+	}
+	return OpenAnnotation(opener, a)
+}
+
+// OpenAnnotation decrypts with the released key. The caller wipes the data.
+func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
+	data, err := key.DecryptOAEP(crypto.SHA256, a.Wrapped)
+	if err != nil {
+		return nil, refusal.Because(refusal.BadRequest, "the released key does not open the data of the annotation: it was wrapped for another key or version", err)
+	}
+	return data, nil
+}
+
+func malformed(err error) error { return refusal.Because(refusal.BadRequest, err.Error(), err) }
+
+// GetReport binds the bytes that the hex stands for, or the text itself if it is no
+// hex: the reference takes any text, and none.
+func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderGetReportInput) (*keyproviderpb.KeyProviderGetReportOutput, error) {
+	data, err := hex.DecodeString(in.GetReportDataHexString())
+	if err != nil {
+		data = []byte(in.GetReportDataHexString())
+	}
+	if err := p.config.Access.MayAttest(access.From(ctx), data); err != nil {
+		return nil, err
+	}
+	evidence, err := p.config.Evidence.Report(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	got := RawResponse(evidence)
+	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport}, nil
+}
+
+// GetAttestationData is POST /attest/combined. Unlike there, runtime data may be
+// empty: the field of the message is optional, as in the reference.
+func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.KeyProviderGetAttestationDataInput) (*keyproviderpb.KeyProviderGetAttestationDataOutput, error) {
+	got, err := p.combinedOver(ctx, in.GetB64RuntimeDataString())
+	if err != nil {
+		return nil, err
+	}
+	return &keyproviderpb.KeyProviderGetAttestationDataOutput{
+		EndorsedTcb: got.EndorsedTCB, Certs: got.Endorsements, AttestationReport: got.Evidence, UvmReferenceInfo: got.UVMEndorsements,
+		HclReport: hclReportOf(got),
+	}, nil
+}
+
+func (p *provider) combinedOver(ctx context.Context, runtimeData string) (api.CombinedResponse, error) {
+	if runtimeData != "" {
+		return p.combined(ctx, api.CombinedRequest{RuntimeData: runtimeData})
+	}
+	evidence, err := p.config.Evidence.Evidence(ctx, []byte{})
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	return CombinedResponse(evidence, p.config.UVMEndorsements), nil
+}
+
+func hclReportOf(got api.CombinedResponse) string {
+	if got.VirtualTPM == nil {
+		return ""
+	}
+	return got.VirtualTPM.HCLReport
+}
+
+// SayHello shows that the service is there.
+func (p *provider) SayHello(_ context.Context, in *keyproviderpb.HelloRequest) (*keyproviderpb.HelloReply, error) {
+	if len(in.GetName()) > maxHello {
+		return nil, refusal.Newf(refusal.BadRequest, "the name is longer than %d bytes", maxHello)
+	}
+	return &keyproviderpb.HelloReply{Message: "Hello " + in.GetName()}, nil
+}
+
+// ocicrypt answers under the name that ocicrypt itself uses. Its answers hold bytes
+// as arrays of numbers: ocicrypt in Go reads them as it does base64, and ocicrypt-rs
+// of Kata and Confidential Containers reads nothing else.
+type ocicrypt struct {
+	ocicryptpb.UnsafeKeyProviderServiceServer
+
+	provider *provider
+}
+
+// WrapKey is that of the provider.
+func (o ocicrypt) WrapKey(_ context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
+	output, err := o.provider.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
+	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
+}
+
+// UnWrapKey is that of the provider.
+func (o ocicrypt) UnWrapKey(ctx context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
+	output, err := o.provider.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
+	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
+}
+
+// health tells what GET /status does.
+type health struct {
+	grpc_health_v1.UnimplementedHealthServer
+
+	ready func() error
+}
+
+// Check answers for every service alike: they are ready together.
+func (h health) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	status := grpc_health_v1.HealthCheckResponse_SERVING
+	if h.ready() != nil {
+		status = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	}
+	return &grpc_health_v1.HealthCheckResponse{Status: status}, nil
+}

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	"skr/api"
+	"skr/hsm"
+	"skr/internal/refusal"
+	"skr/internal/secmem"
+	"skr/internal/sidecar/access"
+	"skr/keyrelease"
+)
+
+// Witness writes down who got which key.
+type Witness interface {
+	// Released is told of a release before its key is given out, and of a
+	// refused one: key is nil where err is not, request is zero where it could
+	// not be understood or names what the allow-lists do not. Its own error keeps the key back.
+	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
+}
+
+type nobody struct{}
+
+func (nobody) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
+
+func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
+	key, err := s.releaseKey(ctx, r)
+	if err != nil {
+		return body{}, err
+	}
+	defer key.Wipe()
+	answer := key.Answer(encodeKey)
+	if answer == nil {
+		return body{}, errors.New("the key was wiped before it was given out")
+	}
+	return body{secret: answer}, nil
+}
+
+// encodeKey leaves no copy of the key in encoding/json's buffers.
+func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
+
+// releaseKey gives out no key of which the witness does not know.
+func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {
+	var key *hsm.Key
+	request, err := s.parseRelease(ctx, r)
+	if err == nil {
+		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
+	}
+	if unseen := s.config.Witness.Released(ctx, request, key, err); unseen != nil {
+		key.Wipe()
+		return nil, errors.Join(err, unseen)
+	}
+	if err == nil {
+		noteKey(ctx, key.ID())
+	}
+	return key, err
+}
+
+// parseRelease also says whether the caller may have the key. The request that
+// comes with a refusal of the caller is for the witness.
+func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
+	request, err = s.named(ctx, r)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err = s.mayHave(ctx, r.Alias, request); err != nil {
+		return request, err
+	}
+	request.Access, err = parseAccessToken(r.AccessToken)
+	return request, err
+}
+
+// named is the release that an alias stands for, or the one of the endpoints
+// that drop-in clients send. A caller that is bound to aliases does not learn
+// which others there are.
+func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
+	if r.Alias == "" {
+		return s.parseNames(r)
+	}
+	if r.MAAEndpoint != "" || r.AKVEndpoint != "" || r.KID != "" {
+		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
+			"member %q stands for authority, vault and key: leave the others out", "alias")
+	}
+	request, found := s.config.Aliases[r.Alias]
+	if found {
+		return request, nil
+	}
+	if err := s.config.Access.MayHave(access.From(ctx), r.Alias); err != nil {
+		return keyrelease.Request{}, err
+	}
+	return keyrelease.Request{}, refusal.Newf(refusal.BadRequest, "member %q names none of the keys in the configuration", "alias")
+}
+
+func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
+	authority, err := s.parseAuthority(r.MAAEndpoint)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("akv_endpoint", r.AKVEndpoint); err != nil {
+		return keyrelease.Request{}, err
+	}
+	if err := required("kid", r.KID); err != nil {
+		return keyrelease.Request{}, err
+	}
+	id, err := s.config.Vaults.Parse(r.AKVEndpoint, r.KID)
+	return keyrelease.Request{Authority: authority, Key: id}, err
+}
+
+// mayHave holds the release against the access policy. Where one binds callers
+// to aliases, a release by its endpoints must be that of one of the caller's.
+func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) error {
+	caller := access.From(ctx)
+	if alias != "" {
+		return s.config.Access.MayHave(caller, alias)
+	}
+	if !s.config.Access.Binds() {
+		return nil
+	}
+	for alias, known := range s.config.Aliases {
+		if known.Leads(asked) && s.config.Access.MayHave(caller, alias) == nil {
+			return nil
+		}
+	}
+	return refusal.Newf(refusal.CallerNotAllowed, "%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
+}
+
+// bearer is the syntax of RFC 6750 section 2.1. Anything else would end up in
+// a header that no service accepts.
+var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+func parseAccessToken(token api.Secret) (secmem.Text, error) {
+	if len(token) == 0 {
+		return secmem.Text{}, nil
+	}
+	if !bearer.Match(token) {
+		return secmem.Text{}, refusal.Newf(refusal.BadRequest, "member %q is not a bearer token", "access_token")
+	}
+	return secmem.NewText(string(token)), nil
+}

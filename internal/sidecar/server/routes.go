@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"skr/api"
+	"skr/attest"
+	"skr/hsm"
+	"skr/internal/refusal"
+	"skr/internal/sidecar/access"
+	"skr/keyrelease"
+)
+
+// Evidence proves what this machine is. Its errors are refusals.
+type Evidence interface {
+	// Report has a report that is bound to runtimeData, and no endorsements.
+	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Evidence is a report and all that it has been verified with.
+	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+}
+
+// Tokens gets attestation tokens. Its errors are refusals.
+type Tokens interface {
+	// Token of authority over runtimeData, verified.
+	Token(ctx context.Context, authority attest.Authority, runtimeData []byte) (*attest.Result, error)
+}
+
+// Releaser releases keys. Its errors are refusals.
+type Releaser interface {
+	// Release returns a key for the caller to wipe.
+	Release(ctx context.Context, request keyrelease.Request) (*hsm.Key, error)
+}
+
+// Authorities is the allow-list of authorities.
+type Authorities interface {
+	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	Parse(text string) (attest.Authority, error)
+}
+
+// Vaults is the allow-list of vaults and keys.
+type Vaults interface {
+	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	Parse(vault, kid string) (hsm.KeyID, error)
+}
+
+var (
+	_ Evidence    = (*attest.Attester)(nil)
+	_ Authorities = (*attest.Authorities)(nil)
+	_ Vaults      = (*hsm.Vaults)(nil)
+	_ Releaser    = (*keyrelease.Releaser)(nil)
+)
+
+// table holds every route. The path is compared as it was sent, but for one slash at
+// its end: nothing is cleaned, unescaped or redirected.
+func (s *Server) table() map[string]route {
+	return map[string]route{
+		api.RouteStatus:   {http.MethodGet, get(s.status)},
+		api.RouteReady:    {http.MethodGet, s.ready},
+		api.RouteRaw:      {http.MethodPost, post(s.raw)},
+		api.RouteCombined: {http.MethodPost, post(s.combined)},
+		api.RouteMAA:      {http.MethodPost, post(s.token)},
+		api.RouteRelease:  {http.MethodPost, read(s.release)},
+	}
+}
+
+// status is 200 also while skr is not ready, as drop-in clients expect.
+func (s *Server) status() api.StatusResponse {
+	status := api.StatusResponse{Message: api.StatusOK, Problems: s.config.Problems()}
+	if err := s.config.Parts.Err(); err != nil {
+		s.config.Logger.Debug("not ready", "error", err)
+		status.Message = api.StatusNotOK
+	}
+	return status
+}
+
+// ready tells probes, which read the status code alone. That skr is not ready is the
+// answer and no refusal: it is no error in the log and the metrics.
+func (s *Server) ready(context.Context, []byte) (body, error) {
+	told := s.config.Parts.Answer(func(part string, err error) {
+		s.config.Logger.Debug("not ready", "part", part, "error", err)
+	})
+	answer, err := encode(told)
+	if !told.Ready {
+		answer.status = http.StatusServiceUnavailable
+	}
+	return answer, err
+}
+
+func (s *Server) raw(ctx context.Context, r api.RawRequest) (api.RawResponse, error) {
+	data, err := s.runtimeData(ctx, r.RuntimeData)
+	if err != nil {
+		return api.RawResponse{}, err
+	}
+	evidence, err := s.config.Evidence.Report(ctx, data)
+	if err != nil {
+		return api.RawResponse{}, err
+	}
+	return RawResponse(evidence), nil
+}
+
+func (s *Server) combined(ctx context.Context, r api.CombinedRequest) (api.CombinedResponse, error) {
+	data, err := s.runtimeData(ctx, r.RuntimeData)
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	evidence, err := s.config.Evidence.Evidence(ctx, data)
+	if err != nil {
+		return api.CombinedResponse{}, err
+	}
+	return CombinedResponse(evidence, s.config.UVMEndorsements), nil
+}
+
+func (s *Server) token(ctx context.Context, r api.MAARequest) (api.MAAResponse, error) {
+	data, err := s.runtimeData(ctx, r.RuntimeData)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	authority, err := s.parseAuthority(r.MAAEndpoint)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	result, err := s.config.Tokens.Token(ctx, authority, data)
+	if err != nil {
+		return api.MAAResponse{}, err
+	}
+	return TokenResponse(result), nil
+}
+
+func (s *Server) parseAuthority(endpoint string) (attest.Authority, error) {
+	if err := required("maa_endpoint", endpoint); err != nil {
+		return attest.Authority{}, err
+	}
+	return s.config.Authorities.Parse(endpoint)
+}
+
+func required(member, value string) error {
+	if value == "" {
+		return refusal.Newf(refusal.BadRequest, "member %q is missing or empty", member)
+	}
+	return nil
+}
+
+// runtimeData is what the caller wants attested, and may have attested.
+func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
+	data, err := parseRuntimeData(text)
+	if err != nil {
+		return nil, err
+	}
+	return data, s.config.Access.MayAttest(access.From(ctx), data)
+}
+
+// oneAlphabet makes standard base64 without padding of what clients send: either
+// alphabet, and the line ends of MIME encoders (RFC 2045 section 6.8).
+var oneAlphabet = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "")
+
+// parseRuntimeData reads base64 of either alphabet, with its padding or without any.
+// Unused bits may be set, as for the reference sidecar: each text still has one meaning.
+func parseRuntimeData(text string) ([]byte, error) {
+	if err := required("runtime_data", text); err != nil {
+		return nil, err
+	}
+	digits := oneAlphabet.Replace(text)
+	if len(digits)%4 == 0 {
+		digits = strings.TrimSuffix(strings.TrimSuffix(digits, "="), "=")
+	}
+	data, err := base64.RawStdEncoding.DecodeString(digits)
+	if err != nil || len(data) == 0 {
+		return nil, refusal.Newf(refusal.BadRequest, "member %q is not base64 of at least one byte", "runtime_data")
+	}
+	return data, nil
+}

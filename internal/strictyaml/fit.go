@@ -1,0 +1,93 @@
+package strictyaml
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"skr/internal/strictjson"
+)
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// fits refuses members that t has not, or not in these capitals, which encoding/json
+// takes for each other, and values that are empty. called is how errors call n.
+func fits(n *yaml.Node, t reflect.Type, called string) error {
+	if isFree(t) {
+		return nil // whatever is there is meant
+	}
+	if isEmpty(n) {
+		return at(n, "%s is %w", called, ErrEmpty)
+	}
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return fits(n, t.Elem(), called)
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		return fitsStruct(n, t)
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		return fitsMap(n, t)
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for _, child := range n.Content {
+			if err := fits(child, t.Elem(), "an entry of "+called); err != nil {
+				return err
+			}
+		}
+	}
+	return nil // what is of another kind, encoding/json refuses
+}
+
+// isFree reports whether values of t are for somebody else to judge.
+func isFree(t reflect.Type) bool {
+	return t.Kind() == reflect.Interface || t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler)
+}
+
+func isEmpty(n *yaml.Node) bool {
+	if n.Kind == yaml.ScalarNode {
+		return n.Tag == "!!null" || n.Tag == "!!str" && strings.TrimSpace(n.Value) == ""
+	}
+	return len(n.Content) == 0
+}
+
+func fitsStruct(n *yaml.Node, t reflect.Type) error {
+	fields := map[string]reflect.StructField{}
+	capitals := map[string]string{}
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		fields[name], capitals[strictjson.Fold(name)] = field, name
+	}
+	return eachMember(n, func(name string, value *yaml.Node) error {
+		field, found := fields[name]
+		switch other := capitals[strictjson.Fold(name)]; {
+		case found && field.Tag.Get("empty") == "strict" && value.Kind == yaml.SequenceNode && len(value.Content) == 0:
+			return nil
+		case found:
+			return fits(value, field.Type, quoted(name))
+		case other != "":
+			return at(value, "member %.100q must be written %q", name, other)
+		}
+		return at(value, "member %.100q is unknown", name)
+	})
+}
+
+// fitsMap: encoding/json takes "01" for the number 1.
+func fitsMap(n *yaml.Node, t reflect.Type) error {
+	return eachMember(n, func(name string, value *yaml.Node) error {
+		if t.Key().Kind() != reflect.String && !number.MatchString(name) {
+			return at(value, "member %.100q is not named by a number", name)
+		}
+		return fits(value, t.Elem(), quoted(name))
+	})
+}
+
+func eachMember(n *yaml.Node, look func(name string, value *yaml.Node) error) error {
+	for i := 0; i < len(n.Content); i += 2 {
+		if err := look(n.Content[i].Value, n.Content[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func quoted(name string) string { return `member "` + name + `"` }
