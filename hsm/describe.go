@@ -12,6 +12,7 @@ import (
 
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
 )
 
 // Description is what a vault says of a key to whoever may read it. Nothing in
@@ -28,7 +29,7 @@ type Description struct {
 	// Immutable says that the release policy cannot be changed any more.
 	Immutable bool
 	// Policy is the release policy; nil where the key has none.
-	Policy *ReleasePolicy
+	Policy *releasepolicy.Policy
 }
 
 // Obstacle says in a few words what keeps the key from being released whatever
@@ -100,7 +101,7 @@ func describe(id KeyID, bundle azkeys.KeyBundle) (*Description, error) {
 	}
 	if policy := bundle.ReleasePolicy; policy != nil && len(policy.EncodedPolicy) > 0 {
 		d.Immutable = value(policy.Immutable)
-		d.Policy, err = ParseReleasePolicy(policy.EncodedPolicy)
+		d.Policy, err = releasepolicy.Parse(policy.EncodedPolicy)
 	}
 	return d, err
 }

@@ -19,5 +19,5 @@
 // The package gets no access token and no attestation, and it does not look
 // into revocation lists: a statement lives for seconds.
 //
-// [ReleasePolicy] is the other side's view: what a vault demands of a token.
+// Package releasepolicy has the other side: what a vault demands of a token.
 package hsm

@@ -6,6 +6,7 @@ import (
 
 	"skr/internal/azure/endpoint"
 	"skr/internal/refusal"
+	"skr/releasepolicy"
 )
 
 // Vault is a Key Vault or Managed HSM that the operator allows, with the
@@ -42,11 +43,11 @@ func (v Vault) String() string { return v.host.String() }
 
 // Flavour is the service that the audience belongs to: https://managedhsm.azure.net
 // and its like in other clouds are Managed HSM's, all others Key Vault's.
-func (v Vault) Flavour() Flavour {
+func (v Vault) Flavour() releasepolicy.Flavour {
 	if strings.HasPrefix(v.audience, "https://managedhsm.") {
-		return ManagedHSM
+		return releasepolicy.ManagedHSM
 	}
-	return KeyVault
+	return releasepolicy.KeyVault
 }
 
 // Key reads a key identifier that the vault wrote, which must be of this vault.

@@ -10,6 +10,7 @@ import (
 	"skr/internal/cache"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
 )
 
 func TestParseVault(t *testing.T) {
@@ -19,17 +20,17 @@ func TestParseVault(t *testing.T) {
 	}
 	for text, want := range map[string]struct {
 		audience string
-		flavour  Flavour
+		flavour  releasepolicy.Flavour
 		kind     *refusal.Kind
 	}{
-		"one.vault.azure.net":                 {"https://vault.azure.net", KeyVault, nil},
-		"https://h.managedhsm.azure.net":      {"https://managedhsm.azure.net", ManagedHSM, nil},
-		"managedhsm.vault.localhost:8443":     {"https://vault.localhost:8443", KeyVault, nil},
-		"two.vault.azure.net":                 {"", KeyVault, refusal.EndpointNotAllowed},
-		"one.vault.azure.net:8443":            {"", KeyVault, refusal.EndpointNotAllowed},
-		"h.managedhsm.azure.net.evil.example": {"", KeyVault, refusal.EndpointNotAllowed},
-		"http://one.vault.azure.net":          {"", KeyVault, refusal.BadRequest},
-		"":                                    {"", KeyVault, refusal.BadRequest},
+		"one.vault.azure.net":                 {"https://vault.azure.net", releasepolicy.KeyVault, nil},
+		"https://h.managedhsm.azure.net":      {"https://managedhsm.azure.net", releasepolicy.ManagedHSM, nil},
+		"managedhsm.vault.localhost:8443":     {"https://vault.localhost:8443", releasepolicy.KeyVault, nil},
+		"two.vault.azure.net":                 {"", releasepolicy.KeyVault, refusal.EndpointNotAllowed},
+		"one.vault.azure.net:8443":            {"", releasepolicy.KeyVault, refusal.EndpointNotAllowed},
+		"h.managedhsm.azure.net.evil.example": {"", releasepolicy.KeyVault, refusal.EndpointNotAllowed},
+		"http://one.vault.azure.net":          {"", releasepolicy.KeyVault, refusal.BadRequest},
+		"":                                    {"", releasepolicy.KeyVault, refusal.BadRequest},
 	} {
 		vault, err := vaults.ParseVault(text)
 		if want.kind != nil && !errors.Is(err, want.kind) || want.kind == nil && err != nil {

@@ -12,6 +12,7 @@ import (
 	"skr/internal/cache"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
 )
 
 const (
@@ -71,17 +72,19 @@ func (e *explainer) explain(ctx context.Context, req Request, result *attest.Res
 	}
 	reason, unmet := Compare(key, req.Authority, result, e.now())
 	told.Reason += "; " + reason + attest.Sentences(missed(result.Omitted, unmet, true))
-	told.Unmet = unmet
-	return &told
+	if unmet == nil {
+		return &told
+	}
+	return &UnmetError{&told, unmet}
 }
 
 // Compare says in one sentence what keeps key from being released to who shows
 // result, and lists the conditions that are not met.
-func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result, now time.Time) (reason string, unmet []refusal.Unmet) {
+func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result, now time.Time) (reason string, unmet []releasepolicy.Outcome) {
 	if obstacle := key.Obstacle(now); obstacle != "" {
 		return obstacle, nil
 	}
-	for _, c := range key.Policy.Evaluate(authority.Issuer(), result.Claims).Unmet() {
+	for _, c := range key.Policy.Evaluate(authority.Issuer(), result.Claims.Members()).Unmet() {
 		unmet = append(unmet, repeat(c))
 	}
 	if unmet == nil {
@@ -95,8 +98,8 @@ func Compare(key *hsm.Description, authority attest.Authority, result *attest.Re
 }
 
 // Sentence says in words what is not met.
-func Sentence(u refusal.Unmet) string {
-	text := fmt.Sprintf("%s %s %q", u.Claim, u.Operator, u.Expected)
+func Sentence(u releasepolicy.Outcome) string {
+	text := fmt.Sprintf("%s %s %q", u.Claim, u.Operator, u.Value.Text)
 	if u.Absent {
 		return text + ", and there is no such claim"
 	}

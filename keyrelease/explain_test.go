@@ -3,6 +3,7 @@ package keyrelease
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
 )
 
 // fakeDescriber answers with a key of that policy, or with err, after wait.
@@ -33,7 +35,7 @@ func (d *fakeDescriber) Describe(ctx context.Context, _ hsm.KeyID, access secmem
 	if d.err != nil {
 		return nil, d.err
 	}
-	policy, err := hsm.ParseReleasePolicy([]byte(d.policy))
+	policy, err := releasepolicy.Parse([]byte(d.policy))
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +53,20 @@ func policyOf(conditions string) string {
 
 // refusedBecause is what a release is refused with, by a vault that says no and
 // nothing more.
-func refusedBecause(t *testing.T, d Describer) *refusal.Error {
+func refusedBecause(t *testing.T, d Describer) (*refusal.Error, []unmet) {
 	t.Helper()
 	no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
 	e := newExplainer(d, time.Now)
 	return explained(t, e, no)
 }
 
-func explained(t *testing.T, e *explainer, no error) *refusal.Error {
+// unmet is a condition that is not met.
+type unmet struct {
+	Claim, Operator, Expected, Actual string
+	Absent                            bool
+}
+
+func explained(t *testing.T, e *explainer, no error) (*refusal.Error, []unmet) {
 	t.Helper()
 	claims, err := strictjson.Parse([]byte(`{"x-ms-sevsnpvm-is-debuggable":false,"x-ms-sevsnpvm-vmpl":0,"x-ms-runtime":{"secret":"s3cr3t"},"nonce":"n0nce"}`))
 	if err != nil {
@@ -66,31 +74,38 @@ func explained(t *testing.T, e *explainer, no error) *refusal.Error {
 	}
 	req := parseRequest(t, "a.eus.attest.azure.net")
 	result := &attest.Result{Claims: claims, Omitted: []attest.Omission{{Part: attest.UVMEndorsement, Err: errors.New("it is torn")}}}
-	got, ok := errors.AsType[*refusal.Error](e.explain(t.Context(), req, result, secmem.NewText("access"), no))
+	err = e.explain(t.Context(), req, result, secmem.NewText("access"), no)
+	got, ok := errors.AsType[*refusal.Error](err)
 	if !ok {
 		t.Fatal("no refusal any more")
 	}
-	return got
+	var conditions []unmet
+	if refused, ok := errors.AsType[*UnmetError](err); ok {
+		for _, c := range refused.Conditions {
+			conditions = append(conditions, unmet{c.Claim, string(c.Operator), c.Value.Text, c.Actual, c.Absent})
+		}
+	}
+	return got, conditions
 }
 
 func TestExplain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		describer *fakeDescriber
 		public    string
-		unmet     []refusal.Unmet
+		unmet     []unmet
 	}{
 		"wrong value": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`)},
 			`not met is: x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`,
-			[]refusal.Unmet{{Claim: "x-ms-sevsnpvm-is-debuggable", Operator: "equals", Expected: "true", Actual: "false"}}},
+			[]unmet{{Claim: "x-ms-sevsnpvm-is-debuggable", Operator: "equals", Expected: "true", Actual: "false"}}},
 		"absent, and another": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData + `"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
 			`x-ms-sevsnpvm-hostdata equals "` + hostData + `", and there is no such claim; and 1 more`,
-			[]refusal.Unmet{
+			[]unmet{
 				{Claim: "x-ms-sevsnpvm-hostdata", Operator: "equals", Expected: hostData, Absent: true},
 				{Claim: "x-ms-sevsnpvm-vmpl", Operator: "greater", Expected: "0", Actual: "0"},
 			}},
 		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
 			`x-ms-runtime.secret equals "(withheld)", and it is "(withheld)"`,
-			[]refusal.Unmet{
+			[]unmet{
 				{Claim: "x-ms-runtime.secret", Operator: "equals", Expected: withheld, Actual: withheld},
 				{Claim: "nonce", Operator: "equals", Expected: withheld, Actual: withheld},
 				{Claim: "my-claim", Operator: "equals", Expected: withheld, Absent: true},
@@ -99,10 +114,10 @@ func TestExplain(t *testing.T) {
 			"not met is", nil},
 		"what an omission explains": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)},
 			"and there is no such claim; the evidence goes without the UVM endorsement, which cannot be used: it is torn",
-			[]refusal.Unmet{{Claim: "x-ms-compliance-status", Operator: "equals", Expected: "azure-compliant-uvm", Absent: true}}},
+			[]unmet{{Claim: "x-ms-compliance-status", Operator: "equals", Expected: "azure-compliant-uvm", Absent: true}}},
 		"another authority": {&fakeDescriber{policy: strings.Replace(policyOf(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"0"}`), "//a.", "//b.", 1)},
 			`iss equals "https://b.eus.attest.azure.net", and it is "https://a.eus.attest.azure.net"`,
-			[]refusal.Unmet{{Claim: "iss", Operator: "equals", Expected: "https://b.eus.attest.azure.net", Actual: "https://a.eus.attest.azure.net"}}},
+			[]unmet{{Claim: "iss", Operator: "equals", Expected: "https://b.eus.attest.azure.net", Actual: "https://a.eus.attest.azure.net"}}},
 		"met": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`)},
 			"as far as skr can tell, the key's release policy is met", nil},
 		"may not read": {&fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "this identity may not read the key")},
@@ -111,15 +126,15 @@ func TestExplain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got := refusedBecause(t, tc.describer)
+				got, conditions := refusedBecause(t, tc.describer)
 				if !strings.Contains(got.Public(), "the vault forbids it; ") || !strings.Contains(got.Public(), tc.public) {
 					t.Errorf("got %s, want %q in it", got.Public(), tc.public)
 				}
-				if tc.unmet != nil && !equalUnmet(got.Unmet, tc.unmet) {
-					t.Errorf("unmet are %+v, want %+v", got.Unmet, tc.unmet)
+				if tc.unmet != nil && !slices.Equal(conditions, tc.unmet) {
+					t.Errorf("unmet are %+v, want %+v", conditions, tc.unmet)
 				}
 				for _, secret := range []string{"s3cr3t", "n0nce", "t0p", token[:40], strings.ReplaceAll(token, ".", "-")[:40]} {
-					for _, u := range append(got.Unmet, refusal.Unmet{Claim: got.Error()}) {
+					for _, u := range append(conditions, unmet{Claim: got.Error()}) {
 						if strings.Contains(u.Claim+u.Expected+u.Actual, secret) {
 							t.Errorf("%q is repeated in %+v", secret, u)
 						}
@@ -128,18 +143,6 @@ func TestExplain(t *testing.T) {
 			})
 		})
 	}
-}
-
-func equalUnmet(a, b []refusal.Unmet) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // What is no refusal of the vault, and what nobody can explain, stays as it is.
@@ -167,13 +170,13 @@ func TestDescriptionsAreKept(t *testing.T) {
 		d := &fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "no")}
 		e := newExplainer(d, time.Now)
 		no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
-		_ = explained(t, e, no)
-		_ = explained(t, e, no)
+		_, _ = explained(t, e, no)
+		_, _ = explained(t, e, no)
 		if len(d.access) != 1 {
 			t.Errorf("asked %d times within a minute", len(d.access))
 		}
 		time.Sleep(describedAge)
-		_ = explained(t, e, no)
+		_, _ = explained(t, e, no)
 		if len(d.access) != 2 {
 			t.Errorf("asked %d times after a minute", len(d.access))
 		}
@@ -182,7 +185,7 @@ func TestDescriptionsAreKept(t *testing.T) {
 			t.Error("another token was not tried")
 		}
 		e = newExplainer(&fakeDescriber{wait: time.Hour}, time.Now)
-		if _ = explained(t, e, no); e.held.Len() != 0 {
+		if _, _ = explained(t, e, no); e.held.Len() != 0 {
 			t.Error("a silence is kept")
 		}
 	})

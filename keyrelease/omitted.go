@@ -6,6 +6,7 @@ import (
 
 	"skr/attest"
 	"skr/internal/refusal"
+	"skr/releasepolicy"
 )
 
 // toldOmissions adds to a Verifier's refusal what the evidence went without. Another
@@ -22,8 +23,8 @@ func toldOmissions(err error, omitted []attest.Omission) error {
 
 // missed are the omissions that may be why these conditions are not met. Where the
 // conditions are not known, each may be.
-func missed(omitted []attest.Omission, unmet []refusal.Unmet, known bool) []attest.Omission {
+func missed(omitted []attest.Omission, unmet []releasepolicy.Outcome, known bool) []attest.Omission {
 	return slices.DeleteFunc(slices.Clone(omitted), func(o attest.Omission) bool {
-		return known && !slices.ContainsFunc(unmet, func(u refusal.Unmet) bool { return o.Explains(u.Claim) })
+		return known && !slices.ContainsFunc(unmet, func(u releasepolicy.Outcome) bool { return o.Explains(u.Claim) })
 	})
 }

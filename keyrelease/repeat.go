@@ -5,10 +5,9 @@ import (
 	"strings"
 	"sync"
 
-	"skr/hsm"
-	"skr/internal/claims"
-	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 const (
@@ -21,17 +20,16 @@ const (
 // repeat is a condition as callers and logs may see it. Only the platform's own
 // claims are known to hold no secret. Even of those, what the policy says is the
 // word of a vault, which has seen our tokens and may repeat them.
-func repeat(c hsm.Condition) refusal.Unmet {
-	u := refusal.Unmet{Claim: repeatName(c.Claim), Operator: string(c.Operator), Absent: c.Absent}
-	switch {
-	case claims.Public(c.Claim):
-		u.Expected, u.Actual = repeatValue(c.Expected), repeatValue(c.Actual)
-	case c.Absent:
-		u.Expected = withheld
-	default:
-		u.Expected, u.Actual = withheld, withheld
+func repeat(o releasepolicy.Outcome) releasepolicy.Outcome {
+	expected, actual := withheld, withheld
+	if claims.Public(o.Claim) {
+		expected, actual = repeatValue(o.Value.Text), repeatValue(o.Actual)
 	}
-	return u
+	if o.Absent {
+		actual = ""
+	}
+	public := releasepolicy.Condition{Kind: o.Kind, Claim: repeatName(o.Claim), Operator: o.Operator, Value: releasepolicy.Text(expected)}
+	return releasepolicy.Outcome{Condition: &public, Actual: actual, Absent: o.Absent}
 }
 
 func repeatName(claim string) string {

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"skr/internal/operator/lint"
+	"skr/releasepolicy"
 )
 
 // isColourful says whether out is a terminal whose user wants colour (no-color.org).
@@ -19,9 +19,9 @@ func isColourful(out io.Writer, env environment) bool {
 	return err == nil
 }
 
-func marksFor(out io.Writer, env environment) lint.Marks {
+func marksFor(out io.Writer, env environment) releasepolicy.Marks {
 	if isColourful(out, env) {
-		return lint.ColourMarks
+		return releasepolicy.ColourMarks
 	}
-	return lint.PlainMarks
+	return releasepolicy.PlainMarks
 }

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"skr/internal/operator/lint"
+	"skr/releasepolicy"
 )
 
 func TestColour(t *testing.T) {
@@ -20,10 +20,10 @@ func TestColour(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	if marksFor(terminal, environment{"NO_COLOR": ""}) != lint.ColourMarks {
+	if marksFor(terminal, environment{"NO_COLOR": ""}) != releasepolicy.ColourMarks {
 		t.Error("a terminal has no colour")
 	}
-	if marksFor(terminal, environment{"NO_COLOR": "1"}) != lint.PlainMarks || isColourful(terminal, environment{"TERM": "dumb"}) {
+	if marksFor(terminal, environment{"NO_COLOR": "1"}) != releasepolicy.PlainMarks || isColourful(terminal, environment{"TERM": "dumb"}) {
 		t.Error("colour is not wanted, and there")
 	}
 	if isColourful(file, environment{}) || isColourful(new(bytes.Buffer), environment{}) {

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"skr/hsm"
 	"skr/internal/operator/provision"
+	"skr/releasepolicy"
 )
 
 // keyInfo is a key as the commands print it in JSON, and as it stands in
@@ -54,7 +54,7 @@ func describeKey(k *provision.Key) keyInfo {
 func (i *keyInfo) addPolicy(text []byte) {
 	sum := sha256.Sum256(text)
 	i.PolicySHA256 = hex.EncodeToString(sum[:])
-	policy, err := hsm.ParseReleasePolicy(text)
+	policy, err := releasepolicy.Parse(text)
 	if err != nil {
 		i.PolicyError = err.Error()
 		return

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"skr/hsm"
-	"skr/internal/claims"
 	"skr/internal/operator/lint"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 const maxPolicyFile = 1 << 20
@@ -32,7 +32,7 @@ func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 }
 
 // read takes the policy of the file, or writes one.
-func (p *keyPolicy) read() (*hsm.ReleasePolicy, error) {
+func (p *keyPolicy) read() (*releasepolicy.Policy, error) {
 	known := lint.Rules()
 	for _, name := range p.accept {
 		if !slices.ContainsFunc(known, func(r lint.Rule) bool { return r.Name == name }) {
@@ -53,7 +53,7 @@ func (p *keyPolicy) read() (*hsm.ReleasePolicy, error) {
 	return p.write()
 }
 
-func (p *keyPolicy) open() (*hsm.ReleasePolicy, error) {
+func (p *keyPolicy) open() (*releasepolicy.Policy, error) {
 	data, err := readBounded(p.file, maxPolicyFile)
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
@@ -62,14 +62,14 @@ func (p *keyPolicy) open() (*hsm.ReleasePolicy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %s: %w", p.file, err)
 	}
-	policy, err := hsm.ParseReleasePolicy(document.Text)
+	policy, err := releasepolicy.Parse(document.Text)
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %s: %w", p.file, err)
 	}
 	return policy, nil
 }
 
-func (p *keyPolicy) write() (*hsm.ReleasePolicy, error) {
+func (p *keyPolicy) write() (*releasepolicy.Policy, error) {
 	platform := claims.Platform(p.platform)
 	spec := lint.Spec{Platform: platform, Authorities: p.authorities}
 	if platform == claims.ACI || platform == claims.AKSKata {
@@ -92,7 +92,7 @@ func (e *policyError) Error() string {
 }
 
 // judge prints the warnings, and refuses errors that nobody has accepted by name.
-func (p *keyPolicy) judge(policy *hsm.ReleasePolicy, immutable bool, out io.Writer) error {
+func (p *keyPolicy) judge(policy *releasepolicy.Policy, immutable bool, out io.Writer) error {
 	var refused []lint.Finding
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: claims.Platform(p.platform), Immutable: &immutable}) {
 		accepted := slices.Contains(p.accept, f.Rule)

@@ -8,12 +8,12 @@ import (
 
 	"skr/api"
 	"skr/internal/azure/httpclient"
-	"skr/internal/claims"
 	"skr/internal/observe/journal"
 	"skr/internal/observe/metrics"
 	"skr/internal/observe/tracing"
-	"skr/internal/refusal"
 	"skr/internal/sidecar/server"
+	"skr/keyrelease"
+	"skr/releasepolicy/claims"
 )
 
 // The words by which log, metrics and traces call those that skr asks.
@@ -94,8 +94,8 @@ func (o *observer) released(code string, failed error) {
 		return
 	}
 	o.metrics.Released(resultOf(code), code)
-	if refused, ok := errors.AsType[*refusal.Error](failed); ok {
-		for _, u := range refused.Unmet {
+	if refused, ok := errors.AsType[*keyrelease.UnmetError](failed); ok {
+		for _, u := range refused.Conditions {
 			o.metrics.Unmet(u.Claim)
 		}
 	}

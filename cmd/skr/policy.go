@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/hsm"
-	"skr/internal/claims"
 	"skr/internal/operator/lint"
 	"skr/internal/refusal"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 const (
@@ -64,12 +64,12 @@ func readDocument(path string, in io.Reader) (lint.Document, error) {
 	return document, nil
 }
 
-func readPolicy(path string, in io.Reader) (*hsm.ReleasePolicy, error) {
+func readPolicy(path string, in io.Reader) (*releasepolicy.Policy, error) {
 	document, err := readDocument(path, in)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := hsm.ParseReleasePolicy(document.Text)
+	policy, err := releasepolicy.Parse(document.Text)
 	if err != nil {
 		return nil, &configError{fmt.Errorf("%s: %w", path, err)}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/operator/lint"
+	"skr/releasepolicy"
 )
 
 func policyDiffCommand(io streams) *cobra.Command {
@@ -41,7 +41,7 @@ func diffPolicies(before, after, output string, streams streams) error {
 	if err != nil {
 		return err
 	}
-	changes := lint.Diff(a, b)
+	changes := releasepolicy.Diff(a, b)
 	if err := printChanges(changes, output, streams.out); err != nil {
 		return err
 	}
@@ -51,16 +51,16 @@ func diffPolicies(before, after, output string, streams streams) error {
 	return nil
 }
 
-func printChanges(changes []lint.Change, output string, out io.Writer) error {
+func printChanges(changes []releasepolicy.Change, output string, out io.Writer) error {
 	if output == "json" {
 		if changes == nil {
-			changes = []lint.Change{}
+			changes = []releasepolicy.Change{}
 		}
 		e := json.NewEncoder(out)
 		e.SetEscapeHTML(false)
 		return e.Encode(struct {
-			Equal   bool          `json:"equal"`
-			Changes []lint.Change `json:"changes"`
+			Equal   bool                   `json:"equal"`
+			Changes []releasepolicy.Change `json:"changes"`
 		}{len(changes) == 0, changes})
 	}
 	authority := ""
@@ -78,7 +78,7 @@ func printChanges(changes []lint.Change, output string, out io.Writer) error {
 	return nil
 }
 
-func printChange(c lint.Change, out io.Writer) error {
+func printChange(c releasepolicy.Change, out io.Writer) error {
 	for _, side := range []struct{ mark, text string }{{"-", c.Before}, {"+", c.After}} {
 		if side.text == "" {
 			continue

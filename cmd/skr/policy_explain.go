@@ -10,9 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"skr/hsm"
-	"skr/internal/operator/lint"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
 )
 
 // explainOptions are the flags of skr policy explain.
@@ -62,7 +61,7 @@ func explainPolicy(cmd *cobra.Command, o explainOptions, env environment, io str
 	if err != nil {
 		return err
 	}
-	e := explained{o.live, lint.Explain(policy, token)}
+	e := explained{o.live, policy.Explain(token.Members())}
 	if err := e.print(o.output, marksFor(io.out, env), io.out); err != nil {
 		return err
 	}
@@ -86,7 +85,7 @@ func (o explainOptions) check() error {
 }
 
 // attest gets a token of this machine, verified, for runtime data that say nothing.
-func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, env environment, io streams) (strictjson.Object, error) {
+func (o explainOptions) attest(cmd *cobra.Command, policy *releasepolicy.Policy, env environment, io streams) (strictjson.Object, error) {
 	name := o.authority
 	if all := policy.Authorities(); name == "" && len(all) == 1 {
 		name = all[0]
@@ -116,10 +115,10 @@ func (o explainOptions) attest(cmd *cobra.Command, policy *hsm.ReleasePolicy, en
 type explained struct {
 	// Verified says whether the token's signature was checked.
 	Verified bool `json:"verified"`
-	lint.Explanation
+	releasepolicy.Explanation
 }
 
-func (e explained) print(output string, marks lint.Marks, out io.Writer) error {
+func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer) error {
 	if output == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/attest/snp"
-	"skr/internal/claims"
 	"skr/internal/operator/lint"
 	"skr/internal/strictjson"
+	"skr/releasepolicy/claims"
 )
 
 // newPolicy are the flags of skr policy new.

@@ -59,23 +59,8 @@ type Error struct {
 	Reason string
 	// RetryAfter is what the throttling service asked for; zero if it did not.
 	RetryAfter time.Duration
-	// Unmet are the conditions of the Relying Party that were not met, as far as
-	// they are known. They hold no secret.
-	Unmet []Unmet
 	// Err is the cause, for the log. It may be nil.
 	Err error
-}
-
-// Unmet is a condition of a release policy that was not met.
-type Unmet struct {
-	// Claim is its name, with dots where it is nested.
-	Claim string
-	// Operator of the policy's grammar: "equals".
-	Operator string
-	// Expected and Actual are the two sides. Actual is "" where Absent.
-	Expected, Actual string
-	// Absent says that there is no such claim.
-	Absent bool
 }
 
 // Because makes a refusal of kind with the caller's reason and the log's cause.

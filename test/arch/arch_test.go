@@ -24,13 +24,17 @@ var allowed = map[string][]string{
 	"internal/secmem":   {},
 	"attest/snp":        {},
 
+	// Others evaluate policies with these two: they bring nothing of skr but foundations.
+	"releasepolicy":        {"internal/excerpt", "internal/strictjson", "releasepolicy/claims"},
+	"releasepolicy/claims": {},
+	"internal/excerpt":     {},
+
 	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "attest/tpm"},
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/limit":      {"internal/refusal"},
 	"internal/cache":              {},
 	"internal/certificate":        {},
 	"internal/observe/audit":      {"internal/refusal"},
-	"internal/claims":             {},
 	"internal/crash":              {},
 	"internal/sidecar/hardening":  {},
 	"internal/sidecar/holder":     {"internal/sidecar/serving"},
@@ -41,13 +45,13 @@ var allowed = map[string][]string{
 	"internal/operator/rego":      {},
 	"internal/textfile":           {},
 	"internal/observe/tracing":    {"internal/observe/journal"},
-	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
+	"internal/operator/provision": {"hsm", "releasepolicy", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/readiness":  {"api", "internal/refusal"},
 	"internal/refusal":            {},
 	"internal/sbom":               {},
 	"internal/sidecar/serving":    {},
 	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease",
+		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease", "releasepolicy",
 		"internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
 	"internal/azure/endpoint":                   {"internal/secmem"},
@@ -75,15 +79,16 @@ var allowed = map[string][]string{
 	},
 	"hsm": {
 		"internal/cache", "internal/certificate", "internal/crash", "internal/azure/endpoint", "internal/azure/httpclient", "internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
-		"internal/textfile",
+		"internal/textfile", "releasepolicy",
 	},
 	"keyrelease": {
-		"attest", "hsm",
-		"internal/cache", "internal/claims", "internal/crash", "internal/singleflight", "internal/observe/journal", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
+		"attest", "hsm", "releasepolicy", "releasepolicy/claims",
+		"internal/cache", "internal/crash", "internal/singleflight", "internal/observe/journal", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
 	"internal/azure/entra": {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/operator/lint": {
-		"attest", "attest/snp", "hsm", "internal/claims", "internal/strictyaml", "internal/azure/endpoint", "internal/jose/jws", "internal/strictjson", "internal/textfile",
+		"attest", "attest/snp", "releasepolicy", "releasepolicy/claims", "internal/excerpt", "internal/strictyaml", "internal/azure/endpoint",
+		"internal/jose/jws", "internal/strictjson", "internal/textfile",
 	},
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
@@ -92,11 +97,11 @@ var allowed = map[string][]string{
 	},
 
 	"internal/operator/inspect": {
-		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson",
+		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "releasepolicy/claims", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson",
 		"internal/operator/lint", "internal/textfile",
 	},
 	"internal/operator/bootpolicy": {"attest/snp", "attest/vtpm", "internal/strictyaml"},
-	"internal/operator/verify":     {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/operator/inspect", "internal/operator/bootpolicy", "internal/azure/endpoint"},
+	"internal/operator/verify":     {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "internal/operator/inspect", "internal/operator/bootpolicy", "internal/azure/endpoint"},
 }
 
 type goPackage struct {

@@ -15,11 +15,11 @@ import (
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
-	"skr/hsm"
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/jws"
 	"skr/internal/sidecar/keyprovider"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
 )
 
 var inputs = flag.Int("inputs", 60, "hostile inputs for each parser; docs/performance.md tells of 680, ten thousand in all")
@@ -51,7 +51,7 @@ var parsers = map[string]parser{
 	"HCL report":          {64 << 10, discard(vtpm.ParseHCL)},
 	"quote":               {4 << 10, discard(vtpm.ParseQuote)},
 	"event log":           {1 << 20, discard(vtpm.ParseEventLog)},
-	"release policy":      {200 << 10, discard(hsm.ParseReleasePolicy)},
+	"release policy":      {200 << 10, discard(releasepolicy.Parse)},
 	"key annotation":      {256 << 10, discard(keyprovider.ParseAnnotation)},
 	"key provider unwrap": {256 << 10, discard(keyprovider.ParseUnwrap)},
 	"key provider wrap":   {256 << 10, discard(keyprovider.ParseWrap)},

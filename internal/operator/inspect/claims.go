@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"skr/internal/claims"
 	"skr/internal/strictjson"
+	"skr/releasepolicy/claims"
 )
 
 // Bounds of what is shown: claims may nest 64 levels, and each repeats the names

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"skr/hsm"
-	"skr/internal/claims"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // ownFile is a JSON object that skr itself writes, with the meaning of its members.
@@ -87,7 +87,7 @@ func policyOf(value any, now time.Time) []Section {
 	if err != nil {
 		return nil
 	}
-	parsed, err := hsm.ParseReleasePolicy(text)
+	parsed, err := releasepolicy.Parse(text)
 	if err != nil {
 		s := Section{Title: "Release policy"}
 		s.add("error", err.Error(), "")
@@ -164,8 +164,8 @@ func recordText(record strictjson.Object) string {
 
 // demanded describes a condition of a policy by what it demands: the meaning of a claim is
 // that of true.
-func demanded(condition hsm.Node, known claims.Claim) string {
-	if known.Kind != claims.Boolean || known.Meaning == "" || condition.Operator != hsm.Equals {
+func demanded(condition releasepolicy.Condition, known claims.Claim) string {
+	if known.Kind != claims.Boolean || known.Meaning == "" || condition.Operator != releasepolicy.Equals {
 		return known.Meaning
 	}
 	switch strings.ToLower(strings.Trim(condition.Value.JSON, `"`)) {

@@ -5,18 +5,18 @@ import (
 	"strconv"
 	"time"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // policy is a key release policy.
-type policy struct{ *hsm.ReleasePolicy }
+type policy struct{ *releasepolicy.Policy }
 
 func readPolicy(in input) (content, error) {
 	if !in.has("version", "anyOf") {
 		return nil, errOther
 	}
-	parsed, err := hsm.ParseReleasePolicy(in.text)
+	parsed, err := releasepolicy.Parse(in.text)
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +36,10 @@ func (p policy) sections(time.Time) []Section {
 }
 
 // addConditions numbers nested conditions: "allOf 2.anyOf 1".
-func (s *Section) addConditions(n hsm.Node, prefix string) {
+func (s *Section) addConditions(n releasepolicy.Condition, prefix string) {
 	for i, condition := range n.Conditions {
 		path := fmt.Sprintf("%s%s %d", prefix, n.Kind, i+1)
-		if condition.Kind != hsm.Claim {
+		if condition.Kind != releasepolicy.Claim {
 			s.addConditions(condition, path+".")
 			continue
 		}
@@ -60,7 +60,7 @@ func encodedPolicy(encoded string) []Section {
 }
 
 func policySections(text []byte) []Section {
-	parsed, err := hsm.ParseReleasePolicy(text)
+	parsed, err := releasepolicy.Parse(text)
 	if err != nil {
 		s := Section{Title: "Release policy"}
 		s.add("error", err.Error(), "")

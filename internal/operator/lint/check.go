@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/internal/excerpt"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // maxFindings bounds what is told of one policy.
@@ -55,7 +56,7 @@ type Subject struct {
 // Check judges a policy by its text, and orders what it finds by its place. A text
 // that is no policy is one finding.
 func Check(text []byte, subject Subject) []Finding {
-	policy, err := hsm.ParseReleasePolicy(text)
+	policy, err := releasepolicy.Parse(text)
 	if err != nil {
 		return []Finding{malformed(err)}
 	}
@@ -76,7 +77,7 @@ func Check(text []byte, subject Subject) []Finding {
 func malformed(err error) Finding {
 	f := Finding{Rule: "not-a-policy", Severity: Error, Line: 1, Column: 1, Message: err.Error(),
 		Fix: "write it as the grammar asks; `skr policy new` writes one"}
-	if e, ok := errors.AsType[*hsm.PolicyError](err); ok {
+	if e, ok := errors.AsType[*releasepolicy.ParseError](err); ok {
 		f.Line, f.Column, f.Message = e.Line, e.Column, e.Reason
 	}
 	if strings.HasPrefix(f.Message, "a comma must not stand") {
@@ -87,7 +88,7 @@ func malformed(err error) Finding {
 
 // root is an authority with the platforms that its conditions are for.
 type root struct {
-	hsm.Node
+	releasepolicy.Condition
 	platforms []claims.Platform // none if unknown
 }
 
@@ -117,21 +118,21 @@ type inspection struct {
 }
 
 // report tells of a place in the text; the zero Node is none.
-func (in *inspection) report(at hsm.Node, message, fix string) {
+func (in *inspection) report(at releasepolicy.Condition, message, fix string) {
 	if len(in.found) < maxFindings {
-		in.found = append(in.found, Finding{in.rule.Name, in.rule.Severity, at.Line, at.Column, printable(message), printable(fix)})
+		in.found = append(in.found, Finding{in.rule.Name, in.rule.Severity, at.Line, at.Column, excerpt.Printable(message), excerpt.Printable(fix)})
 	}
 }
 
 // comparisons visits each comparison of a claim.
-func (in *inspection) comparisons(visit func(root, hsm.Node)) {
+func (in *inspection) comparisons(visit func(root, releasepolicy.Condition)) {
 	for _, r := range in.roots {
-		comparisons(r.Node, func(n hsm.Node) { visit(r, n) })
+		comparisons(r.Condition, func(n releasepolicy.Condition) { visit(r, n) })
 	}
 }
 
-func comparisons(n hsm.Node, visit func(hsm.Node)) {
-	if n.Kind == hsm.Claim {
+func comparisons(n releasepolicy.Condition, visit func(releasepolicy.Condition)) {
+	if n.Kind == releasepolicy.Claim {
 		visit(n)
 	}
 	for _, member := range n.Conditions {

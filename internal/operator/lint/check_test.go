@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 	"skr/test/samples"
 )
 
@@ -273,7 +273,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, platform string) {
 		findings := Check(text, Subject{Platform: claims.Platform(platform)})
-		_, err := hsm.ParseReleasePolicy(text)
+		_, err := releasepolicy.Parse(text)
 		if err != nil && !failed(findings) {
 			t.Fatalf("%v is no finding", err)
 		}

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"skr/attest/snp"
-	"skr/internal/claims"
 	"skr/internal/strictjson"
+	"skr/releasepolicy/claims"
 )
 
 // Facts are what a machine says of itself and a new policy may hold it to. What it

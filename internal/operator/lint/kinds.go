@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 // tokenKind is a set of the kinds of tokens that the attestation service issues. No token is
@@ -46,16 +46,16 @@ var valued = map[string]map[string]tokenKind{
 }
 
 // kindsOf are the kinds of tokens that may meet a node.
-func kindsOf(n hsm.Node) tokenKind {
-	if n.Kind == hsm.Claim {
+func kindsOf(n releasepolicy.Condition) tokenKind {
+	if n.Kind == releasepolicy.Claim {
 		return kindsOfClaim(n)
 	}
 	kinds := ofAny
-	if n.Kind == hsm.AnyOf {
+	if n.Kind == releasepolicy.AnyOf {
 		kinds = 0
 	}
 	for _, member := range n.Conditions {
-		if n.Kind == hsm.AnyOf {
+		if n.Kind == releasepolicy.AnyOf {
 			kinds |= kindsOf(member)
 		} else {
 			kinds &= kindsOf(member)
@@ -65,11 +65,11 @@ func kindsOf(n hsm.Node) tokenKind {
 }
 
 // kindsOfClaim: a claim that a token lacks meets nothing but exists false.
-func kindsOfClaim(n hsm.Node) tokenKind {
+func kindsOfClaim(n releasepolicy.Condition) tokenKind {
 	if absence(n) {
 		return ofAny
 	}
-	if n.Operator == hsm.Equals {
+	if n.Operator == releasepolicy.Equals {
 		if kinds, found := valued[n.Claim][n.Value.Text]; found {
 			return kinds
 		}
@@ -86,7 +86,7 @@ func kindsOfClaim(n hsm.Node) tokenKind {
 		return ofDirectTDX
 	case strings.HasPrefix(inside, "x-ms-sevsnpvm-uvm-endorsement"):
 		return ofContainer
-	case inside == hostData && n.Operator == hsm.Equals && n.Value.Text != zeroDigest:
+	case inside == hostData && n.Operator == releasepolicy.Equals && n.Value.Text != zeroDigest:
 		return ofContainer // zero on every virtual machine
 	case strings.HasPrefix(inside, "x-ms-sevsnpvm-"):
 		return ofDirect
@@ -101,14 +101,14 @@ func kindsOfClaim(n hsm.Node) tokenKind {
 func mixedPlatforms(in *inspection) {
 	for _, r := range in.roots {
 		if !in.reported(r) {
-			in.mixed(r.Node, hsm.Node{}, ofAny)
+			in.mixed(r.Condition, releasepolicy.Condition{}, ofAny)
 		}
 	}
 }
 
 // reported says whether a condition below r was found to be of another platform.
 func (in *inspection) reported(r root) (told bool) {
-	comparisons(r.Node, func(n hsm.Node) {
+	comparisons(r.Condition, func(n releasepolicy.Condition) {
 		for _, f := range in.found {
 			switch f.Rule {
 			case "claim-prefix", "claim-not-on-platform", "value-not-on-platform", "contradiction":
@@ -121,7 +121,7 @@ func (in *inspection) reported(r root) (told bool) {
 
 // mixed reports the first condition of a branch after which no kind of token is left; before
 // is the last one that left some out.
-func (in *inspection) mixed(n, before hsm.Node, left tokenKind) {
+func (in *inspection) mixed(n, before releasepolicy.Condition, left tokenKind) {
 	members := conjuncts(n)
 	for _, member := range members {
 		kinds := kindsOf(member)
@@ -148,9 +148,9 @@ func (in *inspection) mixed(n, before hsm.Node, left tokenKind) {
 }
 
 // subject is a condition in words; of a group its first comparison.
-func subject(n hsm.Node) string {
-	for n.Kind != hsm.Claim && len(n.Conditions) > 0 {
+func subject(n releasepolicy.Condition) string {
+	for n.Kind != releasepolicy.Claim && len(n.Conditions) > 0 {
 		n = n.Conditions[0]
 	}
-	return excerpt(describe(n))
+	return n.String()
 }

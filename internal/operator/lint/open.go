@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"skr/internal/excerpt"
 	"skr/internal/strictjson"
 	"skr/internal/strictyaml"
 	"skr/internal/textfile"
@@ -99,10 +100,10 @@ func openObject(text, file []byte) (Document, error) {
 		return s.document()
 	case len(s.elsewhere) > 0:
 		return Document{}, fmt.Errorf("no member release_policy is in it, but %s looks like a policy: give that by itself",
-			excerpt(strings.Join(s.elsewhere, ", ")))
+			excerpt.Of(strings.Join(s.elsewhere, ", ")))
 	}
 	if reason, found := parsed.Text("policy_error"); found { // of a key as skr prints it
-		return Document{}, fmt.Errorf("the key's release policy cannot be read: %s", excerpt(reason))
+		return Document{}, fmt.Errorf("the key's release policy cannot be read: %s", excerpt.Of(reason))
 	}
 	if isKey(members) {
 		return Document{}, errors.New("the key has no release policy")

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 	"skr/test/samples"
 )
 
@@ -97,8 +97,8 @@ func TestOpenForms(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		policy, err := hsm.ParseReleasePolicy(d.Text)
-		if err != nil || string(policy.Normalised(hsm.KeyVault)) != opened {
+		policy, err := releasepolicy.Parse(d.Text)
+		if err != nil || string(policy.Normalised(releasepolicy.KeyVault)) != opened {
 			t.Errorf("%s: %s, %v", name, d.Text, err)
 		}
 		immutable := ""
@@ -141,7 +141,7 @@ func TestOpenLeavesTheRest(t *testing.T) {
 }
 
 func TestOpenRealForms(t *testing.T) {
-	want, err := hsm.ParseReleasePolicy(samples.Read(t, "turn2/15-forms/policy-good.json"))
+	want, err := releasepolicy.Parse(samples.Read(t, "turn2/15-forms/policy-good.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +154,8 @@ func TestOpenRealForms(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got, err := hsm.ParseReleasePolicy(d.Text)
-		if err != nil || !bytes.Equal(got.Normalised(hsm.KeyVault), want.Normalised(hsm.KeyVault)) {
+		got, err := releasepolicy.Parse(d.Text)
+		if err != nil || !bytes.Equal(got.Normalised(releasepolicy.KeyVault), want.Normalised(releasepolicy.KeyVault)) {
 			t.Errorf("%s: %s, %v", name, d.Text, err)
 		}
 	}

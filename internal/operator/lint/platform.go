@@ -3,13 +3,13 @@ package lint
 import (
 	"strings"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // platformsOf is the platform that was named, or those that the conditions of one
 // authority can be for.
-func platformsOf(tree hsm.Node, named claims.Platform) []claims.Platform {
+func platformsOf(tree releasepolicy.Condition, named claims.Platform) []claims.Platform {
 	if named != "" {
 		return []claims.Platform{named}
 	}
@@ -24,7 +24,7 @@ type traces struct {
 	aci, kata                            bool
 }
 
-func (t *traces) take(n hsm.Node) {
+func (t *traces) take(n releasepolicy.Condition) {
 	switch {
 	case strings.HasPrefix(n.Claim, isolation):
 		t.isolated = true
@@ -32,10 +32,10 @@ func (t *traces) take(n hsm.Node) {
 		t.machine = true
 	case strings.HasPrefix(n.Claim, "x-ms-sevsnpvm-"):
 		t.container = true
-	case n.Claim == attestationType && n.Operator == hsm.Equals:
+	case n.Claim == attestationType && n.Operator == releasepolicy.Equals:
 		t.machine = t.machine || n.Value.Text == "azurevm"
 		t.container = t.container || n.Value.Text == "sevsnpvm"
-	case n.Claim == compliance && n.Operator == hsm.Equals:
+	case n.Claim == compliance && n.Operator == releasepolicy.Equals:
 		t.aci = t.aci || n.Value.Text == "azure-compliant-uvm"
 		t.kata = t.kata || n.Value.Text == "azure-signed-katacc-uvm"
 		t.direct = t.direct || n.Value.Text == "azure-compliant-cvm"

@@ -4,38 +4,30 @@ import (
 	"math/big"
 	"strings"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
-// condition is a comparison without its place.
-type condition struct {
-	claim    string
-	operator hsm.Operator
-	value    string
-}
-
-func conditionOf(n hsm.Node) condition { return condition{n.Claim, n.Operator, n.Value.Text} }
-
-// same says whether two comparisons are equal. Groups never are.
-func same(a, b hsm.Node) bool {
-	return a.Kind == hsm.Claim && b.Kind == hsm.Claim && conditionOf(a) == conditionOf(b)
+// same reports whether two comparisons are equal, wherever they stand. Groups never are.
+func same(a, b releasepolicy.Condition) bool {
+	return a.Kind == releasepolicy.Claim && b.Kind == releasepolicy.Claim &&
+		a.Claim == b.Claim && a.Operator == b.Operator && a.Value.Text == b.Value.Text
 }
 
 // conflict says whether no token meets both comparisons.
-func conflict(a, b hsm.Node) bool {
+func conflict(a, b releasepolicy.Condition) bool {
 	if a.Claim != b.Claim {
 		return false
 	}
 	return excludes(a, b) || excludes(b, a)
 }
 
-func excludes(a, b hsm.Node) bool {
+func excludes(a, b releasepolicy.Condition) bool {
 	switch {
-	case a.Operator == hsm.Exists:
+	case a.Operator == releasepolicy.Exists:
 		return a.Value.Text == "false" && !absence(b)
-	case a.Operator == hsm.Equals && b.Operator == hsm.Equals:
+	case a.Operator == releasepolicy.Equals && b.Operator == releasepolicy.Equals:
 		return a.Value.Text != b.Value.Text
-	case a.Operator == hsm.Equals && b.Operator == hsm.NotEquals:
+	case a.Operator == releasepolicy.Equals && b.Operator == releasepolicy.NotEquals:
 		return a.Value.Text == b.Value.Text
 	}
 	ra, okA := rangeOf(a)
@@ -43,21 +35,23 @@ func excludes(a, b hsm.Node) bool {
 	return okA && okB && (above(ra, rb) || above(rb, ra))
 }
 
-func absence(n hsm.Node) bool { return n.Operator == hsm.Exists && n.Value.Text == "false" }
+func absence(n releasepolicy.Condition) bool {
+	return n.Operator == releasepolicy.Exists && n.Value.Text == "false"
+}
 
 // implies says whether b is met by every token that meets a, for comparisons of one
 // claim.
-func implies(a, b hsm.Node) bool {
+func implies(a, b releasepolicy.Condition) bool {
 	switch {
 	case same(a, b):
 		return true
 	case absence(a):
 		return false
-	case b.Operator == hsm.Exists:
+	case b.Operator == releasepolicy.Exists:
 		return b.Value.Text == "true"
-	case b.Operator == hsm.NotEquals:
-		return a.Operator == hsm.Equals && a.Value.Text != b.Value.Text
-	case b.Operator == hsm.Equals:
+	case b.Operator == releasepolicy.NotEquals:
+		return a.Operator == releasepolicy.Equals && a.Value.Text != b.Value.Text
+	case b.Operator == releasepolicy.Equals:
 		return false
 	}
 	ra, okA := rangeOf(a)
@@ -72,7 +66,7 @@ type interval struct{ low, high *big.Int }
 const maxInteger = 40
 
 // rangeOf are the integers that meet a comparison; false if it is not about them.
-func rangeOf(n hsm.Node) (interval, bool) {
+func rangeOf(n releasepolicy.Condition) (interval, bool) {
 	digits := strings.TrimPrefix(n.Value.Text, "-")
 	if digits == "" || len(digits) > maxInteger || strings.Trim(digits, "0123456789") != "" {
 		return interval{}, false
@@ -80,15 +74,15 @@ func rangeOf(n hsm.Node) (interval, bool) {
 	value, _ := new(big.Int).SetString(n.Value.Text, 10)
 	one := big.NewInt(1)
 	switch n.Operator {
-	case hsm.Equals:
+	case releasepolicy.Equals:
 		return interval{value, value}, true
-	case hsm.Less:
+	case releasepolicy.Less:
 		return interval{high: value.Sub(value, one)}, true
-	case hsm.LessOrEquals:
+	case releasepolicy.LessOrEquals:
 		return interval{high: value}, true
-	case hsm.Greater:
+	case releasepolicy.Greater:
 		return interval{low: value.Add(value, one)}, true
-	case hsm.GreaterOrEquals:
+	case releasepolicy.GreaterOrEquals:
 		return interval{low: value}, true
 	}
 	return interval{}, false

@@ -1,6 +1,8 @@
 package lint
 
-import "skr/hsm"
+import (
+	"skr/releasepolicy"
+)
 
 // Rule is one thing that Check looks for.
 type Rule struct {
@@ -61,7 +63,7 @@ var rules = []Rule{
 
 func mutablePolicy(in *inspection) {
 	if in.immutable != nil && !*in.immutable {
-		in.report(hsm.Node{}, "the policy is not immutable: whoever may update the key may write another one",
+		in.report(releasepolicy.Condition{}, "the policy is not immutable: whoever may update the key may write another one",
 			"once it has proved itself, create the key with an immutable policy")
 	}
 }

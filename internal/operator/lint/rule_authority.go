@@ -6,8 +6,9 @@ import (
 	"strings"
 
 	"skr/attest"
-	"skr/hsm"
 	"skr/internal/azure/endpoint"
+	"skr/internal/excerpt"
+	"skr/releasepolicy"
 )
 
 const https = "https://"
@@ -19,8 +20,8 @@ func authorityNotHTTPS(in *inspection) {
 			if !found {
 				host = r.Authority
 			}
-			in.report(r.Node, fmt.Sprintf("the authority %s does not begin with https://", quote(r.Authority)),
-				"write https://"+excerpt(strings.TrimLeft(host, "/")))
+			in.report(r.Condition, fmt.Sprintf("the authority %s does not begin with https://", excerpt.Quote(r.Authority)),
+				"write https://"+excerpt.Of(strings.TrimLeft(host, "/")))
 		}
 	}
 }
@@ -31,10 +32,10 @@ func authorityForm(in *inspection) {
 			continue // told already
 		}
 		if _, err := endpoint.ParseHost(r.Authority); err != nil {
-			in.report(r.Node, fmt.Sprintf("the authority %s names no service: %v", quote(r.Authority), err),
+			in.report(r.Condition, fmt.Sprintf("the authority %s names no service: %v", excerpt.Quote(r.Authority), err),
 				"write the attest URI of the provider, https://HOST, without a path")
 		} else if strings.ToLower(r.Authority) != r.Authority { // vaults compare it with the issuer of the token
-			in.report(r.Node, fmt.Sprintf("the authority %s has capitals, and the issuer of a token has none", quote(r.Authority)),
+			in.report(r.Condition, fmt.Sprintf("the authority %s has capitals, and the issuer of a token has none", excerpt.Quote(r.Authority)),
 				"write the attest URI of the provider in lower case")
 		}
 	}
@@ -51,22 +52,22 @@ func authorityNotAzure(in *inspection) {
 			continue // told already
 		}
 		if _, err := azure.Parse(host.String()); err != nil {
-			in.report(r.Node, fmt.Sprintf("the authority %s is no host of Microsoft Azure Attestation: whoever has that name decides who gets the key", host),
+			in.report(r.Condition, fmt.Sprintf("the authority %s is no host of Microsoft Azure Attestation: whoever has that name decides who gets the key", host),
 				"check the name against the provider's attest URI: "+azure.String())
 		}
 	}
 }
 
 func authorityTwice(in *inspection) {
-	first := make(map[string]hsm.Node)
+	first := make(map[string]releasepolicy.Condition)
 	for _, r := range in.roots {
 		name := strings.TrimSuffix(r.Authority, "/")
 		if before, twice := first[name]; twice {
-			in.report(r.Node, fmt.Sprintf("the authority %s stands in line %d already: either of the two is enough", quote(r.Authority), before.Line),
+			in.report(r.Condition, fmt.Sprintf("the authority %s stands in line %d already: either of the two is enough", excerpt.Quote(r.Authority), before.Line),
 				"join the two with an anyOf below one authority, or remove one")
 			continue
 		}
-		first[name] = r.Node
+		first[name] = r.Condition
 	}
 }
 
@@ -79,7 +80,7 @@ func sharedAuthority(in *inspection) {
 		if !shared.MatchString(r.Authority) {
 			continue
 		}
-		if branch, open := without(r.Node, pinsWorkload); open {
+		if branch, open := without(r.Condition, pinsWorkload); open {
 			in.report(branch, fmt.Sprintf("%s attests machines of all tenants, and no condition says whose this is", r.Authority),
 				"ask for the workload ("+workloadClaims(r)+"), or for a provider of your own")
 		}
@@ -89,7 +90,7 @@ func sharedAuthority(in *inspection) {
 // workloadClaims are what tells workloads apart; HOST_DATA is that of containers alone.
 func workloadClaims(r root) string {
 	const machine = registerValues + "pcrN, or x-ms-azurevm-vmid, of a virtual machine"
-	switch kinds := kindsOf(r.Node); {
+	switch kinds := kindsOf(r.Condition); {
 	case kinds&ofContainer == 0:
 		return machine
 	case kinds&ofGuest == 0:
@@ -100,7 +101,7 @@ func workloadClaims(r root) string {
 
 // pinsWorkload says whether a comparison is met by one tenant's workload only. The
 // launch measurement is not: it is Microsoft's, and the same for all tenants.
-func pinsWorkload(n hsm.Node) bool {
-	return n.Operator == hsm.Equals && (n.Claim == hostData ||
+func pinsWorkload(n releasepolicy.Condition) bool {
+	return n.Operator == releasepolicy.Equals && (n.Claim == hostData ||
 		strings.HasPrefix(n.Claim, registerValues) || n.Claim == "x-ms-azurevm-vmid")
 }

@@ -6,86 +6,87 @@ import (
 	"slices"
 	"strings"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 // known are the comparisons that hold in a branch: those of the groups of all
 // around it. By claim.
-type known map[string][]hsm.Node
+type known map[string][]releasepolicy.Condition
 
 // relation of a comparison to one that holds already.
-type relation func(in *inspection, before, n hsm.Node) (told bool)
+type relation func(in *inspection, before, n releasepolicy.Condition) (told bool)
 
 func contradiction(in *inspection) {
-	in.relate(func(in *inspection, before, n hsm.Node) bool {
+	in.relate(func(in *inspection, before, n releasepolicy.Condition) bool {
 		if !conflict(before, n) {
 			return false
 		}
-		in.report(n, fmt.Sprintf("this branch can never be met: %s here, and %s in line %d", describe(n), describe(before), before.Line),
+		in.report(n, fmt.Sprintf("this branch can never be met: %s here, and %s in line %d", n, before, before.Line),
 			"join the two with anyOf, or remove one")
 		return true
 	})
 }
 
 func duplicateCondition(in *inspection) {
-	in.relate(func(in *inspection, before, n hsm.Node) bool {
+	in.relate(func(in *inspection, before, n releasepolicy.Condition) bool {
 		if !same(before, n) {
 			return false
 		}
-		in.report(n, fmt.Sprintf("%s stands in line %d already", describe(n), before.Line), "remove it")
+		in.report(n, fmt.Sprintf("%s stands in line %d already", n, before.Line), "remove it")
 		return true
 	})
 }
 
 func (in *inspection) relate(tell relation) {
 	for _, r := range in.roots {
-		in.branch(r.Node, known{}, tell)
+		in.branch(r.Condition, known{}, tell)
 	}
 }
 
 // branch tells each comparison below n that is related to one that holds there.
-func (in *inspection) branch(n hsm.Node, holds known, tell relation) {
-	if n.Kind == hsm.AnyOf {
+func (in *inspection) branch(n releasepolicy.Condition, holds known, tell relation) {
+	if n.Kind == releasepolicy.AnyOf {
 		in.alternatives(n, holds, tell)
 		return
 	}
 	members := conjuncts(n)
 	for _, member := range members {
-		if member.Kind == hsm.Claim {
+		if member.Kind == releasepolicy.Claim {
 			in.tell(member, holds[member.Claim], tell)
 			holds[member.Claim] = append(holds[member.Claim], member)
 		}
 	}
 	for _, member := range members {
-		if member.Kind == hsm.AnyOf {
+		if member.Kind == releasepolicy.AnyOf {
 			in.alternatives(member, holds, tell)
 		}
 	}
 	for _, member := range members { // what holds here holds in no sibling
-		if member.Kind == hsm.Claim {
+		if member.Kind == releasepolicy.Claim {
 			holds[member.Claim] = holds[member.Claim][:len(holds[member.Claim])-1]
 		}
 	}
 }
 
 // alternatives exclude each other nowhere, but may stand twice.
-func (in *inspection) alternatives(n hsm.Node, holds known, tell relation) {
-	siblings := make(map[condition]hsm.Node)
+func (in *inspection) alternatives(n releasepolicy.Condition, holds known, tell relation) {
+	siblings := make(map[[3]string]releasepolicy.Condition) // by claim, operator and value
 	for _, member := range n.Conditions {
-		if member.Kind != hsm.Claim {
+		if member.Kind != releasepolicy.Claim {
 			in.branch(member, holds, tell)
 			continue
 		}
-		before, twice := siblings[conditionOf(member)]
+		meaning := [3]string{member.Claim, string(member.Operator), member.Value.Text}
+		before, twice := siblings[meaning]
 		if twice && tell(in, before, member) {
 			continue
 		}
-		siblings[conditionOf(member)] = member
+		siblings[meaning] = member
 		in.tell(member, holds[member.Claim], tell)
 	}
 }
 
-func (in *inspection) tell(n hsm.Node, before []hsm.Node, tell relation) {
+func (in *inspection) tell(n releasepolicy.Condition, before []releasepolicy.Condition, tell relation) {
 	for _, b := range before {
 		if tell(in, b, n) {
 			return
@@ -94,11 +95,11 @@ func (in *inspection) tell(n hsm.Node, before []hsm.Node, tell relation) {
 }
 
 // conjuncts are the members of a group of all, and of those directly within it.
-func conjuncts(n hsm.Node) []hsm.Node {
-	if n.Kind != hsm.AllOf {
-		return []hsm.Node{n}
+func conjuncts(n releasepolicy.Condition) []releasepolicy.Condition {
+	if n.Kind != releasepolicy.AllOf {
+		return []releasepolicy.Condition{n}
 	}
-	var all []hsm.Node
+	var all []releasepolicy.Condition
 	for _, member := range n.Conditions {
 		all = append(all, conjuncts(member)...)
 	}
@@ -112,21 +113,21 @@ const maxCompared = 1 << 17
 // shadowedBranch compares the members of each group of any, and authorities of one
 // name, which are alternatives too.
 func shadowedBranch(in *inspection) {
-	byName := make(map[string][]hsm.Node)
+	byName := make(map[string][]releasepolicy.Condition)
 	for _, r := range in.roots {
 		name := strings.TrimSuffix(r.Authority, "/")
-		byName[name] = append(byName[name], r.Node)
+		byName[name] = append(byName[name], r.Condition)
 	}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		in.shadows(byName[name])
 	}
 	for _, r := range in.roots {
-		in.shadowsWithin(r.Node)
+		in.shadowsWithin(r.Condition)
 	}
 }
 
-func (in *inspection) shadowsWithin(n hsm.Node) {
-	if n.Kind == hsm.AnyOf {
+func (in *inspection) shadowsWithin(n releasepolicy.Condition) {
+	if n.Kind == releasepolicy.AnyOf {
 		in.shadows(n.Conditions)
 	}
 	for _, member := range n.Conditions {
@@ -134,7 +135,7 @@ func (in *inspection) shadowsWithin(n hsm.Node) {
 	}
 }
 
-func (in *inspection) shadows(siblings []hsm.Node) {
+func (in *inspection) shadows(siblings []releasepolicy.Condition) {
 	for i, n := range siblings {
 		for j, other := range siblings {
 			if in.compared > maxCompared {
@@ -151,13 +152,13 @@ func (in *inspection) shadows(siblings []hsm.Node) {
 }
 
 // narrower says whether other is met whenever n is, as far as their comparisons show.
-func (in *inspection) narrower(n, other hsm.Node) bool {
+func (in *inspection) narrower(n, other releasepolicy.Condition) bool {
 	if in.compared++; in.compared > maxCompared {
 		return false
 	}
 	have := conjuncts(n)
 	for _, needed := range conjuncts(other) {
-		if !slices.ContainsFunc(have, func(h hsm.Node) bool { return in.implies(h, needed) }) {
+		if !slices.ContainsFunc(have, func(h releasepolicy.Condition) bool { return in.implies(h, needed) }) {
 			return false
 		}
 	}
@@ -165,19 +166,19 @@ func (in *inspection) narrower(n, other hsm.Node) bool {
 }
 
 // implies says whether b is met by every token that meets a.
-func (in *inspection) implies(a, b hsm.Node) bool {
+func (in *inspection) implies(a, b releasepolicy.Condition) bool {
 	in.compared++
 	switch {
-	case a.Kind == hsm.Claim && b.Kind == hsm.Claim:
+	case a.Kind == releasepolicy.Claim && b.Kind == releasepolicy.Claim:
 		return a.Claim == b.Claim && implies(a, b)
-	case a.Kind == hsm.AnyOf && b.Kind == hsm.AnyOf:
-		return !slices.ContainsFunc(a.Conditions, func(one hsm.Node) bool { return !in.anyNarrower(one, b) })
-	case b.Kind == hsm.AnyOf:
+	case a.Kind == releasepolicy.AnyOf && b.Kind == releasepolicy.AnyOf:
+		return !slices.ContainsFunc(a.Conditions, func(one releasepolicy.Condition) bool { return !in.anyNarrower(one, b) })
+	case b.Kind == releasepolicy.AnyOf:
 		return in.anyNarrower(a, b)
 	}
 	return false
 }
 
-func (in *inspection) anyNarrower(a, group hsm.Node) bool {
-	return slices.ContainsFunc(group.Conditions, func(b hsm.Node) bool { return in.narrower(a, b) })
+func (in *inspection) anyNarrower(a, group releasepolicy.Condition) bool {
+	return slices.ContainsFunc(group.Conditions, func(b releasepolicy.Condition) bool { return in.narrower(a, b) })
 }

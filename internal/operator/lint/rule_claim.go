@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/internal/excerpt"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 func unknownClaim(in *inspection) {
 	near := make(map[string]string)
-	in.comparisons(func(r root, n hsm.Node) {
+	in.comparisons(func(r root, n releasepolicy.Condition) {
 		if _, known := claims.Lookup(n.Claim); known {
 			return
 		}
@@ -22,7 +23,7 @@ func unknownClaim(in *inspection) {
 		if name := near[n.Claim]; name != "" {
 			fix = "write " + name
 		}
-		in.report(n, fmt.Sprintf("no token is known to have the claim %s", quote(n.Claim)), fix)
+		in.report(n, fmt.Sprintf("no token is known to have the claim %s", excerpt.Quote(n.Claim)), fix)
 	})
 }
 
@@ -48,7 +49,7 @@ func present(r root, claim string) bool {
 }
 
 func claimPrefix(in *inspection) {
-	in.comparisons(func(r root, n hsm.Node) {
+	in.comparisons(func(r root, n releasepolicy.Condition) {
 		if name, found := elsewhere(r, n.Claim); found {
 			in.report(n, fmt.Sprintf("tokens of %s have no claim %s, but one elsewhere", list(r.platforms), n.Claim), "write "+name)
 		}
@@ -56,7 +57,7 @@ func claimPrefix(in *inspection) {
 }
 
 func claimNotOnPlatform(in *inspection) {
-	in.comparisons(func(r root, n hsm.Node) {
+	in.comparisons(func(r root, n releasepolicy.Condition) {
 		_, known := claims.Lookup(n.Claim)
 		_, moved := elsewhere(r, n.Claim)
 		if !known || moved || len(r.platforms) == 0 || present(r, n.Claim) {
@@ -88,7 +89,7 @@ var volatile = map[string]string{
 }
 
 func volatileClaim(in *inspection) {
-	in.comparisons(func(_ root, n hsm.Node) {
+	in.comparisons(func(_ root, n releasepolicy.Condition) {
 		if when, is := volatile[strings.TrimPrefix(n.Claim, isolation)]; is {
 			in.report(n, fmt.Sprintf("the claim %s differs %s: the key would be released once at most, or only on one machine", n.Claim, when),
 				"remove the condition; the vault checks the token's times itself")
@@ -99,9 +100,9 @@ func volatileClaim(in *inspection) {
 // guestChosenClaim leaves the vTPM's own runtime data out, which Azure's firmware
 // writes, and x-ms-policy, which the authority's policy fills.
 func guestChosenClaim(in *inspection) {
-	in.comparisons(func(_ root, n hsm.Node) {
+	in.comparisons(func(_ root, n releasepolicy.Condition) {
 		if strings.HasPrefix(n.Claim, "x-ms-runtime.") || n.Claim == "x-ms-runtime" {
-			in.report(n, fmt.Sprintf("the guest chooses what %s says: any guest can choose the same", quote(n.Claim)),
+			in.report(n, fmt.Sprintf("the guest chooses what %s says: any guest can choose the same", excerpt.Quote(n.Claim)),
 				"ask for what the platform measures, such as "+hostData)
 		}
 	})

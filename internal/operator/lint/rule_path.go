@@ -5,55 +5,55 @@ import (
 	"slices"
 	"strings"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // without finds a branch that leads to a release without meeting any comparison
 // that suits. A group of all needs one member that suits, a group of any needs it in
 // each; the branch is as deep as the fault can be placed.
-func without(n hsm.Node, suits func(hsm.Node) bool) (branch hsm.Node, open bool) {
-	if n.Kind == hsm.Claim {
+func without(n releasepolicy.Condition, suits func(releasepolicy.Condition) bool) (branch releasepolicy.Condition, open bool) {
+	if n.Kind == releasepolicy.Claim {
 		return n, !suits(n)
 	}
-	var nearest *hsm.Node
+	var nearest *releasepolicy.Condition
 	for _, member := range n.Conditions {
 		inside, open := without(member, suits)
 		switch {
-		case open && n.Kind == hsm.AnyOf && some(n, suits):
+		case open && n.Kind == releasepolicy.AnyOf && some(n, suits):
 			return inside, true // the other members show what was meant
-		case open && n.Kind == hsm.AnyOf:
+		case open && n.Kind == releasepolicy.AnyOf:
 			return n, true
-		case !open && n.Kind == hsm.AllOf:
+		case !open && n.Kind == releasepolicy.AllOf:
 			return n, false
-		case open && member.Kind != hsm.Claim && some(member, suits):
+		case open && member.Kind != releasepolicy.Claim && some(member, suits):
 			nearest = &inside
 		}
 	}
 	if nearest != nil {
 		return *nearest, true
 	}
-	return n, n.Kind == hsm.AllOf
+	return n, n.Kind == releasepolicy.AllOf
 }
 
 // some says whether a comparison anywhere below n suits.
-func some(n hsm.Node, suits func(hsm.Node) bool) bool {
-	if n.Kind == hsm.Claim {
+func some(n releasepolicy.Condition, suits func(releasepolicy.Condition) bool) bool {
+	if n.Kind == releasepolicy.Claim {
 		return suits(n)
 	}
-	return slices.ContainsFunc(n.Conditions, func(member hsm.Node) bool { return some(member, suits) })
+	return slices.ContainsFunc(n.Conditions, func(member releasepolicy.Condition) bool { return some(member, suits) })
 }
 
 // asks suits comparisons of a claim with one value.
-func asks(claim string) func(hsm.Node) bool {
-	return func(n hsm.Node) bool { return n.Claim == claim && n.Operator == hsm.Equals }
+func asks(claim string) func(releasepolicy.Condition) bool {
+	return func(n releasepolicy.Condition) bool { return n.Claim == claim && n.Operator == releasepolicy.Equals }
 }
 
 // demands suits comparisons that a boolean claim meets only with the value.
-func demands(claim, value string) func(hsm.Node) bool {
+func demands(claim, value string) func(releasepolicy.Condition) bool {
 	opposite := map[string]string{"true": "false", "false": "true"}[value]
-	return func(n hsm.Node) bool {
-		return n.Claim == claim && (n.Operator == hsm.Equals && n.Value.Text == value || n.Operator == hsm.NotEquals && n.Value.Text == opposite)
+	return func(n releasepolicy.Condition) bool {
+		return n.Claim == claim && (n.Operator == releasepolicy.Equals && n.Value.Text == value || n.Operator == releasepolicy.NotEquals && n.Value.Text == opposite)
 	}
 }
 
@@ -62,7 +62,7 @@ func noHostData(in *inspection) {
 		if !r.all(isContainer) {
 			continue
 		}
-		if branch, open := without(r.Node, asks(hostData)); open {
+		if branch, open := without(r.Condition, asks(hostData)); open {
 			in.report(branch, "there is a way to the key without a condition on "+hostData+": every container of every tenant may take it",
 				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skr policy measure` prints HEX")
 		}
@@ -104,8 +104,8 @@ func zeroHostData(in *inspection) {
 }
 
 func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool) {
-	in.comparisons(func(r root, n hsm.Node) {
-		if n.Claim == hostData && n.Operator == hsm.Equals && n.Value.Text == digest && concerns(r) {
+	in.comparisons(func(r root, n releasepolicy.Condition) {
+		if n.Claim == hostData && n.Operator == releasepolicy.Equals && n.Value.Text == digest && concerns(r) {
 			in.report(n, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
 		}
 	})
@@ -115,18 +115,18 @@ func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool
 // of the other meets the branch.
 func debugNotExcluded(in *inspection) {
 	for _, r := range in.roots {
-		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Node) != ofDirectTDX {
+		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Condition) != ofDirectTDX {
 			continue
 		}
-		excludes := func(n hsm.Node) bool {
+		excludes := func(n releasepolicy.Condition) bool {
 			return demands(r.prefix()+debuggable, "false")(n) || demands(r.prefix()+tdxDebug, "false")(n)
 		}
-		branch, open := without(r.Node, excludes)
+		branch, open := without(r.Condition, excludes)
 		if !open {
 			continue
 		}
 		claims := []string{equalsText(r.prefix()+debuggable, "false")}
-		switch kinds := kindsOf(branch) & kindsOf(r.Node); {
+		switch kinds := kindsOf(branch) & kindsOf(r.Condition); {
 		case kinds&(ofGuestSNP|ofDirect) == 0:
 			claims = []string{equalsText(r.prefix()+tdxDebug, "false")}
 		case kinds&ofIsolated == ofIsolated && kinds != ofAny:
@@ -170,8 +170,8 @@ func secureBootNotRequired(in *inspection) {
 
 func noMinimumSVN(in *inspection) {
 	for _, r := range in.roots {
-		bounded := func(n hsm.Node) bool {
-			return n.Claim == endorsedSVN && (n.Operator == hsm.Greater || n.Operator == hsm.GreaterOrEquals || n.Operator == hsm.Equals)
+		bounded := func(n releasepolicy.Condition) bool {
+			return n.Claim == endorsedSVN && (n.Operator == releasepolicy.Greater || n.Operator == releasepolicy.GreaterOrEquals || n.Operator == releasepolicy.Equals)
 		}
 		if r.all(isContainer) {
 			in.require(r, bounded, "utility VMs of any age get the key, also those whose faults are known",
@@ -181,8 +181,8 @@ func noMinimumSVN(in *inspection) {
 }
 
 // require reports the branch of r that lacks a condition.
-func (in *inspection) require(r root, suits func(hsm.Node) bool, message, condition string) {
-	if branch, open := without(r.Node, suits); open {
+func (in *inspection) require(r root, suits func(releasepolicy.Condition) bool, message, condition string) {
+	if branch, open := without(r.Condition, suits); open {
 		in.report(branch, message, "add "+condition)
 	}
 }

@@ -8,39 +8,40 @@ import (
 	"strconv"
 	"strings"
 
-	"skr/hsm"
-	"skr/internal/claims"
+	"skr/internal/excerpt"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // values visits the comparisons with a value, of claims that are known, or
 // of which nothing is known (Free).
-func (in *inspection) values(visit func(root, hsm.Node, claims.Claim)) {
-	in.comparisons(func(r root, n hsm.Node) {
+func (in *inspection) values(visit func(root, releasepolicy.Condition, claims.Claim)) {
+	in.comparisons(func(r root, n releasepolicy.Condition) {
 		known, found := claims.Lookup(n.Claim)
 		if !found {
 			known = claims.Claim{Name: n.Claim, Kind: claims.Free}
 		}
-		if n.Operator != hsm.Exists {
+		if n.Operator != releasepolicy.Exists {
 			visit(r, n, known)
 		}
 	})
 }
 
-func orders(o hsm.Operator) bool {
+func orders(o releasepolicy.Operator) bool {
 	switch o {
-	case hsm.Less, hsm.LessOrEquals, hsm.Greater, hsm.GreaterOrEquals:
+	case releasepolicy.Less, releasepolicy.LessOrEquals, releasepolicy.Greater, releasepolicy.GreaterOrEquals:
 		return true
 	}
 	return false
 }
 
 func hexForm(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if c.Kind != claims.Hex || orders(n.Operator) {
 			return
 		}
 		if fault := hexFault(n.Value.Text, c.Digits); fault != "" {
-			in.report(n, fmt.Sprintf("the value %s of %s %s", quote(n.Value.Text), n.Claim, fault), hexFix(n.Value.Text, c.Digits))
+			in.report(n, fmt.Sprintf("the value %s of %s %s", excerpt.Quote(n.Value.Text), n.Claim, fault), hexFix(n.Value.Text, c.Digits))
 		}
 	})
 }
@@ -94,7 +95,7 @@ func lengths(digits []int) string {
 }
 
 func base64Form(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if c.Kind != claims.Base64 || orders(n.Operator) {
 			return
 		}
@@ -106,12 +107,12 @@ func base64Form(in *inspection) {
 		if data, err := hex.DecodeString(n.Value.Text); err == nil && len(data) == registerBytes {
 			fix = "write " + base64.StdEncoding.EncodeToString(data)
 		}
-		in.report(n, fmt.Sprintf("the value %s of %s is not base64 of 32 bytes", quote(n.Value.Text), n.Claim), fix)
+		in.report(n, fmt.Sprintf("the value %s of %s is not base64 of 32 bytes", excerpt.Quote(n.Value.Text), n.Claim), fix)
 	})
 }
 
 func booleanForm(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if c.Kind != claims.Boolean || orders(n.Operator) || n.Value.Text == "true" || n.Value.Text == "false" {
 			return
 		}
@@ -122,20 +123,20 @@ func booleanForm(in *inspection) {
 		case "false", "0", "no":
 			fix = "write false"
 		}
-		in.report(n, fmt.Sprintf("%s is true or false, and is compared with %s", n.Claim, quote(n.Value.Text)), fix)
+		in.report(n, fmt.Sprintf("%s is true or false, and is compared with %s", n.Claim, excerpt.Quote(n.Value.Text)), fix)
 	})
 }
 
 func numberForm(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if c.Kind != claims.Integer && c.Kind != claims.Time || isInteger(n.Value.Text) {
 			return
 		}
 		fix := "write an integer in decimal, without sign or leading zeros"
 		if digits := strings.TrimLeft(n.Value.Text, "0"); isInteger(digits) {
-			fix = "write " + excerpt(digits)
+			fix = "write " + excerpt.Of(digits)
 		}
-		in.report(n, fmt.Sprintf("%s is an integer, and is compared with %s", n.Claim, quote(n.Value.Text)), fix)
+		in.report(n, fmt.Sprintf("%s is an integer, and is compared with %s", n.Claim, excerpt.Quote(n.Value.Text)), fix)
 	})
 }
 
@@ -145,7 +146,7 @@ func isInteger(text string) bool {
 }
 
 func orderingOnText(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if !orders(n.Operator) {
 			return
 		}
@@ -155,7 +156,7 @@ func orderingOnText(in *inspection) {
 			if isInteger(strings.TrimPrefix(n.Value.Text, "-")) {
 				return
 			}
-			in.report(n, fmt.Sprintf("%s orders integers only, and %s is none", n.Operator, quote(n.Value.Text)), "write an integer, or use equals")
+			in.report(n, fmt.Sprintf("%s orders integers only, and %s is none", n.Operator, excerpt.Quote(n.Value.Text)), "write an integer, or use equals")
 		default:
 			in.report(n, fmt.Sprintf("%s orders integers only, and %s is %s", n.Operator, n.Claim, c.Kind), "use equals")
 		}
@@ -163,7 +164,7 @@ func orderingOnText(in *inspection) {
 }
 
 func comparesObject(in *inspection) {
-	in.values(func(_ root, n hsm.Node, c claims.Claim) {
+	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
 		if c.Kind == claims.Object || c.Kind == claims.List {
 			in.report(n, fmt.Sprintf("%s is %s %s, which no value equals", n.Claim, article(c.Kind), c.Kind), "ask for a claim in it, or use exists")
 		}
@@ -178,16 +179,16 @@ func article(k claims.Kind) string {
 }
 
 func existsIgnoresValue(in *inspection) {
-	in.comparisons(func(_ root, n hsm.Node) {
+	in.comparisons(func(_ root, n releasepolicy.Condition) {
 		known, _ := claims.Lookup(n.Claim)
-		if n.Operator == hsm.Exists && known.Kind == claims.Boolean {
+		if n.Operator == releasepolicy.Exists && known.Kind == claims.Boolean {
 			in.report(n, fmt.Sprintf("exists is met by %s in either state", n.Claim), "use equals with true or false")
 		}
 	})
 }
 
 func valueNotOnPlatform(in *inspection) {
-	in.values(func(r root, n hsm.Node, c claims.Claim) {
+	in.values(func(r root, n releasepolicy.Condition, c claims.Claim) {
 		var said []string
 		for _, p := range r.platforms {
 			if c.Values[p] == nil {
@@ -195,9 +196,9 @@ func valueNotOnPlatform(in *inspection) {
 			}
 			said = append(said, c.Values[p]...)
 		}
-		if n.Operator == hsm.Equals && len(said) > 0 && !slices.Contains(said, n.Value.Text) {
+		if n.Operator == releasepolicy.Equals && len(said) > 0 && !slices.Contains(said, n.Value.Text) {
 			slices.Sort(said)
-			in.report(n, fmt.Sprintf("tokens of %s never say %s in %s", list(r.platforms), quote(n.Value.Text), n.Claim),
+			in.report(n, fmt.Sprintf("tokens of %s never say %s in %s", list(r.platforms), excerpt.Quote(n.Value.Text), n.Claim),
 				"write "+strings.Join(slices.Compact(said), " or "))
 		}
 	})

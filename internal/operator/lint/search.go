@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"skr/internal/excerpt"
 	"skr/internal/textfile"
 )
 
@@ -92,7 +93,7 @@ func (s *search) document() (Document, error) {
 	}
 	for _, other := range documents[1:] {
 		if !bytes.Equal(other.Text, documents[0].Text) {
-			return Document{}, fmt.Errorf("it has several release policies (%s): give one of them by itself", excerpt(strings.Join(paths, ", ")))
+			return Document{}, fmt.Errorf("it has several release policies (%s): give one of them by itself", excerpt.Of(strings.Join(paths, ", ")))
 		}
 	}
 	return documents[0], nil
@@ -113,9 +114,9 @@ func (h holder) open() (Document, error) {
 	}
 	text, err := policyText(value)
 	if err != nil {
-		return Document{}, fmt.Errorf("%s %w", excerpt(path), err)
+		return Document{}, fmt.Errorf("%s %w", excerpt.Of(path), err)
 	}
-	return Document{Text: text, Source: excerpt(path), Immutable: immutable}, nil
+	return Document{Text: text, Source: excerpt.Of(path), Immutable: immutable}, nil
 }
 
 // carriers are the names of a policy in what holds it: the SDKs' and the Azure CLI's, the

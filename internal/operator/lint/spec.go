@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"skr/attest/snp"
-	"skr/hsm"
 	"skr/internal/azure/endpoint"
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // Spec says what a new policy asks for.
@@ -44,7 +44,7 @@ type Spec struct {
 
 // New writes the policy, indented for people. It holds itself to [Check]: what it
 // writes has no error there, unless AnyWorkload asks for one.
-func New(s Spec) (*hsm.ReleasePolicy, error) {
+func New(s Spec) (*releasepolicy.Policy, error) {
 	policy, err := s.policy()
 	if err != nil {
 		return nil, fmt.Errorf("writing the policy: %w", err)
@@ -52,7 +52,7 @@ func New(s Spec) (*hsm.ReleasePolicy, error) {
 	return policy, nil
 }
 
-func (s Spec) policy() (*hsm.ReleasePolicy, error) {
+func (s Spec) policy() (*releasepolicy.Policy, error) {
 	authorities, err := s.authorities()
 	if err != nil {
 		return nil, err
@@ -61,11 +61,11 @@ func (s Spec) policy() (*hsm.ReleasePolicy, error) {
 		return nil, err
 	}
 	conditions := s.conditions()
-	roots := make([]written, len(authorities))
+	roots := make([]releasepolicy.Condition, len(authorities))
 	for i, name := range authorities {
-		roots[i] = written{Authority: name, AllOf: conditions}
+		roots[i] = releasepolicy.Condition{Kind: releasepolicy.AllOf, Authority: name, Conditions: conditions}
 	}
-	return hsm.ParseReleasePolicy(text(roots))
+	return releasepolicy.New(roots...)
 }
 
 func (s Spec) authorities() ([]string, error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
-	"skr/hsm"
-	"skr/internal/claims"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 	"skr/test/samples"
 )
 
@@ -21,12 +21,12 @@ var (
 )
 
 // summary is a policy as lines: authorities, and conditions in words.
-func summary(p *hsm.ReleasePolicy) string {
+func summary(p *releasepolicy.Policy) string {
 	var lines []string
 	for _, tree := range p.Tree() {
 		lines = append(lines, tree.Authority)
 		for _, n := range tree.Conditions {
-			lines = append(lines, "  "+termOf(n).String())
+			lines = append(lines, "  "+n.String())
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -48,12 +48,12 @@ https://mine.weu.attest.azure.net
 https://mine.weu.attest.azure.net
   x-ms-attestation-type equals sevsnpvm
   x-ms-compliance-status equals azure-signed-katacc-uvm
-  any of (x-ms-sevsnpvm-hostdata equals ` + strings.Repeat("1", 64) + `; x-ms-sevsnpvm-hostdata equals ` + digest + `)
+  any of (x-ms-sevsnpvm-hostdata equals ` + digest + `; x-ms-sevsnpvm-hostdata equals ` + strings.Repeat("1", 64) + `)
   x-ms-sevsnpvm-is-debuggable equals false
 https://other.weu.attest.azure.net
   x-ms-attestation-type equals sevsnpvm
   x-ms-compliance-status equals azure-signed-katacc-uvm
-  any of (x-ms-sevsnpvm-hostdata equals ` + strings.Repeat("1", 64) + `; x-ms-sevsnpvm-hostdata equals ` + digest + `)
+  any of (x-ms-sevsnpvm-hostdata equals ` + digest + `; x-ms-sevsnpvm-hostdata equals ` + strings.Repeat("1", 64) + `)
   x-ms-sevsnpvm-is-debuggable equals false`},
 		"cvm": {Spec{Platform: claims.CVM, Authorities: []string{own}, Measurements: []string{launched}, PCRs: map[int]string{11: zeroPCR, 4: pcr4},
 			MinimumSVN: new(uint64(65549)), MinimumTCB: &snp.Components{Bootloader: 3, SNP: 8, Microcode: 115}}, `
@@ -147,7 +147,7 @@ func TestAdopt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !Explain(policy, endorsed).Met {
+	if !policy.Explain(endorsed.Members()).Met {
 		t.Errorf("the machine's own token does not meet\n%s", policy.Raw())
 	}
 	for old, changed := range map[string]string{
@@ -158,7 +158,7 @@ func TestAdopt(t *testing.T) {
 		"sharedeus.e": "sharedeus.f",
 	} {
 		text := strings.ReplaceAll(string(samples.Read(t, "maa/aci-claims-with-uvm-endorsement.json")), old, changed)
-		if Explain(policy, mustClaims(t, []byte(text))).Met {
+		if policy.Explain(mustClaims(t, []byte(text)).Members()).Met {
 			t.Errorf("a token with %s is enough", changed)
 		}
 	}
@@ -194,7 +194,7 @@ func TestAdoptMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !Explain(policy, guest).Met || len(spec.HostData) > 0 {
+	if !policy.Explain(guest.Members()).Met || len(spec.HostData) > 0 {
 		t.Errorf("the machine's own token does not meet\n%s", policy.Raw())
 	}
 	token := mustClaims(t, []byte(`{"iss":"https://a.b","x-ms-azurevm-attested-pcr-values":{"pcr7":"`+pcr4+`"}}`))
@@ -266,13 +266,13 @@ func BenchmarkThirtyAuthorities(b *testing.B) {
 	token := samples.Read(b, "maa/cvm-genoa-token.jwt")
 	b.ReportAllocs()
 	for b.Loop() {
-		policy, err := hsm.ParseReleasePolicy(text)
+		policy, err := releasepolicy.Parse(text)
 		if err != nil {
 			b.Fatal(err)
 		}
 		findings := Check(text, Subject{Platform: claims.CVM})
-		e := Explain(policy, mustClaims(b, token))
-		if out, err := json.Marshal(e); err != nil || len(findings) == 0 || len(out) == 0 || e.Text(PlainMarks) == "" {
+		e := policy.Explain(mustClaims(b, token).Members())
+		if out, err := json.Marshal(e); err != nil || len(findings) == 0 || len(out) == 0 || e.Text(releasepolicy.PlainMarks) == "" {
 			b.Fatal(err)
 		}
 	}

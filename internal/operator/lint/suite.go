@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"skr/hsm"
+	"skr/internal/excerpt"
 	"skr/internal/strictjson"
 	"skr/internal/strictyaml"
+	"skr/releasepolicy"
 )
 
 const maxCases = 1000
@@ -81,7 +82,7 @@ func check(policy string, cases []suiteCase) error {
 		return fmt.Errorf("cases: there are more than %d", maxCases)
 	}
 	for i, c := range cases {
-		where := fmt.Sprintf("case %d, %s", i+1, quote(c.Name))
+		where := fmt.Sprintf("case %d, %s", i+1, excerpt.Quote(c.Name))
 		switch {
 		case c.Name == "":
 			return fmt.Errorf("case %d: name is missing", i+1)
@@ -107,14 +108,14 @@ func (s *Suite) Run(read func(name string) ([]byte, error)) ([]Outcome, error) {
 	for i, c := range s.cases {
 		token, err := c.token(read)
 		if err != nil {
-			return nil, fmt.Errorf("case %s: %w", quote(c.Name), err)
+			return nil, fmt.Errorf("case %s: %w", excerpt.Quote(c.Name), err)
 		}
 		outcomes[i] = c.run(policy, token)
 	}
 	return outcomes, nil
 }
 
-func (s *Suite) open(read func(string) ([]byte, error)) (*hsm.ReleasePolicy, error) {
+func (s *Suite) open(read func(string) ([]byte, error)) (*releasepolicy.Policy, error) {
 	data, err := read(s.policy)
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (s *Suite) open(read func(string) ([]byte, error)) (*hsm.ReleasePolicy, err
 	if err != nil {
 		return nil, err
 	}
-	policy, err := hsm.ParseReleasePolicy(document.Text)
+	policy, err := releasepolicy.Parse(document.Text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.policy, err)
 	}
@@ -142,12 +143,12 @@ func (c suiteCase) token(read func(string) ([]byte, error)) (strictjson.Object, 
 	return ReadClaims(data)
 }
 
-func (c suiteCase) run(policy *hsm.ReleasePolicy, token strictjson.Object) Outcome {
+func (c suiteCase) run(policy *releasepolicy.Policy, token strictjson.Object) Outcome {
 	issuer, _ := token.Text("iss")
 	if c.Issuer != "" {
 		issuer = c.Issuer
 	}
-	evaluation := policy.Evaluate(issuer, token)
+	evaluation := policy.Evaluate(issuer, token.Members())
 	o := Outcome{Name: c.Name, Released: evaluation.Met}
 	for _, unmet := range evaluation.Unmet() {
 		if !slices.Contains(o.Reasons, unmet.Claim) {
@@ -164,9 +165,9 @@ func (c suiteCase) differs(o Outcome) string {
 	case o.Released && !*c.Released:
 		return "the key would be released"
 	case !o.Released && *c.Released:
-		return "the key would not be released, because of " + excerpt(strings.Join(o.Reasons, ", "))
+		return "the key would not be released, because of " + excerpt.Of(strings.Join(o.Reasons, ", "))
 	case c.Reason != "" && !slices.Contains(o.Reasons, c.Reason):
-		return "the reason is not " + excerpt(c.Reason) + ", but " + excerpt(strings.Join(o.Reasons, ", "))
+		return "the reason is not " + excerpt.Of(c.Reason) + ", but " + excerpt.Of(strings.Join(o.Reasons, ", "))
 	}
 	return ""
 }

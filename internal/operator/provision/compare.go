@@ -1,13 +1,12 @@
 package provision
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 // compare says where a stored key differs from what was asked for.
@@ -67,13 +66,12 @@ func (r *Request) comparePublic(k *Key) error {
 // SamePolicy says whether the key's release policy is the given one, in the form
 // in which the service stores it. Nil means that it is. UNCONFIRMED: that form is
 // known from release statements; that a key's description has the same is assumed.
-func SamePolicy(k *Key, policy *hsm.ReleasePolicy) error {
-	stored, err := hsm.ParseReleasePolicy(k.Policy)
+func SamePolicy(k *Key, policy *releasepolicy.Policy) error {
+	stored, err := releasepolicy.Parse(k.Policy)
 	if err != nil {
 		return fmt.Errorf("its release policy cannot be read: %w", err)
 	}
-	flavour := k.ID.Vault().Flavour()
-	if !bytes.Equal(stored.Normalised(flavour), policy.Normalised(flavour)) {
+	if !releasepolicy.Same(stored, policy, k.ID.Vault().Flavour()) {
 		return errors.New("its release policy is another")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"skr/internal/operator/provision"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
 )
 
 func open(t testing.TB, reads, writes policy.Transporter) (*provision.Vault, hsm.KeyID) {
@@ -41,7 +42,7 @@ func TestWritesAreNotRepeated(t *testing.T) {
 		}
 	}
 	opened, id := open(t, answer(http.MethodGet), answer(http.MethodPost))
-	rules, err := hsm.ParseReleasePolicy([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[{"claim":"a","equals":"b"}]}]}`))
+	rules, err := releasepolicy.Parse([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[{"claim":"a","equals":"b"}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"skr/internal/operator/provision"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/releasepolicy"
 	"skr/test/emulator"
 	"skr/test/emulator/vault"
 )
@@ -57,9 +58,9 @@ func (c *cloud) id(service, name string) hsm.KeyID {
 	return id
 }
 
-func (c *cloud) policy() *hsm.ReleasePolicy {
+func (c *cloud) policy() *releasepolicy.Policy {
 	c.t.Helper()
-	policy, err := hsm.ParseReleasePolicy(fmt.Appendf(nil, policyText, c.AttestationHost()))
+	policy, err := releasepolicy.Parse(fmt.Appendf(nil, policyText, c.AttestationHost()))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/refusal"
+	"skr/releasepolicy"
 )
 
 // verb is what was asked of a vault, with the built-in roles that allow it
@@ -32,8 +33,8 @@ type action struct {
 	advice string // on its version
 }
 
-func (v verb) role(f hsm.Flavour) string {
-	if f == hsm.ManagedHSM {
+func (v verb) role(f releasepolicy.Flavour) string {
+	if f == releasepolicy.ManagedHSM {
 		return v.hsmRole
 	}
 	return v.vaultRole

@@ -10,6 +10,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/jose/jwk"
+	"skr/releasepolicy"
 )
 
 // Spec says what key is wanted. The zero value of each field but ID and Policy is
@@ -29,7 +30,7 @@ type Spec struct {
 	// script sets for RSA, sign and verify for EC, and those of AES for oct.
 	Operations []string
 	// Policy is the release policy.
-	Policy *hsm.ReleasePolicy
+	Policy *releasepolicy.Policy
 	// Immutable freezes the policy for ever.
 	Immutable bool
 	// Tags are notes beside the key, which everybody reads who may read keys.
@@ -134,7 +135,7 @@ func (r *Request) checkKind() error {
 		return fmt.Errorf("kty: %q is none of RSA-HSM, EC-HSM, oct-HSM; only keys in hardware can be released", s.Type)
 	}
 	k := kinds[at]
-	if k.name == "oct" && s.ID.Vault().Flavour() != hsm.ManagedHSM {
+	if k.name == "oct" && s.ID.Vault().Flavour() != releasepolicy.ManagedHSM {
 		r.warn("kty: symmetric keys of a Key Vault are a preview for premium vaults, which a vault may refuse; a Managed HSM keeps them")
 	}
 	if err := r.checkSize(k); err != nil {
@@ -211,4 +212,4 @@ func (r *Request) ID() hsm.KeyID { return r.spec.ID }
 func (r *Request) Size() int { return r.spec.Size }
 
 // Policy is the release policy that will be stored.
-func (r *Request) Policy() *hsm.ReleasePolicy { return r.spec.Policy }
+func (r *Request) Policy() *releasepolicy.Policy { return r.spec.Policy }

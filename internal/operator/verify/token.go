@@ -9,8 +9,8 @@ import (
 
 	"skr/attest"
 	"skr/attest/maa"
-	"skr/hsm"
 	"skr/internal/operator/inspect"
+	"skr/releasepolicy"
 )
 
 // Trust is what a token is held against.
@@ -22,7 +22,7 @@ type Trust struct {
 	// Signature verifies with keys of the authority.
 	Signature func(*maa.Token) error
 	// Policy is a release policy; nil if none is asked about.
-	Policy *hsm.ReleasePolicy
+	Policy *releasepolicy.Policy
 }
 
 // Question is what a caller asks of a token or a statement, whatever the file turns out
@@ -67,12 +67,12 @@ func (v *Verdict) checkSignature(t *maa.Token, trusted Trust) {
 	v.record(tokenSignature, "", trusted.Signature(t))
 }
 
-func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *hsm.ReleasePolicy) {
+func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *releasepolicy.Policy) {
 	if policy == nil {
 		v.skip(releasePolicy, "none was given, so that no claim was compared")
 		return
 	}
-	evaluated := policy.Evaluate(t.Issuer(), t.Claims())
+	evaluated := policy.Evaluate(t.Issuer(), t.Claims().Members())
 	if evaluated.Met {
 		v.record(releasePolicy, "met", nil)
 		return
@@ -86,10 +86,10 @@ func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *hsm.ReleasePolicy) {
 }
 
 // describe says what a condition wanted and what there was.
-func describe(c hsm.Condition) string {
+func describe(c releasepolicy.Outcome) string {
 	actual := fmt.Sprintf("it is %.200q", c.Actual)
 	if c.Absent {
 		actual = "the token has none"
 	}
-	return fmt.Sprintf("%s %s %.200q, but %s", c.Claim, c.Operator, c.Expected, actual)
+	return fmt.Sprintf("%s %s %.200q, but %s", c.Claim, c.Operator, c.Value.Text, actual)
 }

@@ -19,6 +19,7 @@ import (
 	"skr/internal/jose/jwk"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
+	"skr/releasepolicy"
 	"skr/test/emulator/pki"
 	"skr/test/samples"
 
@@ -54,8 +55,8 @@ func TestOfToken(t *testing.T) {
 	now := time.Now()
 	token := signedToken(t, key, now)
 	own, other := authority(t, "a.weu.attest.azure.net"), authority(t, "b.weu.attest.azure.net")
-	policy := func(value string) *hsm.ReleasePolicy {
-		return must(hsm.ParseReleasePolicy([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`)))(t)
+	policy := func(value string) *releasepolicy.Policy {
+		return must(releasepolicy.Parse([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`)))(t)
 	}
 	good := verify.Trust{Authority: own, Signature: keys(t, key, "1")}
 	with := func(change func(*verify.Trust)) verify.Trust { c := good; change(&c); return c }

@@ -3,7 +3,7 @@ package doctor
 import (
 	"strings"
 
-	"skr/internal/refusal"
+	"skr/releasepolicy"
 )
 
 // fixes by the end of the claim's name; the first that fits is taken.
@@ -18,7 +18,7 @@ var fixes = []struct{ claim, fix string }{
 	{"secureboot", "start the machine with secure boot"},
 }
 
-func fixOf(u refusal.Unmet) string {
+func fixOf(u releasepolicy.Outcome) string {
 	for _, f := range fixes {
 		if u.Claim == f.claim || strings.HasSuffix(u.Claim, "-"+f.claim) || strings.HasSuffix(u.Claim, "."+f.claim) {
 			return f.fix

@@ -9,6 +9,7 @@ import (
 
 	"skr/api"
 	"skr/internal/refusal"
+	"skr/keyrelease"
 )
 
 // codes is the table from refusals to the codes of package api, which knows
@@ -89,6 +90,7 @@ func judge(err error) verdict {
 	}
 	if refused, ok := errors.AsType[*refusal.Error](err); ok {
 		v := told(refused)
+		v.reason = reasons(err)
 		if errors.Is(err, errNoRoute) {
 			v.status = http.StatusNotFound
 		}
@@ -104,13 +106,23 @@ func judge(err error) verdict {
 func told(refused *refusal.Error) verdict {
 	code := codeOf(refused.Kind)
 	v := verdict{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
-	for _, u := range refused.Unmet {
-		v.reason = append(v.reason, api.Reason(u))
-	}
 	if code == api.Throttled {
 		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
 	}
 	return v
+}
+
+// reasons returns the conditions of the key's release policy that are not met, as far as the
+// error knows them.
+func reasons(err error) (all []api.Reason) {
+	refused, ok := errors.AsType[*keyrelease.UnmetError](err)
+	if !ok {
+		return nil
+	}
+	for _, u := range refused.Conditions {
+		all = append(all, api.Reason{Claim: u.Claim, Operator: string(u.Operator), Expected: u.Value.Text, Actual: u.Actual, Absent: u.Absent})
+	}
+	return all
 }
 
 // CodeOf is the code of an error that a request ended with.

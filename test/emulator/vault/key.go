@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 const (
@@ -46,7 +46,7 @@ type version struct {
 type storedPolicy struct {
 	contentType string
 	immutable   bool
-	rules       *hsm.ReleasePolicy
+	rules       *releasepolicy.Policy
 }
 
 func newVersionID() string {

@@ -3,7 +3,7 @@ package vault
 import (
 	"context"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 // checkExport holds the rules between the exportable attribute, the release
@@ -36,7 +36,7 @@ func (v *Vault) policyFrom(ctx context.Context, p *policyRequest) (*storedPolicy
 	if err != nil {
 		return nil, badParameter("The release policy's data is not base64url.")
 	}
-	rules, err := hsm.ParseReleasePolicy(data)
+	rules, err := releasepolicy.Parse(data)
 	if err != nil {
 		return nil, badParameter("The key release policy is invalid: %s", err)
 	}

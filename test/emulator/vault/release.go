@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	claimset "skr/internal/strictjson"
+	"skr/releasepolicy"
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
@@ -114,7 +114,7 @@ func (v *Vault) appraise(c *call, policy *storedPolicy, token string) (json.RawM
 	if err != nil {
 		return nil, unverified
 	}
-	parsed, err := claimset.Parse(claims)
+	parsed, err := releasepolicy.ParseClaims(claims)
 	if err != nil {
 		return nil, unverified
 	}

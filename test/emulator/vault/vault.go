@@ -34,16 +34,16 @@ import (
 	"sync"
 	"time"
 
-	"skr/hsm"
+	"skr/releasepolicy"
 )
 
 // Flavour is which of the two services is emulated.
-type Flavour = hsm.Flavour
+type Flavour = releasepolicy.Flavour
 
 // The two services.
 const (
-	KeyVault   = hsm.KeyVault
-	ManagedHSM = hsm.ManagedHSM
+	KeyVault   = releasepolicy.KeyVault
+	ManagedHSM = releasepolicy.ManagedHSM
 )
 
 // Config describes a vault. Fields without a stated default are required.

@@ -1,4 +1,4 @@
-package hsm
+package releasepolicy
 
 import (
 	"slices"
@@ -32,7 +32,7 @@ func TestUnmet(t *testing.T) {
 			}
 			var got []string
 			for _, c := range e.Unmet() {
-				text := c.Claim + " " + string(c.Operator) + " " + c.Expected
+				text := c.Claim + " " + string(c.Operator) + " " + c.Value.Text
 				if c.Absent {
 					text += ", absent"
 				} else {

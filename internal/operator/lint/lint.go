@@ -10,7 +10,7 @@
 //	}
 //
 // The language itself, its parser and its meaning are in package hsm: what [Explain]
-// and a [Suite] say is what hsm.ReleasePolicy.Evaluate says. [Check] judges a policy
+// and a [Suite] say is what releasepolicy.Policy.Evaluate says. [Check] judges a policy
 // by its text and by the catalogue of package claims. A policy without findings
 // may still be wrong for its workload, which only its author knows.
 package lint

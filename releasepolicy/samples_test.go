@@ -1,4 +1,4 @@
-package hsm
+package releasepolicy
 
 import (
 	"encoding/base64"
@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"skr/internal/strictjson"
 	"skr/test/samples"
 )
 
@@ -23,7 +22,7 @@ func genoaClaims(t testing.TB) json.RawMessage {
 // The policy asks for claims below x-ms-isolation-tee, which only tokens of
 // the AzureGuest protocol have; the direct token is refused for that reason.
 func TestPolicyOfThirtyAuthorities(t *testing.T) {
-	p, err := ParseReleasePolicy(samples.Read(t, "cvm/release-policy-30-authorities.json"))
+	p, err := Parse(samples.Read(t, "cvm/release-policy-30-authorities.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,14 +31,14 @@ func TestPolicyOfThirtyAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if direct.Met || !direct.Conditions[0].Issued || !direct.Conditions[0].Conditions[1].Absent {
-		t.Errorf("direct token: %+v", direct.Conditions[0])
+	if direct.Met || !direct.Authorities[0].Issued || !direct.Authorities[0].Members[1].Absent {
+		t.Errorf("direct token: %+v", direct.Authorities[0])
 	}
 	guest := json.RawMessage(`{"x-ms-isolation-tee":` + string(claims) + `}`)
 	for issuer, want := range map[string]bool{aciIssuer: true, "https://evil.example": false} {
 		e, err := evaluate(p, issuer, guest)
-		if err != nil || e.Met != want || len(e.Conditions) != len(p.Authorities()) {
-			t.Errorf("issuer %s: met %v with %d authorities, %v", issuer, e.Met, len(e.Conditions), err)
+		if err != nil || e.Met != want || len(e.Authorities) != len(p.Authorities()) {
+			t.Errorf("issuer %s: met %v with %d authorities, %v", issuer, e.Met, len(e.Authorities), err)
 		}
 	}
 	t.Logf("%d authorities", len(p.Authorities()))
@@ -52,7 +51,7 @@ func TestNormalisedAsRecorded(t *testing.T) {
 		"keyvault/releasekey-kv.json": KeyVault, "keyvault/releasekey-mhsm.json": ManagedHSM,
 	} {
 		stored := recordedPolicy(t, file)
-		p, err := ParseReleasePolicy(stored)
+		p, err := Parse(stored)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +101,7 @@ func recordedPolicy(t *testing.T, file string) []byte {
 
 func BenchmarkEvaluateGenoaToken(b *testing.B) {
 	p := mustPolicy(b, aciPolicy)
-	parsed, err := strictjson.Parse(genoaClaims(b))
+	parsed, err := ParseClaims(genoaClaims(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -114,7 +113,7 @@ func BenchmarkEvaluateGenoaToken(b *testing.B) {
 
 func BenchmarkEvaluateThirtyAuthorities(b *testing.B) {
 	p := mustPolicy(b, string(samples.Read(b, "cvm/release-policy-30-authorities.json")))
-	parsed, err := strictjson.Parse([]byte(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`))
+	parsed, err := ParseClaims([]byte(`{"x-ms-isolation-tee":` + string(genoaClaims(b)) + `}`))
 	if err != nil {
 		b.Fatal(err)
 	}

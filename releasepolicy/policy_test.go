@@ -1,4 +1,4 @@
-package hsm
+package releasepolicy
 
 import (
 	"encoding/json"
@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"skr/internal/strictjson"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -35,16 +33,16 @@ const aciClaims = `{"iss":"https://sharedeus.eus.attest.azure.net","x-ms-attesta
 "x-ms-compliance-status":"azure-signed-katacc-uvm","x-ms-sevsnpvm-is-debuggable":false,
 "x-ms-sevsnpvm-uvm-endorsement":{"x-ms-sevsnpvm-guestsvn":"101"}}`
 
-func mustPolicy(t testing.TB, text string) *ReleasePolicy {
+func mustPolicy(t testing.TB, text string) *Policy {
 	t.Helper()
-	p, err := ParseReleasePolicy([]byte(text))
+	p, err := Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func TestParseReleasePolicyKeepsRaw(t *testing.T) {
+func TestParseKeepsRaw(t *testing.T) {
 	p := mustPolicy(t, aciPolicy)
 	if string(p.Raw()) != aciPolicy {
 		t.Error("Raw is not what was parsed")
@@ -65,7 +63,7 @@ func onePolicy(condition string) string {
 // inside is the column where the condition of onePolicy begins.
 const inside = 63
 
-func TestParseReleasePolicyRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	cases := []struct {
 		name, text, want string
 		line, column     int
@@ -106,12 +104,12 @@ func TestParseReleasePolicyRefuses(t *testing.T) {
 		{"two commas", onePolicy(`{"claim":"c","equals":1},,{"claim":"d","equals":1}`), "not JSON", 1, inside + 26},
 		{"not UTF-8", "{\"version\":\"\xff\"}", "not UTF-8", 1, 13},
 		{"too long", strings.Repeat(" ", maxPolicy+1), "longer than", 1, maxPolicy + 1},
-		{"too deep", onePolicy(nested(maxPolicyDepth)), "nested deeper", 1, inside + 10*(maxPolicyDepth-1) + 1},
+		{"too deep", onePolicy(nested(maxDepth)), "nested deeper", 1, inside + 10*(maxDepth-1) + 1},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ParseReleasePolicy([]byte(c.text))
-			e, ok := errors.AsType[*PolicyError](err)
+			_, err := Parse([]byte(c.text))
+			e, ok := errors.AsType[*ParseError](err)
 			if !ok {
 				t.Fatalf("error is %v", err)
 			}
@@ -127,8 +125,8 @@ func nested(depth int) string {
 	return strings.Repeat(`{"anyOf":[`, depth) + `{"claim":"c","equals":1}` + strings.Repeat(`]}`, depth)
 }
 
-func TestParseReleasePolicyDepth(t *testing.T) {
-	p := mustPolicy(t, onePolicy(nested(maxPolicyDepth-1)))
+func TestParseDepth(t *testing.T) {
+	p := mustPolicy(t, onePolicy(nested(maxDepth-1)))
 	e, err := evaluate(p, "https://a", []byte(`{"c":1}`))
 	if err != nil || !e.Met {
 		t.Errorf("met %v, %v", e.Met, err)
@@ -247,26 +245,29 @@ func TestEvaluateExplains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status := func(expected string, met bool) Condition {
-		return Condition{Kind: Claim, Claim: "x-ms-compliance-status", Operator: Equals,
-			Expected: expected, Actual: "azure-signed-katacc-uvm", Met: met}
+	comparison := func(claim string, o Operator, expected, actual string, met bool) outcomeJSON {
+		return outcomeJSON{Kind: Claim, Claim: claim, Operator: o, Expected: expected, Actual: actual, Met: met}
 	}
-	want := Evaluation{Issuer: aciIssuer, Conditions: []Condition{{
-		Kind: AllOf, Authority: aciIssuer + "/", Issued: true,
-		Conditions: []Condition{
-			{Kind: Claim, Claim: "x-ms-attestation-type", Operator: Equals, Expected: "sevsnpvm", Actual: "sevsnpvm", Met: true},
-			{Kind: Claim, Claim: "x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn", Operator: GreaterOrEquals, Expected: "100", Actual: "101", Met: true},
-			{Kind: AnyOf, Met: true, Conditions: []Condition{status("azure-compliant-uvm", false), status("azure-signed-katacc-uvm", true)}},
-			{Kind: Claim, Claim: "x-ms-sevsnpvm-is-debuggable", Operator: Equals, Expected: "false", Actual: "true"},
-		}}}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	status := func(expected string, met bool) outcomeJSON {
+		return comparison("x-ms-compliance-status", Equals, expected, "azure-signed-katacc-uvm", met)
+	}
+	want := outcomeJSON{Kind: AllOf, Authority: aciIssuer + "/", Issued: true, Conditions: []outcomeJSON{
+		comparison("x-ms-attestation-type", Equals, "sevsnpvm", "sevsnpvm", true),
+		comparison("x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn", GreaterOrEquals, "100", "101", true),
+		{Kind: AnyOf, Met: true, Conditions: []outcomeJSON{status("azure-compliant-uvm", false), status("azure-signed-katacc-uvm", true)}},
+		comparison("x-ms-sevsnpvm-is-debuggable", Equals, "false", "true", false),
+	}}
+	if got.Met || got.Issuer != aciIssuer || len(got.Authorities) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	if diff := cmp.Diff(want, got.Authorities[0].json(), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// evaluate parses the claims, as whoever verified the token does.
-func evaluate(p *ReleasePolicy, issuer string, claims []byte) (Evaluation, error) {
-	parsed, err := strictjson.Parse(claims)
+// evaluate parses the claims and evaluates the policy for them.
+func evaluate(p *Policy, issuer string, claims []byte) (Evaluation, error) {
+	parsed, err := ParseClaims(claims)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -299,30 +300,28 @@ func TestNormalised(t *testing.T) {
 	}
 }
 
-// comparePolicies is equality of meaning: all but the bytes, the version and
-// one trailing slash of an authority.
-var comparePolicies = cmp.Options{
-	cmp.AllowUnexported(ReleasePolicy{}, authority{}, group{}, condition{}, literal{}),
-	cmpopts.IgnoreFields(ReleasePolicy{}, "raw", "version"),
-	cmpopts.IgnoreFields(condition{}, "at"),
-	cmp.Comparer(func(a, b authority) bool {
-		return sameAuthority(a.name, b.name) && cmp.Equal(a.group, b.group, cmp.AllowUnexported(group{}, condition{}, literal{}), cmpopts.IgnoreFields(condition{}, "at"))
-	}),
+// sameMeaning is equality of meaning: all but the bytes, the version, places and one
+// trailing slash of an authority.
+var sameMeaning = cmp.Options{
+	cmp.AllowUnexported(Policy{}, plan{}),
+	cmpopts.IgnoreFields(Policy{}, "raw", "version"),
+	cmpopts.IgnoreFields(Condition{}, "Line", "Column"),
+	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Authority" }, cmp.Comparer(sameAuthority)),
 }
 
 func TestNormalisedIsEqual(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, err := ParseReleasePolicy([]byte(drawPolicy(t)))
+		p, err := Parse([]byte(drawPolicy(t)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, flavour := range []Flavour{KeyVault, ManagedHSM} {
 			normal := p.Normalised(flavour)
-			again, err := ParseReleasePolicy(normal)
+			again, err := Parse(normal)
 			if err != nil {
 				t.Fatalf("%s: %v", normal, err)
 			}
-			if diff := cmp.Diff(p, again, comparePolicies); diff != "" {
+			if diff := cmp.Diff(p, again, sameMeaning); diff != "" {
 				t.Fatalf("%v: %s", flavour, diff)
 			}
 			if twice := again.Normalised(flavour); string(twice) != string(normal) {
@@ -335,16 +334,16 @@ func TestNormalisedIsEqual(t *testing.T) {
 func drawPolicy(t *rapid.T) string {
 	authorities := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
 		name := rapid.OneOf(rapid.String(), rapid.Just("https://a/"), rapid.Just("https://b")).Draw(t, "authority")
-		return `{"authority":` + quote(name) + `,` + drawGroup(t, 3) + `}`
+		return `{"authority":` + quoteJSON(name) + `,` + drawGroup(t, 3) + `}`
 	}), 1, 3).Draw(t, "authorities")
-	version := rapid.SampledFrom(policyVersions).Draw(t, "version")
-	return `{ "anyOf": [` + strings.Join(authorities, ", ") + `], "version":` + quote(version) + "}\n"
+	version := rapid.SampledFrom(versions).Draw(t, "version")
+	return `{ "anyOf": [` + strings.Join(authorities, ", ") + `], "version":` + quoteJSON(version) + "}\n"
 }
 
 func drawGroup(t *rapid.T, depth int) string {
-	kind := rapid.SampledFrom([]ConditionKind{AnyOf, AllOf}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]Kind{AnyOf, AllOf}).Draw(t, "kind")
 	conditions := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return drawCondition(t, depth) }), 1, 3).Draw(t, "conditions")
-	return quote(string(kind)) + `:[` + strings.Join(conditions, " ,") + `]`
+	return quoteJSON(string(kind)) + `:[` + strings.Join(conditions, " ,") + `]`
 }
 
 func drawCondition(t *rapid.T, depth int) string {
@@ -354,34 +353,34 @@ func drawCondition(t *rapid.T, depth int) string {
 	claim := rapid.StringMatching(`[a-zé"\\-]{1,9}(\.[a-z-]{1,9})?`).Draw(t, "claim")
 	operator := rapid.SampledFrom([]Operator{Equals, NotEquals, Less, LessOrEquals, Greater, GreaterOrEquals}).Draw(t, "operator")
 	value := rapid.OneOf(
-		rapid.Map(rapid.String(), quote),
+		rapid.Map(rapid.String(), quoteJSON),
 		rapid.Map(rapid.Int64(), func(n int64) string { return fmt.Sprint(n) }),
 		rapid.SampledFrom([]string{"true", "false", `"true"`, "1.5e3", "-0"}),
 	).Draw(t, "value")
-	return fmt.Sprintf(`{"%s":%s, "claim":%s}`, operator, value, quote(claim))
+	return fmt.Sprintf(`{"%s":%s, "claim":%s}`, operator, value, quoteJSON(claim))
 }
 
-func FuzzParseReleasePolicy(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, seed := range []string{aciPolicy, onePolicy(nested(3)), onePolicy(`{"claim":"a.b","exists":false}`), `{}`, `{"version":"1.0.0","anyOf":[]}`} {
 		f.Add([]byte(seed), []byte(aciClaims))
 	}
 	f.Add([]byte(onePolicy(`{"claim":"o.x","less":-1}`)), []byte(`{"o":{"x":-2},"\u006f2":[{"\"":"}"}]} `))
 	f.Fuzz(func(t *testing.T, policy, claims []byte) {
-		p, err := ParseReleasePolicy(policy)
+		p, err := Parse(policy)
 		if err != nil {
-			e, ok := errors.AsType[*PolicyError](err)
+			e, ok := errors.AsType[*ParseError](err)
 			if !ok || e.Line < 1 || e.Column < 1 {
 				t.Fatalf("error %v has no place", err)
 			}
 			return
 		}
 		for _, flavour := range []Flavour{KeyVault, ManagedHSM} {
-			again, err := ParseReleasePolicy(p.Normalised(flavour))
-			if err != nil || !cmp.Equal(p, again, comparePolicies) {
+			again, err := Parse(p.Normalised(flavour))
+			if err != nil || !cmp.Equal(p, again, sameMeaning) {
 				t.Fatalf("normalised policy differs: %v", err)
 			}
 		}
-		evaluated, err := evaluate(p, p.authorities[0].name, claims)
+		evaluated, err := evaluate(p, p.Authorities()[0], claims)
 		if members := map[string]any(nil); err == nil && json.Unmarshal(claims, &members) != nil {
 			t.Fatalf("claims are no object, evaluation is %v", evaluated)
 		}
@@ -390,7 +389,7 @@ func FuzzParseReleasePolicy(f *testing.F) {
 
 func BenchmarkEvaluate(b *testing.B) {
 	p := mustPolicy(b, aciPolicy)
-	claims, err := strictjson.Parse([]byte(aciClaims))
+	claims, err := ParseClaims([]byte(aciClaims))
 	if err != nil {
 		b.Fatal(err)
 	}

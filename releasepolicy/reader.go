@@ -1,31 +1,30 @@
-package hsm
+package releasepolicy
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 )
 
-// policyReader walks the tokens of a policy and knows where each begins.
-type policyReader struct {
+// reader returns the tokens of a policy one by one and knows where each begins.
+type reader struct {
 	data   []byte
 	tokens *json.Decoder
 	start  int // offset of the current token
+	cursor cursor
 }
 
-func newPolicyReader(data []byte) *policyReader {
+func newReader(data []byte) *reader {
 	own := bytes.Clone(data)
 	tokens := json.NewDecoder(bytes.NewReader(own))
 	tokens.UseNumber()
-	return &policyReader{data: own, tokens: tokens}
+	return &reader{data: own, tokens: tokens, cursor: newCursor(own)}
 }
 
 // list reads a JSON array with at least one element.
-func list[T any](r *policyReader, element func() (T, error)) ([]T, error) {
+func list[T any](r *reader, element func() (T, error)) ([]T, error) {
 	if err := r.delimiter('[', "a list"); err != nil {
 		return nil, err
 	}
@@ -47,31 +46,31 @@ func list[T any](r *policyReader, element func() (T, error)) ([]T, error) {
 	return all, nil
 }
 
-// object reads a JSON object; member reads the value of each member, whose
-// names must differ. It returns where the object begins.
-func (r *policyReader) object(what string, member func(name string) error) (at int, err error) {
+// object reads a JSON object and calls member for each member, which must read its value.
+// The names must differ. It returns where the object begins.
+func (r *reader) object(what string, member func(name string) error) (begin place, err error) {
 	if err := r.delimiter('{', what); err != nil {
-		return r.start, err
+		return begin, err
 	}
-	at = r.start
+	begin = r.cursor.place(r.start)
 	seen := make(map[string]bool)
 	for r.tokens.More() {
 		name, err := r.string("a member's name")
 		if err != nil {
-			return at, err
+			return begin, err
 		}
 		if seen[name] {
-			return at, r.errorHere("member %q is repeated", name)
+			return begin, r.errorHere("member %q is repeated", name)
 		}
 		seen[name] = true
 		if err := member(name); err != nil {
-			return at, err
+			return begin, err
 		}
 	}
-	return at, r.delimiter('}', "the end of "+what)
+	return begin, r.delimiter('}', "the end of "+what)
 }
 
-func (r *policyReader) string(what string) (string, error) {
+func (r *reader) string(what string) (string, error) {
 	token, err := r.next()
 	if err != nil {
 		return "", err
@@ -83,7 +82,7 @@ func (r *policyReader) string(what string) (string, error) {
 	return text, nil
 }
 
-func (r *policyReader) delimiter(want json.Delim, what string) error {
+func (r *reader) delimiter(want json.Delim, what string) error {
 	token, err := r.next()
 	if err == nil && token != want {
 		err = r.errorHere("expecting %s, which %q marks", what, want.String())
@@ -91,7 +90,7 @@ func (r *policyReader) delimiter(want json.Delim, what string) error {
 	return err
 }
 
-func (r *policyReader) end() error {
+func (r *reader) end() error {
 	_, err := r.tokens.Token()
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -100,7 +99,7 @@ func (r *policyReader) end() error {
 	return r.errorHere("nothing may follow the policy")
 }
 
-func (r *policyReader) next() (json.Token, error) {
+func (r *reader) next() (json.Token, error) {
 	end := int(r.tokens.InputOffset())
 	r.start = r.skipSpace(end)
 	token, err := r.tokens.Token()
@@ -117,32 +116,30 @@ func (r *policyReader) next() (json.Token, error) {
 	return nil, r.errorHere("is not JSON")
 }
 
-// commaBeforeEnd says whether, after a token's end, a comma closes a list or an
-// object, as JavaScript allows.
-func (r *policyReader) commaBeforeEnd(end int) bool {
+// commaBeforeEnd reports whether what follows a token's end is a comma before a closing
+// bracket, which JavaScript allows and JSON does not.
+func (r *reader) commaBeforeEnd(end int) bool {
 	at := r.skipBlanks(end)
 	return at < len(r.data) && r.data[at] == ',' && r.start < len(r.data) && strings.IndexByte("]}", r.data[r.start]) >= 0
 }
 
-// skipSpace passes what stands between two tokens.
-func (r *policyReader) skipSpace(at int) int { return r.skip(at, " \t\r\n,:") }
+// skipSpace returns the offset behind what may stand between two tokens.
+func (r *reader) skipSpace(at int) int { return r.skip(at, " \t\r\n,:") }
 
-func (r *policyReader) skipBlanks(at int) int { return r.skip(at, " \t\r\n") }
+func (r *reader) skipBlanks(at int) int { return r.skip(at, " \t\r\n") }
 
-func (r *policyReader) skip(at int, these string) int {
+func (r *reader) skip(at int, these string) int {
 	for at < len(r.data) && strings.IndexByte(these, r.data[at]) >= 0 {
 		at++
 	}
 	return at
 }
 
-func (r *policyReader) errorHere(format string, args ...any) error {
+func (r *reader) errorHere(format string, args ...any) error {
 	return r.errorAt(r.start, format, args...)
 }
 
-func (r *policyReader) errorAt(offset int, format string, args ...any) error {
-	before := r.data[:min(offset, len(r.data))]
-	line := bytes.Count(before, []byte{'\n'}) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	return &PolicyError{line, column, fmt.Sprintf(format, args...)}
+func (r *reader) errorAt(offset int, format string, args ...any) error {
+	from := newCursor(r.data)
+	return from.place(min(offset, len(r.data))).errorf(format, args...)
 }

@@ -1,13 +1,12 @@
 package lint
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 
-	"skr/internal/claims"
+	"skr/releasepolicy"
+	"skr/releasepolicy/claims"
 )
 
 // Names of the claims that the rules and the writer share.
@@ -30,41 +29,19 @@ var debuggers = []string{
 	"x-ms-azurevm-testsigning-enabled", "x-ms-azurevm-flightsigning-enabled",
 }
 
-// written is a condition or an authority in the order that people expect.
-type written struct {
-	Authority       string    `json:"authority,omitempty"`
-	Claim           string    `json:"claim,omitempty"`
-	Equals          string    `json:"equals,omitempty"`
-	GreaterOrEquals *uint64   `json:"greaterOrEquals,omitempty"`
-	AnyOf           []written `json:"anyOf,omitempty"`
-	AllOf           []written `json:"allOf,omitempty"`
-}
-
-func text(roots []written) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	_ = e.Encode(struct { // texts, numbers and a buffer: it cannot fail
-		Version string    `json:"version"`
-		AnyOf   []written `json:"anyOf"`
-	}{"1.0.0", roots})
-	return b.Bytes()
-}
-
 // conditions are what every authority's token must say. Booleans are written as
 // text, which recorded traffic shows to match.
-func (s Spec) conditions() []written {
-	var all []written
+func (s Spec) conditions() []releasepolicy.Condition {
+	var all []releasepolicy.Condition
 	prefix := ""
 	switch s.Platform {
 	case claims.ACI, claims.AKSKata:
-		all = []written{s.fixed(attestationType), s.fixed(compliance)}
+		all = []releasepolicy.Condition{s.fixed(attestationType), s.fixed(compliance)}
 	case claims.CVM:
 		prefix = isolation
-		all = []written{s.fixed(attestationType), equals(isolation+attestationType, "sevsnpvm"), s.fixed(isolation + compliance)}
+		all = []releasepolicy.Condition{s.fixed(attestationType), equals(isolation+attestationType, "sevsnpvm"), s.fixed(isolation + compliance)}
 	case claims.TrustedLaunch:
-		all = []written{s.fixed(attestationType)}
+		all = []releasepolicy.Condition{s.fixed(attestationType)}
 	}
 	all = append(all, oneOf(prefix+hostData, s.HostData)...)
 	all = append(all, oneOf(prefix+measurement, s.Measurements)...)
@@ -76,14 +53,14 @@ func (s Spec) conditions() []written {
 }
 
 // fixed asks for the only value that the platform's tokens have in a claim.
-func (s Spec) fixed(claim string) written {
+func (s Spec) fixed(claim string) releasepolicy.Condition {
 	known, _ := claims.Lookup(claim)
 	return equals(claim, known.Values[s.Platform][0])
 }
 
 // strict excludes debugging, and a boot that was not secured.
-func (s Spec) strict(prefix string) []written {
-	var all []written
+func (s Spec) strict(prefix string) []releasepolicy.Condition {
+	var all []releasepolicy.Condition
 	if s.Platform != claims.TrustedLaunch {
 		all = append(all, equals(prefix+debuggable, "false"))
 	}
@@ -98,8 +75,8 @@ func (s Spec) strict(prefix string) []written {
 	return all
 }
 
-func (s Spec) minima(prefix string) []written {
-	var all []written
+func (s Spec) minima(prefix string) []releasepolicy.Condition {
+	var all []releasepolicy.Condition
 	if s.MinimumSVN != nil {
 		all = append(all, atLeast(svnClaim(s.Platform), *s.MinimumSVN))
 	}
@@ -123,20 +100,26 @@ func svnClaim(p claims.Platform) string {
 	return isolation + guestSVN
 }
 
-func equals(claim, value string) written { return written{Claim: claim, Equals: value} }
-
-func atLeast(claim string, value uint64) written {
-	return written{Claim: claim, GreaterOrEquals: &value}
+func equals(claim, value string) releasepolicy.Condition {
+	return comparison(claim, releasepolicy.Equals, releasepolicy.Text(value))
 }
 
-// oneOf is no condition without values, and a group from two on.
-func oneOf(claim string, values []string) []written {
-	all := make([]written, len(values))
+func atLeast(claim string, value uint64) releasepolicy.Condition {
+	return comparison(claim, releasepolicy.GreaterOrEquals, releasepolicy.Integer(value))
+}
+
+func comparison(claim string, o releasepolicy.Operator, v releasepolicy.Value) releasepolicy.Condition {
+	return releasepolicy.Condition{Kind: releasepolicy.Claim, Claim: claim, Operator: o, Value: v}
+}
+
+// oneOf returns no condition without values, and a group from two on.
+func oneOf(claim string, values []string) []releasepolicy.Condition {
+	all := make([]releasepolicy.Condition, len(values))
 	for i, value := range values {
 		all[i] = equals(claim, value)
 	}
 	if len(all) > 1 {
-		return []written{{AnyOf: all}}
+		return []releasepolicy.Condition{{Kind: releasepolicy.AnyOf, Conditions: all}}
 	}
 	return all
 }
