@@ -48,9 +48,7 @@ func format(authorities []Condition) []byte {
 	var w writer
 	w.ordered(versions[0], authorities, func(name string) string { return name })
 	var indented bytes.Buffer
-	if json.Indent(&indented, w.text, "", "  ") != nil {
-		return w.text // a Value has JSON that is none; Parse says where
-	}
+	_ = json.Indent(&indented, w.text, "", "  ") // the writer writes JSON: it cannot fail
 	indented.WriteByte('\n')
 	return indented.Bytes()
 }
@@ -108,7 +106,11 @@ func (w *writer) condition(c *Condition) {
 		w.group(c)
 		return
 	}
-	w.add(`"claim":`, quoteJSON(c.Claim), `,`, quoteJSON(string(c.Operator)), `:`, c.Value.JSON)
+	value := c.Value.JSON
+	if !json.Valid([]byte(value)) {
+		value = "null" // Parse refuses it
+	}
+	w.add(`"claim":`, quoteJSON(c.Claim), `,`, quoteJSON(string(c.Operator)), `:`, value)
 }
 
 func (w *writer) comma(i int) {
