@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"skr/internal/azure/httpclient"
@@ -33,14 +34,15 @@ type Config struct {
 
 // Client asks vaults to release keys. It is safe for concurrent use.
 type Client struct {
-	sdk   *sdkClients
-	roots *x509.CertPool
-	now   func() time.Time
+	transport  policy.Transporter
+	apiVersion string
+	roots      *x509.CertPool
+	now        func() time.Time
 }
 
 // NewClient makes a client.
 func NewClient(c Config) *Client {
-	client := &Client{sdk: newSDKClients(c.HTTP.Transporter(), c.APIVersion), roots: c.Roots, now: c.Now}
+	client := &Client{transport: c.HTTP.Transporter(), apiVersion: c.APIVersion, roots: c.Roots, now: c.Now}
 	if client.now == nil {
 		client.now = time.Now
 	}
@@ -80,7 +82,7 @@ func (c *Client) Release(ctx context.Context, id KeyID, g Grant) (*WrappedKey, e
 }
 
 func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error) {
-	ctx, vault, err := c.vault(ctx, asked.id, g.Access)
+	vault, err := c.connect(asked.id, g.Access)
 	if err != nil {
 		return "", err
 	}
@@ -96,16 +98,17 @@ func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error
 	return *answer.Value, nil
 }
 
-// vault is the SDK's client of the key's vault, and the context in which to ask it.
-func (c *Client) vault(ctx context.Context, id KeyID, access secmem.Text) (context.Context, *azkeys.Client, error) {
+// connect returns a client of the SDK for the key's vault and one access token. It is used
+// for one request: no client ever has the token of another caller.
+func (c *Client) connect(id KeyID, access secmem.Text) (*azkeys.Client, error) {
 	if id.host.IsZero() || access.IsZero() {
-		return nil, nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
+		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
 	}
-	client, err := c.sdk.of(ctx, id.Vault())
+	client, err := Connection{id.Vault(), access, c.transport, c.apiVersion}.Open()
 	if err != nil {
-		return nil, nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
+		return nil, refusal.Because(refusal.Unavailable, "the vault's client cannot be made", err)
 	}
-	return withAccess(ctx, access), client, nil
+	return client, nil
 }
 
 func untrusted(reason string, cause error) error {

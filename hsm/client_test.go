@@ -61,7 +61,7 @@ func TestReleaseIsOneRequest(t *testing.T) {
 func TestAPIVersion(t *testing.T) {
 	v := newVault(t)
 	client := v.client()
-	client.sdk.apiVersion = "7.6"
+	client.apiVersion = "7.6"
 	if _, err := client.Release(t.Context(), v.id(keyName), grant); err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestReleaseCancelled(t *testing.T) {
 func TestUnknownCA(t *testing.T) {
 	v := newVault(t)
 	client := v.client()
-	client.sdk.transport = httpclient.New(httpclient.Config{Transport: httpclient.NewTransport(httpclient.TransportConfig{Roots: newCA(t, nil).pool()})}).Transporter()
+	client.transport = httpclient.New(httpclient.Config{Transport: httpclient.NewTransport(httpclient.TransportConfig{Roots: newCA(t, nil).pool()})}).Transporter()
 	_, err := client.Release(t.Context(), v.id(keyName), grant)
 	checkRefusal(t, err, refusal.Untrusted, "")
 	if len(v.requests) != 0 {

@@ -2,7 +2,6 @@ package hsm
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -12,7 +11,7 @@ import (
 	"skr/internal/secmem"
 )
 
-// Connection is how one identity speaks to one vault through the SDK.
+// Connection describes a client of the SDK for one vault and one access token.
 type Connection struct {
 	// Vault is the only host that the access token is sent to.
 	Vault Vault
@@ -24,18 +23,14 @@ type Connection struct {
 	APIVersion string
 }
 
-// Open makes an SDK client, and asks nobody.
+// Open returns a client of the SDK. It sends no request.
 func (c Connection) Open() (*azkeys.Client, error) {
-	return open(vaultTransport{c.Vault, c.Transport, func(context.Context) secmem.Text { return c.Access }}, c.APIVersion)
-}
-
-func open(transport vaultTransport, version string) (*azkeys.Client, error) {
-	client, err := azkeys.NewClient(transport.vault.host.URL(), placeholder{}, &azkeys.ClientOptions{
+	client, err := azkeys.NewClient(c.Vault.host.URL(), placeholder{}, &azkeys.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			APIVersion: cmp.Or(version, defaultAPIVersion),
+			APIVersion: cmp.Or(c.APIVersion, defaultAPIVersion),
 			Retry:      policy.RetryOptions{MaxRetries: -1}, // none: httpclient retries
 			Telemetry:  policy.TelemetryOptions{Disabled: true},
-			Transport:  transport,
+			Transport:  vaultTransport{c.Vault, c.Access, c.Transport},
 		},
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ var ErrUnreadable = errors.New("the key may not be read")
 // Describe reads a key, without its private part. Its errors are those of
 // [Client.Release], and [ErrUnreadable].
 func (c *Client) Describe(ctx context.Context, id KeyID, access secmem.Text) (*Description, error) {
-	ctx, vault, err := c.vault(ctx, id, access)
+	vault, err := c.connect(id, access)
 	if err != nil {
 		return nil, err
 	}

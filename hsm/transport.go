@@ -28,12 +28,12 @@ const maxVaultError = 8 << 10
 // made for never depends on what a server says, the SDK still compares the
 // audience with the host, and a release is one round trip, not two.
 //
-// The SDK itself has no token: it sends a placeholder, in whose place the one of
-// this request comes here, on a copy.
+// The SDK never has the access token: it sends a placeholder, which this transport
+// replaces with the token on a copy of the request.
 type vaultTransport struct {
 	vault  Vault
+	access secmem.Text
 	next   policy.Transporter
-	access func(context.Context) secmem.Text
 }
 
 // Do implements [policy.Transporter].
@@ -68,13 +68,12 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 
 // authorized is a copy of the request with the access token.
 func (t vaultTransport) authorized(r *http.Request) (*http.Request, error) {
-	token := t.access(r.Context())
-	if token.IsZero() {
+	if t.access.IsZero() {
 		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token to ask a vault with")
 	}
 	sent := r.WithContext(r.Context())
 	sent.Header = r.Header.Clone()
-	sent.Header.Set("Authorization", "Bearer "+token.Reveal())
+	sent.Header.Set("Authorization", "Bearer "+t.access.Reveal())
 	return sent, nil
 }
 

@@ -2,12 +2,10 @@ package hsm
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
-	"skr/internal/cache"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/releasepolicy"
@@ -107,12 +105,12 @@ func TestTokenStaysWithItsVault(t *testing.T) {
 		"https://127.0.0.1/keys":                            false,
 	} {
 		network := new(recorder)
-		request, err := http.NewRequestWithContext(withAccess(t.Context(), secmem.NewText("secret")), http.MethodGet, link, nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Header.Set("Authorization", "Bearer placeholder")
-		answer, err := vaultTransport{vault, network, accessFrom}.Do(request)
+		answer, err := vaultTransport{vault, secmem.NewText("secret"), network}.Do(request)
 		if answer != nil {
 			_ = answer.Body.Close()
 			if kept := answer.Request.Header.Get("Authorization"); network.authorization != "Bearer secret" || kept != "Bearer placeholder" {
@@ -128,46 +126,12 @@ func TestTokenStaysWithItsVault(t *testing.T) {
 // TestNothingIsSentWithoutToken: the SDK's placeholder never leaves this process.
 func TestNothingIsSentWithoutToken(t *testing.T) {
 	network := new(recorder)
-	sdk := newSDKClients(network, "")
-	client, err := sdk.of(t.Context(), vaultNamed(t, "one"))
+	client, err := Connection{Vault: vaultNamed(t, "one"), Transport: network}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.GetKey(t.Context(), "n", "", nil); !errors.Is(err, refusal.ReleaseRejected) || network.sent != 0 {
 		t.Errorf("sent %d times, %v", network.sent, err)
-	}
-}
-
-func TestSDKClientsAreBounded(t *testing.T) {
-	sdk := newSDKClients(new(recorder), "")
-	for i := range 3 * maxSDKClients {
-		vault := vaultNamed(t, fmt.Sprintf("v%d", i))
-		client, err := sdk.of(t.Context(), vault)
-		again, _ := sdk.of(t.Context(), vault)
-		if err != nil || client != again {
-			t.Fatalf("vault %d: %p and %p, %v", i, client, again, err)
-		}
-		if sdk.kept.Len() > maxSDKClients {
-			t.Fatalf("%d are kept", sdk.kept.Len())
-		}
-	}
-}
-
-// A caller who names many vaults leaves the clients of others.
-func TestSDKClientsOfOneCallerAreApart(t *testing.T) {
-	sdk := newSDKClients(new(recorder), "")
-	victim, flooder := cache.For(t.Context(), "victim"), cache.For(t.Context(), "flooder")
-	mine, err := sdk.of(victim, vaultNamed(t, "mine"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2 * maxSDKClients {
-		if _, err := sdk.of(flooder, vaultNamed(t, fmt.Sprintf("v%d", i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if again, _ := sdk.of(victim, vaultNamed(t, "mine")); again != mine {
-		t.Error("it was made anew")
 	}
 }
 

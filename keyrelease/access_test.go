@@ -62,16 +62,16 @@ func TestKeysEndWithTheCallersToken(t *testing.T) {
 		}
 		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
 		time.Sleep(10*time.Minute - time.Nanosecond)
-		if told, err := v.ask(t, r, req); err != nil || told.Result() != "hit" {
+		if told, err := v.ask(t, r, req); err != nil || resultOf(told) != "hit" {
 			t.Errorf("before its end: %+v, %v", told, err)
 		}
-		kept, _ := r.keys.kept(req.question())
+		kept, _ := r.keys.copyOf(req.question())
 		time.Sleep(time.Nanosecond)
 		if _, err := v.ask(t, r, req); err == nil {
 			t.Error("the key outlives the token")
 		}
 		synctest.Wait()
-		if _, number := r.keys.kept(req.question()); number != 0 || !isWiped(kept) {
+		if _, number := r.keys.copyOf(req.question()); number != 0 || !isWiped(kept) {
 			t.Errorf("%d keys are kept", number)
 		}
 	})
@@ -79,16 +79,16 @@ func TestKeysEndWithTheCallersToken(t *testing.T) {
 
 // The clock that counts is that on the wall: timers stand still while a machine sleeps.
 func TestTokensEndByTheWallClock(t *testing.T) {
-	c := newKeyCache(time.Hour, time.Hour)
+	c := newKeyCache(time.Hour, time.Hour, unseen)
 	req := parseRequest(t, "a.eus.attest.azure.net")
 	req.Access = tokenUntil(time.Now().Add(time.Hour), 0)
 	c.keep(t.Context(), req, newKey())
-	held, _ := c.held.Peek(req.question())
+	held, _ := c.kept.Peek(req.question())
 	held.ends, held.failed = time.Now().Add(-time.Second), time.Now()
-	if c.take(t.Context(), req.question()) != nil {
+	if c.lookUp(t.Context(), req.question()) != nil {
 		t.Error("it is given out")
 	}
-	if key, _ := c.outlast(t.Context(), req.question(), refusal.Newf(refusal.Unavailable, "down")); key != nil {
+	if key, _ := c.serveStale(t.Context(), req.question(), refusal.Newf(refusal.Unavailable, "down")); key != nil {
 		t.Error("it is given out as a stale one")
 	}
 }
@@ -101,13 +101,13 @@ func TestUnknownExpiryKeepsNothing(t *testing.T) {
 			req := parseRequest(t, "a.eus.attest.azure.net")
 			req.Access = token
 			r.keys.keep(t.Context(), req, newKey())
-			if key := r.keys.take(t.Context(), req.question()); key != nil {
+			if key := r.keys.lookUp(t.Context(), req.question()); key != nil {
 				t.Error("a key is kept that nothing ends in time")
 			}
 		}
 		synctest.Wait()
-		if r.keys.held.Len() != 0 {
-			t.Errorf("%d keys are there", r.keys.held.Len())
+		if r.keys.kept.Len() != 0 {
+			t.Errorf("%d keys are there", r.keys.kept.Len())
 		}
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/cache"
-	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 
@@ -16,106 +15,124 @@ const (
 	// expiryMargin keeps a token from expiring between our check and the
 	// vault's, also with clocks that differ by the usual five minutes.
 	expiryMargin = 5 * time.Minute
-	// doubtAge is how old a pair must be to be dropped when a release with it is
-	// refused: what it attests may have changed since. Younger ones are kept, so
+	// invalidAge is how old an attested KEK must be to be dropped when a release with
+	// it is refused: what it attests may have changed since. Younger ones are kept, so
 	// that a release that cannot succeed does not attest each time.
-	doubtAge = time.Minute
+	invalidAge = time.Minute
 	// maxAuthorities bounds the attested KEKs of one caller: a pattern of the
-	// allow-list may allow any number of hosts.
+	// allow-list may match any number of hosts.
 	maxAuthorities = 16
 )
 
-// attestedKEK is a pair and the token that vouches for it.
+// attestedKEK is a KEK and the token that attests it.
 type attestedKEK struct {
 	kek    KEK
 	result *attest.Result
 	made   time.Time
-	seen   *hsm.Statements // with which the KEK was used
+	seen   *hsm.Statements // the statements that the KEK was used with
 }
 
-// attestedKEK returns the authority's pair while it is fresh, and else a new one.
-func (r *Releaser) attestedKEK(ctx context.Context, req Request) (*attestedKEK, error) {
+// attestedKEK returns the authority's attested KEK while it is fresh, and a new one
+// otherwise.
+func (r *Releaser) attestedKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
 	if r.maxAge <= 0 {
-		return r.attestKEK(ctx, req)
+		return r.attestKEK(ctx, authority)
 	}
-	authority := req.Authority
-	held := r.fresh(ctx, authority)
-	journal.Looked(ctx, journal.Attestation, held != nil)
-	if held != nil {
-		return held, nil
+	kept := r.fresh(ctx, authority)
+	r.looked(ctx, Lookup{Cache: AttestationCache, Hit: kept != nil})
+	if kept != nil {
+		return kept, nil
 	}
-	return r.attestations.Do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) {
-		// A flight that landed between the look and the take-off has left one.
-		if held := r.fresh(ctx, authority); held != nil {
-			return held, nil
-		}
-		made, err := r.attestKEK(ctx, req)
-		if err == nil {
-			r.keep(ctx, authority, made)
-		}
-		return made, err
-	})
+	return r.attestations.Do(ctx, authority, func(ctx context.Context) (*attestedKEK, error) { return r.attestAndKeep(ctx, authority) })
 }
 
-func (r *Releaser) attestKEK(ctx context.Context, req Request) (*attestedKEK, error) {
+func (r *Releaser) attestAndKeep(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
+	// Other work may have ended between the lookup and the begin of this work.
+	if kept := r.fresh(ctx, authority); kept != nil {
+		return kept, nil
+	}
+	attested, err := r.attestKEK(ctx, authority)
+	if err == nil {
+		r.keep(ctx, authority, attested)
+	}
+	return attested, err
+}
+
+func (r *Releaser) attestKEK(ctx context.Context, authority attest.Authority) (*attestedKEK, error) {
 	made := r.now()
 	if r.maxAge <= 0 {
 		defer r.replenish() // the next release needs one too
 	}
-	appraising := r.approach(ctx, req)
 	kek, evidence, err := r.provenKEK(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := r.appraise(appraising, req.Authority, evidence)
+	result, err := r.appraise(ctx, authority, evidence)
 	if err != nil {
 		return nil, err
 	}
 	return &attestedKEK{kek, result, made, r.statements(kek)}, nil
 }
 
+// Token collects evidence over runtimeData and returns the authority's token for it.
+func (r *Releaser) Token(ctx context.Context, authority attest.Authority, runtimeData []byte) (*attest.Result, error) {
+	evidence, err := r.attester.Evidence(ctx, runtimeData)
+	if err != nil {
+		return nil, err
+	}
+	return r.appraise(ctx, authority, evidence)
+}
+
+func (r *Releaser) appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
+	result, err := r.verifier.Appraise(ctx, authority, evidence)
+	if err != nil {
+		return nil, withOmissions(err, evidence.Omitted)
+	}
+	result.Omitted = evidence.Omitted
+	return result, nil
+}
+
 func (r *Releaser) fresh(ctx context.Context, authority attest.Authority) *attestedKEK {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	held, found := r.attested.Get(cache.Caller(ctx), authority)
-	if !found || !r.isFresh(held) {
+	kept, found := r.attested.Get(cache.Caller(ctx), authority)
+	if !found || !r.isFresh(kept) {
 		return nil
 	}
-	return held
+	return kept
 }
 
-// isFresh also refuses a pair from the future, where the clock was set back, and one
-// that could not remember further statements.
+// isFresh reports whether an attested KEK may be used again. It is false for one that
+// was made in the future, because the clock was set back, and for one whose memory of
+// statements is full.
 func (r *Releaser) isFresh(a *attestedKEK) bool {
 	now := r.now()
 	return !now.Before(a.made) && now.Before(a.made.Add(r.maxAge)) && now.Before(a.result.Expires.Add(-expiryMargin)) &&
 		(isGuest(a.kek) || !a.seen.Full())
 }
 
-func (r *Releaser) keep(ctx context.Context, authority attest.Authority, made *attestedKEK) {
+func (r *Releaser) keep(ctx context.Context, authority attest.Authority, attested *attestedKEK) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.attested.Put(cache.Caller(ctx), authority, made)
+	r.attested.Put(cache.Caller(ctx), authority, attested)
 }
 
-// suspicious says whether a release failed for a reason that may lie in the pair.
-func suspicious(err error) bool {
-	return errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.Untrusted) || errors.Is(err, refusal.NoEvidence)
-}
-
-// doubt drops a pair with which a release was refused, unless it is new, and one
-// that a TPM cannot use any more.
-func (r *Releaser) doubt(authority attest.Authority, failed *attestedKEK, err error) {
+// invalidate drops an attested KEK that may be the reason why a release failed: one that
+// is older than invalidAge, and one that the TPM cannot use any more.
+func (r *Releaser) invalidate(authority attest.Authority, failed *attestedKEK, err error) {
+	unusable := errors.Is(err, refusal.NoEvidence)
+	if !unusable && !errors.Is(err, refusal.ReleaseRejected) && !errors.Is(err, refusal.Untrusted) {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	useless := errors.Is(err, refusal.NoEvidence)
-	if held, _ := r.attested.Peek(authority); held == failed && (useless || r.now().Sub(failed.made) >= doubtAge) {
+	if kept, _ := r.attested.Peek(authority); kept == failed && (unusable || r.now().Sub(failed.made) >= invalidAge) {
 		r.attested.Delete(authority)
 	}
 }
 
-// Newest says when the newest attestation token that is kept was asked for, and
-// when it expires; both are zero where none is kept.
+// Newest returns when the newest attestation token that is kept was requested, and when
+// it expires. Both are zero if no token is kept.
 func (r *Releaser) Newest() (asked, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

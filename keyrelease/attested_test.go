@@ -10,6 +10,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/crash"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -17,12 +18,11 @@ import (
 // fakeParties stand in for everybody but the Releaser; each party takes a second.
 type fakeParties struct {
 	attestations int
-	collected    [][]byte // what evidence was asked to bind
-	mute         bool     // there is no evidence
-	appraising   context.Context
+	collected    [][]byte      // what evidence was asked to bind
+	mute         bool          // there is no evidence
 	lifetime     time.Duration // of a token
 	refuse       error         // what the verifier says instead of a token
-	audience     string        // that the identity was asked for
+	identified   []Request     // that the identity was asked for
 	grant        hsm.Grant     // that the vault was shown
 	asked        time.Time     // when the vault was asked
 	asking       func()        // is called when it is; may be nil
@@ -42,8 +42,7 @@ func (p *fakeParties) Evidence(_ context.Context, data []byte) (*attest.Evidence
 
 func (p *fakeParties) Platform(context.Context) (attest.Platform, error) { return attest.Direct, nil }
 
-func (p *fakeParties) Appraise(ctx context.Context, _ attest.Authority, _ *attest.Evidence) (*attest.Result, error) {
-	p.appraising = ctx
+func (p *fakeParties) Appraise(_ context.Context, _ attest.Authority, _ *attest.Evidence) (*attest.Result, error) {
 	time.Sleep(time.Second)
 	if p.refuse != nil {
 		return nil, p.refuse
@@ -64,13 +63,13 @@ func (p *fakeParties) Release(_ context.Context, _ hsm.KeyID, grant hsm.Grant) (
 	return nil, errNoVault
 }
 
-func (p *fakeParties) AccessToken(_ context.Context, audience string) (secmem.Text, error) {
+func (p *fakeParties) AccessToken(_ context.Context, req Request) (secmem.Text, error) {
 	if p.nobody != nil {
 		return secmem.Text{}, p.nobody
 	}
 	time.Sleep(time.Second)
-	p.audience = audience
-	return secmem.NewText("our own"), nil
+	p.identified = append(p.identified, req)
+	return secmem.NewText("an access token"), nil
 }
 
 func newReleaser(p *fakeParties, maxAge time.Duration) *Releaser {
@@ -203,28 +202,66 @@ func TestAuthoritiesAreBounded(t *testing.T) {
 	})
 }
 
-// The access token is got while the attestation runs, for the audience of the
-// key's host, and only if the caller brought none.
+// The access token is fetched while the attestation runs, by the whole request: the
+// Identity decides between the caller's token and one of its own.
 func TestAccessToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: time.Hour}
 		r := newReleaser(p, time.Hour)
 		req := parseRequest(t, "a.eus.attest.azure.net")
+		req.Access = secmem.NewText("the caller's")
 		began := time.Now()
 		release(t, r, req)
 		if took := p.asked.Sub(began); took != time.Second {
 			t.Errorf("the vault was asked after %s; side by side it is 1s", took)
 		}
-		if p.audience != "https://managedhsm.azure.net" || p.grant.Access.Reveal() != "our own" || p.grant.Attestation.Reveal() != "token 1" {
-			t.Errorf("audience %q, access %q, attestation %q", p.audience, p.grant.Access.Reveal(), p.grant.Attestation.Reveal())
+		if len(p.identified) != 1 || p.identified[0].question() != req.question() {
+			t.Errorf("the identity was asked for %v", p.identified)
 		}
-		p.audience = ""
-		req.Access = secmem.NewText("the caller's")
-		release(t, r, req)
-		if p.audience != "" || p.grant.Access.Reveal() != "the caller's" {
-			t.Errorf("our identity was asked for %q although the caller brought a token", p.audience)
+		if p.grant.Access.Reveal() != "an access token" || p.grant.Attestation.Reveal() != "token 1" {
+			t.Errorf("access %q, attestation %q", p.grant.Access.Reveal(), p.grant.Attestation.Reveal())
 		}
 	})
+}
+
+// A release that fails leaves no request for an access token behind.
+func TestRefusedAttestationEndsTheIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeParties{refuse: refusal.Newf(refusal.AttestationRejected, "no")}
+		endless := new(endlessIdentity)
+		r := New(Config{Attester: p, Verifier: p, Vault: p, Identity: endless, AttestationMaxAge: time.Hour})
+		if _, err := r.Release(t.Context(), parseRequest(t, "a.eus.attest.azure.net")); !errors.Is(err, refusal.AttestationRejected) || !endless.ended {
+			t.Errorf("got %v; the identity has ended: %v", err, endless.ended)
+		}
+	})
+}
+
+// endlessIdentity answers when its context ends.
+type endlessIdentity struct{ ended bool }
+
+func (i *endlessIdentity) AccessToken(ctx context.Context, _ Request) (secmem.Text, error) {
+	<-ctx.Done()
+	i.ended = true
+	return secmem.Text{}, ctx.Err()
+}
+
+// A party that panics is an error of the release and does not end the program.
+func TestPanicOfAPartyIsAnError(t *testing.T) {
+	for name, broken := range map[string]func(*Config){
+		"identity": func(c *Config) { c.Identity = nil },
+		"verifier": func(c *Config) { c.Verifier = nil },
+		"vault":    func(c *Config) { c.Vault = nil },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &fakeParties{lifetime: time.Hour}
+			config := Config{Attester: p, Verifier: p, Vault: p, Identity: p, AttestationMaxAge: time.Hour}
+			broken(&config)
+			_, err := New(config).Release(t.Context(), parseRequest(t, "a.eus.attest.azure.net"))
+			if _, crashed := errors.AsType[*crash.Error](err); !crashed {
+				t.Errorf("%s: got %v", name, err)
+			}
+		})
+	}
 }
 
 // A pair is made before it is needed, is used once, and is followed by the next.
@@ -326,31 +363,7 @@ func TestEvidenceAhead(t *testing.T) {
 	}
 }
 
-// Whoever is going to be asked is told of before the first of them is.
-func TestApproach(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &fakeParties{lifetime: time.Hour}
-		r := newReleaser(p, time.Hour)
-		var told []Request
-		type approached struct{}
-		r.approach = func(ctx context.Context, req Request) context.Context {
-			if told = append(told, req); p.attestations > 0 {
-				t.Error("the authority was asked before")
-			}
-			return context.WithValue(ctx, approached{}, true)
-		}
-		req := parseRequest(t, "a.eus.attest.azure.net")
-		release(t, r, req)
-		if release(t, r, req); len(told) != 1 || told[0].Key != req.Key || told[0].Authority != req.Authority {
-			t.Errorf("told of %v, want one: the second release asks no authority", told)
-		}
-		if p.appraising.Value(approached{}) == nil {
-			t.Error("the authority was asked in another context")
-		}
-	})
-}
-
-// Whoever answers first, the refusal that is told is that of the earlier step.
+// If the attestation and the identity both fail, the error is that of the attestation.
 func TestRefusalOfTheEarlierStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: time.Hour, nobody: refusal.Newf(refusal.ReleaseRejected, "no identity")}
@@ -367,7 +380,7 @@ func TestRefusalOfTheEarlierStep(t *testing.T) {
 }
 
 // A refused release may be due to an attestation of yesterday's machine.
-func TestRefusedPairIsDoubted(t *testing.T) {
+func TestRefusedPairIsInvalidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: 8 * time.Hour, no: refusal.Newf(refusal.ReleaseRejected, "policy")}
 		r := newReleaser(p, time.Hour)
@@ -380,8 +393,8 @@ func TestRefusedPairIsDoubted(t *testing.T) {
 			}
 		}
 		refused(0, 1)
-		refused(time.Second, 1) // too new to be doubted
-		refused(time.Minute, 1) // doubted after this one
+		refused(time.Second, 1) // too new to be invalidated
+		refused(time.Minute, 1) // invalidated after this one
 		refused(0, 2)
 		p.no = refusal.Newf(refusal.Unavailable, "down") // which says nothing of the pair
 		time.Sleep(2 * time.Minute)

@@ -13,7 +13,6 @@ import (
 	"skr/hsm"
 	"skr/internal/azure/httpclient"
 	"skr/internal/cache"
-	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -48,32 +47,31 @@ func (v *slowVault) Release(ctx context.Context, id hsm.KeyID, _ hsm.Grant) (*hs
 }
 
 // AccessToken notes nothing: callers that leave let the next one begin beside it.
-func (v *slowVault) AccessToken(context.Context, string) (secmem.Text, error) {
+func (v *slowVault) AccessToken(context.Context, Request) (secmem.Text, error) {
 	time.Sleep(time.Second)
 	return secmem.NewText("our own"), nil
 }
 
 // stale is a Releaser with a key past its time, of which nobody has heard that it was
 // revoked, and what a caller with that much time gets.
-func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (journal.Lookup, error)) {
+func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (Lookup, error)) {
 	t.Helper()
+	last := new(lastLookup)
 	v := &slowVault{fakeParties: &fakeParties{lifetime: 8 * time.Hour}, takes: takes}
 	v.http = httpclient.New(httpclient.Config{Service: "the vault", Transport: v})
-	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour})
+	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour, Looked: last.looked})
 	req := parseRequest(t, "a.eus.attest.azure.net")
-	if _, _, err := r.prepare(t.Context(), req); err != nil { // attested, so that only the vault takes time
+	if _, _, err := r.attest(t.Context(), req); err != nil { // attested, so that only the vault takes time
 		t.Fatal(err)
 	}
 	r.keys.keep(t.Context(), req, newKey())
 	time.Sleep(time.Hour + time.Minute)
-	return func(limit time.Duration) (journal.Lookup, error) {
-		ctx, notes := journal.With(t.Context(), "")
-		ctx, cancel := context.WithTimeout(ctx, limit)
+	return func(limit time.Duration) (Lookup, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		key, err := r.Release(ctx, req)
 		key.Wipe()
-		told, _ := notes.Notes().Last(journal.Key)
-		return told, err
+		return last.Lookup, err
 	}
 }
 
@@ -84,7 +82,7 @@ func TestImpatientCallersGetNoStaleKey(t *testing.T) {
 		ask := stale(t, 3*time.Second)
 		for _, limit := range []time.Duration{time.Nanosecond, time.Millisecond, 50 * time.Millisecond, time.Second, 3 * time.Second} {
 			if told, err := ask(limit); err == nil {
-				t.Fatalf("a caller with %v got a %s key", limit, told.Result())
+				t.Fatalf("a caller with %v got a %s key", limit, resultOf(told))
 			} else if errors.Is(err, refusal.Unavailable) {
 				t.Errorf("a caller with %v was told of an outage: %v", limit, err)
 			}
@@ -103,10 +101,10 @@ func TestSilenceIsAnOutage(t *testing.T) {
 		if told, err := ask(5 * time.Second); err == nil {
 			t.Errorf("after half an attempt: %+v", told)
 		}
-		if told, err := ask(15 * time.Second); err != nil || told.Result() != "stale" {
+		if told, err := ask(15 * time.Second); err != nil || resultOf(told) != "stale" {
 			t.Errorf("after an attempt: %+v, %v", told, err)
 		}
-		if told, err := ask(time.Millisecond); err != nil || told.Result() != "stale" {
+		if told, err := ask(time.Millisecond); err != nil || resultOf(told) != "stale" {
 			t.Errorf("when it is known: %+v, %v", told, err)
 		}
 	})
@@ -144,8 +142,8 @@ func TestHurriedDescriptionsAreNotKept(t *testing.T) {
 		if _, got := e.describe(t.Context(), parseRequest(t, "a.eus.attest.azure.net"), secmem.Text{}); !errors.Is(got, err) {
 			t.Fatal(got)
 		}
-		if e.held.Len() != kept {
-			t.Errorf("%v: %d are kept, want %d", err, e.held.Len(), kept)
+		if e.kept.Len() != kept {
+			t.Errorf("%v: %d are kept, want %d", err, e.kept.Len(), kept)
 		}
 	}
 }
@@ -169,16 +167,16 @@ func TestFloodsStayWithTheirCaller(t *testing.T) {
 			r.keys.keep(flooder, theirs, newKey())
 			r.explainer.keep("flooder", theirs.question(), described{at: r.now()})
 		}
-		if r.keys.take(victim, mine.question()) == nil {
+		if r.keys.lookUp(victim, mine.question()) == nil {
 			t.Error("the key is gone")
 		}
 		if r.fresh(victim, mine.Authority) == nil {
 			t.Error("the attested KEK is gone")
 		}
-		if _, found := r.explainer.held.Peek(mine.question()); !found {
+		if _, found := r.explainer.kept.Peek(mine.question()); !found {
 			t.Error("the description is gone")
 		}
-		if a, k, d := r.attested.Len(), r.keys.held.Len(), r.explainer.held.Len(); a != maxAuthorities+1 || k != maxKeys+1 || d != maxDescribed+1 {
+		if a, k, d := r.attested.Len(), r.keys.kept.Len(), r.explainer.kept.Len(); a != maxAuthorities+1 || k != maxKeys+1 || d != maxDescribed+1 {
 			t.Errorf("%d KEKs, %d keys and %d descriptions are kept", a, k, d)
 		}
 	})
@@ -187,10 +185,10 @@ func TestFloodsStayWithTheirCaller(t *testing.T) {
 // Keys that a flood evicts are wiped.
 func TestEvictedKeysAreWiped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newKeyCache(time.Hour, 0)
+		c := newKeyCache(time.Hour, 0, unseen)
 		first := parseRequest(t, "a.eus.attest.azure.net")
 		c.keep(t.Context(), first, newKey())
-		kept, _ := c.kept(first.question())
+		kept, _ := c.copyOf(first.question())
 		for i := range maxKeys {
 			c.keep(t.Context(), parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)), newKey())
 		}
@@ -202,15 +200,15 @@ func TestEvictedKeysAreWiped(t *testing.T) {
 
 // Callers of one piece of work all hold the key that came of it.
 func TestJoinedCallersHoldTheKey(t *testing.T) {
-	c := newKeyCache(time.Hour, 0)
+	c := newKeyCache(time.Hour, 0, unseen)
 	mine := parseRequest(t, "mine.eus.attest.azure.net")
 	flooder, victim := cache.For(t.Context(), "flooder"), cache.For(t.Context(), "victim")
 	c.keep(flooder, mine, newKey())
-	c.use(victim, mine.question())
+	c.hold(victim, mine.question())
 	for i := range 2 * maxKeys {
 		c.keep(flooder, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)), newKey())
 	}
-	if c.take(victim, mine.question()) == nil {
+	if c.lookUp(victim, mine.question()) == nil {
 		t.Error("who joined has lost it")
 	}
 }

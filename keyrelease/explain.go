@@ -16,70 +16,70 @@ import (
 )
 
 const (
-	// explainTimeout bounds how much later a refusal comes for being explained.
+	// explainTimeout bounds how long an explanation delays a refusal.
 	explainTimeout = 5 * time.Second
-	// describedAge is how long a vault's description of a key, or that there is
-	// none, serves further refusals.
+	// describedAge is how long a vault's description of a key, or its refusal to
+	// describe it, serves further refusals.
 	describedAge = time.Minute
 	// maxDescribed bounds the descriptions that are kept for one caller.
 	maxDescribed = 64
 )
 
-// Describer tells what a vault keeps of a key.
+// Describer reads the attributes and the release policy of a key.
 type Describer interface {
-	// Describe reads the key with an access token. Its error is a refusal.
+	// Describe reads them with an access token. Its error is a refusal.
 	Describe(ctx context.Context, key hsm.KeyID, access secmem.Text) (*hsm.Description, error)
 }
 
-// explainer finds out why a vault refused.
+// explainer finds out why a vault refused a release.
 type explainer struct {
 	describer Describer
 	now       func() time.Time
 
 	mu   sync.Mutex
-	held *cache.Cache[question, described]
+	kept *cache.Cache[question, described]
 }
 
 func newExplainer(describer Describer, now func() time.Time) *explainer {
-	return &explainer{describer: describer, now: now, held: cache.New[question, described](maxDescribed)}
+	return &explainer{describer: describer, now: now, kept: cache.New[question, described](maxDescribed)}
 }
 
-// described is what was learnt of a key with one access token: who may not read
-// a key does not learn of it through somebody who may, or could once.
+// described is what the vault answered for one access token. It is never used for
+// another token: a caller that may not read a key must not learn about it from a caller
+// that may.
 type described struct {
 	key  *hsm.Description
 	err  error
 	at   time.Time
-	ends time.Time // of that token, as far as it is known; else zero
+	ends time.Time // when that token expires; zero if unknown
 }
 
-// explain adds to the vault's refusal which conditions of the key's release
-// policy the attestation does not meet, or why that cannot be told. Another error
-// stays as it is.
+// explain adds to the vault's refusal which conditions of the key's release policy the
+// attestation does not meet, or why that is unknown. It returns any other error unchanged.
 func (e *explainer) explain(ctx context.Context, req Request, result *attest.Result, access secmem.Text, err error) error {
 	refused, ok := errors.AsType[*refusal.Error](err)
 	if !ok || refused.Kind != refusal.ReleaseRejected || e.describer == nil {
 		return err
 	}
-	told := *refused
-	key, unread := e.describe(ctx, req, access)
-	if unread != nil {
-		if why := publicReason(unread); why != told.Reason {
-			told.Reason += "; skr cannot tell more, because " + why
+	explained := *refused
+	key, unknown := e.describe(ctx, req, access)
+	if unknown != nil {
+		if why := publicReason(unknown); why != explained.Reason {
+			explained.Reason += "; skr cannot tell more, because " + why
 		}
-		told.Reason += attest.Sentences(missed(result.Omitted, nil, false))
-		return &told
+		explained.Reason += attest.Sentences(missed(result.Omitted, nil, false))
+		return &explained
 	}
 	reason, unmet := Compare(key, req.Authority, result, e.now())
-	told.Reason += "; " + reason + attest.Sentences(missed(result.Omitted, unmet, true))
+	explained.Reason += "; " + reason + attest.Sentences(missed(result.Omitted, unmet, true))
 	if unmet == nil {
-		return &told
+		return &explained
 	}
-	return &UnmetError{&told, unmet}
+	return &UnmetError{&explained, unmet}
 }
 
-// Compare says in one sentence what keeps key from being released to who shows
-// result, and lists the conditions that are not met.
+// Compare returns in one sentence what prevents the release of key for result, and the
+// conditions that are not met.
 func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result, now time.Time) (reason string, unmet []releasepolicy.Outcome) {
 	if obstacle := key.Obstacle(now); obstacle != "" {
 		return obstacle, nil
@@ -97,7 +97,7 @@ func Compare(key *hsm.Description, authority attest.Authority, result *attest.Re
 	return reason, unmet
 }
 
-// Sentence says in words what is not met.
+// Sentence describes an unmet condition in words.
 func Sentence(u releasepolicy.Outcome) string {
 	text := fmt.Sprintf("%s %s %q", u.Claim, u.Operator, u.Value.Text)
 	if u.Absent {
@@ -113,12 +113,12 @@ func publicReason(err error) string {
 	return "the vault could not be asked for the key's policy in time"
 }
 
-// describe asks the vault, and keeps what it says for describedAge. That there was no
-// answer in the caller's time says nothing of the key, and is not kept.
+// describe asks the vault and keeps its answer for describedAge. It does not keep the
+// error of a deadline or an outage, which says nothing about the key.
 func (e *explainer) describe(ctx context.Context, req Request, access secmem.Text) (*hsm.Description, error) {
 	asked := Request{Key: req.Key, Access: access}.question()
-	if held, ok := e.lookUp(ctx, asked); ok {
-		return held.key, held.err
+	if kept, ok := e.lookUp(ctx, asked); ok {
+		return kept.key, kept.err
 	}
 	caller := cache.Caller(ctx)
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
@@ -134,14 +134,14 @@ func (e *explainer) describe(ctx context.Context, req Request, access secmem.Tex
 func (e *explainer) lookUp(ctx context.Context, asked question) (described, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	held, ok := e.held.Get(cache.Caller(ctx), asked)
+	kept, ok := e.kept.Get(cache.Caller(ctx), asked)
 	now := e.now()
-	age := now.Sub(held.at)
-	return held, ok && age >= 0 && age < describedAge && (held.ends.IsZero() || now.Before(held.ends))
+	age := now.Sub(kept.at)
+	return kept, ok && age >= 0 && age < describedAge && (kept.ends.IsZero() || now.Before(kept.ends))
 }
 
 func (e *explainer) keep(caller string, asked question, d described) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.held.Put(caller, asked, d)
+	e.kept.Put(caller, asked, d)
 }

@@ -185,7 +185,7 @@ func TestDescriptionsAreKept(t *testing.T) {
 			t.Error("another token was not tried")
 		}
 		e = newExplainer(&fakeDescriber{wait: time.Hour}, time.Now)
-		if _, _ = explained(t, e, no); e.held.Len() != 0 {
+		if _, _ = explained(t, e, no); e.kept.Len() != 0 {
 			t.Error("a silence is kept")
 		}
 	})
@@ -195,8 +195,8 @@ func TestDescriptionsAreBounded(t *testing.T) {
 	e := newExplainer(nil, time.Now)
 	for i := range 3 * maxDescribed {
 		e.keep("", question{access: [32]byte{byte(i), byte(i >> 8)}}, described{})
-		if e.held.Len() > maxDescribed {
-			t.Fatalf("%d are kept", e.held.Len())
+		if e.kept.Len() > maxDescribed {
+			t.Fatalf("%d are kept", e.kept.Len())
 		}
 	}
 }

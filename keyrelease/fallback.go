@@ -9,27 +9,26 @@ import (
 	"time"
 
 	"skr/hsm"
-	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 
-// comeback is how long, on average, a fall-back is asked first before the first
-// way is tried again. It is drawn anew each time, so that the pods of a fleet do
-// not come back all at once.
+// comeback is how long, on average, a fall-back is asked first before the first way is
+// tried again. The time is random, so that the pods of a fleet do not all come back at
+// once.
 const comeback = 5 * time.Minute
 
-// Fallbacks are several ways to one key, by other authorities and from other
-// vaults, and which of them worked last. It is safe for concurrent use.
+// Fallbacks are several ways to one key, through different authorities and vaults, and
+// which of them worked last. It is safe for concurrent use.
 type Fallbacks struct {
 	ways []Request
 
 	mu    sync.Mutex
-	works int       // the way that is tried first
-	until time.Time // then the first way is, again
+	works int // the way that is tried first, until that time
+	until time.Time
 }
 
-// WithFallbacks is the first of the ways, which holds the others. There must be
-// one, and none may have fall-backs of its own.
+// WithFallbacks returns the first way with the others as its fall-backs. ways must not be
+// empty, and none of them may have fall-backs.
 func WithFallbacks(ways []Request) Request {
 	first := ways[0]
 	if len(ways) > 1 {
@@ -38,8 +37,8 @@ func WithFallbacks(ways []Request) Request {
 	return first
 }
 
-// Ways are the request and its fall-backs, best first, each with the request's
-// access token.
+// Ways returns the request and its fall-backs, best first, each with the request's access
+// token.
 func (r Request) Ways() []Request {
 	if r.fallbacks == nil {
 		return []Request{r}
@@ -51,23 +50,22 @@ func (r Request) Ways() []Request {
 	return ways
 }
 
-// Leads says whether one of the request's ways is other.
+// Leads reports whether other is one of the request's ways.
 func (r Request) Leads(other Request) bool {
 	return slices.ContainsFunc(r.Ways(), func(way Request) bool { return way.Authority == other.Authority && way.Key == other.Key })
 }
 
-// Releases is what releases by one way: a [Releaser].
+// Releases releases a key by one way. [Releaser] implements it.
 type Releases interface {
 	Release(ctx context.Context, req Request) (*hsm.Key, error)
 }
 
-// Anywhere releases by the first of the request's ways that works, and says by
-// which. It goes on to the next where somebody is unreachable, failing,
-// throttling or too slow. A refusal is an answer, and final: nobody is asked for
-// a second opinion. If no way works the error is that of the first that was tried.
+// Anywhere releases the key by the first of the request's ways that works, and returns
+// that way. It tries the next way if a party is unreachable, fails, throttles or is too
+// slow. A refusal is final. If no way works, the error is that of the first way tried.
 //
-// The next caller begins with the way that worked if those before it were missing, and
-// not if they were only too slow for this caller.
+// The next request begins with the way that worked if the ways before it had an outage,
+// but not if they were only too slow for this caller.
 func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Request, error) {
 	if req.fallbacks == nil {
 		key, err := releases.Release(ctx, req)
@@ -81,7 +79,7 @@ func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Re
 			req.fallbacks.remember(n)
 		}
 		if err == nil || ctx.Err() != nil || !passing(err) {
-			journal.FellBack(ctx, n)
+			ways[n].fallback = n
 			return key, ways[n], err
 		}
 		failures, missing = append(failures, err), missing && isOutage(err)
@@ -89,7 +87,8 @@ func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Re
 	return nil, ways[order[0]], failures.first()
 }
 
-// releaseInTime leaves half of the time for further ways, unless there are none.
+// releaseInTime releases by one way. It leaves half of the time for further ways, unless
+// this is the last.
 func releaseInTime(ctx context.Context, releases Releases, way Request, last bool) (*hsm.Key, error) {
 	if deadline, limited := ctx.Deadline(); limited && !last {
 		var cancel context.CancelFunc
@@ -99,7 +98,7 @@ func releaseInTime(ctx context.Context, releases Releases, way Request, last boo
 	return releases.Release(ctx, way)
 }
 
-// passing says whether an error may be of this way alone, or of this moment.
+// passing reports whether another way, or another attempt, may succeed.
 func passing(err error) bool {
 	refused, ok := errors.AsType[*refusal.Error](err)
 	if !ok {
@@ -108,7 +107,8 @@ func passing(err error) bool {
 	return refused.Kind == refusal.Unavailable || refused.Kind == refusal.Throttled || refused.Kind == refusal.Timeout
 }
 
-// order of the ways: the one that works, then the others as they are listed.
+// order returns the ways in the order to try them: the one that works, then the others as
+// they are listed.
 func (f *Fallbacks) order() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,20 +132,20 @@ func (f *Fallbacks) remember(n int) {
 	}
 }
 
-// failures of all ways, in the order in which they were tried.
+// failures are the errors of all ways, in the order in which they were tried.
 type failures []error
 
-// first tells to come back when the soonest of them may work.
+// first returns the first error, with the shortest RetryAfter of all of them.
 func (f failures) first() error {
 	refused, ok := errors.AsType[*refusal.Error](f[0])
 	if !ok {
 		return f[0]
 	}
-	told := *refused
+	first := *refused
 	for _, err := range f[1:] {
-		if other, ok := errors.AsType[*refusal.Error](err); ok && other.RetryAfter > 0 && (told.RetryAfter == 0 || other.RetryAfter < told.RetryAfter) {
-			told.RetryAfter = other.RetryAfter
+		if other, ok := errors.AsType[*refusal.Error](err); ok && other.RetryAfter > 0 && (first.RetryAfter == 0 || other.RetryAfter < first.RetryAfter) {
+			first.RetryAfter = other.RetryAfter
 		}
 	}
-	return &told
+	return &first
 }

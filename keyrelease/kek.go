@@ -9,10 +9,10 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// KEK is what a vault wraps a key to: a pair in our memory, or one that the
-// virtual TPM keeps.
+// KEK is the key pair that a vault wraps a key to: a pair in the memory of this process,
+// or one that never leaves the virtual TPM.
 type KEK interface {
-	// Decrypter opens what was wrapped to it, within ctx.
+	// Decrypter returns what decrypts with the private half until ctx ends.
 	Decrypter(ctx context.Context) keywrap.Decrypter
 }
 
@@ -21,8 +21,8 @@ var (
 	_ KEK = attest.GuestKey(nil)
 )
 
-// provenKEK returns a KEK with evidence of it. Where evidence comes with a key of
-// the TPM, that is the KEK: it cannot leave the machine.
+// provenKEK returns a KEK and evidence that binds it. If the evidence includes a key of the
+// TPM, that key is the KEK: it cannot leave the machine.
 func (r *Releaser) provenKEK(ctx context.Context) (KEK, *attest.Evidence, error) {
 	platform, err := r.attester.Platform(ctx)
 	if err != nil {
@@ -46,8 +46,8 @@ func (r *Releaser) provenKEK(ctx context.Context) (KEK, *attest.Evidence, error)
 	return made.kek, evidence, err
 }
 
-// guest is the key of the TPM, which is the same for each attestation until a PCR
-// changes, with what was released to it.
+// guest is the key of the TPM, and the statements that it was used with. The key is the
+// same for each attestation until a PCR changes.
 type guest struct {
 	key  *rsa.PublicKey
 	seen *hsm.Statements
@@ -58,7 +58,7 @@ func isGuest(kek KEK) bool {
 	return is
 }
 
-// statements are those that the KEK was used with: none for a new pair.
+// statements returns the statements that the KEK was used with. A new pair has none.
 func (r *Releaser) statements(kek KEK) *hsm.Statements {
 	key, is := kek.(attest.GuestKey)
 	if !is {

@@ -9,98 +9,99 @@ import (
 
 	"skr/hsm"
 	"skr/internal/cache"
-	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 )
 
 const (
 	// maxKeys bounds the released keys that are kept for one caller.
 	maxKeys = 64
-	// refreshAgain is how long a refresh waits at least after one that found no service.
+	// refreshAgain is the shortest wait between a refresh that found an outage and the
+	// next one.
 	refreshAgain = 30 * time.Second
 )
 
-// keyCache keeps released keys, in protected memory, for a time that the operator
-// allows: one image pull unwraps many layers with one key. A request with another
-// access token is never served from here, and a key that was released with a caller's
-// token is not kept for longer than that token is valid.
+// keyCache keeps released keys in protected memory, for a time that the operator
+// allows: one image pull unwraps many layers with one key. A request with a different
+// access token is never served from the cache, and a key that was released with a
+// caller's token is not kept for longer than that token is valid.
 //
-// A key that was given out since it was released is released anew before its time
-// ends, behind the back of its callers. Where that finds no service, the key may
-// serve longer, up to maxStale.
+// A key that was used since its release is released again in the background before its
+// time ends. If that finds an outage, the key may be served for longer, up to maxStale.
 type keyCache struct {
-	ttl      time.Duration // 0 keeps none
-	maxStale time.Duration // 0 gives none out after its time
-	// release asks the vault, and keeps the key.
+	ttl      time.Duration // 0 keeps no keys
+	maxStale time.Duration // 0 serves no key after its time
+	// release asks the vault and keeps the key.
 	release func(context.Context, Request) (*hsm.Key, error)
+	// looked is called with the result of each lookup.
+	looked func(context.Context, Lookup)
 
 	mu   sync.Mutex
-	held *cache.Cache[question, *heldKey]
+	kept *cache.Cache[question, *keptKey]
 }
 
-func newKeyCache(ttl, maxStale time.Duration) *keyCache {
-	c := &keyCache{ttl: ttl, maxStale: maxStale, held: cache.New[question, *heldKey](maxKeys)}
-	c.held.Evicted = func(_ question, held *heldKey) { held.wipe() }
+func newKeyCache(ttl, maxStale time.Duration, looked func(context.Context, Lookup)) *keyCache {
+	c := &keyCache{ttl: ttl, maxStale: maxStale, looked: looked, kept: cache.New[question, *keptKey](maxKeys)}
+	c.kept.Evicted = func(_ question, kept *keptKey) { kept.wipe() }
 	return c
 }
 
-// heldKey is guarded by keyCache.mu.
-type heldKey struct {
+// keptKey is guarded by keyCache.mu.
+type keptKey struct {
 	key      *hsm.Key
-	caller   string // who had it released
+	caller   string // the caller that it was released for
 	released time.Time
-	ends     time.Time // when the caller's access token expires; zero with skr's own identity
-	used     bool      // given out since
-	failed   time.Time // when a service was last missing to release it anew; zero if none was
+	ends     time.Time // when the caller's access token expires; zero with the sidecar's own identity
+	used     bool      // served since its release
+	failed   time.Time // when a refresh last found an outage; zero if none did
 	refresh  *time.Timer
 	end      *time.Timer
 }
 
-// take returns a copy of its own, or nil.
-func (c *keyCache) take(ctx context.Context, asked question) *hsm.Key {
+// lookUp returns a copy of the key for the caller to wipe, or nil.
+func (c *keyCache) lookUp(ctx context.Context, asked question) *hsm.Key {
 	if c.ttl <= 0 {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	held, found := c.held.Get(cache.Caller(ctx), asked)
-	if !found || held.over() || !c.serves(held) {
-		journal.Looked(ctx, journal.Key, false)
+	kept, found := c.kept.Get(cache.Caller(ctx), asked)
+	if !found || kept.expired() || !c.usable(kept) {
+		c.looked(ctx, Lookup{Cache: KeyCache})
 		return nil
 	}
-	return c.give(ctx, held)
+	return c.serve(ctx, kept)
 }
 
-// use makes the caller a holder of the key that it was just given, which another one
-// may have had released.
-func (c *keyCache) use(ctx context.Context, asked question) {
+// hold makes the caller a holder of the key that it just received. Another caller may
+// have begun the release.
+func (c *keyCache) hold(ctx context.Context, asked question) {
 	if c.ttl <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = c.held.Get(cache.Caller(ctx), asked)
+	_, _ = c.kept.Get(cache.Caller(ctx), asked)
 }
 
-// over reports whether the access token has expired, by the clock on the wall: a timer
-// does not see that the clock was set.
-func (held *heldKey) over() bool { return !held.ends.IsZero() && !time.Now().Before(held.ends) }
+// expired reports whether the access token has expired, by the wall clock: a timer does
+// not notice that the clock was set.
+func (kept *keptKey) expired() bool { return !kept.ends.IsZero() && !time.Now().Before(kept.ends) }
 
-// serves also says yes to a stale key for which no service was found lately, or is
-// sought by refreshes: its callers need not wait for what they are told anyhow.
-func (c *keyCache) serves(held *heldKey) bool {
-	return time.Since(held.released) < c.ttl ||
-		!held.failed.IsZero() && (held.refresh != nil || time.Since(held.failed) < refreshAgain)
+// usable reports whether the key is served without asking the vault. That includes a
+// stale key during a known outage: its callers do not wait for an error that is known.
+func (c *keyCache) usable(kept *keptKey) bool {
+	return time.Since(kept.released) < c.ttl ||
+		!kept.failed.IsZero() && (kept.refresh != nil || time.Since(kept.failed) < refreshAgain)
 }
 
-func (c *keyCache) give(ctx context.Context, held *heldKey) *hsm.Key {
-	age := time.Since(held.released)
-	held.used = true
-	journal.Found(ctx, journal.Lookup{Cache: journal.Key, Hit: true, Stale: age >= c.ttl, Age: age})
-	return held.key.Clone()
+func (c *keyCache) serve(ctx context.Context, kept *keptKey) *hsm.Key {
+	age := time.Since(kept.released)
+	kept.used = true
+	c.looked(ctx, Lookup{Cache: KeyCache, Hit: true, Stale: age >= c.ttl, Age: age})
+	return kept.key.Clone()
 }
 
-// keep a copy until its time is over. A newer release of the same replaces it.
+// keep stores a copy of the key until its time ends. It replaces an older copy.
 func (c *keyCache) keep(ctx context.Context, req Request, key *hsm.Key) {
 	if c.ttl <= 0 {
 		return
@@ -113,103 +114,106 @@ func (c *keyCache) keep(ctx context.Context, req Request, key *hsm.Key) {
 		}
 		life = min(life, time.Until(ends))
 	}
-	asked, held := req.question(), &heldKey{key: key.Clone(), caller: cache.Caller(ctx), released: time.Now(), ends: ends}
+	asked, kept := req.question(), &keptKey{key: key.Clone(), caller: cache.Caller(ctx), released: time.Now(), ends: ends}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if older, found := c.held.Peek(asked); found {
+	if older, found := c.kept.Peek(asked); found {
 		older.wipe()
 	}
-	held.end = time.AfterFunc(life, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.drop(asked, held)
-	})
+	kept.end = time.AfterFunc(life, func() { c.end(asked, kept) })
 	if req.Access.IsZero() {
-		held.refresh = time.AfterFunc(early(c.ttl), func() { c.renew(asked, held) })
+		kept.refresh = time.AfterFunc(early(c.ttl), func() { c.renew(asked, kept) })
 	}
-	c.held.Put(held.caller, asked, held)
+	c.kept.Put(kept.caller, asked, kept)
 }
 
-// early is 75 to 90 percent of the time, by chance: pods that began together do not
-// come back together.
+func (c *keyCache) end(asked question, kept *keptKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(asked, kept)
+}
+
+// early returns 75 to 90 percent of ttl, at random: pods that started together do not
+// refresh together.
 func early(ttl time.Duration) time.Duration { return ttl*3/4 + rand.N(ttl*3/20+1) } //nolint:gosec // spreads load, keeps no secret
 
-// renew releases the key anew if somebody has asked for it. Of a caller's access
-// token only the digest is known, so such a key is left to its end.
-func (c *keyCache) renew(asked question, held *heldKey) {
-	if !c.wanted(asked, held) {
+// renew releases a key again if it was used. It does not renew a key that was released
+// with a caller's access token: the cache has only the digest of that token.
+func (c *keyCache) renew(asked question, kept *keptKey) {
+	if !c.inUse(asked, kept) {
 		return
 	}
-	ctx := cache.For(context.Background(), held.caller)
+	ctx := cache.For(context.Background(), kept.caller)
 	key, err := c.release(ctx, Request{Authority: asked.authority, Key: asked.key})
 	key.Wipe()
-	c.judge(asked, held, err, isOutage(err) || ranOut(err)) // the time was skr's own
+	c.classify(asked, kept, err, isOutage(err) || isDeadline(err)) // no caller set the deadline
 }
 
-func (c *keyCache) wanted(asked question, held *heldKey) bool {
+func (c *keyCache) inUse(asked question, kept *keptKey) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	current, _ := c.held.Peek(asked)
-	return current == held && held.used
+	current, _ := c.kept.Peek(asked)
+	return current == kept && kept.used
 }
 
-// judge what a failed release says of the key that is kept: nothing if it found no
-// service, and that it is no longer ours if somebody refused.
-func (c *keyCache) judge(asked question, held *heldKey, err error, outage bool) {
+// classify applies the error of a release to the key that is kept: an outage says
+// nothing about the key, and a refusal removes it.
+func (c *keyCache) classify(asked question, kept *keptKey, err error, outage bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch current, _ := c.held.Peek(asked); {
-	case held == nil || current != held:
+	switch current, _ := c.kept.Peek(asked); {
+	case kept == nil || current != kept:
 	case outage:
-		held.failed = time.Now()
-		if held.refresh != nil {
-			held.refresh.Reset(refreshAgain + rand.N(refreshAgain/2)) //nolint:gosec // as in early
+		kept.failed = time.Now()
+		if kept.refresh != nil {
+			kept.refresh.Reset(refreshAgain + rand.N(refreshAgain/2)) //nolint:gosec // as in early
 		}
 	case isRefusal(err):
-		c.drop(asked, held)
+		c.drop(asked, kept)
 	}
 }
 
-// outlast returns a stale key if err shows an outage and one is kept; else it returns
-// err.
-func (c *keyCache) outlast(ctx context.Context, asked question, err error) (*hsm.Key, error) {
+// serveStale returns a stale key if err is an outage and a key is kept; otherwise it
+// returns err.
+func (c *keyCache) serveStale(ctx context.Context, asked question, err error) (*hsm.Key, error) {
 	c.mu.Lock()
-	held, _ := c.held.Peek(asked)
+	kept, _ := c.kept.Peek(asked)
 	c.mu.Unlock()
 	outage := isOutage(err)
-	c.judge(asked, held, err, outage)
+	c.classify(asked, kept, err, outage)
 	if !outage {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if held, found := c.held.Get(cache.Caller(ctx), asked); found && !held.over() {
-		return c.give(ctx, held), nil
+	if kept, found := c.kept.Get(cache.Caller(ctx), asked); found && !kept.expired() {
+		return c.serve(ctx, kept), nil
 	}
 	return nil, err
 }
 
-// drop wipes the key, unless another has taken its place.
-func (c *keyCache) drop(asked question, held *heldKey) {
-	if current, found := c.held.Peek(asked); !found || current != held {
+// drop removes and wipes the key, unless a newer one has replaced it.
+func (c *keyCache) drop(asked question, kept *keptKey) {
+	if current, found := c.kept.Peek(asked); !found || current != kept {
 		return
 	}
-	held.wipe()
-	c.held.Delete(asked)
+	kept.wipe()
+	c.kept.Delete(asked)
 }
 
-// wipe the key and stop what was to be done with it.
-func (held *heldKey) wipe() {
-	held.end.Stop()
-	if held.refresh != nil {
-		held.refresh.Stop()
+// wipe wipes the key and stops its timers.
+func (kept *keptKey) wipe() {
+	kept.end.Stop()
+	if kept.refresh != nil {
+		kept.refresh.Stop()
 	}
-	held.key.Wipe()
+	kept.key.Wipe()
 }
 
-// isOutage reports whether err shows that a service is missing, which says nothing of
-// the key. A deadline that passed shows nothing: it may have been the caller's. Where
-// an attempt had failed in its own time before, the error wraps [refusal.Unavailable].
+// isOutage reports whether err shows that a service is unreachable or throttles, which
+// says nothing about the key. A deadline alone does not show an outage: it may have been
+// the caller's. If an attempt had failed in its own time before, the error wraps
+// [refusal.Unavailable].
 func isOutage(err error) bool {
 	refused, ok := errors.AsType[*refusal.Error](err)
 	if !ok {
@@ -219,12 +223,12 @@ func isOutage(err error) bool {
 		refused.Kind == refusal.Timeout && errors.Is(err, refusal.Unavailable)
 }
 
-// ranOut reports whether time ran out, whoever set it.
-func ranOut(err error) bool {
+// isDeadline reports whether a deadline passed.
+func isDeadline(err error) bool {
 	return errors.Is(err, refusal.Timeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isRefusal says whether somebody has decided that we may not have the key.
+// isRefusal reports whether a party decided that this machine must not have the key.
 func isRefusal(err error) bool {
 	return errors.Is(err, refusal.ReleaseRejected) || errors.Is(err, refusal.AttestationRejected) ||
 		errors.Is(err, refusal.KeyNotFound) || errors.Is(err, refusal.Untrusted)

@@ -11,7 +11,6 @@ import (
 	"unsafe"
 
 	"skr/hsm"
-	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -30,33 +29,33 @@ func isWiped(key *hsm.Key) bool {
 	return err != nil
 }
 
-// kept is the cache's own key, and how many it has.
-func (c *keyCache) kept(asked question) (*hsm.Key, int) {
+// copyOf returns the key that the cache itself has, and how many it has.
+func (c *keyCache) copyOf(asked question) (*hsm.Key, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if held, found := c.held.Peek(asked); found {
-		return held.key, c.held.Len()
+	if kept, found := c.kept.Peek(asked); found {
+		return kept.key, c.kept.Len()
 	}
-	return nil, c.held.Len()
+	return nil, c.kept.Len()
 }
 
 func TestKeysAreKeptForATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newKeyCache(time.Minute, 0)
+		c := newKeyCache(time.Minute, 0, unseen)
 		req := parseRequest(t, "a.eus.attest.azure.net")
 		asked := req.question()
 		released := newKey()
 		c.keep(t.Context(), req, released)
 		released.Wipe() // the first caller's
 		time.Sleep(time.Minute - 1)
-		copied := c.take(t.Context(), asked)
+		copied := c.lookUp(t.Context(), asked)
 		if copied == nil || isWiped(copied) {
 			t.Fatal("it is not kept")
 		}
-		kept, _ := c.kept(asked)
+		kept, _ := c.copyOf(asked)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if c.take(t.Context(), asked) != nil || !isWiped(kept) {
+		if c.lookUp(t.Context(), asked) != nil || !isWiped(kept) {
 			t.Error("it is kept longer, or not wiped")
 		}
 		if isWiped(copied) {
@@ -67,35 +66,35 @@ func TestKeysAreKeptForATime(t *testing.T) {
 
 // Another token, key or authority is another question.
 func TestKeysOfOthersAreNotGiven(t *testing.T) {
-	c := newKeyCache(time.Minute, 0)
+	c := newKeyCache(time.Minute, 0, unseen)
 	mine := parseRequest(t, "a.eus.attest.azure.net")
 	c.keep(t.Context(), mine, newKey())
 	theirs := mine
 	theirs.Access = secmem.NewText("another token")
 	elsewhere := parseRequest(t, "b.eus.attest.azure.net")
-	if c.take(t.Context(), theirs.question()) != nil || c.take(t.Context(), elsewhere.question()) != nil {
+	if c.lookUp(t.Context(), theirs.question()) != nil || c.lookUp(t.Context(), elsewhere.question()) != nil {
 		t.Error("the key of another question was given")
 	}
 }
 
 func TestKeysAreReplacedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newKeyCache(time.Minute, 0)
+		c := newKeyCache(time.Minute, 0, unseen)
 		req := parseRequest(t, "a.eus.attest.azure.net")
 		asked := req.question()
 		c.keep(t.Context(), req, newKey())
-		old, _ := c.kept(asked)
+		old, _ := c.copyOf(asked)
 		time.Sleep(30 * time.Second)
 		c.keep(t.Context(), req, newKey())
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if !isWiped(old) || c.take(t.Context(), asked) == nil {
+		if !isWiped(old) || c.lookUp(t.Context(), asked) == nil {
 			t.Error("the older is not wiped, or its end took the newer along")
 		}
 		for i := range 3 * maxKeys {
 			req.Access = tokenUntil(time.Now().Add(time.Hour), i)
 			c.keep(t.Context(), req, newKey())
-			if _, number := c.kept(req.question()); number > maxKeys {
+			if _, number := c.copyOf(req.question()); number > maxKeys {
 				t.Fatalf("%d keys are kept", number)
 			}
 		}
@@ -103,12 +102,34 @@ func TestKeysAreReplacedAndBounded(t *testing.T) {
 }
 
 func TestNothingIsKeptByDefault(t *testing.T) {
-	c := newKeyCache(0, 0)
+	c := newKeyCache(0, 0, unseen)
 	req := parseRequest(t, "a.eus.attest.azure.net")
 	asked := req.question()
-	if c.keep(t.Context(), req, newKey()); c.held.Len() != 0 || c.take(t.Context(), asked) != nil {
+	if c.keep(t.Context(), req, newKey()); c.kept.Len() != 0 || c.lookUp(t.Context(), asked) != nil {
 		t.Error("a key is kept")
 	}
+}
+
+// unseen ignores lookups.
+func unseen(context.Context, Lookup) {}
+
+// lastLookup remembers the last lookup of a key.
+type lastLookup struct{ Lookup }
+
+func (l *lastLookup) looked(_ context.Context, lookup Lookup) {
+	if lookup.Cache == KeyCache {
+		l.Lookup = lookup
+	}
+}
+
+func resultOf(l Lookup) string {
+	switch {
+	case l.Stale:
+		return "stale"
+	case l.Hit:
+		return "hit"
+	}
+	return "miss"
 }
 
 // releases is a vault behind a cache: it counts, and refuses with no.
@@ -116,6 +137,7 @@ type releases struct {
 	mu     sync.Mutex
 	number int
 	no     error
+	last   lastLookup
 }
 
 func (v *releases) refuse(no error) {
@@ -140,7 +162,7 @@ func (v *releases) answer() error {
 
 // kept is a Releaser whose releases end there.
 func (v *releases) keeper(t *testing.T, ttl, maxStale time.Duration) *Releaser {
-	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale})
+	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale, Looked: v.last.looked})
 	r.keys.release = func(_ context.Context, req Request) (*hsm.Key, error) {
 		if err := v.answer(); err != nil {
 			return nil, err
@@ -153,18 +175,16 @@ func (v *releases) keeper(t *testing.T, ttl, maxStale time.Duration) *Releaser {
 }
 
 // ask is Release without the pipeline behind it.
-func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told journal.Lookup, err error) {
+func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told Lookup, err error) {
 	t.Helper()
-	ctx, notes := journal.With(t.Context(), "")
-	key := r.keys.take(ctx, req.question())
+	key := r.keys.lookUp(t.Context(), req.question())
 	if key == nil {
-		if key, err = r.keys.release(ctx, req); err != nil {
-			key, err = r.keys.outlast(ctx, req.question(), err)
+		if key, err = r.keys.release(t.Context(), req); err != nil {
+			key, err = r.keys.serveStale(t.Context(), req.question(), err)
 		}
 	}
 	key.Wipe()
-	told, _ = notes.Notes().Last(journal.Key)
-	return told, err
+	return v.last.Lookup, err
 }
 
 // A key in use is renewed before its time ends, by nobody's waiting; one that
@@ -188,7 +208,7 @@ func TestKeysInUseAreRenewed(t *testing.T) {
 		if n := v.asked() - before; n > 1 {
 			t.Errorf("%d releases that nobody has asked for", n)
 		}
-		if _, number := r.keys.kept(req.question()); number != 0 {
+		if _, number := r.keys.copyOf(req.question()); number != 0 {
 			t.Error("a key is kept that nobody uses")
 		}
 	})
@@ -236,7 +256,7 @@ func TestOutage(t *testing.T) {
 			req := parseRequest(t, "a.eus.attest.azure.net")
 			want := func(result string, atLeast time.Duration) {
 				t.Helper()
-				if told, err := v.ask(t, r, req); err != nil || told.Result() != result || told.Age < atLeast {
+				if told, err := v.ask(t, r, req); err != nil || resultOf(told) != result || told.Age < atLeast {
 					t.Fatalf("%v: got %+v, %v; want %s", no, told, err, result)
 				}
 			}
@@ -283,7 +303,7 @@ func TestEndOfOutageIsNoticed(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		v.refuse(nil)
 		time.Sleep(refreshAgain * 3 / 2)
-		if told, err := v.ask(t, r, req); err != nil || told.Result() != "hit" {
+		if told, err := v.ask(t, r, req); err != nil || resultOf(told) != "hit" {
 			t.Errorf("got %+v, %v; want a hit", told, err)
 		}
 	})
@@ -302,7 +322,7 @@ func TestRefusalDropsTheKey(t *testing.T) {
 				}
 			}
 			v.refuse(refusal.Newf(no, "no"))
-			kept, _ := r.keys.kept(req.question())
+			kept, _ := r.keys.copyOf(req.question())
 			time.Sleep(55 * time.Minute) // the refresh has heard it
 			synctest.Wait()
 			if !isWiped(kept) {

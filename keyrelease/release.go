@@ -1,146 +1,96 @@
 // Package keyrelease is the use case: a [Request] becomes a [hsm.Key].
 //
-// It proves to an authority what this machine is, shows the authority's token
-// to a vault, and opens the key that comes back wrapped to a pair that only
-// this process holds. RFC 9334 calls the parties Attester, Verifier and Relying
-// Party; here each is an interface of one method, and [Releaser.Release] is
-// their conversation:
+// Secure key release has four steps:
+//
+//  1. Attest: collect evidence of what this machine is, bound to a key pair that
+//     never leaves it (the KEK), and have an authority turn it into a token.
+//  2. Ask: show that token, and an access token, to the vault that has the key. The
+//     vault compares the attestation with the key's release policy and wraps the key
+//     to the KEK.
+//  3. Open: unwrap the key with the KEK.
+//  4. Explain: if the vault refuses, find out which condition of the policy this
+//     machine does not meet.
+//
+// RFC 9334 calls the parties Attester, Verifier and Relying Party. Here each is an
+// interface of one method, and each verifies its own answer: this package knows no
+// protocol.
 //
 //	key, err := releaser.Release(ctx, keyrelease.Request{Authority: maa, Key: id})
 //	defer key.Wipe()
 //
-// Every answer has been verified by the party that fetched it; this package
-// knows no protocol. What is independent runs side by side, what is still good
-// is reused, and equal concurrent work is done once.
+// Independent steps run side by side, results are reused while they are valid, and
+// equal concurrent requests share one piece of work.
 package keyrelease
 
 import (
 	"context"
-	"sync"
 
-	"skr/attest"
 	"skr/hsm"
-	"skr/internal/crash"
-	"skr/internal/observe/journal"
-	"skr/internal/secmem"
 )
 
-// Request names a key and who must vouch for us to get it.
-type Request struct {
-	// Authority is the MAA instance that the key's release policy names.
-	Authority attest.Authority
-	// Key is the key to release.
-	Key hsm.KeyID
-	// Access is the caller's access token for the vault. Zero means that the
-	// Releaser's own identity asks.
-	Access secmem.Text
-
-	fallbacks *Fallbacks // nil where this is the only way
-}
-
-// question is what a request asks: equal ones are the same work. A token is compared by
-// its digest, so that the table of running work holds no token.
-type question struct {
-	authority attest.Authority
-	key       hsm.KeyID
-	access    [32]byte
-}
-
-func (r Request) question() question { return question{r.Authority, r.Key, r.Access.Digest()} }
-
-// Release runs the pipeline. The caller wipes the key. Errors are refusals: see
-// internal/refusal, each says who refused.
+// Release returns the requested key, which the caller wipes. Its errors are refusals:
+// see internal/refusal.
 func (r *Releaser) Release(ctx context.Context, req Request) (*hsm.Key, error) {
-	if key := r.keys.take(ctx, req.question()); key != nil {
+	if key := r.keys.lookUp(ctx, req.question()); key != nil {
 		return key, nil
 	}
-	key, err := r.release(ctx, req)
+	key, err := r.share(ctx, req)
 	if err != nil {
-		return r.keys.outlast(ctx, req.question(), err)
+		return r.keys.serveStale(ctx, req.question(), err)
 	}
-	r.keys.use(ctx, req.question())
+	r.keys.hold(ctx, req.question())
 	return key, nil
 }
 
-// release asks those who decide, once for all that ask for the same now.
-func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
-	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) {
-		defer r.replenish()
-		attested, grant, err := r.prepare(ctx, req)
-		if err != nil {
-			return nil, err
-		}
-		key, err := r.ask(ctx, req.Key, attested.kek, grant)
-		if suspicious(err) {
-			r.doubt(req.Authority, attested, err)
-			err = r.explainer.explain(ctx, req, attested.result, grant.Access, err)
-		}
-		if err == nil {
-			r.keys.keep(ctx, req, key)
-		}
-		return key, err
-	})
+// share releases the key once for all equal requests that run at the same time.
+func (r *Releaser) share(ctx context.Context, req Request) (*hsm.Key, error) {
+	return r.releases.Do(ctx, req.question(), func(ctx context.Context) (*hsm.Key, error) { return r.release(ctx, req) })
 }
 
-// ask shows the vault what it wants to see, and opens the key with the KEK.
-func (r *Releaser) ask(ctx context.Context, key hsm.KeyID, kek KEK, grant hsm.Grant) (*hsm.Key, error) {
-	wrapped, err := journal.Do(ctx, journal.Release, func() (*hsm.WrappedKey, error) { return r.vault.Release(ctx, key, grant) })
+// release attests this machine, asks the vault, opens the key, and explains a refusal.
+func (r *Releaser) release(ctx context.Context, req Request) (*hsm.Key, error) {
+	defer r.replenish()
+	attested, grant, err := r.attest(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return journal.Do(ctx, journal.Unwrap, func() (*hsm.Key, error) { return wrapped.Unwrap(kek.Decrypter(ctx)) })
+	wrapped, err := r.vault.Release(ctx, req.Key, grant)
+	if err != nil {
+		return nil, r.explain(ctx, req, attested, grant, err)
+	}
+	key, err := r.unwrap(ctx, wrapped, attested.kek)
+	if err != nil {
+		return nil, r.explain(ctx, req, attested, grant, err)
+	}
+	r.keys.keep(ctx, req, key)
+	return key, nil
 }
 
-// prepare gets the attested KEK and the access token, side by side. If both are
-// refused, the refusal of the evidence is told: it comes first in the pipeline.
-func (r *Releaser) prepare(ctx context.Context, req Request) (*attestedKEK, hsm.Grant, error) {
+// attest returns an attested KEK and what the vault wants to see for it. The access
+// token is fetched at the same time as the attestation. If both fail, the error is that
+// of the attestation, which is the earlier step.
+func (r *Releaser) attest(ctx context.Context, req Request) (*attestedKEK, hsm.Grant, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	var beside sync.WaitGroup
-	defer beside.Wait()
 	defer cancel()
-	access := make(chan accessToken, 1)
-	beside.Go(func() { access <- r.accessToken(ctx, req) })
-	attested, err := r.attestedKEK(ctx, req)
+	access := r.fetchAccess(ctx, req)
+	attested, err := r.attestedKEK(ctx, req.Authority)
 	if err != nil {
+		cancel() // nothing needs the access token any more
+		_, _ = access()
 		return nil, hsm.Grant{}, err
 	}
-	token := <-access
-	return attested, hsm.Grant{Attestation: attested.result.Token, Access: token.text, Seen: attested.seen}, token.err
+	token, err := access()
+	return attested, hsm.Grant{Attestation: attested.result.Token, Access: token, Seen: attested.seen}, err
 }
 
-type accessToken struct {
-	text secmem.Text
-	err  error
+// explain returns the refusal of the vault with the conditions of the release policy
+// that are not met. It also drops the attested KEK if that may be the reason.
+func (r *Releaser) explain(ctx context.Context, req Request, attested *attestedKEK, grant hsm.Grant, err error) error {
+	r.invalidate(req.Authority, attested, err)
+	return r.explainer.explain(ctx, req, attested.result, grant.Access, err)
 }
 
-// accessToken is the caller's, or that of our own identity.
-func (r *Releaser) accessToken(ctx context.Context, req Request) (token accessToken) {
-	if !req.Access.IsZero() {
-		return accessToken{text: req.Access}
-	}
-	done := journal.Begin(ctx, journal.Identity)
-	token.err = crash.Guard(func() (err error) {
-		token.text, err = r.identity.AccessToken(ctx, req.Key.Audience())
-		return err
-	})
-	done(token.err)
-	return token
-}
-
-// Token collects evidence over runtimeData and has authority appraise it.
-func (r *Releaser) Token(ctx context.Context, authority attest.Authority, runtimeData []byte) (*attest.Result, error) {
-	evidence, err := r.attester.Evidence(ctx, runtimeData)
-	if err != nil {
-		return nil, err
-	}
-	return r.appraise(ctx, authority, evidence)
-}
-
-func (r *Releaser) appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
-	result, err := journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) { return r.verifier.Appraise(ctx, authority, evidence) })
-	if err != nil {
-		return nil, toldOmissions(err, evidence.Omitted)
-	}
-	result.Omitted = evidence.Omitted
-	return result, nil
+// Unwrap opens a wrapped key with the KEK. It is the default of [Config.Unwrap].
+func Unwrap(ctx context.Context, wrapped *hsm.WrappedKey, kek KEK) (*hsm.Key, error) {
+	return wrapped.Unwrap(kek.Decrypter(ctx))
 }

@@ -15,11 +15,10 @@ import (
 // Attester proves what this machine is.
 type Attester interface {
 	// Evidence returns evidence that binds runtimeData and has been verified
-	// against the hardware vendor's roots.
-	// With nil it binds nothing but, where it has one, the key of its TPM.
+	// against the hardware vendor's roots. With nil runtimeData it binds nothing but
+	// the key of the TPM, if the machine has one.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
-	// Platform says whether evidence comes with such a key. Once it is known,
-	// nobody is asked.
+	// Platform reports whether evidence includes a TPM key. The result is cached.
 	Platform(ctx context.Context) (attest.Platform, error)
 }
 
@@ -30,41 +29,41 @@ type Verifier interface {
 	Appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error)
 }
 
+// Identity gives the access token that the vault requires beside the attestation.
+type Identity interface {
+	// AccessToken returns an access token for the vault of req.Key: req.Access if the
+	// caller sent one, and otherwise a token of the sidecar's own identity.
+	AccessToken(ctx context.Context, req Request) (secmem.Text, error)
+}
+
 // Vault is the Relying Party.
 type Vault interface {
 	// Release returns a wrapped key from a statement that has been verified.
 	Release(ctx context.Context, key hsm.KeyID, grant hsm.Grant) (*hsm.WrappedKey, error)
 }
 
-// Identity is who we are to the vault when the caller brings no access token.
-type Identity interface {
-	// AccessToken returns a token for audience, from a cache where it can.
-	AccessToken(ctx context.Context, audience string) (secmem.Text, error)
-}
-
-// Config is what a Releaser is made of. Every party but the Describer is
+// Config has the parties and limits of a Releaser. All parties but the Describer are
 // required.
 type Config struct {
 	Attester Attester
 	Verifier Verifier
-	Vault    Vault
 	Identity Identity
-	// Describer helps to say why a release was refused; nil means that nobody
-	// is asked.
+	Vault    Vault
+	// Describer helps to explain why a release was refused. Nil disables explanations.
 	Describer Describer
-	// Approach is told of a release that is about to ask the authority and then the
-	// vault of the request, and may connect to them meanwhile. The authority is asked
-	// in the context that it returns. It does not wait. Nil does nothing.
-	Approach func(context.Context, Request) context.Context
+	// Unwrap opens a wrapped key with the KEK. Nil means [Unwrap].
+	Unwrap func(ctx context.Context, wrapped *hsm.WrappedKey, kek KEK) (*hsm.Key, error)
+	// Looked is called with the result of each cache lookup. Nil disables it.
+	Looked func(context.Context, Lookup)
 	// KEKBits is the size of the KEK: 2048, 3072 or 4096. Zero means 2048.
 	KEKBits int
-	// AttestationMaxAge is how long an attested KEK serves further releases of
-	// the same authority. Zero attests for each release.
+	// AttestationMaxAge is how long an attested KEK is used for releases with the same
+	// authority. Zero attests for each release.
 	AttestationMaxAge time.Duration
-	// KeyTTL is how long a released key serves equal requests. Zero keeps none.
+	// KeyTTL is how long a released key serves equal requests. Zero keeps no keys.
 	KeyTTL time.Duration
-	// KeyMaxStale is how much longer it serves them where the authority or the
-	// vault cannot be reached. Zero is not at all.
+	// KeyMaxStale is how much longer a key serves requests while the authority or the
+	// vault cannot be reached. Zero serves no key after KeyTTL.
 	KeyMaxStale time.Duration
 	// Timeout bounds work that several callers share. Zero means one minute.
 	Timeout time.Duration
@@ -76,9 +75,10 @@ type Config struct {
 type Releaser struct {
 	attester Attester
 	verifier Verifier
-	vault    Vault
 	identity Identity
-	approach func(context.Context, Request) context.Context
+	vault    Vault
+	unwrap   func(context.Context, *hsm.WrappedKey, KEK) (*hsm.Key, error)
+	looked   func(context.Context, Lookup)
 	maxAge   time.Duration
 	now      func() time.Time
 	spare    spareKEK
@@ -94,8 +94,30 @@ type Releaser struct {
 	guest    guest
 }
 
-// New makes a Releaser.
+// New returns a Releaser.
 func New(c Config) *Releaser {
+	c = c.withDefaults()
+	r := &Releaser{
+		attester: c.Attester, verifier: c.Verifier, identity: c.Identity, vault: c.Vault,
+		unwrap: c.Unwrap, looked: c.Looked, maxAge: c.AttestationMaxAge, now: c.Now,
+		spare:        spareKEK{bits: c.KEKBits},
+		explainer:    newExplainer(c.Describer, c.Now),
+		keys:         newKeyCache(c.KeyTTL, c.KeyMaxStale, c.Looked),
+		releases:     singleflight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
+		attestations: singleflight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
+		attested:     cache.New[attest.Authority, *attestedKEK](maxAuthorities),
+	}
+	r.keys.release = r.share
+	return r
+}
+
+func (c Config) withDefaults() Config {
+	if c.Unwrap == nil {
+		c.Unwrap = Unwrap
+	}
+	if c.Looked == nil {
+		c.Looked = func(context.Context, Lookup) {}
+	}
 	if c.KEKBits == 0 {
 		c.KEKBits = 2048
 	}
@@ -105,19 +127,5 @@ func New(c Config) *Releaser {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Approach == nil {
-		c.Approach = func(ctx context.Context, _ Request) context.Context { return ctx }
-	}
-	r := &Releaser{
-		attester: c.Attester, verifier: c.Verifier, vault: c.Vault, identity: c.Identity,
-		approach: c.Approach, maxAge: c.AttestationMaxAge, now: c.Now,
-		spare:        spareKEK{bits: c.KEKBits},
-		explainer:    newExplainer(c.Describer, c.Now),
-		keys:         newKeyCache(c.KeyTTL, c.KeyMaxStale),
-		releases:     singleflight.Group[question, *hsm.Key]{Limit: c.Timeout, Share: (*hsm.Key).Clone, Discard: (*hsm.Key).Wipe},
-		attestations: singleflight.Group[attest.Authority, *attestedKEK]{Limit: c.Timeout},
-		attested:     cache.New[attest.Authority, *attestedKEK](maxAuthorities),
-	}
-	r.keys.release = r.release
-	return r
+	return c
 }

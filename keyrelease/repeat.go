@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// withheld stands for the values of a claim that somebody chose freely.
+	// withheld replaces the values of claims that the guest or its owner chooses.
 	withheld = "(withheld)"
-	// maxRepeated bounds what of a policy's text is repeated, in bytes.
+	// maxRepeated bounds how much of a policy's text is repeated, in bytes.
 	maxRepeated = 160
 )
 
-// repeat is a condition as callers and logs may see it. Only the platform's own
-// claims are known to hold no secret. Even of those, what the policy says is the
-// word of a vault, which has seen our tokens and may repeat them.
+// repeat returns a condition as callers and logs may see it. Only the platform's own
+// claims are known to hold no secret. Even their expected values come from a vault, which
+// has seen the tokens of this request and may repeat them.
 func repeat(o releasepolicy.Outcome) releasepolicy.Outcome {
 	expected, actual := withheld, withheld
 	if claims.Public(o.Claim) {
@@ -39,8 +39,8 @@ func repeatName(claim string) string {
 	return secmem.Excerpt(claim, maxRepeated)
 }
 
-// plain are the long values that a platform claim or an authority may have: no
-// token and no key is written so.
+// plain matches the long values that a platform claim or an authority may have. No token
+// and no key has this form.
 var plain = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([0-9a-f]{1,128}|https://[a-z0-9-]{1,40}(\.[a-z0-9-]{1,40})+(:[0-9]{1,5})?)$`)
 })
@@ -55,5 +55,5 @@ func repeatValue(text string) string {
 	return strings.Join(alternatives, alternative)
 }
 
-// alternative stands between the names of several authorities.
+// alternative separates the names of several authorities.
 const alternative = " or "

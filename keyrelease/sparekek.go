@@ -12,34 +12,34 @@ import (
 )
 
 const (
-	// provenFor is how long evidence that was collected ahead serves: what it says of
-	// the platform, such as its TCB, may change while the machine runs.
+	// provenFor is how long evidence that was collected ahead may be used: what it says
+	// about the platform, such as the TCB, may change while the machine runs.
 	provenFor = time.Minute
-	// provingTime bounds its collection. Who waits for the pair waits for that too.
+	// provingTime bounds its collection. A release that needs the pair waits for it.
 	provingTime = 5 * time.Second
 )
 
-// spareKEK is a pair made ahead of need: making one takes longer than all other
-// work of ours in a release.
+// spareKEK is a KEK that is made ahead: making one takes longer than everything else
+// that skr itself does in a release.
 type spareKEK struct {
 	bits int
-	used atomic.Bool // a pair was taken, and no next one begun
+	used atomic.Bool // the pair was used and its successor is not begun
 
 	mu   sync.Mutex
-	next *pair // ready or being made; nil if there is none
+	next *pair // ready or being made; nil if neither
 }
 
-// pair may still be in the making.
+// pair is a KEK that may still be in the making.
 type pair struct {
 	done chan struct{}
 	kek  *hsm.KEK // valid after done
 	err  error    // valid after done
 
-	evidence *attest.Evidence // of the KEK, where it was collected ahead; valid after done
-	proven   time.Time        // when that was; valid after done
+	evidence *attest.Evidence // evidence collected ahead, or nil; valid after done
+	proven   time.Time        // when it was collected; valid after done
 }
 
-// ahead is evidence that is young enough, or nil.
+// ahead returns the evidence collected ahead if it is recent enough, or nil.
 func (p *pair) ahead(now time.Time) *attest.Evidence {
 	if age := now.Sub(p.proven); p.evidence == nil || age < 0 || age >= provenFor {
 		return nil
@@ -47,7 +47,7 @@ func (p *pair) ahead(now time.Time) *attest.Evidence {
 	return p.evidence
 }
 
-// begin makes a pair and then, if anything, what prove does.
+// begin starts to make a pair, and then to prove it if prove is not nil.
 func (s *spareKEK) begin(prove func(*pair)) *pair {
 	p := &pair{done: make(chan struct{})}
 	go func() {
@@ -57,15 +57,15 @@ func (s *spareKEK) begin(prove func(*pair)) *pair {
 			return err
 		})
 		if p.err == nil && prove != nil {
-			_ = crash.Guard(func() error { prove(p); return nil }) // a release will meet it again
+			_ = crash.Guard(func() error { prove(p); return nil }) // a release runs into the same error
 		}
 	}()
 	return p
 }
 
-// Prepare begins to make a KEK, and to collect the evidence of it: pods ask for their
-// keys right after their start. It does nothing where there is one. Who wants an
-// attestation for each release wants evidence for it too.
+// Prepare starts to make a KEK and to collect evidence for it: pods request their keys
+// right after their start. It does nothing if a KEK is ready or in the making. With
+// AttestationMaxAge 0, evidence is never collected ahead.
 func (r *Releaser) Prepare() {
 	if r.maxAge <= 0 {
 		r.spare.prepare(nil)
@@ -74,8 +74,8 @@ func (r *Releaser) Prepare() {
 	r.spare.prepare(r.prove)
 }
 
-// prove collects evidence ahead. If there is none, a release will ask again, and tell
-// why. Where a TPM has the KEK, this pair is of no use.
+// prove collects evidence ahead. It ignores errors: a release collects evidence again and
+// reports why there is none. If a TPM has the KEK, this pair is not used.
 func (r *Releaser) prove(p *pair) {
 	ctx, cancel := context.WithTimeout(context.Background(), provingTime)
 	defer cancel()
@@ -96,19 +96,19 @@ func (s *spareKEK) prepare(prove func(*pair)) {
 	}
 }
 
-// replenish makes the next pair after one was used, when the release that needed it is
-// over: the processor was wanted for other things. Nobody knows when that pair will be
-// needed, and evidence of it would be old by then.
+// replenish starts to make the next pair after one was used. It runs when the release is
+// over, which needs the processor for other things. It collects no evidence: by the time
+// that the pair is needed, the evidence would be too old.
 func (r *Releaser) replenish() {
 	if r.spare.used.Swap(false) {
 		r.spare.prepare(nil)
 	}
 }
 
-// newKEK takes the spare, which is then gone: no pair is attested twice. One that is
-// still being made is worth the wait: another would not be ready before.
+// newKEK returns the spare pair, or a new one if there is no spare. No pair is returned
+// twice. It waits for a pair that is still being made: another would not be ready sooner.
 func (r *Releaser) newKEK(ctx context.Context) (*pair, error) {
-	p := r.spare.take()
+	p := r.spare.remove()
 	r.spare.used.Store(true)
 	select {
 	case <-p.done:
@@ -118,7 +118,7 @@ func (r *Releaser) newKEK(ctx context.Context) (*pair, error) {
 	}
 }
 
-func (s *spareKEK) take() *pair {
+func (s *spareKEK) remove() *pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.next

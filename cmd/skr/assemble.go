@@ -92,12 +92,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
 	parts.verifier = maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})
-	parts.releaser = keyrelease.New(keyrelease.Config{
-		Attester: parts.attester, Verifier: parts.verifier,
-		Vault: parts.vault, Describer: parts.vault, Approach: out.approach,
-		Identity: parts.identity, KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, KeyMaxStale: s.MaxStale,
-		Timeout: s.RequestTimeout,
-	})
+	parts.assembleReleaser(s)
 	return parts, nil
 }
 

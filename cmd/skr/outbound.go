@@ -1,17 +1,14 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
 
 	"skr/internal/azure/entra"
 	"skr/internal/azure/httpclient"
-	"skr/keyrelease"
 )
 
 // imdsAddress is the link-local address that azidentity calls.
@@ -74,16 +71,6 @@ func (s *settings) fleet(now time.Time) (httpclient.Fleet, error) {
 		fleet.First = fleet.Turn(now)
 	}
 	return fleet, nil
-}
-
-// approach connects to those that a release is about to ask, one after the other: the
-// vault's handshake begins when the authority has what it is asked, and is over when
-// it has answered.
-func (o *outbound) approach(ctx context.Context, request keyrelease.Request) context.Context {
-	o.public.Connect(ctx, request.Authority.Host().String())
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { o.public.Connect(ctx, request.Key.Host().String()) },
-	})
 }
 
 // openCircuits counts, by service, the hosts that are not asked for now.

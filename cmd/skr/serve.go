@@ -136,7 +136,7 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.attester, Tokens: s.releaser, Releases: s.releaser,
 		Authorities: s.authorities, Vaults: s.vaults, Aliases: s.aliases,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
-		Witness: &witness{s.records, s.told}, Finished: s.told.finished,
+		Auditor: &witness{s.records, s.told}, Finished: s.told.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
 		Parts: s.parts(), Problems: s.faults.problems, UVMEndorsements: s.context.ReferenceInfo(),

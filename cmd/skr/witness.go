@@ -23,7 +23,7 @@ type witness struct {
 	told *observer
 }
 
-var _ server.Witness = (*witness)(nil)
+var _ server.Auditor = (*witness)(nil)
 
 // openAudit returns the log of the releases: audit_file or, without one, what
 // otherwise makes.

@@ -83,9 +83,10 @@ var allowed = map[string][]string{
 	},
 	"keyrelease": {
 		"attest", "hsm", "releasepolicy", "releasepolicy/claims",
-		"internal/cache", "internal/crash", "internal/singleflight", "internal/observe/journal", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
+		"internal/cache", "internal/crash", "internal/singleflight", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
-	"internal/azure/entra": {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
+	"internal/sidecar/parties": {"attest", "hsm", "keyrelease", "internal/observe/journal", "internal/secmem"},
+	"internal/azure/entra":     {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/operator/lint": {
 		"attest", "attest/snp", "releasepolicy", "releasepolicy/claims", "internal/excerpt", "internal/strictyaml", "internal/azure/endpoint",
 		"internal/jose/jws", "internal/strictjson", "internal/textfile",

@@ -28,6 +28,7 @@ import (
 	"skr/internal/azure/entra"
 	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
+	"skr/internal/sidecar/parties"
 	"skr/keyrelease"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
@@ -84,7 +85,7 @@ func newSidecar(t *testing.T, environment []string) *sidecar {
 			Attester: newAttester(t, env, metadata),
 			Verifier: attestmaa.New(attestmaa.Config{HTTP: services}),
 			Vault:    hsm.NewClient(hsm.Config{HTTP: services, Roots: pool}),
-			Identity: identity,
+			Identity: parties.Identity(identity, nil),
 		}),
 		authorities: authorities,
 		vaults:      vaults,

@@ -109,7 +109,7 @@ var _ Attester = (*attest.Attester)(nil)
 
 // Identity is who we are to a vault.
 type Identity interface {
-	keyrelease.Identity
+	AccessToken(ctx context.Context, audience string) (secmem.Text, error)
 	// String names it: "workload identity".
 	String() string
 }

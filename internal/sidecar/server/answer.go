@@ -18,7 +18,8 @@ type route struct {
 // body of a result: a secret in protected memory, or bytes. Either is wiped when it
 // has been sent.
 type body struct {
-	status int // 0 means 200
+	status int    // 0 means 200
+	key    string // identifier of a released key, for the header and the log; or ""
 	secret *secmem.Buffer
 	plain  []byte
 }
@@ -39,7 +40,7 @@ func (b body) use(f func([]byte)) {
 
 // post makes the answer of a function from request to response.
 func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(context.Context, []byte) (body, error) {
-	return read(func(ctx context.Context, request Req) (body, error) {
+	return postBody(func(ctx context.Context, request Req) (body, error) {
 		response, err := ask(ctx, request)
 		if err != nil {
 			return body{}, err
@@ -49,8 +50,8 @@ func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(cont
 	})
 }
 
-// read makes the answer of a function from request to body.
-func read[Req any](ask func(context.Context, Req) (body, error)) func(context.Context, []byte) (body, error) {
+// postBody makes the answer of a function from request to body.
+func postBody[Req any](ask func(context.Context, Req) (body, error)) func(context.Context, []byte) (body, error) {
 	members := memberNames[Req]()
 	return func(ctx context.Context, text []byte) (body, error) {
 		var request Req

@@ -27,7 +27,16 @@ type call struct {
 	done  chan struct{} // closed when work that has begun is done
 }
 
+// callKey is under which a context has the [call]. The handler for HTTP/2 and a method
+// meet only in the context that grpc.Server passes on.
 type callKey struct{}
+
+// noteKey keeps the identifier of a released key for the header and the log.
+func noteKey(ctx context.Context, id string) {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		c.exchange.key = id
+	}
+}
 
 func (c *call) refused(err error) *call {
 	c.refusal = err
@@ -47,7 +56,7 @@ func answerCall(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handl
 		return work(ctx)
 	}
 	if !c.begin() {
-		return nil, statusOf(judge(errGone), c.exchange.id)
+		return nil, statusOf(classify(errGone), c.exchange.id)
 	}
 	defer close(c.done)
 	return c.answer(ctx, work)
@@ -67,9 +76,9 @@ func (c *call) answer(ctx context.Context, work func(context.Context) (any, erro
 	_ = grpc.SetHeader(ctx, header) // a caller that is gone needs none
 	switch {
 	case isTooLarge(err): // as grpc.Server says it
-		return nil, tooLarge(judge(err))
+		return nil, tooLarge(classify(err))
 	case err != nil:
-		return nil, statusOf(judge(err), c.exchange.id)
+		return nil, statusOf(classify(err), c.exchange.id)
 	}
 	return response, nil
 }

@@ -196,21 +196,21 @@ func TestLocalNames(t *testing.T) {
 	}
 }
 
-// witness remembers what it is told, and may refuse.
-type witness struct {
+// auditor remembers what it recorded, and may fail.
+type auditor struct {
 	told []error
 	keys []string
 	fail error
 	id   string
 }
 
-func (w *witness) Released(ctx context.Context, request keyrelease.Request, _ *hsm.Key, err error) error {
+func (w *auditor) Released(ctx context.Context, request keyrelease.Request, _ *hsm.Key, err error) error {
 	w.keys = append(w.keys, request.Key.String())
 	w.told, w.id = append(w.told, err), journal.RequestID(ctx)
 	return w.fail
 }
 
-func TestWitness(t *testing.T) {
+func TestAuditor(t *testing.T) {
 	refused := refusal.Newf(refusal.ReleaseRejected, "the vault said no")
 	for _, c := range []struct {
 		name     string
@@ -226,14 +226,14 @@ func TestWitness(t *testing.T) {
 		{"refused, no record", refused, errors.New("disk full"), 403, api.ReleaseRejected, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, w := newPipeline(t), &witness{fail: c.fail}
+			p, w := newPipeline(t), &auditor{fail: c.fail}
 			if c.release != nil {
 				p.fail = func(context.Context) error { return c.release }
 			}
-			s := newServer(t, p, func(config *Config) { config.Witness = w })
+			s := newServer(t, p, func(config *Config) { config.Auditor = w })
 			response := ask(t, s, newRequest("POST", api.RouteRelease, good[api.RouteRelease]))
 			if len(w.told) != 1 || !errors.Is(w.told[0], c.release) || w.id != response.Header.Get("X-Request-Id") {
-				t.Errorf("the witness was told %v of request %q", w.told, w.id)
+				t.Errorf("the auditor recorded %v of request %q", w.told, w.id)
 			}
 			body, err := io.ReadAll(response.Body)
 			if err != nil {
@@ -252,22 +252,22 @@ func TestWitness(t *testing.T) {
 }
 
 // Who looks for a caller that tried the keys of another finds which.
-func TestWitnessOfRefusedCaller(t *testing.T) {
+func TestAuditorOfRefusedCaller(t *testing.T) {
 	const bills = "https://contoso.vault.azure.net/keys/bills"
 	for body, want := range map[string]string{
 		`{"alias":"bills"}`: bills, names("bills"): bills, `{"alias":"nothing"}`: "", names("../bills"): "",
 	} {
-		w := &witness{}
+		w := &auditor{}
 		bound := withAccess(t)
 		s := newServer(t, newPipeline(t), func(c *Config) {
 			bound(c)
-			c.Witness = w
+			c.Auditor = w
 		})
 		r := newRequest("POST", api.RouteRelease, body)
 		r.Header.Set("Authorization", "Bearer "+appToken)
 		ask(t, s, r)
 		if len(w.told) != 1 || w.told[0] == nil || w.keys[0] != want {
-			t.Errorf("%s: the witness was told of %q and %v", body, w.keys, w.told)
+			t.Errorf("%s: the auditor recorded %q and %v", body, w.keys, w.told)
 		}
 	}
 }

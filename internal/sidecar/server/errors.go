@@ -69,8 +69,8 @@ func isTooLarge(err error) bool {
 	return is
 }
 
-// verdict is what the caller is told of an error.
-type verdict struct {
+// reply is what the caller is told of an error.
+type reply struct {
 	status     int
 	code       api.Code
 	text       string
@@ -79,17 +79,17 @@ type verdict struct {
 	allow      string // of a wrong method
 }
 
-// judge looks an error up in the table. The refusal decides where there is one:
-// it may wrap the deadline of one attempt without being about ours.
-func judge(err error) verdict {
+// classify returns the reply to an error. If the error has a refusal, the refusal
+// decides: it may wrap the deadline of one attempt, which is not the request's.
+func classify(err error) reply {
 	if errors.Is(err, errGone) {
-		return verdict{status: statusGone, code: CodeGone}
+		return reply{status: statusGone, code: CodeGone}
 	}
 	if wrong, ok := errors.AsType[*methodError](err); ok {
-		return verdict{status: http.StatusMethodNotAllowed, code: api.BadRequest, text: wrong.Error(), allow: wrong.allow}
+		return reply{status: http.StatusMethodNotAllowed, code: api.BadRequest, text: wrong.Error(), allow: wrong.allow}
 	}
 	if refused, ok := errors.AsType[*refusal.Error](err); ok {
-		v := told(refused)
+		v := replyTo(refused)
 		v.reason = reasons(err)
 		if errors.Is(err, errNoRoute) {
 			v.status = http.StatusNotFound
@@ -97,15 +97,15 @@ func judge(err error) verdict {
 		return v
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return told(&refusal.Error{Kind: refusal.Timeout, Reason: "the deadline of the request passed"})
+		return replyTo(&refusal.Error{Kind: refusal.Timeout, Reason: "the deadline of the request passed"})
 	}
-	return verdict{status: api.Internal.HTTPStatus(), code: api.Internal, text: "internal error, see the log of skr"}
+	return reply{status: api.Internal.HTTPStatus(), code: api.Internal, text: "internal error, see the log of skr"}
 }
 
-// told makes the verdict of a refusal.
-func told(refused *refusal.Error) verdict {
+// replyTo returns the reply to a refusal.
+func replyTo(refused *refusal.Error) reply {
 	code := codeOf(refused.Kind)
-	v := verdict{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
+	v := reply{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
 	if code == api.Throttled {
 		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
 	}
@@ -133,7 +133,7 @@ func CodeOf(err error) string {
 	case errors.Is(err, context.Canceled):
 		return CodeGone
 	}
-	return string(judge(err).code)
+	return string(classify(err).code)
 }
 
 func codeOf(kind *refusal.Kind) api.Code {

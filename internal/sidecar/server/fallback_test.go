@@ -12,10 +12,10 @@ import (
 	"skr/keyrelease"
 )
 
-// TestFallbackIsTold in the answer, in the log and to the witness.
+// TestFallbackIsTold in the answer, in the log and to the auditor.
 func TestFallbackIsTold(t *testing.T) {
 	for _, down := range []bool{false, true} {
-		p, w := newPipeline(t), &witness{}
+		p, w := newPipeline(t), &auditor{}
 		first := true
 		p.fail = func(context.Context) error {
 			defer func() { first = false }()
@@ -27,7 +27,7 @@ func TestFallbackIsTold(t *testing.T) {
 		var log *bytes.Buffer
 		s := newServer(t, p, func(c *Config) {
 			log = logTo(c)
-			c.Witness = w
+			c.Auditor = w
 			ways := []keyrelease.Request{named(t, c, "orders"), named(t, c, "orders-west")}
 			c.Aliases = map[string]keyrelease.Request{"orders": keyrelease.WithFallbacks(ways)}
 		})
@@ -41,7 +41,7 @@ func TestFallbackIsTold(t *testing.T) {
 			t.Errorf("down %v: status %d, header %q", down, answer.Code, answer.Header().Get(api.HeaderFallback))
 		}
 		if len(w.keys) != 1 || !strings.HasSuffix(w.keys[0], key) {
-			t.Errorf("down %v: the witness was told of %v", down, w.keys)
+			t.Errorf("down %v: the auditor recorded %v", down, w.keys)
 		}
 		if strings.Contains(log.String(), `"fallback":1`) != field {
 			t.Errorf("down %v: the log says %s", down, log)

@@ -116,11 +116,11 @@ func (*broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
 func TestEqualRefusalsShareALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
-		told := newTeller(slog.New(slog.NewJSONHandler(&text, nil)))
+		told := newRefusalLog(slog.New(slog.NewJSONHandler(&text, nil)))
 		lines := 0
 		tell := func(caller string, code api.Code, n int) {
 			for i := range n {
-				if told.tells(caller, code, "/key/release", fmt.Errorf("refusal %d", i)) {
+				if told.logs(caller, code, "/key/release", fmt.Errorf("refusal %d", i)) {
 					lines++
 				}
 			}
@@ -128,12 +128,12 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 		tell("uid 1", api.CallerNotAllowed, 10000)
 		tell("uid 2", api.CallerNotAllowed, 1)
 		tell("uid 1", api.BadRequest, 1)
-		if lines != tellOnce+2 {
+		if lines != linesAtOnce+2 {
 			t.Errorf("%d refusals have a line of their own", lines)
 		}
-		time.Sleep(tellSoon)
+		time.Sleep(firstCount)
 		synctest.Wait()
-		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,"last_route":"/key/release","last_error":"refusal 9999"`, 10000-tellOnce)
+		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,"last_route":"/key/release","last_error":"refusal 9999"`, 10000-linesAtOnce)
 		if strings.Count(text.String(), "\n") != 1 || !strings.Contains(text.String(), want) {
 			t.Errorf("the log is %s", &text)
 		}
@@ -154,15 +154,15 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 // A caller that has used its lines has none again because others come.
 func TestNewKindsGiveNoLinesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := newTeller(slog.New(slog.DiscardHandler))
+		told := newRefusalLog(slog.New(slog.DiscardHandler))
 		tell := func(caller string, n int) (own bool) {
 			for range n {
-				own = told.tells(caller, api.CallerNotAllowed, "/key/release", errors.New("refused"))
+				own = told.logs(caller, api.CallerNotAllowed, "/key/release", errors.New("refused"))
 			}
 			return own
 		}
-		tell("flood", tellOnce+1)
-		time.Sleep(tellSoon)
+		tell("flood", linesAtOnce+1)
+		time.Sleep(firstCount)
 		synctest.Wait() // the one too many is counted
 		for i := range maxKinds {
 			tell(fmt.Sprint("uid ", i), 1)
@@ -170,7 +170,7 @@ func TestNewKindsGiveNoLinesBack(t *testing.T) {
 		if tell("flood", 1) {
 			t.Error("the flood has lines again")
 		}
-		time.Sleep(tellOnce * tellEvery)
+		time.Sleep(linesAtOnce * lineEvery)
 		synctest.Wait()
 		if !tell("new", 1) || told.kinds[refusalKind{"new", api.CallerNotAllowed}] == nil {
 			t.Error("a new kind has no place, though all are quiet")

@@ -55,7 +55,7 @@ var grpcRoutes = map[string]string{
 func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	defer s.told.count()
+	defer s.refusalLog.count()
 	if err := serving.Until(ctx, s.http2Server(base), s.config.Grace, s.sockets(l, s.config.GRPCConnections)...); err != nil {
 		return fmt.Errorf("gRPC: %w", err)
 	}
@@ -98,9 +98,9 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, notes := journal.With(r.Context(), x.id)
 	c := &call{exchange: x, deadline: time.Now().Add(m.config.Deadline), notes: notes, done: make(chan struct{})}
 	m.serveCall(w, r.WithContext(ctx), x, c)
-	v := verdict{status: http.StatusOK, code: CodeOK}
+	v := reply{status: http.StatusOK, code: CodeOK}
 	if c.err != nil {
-		v = judge(c.err)
+		v = classify(c.err)
 	}
 	x.end = m.config.Now()
 	m.countReset(ctx, v.status == statusGone)
@@ -112,20 +112,24 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange, c *call) {
 	ctx, cancel := context.WithDeadline(r.Context(), c.deadline)
 	defer cancel()
-	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return m.admitGRPC(ctx, r, x) })
+	admitted := journal.Begin(ctx, journal.Admit)
+	leave, err := m.admitGRPC(ctx, r, x)
+	admitted(err)
 	if err != nil {
 		m.holdBack(r)
 		m.hand(w, r, c.refused(err), emptyMessage)
 		return
 	}
 	defer leave()
-	message, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return m.receive(ctx, w, r, frameHeader+m.config.MaxBody) })
+	received := journal.Begin(ctx, journal.Receive)
+	message, err := m.receive(ctx, w, r, frameHeader+m.config.MaxBody)
+	received(err)
 	defer clear(message)
 	if err != nil {
 		m.hand(w, r, c.refused(err), emptyMessage)
 		return
 	}
-	m.hand(w, r.WithContext(withExchange(access.With(r.Context(), x.caller), x)), c, message)
+	m.hand(w, r.WithContext(access.With(r.Context(), x.caller)), c, message)
 }
 
 // hand the call to grpc.Server. The context of the request has no deadline of ours,
@@ -152,15 +156,15 @@ func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (
 	return m.enter(ctx, r, x)
 }
 
-// originOf is tellOrigin for a method.
+// originOf is setOrigin for a method.
 func originOf(x *exchange, noted journal.Notes) metadata.MD {
 	header := http.Header{}
-	tellOrigin(header, x, noted)
-	told := metadata.MD{}
+	setOrigin(header, x, noted)
+	origin := metadata.MD{}
 	for name, values := range header {
-		told.Append(name, values...) // in lower case
+		origin.Append(name, values...) // in lower case
 	}
-	return told
+	return origin
 }
 
 // guarded turns a panic into an error.

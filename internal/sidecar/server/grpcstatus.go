@@ -32,10 +32,10 @@ var grpcCodes = map[api.Code]grpccodes.Code{
 // GRPCCode is the status code of gRPC that an API code comes with.
 func GRPCCode(code api.Code) grpccodes.Code { return grpcCodes[code] }
 
-// statusOf is a verdict with its details: ErrorInfo with the API's code and the
+// statusOf is a reply with its details: ErrorInfo with the API's code and the
 // request's id, RetryInfo where waiting helps, and a PreconditionFailure for what
 // of a release policy is not met.
-func statusOf(v verdict, id string) error {
+func statusOf(v reply, id string) error {
 	s := status.New(grpcCodes[v.code], v.text)
 	details := []protoadapt.MessageV1{protoadapt.MessageV1Of(&errdetails.ErrorInfo{
 		Reason: string(v.code), Domain: "skr", Metadata: map[string]string{"request_id": id},
@@ -67,4 +67,4 @@ func unmet(reasons []api.Reason) *errdetails.PreconditionFailure {
 }
 
 // tooLarge has the code that grpc.Server has for it.
-func tooLarge(v verdict) error { return status.Error(grpccodes.ResourceExhausted, v.text) }
+func tooLarge(v reply) error { return status.Error(grpccodes.ResourceExhausted, v.text) }

@@ -90,7 +90,7 @@ func (m *methods) serveOpen(w http.ResponseWriter, r *http.Request) {
 	leave, err := m.lobby.Enter(ctx, peerOf(r.Context()))
 	if err != nil {
 		m.holdBack(r)
-		sayNo(w)
+		refuseOpenCall(w)
 		return
 	}
 	defer leave()
@@ -103,8 +103,8 @@ func (m *methods) serveOpen(w http.ResponseWriter, r *http.Request) {
 	m.countReset(r.Context(), r.Context().Err() != nil)
 }
 
-// sayNo is the shortest refusal of gRPC, a header with the status.
-func sayNo(w http.ResponseWriter) {
+// refuseOpenCall is the shortest refusal of gRPC, a header with the status.
+func refuseOpenCall(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", "application/grpc")
 	header.Set("Grpc-Status", strconv.Itoa(int(grpccodes.ResourceExhausted)))

@@ -20,7 +20,7 @@ const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 // counts and traces. Refusals of one kind share a line (tell.go). Of the request the log
 // has a plain X-Request-Id and no other header, no body, and no path but ours; of the
 // answer, which key was released.
-func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, notes journal.Notes) {
+func (s *Server) finish(ctx context.Context, x *exchange, v reply, err error, notes journal.Notes) {
 	s.config.Finished(journal.Outcome{
 		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: x.end,
 		Parent: x.parent, Notes: notes,
@@ -29,7 +29,7 @@ func (s *Server) finish(ctx context.Context, x *exchange, v verdict, err error, 
 	if !s.config.Logger.Enabled(ctx, level) {
 		return
 	}
-	if err != nil && !s.told.tells(nameOf(ctx, x), v.code, x.path, err) {
+	if err != nil && !s.refusalLog.logs(nameOf(ctx, x), v.code, x.path, err) {
 		return
 	}
 	attributes := []slog.Attr{
@@ -113,7 +113,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // levelOf is debug for a probe, info for a result, warn for a refusal,
 // error for a bug.
-func levelOf(x *exchange, v verdict, err error) slog.Level {
+func levelOf(x *exchange, v reply, err error) slog.Level {
 	switch {
 	case v.code == api.Internal:
 		return slog.LevelError

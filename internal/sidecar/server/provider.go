@@ -88,6 +88,7 @@ func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte,
 		return nil, err
 	}
 	defer key.Wipe()
+	noteKey(ctx, key.ID())
 	opener, err := p.openers.of(ctx, key)
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)

@@ -7,23 +7,24 @@ import (
 
 	"skr/api"
 	"skr/hsm"
+	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/internal/sidecar/access"
 	"skr/keyrelease"
 )
 
-// Witness writes down who got which key.
-type Witness interface {
-	// Released is told of a release before its key is given out, and of a
-	// refused one: key is nil where err is not, request is zero where it could
-	// not be understood or names what the allow-lists do not. Its own error keeps the key back.
+// Auditor records which caller received which key.
+type Auditor interface {
+	// Released records a release before its key is returned, or a refusal: then err is
+	// not nil and key is nil. request is zero if it could not be parsed or names what the
+	// allow-lists do not. If Released returns an error, the key is not released.
 	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
 }
 
-type nobody struct{}
+type noAuditor struct{}
 
-func (nobody) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
+func (noAuditor) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 
 func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
 	key, err := s.releaseKey(ctx, r)
@@ -35,31 +36,29 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 	if answer == nil {
 		return body{}, errors.New("the key was wiped before it was given out")
 	}
-	return body{secret: answer}, nil
+	return body{secret: answer, key: key.ID()}, nil
 }
 
 // encodeKey leaves no copy of the key in encoding/json's buffers.
 func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
 
-// releaseKey gives out no key of which the witness does not know.
+// releaseKey returns no key that the auditor has not recorded.
 func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {
 	var key *hsm.Key
 	request, err := s.parseRelease(ctx, r)
 	if err == nil {
 		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
+		journal.FellBack(ctx, request.Fallback())
 	}
-	if unseen := s.config.Witness.Released(ctx, request, key, err); unseen != nil {
+	if unrecorded := s.config.Auditor.Released(ctx, request, key, err); unrecorded != nil {
 		key.Wipe()
-		return nil, errors.Join(err, unseen)
-	}
-	if err == nil {
-		noteKey(ctx, key.ID())
+		return nil, errors.Join(err, unrecorded)
 	}
 	return key, err
 }
 
-// parseRelease also says whether the caller may have the key. The request that
-// comes with a refusal of the caller is for the witness.
+// parseRelease parses the request and checks that the caller may have the key. If the
+// caller may not, it returns the request too, for the auditor.
 func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
 	request, err = s.named(ctx, r)
 	if err != nil {

@@ -62,7 +62,7 @@ func (s *Server) table() map[string]route {
 		api.RouteRaw:      {http.MethodPost, post(s.raw)},
 		api.RouteCombined: {http.MethodPost, post(s.combined)},
 		api.RouteMAA:      {http.MethodPost, post(s.token)},
-		api.RouteRelease:  {http.MethodPost, read(s.release)},
+		api.RouteRelease:  {http.MethodPost, postBody(s.release)},
 	}
 }
 

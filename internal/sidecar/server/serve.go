@@ -33,9 +33,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.path, x.route, x.found = s.lookUp(r)
 	body, err := s.answer(w, r.WithContext(ctx), x)
 	defer body.wipe()
-	v := verdict{status: cmp.Or(body.status, http.StatusOK), code: CodeOK}
+	v := reply{status: cmp.Or(body.status, http.StatusOK), code: CodeOK}
 	if err != nil {
-		v = judge(err)
+		v = classify(err)
 	}
 	noted := notes.Notes()
 	x.end = s.config.Now()
@@ -52,7 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		s.credit(x, noted)
-		tellOrigin(w.Header(), x, noted)
+		setOrigin(w.Header(), x, noted)
 	}
 	write(w, x.id, v, body)
 	_ = http.NewResponseController(w).Flush() // the caller need not wait for the log
@@ -107,22 +107,27 @@ func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (body, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Deadline)
 	defer cancel()
-	leave, err := journal.Do(ctx, journal.Admit, func() (func(), error) { return s.admit(ctx, r, x) })
+	admitted := journal.Begin(ctx, journal.Admit)
+	leave, err := s.admit(ctx, r, x)
+	admitted(err)
 	if err != nil {
 		s.holdBack(r)
 		return body{}, err
 	}
 	defer leave()
-	ctx = withExchange(access.With(ctx, x.caller), x)
+	ctx = access.With(ctx, x.caller)
 	if r.Method == http.MethodGet {
 		return s.run(ctx, x.route, nil)
 	}
-	request, err := journal.Do(ctx, journal.Receive, func() ([]byte, error) { return s.read(ctx, w, r) })
+	received := journal.Begin(ctx, journal.Receive)
+	request, err := s.readBody(ctx, w, r)
+	received(err)
 	defer clear(request)
 	if err != nil {
 		return body{}, err
 	}
 	answer, err := s.run(ctx, x.route, request)
+	x.key = answer.key
 	if r.Context().Err() != nil {
 		answer.wipe()
 		return body{}, gone(err)
@@ -139,8 +144,8 @@ func (s *Server) run(ctx context.Context, route route, request []byte) (answer b
 	return answer, err
 }
 
-// read the body to its bound, not longer than the request may take.
-func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody reads the body to its bound, not longer than the request may take.
+func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := checkContent(r); err != nil {
 		return nil, err
 	}
@@ -223,7 +228,7 @@ var always = http.Header{
 }
 
 // write is the only function that answers. answer is that of a result.
-func write(w http.ResponseWriter, id string, v verdict, answer body) {
+func write(w http.ResponseWriter, id string, v reply, answer body) {
 	header := w.Header()
 	maps.Copy(header, always)
 	header["X-Request-Id"] = []string{id}
@@ -246,28 +251,15 @@ func write(w http.ResponseWriter, id string, v verdict, answer body) {
 	})
 }
 
-// tellOrigin says which key was released and, where released keys are kept, whether it
+// setOrigin says which key was released and, where released keys are kept, whether it
 // was found there and how old it is (Age, RFC 9111 section 5.1, in seconds).
-func tellOrigin(header http.Header, x *exchange, noted journal.Notes) {
+func setOrigin(header http.Header, x *exchange, noted journal.Notes) {
 	if x.key != "" {
 		header.Set(api.HeaderKeyID, x.key)
 	}
 	if lookup, asked := noted.Last(journal.Key); asked {
 		header.Set("X-Cache", lookup.Result())
 		header.Set("Age", strconv.Itoa(int(lookup.Age/time.Second)))
-	}
-}
-
-type exchangeKey struct{}
-
-func withExchange(ctx context.Context, x *exchange) context.Context {
-	return context.WithValue(ctx, exchangeKey{}, x)
-}
-
-// noteKey keeps the identifier of the released key for the answer's header and the log.
-func noteKey(ctx context.Context, id string) {
-	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
-		x.key = id
 	}
 }
 

@@ -84,8 +84,8 @@ type Config struct {
 	// Connections bounds those of HTTP, GRPCConnections those of gRPC; nil means [MaxConnections]
 	// and [MaxGRPCConnections].
 	Connections, GRPCConnections *serving.Bound
-	// Witness is told of each release before its key is given out; nil means nobody.
-	Witness Witness
+	// Auditor records each release before its key is returned; nil records none.
+	Auditor Auditor
 	// Finished is told of each request that is over; nil means nobody.
 	Finished func(journal.Outcome)
 	// WrapKeys are the keys that the key provider wraps with; nil means none.
@@ -122,7 +122,8 @@ type Server struct {
 	routes   map[string]route
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
-	told     *teller
+	// refusalLog decides which refusals get a log line of their own.
+	refusalLog *refusalLog
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -150,8 +151,8 @@ func New(c Config) (*Server, error) {
 	if c.Gate == nil {
 		c.Gate = limit.New(limit.Config{})
 	}
-	if c.Witness == nil {
-		c.Witness = nobody{}
+	if c.Auditor == nil {
+		c.Auditor = noAuditor{}
 	}
 	if c.Finished == nil {
 		c.Finished = func(journal.Outcome) {}
@@ -162,7 +163,7 @@ func New(c Config) (*Server, error) {
 	if c.GRPCConnections == nil {
 		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
 	}
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), told: newTeller(c.Logger)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
 	s.routes = s.table()
 	return s, nil
 }
@@ -173,7 +174,7 @@ func New(c Config) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after Until: a request that was cut off has nobody to answer
-	defer s.told.count()
+	defer s.refusalLog.count()
 	return serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...)
 }
 
@@ -187,7 +188,7 @@ func (s *Server) sockets(l *Listener, bound *serving.Bound) []net.Listener {
 }
 
 // httpServer has no ReadTimeout and WriteTimeout: they would end the context of
-// a request that waits for Azure. read and write set their own deadlines.
+// a request that waits for Azure. readBody and write set their own deadlines.
 func (s *Server) httpServer(base context.Context) *http.Server {
 	return &http.Server{
 		Handler:                      s,

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// tellOnce is how many refusals of one kind have a line each after a quiet time,
-	// and tellEvery how long the next one takes to earn its own. A day of refusals
+	// linesAtOnce is how many refusals of one kind have a line each after a quiet time,
+	// and lineEvery how long the next one takes to earn its own. A day of refusals
 	// then is a megabyte of lines, which pushes nothing out of a rotated log.
-	tellOnce  = 20
-	tellEvery = time.Minute
-	// tellSoon is when the first count follows.
-	tellSoon = 10 * time.Second
+	linesAtOnce = 20
+	lineEvery   = time.Minute
+	// firstCount is when the first count follows.
+	firstCount = 10 * time.Second
 	// maxKinds are counted apart; all others are one kind.
 	maxKinds = 64
 )
@@ -41,7 +41,7 @@ type refusals struct {
 }
 
 // teller decides which refusals have a line of their own, and counts the rest.
-type teller struct {
+type refusalLog struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
@@ -49,12 +49,12 @@ type teller struct {
 	pending bool // a call of count is to come
 }
 
-func newTeller(log *slog.Logger) *teller {
-	return &teller{log: log, kinds: map[refusalKind]*refusals{}}
+func newRefusalLog(log *slog.Logger) *refusalLog {
+	return &refusalLog{log: log, kinds: map[refusalKind]*refusals{}}
 }
 
-// tells reports whether this refusal has a line of its own.
-func (t *teller) tells(caller string, code api.Code, route string, err error) bool {
+// logs reports whether this refusal has a line of its own.
+func (t *refusalLog) logs(caller string, code api.Code, route string, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.kind(refusalKind{caller, code})
@@ -63,11 +63,11 @@ func (t *teller) tells(caller string, code api.Code, route string, err error) bo
 	}
 	r.counted++
 	r.route, r.err = route, shorten(err.Error())
-	t.schedule(tellSoon)
+	t.schedule(firstCount)
 	return false
 }
 
-func (t *teller) kind(kind refusalKind) *refusals {
+func (t *refusalLog) kind(kind refusalKind) *refusals {
 	if r := t.kinds[kind]; r != nil {
 		return r
 	}
@@ -78,21 +78,21 @@ func (t *teller) kind(kind refusalKind) *refusals {
 		kind = refusalKind{caller: "others"}
 	}
 	if t.kinds[kind] == nil {
-		t.kinds[kind] = &refusals{lines: rate.NewLimiter(rate.Every(tellEvery), tellOnce)}
+		t.kinds[kind] = &refusals{lines: rate.NewLimiter(rate.Every(lineEvery), linesAtOnce)}
 	}
 	return t.kinds[kind]
 }
 
 // forget kinds that are quiet: they are as good as new.
-func (t *teller) forget() {
+func (t *refusalLog) forget() {
 	for kind, r := range t.kinds {
-		if r.counted == 0 && r.lines.Tokens() >= tellOnce {
+		if r.counted == 0 && r.lines.Tokens() >= linesAtOnce {
 			delete(t.kinds, kind)
 		}
 	}
 }
 
-func (t *teller) schedule(after time.Duration) {
+func (t *refusalLog) schedule(after time.Duration) {
 	if !t.pending {
 		t.pending = true
 		time.AfterFunc(after, func() { t.count(); t.again() })
@@ -100,7 +100,7 @@ func (t *teller) schedule(after time.Duration) {
 }
 
 // count writes a line for each kind that has refusals without one.
-func (t *teller) count() {
+func (t *refusalLog) count() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var kinds []refusalKind
@@ -122,11 +122,11 @@ func (t *teller) count() {
 }
 
 // again counts once more later, if there was something.
-func (t *teller) again() {
+func (t *refusalLog) again() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.pending {
 		t.pending = false
-		t.schedule(tellEvery)
+		t.schedule(lineEvery)
 	}
 }
