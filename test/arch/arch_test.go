@@ -28,17 +28,17 @@ var allowed = map[string][]string{
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/limit":      {"internal/refusal"},
 	"internal/cache":              {},
+	"internal/check":              {"internal/refusal"},
 	"internal/certificate":        {},
 	"internal/observe/audit":      {"internal/refusal"},
 	"internal/claims":             {},
 	"internal/crash":              {},
 	"internal/sidecar/hardening":  {},
 	"internal/sidecar/holder":     {"internal/sidecar/serving"},
-	"internal/operator/measure":   {"internal/operator/rego", "internal/textfile"},
+	"internal/operator/measure":   {"internal/textfile"},
 	"internal/observe/journal":    {},
 	"internal/observe/metrics":    {"internal/observe/journal"},
 	"internal/sidecar/ops":        {"internal/crash", "internal/sidecar/readiness", "internal/sidecar/serving"},
-	"internal/operator/rego":      {},
 	"internal/textfile":           {},
 	"internal/observe/tracing":    {"internal/observe/journal"},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/serving":    {},
 	"internal/sidecar/doctor": {
 		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease",
-		"internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
+		"internal/check", "internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
 	"internal/azure/endpoint":                   {"internal/secmem"},
 	"internal/singleflight":                     {"internal/crash"},
@@ -83,7 +83,7 @@ var allowed = map[string][]string{
 	},
 	"internal/azure/entra": {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/operator/lint": {
-		"attest", "attest/snp", "hsm", "internal/claims", "internal/strictyaml", "internal/azure/endpoint", "internal/jose/jws", "internal/strictjson", "internal/textfile",
+		"attest", "attest/snp", "hsm", "internal/check", "internal/claims", "internal/strictyaml", "internal/azure/endpoint", "internal/jose/jws", "internal/strictjson", "internal/textfile",
 	},
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
@@ -92,11 +92,13 @@ var allowed = map[string][]string{
 	},
 
 	"internal/operator/inspect": {
-		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/claims", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson",
+		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/claims", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson",
 		"internal/operator/lint", "internal/textfile",
 	},
-	"internal/operator/bootpolicy": {"attest/snp", "attest/vtpm", "internal/strictyaml"},
-	"internal/operator/verify":     {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/operator/inspect", "internal/operator/bootpolicy", "internal/azure/endpoint"},
+	"internal/operator/verify": {
+		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm",
+		"internal/azure/endpoint", "internal/check", "internal/operator/inspect", "internal/strictyaml",
+	},
 }
 
 type goPackage struct {
@@ -156,6 +158,23 @@ func TestImports(t *testing.T) {
 		for _, imported := range p.Imports {
 			if ours, is := strings.CutPrefix(imported, module); is && !slices.Contains(may, ours) {
 				t.Errorf("%s: must not import %s", name, ours)
+			}
+		}
+	}
+}
+
+// What an operator runs is not linked into the sidecar, and knows nothing of it.
+func TestWings(t *testing.T) {
+	for _, wing := range []struct{ own, other string }{{"skr/internal/operator/", "skr/internal/sidecar/"}, {"skr/internal/sidecar/", "skr/internal/operator/"}} {
+		found := list(t, wing.own+"...")
+		if len(found) < 3 {
+			t.Fatalf("go list found %d packages below %s", len(found), wing.own)
+		}
+		for _, p := range found {
+			for _, dep := range p.Deps {
+				if strings.HasPrefix(dep, wing.other) {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
 			}
 		}
 	}

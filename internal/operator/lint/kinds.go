@@ -110,7 +110,7 @@ func mixedPlatforms(in *inspection) {
 func (in *inspection) reported(r root) (told bool) {
 	comparisons(r.Node, func(n hsm.Node) {
 		for _, f := range in.found {
-			switch f.Rule {
+			switch f.Name {
 			case "claim-prefix", "claim-not-on-platform", "value-not-on-platform", "contradiction":
 				told = told || f.Line == n.Line && f.Column == n.Column
 			}

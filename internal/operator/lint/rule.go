@@ -1,12 +1,15 @@
 package lint
 
-import "skr/hsm"
+import (
+	"skr/hsm"
+	"skr/internal/check"
+)
 
 // Rule is one thing that Check looks for.
 type Rule struct {
 	// Name is stable: people accept a finding by it.
 	Name     string
-	Severity Severity
+	Severity check.Outcome
 	// Summary says when it reports.
 	Summary string
 
