@@ -67,6 +67,7 @@ var verifyFlags = []verifyFlag{
 
 // bindAll adds every flag, grouped by what it is for.
 func (o *verifyOptions) bindAll(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
 	for _, f := range verifyFlags {
 		cmd.Flags().StringVar(f.value(o), f.name, "", f.usage)
 		cmd.Flags().Lookup(f.name).Annotations = map[string][]string{inGroup: {f.group}}
@@ -89,8 +90,7 @@ func (o *verifyOptions) bindOnly(cmd *cobra.Command, names ...string) {
 func (o *verifyOptions) checkApply(subject verify.Subject, found inspect.Artefact) error {
 	for _, f := range verifyFlags {
 		if *f.value(o) != "" && !slices.Contains(f.subjects, subject) {
-			return &configError{fmt.Errorf("--%s does not apply: it is for %s, and this is %s: %s",
-				f.name, describeSubjects(f.subjects), subjectNames[subject], found)}
+			return &configError{fmt.Errorf("--%s does not apply: it is for %s, and this is: %s", f.name, describeSubjects(f.subjects), found)}
 		}
 	}
 	if subject == verify.Boot && o.policy == "" {
