@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skr/internal/check"
 	"skr/releasepolicy"
 )
 
@@ -17,6 +18,17 @@ func isColourful(out io.Writer, env environment) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS) // #nosec G115 -- descriptors are small
 	return err == nil
+}
+
+// styleFor returns the style of a list of checks for a value of --output.
+func styleFor(output string, out io.Writer, env environment) check.Style {
+	switch {
+	case output == "json":
+		return check.JSON
+	case isColourful(out, env):
+		return check.Coloured
+	}
+	return check.Plain
 }
 
 func marksFor(out io.Writer, env environment) releasepolicy.Marks {

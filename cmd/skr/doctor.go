@@ -2,20 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"skr/api"
+	"skr/internal/check"
 	"skr/internal/sidecar/doctor"
+	"skr/internal/sidecar/parties"
 )
 
 // doctorOptions say which key is in question and how to tell.
@@ -66,7 +66,7 @@ func examine(cmd *cobra.Command, o doctorOptions, env environment, io streams) e
 	if err := seen.close(); err != nil {
 		return err
 	}
-	if err := o.print(io.out, results); err != nil {
+	if err := o.print(io.out, env, results); err != nil {
 		return err
 	}
 	return diagnosed(results)
@@ -109,7 +109,7 @@ func (p *sidecar) doctor(s *settings, targets []doctor.Target, seen *witness) do
 	return doctor.Config{
 		Attester: p.attester, Endorser: p.endorser, Context: p.context, OtherSilicon: p.otherSilicon,
 		Problems: p.faults.list, Releaser: witnessed{p.releaser, seen},
-		Describer: p.vault, Identity: p.identity,
+		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
 		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}
 }
@@ -165,76 +165,31 @@ func checkTracing(ctx context.Context, env environment) error {
 	return errors.Join(err, tracer.Shutdown(ctx))
 }
 
-// diagnosis is what --output json prints.
-type diagnosis struct {
-	OK     bool          `json:"ok"`
-	Checks []checkResult `json:"checks"`
+// doctorFormat adds the causes of failures, which are for the operator of the command.
+var doctorFormat = func() check.Format {
+	f := doctor.Format
+	f.Details, f.Indent = "details", true
+	return f
+}()
+
+func (o doctorOptions) print(out io.Writer, env environment, results []check.Result) error {
+	report := check.Report{Format: doctorFormat, Results: results, Document: doctor.Diagnose(results, doctorFormat)}
+	return report.Write(out, styleFor(o.output, out, env))
 }
 
-type checkResult struct {
-	doctor.Result
-
-	Details string `json:"details,omitempty"` // where the cause says more than the evidence
-}
-
-func newDiagnosis(results []doctor.Result) diagnosis {
-	d := diagnosis{OK: doctor.Failed(results) == nil}
-	for _, r := range results {
-		d.Checks = append(d.Checks, checkResult{r, details(r)})
-	}
-	return d
-}
-
-func details(r doctor.Result) string {
-	if r.Err == nil || strings.HasSuffix(r.Err.Error(), r.Evidence) {
-		return ""
-	}
-	return r.Err.Error()
-}
-
-func (o doctorOptions) print(out io.Writer, results []doctor.Result) error {
-	if o.output == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(newDiagnosis(results))
-	}
-	for _, r := range results {
-		if err := printResult(out, r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printResult(out io.Writer, r doctor.Result) error {
-	about := r.Check
-	if r.Subject != "" {
-		about += " (" + r.Subject + ")"
-	}
-	text := fmt.Sprintf("%-8s %s: %s\n", r.Status, about, r.Evidence)
-	if r.Fix != "" {
-		text += fmt.Sprintf("%-8s   fix: %s\n", "", r.Fix)
-	}
-	if more := details(r); more != "" {
-		text += fmt.Sprintf("%-8s   details: %s\n", "", more)
-	}
-	_, err := io.WriteString(out, text)
-	return err
-}
-
-// diagnosed is the first failure as an error, whose class decides the exit code.
-func diagnosed(results []doctor.Result) error {
-	first := doctor.Failed(results)
+// diagnosed returns the first failure as an error, whose kind decides the exit code.
+func diagnosed(results []check.Result) error {
+	first := check.FirstFailure(results)
 	if first == nil {
 		return nil
 	}
 	return &diagnosisError{first}
 }
 
-type diagnosisError struct{ first *doctor.Result }
+type diagnosisError struct{ first *check.Result }
 
 func (e *diagnosisError) Error() string {
-	return fmt.Sprintf("the first check that failed is %q: %s", e.first.Check, e.first.Evidence)
+	return fmt.Sprintf("the first check that failed is %q: %s", e.first.Name, e.first.Found)
 }
 
 func (e *diagnosisError) Unwrap() error { return e.first.Err }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,11 +27,14 @@ func printUsage(cmd *cobra.Command) error {
 	}
 	own, settings, every := flagsByGroup(cmd)
 	printFlags(&b, "Flags", own)
+	for _, title := range ownTitles(cmd) {
+		printFlags(&b, title, settings[title])
+	}
 	for _, g := range allGroups {
 		printFlags(&b, g.title, settings[g.title])
 	}
 	printFlags(&b, logging.title, every)
-	b.WriteString("\nSettings, the flags with a title of their own, may also stand in the file of --config as a_b and in the\n" +
+	b.WriteString("\nSettings, the flags under titles other than Flags, may also stand in the file of --config as a_b and in the\n" +
 		"environment as SKR_A_B; `skr config` prints those that are in force.\n")
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "`%s COMMAND --help` prints more about a command.\n", cmd.CommandPath())
@@ -60,6 +64,19 @@ func flagsByGroup(cmd *cobra.Command) (own *pflag.FlagSet, settings map[string]*
 		}
 	})
 	return own, settings, every
+}
+
+// ownTitles returns the titles of the command's own groups of flags, in the order of the flags.
+func ownTitles(cmd *cobra.Command) (titles []string) {
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		for _, title := range flag.Annotations[inGroup] {
+			isSetting := slices.ContainsFunc(allGroups, func(g group) bool { return g.title == title })
+			if !isSetting && !slices.Contains(titles, title) {
+				titles = append(titles, title)
+			}
+		}
+	})
+	return titles
 }
 
 func newHelpSet() *pflag.FlagSet {

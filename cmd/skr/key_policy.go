@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"skr/internal/check"
 	"skr/internal/operator/lint"
 	"skr/releasepolicy"
 	"skr/releasepolicy/claims"
@@ -81,26 +82,26 @@ func (p *keyPolicy) write() (*releasepolicy.Policy, error) {
 }
 
 // policyError is a policy that would give the key away, or to nobody.
-type policyError struct{ findings []lint.Finding }
+type policyError struct{ findings []check.Result }
 
 func (e *policyError) Error() string {
 	texts := make([]string, len(e.findings))
 	for i, f := range e.findings {
-		texts[i] = fmt.Sprintf("%s (line %d: %s; %s)", f.Rule, f.Line, f.Message, f.Fix)
+		texts[i] = fmt.Sprintf("%s (line %d: %s; %s)", f.Name, f.Line, f.Found, f.Fix)
 	}
 	return "the release policy has errors, and nothing was sent; mend them, or name in --accept what is meant: " + strings.Join(texts, "; ")
 }
 
 // judge prints the warnings, and refuses errors that nobody has accepted by name.
 func (p *keyPolicy) judge(policy *releasepolicy.Policy, immutable bool, out io.Writer) error {
-	var refused []lint.Finding
+	var refused []check.Result
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: claims.Platform(p.platform), Immutable: &immutable}) {
-		accepted := slices.Contains(p.accept, f.Rule)
+		accepted := slices.Contains(p.accept, f.Name)
 		switch {
-		case f.Severity == lint.Error && !accepted:
+		case f.Outcome == lint.Error && !accepted:
 			refused = append(refused, f)
-		case f.Severity == lint.Error || f.Severity == lint.Warning && !accepted:
-			_, _ = fmt.Fprintf(out, "skr: warning: %s: %s; %s\n", f.Rule, f.Message, f.Fix) // nowhere else to say it
+		case f.Outcome == lint.Error || f.Outcome == lint.Warning && !accepted:
+			_, _ = fmt.Fprintf(out, "skr: warning: %s: %s; %s\n", f.Name, f.Found, f.Fix) // nowhere else to say it
 		}
 	}
 	if len(refused) > 0 {

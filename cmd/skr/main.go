@@ -67,7 +67,7 @@ func rootCommand(env environment, io streams) *cobra.Command {
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
 		healthcheckCommand(env, io), configCommand(env, io), auditCommand(io), policyCommand(env, io), keyCommand(env, io), doctorCommand(env, io),
-		showCommand(io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), agentCommand(env, io), versionCommand(io))
+		showCommand(io), verifyCommand(env, io), reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io), agentCommand(env, io), versionCommand(io))
 	addSettings(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

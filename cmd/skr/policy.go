@@ -25,7 +25,7 @@ func policyCommand(env environment, io streams) *cobra.Command {
 		Short: "Write, check, compare and explain release policies",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(policyNewCommand(env, io), policyMeasureCommand(io), policyCheckCommand(io),
+	cmd.AddCommand(policyNewCommand(env, io), policyMeasureCommand(io), policyCheckCommand(env, io),
 		policyExplainCommand(env, io), policyDiffCommand(io), policySuiteCommand(io))
 	return cmd
 }

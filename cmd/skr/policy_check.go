@@ -1,16 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"skr/internal/check"
 	"skr/internal/operator/lint"
 )
 
-func policyCheckCommand(io streams) *cobra.Command {
+func policyCheckCommand(env environment, io streams) *cobra.Command {
 	var platform, workload, output string
 	var strict bool
 	cmd := &cobra.Command{
@@ -36,8 +36,8 @@ func policyCheckCommand(io streams) *cobra.Command {
 				return err
 			}
 			subject := lint.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
-			r := checkReport{File: args[0], Source: document.Source, Findings: lint.Check(document.Text, subject)}
-			return r.tell(output, strict, io.out)
+			found := lint.Check(document.Text, subject)
+			return printFindings(args[0], document.Source, found, strict, io.out, styleFor(output, io.out, env))
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
@@ -69,57 +69,33 @@ func allowAll(workload, policy string, streams streams) (digests []string, err e
 
 // checkReport is what skr policy check prints.
 type checkReport struct {
-	File     string         `json:"file"`
-	Source   string         `json:"source,omitempty"` // member of the file that lines count in
-	OK       bool           `json:"ok"`
-	Errors   int            `json:"errors"`
-	Warnings int            `json:"warnings"`
-	Findings []lint.Finding `json:"findings"`
+	File     string      `json:"file"`
+	Source   string      `json:"source,omitempty"` // member of the file that lines count in
+	OK       bool        `json:"ok"`
+	Errors   int         `json:"errors"`
+	Warnings int         `json:"warnings"`
+	Findings []check.Row `json:"findings"`
 }
 
-func (r *checkReport) tell(output string, strict bool, out io.Writer) error {
-	for _, f := range r.Findings {
-		switch f.Severity {
-		case lint.Error:
-			r.Errors++
-		case lint.Warning:
-			r.Warnings++
-		case lint.Info:
-		}
+// printFindings prints what the rules found, and returns an error if the policy does not pass.
+func printFindings(file, source string, found []check.Result, strict bool, out io.Writer, style check.Style) error {
+	r := checkReport{
+		File: file, Source: source, Errors: check.Count(found, lint.Error), Warnings: check.Count(found, lint.Warning),
+		Findings: lint.Format.Rows(found),
 	}
 	r.OK = r.Errors == 0 && (!strict || r.Warnings == 0)
-	if err := r.print(output, out); err != nil {
+	place := r.File
+	if r.Source != "" {
+		place += ", " + r.Source
+	}
+	report := check.Report{Format: lint.Format, File: place, Results: found, Closing: r.File + ": " + r.count(), Document: r}
+	if err := report.Write(out, style); err != nil {
 		return err
 	}
 	if !r.OK {
 		return &verdictError{fmt.Sprintf("%s: the policy has %s", r.File, r.count())}
 	}
 	return nil
-}
-
-func (r *checkReport) print(output string, out io.Writer) error {
-	if output == "json" {
-		if r.Findings == nil {
-			r.Findings = []lint.Finding{}
-		}
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
-	}
-	for _, f := range r.Findings {
-		place := r.File
-		if f.Line > 0 && r.Source != "" {
-			place += ", " + r.Source
-		}
-		if f.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", place, f.Line, f.Column)
-		}
-		if _, err := fmt.Fprintf(out, "%s: %s: %s [%s]\n    fix: %s\n", place, f.Severity, f.Message, f.Rule, f.Fix); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(out, "%s: %s\n", r.File, r.count())
-	return err
 }
 
 func (r *checkReport) count() string {

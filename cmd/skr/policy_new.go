@@ -75,8 +75,8 @@ func writePolicy(cmd *cobra.Command, n newPolicy, env environment, streams strea
 		return &configError{err}
 	}
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: spec.Platform}) {
-		if f.Severity != lint.Info {
-			_, _ = fmt.Fprintf(streams.err, "skr: %s: %s: %s; %s\n", f.Severity, f.Rule, f.Message, f.Fix) // nowhere else to say it
+		if f.Outcome != lint.Info {
+			_, _ = fmt.Fprintf(streams.err, "skr: %s: %s: %s; %s\n", lint.Format.Words[f.Outcome], f.Name, f.Found, f.Fix) // nowhere else to say it
 		}
 	}
 	return writeOutput(cmd.Context(), n.out, policy.Raw(), publicMode, streams.out)

@@ -68,9 +68,17 @@ func (o *viewOptions) show(found inspect.Artefact, out io.Writer) error {
 	return description.WriteText(out)
 }
 
-func readArtefact(path string, in io.Reader) (inspect.Artefact, error) {
+// refuseToken refuses a token in the place of a file's name: arguments are no place for one.
+func refuseToken(path string) error {
 	if strings.HasPrefix(path, "eyJ") && strings.Count(path, ".") == 2 {
-		return inspect.Artefact{}, &configError{errors.New("this is a token and no file: pass tokens as files or on standard input")}
+		return &configError{errors.New("this is a token and no file: pass tokens as files or on standard input")}
+	}
+	return nil
+}
+
+func readArtefact(path string, in io.Reader) (inspect.Artefact, error) {
+	if err := refuseToken(path); err != nil {
+		return inspect.Artefact{}, err
 	}
 	data, err := readInput(path, inspect.MaxBytes, in)
 	if err != nil {

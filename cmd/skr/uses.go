@@ -89,6 +89,7 @@ var uses = map[string][]group{
 	"skr key public":      managesKeys,
 	"skr key list":        managesKeys,
 	"skr show":            nil,
+	"skr verify":          asksAuthority,
 	"skr audit":           nil,
 	"skr audit verify":    nil,
 	"skr version":         nil,

@@ -49,9 +49,9 @@ func showBoot(cmd *cobra.Command, args []string, env environment, io streams) (i
 	return found, err
 }
 
-// evidence is that of the files or, without any, of this machine: then the nonce is
-// the one that it was asked with.
-func (q *bootQuestion) evidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (inspect.Artefact, []byte, error) {
+// bootEvidence reads the files or, without any, asks this machine, and then returns the nonce
+// of its quote, too.
+func bootEvidence(ctx context.Context, args []string, parts *sidecar, in io.Reader) (inspect.Artefact, []byte, error) {
 	if len(args) == 0 {
 		return parts.ownBoot(ctx)
 	}

@@ -2,134 +2,33 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
-	"skr/internal/operator/bootpolicy"
 	"skr/internal/operator/verify"
 )
 
-const (
-	maxBootPolicy = 1 << 20
-	maxSignature  = 4 << 10
-)
-
-// bootQuestion is what skr vtpm verify is asked.
-type bootQuestion struct {
-	viewOptions
-
-	policy, nonce, signature, chain string
-}
-
+// vtpmVerifyCommand is an alias of skr verify that takes only boot evidence, and asks this
+// machine if there is no file.
 func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
-	var q bootQuestion
+	var o verifyOptions
 	cmd := &cobra.Command{
-		Use:   "verify --policy FILE [FILE... | DIR]",
-		Short: "Verify a measured boot against a policy",
-		Long: "Verifies what skr vtpm show takes: whose TPM it is, what it quoted, whether the event log explains it, and\n" +
-			"whether that is what the policy demands. docs/vtpm.md has the policy's fields. A FILE may be -, standard\n" +
-			"input; without FILE this machine is asked, with a nonce that nobody could foresee.\n" +
-			"With ak: hcl the policy must say how the paravisor is known, or it must be one of Azure's. The last line says\n" +
-			"what was not looked at.\n" +
-			"Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
-		Args: cobra.ArbitraryArgs,
+		Use:    "verify --policy FILE [FILE... | DIR]",
+		Short:  "Verify a measured boot against a policy",
+		Long:   "Verifies boot evidence as skr verify does. Without FILE this machine is asked, with a nonce of its own.",
+		Args:   cobra.ArbitraryArgs,
+		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(q.check(), noEmptyFlags(cmd)); err != nil {
-				return err
-			}
-			return q.verify(cmd, args, env, io)
+			return o.run(cmd, args, env, io, func(ctx context.Context, v *verifier) (*verify.Verdict, error) {
+				found, own, err := bootEvidence(ctx, args, v.parts, v.in)
+				if err != nil {
+					return nil, err
+				}
+				return v.boot(ctx, found, own)
+			})
 		},
 	}
-	cmd.Flags().StringVar(&q.policy, "policy", "", "file with what is demanded, as YAML (required)")
-	cmd.Flags().StringVar(&q.nonce, "nonce", "", "nonce that was sent, in hex, in the place of the policy's")
-	cmd.Flags().StringVar(&q.signature, "signature", "", "file with the quote's signature, if the quote comes without it")
-	cmd.Flags().StringVar(&q.chain, "chain", "", "file with VCEK, ASK and ARK as PEM, or a THIM document")
+	o.bindOnly(cmd, "policy", "nonce", "signature", "chain")
 	_ = cmd.MarkFlagRequired("policy") // the flag is there
-	q.bind(cmd)
 	return cmd
-}
-
-func (q *bootQuestion) verify(cmd *cobra.Command, args []string, env environment, io streams) error {
-	if err := oneStandardInput(append([]string{q.policy, q.signature, q.chain}, args...)...); err != nil {
-		return err
-	}
-	s, parts, err := oneShot(cmd, env, io)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
-	defer cancel()
-	machine, err := q.machine(s, io.in)
-	if err != nil {
-		return err
-	}
-	found, own, err := q.evidence(ctx, args, parts, io.in)
-	if err != nil {
-		return err
-	}
-	if own != nil {
-		if machine.Nonce != nil || machine.Policy.Nonce() != nil {
-			return &configError{errors.New("this machine is asked with a nonce of its own: name files, or leave out --nonce and the policy's nonce")}
-		}
-		machine.Nonce = own
-	}
-	machine.Boot, machine.Given.Parts = found.Boot(), found.Parts()
-	machine.Given.Evidence, _ = found.Evidence()
-	if err := q.complete(&machine, io.in); err != nil {
-		return err
-	}
-	silicon, err := parts.silicon(ctx, s, q.when)
-	if err != nil {
-		return err
-	}
-	return q.print(verify.OfBoot(machine, silicon, q.when), env, io.out)
-}
-
-// machine is what evidence is held against.
-func (q *bootQuestion) machine(s *settings, in io.Reader) (m verify.Machine, err error) {
-	if m.Policy, err = readFlag("--policy", q.policy, maxBootPolicy, in, bootpolicy.Parse); err != nil {
-		return m, err
-	}
-	if q.nonce != "" {
-		if m.Nonce, err = bootpolicy.ParseNonce(q.nonce); err != nil {
-			return m, &configError{fmt.Errorf("--%w", err)}
-		}
-	}
-	if m.Roots, err = s.akRoots(); err != nil {
-		return m, &settingError{fmt.Errorf("ak_roots: %w", err)}
-	}
-	return m, nil
-}
-
-// complete adds what the flags bring.
-func (q *bootQuestion) complete(m *verify.Machine, in io.Reader) (err error) {
-	switch {
-	case q.signature == "", m.Boot.Quote == nil: // without a quote nothing is verified anyhow
-	case m.Boot.Quote.Signed():
-		return &configError{errors.New("--signature: the quote comes with a signature of its own")}
-	default:
-		if m.Boot.Quote, err = readFlag("--signature", q.signature, maxSignature, in, m.Boot.Quote.WithSignature); err != nil {
-			return err
-		}
-	}
-	if q.chain != "" {
-		m.Given.GivenChain, err = readChain(q.chain, in)
-	}
-	return err
-}
-
-// readFlag reads and parses the file that a flag names.
-func readFlag[T any](flag, path string, limit int64, in io.Reader, parse func([]byte) (T, error)) (T, error) {
-	data, err := readInput(path, limit, in)
-	var value T
-	if err == nil {
-		value, err = parse(data)
-	}
-	if err != nil {
-		return value, &configError{fmt.Errorf("%s: %w", flag, err)}
-	}
-	return value, nil
 }

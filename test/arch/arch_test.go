@@ -33,16 +33,16 @@ var allowed = map[string][]string{
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/limit":      {"internal/refusal"},
 	"internal/cache":              {},
+	"internal/check":              {"internal/refusal"},
 	"internal/certificate":        {},
 	"internal/observe/audit":      {"internal/refusal"},
 	"internal/crash":              {},
 	"internal/sidecar/hardening":  {},
 	"internal/sidecar/holder":     {"internal/sidecar/serving"},
-	"internal/operator/measure":   {"internal/operator/rego", "internal/textfile"},
+	"internal/operator/measure":   {"internal/textfile"},
 	"internal/observe/journal":    {},
 	"internal/observe/metrics":    {"internal/observe/journal"},
 	"internal/sidecar/ops":        {"internal/crash", "internal/sidecar/readiness", "internal/sidecar/serving"},
-	"internal/operator/rego":      {},
 	"internal/textfile":           {},
 	"internal/observe/tracing":    {"internal/observe/journal"},
 	"internal/operator/provision": {"hsm", "releasepolicy", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/serving":    {},
 	"internal/sidecar/doctor": {
 		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease", "releasepolicy",
-		"internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
+		"internal/check", "internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
 	"internal/azure/endpoint":                   {"internal/secmem"},
 	"internal/singleflight":                     {"internal/crash"},
@@ -88,7 +88,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/parties": {"attest", "hsm", "keyrelease", "internal/observe/journal", "internal/secmem"},
 	"internal/azure/entra":     {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
 	"internal/operator/lint": {
-		"attest", "attest/snp", "releasepolicy", "releasepolicy/claims", "internal/excerpt", "internal/strictyaml", "internal/azure/endpoint",
+		"attest", "attest/snp", "releasepolicy", "releasepolicy/claims", "internal/check", "internal/excerpt", "internal/strictyaml", "internal/azure/endpoint",
 		"internal/jose/jws", "internal/strictjson", "internal/textfile",
 	},
 	"internal/sidecar/server": {
@@ -98,11 +98,13 @@ var allowed = map[string][]string{
 	},
 
 	"internal/operator/inspect": {
-		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "releasepolicy/claims", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson",
-		"internal/operator/lint", "internal/textfile",
+		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "releasepolicy/claims", "internal/check", "internal/jose/jwk", "internal/jose/jws",
+		"internal/operator/lint", "internal/strictjson", "internal/textfile",
 	},
-	"internal/operator/bootpolicy": {"attest/snp", "attest/vtpm", "internal/strictyaml"},
-	"internal/operator/verify":     {"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "internal/operator/inspect", "internal/operator/bootpolicy", "internal/azure/endpoint"},
+	"internal/operator/verify": {
+		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy",
+		"internal/azure/endpoint", "internal/check", "internal/operator/inspect", "internal/strictyaml",
+	},
 }
 
 type goPackage struct {
@@ -162,6 +164,23 @@ func TestImports(t *testing.T) {
 		for _, imported := range p.Imports {
 			if ours, is := strings.CutPrefix(imported, module); is && !slices.Contains(may, ours) {
 				t.Errorf("%s: must not import %s", name, ours)
+			}
+		}
+	}
+}
+
+// What an operator runs is not linked into the sidecar, and knows nothing of it.
+func TestWings(t *testing.T) {
+	for _, wing := range []struct{ own, other string }{{"skr/internal/operator/", "skr/internal/sidecar/"}, {"skr/internal/sidecar/", "skr/internal/operator/"}} {
+		found := list(t, wing.own+"...")
+		if len(found) < 3 {
+			t.Fatalf("go list found %d packages below %s", len(found), wing.own)
+		}
+		for _, p := range found {
+			for _, dep := range p.Deps {
+				if strings.HasPrefix(dep, wing.other) {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
 			}
 		}
 	}

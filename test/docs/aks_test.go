@@ -45,7 +45,7 @@ func TestAKS(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := runScript(t, dir, "export PATH="+bin+":$PATH\n"+walk(t, string(text), onAKS)+"echo \"host data $WORKLOAD_MEASUREMENT\"\n")
-	for _, want := range []string{"wrote kafka-encryption-demo-pub.pem", `"authority"`, "host data ", "ok       release ("} {
+	for _, want := range []string{"wrote kafka-encryption-demo-pub.pem", `"authority"`, "host data ", "  ok       release ("} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the walk does not say %s:\n%.6000s", want, out)
 		}

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "PATH="+program.Directory()+":"+os.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm, "statement": statement},
 	})
 }
 

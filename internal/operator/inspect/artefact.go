@@ -23,6 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"skr/attest/vtpm"
 )
 
 const (
@@ -79,4 +81,31 @@ func (a Artefact) Show(now time.Time) Description {
 		sections = append(sections, a.beside.list("Beside it, not shown"))
 	}
 	return Description{a.kind, a.String(), append([]string{}, a.carrier...), sections}
+}
+
+// named is content that tells more of itself than its kind does.
+type named interface{ name() string }
+
+// String names the artefact without its content, for logs and errors.
+func (a Artefact) String() string {
+	if n, ok := a.content.(named); ok && n.name() != "" {
+		return n.name()
+	}
+	return a.kind.Name()
+}
+
+// name tells evidence of TDX, which no part endorses as SEV-SNP.
+func (b bundle) name() string {
+	isTDX := false
+	for _, p := range b {
+		if e := p.evidence(); e.Report != nil {
+			return ""
+		}
+		hcl, _ := p.found.content.(hclReport)
+		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
+	}
+	if !isTDX {
+		return ""
+	}
+	return "evidence of a TDX machine"
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -52,4 +53,39 @@ func (h hclReport) sections(now time.Time) []Section {
 		sections = append(sections, reportOf(report).sections(now)...)
 	}
 	return sections
+}
+
+// name tells hardware other than SEV-SNP.
+func (h hclReport) name() string {
+	if h.Hardware() == vtpm.SEVSNP {
+		return ""
+	}
+	return HCLReport.Name() + " of a " + h.Hardware().String() + " machine"
+}
+
+// hardwareError is of evidence of a machine without SEV-SNP.
+type hardwareError struct {
+	what     string
+	hardware vtpm.Hardware
+}
+
+// OtherHardware is the error of an HCL report that holds no SEV-SNP report. It has an
+// Advice.
+func OtherHardware(hardware vtpm.Hardware) error {
+	return &hardwareError{"the HCL report", hardware}
+}
+
+func (e *hardwareError) Error() string {
+	return fmt.Sprintf("%s is of the hardware %s, which has no SEV-SNP report", e.what, e.hardware)
+}
+
+// Advice says what can be done with such evidence.
+func (e *hardwareError) Advice() string {
+	switch e.hardware {
+	case vtpm.TDX:
+		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skr token verify"
+	case vtpm.TrustedLaunch:
+		return "a Trusted Launch machine has no report: verify its quote with skr vtpm verify and ak: certificate in the policy"
+	}
+	return "skr verifies SEV-SNP alone: take the evidence on an SEV-SNP machine"
 }

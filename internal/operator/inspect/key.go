@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,4 +113,68 @@ func fingerprint(public crypto.PublicKey) string {
 		}
 	}
 	return ""
+}
+
+// keySet is a JWKS, alone or with what else runtime data says.
+type keySet struct{ strictjson.Object }
+
+func readKeySet(in input) (content, error) {
+	list, _ := in.object.Lookup("keys")
+	if keys, ok := list.([]any); !in.isObject || !ok || len(keys) == 0 {
+		return nil, errOther
+	}
+	return keySet{in.object}, nil
+}
+
+func (k keySet) sections(now time.Time) []Section {
+	s := Section{Title: "Keys"}
+	for i, member := range k.keys() {
+		s.add(strconv.Itoa(i), member.Kid, describeJWK(member))
+	}
+	return []Section{s, claimSection("Members", k.Object, now)}
+}
+
+// keys are none where the set is malformed: its members are shown all the same.
+func (k keySet) keys() []jwk.Key {
+	set, err := jwk.ParseSet([]byte(textOf(k.Members())))
+	if err != nil {
+		return nil
+	}
+	return set.Keys
+}
+
+// describeJWK says what kind of key it is and what it is for.
+func describeJWK(k jwk.Key) string {
+	said := []string{k.Kty}
+	if public, err := k.PublicKey(); err == nil {
+		said[0] = describeKey(public)
+	}
+	for _, use := range append([]string{k.Use, k.Alg}, k.KeyOps...) {
+		if use != "" {
+			said = append(said, use)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// withheld stands for what is never shown.
+const withheld = "private part withheld"
+
+// privateMembers of a JWK (RFC 7518 section 6), beside kty.
+var privateMembers = map[string]bool{
+	"d": true, "p": true, "q": true, "dp": true, "dq": true, "qi": true, "oth": true, "k": true,
+}
+
+// isSecret says whether a member of an object is the private part of a key. Names
+// are compared as encoding/json compares them, without regard to case.
+func isSecret(name string, among map[string]any) bool {
+	if !privateMembers[strings.ToLower(name)] {
+		return false
+	}
+	for other := range among {
+		if strings.EqualFold(other, "kty") {
+			return true
+		}
+	}
+	return false
 }

@@ -1,8 +1,10 @@
 package inspect
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"skr/releasepolicy"
@@ -67,4 +69,45 @@ func policySections(text []byte) []Section {
 		return []Section{s}
 	}
 	return policy{parsed}.sections(time.Time{})
+}
+
+// demanded describes a condition of a policy by what it demands: the meaning of a claim is
+// that of true.
+func demanded(condition releasepolicy.Condition, known claims.Claim) string {
+	if known.Kind != claims.Boolean || known.Meaning == "" || condition.Operator != releasepolicy.Equals {
+		return known.Meaning
+	}
+	switch strings.ToLower(strings.Trim(condition.Value.JSON, `"`)) {
+	case "false":
+		return "demands that it is not so that " + known.Meaning
+	case "true":
+		return "demands that " + known.Meaning
+	}
+	return known.Meaning
+}
+
+// ccePolicy is Rego, whose SHA-256 the platform gives as HOST_DATA.
+type ccePolicy []byte
+
+// readCCEPolicy knows Rego by the package that a module begins with, after
+// comments ("Policy Language", Open Policy Agent: Modules).
+func readCCEPolicy(in input) (content, error) {
+	for line := range bytes.Lines(in.text) {
+		words := bytes.Fields(line)
+		if len(words) == 0 || words[0][0] == '#' {
+			continue
+		}
+		if len(words) == 2 && string(words[0]) == "package" {
+			return ccePolicy(in.raw), nil
+		}
+		break
+	}
+	return nil, errOther
+}
+
+func (p ccePolicy) sections(time.Time) []Section {
+	s := Section{Title: "CCE policy"}
+	s.add("size", strconv.Itoa(len(p)), "bytes of Rego")
+	s.add("SHA-256", digest(p), "HOST_DATA of a guest that runs under it, x-ms-sevsnpvm-hostdata in policies")
+	return []Section{s}
 }

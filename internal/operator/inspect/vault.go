@@ -2,14 +2,44 @@ package inspect
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"skr/internal/operator/lint"
 	"skr/internal/strictjson"
 )
+
+// keyBundle is what a vault says of a key.
+type keyBundle struct {
+	strictjson.Object
+
+	text []byte
+}
+
+func readKeyBundle(in input) (content, error) {
+	if !in.has("key.kid", "key.kty", "attributes") {
+		return nil, errOther
+	}
+	return keyBundle{in.object, in.text}, nil
+}
+
+func (k keyBundle) sections(now time.Time) []Section {
+	sections := []Section{claimSection("Key bundle", k.Object, now)}
+	return append(sections, k.policy()...)
+}
+
+// policy is the key's release policy, under whatever name the tool that wrote the file has.
+func (k keyBundle) policy() []Section {
+	document, err := lint.Open(k.text)
+	if err != nil {
+		s := Section{Title: "Release policy"}
+		s.add("none", err.Error(), "")
+		return []Section{s}
+	}
+	return policySections(document.Text)
+}
 
 // keyList is what a vault has for several keys (Azure REST API specification, Key Vault
 // 7.4, KeyListResult), or the same as az keyvault key list prints it.
@@ -103,63 +133,4 @@ func describeItem(item strictjson.Object) string {
 		said = append(said, "exportable")
 	}
 	return strings.Join(said, ", ")
-}
-
-// keyOperation is what a vault answers to encrypt, decrypt, wrap, unwrap, sign and verify
-// (Key Vault 7.4, KeyOperationResult and KeyVerifyResult), or the same as az prints it.
-type keyOperation struct{ strictjson.Object }
-
-// operationResults are members with the result: that of the vault, then those of az.
-var operationResults = []string{"value", "result", "signature", "isValid"}
-
-func readKeyOperation(in input) (content, error) {
-	if !in.isObject || in.has("kty") || in.has("attributes") {
-		return nil, errOther
-	}
-	o := keyOperation{in.object}
-	_, result := o.result()
-	_, isVerdict := result.(bool)
-	_, isText := result.(string)
-	if isVerdict && hasOnly(o.Object, "value") || keyID(o.Object) != "" && (isVerdict || isText) {
-		return o, nil
-	}
-	return nil, errOther
-}
-
-func (o keyOperation) result() (name string, value any) {
-	for _, name := range operationResults {
-		if value, found := o.Lookup(name); found {
-			return name, value
-		}
-	}
-	return "", nil
-}
-
-// sections withhold the result, which is the plaintext where the operation was to decrypt
-// or unwrap.
-func (o keyOperation) sections(time.Time) []Section {
-	s := Section{Title: "Result of an operation with a key"}
-	if id := keyID(o.Object); id != "" {
-		s.add("key", id, "key and version that the vault used")
-	}
-	if algorithm := textAt(o.Object, "algorithm"); algorithm != "" {
-		s.add("algorithm", algorithm, "")
-	}
-	switch name, result := o.result(); result := result.(type) {
-	case bool:
-		s.addFlag(name, result, [2]string{"the signature does not verify", "the signature verifies"})
-	case string:
-		s.add(name, withheldResult, fmt.Sprintf("%s; it may be plaintext or a key", sizeOf(result)))
-	}
-	return []Section{s}
-}
-
-const withheldResult = "withheld"
-
-// sizeOf is the size of what base64 holds.
-func sizeOf(encoded string) string {
-	if data, ok := decodeBase64([]byte(encoded)); ok {
-		return strconv.Itoa(len(data)) + " bytes"
-	}
-	return strconv.Itoa(len(encoded)) + " characters"
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"skr/internal/check"
 	"skr/internal/excerpt"
 	"skr/releasepolicy"
 	"skr/releasepolicy/claims"
@@ -14,31 +15,21 @@ import (
 // maxFindings bounds what is told of one policy.
 const maxFindings = 1000
 
-// Severity says how bad a finding is.
-type Severity string
-
-// The severities.
+// The outcomes of rules. A rule that finds nothing has no result.
 const (
 	// Error: the key goes to more than its workload, or is never released.
-	Error Severity = "error"
-	// Warning: it is likely that something else was meant.
-	Warning Severity = "warning"
-	// Info: nothing is wrong, and more could be asked for.
-	Info Severity = "info"
+	Error = check.Failed
+	// Warning: the author probably meant something else.
+	Warning = check.Warning
+	// Info: nothing is wrong, and the policy could demand more.
+	Info = check.Note
 )
 
-// Finding is one thing that is wrong in a policy.
-type Finding struct {
-	// Rule is its stable name.
-	Rule     string   `json:"rule"`
-	Severity Severity `json:"severity"`
-	// Line and Column count from 1, Column in characters. Both are 0 for what is
-	// not in the text.
-	Line   int `json:"line"`
-	Column int `json:"column"`
-	// Message says what is wrong, Fix what to write in its place.
-	Message string `json:"message"`
-	Fix     string `json:"fix"`
+// Format is the form of what rules find: the name of a result is the rule's, its column counts
+// characters.
+var Format = check.Format{
+	Words: map[check.Outcome]string{Error: "error", Warning: "warning", Info: "info"},
+	Name:  "rule", Outcome: "severity", Places: true, Found: "message", Fix: "fix",
 }
 
 // Subject is what Check cannot know from the text.
@@ -55,10 +46,10 @@ type Subject struct {
 
 // Check judges a policy by its text, and orders what it finds by its place. A text
 // that is no policy is one finding.
-func Check(text []byte, subject Subject) []Finding {
+func Check(text []byte, subject Subject) []check.Result {
 	policy, err := releasepolicy.Parse(text)
 	if err != nil {
-		return []Finding{malformed(err)}
+		return []check.Result{malformed(err)}
 	}
 	in := inspection{immutable: subject.Immutable, allowAll: slices.Concat(allowAll, subject.AllowAll)}
 	for _, tree := range policy.Tree() {
@@ -68,20 +59,20 @@ func Check(text []byte, subject Subject) []Finding {
 		in.rule = rule
 		rule.look(&in)
 	}
-	slices.SortStableFunc(in.found, func(a, b Finding) int {
+	slices.SortStableFunc(in.found, func(a, b check.Result) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return in.found
 }
 
-func malformed(err error) Finding {
-	f := Finding{Rule: "not-a-policy", Severity: Error, Line: 1, Column: 1, Message: err.Error(),
+func malformed(err error) check.Result {
+	f := check.Result{Name: "not-a-policy", Outcome: Error, Line: 1, Column: 1, Found: err.Error(),
 		Fix: "write it as the grammar asks; `skr policy new` writes one"}
 	if e, ok := errors.AsType[*releasepolicy.ParseError](err); ok {
-		f.Line, f.Column, f.Message = e.Line, e.Column, e.Reason
+		f.Line, f.Column, f.Found = e.Line, e.Column, e.Reason
 	}
-	if strings.HasPrefix(f.Message, "a comma must not stand") {
-		f.Rule, f.Fix = "trailing-comma", "remove the comma"
+	if strings.HasPrefix(f.Found, "a comma must not stand") {
+		f.Name, f.Fix = "trailing-comma", "remove the comma"
 	}
 	return f
 }
@@ -114,13 +105,16 @@ type inspection struct {
 	allowAll  []string // HOST_DATA
 	rule      Rule     // that looks
 	compared  int      // pairs of conditions, for the whole policy
-	found     []Finding
+	found     []check.Result
 }
 
 // report tells of a place in the text; the zero Node is none.
 func (in *inspection) report(at releasepolicy.Condition, message, fix string) {
 	if len(in.found) < maxFindings {
-		in.found = append(in.found, Finding{in.rule.Name, in.rule.Severity, at.Line, at.Column, excerpt.Printable(message), excerpt.Printable(fix)})
+		in.found = append(in.found, check.Result{
+			Name: in.rule.Name, Outcome: in.rule.Severity, Line: at.Line, Column: at.Column,
+			Found: excerpt.Printable(message), Fix: excerpt.Printable(fix),
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"skr/internal/check"
 	"skr/releasepolicy"
 	"skr/releasepolicy/claims"
 	"skr/test/samples"
@@ -184,10 +185,10 @@ func TestCheck(t *testing.T) {
 		var got []string
 		fixed := c.fix == ""
 		for _, f := range findings {
-			got = append(got, fmt.Sprintf("%s:%d", f.Rule, f.Line))
+			got = append(got, fmt.Sprintf("%s:%d", f.Name, f.Line))
 			fixed = fixed || strings.Contains(f.Fix, c.fix)
-			fired[f.Rule] = true
-			if f.Message == "" || f.Fix == "" || f.Column < 1 {
+			fired[f.Name] = true
+			if f.Found == "" || f.Fix == "" || f.Column < 1 {
 				t.Errorf("%s: %+v lacks something", c.name, f)
 			}
 		}
@@ -206,7 +207,7 @@ func TestCheck(t *testing.T) {
 func TestCheckMutable(t *testing.T) {
 	for _, immutable := range []*bool{nil, new(true), new(false)} {
 		findings := Check([]byte(aci()), Subject{Immutable: immutable})
-		told := len(findings) == 1 && findings[0].Rule == "mutable-policy" && findings[0].Line == 0
+		told := len(findings) == 1 && findings[0].Name == "mutable-policy" && findings[0].Line == 0
 		if told != (immutable != nil && !*immutable) {
 			t.Errorf("immutable %v: %+v", immutable, findings)
 		}
@@ -228,8 +229,8 @@ func TestCheckIsBounded(t *testing.T) {
 			t.Errorf("%s: %d findings", name, len(findings))
 		}
 		for _, f := range findings {
-			if strings.ContainsRune(f.Message+f.Fix, '\x1b') {
-				t.Fatalf("%s: %q", name, f.Message)
+			if strings.ContainsRune(f.Found+f.Fix, '\x1b') {
+				t.Fatalf("%s: %q", name, f.Found)
 			}
 		}
 	}
@@ -239,7 +240,7 @@ func TestCheckIsBounded(t *testing.T) {
 func TestCheckPolicyInProduction(t *testing.T) {
 	count := make(map[string]int)
 	for _, f := range Check(samples.Read(t, "cvm/release-policy-30-authorities.json"), Subject{}) {
-		count[f.Rule]++
+		count[f.Name]++
 	}
 	t.Log(count)
 	if count["shared-authority"] < 25 || count["debug-not-excluded"] < 25 || count["unknown-claim"]+count["contradiction"]+count["claim-prefix"]+count["value-not-on-platform"] > 0 {
@@ -258,7 +259,7 @@ func TestRulesAreDocumented(t *testing.T) {
 		got = append(got, row[1]+" "+row[2]+" "+row[3])
 	}
 	for _, rule := range Rules() {
-		want = append(want, rule.Name+" "+string(rule.Severity)+" "+rule.Summary)
+		want = append(want, rule.Name+" "+Format.Words[rule.Severity]+" "+rule.Summary)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/policies.md has\n%s\nand the code\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -278,27 +279,27 @@ func FuzzCheck(f *testing.F) {
 			t.Fatalf("%v is no finding", err)
 		}
 		for _, f := range findings {
-			if f.Line < 1 || f.Message == "" || f.Fix == "" || strings.ContainsAny(f.Message+f.Fix, "\n\r\x1b") {
+			if f.Line < 1 || f.Found == "" || f.Fix == "" || strings.ContainsAny(f.Found+f.Fix, "\n\r\x1b") {
 				t.Fatalf("%+v", f)
 			}
 		}
 	})
 }
 
-func failed(findings []Finding) bool {
-	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Error })
+func failed(findings []check.Result) bool {
+	return slices.ContainsFunc(findings, func(f check.Result) bool { return f.Outcome == Error })
 }
 
 // The advice for real policies names the claims of their technology.
 func TestCheckRealPolicies(t *testing.T) {
 	findings := Check(samples.Read(t, "turn2/09-policy-check/p11-learn-uvm-cvm.json"), Subject{})
-	if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Rule == "mixed-platforms" && f.Severity == Error }) {
+	if !slices.ContainsFunc(findings, func(f check.Result) bool { return f.Name == "mixed-platforms" && f.Outcome == Error }) {
 		t.Errorf("HOST_DATA with azure-compliant-cvm: %+v", findings)
 	}
 	tdx := false
 	for _, f := range Check(samples.Read(t, "turn2/09-policy-check/p5-tdx-cvm.json"), Subject{}) {
 		tdx = tdx || strings.Contains(f.Fix, tdxDebug)
-		if strings.Contains(f.Message+f.Fix, "x-ms-sevsnpvm") {
+		if strings.Contains(f.Found+f.Fix, "x-ms-sevsnpvm") {
 			t.Errorf("a TDX policy is given advice for SEV-SNP: %+v", f)
 		}
 	}

@@ -110,7 +110,7 @@ func mixedPlatforms(in *inspection) {
 func (in *inspection) reported(r root) (told bool) {
 	comparisons(r.Condition, func(n releasepolicy.Condition) {
 		for _, f := range in.found {
-			switch f.Rule {
+			switch f.Name {
 			case "claim-prefix", "claim-not-on-platform", "value-not-on-platform", "contradiction":
 				told = told || f.Line == n.Line && f.Column == n.Column
 			}

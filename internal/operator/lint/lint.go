@@ -6,7 +6,7 @@
 //	})
 //	…
 //	for _, f := range lint.Check(policy.Raw(), lint.Subject{}) {
-//		fmt.Println(f.Line, f.Severity, f.Message, f.Fix)
+//		fmt.Println(f.Line, f.Name, f.Found, f.Fix)
 //	}
 //
 // The language itself, its parser and its meaning are in package hsm: what [Explain]

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"skr/internal/check"
 	"skr/releasepolicy"
 )
 
@@ -8,7 +9,7 @@ import (
 type Rule struct {
 	// Name is stable: people accept a finding by it.
 	Name     string
-	Severity Severity
+	Severity check.Outcome
 	// Summary says when it reports.
 	Summary string
 

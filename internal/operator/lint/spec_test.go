@@ -91,7 +91,7 @@ https://mine.weu.attest.azure.net
 			t.Errorf("%s: %s", name, diff)
 		}
 		for _, f := range Check(policy.Raw(), Subject{Platform: c.spec.Platform}) {
-			if f.Severity != Info {
+			if f.Outcome != Info {
 				t.Errorf("%s: what New writes is found to be wrong: %+v", name, f)
 			}
 		}

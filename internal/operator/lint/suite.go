@@ -66,13 +66,13 @@ func ParseSuite(data []byte) (*Suite, error) {
 	if err := strictyaml.Decode(data, &table); err != nil {
 		return nil, fmt.Errorf("reading the table: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
-	if err := check(table.Policy, table.Cases); err != nil {
+	if err := checkTable(table.Policy, table.Cases); err != nil {
 		return nil, fmt.Errorf("reading the table: %w", err)
 	}
 	return &Suite{table.Policy, table.Cases}, nil
 }
 
-func check(policy string, cases []suiteCase) error {
+func checkTable(policy string, cases []suiteCase) error {
 	switch {
 	case policy == "":
 		return errors.New("policy: the name of a file is missing")

@@ -30,7 +30,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"skr/internal/operator/rego"
 	"skr/internal/textfile"
 )
 
@@ -54,7 +53,7 @@ func newPolicy(source string, text []byte) Policy {
 
 // judge notes what is wrong with a policy in Rego.
 func (p *Policy) judge(text []byte) {
-	if rego.AllowsEverything(text) {
+	if allowsEverything(text) {
 		p.open = true
 		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
 	}

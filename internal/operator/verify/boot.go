@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"skr/attest/vtpm"
-	"skr/internal/operator/bootpolicy"
 	"skr/internal/operator/inspect"
 )
 
 // Machine is the evidence of a measured boot with what it is held against.
 type Machine struct {
 	Boot   inspect.Boot
-	Policy *bootpolicy.Policy
+	Policy *BootPolicy
 	// Nonce that was sent; nil for that of the policy, if it has one.
 	Nonce []byte
 	// Roots certify attestation keys; without an HCL report they are all there is.
@@ -28,7 +27,7 @@ type Machine struct {
 // bootPlan is what the policy demands.
 func (m Machine) bootPlan() plan {
 	needed := plan{contents, attestationKey, quoteSignature, pcrSelection, pcrValues}
-	if m.Policy.Trust() == bootpolicy.HCL {
+	if m.Policy.AK() == AKFromHCL {
 		needed = slices.Concat(needed, reportPlan, plan{runtimeData}, identityPlan(m.Policy))
 	}
 	return needed.with(m.Given.GivenChain != nil, certificateChain).with(m.nonce() != nil, nonce).
@@ -38,7 +37,7 @@ func (m Machine) bootPlan() plan {
 // judged are the kinds of parts that the policy has looked at.
 func (m Machine) judged() []inspect.Kind {
 	kinds := []inspect.Kind{inspect.Quote, inspect.Signature, inspect.PCRs}
-	if m.Policy.Trust() == bootpolicy.HCL {
+	if m.Policy.AK() == AKFromHCL {
 		kinds = append(kinds, inspect.HCLReport, inspect.Report, inspect.Chain, inspect.THIM)
 	} else {
 		kinds = append(kinds, inspect.Certificates)
@@ -55,7 +54,7 @@ func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	v := newVerdict(Boot, at, m.bootPlan()...)
 	v.checkContents(m.Given.Parts, false, m.judged()...)
 	var key *rsa.PublicKey
-	if m.Policy.Trust() == bootpolicy.HCL {
+	if m.Policy.AK() == AKFromHCL {
 		key = v.checkHCL(m, trusted, at)
 	} else {
 		key = v.checkCertificate(m, at)
@@ -81,7 +80,7 @@ func (m Machine) unquoted() []string {
 }
 
 // neverOfBoots is what neither the policy nor the rules look at.
-func neverOfBoots(p *bootpolicy.Policy) []string {
+func neverOfBoots(p *BootPolicy) []string {
 	free := p.Selection()
 	for _, pcr := range p.Pinned() {
 		free &^= 1 << pcr
@@ -241,7 +240,7 @@ func secureBootOf(m Machine) error {
 	if !state.Enabled {
 		return errors.New("it is off: " + state.Reason)
 	}
-	if m.Policy.Trust() == bootpolicy.HCL && m.Boot.HCL != nil {
+	if m.Policy.AK() == AKFromHCL && m.Boot.HCL != nil {
 		if on, known := m.Boot.HCL.Claims().SecureBoot(); known && !on {
 			return errors.New("it is off: the paravisor has it configured off")
 		}

@@ -13,7 +13,6 @@ import (
 	"skr/attest/snp"
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
-	"skr/internal/operator/bootpolicy"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 	"skr/test/samples"
@@ -23,9 +22,9 @@ import (
 
 const sent = "00112233445566778899aabbccddeeff"
 
-func policyOf(t *testing.T, text string, values ...any) *bootpolicy.Policy {
+func policyOf(t *testing.T, text string, values ...any) *verify.BootPolicy {
 	t.Helper()
-	return must(bootpolicy.Parse(fmt.Appendf(nil, text, values...)))(t)
+	return must(verify.ParseBootPolicy(fmt.Appendf(nil, text, values...)))(t)
 }
 
 // vm is an emulated confidential VM, which Trusted Launch is a part of.
@@ -36,10 +35,10 @@ type vm struct {
 }
 
 // identity is how a policy knows the guests of package snptest.
-var identity = map[bootpolicy.Trust]string{bootpolicy.HCL: fmt.Sprintf("\nmeasurements: [%x]", sha512.Sum384([]byte("TEST ONLY")))}
+var identity = map[verify.AKSource]string{verify.AKFromHCL: fmt.Sprintf("\nmeasurements: [%x]", sha512.Sum384([]byte("TEST ONLY")))}
 
 // good are the machine's evidence and a policy that it meets.
-func (m *vm) good(t *testing.T, trust bootpolicy.Trust) verify.Machine {
+func (m *vm) good(t *testing.T, trust verify.AKSource) verify.Machine {
 	t.Helper()
 	log := must(vtpm.ParseEventLog(m.log.Raw()))(t)
 	policy := policyOf(t, "ak: %s\nnonce: '%s'\npcrs: {4: %s}%s", trust, sent, m.log.PCRs()[4], identity[trust])
@@ -72,7 +71,7 @@ func (m *vm) quote(t *testing.T, o vtpmtest.QuoteOptions) *vtpm.Quote {
 func TestOfBoot(t *testing.T) {
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
 	other := &vm{m.machine, must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(false)}
-	tl, now := bootpolicy.Certificate, time.Now()
+	tl, now := verify.AKFromCertificate, time.Now()
 	pinned := m.log.PCRs()[4]
 	boot := func(change func(*inspect.Boot)) func(*verify.Machine) {
 		return func(v *verify.Machine) { change(&v.Boot) }
@@ -83,30 +82,30 @@ func TestOfBoot(t *testing.T) {
 	offLog := must(vtpm.ParseEventLog(other.log.Raw()))(t)
 	for _, c := range []struct {
 		name   string
-		trust  bootpolicy.Trust
+		trust  verify.AKSource
 		change func(*verify.Machine)
 		want   []string
 	}{
-		{"confidential VM", bootpolicy.HCL, nil, nil},
+		{"confidential VM", verify.AKFromHCL, nil, nil},
 		{"Trusted Launch", tl, boot(func(b *inspect.Boot) { b.HCL = nil }), nil},
 		{"nonce of the caller", tl, func(v *verify.Machine) { v.Nonce = []byte("another one") }, []string{"nonce"}},
-		{"no HCL report", bootpolicy.HCL, boot(func(b *inspect.Boot) { b.HCL = nil }), []string{"attestation key"}},
+		{"no HCL report", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = nil }), []string{"attestation key"}},
 		{"no certificate", tl, boot(func(b *inspect.Boot) { b.Certificate = nil }), []string{"attestation key"}},
 		{"another root", tl, func(v *verify.Machine) { v.Roots = vtpm.AzureRoots() }, []string{"attestation key"}},
 		{"certificate of another key", tl, func(v *verify.Machine) {
 			v.Boot.Certificate = must(vtpm.ParseAKCertificate(other.ak.Index()))(t)
 			v.Roots = must(vtpm.ParseRoots(other.ak.RootsPEM()))(t)
 		}, []string{"quote signature"}},
-		{"HCL report of another key", bootpolicy.HCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }), []string{"quote signature"}},
-		{"claims changed", bootpolicy.HCL, boot(func(b *inspect.Boot) {
+		{"HCL report of another key", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }), []string{"quote signature"}},
+		{"claims changed", verify.AKFromHCL, boot(func(b *inspect.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[1236+len(`{"keys":[{"kid":"`)] ^= 1 }})
 		}), []string{"runtime data"}},
-		{"report altered", bootpolicy.HCL, boot(func(b *inspect.Boot) {
+		{"report altered", verify.AKFromHCL, boot(func(b *inspect.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[32+0xC0] ^= 1 }})
 		}), []string{"report signature"}},
-		{"AMD's roots", bootpolicy.HCL, nil, []string{"certificate chain"}},
-		{"other hardware", bootpolicy.HCL, boot(func(b *inspect.Boot) { b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Hardware: 4}) }), []string{"report"}},
-		{"debugging", bootpolicy.HCL, boot(func(b *inspect.Boot) {
+		{"AMD's roots", verify.AKFromHCL, nil, []string{"certificate chain"}},
+		{"other hardware", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Hardware: 4}) }), []string{"report"}},
+		{"debugging", verify.AKFromHCL, boot(func(b *inspect.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Report: snptest.Options{Policy: 0x3001f | 1<<19}})
 		}), []string{"guest policy"}},
 		{"no quote", tl, boot(func(b *inspect.Boot) { b.Quote = nil }), []string{"quote signature"}},
@@ -133,8 +132,8 @@ func TestOfBoot(t *testing.T) {
 			v.Boot.Log = nil
 			v.Policy = policyOf(t, "ak: certificate\nsecure_boot: false\npcrs: {4: %s}\nunlogged: [4]", pinned)
 		}, nil},
-		{"paravisor has secure boot off", bootpolicy.HCL, boot(func(b *inspect.Boot) { b.HCL = m.hcl(t, false, vtpmtest.HCLOptions{}) }), []string{"secure boot"}},
-		{"another measurement", bootpolicy.HCL, policy("ak: hcl\nmeasurements: [%s]", strings.Repeat("ab", 48)), []string{"launch measurement"}},
+		{"paravisor has secure boot off", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = m.hcl(t, false, vtpmtest.HCLOptions{}) }), []string{"secure boot"}},
+		{"another measurement", verify.AKFromHCL, policy("ak: hcl\nmeasurements: [%s]", strings.Repeat("ab", 48)), []string{"launch measurement"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			given, silicon := m.good(t, c.trust), m.silicon
@@ -148,9 +147,9 @@ func TestOfBoot(t *testing.T) {
 			if got := causes(v); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q\n%+v", got, c.want, v.Checks)
 			}
-			for _, check := range v.Checks {
-				if isCause(check) != (check.Advice != "") {
-					t.Errorf("%s: %s with advice %q", check.Name, check.Outcome, check.Advice)
+			for _, made := range v.Checks {
+				if isCause(made) != (made.Fix != "") {
+					t.Errorf("%s: %d with advice %q", made.Name, made.Outcome, made.Fix)
 				}
 			}
 		})
@@ -164,7 +163,7 @@ func TestOfBootTurin(t *testing.T) {
 	m.chip = must(vendor.NewChip())(t)
 	m.silicon.Roots, m.chain = must(vcek.ParseRoots(vendor.RootsPEM()))(t), chainOf(t, m.chip)
 	for _, version := range []uint32{3, 5} {
-		given := m.good(t, bootpolicy.HCL)
+		given := m.good(t, verify.AKFromHCL)
 		given.Boot.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Report: snptest.Options{Version: version}})
 		if v := verify.OfBoot(given, m.silicon, time.Now()); !v.Passed {
 			t.Errorf("version %d: %q\n%+v", version, v.Failures(), v.Checks)

@@ -11,6 +11,7 @@ import (
 	"skr/attest/snp"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
+	"skr/internal/check"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 	"skr/test/samples"
@@ -111,9 +112,9 @@ func TestOfEvidence(t *testing.T) {
 			if got := causes(v); !slices.Equal(got, c.want) || v.Passed != (c.want == nil) {
 				t.Errorf("failed: %q, want %q", got, c.want)
 			}
-			for _, check := range v.Checks {
-				if isCause(check) != (check.Advice != "") {
-					t.Errorf("%s: %s with advice %q", check.Name, check.Outcome, check.Advice)
+			for _, made := range v.Checks {
+				if isCause(made) != (made.Fix != "") {
+					t.Errorf("%s: %d with advice %q", made.Name, made.Outcome, made.Fix)
 				}
 			}
 		})
@@ -132,8 +133,8 @@ func causes(v *verify.Verdict) []string {
 	return names
 }
 
-func isCause(c verify.Check) bool {
-	return c.Outcome == verify.Failed && !strings.HasPrefix(c.Detail, "it cannot be made") && c.Detail != "it is needed and cannot be made"
+func isCause(c check.Result) bool {
+	return c.Outcome == check.Failed && !strings.HasPrefix(c.Found, "it cannot be made") && c.Found != "it is needed and cannot be made"
 }
 
 // Genuine evidence verifies with AMD's roots at the time when it was made.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-sev-guest/verify/testdata"
 
 	"skr/attest/vcek"
+	"skr/internal/check"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 )
@@ -22,7 +23,7 @@ func ExampleOfEvidence() {
 	evidence, _ := found.Evidence()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()}, at)
-	if err := v.WriteText(os.Stdout, verify.Plain); err != nil {
+	if err := v.Report().Write(os.Stdout, check.Plain); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
@@ -30,11 +31,11 @@ func ExampleOfEvidence() {
 	//   ok       contents           every known part can be read
 	//   ok       report             of version 2
 	//   FAILED   certificate chain  there is none
-	//            what to do: give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots
+	//            fix: give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots
 	//   FAILED   chip and TCB       it cannot be made: there is no chain
 	//   FAILED   report signature   it cannot be made: there is no chain
 	//   FAILED   guest policy       the host may debug the guest (DEBUG)
-	//            what to do: do not trust this guest: launch it with a policy that forbids both
+	//            fix: do not trust this guest: launch it with a policy that forbids both
 	//   ok       privilege level    VMPL 0
 	//   skipped  runtime data       none was given
 	//   skipped  init-time data     none was given

@@ -7,12 +7,11 @@ import (
 
 	"skr/attest/snp"
 	"skr/attest/vtpm"
-	"skr/internal/operator/bootpolicy"
 )
 
 // identityPlan is how the policy wants to know that the report is a paravisor's: by its
 // measurement, by who signed it, or, if it says so, not at all.
-func identityPlan(p *bootpolicy.Policy) plan {
+func identityPlan(p *BootPolicy) plan {
 	var needed plan
 	if len(p.Measurements()) > 0 {
 		needed = append(needed, launchMeasurement)
@@ -25,12 +24,12 @@ func identityPlan(p *bootpolicy.Policy) plan {
 
 // checkIdentity asks whose guest reports. The claims in an HCL report are only as good
 // as who made the hash of them REPORT_DATA.
-func (v *Verdict) checkIdentity(p *bootpolicy.Policy, report *snp.Report) {
+func (v *Verdict) checkIdentity(p *BootPolicy, report *snp.Report) {
 	v.checkMeasurement(p, report)
 	v.checkParavisor(p, report)
 }
 
-func (v *Verdict) checkMeasurement(p *bootpolicy.Policy, report *snp.Report) {
+func (v *Verdict) checkMeasurement(p *BootPolicy, report *snp.Report) {
 	if len(p.Measurements()) == 0 {
 		v.skip(launchMeasurement, noMeasurement(p))
 		return
@@ -42,14 +41,14 @@ func (v *Verdict) checkMeasurement(p *bootpolicy.Policy, report *snp.Report) {
 	v.record(launchMeasurement, report.Measurement().String(), err)
 }
 
-func noMeasurement(p *bootpolicy.Policy) string {
+func noMeasurement(p *BootPolicy) string {
 	if p.AnyMeasurement() {
 		return "the policy has measurements: any"
 	}
 	return "the policy has none"
 }
 
-func (v *Verdict) checkParavisor(p *bootpolicy.Policy, report *snp.Report) {
+func (v *Verdict) checkParavisor(p *BootPolicy, report *snp.Report) {
 	id := report.IDKeyDigest()
 	switch {
 	case p.Signers():

@@ -3,10 +3,12 @@ package verify
 import (
 	"fmt"
 	"slices"
+
+	"skr/internal/check"
 )
 
-// plan is what must be looked at before a verdict may be good: the names of checks. A
-// check of it that is skipped or never made has failed.
+// plan is the names of the checks that must be made before an artefact passes. One of them that
+// is skipped or never made has failed.
 type plan []string
 
 // needs reports whether a check must be made.
@@ -29,27 +31,27 @@ func (v *Verdict) skip(name, why string) {
 		v.miss(name, "it cannot be made: "+why)
 		return
 	}
-	v.Checks = append(v.Checks, Check{name, Skipped, why, ""})
+	v.Checks = append(v.Checks, check.Result{Name: name, Outcome: check.Skipped, Found: why})
 }
 
-// miss fails a check that could not be made. What to do stands beside the cause.
+// miss fails a check that could not be made. The check that is the cause has the advice.
 func (v *Verdict) miss(name, why string) {
 	v.Passed = false
-	v.Checks = append(v.Checks, Check{name, Failed, why, ""})
+	v.Checks = append(v.Checks, check.Result{Name: name, Outcome: check.Failed, Found: why})
 }
 
-// finish fails what the plan needs and nobody made, and tells what was not looked at:
-// what was skipped, and what rules of this kind never look at.
+// finish fails the needed checks that were never made, and lists what was not looked at:
+// skipped checks, unused parts, and what rules of this kind never look at.
 func (v *Verdict) finish(never ...string) *Verdict {
 	for _, name := range v.plan {
-		if !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(v.Checks, func(c check.Result) bool { return c.Name == name }) {
 			v.miss(name, "it is needed and cannot be made")
 		}
 	}
 	unseen := []string{}
 	for _, c := range v.Checks {
-		if c.Outcome == Skipped {
-			unseen = append(unseen, fmt.Sprintf("%s (%s)", c.Name, c.Detail))
+		if c.Outcome == check.Skipped {
+			unseen = append(unseen, fmt.Sprintf("%s (%s)", c.Name, c.Found))
 		}
 	}
 	v.NotLookedAt = slices.Concat(unseen, v.unjudged, never)

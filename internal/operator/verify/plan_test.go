@@ -12,7 +12,6 @@ import (
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
-	"skr/internal/operator/bootpolicy"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 	"skr/test/snptest"
@@ -149,7 +148,7 @@ func TestQuestion(t *testing.T) {
 // A policy's demands are needed, and so is a chain of the caller's.
 func TestBootPlan(t *testing.T) {
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
-	for _, trust := range []bootpolicy.Trust{bootpolicy.HCL, bootpolicy.Certificate} {
+	for _, trust := range []verify.AKSource{verify.AKFromHCL, verify.AKFromCertificate} {
 		for taken := range 1 << 5 {
 			given, lacks := m.good(t, trust), func(bit int) bool { return taken>>bit&1 != 0 }
 			if lacks(0) {
@@ -167,14 +166,14 @@ func TestBootPlan(t *testing.T) {
 			if lacks(4) {
 				given.Boot.Log = nil
 			}
-			key := map[bootpolicy.Trust]int{bootpolicy.HCL: 0, bootpolicy.Certificate: 1}[trust]
+			key := map[verify.AKSource]int{verify.AKFromHCL: 0, verify.AKFromCertificate: 1}[trust]
 			want := taken&0b11100 == 0 && !lacks(key)
 			if v := verify.OfBoot(given, m.silicon, time.Now()); v.Passed != want {
 				t.Errorf("%s without %05b: passed %t: %q", trust, taken, v.Passed, v.Failures())
 			}
 		}
 	}
-	given := m.good(t, bootpolicy.Certificate)
+	given := m.good(t, verify.AKFromCertificate)
 	given.Given = verify.Given{GivenChain: m.chain}
 	v := verify.OfBoot(given, verify.Silicon{Roots: vcek.BuiltinRoots()}, time.Now())
 	if got := v.Failures(); !slices.Equal(got, []string{"certificate chain"}) {

@@ -1,15 +1,6 @@
 package verify
 
-// Subject is what a rule is about.
-type Subject string
-
-// The subjects.
-const (
-	Evidence  Subject = "evidence"
-	Token     Subject = "token"
-	Statement Subject = "statement"
-	Boot      Subject = "measured boot"
-)
+import "slices"
 
 // Names of the rules.
 const (
@@ -107,4 +98,12 @@ var rules = []rule{
 		"give binary_bios_measurements of this start, read to its end; PCRs that software extends without it belong in unlogged"},
 	{secureBoot, Boot, "secure boot is on: by the log, and by the paravisor",
 		"turn secure boot on for this VM, or look at why its firmware starts anything"},
+}
+
+func adviceOn(name string) string {
+	at := slices.IndexFunc(rules, func(r rule) bool { return r.name == name })
+	if at < 0 {
+		return ""
+	}
+	return rules[at].advice
 }

@@ -8,15 +8,15 @@ import (
 
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
-	"skr/internal/operator/bootpolicy"
+	"skr/internal/check"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 	"skr/test/samples"
 )
 
-func checkNamed(t *testing.T, v *verify.Verdict, name string) verify.Check {
+func checkNamed(t *testing.T, v *verify.Verdict, name string) check.Result {
 	t.Helper()
-	at := slices.IndexFunc(v.Checks, func(c verify.Check) bool { return c.Name == name })
+	at := slices.IndexFunc(v.Checks, func(c check.Result) bool { return c.Name == name })
 	if at < 0 {
 		t.Fatalf("there is no check %q: %+v", name, v.Checks)
 	}
@@ -31,11 +31,11 @@ func TestSampleCompleted(t *testing.T) {
 	at := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	v := verify.OfEvidence(given, verify.Silicon{Roots: vcek.BuiltinRoots()}, at)
 	want := "of Milan, it came with the evidence, completed with AMD's public ASK and ARK"
-	if got := checkNamed(t, v, "certificate chain").Detail; got != want || !v.Passed {
+	if got := checkNamed(t, v, "certificate chain").Found; got != want || !v.Passed {
 		t.Errorf("certificate chain %q, want %q", got, want)
 	}
 	v = verify.OfEvidence(given, verify.Silicon{Roots: newMachine(t).silicon.Roots}, at)
-	if got := checkNamed(t, v, "certificate chain"); got.Outcome != verify.Failed || v.Passed {
+	if got := checkNamed(t, v, "certificate chain"); got.Outcome != check.Failed || v.Passed {
 		t.Errorf("with other roots the chain is %+v", got)
 	}
 }
@@ -63,7 +63,7 @@ func TestSampleTDX(t *testing.T) {
 			given := verify.Given{Evidence: evidence, Parts: found.Parts()}
 			v := verify.OfEvidence(given, verify.Silicon{Roots: vcek.BuiltinRoots()}, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
 			got := checkNamed(t, v, "report")
-			if v.Passed || !strings.Contains(got.Detail, "TDX") || !strings.Contains(got.Advice, "not Intel TDX: let Azure Attestation appraise") {
+			if v.Passed || !strings.Contains(got.Found, "TDX") || !strings.Contains(got.Fix, "not Intel TDX: let Azure Attestation appraise") {
 				t.Errorf("report: %+v", got)
 			}
 		})
@@ -74,7 +74,7 @@ func TestSampleTDX(t *testing.T) {
 // PEM of all of the index.
 func TestSamplePaddedCertificate(t *testing.T) {
 	const folder = "turn2/06-ak-pem-padded/"
-	policy := must(bootpolicy.Parse(samples.Read(t, folder+"pol-cert.yaml")))(t)
+	policy := must(verify.ParseBootPolicy(samples.Read(t, folder+"pol-cert.yaml")))(t)
 	for _, name := range []string{"fb25-ak.index", "fb25-ak.pem"} {
 		t.Run(name, func(t *testing.T) {
 			files := []inspect.File{
@@ -103,7 +103,7 @@ func TestSampleNumbersOfBoot(t *testing.T) {
 	for _, name := range []string{
 		"contents", "certificate chain", "report signature", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values",
 	} {
-		if got := checkNamed(t, v, name); got.Outcome != verify.OK {
+		if got := checkNamed(t, v, name); got.Outcome != check.OK {
 			t.Errorf("%+v", got)
 		}
 	}

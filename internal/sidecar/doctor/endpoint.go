@@ -10,26 +10,22 @@ import (
 	"time"
 
 	"skr/internal/azure/httpclient"
+	"skr/internal/check"
 	"skr/internal/refusal"
 )
 
 const (
-	// clockWarning and clockFailure are differences to a service's clock. Tokens
-	// are taken within a minute of their times (attest/maa).
+	// clockWarning and clockFailure are differences from a service's clock. attest/maa
+	// accepts tokens within a minute of their times.
 	clockWarning = 20 * time.Second
 	clockFailure = time.Minute
 )
 
-// Asker sends a request.
-type Asker interface {
-	Do(ctx context.Context, request httpclient.Request) (*httpclient.Response, error)
-}
-
-func (e *examination) endpointChecks(endpoint Endpoint) []check {
+func (e *examination) endpointSteps(endpoint Endpoint) []step {
 	var seen http.Header
-	checks := []check{{
+	steps := []step{{
 		name: reach, subject: endpoint.Name,
-		look: func(ctx context.Context) (finding, error) {
+		look: func(ctx context.Context) (check.Result, error) {
 			answer, err := endpoint.HTTP.Do(ctx, httpclient.Request{URL: endpoint.URL})
 			if err != nil {
 				return unreached(err)
@@ -39,19 +35,19 @@ func (e *examination) endpointChecks(endpoint Endpoint) []check {
 		},
 	}}
 	if endpoint.Clock {
-		checks = append(checks, check{
+		steps = append(steps, step{
 			name: clock, subject: endpoint.Name, needs: []string{reach},
-			look: func(context.Context) (finding, error) { return e.compareClock(seen) },
+			look: func(context.Context) (check.Result, error) { return e.compareClock(seen) },
 		})
 	}
-	return checks
+	return steps
 }
 
-// unreached says at which step a service is out of reach.
-func unreached(err error) (finding, error) {
-	for _, step := range []struct {
-		is       func(error) bool
-		evidence string
+// unreached returns the stage at which a service could not be reached.
+func unreached(err error) (check.Result, error) {
+	for _, stage := range []struct {
+		is    func(error) bool
+		found string
 	}{
 		{isA[*net.DNSError], "its name does not resolve"},
 		{isA[x509.UnknownAuthorityError], "its TLS certificate is not by a CA that is trusted here"},
@@ -62,11 +58,11 @@ func unreached(err error) (finding, error) {
 		{errorIs(refusal.Timeout), "it does not answer in time"},
 		{errorIs(context.DeadlineExceeded), "it does not answer in time"},
 	} {
-		if step.is(err) {
-			return finding{Failure, step.evidence, refusal.Advice(err), err}, nil
+		if stage.is(err) {
+			return check.Result{Outcome: check.Failed, Found: stage.found, Fix: refusal.Advice(err), Err: err}, nil
 		}
 	}
-	return finding{}, err
+	return check.Result{}, err
 }
 
 func isA[E error](err error) bool {
@@ -78,12 +74,12 @@ func errorIs(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// compareClock with the Date header, which has whole seconds (RFC 9110 section
-// 6.6.1).
-func (e *examination) compareClock(header http.Header) (finding, error) {
+// compareClock compares our clock with the Date header, which has whole seconds (RFC 9110
+// section 6.6.1).
+func (e *examination) compareClock(header http.Header) (check.Result, error) {
 	theirs, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
-		return skip("the service does not tell its time")
+		return skip("the service's answer has no Date header")
 	}
 	ahead := e.Now().Sub(theirs).Round(time.Second)
 	const fix = "synchronise this machine's clock: tokens are valid by it"

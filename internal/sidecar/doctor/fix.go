@@ -6,12 +6,14 @@ import (
 	"skr/releasepolicy"
 )
 
-// fixes by the end of the claim's name; the first that fits is taken.
+// fixes are by the end of the claim's name. The first that matches is used.
 var fixes = []struct{ claim, fix string }{
-	{"iss", "ask the authority that the key's policy names, or let the policy name this one"},
-	{"hostdata", "another workload policy is deployed than the key is for: `skr policy measure FILE` prints the hash of one; deploy that one, or change the key's policy"},
+	{"iss", "ask the authority that the key's policy names, or add this one to the policy"},
+	{"hostdata", "the key is for another execution policy than the deployed one: `skrctl policy measure FILE` prints the hash of a policy; " +
+		"deploy the one that the key is for, or change the key's policy"},
 	{"is-debuggable", "deploy without debugging"},
-	{"compliance-status", "give the utility VM endorsement (reference_info), and compare the policy with the platform's status: azure-compliant-uvm on ACI, azure-signed-katacc-uvm on AKS, azure-compliant-cvm on confidential VMs"},
+	{"compliance-status", "give the utility VM endorsement (reference_info), and compare the policy with the platform's status: " +
+		"azure-compliant-uvm on ACI, azure-signed-katacc-uvm on AKS, azure-compliant-cvm on confidential VMs"},
 	{"attestation-type", "compare the policy with the platform: sevsnpvm on ACI and AKS, azurevm through the vTPM"},
 	{"launchmeasurement", "another utility VM runs than the policy is for: allow its measurement, or better its svn and compliance status"},
 	{"svn", "the platform's patch level is another: wait for the host to be updated, or change the policy"},
@@ -24,5 +26,5 @@ func fixOf(u releasepolicy.Outcome) string {
 			return f.fix
 		}
 	}
-	return "compare the policy with the token: `skr policy explain` shows both"
+	return "compare the policy with the token: `skrctl policy explain` shows both"
 }

@@ -5,30 +5,44 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"skr/internal/check"
 )
 
-// restTime is how long one examination answers everybody: each asks the
+// restTime is how long the results of one examination are served: each examination asks the
 // authority and the vault.
 const restTime = 30 * time.Second
 
-// Diagnosis is the answer of a [Handler].
-type Diagnosis struct {
-	// OK says that nothing failed.
-	OK     bool     `json:"ok"`
-	Checks []Result `json:"checks"`
+// Format is the form of results at GET /doctor. It leaves out the causes of failures, which
+// are for operators.
+var Format = check.Format{
+	Words: map[check.Outcome]string{check.OK: "ok", check.Warning: "warning", check.Failed: "failure", check.Skipped: "skipped"},
+	Name:  "check", Subject: "subject", Outcome: "status", Found: "evidence", Fix: "fix",
 }
 
-// Handler examines over HTTP: 200 where nothing failed, 503 where something did.
-// It examines at most once in 30 s, and one at a time.
+// Diagnosis is the JSON document of an examination.
+type Diagnosis struct {
+	// OK is true if nothing failed.
+	OK     bool        `json:"ok"`
+	Checks []check.Row `json:"checks"`
+}
+
+// Diagnose returns the document of results in the given form.
+func Diagnose(results []check.Result, form check.Format) Diagnosis {
+	return Diagnosis{check.FirstFailure(results) == nil, form.Rows(results)}
+}
+
+// Handler examines over HTTP and answers 200 if nothing failed, otherwise 503. It makes one
+// examination at a time, and at most one in 30 s.
 type Handler struct {
 	doctor *Doctor
 
 	mu   sync.Mutex
 	at   time.Time // of last
-	last []Result
+	last []check.Result
 }
 
-// NewHandler makes a Handler. It asks nobody yet.
+// NewHandler returns a Handler. It makes no request yet.
 func NewHandler(d *Doctor) *Handler { return &Handler{doctor: d} }
 
 // ServeHTTP answers with a [Diagnosis].
@@ -40,16 +54,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.mu.Unlock()
 	if age := h.doctor.config.Now().Sub(h.at); h.last == nil || age < 0 || age >= restTime {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a test's recorder has none; each check has a deadline
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a test's recorder has none; each step has a deadline
 		h.last, h.at = h.doctor.Examine(r.Context()), h.doctor.config.Now()
 	}
-	status := http.StatusOK
-	if Failed(h.last) != nil {
+	diagnosis, status := Diagnose(h.last, Format), http.StatusOK
+	if !diagnosis.OK {
 		status = http.StatusServiceUnavailable
 	}
-	reply(w, status, Diagnosis{status == http.StatusOK, h.last})
+	reply(w, status, diagnosis)
 	if r.Context().Err() != nil {
-		h.last = nil // who left cut it short
+		h.last = nil // the caller left and cut the examination short
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/internal/check"
 )
 
 // absent is a virtual TPM that is not there.
@@ -57,8 +58,12 @@ func TestHandlerRests(t *testing.T) {
 			if status != http.StatusServiceUnavailable || device.asked != want.asked {
 				t.Errorf("step %d: status %d, %d examinations, want %d", step, status, device.asked, want.asked)
 			}
-			var told Diagnosis
-			if err := json.Unmarshal([]byte(body), &told); err != nil || told.OK || told.Checks[0].Check != reportSource || !strings.HasPrefix(told.Checks[0].Evidence, "no device; no virtual TPM") {
+			var answer struct {
+				OK     bool
+				Checks []struct{ Check, Evidence string }
+			}
+			err := json.Unmarshal([]byte(body), &answer)
+			if err != nil || answer.OK || answer.Checks[0].Check != reportSource || !strings.HasPrefix(answer.Checks[0].Evidence, "no device; no virtual TPM") {
 				t.Errorf("answered %s", body)
 			}
 		}
@@ -96,28 +101,28 @@ func TestHandlerForgetsWhatWasCutShort(t *testing.T) {
 // A panic in one check is a failure of that check.
 func TestCrashIsAFailure(t *testing.T) {
 	results := New(Config{}).Examine(t.Context()) // there is no source
-	if len(results) == 0 || results[0].Status != Failure || strings.Contains(results[0].Evidence, "nil") {
+	if len(results) == 0 || results[0].Outcome != check.Failed || strings.Contains(results[0].Found, "nil") {
 		t.Errorf("got %+v", results)
 	}
-	if f := Failed(results); f == nil || f.Check != reportSource {
+	if f := check.FirstFailure(results); f == nil || f.Name != reportSource {
 		t.Errorf("the first failure is %v", f)
 	}
 }
 
 func TestBlocked(t *testing.T) {
-	before := []Result{
-		{Check: report, Status: OK}, {Check: key, Subject: "a", Status: Skipped}, {Check: key, Subject: "b", Status: Failure},
-		{Check: tcb, Status: Warning},
+	before := []check.Result{
+		{Name: report, Outcome: check.OK}, {Name: key, Subject: "a", Outcome: check.Skipped}, {Name: key, Subject: "b", Outcome: check.Failed},
+		{Name: tcb, Outcome: check.Warning},
 	}
 	for _, tc := range []struct {
-		c    check
+		c    step
 		want string
 	}{
-		{check{needs: []string{report, tcb}}, ""},
-		{check{subject: "a", needs: []string{key}}, key},
-		{check{subject: "a", after: []string{key}}, ""},
-		{check{subject: "b", after: []string{key}}, key},
-		{check{subject: "c", needs: []string{key}}, ""},
+		{step{needs: []string{report, tcb}}, ""},
+		{step{subject: "a", needs: []string{key}}, key},
+		{step{subject: "a", after: []string{key}}, ""},
+		{step{subject: "b", after: []string{key}}, key},
+		{step{subject: "c", needs: []string{key}}, ""},
 	} {
 		if got := tc.c.blocked(before); got != tc.want {
 			t.Errorf("%+v is blocked by %q, want %q", tc.c, got, tc.want)

@@ -3,25 +3,27 @@ package doctor
 import (
 	"context"
 	"strings"
+
+	"skr/internal/check"
 )
 
-// partChecks are one for each optional part that cannot be used. They need no other:
-// such a part is to be seen also where nothing else works.
-func (e *examination) partChecks() (checks []check) {
+// partSteps has one step for each optional part that cannot be used. It needs no other
+// step, so that the part is reported even if nothing else works.
+func (e *examination) partSteps() (steps []step) {
 	for _, p := range e.Problems() {
-		checks = append(checks, check{name: optionalParts, subject: p.Part, look: func(context.Context) (finding, error) {
+		steps = append(steps, step{name: optionalParts, subject: p.Part, look: func(context.Context) (check.Result, error) {
 			return warn(p.Fix, "cannot be used, and skr runs without it: %s", p.Reason)
 		}})
 	}
-	return checks
+	return steps
 }
 
-func (e *examination) lookAtLocal(ctx context.Context) (finding, error) {
+func (e *examination) lookAtLocal(ctx context.Context) (check.Result, error) {
 	problems, err := e.Local(ctx)
-	without, fixes := told(problems)
+	without, fixes := describeProblems(problems)
 	switch {
 	case err != nil && len(problems) == 0:
-		return warn("start the sidecar, or name where it listens by --listen", "no sidecar that is ready answers on this machine")
+		return warn("start the sidecar, or name where it listens with --listen", "no sidecar that is ready answers on this machine")
 	case err != nil:
 		return warn(fixes, "a sidecar answers and is not ready, and runs without %s", without)
 	case len(problems) > 0:
@@ -30,7 +32,7 @@ func (e *examination) lookAtLocal(ctx context.Context) (finding, error) {
 	return good("a sidecar answers and is ready")
 }
 
-func told(problems []Problem) (without, fixes string) {
+func describeProblems(problems []Problem) (without, fixes string) {
 	var parts, advice []string
 	for _, p := range problems {
 		parts = append(parts, p.Part+": "+p.Reason)

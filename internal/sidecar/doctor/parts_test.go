@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"skr/internal/check"
 )
 
 // TestParts: each part that cannot be used has a check of its own, which needs no
@@ -12,25 +14,25 @@ import (
 func TestParts(t *testing.T) {
 	problems := []Problem{{"tracing", "no such protocol", "correct it"}, {"wrap_keys", "not mounted", "mount it"}}
 	e := &examination{Config: Config{Problems: func() []Problem { return problems }}}
-	checks := e.partChecks()
-	if len(checks) != len(problems) {
-		t.Fatalf("%d checks", len(checks))
+	steps := e.partSteps()
+	if len(steps) != len(problems) {
+		t.Fatalf("%d steps", len(steps))
 	}
-	for i, c := range checks {
+	for i, c := range steps {
 		found, err := c.look(t.Context())
 		if err != nil || c.name != optionalParts || c.subject != problems[i].Part || len(c.needs) > 0 ||
-			found.status != Warning || !strings.Contains(found.evidence, problems[i].Reason) || found.fix != problems[i].Fix {
-			t.Errorf("check %+v found %+v, error %v", c, found, err)
+			found.Outcome != check.Warning || !strings.Contains(found.Found, problems[i].Reason) || found.Fix != problems[i].Fix {
+			t.Errorf("step %+v found %+v, error %v", c, found, err)
 		}
 	}
 	problems = nil
-	if checks := e.partChecks(); len(checks) != 0 {
-		t.Errorf("checks %+v of no problems", checks)
+	if steps := e.partSteps(); len(steps) != 0 {
+		t.Errorf("steps %+v of no problems", steps)
 	}
 }
 
-// TestTold: the sidecar's own problems, ready or not.
-func TestTold(t *testing.T) {
+// TestLocalSidecar: the sidecar's own problems, ready or not.
+func TestLocalSidecar(t *testing.T) {
 	some := []Problem{{"ops_listen", "address in use", "use another"}}
 	for name, c := range map[string]struct {
 		problems []Problem
@@ -44,7 +46,7 @@ func TestTold(t *testing.T) {
 	} {
 		e := &examination{Config: Config{Local: func(context.Context) ([]Problem, error) { return c.problems, c.err }}}
 		found, err := e.lookAtLocal(t.Context())
-		if err != nil || !strings.Contains(found.evidence, c.want) || (found.status == OK) != (c.problems == nil && c.err == nil) {
+		if err != nil || !strings.Contains(found.Found, c.want) || (found.Outcome == check.OK) != (c.problems == nil && c.err == nil) {
 			t.Errorf("%s: %+v, error %v", name, found, err)
 		}
 	}

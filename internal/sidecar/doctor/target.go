@@ -10,6 +10,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/check"
 	"skr/internal/jose/jws"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
@@ -19,12 +20,12 @@ import (
 
 const maxAccessToken = 64 << 10
 
-func (e *examination) targetChecks(t Target) []check {
+func (e *examination) targetSteps(t Target) []step {
 	request := t.Request
-	look := func(f func(context.Context, keyrelease.Request) (finding, error)) func(context.Context) (finding, error) {
-		return func(ctx context.Context) (finding, error) { return f(ctx, request) }
+	look := func(f func(context.Context, keyrelease.Request) (check.Result, error)) func(context.Context) (check.Result, error) {
+		return func(ctx context.Context) (check.Result, error) { return f(ctx, request) }
 	}
-	return []check{
+	return []step{
 		{name: identity, subject: t.Name, look: look(e.lookAtIdentity)},
 		{name: attestation, subject: t.Name, needs: []string{report}, look: look(e.lookAtAttestation)},
 		{name: key, subject: t.Name, needs: []string{identity}, look: look(e.lookAtKey)},
@@ -34,21 +35,21 @@ func (e *examination) targetChecks(t Target) []check {
 	}
 }
 
-func (e *examination) lookAtIdentity(ctx context.Context, r keyrelease.Request) (finding, error) {
+func (e *examination) lookAtIdentity(ctx context.Context, r keyrelease.Request) (check.Result, error) {
 	if !r.Access.IsZero() {
 		e.access[r.Key.Audience()] = r.Access
-		return good("the access token that was given%s", describeToken(r.Access))
+		return good("the access token of the request%s", describeToken(r.Access))
 	}
-	token, err := e.Identity.AccessToken(ctx, r.Key.Audience())
+	token, err := e.Identity.AccessToken(ctx, r)
 	if err != nil {
-		return finding{}, err
+		return check.Result{}, err
 	}
 	e.access[r.Key.Audience()] = token
-	return good("%s for the audience %s%s", e.Identity, r.Key.Audience(), describeToken(token))
+	return good("%s for the audience %s%s", e.IdentityName, r.Key.Audience(), describeToken(token))
 }
 
-// describeToken tells who a token is for and about. It is somebody else's to
-// verify, and may be of another form.
+// describeToken returns the audience and identity of an access token, without verifying
+// it. A token of another form has no description.
 func describeToken(token secmem.Text) string {
 	parsed, err := jws.Parse(token.Reveal(), maxAccessToken)
 	if err != nil {
@@ -70,7 +71,7 @@ func describeToken(token secmem.Text) string {
 	return text.String()
 }
 
-// expiry is the exp claim (RFC 7519 section 4.1.4).
+// expiry returns the exp claim (RFC 7519 section 4.1.4).
 func expiry(claims strictjson.Object) (time.Time, bool) {
 	value, _ := claims.Lookup("exp")
 	number, ok := value.(json.Number)
@@ -78,68 +79,69 @@ func expiry(claims strictjson.Object) (time.Time, bool) {
 	return time.Unix(seconds, 0), ok && err == nil
 }
 
-// lookAtAttestation has evidence over an empty key set appraised: its claims
-// are those of a release, but for the key.
-func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Request) (finding, error) {
+// lookAtAttestation gets a token for evidence over an empty key set. Except for the key, its
+// claims are the same as in a release.
+func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Request) (check.Result, error) {
 	result, err := e.Releaser.Token(ctx, r.Authority, []byte(`{"keys":[]}`))
 	if err != nil {
-		return finding{}, err
+		return check.Result{}, err
 	}
 	e.attestations[r.Authority] = result
 	if e.platform.HasTPM() {
-		return e.vouchedGuest(r.Authority, result)
+		return e.describeGuest(r.Authority, result)
 	}
 	kind, _ := result.Claims.Text("x-ms-attestation-type")
 	compliance, ok := result.Claims.Text("x-ms-compliance-status")
 	if !ok {
-		return warn("give the utility VM endorsement (reference_info): policies that ask for the compliance status are not met",
+		return warn("give the utility VM endorsement (reference_info): without it this machine does not meet policies that demand the compliance status",
 			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, attest.Sentences(result.Omitted))
 	}
 	return good("%s vouches for this machine as %q, %q", r.Authority, kind, compliance)
 }
 
-func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (finding, error) {
+func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (check.Result, error) {
 	described, err := e.Describer.Describe(ctx, r.Key, e.access[r.Key.Audience()])
 	if errors.Is(err, hsm.ErrUnreadable) {
-		refused := failed(err)
-		return finding{Skipped, refused.evidence, "grant it, if only to find out why a release is refused", err}, nil
+		unreadable := failure(err)
+		unreadable.Outcome, unreadable.Fix = check.Skipped, "grant it, if only to find out why a release is refused"
+		return unreadable, nil
 	}
 	if err != nil {
-		return finding{}, err
+		return check.Result{}, err
 	}
 	e.keys[r.Key] = described
 	return good("%s, %s", described.ID, described.Type)
 }
 
-func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) (finding, error) {
+func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) (check.Result, error) {
 	described := e.keys[r.Key]
 	if obstacle := described.Obstacle(e.Now()); obstacle != "" {
-		return fail(refusal.ReleaseRejected, "mend the key, or make another with `skr key create`", "%s", obstacle)
+		return fail(refusal.ReleaseRejected, "correct the key, or make another with `skrctl key create`", "%s", obstacle)
 	}
 	if !described.Immutable {
-		return warn("freeze the policy (`skr key create --immutable`) where nobody should be able to weaken it",
+		return warn("create the key with `skrctl key create --immutable` if its policy must never be weakened",
 			"enabled, exportable, with a release policy that can be changed")
 	}
 	return good("enabled, exportable, with a release policy that cannot be changed")
 }
 
-func (e *examination) lookAtPolicy(_ context.Context, r keyrelease.Request) (finding, error) {
+func (e *examination) lookAtPolicy(_ context.Context, r keyrelease.Request) (check.Result, error) {
 	_, unmet := keyrelease.Compare(e.keys[r.Key], r.Authority, e.attestations[r.Authority], e.Now())
 	if len(unmet) == 0 {
 		return good("this machine meets it")
 	}
-	var told []string
+	var sentences []string
 	for _, u := range unmet {
-		told = append(told, keyrelease.Sentence(u))
+		sentences = append(sentences, keyrelease.Sentence(u))
 	}
-	return fail(refusal.ReleaseRejected, fixOf(unmet[0]), "not met is: %s", strings.Join(told, "; "))
+	return fail(refusal.ReleaseRejected, fixOf(unmet[0]), "not met is: %s", strings.Join(sentences, "; "))
 }
 
-// lookAtRelease is the proof of it all.
-func (e *examination) lookAtRelease(ctx context.Context, r keyrelease.Request) (finding, error) {
+// lookAtRelease releases the key and wipes it.
+func (e *examination) lookAtRelease(ctx context.Context, r keyrelease.Request) (check.Result, error) {
 	released, err := e.Releaser.Release(ctx, r)
 	if err != nil {
-		return finding{}, err
+		return check.Result{}, err
 	}
 	released.Wipe()
 	return good("the vault releases the key to this machine")

@@ -1,4 +1,4 @@
-package bootpolicy
+package verify
 
 import (
 	"os"
@@ -7,50 +7,50 @@ import (
 )
 
 var (
-	digest      = strings.Repeat("ab", 32)
-	measurement = strings.Repeat("cd", 48)
+	digest   = strings.Repeat("ab", 32)
+	launched = strings.Repeat("cd", 48)
 )
 
-func TestParse(t *testing.T) {
-	p, err := Parse([]byte("ak: hcl\nselection: [7, 4, 11]\npcrs:\n  4: " + digest + "\n  11: [" + digest + ", '" + strings.Repeat("0", 64) + "']\n" +
-		"unlogged: [11]\nnonce: '" + strings.Repeat("01", 16) + "'\nmeasurements: [" + measurement + "]\n"))
+func TestParseBootPolicy(t *testing.T) {
+	p, err := ParseBootPolicy([]byte("ak: hcl\nselection: [7, 4, 11]\npcrs:\n  4: " + digest + "\n  11: [" + digest + ", '" + strings.Repeat("0", 64) + "']\n" +
+		"unlogged: [11]\nnonce: '" + strings.Repeat("01", 16) + "'\nmeasurements: [" + launched + "]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Trust() != HCL || !p.SecureBoot() || p.Selection().String() != "4, 7, 11" || p.Logged().String() != "4, 7" || len(p.Nonce()) != 16 {
+	if p.AK() != AKFromHCL || !p.SecureBoot() || p.Selection().String() != "4, 7, 11" || p.Logged().String() != "4, 7" || len(p.Nonce()) != 16 {
 		t.Errorf("%+v", p)
 	}
 	if got := p.Pinned(); len(got) != 2 || got[0] != 4 || !p.Allows(11, [32]byte{}) || p.Allows(4, [32]byte{}) || p.Allows(7, [32]byte{}) {
 		t.Errorf("%+v", p)
 	}
-	if p.Measurements()[0].String() != measurement {
+	if p.Measurements()[0].String() != launched {
 		t.Errorf("%+v", p)
 	}
 }
 
 // The policy of the document can be used.
-func TestDocument(t *testing.T) {
+func TestDocumentedBootPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/vtpm.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "```yaml\n")
 	example, _, _ := strings.Cut(rest, "```")
-	p, err := Parse([]byte(example))
+	p, err := ParseBootPolicy([]byte(example))
 	if err != nil || len(p.Pinned()) != 2 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
 
-func TestStrictByDefault(t *testing.T) {
-	p, err := Parse([]byte("# strict\n---\nak: certificate"))
+func TestBootPolicyStrictByDefault(t *testing.T) {
+	p, err := ParseBootPolicy([]byte("# strict\n---\nak: certificate"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !p.SecureBoot() || p.Selection().String() != "0-7" || p.Logged().String() != "7" || p.Nonce() != nil {
 		t.Errorf("%+v", p)
 	}
-	p, err = Parse([]byte("ak: certificate\nsecure_boot: false\nselection: [4]"))
+	p, err = ParseBootPolicy([]byte("ak: certificate\nsecure_boot: false\nselection: [4]"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,26 +86,26 @@ var refused = []struct{ name, text, wrong string }{
 	{"unlogged without a value", "ak: hcl\nunlogged: [5]", "unlogged: PCR 5 has no value"},
 	{"unlogged PCR 24", "ak: hcl\nunlogged: [24]", "unlogged: "},
 	{"short nonce", "ak: hcl\nnonce: abcd", "nonce: \"abcd\""},
-	{"measurement", "ak: hcl\nmeasurements: [ab]", "is not 96 hexadecimal digits"},
-	{"no measurement", "ak: hcl\nmeasurements: []", "or the word any"},
+	{"launched", "ak: hcl\nmeasurements: [ab]", "is not 96 hexadecimal digits"},
+	{"no launched", "ak: hcl\nmeasurements: []", "or the word any"},
 	{"null for measurements", "ak: hcl\nmeasurements:", "or the word any"},
 	{"another word", "ak: hcl\nmeasurements: all", "or the word any"},
-	{"any among others", "ak: hcl\nmeasurements: [any, " + measurement + "]", "\"any\" is not 96 hexadecimal digits"},
+	{"any among others", "ak: hcl\nmeasurements: [any, " + launched + "]", "\"any\" is not 96 hexadecimal digits"},
 	{"empty nonce", "ak: hcl\nnonce: ''", "nonce: "},
 	{"null for a nonce", "ak: hcl\nnonce:", "nonce: "},
 	{"no key", "ak: hcl\nid_keys: []", `member "id_keys" is present and empty`},
 	{"no author's key", "ak: hcl\nauthor_keys: []", `member "author_keys" is present and empty`},
 	{"key of unsigned guests", "ak: hcl\nid_keys: ['" + strings.Repeat("0", 96) + "']", "zeros stand for a guest that nobody signed"},
 	{"short key", "ak: hcl\nid_keys: [abcd]", "id_keys: \"abcd\" is not 96"},
-	{"key without a report", "ak: certificate\nid_keys: [" + measurement + "]", "there is no report"},
+	{"key without a report", "ak: certificate\nid_keys: [" + launched + "]", "there is no report"},
 	{"any without a report", "ak: certificate\nmeasurements: any", "there is no report"},
-	{"measurement without a report", "ak: certificate\nmeasurements: [" + measurement + "]", "there is no report"},
+	{"launched without a report", "ak: certificate\nmeasurements: [" + launched + "]", "there is no report"},
 }
 
 func TestRefused(t *testing.T) {
 	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Parse([]byte(c.text))
+			_, err := ParseBootPolicy([]byte(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, c.wrong)
 			}
@@ -122,11 +122,11 @@ func TestIdentity(t *testing.T) {
 	}{
 		{"ak: hcl", 0, false, false},
 		{"ak: hcl\nmeasurements: any", 0, true, false},
-		{"ak: hcl\nmeasurements: [" + measurement + "]", 1, false, false},
-		{"ak: hcl\nid_keys: [" + measurement + "]", 0, false, true},
-		{"ak: hcl\nauthor_keys: [" + measurement + "]\nmeasurements: any", 0, true, true},
+		{"ak: hcl\nmeasurements: [" + launched + "]", 1, false, false},
+		{"ak: hcl\nid_keys: [" + launched + "]", 0, false, true},
+		{"ak: hcl\nauthor_keys: [" + launched + "]\nmeasurements: any", 0, true, true},
 	} {
-		p, err := Parse([]byte(c.text))
+		p, err := ParseBootPolicy([]byte(c.text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := Parse([]byte(text))
+		p, err := ParseBootPolicy([]byte(text))
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Fatalf("the error is not one line: %q", err)

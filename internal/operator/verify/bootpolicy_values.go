@@ -1,4 +1,4 @@
-package bootpolicy
+package verify
 
 import (
 	"encoding/json"
@@ -7,14 +7,14 @@ import (
 	"skr/attest/vtpm"
 )
 
-// values are digests as written: one, or a list of them.
-type values []string
+// digestList is digests as written: one, or a list of them.
+type digestList []string
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (v *values) UnmarshalJSON(text []byte) error {
+func (v *digestList) UnmarshalJSON(text []byte) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
-		*v = values{one}
+		*v = digestList{one}
 		return nil
 	}
 	var list []string
@@ -25,7 +25,7 @@ func (v *values) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func (v values) parse() ([]vtpm.Digest, error) {
+func (v digestList) parse() ([]vtpm.Digest, error) {
 	if len(v) == 0 {
 		return nil, errors.New("there is no value")
 	}
@@ -40,11 +40,11 @@ func (v values) parse() ([]vtpm.Digest, error) {
 	return digests, nil
 }
 
-// nonce is as written: digits, if the name stands there at all.
-type nonce []byte
+// hexNonce is as written: digits, if the name stands there at all.
+type hexNonce []byte
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (n *nonce) UnmarshalJSON(text []byte) error {
+func (n *hexNonce) UnmarshalJSON(text []byte) error {
 	var digits string
 	if json.Unmarshal(text, &digits) != nil {
 		return errors.New("nonce: want a text of hexadecimal digits; quote digits without letters")

@@ -1,4 +1,4 @@
-package bootpolicy
+package verify
 
 import (
 	"encoding/hex"
@@ -13,14 +13,14 @@ import (
 // anyGuest is the word in the place of measurements.
 const anyGuest = "any"
 
-// measurements are as written: a list, or the word any.
-type measurements []string
+// measurementList is as written: a list, or the word any.
+type measurementList []string
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (m *measurements) UnmarshalJSON(text []byte) error {
+func (m *measurementList) UnmarshalJSON(text []byte) error {
 	var word string
 	if json.Unmarshal(text, &word) == nil && word == anyGuest {
-		*m = measurements{anyGuest}
+		*m = measurementList{anyGuest}
 		return nil
 	}
 	var list []string
@@ -31,8 +31,8 @@ func (m *measurements) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func (w *written) readMeasurements(p *Policy) error {
-	if p.any = slices.Equal(w.Measurements, measurements{anyGuest}); p.any {
+func (w *bootPolicyFile) readMeasurements(p *BootPolicy) error {
+	if p.any = slices.Equal(w.Measurements, measurementList{anyGuest}); p.any {
 		return nil
 	}
 	for _, text := range w.Measurements {
@@ -45,10 +45,10 @@ func (w *written) readMeasurements(p *Policy) error {
 	return nil
 }
 
-// signers are digests of keys; with none of them Azure's are demanded.
-type signers struct{ id, author [][48]byte }
+// guestSigners are digests of keys; with none of them Azure's are demanded.
+type guestSigners struct{ id, author [][48]byte }
 
-func (w *written) readSigners(p *Policy) (err error) {
+func (w *bootPolicyFile) readSigners(p *BootPolicy) (err error) {
 	if p.keys.id, err = parseKeys(w.IDKeys); err != nil {
 		return fmt.Errorf("id_keys: %w", err)
 	}
@@ -87,11 +87,11 @@ func parse48(text string) ([48]byte, error) {
 }
 
 // Signers reports whether the policy names keys that sign the guest.
-func (p *Policy) Signers() bool { return len(p.keys.id)+len(p.keys.author) > 0 }
+func (p *BootPolicy) Signers() bool { return len(p.keys.id)+len(p.keys.author) > 0 }
 
 // CheckSigner returns an error unless a key of the policy signed the guest, or certified
 // the key that did.
-func (p *Policy) CheckSigner(report *snp.Report) error {
+func (p *BootPolicy) CheckSigner(report *snp.Report) error {
 	if slices.Contains(p.keys.id, report.IDKeyDigest()) {
 		return nil
 	}

@@ -17,7 +17,7 @@
 // that a slip of the pen is not a check less. What is left out is strict: secure
 // boot is demanded, the quote must be over PCR 0 to 7, and a paravisor must be signed by
 // a key of Azure's. The package compares little: package verify does.
-package bootpolicy
+package verify
 
 import (
 	"encoding/hex"
@@ -32,15 +32,15 @@ import (
 	"skr/internal/strictyaml"
 )
 
-// Trust says why an attestation key is believed.
-type Trust string
+// AKSource says why an attestation key is believed.
+type AKSource string
 
 // The reasons.
 const (
-	// HCL is a confidential VM: the processor's report names the key.
-	HCL Trust = "hcl"
-	// Certificate is Trusted Launch: Azure has certified the key.
-	Certificate Trust = "certificate"
+	// AKFromHCL is a confidential VM: the processor's report names the key.
+	AKFromHCL AKSource = "hcl"
+	// AKFromCertificate is Trusted Launch: Azure has certified the key.
+	AKFromCertificate AKSource = "certificate"
 )
 
 // Sizes of a nonce in bytes: below, it can be guessed; above, no TPM takes it
@@ -54,8 +54,8 @@ const (
 var firstEight = []int{0, 1, 2, 3, 4, 5, 6, 7}
 
 // Policy is what is demanded. It is made only by Parse.
-type Policy struct {
-	trust        Trust
+type BootPolicy struct {
+	trust        AKSource
 	secureBoot   bool
 	selection    vtpm.Selection
 	pinned       map[int][]vtpm.Digest
@@ -63,27 +63,27 @@ type Policy struct {
 	nonce        []byte
 	measurements []snp.Measurement
 	any          bool // measurement will do
-	keys         signers
+	keys         guestSigners
 }
 
-// written is the file.
-type written struct {
-	AK           Trust          `json:"ak"`
-	SecureBoot   *bool          `json:"secure_boot"`
-	Selection    []int          `json:"selection"`
-	PCRs         map[int]values `json:"pcrs"`
-	Unlogged     []int          `json:"unlogged" empty:"strict"`
-	Nonce        nonce          `json:"nonce"`
-	Measurements measurements   `json:"measurements"`
-	IDKeys       []string       `json:"id_keys"`
-	AuthorKeys   []string       `json:"author_keys"`
+// bootPolicyFile is the file.
+type bootPolicyFile struct {
+	AK           AKSource           `json:"ak"`
+	SecureBoot   *bool              `json:"secure_boot"`
+	Selection    []int              `json:"selection"`
+	PCRs         map[int]digestList `json:"pcrs"`
+	Unlogged     []int              `json:"unlogged" empty:"strict"`
+	Nonce        hexNonce           `json:"nonce"`
+	Measurements measurementList    `json:"measurements"`
+	IDKeys       []string           `json:"id_keys"`
+	AuthorKeys   []string           `json:"author_keys"`
 }
 
 // Parse reads the file.
-func Parse(text []byte) (*Policy, error) {
-	var w written
+func ParseBootPolicy(text []byte) (*BootPolicy, error) {
+	var w bootPolicyFile
 	err := strictyaml.Decode(text, &w)
-	var p *Policy
+	var p *BootPolicy
 	if err == nil {
 		p, err = w.policy()
 	}
@@ -93,15 +93,15 @@ func Parse(text []byte) (*Policy, error) {
 	return p, nil
 }
 
-func (w *written) policy() (*Policy, error) {
-	if w.AK != HCL && w.AK != Certificate {
-		return nil, fmt.Errorf("ak: want %s, for a confidential VM, or %s, for Trusted Launch", HCL, Certificate)
+func (w *bootPolicyFile) policy() (*BootPolicy, error) {
+	if w.AK != AKFromHCL && w.AK != AKFromCertificate {
+		return nil, fmt.Errorf("ak: want %s, for a confidential VM, or %s, for Trusted Launch", AKFromHCL, AKFromCertificate)
 	}
-	if w.AK == Certificate && (w.Measurements != nil || w.IDKeys != nil || w.AuthorKeys != nil) {
-		return nil, fmt.Errorf("measurements, id_keys, author_keys: with ak: %s there is no report that has one", Certificate)
+	if w.AK == AKFromCertificate && (w.Measurements != nil || w.IDKeys != nil || w.AuthorKeys != nil) {
+		return nil, fmt.Errorf("measurements, id_keys, author_keys: with ak: %s there is no report that has one", AKFromCertificate)
 	}
-	p := &Policy{trust: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot, nonce: w.Nonce}
-	for _, read := range []func(*Policy) error{w.readSelection, w.readPCRs, w.readMeasurements, w.readSigners} {
+	p := &BootPolicy{trust: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot, nonce: w.Nonce}
+	for _, read := range []func(*BootPolicy) error{w.readSelection, w.readPCRs, w.readMeasurements, w.readSigners} {
 		if err := read(p); err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (w *written) policy() (*Policy, error) {
 	return p, nil
 }
 
-func (w *written) readSelection(p *Policy) (err error) {
+func (w *bootPolicyFile) readSelection(p *BootPolicy) (err error) {
 	if w.Selection == nil {
 		w.Selection = firstEight
 	}
@@ -125,7 +125,7 @@ func (w *written) readSelection(p *Policy) (err error) {
 	return nil
 }
 
-func (w *written) readPCRs(p *Policy) error {
+func (w *bootPolicyFile) readPCRs(p *BootPolicy) error {
 	unlogged, err := vtpm.Select(w.Unlogged...)
 	if err != nil {
 		return fmt.Errorf("unlogged: %w", err)
@@ -159,33 +159,33 @@ func ParseNonce(text string) ([]byte, error) {
 	return nonce, nil
 }
 
-// Trust says why the attestation key is to be believed.
-func (p *Policy) Trust() Trust { return p.trust }
+// AKSource says why the attestation key is to be believed.
+func (p *BootPolicy) AK() AKSource { return p.trust }
 
 // SecureBoot says whether it must be on.
-func (p *Policy) SecureBoot() bool { return p.secureBoot }
+func (p *BootPolicy) SecureBoot() bool { return p.secureBoot }
 
 // Selection are the PCRs that the quote must be over, no more and no less.
-func (p *Policy) Selection() vtpm.Selection { return p.selection }
+func (p *BootPolicy) Selection() vtpm.Selection { return p.selection }
 
 // Pinned are the PCRs with demanded values, ascending.
-func (p *Policy) Pinned() []int { return slices.Sorted(maps.Keys(p.pinned)) }
+func (p *BootPolicy) Pinned() []int { return slices.Sorted(maps.Keys(p.pinned)) }
 
 // Allows says whether the value of a pinned PCR is good.
-func (p *Policy) Allows(pcr int, value vtpm.Digest) bool {
+func (p *BootPolicy) Allows(pcr int, value vtpm.Digest) bool {
 	return slices.Contains(p.pinned[pcr], value)
 }
 
 // Logged are the PCRs that the event log must explain: those that are pinned, but
 // for the unlogged, and that of secure boot.
-func (p *Policy) Logged() vtpm.Selection { return p.logged }
+func (p *BootPolicy) Logged() vtpm.Selection { return p.logged }
 
 // Nonce is what the quote must have; nil if the policy does not say.
-func (p *Policy) Nonce() []byte { return slices.Clone(p.nonce) }
+func (p *BootPolicy) Nonce() []byte { return slices.Clone(p.nonce) }
 
 // Measurements are the launch measurements that are good; none if the policy does not
 // name any.
-func (p *Policy) Measurements() []snp.Measurement { return slices.Clone(p.measurements) }
+func (p *BootPolicy) Measurements() []snp.Measurement { return slices.Clone(p.measurements) }
 
 // AnyMeasurement reports whether the policy says that whose guest it is does not matter.
-func (p *Policy) AnyMeasurement() bool { return p.any }
+func (p *BootPolicy) AnyMeasurement() bool { return p.any }

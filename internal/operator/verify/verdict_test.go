@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"skr/internal/check"
 )
 
 func sample() *Verdict {
@@ -22,20 +24,20 @@ func sample() *Verdict {
 
 func TestText(t *testing.T) {
 	var out strings.Builder
-	if err := sample().WriteText(&out, Plain); err != nil {
+	if err := sample().Report().Write(&out, check.Plain); err != nil {
 		t.Fatal(err)
 	}
 	want := "token as of 2026-01-02T03:04:05Z\n" +
 		"  ok       issuer          https://maa.example\n" +
 		"  FAILED   times           too late\\x1b[2J\n" +
-		"           what to do: get a new token, check this machine's clock, or look at another time with --at\n" +
+		"           fix: get a new token, check this machine's clock, or look at another time with --at\n" +
 		"  skipped  release policy  none was given\n" +
 		"not looked at: release policy (none was given); the nonce\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	out.Reset()
-	if err := sample().WriteText(&out, Coloured); err != nil {
+	if err := sample().Report().Write(&out, check.Coloured); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Count(out.String(), "\x1b["); got != 6 {

@@ -1,56 +1,51 @@
-// Package rego reads an execution policy, far enough to see whether it denies anything.
-//
-//	if rego.AllowsEverything(text) {
-//		// HOST_DATA of this policy identifies no workload
-//	}
-//
-// The language is that of Open Policy Agent ("Policy Language"). Only constant rules are
-// understood: what a condition decides counts as denied, so that a policy that restricts
-// something is never called open. The reverse does not hold: a policy may allow everything
-// in a way that this package does not see.
-package rego
+package measure
 
 import "slices"
 
-const maxSteps = 100 // from name to name
+// maxSteps bounds how far a rule is followed from name to name.
+const maxSteps = 100
 
-// AllowsEverything reports whether any container may run under a policy: of the
-// container groups of ACI (package policy; microsoft/hcsshim, pkg/securitypolicy) or of a
+// allowsEverything reports whether any container may run under an execution policy: one of
+// the container groups of ACI (package policy; microsoft/hcsshim, pkg/securitypolicy) or of a
 // Kata agent (package agent_policy; kata-containers, src/kata-opa).
-func AllowsEverything(text []byte) bool {
-	m := module{rules: make(map[string][]rule)}
+//
+// The language is that of Open Policy Agent ("Policy Language"). Only constant rules are
+// understood. A rule with a condition counts as denied, so a policy that restricts something
+// is never reported. A policy may allow everything in a way that is not recognised here.
+func allowsEverything(text []byte) bool {
+	m := regoModule{rules: make(map[string][]regoRule)}
 	for _, statement := range statements(tokens(text)) {
-		m.read(statement)
+		m.addStatement(statement)
 	}
 	switch m.name {
 	case "policy":
-		// An enforcement point that a policy does not define is allowed if it is newer
-		// than the policy's api_version.
+		// A policy that does not define an enforcement point allows it if the point is newer
+		// than the api_version of the policy.
 		mounts := []string{"mount_device", "mount_overlay", "mount_cims"}
 		restricted := func(name string) bool { return len(m.rules[name]) > 0 && !m.grants(name) }
 		return m.grants("create_container") && !slices.ContainsFunc(mounts, restricted)
 	case "agent_policy":
-		// The agent only logs what fails under a policy with the second rule.
+		// With the second rule the agent only logs what fails.
 		return m.grants("CreateContainerRequest") || m.grants("AllowRequestsFailingPolicy")
 	}
 	return false
 }
 
-// module is a policy by the names of its rules.
-type module struct {
+// regoModule is a policy by the names of its rules.
+type regoModule struct {
 	name  string // of the package
-	rules map[string][]rule
+	rules map[string][]regoRule
 	steps int
 }
 
-// rule is one definition of a name.
-type rule struct {
+// regoRule is one definition of a name.
+type regoRule struct {
 	value       []string
 	conditional bool
 }
 
-// grants reports whether a name always has a value that allows.
-func (m *module) grants(name string) bool {
+// grants reports whether the rules of a name always have a value that allows.
+func (m *regoModule) grants(name string) bool {
 	if m.steps++; m.steps > maxSteps {
 		return false
 	}
@@ -64,9 +59,9 @@ func (m *module) grants(name string) bool {
 	return always
 }
 
-// allows reports whether a value is true, an object whose member allowed is, or the name of
-// one.
-func (m *module) allows(value []string) bool {
+// allows reports whether a value is true, an object whose member allowed is true, or the
+// name of a rule that grants.
+func (m *regoModule) allows(value []string) bool {
 	switch {
 	case len(value) == 1:
 		return value[0] == "true" || m.grants(value[0])
@@ -83,8 +78,8 @@ func (m *module) allows(value []string) bool {
 	return false
 }
 
-// read takes one statement of a module.
-func (m *module) read(words []string) {
+// addStatement adds one statement of a module.
+func (m *regoModule) addStatement(words []string) {
 	isDefault := words[0] == "default" && len(words) > 1
 	if isDefault {
 		words = words[1:]
@@ -99,13 +94,13 @@ func (m *module) read(words []string) {
 	case "import":
 		return
 	}
-	value, rest := head(rest)
-	m.rules[name] = append(m.rules[name], rule{value, !isAlways(rest)})
+	value, rest := splitRule(rest)
+	m.rules[name] = append(m.rules[name], regoRule{value, !isAlways(rest)})
 }
 
-// head splits what follows a rule's name into its value and its body. The value of what
-// this package does not understand is none, which allows nothing.
-func head(words []string) (value, body []string) {
+// splitRule splits what follows a rule's name into its value and its body. A form that is
+// not understood has no value, which allows nothing.
+func splitRule(words []string) (value, body []string) {
 	if len(words) == 0 {
 		return nil, nil
 	}
@@ -119,7 +114,7 @@ func head(words []string) (value, body []string) {
 	}
 	end := 1
 	if len(words) > 0 && words[0] == "{" {
-		end = group(words)
+		end = bracketed(words)
 	}
 	if len(words) < end {
 		return nil, nil
@@ -127,7 +122,7 @@ func head(words []string) (value, body []string) {
 	return words[:end], words[end:]
 }
 
-// isAlways reports whether a body is none, or true.
+// isAlways reports whether a body is empty or true.
 func isAlways(body []string) bool {
 	if len(body) > 0 && body[0] == "if" {
 		body = body[1:]
@@ -138,8 +133,8 @@ func isAlways(body []string) bool {
 	return len(body) == 0 || slices.Equal(body, []string{"true"}) || slices.Equal(body, []string{"{", "true", "}"})
 }
 
-// group is the length of what begins with a bracket.
-func group(words []string) int {
+// bracketed returns the length of what begins with a bracket.
+func bracketed(words []string) int {
 	depth := 0
 	for i, word := range words {
 		if depth += nesting(word); depth == 0 {

@@ -1,4 +1,4 @@
-package rego
+package measure
 
 import (
 	"encoding/base64"
@@ -45,17 +45,17 @@ func TestAllowsEverything(t *testing.T) {
 		"package other\ncreate_container := {\"allowed\": true}": false,
 		"": false, "package": false, "package policy\ncreate_container := {": false, "package policy\ncreate_container :=": false,
 	} {
-		if got := AllowsEverything([]byte(text)); got != want {
+		if got := allowsEverything([]byte(text)); got != want {
 			t.Errorf("%v, want %v:\n%s", got, want, text)
 		}
-		if got := AllowsEverything([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); got != want {
+		if got := allowsEverything([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); got != want {
 			t.Errorf("with CRLF %v, want %v:\n%s", got, want, text)
 		}
 	}
 }
 
 func TestRealPolicies(t *testing.T) {
-	if !AllowsEverything(samples.Read(t, "turn2/07-allow-all-policies/allow_all_policy.rego")) {
+	if !allowsEverything(samples.Read(t, "turn2/07-allow-all-policies/allow_all_policy.rego")) {
 		t.Error("a published policy that allows everything is not seen as that")
 	}
 	for _, file := range []string{"aci-security-context/security-policy-base64", "aci-milan/uvm_security_policy.base64"} {
@@ -63,7 +63,7 @@ func TestRealPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !AllowsEverything(text) {
+		if !allowsEverything(text) {
 			t.Errorf("%s is not seen as a policy that allows everything", file)
 		}
 	}
@@ -73,5 +73,5 @@ func FuzzAllowsEverything(f *testing.F) {
 	for _, seed := range []string{group0, "package policy\nx := {", "`", `"\`, "default", "package agent_policy;A if", "create_container := {\"allowed\":"} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(_ *testing.T, text []byte) { AllowsEverything(text) })
+	f.Fuzz(func(_ *testing.T, text []byte) { allowsEverything(text) })
 }

@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"skr/internal/check"
+	"skr/internal/refusal"
+)
+
+// The names of the checks, in their order.
+const (
+	optionalParts   = "optional-parts"
+	reportSource    = "report-source"
+	report          = "report"
+	tcb             = "tcb"
+	guestPolicy     = "guest-policy"
+	securityContext = "security-context"
+	measuredBoot    = "measured-boot"
+	reach           = "reach"
+	clock           = "clock"
+	identity        = "identity"
+	attestation     = "attestation"
+	key             = "key"
+	exportable      = "exportable"
+	releasePolicy   = "release-policy"
+	release         = "release"
+	allowLists      = "allow-lists"
+	localAPI        = "local-api"
+)
+
+// step is one check of an examination.
+type step struct {
+	name, subject string
+	// needs are steps, for this subject or for the machine, that must have been made and
+	// not failed.
+	needs []string
+	// after are steps that must not have failed.
+	after []string
+	// look returns an error if a party refused, and a result otherwise.
+	look func(context.Context) (check.Result, error)
+}
+
+// blocked returns the name of a step that keeps this one from being made, or "".
+func (s step) blocked(before []check.Result) string {
+	for _, r := range before {
+		if r.Subject != "" && r.Subject != s.subject {
+			continue
+		}
+		needed, after := slices.Contains(s.needs, r.Name), slices.Contains(s.after, r.Name)
+		if r.Outcome == check.Failed && (needed || after) || r.Outcome == check.Skipped && needed {
+			return r.Name
+		}
+	}
+	return ""
+}
+
+func (e *examination) steps() []step {
+	all := append(e.partSteps(), e.machineSteps()...)
+	for _, endpoint := range e.Endpoints {
+		all = append(all, e.endpointSteps(endpoint)...)
+	}
+	for _, target := range e.Targets {
+		all = append(all, e.targetSteps(target)...)
+	}
+	if len(e.Targets) == 0 {
+		all = append(all, step{name: key, look: func(context.Context) (check.Result, error) {
+			return skip("no key was named: name one with --alias, or with --authority, --vault and --key")
+		}})
+	}
+	all = append(all, step{name: allowLists, look: e.lookAtLists})
+	if e.Local != nil {
+		all = append(all, step{name: localAPI, look: e.lookAtLocal})
+	}
+	return all
+}
+
+func good(format string, args ...any) (check.Result, error) {
+	return check.Result{Outcome: check.OK, Found: fmt.Sprintf(format, args...)}, nil
+}
+
+func warn(fix, format string, args ...any) (check.Result, error) {
+	return check.Result{Outcome: check.Warning, Found: fmt.Sprintf(format, args...), Fix: fix}, nil
+}
+
+func skip(reason string) (check.Result, error) {
+	return check.Result{Outcome: check.Skipped, Found: reason}, nil
+}
+
+// fail returns a failure that has kind's exit code.
+func fail(kind *refusal.Kind, fix, format string, args ...any) (check.Result, error) {
+	found := fmt.Sprintf(format, args...)
+	return check.Result{Outcome: check.Failed, Found: found, Fix: fix, Err: &refusal.Error{Kind: kind, Reason: found}}, nil
+}
+
+// failure returns the result of an error, with the advice of a refusal. The text of an
+// error that is not a refusal is for the log alone.
+func failure(err error) check.Result {
+	found := "an error that is not expected, see the details"
+	switch refused, ok := errors.AsType[*refusal.Error](err); {
+	case ok && refused.Reason != "":
+		found = refused.Reason
+	case ok:
+		found = refused.Kind.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		found = "there was no answer in time"
+	}
+	return check.Result{Outcome: check.Failed, Found: found, Fix: refusal.Advice(err), Err: err}
+}
+
+// lookAtLists warns about allow-lists that allow whole clouds, as the drop-in's defaults do.
+func (e *examination) lookAtLists(context.Context) (check.Result, error) {
+	if len(e.UnsetLists) == 0 {
+		return good("they are set, or contain only the hosts of the aliases")
+	}
+	return warn("set it, or name the keys in the section keys: the default then contains only the hosts of the aliases",
+		"%s: not set, so that any host of Azure's clouds may be named, another tenant's too", strings.Join(e.UnsetLists, ", "))
+}
