@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"net/http"
 
-	"skr/internal/strictjson"
-
 	"skr/attest"
-	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
 const (
@@ -32,14 +30,14 @@ var hints = map[string]string{
 }
 
 // readAnswer finds the token in a success and the reason in a refusal.
-func readAnswer(authority attest.Authority, answer *httpclient.Response) (string, error) {
-	switch answer.Status {
+func readAnswer(authority attest.Authority, a *answer) (string, error) {
+	switch a.status {
 	case http.StatusOK:
-		return readToken(authority, answer.Body)
+		return readToken(authority, a.body)
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return "", rejected(authority, answer)
+		return "", rejected(authority, a)
 	default:
-		return "", untrusted(authority, fmt.Sprintf("answered with status %d; check that it is an attestation endpoint", answer.Status), nil)
+		return "", untrusted(authority, fmt.Sprintf("answered with status %d; check that it is an attestation endpoint", a.status), nil)
 	}
 }
 
@@ -57,12 +55,12 @@ func readToken(authority attest.Authority, body []byte) (string, error) {
 
 // rejected reads {"error":{"code","message"}}. The message is the service's
 // and may quote what we sent, so that it goes to the log only, and shortened.
-func rejected(authority attest.Authority, answer *httpclient.Response) error {
-	body, _ := strictjson.Parse(answer.Body) // without a body the status has to do
+func rejected(authority attest.Authority, a *answer) error {
+	body, _ := strictjson.Parse(a.body) // without a body the status has to do
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
-	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))
-	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(answer.Status, code), cause)
+	cause := fmt.Errorf("status %d, code %.64q, message %q", a.status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))
+	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(a.status, code), cause)
 }
 
 func advice(status int, code string) string {

@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"net/url"
 
-	"skr/internal/strictjson"
-
 	"skr/attest"
 	"skr/internal/azure/endpoint"
-	"skr/internal/azure/httpclient"
 	"skr/internal/jose/jwk"
+	"skr/internal/strictjson"
 )
 
 // Where an instance publishes its signing keys (Azure REST API specification,
@@ -23,7 +21,7 @@ const (
 )
 
 // fetcher gets the signing keys of an authority over TLS.
-type fetcher struct{ http *httpclient.Client }
+type fetcher struct{ http sender }
 
 // keySet asks the authority where its keys are and gets them.
 func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error) {
@@ -31,14 +29,14 @@ func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Se
 	if err != nil {
 		return jwk.Set{}, err
 	}
-	answer, err := f.get(ctx, address)
+	answer, err := f.get(ctx, authority, address)
 	if err != nil {
 		return jwk.Set{}, err
 	}
-	if answer.Status != http.StatusOK {
-		return jwk.Set{}, untrusted(authority, fmt.Sprintf("answered the request for its signing keys with status %d", answer.Status), nil)
+	if answer.status != http.StatusOK {
+		return jwk.Set{}, untrusted(authority, fmt.Sprintf("answered the request for its signing keys with status %d", answer.status), nil)
 	}
-	set, err := jwk.ParseSet(answer.Body) // bounds the document at 1 MiB
+	set, err := jwk.ParseSet(answer.body) // bounds the document at 1 MiB
 	if err != nil {
 		return jwk.Set{}, untrusted(authority, "its signing keys are malformed", err)
 	}
@@ -48,13 +46,13 @@ func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Se
 // keysURL reads the discovery document; an instance without one is asked at the
 // documented path.
 func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (string, error) {
-	answer, err := f.get(ctx, authority.Host().URL()+discoveryPath)
+	answer, err := f.get(ctx, authority, authority.Host().URL()+discoveryPath)
 	if err != nil {
 		return "", err
 	}
-	switch answer.Status {
+	switch answer.status {
 	case http.StatusOK:
-		address, err := parseDiscovery(answer.Body, authority.Host())
+		address, err := parseDiscovery(answer.body, authority.Host())
 		if err != nil {
 			return "", untrusted(authority, "its discovery document cannot be used", err)
 		}
@@ -62,7 +60,7 @@ func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (strin
 	case http.StatusNotFound:
 		return authority.Host().URL() + keysPath, nil
 	default:
-		return "", untrusted(authority, fmt.Sprintf("answered the request for its discovery document with status %d", answer.Status), nil)
+		return "", untrusted(authority, fmt.Sprintf("answered the request for its discovery document with status %d", answer.status), nil)
 	}
 }
 
@@ -91,10 +89,6 @@ func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
 	return address.String(), nil
 }
 
-func (f fetcher) get(ctx context.Context, address string) (*httpclient.Response, error) {
-	return f.http.Do(ctx, httpclient.Request{
-		Method: http.MethodGet,
-		URL:    address,
-		Header: http.Header{"Accept": {"application/json"}},
-	})
+func (f fetcher) get(ctx context.Context, authority attest.Authority, address string) (*answer, error) {
+	return f.http.send(ctx, authority, http.MethodGet, address, http.Header{}, nil)
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -141,5 +142,5 @@ func (q *guestQuestion) sameReport(claims strictjson.Object) bool {
 	reportData := q.evidence.Report.ReportData()
 	theirs, found := claims.Lookup(isolatedRuntime)
 	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:])) &&
-		(!found || q.evidence.Guest.HCL.Claims().Object().Equal(theirs))
+		(!found || reflect.DeepEqual(any(q.evidence.Guest.HCL.Claims().Members()), theirs))
 }

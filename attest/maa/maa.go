@@ -8,8 +8,15 @@
 // in our virtual TPM, our report. Reports of a chip alone go to SevSnpVm, what
 // comes with a virtual TPM to AzureGuest, whose answer only that TPM opens.
 //
-//	client := maa.New(maa.Config{HTTP: httpclient.New(httpclient.Config{Service: "MAA"})})
+//	client := maa.New(maa.Config{HTTP: &http.Client{Timeout: time.Minute}})
 //	result, err := client.Appraise(ctx, authority, evidence)
+//
+// A token that comes from elsewhere is verified with [Token.Verify], by keys that
+// [Client.Keys] fetches or [ParseKeys] reads:
+//
+//	token, err := maa.ParseUnverified(text)
+//	keys, err := client.Keys(ctx, authority)
+//	err = token.Verify(authority, keys, time.Now())
 //
 // The signing keys are trusted because they come over TLS from the host that
 // the token names as its issuer and that the configuration allows. What a token
@@ -25,8 +32,6 @@ import (
 	"time"
 
 	"skr/attest"
-	"skr/internal/azure/httpclient"
-	"skr/internal/refusal"
 	"skr/internal/strictjson"
 )
 
@@ -36,8 +41,8 @@ const defaultAPIVersion = "2022-08-01"
 
 // Config is what a Client works with.
 type Config struct {
-	// HTTP asks all authorities.
-	HTTP *httpclient.Client
+	// HTTP asks all authorities; nil means http.DefaultClient.
+	HTTP HTTPClient
 	// APIVersion of the REST API for SevSnpVm; "" means 2022-08-01.
 	APIVersion string
 	// UserAgent is sent with evidence; "" means that of HTTP.
@@ -48,7 +53,7 @@ type Config struct {
 
 // Client asks authorities. It is safe for concurrent use.
 type Client struct {
-	http       *httpclient.Client
+	http       sender
 	apiVersion string
 	userAgent  string
 	now        func() time.Time
@@ -61,19 +66,22 @@ func New(c Config) *Client {
 	if now == nil {
 		now = time.Now
 	}
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultClient
+	}
+	asker := sender{c.HTTP}
 	return &Client{
-		http:       c.HTTP,
+		http:       asker,
 		apiVersion: cmp.Or(c.APIVersion, defaultAPIVersion),
 		userAgent:  c.UserAgent,
 		now:        now,
-		keys:       newKeyCache(fetcher{c.HTTP}, now),
+		keys:       newKeyCache(fetcher{asker}, now),
 	}
 }
 
 // Appraise posts the evidence to the authority and returns the verified result.
-// The error wraps refusal.BadRequest for runtime data that MAA cannot carry,
-// refusal.AttestationRejected, Untrusted, Throttled or Unavailable, or tells
-// that ctx ended.
+// The error wraps [ErrRuntimeData], [ErrRejected], [ErrUntrusted], [ErrThrottled] or
+// [ErrUnavailable], or the context's error.
 func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
 	asked, err := ask(evidence)
 	if err != nil {
@@ -126,24 +134,14 @@ func ask(evidence *attest.Evidence) (exchange, error) {
 	return newQuestion(evidence)
 }
 
-func (c *Client) post(ctx context.Context, authority attest.Authority, asked exchange) (*httpclient.Response, error) {
+func (c *Client) post(ctx context.Context, authority attest.Authority, asked exchange) (*answer, error) {
 	target, body, err := asked.request(c.apiVersion)
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	header := http.Header{"Content-Type": {"application/json"}}
 	if c.userAgent != "" {
 		header.Set("User-Agent", c.userAgent)
 	}
-	return c.http.Do(ctx, httpclient.Request{
-		Method: http.MethodPost,
-		URL:    authority.Host().URL() + target,
-		Header: header,
-		Body:   body,
-	})
-}
-
-// untrusted says that an answer of the authority is not to be believed.
-func untrusted(authority attest.Authority, reason string, cause error) error {
-	return refusal.Because(refusal.Untrusted, "attestation service "+authority.String()+": "+reason, cause)
+	return c.http.send(ctx, authority, http.MethodPost, authority.Host().URL()+target, header, body)
 }

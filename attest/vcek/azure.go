@@ -10,19 +10,18 @@ import (
 	"strings"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
 // thimSource is Azure's Trusted Hardware Identity Management, which the node
 // offers at a link-local address.
 type thimSource struct {
-	client *httpclient.Client
+	client HTTPClient
 	url    string
 }
 
 // NewTHIMSource asks url, for instance
 // http://169.254.169.254/metadata/THIM/amd/certification.
-func NewTHIMSource(client *httpclient.Client, url string) Source {
+func NewTHIMSource(client HTTPClient, url string) Source {
 	return &thimSource{client, url}
 }
 
@@ -60,7 +59,7 @@ func (s *thimSource) get(ctx context.Context, query url.Values) (*Chain, error) 
 
 // azureCacheSource is Azure's public cache of AMD's certificates.
 type azureCacheSource struct {
-	client      *httpclient.Client
+	client      HTTPClient
 	base, query string
 }
 
@@ -68,7 +67,7 @@ type azureCacheSource struct {
 // https://global.acccache.azure.net/SevSnpVM/certificates. apiVersion and
 // clientID are whole query parts ("api-version=2020-10-15-preview",
 // "clientId=…") and may be empty.
-func NewAzureCacheSource(client *httpclient.Client, base, apiVersion, clientID string) Source {
+func NewAzureCacheSource(client HTTPClient, base, apiVersion, clientID string) Source {
 	query := strings.Trim(apiVersion+"&"+clientID, "&")
 	if query != "" {
 		query = "?" + query

@@ -81,14 +81,16 @@ func transientKind(err error) (*refusal.Kind, time.Duration) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return refusal.Unavailable, 0
 	}
-	refused, ok := errors.AsType[*refusal.Error](err)
-	if !ok {
-		return nil, 0
+	var wait time.Duration
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		wait = refused.RetryAfter
 	}
-	switch refused.Kind {
-	case refusal.Throttled, refusal.Unavailable:
-		return refused.Kind, refused.RetryAfter
-	case refusal.Timeout:
+	switch {
+	case errors.Is(err, ErrThrottled):
+		return refusal.Throttled, wait
+	case errors.Is(err, ErrUnavailable):
+		return refusal.Unavailable, wait
+	case errors.Is(err, refusal.Timeout):
 		return refusal.Unavailable, 0
 	}
 	return nil, 0

@@ -9,13 +9,12 @@ import (
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
 // kdsSource is AMD's Key Distribution Service (AMD 57230, chapter KDS
 // Interface). It knows VCEKs; VLEKs are given to cloud providers alone.
 type kdsSource struct {
-	client *httpclient.Client
+	client HTTPClient
 	base   string
 
 	mu      sync.Mutex
@@ -26,7 +25,7 @@ type kdsSource struct {
 type issuers struct{ intermediate, root *x509.Certificate }
 
 // NewKDSSource asks below base, which is https://kdsintf.amd.com.
-func NewKDSSource(client *httpclient.Client, base string) Source {
+func NewKDSSource(client HTTPClient, base string) Source {
 	return &kdsSource{client: client, base: strings.TrimSuffix(base, "/"), issuers: map[snp.Product]issuers{}}
 }
 

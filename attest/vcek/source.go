@@ -4,19 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
 // Source is one place where chains come from.
 type Source interface {
 	// Chain returns what the source has for the chip and its REPORTED_TCB,
 	// which need not be the right chain: the caller verifies it. An error that
-	// wraps refusal.Throttled or refusal.Unavailable is worth a later attempt.
+	// wraps [ErrThrottled] or [ErrUnavailable] is worth a later attempt.
 	Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error)
 	// String names the source for people: "THIM".
 	String() string
@@ -73,19 +70,3 @@ func (s *hostSource) Chain(context.Context, snp.ChipID, snp.TCB) (*Chain, error)
 
 // String implements [Source].
 func (s *hostSource) String() string { return "host document" }
-
-// statusError is an answer that is not 200.
-type statusError int
-
-func (e statusError) Error() string { return fmt.Sprintf("answered with status %d", int(e)) }
-
-func fetch(ctx context.Context, client *httpclient.Client, url string, header http.Header) ([]byte, error) {
-	answer, err := client.Do(ctx, httpclient.Request{Method: http.MethodGet, URL: url, Header: header})
-	if err != nil {
-		return nil, err
-	}
-	if answer.Status != http.StatusOK {
-		return nil, statusError(answer.Status)
-	}
-	return answer.Body, nil
-}

@@ -42,7 +42,7 @@ func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 // proves nothing.
 func (c *Chain) Endorses(report *snp.Report) error {
 	if err := c.checkEndorses(report); err != nil {
-		return fmt.Errorf("comparing certificate and report: %w", err)
+		return fmt.Errorf("%w: %w", ErrNotEndorsed, err)
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func (c *Chain) Endorses(report *snp.Report) error {
 // time now. Which report it is for is not asked.
 func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 	if err := c.verifyCertificates(roots, now); err != nil {
-		return fmt.Errorf("verifying certificate chain: %w", err)
+		return fmt.Errorf("%w: %w", ErrUntrustedChain, err)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 // key that is, is not asked.
 func (c *Chain) VerifySignature(report *snp.Report) error {
 	if err := c.verifySignature(report); err != nil {
-		return fmt.Errorf("verifying report: %w", err)
+		return fmt.Errorf("%w: %w", ErrReportSignature, err)
 	}
 	return nil
 }

@@ -47,8 +47,9 @@ func parseClaims(raw []byte) (*Claims, error) {
 // Raw are the bytes that the report's REPORT_DATA is the hash of.
 func (c *Claims) Raw() []byte { return bytes.Clone(c.raw) }
 
-// Object is what the bytes say.
-func (c *Claims) Object() strictjson.Object { return c.object }
+// Members are the claims by name. Values are string, bool, json.Number, nil, []any or
+// map[string]any, and must not be changed.
+func (c *Claims) Members() map[string]any { return c.object.Members() }
 
 // AK is the public half of the attestation key, HCLAkPub.
 func (c *Claims) AK() (*rsa.PublicKey, error) {

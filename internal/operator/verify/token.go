@@ -11,6 +11,7 @@ import (
 	"skr/attest/maa"
 	"skr/hsm"
 	"skr/internal/operator/inspect"
+	"skr/internal/strictjson"
 )
 
 // Trust is what a token is held against.
@@ -72,7 +73,12 @@ func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *hsm.ReleasePolicy) {
 		v.skip(releasePolicy, "none was given, so that no claim was compared")
 		return
 	}
-	evaluated := policy.Evaluate(t.Issuer(), t.Claims())
+	claims, err := strictjson.Parse(t.Payload())
+	if err != nil {
+		v.record(releasePolicy, "", err)
+		return
+	}
+	evaluated := policy.Evaluate(t.Issuer(), claims)
 	if evaluated.Met {
 		v.record(releasePolicy, "met", nil)
 		return
