@@ -163,29 +163,6 @@ func (c *Client) Token(ctx context.Context, maaEndpoint string, runtimeData []by
 	return answer.Token, err
 }
 
-// Key is a released key with its name.
-type Key struct {
-	// JWK is the key, for the caller to wipe. It has no kid.
-	JWK Secret
-	// ID is the full key identifier with its version,
-	// "https://contoso.vault.azure.net/keys/name/version"; "" if the sidecar did not
-	// tell it, as the reference sidecar does not.
-	ID string
-}
-
-// Release returns the key as a JWK, for the caller to wipe.
-func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Secret, error) {
-	key, err := c.ReleaseKey(ctx, r)
-	return key.JWK, err
-}
-
-// ReleaseKey is [Client.Release] with the identifier of the key.
-func (c *Client) ReleaseKey(ctx context.Context, r ReleaseRequest) (Key, error) {
-	var answer ReleaseResponse
-	header, err := c.post(ctx, RouteRelease, r, &answer)
-	return Key{JWK: answer.Key, ID: header.Get(HeaderKeyID)}, err
-}
-
 func encode(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
 // post sends request until it is answered for good, and returns the answer's header.

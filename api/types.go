@@ -16,6 +16,13 @@ const HeaderFallback = "X-Skr-Fallback"
 // version. The JWK has no kid.
 const HeaderKeyID = "X-Skr-Key-Id"
 
+// HeaderCache is on the answer of a release where the sidecar keeps released keys: a
+// [CacheState]. HeaderAge is then beside it, in seconds.
+const (
+	HeaderCache = "X-Cache"
+	HeaderAge   = "Age"
+)
+
 // StatusResponse answers GET /status. The status is 200 also while skr is not ready, as
 // clients of the reference sidecar expect; a probe asks [RouteReady].
 type StatusResponse struct {
