@@ -48,6 +48,9 @@ func (k jwk) rsa() (*rsa.PrivateKey, error) {
 	if e.BitLen() > 31 {
 		return nil, errors.New("the RSA exponent is too large")
 	}
+	if p.BitLen()+q.BitLen() > n.BitLen()+1 { // checking large factors for primality takes seconds
+		return nil, errors.New("the numbers of the RSA key contradict each other")
+	}
 	private := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: int(e.Int64())}, D: d, Primes: []*big.Int{p, q}}
 	if private.Validate() != nil {
 		return nil, errors.New("the numbers of the RSA key contradict each other")

@@ -85,9 +85,13 @@ func parseEndorsement(raw []byte) (*Endorsement, error) {
 func resolve(issuer string, chain []*x509.Certificate) (*x509.Certificate, error) {
 	name, err := parseDID(issuer)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
-	return name.resolve(chain)
+	leaf, err := name.resolve(chain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
+	}
+	return leaf, nil
 }
 
 func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf *x509.Certificate) error {
@@ -96,7 +100,7 @@ func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf 
 		return fmt.Errorf("using the leaf's key: %w", err)
 	}
 	if err := message.Verify(nil, verifier); err != nil {
-		return fmt.Errorf("verifying the signature: %w", err)
+		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 package vcek
 
 import (
-	"errors"
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"

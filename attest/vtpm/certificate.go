@@ -80,7 +80,7 @@ func (a *AKCertificate) Verify(roots *Roots, brought []*x509.Certificate, now ti
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // Go does not know the usage, IsAK does
 	})
 	if err != nil {
-		return fmt.Errorf("verifying the AK certificate: %w", err)
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	return nil
 }

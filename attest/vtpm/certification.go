@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -60,12 +59,12 @@ func (c *Certification) CheckKey(area []byte) error {
 	outer := cursor{rest: area, order: binary.BigEndian}
 	public := outer.sized()
 	if err := outer.end(); err != nil {
-		return fmt.Errorf("comparing the certified key: its public area: %w", err)
+		return fmt.Errorf("%w: its public area: %w", ErrCertifiedKey, err)
 	}
 	sum := sha256.Sum256(public)
 	name := append(binary.BigEndian.AppendUint16(nil, algorithmHash), sum[:]...)
 	if !bytes.Equal(name, c.name) {
-		return errors.New("comparing the certified key: the certification is of another key")
+		return fmt.Errorf("%w: the certification is of another key", ErrCertifiedKey)
 	}
 	return nil
 }

@@ -154,10 +154,10 @@ func (h *HCLReport) Claims() *Claims { return h.claims }
 // and 32 zeros. Only then are the claims as good as the report's signature.
 func (h *HCLReport) CheckBound() error {
 	if h.report == nil {
-		return fmt.Errorf("comparing the HCL claims with REPORT_DATA: it is of the hardware %s, which is not supported", h.hardware)
+		return fmt.Errorf("%w: it is of the hardware %s, which is not supported", ErrNotBound, h.hardware)
 	}
 	if got, want := h.report.ReportData(), snp.Bind(h.claims.raw); got != want {
-		return fmt.Errorf("comparing the HCL claims with REPORT_DATA: the report has %s, the claims need %s", got, want)
+		return fmt.Errorf("%w: the report has %s, the claims need %s", ErrNotBound, got, want)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (q *Quote) VerifySignature(ak *rsa.PublicKey) error {
 // was chosen. An empty nonce proves nothing and is refused.
 func (q *Quote) CheckNonce(nonce []byte) error {
 	if len(nonce) == 0 || subtle.ConstantTimeCompare(nonce, q.nonce) != 1 {
-		return fmt.Errorf("comparing the nonce: the quote has %x", q.nonce)
+		return fmt.Errorf("%w: the quote has %x", ErrNonce, q.nonce)
 	}
 	return nil
 }
@@ -27,7 +27,7 @@ func (q *Quote) CheckNonce(nonce []byte) error {
 // others leaves some unsigned, whose values anybody can invent.
 func (q *Quote) CheckSelection(want Selection) error {
 	if q.selection != want {
-		return fmt.Errorf("comparing the selection: the quote is over PCR %s, want %s", q.selection, want)
+		return fmt.Errorf("%w: the quote is over PCR %s, want %s", ErrSelection, q.selection, want)
 	}
 	return nil
 }
@@ -37,10 +37,10 @@ func (q *Quote) CheckSelection(want Selection) error {
 func (q *Quote) CheckPCRs(values PCRs) error {
 	digest, err := values.digest(q.selection)
 	if err != nil {
-		return fmt.Errorf("comparing PCRs: %w", err)
+		return fmt.Errorf("%w: %w", ErrPCRs, err)
 	}
 	if digest != q.digest {
-		return fmt.Errorf("comparing PCRs: the values have the digest %s, quoted is %s", digest, q.digest)
+		return fmt.Errorf("%w: the values have the digest %s, quoted is %s", ErrPCRs, digest, q.digest)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package vtpm
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -49,7 +48,7 @@ func (l *EventLog) Explain(values PCRs, s Selection) error {
 		}
 	}
 	if wrong != nil {
-		return errors.New("comparing log and PCRs: the log does not match: " + strings.Join(wrong, "; "))
+		return fmt.Errorf("%w: the log does not match: %s", ErrLog, strings.Join(wrong, "; "))
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -77,11 +76,11 @@ func parseSignature(signature []byte) ([]byte, error) {
 // verify says whether ak has signed the statement, with RSASSA-PKCS1-v1_5 and SHA-256.
 func (s *statement) verify(ak *rsa.PublicKey) error {
 	if s.signature == nil {
-		return errors.New("there is no signature")
+		return fmt.Errorf("%w: there is no signature", ErrSignature)
 	}
 	sum := sha256.Sum256(s.attest)
 	if err := rsa.VerifyPKCS1v15(ak, crypto.SHA256, sum[:], s.signature); err != nil {
-		return errors.New("the attestation key has not signed it")
+		return ErrSignature
 	}
 	return nil
 }
