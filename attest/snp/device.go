@@ -23,7 +23,7 @@ func newDevice(name string, read func(ReportData) ([]byte, error)) *device {
 func (d *device) String() string { return d.name }
 
 func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
-	if err := d.take(ctx); err != nil {
+	if err := d.acquire(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the device: %w", err)
 	}
 	type answer struct {
@@ -55,8 +55,8 @@ func (d *device) guarded(data ReportData) (raw []byte, err error) {
 	return d.read(data)
 }
 
-// take waits for the turn; a context that is done never gets it.
-func (d *device) take(ctx context.Context) error {
+// acquire waits for the turn; a context that is done never gets it.
+func (d *device) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

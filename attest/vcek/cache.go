@@ -41,7 +41,7 @@ type entry struct {
 func (c *cache) get(id identity) *Chain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found := c.take(id)
+	found := c.remove(id)
 	if found.chain != nil {
 		c.entries = append(c.entries, found)
 	}
@@ -51,7 +51,7 @@ func (c *cache) get(id identity) *Chain {
 func (c *cache) put(id identity, chain *Chain, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.take(id)
+	c.remove(id)
 	if len(c.entries) == maxCached {
 		c.entries = slices.Delete(c.entries, 0, 1)
 	}
@@ -68,8 +68,8 @@ func (c *cache) newest() entry {
 	return c.entries[len(c.entries)-1]
 }
 
-// take removes and returns an entry, the zero one if there is none.
-func (c *cache) take(id identity) entry {
+// remove takes out and returns an entry, the zero one if there is none.
+func (c *cache) remove(id identity) entry {
 	at := slices.IndexFunc(c.entries, func(e entry) bool { return e.id == id })
 	if at < 0 {
 		return entry{}

@@ -44,8 +44,8 @@ func isSHA1Log(data []byte) bool {
 	extends := false
 	for len(c.rest) > 0 {
 		pcr, kind := c.u32(), EventType(c.u32())
-		digest := c.take(sha1Size)
-		c.take(c.number(4))
+		digest := c.next(sha1Size)
+		c.next(c.number(4))
 		_, known := eventTypes[kind]
 		if c.err != nil || !known || pcr >= PCRCount && kind != NoAction {
 			return false

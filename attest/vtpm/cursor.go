@@ -15,8 +15,8 @@ type cursor struct {
 	err   error
 }
 
-// take is the next n bytes, which are not copied.
-func (c *cursor) take(n uint64) []byte {
+// next is the next n bytes, which are not copied.
+func (c *cursor) next(n uint64) []byte {
 	if c.err == nil && n > uint64(len(c.rest)) {
 		c.err = errTruncated
 	}
@@ -30,7 +30,7 @@ func (c *cursor) take(n uint64) []byte {
 
 // number is the next n bytes, at most 8, as an unsigned number.
 func (c *cursor) number(n uint64) uint64 {
-	taken := c.take(n)
+	taken := c.next(n)
 	switch len(taken) {
 	case 1:
 		return uint64(taken[0])
@@ -50,7 +50,7 @@ func (c *cursor) u32() uint32 { return uint32(c.number(4)) } // #nosec G115 -- i
 func (c *cursor) u64() uint64 { return c.number(8) }
 
 // sized is a TPM2B: two bytes of length, then as many.
-func (c *cursor) sized() []byte { return c.take(c.number(2)) }
+func (c *cursor) sized() []byte { return c.next(c.number(2)) }
 
 // end also refuses what is left over.
 func (c *cursor) end() error {

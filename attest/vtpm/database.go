@@ -33,14 +33,14 @@ func parseDatabase(name string, data []byte) Database {
 	d := Database{Name: name}
 	c := &cursor{rest: data, order: binary.LittleEndian}
 	for len(c.rest) > 0 && c.err == nil {
-		kind := c.take(ownerSize)
+		kind := c.next(ownerSize)
 		total, header, size := uint64(c.u32()), uint64(c.u32()), uint64(c.u32())
 		if c.err != nil || size <= ownerSize || total < listHeader+header || (total-listHeader-header)%size != 0 {
 			d.Problem = "its lists are malformed"
 			return d
 		}
-		c.take(header)
-		d.addList([16]byte(kind), c.take(total-listHeader-header), size)
+		c.next(header)
+		d.addList([16]byte(kind), c.next(total-listHeader-header), size)
 	}
 	if c.err != nil {
 		d.Problem = c.err.Error()

@@ -64,13 +64,13 @@ type variable struct {
 
 func parseVariable(data []byte) (variable, error) {
 	c := cursor{rest: data, order: binary.LittleEndian}
-	guid := c.take(16)
+	guid := c.next(16)
 	length, size := c.u64(), c.u64()
 	if length > maxVariableName {
 		return variable{}, fmt.Errorf("its variable has a name of %d characters", length)
 	}
-	units := c.take(2 * length)
-	value := c.take(size)
+	units := c.next(2 * length)
+	value := c.next(size)
 	if err := c.end(); err != nil {
 		return variable{}, fmt.Errorf("its variable: %w", err)
 	}

@@ -91,26 +91,26 @@ func parseEventLog(data []byte) (*EventLog, error) {
 // parseSpecID reads the first event, which has the old form and says how long the
 // digests of each algorithm are. Their order is not that of the events' digests.
 func parseSpecID(c *cursor) (map[uint16]uint64, error) {
-	c.take(4) // PCR 0
+	c.next(4) // PCR 0
 	if kind := EventType(c.u32()); kind != NoAction && c.err == nil {
 		return nil, fmt.Errorf("its type is %s, want %s", kind, NoAction)
 	}
-	c.take(sha1Size)
-	h := cursor{rest: c.take(c.number(4)), order: c.order}
+	c.next(sha1Size)
+	h := cursor{rest: c.next(c.number(4)), order: c.order}
 	if c.err != nil {
 		return nil, c.err
 	}
-	if string(h.take(uint64(len(specID)))) != specID {
+	if string(h.next(uint64(len(specID)))) != specID {
 		return nil, errors.New("this is no crypto-agile log")
 	}
-	h.take(8) // platform class, version of the specification, size of UINTN
+	h.next(8) // platform class, version of the specification, size of UINTN
 	sizes := make(map[uint16]uint64)
 	for count := h.u32(); count > 0 && h.err == nil; count-- {
 		if algorithm, size := h.u16(), h.number(2); h.err == nil {
 			sizes[algorithm] = size
 		}
 	}
-	h.take(h.number(1)) // vendor's information
+	h.next(h.number(1)) // vendor's information
 	switch {
 	case h.end() != nil:
 		return nil, h.end()
@@ -131,7 +131,7 @@ func parseEvent(c *cursor, sizes map[uint16]uint64) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	e := Event{Type: kind, Data: bytes.Clone(c.take(c.number(4)))}
+	e := Event{Type: kind, Data: bytes.Clone(c.next(c.number(4)))}
 	if c.err != nil {
 		return Event{}, c.err
 	}
@@ -162,7 +162,7 @@ func parseDigests(c *cursor, sizes map[uint16]uint64) (map[uint16][]byte, error)
 		case twice:
 			return nil, fmt.Errorf("there are two digests of the algorithm %#x", algorithm)
 		}
-		digests[algorithm] = c.take(size)
+		digests[algorithm] = c.next(size)
 	}
 	return digests, c.err
 }

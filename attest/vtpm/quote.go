@@ -80,7 +80,7 @@ func (q *Quote) parseAttest(attest []byte) error {
 // parseSelection reads a TPML_PCR_SELECTION of the one bank that counts.
 func (q *Quote) parseSelection(c *cursor) error {
 	banks, algorithm, size := c.u32(), c.u16(), c.u8()
-	bitmap := c.take(selectSize)
+	bitmap := c.next(selectSize)
 	switch {
 	case c.err != nil:
 		return c.err

@@ -59,8 +59,8 @@ type block struct {
 	first  int // number of its first block
 }
 
-// take finds memory for a secret.
-func (a *arena) take(size int) block {
+// alloc finds memory for a secret.
+func (a *arena) alloc(size int) block {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if size > chunkSize {
@@ -70,13 +70,13 @@ func (a *arena) take(size int) block {
 		return a.fromHeap(size)
 	}
 	for _, c := range a.chunks {
-		if first, found := c.take(size); found {
+		if first, found := c.alloc(size); found {
 			return pieceOf(c, first, size)
 		}
 	}
 	if c := a.grow(chunkSize); c != nil {
 		a.chunks = append(a.chunks, c)
-		first, _ := c.take(size)
+		first, _ := c.alloc(size)
 		return pieceOf(c, first, size)
 	}
 	return a.fromHeap(size)
@@ -105,8 +105,8 @@ func (a *arena) grow(size int) *chunk {
 	return &chunk{memory: memory}
 }
 
-// give overwrites a block and takes it back.
-func (a *arena) give(b block) {
+// free overwrites a block and takes it back.
+func (a *arena) free(b block) {
 	clear(b.memory)
 	if b.chunk == nil {
 		return
@@ -117,7 +117,7 @@ func (a *arena) give(b block) {
 		a.shrink(b.chunk)
 		return
 	}
-	b.chunk.give(b.first, len(b.memory))
+	b.chunk.free(b.first, len(b.memory))
 	if b.chunk.idle() && a.hasOtherIdle(b.chunk) {
 		a.shrink(b.chunk)
 	}

@@ -33,14 +33,14 @@ type secret struct {
 // leave overwrites the secret with its last owner.
 func (s *secret) leave() {
 	if s.owners.Add(-1) == 0 {
-		shared.give(s.place)
+		shared.free(s.place)
 		s.derived.Wipe()
 	}
 }
 
 // Hold moves a secret to protected memory: the source is overwritten.
 func Hold(text []byte) *Buffer {
-	s := &secret{place: shared.take(len(text))}
+	s := &secret{place: shared.alloc(len(text))}
 	copy(s.place.memory, text)
 	clear(text)
 	return own(s)

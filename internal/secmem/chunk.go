@@ -18,8 +18,8 @@ type chunk struct {
 	used   [blocks]byte // 1 for each block that is taken
 }
 
-// take finds the first run of free blocks that is long enough for size bytes.
-func (c *chunk) take(size int) (first int, found bool) {
+// alloc finds the first run of free blocks that is long enough for size bytes.
+func (c *chunk) alloc(size int) (first int, found bool) {
 	count := count(size)
 	first = bytes.Index(c.used[:], free[:count])
 	if first < 0 {
@@ -29,7 +29,7 @@ func (c *chunk) take(size int) (first int, found bool) {
 	return first, true
 }
 
-func (c *chunk) give(first, size int) { c.mark(first, count(size), 0) }
+func (c *chunk) free(first, size int) { c.mark(first, count(size), 0) }
 
 func (c *chunk) mark(first, count int, as byte) {
 	for i := range count {
