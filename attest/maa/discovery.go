@@ -20,10 +20,10 @@ const (
 	keysPath      = "/certs"
 )
 
-// fetcher gets the signing keys of an authority over TLS.
+// fetcher fetches the signing keys of an authority over TLS.
 type fetcher struct{ http sender }
 
-// keySet asks the authority where its keys are and gets them.
+// keySet asks the authority where its keys are and fetches them.
 func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error) {
 	address, err := f.keysURL(ctx, authority)
 	if err != nil {
@@ -43,8 +43,8 @@ func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Se
 	return set, nil
 }
 
-// keysURL reads the discovery document; an instance without one is asked at the
-// documented path.
+// keysURL returns the URL in the discovery document, or the documented path if the
+// instance has no such document.
 func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (string, error) {
 	answer, err := f.get(ctx, authority, authority.Host().URL()+discoveryPath)
 	if err != nil {
@@ -64,9 +64,9 @@ func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (strin
 	}
 }
 
-// parseDiscovery reads jwks_uri and keeps us on the host that was allowed: an
-// authority vouches for its own keys and for nobody else's. The document's
-// issuer is not compared, as some instances leave it out; the token's is.
+// parseDiscovery returns jwks_uri, which must be on the allowed host, because an authority
+// vouches only for its own keys. It does not compare the document's issuer, which some
+// instances omit. The token's issuer is compared later.
 func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
 	metadata, err := strictjson.Parse(document)
 	if err != nil {
