@@ -6,10 +6,10 @@ import (
 	"unicode/utf16"
 )
 
-// EventType says what a digest is of (PFP, table "Events"). It does not go into the PCR.
+// EventType says what was hashed (PFP, table "Events"). It is not part of the hash.
 type EventType uint32
 
-// The types that mean something to this package.
+// The types that this package interprets.
 const (
 	NoAction             EventType = 0x3
 	separator            EventType = 0x4
@@ -41,7 +41,7 @@ func (t EventType) String() string {
 	return fmt.Sprintf("%#x", uint32(t))
 }
 
-// Variable is the name of the UEFI variable that the event is about; "" for other events.
+// Variable returns the name of the UEFI variable that the event is about; "" for other events.
 func (e Event) Variable() string {
 	switch e.Type {
 	case variableDriverConfig, variableBoot, variableBoot2, variableAuthority:

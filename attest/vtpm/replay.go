@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Replay gives the values that the events lead to, of all PCRs that they extend.
+// Replay returns the values of all PCRs that the events extend.
 func (l *EventLog) Replay() PCRs {
 	values := make(PCRs)
 	for _, e := range l.events {
@@ -21,7 +21,8 @@ func (l *EventLog) Replay() PCRs {
 	return values
 }
 
-// start is the value before the first event: PCR 0 tells the locality (PFP, TCG_EfiStartupLocalityEvent).
+// start returns the value before the first event. PCR 0 starts with the locality (PFP,
+// TCG_EfiStartupLocalityEvent).
 func (l *EventLog) start(pcr int) Digest {
 	value := initial(pcr)
 	if pcr == 0 {
@@ -30,8 +31,8 @@ func (l *EventLog) start(pcr int) Digest {
 	return value
 }
 
-// Explain says whether the events lead to the values of the PCRs in s. A PCR
-// without events must be as at the start. The error names each that is not so.
+// Explain checks that the events lead to the values of the PCRs in s. A PCR without events
+// must have its initial value. Its error wraps [ErrLog] and names each PCR that differs.
 func (l *EventLog) Explain(values PCRs, s Selection) error {
 	replayed := l.Replay()
 	var wrong []string
