@@ -27,12 +27,13 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	request := api.ReleaseRequest{KID: "demo", AccessToken: api.Secret(secretText)}
 	response := api.ReleaseResponse{Key: api.Secret(secretText)}
 	token := api.MAAResponse{Token: api.Secret(secretText)}
+	key := api.Key{JWK: api.Secret(secretText)}
 	var logged strings.Builder
 	for _, logger := range []*slog.Logger{slog.New(slog.NewJSONHandler(&logged, nil)), slog.New(slog.NewTextHandler(&logged, nil))} {
-		logger.Info("x", "a", request, "b", response, "c", token, "d", request.AccessToken)
+		logger.Info("x", "a", request, "b", response, "c", token, "d", request.AccessToken, "e", key)
 	}
 	texts := []string{logged.String()}
-	for _, value := range []any{request, &request, response, &response, token, request.AccessToken, []any{request}} {
+	for _, value := range []any{request, &request, response, &response, token, key, &key, request.AccessToken, []any{request}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			texts = append(texts, fmt.Sprintf(verb, value))
 		}

@@ -21,30 +21,32 @@ const (
 	maxAnswer         = 1 << 20 // bytes; usual answers are below 64 KiB
 )
 
-// Config says where skr listens and how patient the client is.
+// Config says where skr listens and how often the client retries.
 type Config struct {
-	// BaseURL is "http://localhost:8080" if "", or another loopback URL, an
-	// https URL, or "unix:/path" of a socket. Plain http to another machine is
-	// refused: keys would cross the network in the clear.
+	// BaseURL is a loopback URL, an https URL, or "unix:/path" of a socket; ""
+	// means "http://localhost:8080". NewClient refuses plain http to another
+	// machine, because keys would cross the network in the clear.
 	BaseURL string
-	// HTTPClient sends the requests; nil means one without proxy and redirects.
-	// Its Transport is not used for a unix socket.
+	// HTTPClient sends the requests; nil means a client without proxy and
+	// redirects. A unix socket does not use its Transport.
 	HTTPClient *http.Client
-	// TokenFile holds the bearer token by which an access section of the
-	// configuration knows the caller; it is read for each request. "" sends none.
+	// TokenFile contains the bearer token that identifies the caller, if skr's
+	// configuration has an access section. The client reads it for each request.
+	// "" means that no token is sent.
 	TokenFile string
-	// Attempts in all, where skr refuses the connection because it is starting,
-	// or answers 503 with Retry-After; 0 means 5, 1 means no retry.
+	// Attempts is the maximum number of attempts, if skr refuses the connection
+	// because it is starting, or answers 503 with Retry-After. 0 means 5, 1 means
+	// no retry.
 	Attempts int
-	// MaxRetryAfter is the longest Retry-After that is waited for; 0 means 30 s.
-	// A longer one ends the attempts.
+	// MaxRetryAfter is the longest Retry-After that the client waits for. It does
+	// not retry after a longer one. 0 means 30 s.
 	MaxRetryAfter time.Duration
 }
 
-// Client asks skr. It is safe for concurrent use.
+// Client sends requests to skr. It is safe for concurrent use.
 //
-// Its errors are *[Error] where skr refused, for errors.As, and match the Code
-// with errors.Is.
+// If skr refused, its errors wrap an *[Error], for errors.As, and a [Code], for
+// errors.Is.
 type Client struct {
 	base          string
 	http          *http.Client
@@ -53,7 +55,7 @@ type Client struct {
 	maxRetryAfter time.Duration
 }
 
-// NewClient makes a client. It connects to nothing yet.
+// NewClient makes a client. It does not connect yet.
 func NewClient(c Config) (*Client, error) {
 	base, sender, err := newSender(cmp.Or(c.BaseURL, defaultBaseURL), c.HTTPClient)
 	if err != nil {
@@ -68,8 +70,8 @@ func NewClient(c Config) (*Client, error) {
 	}, nil
 }
 
-// WaitReady asks for the status, less and less often, until skr is ready or ctx
-// ends. Its error then holds the context's and tells the last answer.
+// WaitReady polls the status, at growing intervals, until skr is ready or ctx ends.
+// Its error then wraps the context's error and contains the last answer.
 func (c *Client) WaitReady(ctx context.Context) error {
 	for try := 1; ; try++ {
 		last := c.ready(ctx)
@@ -82,7 +84,7 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Status asks once whether skr is ready, and what it runs without.
+// Status returns whether skr is ready, and which optional parts it cannot use.
 func (c *Client) Status(ctx context.Context) (StatusResponse, error) {
 	var status StatusResponse
 	_, err := c.once(ctx, http.MethodGet, RouteStatus, nil, &status)
@@ -121,12 +123,12 @@ type Evidence struct {
 	EndorsedTCB string
 	// Endorsements are VCEK, ASK and ARK as PEM.
 	Endorsements []byte
-	// UVMEndorsements is a COSE_Sign1, nil where the platform gives none that can be used.
+	// UVMEndorsements is a COSE_Sign1; nil if the platform provides no usable one.
 	UVMEndorsements []byte
-	// VirtualTPM is as it was answered, nil where there is none. With Trusted Launch
-	// the other members are empty.
+	// VirtualTPM is the answer's member, not decoded; nil without a virtual TPM.
+	// With Trusted Launch the other members are empty.
 	VirtualTPM *VirtualTPM
-	// Problems are the optional parts that the evidence goes without.
+	// Problems are the optional parts that the evidence lacks because they cannot be used.
 	Problems []Problem
 }
 
@@ -163,32 +165,9 @@ func (c *Client) Token(ctx context.Context, maaEndpoint string, runtimeData []by
 	return answer.Token, err
 }
 
-// Key is a released key with its name.
-type Key struct {
-	// JWK is the key, for the caller to wipe. It has no kid.
-	JWK Secret
-	// ID is the full key identifier with its version,
-	// "https://contoso.vault.azure.net/keys/name/version"; "" if the sidecar did not
-	// tell it, as the reference sidecar does not.
-	ID string
-}
-
-// Release returns the key as a JWK, for the caller to wipe.
-func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Secret, error) {
-	key, err := c.ReleaseKey(ctx, r)
-	return key.JWK, err
-}
-
-// ReleaseKey is [Client.Release] with the identifier of the key.
-func (c *Client) ReleaseKey(ctx context.Context, r ReleaseRequest) (Key, error) {
-	var answer ReleaseResponse
-	header, err := c.post(ctx, RouteRelease, r, &answer)
-	return Key{JWK: answer.Key, ID: header.Get(HeaderKeyID)}, err
-}
-
 func encode(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
-// post sends request until it is answered for good, and returns the answer's header.
+// post sends request, retries if that is worthwhile, and returns the answer's header.
 func (c *Client) post(ctx context.Context, route string, request, answer any) (http.Header, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -228,7 +207,7 @@ func (c *Client) once(ctx context.Context, method, route string, body []byte, an
 	return got.header, got.result(answer)
 }
 
-// authorize adds the caller's token, if it has one.
+// authorize adds the caller's token, if one is configured.
 func (c *Client) authorize(request *http.Request) error {
 	if c.tokenFile == "" {
 		return nil

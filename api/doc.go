@@ -1,23 +1,22 @@
-// Package api is what an application in the pod says to skr, and hears.
-//
-// It holds the JSON of the six routes, the error codes and a client:
+// Package api is the Go client for applications, with the types and error codes of
+// skr's HTTP API:
 //
 //	client, err := api.NewClient(api.Config{})
 //	if err := client.WaitReady(ctx); err != nil { … }
-//	key, err := client.Release(ctx, api.ReleaseRequest{
+//	key, err := client.ReleaseKey(ctx, api.ReleaseRequest{
 //		MAAEndpoint: "sharedeus.eus.attest.azure.net",
 //		AKVEndpoint: "contoso.vault.azure.net",
 //		KID:         "kafka-encryption-demo",
 //	})
 //	defer key.Wipe()
+//	signer, err := key.Signer()
 //
-// The routes and members are those of the sidecar that the documentation of AKS
-// confidential containers deploys, and RouteReady; [OpenAPI] describes them in full. An answer
-// of 200 is a result, every other status carries an [Error] whose [Code] says
-// who refused.
+// The routes and members are compatible with the sidecar that the documentation of
+// AKS confidential containers deploys. RouteReady is additional. [OpenAPI] describes
+// them in full. An answer with status 200 is a result. Any other status has an
+// [Error] whose [Code] says who refused.
 //
-// The package imports the standard library alone, so that an application takes
-// on nothing else with it.
+// The package imports only the standard library.
 package api
 
 import _ "embed" // for openapi.yaml
@@ -28,7 +27,7 @@ var openAPI string
 // OpenAPI returns the description of the API, OpenAPI 3.1 in YAML.
 func OpenAPI() []byte { return []byte(openAPI) }
 
-// The routes. RouteStatus and RouteReady are asked with GET, the others with POST.
+// The routes. RouteStatus and RouteReady use GET, the others POST.
 const (
 	RouteStatus   = "/status"
 	RouteReady    = "/readyz"

@@ -21,17 +21,17 @@ const (
 	EndpointNotAllowed Code = "endpoint_not_allowed"
 	// CallerNotAllowed: skr's configuration does not allow this caller.
 	CallerNotAllowed Code = "caller_not_allowed"
-	// NoEvidence: this machine gives no evidence: no device, or its firmware refused.
+	// NoEvidence: this machine has no evidence: there is no device, or its firmware refused.
 	NoEvidence Code = "no_evidence"
 	// NoEndorsements: no certificate chain was found for this machine's TCB.
 	NoEndorsements Code = "no_endorsements"
-	// AttestationRejected: the authority said no.
+	// AttestationRejected: the authority refused.
 	AttestationRejected Code = "attestation_rejected"
-	// ReleaseRejected: the vault, or its identity provider, said no.
+	// ReleaseRejected: the vault, or its identity provider, refused.
 	ReleaseRejected Code = "release_rejected"
 	// KeyNotFound: the vault has no such key or version.
 	KeyNotFound Code = "key_not_found"
-	// Throttled: skr or a service asks to slow down; see Retry-After.
+	// Throttled: skr or a service receives too many requests; see Retry-After.
 	Throttled Code = "throttled"
 	// Unavailable: a service is unreachable or failing, also after retries.
 	Unavailable Code = "unavailable"
@@ -43,7 +43,7 @@ const (
 	Internal Code = "internal"
 )
 
-// statuses is the table of HTTP statuses.
+// statuses maps codes to HTTP statuses.
 var statuses = []struct {
 	code   Code
 	status int
@@ -72,8 +72,8 @@ func Codes() []Code {
 	return codes
 }
 
-// HTTPStatus is the status that the code comes with; an unknown code is 500.
-// An unknown route is [BadRequest] with 404, a wrong method [BadRequest] with 405.
+// HTTPStatus returns the status of answers with the code, and 500 for an unknown code.
+// [BadRequest] also has the status 404 for an unknown route and 405 for a wrong method.
 func (c Code) HTTPStatus() int {
 	for _, row := range statuses {
 		if row.code == c {
@@ -86,43 +86,42 @@ func (c Code) HTTPStatus() int {
 // Error makes a Code a target of errors.Is.
 func (c Code) Error() string { return string(c) }
 
-// Error is the body of every answer but 200.
+// Error is the body of every answer whose status is not 200.
 type Error struct {
 	// Message is one sentence: who refused and what to do.
 	Message string `json:"error"`
-	// Code is "" where something other than skr answered.
+	// Code is "" if something other than skr answered.
 	Code Code `json:"code"`
-	// RequestID is the one in skr's log, also in the header X-Request-Id.
+	// RequestID identifies the request in skr's log. The header X-Request-Id has it too.
 	RequestID string `json:"request_id"`
-	// Reason lists the conditions of the key's release policy that this machine
-	// does not meet, with [ReleaseRejected] alone and where skr can tell them.
+	// Reason lists the conditions of the key's release policy that this machine does
+	// not meet. Only [ReleaseRejected] has it, and only if skr knows them.
 	Reason []Reason `json:"reason,omitempty"`
 
-	// Status of HTTP, filled in by [Client].
+	// Status is the HTTP status. [Client] sets it.
 	Status int `json:"-"`
-	// RetryAfter is what the answer asked to wait; 0 if it did not.
+	// RetryAfter is the wait that the answer asks for; 0 means none. [Client] sets it.
 	RetryAfter time.Duration `json:"-"`
 }
 
 // Reason is a condition of a release policy that is not met.
 type Reason struct {
-	// Claim of the attestation token, with dots where it is nested.
+	// Claim is the name of the attestation token's claim, with dots for nesting.
 	Claim string `json:"claim"`
-	// Operator of the policy's grammar: equals, notEquals, less, lessOrEquals,
-	// greater, greaterOrEquals or exists.
+	// Operator is one of equals, notEquals, less, lessOrEquals, greater,
+	// greaterOrEquals and exists.
 	Operator string `json:"operator"`
-	// Expected is what the policy wants; "(withheld)" where it may be a secret.
+	// Expected is the policy's value; "(withheld)" if it may be a secret.
 	Expected string `json:"expected"`
-	// Actual is what the token says, "" where Absent; "(withheld)" where it may
-	// be a secret.
+	// Actual is the token's value; "" if Absent, "(withheld)" if it may be a secret.
 	Actual string `json:"actual"`
-	// Absent says that the token has no such claim.
+	// Absent means that the token has no such claim.
 	Absent bool `json:"absent,omitempty"`
 }
 
 var _ error = (*Error)(nil)
 
-// Error is the message with its code and request.
+// Error returns the message with its code and request.
 func (e *Error) Error() string {
 	text := "skr: " + e.Message
 	if e.Code == "" {
@@ -134,5 +133,5 @@ func (e *Error) Error() string {
 	return text + " (" + string(e.Code) + ", request " + e.RequestID + ")"
 }
 
-// Unwrap gives the code to errors.Is.
+// Unwrap returns the code, for errors.Is.
 func (e *Error) Unwrap() error { return e.Code }

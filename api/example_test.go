@@ -11,6 +11,12 @@ import (
 	"skr/api"
 )
 
+// exampleKey is the P-256 key of RFC 7515, appendix A.3.1.
+const exampleKey = `{"kty":"EC","crv":"P-256",
+ "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+ "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+ "d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`
+
 // newSidecar stands for skr.
 func newSidecar() *httptest.Server {
 	mux := http.NewServeMux()
@@ -20,6 +26,12 @@ func newSidecar() *httptest.Server {
 	mux.HandleFunc("POST /key/release", func(w http.ResponseWriter, r *http.Request) {
 		var asked api.ReleaseRequest
 		_ = json.NewDecoder(r.Body).Decode(&asked)
+		if asked.KID == "signing" {
+			w.Header().Set(api.HeaderCache, string(api.CacheHit))
+			w.Header().Set(api.HeaderAge, "90")
+			_ = json.NewEncoder(w).Encode(api.ReleaseResponse{Key: api.Secret(exampleKey)})
+			return
+		}
 		if asked.KID != "demo" {
 			w.WriteHeader(api.KeyNotFound.HTTPStatus())
 			_ = json.NewEncoder(w).Encode(api.Error{Message: "key not found: the vault has no such key", Code: api.KeyNotFound, RequestID: "r1"})

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// PartOK is what a part of [ReadyResponse] that is ready has.
+// PartOK is the value of a part of [ReadyResponse] that is ready.
 const PartOK = "ok"
 
 // ReadyResponse answers GET /readyz, with 200 if skr is ready and with 503 if not.
 type ReadyResponse struct {
 	// Ready reports whether all parts are ready.
 	Ready bool `json:"ready"`
-	// Parts has for each part PartOK, or why it is not ready.
+	// Parts contains for each part PartOK, or why it is not ready.
 	Parts map[string]string `json:"parts"`
 }
 
-// String is "ready", or what is not: "audit: unavailable; evidence: no evidence: …".
+// String returns "ready", or what is not, such as "audit: unavailable; evidence: no evidence: …".
 func (r ReadyResponse) String() string {
 	if r.Ready {
 		return "ready"
@@ -35,11 +35,11 @@ func (r ReadyResponse) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// maxReady bounds the answer in bytes: a few sentences.
+// maxReady bounds the answer in bytes. It consists of a few sentences.
 const maxReady = 64 << 10
 
-// Ready asks once whether skr is ready, and which part is not. The reference sidecar has
-// no such route.
+// Ready returns whether skr is ready, and which parts are not. The reference sidecar does
+// not have this route.
 func (c *Client) Ready(ctx context.Context) (ReadyResponse, error) {
 	var answer ReadyResponse
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+RouteReady, nil)

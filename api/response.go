@@ -8,14 +8,14 @@ import (
 	"net/http"
 )
 
-// response is what skr answered, read to its end or to the limit.
+// response is an answer, read to its end or to the limit.
 type response struct {
 	status int
 	header http.Header
 	body   []byte // may hold a key
 }
 
-// send the request, and read at most limit bytes of what is answered.
+// send sends the request and reads at most limit bytes of the answer.
 func (c *Client) send(request *http.Request, limit int64) (*response, error) {
 	got, err := c.http.Do(request)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Client) send(request *http.Request, limit int64) (*response, error) {
 	return &response{got.StatusCode, got.Header, body}, nil
 }
 
-// result decodes into answer, or returns the refusal. Only 200 is a result.
+// result decodes the body into answer if the status is 200, and otherwise returns the refusal.
 func (r *response) result(answer any) error {
 	switch {
 	case len(r.body) > maxAnswer:
@@ -46,8 +46,8 @@ func (r *response) result(answer any) error {
 
 var errNotExpected = errors.New("the answer is not the expected JSON")
 
-// refusal makes the Error of an answer that is not 200. One without our code came from
-// something else that listens there; its text is not repeated.
+// refusal returns the Error of an answer whose status is not 200. An answer without a code
+// came from another program on that address. Its text is not repeated.
 func (r *response) refusal() *Error {
 	refused := &Error{}
 	if json.Unmarshal(r.body, refused) != nil || refused.Code == "" {

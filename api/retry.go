@@ -13,13 +13,13 @@ import (
 
 const (
 	firstBackOff = 100 * time.Millisecond
-	firstLook    = 10 * time.Millisecond // skr is ready some ten milliseconds after its start
+	firstLook    = 10 * time.Millisecond // skr is ready about ten milliseconds after its start
 	maxBackOff   = 2 * time.Second
 )
 
-// nextWait says whether to send again after err, and when. Two failures are
-// passing ones: skr does not listen yet, or it says how long it wants to be
-// left alone. Neither has made skr do anything, so sending again is safe.
+// nextWait reports whether to retry after err, and when. Two failures are transient:
+// skr does not listen yet, or its answer has a Retry-After. In both cases skr has done
+// nothing, so that a retry is safe.
 func (c *Client) nextWait(try int, err error) (time.Duration, bool) {
 	if try >= c.attempts {
 		return 0, false
@@ -34,13 +34,13 @@ func (c *Client) nextWait(try int, err error) (time.Duration, bool) {
 	return refused.RetryAfter, refused.RetryAfter <= c.maxRetryAfter
 }
 
-// notListening: the port is closed, or the socket is not there yet.
+// notListening reports whether the port is closed or the socket does not exist yet.
 func notListening(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// doubled from try to try, with jitter of one half so that the containers of a pod do
-// not march in step.
+// doubled returns first, doubled with each try, with a jitter of one half so that the
+// containers of a pod do not retry at the same time.
 func doubled(first time.Duration, try int) time.Duration {
 	wait := min(first<<min(try-1, 10), maxBackOff)
 	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter is no secret
@@ -57,7 +57,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter reads the delay in seconds of RFC 9110 section 10.2.3, the form
+// retryAfter parses a delay in seconds (RFC 9110 section 10.2.3), which is the form
 // that skr sends.
 func retryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 16)

@@ -10,11 +10,11 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is text that does not print: fmt and log/slog show "[redacted]".
-// encoding/json writes and reads its true value, as that is the wire; do not
-// log a struct that holds one through a JSON handler.
+// Secret is text that redacts itself: fmt and log/slog print "[redacted]".
+// encoding/json writes and reads the true value, because that is the wire format. Do
+// not log a struct that contains one through a JSON handler.
 //
-// It is bytes and not a string so that it can be wiped.
+// It is a byte slice, not a string, so that it can be wiped.
 type Secret []byte
 
 // String redacts.
@@ -40,9 +40,8 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 	return s.AppendJSON(nil), nil
 }
 
-// AppendJSON appends the true value as a JSON string (RFC 8259 section 7). It
-// allocates at most once and leaves no other copy, which encoding/json's pooled
-// buffers would.
+// AppendJSON appends the true value as a JSON string (RFC 8259 section 7). It allocates
+// at most once and leaves no other copy, unlike encoding/json with its pooled buffers.
 func (s Secret) AppendJSON(dst []byte) []byte {
 	dst = grow(dst, maxJSON(s))
 	dst = append(dst, '"')
@@ -59,11 +58,11 @@ func (s Secret) AppendJSON(dst []byte) []byte {
 	return append(dst, '"')
 }
 
-// maxJSON is the size of s as a JSON string if every byte must be escaped.
+// maxJSON returns the size of s as a JSON string if every byte must be escaped.
 func maxJSON(s Secret) int { return len(`"`) + len(`\u0000`)*len(s) + len(`"`) }
 
-// grow makes room for n bytes in one allocation; slices.Grow makes two where the
-// compiler does not optimise it, as under the race detector.
+// grow makes room for n bytes in one allocation. slices.Grow makes two if the compiler
+// does not optimise it, as under the race detector.
 func grow(dst []byte, n int) []byte {
 	if cap(dst)-len(dst) >= n {
 		return dst
@@ -71,7 +70,7 @@ func grow(dst []byte, n int) []byte {
 	return append(make([]byte, 0, len(dst)+n), dst...)
 }
 
-// UnmarshalJSON reads a JSON string.
+// UnmarshalJSON decodes a JSON string.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// newSender returns the base of every URL and the client that reaches it.
+// newSender returns the base of all URLs and the client that reaches it.
 func newSender(baseURL string, given *http.Client) (string, *http.Client, error) {
 	if path, ok := strings.CutPrefix(baseURL, "unix:"); ok {
 		return "http://localhost", unixClient(path, given), nil
@@ -41,7 +41,7 @@ func isLoopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// unixClient keeps the other settings of given.
+// unixClient returns a client for the socket, with the other settings of given.
 func unixClient(path string, given *http.Client) *http.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var dialer net.Dialer
@@ -55,8 +55,8 @@ func unixClient(path string, given *http.Client) *http.Client {
 	return &client
 }
 
-// newHTTPClient uses no proxy, since skr is on this machine, and follows no
-// redirect, since skr sends none and the request may hold a token.
+// newHTTPClient returns a client that uses no proxy, because skr is on this machine, and
+// follows no redirect, because skr sends none and the request may contain a token.
 func newHTTPClient(transport *http.Transport) *http.Client {
 	return &http.Client{
 		Transport:     transport,

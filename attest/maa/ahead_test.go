@@ -42,7 +42,7 @@ func TestKeysComeAfterTheRequest(t *testing.T) {
 	evidence := newEvidence(t, runtimeData)
 	synctest.Test(t, func(t *testing.T) {
 		sender := new(slowSender)
-		client := New(Config{HTTP: httpclient.New(httpclient.Config{Transport: sender})})
+		client := New(Config{HTTP: httpclient.New(httpclient.Config{Transport: sender}).Transporter()})
 		if _, err := client.Appraise(t.Context(), authority, evidence); !errors.Is(err, refusal.AttestationRejected) {
 			t.Errorf("got %v", err)
 		}

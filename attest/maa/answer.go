@@ -4,26 +4,25 @@ import (
 	"fmt"
 	"net/http"
 
-	"skr/internal/strictjson"
-
 	"skr/attest"
-	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
 const (
-	// maxToken is in characters. A token has 5,000, and a third more than the runtime
-	// data, which it repeats: the largest request of the local API has 190 KiB of them.
+	// maxToken is in characters. A token has 5,000, plus four thirds of the size of
+	// the runtime data, of which the local API accepts up to 190 KiB.
 	maxToken   = 512 << 10
 	maxMessage = 512 // bytes of a remote message in the log
 )
 
-// hints tell what to do about the error codes that refuse evidence ("Azure
-// Attestation troubleshooting guide"; Azure REST API specification,
-// CloudError). Other codes are for the log only.
+// hints say what to do about the error codes that refuse evidence ("Azure Attestation
+// troubleshooting guide"; Azure REST API specification, CloudError). Other codes appear in
+// the log only.
 var hints = map[string]string{
-	"InvalidParameter":      "it found the evidence malformed or not authentic; check that the certificates match the report and that the endorsement belongs to this utility VM",
+	"InvalidParameter": "it found the evidence malformed or not authentic; check that the certificates match the report" +
+		" and that the endorsement belongs to this utility VM",
 	"PolicyEvaluationError": "its attestation policy denies this machine; compare the policy's authorization rules with the machine's claims",
 	"PolicyParsingError":    "its attestation policy cannot be read; correct the policy of the instance",
 	"InvalidOperation":      "the instance does not support this operation; check that it serves this kind of machine",
@@ -31,15 +30,15 @@ var hints = map[string]string{
 	"Forbidden":             "it does not let this network or caller in; check the instance's network rules",
 }
 
-// readAnswer finds the token in a success and the reason in a refusal.
-func readAnswer(authority attest.Authority, answer *httpclient.Response) (string, error) {
-	switch answer.Status {
+// readAnswer returns the token of a success, and the reason of a refusal as an error.
+func readAnswer(authority attest.Authority, a *answer) (string, error) {
+	switch a.status {
 	case http.StatusOK:
-		return readToken(authority, answer.Body)
+		return readToken(authority, a.body)
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return "", rejected(authority, answer)
+		return "", rejected(authority, a)
 	default:
-		return "", untrusted(authority, fmt.Sprintf("answered with status %d; check that it is an attestation endpoint", answer.Status), nil)
+		return "", untrusted(authority, fmt.Sprintf("answered with status %d; check that it is an attestation endpoint", a.status), nil)
 	}
 }
 
@@ -55,14 +54,14 @@ func readToken(authority attest.Authority, body []byte) (string, error) {
 	return token, nil
 }
 
-// rejected reads {"error":{"code","message"}}. The message is the service's
-// and may quote what we sent, so that it goes to the log only, and shortened.
-func rejected(authority attest.Authority, answer *httpclient.Response) error {
-	body, _ := strictjson.Parse(answer.Body) // without a body the status has to do
+// rejected decodes {"error":{"code","message"}}. The service's message may quote the
+// request, so it goes to the log only, shortened and scrubbed.
+func rejected(authority attest.Authority, a *answer) error {
+	body, _ := strictjson.Parse(a.body) // without a body, only the status is known
 	code, _ := body.Text("error.code")
 	message, _ := body.Text("error.message")
-	cause := fmt.Errorf("status %d, code %.64q, message %q", answer.Status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))
-	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(answer.Status, code), cause)
+	cause := fmt.Errorf("status %d, code %.64q, message %q", a.status, secmem.Scrub(code), secmem.Excerpt(message, maxMessage))
+	return refusal.Because(refusal.AttestationRejected, "attestation service "+authority.String()+" "+advice(a.status, code), cause)
 }
 
 func advice(status int, code string) string {

@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"net/url"
 
-	"skr/internal/strictjson"
-
 	"skr/attest"
 	"skr/internal/azure/endpoint"
-	"skr/internal/azure/httpclient"
 	"skr/internal/jose/jwk"
+	"skr/internal/strictjson"
 )
 
 // Where an instance publishes its signing keys (Azure REST API specification,
@@ -22,39 +20,39 @@ const (
 	keysPath      = "/certs"
 )
 
-// fetcher gets the signing keys of an authority over TLS.
-type fetcher struct{ http *httpclient.Client }
+// fetcher fetches the signing keys of an authority over TLS.
+type fetcher struct{ http sender }
 
-// keySet asks the authority where its keys are and gets them.
+// keySet asks the authority where its keys are and fetches them.
 func (f fetcher) keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error) {
 	address, err := f.keysURL(ctx, authority)
 	if err != nil {
 		return jwk.Set{}, err
 	}
-	answer, err := f.get(ctx, address)
+	answer, err := f.get(ctx, authority, address)
 	if err != nil {
 		return jwk.Set{}, err
 	}
-	if answer.Status != http.StatusOK {
-		return jwk.Set{}, untrusted(authority, fmt.Sprintf("answered the request for its signing keys with status %d", answer.Status), nil)
+	if answer.status != http.StatusOK {
+		return jwk.Set{}, untrusted(authority, fmt.Sprintf("answered the request for its signing keys with status %d", answer.status), nil)
 	}
-	set, err := jwk.ParseSet(answer.Body) // bounds the document at 1 MiB
+	set, err := jwk.ParseSet(answer.body) // bounds the document at 1 MiB
 	if err != nil {
 		return jwk.Set{}, untrusted(authority, "its signing keys are malformed", err)
 	}
 	return set, nil
 }
 
-// keysURL reads the discovery document; an instance without one is asked at the
-// documented path.
+// keysURL returns the URL in the discovery document, or the documented path if the
+// instance has no such document.
 func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (string, error) {
-	answer, err := f.get(ctx, authority.Host().URL()+discoveryPath)
+	answer, err := f.get(ctx, authority, authority.Host().URL()+discoveryPath)
 	if err != nil {
 		return "", err
 	}
-	switch answer.Status {
+	switch answer.status {
 	case http.StatusOK:
-		address, err := parseDiscovery(answer.Body, authority.Host())
+		address, err := parseDiscovery(answer.body, authority.Host())
 		if err != nil {
 			return "", untrusted(authority, "its discovery document cannot be used", err)
 		}
@@ -62,13 +60,13 @@ func (f fetcher) keysURL(ctx context.Context, authority attest.Authority) (strin
 	case http.StatusNotFound:
 		return authority.Host().URL() + keysPath, nil
 	default:
-		return "", untrusted(authority, fmt.Sprintf("answered the request for its discovery document with status %d", answer.Status), nil)
+		return "", untrusted(authority, fmt.Sprintf("answered the request for its discovery document with status %d", answer.status), nil)
 	}
 }
 
-// parseDiscovery reads jwks_uri and keeps us on the host that was allowed: an
-// authority vouches for its own keys and for nobody else's. The document's
-// issuer is not compared, as some instances leave it out; the token's is.
+// parseDiscovery returns jwks_uri, which must be on the allowed host, because an authority
+// vouches only for its own keys. It does not compare the document's issuer, which some
+// instances omit. The token's issuer is compared later.
 func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
 	metadata, err := strictjson.Parse(document)
 	if err != nil {
@@ -91,10 +89,6 @@ func parseDiscovery(document []byte, host endpoint.Host) (string, error) {
 	return address.String(), nil
 }
 
-func (f fetcher) get(ctx context.Context, address string) (*httpclient.Response, error) {
-	return f.http.Do(ctx, httpclient.Request{
-		Method: http.MethodGet,
-		URL:    address,
-		Header: http.Header{"Accept": {"application/json"}},
-	})
+func (f fetcher) get(ctx context.Context, authority attest.Authority, address string) (*answer, error) {
+	return f.http.send(ctx, authority, http.MethodGet, address, http.Header{}, nil)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/internal/azure/endpoint"
-	"skr/internal/azure/httpclient"
 )
 
 // findAny finds a key of ours for each id.
@@ -78,7 +77,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(400, []byte(`{"error":{"code":"InvalidParameter","message":"m"}}`))
 	f.Add(400, []byte(`{"error":[]}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		token, err := readAnswer(authority, &httpclient.Response{Status: status, Body: body})
+		token, err := readAnswer(authority, &answer{status, body})
 		if err == nil && (status != http.StatusOK || token == "") {
 			t.Errorf("status %d gave token %q", status, token)
 		}

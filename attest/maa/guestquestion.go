@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 	"skr/internal/strictjson"
 )
 
-// guestAPIVersion is that of Azure's own clients for AzureGuest.
+// guestAPIVersion is the version that Azure's own clients use for AzureGuest.
 const guestAPIVersion = "2020-10-01"
 
 // Claims of an AzureGuest token ("Azure Attestation claim sets").
@@ -34,9 +35,9 @@ const (
 	maxGuestEnvelope = 3 * maxToken // base64 of JSON of base64
 )
 
-// guestQuestion is about a machine with a virtual TPM. What the token is bound to is
-// the key in that TPM: nobody else opens the answer. The nonce and the runtime data
-// are words of the client that the token repeats.
+// guestQuestion is the exchange about a machine with a virtual TPM. The token is bound to
+// the key in that TPM, which is needed to decrypt the answer. The token repeats nonce and
+// runtime data, which nothing proves.
 type guestQuestion struct {
 	evidence *attest.Evidence
 	payload  map[string][]byte
@@ -57,7 +58,7 @@ func (q *guestQuestion) request(string) (string, []byte, error) {
 	return "/attest/AzureGuest?api-version=" + guestAPIVersion, body, err
 }
 
-// open has the TPM open the envelope.
+// open decrypts the envelope with the TPM.
 func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, answer string) (string, error) {
 	if len(answer) > maxGuestEnvelope {
 		return "", tooLong(authority)
@@ -105,7 +106,7 @@ func (q *guestQuestion) check(authority attest.Authority, claims strictjson.Obje
 	}
 }
 
-// echoed finds the client's word, which stays in base64.
+// echoed reports whether the token repeats the member that was sent, in base64.
 func (q *guestQuestion) echoed(claims strictjson.Object, member string) bool {
 	sent, asked := q.payload[member]
 	if !asked {
@@ -115,9 +116,9 @@ func (q *guestQuestion) echoed(claims strictjson.Object, member string) bool {
 	return value == base64.StdEncoding.EncodeToString(sent)
 }
 
-// bound says whether the key to which a vault wraps is ours: the first one for
-// encryption ("Azure Key Vault secure key release policy grammar", section
-// "Environment Assertion").
+// bound reports whether the TPM's key is the one that a vault wraps to: the first key for
+// encryption ("Azure Key Vault secure key release policy grammar", section "Environment
+// Assertion").
 func (q *guestQuestion) bound(claims strictjson.Object) bool {
 	runtime, _ := claims.Lookup(claimRuntime)
 	text, err := json.Marshal(runtime)
@@ -141,5 +142,5 @@ func (q *guestQuestion) sameReport(claims strictjson.Object) bool {
 	reportData := q.evidence.Report.ReportData()
 	theirs, found := claims.Lookup(isolatedRuntime)
 	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:])) &&
-		(!found || q.evidence.Guest.HCL.Claims().Object().Equal(theirs))
+		(!found || reflect.DeepEqual(any(q.evidence.Guest.HCL.Claims().Members()), theirs))
 }

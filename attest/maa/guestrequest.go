@@ -8,10 +8,10 @@ import (
 	"skr/attest"
 )
 
-// guestRequest is AttestGuestRequest. Members and encodings are those of Azure's own
-// client (Azure/confidential-computing-cvm-guest-attestation, AttestationClientImpl):
-// base64url without padding outside, standard base64 with padding inside, which is
-// what encoding/json makes of bytes.
+// guestRequest is AttestGuestRequest. Members and encodings follow Azure's own client
+// (Azure/confidential-computing-cvm-guest-attestation, AttestationClientImpl): base64url
+// without padding outside, and standard base64 with padding inside, as encoding/json
+// encodes bytes.
 type guestRequest struct {
 	AttestationInfo string
 }
@@ -51,18 +51,18 @@ type isolationInfo struct {
 
 type isolationEvidence struct {
 	Proof       []byte // JSON of guestProof
-	RunTimeData []byte // the claims that the report is over
+	RunTimeData []byte // the claims that REPORT_DATA covers
 }
 
-// guestProof differs from evidence in how the chain is encoded.
+// guestProof differs from evidence in the encoding of the chain.
 type guestProof struct {
 	SnpReport     string // base64url without padding
 	VcekCertChain []byte
 }
 
-// What the machine runs is not ours to see from a container, and claims of it are
-// worth what whoever sends them is. OSBuild is the literal of Azure's client. That
-// the service takes any distribution and version is UNCONFIRMED.
+// The operating system is not visible from a container, and nothing proves these values.
+// OSBuild is the literal of Azure's client. That the service accepts any distribution and
+// version is UNCONFIRMED.
 const (
 	osType   = "Linux"
 	osDistro = "Linux"

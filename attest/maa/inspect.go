@@ -1,6 +1,7 @@
 package maa
 
 import (
+	"bytes"
 	"context"
 	"crypto/rsa"
 	"errors"
@@ -10,20 +11,18 @@ import (
 	"time"
 
 	"skr/attest"
-	"skr/internal/jose/jwk"
 	"skr/internal/jose/jws"
 	"skr/internal/strictjson"
 )
 
-// Token is a token that somebody has, taken apart and not verified. Its checks
-// are those of [Client.Appraise], one by one, for tools that tell each; a token
-// is to be believed only if all of them pass.
+// Token is a token from elsewhere, taken apart and not verified. Trust it only after
+// [Token.Verify], whose steps are methods of their own for tools that tell each.
 type Token struct {
 	signed *jws.Signed
 	claims strictjson.Object
 }
 
-// ParseUnverified takes a token apart. It says nothing of who made it.
+// ParseUnverified takes a token apart. It checks the form only, not who made the token.
 func ParseUnverified(text string) (*Token, error) {
 	signed, err := jws.Parse(text, maxToken)
 	if err != nil {
@@ -36,13 +35,24 @@ func ParseUnverified(text string) (*Token, error) {
 	return &Token{signed, claims}, nil
 }
 
-// Claims are the token's payload.
-func (t *Token) Claims() strictjson.Object { return t.claims }
+// Claims are the members of the payload. Values are string, bool, json.Number, nil, []any
+// or map[string]any, and must not be changed.
+func (t *Token) Claims() map[string]any { return t.claims.Members() }
+
+// Payload is the JSON object that holds the claims, as it was signed.
+func (t *Token) Payload() []byte { return bytes.Clone(t.signed.Payload) }
 
 // Issuer is the iss claim; "" if there is none.
 func (t *Token) Issuer() string {
 	issuer, _ := t.claims.Text("iss")
 	return issuer
+}
+
+// Verify checks that one of keys signed the token, that authority issued it, and that it is
+// valid at the time now. The error joins what failed: [ErrSignature], [ErrIssuer],
+// [ErrTimes]. Verify does not judge the claims.
+func (t *Token) Verify(authority attest.Authority, keys *Keys, now time.Time) error {
+	return errors.Join(t.VerifySignature(keys), t.CheckIssuer(authority), t.CheckTimes(now))
 }
 
 // VerifyToken checks the token's signature with a key that the authority
@@ -53,13 +63,14 @@ func (c *Client) VerifyToken(ctx context.Context, authority attest.Authority, t 
 	})
 }
 
-// VerifySignature checks the token's signature with keys that the caller trusts:
-// the one that the token names, or a single key without an id.
-func (t *Token) VerifySignature(set jwk.Set) error {
-	key, found := keySet{keys: set.Keys}.find(t.signed.KeyID)
-	if !found && len(set.Keys) == 1 && set.Keys[0].Kid == "" {
-		key, found = set.Keys[0], true
-	}
+// VerifySignature checks the token's signature with the key that the token names, or with a
+// single key that has no id. Its error wraps [ErrSignature].
+func (t *Token) VerifySignature(keys *Keys) error {
+	return failed(ErrSignature, t.verifySignature(keys))
+}
+
+func (t *Token) verifySignature(keys *Keys) error {
+	key, found := keys.named(t.signed.KeyID)
 	if !found {
 		return fmt.Errorf("none of the keys has the token's key id %.100q", t.signed.KeyID)
 	}
@@ -73,19 +84,20 @@ func (t *Token) VerifySignature(set jwk.Set) error {
 	return t.signed.Verify(public)
 }
 
-// CheckIssuer says whether the authority issued the token, by its own word.
+// CheckIssuer checks that the token names the authority as its issuer. Its error wraps
+// [ErrIssuer].
 func (t *Token) CheckIssuer(authority attest.Authority) error {
 	if err := checkIssuer(authority, t.claims); err != nil {
-		return fmt.Errorf("the token's issuer is %.300q, want %q", t.Issuer(), authority.Issuer())
+		return failed(ErrIssuer, fmt.Errorf("the token's issuer is %.300q, want %q", t.Issuer(), authority.Issuer()))
 	}
 	return nil
 }
 
-// CheckTimes says whether the token is valid at the time now, give or take a
-// minute.
+// CheckTimes checks that the token is valid at the time now, with a minute of tolerance. Its
+// error wraps [ErrTimes].
 func (t *Token) CheckTimes(now time.Time) error {
 	if err := checkTimes(t.claims, func() time.Time { return now }); err != nil {
-		return errors.New(complaint(err))
+		return failed(ErrTimes, errors.New(complaint(err)))
 	}
 	return nil
 }

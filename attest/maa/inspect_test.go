@@ -30,7 +30,7 @@ func TestInspect(t *testing.T) {
 	token := tokenOf(t, s)
 	own, foreign := plain(t, keyName, &rsaKeys()[0].PublicKey), plain(t, keyName, &rsaKeys()[1].PublicKey)
 	named := func(key jwk.Key, kid string) jwk.Key { key.Kid = kid; return key }
-	verify := func(keys ...jwk.Key) error { return token.VerifySignature(jwk.Set{Keys: keys}) }
+	verify := func(keys ...jwk.Key) error { return token.VerifySignature(&Keys{keys}) }
 	for _, c := range []struct {
 		name string
 		err  error
@@ -70,7 +70,7 @@ func TestInspectAlgorithm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = token.VerifySignature(jwk.Set{Keys: []jwk.Key{plain(t, "", &rsaKeys()[0].PublicKey)}})
+	err = token.VerifySignature(&Keys{[]jwk.Key{plain(t, "", &rsaKeys()[0].PublicKey)}})
 	if err == nil || !strings.Contains(err.Error(), `signed with "PS256"`) {
 		t.Errorf("got %v", err)
 	}

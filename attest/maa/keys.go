@@ -20,19 +20,19 @@ import (
 
 const (
 	keysMaxAge     = time.Hour
-	keysMinAge     = 10 * time.Second // an unknown kid asks again, but not more often than this
-	keysTimeout    = 30 * time.Second // of both requests, with their retries
-	maxAuthorities = 64               // whose keys are kept for one caller
+	keysMinAge     = 10 * time.Second // the minimum between two requests because of an unknown kid
+	keysTimeout    = 30 * time.Second // for both requests with their retries
+	maxAuthorities = 64               // cached for one caller
 )
 
-// keyFetcher gets the published keys of an authority.
+// keyFetcher fetches the published keys of an authority.
 type keyFetcher interface {
 	keySet(ctx context.Context, authority attest.Authority) (jwk.Set, error)
 }
 
 var _ keyFetcher = fetcher{}
 
-// keyCache keeps the signing keys of authorities.
+// keyCache caches the signing keys of authorities.
 type keyCache struct {
 	fetcher keyFetcher
 	now     func() time.Time
@@ -55,9 +55,9 @@ func newKeyCache(f keyFetcher, now func() time.Time) *keyCache {
 	}
 }
 
-// key is the authority's signing key with the id, which is opaque: instances
-// make it in several ways. An unknown id may mean that the keys were rotated,
-// so that they are got again.
+// key returns the authority's signing key with the id. Ids are opaque, as instances form
+// them in several ways. If the id is unknown, key fetches the keys again, because they may
+// have been rotated.
 func (c *keyCache) key(ctx context.Context, authority attest.Authority, id, algorithm string) (*rsa.PublicKey, error) {
 	set, err := c.set(ctx, authority, keysMaxAge)
 	if err != nil {
@@ -84,19 +84,20 @@ func (c *keyCache) set(ctx context.Context, authority attest.Authority, maxAge t
 	if set, ok := c.cached(ctx, authority, maxAge); ok {
 		return set, nil
 	}
-	// One request serves all who wait.
+	// One request serves all concurrent callers.
 	set, err := c.flights.Do(ctx, authority, func(ctx context.Context) (keySet, error) { return c.fetch(ctx, authority) })
-	return set, named(authority, err)
+	return set, explainEnd(authority, err)
 }
 
-// keysAhead are got while the authority makes the token that needs them.
+// keysAhead are fetched while the authority makes the token.
 type keysAhead struct {
-	stop func() // nobody waits any more
+	stop func() // cancels the fetch
 	wait func() error
 }
 
-// ahead begins once the request for the token, whose context is returned, has been
-// sent: before that it would be in its way, and need a connection of its own.
+// ahead starts the fetch when the request for the token has been sent. Before that it
+// would delay the request and need a connection of its own. The request must use the
+// returned context.
 func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) (sending context.Context, keys keysAhead) {
 	ctx, stop := context.WithCancel(ctx)
 	if _, ok := c.cached(ctx, authority, keysMaxAge); ok {
@@ -112,8 +113,8 @@ func (c *keyCache) ahead(ctx context.Context, authority attest.Authority) (sendi
 	return sending, keysAhead{stop, func() error { return begun()() }}
 }
 
-// named says what a context that ended was waiting for. Refusals know it.
-func named(authority attest.Authority, err error) error {
+// explainEnd adds to a context's error what was waited for.
+func explainEnd(authority attest.Authority, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "attestation service "+authority.String()+" did not give its signing keys in time", err)

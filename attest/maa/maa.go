@@ -1,21 +1,27 @@
-// Package maa is the conversation with Microsoft Azure Attestation, the
-// Verifier of RFC 9334 that Azure's relying parties trust.
+// Package maa is the client of Microsoft Azure Attestation, the Verifier of RFC 9334
+// that Azure's relying parties trust, and verifies its tokens.
 //
-// [Client.Appraise] posts evidence to an authority and gets back a JSON Web
-// Token. It believes the token only after it has verified it: the signature by
-// a key that the authority itself publishes, the issuer, the times, and that
-// the token is about this evidence: our fresh nonce, our runtime data or the key
-// in our virtual TPM, our report. Reports of a chip alone go to SevSnpVm, what
-// comes with a virtual TPM to AzureGuest, whose answer only that TPM opens.
+// [Client.Appraise] posts evidence to an authority and returns a verified JSON Web
+// Token. It checks the signature with a key that the authority publishes, the issuer
+// and the times. It also checks that the token is about this evidence: the fresh nonce,
+// the runtime data or the key in the virtual TPM, and the report. Evidence without a
+// virtual TPM goes to SevSnpVm. Evidence with one goes to AzureGuest, whose answer only
+// that TPM can decrypt.
 //
-//	client := maa.New(maa.Config{HTTP: httpclient.New(httpclient.Config{Service: "MAA"})})
+//	client := maa.New(maa.Config{HTTP: &http.Client{Timeout: time.Minute}})
 //	result, err := client.Appraise(ctx, authority, evidence)
 //
-// The signing keys are trusted because they come over TLS from the host that
-// the token names as its issuer and that the configuration allows. What a token
-// says of other places for keys (jku, x5u, x5c, jwk) is never looked at. The
-// package does not verify the evidence that newer signing certificates embed,
-// and does not judge the claims: that is for release policies.
+// A token that comes from elsewhere is verified with [Token.Verify], by keys that
+// [Client.Keys] fetches or [ParseKeys] reads:
+//
+//	token, err := maa.ParseUnverified(text)
+//	keys, err := client.Keys(ctx, authority)
+//	err = token.Verify(authority, keys, time.Now())
+//
+// The signing keys are trusted because they come over TLS from the host that the token
+// names as its issuer and that the caller allows. The package ignores other places for
+// keys in a token (jku, x5u, x5c, jwk). It does not verify the evidence that newer
+// signing certificates embed, and does not judge the claims, which release policies do.
 package maa
 
 import (
@@ -25,8 +31,6 @@ import (
 	"time"
 
 	"skr/attest"
-	"skr/internal/azure/httpclient"
-	"skr/internal/refusal"
 	"skr/internal/strictjson"
 )
 
@@ -34,21 +38,21 @@ import (
 // ("attestation/data-plane") that has SevSnpVm.
 const defaultAPIVersion = "2022-08-01"
 
-// Config is what a Client works with.
+// Config describes a Client.
 type Config struct {
-	// HTTP asks all authorities.
-	HTTP *httpclient.Client
-	// APIVersion of the REST API for SevSnpVm; "" means 2022-08-01.
+	// HTTP asks all authorities; nil means http.DefaultClient.
+	HTTP HTTPClient
+	// APIVersion is the version of the REST API for SevSnpVm; "" means 2022-08-01.
 	APIVersion string
-	// UserAgent is sent with evidence; "" means that of HTTP.
+	// UserAgent is sent with evidence; "" means the default of HTTP.
 	UserAgent string
 	// Now is the clock for tokens and cached keys; nil means time.Now.
 	Now func() time.Time
 }
 
-// Client asks authorities. It is safe for concurrent use.
+// Client sends requests to authorities. It is safe for concurrent use.
 type Client struct {
-	http       *httpclient.Client
+	http       sender
 	apiVersion string
 	userAgent  string
 	now        func() time.Time
@@ -61,19 +65,22 @@ func New(c Config) *Client {
 	if now == nil {
 		now = time.Now
 	}
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultClient
+	}
+	asker := sender{c.HTTP}
 	return &Client{
-		http:       c.HTTP,
+		http:       asker,
 		apiVersion: cmp.Or(c.APIVersion, defaultAPIVersion),
 		userAgent:  c.UserAgent,
 		now:        now,
-		keys:       newKeyCache(fetcher{c.HTTP}, now),
+		keys:       newKeyCache(fetcher{asker}, now),
 	}
 }
 
 // Appraise posts the evidence to the authority and returns the verified result.
-// The error wraps refusal.BadRequest for runtime data that MAA cannot carry,
-// refusal.AttestationRejected, Untrusted, Throttled or Unavailable, or tells
-// that ctx ended.
+// The error wraps [ErrRuntimeData], [ErrRejected], [ErrUntrusted], [ErrThrottled] or
+// [ErrUnavailable], or the context's error.
 func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evidence *attest.Evidence) (*attest.Result, error) {
 	asked, err := ask(evidence)
 	if err != nil {
@@ -102,20 +109,20 @@ func (c *Client) Appraise(ctx context.Context, authority attest.Authority, evide
 	return verified, nil
 }
 
-// Prepare gets the authority's signing keys, which also opens a connection to it.
-// Its error says why there are none; Appraise will try again.
+// Prepare fetches the authority's signing keys, which also opens a connection to it. If
+// it fails, Appraise tries again.
 func (c *Client) Prepare(ctx context.Context, authority attest.Authority) error {
 	_, err := c.keys.set(ctx, authority, keysMaxAge)
 	return err
 }
 
-// exchange is how one kind of evidence is shown, and what a token must say then.
+// exchange sends one kind of evidence and checks the token for it.
 type exchange interface {
-	// request is the path and query, and the body; version is the configured one.
+	// request returns path and query, and the body, for the configured API version.
 	request(version string) (target string, body []byte, err error)
-	// open gives the token that the answer holds.
+	// open returns the token in the answer.
 	open(ctx context.Context, authority attest.Authority, answer string) (string, error)
-	// check finds a token that is authentic and answers something else.
+	// check refuses an authentic token that is about something else.
 	check(authority attest.Authority, claims strictjson.Object) error
 }
 
@@ -126,24 +133,14 @@ func ask(evidence *attest.Evidence) (exchange, error) {
 	return newQuestion(evidence)
 }
 
-func (c *Client) post(ctx context.Context, authority attest.Authority, asked exchange) (*httpclient.Response, error) {
+func (c *Client) post(ctx context.Context, authority attest.Authority, asked exchange) (*answer, error) {
 	target, body, err := asked.request(c.apiVersion)
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	header := http.Header{"Content-Type": {"application/json"}}
 	if c.userAgent != "" {
 		header.Set("User-Agent", c.userAgent)
 	}
-	return c.http.Do(ctx, httpclient.Request{
-		Method: http.MethodPost,
-		URL:    authority.Host().URL() + target,
-		Header: header,
-		Body:   body,
-	})
-}
-
-// untrusted says that an answer of the authority is not to be believed.
-func untrusted(authority attest.Authority, reason string, cause error) error {
-	return refusal.Because(refusal.Untrusted, "attestation service "+authority.String()+": "+reason, cause)
+	return c.http.send(ctx, authority, http.MethodPost, authority.Host().URL()+target, header, body)
 }

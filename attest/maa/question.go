@@ -28,7 +28,7 @@ const (
 
 const attestationType = "sevsnpvm"
 
-// question is about a report of the chip alone.
+// question is the exchange about a report of the chip, without a virtual TPM.
 type question struct {
 	evidence   *attest.Evidence
 	nonce      uint64
@@ -36,8 +36,8 @@ type question struct {
 	reportData snp.ReportData
 }
 
-// runtime data as a JSON object. One that has a member twice has no meaning of its
-// own: which of the two the token repeats is the authority's choice.
+// runtime is the runtime data as a JSON object. If a member is repeated, the authority
+// chooses which of the two the token contains.
 type runtime struct {
 	object   strictjson.Object
 	repeated bool
@@ -45,9 +45,9 @@ type runtime struct {
 
 var _ exchange = (*question)(nil)
 
-// newQuestion draws a nonce. Runtime data that is no JSON object is refused
-// here: MAA expands only JSON for SEV-SNP, so that nobody could find in the
-// token what the report is bound to.
+// newQuestion draws a nonce. It refuses runtime data that is not a JSON object, because
+// MAA expands only JSON for SEV-SNP, and the token would not show what the report is bound
+// to.
 func newQuestion(e *attest.Evidence) (*question, error) {
 	runtime, err := parseRuntime(e.RuntimeData)
 	if err != nil {
@@ -73,7 +73,7 @@ func (q *question) request(version string) (string, []byte, error) {
 	return "/attest/SevSnpVm?" + url.Values{"api-version": {version}}.Encode(), body, err
 }
 
-// open: the answer is the token.
+// open returns the answer, which is the token.
 func (q *question) open(_ context.Context, authority attest.Authority, answer string) (string, error) {
 	if len(answer) > maxToken {
 		return "", tooLong(authority)
@@ -85,8 +85,7 @@ func tooLong(authority attest.Authority) error {
 	return untrusted(authority, fmt.Sprintf("its token has more than %d characters", maxToken), nil)
 }
 
-// check finds a token that is authentic and answers something else: another
-// request, another machine, or another key than ours.
+// check refuses a token for another request, another machine or another key.
 func (q *question) check(authority attest.Authority, claims strictjson.Object) error {
 	switch {
 	case !q.echoed(claims):
@@ -102,19 +101,18 @@ func (q *question) check(authority attest.Authority, claims strictjson.Object) e
 	}
 }
 
-// echoed accepts the nonce as a string, which MAA makes of a number, and as a
-// number.
+// echoed accepts the nonce as a number, and as a string, to which MAA converts numbers.
 func (q *question) echoed(claims strictjson.Object) bool {
 	want := strconv.FormatUint(q.nonce, 10)
 	value, _ := claims.Lookup(claimNonce)
 	return value == want || value == json.Number(want)
 }
 
-// bound compares the runtime data as JSON values, for MAA sorts members and
-// drops white space. This is what ties the key to the token.
+// bound compares the runtime data as JSON values, because MAA sorts members and drops
+// white space. This binds the key to the token.
 //
-// Of runtime data with a repeated member the token must name the report data, which
-// are the hash of its exact bytes.
+// If a member is repeated, bound compares the report data instead, which contain the hash
+// of the exact bytes.
 func (q *question) bound(claims strictjson.Object) bool {
 	theirs, found := claims.Lookup(claimRuntime)
 	if q.runtime.repeated {
@@ -124,9 +122,9 @@ func (q *question) bound(claims strictjson.Object) bool {
 	return found && q.runtime.object.Equal(theirs)
 }
 
-// contradicts finds a claim that is there and has another value. Nonce and
-// runtime data already tie the token to this evidence; a claim that an
-// authority leaves out is for release policies to miss.
+// contradicts reports whether the claim is present with another value. Nonce and runtime
+// data already bind the token to this evidence. Release policies notice a claim that an
+// authority omits.
 func contradicts(claims strictjson.Object, path, want string) bool {
 	got, found := claims.Lookup(path)
 	return found && got != want

@@ -9,10 +9,9 @@ import (
 )
 
 // request is AttestSevSnpVmRequest of the Azure REST API specification
-// (attestation/data-plane, models.tsp). Members and encodings are those that
-// Azure's own container sidecar sends and that are thereby known to work:
-// padded base64url throughout, an empty initTimeData, and the nonce as a
-// number although the specification calls it a string.
+// (attestation/data-plane, models.tsp). Members and encodings follow Azure's own container
+// sidecar, which is known to work: padded base64url throughout, an empty initTimeData, and
+// the nonce as a number, although the specification calls it a string.
 type request struct {
 	Report       string `json:"report"` // base64url of evidence
 	RuntimeData  data   `json:"runtimeData"`
@@ -25,18 +24,18 @@ type data struct {
 	DataType string `json:"dataType"`
 }
 
-// evidence is the JSON inside report; its members hold base64url.
+// evidence is the JSON inside report. Its members contain base64url.
 type evidence struct {
 	SnpReport     string // the 1184 bytes of the hardware
 	VcekCertChain string // PEM of VCEK, ASK and ARK
 	Endorsements  string `json:",omitempty"` // endorsements as JSON
 }
 
-// endorsements holds the base64url of each COSE_Sign1 for the utility VM.
+// endorsements contains the base64url of each COSE_Sign1 for the utility VM.
 type endorsements struct{ Uvm []string }
 
-// typeJSON makes MAA expand the runtime data into the claim x-ms-runtime, which
-// is where Key Vault looks for the key to wrap to.
+// typeJSON makes MAA expand the runtime data into the claim x-ms-runtime, where Key Vault
+// looks for the key to wrap to.
 const typeJSON = "JSON"
 
 var encoding = base64.URLEncoding

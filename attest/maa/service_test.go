@@ -96,7 +96,7 @@ func newService(t *testing.T) *service {
 			Service:   "MAA",
 			Transport: httpclient.NewTransport(httpclient.TransportConfig{Roots: pool}),
 			Retry:     httpclient.Retry{Attempts: 1},
-		}),
+		}).Transporter(),
 		UserAgent: "test/1.0",
 		Now:       func() time.Time { return now },
 	})

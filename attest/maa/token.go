@@ -7,24 +7,22 @@ import (
 	"slices"
 	"time"
 
-	"skr/internal/strictjson"
-
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/attest"
 	"skr/internal/jose/jws"
 	"skr/internal/secmem"
+	"skr/internal/strictjson"
 )
 
-// leeway allows for clocks that differ: a token may be used from a minute
-// before its nbf to a minute after its exp.
+// leeway allows for clocks that differ: a token is valid from a minute before its nbf to
+// a minute after its exp.
 const leeway = time.Minute
 
 const maxKeyID = 1024
 
-// algorithms are those of RSA keys with PKCS #1 v1.5. MAA signs with RS256; that
-// "none" and the keyed hashes are missing is what keeps a published key from
-// being a secret.
+// algorithms are for RSA keys with PKCS #1 v1.5. MAA signs with RS256. "none" and keyed
+// hashes must never be in this list: with them, anyone could sign.
 var algorithms = []string{"RS256", "RS384", "RS512"}
 
 // verifyToken checks a token's form, signature, issuer and times.
@@ -37,10 +35,10 @@ func (c *Client) verifyToken(ctx context.Context, authority attest.Authority, to
 	})
 }
 
-// keyFinder finds the authority's key with an id, for an algorithm.
+// keyFinder returns the authority's key with an id, for an algorithm.
 type keyFinder func(id, algorithm string) (*rsa.PublicKey, error)
 
-// parseToken believes a token that the key found by its kid has signed.
+// parseToken parses and verifies a token with the key that find returns for its kid.
 func parseToken(authority attest.Authority, token string, now func() time.Time, find keyFinder) (*attest.Result, error) {
 	signed, err := jws.Parse(token, maxToken)
 	if err != nil {
@@ -60,8 +58,8 @@ func parseToken(authority attest.Authority, token string, now func() time.Time, 
 	return &attest.Result{Token: secmem.NewText(token), Claims: claims, Expires: expires}, nil
 }
 
-// verifySignature asks for the key after the algorithm has been allowed, so that
-// a forged token never waits for one. Of the header only alg and kid are read.
+// verifySignature checks the algorithm before it asks for the key, so that a forged token
+// causes no request. It reads only alg and kid of the header.
 func verifySignature(authority attest.Authority, signed *jws.Signed, find keyFinder) error {
 	if !slices.Contains(algorithms, signed.Algorithm) {
 		return untrusted(authority, "its token's signing algorithm or key cannot be used", nil)
@@ -95,15 +93,15 @@ func checkIssuer(authority attest.Authority, claims strictjson.Object) error {
 	return jwt.NewValidator(jwt.WithIssuer(authority.Issuer())).Validate(only(claims, "iss"))
 }
 
-// checkTimes holds the token to exp and nbf. iat only tells when the token was made
-// (RFC 7519 section 4.1.6); that it is fresh is for the nonce to show.
+// checkTimes checks exp and nbf. iat only says when the token was made (RFC 7519 section
+// 4.1.6). The nonce proves that the token is fresh.
 func checkTimes(claims strictjson.Object, now func() time.Time) error {
 	return jwt.NewValidator(
 		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
 	).Validate(only(claims, "exp", "nbf"))
 }
 
-// only are the claims of these names that there are.
+// only returns the claims with these names, as far as they are present.
 func only(claims strictjson.Object, names ...string) jwt.MapClaims {
 	found := jwt.MapClaims{}
 	for _, name := range names {
@@ -114,8 +112,8 @@ func only(claims strictjson.Object, names ...string) jwt.MapClaims {
 	return found
 }
 
-// complaint says for the caller what is wrong with a token. The order matters:
-// golang-jwt joins its errors, and the nearest reason comes first.
+// complaint describes for the caller what is wrong with a token. golang-jwt joins its
+// errors, and the first match in this order is returned.
 func complaint(err error) string {
 	for _, known := range []struct {
 		err    error

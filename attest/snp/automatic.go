@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// automatic tries its candidates at each report until one gives a report, and
-// stays with that one: the interfaces of a running kernel do not change.
+// automatic tries its candidates in turn until one returns a report. It then keeps
+// using that one, because the interfaces of a running kernel do not change.
 type automatic struct {
 	candidates []fetcher
 	kept       atomic.Pointer[single]
@@ -48,7 +48,7 @@ func (a *automatic) Report(ctx context.Context, data ReportData) (*Report, error
 	return nil, fmt.Errorf("%w source: tried %s", ErrNoReport, strings.Join(tried, ", "))
 }
 
-// finding is what was found at a source, in the words of an operator.
+// finding describes the error of one candidate for operators.
 func finding(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

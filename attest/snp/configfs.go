@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-configfs-tsm/report"
 )
 
-// sevGuestProvider is the provider attribute of the sev-guest driver; other
-// drivers, such as that of Intel TDX, offer the same directory (Linux,
+// sevGuestProvider is the provider attribute of the sev-guest driver. Other
+// drivers, such as Intel TDX, use the same directory (Linux,
 // Documentation/ABI/testing/configfs-tsm-report).
 const sevGuestProvider = "sev_guest"
 
-// configFS asks through /sys/kernel/config/tsm/report, which needs no ioctl.
+// configFS requests reports through /sys/kernel/config/tsm/report, without an ioctl.
 type configFS struct {
 	client func() (configfsi.Client, error)
 }
@@ -23,7 +23,7 @@ func newConfigFS() *device {
 	return newDevice("configfs-tsm", configFS{linuxtsm.MakeClient}.read)
 }
 
-// read leaves the privilege level at the kernel's default, VMPL 0.
+// read uses the kernel's default privilege level, VMPL 0.
 func (c configFS) read(data ReportData) ([]byte, error) {
 	client, err := c.client()
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// device is a kernel interface whose calls block and know no context. One call
-// runs at a time. A call that a caller has given up on runs to its end in the
-// background and keeps its turn, so that at most one goroutine is ever stuck.
+// device wraps a kernel interface whose calls block and cannot be cancelled. One
+// call runs at a time. If a caller gives up, the call continues in the background
+// and keeps its turn, so that at most one goroutine is ever stuck.
 type device struct {
 	name string
 	read func(ReportData) ([]byte, error)
@@ -23,14 +23,14 @@ func newDevice(name string, read func(ReportData) ([]byte, error)) *device {
 func (d *device) String() string { return d.name }
 
 func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
-	if err := d.take(ctx); err != nil {
+	if err := d.acquire(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the device: %w", err)
 	}
 	type answer struct {
 		raw []byte
 		err error
 	}
-	answered := make(chan answer, 1) // the reader never waits for us
+	answered := make(chan answer, 1) // buffered: the goroutine never blocks
 	go func() {
 		defer func() { <-d.turn }()
 		raw, err := d.guarded(data)
@@ -44,8 +44,9 @@ func (d *device) fetch(ctx context.Context, data ReportData) ([]byte, error) {
 	}
 }
 
-// guarded keeps a panic of a library, in a goroutine without callers, from
-// ending the process. The value may quote evidence and is not told.
+// guarded converts a panic of the library to an error, because a panic in this
+// goroutine would end the process. The error omits the panic's value, which may
+// contain evidence.
 func (d *device) guarded(data ReportData) (raw []byte, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -55,8 +56,8 @@ func (d *device) guarded(data ReportData) (raw []byte, err error) {
 	return d.read(data)
 }
 
-// take waits for the turn; a context that is done never gets it.
-func (d *device) take(ctx context.Context) error {
+// acquire waits for the turn. It always fails if ctx is already done.
+func (d *device) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

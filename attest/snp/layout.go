@@ -40,10 +40,10 @@ const (
 )
 
 // Versions of the report. 56860 describes 2, 3 (the CPUID fields) and 5 (the
-// mitigation vectors, revision 1.58). Version 4 is in no public revision, yet
-// Milan firmware 1.55.31 gives it: its public fields lie where version 3 has
-// them, and its signature verifies over the same bytes (github.com/virtee/sev,
-// pull request 307; google/go-sev-guest, pull request 158).
+// mitigation vectors, revision 1.58). Milan firmware 1.55.31 emits version 4, which
+// no public revision describes. Its public fields have the offsets of version 3, and
+// its signature covers the same bytes (github.com/virtee/sev, pull request 307;
+// google/go-sev-guest, pull request 158).
 const (
 	version2 = 2
 	version3 = 3
@@ -81,10 +81,9 @@ func (r *Report) checkKeyInfo() error {
 	}
 }
 
-// checkReserved insists that reserved bytes are zero, as the specification has
-// it and as every public report of real hardware does: what a version does not
-// name, this code must not guess. Bits of POLICY and PLATFORM_INFO are left
-// alone: firmware has added some without a new version.
+// checkReserved requires reserved bytes to be zero, as the specification does. All
+// public reports of real hardware comply. It does not check bits of POLICY and
+// PLATFORM_INFO, because firmware has added some without a new version.
 func (r *Report) checkReserved() error {
 	for _, region := range r.reserved() {
 		for offset := region[0]; offset < region[1]; offset++ {
@@ -102,8 +101,8 @@ func (r *Report) reserved() [][2]int {
 	if r.Version() == version2 {
 		cpuid = offCPUID
 	}
-	// Version 4 may use the bytes that version 5 gives to the mitigation
-	// vectors: they are tolerated there and not read.
+	// Version 4 may use the bytes of version 5's mitigation vectors. They are
+	// accepted and ignored.
 	if r.Version() >= version4 {
 		mitigations = offMitEnd
 	}

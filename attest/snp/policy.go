@@ -2,42 +2,42 @@ package snp
 
 import "fmt"
 
-// GuestPolicy is POLICY: what the guest's owner allows the host to do. The
-// firmware enforces it for the life of the guest. Bits are those of AMD 56860,
-// table Guest Policy; bit 17 is reserved and always one.
+// GuestPolicy is POLICY, what the guest's owner allows the host to do. The firmware
+// enforces it for the lifetime of the guest. Bits follow AMD 56860, table Guest
+// Policy. Bit 17 is reserved and always one.
 type GuestPolicy uint64
 
-// ABIMinor is the lowest minor ABI version that may run the guest (bits 7:0).
+// ABIMinor returns the lowest minor ABI version that may run the guest (bits 7:0).
 func (p GuestPolicy) ABIMinor() uint8 { return uint8(p) } // #nosec G115 -- the low byte is meant
 
-// ABIMajor is the lowest major ABI version that may run the guest (bits 15:8).
+// ABIMajor returns the lowest major ABI version that may run the guest (bits 15:8).
 func (p GuestPolicy) ABIMajor() uint8 { return uint8(p >> 8) } // #nosec G115 -- the second byte is meant
 
-// SMT says whether the host may use simultaneous multithreading (bit 16).
+// SMT reports whether the host may use simultaneous multithreading (bit 16).
 func (p GuestPolicy) SMT() bool { return p.bit(16) }
 
-// MigrationAgent says whether the guest may have a migration agent (bit 18).
+// MigrationAgent reports whether the guest may have a migration agent (bit 18).
 func (p GuestPolicy) MigrationAgent() bool { return p.bit(18) }
 
-// Debug says whether the host may debug the guest, that is read its memory (bit 19).
+// Debug reports whether the host may debug the guest and so read its memory (bit 19).
 func (p GuestPolicy) Debug() bool { return p.bit(19) }
 
-// SingleSocket says whether the guest may run on one socket only (bit 20).
+// SingleSocket reports whether the guest may run on one socket only (bit 20).
 func (p GuestPolicy) SingleSocket() bool { return p.bit(20) }
 
-// CXL says whether Compute Express Link devices and memory are allowed (bit 21).
+// CXL reports whether Compute Express Link devices and memory are allowed (bit 21).
 func (p GuestPolicy) CXL() bool { return p.bit(21) }
 
-// AES256XTS says whether memory encryption must be AES-256-XTS (bit 22).
+// AES256XTS reports whether memory encryption must be AES-256-XTS (bit 22).
 func (p GuestPolicy) AES256XTS() bool { return p.bit(22) }
 
-// RAPLDisabled says whether running average power limit must be off (bit 23).
+// RAPLDisabled reports whether running average power limit must be off (bit 23).
 func (p GuestPolicy) RAPLDisabled() bool { return p.bit(23) }
 
-// CiphertextHiding says whether DRAM ciphertext must be hidden (bit 24).
+// CiphertextHiding reports whether DRAM ciphertext must be hidden (bit 24).
 func (p GuestPolicy) CiphertextHiding() bool { return p.bit(24) }
 
-// PageSwapDisabled says whether the host may not move or swap pages (bit 25).
+// PageSwapDisabled reports whether the host may not move or swap pages (bit 25).
 func (p GuestPolicy) PageSwapDisabled() bool { return p.bit(25) }
 
 func (p GuestPolicy) bit(n uint) bool { return p>>n&1 != 0 }

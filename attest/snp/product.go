@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Product is a line of EPYC processors with a certificate chain of its own.
+// Product is a line of EPYC processors. Each has its own certificate chain.
 type Product uint8
 
-// The product lines that have SEV-SNP and whose certificates we know.
+// The product lines with SEV-SNP whose certificates are public.
 const (
 	ProductUnknown Product = iota
 	Milan                  // EPYC 7003
@@ -16,10 +16,10 @@ const (
 	Turin                  // EPYC 9005
 )
 
-// products names the lines as AMD's certificates do.
+// products contains the names that AMD's certificates use.
 var products = map[Product]string{Milan: "Milan", Genoa: "Genoa", Turin: "Turin"}
 
-// String is "Milan", "Genoa", "Turin" or "unknown".
+// String returns "Milan", "Genoa", "Turin" or "unknown".
 func (p Product) String() string {
 	if name, ok := products[p]; ok {
 		return name
@@ -27,9 +27,9 @@ func (p Product) String() string {
 	return "unknown"
 }
 
-// ParseProduct reads productName of a VCEK or VLEK certificate, extension
-// 1.3.6.1.4.1.3704.1.2: the line, which a stepping may follow ("Milan-B0",
-// "Genoa") (AMD 57230, VCEK certificate extensions).
+// ParseProduct parses productName of a VCEK or VLEK certificate, extension
+// 1.3.6.1.4.1.3704.1.2: the line and optionally a stepping, such as "Genoa" or
+// "Milan-B0" (AMD 57230, VCEK certificate extensions).
 func ParseProduct(certName string) (Product, error) {
 	line, stepping, cut := strings.Cut(certName, "-")
 	if cut && !isStepping(stepping) {
@@ -47,12 +47,12 @@ func isStepping(s string) bool {
 	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && '0' <= s[1] && s[1] <= '9'
 }
 
-// CPUID is the combined family and model, and the stepping, of CPUID leaf 1.
+// CPUID is the combined family and model, and the stepping, from CPUID leaf 1.
 type CPUID struct{ Family, Model, Stepping uint8 }
 
-// Product is the product line of the processor. The ranges are those of
-// github.com/virtee/sev, Generation::identify_cpu. Venice (family 1Ah, models
-// 50h and above) has a chain that is not public: unknown.
+// Product returns the product line of the processor. The ranges follow
+// github.com/virtee/sev, Generation::identify_cpu. Venice (family 1Ah, models 50h and
+// above) is unknown, because its certificates are not public.
 func (c CPUID) Product() Product {
 	switch m := c.Model; {
 	case c.Family == 0x19 && m <= 0x0F:
@@ -65,7 +65,7 @@ func (c CPUID) Product() Product {
 	return ProductUnknown
 }
 
-// CPUID is the processor that made the report; false in version 2.
+// CPUID returns the processor that made the report, and false for version 2.
 func (r *Report) CPUID() (CPUID, bool) {
 	if r.Version() < version3 {
 		return CPUID{}, false
@@ -74,8 +74,8 @@ func (r *Report) CPUID() (CPUID, bool) {
 	return CPUID{Family: b[0], Model: b[1], Stepping: b[2]}, true
 }
 
-// Product is the product line that made the report. A version 2 report does not
-// say: it is [ProductUnknown], and the certificate must tell.
+// Product returns the product line that made the report. It is [ProductUnknown] for
+// version 2, where only the certificate names the product.
 func (r *Report) Product() Product {
 	if id, ok := r.CPUID(); ok {
 		return id.Product()

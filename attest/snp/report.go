@@ -11,15 +11,15 @@ import (
 // ATTESTATION_REPORT Structure).
 const ReportSize = 0x4A0
 
-// ErrMalformed says that bytes are not a report that this package knows.
+// ErrMalformed means that the bytes are not a report that this package supports.
 var ErrMalformed = errors.New("malformed SEV-SNP report")
 
-// Report is a well-formed report. It is made only by [Parse] and never changes.
-// Its signature has not been verified.
+// Report is a well-formed report, made by [Parse]. It is immutable. Its signature has
+// not been verified.
 type Report struct{ raw [ReportSize]byte }
 
-// Parse checks the form of raw and keeps a copy of it. It accepts exactly
-// ReportSize bytes of version 2 to 5. Its error wraps [ErrMalformed].
+// Parse checks the form of raw and copies it. It accepts exactly ReportSize bytes of
+// version 2 to 5. Its error wraps [ErrMalformed].
 func Parse(raw []byte) (*Report, error) {
 	if len(raw) != ReportSize {
 		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrMalformed, len(raw), ReportSize)
@@ -46,7 +46,7 @@ func (r *Report) Signature() (rLE, sLE []byte) {
 	return bytes.Clone(r.raw[offSignature:offSignatureS]), bytes.Clone(r.raw[offSignatureS:offSignatureEnd])
 }
 
-// String names the report without its evidence, for logs.
+// String describes the report for logs, without its evidence.
 func (r *Report) String() string {
 	return fmt.Sprintf("SEV-SNP report version %d, %s, reported TCB %s", r.Version(), r.Product(), r.ReportedTCB())
 }

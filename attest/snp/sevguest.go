@@ -12,15 +12,15 @@ import (
 // (Linux, Documentation/virt/coco/sev-guest.rst).
 const sevGuestPath = "/dev/sev-guest"
 
-// firmwareDevice is what we use of client.Device.
+// firmwareDevice is the part of client.Device that is used.
 type firmwareDevice interface {
 	Ioctl(command uintptr, argument any) (uintptr, error)
 	Close() error
 }
 
-// sevGuest asks the driver with the SNP_GET_REPORT ioctl. The library's
-// one-call functions ask for the host's certificates first, which we do not
-// use, and its throttle would then sleep for 2 s between the two.
+// sevGuest requests reports with the SNP_GET_REPORT ioctl. The library's one-call
+// functions request the host's certificates first, which are not needed, and its
+// throttle then sleeps for 2 s between the two.
 type sevGuest struct {
 	path string
 	open func(path string) (firmwareDevice, error)
@@ -30,9 +30,9 @@ func newSevGuest() *device {
 	return newDevice(sevGuestPath, sevGuest{sevGuestPath, openSevGuest}.read)
 }
 
-// openSevGuest names the path itself: the library's default comes from a flag
-// that it registers globally. Each call gets a new device, so that the
-// library's throttle, which counts per device, never sleeps.
+// openSevGuest passes the path, because the library's default is a flag that it
+// registers globally. Each call opens the device anew, because the library's throttle
+// counts per device and must not sleep.
 func openSevGuest(path string) (firmwareDevice, error) {
 	if err := probe(path); err != nil {
 		return nil, err
@@ -44,8 +44,8 @@ func openSevGuest(path string) (firmwareDevice, error) {
 	return d, nil
 }
 
-// probe says why the device cannot be opened; the library's error hides that
-// from errors.Is.
+// probe returns the reason why the device cannot be opened, which the library's error
+// hides from errors.Is.
 func probe(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) // #nosec G304 -- the driver's fixed path
 	if err != nil {
@@ -67,8 +67,8 @@ func (g sevGuest) read(data ReportData) (raw []byte, err error) {
 	return askReport(d, data)
 }
 
-// askReport sends MSG_REPORT_REQ for VMPL 0 (AMD 56860, table MSG_REPORT_REQ
-// Message Structure) and takes the report out of MSG_REPORT_RSP.
+// askReport sends MSG_REPORT_REQ for VMPL 0 (AMD 56860, table MSG_REPORT_REQ Message
+// Structure) and extracts the report from MSG_REPORT_RSP.
 func askReport(d firmwareDevice, data ReportData) ([]byte, error) {
 	var response linuxabi.SnpReportRespABI
 	request := linuxabi.SnpUserGuestRequest{

@@ -16,18 +16,19 @@ import (
 const (
 	// socketTimeout bounds one exchange, whatever the caller's context allows.
 	socketTimeout = 10 * time.Second
-	// maxAnswer bounds the answer's body; a good one has 2381 bytes.
+	// maxAnswer bounds the answer's body in bytes. A report needs 2381.
 	maxAnswer = 8 << 10
 	// maxComplaint bounds how much of the peer's error text is quoted.
 	maxComplaint = 200
 )
 
-// socket asks the process that listens on a Unix socket. It speaks HTTP/1.1:
+// socket requests reports from the process that listens on a Unix socket, by
+// HTTP/1.1:
 //
 //	POST /report {"report_data":"<128 hex digits>"}
 //	200 {"report":"<2368 hex digits>"}, else {"error":"<text>"}
 //
-// The peer needs no trust: a report is worth what its signature is.
+// The peer is not trusted: the report's signature is verified later.
 type socket struct {
 	path   string
 	client *http.Client
@@ -78,7 +79,7 @@ func newRequest(ctx context.Context, data ReportData) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
-	// The host is for the peer's log only: the transport knows the socket.
+	// The host name is not used: the transport dials the socket.
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://report-socket/report", bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
@@ -87,8 +88,7 @@ func newRequest(ctx context.Context, data ReportData) (*http.Request, error) {
 	return request, nil
 }
 
-// parseAnswer takes the report out of the peer's answer. It does not parse the
-// report itself.
+// parseAnswer decodes the bytes of the report from the peer's answer.
 func parseAnswer(status int, body []byte) ([]byte, error) {
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("the peer's answer is longer than %d bytes", maxAnswer)
@@ -115,7 +115,7 @@ func parseAnswer(status int, body []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// longRun may be evidence that the peer repeats.
+// longRun matches what may be evidence in the peer's error text.
 var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=-]{40,}`)
 
 func shorten(text string) string {

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// ErrNoReport says that the machine gave no report.
+// ErrNoReport means that the machine returned no report.
 var ErrNoReport = errors.New("no SEV-SNP report")
 
-// ErrService means that the service of a report socket refused.
+// ErrService means that the peer of a report socket refused.
 var ErrService = errors.New("the peer answered")
 
-// Source gives reports of this machine.
+// Source returns reports of this machine.
 type Source interface {
 	// Report returns a fresh report over data. Its error wraps ErrNoReport,
 	// and the context's error if that is the reason.
 	Report(ctx context.Context, data ReportData) (*Report, error)
-	// String names the source for people: "/dev/sev-guest".
+	// String returns the name of the source for people, such as "/dev/sev-guest".
 	String() string
 }
 
-// NewSource makes the source that spec names: auto, sev-guest, configfs-tsm, or
-// unix:/path. It opens nothing: Report does, each time, so that a device may
-// appear later.
+// NewSource returns the source for spec: auto, sev-guest, configfs-tsm, or unix:/path.
+// It opens nothing. Report opens the device each time, so that the device may appear
+// later.
 func NewSource(spec string) (Source, error) {
 	path, isSocket := strings.CutPrefix(spec, "unix:")
 	switch {
@@ -41,7 +41,7 @@ func NewSource(spec string) (Source, error) {
 	return nil, fmt.Errorf("report source %q: want auto, sev-guest, configfs-tsm or unix:/absolute/path", spec)
 }
 
-// fetcher gets the bytes of a report in one particular way.
+// fetcher requests the bytes of a report from one interface.
 type fetcher interface {
 	fetch(ctx context.Context, data ReportData) ([]byte, error)
 	String() string
@@ -61,8 +61,8 @@ func (s single) Report(ctx context.Context, data ReportData) (*Report, error) {
 	return report, nil
 }
 
-// obtain fetches a report and makes sure that it is over data: an old or
-// another's report must not pass for a fresh one.
+// obtain fetches a report and checks that it is over data, because an old report or
+// one for another caller must not pass for a fresh one.
 func obtain(ctx context.Context, f fetcher, data ReportData) (*Report, error) {
 	raw, err := f.fetch(ctx, data)
 	if err != nil {

@@ -12,16 +12,15 @@ import (
 	"strings"
 )
 
-// Where platforms put the security context: Confidential ACI mounts a
-// directory with a random suffix (microsoft/confidential-aci-examples,
-// docs/Confidential_ACI_SCHEME.md), Kata's utility VM image holds a fixed one
-// (CCF, doc/operations/platforms/snp.rst).
+// Places of the security context. Confidential ACI mounts a directory with a random suffix
+// (microsoft/confidential-aci-examples, docs/Confidential_ACI_SCHEME.md). Kata's utility VM
+// image contains a fixed directory (CCF, doc/operations/platforms/snp.rst).
 const (
 	directoryPattern = "security-context-*"
 	kataDirectory    = "opt/confidential-containers/share/kata-containers"
 )
 
-// Files of the directory and the variables that stand in for them.
+// Files of the directory and the variables that replace them.
 const (
 	policyFile            = "security-policy-base64"
 	hostCertificateFile   = "host-amd-cert-base64"
@@ -31,30 +30,30 @@ const (
 	referenceInfoVariable = "UVM_REFERENCE_INFO"
 )
 
-const maxFile = 1 << 20 // a CCE policy of a large container group has some 100 KB
+const maxFile = 1 << 20 // a CCE policy of a large container group has about 100 KB
 
 // Config says where the security context is.
 type Config struct {
-	// Directory holds the three files. "" means the first /security-context-*,
-	// else the directory of Kata's utility VM.
+	// Directory contains the three files. "" means the first /security-context-*,
+	// or the directory of Kata's utility VM.
 	Directory string
-	// Policy, HostCertificate and ReferenceInfo are base64 texts, each used
-	// when its file is missing: the values of UVM_SECURITY_POLICY,
-	// UVM_HOST_AMD_CERTIFICATE and UVM_REFERENCE_INFO. "" means none.
+	// Policy, HostCertificate and ReferenceInfo are base64 texts that replace missing
+	// files: the values of UVM_SECURITY_POLICY, UVM_HOST_AMD_CERTIFICATE and
+	// UVM_REFERENCE_INFO. "" means none.
 	Policy, HostCertificate, ReferenceInfo string
 }
 
-// SecurityContext is what the platform gives a container group. Each part may be
-// missing or unusable, independently of the others: then it is nil, and its error
-// says why a part that is there cannot be used.
+// SecurityContext is what the platform provides to a container group. Each part may be
+// missing or unusable, independently of the others. Then it is nil, and its error says why
+// a part that is present cannot be used.
 type SecurityContext struct {
-	// DirectoryErr says why Config.Directory cannot be used; nil if it can, or if none
-	// was named.
+	// DirectoryErr says why Config.Directory cannot be used; nil if it can be used or is
+	// "".
 	DirectoryErr error
 	// Policy is the decoded CCE policy; its SHA-256 is HOST_DATA.
 	Policy    []byte
 	PolicyErr error
-	// HostCertificate is the decoded THIM document, which nothing has parsed yet.
+	// HostCertificate is the decoded THIM document. It has not been parsed.
 	HostCertificate    []byte
 	HostCertificateErr error
 	// Endorsement is verified.
@@ -64,13 +63,13 @@ type SecurityContext struct {
 	referenceInfo string
 }
 
-// ReferenceInfo is the base64 of the endorsement as the platform wrote it, but
-// for white space around it; "" without an Endorsement.
+// ReferenceInfo returns the endorsement in base64, exactly as the platform wrote it except
+// for surrounding white space; "" without an Endorsement.
 func (s *SecurityContext) ReferenceInfo() string { return s.referenceInfo }
 
-// Load reads the security context. A missing part is no error. The context is always
-// there and has all parts that can be used; the error joins those of its fields, each
-// of which names the file or variable.
+// Load reads the security context. A missing part is not an error. The returned context is
+// never nil and has all parts that can be used. The error joins the errors of its fields,
+// each of which names the file or variable.
 func Load(c Config) (*SecurityContext, error) {
 	context, err := load(c, os.DirFS("/"))
 	if err != nil {
@@ -79,7 +78,7 @@ func Load(c Config) (*SecurityContext, error) {
 	return context, nil
 }
 
-// load reads below root, which is the root of the file system but in tests.
+// load reads below root, which is the root of the file system except in tests.
 func load(c Config, root fs.FS) (*SecurityContext, error) {
 	s := &SecurityContext{}
 	var directory string
@@ -105,7 +104,7 @@ func load(c Config, root fs.FS) (*SecurityContext, error) {
 	return s, errors.Join(s.DirectoryErr, s.PolicyErr, s.HostCertificateErr, s.EndorsementErr)
 }
 
-// directory is relative to the root, as io/fs wants it.
+// directory returns a path relative to the root, as io/fs requires.
 func (c Config) directory(root fs.FS) (string, error) {
 	if c.Directory != "" {
 		return namedDirectory(c.Directory, root)
@@ -130,7 +129,7 @@ func namedDirectory(name string, root fs.FS) (string, error) {
 	directory := path.Join(".", filepath.ToSlash(absolute[1:]))
 	info, err := fs.Stat(root, directory)
 	if err == nil && !info.IsDir() {
-		err = errors.New("it is no directory")
+		err = errors.New("it is not a directory")
 	}
 	if err != nil {
 		return "", fmt.Errorf("using %s: %w", absolute, cause(err))
@@ -138,7 +137,7 @@ func namedDirectory(name string, root fs.FS) (string, error) {
 	return directory, nil
 }
 
-// cause drops the path of an error, which is relative to the root.
+// cause removes the path of an error, which is relative to the root.
 func cause(err error) error {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err
@@ -146,7 +145,7 @@ func cause(err error) error {
 	return err
 }
 
-// part is one file of the context, or the variable that stands in for it.
+// part is one file of the context, or the variable that replaces it.
 type part struct {
 	origin  string // for errors
 	text    string

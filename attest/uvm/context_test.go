@@ -104,7 +104,7 @@ func TestUnusableParts(t *testing.T) {
 		"large file":           {Config{}, fstest.MapFS{directory + policyFile: file(strings.Repeat("A", maxFile+4))}, policy, "more than 1048576 bytes"},
 		"a directory":          {Config{}, fstest.MapFS{directory + policyFile: {Mode: fs.ModeDir}}, policy, "reading /security-context-1/security-policy-base64"},
 		"directory missing":    {Config{Directory: "/gone"}, nil, whole, "using /gone: file does not exist"},
-		"directory is a file":  {Config{Directory: "/a/file"}, fstest.MapFS{"a/file": file("")}, whole, "using /a/file: it is no directory"},
+		"directory is a file":  {Config{Directory: "/a/file"}, fstest.MapFS{"a/file": file("")}, whole, "using /a/file: it is not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := fstest.MapFS{}

@@ -16,15 +16,15 @@ const (
 	maxPolicies  = 16
 )
 
-// did names a signer by a CA certificate above it and by policies that its own
-// certificate fulfils.
+// did names a signer by a CA certificate above it and by policies that the signer's
+// certificate meets.
 type did struct {
 	fingerprint [sha256.Size]byte // of the CA's DER
 	policies    []policy
 }
 
-// parseDID reads "did:x509:0:sha256:<base64url>::<policy>:<value>::…". The
-// specification also has sha384 and sha512, which no endorsement uses.
+// parseDID parses "did:x509:0:sha256:<base64url>::<policy>:<value>::…". The specification
+// also allows sha384 and sha512, which no endorsement uses.
 func parseDID(text string) (did, error) {
 	d, err := parseDIDParts(text)
 	if err != nil {

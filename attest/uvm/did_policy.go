@@ -20,8 +20,8 @@ var (
 	_ policy = sanPolicy{}
 )
 
-// parsePolicy reads "name:value". An unknown policy is refused: to skip it
-// would widen whom the name stands for. fulcio-issuer is one such.
+// parsePolicy parses "name:value". It refuses unknown policies, such as fulcio-issuer,
+// because without them the name would match more signers.
 func parsePolicy(text string) (policy, error) {
 	name, value, _ := strings.Cut(text, ":")
 	switch name {
@@ -36,7 +36,7 @@ func parsePolicy(text string) (policy, error) {
 	}
 }
 
-// ekuPolicy wants a purpose among the extended key usages.
+// ekuPolicy requires a purpose among the extended key usages.
 type ekuPolicy struct{ purpose x509.OID }
 
 func parseEKU(value string) (policy, error) {
@@ -61,7 +61,7 @@ func (p ekuPolicy) admits(leaf *x509.Certificate) error {
 	return fmt.Errorf("the leaf lacks the extended key usage %s", p.purpose)
 }
 
-// subjectPolicy wants attributes of the subject name, each exactly once there.
+// subjectPolicy requires attributes of the subject name, each exactly once.
 type subjectPolicy map[string]string // dotted object identifier to value
 
 // attributes are the labels of RFC 4514 section 3 that did:x509 allows.
@@ -117,7 +117,7 @@ func (p subjectPolicy) admits(leaf *x509.Certificate) error {
 	return nil
 }
 
-// sanPolicy wants one subject alternative name.
+// sanPolicy requires a subject alternative name.
 type sanPolicy struct{ kind, name string }
 
 func parseSAN(value string) (policy, error) {
@@ -147,8 +147,8 @@ func (p sanPolicy) admits(leaf *x509.Certificate) error {
 	return nil
 }
 
-// unescape undoes percent-encoding, in which only letters, digits, "-", "."
-// and "_" stand for themselves (section Percent-encoding).
+// unescape decodes percent-encoding, in which only letters, digits, "-", "." and "_" may
+// be unencoded (section Percent-encoding).
 func unescape(text string) (string, error) {
 	for _, c := range []byte(text) {
 		switch {

@@ -11,14 +11,13 @@ import (
 	"skr/internal/certificate"
 )
 
-// resolve finds the signer that the name stands for in its certificate chain,
-// leaf first: the chain holds together, one of the CAs above the leaf has the
-// fingerprint, and the leaf fulfils each policy.
+// resolve returns the signer that the name stands for, from its certificate chain, leaf
+// first. Each certificate must be issued by the next, one of the CAs must have the
+// fingerprint, and the leaf must meet each policy.
 //
-// Validity periods are not looked at, as CCF does not either (didx509 with
-// ignore_time): an endorsement is used for as long as its utility VM runs,
-// which is longer than the year that its leaf is valid. What ends the life of
-// an endorsement is the minimum security version number of the Verifier.
+// resolve ignores validity periods, as CCF does (didx509 with ignore_time). An endorsement
+// is used as long as its utility VM runs, which is longer than the year that its leaf is
+// valid. The Verifier's minimum security version number ends its use.
 func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 	if len(chain) < 2 {
 		return nil, errors.New("the certificate chain has no CA")
@@ -53,8 +52,8 @@ func (d did) pinned(authorities []*x509.Certificate) bool {
 	return false
 }
 
-// maxRSABits bounds the keys: verifying with one of 400,000 bits, which fits
-// into a certificate, takes seconds.
+// maxRSABits bounds the keys. Verifying with a key of 400,000 bits, which fits into a
+// certificate, takes seconds.
 const maxRSABits = 8192
 
 func checkSizes(chain []*x509.Certificate) error {
@@ -75,8 +74,8 @@ func verifyLinks(chain []*x509.Certificate) error {
 	return nil
 }
 
-// verifyLink checks what RFC 5280 section 6.1 asks of a certificate and its
-// issuer, but for times; below is the number of CAs beneath the issuer.
+// verifyLink checks a certificate and its issuer as RFC 5280 section 6.1 requires, except
+// for times. below is the number of CAs beneath the issuer.
 func verifyLink(certificate, issuer *x509.Certificate, below int) error {
 	if !bytes.Equal(certificate.RawIssuer, issuer.RawSubject) {
 		return errors.New("its issuer is not the next certificate")

@@ -1,27 +1,25 @@
-// Package uvm reads what the platform says about the utility VM, the small
-// virtual machine that runs a confidential container group.
+// Package uvm verifies endorsements of the utility VM, the small virtual machine that runs
+// a confidential container group, and loads what the platform provides about it.
 //
-// An [Endorsement] is a COSE_Sign1 message (RFC 9052 section 4.2) in which the
-// maker of the utility VM states its launch measurement and its security
-// version number. [ParseEndorsement] verifies it from the inside out: the
-// certificates of its x5chain sign each other, the did:x509 name of its issuer
-// resolves to the first of them, and that one made the signature. What it
-// yields is authentic, that is, made by [Endorsement.Issuer]; it is not
-// thereby acceptable. Which issuers count is the policy of the Verifier, and
-// [Endorsement.KnownIssuer] only tells operators whether this is one of
-// Microsoft's.
+// An [Endorsement] is a COSE_Sign1 message (RFC 9052 section 4.2) in which the maker of the
+// utility VM states its launch measurement and its security version number.
+// [ParseEndorsement] checks that the certificates of its x5chain sign each other, that the
+// did:x509 name of its issuer resolves to the first of them, and that this certificate's
+// key made the signature. The result is authentic: [Endorsement.Issuer] made it. Whether an
+// issuer is acceptable is the policy of the Verifier. [Endorsement.KnownIssuer] only tells
+// operators whether the issuer is one of Microsoft's.
 //
-// [Load] finds the endorsement, the CCE policy and the host's AMD certificates
-// in the security-context directory that the platform mounts.
+// [Load] finds the endorsement, the CCE policy and the host's AMD certificates in the
+// security-context directory that the platform mounts.
 //
 //	context, err := uvm.Load(uvm.Config{}) // err says which parts cannot be used
 //	if context.Endorsement != nil && !context.Endorsement.KnownIssuer() {
 //		log.Warn("the utility VM is not endorsed by Microsoft")
 //	}
 //
-// The package does not compare the endorsement with a report; package attest
-// does. It does not check the RFC 3161 time stamp or the SCITT receipts that
-// endorsements carry in their unprotected header.
+// The package does not compare the endorsement with a report, which package attest does. It
+// does not check the RFC 3161 time stamp or the SCITT receipts in the unprotected header of
+// endorsements.
 package uvm
 
 import (
@@ -33,12 +31,12 @@ import (
 	"github.com/veraison/go-cose"
 )
 
-// measurement is MEASUREMENT of an SNP report (AMD 56860 table 23), the launch
-// digest of the utility VM.
+// measurement is MEASUREMENT of an SNP report (AMD 56860 table 23), the launch digest of the
+// utility VM.
 type measurement [48]byte
 
-// Endorsement is a COSE_Sign1 whose signature, x5chain and did:x509 issuer
-// have been verified. It is made only by ParseEndorsement.
+// Endorsement is a COSE_Sign1 whose signature, x5chain and did:x509 issuer have been
+// verified. It is made only by ParseEndorsement.
 type Endorsement struct {
 	raw         []byte
 	issuer      string
@@ -48,7 +46,8 @@ type Endorsement struct {
 	measurement measurement
 }
 
-// ParseEndorsement decodes a COSE_Sign1 message and verifies it.
+// ParseEndorsement decodes and verifies a COSE_Sign1 message. Its error wraps [ErrIssuer] or
+// [ErrSignature] if the message is well-formed and not authentic.
 func ParseEndorsement(raw []byte) (*Endorsement, error) {
 	endorsement, err := parseEndorsement(raw)
 	if err != nil {
@@ -85,9 +84,13 @@ func parseEndorsement(raw []byte) (*Endorsement, error) {
 func resolve(issuer string, chain []*x509.Certificate) (*x509.Certificate, error) {
 	name, err := parseDID(issuer)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
-	return name.resolve(chain)
+	leaf, err := name.resolve(chain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
+	}
+	return leaf, nil
 }
 
 func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf *x509.Certificate) error {
@@ -96,32 +99,32 @@ func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf 
 		return fmt.Errorf("using the leaf's key: %w", err)
 	}
 	if err := message.Verify(nil, verifier); err != nil {
-		return fmt.Errorf("verifying the signature: %w", err)
+		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return nil
 }
 
-// Raw is a copy of the COSE_Sign1 bytes.
+// Raw returns a copy of the COSE_Sign1 bytes.
 func (e *Endorsement) Raw() []byte { return bytes.Clone(e.raw) }
 
-// Issuer is the did:x509 name of who made the endorsement.
+// Issuer returns the did:x509 name of the maker of the endorsement.
 func (e *Endorsement) Issuer() string { return e.issuer }
 
-// Feed names the line of utility VMs, for example "ContainerPlat-AMD-UVM".
+// Feed returns the name of the line of utility VMs, such as "ContainerPlat-AMD-UVM".
 func (e *Endorsement) Feed() string { return e.feed }
 
-// ContentType describes the payload or, where the payload is the bare measurement,
-// what was measured: "application/json", "application/octet-stream". It is "" where
-// the maker does not say. Nothing rests on it.
+// ContentType describes the payload or, if the payload is the bare measurement, what was
+// measured: "application/json", "application/octet-stream". It is "" if the maker does not
+// say. It is informative only.
 func (e *Endorsement) ContentType() string { return e.contentType }
 
-// GuestSVN is the endorsed utility VM's security version number.
+// GuestSVN returns the endorsed utility VM's security version number.
 func (e *Endorsement) GuestSVN() uint64 { return e.guestSVN }
 
-// Measurement is the launch measurement that is endorsed.
+// Measurement returns the endorsed launch measurement.
 func (e *Endorsement) Measurement() [48]byte { return e.measurement }
 
-// String is for the log: it names the issuer, the feed, the version and the measurement.
+// String returns issuer, feed, version and measurement for the log.
 func (e *Endorsement) String() string {
 	return fmt.Sprintf("issuer %q, feed %q, guest svn %d, measurement %s",
 		e.issuer, e.feed, e.guestSVN, hex.EncodeToString(e.measurement[:]))

@@ -10,8 +10,8 @@ import (
 	"github.com/veraison/go-cose"
 )
 
-// Bounds of a message. Real ones hold three certificates and a time stamp of
-// 5 KB in 6 to 11 KB.
+// Bounds of a message. Real messages have 6 to 11 KB, with three certificates and a time
+// stamp of 5 KB.
 const (
 	maxEndorsement  = 64 << 10
 	maxCertificates = 8
@@ -19,8 +19,8 @@ const (
 	maxContentType  = 200  // characters that are shown
 )
 
-// Labels of the protected header. The text labels are Microsoft's own; the
-// numbers are in the IANA "COSE Header Parameters" registry.
+// Labels of the protected header. Microsoft defines the text labels. The numbers are in the
+// IANA "COSE Header Parameters" registry.
 const (
 	labelCritical    = cose.HeaderLabelCritical
 	labelContentType = cose.HeaderLabelContentType
@@ -33,7 +33,7 @@ const (
 	labelPreimageFormat = int64(259) // COSE hash envelope: content type of what was hashed
 )
 
-// Keys of the CWT claims (RFC 8392 section 4); "svn" is Microsoft's.
+// Keys of the CWT claims (RFC 8392 section 4). Microsoft defines "svn".
 const (
 	claimIssuer  = int64(1)
 	claimSubject = int64(2)
@@ -42,8 +42,8 @@ const (
 
 const hashSHA384 = int64(-43) // IANA "COSE Algorithms" registry, RFC 9054 section 2.1
 
-// strict refuses what go-cose would still accept: deep nesting, long arrays
-// and large maps. Duplicate keys are refused by both.
+// strict refuses deep nesting, long arrays and large maps, which go-cose accepts. Both
+// refuse duplicate keys.
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
@@ -63,7 +63,7 @@ type envelope struct {
 	algorithm    cose.Algorithm
 	chain        []*x509.Certificate // leaf first
 	issuer, feed string
-	contentType  string // descriptive: see Endorsement.ContentType
+	contentType  string // informative: see Endorsement.ContentType
 	statement    func(payload []byte) (statement, error)
 }
 
@@ -112,8 +112,8 @@ func readEnvelope(message *cose.Sign1Message) (*envelope, error) {
 	return e, e.readNames(header)
 }
 
-// refuseUnprotected refuses parameters outside the signature that are relied on
-// inside it. Content types are not.
+// refuseUnprotected refuses parameters in the unprotected header that are trusted in the
+// protected header. Content types are not trusted.
 func refuseUnprotected(header cose.UnprotectedHeader) error {
 	for _, label := range []any{
 		cose.HeaderLabelAlgorithm, labelCritical, labelCWTClaims, labelX5Chain,
@@ -126,7 +126,7 @@ func refuseUnprotected(header cose.UnprotectedHeader) error {
 	return nil
 }
 
-// signingAlgorithm allows what CCF calls RSA (PSS only) and EC signatures.
+// signingAlgorithm allows the same algorithms as CCF: RSA with PSS, and ECDSA.
 func signingAlgorithm(header cose.ProtectedHeader) (cose.Algorithm, error) {
 	algorithm, err := header.Algorithm()
 	if err != nil {
@@ -141,8 +141,8 @@ func signingAlgorithm(header cose.ProtectedHeader) (cose.Algorithm, error) {
 	}
 }
 
-// readChain reads x5chain. RFC 9360 allows one bare certificate instead of an
-// array; did:x509 needs a CA as well, so that form is of no use here.
+// readChain parses x5chain. RFC 9360 also allows one bare certificate instead of an array,
+// but did:x509 needs a CA as well.
 func readChain(value any) ([]*x509.Certificate, error) {
 	items, ok := value.([]any)
 	if !ok || len(items) < 2 || len(items) > maxCertificates {
@@ -163,7 +163,7 @@ func readChain(value any) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// readNames reads the layout up to ContainerPlat 0.2.9: names in text labels,
+// readNames parses the layout up to ContainerPlat 0.2.9: names in text labels, and
 // measurement and version in a JSON payload.
 func (e *envelope) readNames(header cose.ProtectedHeader) (err error) {
 	if e.issuer, err = text(header, labelIssuer); err != nil {
@@ -176,10 +176,10 @@ func (e *envelope) readNames(header cose.ProtectedHeader) (err error) {
 	return nil
 }
 
-// readClaims reads the layout since ContainerPlat 0.2.10 (CCF,
-// src/node/uvm_endorsements.cpp, decode_protected_header_with_cwt): names and
-// version in CWT claims, and the measurement alone as the payload, which makes
-// the message a COSE hash envelope.
+// readClaims parses the layout since ContainerPlat 0.2.10 (CCF,
+// src/node/uvm_endorsements.cpp, decode_protected_header_with_cwt): names and version in CWT
+// claims, and only the measurement as the payload, which makes the message a COSE hash
+// envelope.
 func (e *envelope) readClaims(header cose.ProtectedHeader, value any) (err error) {
 	claims, ok := value.(map[any]any)
 	if !ok {
@@ -196,7 +196,7 @@ func (e *envelope) readClaims(header cose.ProtectedHeader, value any) (err error
 		return errors.New("the CWT claim svn is not an unsigned number")
 	}
 	svn := uint64(number)
-	// The hash says what the payload is: by another one it is no launch digest.
+	// A launch digest is SHA-384. With another hash the payload is something else.
 	if hash, found := header[labelPayloadHash]; found && hash != hashSHA384 {
 		return fmt.Errorf("the payload's hash algorithm %v is not SHA-384 (%d)", hash, hashSHA384)
 	}
@@ -213,7 +213,7 @@ func text(header map[any]any, label any) (string, error) {
 	return value, nil
 }
 
-// describe is a text or number as text, shortened, and "" for other values.
+// describe returns a text or number as shortened text, and "" for other values.
 func describe(value any) string {
 	switch value := value.(type) {
 	case string:

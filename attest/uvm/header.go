@@ -7,8 +7,7 @@ import (
 	"github.com/veraison/go-cose"
 )
 
-// Header is what a COSE_Sign1 says of itself in its protected header. Nothing in it has
-// been verified.
+// Header is the content of a COSE_Sign1's protected header. Nothing in it has been verified.
 type Header struct {
 	Algorithm   string
 	ContentType string
@@ -50,9 +49,8 @@ func (h *Header) names(protected cose.ProtectedHeader) {
 	_, h.hasSVN = claims[claimSVN]
 }
 
-// IsEndorsement reports whether the message is meant as a UVM endorsement: its issuer is
-// a did:x509 name, and it has the feed or the security version of one. Whether it is one,
-// [ParseEndorsement] says.
+// IsEndorsement reports whether the message is meant as a UVM endorsement: its issuer is a
+// did:x509 name, and it has a feed or a security version. [ParseEndorsement] verifies it.
 func (h Header) IsEndorsement() bool {
 	return (h.hasSVN || h.hasFeed) && strings.HasPrefix(h.Issuer, "did:x509:")
 }

@@ -18,14 +18,14 @@ const (
 	memberMeasurement = "x-ms-sevsnpvm-launchmeasurement"
 )
 
-// statement is what an endorsement says.
+// statement is the content of an endorsement.
 type statement struct {
 	guestSVN    uint64
 	measurement measurement
 }
 
-// parseStatement reads the JSON payload. Members that are not known are
-// allowed, as -int was added so; members that occur twice are not.
+// parseStatement parses the JSON payload. It accepts unknown members, because -int was added
+// later, and refuses repeated members.
 func parseStatement(payload []byte) (statement, error) {
 	members, err := strictjson.Parse(payload)
 	if err != nil {
@@ -46,7 +46,7 @@ func parseStatement(payload []byte) (statement, error) {
 	return bareStatement(raw, svn)
 }
 
-// bareStatement takes the measurement as bytes.
+// bareStatement parses a payload that consists of the measurement.
 func bareStatement(raw []byte, svn uint64) (statement, error) {
 	s := statement{guestSVN: svn}
 	if len(raw) != len(s.measurement) {
@@ -56,8 +56,8 @@ func bareStatement(raw []byte, svn uint64) (statement, error) {
 	return s, nil
 }
 
-// readSVN reads guestsvn, a decimal string or a number, and guestsvn-int,
-// which newer payloads add and which must then say the same.
+// readSVN parses guestsvn, a decimal string or a number. Newer payloads also have
+// guestsvn-int, which must then be equal.
 func readSVN(members strictjson.Object) (uint64, error) {
 	value, _ := members.Lookup(memberGuestSVN)
 	svn, err := parseSVN(value)

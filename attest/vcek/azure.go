@@ -10,28 +10,27 @@ import (
 	"strings"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
-// thimSource is Azure's Trusted Hardware Identity Management, which the node
-// offers at a link-local address.
+// thimSource is Azure's Trusted Hardware Identity Management, which nodes offer at a
+// link-local address.
 type thimSource struct {
-	client *httpclient.Client
+	client HTTPClient
 	url    string
 }
 
-// NewTHIMSource asks url, for instance
+// NewTHIMSource returns a source that asks url, such as
 // http://169.254.169.254/metadata/THIM/amd/certification.
-func NewTHIMSource(client *httpclient.Client, url string) Source {
+func NewTHIMSource(client HTTPClient, url string) Source {
 	return &thimSource{client, url}
 }
 
 // String implements [Source].
 func (s *thimSource) String() string { return "THIM" }
 
-// Chain implements [Source]. THIM serves the chain of the node's present TCB;
-// a report of another one, from before or after an update, needs the query that
-// CCF uses (github.com/microsoft/CCF, make_thim_endorsements_server).
+// Chain implements [Source]. THIM serves the chain of the node's current TCB. A report
+// from before or after an update needs the query that CCF uses
+// (github.com/microsoft/CCF, make_thim_endorsements_server).
 func (s *thimSource) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error) {
 	chain, err := s.get(ctx, nil)
 	if err != nil {
@@ -60,15 +59,14 @@ func (s *thimSource) get(ctx context.Context, query url.Values) (*Chain, error) 
 
 // azureCacheSource is Azure's public cache of AMD's certificates.
 type azureCacheSource struct {
-	client      *httpclient.Client
+	client      HTTPClient
 	base, query string
 }
 
-// NewAzureCacheSource asks below base, which is
-// https://global.acccache.azure.net/SevSnpVM/certificates. apiVersion and
-// clientID are whole query parts ("api-version=2020-10-15-preview",
-// "clientId=…") and may be empty.
-func NewAzureCacheSource(client *httpclient.Client, base, apiVersion, clientID string) Source {
+// NewAzureCacheSource returns a source that asks below base, usually
+// https://global.acccache.azure.net/SevSnpVM/certificates. apiVersion and clientID are
+// query parameters ("api-version=2020-10-15-preview", "clientId=…") and may be empty.
+func NewAzureCacheSource(client HTTPClient, base, apiVersion, clientID string) Source {
 	query := strings.Trim(apiVersion+"&"+clientID, "&")
 	if query != "" {
 		query = "?" + query
@@ -79,8 +77,8 @@ func NewAzureCacheSource(client *httpclient.Client, base, apiVersion, clientID s
 // String implements [Source].
 func (s *azureCacheSource) String() string { return "Azure certificate cache" }
 
-// Chain implements [Source]. The path has the TCB as a plain hex number,
-// without leading zeros.
+// Chain implements [Source]. The path contains the TCB as a hex number without leading
+// zeros.
 func (s *azureCacheSource) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error) {
 	address := s.base + "/" + chip.String() + "/" + strconv.FormatUint(tcb.Raw(), 16) + s.query
 	document, err := fetch(ctx, s.client, address, nil)

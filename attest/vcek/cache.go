@@ -9,8 +9,8 @@ import (
 	"skr/attest/snp"
 )
 
-// identity is what a chain is found by: with the signing key, as the same chip
-// and TCB may also have a VLEK.
+// identity is the key of a chain in the cache. It includes the signing key, because the
+// same chip and TCB may also have a VLEK.
 type identity struct {
 	chip   snp.ChipID
 	tcb    uint64
@@ -23,13 +23,13 @@ func identify(report *snp.Report) identity {
 
 func (i identity) String() string { return fmt.Sprintf("%s/%016x/%d", i.chip, i.tcb, uint8(i.signer)) }
 
-// maxCached suffices: one machine has one chip, and few TCBs in a lifetime.
+// maxCached is enough for a machine, which has one chip and few TCBs in its lifetime.
 const maxCached = 16
 
-// cache keeps the chains that were used last. Its zero value is empty.
+// cache keeps the most recently used chains. Its zero value is empty.
 type cache struct {
 	mu      sync.Mutex
-	entries []entry // at most maxCached, no identity twice, the one used last at the end
+	entries []entry // at most maxCached, with distinct identities, the most recently used last
 }
 
 type entry struct {
@@ -41,7 +41,7 @@ type entry struct {
 func (c *cache) get(id identity) *Chain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found := c.take(id)
+	found := c.remove(id)
 	if found.chain != nil {
 		c.entries = append(c.entries, found)
 	}
@@ -51,14 +51,14 @@ func (c *cache) get(id identity) *Chain {
 func (c *cache) put(id identity, chain *Chain, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.take(id)
+	c.remove(id)
 	if len(c.entries) == maxCached {
 		c.entries = slices.Delete(c.entries, 0, 1)
 	}
 	c.entries = append(c.entries, entry{id, chain, now})
 }
 
-// newest is the entry that was used last, the zero one if there is none.
+// newest returns the most recently used entry, or the zero entry if the cache is empty.
 func (c *cache) newest() entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,8 +68,8 @@ func (c *cache) newest() entry {
 	return c.entries[len(c.entries)-1]
 }
 
-// take removes and returns an entry, the zero one if there is none.
-func (c *cache) take(id identity) entry {
+// remove removes and returns an entry, or the zero entry if there is none for id.
+func (c *cache) remove(id identity) entry {
 	at := slices.IndexFunc(c.entries, func(e entry) bool { return e.id == id })
 	if at < 0 {
 		return entry{}

@@ -1,25 +1,26 @@
 // Package vcek finds and verifies the endorsements of an SEV-SNP report: the
-// certificates by which AMD vouches for the key that signed it.
+// certificates with which AMD vouches for the key that signed the report.
 //
-// A [Chain] is three certificates: the leaf (a VCEK, which belongs to one chip
-// and one TCB version, or a VLEK, which AMD gives to a cloud provider), the
-// intermediate (ASK or ASVK) and the root (ARK), one of each per product line.
-// The leaf's extensions name the chip and the TCB; [Chain.Verify] holds them
-// against a report, the certificates against the pinned [Roots], and the
-// report's signature against the leaf's key.
+// A [Chain] consists of three certificates: the leaf, the intermediate (ASK or ASVK)
+// and the root (ARK). The leaf is a VCEK, which belongs to one chip and one TCB, or a
+// VLEK, which AMD gives to a cloud provider. Each product line has its own
+// intermediates and root. The leaf's extensions name the chip and the TCB.
+// [Chain.Verify] compares them with a report, verifies that the certificates lead to
+// the pinned [Roots], and verifies the report's signature with the leaf's key.
 //
-// A new firmware means a new TCB and so another VCEK. An [Endorser] finds the
-// one that a report needs among its [Source]s, and keeps it:
+// New firmware means a new TCB and therefore another VCEK. An [Endorser] asks its
+// [Source]s for the chain that a report needs, and caches it:
 //
-//	endorser := vcek.NewEndorser(vcek.Config{Sources: []vcek.Source{thim, kds}})
+//	kds := vcek.NewKDSSource(http.DefaultClient, "https://kdsintf.amd.com")
+//	endorser := vcek.NewEndorser(vcek.Config{Sources: []vcek.Source{kds}})
 //	chain, err := endorser.Chain(ctx, report)
 //
-// Nothing that a source says is believed: a chain counts only once it has
-// verified against the report. The package does not judge what the report says
-// (policy, measurement, minimal TCB) and does not read AMD's revocation lists.
+// Sources are not trusted: the Endorser returns only chains that verify against the
+// report. The package does not judge what the report says (policy, measurement,
+// minimum TCB) and does not read AMD's revocation lists.
 //
-// Certificates are those of AMD publication 57230, "Versioned Chip Endorsement
-// Key (VCEK) Certificate and KDS Interface Specification".
+// Certificates follow AMD publication 57230, "Versioned Chip Endorsement Key (VCEK)
+// Certificate and KDS Interface Specification".
 package vcek
 
 import (
@@ -37,18 +38,18 @@ import (
 )
 
 // Chain is leaf, intermediate and root, with the chip and TCB that the leaf's
-// extensions name. It never changes. Nothing in it has been verified.
+// extensions name. It is immutable. Nothing in it has been verified.
 type Chain struct {
 	leaf, intermediate, root *x509.Certificate
 
 	key      *ecdsa.PublicKey // of the leaf
 	endorsed endorsement
-	tcbm     string // as a THIM document wrote it, right or wrong; "" if there was none
+	tcbm     string // of a THIM document, not checked; "" without one
 
-	completed []string // issuers that did not come with the leaf: "ASK"
+	completed []string // issuers that did not come with the leaf, such as "ASK"
 }
 
-// Expires is when the first of the certificates expires.
+// Expires returns when the first of the certificates expires.
 func (c *Chain) Expires() time.Time {
 	first := c.leaf.NotAfter
 	for _, certificate := range []*x509.Certificate{c.intermediate, c.root} {
@@ -59,7 +60,7 @@ func (c *Chain) Expires() time.Time {
 	return first
 }
 
-// newChain reads the leaf; order and names are checked by [Chain.Verify].
+// newChain parses the leaf. [Chain.Verify] checks order and names.
 func newChain(leaf, intermediate, root *x509.Certificate) (*Chain, error) {
 	kind, err := leafKind(leaf)
 	if err != nil {
@@ -76,8 +77,8 @@ func newChain(leaf, intermediate, root *x509.Certificate) (*Chain, error) {
 	return &Chain{leaf: leaf, intermediate: intermediate, root: root, key: key, endorsed: endorsed}, nil
 }
 
-// leafKind goes by the subject's common name (AMD 57230, tables VCEK and VLEK
-// Certificate Format).
+// leafKind derives the kind from the subject's common name (AMD 57230, tables VCEK and
+// VLEK Certificate Format).
 func leafKind(leaf *x509.Certificate) (snp.SigningKey, error) {
 	switch name := leaf.Subject.CommonName; name {
 	case "SEV-VCEK":
@@ -101,7 +102,7 @@ func kindName(kind snp.SigningKey) string {
 	return fmt.Sprintf("key %d", uint8(kind))
 }
 
-// PEM is leaf, intermediate and root, with LF line ends.
+// PEM returns leaf, intermediate and root, with LF line ends.
 func (c *Chain) PEM() []byte {
 	var text bytes.Buffer
 	for _, certificate := range c.Certificates() {
@@ -110,20 +111,20 @@ func (c *Chain) PEM() []byte {
 	return text.Bytes()
 }
 
-// Certificates are leaf, intermediate and root. The caller must not change them.
+// Certificates returns leaf, intermediate and root. The caller must not change them.
 func (c *Chain) Certificates() []*x509.Certificate {
 	return []*x509.Certificate{c.leaf, c.intermediate, c.root}
 }
 
-// Product is the product line that the leaf names.
+// Product returns the product line that the leaf names.
 func (c *Chain) Product() snp.Product { return c.endorsed.product }
 
-// TCB is the one that the leaf names. Once the chain has verified against a
-// report, its components are those of the report's REPORTED_TCB.
+// TCB returns the TCB that the leaf names. If the chain has verified against a report,
+// it has the same components as the report's REPORTED_TCB.
 func (c *Chain) TCB() snp.TCB { return c.endorsed.levels.TCB(c.endorsed.product) }
 
-// Remark says what a THIM document tells of the chain that its leaf contradicts; ""
-// if nothing. Nothing rests on it: the leaf counts.
+// Remark describes how the tcbm of a THIM document contradicts the leaf; "" if it does
+// not. The contradiction has no effect: the leaf counts.
 func (c *Chain) Remark() string {
 	if c.tcbm == "" {
 		return ""
@@ -134,9 +135,9 @@ func (c *Chain) Remark() string {
 	return ""
 }
 
-// TCBM is the TCB as the certificate service wrote it, 16 hex digits; clients of
-// the reference sidecar know it as that very text. For a chain from elsewhere, and
-// where the service wrote another TCB, it is what THIM would write, in upper case.
+// TCBM returns the TCB as 16 hex digits. It is the exact text of the THIM document,
+// which clients of the reference sidecar expect. If the chain has another source or the
+// document names another TCB, it is the leaf's TCB in upper case.
 func (c *Chain) TCBM() string {
 	if c.tcbm != "" && c.Remark() == "" {
 		return c.tcbm

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// sourceTimeout bounds one source, so that a silent one does not use up the
-	// time of the next.
+	// sourceTimeout bounds one source, so that a silent one leaves time for the
+	// next.
 	sourceTimeout = 20 * time.Second
 	// searchTimeout bounds a search of all of them.
 	searchTimeout = 80 * time.Second
@@ -24,7 +24,7 @@ const (
 type Config struct {
 	// Sources are asked in this order.
 	Sources []Source
-	// Roots that chains must lead to; nil means [BuiltinRoots].
+	// Roots are the roots that chains must lead to; nil means [BuiltinRoots].
 	Roots *Roots
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -54,13 +54,13 @@ func NewEndorser(c Config) *Endorser {
 	}
 }
 
-// Chain returns a chain that has verified against report. A cached one is
-// verified again, as each report has its own signature; if it no longer does,
-// the sources are asked.
+// Chain returns a chain that has verified against report. It verifies a cached chain
+// again, because each report has its own signature, and asks the sources if the cached
+// chain fails.
 //
-// Its errors: [refusal.NoEndorsements] with every source and why it did not
-// serve; [refusal.Throttled] or [refusal.Unavailable] where that is what all of
-// them said; [refusal.Timeout] or the context's error if ctx ends first.
+// The error wraps [ErrNoEndorsements] and names each source with its failure. It wraps
+// [ErrThrottled] or [ErrUnavailable] instead if all services failed in that way, and
+// the context's error if ctx ends first.
 func (e *Endorser) Chain(ctx context.Context, report *snp.Report) (*Chain, error) {
 	if err := checkSigner(report); err != nil {
 		return nil, &refusal.Error{Kind: refusal.NoEndorsements, Reason: "no certificate can endorse this machine's report", Err: err}
@@ -74,7 +74,7 @@ func (e *Endorser) Chain(ctx context.Context, report *snp.Report) (*Chain, error
 	if err != nil {
 		return nil, err
 	}
-	// The search may have been another request's, for another report.
+	// The search may have been made for another request's report.
 	if err := chain.Verify(report, e.roots, e.now()); err != nil {
 		return nil, &refusal.Error{Kind: refusal.NoEndorsements, Reason: "the report does not verify with its certificate chain", Err: err}
 	}
@@ -89,8 +89,8 @@ func (e *Endorser) cached(report *snp.Report) *Chain {
 	return chain
 }
 
-// Current says when the chain that was used last was fetched, and when the first
-// of its certificates expires; both are zero before there is one.
+// Current returns when the most recently used chain was fetched, and when the first of
+// its certificates expires. Both are zero before the first chain.
 func (e *Endorser) Current() (fetched, expires time.Time) {
 	newest := e.cache.newest()
 	if newest.chain == nil {
@@ -99,15 +99,15 @@ func (e *Endorser) Current() (fetched, expires time.Time) {
 	return newest.fetched, newest.chain.Expires()
 }
 
-// search asks the sources once for all requests that need the same chain.
+// search asks the sources once for all concurrent requests that need the same chain.
 func (e *Endorser) search(ctx context.Context, report *snp.Report) (*Chain, error) {
 	chain, err := e.flights.Do(ctx, identify(report), func(ctx context.Context) (*Chain, error) {
 		if chain := e.cached(report); chain != nil {
-			return chain, nil // a search has just ended
+			return chain, nil // another search has just ended
 		}
 		return e.ask(ctx, report)
 	})
-	return chain, named(err)
+	return chain, explainEnd(err)
 }
 
 func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) {
@@ -121,15 +121,15 @@ func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) 
 		_, local := source.(*hostSource)
 		failed = append(failed, failure{source.String(), local, err})
 		if over := ended(ctx); over != nil {
-			// That the caller's time is over says nothing of a source.
+			// The caller's deadline is not the source's failure.
 			return nil, fmt.Errorf("%w; %s", over, failed)
 		}
 	}
 	return nil, failed.refuse(report)
 }
 
-// ended is ctx's error, also a moment before its timer fires: some who have its deadline
-// go by the clock.
+// ended returns ctx's error. It also compares the deadline with the clock, because a
+// source may do so and fail shortly before the context's timer fires.
 func ended(ctx context.Context) error {
 	if deadline, limited := ctx.Deadline(); limited && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
@@ -137,8 +137,8 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// askOne gives a chain with the root that is trusted, and not what a source sent in its
-// place.
+// askOne returns a verified chain whose root is the trusted one rather than the one that
+// the source sent.
 func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report) (*Chain, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
@@ -152,8 +152,8 @@ func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report
 	return chain.anchored(e.roots)
 }
 
-// named says what a context that ended was waiting for. Refusals know it.
-func named(err error) error {
+// explainEnd adds to a context's error what was waited for.
+func explainEnd(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the report's certificates", err)

@@ -10,7 +10,7 @@ import (
 	"skr/attest/snp"
 )
 
-// endorsement is what a leaf's extensions say.
+// endorsement is the content of a leaf's extensions.
 type endorsement struct {
 	kind    snp.SigningKey
 	product snp.Product
@@ -18,15 +18,14 @@ type endorsement struct {
 	hwid    []byte         // the chip; a VLEK has none
 }
 
-// amdArc holds AMD's extensions (AMD 57230, tables VCEK and VLEK Certificate
+// amdArc is the arc of AMD's extensions (AMD 57230, tables VCEK and VLEK Certificate
 // Extensions).
 var amdArc = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3704, 1}
 
-// Extensions, by their place below amdArc. All are INTEGER but for the product
-// name, which is an IA5String, and the hardware id, which is raw bytes without any
-// ASN.1 around them. Their order in a certificate is free. Two more only describe
-// and are not read: the version of the structure (1), as the product decides what
-// there must be, and the cloud provider of a VLEK (5).
+// Extensions, relative to amdArc. All are INTEGER except the product name, an
+// IA5String, and the hardware id, raw bytes without ASN.1. They may be in any order.
+// Two more are ignored: the version of the structure (1), because the product
+// determines which extensions are required, and the cloud provider of a VLEK (5).
 const (
 	extProductName = "2"
 	extBootloader  = "3.1"
@@ -37,7 +36,7 @@ const (
 	extHWID        = "4"   // VCEK only
 )
 
-// extensions are the values below amdArc.
+// extensions contains the values by their place below amdArc.
 type extensions map[string][]byte
 
 func parseEndorsement(kind snp.SigningKey, list []pkix.Extension) (endorsement, error) {
@@ -54,13 +53,13 @@ func parseEndorsement(kind snp.SigningKey, list []pkix.Extension) (endorsement, 
 		return endorsement{}, err
 	}
 	e := endorsement{kind: kind, product: product, levels: levels}
-	if kind == snp.VCEK { // a VLEK is of no chip
+	if kind == snp.VCEK { // a VLEK names no chip
 		e.hwid, err = found.hwid(product)
 	}
 	return e, err
 }
 
-// collectExtensions keeps also those it does not know, and refuses duplicates.
+// collectExtensions keeps unknown extensions too, and refuses duplicates.
 func collectExtensions(list []pkix.Extension) (extensions, error) {
 	found := extensions{}
 	for _, extension := range list {
@@ -103,8 +102,8 @@ func (x extensions) levels(p snp.Product) (snp.Components, error) {
 	return c, errors.Join(errs...)
 }
 
-// level reads an INTEGER that fits a byte. It is not a byte itself: 211 is the
-// two content bytes 00 D3.
+// level parses an INTEGER that fits a byte. Its encoding may have two bytes: 211 is
+// 00 D3.
 func (x extensions) level(place string) (uint8, error) {
 	value, err := x.get(place)
 	if err != nil {
@@ -134,9 +133,8 @@ func (x extensions) text(place string) (string, error) {
 	return string(raw.Bytes), nil
 }
 
-// hwid is all of CHIP_ID, and on Turin its first 8 bytes. AMD writes the bytes
-// bare; as an OCTET STRING, which their lengths cannot be mistaken for, others
-// write them.
+// hwid returns all of CHIP_ID, or its first 8 bytes on Turin. AMD writes the bytes
+// without ASN.1. Other tools write an OCTET STRING, which differs in length.
 func (x extensions) hwid(p snp.Product) ([]byte, error) {
 	value, err := x.get(extHWID)
 	if err != nil {

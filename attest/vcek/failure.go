@@ -11,17 +11,17 @@ import (
 	"skr/internal/refusal"
 )
 
-// failure is why one source did not serve.
+// failure is the reason why one source returned no chain.
 type failure struct {
 	source string
-	local  bool // a file of this host, which does not change while we run
+	local  bool // a file of this host, which does not change
 	err    error
 }
 
-// failures are those of all sources, in their order.
+// failures are the failures of all sources, in their order.
 type failures []failure
 
-// String is each source with its reason.
+// String returns each source with its reason.
 func (f failures) String() string {
 	reasons := make([]string, 0, len(f))
 	for _, one := range f {
@@ -30,8 +30,8 @@ func (f failures) String() string {
 	return strings.Join(reasons, "; ")
 }
 
-// refuse sums the failures up. The causes are told as text only: they must not
-// answer to errors.Is in the place of the summary.
+// refuse summarises the failures. It includes the causes only as text, because errors.Is
+// must match the summary's kind and not theirs.
 func (f failures) refuse(report *snp.Report) error {
 	names := make([]string, 0, len(f))
 	for _, one := range f {
@@ -47,7 +47,7 @@ func (f failures) refuse(report *snp.Report) error {
 	return &refusal.Error{Kind: kind, Reason: reason, RetryAfter: wait, Err: cause}
 }
 
-// name says also of a document that it cannot be used, which no later attempt cures.
+// name adds to a document why it cannot be used, because a later attempt would not help.
 func (f failure) name() string {
 	if unusable, ok := errors.AsType[*unusableError](f.err); ok {
 		return fmt.Sprintf("%s (%.200s)", f.source, unusable)
@@ -55,9 +55,9 @@ func (f failure) name() string {
 	return f.source
 }
 
-// kind is NoEndorsements if any service has definitely nothing; else what they
-// said, and the shortest wait of theirs. The host's file, which is stale after
-// each firmware update, says nothing of what a service will have.
+// kind returns NoEndorsements if any service definitely has no chain, and otherwise the
+// kind of their failures with the shortest wait. It ignores the host's file, which is
+// outdated after each firmware update and does not predict what a service has.
 func (f failures) kind() (*refusal.Kind, time.Duration) {
 	kind, wait := refusal.NoEndorsements, time.Duration(0)
 	for _, one := range f {
@@ -76,19 +76,21 @@ func (f failures) kind() (*refusal.Kind, time.Duration) {
 	return kind, wait
 }
 
-// transientKind is nil for errors that another attempt would not cure.
+// transientKind returns nil for errors that another attempt would not cure.
 func transientKind(err error) (*refusal.Kind, time.Duration) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return refusal.Unavailable, 0
 	}
-	refused, ok := errors.AsType[*refusal.Error](err)
-	if !ok {
-		return nil, 0
+	var wait time.Duration
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
+		wait = refused.RetryAfter
 	}
-	switch refused.Kind {
-	case refusal.Throttled, refusal.Unavailable:
-		return refused.Kind, refused.RetryAfter
-	case refusal.Timeout:
+	switch {
+	case errors.Is(err, ErrThrottled):
+		return refusal.Throttled, wait
+	case errors.Is(err, ErrUnavailable):
+		return refusal.Unavailable, wait
+	case errors.Is(err, refusal.Timeout):
 		return refusal.Unavailable, 0
 	}
 	return nil, 0

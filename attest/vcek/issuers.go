@@ -17,10 +17,9 @@ const (
 	providerPrefix     = "SEV-VLEK-" // of an ASVK: SEV-VLEK-Milan
 )
 
-// publicIssuers are AMD's ASK, ASVK and ARK of Milan, Genoa and Turin: the files of
-// https://kdsintf.amd.com/{vcek,vlek}/v1/{product}/cert_chain as go-sev-guest carries
-// them. A test pins their fingerprints. They complete a chain; they do not make it
-// trusted.
+// publicIssuers are AMD's ASK, ASVK and ARK of Milan, Genoa and Turin: go-sev-guest's
+// copies of https://kdsintf.amd.com/{vcek,vlek}/v1/{product}/cert_chain. A test pins
+// their fingerprints. They complete a chain but do not make it trusted.
 var publicIssuers = sync.OnceValue(func() []*x509.Certificate {
 	issuers, err := parseAllCertificates(bytes.Join([][]byte{
 		trust.AskArkMilanVcekBytes, trust.AskArkMilanVlekBytes, trust.AskArkGenoaVcekBytes,
@@ -38,10 +37,11 @@ func IsIssuer(certificate *x509.Certificate) bool {
 	return certificate.IsCA && !IsLeaf(certificate) && (strings.HasPrefix(name, intermediatePrefix) || strings.HasPrefix(name, arkPrefix))
 }
 
-// NewChain makes a chain of one VCEK or VLEK and any of its issuers, in any order. An
-// issuer that is missing is AMD's public one of the same name, which [Chain.Completed]
-// tells. Other ASK, ASVK and ARK are passed over, since AMD publishes them in one file;
-// any other certificate is an error. [Chain.Verify] treats completed chains like others.
+// NewChain makes a chain of one VCEK or VLEK and any of its issuers, in any order. It
+// completes a missing issuer with AMD's public one of the same name: see
+// [Chain.Completed]. It ignores other ASK, ASVK and ARK, because AMD publishes them in
+// one file, and refuses any other certificate. [Chain.Verify] treats completed chains
+// like others.
 func NewChain(certificates ...*x509.Certificate) (*Chain, error) {
 	chain, err := assemble(certificates)
 	if err != nil {
@@ -50,8 +50,8 @@ func NewChain(certificates ...*x509.Certificate) (*Chain, error) {
 	return chain, nil
 }
 
-// assemble takes three certificates that do not name each other in the order that they
-// have: then verifying says what does not fit.
+// assemble keeps the order of three certificates that do not name each other, so that
+// the verification reports what does not fit.
 func assemble(certificates []*x509.Certificate) (*Chain, error) {
 	chain, err := link(certificates)
 	if err != nil && len(certificates) == 3 && IsLeaf(certificates[0]) && IsIssuer(certificates[1]) && IsIssuer(certificates[2]) {
@@ -60,7 +60,7 @@ func assemble(certificates []*x509.Certificate) (*Chain, error) {
 	return chain, err
 }
 
-// link follows the names.
+// link follows the names of the issuers.
 func link(certificates []*x509.Certificate) (*Chain, error) {
 	leaf, err := onlyLeaf(certificates)
 	if err != nil {
@@ -108,9 +108,9 @@ func onlyLeaf(certificates []*x509.Certificate) (leaf *x509.Certificate, err err
 	return leaf, nil
 }
 
-// findIssuer looks for the issuer among the certificates, then among AMD's. Of several
-// with that name it takes the one that signed child. If none did it takes the first, so
-// that verifying says what is wrong.
+// findIssuer looks for the issuer among the certificates, then among AMD's. If several
+// have that name, it chooses the one that signed child. If none did, it chooses the
+// first, so that the verification reports what is wrong.
 func findIssuer(child *x509.Certificate, given []*x509.Certificate) (issuer *x509.Certificate, isPublic bool, err error) {
 	isOther := func(c *x509.Certificate) bool { return !IsIssuer(c) || !bytes.Equal(c.RawSubject, child.RawIssuer) }
 	if named := slices.DeleteFunc(slices.Clone(given), isOther); len(named) > 0 {
@@ -134,7 +134,7 @@ func signerOf(child *x509.Certificate, named []*x509.Certificate) *x509.Certific
 	return named[0]
 }
 
-// roleOf is what AMD calls the issuer.
+// roleOf returns AMD's term for the issuer.
 func roleOf(issuer *x509.Certificate) string {
 	switch name := issuer.Subject.CommonName; {
 	case strings.HasPrefix(name, arkPrefix):
@@ -145,8 +145,8 @@ func roleOf(issuer *x509.Certificate) string {
 	return "ASK"
 }
 
-// Completed names AMD's public certificates that were put in because they did not come
-// with the leaf: "AMD's public ASK and ARK". It is "" for a chain that came whole.
+// Completed names AMD's public certificates that were added because they did not come
+// with the leaf, such as "AMD's public ASK and ARK". It is "" for a complete chain.
 func (c *Chain) Completed() string {
 	if len(c.completed) == 0 {
 		return ""

@@ -9,32 +9,31 @@ import (
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
-// kdsSource is AMD's Key Distribution Service (AMD 57230, chapter KDS
-// Interface). It knows VCEKs; VLEKs are given to cloud providers alone.
+// kdsSource is AMD's Key Distribution Service (AMD 57230, chapter KDS Interface). It
+// serves VCEKs. AMD gives VLEKs to cloud providers only.
 type kdsSource struct {
-	client *httpclient.Client
+	client HTTPClient
 	base   string
 
 	mu      sync.Mutex
 	issuers map[snp.Product]issuers
 }
 
-// issuers are what KDS calls cert_chain: ASK and ARK of a product line.
+// issuers are ASK and ARK of a product line, which KDS calls cert_chain.
 type issuers struct{ intermediate, root *x509.Certificate }
 
-// NewKDSSource asks below base, which is https://kdsintf.amd.com.
-func NewKDSSource(client *httpclient.Client, base string) Source {
+// NewKDSSource returns a source that asks below base, usually https://kdsintf.amd.com.
+func NewKDSSource(client HTTPClient, base string) Source {
 	return &kdsSource{client: client, base: strings.TrimSuffix(base, "/"), issuers: map[snp.Product]issuers{}}
 }
 
 // String implements [Source].
 func (s *kdsSource) String() string { return "AMD KDS" }
 
-// Chain implements [Source]. A version 2 report does not tell its product: then
-// Milan and Genoa are asked, which share a layout and are older than version 3.
+// Chain implements [Source]. A version 2 report does not name its product. Then it asks
+// for Milan and Genoa, which share a layout and are older than version 3.
 func (s *kdsSource) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error) {
 	if tcb.Product() != snp.ProductUnknown {
 		return s.chain(ctx, chip, snp.NewTCB(tcb.Raw(), tcb.Product()))
@@ -78,9 +77,9 @@ func (s *kdsSource) leafURL(chip snp.ChipID, tcb snp.TCB) string {
 	return fmt.Sprintf("%s/vcek/v1/%s/%x?%s", s.base, tcb.Product(), chip.HWID(tcb.Product()), query)
 }
 
-// issuersOf asks once per product line: they live for decades. Only issuers
-// under which a leaf has verified, and that belong together, are kept, so that a bad
-// answer does not stay.
+// issuersOf asks once per product line, because issuers are valid for decades. It caches
+// issuers only if they belong together and the leaf verifies with them, so that a bad
+// answer is not kept.
 func (s *kdsSource) issuersOf(ctx context.Context, leaf *x509.Certificate, p snp.Product) (issuers, error) {
 	s.mu.Lock()
 	kept, ok := s.issuers[p]

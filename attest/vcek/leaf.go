@@ -8,17 +8,17 @@ import (
 	"skr/attest/snp"
 )
 
-// Leaf is what a VCEK or VLEK certificate says of chip and TCB, for people who
-// look at one without its issuers. Nothing in it has been verified.
+// Leaf is the chip and TCB that a VCEK or VLEK certificate names, for tools that show
+// one without its issuers. Nothing in it has been verified.
 type Leaf struct{ endorsed endorsement }
 
-// IsLeaf says whether the certificate is named as a VCEK or VLEK.
+// IsLeaf reports whether the certificate is named as a VCEK or VLEK.
 func IsLeaf(certificate *x509.Certificate) bool {
 	_, err := leafKind(certificate)
 	return err == nil
 }
 
-// ParseLeaf reads AMD's extensions.
+// ParseLeaf parses AMD's extensions of the certificate.
 func ParseLeaf(certificate *x509.Certificate) (Leaf, error) {
 	kind, err := leafKind(certificate)
 	if err != nil {
@@ -31,11 +31,11 @@ func ParseLeaf(certificate *x509.Certificate) (Leaf, error) {
 	return Leaf{endorsed}, nil
 }
 
-// Product is the product line.
+// Product returns the product line.
 func (l Leaf) Product() snp.Product { return l.endorsed.product }
 
-// TCB is what the key was derived for.
+// TCB returns the TCB that the key was derived for.
 func (l Leaf) TCB() snp.TCB { return l.endorsed.levels.TCB(l.endorsed.product) }
 
-// HWID is the chip: 64 bytes, 8 on Turin, none for a VLEK.
+// HWID returns the identity of the chip: 64 bytes, 8 on Turin, none for a VLEK.
 func (l Leaf) HWID() []byte { return bytes.Clone(l.endorsed.hwid) }

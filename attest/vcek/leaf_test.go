@@ -2,6 +2,7 @@ package vcek
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -58,18 +59,19 @@ func TestSteps(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-		want string // empty: none
+		kind error  // nil: none
+		want string // begins the text
 	}{
-		{"endorses", chain.Endorses(good), ""},
-		{"endorses another chip", chain.Endorses(foreign), "comparing certificate and report: the report comes from chip"},
-		{"certificates", chain.VerifyCertificates(roots, time.Now()), ""},
-		{"foreign roots", chain.VerifyCertificates(BuiltinRoots(), time.Now()), "verifying certificate chain: root"},
-		{"signature", chain.VerifySignature(good), ""},
-		{"foreign signature", chain.VerifySignature(foreign), "verifying report: the signature"},
-		{"all", chain.Verify(good, roots, time.Now()), ""},
-		{"all, foreign", chain.Verify(foreign, roots, time.Now()), "comparing"},
+		{"endorses", chain.Endorses(good), nil, ""},
+		{"endorses another chip", chain.Endorses(foreign), ErrNotEndorsed, "comparing certificate and report: the report comes from chip"},
+		{"certificates", chain.VerifyCertificates(roots, time.Now()), nil, ""},
+		{"foreign roots", chain.VerifyCertificates(BuiltinRoots(), time.Now()), ErrUntrustedChain, "verifying certificate chain: root"},
+		{"signature", chain.VerifySignature(good), nil, ""},
+		{"foreign signature", chain.VerifySignature(foreign), ErrReportSignature, "verifying report: the signature"},
+		{"all", chain.Verify(good, roots, time.Now()), nil, ""},
+		{"all, foreign", chain.Verify(foreign, roots, time.Now()), ErrNotEndorsed, "comparing"},
 	} {
-		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.HasPrefix(c.err.Error(), c.want)) {
+		if !errors.Is(c.err, c.kind) || c.err != nil && !strings.HasPrefix(c.err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, c.err, c.want)
 		}
 	}

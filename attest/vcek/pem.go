@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// maxDocument bounds what a source may give. A genuine chain is 6 kB of
-	// PEM, its THIM document little more.
+	// maxDocument bounds the answer of a source. A genuine chain is 6 kB of PEM,
+	// and its THIM document is slightly larger.
 	maxDocument = 64 << 10
 
 	certificateBlock = "CERTIFICATE"
 )
 
-// ParsePEM reads what [NewChain] takes, and nothing between and around the
-// certificates. Lines end with LF or CRLF.
+// ParsePEM parses the certificates that [NewChain] accepts. Text between or around them
+// is an error. Lines may end with LF or CRLF.
 func ParsePEM(data []byte) (*Chain, error) {
 	certificates, err := parseAllCertificates(data)
 	if err != nil {
@@ -30,7 +30,7 @@ func ParsePEM(data []byte) (*Chain, error) {
 	return chain, nil
 }
 
-// parseCertificates reads exactly want certificates.
+// parseCertificates parses exactly want certificates.
 func parseCertificates(data []byte, want int) ([]*x509.Certificate, error) {
 	certificates, err := parseAllCertificates(data)
 	if err != nil {
@@ -42,8 +42,8 @@ func parseCertificates(data []byte, want int) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// parseAllCertificates refuses anything between and around the certificates:
-// pem.Decode alone would skip it.
+// parseAllCertificates refuses text between and around the certificates, which
+// pem.Decode skips.
 func parseAllCertificates(data []byte) ([]*x509.Certificate, error) {
 	if len(data) > maxDocument {
 		return nil, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
@@ -61,7 +61,7 @@ func parseAllCertificates(data []byte) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// parseBlock reads the block that was decoded from text.
+// parseBlock parses the block that was decoded from text.
 func parseBlock(block *pem.Block, text []byte) (*x509.Certificate, error) {
 	begin := []byte("-----BEGIN ")
 	if block == nil || !bytes.HasPrefix(text, begin) || bytes.Count(text, begin) != 1 {

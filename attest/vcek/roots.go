@@ -11,14 +11,14 @@ import (
 	"github.com/google/go-sev-guest/verify/trust"
 )
 
-// Roots are the ARKs that are trusted, whatever a source sends along.
+// Roots are the trusted ARKs. Roots that a source sends are not trusted.
 type Roots struct{ arks []*x509.Certificate }
 
-// BuiltinRoots are AMD's ARKs of Milan, Genoa and Turin.
+// BuiltinRoots returns AMD's ARKs of Milan, Genoa and Turin.
 func BuiltinRoots() *Roots { return builtinRoots() }
 
-// builtinRoots takes the files of https://kdsintf.amd.com/vcek/v1/…/cert_chain
-// as go-sev-guest carries them; a test pins their fingerprints.
+// builtinRoots parses go-sev-guest's copies of
+// https://kdsintf.amd.com/vcek/v1/…/cert_chain. A test pins their fingerprints.
 var builtinRoots = sync.OnceValue(func() *Roots {
 	files := [][]byte{trust.AskArkMilanVcekBytes, trust.AskArkGenoaVcekBytes, trust.AskArkTurinVcekBytes}
 	roots, err := ParseRoots(bytes.Join(files, []byte("\n")))
@@ -28,8 +28,8 @@ var builtinRoots = sync.OnceValue(func() *Roots {
 	return roots
 })
 
-// ParseRoots reads self-signed ARKs. The ASK and ASVK that AMD's own files hold
-// beside them are passed over: each chain brings its own.
+// ParseRoots parses self-signed ARKs as PEM. It ignores the ASK and ASVK that AMD's
+// files also contain, because each chain has its own.
 func ParseRoots(pem []byte) (*Roots, error) {
 	certificates, err := parseAllCertificates(pem)
 	if err != nil {
@@ -58,8 +58,7 @@ func checkRoot(certificate *x509.Certificate) error {
 	return checkLink(certificate, certificate)
 }
 
-// anchor is the trusted certificate that candidate stands for: itself, or one
-// with its name and key.
+// anchor returns the trusted certificate with candidate's name and key.
 func (r *Roots) anchor(candidate *x509.Certificate) (*x509.Certificate, error) {
 	if r != nil {
 		for _, ark := range r.arks {

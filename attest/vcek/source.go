@@ -4,21 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"sync"
 
 	"skr/attest/snp"
-	"skr/internal/azure/httpclient"
 )
 
-// Source is one place where chains come from.
+// Source is one place that chains come from.
 type Source interface {
 	// Chain returns what the source has for the chip and its REPORTED_TCB,
 	// which need not be the right chain: the caller verifies it. An error that
-	// wraps refusal.Throttled or refusal.Unavailable is worth a later attempt.
+	// wraps [ErrThrottled] or [ErrUnavailable] is worth a later attempt.
 	Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error)
-	// String names the source for people: "THIM".
+	// String returns the name of the source for people, such as "THIM".
 	String() string
 }
 
@@ -29,21 +26,21 @@ var (
 	_ Source = (*kdsSource)(nil)
 )
 
-// hostSource is a document that the host put beside the workload. It stands for
-// the TCB at the start; after a firmware update the others must serve.
+// hostSource is a document that the host provides to the workload. It is for the TCB at
+// the start. After a firmware update, other sources are needed.
 type hostSource struct {
 	parse func() (*Chain, error) // its error is an unusableError
 }
 
-// unusableError is of a document that will not become another one while we run.
+// unusableError means that the document cannot be used. It does not change at run time.
 type unusableError struct{ cause error }
 
 func (e *unusableError) Error() string { return "the document cannot be used: " + e.cause.Error() }
 func (e *unusableError) Unwrap() error { return e.cause }
 
-// NewHostSource takes the document of host-amd-cert-base64, decoded, or a PEM
-// chain. It is read when first asked for: a malformed document is an error of
-// this source alone.
+// NewHostSource returns a source for the decoded document of host-amd-cert-base64 or a
+// PEM chain. Chain parses it on first use, so that a malformed document is an error of
+// this source only.
 func NewHostSource(document []byte) (Source, error) {
 	document = bytes.Clone(bytes.TrimSpace(document))
 	if len(document) == 0 {
@@ -62,8 +59,8 @@ func NewHostSource(document []byte) (Source, error) {
 	})}, nil
 }
 
-// NewUnusableHostSource stands for a document that could not even be read: it
-// serves nobody and says why.
+// NewUnusableHostSource returns a source that always fails with cause. It stands for a
+// document that could not be read.
 func NewUnusableHostSource(cause error) Source {
 	return &hostSource{func() (*Chain, error) { return nil, &unusableError{cause} }}
 }
@@ -73,19 +70,3 @@ func (s *hostSource) Chain(context.Context, snp.ChipID, snp.TCB) (*Chain, error)
 
 // String implements [Source].
 func (s *hostSource) String() string { return "host document" }
-
-// statusError is an answer that is not 200.
-type statusError int
-
-func (e statusError) Error() string { return fmt.Sprintf("answered with status %d", int(e)) }
-
-func fetch(ctx context.Context, client *httpclient.Client, url string, header http.Header) ([]byte, error) {
-	answer, err := client.Do(ctx, httpclient.Request{Method: http.MethodGet, URL: url, Header: header})
-	if err != nil {
-		return nil, err
-	}
-	if answer.Status != http.StatusOK {
-		return nil, statusError(answer.Status)
-	}
-	return answer.Body, nil
-}

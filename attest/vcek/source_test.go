@@ -50,8 +50,8 @@ func (s *service) checkAsked(t *testing.T, want ...string) {
 	}
 }
 
-func newClient() *httpclient.Client {
-	return httpclient.New(httpclient.Config{Service: "certificates", Retry: httpclient.Retry{Attempts: 1}})
+func newClient() HTTPClient {
+	return httpclient.New(httpclient.Config{Service: "certificates", Retry: httpclient.Retry{Attempts: 1}}).Transporter()
 }
 
 func der(t *testing.T, chip *snptest.Chip, tcb snp.TCB) []byte {

@@ -10,18 +10,18 @@ import (
 	"skr/internal/strictjson"
 )
 
-// Members of the document that Azure's Trusted Hardware Identity Management
-// serves, and that confidential container groups get as host-amd-cert-base64
-// ("Trusted Hardware Identity Management", learn.microsoft.com/azure/security).
+// Members of the document that Azure's Trusted Hardware Identity Management serves and
+// that confidential container groups receive as host-amd-cert-base64 ("Trusted Hardware
+// Identity Management", learn.microsoft.com/azure/security).
 const (
 	thimLeaf    = "vcekCert"         // PEM
 	thimIssuers = "certificateChain" // PEM: intermediate, root
 	thimTCB     = "tcbm"             // REPORTED_TCB as 16 hex digits
 )
 
-// ParseTHIM reads a THIM document. Its tcbm only describes the leaf, which names the
-// TCB itself: another one is a [Chain.Remark]. Unknown members are ignored, as is
-// cacheControl, and duplicate ones refused.
+// ParseTHIM parses a THIM document. The leaf names the TCB, and tcbm only describes it:
+// a different tcbm is a [Chain.Remark]. ParseTHIM ignores cacheControl and unknown
+// members, and refuses duplicate members.
 func ParseTHIM(data []byte) (*Chain, error) {
 	chain, err := parseTHIM(data)
 	if err != nil {
@@ -55,7 +55,7 @@ func parseTHIM(data []byte) (*Chain, error) {
 	return chain, nil
 }
 
-// checkTCBM compares component by component: the layout is the product's.
+// checkTCBM compares components, because the layout depends on the product.
 func (c *Chain) checkTCBM() error {
 	raw, err := parseTCBM(c.tcbm)
 	if err != nil {
@@ -92,7 +92,7 @@ func parseDocument(data []byte) (document, error) {
 	return document{parsed}, nil
 }
 
-// texts are members that must be there.
+// texts returns the required members with these names.
 func (d document) texts(names ...string) ([]string, error) {
 	texts := make([]string, len(names))
 	for i, name := range names {

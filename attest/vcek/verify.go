@@ -20,9 +20,10 @@ import (
 
 const arkPrefix = "ARK-"
 
-// Verify checks that the leaf endorses the report's chip and REPORTED_TCB, that
-// the chain leads to one of roots at the time now, and the report's signature.
-// Its error says which of these and what differs.
+// Verify checks that the leaf endorses the report's chip and REPORTED_TCB, that the
+// chain leads to one of roots at the time now, and that the leaf's key signed the
+// report. Its error wraps [ErrNotEndorsed], [ErrUntrustedChain] or
+// [ErrReportSignature].
 func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 	if c == nil || c.leaf == nil {
 		return fmt.Errorf("verifying: %w", errEmptyChain)
@@ -30,42 +31,42 @@ func (c *Chain) Verify(report *snp.Report, roots *Roots, now time.Time) error {
 	if err := c.Endorses(report); err != nil {
 		return err
 	}
-	signed := crash.Beside(func() error { return c.VerifySignature(report) }) // each takes as long as the other
+	signed := crash.Beside(func() error { return c.VerifySignature(report) }) // the two take equally long
 	if err := c.VerifyCertificates(roots, now); err != nil {
 		return err
 	}
 	return signed()
 }
 
-// Endorses is the first of the three steps of [Chain.Verify], for those who tell
-// each by itself: the leaf names the report's chip and REPORTED_TCB. Alone it
+// Endorses is the first of the three steps of [Chain.Verify], for tools that show each
+// step: it checks that the leaf names the report's chip and REPORTED_TCB. Alone it
 // proves nothing.
 func (c *Chain) Endorses(report *snp.Report) error {
 	if err := c.checkEndorses(report); err != nil {
-		return fmt.Errorf("comparing certificate and report: %w", err)
+		return fmt.Errorf("%w: %w", ErrNotEndorsed, err)
 	}
 	return nil
 }
 
-// VerifyCertificates is the second step: the chain leads to one of roots at the
-// time now. Which report it is for is not asked.
+// VerifyCertificates is the second step: it checks that the chain leads to one of roots
+// at the time now. It does not look at a report.
 func (c *Chain) VerifyCertificates(roots *Roots, now time.Time) error {
 	if err := c.verifyCertificates(roots, now); err != nil {
-		return fmt.Errorf("verifying certificate chain: %w", err)
+		return fmt.Errorf("%w: %w", ErrUntrustedChain, err)
 	}
 	return nil
 }
 
-// VerifySignature is the third step: the leaf's key has signed the report. Whose
-// key that is, is not asked.
+// VerifySignature is the third step: it checks that the leaf's key signed the report. It
+// does not check whose key that is.
 func (c *Chain) VerifySignature(report *snp.Report) error {
 	if err := c.verifySignature(report); err != nil {
-		return fmt.Errorf("verifying report: %w", err)
+		return fmt.Errorf("%w: %w", ErrReportSignature, err)
 	}
 	return nil
 }
 
-// checkEndorses compares what the certificate names with the report.
+// checkEndorses compares the leaf's kind, product, chip and TCB with the report.
 func (c *Chain) checkEndorses(report *snp.Report) error {
 	if err := checkSigner(report); err != nil {
 		return err
@@ -73,8 +74,8 @@ func (c *Chain) checkEndorses(report *snp.Report) error {
 	if got, want := report.SigningKey(), c.endorsed.kind; got != want {
 		return fmt.Errorf("the report is signed by its %s, the certificate is of a %s", kindName(got), kindName(want))
 	}
-	// A version 2 report does not name its product: then the certificate's
-	// decides the layout of the TCB.
+	// A version 2 report does not name its product. Then the certificate's product
+	// determines the layout of the TCB.
 	if _, named := report.CPUID(); named && report.Product() != c.Product() {
 		return fmt.Errorf("the report comes from product %s, the certificate is for %s", report.Product(), c.Product())
 	}
@@ -87,7 +88,7 @@ func (c *Chain) checkEndorses(report *snp.Report) error {
 	return nil
 }
 
-// checkSigner refuses reports for which there can be no certificate.
+// checkSigner refuses reports that no certificate can endorse.
 func checkSigner(report *snp.Report) error {
 	switch report.SigningKey() {
 	case snp.VCEK:
@@ -100,8 +101,8 @@ func checkSigner(report *snp.Report) error {
 	return fmt.Errorf("the report is signed by the unknown key %d", uint8(report.SigningKey()))
 }
 
-// checkUnmasked: the host can have the firmware leave out the signature, or put
-// zeros for the chip (AMD 56860, section SNP_CONFIG, MASK_CHIP_KEY, MASK_CHIP_ID).
+// checkUnmasked refuses reports without a signature or chip, which hosts can configure
+// (AMD 56860, section SNP_CONFIG, MASK_CHIP_KEY, MASK_CHIP_ID).
 func checkUnmasked(report *snp.Report) error {
 	if report.ChipKeyMasked() {
 		return errors.New("the report is not signed, as the host masks the chip's key (MASK_CHIP_KEY)")
@@ -112,8 +113,8 @@ func checkUnmasked(report *snp.Report) error {
 	return nil
 }
 
-// verifyCertificates checks leaf, intermediate and root (AMD 57230, chapter
-// Certificate Formats).
+// verifyCertificates checks leaf, intermediate and root (AMD 57230, chapter Certificate
+// Formats).
 func (c *Chain) verifyCertificates(roots *Roots, now time.Time) error {
 	anchor, err := roots.anchor(c.root)
 	if err != nil {
@@ -139,8 +140,8 @@ func (c *Chain) verifyCertificates(roots *Roots, now time.Time) error {
 	return nil
 }
 
-// anchored is the chain with the root of ours that its own one stands for: of that only
-// name and key have been compared, and the rest may have been altered.
+// anchored returns the chain with its root replaced by the trusted one. Verify compares
+// only name and key of the root that came with the chain.
 func (c *Chain) anchored(roots *Roots) (*Chain, error) {
 	anchor, err := roots.anchor(c.root)
 	if err != nil {
@@ -151,8 +152,8 @@ func (c *Chain) anchored(roots *Roots) (*Chain, error) {
 	return &own, nil
 }
 
-// checkNames holds the names against the product and kind of the leaf: a chip
-// key is certified by SEV-Milan, a provider's by SEV-VLEK-Milan.
+// checkNames checks that the issuers' names fit the product and kind of the leaf: for
+// example, SEV-Milan certifies a VCEK and SEV-VLEK-Milan a VLEK.
 func (c *Chain) checkNames() error {
 	prefix := "SEV-"
 	if c.endorsed.kind == snp.VLEK {
@@ -178,8 +179,9 @@ func checkValidity(certificate *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// checkLink says whether parent issued child: names, certificate authority,
-// and a signature by RSASSA-PSS with SHA-384, the only algorithm that AMD uses.
+// checkLink checks that parent issued child: the names, that parent is a certificate
+// authority, and the signature by RSASSA-PSS with SHA-384, the only algorithm that AMD
+// uses.
 func checkLink(child, parent *x509.Certificate) error {
 	switch {
 	case !bytes.Equal(child.RawIssuer, parent.RawSubject):
@@ -196,8 +198,8 @@ func checkLink(child, parent *x509.Certificate) error {
 	return child.CheckSignatureFrom(parent)
 }
 
-// maxRSABits is the size of AMD's keys. Verifying with a far larger one, which a
-// certificate might hold, would take very long.
+// maxRSABits is the size of AMD's keys. Verifying with a much larger key would take very
+// long.
 const maxRSABits = 4096
 
 func rsaBits(certificate *x509.Certificate) int {

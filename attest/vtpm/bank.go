@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// banks are the hash algorithms of PCRs (TPM2, section TPM_ALG_ID), by their names.
+// banks contains the names of the hash algorithms of PCRs (TPM2, section TPM_ALG_ID).
 var banks = map[uint16]string{0x0004: "SHA-1", algorithmHash: "SHA-256", 0x000c: "SHA-384", 0x000d: "SHA-512", 0x0012: "SM3-256"}
 
 func bankName(algorithm uint16) string {
@@ -18,7 +18,7 @@ func bankName(algorithm uint16) string {
 	return fmt.Sprintf("the algorithm %#x", algorithm)
 }
 
-// otherBankError is of an event log, a quote or values without SHA-256.
+// otherBankError means that an event log, a quote or PCR values lack SHA-256.
 type otherBankError struct{ what, banks string }
 
 func (e *otherBankError) Error() string {
@@ -36,16 +36,15 @@ func logOfOtherBanks(sizes map[uint16]uint64) error {
 // minSHA1Event is a TCG_PCR_EVENT without data: PCR, type, digest, size (PFP, "TCG_PCR_EVENT").
 const minSHA1Event = 4 + 4 + sha1Size + 4
 
-// isSHA1Log reports whether data is a log in the old form, which has no magic number: from
-// its front to its end it consists of events that name a PCR and a known type, and it
-// extends one.
+// isSHA1Log reports whether data is a log in the old form, which has no magic number: it
+// consists of events that name a PCR and a known type, and at least one of them extends a PCR.
 func isSHA1Log(data []byte) bool {
 	c := cursor{rest: data, order: binary.LittleEndian}
 	extends := false
 	for len(c.rest) > 0 {
 		pcr, kind := c.u32(), EventType(c.u32())
-		digest := c.take(sha1Size)
-		c.take(c.number(4))
+		digest := c.next(sha1Size)
+		c.next(c.number(4))
 		_, known := eventTypes[kind]
 		if c.err != nil || !known || pcr >= PCRCount && kind != NoAction {
 			return false

@@ -11,19 +11,18 @@ import (
 	"time"
 )
 
-// aikUsage is the extended key usage of an AK's certificate, tcg-kp-AIKCertificate
-// (OID 2.23.133.8.3 of the TCG registry).
+// aikUsage is the extended key usage of an AK's certificate, tcg-kp-AIKCertificate (OID
+// 2.23.133.8.3 of the TCG registry).
 var aikUsage = asn1.ObjectIdentifier{2, 23, 133, 8, 3}
 
-// maxCertificate bounds an NV index; Azure's has 4096 bytes.
+// maxCertificate bounds the NV index in bytes. Azure's has 4096.
 const maxCertificate = 64 << 10
 
-// AKCertificate is what Azure says of an attestation key. It is made only by
-// ParseAKCertificate. Nothing in it has been verified.
+// AKCertificate is Azure's certificate of an attestation key. ParseAKCertificate and
+// NewAKCertificate make it. Nothing in it has been verified.
 type AKCertificate struct{ certificate *x509.Certificate }
 
-// ParseAKCertificate reads the content of the NV index 0x01C101D0: DER, and zeros
-// to the end of the index.
+// ParseAKCertificate parses the content of the NV index 0x01C101D0: DER, followed by zeros.
 func ParseAKCertificate(index []byte) (*AKCertificate, error) {
 	if len(index) > maxCertificate {
 		return nil, fmt.Errorf("parsing the AK certificate: it has more than %d bytes", maxCertificate)
@@ -40,8 +39,8 @@ func ParseAKCertificate(index []byte) (*AKCertificate, error) {
 	return NewAKCertificate(certificate)
 }
 
-// NewAKCertificate takes a certificate that was parsed. Its error says that it is
-// not for an attestation key.
+// NewAKCertificate returns a parsed certificate as an AKCertificate. It refuses certificates
+// that are not for an attestation key.
 func NewAKCertificate(certificate *x509.Certificate) (*AKCertificate, error) {
 	if !IsAK(certificate) {
 		return nil, fmt.Errorf("reading the AK certificate: %q is not for a TPM's attestation key", certificate.Subject.CommonName)
@@ -52,24 +51,24 @@ func NewAKCertificate(certificate *x509.Certificate) (*AKCertificate, error) {
 	return &AKCertificate{certificate}, nil
 }
 
-// IsAK says whether the certificate is for a TPM's attestation key, by its own word.
+// IsAK reports whether the certificate says that it is for a TPM's attestation key.
 func IsAK(certificate *x509.Certificate) bool {
 	return !certificate.IsCA && slices.ContainsFunc(certificate.UnknownExtKeyUsage, aikUsage.Equal)
 }
 
-// Key is the public half of the attestation key.
+// Key returns the public attestation key.
 func (a *AKCertificate) Key() *rsa.PublicKey {
-	key, _ := a.certificate.PublicKey.(*rsa.PublicKey) // NewAKCertificate has looked
+	key, _ := a.certificate.PublicKey.(*rsa.PublicKey) // NewAKCertificate checks the type
 	return key
 }
 
-// Certificate is the certificate itself. The caller must not change it.
+// Certificate returns the certificate. The caller must not change it.
 func (a *AKCertificate) Certificate() *x509.Certificate { return a.certificate }
 
-// Verify says whether the certificate leads to one of roots at the time now, by
-// Azure's intermediates or those that came with the evidence. On a confidential VM
-// that proves little, since a guest could have a key of its own certified
-// (CVE-2025-49707): there trust HCLAkPub.
+// Verify checks that the certificate leads to one of roots at the time now, through Azure's
+// intermediates or those that came with the evidence. Its error wraps [ErrCertificate]. On a
+// confidential VM this proves little, because a guest could have its own key certified
+// (CVE-2025-49707). There, use [Claims.AK] instead.
 func (a *AKCertificate) Verify(roots *Roots, brought []*x509.Certificate, now time.Time) error {
 	intermediates := roots.intermediates.Clone()
 	for _, certificate := range brought {
@@ -77,10 +76,10 @@ func (a *AKCertificate) Verify(roots *Roots, brought []*x509.Certificate, now ti
 	}
 	_, err := a.certificate.Verify(x509.VerifyOptions{
 		Roots: roots.pool, Intermediates: intermediates, CurrentTime: now,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // Go does not know the usage, IsAK does
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // Go does not know the usage; IsAK checks it
 	})
 	if err != nil {
-		return fmt.Errorf("verifying the AK certificate: %w", err)
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	return nil
 }

@@ -11,16 +11,15 @@ import (
 	"skr/internal/strictjson"
 )
 
-// kidAK names the attestation key among the claims' keys. Its place in the list is
-// not fixed, nor are its key_ops: reports of 2022 say "encrypt".
+// kidAK is the id of the attestation key among the claims' keys. Its position and its key_ops
+// vary: reports of 2022 say "encrypt".
 const kidAK = "HCLAkPub"
 
-// userDataSize is that of NV index 0x01400002, in bytes.
+// userDataSize is the size of NV index 0x01400002 in bytes.
 const userDataSize = 64
 
 // Claims are the runtime claims of an HCL report (microsoft/openvmm,
-// openhcl_attestation_protocol, igvm_attest/get.rs, runtime_claims). Members that
-// are unknown are kept.
+// openhcl_attestation_protocol, igvm_attest/get.rs, runtime_claims), with unknown members.
 type Claims struct {
 	raw    []byte
 	object strictjson.Object
@@ -44,13 +43,14 @@ func parseClaims(raw []byte) (*Claims, error) {
 	return c, nil
 }
 
-// Raw are the bytes that the report's REPORT_DATA is the hash of.
+// Raw returns the bytes whose hash is in the report's REPORT_DATA.
 func (c *Claims) Raw() []byte { return bytes.Clone(c.raw) }
 
-// Object is what the bytes say.
-func (c *Claims) Object() strictjson.Object { return c.object }
+// Members returns the claims by name. Values are string, bool, json.Number, nil, []any or
+// map[string]any, and must not be changed.
+func (c *Claims) Members() map[string]any { return c.object.Members() }
 
-// AK is the public half of the attestation key, HCLAkPub.
+// AK returns the public attestation key, HCLAkPub.
 func (c *Claims) AK() (*rsa.PublicKey, error) {
 	key, err := c.key(kidAK)
 	if err != nil {
@@ -80,17 +80,16 @@ func (c *Claims) key(kid string) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// UserData are the 64 bytes that someone in the machine had put into NV index
-// 0x01400002 when the report was made; false if the claims do not say, as those
-// of 2022.
+// UserData returns the content of NV index 0x01400002 when the report was made: 64 bytes that
+// the guest chooses. It returns false if the claims do not contain them, as in 2022.
 func (c *Claims) UserData() ([]byte, bool) {
 	text, _ := c.object.Text("user-data") // digits of either case
 	data, err := hex.DecodeString(text)
 	return data, err == nil && len(data) == userDataSize
 }
 
-// SecureBoot says whether the paravisor has secure boot configured on; known is
-// false if the claims do not say.
+// SecureBoot reports whether secure boot is enabled in the paravisor's configuration. known
+// is false if the claims do not say.
 func (c *Claims) SecureBoot() (on, known bool) {
 	value, _ := c.object.Lookup("vm-configuration.secure-boot")
 	on, known = value.(bool)

@@ -7,16 +7,16 @@ import (
 
 var errTruncated = errors.New("it ends too early")
 
-// cursor reads a structure from its front. After the first read beyond the end
-// all reads give zeros, and err says so.
+// cursor reads a structure from the front. After the first read beyond the end, err is set
+// and all reads return zeros.
 type cursor struct {
 	rest  []byte
-	order binary.ByteOrder // a TPM's structures are big-endian, firmware's little-endian
+	order binary.ByteOrder // big-endian for a TPM's structures, little-endian for firmware's
 	err   error
 }
 
-// take is the next n bytes, which are not copied.
-func (c *cursor) take(n uint64) []byte {
+// next returns the next n bytes without copying them.
+func (c *cursor) next(n uint64) []byte {
 	if c.err == nil && n > uint64(len(c.rest)) {
 		c.err = errTruncated
 	}
@@ -28,9 +28,9 @@ func (c *cursor) take(n uint64) []byte {
 	return taken
 }
 
-// number is the next n bytes, at most 8, as an unsigned number.
+// number returns the next n bytes, at most 8, as an unsigned number.
 func (c *cursor) number(n uint64) uint64 {
-	taken := c.take(n)
+	taken := c.next(n)
 	switch len(taken) {
 	case 1:
 		return uint64(taken[0])
@@ -49,10 +49,10 @@ func (c *cursor) u16() uint16 { return uint16(c.number(2)) } // #nosec G115 -- i
 func (c *cursor) u32() uint32 { return uint32(c.number(4)) } // #nosec G115 -- it was four bytes
 func (c *cursor) u64() uint64 { return c.number(8) }
 
-// sized is a TPM2B: two bytes of length, then as many.
-func (c *cursor) sized() []byte { return c.take(c.number(2)) }
+// sized returns the content of a TPM2B: two bytes of length, then as many bytes.
+func (c *cursor) sized() []byte { return c.next(c.number(2)) }
 
-// end also refuses what is left over.
+// end returns the error of the reads, or an error if bytes are left.
 func (c *cursor) end() error {
 	if c.err == nil && len(c.rest) > 0 {
 		return errors.New("there are bytes behind its end")

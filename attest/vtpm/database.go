@@ -10,9 +10,9 @@ import (
 // Database is a list of keys and hashes of secure boot.
 type Database struct {
 	Name         string   // PK, KEK, db or dbx
-	Certificates []string // their subjects
+	Certificates []string // subjects
 	Hashes       int      // of images
-	// Problem says why not all of it could be read; "" if it could.
+	// Problem says why some of it could not be parsed; "" if all could.
 	Problem string
 }
 
@@ -27,20 +27,20 @@ const (
 	ownerSize  = 16 // of the GUID before each signature
 )
 
-// parseDatabase reads a sequence of EFI_SIGNATURE_LIST. What is malformed ends it:
-// whether secure boot is on does not hang on it.
+// parseDatabase parses a sequence of EFI_SIGNATURE_LIST. It stops at the first malformed
+// list, which is not an error, because the state of secure boot does not depend on it.
 func parseDatabase(name string, data []byte) Database {
 	d := Database{Name: name}
 	c := &cursor{rest: data, order: binary.LittleEndian}
 	for len(c.rest) > 0 && c.err == nil {
-		kind := c.take(ownerSize)
+		kind := c.next(ownerSize)
 		total, header, size := uint64(c.u32()), uint64(c.u32()), uint64(c.u32())
 		if c.err != nil || size <= ownerSize || total < listHeader+header || (total-listHeader-header)%size != 0 {
 			d.Problem = "its lists are malformed"
 			return d
 		}
-		c.take(header)
-		d.addList([16]byte(kind), c.take(total-listHeader-header), size)
+		c.next(header)
+		d.addList([16]byte(kind), c.next(total-listHeader-header), size)
 	}
 	if c.err != nil {
 		d.Problem = c.err.Error()

@@ -12,25 +12,24 @@ import (
 )
 
 const (
-	// envelopeData is authenticated beside the token: ASCII, without a terminating zero.
+	// envelopeData is the additional authenticated data: ASCII, without a terminating zero.
 	envelopeData = "Transport Key"
 	maxEnvelope  = 1 << 20
-	gcmIV        = 12 // bytes, as the client library has them
+	gcmIV        = 12 // bytes, as in the client library
 	gcmTag       = 16
 	maxInnerKey  = 512 // bytes of RSA ciphertext
 )
 
-// Envelope is the answer of /attest/AzureGuest: a token that only the TPM's
-// ephemeral key opens (Azure/confidential-computing-cvm-guest-attestation,
-// AttestationClient). It is made only by ParseEnvelope.
+// Envelope is the answer of /attest/AzureGuest: a token that only the TPM's ephemeral key
+// can decrypt (Azure/confidential-computing-cvm-guest-attestation, AttestationClient). It is
+// made only by ParseEnvelope.
 type Envelope struct {
 	innerKey []byte
 	iv       []byte
 	sealed   []byte // the token and its tag
 }
 
-// ParseEnvelope reads the JSON that the member token of the answer holds, decoded
-// from base64url.
+// ParseEnvelope parses the JSON in the member token of the answer, decoded from base64url.
 func ParseEnvelope(data []byte) (*Envelope, error) {
 	e, err := parseEnvelope(data)
 	if err != nil {
@@ -39,8 +38,7 @@ func ParseEnvelope(data []byte) (*Envelope, error) {
 	return e, nil
 }
 
-// sealedToken is the envelope on the wire. Numbers of bits and padding, which are
-// there, too, say nothing that GCM needs.
+// sealedToken is the wire form. It also has key sizes and padding, which GCM does not need.
 type sealedToken struct {
 	EncryptedInnerKey  string
 	EncryptionParams   struct{ BlockMode, Cipher, Iv string }
@@ -62,7 +60,7 @@ func parseEnvelope(data []byte) (*Envelope, error) {
 	return wire.decode()
 }
 
-// decode also holds the lengths: an IV of another one would be a panic.
+// decode also checks the lengths, because GCM panics if the IV has another length.
 func (w sealedToken) decode() (*Envelope, error) {
 	var e Envelope
 	var tag []byte
@@ -86,17 +84,17 @@ func (w sealedToken) decode() (*Envelope, error) {
 	return &e, nil
 }
 
-// decodeEither reads both alphabets of base64, padded or not, as Azure's clients do:
-// which one the service writes is not documented.
+// decodeEither accepts both alphabets of base64, padded or not, as Azure's clients do. It is
+// not documented which one the service uses.
 func decodeEither(text string) ([]byte, error) {
 	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 	return base64.RawStdEncoding.DecodeString(standard)
 }
 
-// InnerKey is the AES key, encrypted to the TPM's ephemeral key with RSAES-PKCS1-v1_5.
+// InnerKey returns the AES key, encrypted to the TPM's ephemeral key with RSAES-PKCS1-v1_5.
 func (e *Envelope) InnerKey() []byte { return append([]byte(nil), e.innerKey...) }
 
-// Open decrypts the token with the AES key in clear. The key stays the caller's to wipe.
+// Open decrypts the token with the decrypted AES key, which the caller wipes.
 func (e *Envelope) Open(key []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"unicode/utf16"
 )
 
-// EventType says what a digest is of (PFP, table "Events"). It does not go into the PCR.
+// EventType says what was hashed (PFP, table "Events"). It is not part of the hash.
 type EventType uint32
 
-// The types that mean something to this package.
+// The types that this package interprets.
 const (
 	NoAction             EventType = 0x3
 	separator            EventType = 0x4
@@ -41,7 +41,7 @@ func (t EventType) String() string {
 	return fmt.Sprintf("%#x", uint32(t))
 }
 
-// Variable is the name of the UEFI variable that the event is about; "" for other events.
+// Variable returns the name of the UEFI variable that the event is about; "" for other events.
 func (e Event) Variable() string {
 	switch e.Type {
 	case variableDriverConfig, variableBoot, variableBoot2, variableAuthority:
@@ -64,13 +64,13 @@ type variable struct {
 
 func parseVariable(data []byte) (variable, error) {
 	c := cursor{rest: data, order: binary.LittleEndian}
-	guid := c.take(16)
+	guid := c.next(16)
 	length, size := c.u64(), c.u64()
 	if length > maxVariableName {
 		return variable{}, fmt.Errorf("its variable has a name of %d characters", length)
 	}
-	units := c.take(2 * length)
-	value := c.take(size)
+	units := c.next(2 * length)
+	value := c.next(size)
 	if err := c.end(); err != nil {
 		return variable{}, fmt.Errorf("its variable: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// MaxLog bounds a log in bytes; those of virtual machines have some 40 KiB.
+	// MaxLog bounds a log in bytes. Logs of virtual machines have about 40 KiB.
 	MaxLog        = 8 << 20
 	maxAlgorithms = 16
 	specID        = "Spec ID Event03\x00" // PFP, TCG_EfiSpecIDEvent
@@ -17,13 +17,12 @@ const (
 	sha1Size      = 20
 )
 
-// ErrNoLog says that there is no event log, as where the kernel was started without
-// the EFI stub. It is not a log that is wrong.
+// ErrNoLog means that the log is empty, for example because the kernel was started without
+// the EFI stub.
 var ErrNoLog = errors.New("there is no event log")
 
-// Event is one line of a log. Its digest has gone into the PCR; whether Data is
-// what the digest was made of depends on Type. Who may write the log may write any
-// Type and Data beside a digest.
+// Event is one entry of a log. Its digest extends the PCR. Whether Data is what was hashed
+// depends on Type. The author of the log can combine any Type and Data with a digest.
 type Event struct {
 	PCR    int
 	Type   EventType
@@ -31,17 +30,17 @@ type Event struct {
 	Data   []byte
 }
 
-// EventLog is a crypto-agile log with SHA-256 digests. It is made only by
-// ParseEventLog and never changes. It proves nothing before Explain.
+// EventLog is a crypto-agile log with SHA-256 digests. It is made only by ParseEventLog and
+// is immutable. It proves nothing before [EventLog.Explain].
 type EventLog struct {
 	events   []Event
-	locality byte // that PCR 0 starts with
-	located  bool // the locality was told
+	locality byte // the initial value of PCR 0
+	located  bool // the log states the locality
 }
 
-// ParseEventLog reads the content of the kernel's binary_bios_measurements, which
-// is to be read to its end, as its size is given as 0. Its error is ErrNoLog for
-// none. A log that has a header and no events is well-formed.
+// ParseEventLog parses the content of the kernel's binary_bios_measurements. (Read that file
+// to its end, because its size is given as 0.) Its error is [ErrNoLog] if data is empty. A
+// log that has a header and no events is well-formed.
 func ParseEventLog(data []byte) (*EventLog, error) {
 	if len(data) == 0 {
 		return nil, ErrNoLog
@@ -53,8 +52,8 @@ func ParseEventLog(data []byte) (*EventLog, error) {
 	return log, nil
 }
 
-// IsEventLog reports whether data begins as a crypto-agile log, or is one of SHA-1 in the
-// old form, which ParseEventLog refuses by name.
+// IsEventLog reports whether data begins as a crypto-agile log, or is a SHA-1 log in the old
+// form, for which ParseEventLog has its own error.
 func IsEventLog(data []byte) bool {
 	return isAgileLog(data) || isSHA1Log(data)
 }
@@ -88,29 +87,29 @@ func parseEventLog(data []byte) (*EventLog, error) {
 	return log, nil
 }
 
-// parseSpecID reads the first event, which has the old form and says how long the
-// digests of each algorithm are. Their order is not that of the events' digests.
+// parseSpecID parses the first event, which has the old form and contains the sizes of each
+// algorithm's digests. Events may have their digests in another order.
 func parseSpecID(c *cursor) (map[uint16]uint64, error) {
-	c.take(4) // PCR 0
+	c.next(4) // PCR 0
 	if kind := EventType(c.u32()); kind != NoAction && c.err == nil {
 		return nil, fmt.Errorf("its type is %s, want %s", kind, NoAction)
 	}
-	c.take(sha1Size)
-	h := cursor{rest: c.take(c.number(4)), order: c.order}
+	c.next(sha1Size)
+	h := cursor{rest: c.next(c.number(4)), order: c.order}
 	if c.err != nil {
 		return nil, c.err
 	}
-	if string(h.take(uint64(len(specID)))) != specID {
+	if string(h.next(uint64(len(specID)))) != specID {
 		return nil, errors.New("this is no crypto-agile log")
 	}
-	h.take(8) // platform class, version of the specification, size of UINTN
+	h.next(8) // platform class, version of the specification, size of UINTN
 	sizes := make(map[uint16]uint64)
 	for count := h.u32(); count > 0 && h.err == nil; count-- {
 		if algorithm, size := h.u16(), h.number(2); h.err == nil {
 			sizes[algorithm] = size
 		}
 	}
-	h.take(h.number(1)) // vendor's information
+	h.next(h.number(1)) // vendor's information
 	switch {
 	case h.end() != nil:
 		return nil, h.end()
@@ -124,18 +123,18 @@ func parseSpecID(c *cursor) (map[uint16]uint64, error) {
 	return sizes, nil
 }
 
-// parseEvent reads a TCG_PCR_EVENT2 (PFP, "Crypto Agile Log Entry Format").
+// parseEvent parses a TCG_PCR_EVENT2 (PFP, "Crypto Agile Log Entry Format").
 func parseEvent(c *cursor, sizes map[uint16]uint64) (Event, error) {
 	pcr, kind := c.u32(), EventType(c.u32())
 	digests, err := parseDigests(c, sizes)
 	if err != nil {
 		return Event{}, err
 	}
-	e := Event{Type: kind, Data: bytes.Clone(c.take(c.number(4)))}
+	e := Event{Type: kind, Data: bytes.Clone(c.next(c.number(4)))}
 	if c.err != nil {
 		return Event{}, c.err
 	}
-	if pcr >= PCRCount && kind != NoAction { // what extends nothing names any PCR
+	if pcr >= PCRCount && kind != NoAction { // NoAction extends no PCR and may name any
 		return Event{}, fmt.Errorf("there is no PCR %d", pcr)
 	}
 	e.PCR = int(pcr)
@@ -147,7 +146,7 @@ func parseEvent(c *cursor, sizes map[uint16]uint64) (Event, error) {
 	return e, nil
 }
 
-// parseDigests reads a TPML_DIGEST_VALUES.
+// parseDigests parses a TPML_DIGEST_VALUES.
 func parseDigests(c *cursor, sizes map[uint16]uint64) (map[uint16][]byte, error) {
 	digests := make(map[uint16][]byte)
 	for count := c.u32(); count > 0 && c.err == nil; count-- {
@@ -162,13 +161,12 @@ func parseDigests(c *cursor, sizes map[uint16]uint64) (map[uint16][]byte, error)
 		case twice:
 			return nil, fmt.Errorf("there are two digests of the algorithm %#x", algorithm)
 		}
-		digests[algorithm] = c.take(size)
+		digests[algorithm] = c.next(size)
 	}
 	return digests, c.err
 }
 
-// add also finds the locality of the start, which must be told before PCR 0 is
-// extended for the first time.
+// add also reads the startup locality, which must precede the first event of PCR 0.
 func (l *EventLog) add(e Event) error {
 	data, is := bytes.CutPrefix(e.Data, []byte(localityID))
 	if e.Type == NoAction && is {
@@ -190,5 +188,5 @@ func (l *EventLog) extended(pcr int) (count int) {
 	return count
 }
 
-// Events are those behind the header. The caller must not change their data.
+// Events returns the events after the header. The caller must not change their data.
 func (l *EventLog) Events() []Event { return l.events }

@@ -9,15 +9,15 @@ import (
 	"skr/attest/snp"
 )
 
-// Layout of an HCL report; integers are little-endian (microsoft/openvmm,
-// openhcl_attestation_protocol, igvm_attest/get.rs). The field at 8 is the used
-// length by that source and another by Microsoft's documentation: nothing reads it.
+// Layout of an HCL report. Integers are little-endian (microsoft/openvmm,
+// openhcl_attestation_protocol, igvm_attest/get.rs). The field at 8 is not used, because that
+// source and Microsoft's documentation define it differently.
 const (
 	hclMagic       = "HCLA"
 	hclVersion     = 4    // u32, 1 or 2
-	hclStatus      = 16   // u32, 0 in all known reports; nothing rests on it
+	hclStatus      = 16   // u32, 0 in all known reports; not checked
 	hclHardware    = 32   // 1184 bytes: an SNP report, or a shorter TDX report and zeros
-	hclDataSize    = 1216 // u32, of what begins here
+	hclDataSize    = 1216 // u32, size of the data from here on
 	hclDataVersion = 1220 // u32, 1
 	hclType        = 1224 // u32
 	hclHash        = 1228 // u32, 1: SHA-256
@@ -26,11 +26,12 @@ const (
 	hclDataHeader  = hclClaims - hclDataSize
 	hclSHA256      = 1
 
-	// maxHCL bounds the NV index: 2048, 2600 and 2900 bytes are known.
+	// maxHCL bounds the NV index. Sizes of 2048, 2600 and 2900 bytes are known.
 	maxHCL = 64 << 10
 )
 
-// Hardware says whose report an HCL report holds (igvm_attest/get.rs, IgvmAttestReportType).
+// Hardware is the origin of the report in an HCL report (igvm_attest/get.rs,
+// IgvmAttestReportType).
 type Hardware uint32
 
 // The kinds of hardware.
@@ -58,9 +59,9 @@ func (h Hardware) String() string {
 	return "unknown"
 }
 
-// HCLReport is the processor's report with the claims that it is over, as the
-// paravisor leaves it in the NV index 0x01400001. It is made only by ParseHCL and
-// never changes. Nothing in it has been verified.
+// HCLReport is the processor's report with the claims that it covers, as the paravisor writes
+// it to the NV index 0x01400001. It is made only by ParseHCL and is immutable. Nothing in it
+// has been verified.
 type HCLReport struct {
 	raw      []byte
 	version  uint32
@@ -70,13 +71,13 @@ type HCLReport struct {
 	claims   *Claims
 }
 
-// IsHCL says whether data begins as an HCL report.
+// IsHCL reports whether data begins as an HCL report.
 func IsHCL(data []byte) bool {
 	return len(data) >= len(hclMagic) && string(data[:len(hclMagic)]) == hclMagic
 }
 
-// ParseHCL reads the content of the NV index, of any size up to 64 KiB: lengths
-// inside say what of it is used.
+// ParseHCL parses the content of the NV index, of any size up to 64 KiB. Lengths in the report
+// determine how much of it is used.
 func ParseHCL(index []byte) (*HCLReport, error) {
 	h, err := parseHCL(index)
 	if err != nil {
@@ -132,32 +133,33 @@ func checkHCL(raw []byte) error {
 	return nil
 }
 
-// Raw is the report without the zeros that follow it in the index.
+// Raw returns the report without the zeros after it in the index.
 func (h *HCLReport) Raw() []byte { return bytes.Clone(h.raw) }
 
-// Version is that of the header, 1 or 2.
+// Version returns the version of the header, 1 or 2.
 func (h *HCLReport) Version() uint32 { return h.version }
 
-// Status is that of the header. What counts is whether the report verifies.
+// Status returns the status in the header. It is informative only.
 func (h *HCLReport) Status() uint32 { return h.status }
 
-// Hardware says what made the report.
+// Hardware returns the origin of the report.
 func (h *HCLReport) Hardware() Hardware { return h.hardware }
 
-// Report is the processor's; nil on hardware other than SEV-SNP.
+// Report returns the processor's report; nil for hardware other than SEV-SNP.
 func (h *HCLReport) Report() *snp.Report { return h.report }
 
-// Claims are what the paravisor says of the machine.
+// Claims returns the paravisor's claims about the machine.
 func (h *HCLReport) Claims() *Claims { return h.claims }
 
-// CheckBound says whether REPORT_DATA is the SHA-256 of the claims' very bytes,
-// and 32 zeros. Only then are the claims as good as the report's signature.
+// CheckBound checks that REPORT_DATA is the SHA-256 of the claims' exact bytes, followed by 32
+// zeros. Only then does the report's signature cover the claims. Its error wraps
+// [ErrNotBound].
 func (h *HCLReport) CheckBound() error {
 	if h.report == nil {
-		return fmt.Errorf("comparing the HCL claims with REPORT_DATA: it is of the hardware %s, which is not supported", h.hardware)
+		return fmt.Errorf("%w: it is of the hardware %s, which is not supported", ErrNotBound, h.hardware)
 	}
 	if got, want := h.report.ReportData(), snp.Bind(h.claims.raw); got != want {
-		return fmt.Errorf("comparing the HCL claims with REPORT_DATA: the report has %s, the claims need %s", got, want)
+		return fmt.Errorf("%w: the report has %s, the claims need %s", ErrNotBound, got, want)
 	}
 	return nil
 }

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// PCRCount is how many PCRs a TPM has (PFP, "PCR Usage").
+	// PCRCount is the number of PCRs of a TPM (PFP, "PCR Usage").
 	PCRCount = 24
-	// The first and last PCR of a dynamic launch: all ones until there is one (PFP, "PCR Usage").
+	// The first and last PCR of a dynamic launch, all ones before it (PFP, "PCR Usage").
 	firstDynamic, lastDynamic = 17, 22
 )
 
-// Digest is a SHA-256: of an event, or the value of a PCR.
+// Digest is a SHA-256: the digest of an event, or the value of a PCR.
 type Digest [sha256.Size]byte
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// ParseDigest reads 64 hexadecimal digits of either case.
+// ParseDigest parses 64 hexadecimal digits of either case.
 func ParseDigest(text string) (Digest, error) {
 	raw, err := hex.DecodeString(text)
 	if err != nil || len(raw) != sha256.Size {
@@ -31,10 +31,10 @@ func ParseDigest(text string) (Digest, error) {
 	return Digest(raw), nil
 }
 
-// extend is what a PCR of value d becomes by an event (TPM2, section TPM2_PCR_Extend).
+// extend returns the value of a PCR with value d after an event (TPM2, section TPM2_PCR_Extend).
 func (d Digest) extend(event Digest) Digest { return sha256.Sum256(append(d[:], event[:]...)) }
 
-// initial is the value of a PCR when the machine starts.
+// initial returns the value of a PCR when the machine starts.
 func initial(pcr int) Digest {
 	var value Digest
 	if pcr >= firstDynamic && pcr <= lastDynamic {
@@ -45,10 +45,11 @@ func initial(pcr int) Digest {
 	return value
 }
 
-// PCRs are values of the SHA-256 bank by PCR.
+// PCRs contains values of the SHA-256 bank by PCR number.
 type PCRs map[int]Digest
 
-// digest is over the values of selected PCRs in ascending order (TPM2, section TPMS_QUOTE_INFO).
+// digest returns the SHA-256 of the selected values in ascending order of PCR (TPM2, section
+// TPMS_QUOTE_INFO).
 func (p PCRs) digest(s Selection) (Digest, error) {
 	hash := sha256.New()
 	for _, pcr := range s.List() {
@@ -61,13 +62,13 @@ func (p PCRs) digest(s Selection) (Digest, error) {
 	return Digest(hash.Sum(nil)), nil
 }
 
-// Sorted are the PCRs that have a value, ascending.
+// Sorted returns the PCRs that have a value, in ascending order.
 func (p PCRs) Sorted() []int { return slices.Sorted(maps.Keys(p)) }
 
 // Selection is a set of PCRs, as a bitmap.
 type Selection uint32
 
-// Select makes a set. Its error names a PCR that does not exist.
+// Select returns the set of these PCRs. It refuses PCRs that do not exist.
 func Select(pcrs ...int) (Selection, error) {
 	var s Selection
 	for _, pcr := range pcrs {
@@ -79,10 +80,10 @@ func Select(pcrs ...int) (Selection, error) {
 	return s, nil
 }
 
-// Has says whether the PCR is in the set.
+// Has reports whether the PCR is in the set.
 func (s Selection) Has(pcr int) bool { return pcr >= 0 && s>>pcr&1 != 0 }
 
-// List are the PCRs of the set, ascending.
+// List returns the PCRs of the set in ascending order.
 func (s Selection) List() []int {
 	var list []int
 	for pcr := range PCRCount {
@@ -93,7 +94,7 @@ func (s Selection) List() []int {
 	return list
 }
 
-// String is as "0-7, 11"; "none" for the empty set.
+// String returns the set in a form such as "0-7, 11"; "none" for the empty set.
 func (s Selection) String() string {
 	var parts []string
 	for pcr := 0; pcr < PCRCount; pcr++ {

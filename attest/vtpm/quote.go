@@ -9,8 +9,8 @@ import (
 
 const selectSize = 3 // bytes of a bitmap of 24 PCRs
 
-// Quote is a TPMS_ATTEST of the type quote, with its signature if there is one. It
-// is made only by ParseQuote and never changes.
+// Quote is a TPMS_ATTEST of the type quote, with or without a signature. It is made only by
+// ParseQuote and is immutable. Nothing in it has been verified.
 type Quote struct {
 	statement
 
@@ -18,14 +18,14 @@ type Quote struct {
 	digest    Digest
 }
 
-// IsQuote says whether data begins as ParseQuote takes it.
+// IsQuote reports whether data begins as ParseQuote expects.
 func IsQuote(data []byte) bool {
 	magic := binary.BigEndian.AppendUint32(nil, tpmGenerated)
 	return bytes.HasPrefix(data, magic) || len(data) > 2 && bytes.HasPrefix(data[2:], magic)
 }
 
-// ParseQuote reads a TPMS_ATTEST, alone or as a TPM2B_ATTEST, which a
-// TPMT_SIGNATURE may follow.
+// ParseQuote parses a TPMS_ATTEST without a size, or a TPM2B_ATTEST, which a TPMT_SIGNATURE
+// may follow.
 func ParseQuote(data []byte) (*Quote, error) {
 	q, err := parseQuote(data)
 	if err != nil {
@@ -77,10 +77,10 @@ func (q *Quote) parseAttest(attest []byte) error {
 	return nil
 }
 
-// parseSelection reads a TPML_PCR_SELECTION of the one bank that counts.
+// parseSelection parses a TPML_PCR_SELECTION, which must select only the SHA-256 bank.
 func (q *Quote) parseSelection(c *cursor) error {
 	banks, algorithm, size := c.u32(), c.u16(), c.u8()
-	bitmap := c.take(selectSize)
+	bitmap := c.next(selectSize)
 	switch {
 	case c.err != nil:
 		return c.err
@@ -97,8 +97,7 @@ func (q *Quote) parseSelection(c *cursor) error {
 	return nil
 }
 
-// WithSignature is the quote with its signature: a TPMT_SIGNATURE, or the bare RSA
-// number.
+// WithSignature returns the quote with a signature: a TPMT_SIGNATURE, or the bare RSA number.
 func (q *Quote) WithSignature(signature []byte) (*Quote, error) {
 	signed, err := q.signed(signature)
 	if err != nil {
@@ -117,20 +116,20 @@ func (q *Quote) signed(signature []byte) (*Quote, error) {
 	return &signed, nil
 }
 
-// Signed says whether there is a signature, good or bad.
+// Signed reports whether there is a signature, valid or not.
 func (q *Quote) Signed() bool { return q.signature != nil }
 
-// Signature is the bare RSA number; nil if there is none.
+// Signature returns the bare RSA number; nil if there is no signature.
 func (q *Quote) Signature() []byte { return bytes.Clone(q.signature) }
 
-// Nonce is the qualifying data that the quote was asked for with.
+// Nonce returns the qualifying data of the request for the quote.
 func (q *Quote) Nonce() []byte { return bytes.Clone(q.nonce) }
 
-// Clock says when it was made.
+// Clock returns when the quote was made.
 func (q *Quote) Clock() Clock { return q.clock }
 
-// Selection are the PCRs that it is over.
+// Selection returns the PCRs that the quote covers.
 func (q *Quote) Selection() Selection { return q.selection }
 
-// Digest is over the values of these PCRs.
+// Digest returns the SHA-256 of the values of these PCRs.
 func (q *Quote) Digest() Digest { return q.digest }

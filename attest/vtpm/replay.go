@@ -1,12 +1,11 @@
 package vtpm
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
-// Replay gives the values that the events lead to, of all PCRs that they extend.
+// Replay returns the values of all PCRs that the events extend.
 func (l *EventLog) Replay() PCRs {
 	values := make(PCRs)
 	for _, e := range l.events {
@@ -22,7 +21,8 @@ func (l *EventLog) Replay() PCRs {
 	return values
 }
 
-// start is the value before the first event: PCR 0 tells the locality (PFP, TCG_EfiStartupLocalityEvent).
+// start returns the value before the first event. PCR 0 starts with the locality (PFP,
+// TCG_EfiStartupLocalityEvent).
 func (l *EventLog) start(pcr int) Digest {
 	value := initial(pcr)
 	if pcr == 0 {
@@ -31,8 +31,8 @@ func (l *EventLog) start(pcr int) Digest {
 	return value
 }
 
-// Explain says whether the events lead to the values of the PCRs in s. A PCR
-// without events must be as at the start. The error names each that is not so.
+// Explain checks that the events lead to the values of the PCRs in s. A PCR without events
+// must have its initial value. Its error wraps [ErrLog] and names each PCR that differs.
 func (l *EventLog) Explain(values PCRs, s Selection) error {
 	replayed := l.Replay()
 	var wrong []string
@@ -49,7 +49,7 @@ func (l *EventLog) Explain(values PCRs, s Selection) error {
 		}
 	}
 	if wrong != nil {
-		return errors.New("comparing log and PCRs: the log does not match: " + strings.Join(wrong, "; "))
+		return fmt.Errorf("%w: the log does not match: %s", ErrLog, strings.Join(wrong, "; "))
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// Azure's certificate authorities of virtual TPMs, public certificates. Azure's AK
-// certificates of the older line do not say where their issuer's is, so that the
-// intermediates are here, too; trust rests on the root alone.
+// azureCertificates are the public certificates of Azure's authorities for virtual TPMs. They
+// include intermediates, because older AK certificates of Azure do not name the place of
+// their issuer's certificate. Only the root is trusted.
 //
 //go:embed roots/azure.pem
 var azureCertificates []byte
@@ -19,12 +19,12 @@ var azureCertificates []byte
 // maxRoots bounds a file of certificates.
 const maxRoots = 64
 
-// Roots are the authorities that are trusted to certify attestation keys.
+// Roots are the authorities that may certify attestation keys.
 type Roots struct {
 	pool, intermediates *x509.CertPool
 }
 
-// AzureRoots are those of Azure: the root of 2023, which is valid to 2048, and
+// AzureRoots returns Azure's authorities: the root of 2023, which is valid until 2048, and
 // intermediates of 2025 and 2026.
 func AzureRoots() *Roots { return azureRoots() }
 
@@ -36,8 +36,8 @@ var azureRoots = sync.OnceValue(func() *Roots {
 	return roots
 })
 
-// ParseRoots reads authorities as PEM: those that are self-signed are trusted, the
-// others help to find them.
+// ParseRoots parses authorities as PEM. Self-signed ones are trusted. The others are
+// intermediates.
 func ParseRoots(text []byte) (*Roots, error) {
 	roots := &Roots{x509.NewCertPool(), x509.NewCertPool()}
 	trusted := 0

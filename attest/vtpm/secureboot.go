@@ -16,31 +16,31 @@ var (
 	imageSecurity  = [16]byte{0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f}
 )
 
-// SecureBoot is what the firmware says of secure boot.
+// SecureBoot is the state of secure boot according to the firmware.
 type SecureBoot struct {
-	// Enabled says that the firmware starts only what db allows.
+	// Enabled means that the firmware starts only what db allows.
 	Enabled bool
-	// Reason says why it does not; "" if Enabled.
+	// Reason says why it is not enabled; "" if Enabled.
 	Reason string
-	// Databases are PK, KEK, db and dbx, as far as they were measured.
+	// Databases are PK, KEK, db and dbx, if they were measured.
 	Databases []Database
 
 	value     []byte // of the variable SecureBoot
 	measured  bool
-	platform  bool // there is a PK; without it the firmware is in setup mode
+	platform  bool // there is a PK; without one, the firmware is in setup mode
 	debugging bool
 }
 
-// What the firmware measures is told from what later software could add by the
-// separator, and that by its digest: types can be forged.
+// The separator divides what the firmware measures from what later software could add. It is
+// recognised by its digest, because types can be forged.
 var (
 	separators = [][sha256.Size]byte{sha256.Sum256([]byte{0, 0, 0, 0}), sha256.Sum256([]byte{0xff, 0xff, 0xff, 0xff})}
 	debugMode  = sha256.Sum256([]byte("UEFI Debug Mode")) // PFP, "PCR[7]: Secure Boot Policy Measurements"
 )
 
-// SecureBoot reads the state from the events of PCR 7 before its separator. It is
-// worth something only after Explain for a selection with PCR 7. Its error says
-// that the log does not tell.
+// SecureBoot derives the state from the events of PCR 7 before its separator. The result
+// proves something only after [EventLog.Explain] for a selection with PCR 7. SecureBoot
+// returns an error if the log does not contain the state.
 func (l *EventLog) SecureBoot() (SecureBoot, error) {
 	state, err := l.secureBoot()
 	if err != nil {
@@ -69,7 +69,7 @@ func (e Event) isSeparator() bool {
 	return e.Digest == separators[0] || e.Digest == separators[1]
 }
 
-// add takes one event of the firmware.
+// add applies one event of the firmware.
 func (s *SecureBoot) add(e Event) error {
 	switch {
 	case e.Digest == debugMode:

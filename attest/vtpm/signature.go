@@ -21,12 +21,12 @@ const (
 	maxECSize  = 66
 )
 
-// Signature is a TPMT_SIGNATURE by itself, by RSASSA with SHA-256. It is made only by
-// ParseSignature. Nothing in it has been verified.
+// Signature is a TPMT_SIGNATURE without what it signs, by RSASSA with SHA-256. It is made only
+// by ParseSignature. It has not been verified.
 type Signature struct{ raw, bare []byte }
 
 // IsSignature reports whether data is a TPMT_SIGNATURE of any algorithm (TPM2, section
-// TPMT_SIGNATURE). A bare RSA number has no form that tells it.
+// TPMT_SIGNATURE). It does not recognise bare RSA numbers.
 func IsSignature(data []byte) bool {
 	c := cursor{rest: data, order: binary.BigEndian}
 	scheme, hash := c.u16(), c.u16()
@@ -43,7 +43,7 @@ func IsSignature(data []byte) bool {
 	return false
 }
 
-// ParseSignature reads a TPMT_SIGNATURE.
+// ParseSignature parses a TPMT_SIGNATURE.
 func ParseSignature(data []byte) (*Signature, error) {
 	if !IsSignature(data) {
 		return nil, errors.New("parsing a signature: it is no TPMT_SIGNATURE")
@@ -55,11 +55,11 @@ func ParseSignature(data []byte) (*Signature, error) {
 	return &Signature{bytes.Clone(data), bare}, nil
 }
 
-// Raw is the TPMT_SIGNATURE, as [Quote.WithSignature] takes it.
+// Raw returns the TPMT_SIGNATURE, for [Quote.WithSignature].
 func (s *Signature) Raw() []byte { return bytes.Clone(s.raw) }
 
-// Number is the bare RSA number.
+// Number returns the bare RSA number.
 func (s *Signature) Number() []byte { return bytes.Clone(s.bare) }
 
-// Bits is the size of the RSA key that made it.
+// Bits returns the size of the RSA key that made it.
 func (s *Signature) Bits() int { return 8 * len(s.bare) }

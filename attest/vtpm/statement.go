@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -23,25 +22,25 @@ const (
 
 var kinds = map[uint16]string{attestCertify: "a certification", attestQuote: "a quote"}
 
-// Clock is when a TPM said something, as it counts (TPM2, section TPMS_CLOCK_INFO).
+// Clock is the time of a statement by the TPM's own counters (TPM2, section TPMS_CLOCK_INFO).
 type Clock struct {
-	Milliseconds uint64 // of running, since the TPM was made
-	ResetCount   uint32 // starts of the machine
-	RestartCount uint32 // resumptions since
-	Safe         bool   // that Milliseconds never goes back
+	Milliseconds uint64 // of operation since the TPM was made
+	ResetCount   uint32 // number of starts of the machine
+	RestartCount uint32 // number of resumptions since then
+	Safe         bool   // Milliseconds has not gone back
 	Firmware     uint64
 }
 
-// statement is a TPMS_ATTEST, with its signature if there is one.
+// statement is a TPMS_ATTEST, with or without a signature.
 type statement struct {
-	attest    []byte // what is signed
-	signature []byte // RSASSA; nil if none was given
+	attest    []byte // the signed bytes
+	signature []byte // RSASSA; nil if there is none
 	nonce     []byte
 	clock     Clock
 }
 
-// parse reads what all kinds of TPMS_ATTEST begin with (TPM2, section TPMS_ATTEST),
-// and leaves the cursor before what is attested.
+// parse parses the common beginning of all kinds of TPMS_ATTEST (TPM2, section TPMS_ATTEST).
+// It returns a cursor at the attested data.
 func (s *statement) parse(attest []byte, kind uint16) (*cursor, error) {
 	s.attest = bytes.Clone(attest)
 	c := &cursor{rest: s.attest, order: binary.BigEndian}
@@ -51,20 +50,20 @@ func (s *statement) parse(attest []byte, kind uint16) (*cursor, error) {
 	if got := c.u16(); got != kind {
 		return nil, fmt.Errorf("its type is %#x, want %#x, %s", got, kind, kinds[kind])
 	}
-	c.sized() // qualifiedSigner: a name that only the TPM knows
+	c.sized() // qualifiedSigner, a name that only the TPM can compute
 	s.nonce = c.sized()
 	s.clock = Clock{Milliseconds: c.u64(), ResetCount: c.u32(), RestartCount: c.u32(), Safe: c.u8() == 1}
 	s.clock.Firmware = c.u64()
 	return c, c.err
 }
 
-// parseSignature reads a TPMT_SIGNATURE, or the bare RSA number.
+// parseSignature parses a TPMT_SIGNATURE, or the bare RSA number.
 func parseSignature(signature []byte) ([]byte, error) {
 	c := cursor{rest: signature, order: binary.BigEndian}
 	algorithm, hash := c.u16(), c.u16()
 	bare := c.sized()
 	switch {
-	case len(signature) == 256 || len(signature) == 384 || len(signature) == 512: // no TPMT_SIGNATURE is: it has 6 bytes more
+	case len(signature) == 256 || len(signature) == 384 || len(signature) == 512: // a TPMT_SIGNATURE has 6 bytes more
 		return bytes.Clone(signature), nil
 	case c.end() != nil:
 		return nil, fmt.Errorf("it is no TPMT_SIGNATURE: %w", c.end())
@@ -74,14 +73,14 @@ func parseSignature(signature []byte) ([]byte, error) {
 	return bytes.Clone(bare), nil
 }
 
-// verify says whether ak has signed the statement, with RSASSA-PKCS1-v1_5 and SHA-256.
+// verify checks that ak signed the statement, with RSASSA-PKCS1-v1_5 and SHA-256.
 func (s *statement) verify(ak *rsa.PublicKey) error {
 	if s.signature == nil {
-		return errors.New("there is no signature")
+		return fmt.Errorf("%w: there is no signature", ErrSignature)
 	}
 	sum := sha256.Sum256(s.attest)
 	if err := rsa.VerifyPKCS1v15(ak, crypto.SHA256, sum[:], s.signature); err != nil {
-		return errors.New("the attestation key has not signed it")
+		return ErrSignature
 	}
 	return nil
 }

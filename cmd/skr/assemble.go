@@ -91,7 +91,7 @@ func assemble(s *settings, told *observer, log *slog.Logger) (*sidecar, error) {
 		return nil, &settingError{err}
 	}
 	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.vault, Roots: out.roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
-	parts.verifier = maa.New(maa.Config{HTTP: out.maa, APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})
+	parts.verifier = maa.New(maa.Config{HTTP: out.maa.Transporter(), APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})
 	parts.assembleReleaser(s)
 	return parts, nil
 }
@@ -216,11 +216,11 @@ func (s *settings) certificateSources(p *sidecar) (sources []vcek.Source) {
 				sources = append(sources, host)
 			}
 		case "thim":
-			sources = append(sources, vcek.NewTHIMSource(out.thim, s.thimURL()))
+			sources = append(sources, vcek.NewTHIMSource(out.thim.Transporter(), s.thimURL()))
 		case "azure-cache":
-			sources = append(sources, vcek.NewAzureCacheSource(out.azureCache, s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
+			sources = append(sources, vcek.NewAzureCacheSource(out.azureCache.Transporter(), s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
 		case "kds":
-			sources = append(sources, vcek.NewKDSSource(out.kds, s.KDSURL))
+			sources = append(sources, vcek.NewKDSSource(out.kds.Transporter(), s.KDSURL))
 		}
 	}
 	return sources

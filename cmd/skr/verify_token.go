@@ -1,19 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/internal/azure/endpoint"
-	"skr/internal/jose/jwk"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 )
@@ -87,28 +82,19 @@ func (v *verifier) signatureCheck(ctx context.Context, t verify.Trust) (func(*ma
 }
 
 func askAuthority(ctx context.Context, authority attest.Authority, out *outbound) func(*maa.Token) error {
-	client := maa.New(maa.Config{HTTP: out.maa, Now: time.Now})
+	client := maa.New(maa.Config{HTTP: out.maa.Transporter(), Now: time.Now})
 	return func(token *maa.Token) error { return client.VerifyToken(ctx, authority, token) }
 }
 
 // readKeys reads a JWKS, or a certificate, whose key has no id.
-func readKeys(path string, in io.Reader) (jwk.Set, error) {
+func readKeys(path string, in io.Reader) (*maa.Keys, error) {
 	data, err := readInput(path, maxKeysFile, in)
 	if err != nil {
-		return jwk.Set{}, err
+		return nil, err
 	}
-	text := bytes.TrimSpace(data)
-	if bytes.HasPrefix(text, []byte("{")) {
-		set, err := jwk.ParseSet(text)
-		if err != nil {
-			return set, fmt.Errorf("%s: %w", path, err)
-		}
-		return set, nil
+	keys, err := maa.ParseKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
-		return jwk.Set{}, fmt.Errorf("%s: this is neither a JWKS nor one certificate as PEM", path)
-	}
-	key := jwk.Key{Kty: "RSA", X5c: []string{base64.StdEncoding.EncodeToString(block.Bytes)}}
-	return jwk.Set{Keys: []jwk.Key{key}}, nil
+	return keys, nil
 }

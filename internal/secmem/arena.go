@@ -7,32 +7,33 @@ import (
 )
 
 const (
-	// chunkSize is what a process without privileges may lock at least on most
-	// systems: the default of RLIMIT_MEMLOCK was 64 KiB for decades.
+	// chunkSize is what an unprivileged process may lock on most systems: the
+	// default of RLIMIT_MEMLOCK was 64 KiB for decades.
 	chunkSize = 64 << 10
-	// maxLocked bounds the memory that is locked, which the kernel cannot take
-	// back. It holds a thousand requests with their tokens and keys.
+	// maxLocked bounds the locked memory, which the kernel cannot reclaim. It is
+	// enough for a thousand requests with their tokens and keys.
 	maxLocked = 16 << 20
 )
 
 // Status says how secrets are kept.
 type Status struct {
-	// Protection of the memory for secrets; [None] if there was never any.
+	// Protection is how the memory for secrets is protected; [None] before the first
+	// secret.
 	Protection Protection
-	// Locked is the bytes of memory that are mapped for secrets now.
+	// Locked is the number of bytes that are mapped for secrets now.
 	Locked int
-	// OnHeap is the bytes of secrets, since the start, for which there was no
-	// protected memory.
+	// OnHeap is the number of bytes of secrets, since the start, for which there was
+	// no protected memory.
 	OnHeap int
 }
 
-// Protect makes the first memory ready, and tells how secrets will be kept.
+// Protect allocates the first protected memory, and returns how secrets are kept.
 func Protect() Status {
 	Hold([]byte{0}).Wipe()
 	return Now()
 }
 
-// Now tells how secrets are kept.
+// Now returns how secrets are kept.
 func Now() Status {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
@@ -41,26 +42,25 @@ func Now() Status {
 	return status
 }
 
-// shared is the arena of the process: what may be locked is limited for all of it.
+// shared is the only arena, because the limit of locked memory is per process.
 var shared arena
 
-// arena hands out blocks of protected memory. All of it that nobody holds is
-// zero.
+// arena allocates blocks of protected memory. Free memory is zero.
 type arena struct {
 	mu     sync.Mutex
 	chunks []*chunk // of chunkSize bytes each, at most one of them idle
 	status Status
 }
 
-// block is a secret's piece of a chunk, or of the heap if chunk is nil.
+// block is the memory of one secret, in a chunk or on the heap if chunk is nil.
 type block struct {
 	memory []byte
 	chunk  *chunk
 	first  int // number of its first block
 }
 
-// take finds memory for a secret.
-func (a *arena) take(size int) block {
+// alloc returns memory for a secret.
+func (a *arena) alloc(size int) block {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if size > chunkSize {
@@ -70,13 +70,13 @@ func (a *arena) take(size int) block {
 		return a.fromHeap(size)
 	}
 	for _, c := range a.chunks {
-		if first, found := c.take(size); found {
+		if first, found := c.alloc(size); found {
 			return pieceOf(c, first, size)
 		}
 	}
 	if c := a.grow(chunkSize); c != nil {
 		a.chunks = append(a.chunks, c)
-		first, _ := c.take(size)
+		first, _ := c.alloc(size)
 		return pieceOf(c, first, size)
 	}
 	return a.fromHeap(size)
@@ -105,8 +105,8 @@ func (a *arena) grow(size int) *chunk {
 	return &chunk{memory: memory}
 }
 
-// give overwrites a block and takes it back.
-func (a *arena) give(b block) {
+// free overwrites a block and makes it available again.
+func (a *arena) free(b block) {
 	clear(b.memory)
 	if b.chunk == nil {
 		return
@@ -117,7 +117,7 @@ func (a *arena) give(b block) {
 		a.shrink(b.chunk)
 		return
 	}
-	b.chunk.give(b.first, len(b.memory))
+	b.chunk.free(b.first, len(b.memory))
 	if b.chunk.idle() && a.hasOtherIdle(b.chunk) {
 		a.shrink(b.chunk)
 	}

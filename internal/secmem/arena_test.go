@@ -24,7 +24,7 @@ func TestArena(t *testing.T) {
 			if len(mark) > 0 && (mark[0] != byte(len(mark)) || slices.Min(mark) != slices.Max(mark)) {
 				t.Fatal("somebody else wrote into a block")
 			}
-			a.give(held[i])
+			a.free(held[i])
 			held = slices.Delete(held, i, i+1)
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -33,7 +33,7 @@ func TestArena(t *testing.T) {
 				continue
 			}
 			size := rapid.OneOf(rapid.IntRange(0, 5000), rapid.IntRange(0, 2*chunkSize)).Draw(t, "size")
-			b := a.take(size)
+			b := a.alloc(size)
 			if len(b.memory) != size || cap(b.memory) != size && b.chunk != nil || !bytes.Equal(b.memory, make([]byte, size)) {
 				t.Fatalf("%d bytes: got %d of %d, or not zeros", size, len(b.memory), cap(b.memory))
 			}
@@ -56,17 +56,17 @@ func TestArena(t *testing.T) {
 
 func TestReusedBlockIsZero(t *testing.T) {
 	var a arena
-	first := a.take(100)
+	first := a.alloc(100)
 	copy(first.memory, canary)
-	a.give(first)
-	second := a.take(100)
+	a.free(first)
+	second := a.alloc(100)
 	if &first.memory[0] != &second.memory[0] {
 		t.Skip("the block was not used again: no protected memory here")
 	}
 	if !bytes.Equal(second.memory, make([]byte, 100)) {
 		t.Error("the block still holds the secret before")
 	}
-	a.give(second)
+	a.free(second)
 	a.shrink(a.chunks[0])
 }
 
@@ -74,11 +74,11 @@ func TestReusedBlockIsZero(t *testing.T) {
 func TestBound(t *testing.T) {
 	for _, size := range []int{10, chunkSize + 1} {
 		a := arena{status: Status{Locked: maxLocked - chunkSize + 1}}
-		b := a.take(size)
+		b := a.alloc(size)
 		if b.chunk != nil || len(b.memory) != size || a.status.OnHeap != size {
 			t.Errorf("%d bytes at the bound: %+v", size, a.status)
 		}
-		a.give(b)
+		a.free(b)
 	}
 }
 

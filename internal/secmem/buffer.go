@@ -10,18 +10,18 @@ import (
 	"sync/atomic"
 )
 
-// ErrWiped is what a [Buffer] says that was wiped.
+// ErrWiped means that the [Buffer] was wiped.
 var ErrWiped = errors.New("the secret was wiped")
 
-// Buffer is a secret of fixed size in protected memory. The zero value and nil
-// are wiped ones.
+// Buffer is a secret of fixed size in protected memory. The zero value and nil behave like
+// a wiped Buffer.
 type Buffer struct {
 	mu      sync.RWMutex
 	secret  *secret         // nil once wiped
-	cleanup runtime.Cleanup // for a Buffer that nobody wipes
+	cleanup runtime.Cleanup // for a Buffer that is not wiped
 }
 
-// secret is shared by the Buffers that were cloned of one; it does not change.
+// secret is shared by a Buffer and its clones. It does not change.
 type secret struct {
 	place  block
 	owners atomic.Int32
@@ -30,17 +30,17 @@ type secret struct {
 	derived *Buffer // guarded by once
 }
 
-// leave overwrites the secret with its last owner.
+// leave removes an owner, and overwrites the secret with the last one.
 func (s *secret) leave() {
 	if s.owners.Add(-1) == 0 {
-		shared.give(s.place)
+		shared.free(s.place)
 		s.derived.Wipe()
 	}
 }
 
-// Hold moves a secret to protected memory: the source is overwritten.
+// Hold moves a secret to protected memory and overwrites the source.
 func Hold(text []byte) *Buffer {
-	s := &secret{place: shared.take(len(text))}
+	s := &secret{place: shared.alloc(len(text))}
 	copy(s.place.memory, text)
 	clear(text)
 	return own(s)
@@ -53,9 +53,9 @@ func own(s *secret) *Buffer {
 	return b
 }
 
-// Use calls f with the secret, and is [ErrWiped] if there is none. f must not
-// change the slice, nor keep it: after [Buffer.Wipe], which waits for f, its memory
-// may be another secret's, or nobody's. f must not wipe the Buffer itself.
+// Use calls f with the secret and returns its error, or [ErrWiped] if the Buffer was wiped.
+// f must not change or keep the slice: after [Buffer.Wipe], which waits for f, the memory
+// may contain another secret or be unmapped. f must not wipe the Buffer.
 func (b *Buffer) Use(f func(secret []byte) error) error {
 	if b == nil {
 		return ErrWiped
@@ -68,8 +68,8 @@ func (b *Buffer) Use(f func(secret []byte) error) error {
 	return f(b.secret.place.memory)
 }
 
-// Clone is a Buffer of its own with the same secret; of a wiped one, a wiped one.
-// The secret is not copied: it is overwritten when the last of its Buffers is wiped.
+// Clone returns another Buffer with the same secret, or a wiped one if b was wiped. The
+// secret is not copied. It is overwritten when the last of its Buffers is wiped.
 func (b *Buffer) Clone() *Buffer {
 	if b == nil {
 		return nil
@@ -82,9 +82,9 @@ func (b *Buffer) Clone() *Buffer {
 	return own(b.secret)
 }
 
-// Derived is a Buffer of its own with what derive makes of the secret, once for it
-// and all its clones: it is kept beside the secret, and overwritten when neither a
-// clone nor a Buffer that Derived returned is left. Of a wiped one it is a wiped one.
+// Derived returns a Buffer with the result of derive, which is called once for the secret
+// and all its clones. The result is overwritten when all clones and all Buffers that Derived
+// returned are wiped. If b was wiped, Derived returns a wiped Buffer.
 func (b *Buffer) Derived(derive func(secret []byte) []byte) (derived *Buffer) {
 	_ = b.Use(func(text []byte) error {
 		s := b.secret
@@ -95,8 +95,8 @@ func (b *Buffer) Derived(derive func(secret []byte) []byte) (derived *Buffer) {
 	return derived
 }
 
-// Wipe takes the secret from the Buffer, and overwrites it unless a clone still
-// has it. It may be called again.
+// Wipe removes the secret from the Buffer, and overwrites it unless a clone still has it. It
+// may be called repeatedly.
 func (b *Buffer) Wipe() {
 	if b == nil {
 		return

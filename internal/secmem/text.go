@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// Text is a secret string. Only [Text.Reveal] gives its value. Copies of a Text
-// share one [Buffer], which is wiped when the last of them is gone.
+// Text is a secret string. Only [Text.Reveal] returns its value. Copies of a Text share one
+// [Buffer], which is wiped when the last of them becomes unreachable.
 type Text struct {
-	_    [0]func() // two Texts are compared by their digests and not with ==
+	_    [0]func() // not comparable with ==: compare digests
 	held *Buffer   // nil without a secret
 }
 
-// NewText makes a secret of value.
+// NewText returns value as a secret.
 func NewText(value string) Text {
 	if value == "" {
 		return Text{}
@@ -25,25 +25,25 @@ func NewText(value string) Text {
 	return Text{held: Hold([]byte(value))}
 }
 
-// Reveal returns a copy of the secret, for the one place that sends it.
+// Reveal returns a copy of the secret, for the code that sends it.
 func (t Text) Reveal() (value string) {
 	t.use(func(secret []byte) { value = string(secret) })
 	return value
 }
 
-// IsZero says whether there is no secret at all.
+// IsZero reports whether there is no secret.
 func (t Text) IsZero() bool { return t.held == nil }
 
-// digestKey makes digests worthless outside this process.
+// digestKey makes digests useless outside this process.
 var digestKey = sync.OnceValue(func() *Buffer {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails, says crypto/rand
 	return Hold(key)
 })
 
-// Digest stands for the secret where equal ones must be recognised, as in the key
-// of a map: HMAC-SHA-256 with a key of this process. It tells nothing of the
-// secret, also where that can be guessed. That of no secret is zero.
+// Digest returns an HMAC-SHA-256 of the secret with a key of this process, to compare
+// secrets, for example in the key of a map. It does not help to guess the secret. The digest
+// of no secret is zero.
 func (t Text) Digest() (digest [32]byte) {
 	if t.held == nil {
 		return digest
@@ -57,7 +57,7 @@ func (t Text) Digest() (digest [32]byte) {
 	return digest
 }
 
-// use calls f with the secret, if there is one. Nobody can wipe a Text.
+// use calls f with the secret, if there is one. A Text cannot be wiped.
 func (t Text) use(f func(secret []byte)) {
 	if t.held == nil {
 		return
@@ -80,7 +80,7 @@ func (t Text) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON redacts.
 func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-// UnmarshalJSON reads the secret from a JSON string.
+// UnmarshalJSON decodes the secret from a JSON string.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	var value string
 	if err := json.Unmarshal(data, &value); err != nil {

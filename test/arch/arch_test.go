@@ -68,14 +68,14 @@ var allowed = map[string][]string{
 
 	"attest/uvm":  {"internal/certificate", "internal/strictjson"},
 	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
-	"attest/vcek": {"attest/snp", "internal/certificate", "internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/observe/journal", "internal/strictjson", "internal/refusal"},
+	"attest/vcek": {"attest/snp", "internal/certificate", "internal/crash", "internal/singleflight", "internal/observe/journal", "internal/strictjson", "internal/refusal"},
 	"attest": {
 		"attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
 		"internal/azure/endpoint", "internal/observe/journal", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem", "attest/tpm",
 	},
 	"attest/maa": {
 		"attest", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
-		"internal/cache", "internal/crash", "internal/azure/endpoint", "internal/singleflight", "internal/azure/httpclient", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
+		"internal/cache", "internal/crash", "internal/azure/endpoint", "internal/singleflight", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
 	},
 	"hsm": {
 		"internal/cache", "internal/certificate", "internal/crash", "internal/azure/endpoint", "internal/azure/httpclient", "internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
@@ -103,7 +103,7 @@ var allowed = map[string][]string{
 	},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy",
-		"internal/azure/endpoint", "internal/check", "internal/operator/inspect", "internal/strictyaml",
+		"internal/azure/endpoint", "internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml",
 	},
 }
 

@@ -91,7 +91,7 @@ func TestClocks(t *testing.T) {
 func TestCertificateServices(t *testing.T) {
 	for _, product := range []snp.Product{snp.Milan, snp.Turin} {
 		cloud := start(t, emulator.Config{Product: product})
-		client := httpclient.New(httpclient.Config{Transport: cloud.HTTPClient().Transport})
+		client := httpclient.New(httpclient.Config{Transport: cloud.HTTPClient().Transport}).Transporter()
 		raw, err := cloud.Chip().Report(snp.ReportData{}, snptest.Options{})
 		must(t, err)
 		report, err := snp.Parse(raw)

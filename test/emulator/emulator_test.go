@@ -83,7 +83,7 @@ func newSidecar(t *testing.T, environment []string) *sidecar {
 	return &sidecar{
 		releaser: keyrelease.New(keyrelease.Config{
 			Attester: newAttester(t, env, metadata),
-			Verifier: attestmaa.New(attestmaa.Config{HTTP: services}),
+			Verifier: attestmaa.New(attestmaa.Config{HTTP: services.Transporter()}),
 			Vault:    hsm.NewClient(hsm.Config{HTTP: services, Roots: pool}),
 			Identity: parties.Identity(identity, nil),
 		}),
@@ -106,7 +106,7 @@ func newAttester(t *testing.T, env map[string]string, metadata *httpclient.Clien
 		Source:      source,
 		Endorsement: platform.Endorsement,
 		Endorser: vcek.NewEndorser(vcek.Config{
-			Sources: []vcek.Source{host, vcek.NewTHIMSource(metadata, env["SKR_THIM_URL"])},
+			Sources: []vcek.Source{host, vcek.NewTHIMSource(metadata.Transporter(), env["SKR_THIM_URL"])},
 			Roots:   roots,
 		}),
 	})

@@ -18,12 +18,12 @@ import (
 // (Azure REST API specification, Key Vault 7.4, JsonWebKeyType).
 const hsmSuffix = "-HSM"
 
-// Type is kty without Azure's mark for hardware: RSA, EC or oct.
+// Type returns kty without Azure's mark for hardware: RSA, EC or oct.
 func (k Key) Type() string { return strings.TrimSuffix(k.Kty, hsmSuffix) }
 
-// PublicKey is the *rsa.PublicKey or *ecdsa.PublicKey in the members; the
-// curve of a P-256K key is secp256k1.S256(). Where a key has none of the
-// public members, the first certificate of x5c gives it.
+// PublicKey returns the *rsa.PublicKey or *ecdsa.PublicKey of the members. The curve of a
+// P-256K key is secp256k1.S256(). If a key has no public members, its public key is that of
+// the first certificate of x5c.
 func (k Key) PublicKey() (crypto.PublicKey, error) {
 	pub, err := k.publicKey()
 	if err != nil {
@@ -46,9 +46,9 @@ func (k Key) publicKey() (crypto.PublicKey, error) {
 	}
 }
 
-// certifiedKey reads x5c[0], which is standard base64 of DER (RFC 7517
-// section 4.7). It is not held to a key usage: the certificates in which Microsoft Azure
-// Attestation publishes its signing keys are authorities that may only sign certificates.
+// certifiedKey parses x5c[0], standard base64 of DER (RFC 7517 section 4.7). It does not
+// check the key usage, because Microsoft Azure Attestation publishes its signing keys in
+// certificates of authorities that may only sign certificates.
 func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
 	der, err := DecodeStrict(base64.StdEncoding, k.X5c[0])
 	if err != nil {
@@ -72,8 +72,8 @@ func (k Key) certifiedKey(kind string) (crypto.PublicKey, error) {
 	return nil, errors.New(`member "x5c" holds a key of another type`)
 }
 
-// PrivateKey is the *rsa.PrivateKey or *ecdsa.PrivateKey in the members,
-// checked against the public ones.
+// PrivateKey returns the *rsa.PrivateKey or *ecdsa.PrivateKey of the members, checked
+// against the public members.
 func (k Key) PrivateKey() (crypto.PrivateKey, error) {
 	private, err := k.privateKey()
 	if err != nil {
@@ -92,7 +92,7 @@ func (k Key) privateKey() (crypto.PrivateKey, error) {
 	return nil, fmt.Errorf("key type %.20q has none", k.Kty)
 }
 
-// FromPublic is the JWK of an *rsa.PublicKey or *ecdsa.PublicKey.
+// FromPublic returns the JWK of an *rsa.PublicKey or *ecdsa.PublicKey.
 func FromPublic(pub crypto.PublicKey) (Key, error) {
 	return written(func() (Key, error) {
 		switch pub := pub.(type) {
@@ -105,8 +105,8 @@ func FromPublic(pub crypto.PublicKey) (Key, error) {
 	})
 }
 
-// FromPrivate is the JWK of an *rsa.PrivateKey or *ecdsa.PrivateKey with all
-// its private members.
+// FromPrivate returns the JWK of an *rsa.PrivateKey or *ecdsa.PrivateKey with all private
+// members.
 func FromPrivate(private crypto.PrivateKey) (Key, error) {
 	return written(func() (Key, error) {
 		switch private := private.(type) {
@@ -127,9 +127,9 @@ func written(write func() (Key, error)) (Key, error) {
 	return key, nil
 }
 
-// Thumbprint is the base64url SHA-256 of the required public members in
-// canonical form (RFC 7638 section 3): kty without Azure's suffix, numbers
-// without leading zeros, secp256k1 under its registered name.
+// Thumbprint returns the base64url SHA-256 of the required public members in canonical form
+// (RFC 7638 section 3): kty without Azure's suffix, numbers without leading zeros, and the
+// registered name of secp256k1.
 func (k Key) Thumbprint() (string, error) {
 	pub, err := k.PublicKey()
 	if err != nil {
@@ -142,8 +142,8 @@ func (k Key) Thumbprint() (string, error) {
 	return canonical.thumbprint()
 }
 
-// Registered returns the key under names that JOSE libraries know: kty without
-// Azure's mark for hardware, and secp256k1 (RFC 8812 section 3.1) in place of P-256K.
+// Registered returns the key with registered names, which JOSE libraries support: kty
+// without Azure's mark for hardware, and secp256k1 (RFC 8812 section 3.1) instead of P-256K.
 func (k Key) Registered() Key {
 	k.Kty = k.Type()
 	if k.Crv == p256K {
@@ -158,7 +158,7 @@ func (k Key) thumbprint() (string, error) {
 	if k.Kty == "EC" {
 		members = map[string]string{"kty": k.Kty, "crv": k.Crv, "x": k.X, "y": k.Y}
 	}
-	// encoding/json sorts the members and writes no white space, as the RFC asks.
+	// encoding/json sorts the members and writes no white space, as the RFC requires.
 	text, err := json.Marshal(members)
 	if err != nil {
 		return "", fmt.Errorf("making the thumbprint: %w", err)

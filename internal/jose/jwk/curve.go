@@ -10,18 +10,18 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
-// Curve names: RFC 7518 section 6.2.1.1, RFC 8812 section 3.1 (secp256k1) and
-// Key Vault's own P-256K for the latter (Azure REST API specification, Key
-// Vault 7.4, JsonWebKeyCurveName).
+// Names of secp256k1: the registered one (RFC 8812 section 3.1) and Key Vault's P-256K
+// (Azure REST API specification, Key Vault 7.4, JsonWebKeyCurveName). RFC 7518 section
+// 6.2.1.1 has the others.
 const (
 	p256K     = "P-256K"
 	secp256K1 = "secp256k1"
 )
 
-// P256K is the curve that Key Vault calls P-256K. It is comparable with the
-// curve of a key.
+// P256K returns the curve that Key Vault calls P-256K. It can be compared with the curve of
+// a key.
 func P256K() elliptic.Curve {
-	return secp256k1.S256() //nolint:staticcheck // crypto/ecdsa can hold such a key in no other way
+	return secp256k1.S256() //nolint:staticcheck // the only way to put such a key into crypto/ecdsa's types
 }
 
 // uncompressed is the first byte of a point with both coordinates (SEC 1
@@ -60,8 +60,8 @@ func nameOf(curve elliptic.Curve) (string, error) {
 
 func widthOf(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
 
-// ParsePoint reads an uncompressed point and checks that it is on the curve:
-// one of NIST P-256, P-384, P-521, or secp256k1.
+// ParsePoint parses an uncompressed point and checks that it is on the curve, which is NIST
+// P-256, P-384, P-521, or secp256k1.
 func ParsePoint(curve elliptic.Curve, point []byte) (*ecdsa.PublicKey, error) {
 	if len(point) != 1+2*widthOf(curve) || point[0] != uncompressed {
 		return nil, errors.New("the point is not an uncompressed point of the curve")
@@ -80,7 +80,7 @@ func ParsePoint(curve elliptic.Curve, point []byte) (*ecdsa.PublicKey, error) {
 	return pub.ToECDSA(), nil
 }
 
-// PointBytes is the uncompressed point of a key on one of the four curves.
+// PointBytes returns the uncompressed point of a key on one of the four curves.
 func PointBytes(pub *ecdsa.PublicKey) ([]byte, error) {
 	if pub.Curve != P256K() {
 		return pub.Bytes()
@@ -97,8 +97,8 @@ func PointBytes(pub *ecdsa.PublicKey) ([]byte, error) {
 	return point, nil
 }
 
-// ParseScalar makes a private key of a big-endian scalar of the curve's width;
-// zero and values from the order upwards are refused.
+// ParseScalar makes a private key from a big-endian scalar of the curve's width. It refuses
+// zero and values that are not below the curve's order.
 func ParseScalar(curve elliptic.Curve, scalar []byte) (*ecdsa.PrivateKey, error) {
 	if curve != P256K() {
 		private, err := ecdsa.ParseRawPrivateKey(curve, scalar)
@@ -114,7 +114,7 @@ func ParseScalar(curve elliptic.Curve, scalar []byte) (*ecdsa.PrivateKey, error)
 	return secp256k1.NewPrivateKey(&d).ToECDSA(), nil
 }
 
-// ScalarBytes is the private scalar in the curve's width.
+// ScalarBytes returns the private scalar in the curve's width.
 func ScalarBytes(private *ecdsa.PrivateKey) ([]byte, error) {
 	if private.Curve != P256K() {
 		return private.Bytes()

@@ -1,22 +1,19 @@
-// Package jwk reads and writes JSON Web Keys (RFC 7517, RFC 7518) as Azure
-// speaks them.
+// Package jwk parses and writes JSON Web Keys (RFC 7517, RFC 7518) in the forms that Azure
+// uses.
 //
-// Key Vault and Managed HSM use the key types RSA-HSM, EC-HSM and oct-HSM and
-// the curve name P-256K beside the registered ones, and Microsoft Azure
-// Attestation publishes keys that hold only x5c; general JOSE libraries refuse
-// both. A [Key] is the wire form, text by text; [Key.PublicKey] and
-// [Key.PrivateKey] turn it into keys that were checked.
+// Key Vault and Managed HSM use the key types RSA-HSM, EC-HSM and oct-HSM and the curve
+// name P-256K in addition to the registered ones, and Microsoft Azure Attestation publishes
+// keys that contain only x5c. General JOSE libraries refuse both. A [Key] is the wire form.
+// [Key.PublicKey] and [Key.PrivateKey] check the members and return Go's keys.
 //
 //	set, err := jwk.ParseSet(body)
 //	pub, err := set.Keys[0].PublicKey()
 //
-// Members are decoded strictly: base64url without padding or line breaks,
-// points on their curve, RSA moduli of 2048 to 8192 bits. Numbers may have
-// leading zero bytes, or lack them, because vaults differ ("AQAB" and
-// "AAEAAQ"); what this package writes is canonical.
+// Members are decoded strictly: base64url without padding or line breaks, points on their
+// curve, RSA moduli of 2048 to 8192 bits. Numbers may have leading zero bytes or lack them,
+// because vaults differ ("AQAB" and "AAEAAQ"). The package writes canonical numbers.
 //
-// The package verifies nothing: a certificate in x5c is only a place to find
-// the public key, and its chain is the caller's business.
+// The package does not verify certificates. It only takes the public key from x5c.
 package jwk
 
 import (
@@ -25,17 +22,16 @@ import (
 	"fmt"
 )
 
-// Bounds on what is parsed. A Microsoft Azure Attestation signing certificate
-// embeds its own evidence and takes about 30 KB, and a shared instance lists
-// four keys.
+// Bounds of what is parsed. A signing certificate of Microsoft Azure Attestation embeds its
+// own evidence and has about 30 KB. A shared instance lists four keys.
 const (
 	maxKey  = 256 << 10
 	maxSet  = 1 << 20
 	maxKeys = 64
 )
 
-// Key is one JSON Web Key as on the wire. Its print forms redact the private
-// members; encoding/json writes all of them.
+// Key is the wire form of a JSON Web Key. It redacts the private members when printed.
+// encoding/json writes all members.
 type Key struct {
 	Kid    string   `json:"kid,omitempty"`
 	Kty    string   `json:"kty,omitempty"`
@@ -62,29 +58,28 @@ type Set struct {
 	Keys []Key `json:"keys"`
 }
 
-// Parse reads one key. Unknown members are ignored, duplicate ones and those in other
-// capitals refused.
-// The key's members are not yet checked: [Key.PublicKey] does that.
+// Parse parses one key. It ignores unknown members, and refuses duplicate members and
+// members in other capitals. [Key.PublicKey] checks the values.
 func Parse(data []byte) (Key, error) {
 	var key Key
 	if err := decode(data, maxKey, &key); err != nil {
 		return Key{}, fmt.Errorf("parsing a key: %w", err)
 	}
 	if key.Kty == "" {
-		return Key{}, errors.New(`jwk: parsing a key: member "kty" is missing`)
+		return Key{}, errors.New(`parsing a key: member "kty" is missing`)
 	}
 	return key, nil
 }
 
-// ParseSet reads a set of at most 64 keys. A key of an unknown type does not
-// spoil the set (RFC 7517 section 5); it has no public key.
+// ParseSet parses a set of at most 64 keys. It accepts keys of unknown types (RFC 7517
+// section 5), which have no public key.
 func ParseSet(data []byte) (Set, error) {
 	var set Set
 	if err := decode(data, maxSet, &set); err != nil {
 		return Set{}, fmt.Errorf("parsing a key set: %w", err)
 	}
 	if set.Keys == nil {
-		return Set{}, errors.New(`jwk: parsing a key set: member "keys" is missing`)
+		return Set{}, errors.New(`parsing a key set: member "keys" is missing`)
 	}
 	if len(set.Keys) > maxKeys {
 		return Set{}, fmt.Errorf("parsing a key set: has %d keys, more than %d", len(set.Keys), maxKeys)
@@ -99,8 +94,8 @@ func decode(data []byte, limit int, into any) error {
 	return Unmarshal(data, into)
 }
 
-// describe names the place of a JSON error without the input, which may hold
-// private members.
+// describe returns the place of a JSON error without the input, which may contain private
+// members.
 func describe(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("member %q has the wrong JSON type", wrong.Field)

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// maxNumber bounds one decoded member: the modulus of an 8192-bit RSA key and
-// a leading zero byte.
+// maxNumber bounds one decoded member in bytes: the modulus of an 8192-bit RSA key with a
+// leading zero byte.
 const maxNumber = 8192/8 + 1
 
-// bytesOf decodes a member as RFC 7515 section 2 defines base64url: no
-// padding, no line breaks, no stray bits. It never repeats the text.
+// bytesOf decodes a member in base64url without padding, line breaks or stray bits (RFC 7515
+// section 2). Its errors do not contain the text.
 func bytesOf(name, text string) ([]byte, error) {
 	switch {
 	case text == "":
@@ -28,8 +28,8 @@ func bytesOf(name, text string) ([]byte, error) {
 	return value, nil
 }
 
-// DecodeStrict also refuses the stray bits and line breaks that encoding/base64
-// passes over.
+// DecodeStrict decodes text and refuses stray bits and line breaks, which encoding/base64
+// ignores.
 func DecodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, errors.New("has a line break")
@@ -45,9 +45,9 @@ func numberOf(name, text string) (*big.Int, error) {
 	return new(big.Int).SetBytes(value), nil
 }
 
-// fixedOf decodes a coordinate or private scalar of width bytes (RFC 7518
-// section 6.2.1.2). The RFC wants exactly that many; shorter ones and one
-// leading zero are accepted, as Azure's own clients do.
+// fixedOf decodes a coordinate or private scalar of width bytes (RFC 7518 section 6.2.1.2).
+// The RFC requires exactly that many. fixedOf also accepts shorter values and one leading
+// zero, as Azure's own clients do.
 func fixedOf(name, text string, width int) ([]byte, error) {
 	value, err := bytesOf(name, text)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 
 const redacted = "[redacted]"
 
-// public is the key without its private members, for printing.
+// public returns the key without its private members, for printing.
 func (k Key) public() string {
 	secret := ""
 	if k.D != "" || k.P != "" || k.Q != "" || k.DP != "" || k.DQ != "" || k.QI != "" || k.K != "" {
@@ -16,7 +16,7 @@ func (k Key) public() string {
 	return fmt.Sprintf("jwk{kid=%q kty=%q crv=%q%s}", k.Kid, k.Kty, k.Crv, secret)
 }
 
-// String names the key and redacts its private members.
+// String returns the key's names and redacts its private members.
 func (k Key) String() string { return k.public() }
 
 // GoString redacts the %#v form.

@@ -7,8 +7,8 @@ import (
 	"math/big"
 )
 
-// Bounds of an RSA modulus: below, a key protects nothing; above, one
-// operation takes seconds.
+// Bounds of an RSA modulus in bits. Smaller keys are insecure, and operations with larger
+// ones take seconds.
 const (
 	minModulus = 2048
 	maxModulus = 8192
@@ -26,7 +26,7 @@ func (k Key) rsaPublicKey() (*rsa.PublicKey, error) {
 	return checkRSA(n, e)
 }
 
-// checkRSA also holds the bounds that crypto/rsa sets on the exponent.
+// checkRSA also checks the exponent against the bounds of crypto/rsa.
 func checkRSA(n, e *big.Int) (*rsa.PublicKey, error) {
 	if bits := n.BitLen(); bits < minModulus || bits > maxModulus || n.Bit(0) == 0 {
 		return nil, fmt.Errorf("the RSA modulus must be odd and have %d to %d bits", minModulus, maxModulus)
@@ -37,8 +37,8 @@ func checkRSA(n, e *big.Int) (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// rsaPrivateKey needs both primes (RFC 7518 section 6.3.2); keys of more than
-// two primes are not known to any vault.
+// rsaPrivateKey requires both primes (RFC 7518 section 6.3.2). No vault makes keys of more
+// than two primes.
 func (k Key) rsaPrivateKey() (*rsa.PrivateKey, error) {
 	pub, err := k.rsaPublicKey()
 	if err != nil {
@@ -62,7 +62,7 @@ func (k Key) rsaPrivateKey() (*rsa.PrivateKey, error) {
 	return private, k.checkCRT(private)
 }
 
-// checkCRT compares dp, dq and qi, where present, with the computed ones.
+// checkCRT compares dp, dq and qi, if present, with the computed values.
 func (k Key) checkCRT(private *rsa.PrivateKey) error {
 	for _, member := range []struct {
 		name, text string
@@ -103,7 +103,7 @@ func fromRSAPrivate(private *rsa.PrivateKey) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	// A key made by hand has no dp, dq and qi; it is not ours to complete.
+	// The caller's key may lack dp, dq and qi, and must not be changed.
 	complete := *private
 	complete.Precompute()
 	if err := complete.Validate(); err != nil {

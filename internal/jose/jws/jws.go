@@ -1,13 +1,12 @@
-// Package jws reads signed objects in the compact serialisation of RFC 7515
-// section 7.1, more strictly than that document asks, and verifies them with a
-// key that the caller has found in a place it trusts.
+// Package jws parses signed objects in the compact serialisation of RFC 7515 section 7.1,
+// more strictly than the RFC requires, and verifies them with a key that the caller trusts.
 //
 //	signed, err := jws.Parse(text, maxBytes)
 //	err = signed.Verify(certificate.PublicKey)
 //
-// The key decides which algorithms are possible, the header only chooses among
-// them: "none" and the keyed hashes do not exist here. Keys that a header names
-// (jwk, jku, x5u, kid) are the caller's business, and are best left alone.
+// The key determines which algorithms are possible, and the header only selects one of them.
+// The package has neither "none" nor keyed hashes. It does not use keys that a header names
+// (jwk, jku, x5u, kid).
 package jws
 
 import (
@@ -28,30 +27,30 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// minRSABits is the least that RFC 7518 section 3.3 allows.
+// minRSABits is the minimum of RFC 7518 section 3.3.
 const minRSABits = 2048
 
-// MaxRSABits bounds the keys of strangers: verifying with one of 400,000 bits,
-// which fits into a certificate, takes seconds that no context ends.
+// MaxRSABits bounds keys. Verifying with a key of 400,000 bits, which fits into a
+// certificate, takes seconds and cannot be cancelled.
 const MaxRSABits = 8192
 
-// Signed is taken apart and not verified yet.
+// Signed is a parsed object that has not been verified.
 type Signed struct {
-	// Header is the protected header's JSON, without duplicate members. Further members
-	// are read with [jwk.Unmarshal].
+	// Header is the protected header's JSON, without duplicate members. Decode further
+	// members with [jwk.Unmarshal].
 	Header []byte
-	// Payload is what was signed.
+	// Payload is the signed content.
 	Payload []byte
 	// Algorithm and KeyID are the header's alg and kid; "" if it has none.
 	Algorithm, KeyID string
-	// X5c is the header's x5c, certificates in base64. Nothing is known of them.
+	// X5c is the header's x5c, certificates in base64. They have not been verified.
 	X5c []string
 
 	input     string
 	signature []byte
 }
 
-// Parse reads an object of at most limit bytes.
+// Parse parses an object of at most limit bytes.
 func Parse(text string, limit int) (*Signed, error) {
 	if len(text) > limit {
 		return nil, fmt.Errorf("is longer than %d bytes", limit)
@@ -80,8 +79,8 @@ func (s *Signed) parseHeader() error {
 	if err := jwk.Unmarshal(s.Header, &header); err != nil {
 		return fmt.Errorf("the header: %w", err)
 	}
-	// RFC 7515 section 4.1.11: an extension that is not understood must be
-	// refused, and none is.
+	// RFC 7515 section 4.1.11: a critical extension that is not supported must be
+	// refused. None is supported.
 	if len(header.Crit) > 0 {
 		return errors.New("the header has critical extensions")
 	}
@@ -89,10 +88,10 @@ func (s *Signed) parseHeader() error {
 	return nil
 }
 
-// Digest is the SHA-256 of what is signed. It stands for the object where a repeated one
-// must be recognised: other signatures over the same content make no other object.
+// Digest returns the SHA-256 of the signed content, to recognise repeated objects. Objects
+// that differ only in their signature have the same digest.
 func (s *Signed) Digest() (digest [sha256.Size]byte) {
-	parts := sha256.New() // of what base64 holds, which has one form here
+	parts := sha256.New() // of the decoded parts: their base64 is unique, because Parse is strict
 	_, _ = parts.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s.Header))))
 	_, _ = parts.Write(s.Header)
 	_, _ = parts.Write(s.Payload)
@@ -100,8 +99,7 @@ func (s *Signed) Digest() (digest [sha256.Size]byte) {
 	return digest
 }
 
-// decode takes base64url without padding, line breaks or stray bits (RFC 7515
-// section 2).
+// decode decodes base64url without padding, line breaks or stray bits (RFC 7515 section 2).
 func decode(text string) ([]byte, error) {
 	data, err := jwk.DecodeStrict(base64.RawURLEncoding, text)
 	if err != nil {
@@ -110,7 +108,7 @@ func decode(text string) ([]byte, error) {
 	return data, nil
 }
 
-// Verify holds the signature against a key.
+// Verify verifies the signature with a key.
 func (s *Signed) Verify(key crypto.PublicKey) error {
 	method, err := methodFor(s.Algorithm, key)
 	if err != nil {
@@ -122,9 +120,9 @@ func (s *Signed) Verify(key crypto.PublicKey) error {
 	return nil
 }
 
-// methodFor picks the algorithm of the header, if it is one of RFC 7518 section
-// 3.1 that suits the key. On a curve only one does: golang-jwt itself would
-// take ES384 with a P-256 key.
+// methodFor returns the algorithm of the header, if it is one of RFC 7518 section 3.1 that
+// suits the key. Each curve has exactly one. golang-jwt itself accepts ES384 with a P-256
+// key.
 func methodFor(algorithm string, key crypto.PublicKey) (jwt.SigningMethod, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -149,8 +147,8 @@ var rsaMethods = map[string]jwt.SigningMethod{
 	"PS256": saltAsHash(jwt.SigningMethodPS256), "PS384": saltAsHash(jwt.SigningMethodPS384), "PS512": saltAsHash(jwt.SigningMethodPS512),
 }
 
-// saltAsHash insists on a salt as long as the hash (RFC 7518 section 3.5), where
-// golang-jwt verifies with any.
+// saltAsHash requires a salt as long as the hash (RFC 7518 section 3.5). golang-jwt accepts
+// any length.
 func saltAsHash(method *jwt.SigningMethodRSAPSS) jwt.SigningMethod {
 	strict := *method
 	strict.VerifyOptions = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: method.Hash}

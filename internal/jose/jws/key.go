@@ -9,10 +9,10 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// VerificationKey is the public key of a JWK that may verify signatures of the
-// algorithm. What the JWK says of itself must agree: its use, its operations
-// and its algorithm (RFC 7517 section 4), and, where it has both, its
-// certificate with its own members, as other readers may take the other.
+// VerificationKey returns the public key of a JWK that may verify signatures of the
+// algorithm. The JWK's use, operations and algorithm must allow that (RFC 7517 section 4).
+// If it has both members and a certificate, they must have the same key, because other
+// readers may use the other one.
 func VerificationKey(key jwk.Key, algorithm string) (crypto.PublicKey, error) {
 	switch {
 	case key.Kty != "RSA" && key.Kty != "EC":
@@ -43,7 +43,7 @@ func equal(a, b crypto.PublicKey) bool {
 	return ok && comparable.Equal(b)
 }
 
-// RSAVerificationKey is a VerificationKey that is RSA.
+// RSAVerificationKey is VerificationKey for RSA keys.
 func RSAVerificationKey(key jwk.Key, algorithm string) (*rsa.PublicKey, error) {
 	public, err := VerificationKey(key, algorithm)
 	if err != nil {

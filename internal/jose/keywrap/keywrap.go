@@ -1,19 +1,17 @@
-// Package keywrap is the key wrapping that Key Vault and Managed HSM use to
-// release a key: CKM_RSA_AES_KEY_WRAP (PKCS #11 version 2.40, current
-// mechanisms, section 2.1.21) and two variants with SHA-2.
+// Package keywrap implements the key wrapping with which Key Vault and Managed HSM release a
+// key: CKM_RSA_AES_KEY_WRAP (PKCS #11 version 2.40, current mechanisms, section 2.1.21) and
+// two variants with SHA-2.
 //
-// The wrapped form is two parts, one after the other. The first is an
-// ephemeral AES-256 key, encrypted with RSA-OAEP to the receiver's public key
-// (the KEK) and exactly as long as its modulus. The second is the payload,
-// wrapped by that AES key with AES-KWP (RFC 5649), 8 bytes longer than the
-// payload padded to a multiple of 8.
+// The wrapped form consists of two parts. The first is an ephemeral AES-256 key, encrypted
+// with RSA-OAEP to the receiver's public key (the KEK). It is exactly as long as the KEK's
+// modulus. The second is the payload, wrapped with that AES key by AES-KWP (RFC 5649). It is
+// 8 bytes longer than the payload padded to a multiple of 8.
 //
 //	ciphertext, err := keywrap.Wrap(rand.Reader, &kek.PublicKey, keywrap.RSA256, payload)
 //	payload, err := keywrap.Unwrap(decrypter, keywrap.RSA256, ciphertext)
 //
-// What the payload means is the caller's business. AES-KWP authenticates the
-// payload to the AES key, but anyone can wrap to a public key: where a payload
-// came from must be proved otherwise.
+// AES-KWP authenticates the payload to the AES key, but anyone can wrap to a public key. The
+// caller must prove the origin of a payload in another way.
 package keywrap
 
 import (
@@ -36,16 +34,15 @@ import (
 // Vault 7.4, KeyEncryptionAlgorithm).
 type Algorithm string
 
-// The algorithms differ in the hash of RSA-OAEP, used for the label and for
-// MGF1 alike.
+// The algorithms differ in the hash of RSA-OAEP, which is also used for MGF1.
 const (
 	CKM    Algorithm = "CKM_RSA_AES_KEY_WRAP" // SHA-1
 	RSA256 Algorithm = "RSA_AES_KEY_WRAP_256" // SHA-256
 	RSA384 Algorithm = "RSA_AES_KEY_WRAP_384" // SHA-384
 )
 
-// Sizes in bytes. The payload's bounds are those of the AES-KWP
-// implementation; the smallest wrapped payload is 16 bytes and the header.
+// Sizes in bytes. The bounds of the payload come from the AES-KWP implementation. The
+// smallest wrapped payload has 16 bytes and the header.
 const (
 	aesKeySize = 32
 	kwpBlock   = 8 // RFC 5649 section 3: 64-bit semiblocks
@@ -53,17 +50,17 @@ const (
 	maxPayload = subtle.MaxWrapSize
 )
 
-// Why Unwrap refused. None of them tells more than where it stopped.
+// The errors of Unwrap. They only tell which part failed.
 var (
 	// ErrLength: the ciphertext cannot be two parts for this KEK.
 	ErrLength = errors.New("the wrapped key has an impossible length")
-	// ErrKEK: the first part does not open; it was made for another KEK, or altered.
+	// ErrKEK: the first part cannot be decrypted: it is for another KEK, or was altered.
 	ErrKEK = errors.New("the ephemeral AES key does not open with this KEK")
 	// ErrIntegrity: the second part does not belong to the first.
 	ErrIntegrity = errors.New("the wrapped key does not pass its integrity check")
 )
 
-// ParseAlgorithm reads a value of "enc".
+// ParseAlgorithm parses a value of "enc".
 func ParseAlgorithm(text string) (Algorithm, error) {
 	if a := Algorithm(text); a.valid() {
 		return a, nil
@@ -73,7 +70,7 @@ func ParseAlgorithm(text string) (Algorithm, error) {
 
 func (a Algorithm) valid() bool { return a == CKM || a == RSA256 || a == RSA384 }
 
-// Hash is the hash of RSA-OAEP and its MGF1; zero for an unknown algorithm.
+// Hash returns the hash of RSA-OAEP and its MGF1; zero for an unknown algorithm.
 func (a Algorithm) Hash() crypto.Hash {
 	switch a {
 	case CKM:
@@ -96,19 +93,18 @@ func (a Algorithm) newHash() hash.Hash {
 	return sha1.New() //nolint:gosec // see the import
 }
 
-// Decrypter opens RSA-OAEP with the given hash for label and MGF1, and an
-// empty label. A key in memory and a key in a TPM satisfy it.
+// Decrypter decrypts RSA-OAEP with the given hash for label and MGF1, and an empty label.
+// Keys in memory and keys in a TPM implement it.
 type Decrypter interface {
-	// DecryptOAEP gives the plain text, which the caller wipes. Any failure is
-	// one and the same error, whatever part of the padding was wrong.
+	// DecryptOAEP returns the plain text, which the caller wipes. All failures have
+	// the same error, whatever part of the padding is wrong.
 	DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error)
-	// Size is the modulus length in bytes.
+	// Size returns the length of the modulus in bytes.
 	Size() int
 }
 
-// Wrap makes the wrapped form of a payload of 16 to 8192 bytes. The vault does
-// this; here the emulator and the tests need it. A nil random means
-// crypto/rand.
+// Wrap returns the wrapped form of a payload of 16 to 8192 bytes, as the vault makes it. The
+// emulator and the tests use it. A nil random means crypto/rand.
 func Wrap(random io.Reader, pub *rsa.PublicKey, a Algorithm, plaintext []byte) ([]byte, error) {
 	if !a.valid() {
 		return nil, fmt.Errorf("algorithm %.40q is not known", string(a))
@@ -144,8 +140,8 @@ func wrapPayload(aesKey, plaintext []byte) ([]byte, error) {
 	return wrapped, nil
 }
 
-// Unwrap opens the wrapped form. The error is [ErrLength], [ErrKEK] or
-// [ErrIntegrity], perhaps with a cause. The caller wipes the payload.
+// Unwrap returns the payload of the wrapped form, which the caller wipes. The error wraps
+// [ErrLength], [ErrKEK] or [ErrIntegrity].
 func Unwrap(d Decrypter, a Algorithm, ciphertext []byte) ([]byte, error) {
 	if !a.valid() {
 		return nil, fmt.Errorf("algorithm %.40q is not known", string(a))
@@ -162,13 +158,13 @@ func Unwrap(d Decrypter, a Algorithm, ciphertext []byte) ([]byte, error) {
 	return unwrapPayload(aesKey, ciphertext[size:])
 }
 
-// possible says whether a payload wrapped with AES-KWP can have this length.
+// possible reports whether a payload wrapped with AES-KWP can have this length.
 func possible(wrapped int) bool {
 	return wrapped >= kwpBlock+minPayload && wrapped <= kwpBlock+maxPayload && wrapped%kwpBlock == 0
 }
 
-// unwrapPayload does not repeat the library's reason: RFC 5649 section 3 asks
-// for one answer to every failure.
+// unwrapPayload omits the library's reason: RFC 5649 section 3 requires the same answer to
+// each failure.
 func unwrapPayload(aesKey, wrapped []byte) ([]byte, error) {
 	if len(aesKey) != aesKeySize {
 		return nil, ErrIntegrity

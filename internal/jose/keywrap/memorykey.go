@@ -8,12 +8,11 @@ import (
 	"runtime"
 )
 
-// memoryKey is a Decrypter whose private key lies on the Go heap: crypto/rsa works
-// nowhere else.
+// memoryKey is a Decrypter whose private key is on the Go heap, which crypto/rsa requires.
 type memoryKey struct{ private *rsa.PrivateKey }
 
-// NewDecrypter takes the private key over: the Decrypter can do nothing but
-// decrypt with it, and erases it when nobody holds the Decrypter any more.
+// NewDecrypter takes ownership of the private key. The Decrypter only decrypts with it, and
+// erases it when the Decrypter becomes unreachable.
 func NewDecrypter(private *rsa.PrivateKey) Decrypter {
 	k := &memoryKey{private}
 	runtime.AddCleanup(k, Erase, private)
@@ -21,7 +20,7 @@ func NewDecrypter(private *rsa.PrivateKey) Decrypter {
 }
 
 func (k *memoryKey) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
-	defer runtime.KeepAlive(k) // or the key might be erased while it decrypts
+	defer runtime.KeepAlive(k) // the key must not be erased during decryption
 	plaintext, err := k.private.Decrypt(nil, ciphertext, &rsa.OAEPOptions{Hash: hash})
 	if err != nil {
 		return nil, fmt.Errorf("opening RSA-OAEP: %w", err)
@@ -34,9 +33,9 @@ func (k *memoryKey) Size() int { return k.private.Size() }
 // Format redacts every verb.
 func (k *memoryKey) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("[redacted]")) }
 
-// Erase overwrites the private numbers of a key that is not used any more. It
-// does not reach the copies in crypto/internal/fips140, with which crypto/rsa
-// computes: they stay until their memory is used again.
+// Erase overwrites the private numbers of a key. It does not reach the copies in
+// crypto/internal/fips140, with which crypto/rsa computes. They remain until their memory is
+// reused.
 func Erase(private *rsa.PrivateKey) {
 	secret := append([]*big.Int{private.D, private.Precomputed.Dp, private.Precomputed.Dq, private.Precomputed.Qinv}, private.Primes...)
 	for _, number := range secret {

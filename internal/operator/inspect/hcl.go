@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"skr/attest/vtpm"
+	"skr/internal/strictjson"
 )
 
 // hclReportAt is where the hardware's report begins.
@@ -36,6 +37,12 @@ func (h hclReport) evidence() Evidence {
 	return e
 }
 
+// keys are those that the claims hold. ParseHCL has read the claims as strictjson does.
+func (h hclReport) keys() keySet {
+	claims, _ := strictjson.Parse(h.Claims().Raw())
+	return keySet{claims}
+}
+
 func (h hclReport) boot() Boot { return Boot{HCL: h.HCLReport} }
 
 func (h hclReport) sections(now time.Time) []Section {
@@ -46,9 +53,9 @@ func (h hclReport) sections(now time.Time) []Section {
 	}
 	s.add("type", decimal(uint32(h.Hardware())), "hardware: "+h.Hardware().String())
 	if h.Hardware() == vtpm.TDX {
-		return slices.Concat([]Section{s}, tdReport(h.HCLReport.Raw()[hclReportAt:]).sections(now), keySet{h.Claims().Object()}.sections(now))
+		return slices.Concat([]Section{s}, tdReport(h.HCLReport.Raw()[hclReportAt:]).sections(now), h.keys().sections(now))
 	}
-	sections := append([]Section{s}, keySet{h.Claims().Object()}.sections(now)...)
+	sections := append([]Section{s}, h.keys().sections(now)...)
 	if report := h.Report(); report != nil {
 		sections = append(sections, reportOf(report).sections(now)...)
 	}

@@ -10,6 +10,7 @@ import (
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/internal/operator/inspect"
+	"skr/internal/strictjson"
 	"skr/releasepolicy"
 )
 
@@ -72,7 +73,12 @@ func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *releasepolicy.Policy)
 		v.skip(releasePolicy, "none was given, so that no claim was compared")
 		return
 	}
-	evaluated := policy.Evaluate(t.Issuer(), t.Claims().Members())
+	claims, err := strictjson.Parse(t.Payload())
+	if err != nil {
+		v.record(releasePolicy, "", err)
+		return
+	}
+	evaluated := policy.Evaluate(t.Issuer(), claims.Members())
 	if evaluated.Met {
 		v.record(releasePolicy, "met", nil)
 		return

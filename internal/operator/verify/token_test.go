@@ -45,7 +45,7 @@ func keys(t *testing.T, key *rsa.PrivateKey, kid string) func(*maa.Token) error 
 	t.Helper()
 	public := must(jwk.FromPublic(key.Public()))(t)
 	public.Kid = kid
-	set := jwk.Set{Keys: []jwk.Key{public}}
+	set := must(maa.ParseKeys(must(json.Marshal(jwk.Set{Keys: []jwk.Key{public}}))(t)))(t)
 	return func(token *maa.Token) error { return token.VerifySignature(set) }
 }
 

@@ -124,7 +124,8 @@ func TestRealGuestEvidence(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	id, _ := hcl.Claims().Object().Text("vm-configuration.vmUniqueId")
+	configuration, _ := hcl.Claims().Members()["vm-configuration"].(map[string]any)
+	id, _ := configuration["vmUniqueId"].(string)
 	if !confidential.machine.secureBoot || id == "" || confidential.machine.vmID != id {
 		t.Errorf("the machine: %+v", confidential.machine)
 	}
