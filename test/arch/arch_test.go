@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/secmem":   {},
 	"attest/snp":        {},
 
-	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "attest/tpm"},
+	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "internal/strictjson", "attest/tpm"},
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/limit":      {"internal/refusal"},
 	"internal/cache":              {},
@@ -88,7 +88,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
 		"internal/sidecar/access", "internal/sidecar/limit", "internal/cache", "internal/crash", "internal/sidecar/holder", "internal/observe/journal", "internal/sidecar/keyprovider", "internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb",
-		"internal/sidecar/readiness", "internal/refusal", "internal/secmem", "internal/sidecar/serving",
+		"internal/sidecar/readiness", "internal/refusal", "internal/secmem", "internal/sidecar/serving", "internal/strictjson",
 	},
 
 	"internal/operator/inspect": {

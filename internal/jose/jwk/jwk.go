@@ -20,9 +20,10 @@
 package jwk
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"skr/internal/strictjson"
 )
 
 // Bounds on what is parsed. A Microsoft Azure Attestation signing certificate
@@ -32,6 +33,11 @@ const (
 	maxKey  = 256 << 10
 	maxSet  = 1 << 20
 	maxKeys = 64
+	// maxDepth bounds nested objects and arrays; keys, headers and release statements stay
+	// below ten.
+	maxDepth = 32
+	// maxValues bounds what a text takes in memory; a set of 64 keys has a thousand.
+	maxValues = 8 << 10
 )
 
 // Key is one JSON Web Key as on the wire. Its print forms redact the private
@@ -92,18 +98,12 @@ func ParseSet(data []byte) (Set, error) {
 	return set, nil
 }
 
-func decode(data []byte, limit int, into any) error {
-	if len(data) > limit {
-		return fmt.Errorf("is longer than %d bytes", limit)
-	}
-	return Unmarshal(data, into)
-}
+// Unmarshal decodes a JOSE text, a key, a header or a release statement, as
+// [strictjson.Decoder] does: RFC 7515 section 4 and RFC 7517 section 4 demand that no name
+// stands twice, and RFC 8725 section 2.4 warns of readers that differ. Its errors hold
+// nothing of data but the name of a field.
+func Unmarshal(data []byte, into any) error { return decode(data, maxSet, into) }
 
-// describe names the place of a JSON error without the input, which may hold
-// private members.
-func describe(err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("member %q has the wrong JSON type", wrong.Field)
-	}
-	return errors.New("is not JSON")
+func decode(data []byte, limit int, into any) error {
+	return strictjson.Decoder{Bytes: limit, Depth: maxDepth, Values: maxValues}.Decode(data, into)
 }
