@@ -40,10 +40,10 @@ func TestEnvelope(t *testing.T) {
 		{"IV of another length", "MDEyMzQ1Njc4OWFi", "MDEyMzQ1Njc4OWFiYw==", "Iv is no base64 of 12 to 12"},
 		{"no IV", "MDEyMzQ1Njc4OWFi", "", "Iv is no base64"},
 		{"short tag", `"AuthenticationData":"`, `"AuthenticationData":"AAAA`, "AuthenticationData is no base64 of 16"},
-		{"no token", `"Jwt":"`, `"Jwt":"","jwt":"`, "names a member twice"},
+		{"no token", `"Jwt":"`, `"Jwt":"","jwt":"`, "has a member twice"},
 		{"another mode", "ChainingModeGCM", "ChainingModeCBC", "want AES in ChainingModeGCM"},
 		{"another cipher", `"AES"`, `"DES"`, "want AES"},
-		{"no JSON", "{", "", "text after the JSON value"},
+		{"no JSON", "{", "", "data after the JSON value"},
 		{"another type", `"Jwt":"`, `"Jwt":1,"x":"`, "not the JSON"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

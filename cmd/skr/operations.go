@@ -7,9 +7,8 @@ import (
 	"skr/internal/observe/metrics"
 	"skr/internal/secmem"
 	"skr/internal/sidecar/doctor"
-	"skr/internal/sidecar/holder"
 	"skr/internal/sidecar/ops"
-	"skr/internal/sidecar/readiness"
+	"skr/internal/sidecar/serving"
 )
 
 // operations is the listener for kubelet and Prometheus; the zero one is none.
@@ -36,15 +35,15 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	var listen net.ListenConfig
 	socket, err := listen.Listen(ctx, "tcp", s.settings.OpsListen)
 	if err != nil {
-		return operations{}, holder.Explain(err)
+		return operations{}, serving.WithHolder(err)
 	}
 	s.log.Info("operations", "address", socket.Addr().String())
 	return operations{server, socket}, nil
 }
 
 // parts must be ready for keys to be released.
-func (s *service) parts() readiness.Parts {
-	return readiness.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
+func (s *service) parts() ops.Parts {
+	return ops.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
 }
 
 func (o operations) serve(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +28,13 @@ type proof struct {
 	policy   []byte        // the CCE policy as it is mounted; nil if it is not
 	faults   *faults       // of optional parts
 	timeout  time.Duration // of one attempt
+	started  func()        // called once it is reached
 	log      *slog.Logger
 	failure  atomic.Pointer[error]
 }
 
-func newProof(parts *sidecar, timeout time.Duration, log *slog.Logger) *proof {
-	r := &proof{attester: parts.attester, policy: parts.context.Policy, faults: parts.faults, timeout: timeout, log: log}
+func newProof(parts *sidecar, timeout time.Duration, started func(), log *slog.Logger) *proof {
+	r := &proof{attester: parts.attester, policy: parts.context.Policy, faults: parts.faults, timeout: timeout, started: started, log: log}
 	r.failure.Store(&errStarting)
 	return r
 }
@@ -52,7 +52,7 @@ func (r *proof) await(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := crash.Guard(func() error { return r.try(ctx) })
 		if err == nil {
-			debug.FreeOSMemory() // what the start needed, nobody needs again
+			r.started()
 			return
 		}
 		if ctx.Err() != nil {

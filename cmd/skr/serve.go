@@ -43,7 +43,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	}
 	defer out.close()
 	log := out.Logger
-	tuneCollector(env, s.MaxConcurrent)
+	started := tuneCollector(env, s.MaxConcurrent)
 	harden(log)
 	told := newObserver(ctx, env, log)
 	defer told.close(ctx, log)
@@ -64,7 +64,7 @@ func (s *settings) serve(ctx context.Context, env environment, io streams) error
 	warnOfAttesting(parts.access, log)
 	service := &service{
 		sidecar: parts, settings: s, told: told, records: records, log: log,
-		ready:       newProof(parts, s.RequestTimeout, log),
+		ready:       newProof(parts, s.RequestTimeout, started, log),
 		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
 		connections: s.connections(serving.Descriptors(), log),
 	}

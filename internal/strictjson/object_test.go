@@ -77,10 +77,12 @@ func TestEqual(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "null", "1", `"a"`, "[]", "{", "}", `{"a"}`, `{"a":1,}`, `{"a":1}{}`, `{"a":1} x`, `{"a":1,"a":1}`,
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"i":1}`, `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"J":1}`,
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"A":1}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}",
 		`{"a":{"b":1,"b":2}}`, `{"a":[{"b":1,"b":2}]}`, `{"a":1,"\u0061":2}`,
-		strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1),
+		strings.Repeat(`{"a":`, defaultDepth+1) + "1" + strings.Repeat("}", defaultDepth+1),
 		`{"a":` + strings.Repeat("[", 100000),
-		`{"a":"` + strings.Repeat("a", maxBytes) + `"}`,
+		`{"a":"` + strings.Repeat("a", defaultBytes) + `"}`,
 	} {
 		if claims, err := Parse([]byte(text)); err == nil {
 			t.Errorf("Parse(%.40q) = %v, want an error", text, claims)

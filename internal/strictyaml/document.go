@@ -31,6 +31,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"skr/internal/strictjson"
 )
 
 // ErrEmpty is the error of a value that is present and empty.
@@ -39,6 +41,7 @@ var ErrEmpty = errors.New("present and empty: give it a value, or leave it out")
 const (
 	maxBytes = 1 << 20
 	maxDepth = 64
+	maxJSON  = 6 * maxBytes // "\u0000" stands for one byte
 )
 
 // Decode reads one document into v, a pointer. Errors tell the line.
@@ -78,7 +81,7 @@ func parse(text []byte) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
-// decode goes by way of JSON, whose struct tags the types have.
+// decode decodes the checked document as JSON, by the struct tags of its types.
 func decode(root *yaml.Node, v any) error {
 	value, err := plain(root)
 	if err != nil {
@@ -88,12 +91,9 @@ func decode(root *yaml.Node, v any) error {
 	if err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	decoder.UseNumber()
-	err = decoder.Decode(v)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: want %s, not %s", cmp.Or(wrong.Field, "the document"), kindOf(wrong.Type), wrong.Value)
+	err = strictjson.Decoder{Bytes: maxJSON, Values: maxBytes, KnownOnly: true}.Decode(text, v)
+	if wrong, ok := errors.AsType[*strictjson.TypeError](err); ok {
+		return fmt.Errorf("%s: want %s, not %s", cmp.Or(wrong.Member, "the document"), kindOf(wrong.Want), wrong.Got)
 	}
 	if err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "json: "))

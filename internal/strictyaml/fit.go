@@ -1,7 +1,6 @@
 package strictyaml
 
 import (
-	"encoding/json"
 	"reflect"
 	"strings"
 
@@ -9,8 +8,6 @@ import (
 
 	"skr/internal/strictjson"
 )
-
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 // fits refuses members that t has not, or not in these capitals, which encoding/json
 // takes for each other, and values that are empty. called is how errors call n.
@@ -40,7 +37,7 @@ func fits(n *yaml.Node, t reflect.Type, called string) error {
 
 // isFree reports whether values of t are for somebody else to judge.
 func isFree(t reflect.Type) bool {
-	return t.Kind() == reflect.Interface || t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler)
+	return t.Kind() == reflect.Interface || strictjson.DecodesItself(t)
 }
 
 func isEmpty(n *yaml.Node) bool {
@@ -51,20 +48,15 @@ func isEmpty(n *yaml.Node) bool {
 }
 
 func fitsStruct(n *yaml.Node, t reflect.Type) error {
-	fields := map[string]reflect.StructField{}
-	capitals := map[string]string{}
-	for _, field := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		fields[name], capitals[strictjson.Fold(name)] = field, name
-	}
+	fields := strictjson.FieldsOf(t)
 	return eachMember(n, func(name string, value *yaml.Node) error {
-		field, found := fields[name]
-		switch other := capitals[strictjson.Fold(name)]; {
+		field, found := fields.Lookup(name)
+		switch other, capitals := fields.InOtherCapitals(name); {
 		case found && field.Tag.Get("empty") == "strict" && value.Kind == yaml.SequenceNode && len(value.Content) == 0:
 			return nil
 		case found:
 			return fits(value, field.Type, quoted(name))
-		case other != "":
+		case capitals:
 			return at(value, "member %.100q must be written %q", name, other)
 		}
 		return at(value, "member %.100q is unknown", name)

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"releasepolicy/claims": {},
 	"internal/excerpt":     {},
 
-	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "attest/tpm"},
+	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "internal/strictjson", "attest/tpm"},
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/limit":      {"internal/refusal"},
 	"internal/cache":              {},
@@ -38,15 +38,13 @@ var allowed = map[string][]string{
 	"internal/observe/audit":      {"internal/refusal"},
 	"internal/crash":              {},
 	"internal/sidecar/hardening":  {},
-	"internal/sidecar/holder":     {"internal/sidecar/serving"},
 	"internal/operator/measure":   {"internal/textfile"},
 	"internal/observe/journal":    {},
 	"internal/observe/metrics":    {"internal/observe/journal"},
-	"internal/sidecar/ops":        {"internal/crash", "internal/sidecar/readiness", "internal/sidecar/serving"},
+	"internal/sidecar/ops":        {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/textfile":           {},
 	"internal/observe/tracing":    {"internal/observe/journal"},
 	"internal/operator/provision": {"hsm", "releasepolicy", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
-	"internal/sidecar/readiness":  {"api", "internal/refusal"},
 	"internal/refusal":            {},
 	"internal/sbom":               {},
 	"internal/sidecar/serving":    {},
@@ -93,8 +91,8 @@ var allowed = map[string][]string{
 	},
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
-		"internal/sidecar/access", "internal/sidecar/limit", "internal/cache", "internal/crash", "internal/sidecar/holder", "internal/observe/journal", "internal/sidecar/keyprovider", "internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb",
-		"internal/sidecar/readiness", "internal/refusal", "internal/secmem", "internal/sidecar/serving",
+		"internal/sidecar/access", "internal/sidecar/limit", "internal/cache", "internal/crash", "internal/observe/journal", "internal/sidecar/keyprovider", "internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb",
+		"internal/sidecar/ops", "internal/refusal", "internal/secmem", "internal/sidecar/serving", "internal/strictjson",
 	},
 
 	"internal/operator/inspect": {

@@ -74,7 +74,7 @@ func TestSizeAndMemory(t *testing.T) {
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	ready := time.Since(began)
 	pid := s.process.Process.Pid
-	eventually(t, "the memory of the start is given back", func() bool { return residentBytes(t, pid, "RssAnon:") < 10<<20 })
+	eventually(t, "the memory of the start is given back", func() bool { return residentBytes(t, pid, "RssAnon:") < 8<<20 })
 	rss := residentBytes(t, pid, "VmRSS:")
 	settle(t, s)
 	cpu, wakes := cpuTime(t, pid), wakeUps(t, pid)

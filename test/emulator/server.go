@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"skr/internal/sidecar/holder"
+	"skr/internal/sidecar/serving"
 	"skr/test/emulator/fault"
 )
 
@@ -39,7 +39,7 @@ func listenLoopback(ctx context.Context, address string) (*server, error) {
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, holder.Explain(err)
+		return nil, serving.WithHolder(err)
 	}
 	return &server{listener: listener}, nil
 }
@@ -50,7 +50,7 @@ func listenSocket(ctx context.Context, path string) (*server, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 		if other, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
 			defer func() { _ = other.Close() }() // nothing was sent
-			return nil, fmt.Errorf("listening on %q: %s", path, holder.Peer(other))
+			return nil, fmt.Errorf("listening on %q: %s", path, serving.Holder(other))
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err

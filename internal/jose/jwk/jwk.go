@@ -17,9 +17,10 @@
 package jwk
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"skr/internal/strictjson"
 )
 
 // Bounds of what is parsed. A signing certificate of Microsoft Azure Attestation embeds its
@@ -28,6 +29,11 @@ const (
 	maxKey  = 256 << 10
 	maxSet  = 1 << 20
 	maxKeys = 64
+	// maxDepth bounds nested objects and arrays; keys, headers and release statements stay
+	// below ten.
+	maxDepth = 32
+	// maxValues bounds what a text takes in memory; a set of 64 keys has a thousand.
+	maxValues = 8 << 10
 )
 
 // Key is the wire form of a JSON Web Key. It redacts the private members when printed.
@@ -87,18 +93,12 @@ func ParseSet(data []byte) (Set, error) {
 	return set, nil
 }
 
-func decode(data []byte, limit int, into any) error {
-	if len(data) > limit {
-		return fmt.Errorf("is longer than %d bytes", limit)
-	}
-	return Unmarshal(data, into)
-}
+// Unmarshal decodes a JOSE text, a key, a header or a release statement, as
+// [strictjson.Decoder] does: RFC 7515 section 4 and RFC 7517 section 4 demand that no name
+// stands twice, and RFC 8725 section 2.4 warns of readers that differ. Its errors hold
+// nothing of data but the name of a field.
+func Unmarshal(data []byte, into any) error { return decode(data, maxSet, into) }
 
-// describe returns the place of a JSON error without the input, which may contain private
-// members.
-func describe(err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("member %q has the wrong JSON type", wrong.Field)
-	}
-	return errors.New("is not JSON")
+func decode(data []byte, limit int, into any) error {
+	return strictjson.Decoder{Bytes: limit, Depth: maxDepth, Values: maxValues}.Decode(data, into)
 }

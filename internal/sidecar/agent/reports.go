@@ -12,6 +12,7 @@ import (
 
 	"skr/attest/snp"
 	"skr/internal/sidecar/serving"
+	"skr/internal/strictjson"
 )
 
 const (
@@ -69,9 +70,11 @@ func readReportData(body io.Reader) (data snp.ReportData, err error) {
 	var request struct {
 		ReportData string `json:"report_data"`
 	}
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&request); err != nil {
+	text, err := io.ReadAll(body)
+	if err == nil {
+		err = strictjson.Decoder{KnownOnly: true}.Decode(text, &request)
+	}
+	if err != nil {
 		return data, fmt.Errorf("the request is not {\"report_data\":\"<%d hex digits>\"}", 2*len(data))
 	}
 	raw, err := hex.DecodeString(request.ReportData)

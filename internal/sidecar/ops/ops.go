@@ -4,7 +4,7 @@
 // The routes are /livez, /readyz, /metrics and, where it is wanted, /doctor, for
 // GET and HEAD:
 //
-//	s, err := ops.New(ops.Config{Parts: []readiness.Part{{Name: "evidence", Err: ready}}, Metrics: metrics})
+//	s, err := ops.New(ops.Config{Parts: ops.Parts{{Name: "evidence", Err: ready}}, Metrics: metrics})
 //	err = s.Serve(ctx, listener) // until ctx ends
 //
 // Unlike internal/sidecar/server it may listen on every address, as the kubelet and
@@ -21,7 +21,6 @@ import (
 	"net/http"
 	"time"
 
-	"skr/internal/sidecar/readiness"
 	"skr/internal/sidecar/serving"
 )
 
@@ -40,7 +39,7 @@ const (
 // Config is what the server answers with.
 type Config struct {
 	// Parts must all be ready for skr to be ready; none means that it always is.
-	Parts readiness.Parts
+	Parts Parts
 	// Metrics answers /metrics; nil means that there is no such route.
 	Metrics http.Handler
 	// Doctor answers /doctor; nil means that there is no such route.

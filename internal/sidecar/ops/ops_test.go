@@ -20,7 +20,6 @@ import (
 
 	"skr/api"
 	"skr/internal/refusal"
-	"skr/internal/sidecar/readiness"
 )
 
 const secretText = "hunter2-do-not-print"
@@ -46,7 +45,7 @@ var text = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 })
 
 func TestRoutes(t *testing.T) {
-	s := newServer(t, Config{Metrics: text, Parts: []readiness.Part{{Name: "evidence", Err: func() error { return nil }}}})
+	s := newServer(t, Config{Metrics: text, Parts: []Part{{Name: "evidence", Err: func() error { return nil }}}})
 	const bad = `","code":"bad_request"}`
 	for _, c := range []struct {
 		method, path string
@@ -101,7 +100,7 @@ func TestNotReady(t *testing.T) {
 	}
 	c := Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))}
 	for name, err := range failures {
-		c.Parts = append(c.Parts, readiness.Part{Name: name, Err: func() error { return err }})
+		c.Parts = append(c.Parts, Part{Name: name, Err: func() error { return err }})
 	}
 	answer := ask(newServer(t, c), "GET", "/readyz")
 	var got api.ReadyResponse
@@ -122,7 +121,7 @@ func TestNotReady(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	fine := func() error { return nil }
-	for name, parts := range map[string][]readiness.Part{
+	for name, parts := range map[string][]Part{
 		"empty name": {{Name: "", Err: fine}},
 		"bad name":   {{Name: "host:8080", Err: fine}},
 		"twice":      {{Name: "audit", Err: fine}, {Name: "audit", Err: fine}},
@@ -139,7 +138,7 @@ func TestCrash(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(t, Config{
 		Logger:  slog.New(slog.NewJSONHandler(&log, nil)),
-		Parts:   []readiness.Part{{Name: "audit", Err: func() error { panic(secretText) }}},
+		Parts:   []Part{{Name: "audit", Err: func() error { panic(secretText) }}},
 		Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(secretText) }),
 	})
 	for _, path := range []string{"/readyz", "/metrics"} {
@@ -236,7 +235,7 @@ func TestOversizedHeader(t *testing.T) {
 func TestGrace(t *testing.T) {
 	stuck, entered := make(chan struct{}), make(chan struct{})
 	defer close(stuck)
-	c := Config{Grace: time.Millisecond, Parts: []readiness.Part{{Name: "audit", Err: func() error { close(entered); <-stuck; return nil }}}}
+	c := Config{Grace: time.Millisecond, Parts: []Part{{Name: "audit", Err: func() error { close(entered); <-stuck; return nil }}}}
 	address, stop := serve(t, newServer(t, c))
 	go http.Get("http://" + address + "/readyz") //nolint:errcheck // it never ends
 	<-entered

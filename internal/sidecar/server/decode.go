@@ -2,7 +2,7 @@ package server
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"reflect"
 	"regexp"
 	"slices"
@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"skr/internal/refusal"
+	"skr/internal/strictjson"
 )
 
 // memberNames of the JSON object that a request is, in its struct tags.
@@ -24,120 +25,60 @@ func memberNames[Req any]() []string {
 
 // decode reads a flat object of strings into the fields, which are in the order of
 // the members. null is absence: System.Text.Json, Jackson and Go pointers write it for
-// what is not set. encoding/json alone would match members in any capitals, let the
-// last of several win and put U+FFFD in place of what is not Unicode: two readers of
-// one body could then disagree on what it asks for.
+// what is not set. A member that is not known must be null: programs with one class for
+// all requests write the members of the others.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
 	}
-	if !json.Valid(body) {
-		return refusal.Newf(refusal.BadRequest, "the body is not one valid JSON value")
-	}
 	fields := reflect.ValueOf(into).Elem()
-	return eachMember(body, members, func(i int, text []byte) {
-		if field := fields.Field(i); field.Kind() == reflect.String {
-			field.SetString(string(text))
-		} else {
-			field.SetBytes(bytes.Clone(text)) // a secret, which is wiped
-		}
-	})
-}
-
-// eachMember calls use for each member that is not null. The body is valid JSON: an
-// object, whose members must be there once, and be strings or null. One that is not known
-// must be null: programs with one class for all requests write the members of the others.
-func eachMember(body []byte, members []string, use func(member int, text []byte)) error {
-	rest, isObject := after(body, '{')
-	if !isObject {
-		return refusal.Newf(refusal.BadRequest, "the body is not a JSON object")
-	}
-	seen := make([]bool, len(members))
-	for {
-		literal, behind, isText := cutText(rest)
-		if !isText {
-			return nil // the closing bracket
-		}
-		name := string(unquote(literal))
-		member := slices.Index(members, name)
-		behind, _ = after(behind, ':')
+	var own error
+	err := strictjson.Decoder{}.Members(body, func(name string, value []byte) error {
+		i := slices.Index(members, name)
 		switch {
-		case member < 0 && !startsWithNull(behind):
-			return unknownMember(name, members)
-		case member >= 0 && seen[member]:
-			return refusal.Newf(refusal.BadRequest, "member %q is there more than once", name)
-		case member >= 0:
-			seen[member] = true
+		case strings.ContainsRune(name, utf8.RuneError):
+			own = refusal.Newf(refusal.BadRequest, "the name of a member is not Unicode text")
+		case string(value) == "null":
+		case i < 0:
+			own = unknownMember(name, members)
+		default:
+			own = set(fields.Field(i), name, value)
 		}
-		var text []byte
-		var err error
-		if text, behind, err = cutValue(behind, name); err != nil {
-			return err
-		}
-		if text != nil {
-			use(member, text)
-		}
-		rest, _ = after(behind, ',')
+		return own
+	})
+	if own != nil {
+		return own
 	}
+	return wrongBody(err)
 }
 
-// cutValue cuts the value of a member off valid JSON. text is nil if it is null.
-func cutValue(in []byte, member string) (text, rest []byte, err error) {
-	if startsWithNull(in) {
-		return nil, bytes.TrimLeft(in, whiteSpace)[len("null"):], nil
+// set gives a field the text that value is.
+func set(field reflect.Value, name string, value []byte) error {
+	text, isText := strictjson.Text(value)
+	switch {
+	case !isText:
+		return refusal.Newf(refusal.BadRequest, "member %q is not a string", name)
+	case bytes.ContainsRune(text, utf8.RuneError):
+		return refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", name)
+	case field.Kind() == reflect.String:
+		field.SetString(string(text))
+	default:
+		field.SetBytes(bytes.Clone(text)) // a secret, which is wiped
 	}
-	literal, rest, isText := cutText(in)
-	if !isText {
-		return nil, rest, refusal.Newf(refusal.BadRequest, "member %q is not a string", member)
-	}
-	text = unquote(literal)
-	if bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, rest, refusal.Newf(refusal.BadRequest, "member %q is not Unicode text", member)
-	}
-	return text, rest, nil
+	return nil
 }
 
-func startsWithNull(text []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(text, whiteSpace), []byte("null"))
-}
-
-const whiteSpace = " \t\r\n" // RFC 8259 section 2
-
-// after is what follows token, which must be next but for white space; else text.
-func after(text []byte, token byte) (rest []byte, found bool) {
-	trimmed := bytes.TrimLeft(text, whiteSpace)
-	if len(trimmed) == 0 || trimmed[0] != token {
-		return text, false
+// wrongBody tells the caller why the body was not read, without a word of it.
+func wrongBody(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, strictjson.ErrNotObject):
+		return refusal.Newf(refusal.BadRequest, "the body is not a JSON object")
+	case errors.Is(err, strictjson.ErrRepeated):
+		return refusal.Newf(refusal.BadRequest, "the body %v", err)
 	}
-	return trimmed[1:], true
-}
-
-// cutText cuts the next token off valid JSON, if it is a string. The literal has its
-// quotes.
-func cutText(text []byte) (literal, rest []byte, found bool) {
-	text = bytes.TrimLeft(text, whiteSpace)
-	if len(text) == 0 || text[0] != '"' {
-		return nil, text, false
-	}
-	for i := 1; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return text[:i+1], text[i+1:], true
-		}
-	}
-	return nil, text, false
-}
-
-// unquote the literal of a string. A half surrogate becomes U+FFFD.
-func unquote(literal []byte) []byte {
-	if bytes.IndexByte(literal, '\\') < 0 {
-		return literal[1 : len(literal)-1]
-	}
-	var text string
-	_ = json.Unmarshal(literal, &text) // it is valid
-	return []byte(text)
+	return refusal.Newf(refusal.BadRequest, "the body is not one valid JSON value")
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,31}$`)

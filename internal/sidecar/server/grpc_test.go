@@ -21,7 +21,7 @@ import (
 	"skr/api"
 	"skr/internal/observe/journal"
 	"skr/internal/sidecar/keyproviderpb"
-	"skr/internal/sidecar/readiness"
+	"skr/internal/sidecar/ops"
 )
 
 // serveGRPC returns a connection, and what ends the server and tells how it ended.
@@ -129,7 +129,7 @@ func TestGRPCNamesTheKey(t *testing.T) {
 
 func TestGRPCHealth(t *testing.T) {
 	ready := errors.New("not yet")
-	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Parts = readiness.Parts{{Name: "evidence", Err: func() error { return ready }}} })
+	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return ready }}} })
 	client := grpc_health_v1.NewHealthClient(conn)
 	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING, grpc_health_v1.HealthCheckResponse_SERVING} {
 		got, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"skr/internal/sidecar/holder"
+	"skr/internal/sidecar/serving"
 )
 
 // Listener accepts connections from this machine alone.
@@ -90,7 +90,7 @@ func listenTCP(ctx context.Context, address string) ([]net.Listener, error) {
 func open(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	var config net.ListenConfig
 	socket, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-	return socket, holder.Explain(err)
+	return socket, serving.WithHolder(err)
 }
 
 // listenBoth opens both loopback addresses. A port that is taken on ::1 alone
@@ -155,7 +155,7 @@ func clearStale(ctx context.Context, path string) error {
 	other, err := dialer.DialContext(ctx, "unix", path)
 	if err == nil {
 		defer func() { _ = other.Close() }() // nothing was sent
-		return errors.New(holder.Peer(other))
+		return errors.New(serving.Holder(other))
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("asking who listens on this socket: %w", err)

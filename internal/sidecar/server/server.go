@@ -32,7 +32,7 @@ import (
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/keyprovider"
 	"skr/internal/sidecar/limit"
-	"skr/internal/sidecar/readiness"
+	"skr/internal/sidecar/ops"
 	"skr/internal/sidecar/serving"
 	"skr/keyrelease"
 )
@@ -70,7 +70,7 @@ type Config struct {
 	// Vaults parses akv_endpoint and kid and holds them against the allow-list.
 	Vaults Vaults
 	// Parts tell GET /readyz, GET /status and the health of gRPC whether skr is ready.
-	Parts readiness.Parts
+	Parts ops.Parts
 	// Problems tells GET /status which optional parts cannot be used; nil means none.
 	Problems func() []api.Problem
 	// Aliases are the releases that a request may ask for by one name.

@@ -27,7 +27,7 @@ import (
 	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/limit"
-	"skr/internal/sidecar/readiness"
+	"skr/internal/sidecar/ops"
 	"skr/keyrelease"
 )
 
@@ -35,7 +35,7 @@ const secretText = "hunter2-do-not-print"
 
 func TestStatus(t *testing.T) {
 	ready := errors.New("no report device")
-	s := newServer(t, newPipeline(t), func(c *Config) { c.Parts = readiness.Parts{{Name: "evidence", Err: func() error { return ready }}} })
+	s := newServer(t, newPipeline(t), func(c *Config) { c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return ready }}} })
 	got := readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", api.RouteStatus, "")))
 	if got.Message != "Status NOT OK" {
 		t.Errorf("message is %q while not ready", got.Message)
@@ -55,7 +55,7 @@ func TestReady(t *testing.T) {
 	s := newServer(t, newPipeline(t), func(c *Config) {
 		c.Access = new(access.Policy) // knows nobody
 		c.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-		c.Parts = readiness.Parts{{Name: "evidence", Err: func() error { return evidence }}, {Name: "audit", Err: func() error { return audit }}}
+		c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return evidence }}, {Name: "audit", Err: func() error { return audit }}}
 	})
 	read := func(status int) api.ReadyResponse {
 		t.Helper()

@@ -4,8 +4,9 @@
 //	bound := serving.NewBound(64, logger)
 //	err := serving.Until(ctx, server, grace, bound.Listener(socket))
 //
-// A [Bound] decides before a byte is read, by what the kernel knows of the peer. What
-// the limits are is for its caller to say.
+// A [Bound] decides before a byte is read, by what the kernel knows of the peer. Its
+// caller sets the limits. [WithHolder] and [Holder] name the process that holds an
+// address which this one cannot have.
 package serving
 
 import (

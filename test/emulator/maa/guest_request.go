@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"skr/internal/jose/jwk"
+	"skr/internal/strictjson"
 )
 
 // Values of IsolationInfo.Type.
@@ -82,7 +82,7 @@ func parseGuest(body []byte) (*guestSubmission, error) {
 
 // decodeExact takes one object with no member that is unknown or stands twice.
 func decodeExact(name string, text []byte, into any) error {
-	if err := jwk.UniqueMembers(text); err != nil {
+	if err := (strictjson.Decoder{}).Check(text); err != nil {
 		return invalid("The %s %v.", name, err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))

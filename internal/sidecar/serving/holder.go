@@ -1,15 +1,4 @@
-// Package holder names the process that holds an address on which nobody else can
-// listen:
-//
-//	socket, err := config.Listen(ctx, "tcp", address)
-//	if err != nil {
-//		return holder.Explain(err)
-//	}
-//
-// The answer comes from /proc (proc(5)) and is advice for a person, on which nothing
-// rests: the process may have ended since, or be hidden from this one. The arguments of
-// a process are never shown, because they may hold secrets.
-package holder
+package serving
 
 import (
 	"errors"
@@ -18,18 +7,25 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
-
-	"skr/internal/sidecar/serving"
 )
 
-// maxSuspects is how many processes are listed where none is known to be the holder.
+// maxSuspects is how many processes are listed if none is known to hold the address.
 const maxSuspects = 3
 
 const advice = "stop it or choose another address"
 
-// Explain returns err, and adds which process holds the address if err is the refusal
-// of an address in use (EADDRINUSE).
-func Explain(err error) error {
+// WithHolder returns err. If err is that of an address in use (EADDRINUSE), it adds which
+// process holds the address:
+//
+//	socket, err := config.Listen(ctx, "tcp", address)
+//	if err != nil {
+//		return serving.WithHolder(err)
+//	}
+//
+// The answer comes from /proc (proc(5)) and only advises a person: the process may have
+// ended since, or be hidden from this one. It never shows the arguments of a process,
+// because they may hold secrets.
+func WithHolder(err error) error {
 	failed, ok := errors.AsType[*net.OpError](err)
 	if !ok || !errors.Is(err, syscall.EADDRINUSE) {
 		return err
@@ -41,9 +37,9 @@ func Explain(err error) error {
 	return fmt.Errorf("%w: %s", err, proc("/proc").describe(address.AddrPort()))
 }
 
-// Peer says which process listens on the unix socket that conn is connected to.
-func Peer(conn net.Conn) string {
-	listener := serving.Process(conn)
+// Holder names the process that listens on the unix socket that conn is connected to.
+func Holder(conn net.Conn) string {
+	listener := Process(conn)
 	if listener == nil || listener.Pid <= 0 { // 0 is a process of another PID namespace
 		return "another process listens on this socket, in another container or hidden from this one; " + advice
 	}

@@ -1,9 +1,4 @@
-// Package readiness says whether skr can release keys, part by part: the same answer on
-// every listener.
-//
-//	parts := readiness.Parts{{Name: "evidence", Err: collected}, {Name: "audit", Err: written}}
-//	answer := parts.Answer(log) // of GET /readyz
-package readiness
+package ops
 
 import (
 	"errors"
@@ -18,17 +13,21 @@ import (
 type Part struct {
 	// Name is of letters a-z and underscores.
 	Name string
-	// Err returns why the part is not ready, nil if it is. It must not block. Everybody
+	// Err returns why the part is not ready, nil if it is. It must not block. Any caller
 	// may read the public sentence of a refusal, and nothing of another error.
 	Err func() error
 }
 
-// Parts must all be ready for skr to be ready; without any it always is.
+// Parts must all be ready for skr to be ready; without any it always is. Every listener
+// gives the same answer:
+//
+//	parts := ops.Parts{{Name: "evidence", Err: collected}, {Name: "audit", Err: written}}
+//	answer := parts.Answer(log) // of GET /readyz
 type Parts []Part
 
 var partName = regexp.MustCompile(`^[a-z_]+$`)
 
-// Check returns an error if the parts cannot be told apart or asked.
+// Check returns an error if a part has no name of its own or no Err.
 func (p Parts) Check() error {
 	seen := map[string]bool{}
 	for _, part := range p {
@@ -54,7 +53,7 @@ func (p Parts) Err() error {
 // hidden stands for an error that is not a refusal.
 const hidden = "not ready, see the log of skr"
 
-// Answer returns what everybody may read. tell gets each part that is not ready.
+// Answer returns what any caller may read. tell gets each part that is not ready.
 func (p Parts) Answer(tell func(part string, err error)) api.ReadyResponse {
 	answer := api.ReadyResponse{Ready: true, Parts: map[string]string{}}
 	for _, part := range p {

@@ -1,4 +1,4 @@
-package holder
+package serving
 
 import (
 	"encoding/binary"

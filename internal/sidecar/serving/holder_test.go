@@ -1,4 +1,4 @@
-package holder
+package serving
 
 import (
 	"errors"
@@ -63,7 +63,7 @@ func freeAddress(t *testing.T, host string) string {
 }
 
 // The real /proc names a real process, whichever of the two addresses is the wildcard.
-func TestExplain(t *testing.T) {
+func TestWithHolder(t *testing.T) {
 	for name, pair := range map[string]func(port string) (held, wanted string){
 		"the same":       func(port string) (string, string) { return "127.0.0.1:" + port, "127.0.0.1:" + port },
 		"held by all":    func(port string) (string, string) { return ":" + port, "127.0.0.1:" + port },
@@ -76,15 +76,15 @@ func TestExplain(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: both listen", name)
 		}
-		err = Explain(err)
-		want := fmt.Sprintf("address already in use: process %d (holder.test) listens there", pid)
+		err = WithHolder(err)
+		want := fmt.Sprintf("address already in use: process %d (serving.test) listens there", pid)
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %q, want %q", name, err, want)
 		}
 	}
 }
 
-func TestPeer(t *testing.T) {
+func TestHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	pid := hold(t, "unix", path)
 	conn, err := net.Dial("unix", path)
@@ -92,16 +92,16 @@ func TestPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if got, want := Peer(conn), fmt.Sprintf("process %d (holder.test) listens on this socket", pid); !strings.HasPrefix(got, want) {
+	if got, want := Holder(conn), fmt.Sprintf("process %d (serving.test) listens on this socket", pid); !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // Other errors stay as they are.
-func TestExplainsNothingElse(t *testing.T) {
+func TestWithHolderOfNothingElse(t *testing.T) {
 	_, err := net.Listen("tcp", "127.0.0.1:port")
 	for _, err := range []error{nil, errors.New("other"), err} {
-		if got := Explain(err); got != err { //nolint:errorlint // it must be the same value
+		if got := WithHolder(err); got != err { //nolint:errorlint // it must be the same value
 			t.Errorf("%v became %v", err, got)
 		}
 	}
