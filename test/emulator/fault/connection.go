@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Connect decides on the fate of a new connection to service by the rules with
-// those actions, Refuse or TLS. One that fails is counted as a request, as no
-// request will come.
+// Connect decides the fate of a new connection to service by the rules with the
+// given actions, Refuse or TLS. A failed connection counts as a request,
+// because no request follows.
 func (p *Plan) Connect(service string, actions ...Action) (Rule, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -21,7 +21,7 @@ func (p *Plan) Connect(service string, actions ...Action) (Rule, bool) {
 	return rule, faulty
 }
 
-// Offset is by how much the clock of service is wrong: the sum of its rules.
+// Offset returns the offset of the service's clock, the sum of its rules.
 func (p *Plan) Offset(service string) (offset time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,8 +33,9 @@ func (p *Plan) Offset(service string) (offset time.Duration) {
 	return offset
 }
 
-// severed says whether a rule fails new connections to service. Those that are
-// open then end with their next request, or clients would never see the rule.
+// severed reports whether a rule fails new connections to service. Open
+// connections are then closed at their next request; otherwise clients would
+// never see the rule.
 func (p *Plan) severed(service string, encrypted bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,8 +44,8 @@ func (p *Plan) severed(service string, encrypted bool) bool {
 	})
 }
 
-// Listener passes the connections of next on, but for those that a rule with
-// Refuse resets.
+// Listener returns a listener that passes on the connections of next, except
+// those that a Refuse rule resets.
 func (p *Plan) Listener(service string, next net.Listener) net.Listener {
 	return &listener{next, p, service}
 }
@@ -72,19 +73,19 @@ func (l *listener) Accept() (net.Conn, error) {
 // ResetConn closes a connection so that the client sees a reset.
 func ResetConn(conn net.Conn) {
 	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetLinger(0) // what is not sent is dropped, and RST sent
+		_ = t.SetLinger(0) // drops unsent data and sends RST
 	}
 	_ = conn.Close()
 }
 
 type connKey struct{}
 
-// ConnContext lets Wrap end a whole connection; it is for http.Server.
+// ConnContext lets Wrap close a whole connection; use it in http.Server.
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// cut ends the connection under a request, if the server said which it is.
+// cut closes the connection under a request, if ConnContext recorded it.
 func cut(ctx context.Context) {
 	conn, ok := ctx.Value(connKey{}).(net.Conn)
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// tokenAnswer has every member as a string, as the service writes them.
+// tokenAnswer has every member as a string, as in the service's answers.
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	ClientID     string `json:"client_id"`

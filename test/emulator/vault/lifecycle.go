@@ -23,8 +23,8 @@ func (v *Vault) importKey(c *call) (answer, error) {
 	return v.admit(c, &r, v.imported)
 }
 
-// admit makes a new version from a request. Slow work, as making an RSA key
-// and reaching authorities, is done without the lock.
+// admit creates a new version from a request. Slow work, such as key generation
+// and requests to authorities, happens without the lock.
 func (v *Vault) admit(c *call, r *keyRequest, source func(*keyRequest) (material, error)) (answer, error) {
 	m, err := source(r)
 	if err != nil {
@@ -68,10 +68,10 @@ func (v *Vault) store(name string, ver *version) (answer, error) {
 	return ok(v.bundle(k, ver))
 }
 
-// index is the map key of a name: names differ in more than case.
+// index returns the map key of a name: names are case-insensitive.
 func index(name string) string { return strings.ToLower(name) }
 
-// find needs the lock.
+// find requires the lock.
 func (v *Vault) find(name, version string) (*key, *version, error) {
 	id := name
 	if version != "" {
@@ -124,7 +124,7 @@ func (v *Vault) update(c *call) (answer, error) {
 	return ok(v.bundle(k, changed))
 }
 
-// changed is a version after an update.
+// changed returns a version after an update.
 func (v *Vault) changed(ver version, r *keyRequest, policy *storedPolicy) (*version, error) {
 	a := r.Attributes
 	if a.Exportable != nil && *a.Exportable != ver.exportable {
@@ -175,12 +175,12 @@ func (v *Vault) delete(c *call) (answer, error) {
 	return ok(v.deletedBundle(k))
 }
 
-// sweep purges what is past its date; it needs the lock.
+// sweep purges expired deleted keys. It requires the lock.
 func (v *Vault) sweep() {
 	maps.DeleteFunc(v.deleted, func(_ string, k *key) bool { return k.purgeAt() <= v.now() })
 }
 
-// findDeleted needs the lock.
+// findDeleted requires the lock.
 func (v *Vault) findDeleted(name string) (*key, error) {
 	v.sweep()
 	k := v.deleted[index(name)]
@@ -190,7 +190,7 @@ func (v *Vault) findDeleted(name string) (*key, error) {
 	return k, nil
 }
 
-// settled says that the deletion is through, see Config.DeletionDelay.
+// settled reports whether the deletion is complete: see Config.DeletionDelay.
 func (v *Vault) settled(k *key) bool {
 	return !v.config.Now().Before(time.Unix(k.deletedAt, 0).Add(v.config.DeletionDelay))
 }

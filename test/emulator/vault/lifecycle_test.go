@@ -19,7 +19,7 @@ import (
 
 const unreachablePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://unreachable.localhost/","allOf":[{"claim":"c","equals":"1"}]}]}`
 
-// TestExportRules holds the numbered rules of secure key release.
+// TestExportRules covers the numbered rules of secure key release.
 func TestExportRules(t *testing.T) {
 	body := func(edit func(map[string]any)) map[string]any {
 		b := exportableEC(goodPolicy)
@@ -31,7 +31,7 @@ func TestExportRules(t *testing.T) {
 		name    string
 		body    map[string]any
 		edit    func(*Config)
-		message string // of Key Vault
+		message string // Key Vault's text
 	}{
 		{"software key", body(func(b map[string]any) { b["kty"] = "EC" }), nil, "AKV.SKR.1006: "},
 		{"no policy", map[string]any{"kty": "EC-HSM", "attributes": exportable}, nil, "AKV.SKR.1004: Exportable keys must have release policy."},
