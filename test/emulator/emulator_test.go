@@ -286,7 +286,8 @@ func TestRealNames(t *testing.T) {
 	cloud := start(t, emulator.Config{ExtraHosts: []string{
 		"sharedeus.eus.attest.azure.net", "demo.vault.azure.net", "login.microsoftonline.com",
 	}})
-	policy := `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
+	policy := `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net",` +
+		`"allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
 	id, err := cloud.CreateKey(t.Context(), "demo.vault.azure.net", emulator.KeySpec{Name: "k"}, []byte(policy))
 	must(t, err)
 	if !strings.HasPrefix(id, "https://demo.vault.azure.net/keys/k/") {

@@ -86,7 +86,8 @@ func newRegistry(extra []string, port uint16, build func(virtual) (http.Handler,
 	for _, name := range extra {
 		lower := strings.ToLower(name)
 		if _, ok := parseHost(lower); !ok {
-			return nil, fmt.Errorf("unknown extra host %q; use one of %q, NAME.….attest.…, NAME.vault.… or NAME.managedhsm.…", name, slices.Sorted(maps.Keys(fixedHosts)))
+			return nil, fmt.Errorf("unknown extra host %q; use one of %q, NAME.….attest.…, NAME.vault.… or NAME.managedhsm.…",
+				name, slices.Sorted(maps.Keys(fixedHosts)))
 		}
 		r.extra = append(r.extra, lower)
 	}

@@ -10,19 +10,19 @@ import (
 func (c *Cloud) wrap(name func(*http.Request) string, next http.Handler) http.Handler {
 	faulty := c.faults.Wrap(name, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		witness := &statusWriter{ResponseWriter: w, keep: c.config.Tap != nil}
-		defer c.record(r, name(r), witness, time.Now()) // deferred: a fault may abort the handler
+		writer := &statusWriter{ResponseWriter: w, keep: c.config.Tap != nil}
+		defer c.record(r, name(r), writer, time.Now()) // deferred: a fault may abort the handler
 		head, _, _ := strings.Cut(name(r), "/")
 		w.Header().Set("Date", c.clock(head)().UTC().Format(http.TimeFormat)) // net/http would use this machine's clock
-		faulty.ServeHTTP(witness, r)
+		faulty.ServeHTTP(writer, r)
 	})
 }
 
-func (c *Cloud) record(r *http.Request, service string, witness *statusWriter, begin time.Time) {
+func (c *Cloud) record(r *http.Request, service string, writer *statusWriter, begin time.Time) {
 	c.config.Log.InfoContext(r.Context(), "request", "service", service, "method", r.Method,
-		"host", r.Host, "path", r.URL.Path, "status", witness.status, "took", time.Since(begin))
+		"host", r.Host, "path", r.URL.Path, "status", writer.status, "took", time.Since(begin))
 	if c.config.Tap != nil {
-		c.config.Tap(service, witness.body)
+		c.config.Tap(service, writer.body)
 	}
 }
 

@@ -119,9 +119,9 @@ func (d *Directory) Workload() Principal { return d.config.Workload }
 // Issuer returns the iss claim of version 1.0 access tokens.
 func (d *Directory) Issuer() string { return "https://sts.windows.net/" + d.config.Tenant + "/" }
 
-// knows reports whether tokens are issued for resource, with or without a
+// hasResource reports whether tokens are issued for resource, with or without a
 // trailing slash.
-func (d *Directory) knows(resource string) bool {
+func (d *Directory) hasResource(resource string) bool {
 	return slices.Contains(d.config.Resources, strings.TrimSuffix(resource, "/"))
 }
 

@@ -180,5 +180,7 @@ func resourceOf(scope string) (string, error) {
 			return resource, nil
 		}
 	}
-	return "", &problem{http.StatusBadRequest, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.", scope)}
+	return "", &problem{http.StatusBadRequest, "invalid_scope", 1002012,
+		fmt.Sprintf("The provided value for scope %s is not valid. "+
+			"Client credential flows must have a scope value with /.default suffixed to the resource identifier.", scope)}
 }

@@ -27,7 +27,7 @@ var ErrUnknownResource = errors.New("entra: the resource was not found in the te
 // Issue returns an access token for p with the claims of a version 1.0 token
 // for an application.
 func (d *Directory) Issue(resource string, p Principal) (AccessToken, error) {
-	if !d.knows(resource) {
+	if !d.hasResource(resource) {
 		return AccessToken{}, ErrUnknownResource
 	}
 	now := d.config.Now()

@@ -14,7 +14,7 @@ import (
 func (p *Plan) Connect(service string, actions ...Action) (Rule, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rule, faulty := p.take(service, func(r *Rule) bool { return slices.Contains(actions, r.Do) })
+	rule, faulty := p.fire(service, func(r *Rule) bool { return slices.Contains(actions, r.Do) })
 	if faulty {
 		p.requests[service]++
 	}
@@ -33,10 +33,10 @@ func (p *Plan) Offset(service string) (offset time.Duration) {
 	return offset
 }
 
-// severed reports whether a rule fails new connections to service. Open
+// failsConnections reports whether a rule fails new connections to service. Open
 // connections are then closed at their next request; otherwise clients would
 // never see the rule.
-func (p *Plan) severed(service string, encrypted bool) bool {
+func (p *Plan) failsConnections(service string, encrypted bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.rules, func(a *active) bool {
@@ -85,8 +85,8 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// cut closes the connection under a request, if ConnContext recorded it.
-func cut(ctx context.Context) {
+// closeConnection closes the connection under a request, if ConnContext recorded it.
+func closeConnection(ctx context.Context) {
 	conn, ok := ctx.Value(connKey{}).(net.Conn)
 	if !ok {
 		return

@@ -22,8 +22,8 @@ const (
 func (p *Plan) Wrap(name func(*http.Request) string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service := name(r)
-		if p.severed(service, r.TLS != nil) {
-			cut(r.Context())
+		if p.failsConnections(service, r.TLS != nil) {
+			closeConnection(r.Context())
 			abort()
 		}
 		latency, rule, faulty := p.begin(service)
@@ -65,7 +65,7 @@ func (r *Rule) apply(w http.ResponseWriter, req *http.Request, next http.Handler
 		blackHole(req)
 	case NotJSON:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = io.WriteString(w, "<html><body>The emulator was asked for this page.</body></html>\n")
+		_, _ = io.WriteString(w, "<html><body>An emulated fault requested this page.</body></html>\n")
 	case SlowFirstByte:
 		if !sleep(req.Context(), r.delay()) {
 			abort()
@@ -97,7 +97,7 @@ func (r *Rule) answerStatus(w http.ResponseWriter) {
 		w.Header().Set("Location", r.Location)
 	}
 	w.WriteHeader(r.status())
-	_, _ = fmt.Fprintf(w, `{"error":{"code":"EmulatedFault","message":"The emulator was asked for status %d."}}`, r.status())
+	_, _ = fmt.Fprintf(w, `{"error":{"code":"EmulatedFault","message":"An emulated fault requested status %d."}}`, r.status())
 }
 
 // distort passes the genuine answer on in a damaged form.

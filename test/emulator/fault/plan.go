@@ -110,7 +110,7 @@ func (p *Plan) ResetCounters() {
 func (p *Plan) Forgery(service string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rule, _ := p.take(service, func(r *Rule) bool { return r.Do == Forge })
+	rule, _ := p.fire(service, func(r *Rule) bool { return r.Do == Forge })
 	return rule.Forgery
 }
 
@@ -124,13 +124,13 @@ func (p *Plan) begin(service string) (latency time.Duration, rule Rule, faulty b
 			latency = max(latency, d)
 		}
 	}
-	rule, faulty = p.take(service, func(r *Rule) bool { return r.Do != Forge && !r.beforeRequests() })
+	rule, faulty = p.fire(service, func(r *Rule) bool { return r.Do != Forge && !r.beforeRequests() })
 	return latency, rule, faulty
 }
 
-// take finds the first rule that fires and uses it up. The caller holds the
+// fire finds the first rule that fires and uses it up. The caller holds the
 // lock.
-func (p *Plan) take(service string, wanted func(*Rule) bool) (Rule, bool) {
+func (p *Plan) fire(service string, wanted func(*Rule) bool) (Rule, bool) {
 	for _, a := range p.rules {
 		if !wanted(&a.Rule) || !a.covers(service) || a.spent() {
 			continue

@@ -71,7 +71,7 @@ func New(certifier Certifier, identities Identities) http.Handler {
 	mux.HandleFunc("GET "+CertificationPath, s.certification)
 	mux.HandleFunc("GET "+TokenPath, s.token)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusNotFound, failure{"Not found", "There is nothing at this path."})
+		write(w, http.StatusNotFound, failure{"Not found", "This path does not exist."})
 	})
 	return metadataOnly(mux)
 }

@@ -55,9 +55,9 @@ func setServiceHeaders(h http.Header) {
 	h.Set("x-ms-maa-service-version", serviceVersion)
 }
 
-// answering returns the handler for a function. Only this handler writes
+// serveJSON returns the handler for a function. Only this handler writes
 // answers.
-func answering(f func(*http.Request) (any, error)) http.HandlerFunc {
+func serveJSON(f func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := f(r)
 		if err != nil {

@@ -70,7 +70,9 @@ func TestRefusedQuotes(t *testing.T) {
 		{"TPMT_SIGNATURE", func(i *azureguest.Info) {
 			i.TpmInfo.PcrSignature = append([]byte{0, 0x14, 0, 0xb, 1, 0}, i.TpmInfo.PcrSignature...)
 		}, "PcrSignature has 262 bytes"},
-		{"one register fewer", func(i *azureguest.Info) { i.TpmInfo.PcrSet, i.TpmInfo.PCRs = i.TpmInfo.PcrSet[:7], i.TpmInfo.PCRs[:7] }, "the quote is over PCR 0-7, want 0-6"},
+		{"one register fewer", func(i *azureguest.Info) {
+			i.TpmInfo.PcrSet, i.TpmInfo.PCRs = i.TpmInfo.PcrSet[:7], i.TpmInfo.PCRs[:7]
+		}, "the quote is over PCR 0-7, want 0-6"},
 		{"one register more", func(i *azureguest.Info) {
 			i.TpmInfo.PcrSet = append(i.TpmInfo.PcrSet, 8)
 			i.TpmInfo.PCRs = append(i.TpmInfo.PCRs, azureguest.PCR{Index: 8, Digest: make([]byte, 32)})

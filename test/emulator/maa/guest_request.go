@@ -154,7 +154,7 @@ func parseNumber(name string, raw json.RawMessage) (uint64, error) {
 func (w *wireIsolation) parse() (*submission, error) {
 	switch {
 	case w.Type == isolationTDX:
-		return nil, refuse(codeInvalidOperation, "The emulator appraises no %s.", isolationTDX)
+		return nil, refuse(codeInvalidOperation, "The emulator does not appraise %s.", isolationTDX)
 	case w.Type != isolationSNP && w.Type != isolationTrustedLaunch:
 		return nil, invalid("The Type %q of IsolationInfo is not known.", w.Type)
 	case (w.Evidence != nil) != (w.Type == isolationSNP):

@@ -55,7 +55,7 @@ func hclKey(set jwk.Set) (*rsa.PublicKey, error) {
 	if key, ok := public.(*rsa.PublicKey); ok && err == nil {
 		return key, nil
 	}
-	return nil, invalid("The HCLAkPub of the RunTimeData is no RSA key.")
+	return nil, invalid("The HCLAkPub of the RunTimeData is not an RSA key.")
 }
 
 // verifyQuote accepts any qualifying data: Microsoft's client sends none.

@@ -91,14 +91,14 @@ func New(c Config) (*Instance, error) {
 }
 
 func (i *Instance) route() {
-	i.mux.HandleFunc("POST /attest/sevsnpvm", answering(i.attest))
-	i.mux.HandleFunc("POST /attest/azureguest", answering(i.attestGuest))
-	i.mux.HandleFunc("POST /attest/{type}", answering(i.otherType))
-	i.mux.HandleFunc("GET /certs", answering(i.certs))
-	i.mux.HandleFunc("GET /.well-known/openid-configuration", answering(i.discovery))
-	i.mux.HandleFunc("/policies/", answering(i.management))
-	i.mux.HandleFunc("/certificates", answering(i.management))
-	i.mux.HandleFunc("/", answering(i.unknown))
+	i.mux.HandleFunc("POST /attest/sevsnpvm", serveJSON(i.attest))
+	i.mux.HandleFunc("POST /attest/azureguest", serveJSON(i.attestGuest))
+	i.mux.HandleFunc("POST /attest/{type}", serveJSON(i.otherType))
+	i.mux.HandleFunc("GET /certs", serveJSON(i.certs))
+	i.mux.HandleFunc("GET /.well-known/openid-configuration", serveJSON(i.discovery))
+	i.mux.HandleFunc("/policies/", serveJSON(i.management))
+	i.mux.HandleFunc("/certificates", serveJSON(i.management))
+	i.mux.HandleFunc("/", serveJSON(i.unknown))
 }
 
 // ServeHTTP ignores the case of paths: clients in use spell /attest/SevSnpVm in
@@ -124,5 +124,5 @@ func (i *Instance) management(*http.Request) (any, error) {
 }
 
 func (i *Instance) unknown(*http.Request) (any, error) {
-	return nil, &problem{http.StatusNotFound, codeNotFound, "There is nothing at this path."}
+	return nil, &problem{http.StatusNotFound, codeNotFound, "This path does not exist."}
 }

@@ -80,7 +80,7 @@ func parseSubmission(wire *wireRequest) (*submission, error) {
 		return nil, invalid("The report is required.")
 	}
 	if wire.DraftPolicy != "" {
-		return nil, invalid("The emulator knows no draftPolicyForAttestation.")
+		return nil, invalid("The emulator does not support draftPolicyForAttestation.")
 	}
 	s := new(submission)
 	if err := s.parseEvidence(wire.Report); err != nil {

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
 	"skr/test/emulator/maa"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 

@@ -134,7 +134,7 @@ func faultAPIVersion(version string) error {
 // The faults below are UNCONFIRMED in status and text.
 
 func faultNoRoute() error {
-	return &fault{status: http.StatusNotFound, code: "NotFound", message: "The request URI is not one that this emulator serves."}
+	return &fault{status: http.StatusNotFound, code: "NotFound", message: "The emulator does not serve this request URI."}
 }
 
 func faultTooLarge() error {

@@ -42,10 +42,10 @@ func (v *Vault) listVersions(c *call) (answer, error) {
 func (v *Vault) listDeleted(c *call) (answer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sweep()
+	v.purgeExpired()
 	var items []listed
 	for _, name := range slices.Sorted(maps.Keys(v.deleted)) {
-		if k := v.deleted[name]; v.settled(k) {
+		if k := v.deleted[name]; v.deletionDone(k) {
 			items = append(items, listed{name, v.item(v.deletion(k), v.url("keys/"+k.name), k.current())})
 		}
 	}

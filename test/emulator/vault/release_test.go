@@ -16,12 +16,11 @@ import (
 	"strings"
 	"testing"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/samples"
 )
 
 func releaseBody(t testing.TB) map[string]any {

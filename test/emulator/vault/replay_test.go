@@ -14,11 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/jose/jwk"
+	"skr/test/samples"
 )
 
 // ignored lists where an answer may differ from the recording. Everything else

@@ -124,7 +124,8 @@ func (s *session) unwrap(request map[string]any, key json.RawMessage) (released,
 	if err := unmarshal64(members.Wrapped, &wrapped); err != nil {
 		return released{}, err
 	}
-	if wrapped.Version != "1.0" || !slices.Contains([]string{"guest", "TpmEphemeralEncryptionKey"}, wrapped.Header.Kid) || wrapped.Header.Alg != "dir" || wrapped.Header.Enc != request["enc"] {
+	if wrapped.Version != "1.0" || !slices.Contains([]string{"guest", "TpmEphemeralEncryptionKey"}, wrapped.Header.Kid) ||
+		wrapped.Header.Alg != "dir" || wrapped.Header.Enc != request["enc"] {
 		return released{}, errors.New("key_hsm header")
 	}
 	ciphertext, err := base64.RawURLEncoding.DecodeString(wrapped.Text)
