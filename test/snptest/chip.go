@@ -67,7 +67,7 @@ func (c *Chip) TCB() snp.TCB {
 // VCEK returns the certificate of the chip's key at t, PEM. The same t returns
 // the same certificate.
 func (c *Chip) VCEK(t snp.TCB) ([]byte, error) {
-	t = c.own(t)
+	t = c.withProduct(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cert, ok := c.certs[t]; ok {
@@ -106,9 +106,9 @@ func (c *Chip) THIMDocument(t snp.TCB) ([]byte, error) {
 	}{string(cert), strings.ToUpper(t.Hex()), string(c.vendor.ChainPEM()), "86400"})
 }
 
-// own returns t as a TCB of this chip: the TCB of a version 2 report has no
+// withProduct returns t as a TCB of this chip: the TCB of a version 2 report has no
 // product.
-func (c *Chip) own(t snp.TCB) snp.TCB { return snp.NewTCB(t.Raw(), c.vendor.product) }
+func (c *Chip) withProduct(t snp.TCB) snp.TCB { return snp.NewTCB(t.Raw(), c.vendor.product) }
 
 // vcek returns the chip's signing key at t.
 func (c *Chip) vcek(t snp.TCB) (*ecdsa.PrivateKey, error) { return deriveKey(c.secret, "VCEK", t) }

@@ -34,7 +34,7 @@ type Lies struct {
 // LyingVCEK returns the certificate of the chip's key at t with lies in it,
 // PEM.
 func (c *Chip) LyingVCEK(t snp.TCB, lies Lies) ([]byte, error) {
-	key, err := c.vcek(c.own(t))
+	key, err := c.vcek(c.withProduct(t))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (c *Chip) LyingVLEK(t snp.TCB, lies Lies) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.vlek(c.own(t))
+	key, err := c.vlek(c.withProduct(t))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (c *Chip) LyingVLEK(t snp.TCB, lies Lies) ([]byte, error) {
 func (c *Chip) leaf(name string, issuer *authority, key *ecdsa.PrivateKey, t snp.TCB,
 	identity pkix.Extension, product string, lies Lies,
 ) ([]byte, error) {
-	extensions, err := c.extensions(orElse(lies.ProductName, product), override(lies.TCB, c.own(t).Components()))
+	extensions, err := c.extensions(orElse(lies.ProductName, product), override(lies.TCB, c.withProduct(t).Components()))
 	if err != nil {
 		return nil, fmt.Errorf("snptest: encoding extensions of %s: %w", name, err)
 	}

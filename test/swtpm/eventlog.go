@@ -96,7 +96,7 @@ func (m *Machine) extend(e event) error {
 func bootEvents(vmID string, secureBoot bool) []event {
 	events := []event{
 		{pcr: 0, kind: evNoAction, data: specID()},
-		{pcr: 0, kind: evSCRTMVersion, data: wide("TEST ONLY firmware")},
+		{pcr: 0, kind: evSCRTMVersion, data: utf16Bytes("TEST ONLY firmware")},
 		{pcr: 0, kind: evEFIPlatformBlob, data: make([]byte, 16), measured: []byte("firmware volume")},
 		{pcr: 6, kind: evCompactHash, data: []byte("UUID: " + vmID + "\x00")},
 		{pcr: 6, kind: evCompactHash, data: []byte(`{"MachineArchitecture":"x64"}`)},
@@ -138,7 +138,7 @@ var (
 
 // variable returns UEFI_VARIABLE_DATA (section 10.2.6).
 func variable(namespace [16]byte, name string, value []byte) []byte {
-	text := wide(name)
+	text := utf16Bytes(name)
 	data := append([]byte(nil), namespace[:]...)
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(text)/2))
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(value)))
@@ -155,8 +155,8 @@ func signatures(of string) []byte {
 	return append(append(list, make([]byte, 16)...), hash[:]...)
 }
 
-// wide returns UTF-16, little-endian, without a terminator.
-func wide(text string) []byte {
+// utf16Bytes returns UTF-16, little-endian, without a terminator.
+func utf16Bytes(text string) []byte {
 	var data []byte
 	for _, unit := range utf16.Encode([]rune(text)) {
 		data = binary.LittleEndian.AppendUint16(data, unit)

@@ -27,14 +27,14 @@ func (m *Machine) serve() {
 		}
 		go func() {
 			defer conn.Close() //nolint:errcheck // the client has all answers
-			m.converse(conn)
+			m.serveConnection(conn)
 		}()
 	}
 }
 
-// converse returns when the client disconnects or sends something that is not a
+// serveConnection returns when the client disconnects or sends something that is not a
 // command.
-func (m *Machine) converse(conn net.Conn) {
+func (m *Machine) serveConnection(conn net.Conn) {
 	for {
 		command, err := readMessage(conn)
 		if err != nil {
@@ -82,7 +82,7 @@ func (m *Machine) answer(command []byte) ([]byte, error) {
 	case code == tpm2.TPMCCNVReadPublic && handleAt(parameters, 0) == hclIndex:
 		return m.readPublic()
 	case code == tpm2.TPMCCNVRead && handleAt(parameters, 1) == hclIndex:
-		return m.read(parameters[8:])
+		return m.readIndex(parameters[8:])
 	case (code == tpm2.TPMCCNVWrite || code == tpm2.TPMCCNVUndefineSpace) && handleAt(parameters, 1) == hclIndex:
 		return failure(tpm2.TPMRCNVAuthorization), nil
 	}
@@ -114,10 +114,10 @@ func (m *Machine) readPublic() ([]byte, error) {
 	return success(tagPlain, append(tpm2.Marshal(tpm2.New2B(public)), tpm2.Marshal(*name)...)), nil
 }
 
-// read parses what follows the handles of TPM2_NV_Read: the authorizations with
+// readIndex parses what follows the handles of TPM2_NV_Read: the authorizations with
 // their size, the number of bytes and the offset. It supports password
 // sessions.
-func (m *Machine) read(rest []byte) ([]byte, error) {
+func (m *Machine) readIndex(rest []byte) ([]byte, error) {
 	if len(rest) < 4 {
 		return failure(tpm2.TPMRCInsufficient), nil
 	}

@@ -39,10 +39,10 @@ func akTemplate() tpm2.TPMTPublic {
 
 // provision does what the firmware does before the operating system starts.
 func (m *Machine) provision() (err error) {
-	if m.ak, err = m.keep(akTemplate(), akHandle); err != nil {
+	if m.ak, err = m.makePersistentKey(akTemplate(), akHandle); err != nil {
 		return fmt.Errorf("making the AK: %w", err)
 	}
-	if m.ek, err = m.keep(tpm2.RSAEKTemplate, ekHandle); err != nil {
+	if m.ek, err = m.makePersistentKey(tpm2.RSAEKTemplate, ekHandle); err != nil {
 		return fmt.Errorf("making the EK: %w", err)
 	}
 	if m.config.Authority == nil {
@@ -62,9 +62,9 @@ func (m *Machine) provision() (err error) {
 	return nil
 }
 
-// keep creates a primary key of the endorsement hierarchy and makes it
+// makePersistentKey creates a primary key of the endorsement hierarchy and makes it
 // persistent.
-func (m *Machine) keep(template tpm2.TPMTPublic, at tpm2.TPMHandle) (*rsa.PublicKey, error) {
+func (m *Machine) makePersistentKey(template tpm2.TPMTPublic, at tpm2.TPMHandle) (*rsa.PublicKey, error) {
 	made, err := tpm2.CreatePrimary{
 		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHEndorsement, Auth: tpm2.PasswordAuth(nil)},
 		InPublic:      tpm2.New2B(template),

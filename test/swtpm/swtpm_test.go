@@ -39,7 +39,7 @@ func open(t *testing.T, m *Machine) *tpm.TPM {
 	return opened
 }
 
-// replay computes the SHA-256 registers from the log alone.
+// replay computes the SHA-256 registers from the log.
 func replay(t *testing.T, log []byte) map[uint32][32]byte {
 	t.Helper()
 	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(log[at:]) }

@@ -27,7 +27,8 @@ func Claims(ak *rsa.PublicKey, secureBoot bool) []byte {
 	encode := base64.RawURLEncoding.EncodeToString
 	key := fmt.Sprintf(`"kty":"RSA","e":%q,"n":%q`, encode(big.NewInt(int64(ak.E)).Bytes()), encode(ak.N.Bytes()))
 	return fmt.Appendf(nil, `{"keys":[{"kid":"HCLEkPub","key_ops":["encrypt"],%s},{"kid":"HCLAkPub","key_ops":["sign"],%s}],`+
-		`"vm-configuration":{"console-enabled":true,"secure-boot":%t,"tpm-enabled":true,"vmUniqueId":"00000000-0000-0000-0000-000000000001"},"user-data":"%064X%064X"}`,
+		`"vm-configuration":{"console-enabled":true,"secure-boot":%t,"tpm-enabled":true,`+
+		`"vmUniqueId":"00000000-0000-0000-0000-000000000001"},"user-data":"%064X%064X"}`,
 		key, key, secureBoot, 0xab, 0xcd)
 }
 
