@@ -23,7 +23,8 @@ export VAULT=$AKV_ENDPOINT
 `},
 	{"az role assignment create", ""},
 	{"kubectl apply -f deploy/kafka/kafka.yaml", ""},
-	{"az confcom katapolicygen", `sed -i "0,/^metadata:/s|^metadata:|&\n  annotations:\n    io.katacontainers.config.agent.policy: $(base64 -w0 policy.rego)|" consumer.yaml` + "\n"},
+	{"az confcom katapolicygen", `sed -i "0,/^metadata:/s|^metadata:|&\n  annotations:\n    ` +
+		`io.katacontainers.config.agent.policy: $(base64 -w0 policy.rego)|" consumer.yaml` + "\n"},
 	{"kubectl apply -f consumer.yaml", ""},
 	{"az group delete", ""},
 }
@@ -65,7 +66,8 @@ func TestAKS(t *testing.T) {
 	if !strings.Contains(indented, file("kafka-encryption-demo-pub.pem")) || strings.Contains(indented, "***") {
 		t.Errorf("the producer lacks the public key:\n%s", file("producer.yaml"))
 	}
-	if consumer := file("consumer.yaml"); strings.Contains(consumer, "myregistry") || strings.Contains(consumer, "myKeyVault") || strings.Contains(consumer, "sharedeus2") {
+	if consumer := file("consumer.yaml"); strings.Contains(consumer, "myregistry") ||
+		strings.Contains(consumer, "myKeyVault") || strings.Contains(consumer, "sharedeus2") {
 		t.Errorf("the consumer has placeholders:\n%s", consumer)
 	}
 }

@@ -55,7 +55,8 @@ func TestARMTemplate(t *testing.T) {
 		t.Fatalf("containers %+v", group.Containers)
 	}
 	skr := group.Containers[0].Properties
-	if !slices.Equal(skr.Command, []string{"/bin/skr"}) || len(skr.Ports) != 0 || !slices.Equal(skr.ReadinessProbe.Exec.Command, []string{"/bin/skr", "healthcheck"}) {
+	if !slices.Equal(skr.Command, []string{"/bin/skr"}) || len(skr.Ports) != 0 ||
+		!slices.Equal(skr.ReadinessProbe.Exec.Command, []string{"/bin/skr", "healthcheck"}) {
 		t.Errorf("skr runs %q, probed by %q, with ports %v", skr.Command, skr.ReadinessProbe.Exec.Command, skr.Ports)
 	}
 	for _, c := range group.Containers {

@@ -80,7 +80,8 @@ func TestDependency(t *testing.T) {
 		t.Fatalf("it renders %+v", found)
 	}
 	init := found[0].template.Spec.InitContainers[0]
-	if init.RestartPolicy == nil || *init.RestartPolicy != core.ContainerRestartPolicyAlways || found[0].template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != "orders-vtpm" {
+	if init.RestartPolicy == nil || *init.RestartPolicy != core.ContainerRestartPolicyAlways ||
+		found[0].template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != "orders-vtpm" {
 		t.Errorf("the pod is %+v", found[0].template.Spec)
 	}
 }

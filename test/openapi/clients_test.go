@@ -78,7 +78,8 @@ func newClient(t *testing.T, name string) *client {
 
 // unreachable matches the messages of Go and npm when their registry is
 // unreachable.
-var unreachable = regexp.MustCompile(`dial tcp|no such host|i/o timeout|module lookup disabled|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH`)
+var unreachable = regexp.MustCompile(`dial tcp|no such host|i/o timeout|module lookup disabled|` +
+	`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH`)
 
 // run runs a program in the directory. It skips the test if a registry is
 // unreachable.
