@@ -113,7 +113,8 @@ func TestFailsFast(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "exit status 2") {
 		t.Fatalf("the pod ended with %v", err)
 	}
-	for _, line := range []string{"\nSkrClientKID: is not set", "\nSkrClientMAAEndpoint: is not set", "\nSkrClientAKVEndpoint: is not set", "\nTOPIC: \"a topic\" is not a topic's name"} {
+	for _, line := range []string{"\nSkrClientKID: is not set", "\nSkrClientMAAEndpoint: is not set",
+		"\nSkrClientAKVEndpoint: is not set", "\nTOPIC: \"a topic\" is not a topic's name"} {
 		if !strings.Contains(err.Error(), line) {
 			t.Errorf("the output lacks %q:\n%v", line, err)
 		}

@@ -50,7 +50,13 @@ const poorContrast = `(() => {
 	const parse = (colour) => (colour.match(/[\d.]+/g) || []).map(Number);
 	const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
 		.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-	const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+	const behind = (e) => {
+		for (; e; e = e.parentElement) {
+			const c = parse(getComputedStyle(e).backgroundColor);
+			if (c.length === 3 || c[3] === 1) return c;
+		}
+		return [255, 255, 255];
+	};
 	const poor = [];
 	for (const e of document.querySelectorAll("body *")) {
 		const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());

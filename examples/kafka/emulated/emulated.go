@@ -32,7 +32,8 @@ func In(dir string) Programs {
 // Build builds the programs into dir as they ship. root is the repository's
 // root.
 func Build(ctx context.Context, root, dir string) (Programs, error) {
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator") //nolint:gosec // the developer names the directories
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", //nolint:gosec // the developer names the directories
+		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator")
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {

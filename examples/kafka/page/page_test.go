@@ -79,7 +79,8 @@ func TestTexts(t *testing.T) {
 	b := board.New(3)
 	url := serve(t, b)
 	_, body := get(t, url)
-	for _, want := range []string{"Welcome to Confidential Containers on AKS!", "Encrypted Kafka Message:", "No message has arrived in t yet", "Decryption is not active", "no answer has arrived yet"} {
+	for _, want := range []string{"Welcome to Confidential Containers on AKS!", "Encrypted Kafka Message:",
+		"No message has arrived in t yet", "Decryption is not active", "no answer has arrived yet"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}

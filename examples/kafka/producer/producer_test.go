@@ -60,7 +60,8 @@ func TestAllPartitions(t *testing.T) {
 			"TOPIC": "t", "MSG": "Azure Confidential Computing", "PUBKEY": public, "BROKERS": kafka.ListenAddrs()[0], "INTERVAL": "1ms",
 		})
 	}()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics("t"), kgo.MetadataMinAge(50*time.Millisecond), kgo.AllowAutoTopicCreation())
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics("t"),
+		kgo.MetadataMinAge(50*time.Millisecond), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,8 @@ func TestVariables(t *testing.T) {
 			}
 		}
 		err := run(t.Context(), set)
-		if wrong, ok := errors.AsType[environment.Error](err); !ok || len(wrong) != 1 || !strings.HasPrefix(wrong[0], c.name+": ") || !strings.Contains(wrong[0], c.want) {
+		if wrong, ok := errors.AsType[environment.Error](err); !ok || len(wrong) != 1 ||
+			!strings.HasPrefix(wrong[0], c.name+": ") || !strings.Contains(wrong[0], c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}

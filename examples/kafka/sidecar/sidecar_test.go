@@ -151,7 +151,8 @@ func TestEnvironment(t *testing.T) {
 		{"SkrClientAKVEndpoint", "v.vault.azure.net/keys/x", "is not a host"},
 		{"SkrClientURL", "http://192.0.2.1:8080", "in the clear"},
 	} {
-		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") ||
+			!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s=%s: got %v, want %q", c.name, c.value, err, c.want)
 		}
 	}
