@@ -50,7 +50,7 @@ func demoCommand(out io.Writer) *cobra.Command {
 }
 
 func platformFlag(flags *pflag.FlagSet, into *string) {
-	flags.StringVar(into, "platform", string(emulator.ACI), "of the emulated machine: aci, aks-kata, cvm or trusted-launch; the last two need swtpm")
+	flags.StringVar(into, "platform", string(emulator.ACI), "platform of the emulated machine: aci, aks-kata, cvm or trusted-launch; the last two need swtpm")
 }
 
 func siblingBinary() string {
@@ -86,7 +86,7 @@ func demo(ctx context.Context, skr, platform string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = cloud.Close() }() // the process ends
+	defer func() { _ = cloud.Close() }() // the process exits anyway
 	s := &stage{script: scripts[kind], out: out, skr: skr, cloud: cloud, vault: cloud.Host("demo", "vault")}
 	s.tell("An emulated Azure runs on this machine",
 		"attestation  https://"+cloud.AttestationHost(), "key vault    https://"+s.vault,
@@ -146,7 +146,7 @@ func (s *stage) createKey(ctx context.Context) (*rsa.PublicKey, error) {
 	return s.publicKey(ctx, id)
 }
 
-// publicKey asks the vault, as a producer would.
+// publicKey gets the public key from the vault, as a producer does.
 func (s *stage) publicKey(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	token, err := s.cloud.AccessToken(s.vault)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *stage) publicKey(ctx context.Context, id string) (*rsa.PublicKey, error
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }() // it has been read
+	defer func() { _ = response.Body.Close() }() // the body has been read
 	var bundle struct {
 		Key jwk.Key `json:"key"`
 	}
@@ -217,7 +217,7 @@ func (s *stage) playRefusal(ctx context.Context) error {
 	_, err = sidecar.client.Release(ctx, s.request())
 	refused, ok := errors.AsType[*api.Error](err)
 	if !ok || !errors.Is(err, api.ReleaseRejected) {
-		return fmt.Errorf("the stranger should have been refused by the vault, but got: %w", err)
+		return fmt.Errorf("the vault must refuse the second machine; got: %w", err)
 	}
 	s.tell(s.refused, s.strange(stranger),
 		fmt.Sprintf("%d  %s", refused.Status, refused.Code), "     "+refused.Message)
@@ -232,7 +232,7 @@ func (s *stage) request() api.ReleaseRequest {
 // tell prints a numbered step.
 func (s *stage) tell(title string, lines ...string) {
 	s.step++
-	_, _ = fmt.Fprintf(s.out, "\n%d. %s\n   %s\n", s.step, title, strings.Join(lines, "\n   ")) // a demonstration to nobody does no harm
+	_, _ = fmt.Fprintf(s.out, "\n%d. %s\n   %s\n", s.step, title, strings.Join(lines, "\n   ")) // output errors do not matter
 }
 
 func decrypt(key api.Secret, ciphertext []byte) (string, error) {

@@ -47,8 +47,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestServe prints what a sidecar on the machine needs, and makes a key that the
-// machine may have.
+// TestServe checks the printed environment of a sidecar and the key that the
+// machine may get.
 func TestServe(t *testing.T) {
 	for platform, wants := range map[string][]string{
 		"aci":            {"SKR_REPORT_SOURCE='unix:", "UVM_SECURITY_CONTEXT_DIR='"},
@@ -81,7 +81,7 @@ func serveUntilReady(t *testing.T, args ...string) string {
 	ended := make(chan error, 1)
 	go func() {
 		err := run(ctx, append([]string{"serve"}, args...), writer, io.Discard)
-		_ = writer.CloseWithError(err) // the reader's next error
+		_ = writer.CloseWithError(err) // the reader gets the error
 		ended <- err
 	}()
 	var text strings.Builder
@@ -104,13 +104,13 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"sreve"}, "unknown command"},
 		{[]string{"demo", "now"}, "unknown command"},
 		{[]string{"serve", "--listen", "0.0.0.0:0"}, "loopback"},
-		{[]string{"serve", "--key", "payroll"}, "want VAULT/NAME"},
+		{[]string{"serve", "--key", "payroll"}, "use VAULT/NAME"},
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
-		{[]string{"demo", "--platform", "azure"}, "no platform"},
-		{[]string{"serve", "--platform", "azure"}, "no platform"},
-		{[]string{"serve", "--platform", "cvm", "--cce-policy", "main.go"}, "has none"},
+		{[]string{"demo", "--platform", "azure"}, "unknown platform"},
+		{[]string{"serve", "--platform", "azure"}, "unknown platform"},
+		{[]string{"serve", "--platform", "cvm", "--cce-policy", "main.go"}, "has no execution policy"},
 	} {
 		var out bytes.Buffer
 		if err := run(t.Context(), c.args, &out, &out); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,6 +1,6 @@
 // Command skr-emulator runs an emulated Azure for confidential machines on the
-// loopback interface, for development and tests, and a demonstration of skr on
-// it. Everything it makes is rooted in a CA named TEST ONLY.
+// loopback interface, for development and tests, and demonstrates skr on it.
+// All its certificates lead to a CA named TEST ONLY.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(os.Stderr, "skr-emulator:", err) // there is nowhere else to say it
+		_, _ = fmt.Fprintln(os.Stderr, "skr-emulator:", err) // nowhere else to report an error
 		os.Exit(1)
 	}
 }
@@ -28,9 +28,9 @@ func main() {
 func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	root := &cobra.Command{
 		Use:   "skr-emulator",
-		Short: "An emulated Azure for confidential machines, on this machine alone",
-		Long: "Emulated AMD silicon, THIM, IMDS, Entra ID, Azure Attestation, Key Vault and Managed HSM, with\n" +
-			"real cryptography. For development and tests: nothing that it vouches for is worth anything elsewhere.",
+		Short: "Run an emulated Azure for confidential machines on this machine",
+		Long: "Emulates AMD silicon, THIM, IMDS, Entra ID, Azure Attestation, Key Vault and Managed HSM, with\n" +
+			"real cryptography. For development and tests only: no other system trusts its certificates.",
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -44,8 +44,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	return root.ExecuteContext(ctx)
 }
 
-// workDir makes a directory of our own; sockets need a short path.
+// workDir creates a temporary directory. Sockets need a short path.
 func workDir() (dir string, remove func(), err error) {
 	dir, err = os.MkdirTemp("", "skr-")
-	return dir, func() { _ = os.RemoveAll(dir) }, err // a left-over in /tmp is no harm
+	return dir, func() { _ = os.RemoveAll(dir) }, err // leftovers in /tmp are harmless
 }

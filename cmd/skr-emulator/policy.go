@@ -13,7 +13,8 @@ type condition struct {
 	Equals string `json:"equals"`
 }
 
-// conditions that the machine meets, and no other kind of machine.
+// conditions returns conditions that the machine meets and no other kind of
+// machine does.
 func conditions(m *emulator.Machine) []condition {
 	switch m.Platform() {
 	case emulator.ConfidentialVM:
@@ -42,8 +43,8 @@ func conditions(m *emulator.Machine) []condition {
 	}
 }
 
-// releasePolicy lets the machine, and others like it, have the key (Azure Key Vault,
-// "Secure key release policy grammar").
+// releasePolicy returns a policy that releases the key to the machine and to
+// others like it (Azure Key Vault, "Secure key release policy grammar").
 func releasePolicy(authority string, m *emulator.Machine) ([]byte, error) {
 	type branch struct {
 		Authority string      `json:"authority"`

@@ -4,14 +4,15 @@ import (
 	"skr/test/emulator"
 )
 
-// script is what the demonstration says on a platform.
+// script is the text of the demonstration on one platform.
 type script struct {
-	silicon  string   // what vouches for the machine
+	silicon  string   // the machine's root of trust
 	bound    []string // what the key is bound to
 	place    string   // where skr runs
-	evidence string   // what skr verifies before it asks anybody
+	evidence string   // what skr verifies before it contacts any service
 	stranger emulator.MachineConfig
-	// refused is the title of the refusal, strange what the stranger differs in.
+	// refused is the title of the refusal; strange describes how the second
+	// machine differs.
 	refused string
 	strange func(*emulator.Machine) string
 	moral   string
@@ -25,7 +26,7 @@ var scripts = map[emulator.Platform]script{
 	emulator.ConfidentialVM: {
 		silicon: "silicon      an emulated AMD processor, a paravisor and a TPM (swtpm); certificates lead to TEST ONLY roots",
 		bound: []string{
-			"a machine that the authority calls azure-compliant-cvm, not debuggable, started with",
+			"a machine that the authority reports as azure-compliant-cvm, not debuggable, started with",
 			"secure boot",
 		},
 		place:    "In the machine",
@@ -33,13 +34,13 @@ var scripts = map[emulator.Platform]script{
 		stranger: emulator.MachineConfig{SecureBootOff: true},
 		refused:  "A confidential VM that was started without secure boot asks for the same key",
 		strange:  func(*emulator.Machine) string { return "secureboot   false" },
-		moral:    "The key was released to a machine that started as it must, and to no other.",
+		moral:    "The key was released to the machine that started as required, and to no other.",
 	},
 	emulator.TrustedLaunch: {
-		silicon: "TPM          an emulated one (swtpm); its certificate leads to a TEST ONLY root. There is no confidential hardware",
+		silicon: "TPM          emulated (swtpm); its certificate leads to a TEST ONLY root; no confidential hardware",
 		bound: []string{
-			"the one machine of this identifier, started with secure boot",
-			"(UNCONFIRMED: that Azure's vaults take tokens of Trusted Launch)",
+			"the one machine with this identifier, started with secure boot",
+			"(UNCONFIRMED: that Azure's vaults accept tokens of Trusted Launch)",
 		},
 		place:    "In the machine",
 		evidence: "quote",
@@ -50,12 +51,13 @@ var scripts = map[emulator.Platform]script{
 	},
 }
 
-// podScript is that of containers in a utility VM of that compliance status.
+// podScript returns the script for pods in a utility VM with the compliance
+// status.
 func podScript(compliance string) script {
 	return script{
 		silicon: "silicon      an emulated AMD processor; reports are signed, certificates lead to a TEST ONLY root",
 		bound: []string{
-			"a machine that the authority calls " + compliance + ", not debuggable, whose HOST_DATA",
+			"a machine that the authority reports as " + compliance + ", not debuggable, whose HOST_DATA",
 			"is the hash of the pod's execution policy",
 		},
 		place:    "In the pod",

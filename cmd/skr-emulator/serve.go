@@ -28,24 +28,24 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the emulated cloud, and print the environment that a sidecar needs",
-		Long: "Prints the environment as lines for a POSIX shell and runs until it is interrupted:\n\n" +
+		Short: "Run the emulated cloud and print the environment that a sidecar needs",
+		Long: "Prints the environment as lines for a POSIX shell and runs until interrupted:\n\n" +
 			"  rm -f env.sh; skr-emulator serve --key demo/payroll > env.sh &\n" +
 			"  until grep -qs '^# ready' env.sh; do sleep 0.1; done\n" +
 			"  . ./env.sh && skr\n\n" +
-			"Each --key VAULT/NAME makes an RSA-HSM key that the emulated machine may have released.",
+			"Each --key VAULT/NAME creates an RSA-HSM key that is released to the emulated machine.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return emulate(cmd.Context(), o, out, errOut) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.dir, "dir", "", "directory for sockets and certificates, kept; a temporary one if empty")
+	flags.StringVar(&o.dir, "dir", "", "directory for sockets and certificates, kept on exit; temporary if empty")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
 	platformFlag(flags, &o.platform)
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
-	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to make; may be repeated")
-	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject, as docs/emulator.md describes; may be repeated")
-	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults with a probability; drawn and logged if 0")
+	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to create; may be repeated")
+	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject (see docs/emulator.md); may be repeated")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed for faults with a probability; random and logged if 0")
 	flags.BoolVar(&o.verbose, "verbose", false, "log each request to standard error")
 	return cmd
 }
@@ -64,7 +64,7 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = cloud.Close() }() // the process ends
+	defer func() { _ = cloud.Close() }() // the process exits anyway
 	if err := printEnvironment(out, cloud); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 		return config, nil
 	}
 	if platform != emulator.ACI && platform != emulator.AKSKata {
-		return config, fmt.Errorf("--cce-policy: a machine of the platform %q has none", platform)
+		return config, fmt.Errorf("--cce-policy: platform %q has no execution policy", platform)
 	}
 	policy, err := os.ReadFile(o.policyFile)
 	config.Policy = string(policy)
@@ -122,7 +122,7 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 // printEnvironment writes lines that a POSIX shell can source.
 func printEnvironment(out io.Writer, cloud *emulator.Cloud) error {
 	var text strings.Builder
-	text.WriteString("# an emulated Azure, TEST ONLY; source this, then start skr\n")
+	text.WriteString("# emulated Azure, TEST ONLY; source this file, then start skr\n")
 	for _, entry := range cloud.Environment(cloud.Machine()) {
 		name, value, _ := strings.Cut(entry, "=")
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
@@ -135,7 +135,7 @@ func printEnvironment(out io.Writer, cloud *emulator.Cloud) error {
 func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, out io.Writer) error {
 	vault, name, found := strings.Cut(key, "/")
 	if !found {
-		return fmt.Errorf("--key %q: want VAULT/NAME", key)
+		return fmt.Errorf("--key %q: use VAULT/NAME", key)
 	}
 	host := cloud.Host(vault, "vault")
 	policy, err := releasePolicy(cloud.AttestationHost(), cloud.Machine())

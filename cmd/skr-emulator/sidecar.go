@@ -52,16 +52,16 @@ func startSidecar(ctx context.Context, binary string, environment []string) (*si
 
 // stop ends the process as a kubelet does.
 func (s *sidecar) stop() {
-	_ = s.process.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	_ = s.process.Wait()                          // a demonstration has no use for its exit code
+	_ = s.process.Process.Signal(syscall.SIGTERM) // it may have exited already
+	_ = s.process.Wait()                          // the exit code does not matter
 }
 
-// freeAddress is a loopback port that was free a moment ago.
+// freeAddress returns a loopback address whose port was free a moment ago.
 func freeAddress(ctx context.Context) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = listener.Close() }() // nothing was sent
+	defer func() { _ = listener.Close() }() // nothing to flush
 	return listener.Addr().String(), nil
 }

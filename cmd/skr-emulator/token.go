@@ -9,11 +9,11 @@ import (
 	"skr/internal/strictjson"
 )
 
-// demoRuntimeData is what the application wants to stand in its token.
+// demoRuntimeData is the application's data in its token.
 const demoRuntimeData = `{"application":"TEST ONLY"}`
 
-// playToken shows what an authority says of the machine, for relying parties other
-// than a vault.
+// playToken shows what an authority attests about the machine to relying
+// parties other than a vault.
 func (s *stage) playToken(ctx context.Context, sidecar *sidecar) error {
 	token, err := sidecar.client.Token(ctx, s.cloud.AttestationHost(), []byte(demoRuntimeData))
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *stage) playToken(ctx context.Context, sidecar *sidecar) error {
 	return nil
 }
 
-// claimLines are the claims that tell such a machine from others. skr has verified
+// claimLines returns the claims that distinguish the machine. skr has verified
 // the token.
 func claimLines(token string) ([]string, error) {
 	parsed, err := jws.Parse(token, len(token))

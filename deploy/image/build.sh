@@ -1,15 +1,15 @@
 #!/bin/sh
 # build.sh DIR: builds the image from the Dockerfile without a container engine, as
-# the OCI archive DIR/skr.tar, and puts its bill of materials beside it. The same
-# sources give the same digest, which is printed.
+# the OCI archive DIR/skr.tar, writes its bill of materials beside it, and prints the
+# digest. The same sources give the same digest.
 #
-#   VERSION            what `skr version` is to say; unknown if empty
-#   SOURCE_DATE_EPOCH  the time of all that is in the image; that of the commit if empty
+#   VERSION            the version that `skr version` prints; unknown if empty
+#   SOURCE_DATE_EPOCH  the time of all files in the image; the commit's if empty
 set -eu
 umask 022
 out=${1:?usage: build.sh DIR}
 command -v buildah >/dev/null || {
-	echo "make image needs buildah: install it (apt-get install buildah, dnf install buildah), or use docker build . (see the Dockerfile)" >&2
+	echo "make image needs buildah; install it (apt-get install buildah, dnf install buildah), or use docker build . (see the Dockerfile)" >&2
 	exit 2
 }
 version=${VERSION:-unknown}
@@ -22,8 +22,8 @@ VERSION=$version sh deploy/image/layout.sh "$work/build/image"
 mkdir -p "$out" "$work/empty"
 rm -f "$out/skr.tar"
 
-# The stage "build" is the directory that was just made, and not a container that
-# has to be pulled. Everything that buildah keeps is thrown away.
+# The directory above replaces the stage "build", so that no container is pulled. All
+# of buildah's storage is removed afterwards.
 buildah --log-level error --root "$work/storage" --runroot "$work/run" --storage-driver vfs \
 	build --quiet --isolation chroot --file Dockerfile --build-context build="$work/build" \
 	--timestamp "$epoch" --identity-label=false --build-arg VERSION="$version" --build-arg REVISION="$revision" \

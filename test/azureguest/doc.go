@@ -1,12 +1,12 @@
 // Package azureguest is a client of Azure Attestation's /attest/AzureGuest for
-// tests: what it sends has the form of Microsoft's own client
+// tests. Its requests have the form of Microsoft's own client
 // (Azure/confidential-computing-cvm-guest-attestation, AttestationClient), and
-// nothing of it is by the product's.
+// it is independent of the product's own client.
 //
 //	guest := azureguest.New(t, machine.Address())
 //	guest.Log, guest.Chain = machine.EventLog(), chain
 //	info := guest.Info(t)
-//	info.TpmInfo.PcrQuote[0] ^= 1              // a test of refusals spoils something
+//	info.TpmInfo.PcrQuote[0] ^= 1              // a test of refusals changes something
 //	answer := post(azureguest.Path, info.Body(t))
 //	token, err := guest.Open(t, answer)
 package azureguest

@@ -9,18 +9,19 @@ import (
 	"skr/attest/vtpm"
 )
 
-// BootPCRs are those that clients on Linux quote.
+// BootPCRs are the registers that clients on Linux quote.
 var BootPCRs = []int{0, 1, 2, 3, 4, 5, 6, 7}
 
 // Guest is a machine as its own programs see it.
 type Guest struct {
 	TPM   *tpm.TPM
-	Key   *tpm.EphemeralKey // that answers are sealed to
-	Log   []byte            // of the firmware's events; empty if there is none
+	Key   *tpm.EphemeralKey // answers are sealed to it
+	Log   []byte            // the firmware's event log; empty if there is none
 	Chain []byte            // VCEK, ASK and ARK as PEM, of a confidential machine
 }
 
-// New opens a TPM at an address as of [tpm.Open] and makes the key for BootPCRs.
+// New opens the TPM at an address of [tpm.Open] and creates the key for
+// BootPCRs.
 func New(t testing.TB, address string) *Guest {
 	t.Helper()
 	opened, err := tpm.Open(address)
@@ -32,7 +33,7 @@ func New(t testing.TB, address string) *Guest {
 	return g
 }
 
-// NewKey makes the ephemeral key that is bound to the registers.
+// NewKey creates an ephemeral key that is bound to the registers.
 func (g *Guest) NewKey(t testing.TB, pcrs ...int) *tpm.EphemeralKey {
 	t.Helper()
 	key, err := g.TPM.EphemeralKey(t.Context(), selection(t, pcrs))
@@ -51,8 +52,8 @@ func selection(t testing.TB, pcrs []int) vtpm.Selection {
 	return s
 }
 
-// Info collects what the client of a Linux machine sends; it is Trusted Launch
-// where the TPM has no HCL report.
+// Info collects what the client of a Linux machine sends. A TPM without an HCL
+// report means Trusted Launch.
 func (g *Guest) Info(t testing.TB) *Info {
 	t.Helper()
 	i := &Info{
@@ -75,7 +76,7 @@ func (g *Guest) Info(t testing.TB) *Info {
 	return i
 }
 
-// AddQuote puts AK and quote in.
+// AddQuote adds the AK and a quote.
 func (g *Guest) AddQuote(t testing.TB, i *Info, pcrs ...int) {
 	t.Helper()
 	ak, err := g.TPM.AK(t.Context())
@@ -99,7 +100,7 @@ func (g *Guest) AddQuote(t testing.TB, i *Info, pcrs ...int) {
 	}
 }
 
-// AddKey puts a key in, certified by the AK.
+// AddKey adds a key that the AK certifies.
 func (g *Guest) AddKey(t testing.TB, i *Info, key *tpm.EphemeralKey) {
 	t.Helper()
 	certified, err := key.Certify(t.Context(), nil)
@@ -110,7 +111,7 @@ func (g *Guest) AddKey(t testing.TB, i *Info, key *tpm.EphemeralKey) {
 	i.TpmInfo.EncKeyCertifyInfo, i.TpmInfo.EncKeyCertifyInfoSignature = certified.Info, certified.Signature
 }
 
-// AddReport puts the HCL's report in.
+// AddReport adds the HCL's report.
 func (g *Guest) AddReport(t testing.TB, i *Info) {
 	t.Helper()
 	index, err := g.TPM.ReadIndex(t.Context(), tpm.HCLReport)
@@ -124,7 +125,7 @@ func (g *Guest) AddReport(t testing.TB, i *Info) {
 	i.SetReport(t, hcl.Report().Raw(), g.Chain, hcl.Claims().Raw())
 }
 
-// Open takes the token out of an answer, in the TPM.
+// Open opens an answer in the TPM and returns the token.
 func (g *Guest) Open(t testing.TB, answer []byte) (string, error) {
 	t.Helper()
 	envelope, err := vtpm.ParseEnvelope(sealed(t, answer))

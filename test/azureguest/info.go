@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// Path is where the body is posted to.
+// Path is the path and query of the request.
 const Path = "/attest/AzureGuest?api-version=2020-10-01"
 
-// Info is AttestationInfo: encoding/json makes standard base64 of octets, as the
-// client does.
+// Info is AttestationInfo. encoding/json encodes octets in standard base64, as
+// the client does.
 type Info struct {
 	AttestationProtocolVersion string
 	OSType, OSDistro, OSBuild  []byte
@@ -22,7 +22,7 @@ type Info struct {
 	IsolationInfo              Isolation
 }
 
-// TPMInfo is what the TPM says.
+// TPMInfo is the evidence of the TPM.
 type TPMInfo struct {
 	AikCert, AikPub, PcrQuote, PcrSignature []byte
 	PcrSet                                  []int
@@ -37,24 +37,24 @@ type PCR struct {
 	Digest []byte
 }
 
-// Isolation says what kind of machine it is.
+// Isolation is the kind of machine and its evidence.
 type Isolation struct {
 	Type     string
-	Evidence *Evidence `json:",omitempty"` // of a confidential machine
+	Evidence *Evidence `json:",omitempty"` // only for a confidential machine
 }
 
 // Evidence is the processor's report with its certificates, as JSON, and the
-// claims that the report is over.
+// claims that the report covers.
 type Evidence struct{ Proof, RunTimeData []byte }
 
-// SetReport makes it the request of a confidential machine. Chain is PEM.
+// SetReport turns i into the request of a confidential machine. chain is PEM.
 func (i *Info) SetReport(t testing.TB, report, chain, claims []byte) {
 	t.Helper()
 	proof := marshal(t, map[string]any{"SnpReport": base64.RawURLEncoding.EncodeToString(report), "VcekCertChain": chain})
 	i.IsolationInfo = Isolation{"SevSnp", &Evidence{proof, claims}}
 }
 
-// Clone is a copy with slices of its own.
+// Clone returns a deep copy.
 func (i *Info) Clone(t testing.TB) *Info {
 	t.Helper()
 	var copied Info
@@ -64,13 +64,13 @@ func (i *Info) Clone(t testing.TB) *Info {
 	return &copied
 }
 
-// Body is what is posted.
+// Body returns the body of the request.
 func (i *Info) Body(t testing.TB) []byte {
 	t.Helper()
 	return Wrap(t, marshal(t, i))
 }
 
-// Wrap makes the body around an AttestationInfo in JSON.
+// Wrap returns the body for an AttestationInfo in JSON.
 func Wrap(t testing.TB, info []byte) []byte {
 	t.Helper()
 	return marshal(t, map[string]string{"AttestationInfo": base64.RawURLEncoding.EncodeToString(info)})

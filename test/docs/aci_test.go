@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// azure stands in for the blocks of the Azure CLI, by a line that is in them: what
-// they leave behind is made with the emulator. The extension's policy is a text,
-// which the emulated machine has too.
+// azure replaces the blocks of the Azure CLI, found by a line in them, with
+// commands that create the same state on the emulator. The extension's policy
+// is replaced with a fixed text, which the emulated machine uses too.
 var azure = []standIn{
 	{"az attestation create", `
 export IDENTITY=/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/orders
@@ -36,8 +36,8 @@ skr healthcheck --wait 20s
 	{"az group delete", ""},
 }
 
-// The walk of docs/aci.md leads to a released key, with the template of deploy/aci:
-// skr runs with the environment that the template gives it.
+// TestConfidentialACI follows docs/aci.md to a released key with the template
+// of deploy/aci: skr runs with the environment from the template.
 func TestConfidentialACI(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	bin := filepath.Join(dir, "bin")
@@ -63,13 +63,13 @@ func TestConfidentialACI(t *testing.T) {
 	out := runScript(t, dir, prelude+commands)
 	for _, want := range []string{`{"ready":true,"parts":{"audit":"ok","evidence":"ok"}}`, `{"key":"{`, "wrote orders-pub.pem", `containerGroups "`} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the walk does not say %s:\n%.4000s", want, out)
+			t.Errorf("the walkthrough does not print %s:\n%.4000s", want, out)
 		}
 	}
 }
 
-// TestMain runs the tests, or stands in for Azure's resource manager: then it prints
-// the environment that a template gives to skr.
+// TestMain runs the tests, or stands in for Azure Resource Manager: then it
+// prints the environment that a template gives to skr.
 func TestMain(m *testing.M) {
 	if template := os.Getenv("RESOLVE"); template != "" {
 		if err := printEnvironment(template, os.Getenv("PARAMETERS")); err != nil {
@@ -120,8 +120,8 @@ func parse(file string, into any) error {
 
 var term = regexp.MustCompile(`parameters\('(\w+)'\)|'([^']*)'`)
 
-// resolve an expression of ARM templates that is a text, a parameter or concat of
-// such.
+// resolve evaluates an ARM template expression: a text, a parameter, or concat
+// of these.
 func resolve(text string, parameter func(string) string) string {
 	if !strings.HasPrefix(text, "[") {
 		return text

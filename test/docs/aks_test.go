@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// onAKS stands in for the blocks of az and kubectl in docs/aks.md, by a line that is
-// in them: what they leave behind is made with the emulator. The extension's policy
-// is a text, which the emulated machine has too.
+// onAKS replaces the blocks of az and kubectl in docs/aks.md, found by a line
+// in them, with commands that create the same state on the emulator. The
+// extension's policy is replaced with a fixed text, which the emulated machine
+// uses too.
 var onAKS = []standIn{
 	{"az aks create", `
 export REGISTRY=contoso.azurecr.io
@@ -22,13 +23,14 @@ export VAULT=$AKV_ENDPOINT
 `},
 	{"az role assignment create", ""},
 	{"kubectl apply -f deploy/kafka/kafka.yaml", ""},
-	{"az confcom katapolicygen", `sed -i "0,/^metadata:/s|^metadata:|&\n  annotations:\n    io.katacontainers.config.agent.policy: $(base64 -w0 policy.rego)|" consumer.yaml` + "\n"},
+	{"az confcom katapolicygen", `sed -i "0,/^metadata:/s|^metadata:|&\n  annotations:\n    ` +
+		`io.katacontainers.config.agent.policy: $(base64 -w0 policy.rego)|" consumer.yaml` + "\n"},
 	{"kubectl apply -f consumer.yaml", ""},
 	{"az group delete", ""},
 }
 
-// The walk of docs/aks.md leads to a released key, with the manifests of
-// deploy/kafka: the producer has the public half, the pod gets the private one.
+// TestAKS follows docs/aks.md to a released key with the manifests of
+// deploy/kafka: the producer has the public key, the pod gets the private key.
 func TestAKS(t *testing.T) {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin")
@@ -47,7 +49,7 @@ func TestAKS(t *testing.T) {
 	out := runScript(t, dir, "export PATH="+bin+":$PATH\n"+walk(t, string(text), onAKS)+"echo \"host data $WORKLOAD_MEASUREMENT\"\n")
 	for _, want := range []string{"wrote kafka-encryption-demo-pub.pem", `"authority"`, "host data ", "  ok       release ("} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the walk does not say %s:\n%.6000s", want, out)
+			t.Errorf("the walkthrough does not print %s:\n%.6000s", want, out)
 		}
 	}
 	file := func(name string) string {
@@ -62,14 +64,16 @@ func TestAKS(t *testing.T) {
 	}
 	indented := regexp.MustCompile("(?m)^ {12}").ReplaceAllString(file("producer.yaml"), "")
 	if !strings.Contains(indented, file("kafka-encryption-demo-pub.pem")) || strings.Contains(indented, "***") {
-		t.Errorf("the producer has not the public key:\n%s", file("producer.yaml"))
+		t.Errorf("the producer lacks the public key:\n%s", file("producer.yaml"))
 	}
-	if consumer := file("consumer.yaml"); strings.Contains(consumer, "myregistry") || strings.Contains(consumer, "myKeyVault") || strings.Contains(consumer, "sharedeus2") {
+	if consumer := file("consumer.yaml"); strings.Contains(consumer, "myregistry") ||
+		strings.Contains(consumer, "myKeyVault") || strings.Contains(consumer, "sharedeus2") {
 		t.Errorf("the consumer has placeholders:\n%s", consumer)
 	}
 }
 
-// The table of variables names those that the programs read.
+// TestKafkaVariables checks that the table of variables matches those that the
+// programs read.
 func TestKafkaVariables(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/aks.md")
 	if err != nil {

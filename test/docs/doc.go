@@ -1,2 +1,2 @@
-// Package docs runs what the documentation says. It is tests only.
+// Package docs runs the commands of the documentation. It contains only tests.
 package docs

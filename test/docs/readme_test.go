@@ -16,8 +16,8 @@ import (
 
 const root = "../.."
 
-// byHand is the block of commands of the README. The port is exchanged for a free one,
-// and what make would build is in the directory.
+// byHand returns the README's block of commands with a free port, and a
+// directory with the programs that make would build.
 func byHand(t *testing.T) (script, dir string) {
 	t.Helper()
 	text, err := os.ReadFile(root + "/README.md")
@@ -34,7 +34,8 @@ func byHand(t *testing.T) (script, dir string) {
 	return "export Port=" + port + "\n" + strings.Replace(script, "make build\n", "", 1), dir
 }
 
-// The commands of the README work as they stand there, twice, and leave nothing behind.
+// TestReadmeCommands runs the README's commands verbatim, twice, and checks
+// that they leave nothing behind.
 func TestReadmeCommands(t *testing.T) {
 	script, dir := byHand(t)
 	const ended = "for process in $sidecar $cloud; do kill -0 $process 2>/dev/null || echo ended; done\n"
@@ -46,7 +47,8 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// A second start beside the first says which process is in its way.
+// TestReadmeCommandsLeftRunning checks that a second start beside the first
+// names the process that holds the address.
 func TestReadmeCommandsLeftRunning(t *testing.T) {
 	script, dir := byHand(t)
 	const end = "kill $sidecar $cloud && wait $sidecar $cloud\n"
@@ -62,7 +64,7 @@ echo "wanted: process $cloud (skr-emulator) listens there"
 `)
 	for _, wanted := range regexp.MustCompile("(?m)^wanted: (.*)$").FindAllStringSubmatch(out, -1) {
 		if strings.Count(out, wanted[1]) < 2 {
-			t.Errorf("nothing says %q:\n%.4000s", wanted[1], out)
+			t.Errorf("the output lacks %q:\n%.4000s", wanted[1], out)
 		}
 	}
 }
@@ -77,7 +79,7 @@ func TestReadmeFitsOneScreen(t *testing.T) {
 	}
 }
 
-// Links between documents lead somewhere.
+// TestLinks checks that links between documents resolve.
 func TestLinks(t *testing.T) {
 	documents, err := filepath.Glob(root + "/docs/*.md")
 	if err != nil {
@@ -104,7 +106,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Tests that documents name as proof exist.
+// TestNamedTests checks that the tests named in documents exist.
 func TestNamedTests(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/threat-model.md")
 	if err != nil {
@@ -129,7 +131,8 @@ func build(t *testing.T, dir string) {
 	}
 }
 
-// runScript runs the script in a process group of its own, to end all of it.
+// runScript runs the script in its own process group and then ends the whole
+// group.
 func runScript(t *testing.T, dir, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -138,7 +141,7 @@ func runScript(t *testing.T, dir, script string) string {
 	cmd.Dir = dir
 	cmd.Stdin = strings.NewReader(script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := os.CreateTemp(dir, "out") // a pipe would wait for what runs on in the background
+	out, err := os.CreateTemp(dir, "out") // a pipe would wait for background processes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// standIn takes the place of a block of az or kubectl with that line in it: what the
-// block leaves behind is made with the emulator.
+// standIn replaces a block of az or kubectl that contains the line with
+// commands that create the same state on the emulator.
 type standIn struct{ line, instead string }
 
 var commandBlock = regexp.MustCompile("(?s)```(sh|azurecli)\n(.*?)```")
 
-// walk is what a document says to run, with the stand-ins in their order.
+// walk returns the document's commands with the stand-ins in order.
 func walk(t *testing.T, document string, standIns []standIn) string {
 	t.Helper()
 	var whole strings.Builder

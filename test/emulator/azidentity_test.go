@@ -16,7 +16,7 @@ import (
 	"skr/test/emulator"
 )
 
-// workloadCredential is what a pod with workload identity has.
+// workloadCredential returns the credential of a pod with workload identity.
 func workloadCredential(t *testing.T, c *emulator.Cloud, discovery bool) *azidentity.WorkloadIdentityCredential {
 	t.Helper()
 	environment, err := c.WorkloadIdentity()
@@ -41,7 +41,7 @@ func workloadCredential(t *testing.T, c *emulator.Cloud, discovery bool) *aziden
 	return credential
 }
 
-// toIMDS sends what is for 169.254.169.254 to the emulator.
+// toIMDS sends requests for 169.254.169.254 to the emulator.
 type toIMDS struct {
 	cloud *emulator.Cloud
 	base  *url.URL
@@ -73,12 +73,12 @@ func TestAzidentity(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		credential azcore.TokenCredential
-		want       string // the token's application; "" means a refusal
+		want       string // the token's application; "" if it is refused
 	}{
 		{"workload identity", workloadCredential(t, c, false), workload},
 		{"the system-assigned identity", managedCredential(t, c, nil), c.SystemIdentity().AppID},
 		{"a user-assigned identity", managedCredential(t, c, azidentity.ClientID(workload)), workload},
-		{"an identity that is not assigned", managedCredential(t, c, azidentity.ClientID("00000000-0000-0000-0000-000000000000")), ""},
+		{"an unassigned identity", managedCredential(t, c, azidentity.ClientID("00000000-0000-0000-0000-000000000000")), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			token, err := test.credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}})
@@ -95,7 +95,7 @@ func TestAzidentity(t *testing.T) {
 				t.Errorf("the token is for %s, want %s", who.AppID, test.want)
 			}
 			if _, err := c.Directory().VerifyAccessToken(token.Token, "https://managedhsm.azure.net"); err == nil {
-				t.Error("the token is good for another resource")
+				t.Error("the token is valid for another resource")
 			}
 		})
 	}
@@ -108,7 +108,8 @@ func TestAzidentity(t *testing.T) {
 	})
 }
 
-// TestAzidentityRealNames leaves instance discovery on: the host is Microsoft's.
+// TestAzidentityRealNames leaves instance discovery on: the host is Microsoft's
+// own name.
 func TestAzidentityRealNames(t *testing.T) {
 	c := start(t, emulator.Config{ExtraHosts: []string{"login.microsoftonline.com", "demo.vault.azure.net"}})
 	token, err := workloadCredential(t, c, true).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}})
@@ -117,7 +118,7 @@ func TestAzidentityRealNames(t *testing.T) {
 	must(t, err)
 }
 
-// TestKeyVaultSDK keeps the SDK's challenge check on.
+// TestKeyVaultSDK leaves the SDK's challenge verification on.
 func TestKeyVaultSDK(t *testing.T) {
 	c := start(t, emulator.Config{})
 	policyText := policyFor(c, c.Machine().HostData())

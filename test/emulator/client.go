@@ -23,8 +23,8 @@ const (
 	keyAPIVersion = "7.4"
 )
 
-// HTTPClient trusts the cloud's CA and reaches the cloud's hosts, also those
-// that pose as real names, and nothing else.
+// HTTPClient returns a client that trusts the cloud's CA. It reaches only the
+// cloud's hosts, including those that pose as real names.
 func (c *Cloud) HTTPClient() *http.Client { return c.client }
 
 func (c *Cloud) newClient() *http.Client {
@@ -39,8 +39,8 @@ func (c *Cloud) newClient() *http.Client {
 	}
 }
 
-// dial refuses names that are not this cloud's, so that a test never leaves
-// the machine by mistake.
+// dial refuses names that do not belong to this cloud, so that a test cannot
+// reach the network by mistake.
 func (c *Cloud) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -56,31 +56,32 @@ func (c *Cloud) dial(ctx context.Context, network, address string) (net.Conn, er
 	return new(net.Dialer).DialContext(ctx, network, target)
 }
 
-// Host is a short name of a service with its domain and port: Host("demo",
-// "vault") is "demo.vault.localhost:8443".
+// Host returns the host and port of a service by its short name and domain:
+// Host("demo", "vault") is "demo.vault.localhost:8443".
 func (c *Cloud) Host(name, service string) string {
 	return strings.TrimPrefix(c.hosts.url(name+"."+service+localDomain), "https://")
 }
 
-// AttestationHost is an MAA instance of this cloud. There are as many as names:
-// Host("sharedweu.weu", "attest") is another one.
+// AttestationHost returns the host of an MAA instance of this cloud. Other
+// names work too, for example Host("sharedweu.weu", "attest").
 func (c *Cloud) AttestationHost() string { return c.Host("sharedeus.eus", "attest") }
 
-// LoginHost is where Entra ID is instead of login.microsoftonline.com.
+// LoginHost returns the host that stands in for login.microsoftonline.com.
 func (c *Cloud) LoginHost() string { return strings.TrimPrefix(c.hosts.url(loginLocal), "https://") }
 
-// IMDSURL is where IMDS answers instead of http://169.254.169.254.
+// IMDSURL returns the URL of IMDS, in place of http://169.254.169.254.
 func (c *Cloud) IMDSURL() string { return "http://" + c.imds.address() }
 
-// KDSURL is where AMD's certificates are instead of https://kdsintf.amd.com.
+// KDSURL returns the URL of AMD's KDS, in place of https://kdsintf.amd.com.
 func (c *Cloud) KDSURL() string { return c.hosts.url(kdsLocal) }
 
-// AzureCacheURL is where they are instead of https://global.acccache.azure.net.
+// AzureCacheURL returns the URL of Azure's certificate cache, in place of
+// https://global.acccache.azure.net.
 func (c *Cloud) AzureCacheURL() string { return c.hosts.url(azureCacheLocal) + azureCachePath }
 
 func (c *Cloud) path(name string) string { return filepath.Join(c.config.Dir, name) }
 
-// vaultHost accepts a host with or without its port.
+// vaultHost finds a vault by its host, with or without the port.
 func (c *Cloud) vaultHost(text string) (virtual, error) {
 	name := text
 	if host, _, err := net.SplitHostPort(text); err == nil {
@@ -93,8 +94,8 @@ func (c *Cloud) vaultHost(text string) (virtual, error) {
 	return v, nil
 }
 
-// AddVault makes the vault of a host ("demo.vault.localhost") before its first
-// request, which then does not wait for a key.
+// AddVault creates the vault of a host ("demo.vault.localhost") before its
+// first request, so that the request does not wait for key generation.
 func (c *Cloud) AddVault(host string) error {
 	v, err := c.vaultHost(host)
 	if err != nil {
@@ -104,24 +105,25 @@ func (c *Cloud) AddVault(host string) error {
 	return err
 }
 
-// KeySpec says what key to make.
+// KeySpec describes a key to create.
 type KeySpec struct {
-	// Name of the key.
+	// Name is the key's name.
 	Name string
-	// Kty is the vault's key type; "" means RSA-HSM.
+	// Kty is the key type, as Key Vault names it; "" means RSA-HSM.
 	Kty string
-	// Size in bits, of RSA and oct keys; 0 means the vault's default.
+	// Size is the size in bits of RSA and oct keys; 0 means the vault's
+	// default.
 	Size int
-	// Curve of EC keys: P-256, P-256K, P-384, P-521.
+	// Curve is the curve of EC keys: P-256, P-256K, P-384, P-521.
 	Curve string
-	// Attributes are further ones, as on the wire: "enabled", and "nbf" and "exp"
-	// in seconds since 1970.
+	// Attributes are additional attributes in wire form: "enabled", and "nbf"
+	// and "exp" in seconds since 1970.
 	Attributes map[string]any
 }
 
-// CreateKey makes an exportable key with a release policy (JSON) in a vault,
-// through the vault's HTTP API, and returns its versioned id. Without a policy
-// the key is not exportable.
+// CreateKey creates an exportable key with a release policy (JSON) through the
+// vault's HTTP API and returns its versioned id. Without a policy the key is
+// not exportable.
 func (c *Cloud) CreateKey(ctx context.Context, vaultHost string, spec KeySpec, policy []byte) (string, error) {
 	v, err := c.vaultHost(vaultHost)
 	if err != nil {
@@ -145,7 +147,8 @@ func (c *Cloud) CreateKey(ctx context.Context, vaultHost string, spec KeySpec, p
 	return c.sendCreate(request)
 }
 
-// encode: Azure REST API specification, Key Vault, KeyCreateParameters.
+// encode returns the request body: Azure REST API specification, Key Vault,
+// KeyCreateParameters.
 func (s KeySpec) encode(policy []byte) ([]byte, error) {
 	attributes := map[string]any{"exportable": policy != nil}
 	maps.Copy(attributes, s.Attributes)

@@ -9,7 +9,8 @@ import (
 	"skr/test/emulator/fault"
 )
 
-// certificate answers a TLS handshake, badly where a fault rule says so.
+// certificate returns the certificate for a TLS handshake. A fault rule may
+// replace it with a defective one.
 func (c *Cloud) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
 	v, known := c.hosts.find(name)
@@ -27,7 +28,7 @@ func (c *Cloud) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return nil, errors.New("emulator: a fault rule refuses the connection")
 }
 
-// clock of a service, which a fault rule may have set wrong.
+// clock returns the clock of a service. A fault rule may offset it.
 func (c *Cloud) clock(service string) func() time.Time {
 	return func() time.Time { return c.config.Now().Add(c.faults.Offset(service)) }
 }

@@ -24,8 +24,8 @@ func addFault(t *testing.T, cloud *emulator.Cloud, text string) {
 	must(t, cloud.Faults().Add(rule))
 }
 
-// TestConnectionFaults: the host of the rule fails and others do not, although
-// both have open connections to the same listener.
+// TestConnectionFaults checks that a rule fails its own host and no other,
+// although both have open connections to the same listener.
 func TestConnectionFaults(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	failing, other := "https://"+cloud.Host("demo", "vault")+"/keys", "https://"+cloud.AttestationHost()+"/certs"
@@ -39,7 +39,7 @@ func TestConnectionFaults(t *testing.T) {
 		"vault:refuse":         func(err error) bool { return errors.Is(err, syscall.ECONNRESET) },
 	} {
 		addFault(t, cloud, rule)
-		for range 2 { // the first may be on an open connection, which the rule ends
+		for range 2 { // the first may use an open connection, which the rule closes
 			_, err := get(t, cloud, failing)
 			if err == nil {
 				t.Errorf("%s: the host answers", rule)
@@ -52,17 +52,17 @@ func TestConnectionFaults(t *testing.T) {
 		}
 		cloud.Faults().Clear()
 		if _, err := get(t, cloud, "https://"+cloud.LoginHost()+"/"); errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("%s has outlived its end: %v", rule, err)
+			t.Errorf("%s still applies after its last use: %v", rule, err)
 		}
 	}
 	addFault(t, cloud, "imds:refuse")
 	if _, err := get(t, cloud, cloud.IMDSURL()); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("IMDS gives %v, want a reset", err)
+		t.Errorf("IMDS: got %v, want a reset", err)
 	}
 }
 
-// TestClocks: a token from the future is noticed by who reads it, by its own
-// clock.
+// TestClocks checks that each verifier of a token from the future rejects it by
+// its own clock.
 func TestClocks(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -83,11 +83,12 @@ func TestClocks(t *testing.T) {
 	token, err := cloud.AccessToken(vault)
 	must(t, err)
 	if _, err := cloud.Directory().SeenBy(time.Now).VerifyAccessToken(token, "https://vault.localhost"); err == nil {
-		t.Error("a resource with a good clock takes a token from the future")
+		t.Error("a resource with a correct clock accepts a token from the future")
 	}
 }
 
-// TestCertificateServices gives the product's own clients what they can verify.
+// TestCertificateServices checks that the product's own clients can verify the
+// certificates.
 func TestCertificateServices(t *testing.T) {
 	for _, product := range []snp.Product{snp.Milan, snp.Turin} {
 		cloud := start(t, emulator.Config{Product: product})
@@ -109,7 +110,7 @@ func TestCertificateServices(t *testing.T) {
 				t.Errorf("%s, %s: %v", product, source, err)
 			}
 			if _, err := source.Chain(t.Context(), snp.ChipID{1}, report.ReportedTCB()); err == nil {
-				t.Errorf("%s, %s: knows another chip", product, source)
+				t.Errorf("%s, %s: returns a certificate for another chip", product, source)
 			}
 		}
 	}

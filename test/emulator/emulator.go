@@ -1,19 +1,20 @@
-// Package emulator runs a whole emulated Azure for confidential machines on
-// the loopback interface: AMD silicon with its firmware, THIM and the managed
+// Package emulator runs an emulated Azure for confidential machines on the
+// loopback interface: AMD silicon with its firmware, THIM and the managed
 // identity endpoint, Entra ID, Azure Attestation, Key Vault and Managed HSM.
 //
 // The cryptography is real throughout: reports are signed and verified,
-// policies are evaluated, keys are wrapped. What is emulated is who signs:
-// every key is made at the start, and every certificate leads to a CA named
-// TEST ONLY or to an AMD root key that is not AMD's. docs/emulator.md lists
-// every known difference from Azure.
+// policies are evaluated, keys are wrapped. Only the signers are emulated:
+// every key is generated at the start, and every certificate leads to a CA
+// named TEST ONLY or to an AMD root key that is not AMD's. docs/emulator.md
+// lists every known difference from Azure.
 //
 //	cloud, err := emulator.Start(ctx, emulator.Config{Dir: dir})
 //	defer cloud.Close()
 //	id, err := cloud.CreateKey(ctx, "demo", emulator.KeySpec{Name: "payroll"}, policy)
 //	sidecar.Env = cloud.Environment(cloud.Machine())
 //
-// It listens on loopback addresses only and is never linked into the product.
+// The emulator listens on loopback addresses only and is never linked into the
+// product.
 package emulator
 
 import (
@@ -39,54 +40,60 @@ import (
 	"skr/test/uvmtest"
 )
 
-// Config of a cloud. The zero value of each field but Dir is good.
+// Config configures a cloud. Only Dir is required; the zero value of every
+// other field is a usable default.
 type Config struct {
-	// Dir is where the sockets and files are written; it must exist. A socket's
-	// path may have about 100 bytes, so keep it short.
+	// Dir is the directory for sockets and files; it must exist. Keep it short:
+	// a socket's path is limited to about 100 bytes.
 	Dir string
 	// Listen is the loopback address of the TLS listener; "" means a free port
-	// of 127.0.0.1.
+	// on 127.0.0.1.
 	Listen string
-	// IMDSListen is the same for the plain listener of IMDS.
+	// IMDSListen is the address of the plain HTTP listener of IMDS; "" means a
+	// free port on 127.0.0.1.
 	IMDSListen string
-	// ExtraHosts are names outside .localhost that the cloud answers to:
+	// ExtraHosts are names outside .localhost that the cloud serves:
 	// "demo.vault.azure.net", "sharedeus.eus.attest.azure.net". Clients reach
-	// them through HTTPClient, or a dialer of their own.
+	// them through HTTPClient or a dialer of their own.
 	ExtraHosts []string
-	// Product is the processor; ProductUnknown means Milan.
+	// Product is the processor model; ProductUnknown means Milan.
 	Product snp.Product
 	// Vendor is the emulated AMD; nil means a new one with new keys.
 	Vendor *snptest.Vendor
-	// Machine is what the first machine is like.
+	// Machine configures the first machine.
 	Machine MachineConfig
-	// Federation is the credential that the workload's assertions must have; nil
-	// means that of an emulated AKS cluster: see WorkloadIdentity.
+	// Federation is the credential that the workload's assertions must match;
+	// nil means the one of an emulated AKS cluster: see WorkloadIdentity.
 	Federation *entra.Federation
 	// AttestationPolicy is the policy of every MAA instance; "" means the
-	// default one. Other than "permit all" and "deny all" is refused.
+	// default policy. Only "permit all" and "deny all" are supported; others
+	// are refused.
 	AttestationPolicy string
-	// CompliantVMs are launch measurements that MAA calls azure-compliant-cvm,
-	// beside those of the cloud's own confidential VMs.
+	// CompliantVMs are launch measurements that MAA reports as
+	// azure-compliant-cvm, in addition to those of the cloud's own confidential
+	// VMs.
 	CompliantVMs []snp.Measurement
-	// Vaults may change how the vault of a host is made: its tier, the
-	// permissions of callers, defects of its statements. Nil changes nothing.
+	// Vaults may change the configuration of a host's vault: its tier, the
+	// permissions of callers, defects of its release statements. Nil changes
+	// nothing.
 	Vaults func(host string, c *vault.Config)
 	// Claims2025 adds the claims that real tokens have had since 2025.
 	Claims2025 bool
-	// Faults are there from the start; more may be added: see Faults.
+	// Faults apply from the start. Faults returns the plan, to add more later.
 	Faults []fault.Rule
 	// Latency delays the requests to a service: "maa", "vault/release", "imds".
 	Latency map[string]time.Duration
-	// Seed decides the faults with a probability; 0 draws one and logs it.
+	// Seed determines the faults that have a probability; 0 means a random
+	// seed, which is logged.
 	Seed uint64
 	// Now is the clock of the services; nil means time.Now.
 	Now func() time.Time
-	// IdleTimeout closes connections that nobody uses; 0 means never.
+	// IdleTimeout is how long an idle connection stays open; 0 means for ever.
 	IdleTimeout time.Duration
-	// Tap, if set, is given the body of each answer, with the tokens in it, for
-	// tests that search for them elsewhere. It is called side by side.
+	// Tap, if not nil, receives the body of each answer, including tokens, for
+	// tests that search for them elsewhere. It is called concurrently.
 	Tap func(service string, answer []byte)
-	// Log is told what happens; nil means nothing.
+	// Log receives the log; nil discards it.
 	Log *slog.Logger
 }
 
@@ -97,7 +104,7 @@ type Cloud struct {
 	silicon   *silicon
 	endorser  *uvmtest.Endorser
 	directory *entra.Directory
-	cluster   *entra.Cluster // nil if Config gave a federation
+	cluster   *entra.Cluster // nil if Config.Federation is set
 	faults    *fault.Plan
 	hosts     *registry
 	tls, imds *server
@@ -116,7 +123,7 @@ type Cloud struct {
 	machines     map[string]*Machine
 	compliantVMs []snp.Measurement
 	owned        []closer
-	closed       bool // nothing may be added to owned
+	closed       bool // if set, nothing may be added to owned
 }
 
 // Start runs a cloud until ctx ends or Close is called.
@@ -144,7 +151,7 @@ func (c *Config) setDefaults() (err error) {
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:0")
 	c.IMDSListen = cmp.Or(c.IMDSListen, "127.0.0.1:0")
 	c.Product = cmp.Or(c.Product, snp.Milan)
-	c.Seed = cmp.Or(c.Seed, rand.Uint64()) // to be repeated, not to be secret
+	c.Seed = cmp.Or(c.Seed, rand.Uint64()) // must be repeatable, need not be secret
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -154,7 +161,7 @@ func (c *Config) setDefaults() (err error) {
 	return nil
 }
 
-// start builds from the ports up; each step needs the ones before it.
+// start creates the parts bottom up; each step needs the previous ones.
 func (c *Cloud) start() error {
 	for _, step := range []func() error{
 		c.planFaults,
@@ -207,7 +214,7 @@ func (c *Cloud) makeFirstMachine() error {
 	return nil
 }
 
-// Close stops everything and waits for it. Calling it again does nothing.
+// Close stops everything and waits for it. Further calls do nothing.
 func (c *Cloud) Close() error {
 	c.closing.Do(func() {
 		c.cancel()
@@ -219,17 +226,18 @@ func (c *Cloud) Close() error {
 	return c.closeErr
 }
 
-// Faults are the rules and the request counters, to be changed while the cloud
-// runs: cloud.Faults().Add(…), cloud.Faults().Requests("maa/attest").
+// Faults returns the fault rules and the request counters. Both may be used
+// while the cloud runs: cloud.Faults().Add(…),
+// cloud.Faults().Requests("maa/attest").
 func (c *Cloud) Faults() *fault.Plan { return c.faults }
 
-// Seed is what the faults with a probability follow from.
+// Seed returns the seed of the faults that have a probability.
 func (c *Cloud) Seed() uint64 { return c.config.Seed }
 
-// Authority is the CA of TLS and of release statements.
+// Authority returns the CA for TLS and release statements.
 func (c *Cloud) Authority() *pki.CA { return c.authority }
 
-// Directory is the Entra ID tenant.
+// Directory returns the Entra ID tenant.
 func (c *Cloud) Directory() *entra.Directory { return c.directory }
 
 func (c *Cloud) writeFiles() error {

@@ -53,7 +53,7 @@ func start(t *testing.T, c emulator.Config) *emulator.Cloud {
 	return cloud
 }
 
-// sidecar is the product's own pipeline, set up by the environment alone.
+// sidecar is the product's own pipeline, configured by the environment alone.
 type sidecar struct {
 	releaser    *keyrelease.Releaser
 	authorities *attest.Authorities
@@ -121,7 +121,8 @@ func (s *sidecar) release(t *testing.T, authority, vault, name string) (*hsm.Key
 	return s.releaser.Release(t.Context(), keyrelease.Request{Authority: parsed, Key: id})
 }
 
-// policyFor is a release policy with one condition beside the usual ones.
+// policyFor returns a release policy with one condition in addition to the
+// usual ones.
 func policyFor(cloud *emulator.Cloud, hostData snp.HostData) []byte {
 	text, _ := json.Marshal(map[string]any{
 		"version": "1.0.0",
@@ -159,7 +160,7 @@ func parseURL(t *testing.T, text string) *url.URL {
 	return parsed
 }
 
-// TestRelease is the whole story with the product's own parts.
+// TestRelease runs a complete release with the product's own parts.
 func TestRelease(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	for _, test := range []struct {
@@ -184,7 +185,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestOtherMachine is refused by the vault until it runs the right policy.
+// TestOtherMachine checks that the vault refuses another machine until that
+// machine runs the right execution policy.
 func TestOtherMachine(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -206,7 +208,8 @@ func TestOtherMachine(t *testing.T) {
 	}
 }
 
-// TestFirmwareUpdate leaves stale host certificates behind; THIM has the new.
+// TestFirmwareUpdate leaves stale host certificates behind; THIM has the new
+// ones.
 func TestFirmwareUpdate(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -262,7 +265,7 @@ func TestCountersAndFaults(t *testing.T) {
 		if _, err := pod.release(t, cloud.AttestationHost(), vault, "k"); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %q", test.rule, err, test.want)
 		}
-		cloud.Faults().Clear() // a rule that nothing reached must not meet the next release
+		cloud.Faults().Clear() // an unused rule must not affect the next release
 	}
 	cloud.Faults().ResetCounters()
 	_, err = pod.release(t, cloud.AttestationHost(), vault, "k")
@@ -284,7 +287,8 @@ func TestRealNames(t *testing.T) {
 	cloud := start(t, emulator.Config{ExtraHosts: []string{
 		"sharedeus.eus.attest.azure.net", "demo.vault.azure.net", "login.microsoftonline.com",
 	}})
-	policy := `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
+	policy := `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net",` +
+		`"allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
 	id, err := cloud.CreateKey(t.Context(), "demo.vault.azure.net", emulator.KeySpec{Name: "k"}, []byte(policy))
 	must(t, err)
 	if !strings.HasPrefix(id, "https://demo.vault.azure.net/keys/k/") {
@@ -345,7 +349,7 @@ func TestSecurityContext(t *testing.T) {
 		t.Errorf("policy %q", platform.Policy)
 	}
 	if platform.Endorsement == nil || platform.Endorsement.KnownIssuer() {
-		t.Error("the endorsement is missing, or seems to be Microsoft's")
+		t.Error("the endorsement is missing, or looks like Microsoft's")
 	}
 	chain, err := vcek.ParseTHIM(platform.HostCertificate)
 	must(t, err)
@@ -373,7 +377,8 @@ func TestAddMachineRefusals(t *testing.T) {
 	}
 }
 
-// TestClose leaves no goroutine, also none that a black hole holds.
+// TestClose checks that no goroutine is left, including those held by a black
+// hole.
 func TestClose(t *testing.T) {
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -460,7 +465,8 @@ func get(t *testing.T, cloud *emulator.Cloud, address string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// TestMAACertificateEvidence is what the signing certificate embeds.
+// TestMAACertificateEvidence verifies the evidence that the signing certificate
+// embeds.
 func TestMAACertificateEvidence(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	body, err := get(t, cloud, "https://"+cloud.AttestationHost()+"/certs")

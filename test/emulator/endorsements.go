@@ -12,7 +12,7 @@ import (
 
 const azureCachePath = "/SevSnpVM/certificates"
 
-// keyDistribution is AMD's KDS for this one processor: VCEKs in DER and the
+// keyDistribution serves AMD's KDS for this processor: VCEKs in DER and the
 // issuers of its product line in PEM (AMD 57230, chapter KDS Interface).
 func (s *silicon) keyDistribution() http.Handler {
 	mux := http.NewServeMux()
@@ -46,7 +46,7 @@ func (s *silicon) answerVCEK(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(block.Bytes)
 }
 
-// patchLevels reads the query; fmcSPL is there for Turin alone.
+// patchLevels parses the query. fmcSPL exists on Turin only.
 func patchLevels(r *http.Request) (levels snp.Components, ok bool) {
 	for name, level := range map[string]*uint8{
 		"blSPL": &levels.Bootloader, "teeSPL": &levels.TEE, "snpSPL": &levels.SNP, "ucodeSPL": &levels.Microcode, "fmcSPL": &levels.FMC,
@@ -64,7 +64,8 @@ func patchLevels(r *http.Request) (levels snp.Components, ok bool) {
 	return levels, true
 }
 
-// azureCache is Azure's public cache: leaf and issuers in one PEM document.
+// azureCache serves Azure's public cache: the leaf and its issuers in one PEM
+// document.
 func (s *silicon) azureCache() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+azureCachePath+"/{chip}/{tcb}", func(w http.ResponseWriter, r *http.Request) {

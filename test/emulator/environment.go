@@ -8,8 +8,9 @@ import (
 	"skr/test/emulator/imds"
 )
 
-// Environment is what a sidecar on that machine needs to use this cloud instead
-// of Azure, as NAME=value. Callers may append: there is no capacity to share.
+// Environment returns the variables, as NAME=value, with which a sidecar on
+// machine m uses this cloud instead of Azure. The slice has no spare capacity,
+// so callers may append to it.
 func (c *Cloud) Environment(m *Machine) []string {
 	common := []string{
 		"SKR_AMD_ROOTS=" + c.path(rootsFile),
@@ -25,7 +26,7 @@ func (c *Cloud) Environment(m *Machine) []string {
 	return slices.Clip(append(common, m.environment()...))
 }
 
-// environment is what depends on the platform.
+// environment returns the variables that depend on the platform.
 func (m *Machine) environment() []string {
 	if m.vtpm == nil {
 		return []string{
@@ -43,7 +44,8 @@ func (m *Machine) environment() []string {
 	}
 }
 
-// domain is "vault.localhost:8443".
+// domain returns the domain and port of a service, such as
+// "vault.localhost:8443".
 func (c *Cloud) domain(service string) string {
 	parsed, err := url.Parse(c.hosts.url(service + localDomain))
 	if err != nil {
@@ -52,7 +54,7 @@ func (c *Cloud) domain(service string) string {
 	return parsed.Host
 }
 
-// allowList is base and the extra hosts of those kinds.
+// allowList returns base and the extra hosts of the given kinds.
 func (c *Cloud) allowList(base []string, of ...kind) []string {
 	for _, name := range c.hosts.extra {
 		if v, ok := parseHost(name); ok && slices.Contains(of, v.kind) {

@@ -8,14 +8,14 @@ import (
 	"skr/test/emulator/vault"
 )
 
-// statementForgeries are the spoilt release statements that a fault rule can
-// ask for: "vault/release:forge=alg-none". More is in vault.Defects.
+// statementForgeries are the forged release statements that a fault rule can
+// request, as in "vault/release:forge=alg-none". vault.Defects has more.
 var statementForgeries = map[string]vault.Defects{
 	"alg-none":        {Algorithm: "none"},
 	"hs256":           {Algorithm: "HS256"},
 	"other-alg":       {Algorithm: "RS512"},
 	"self-signed":     {SelfSigned: true},
-	"other-host":      {}, // see defects
+	"other-host":      {}, // handled in defects
 	"other-signature": {FlipSignature: true},
 	"other-kid":       {OtherKID: "https://other.vault.localhost/keys/other/00000000000000000000000000000000"},
 	"other-enc":       {OtherEnc: "CKM_RSA_AES_KEY_WRAP"},
@@ -26,10 +26,11 @@ var statementForgeries = map[string]vault.Defects{
 	"short-key":       {ShortenCiphertext: 8},
 }
 
-// otherVault has a good certificate of the same CA, but is not the vault asked.
+// otherVault has a valid certificate of the same CA, but is not the requested
+// vault.
 const otherVault = "other.vault.example"
 
-// defects of the next statement of a vault.
+// defects returns the defects of a vault's next release statement.
 func (c *Cloud) defects(forgery string) vault.Defects {
 	defects := statementForgeries[forgery]
 	if forgery != "other-host" {
@@ -37,7 +38,7 @@ func (c *Cloud) defects(forgery string) vault.Defects {
 	}
 	signer, err := c.authority.StatementSigner(otherVault)
 	if err != nil {
-		return vault.Defects{SelfSigned: true} // no statement may be good by mistake
+		return vault.Defects{SelfSigned: true} // on error the statement must not be valid
 	}
 	chain, err := parseChain(signer.Chain)
 	if err != nil {
@@ -46,7 +47,7 @@ func (c *Cloud) defects(forgery string) vault.Defects {
 	return vault.Defects{SigningKey: signer.Key, Chain: chain}
 }
 
-// knownForgeries names what each service can spoil.
+// knownForgeries lists the forgeries of each service.
 func knownForgeries() map[string][]string {
 	var tokens []string
 	for _, f := range append(maa.Forgeries(), maa.EnvelopeForgeries()...) {
@@ -60,5 +61,5 @@ func knownForgeries() map[string][]string {
 	}
 }
 
-// StatementForgeries lists what a vault's release statement can have wrong.
+// StatementForgeries lists the forgeries of a vault's release statement.
 func StatementForgeries() []string { return slices.Sorted(maps.Keys(statementForgeries)) }

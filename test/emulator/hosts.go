@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// kind is what a host name stands for.
+// kind is the kind of service behind a host name.
 type kind string
 
 const (
@@ -26,8 +26,9 @@ const (
 	kindAzureCache kind = "azure-cache"
 )
 
-// Labels in host names, which are the same on Azure and under .localhost:
-// NAME.REGION.attest.azure.net, NAME.vault.azure.net, NAME.managedhsm.azure.net.
+// kinds maps labels in host names to the kind of service. The labels are the
+// same on Azure and under .localhost: NAME.REGION.attest.azure.net,
+// NAME.vault.azure.net, NAME.managedhsm.azure.net.
 var kinds = map[string]kind{"attest": kindMAA, "vault": kindVault, "managedhsm": kindHSM}
 
 const (
@@ -37,26 +38,26 @@ const (
 	kdsLocal    = "kdsintf.localhost"
 
 	azureCacheLocal = "global.acccache.localhost"
-	maxHosts        = 256 // names are made by clients; each costs an RSA key
+	maxHosts        = 256 // clients choose the names, and each costs an RSA key
 )
 
 // virtual is one virtual host.
 type virtual struct {
 	name string
 	kind kind
-	// service is the parent of a vault's name, "vault.azure.net", and the name
-	// itself for others.
+	// service is the parent domain of a vault ("vault.azure.net") and the name
+	// itself for other services.
 	service string
 }
 
-// fixedHosts are services with one name; the rest are many of a kind.
+// fixedHosts are services with one name; all others have many.
 var fixedHosts = map[string]kind{
 	loginLocal: kindEntra, loginAzure: kindEntra,
 	kdsLocal: kindKDS, "kdsintf.amd.com": kindKDS,
 	azureCacheLocal: kindAzureCache, "global.acccache.azure.net": kindAzureCache,
 }
 
-// parseHost says what a lower-case DNS name stands for.
+// parseHost parses a lower-case DNS name.
 func parseHost(name string) (virtual, bool) {
 	if k, ok := fixedHosts[name]; ok {
 		return virtual{name, k, name}, true
@@ -70,7 +71,7 @@ func parseHost(name string) (virtual, bool) {
 	return virtual{}, false
 }
 
-// registry makes the services of virtual hosts when they are first asked for.
+// registry creates the service of a virtual host on first use.
 type registry struct {
 	extra []string
 	port  uint16
@@ -85,14 +86,16 @@ func newRegistry(extra []string, port uint16, build func(virtual) (http.Handler,
 	for _, name := range extra {
 		lower := strings.ToLower(name)
 		if _, ok := parseHost(lower); !ok {
-			return nil, fmt.Errorf("the extra host %q is none of %q, NAME.….attest.…, NAME.vault.… and NAME.managedhsm.…", name, slices.Sorted(maps.Keys(fixedHosts)))
+			return nil, fmt.Errorf("unknown extra host %q; use one of %q, NAME.….attest.…, NAME.vault.… or NAME.managedhsm.…",
+				name, slices.Sorted(maps.Keys(fixedHosts)))
 		}
 		r.extra = append(r.extra, lower)
 	}
 	return r, nil
 }
 
-// find says what a name stands for, if it is a host of this cloud.
+// find returns the virtual host of a name and reports whether it belongs to
+// this cloud.
 func (r *registry) find(name string) (virtual, bool) {
 	if !strings.HasSuffix(name, localDomain) && !slices.Contains(r.extra, name) {
 		return virtual{}, false
@@ -105,8 +108,8 @@ func (r *registry) allowed(name string) bool {
 	return ok
 }
 
-// url of a host name: names under .localhost carry the port, others pose as
-// the real thing on port 443.
+// url returns the base URL of a host name. Names under .localhost carry the
+// port; others pose as the real service on port 443.
 func (r *registry) url(name string) string {
 	if strings.HasSuffix(name, localDomain) {
 		return "https://" + net.JoinHostPort(name, strconv.Itoa(int(r.port)))
@@ -114,14 +117,14 @@ func (r *registry) url(name string) string {
 	return "https://" + name
 }
 
-// service is the handler of a host, made at most once.
+// service returns the handler of a host, which is created at most once.
 func (r *registry) service(v virtual) (http.Handler, error) {
 	r.mu.Lock()
 	get, ok := r.services[v.name]
 	if !ok {
 		if len(r.services) >= maxHosts {
 			r.mu.Unlock()
-			return nil, errors.New("there are too many hosts in this cloud")
+			return nil, errors.New("too many hosts in this cloud")
 		}
 		get = sync.OnceValues(func() (http.Handler, error) { return r.build(v) })
 		r.services[v.name] = get
@@ -130,12 +133,12 @@ func (r *registry) service(v virtual) (http.Handler, error) {
 	return get()
 }
 
-// ServeHTTP chooses the virtual host. The name in the request must be the one
-// in the TLS handshake: RFC 9110 section 15.5.20.
+// ServeHTTP dispatches to the virtual host. The name in the request must be the
+// one in the TLS handshake: RFC 9110 section 15.5.20.
 func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	v, ok := r.requested(req)
 	if !ok {
-		http.Error(w, "the emulator has no such host, or not on this connection", http.StatusMisdirectedRequest)
+		http.Error(w, "the emulator does not serve this host, or not on this connection", http.StatusMisdirectedRequest)
 		return
 	}
 	handler, err := r.service(v)

@@ -26,57 +26,60 @@ const (
 	firstMachine  = "machine"
 	socketFile    = "report.sock"
 	contextDir    = "security-context"
-	productionSVN = 100 // ContainerPlat builds below are for tests
+	productionSVN = 100 // lower numbers are test builds of ContainerPlat
 )
 
-// DefaultCCEPolicy is the execution policy of a machine that names none.
+// DefaultCCEPolicy is the execution policy of a machine whose configuration has
+// none.
 const DefaultCCEPolicy = "package policy\n\n# skr emulator TEST ONLY: everything is allowed\ndefault allow := true\n"
 
-// Feeds of UVM endorsements, which decide the compliance status.
+// Feeds of UVM endorsements. The feed determines the compliance status.
 const (
 	FeedACI  = "ContainerPlat-AMD-UVM" // azure-compliant-uvm
 	FeedKata = "ConfAKS-AMD-UVM"       // azure-signed-katacc-uvm
 )
 
-// MachineConfig describes a machine at its launch.
+// MachineConfig configures a machine at its launch.
 type MachineConfig struct {
-	// Platform is what kind of machine it is; "" means ACI. The other two need
+	// Platform is the kind of machine; "" means ACI. Virtual machines need
 	// swtpm: apt-get install swtpm.
 	Platform Platform
-	// Policy is a container group's CCE policy; its SHA-256 is HOST_DATA. ""
-	// means DefaultCCEPolicy.
+	// Policy is a container group's execution policy; its SHA-256 is HOST_DATA.
+	// "" means DefaultCCEPolicy.
 	Policy string
 	// Report overrides fields of the machine's reports: measurement, guest
-	// policy (debug), VMPL. A container group's HostData is taken from Policy where
-	// it is zero.
+	// policy (debug), VMPL. For a container group, a zero HostData means the
+	// hash of Policy.
 	Report snptest.Options
-	// Feed of the UVM endorsement; "" means that of the platform.
+	// Feed is the feed of the UVM endorsement; "" means the platform's.
 	Feed string
-	// GuestSVN that is endorsed; 0 means 100, the first of production builds.
+	// GuestSVN is the endorsed version; 0 means 100, the first of the
+	// production builds.
 	GuestSVN uint64
-	// Unendorsed container groups have no reference-info-base64; the measurement
-	// of an unendorsed confidential VM is not on MAA's list of compliant ones.
+	// Unendorsed leaves out a container group's reference-info-base64, or keeps
+	// a confidential VM's measurement off MAA's list of compliant ones.
 	Unendorsed bool
 	// SecureBootOff starts a virtual machine without secure boot.
 	SecureBootOff bool
-	// EventLog of a virtual machine; "" means one that explains its registers.
+	// EventLog is the event log of a virtual machine; "" means one that matches
+	// its registers.
 	EventLog EventLog
-	// Paravisor is the clock by which a confidential VM's reports are two seconds apart;
-	// nil means time.Now.
+	// Paravisor is the clock that keeps a confidential VM's reports two seconds
+	// apart; nil means time.Now.
 	Paravisor func() time.Time
-	// TPMFault returns the code that a command of a virtual machine's TPM fails with, as
-	// in [swtpm.Config]; nil injects nothing.
+	// TPMFault returns the code with which a command of a virtual machine's TPM
+	// fails, as in [swtpm.Config]; nil injects nothing.
 	TPMFault func(code tpm2.TPMCC, first, second tpm2.TPMHandle) tpm2.TPMRC
 }
 
-// Machine is one machine: of a container group the report socket and the files
-// that the platform mounts, of a virtual machine the TPM and the firmware's log.
+// Machine is one machine. A container group has the report socket and the
+// mounted files; a virtual machine has the TPM and the firmware's event log.
 // All machines of a cloud share one processor.
 type Machine struct {
 	name, dir string
 	config    MachineConfig
 	cloud     *Cloud
-	vtpm      *swtpm.Machine // nil: a container group
+	vtpm      *swtpm.Machine // nil for a container group
 
 	mu      sync.Mutex
 	options snptest.Options
@@ -84,15 +87,16 @@ type Machine struct {
 
 var machineName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
-// Machine is the machine that every cloud has; its files are in Config.Dir.
+// Machine returns the first machine, which every cloud has. Its files are in
+// Config.Dir.
 func (c *Cloud) Machine() *Machine {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.machines[firstMachine]
 }
 
-// AddMachine starts another machine, such as a pod with another CCE policy. Its
-// files are in a directory of that name below Config.Dir.
+// AddMachine starts another machine, such as a pod with another execution
+// policy. Its files are in a directory of that name below Config.Dir.
 func (c *Cloud) AddMachine(name string, config MachineConfig) (*Machine, error) {
 	if err := c.reserve(name); err != nil {
 		return nil, fmt.Errorf("emulator: adding a machine: %w", err)
@@ -110,12 +114,12 @@ func (c *Cloud) AddMachine(name string, config MachineConfig) (*Machine, error) 
 
 func (c *Cloud) reserve(name string) error {
 	if !machineName.MatchString(name) || slices.Contains([]string{contextDir, tokenFile, eventLogFile}, name) {
-		return fmt.Errorf("the name %q must have lower-case letters, digits and hyphens only", name)
+		return fmt.Errorf("the name %q must consist of lower-case letters, digits and hyphens", name)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, taken := c.machines[name]; taken {
-		return fmt.Errorf("there is a machine %q already", name)
+		return fmt.Errorf("machine %q already exists", name)
 	}
 	c.machines[name] = nil
 	return nil
@@ -139,7 +143,8 @@ func (c *Cloud) newMachine(name, dir string, config MachineConfig) (*Machine, er
 	return m, m.startVM()
 }
 
-// startGroup mounts the files of a container group or pod and serves its reports.
+// startGroup mounts the files of a container group or pod and serves its
+// reports.
 func (m *Machine) startGroup(feed string) error {
 	if m.config.SecureBootOff || m.config.EventLog != TrueLog {
 		return errNotVM
@@ -175,24 +180,24 @@ func (m *Machine) listen() error {
 	return nil
 }
 
-// Name is what AddMachine was given.
+// Name returns the name given to AddMachine.
 func (m *Machine) Name() string { return m.name }
 
-// Platform is what kind of machine it is.
+// Platform returns the kind of machine.
 func (m *Machine) Platform() Platform { return m.config.Platform }
 
-// Socket is the path of a container group's report socket.
+// Socket returns the path of a container group's report socket.
 func (m *Machine) Socket() string { return filepath.Join(m.dir, socketFile) }
 
-// SecurityContext is the directory of the files that the platform mounts in a
-// container group.
+// SecurityContext returns the directory with the mounted files of a container
+// group.
 func (m *Machine) SecurityContext() string { return filepath.Join(m.dir, contextDir) }
 
-// HostData is HOST_DATA of the next report.
+// HostData returns HOST_DATA of the next report.
 func (m *Machine) HostData() snp.HostData { return m.current().HostData }
 
-// Update changes what later reports say. The mounted files stay as they are,
-// as they do on a real machine: call WriteSecurityContext for new ones.
+// Update changes the contents of later reports. As on a real machine, the
+// mounted files do not change; call WriteSecurityContext for new ones.
 func (m *Machine) Update(change func(*snptest.Options)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,10 +207,11 @@ func (m *Machine) Update(change func(*snptest.Options)) {
 	}
 }
 
-// Chip is the processor below all machines, for firmware updates: SetTCB.
+// Chip returns the processor of all machines. For a firmware update, call its
+// SetTCB.
 func (c *Cloud) Chip() *snptest.Chip { return c.silicon.chip }
 
-// Vendor is the emulated AMD.
+// Vendor returns the emulated AMD.
 func (c *Cloud) Vendor() *snptest.Vendor { return c.silicon.vendor }
 
 func (m *Machine) current() snptest.Options {
@@ -214,7 +220,8 @@ func (m *Machine) current() snptest.Options {
 	return m.options
 }
 
-// measurement asks the silicon, which knows the defaults of a report.
+// measurement makes a report and returns its measurement, because only the
+// silicon has the defaults.
 func (m *Machine) measurement() (snp.Measurement, error) {
 	raw, err := m.cloud.silicon.chip.Report(snp.ReportData{}, m.current())
 	if err != nil {
@@ -227,10 +234,10 @@ func (m *Machine) measurement() (snp.Measurement, error) {
 	return report.Measurement(), nil
 }
 
-// WriteSecurityContext writes the files of the security context for what the
-// machine is now: the policy, the certificates of the chip's TCB, and an
-// endorsement of the measurement. microsoft/confidential-aci-examples,
-// docs/Confidential_ACI_SCHEME.md.
+// WriteSecurityContext writes the files of the security context for the
+// machine's present state: the policy, the certificates of the chip's TCB, and
+// an endorsement of the measurement. Layout:
+// microsoft/confidential-aci-examples, docs/Confidential_ACI_SCHEME.md.
 func (m *Machine) WriteSecurityContext() error {
 	certificates, err := m.cloud.silicon.Certification("", "")
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const maxDocument = 1 << 20 // a live /certs has 96 kB
+const maxDocument = 1 << 20 // a real /certs has 96 kB
 
-// relyingParty verifies attestation tokens for a vault, with the keys that the
-// authority publishes. It fetches them over TLS as any client does, keeps them,
-// and fetches again when a token names a key that it does not know.
+// relyingParty verifies attestation tokens for a vault. Like any client it
+// fetches the authority's published keys over TLS and caches them; it fetches
+// them again if a token names an unknown key.
 type relyingParty struct {
 	client *http.Client
 	now    func() time.Time
@@ -30,14 +30,14 @@ type relyingParty struct {
 	keys map[string]map[string]crypto.PublicKey // by authority and kid
 }
 
-// reach asks for the authority's OpenID configuration and keys.
+// reach fetches the authority's OpenID configuration and keys.
 func (p *relyingParty) reach(ctx context.Context, authority string) error {
 	_, err := p.fetchKeys(ctx, authority)
 	return err
 }
 
-// verify returns the claims of a token whose signature, issuer and times are
-// good.
+// verify returns the claims of a token after it has checked the signature, the
+// issuer and the times.
 func (p *relyingParty) verify(ctx context.Context, authority, token string) (json.RawMessage, error) {
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{"RS256"}),
@@ -105,7 +105,8 @@ type publishedKeys struct {
 	} `json:"keys"`
 }
 
-// parse leaves out what it cannot read: there may be keys of other kinds.
+// parse skips entries that it cannot read: the set may hold keys of other
+// kinds.
 func (s *publishedKeys) parse() map[string]crypto.PublicKey {
 	keys := make(map[string]crypto.PublicKey)
 	for _, entry := range s.Keys {

@@ -18,9 +18,9 @@ import (
 	"skr/test/emulator/maa"
 )
 
-// TestVaultRefusesForgedTokens takes forged tokens past the client, which would
-// refuse them itself. Other contents under a good signature are the client's to
-// notice.
+// TestVaultRefusesForgedTokens sends forged tokens to the vault directly,
+// because the client would refuse them. Tokens with wrong contents and a valid
+// signature are left out: the client detects those.
 func TestVaultRefusesForgedTokens(t *testing.T) {
 	cloud := start(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -52,7 +52,7 @@ func TestVaultRefusesForgedTokens(t *testing.T) {
 	}
 }
 
-// attestation is the body of a request to MAA for the first machine.
+// attestation returns the body of an MAA request for the first machine.
 func attestation(t *testing.T, cloud *emulator.Cloud) []byte {
 	t.Helper()
 	kek, err := hsm.NewKEK(2048)

@@ -18,7 +18,7 @@ import (
 
 const (
 	headerTimeout = 10 * time.Second
-	graceTime     = 200 * time.Millisecond // idle HTTP/2 connections use all of it
+	graceTime     = 200 * time.Millisecond // with idle HTTP/2 connections, closing takes all of it
 )
 
 // server is one HTTP server on one listener.
@@ -28,14 +28,14 @@ type server struct {
 	done     sync.WaitGroup
 }
 
-// listenLoopback refuses every address from which another machine could come.
+// listenLoopback refuses every address that other machines could reach.
 func listenLoopback(ctx context.Context, address string) (*server, error) {
 	parsed, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("the address %q must be an IP address and a port", address)
 	}
 	if !parsed.Addr().IsLoopback() {
-		return nil, fmt.Errorf("the address %q is not a loopback address; the emulator is for this machine only", address)
+		return nil, fmt.Errorf("the address %q is not a loopback address; the emulator serves this machine only", address)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -44,12 +44,12 @@ func listenLoopback(ctx context.Context, address string) (*server, error) {
 	return &server{listener: listener}, nil
 }
 
-// listenSocket takes the place of a socket that an earlier run left behind, and not of
-// one that another emulator answers on.
+// listenSocket replaces a socket left behind by an earlier run. It refuses to
+// replace one on which another emulator answers.
 func listenSocket(ctx context.Context, path string) (*server, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 		if other, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
-			defer func() { _ = other.Close() }() // nothing was sent
+			defer func() { _ = other.Close() }() // nothing to flush
 			return nil, fmt.Errorf("listening on %q: %s", path, serving.Holder(other))
 		}
 		if err := os.Remove(path); err != nil {
@@ -73,7 +73,7 @@ func (s *server) port() uint16 {
 	return address.AddrPort().Port()
 }
 
-// serve starts to answer. Handlers run under ctx.
+// serve starts to answer requests. Handlers run under ctx.
 func (s *server) serve(ctx context.Context, handler http.Handler, log *slog.Logger) {
 	s.http.Handler = handler
 	s.http.ReadHeaderTimeout = headerTimeout
@@ -82,7 +82,7 @@ func (s *server) serve(ctx context.Context, handler http.Handler, log *slog.Logg
 	s.http.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.done.Go(func() {
 		if err := s.run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			log.Error("a server has ended", "address", s.address(), "error", err)
+			log.Error("a server stopped", "address", s.address(), "error", err)
 		}
 	})
 }
@@ -94,7 +94,7 @@ func (s *server) run() error {
 	return s.http.Serve(s.listener)
 }
 
-// close lets requests end for a moment, then ends them.
+// close gives running requests a short time to finish, then aborts them.
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
 	defer cancel()
@@ -109,7 +109,7 @@ func (s *server) close() error {
 	return err
 }
 
-// closer is a server, or a device.
+// closer is a server or a device.
 type closer interface{ close() error }
 
 func (c *Cloud) closeOwned() error {
@@ -126,7 +126,8 @@ func (c *Cloud) closeOwned() error {
 	return errors.Join(failed...)
 }
 
-// own makes Close close o. After Close it refuses, and closes o itself.
+// own registers o to be closed by Close. After Close it closes o at once and
+// returns an error.
 func (c *Cloud) own(o closer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

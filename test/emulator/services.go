@@ -14,8 +14,8 @@ import (
 	"skr/test/emulator/vault"
 )
 
-// Services, as fault rules and request counters name them. A rule or count for
-// "maa" is for everything below it.
+// Services as fault rules and request counters name them. A rule or count for
+// "maa" includes everything below it.
 const (
 	ServiceMAA        = "maa"           // any request to Azure Attestation
 	ServiceAttest     = "maa/attest"    // POST /attest/…
@@ -23,7 +23,7 @@ const (
 	ServiceMAAConfig  = "maa/discovery" // GET /.well-known/openid-configuration
 	ServiceVault      = "vault"         // any request to a Key Vault
 	ServiceRelease    = "vault/release" // POST …/release
-	ServiceVaultKeys  = "vault/keys"    // the rest
+	ServiceVaultKeys  = "vault/keys"    // other requests to a Key Vault
 	ServiceHSM        = "managedhsm"    // any request to a Managed HSM
 	ServiceHSMRelease = "managedhsm/release"
 	ServiceHSMKeys    = "managedhsm/keys"
@@ -38,7 +38,7 @@ const (
 	ServiceAzureCache = "azure-cache"     // Azure's public cache of AMD's certificates
 )
 
-// listen opens the listeners; names and files need their ports.
+// listen opens the listeners. Names and files need their ports.
 func (c *Cloud) listen() (err error) {
 	if c.tls, err = c.open(c.config.Listen); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *Cloud) serve() error {
 	return nil
 }
 
-// build makes the service of a virtual host.
+// build creates the service of a virtual host.
 func (c *Cloud) build(v virtual) (http.Handler, error) {
 	switch v.kind {
 	case kindMAA:
@@ -100,7 +100,7 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 	})
 }
 
-// endorses accepts the cloud's own endorser; what it says of a feed counts.
+// endorses accepts the cloud's own endorser. The feed is checked elsewhere.
 func (c *Cloud) endorses(e *uvm.Endorsement) bool { return e.Issuer() == c.endorser.Issuer() }
 
 func (c *Cloud) buildVault(v virtual, flavour vault.Flavour) (http.Handler, error) {
@@ -134,8 +134,9 @@ func (c *Cloud) buildVault(v virtual, flavour vault.Flavour) (http.Handler, erro
 	return vault.New(config)
 }
 
-// statementNames are those in the certificates of real statements: a vault's
-// has the name of the service, a Managed HSM's its own.
+// statementNames returns the names in the certificate of a release statement,
+// as in real ones: a vault's certificate has the name of the service, a Managed
+// HSM's has its own name.
 func statementNames(v virtual) []string {
 	if v.kind == kindVault {
 		return []string{v.service, "*." + v.service}
@@ -155,7 +156,8 @@ func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// verifyCaller verifies access tokens by the clock of the vault.
+// verifyCaller returns a function that verifies access tokens by the vault's
+// clock.
 func (c *Cloud) verifyCaller(now func() time.Time) func(token, resource string) (vault.Caller, error) {
 	directory := c.directory.SeenBy(now)
 	return func(token, resource string) (vault.Caller, error) {
@@ -167,7 +169,7 @@ func (c *Cloud) verifyCaller(now func() time.Time) func(token, resource string) 
 	}
 }
 
-// loginURL is the authority host that challenges name: the real one where the
+// loginURL returns the authority host for challenges: the real name if the
 // cloud poses as it.
 func (c *Cloud) loginURL() string {
 	if c.hosts.allowed(loginAzure) {
@@ -176,7 +178,7 @@ func (c *Cloud) loginURL() string {
 	return c.hosts.url(loginLocal)
 }
 
-// serviceOf names a request to the TLS listener.
+// serviceOf returns the service of a request to the TLS listener.
 func (c *Cloud) serviceOf(r *http.Request) string {
 	v, _ := c.hosts.find(hostName(r))
 	path := strings.ToLower(r.URL.Path)
@@ -222,7 +224,7 @@ func imdsService(r *http.Request) string {
 }
 
 // identities are the managed identities of every machine: a system-assigned
-// one and, by its client id, the workload's.
+// identity and, by its client id, the workload's.
 type identities struct{ cloud *Cloud }
 
 var _ imds.Identities = identities{}

@@ -14,11 +14,11 @@ import (
 	"skr/test/snptest"
 )
 
-// cacheControl as THIM has answered since 2026.
+// cacheControl is the value in THIM's answers since 2026.
 const cacheControl = "3153600"
 
-// silicon is the one host below all machines: its processor, and the roots
-// that a Verifier must trust for it.
+// silicon is the host below all machines: its processor, and the roots that a
+// Verifier must trust for it.
 type silicon struct {
 	vendor *snptest.Vendor
 	chip   *snptest.Chip
@@ -47,7 +47,7 @@ func newSilicon(c Config) (*silicon, error) {
 	return &silicon{vendor, chip, []*vcek.Roots{vcek.BuiltinRoots(), own}}, nil
 }
 
-// Certification is THIM's answer for this host's chip.
+// Certification returns THIM's answer for this host's chip.
 func (s *silicon) Certification(platformID, tcb string) (imds.Certification, error) {
 	wanted := s.chip.TCB()
 	id := s.chip.ID()
@@ -77,8 +77,8 @@ func (s *silicon) certification(tcb snp.TCB) (imds.Certification, error) {
 	}, nil
 }
 
-// evidence is what the attestation service says of itself: a report of its own
-// in the JSON form of a request.
+// evidence returns the attestation service's own report, in the JSON form of a
+// request.
 func (s *silicon) evidence(data snp.ReportData) ([]byte, error) {
 	report, err := s.chip.Report(data, snptest.Options{})
 	if err != nil {

@@ -39,8 +39,8 @@ func (c *Cloud) makeDirectory() (err error) {
 	return err
 }
 
-// resources are the audiences of access tokens: the services under .localhost
-// and those that the extra hosts belong to.
+// resources returns the audiences of access tokens: the services under
+// .localhost and those of the extra hosts.
 func (c *Cloud) resources() []string {
 	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain)}
 	for _, name := range c.hosts.extra {
@@ -52,11 +52,11 @@ func (c *Cloud) resources() []string {
 	return slices.Compact(all)
 }
 
-// SystemIdentity is the system-assigned managed identity of the machines.
+// SystemIdentity returns the system-assigned managed identity of the machines.
 func (c *Cloud) SystemIdentity() entra.Principal { return c.system }
 
-// AccessToken of the workload for a vault host, as a caller of the sidecar may
-// bring one.
+// AccessToken returns an access token of the workload for a vault host. A
+// caller of the sidecar may send one of its own.
 func (c *Cloud) AccessToken(vaultHost string) (string, error) {
 	token, err := c.tokenFor(vaultHost, c.directory.Workload())
 	return token, err
@@ -78,7 +78,7 @@ func (c *Cloud) tokenFor(vaultHost string, who entra.Principal) (string, error) 
 // and returns the environment that AKS gives to a pod with workload identity.
 func (c *Cloud) WorkloadIdentity() ([]string, error) {
 	if c.cluster == nil {
-		return nil, fmt.Errorf("emulator: the federation is not the emulator's own; its issuer makes the token")
+		return nil, fmt.Errorf("emulator: Config.Federation is set; get the token from its issuer")
 	}
 	path := c.path(tokenFile)
 	if err := c.cluster.WriteToken(path, accountNamespace, accountName); err != nil {

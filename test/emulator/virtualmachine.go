@@ -15,48 +15,48 @@ import (
 	"skr/test/swtpm"
 )
 
-// Platform is what kind of machine it is.
+// Platform is the kind of a machine.
 type Platform string
 
 // The platforms.
 const (
 	ACI            Platform = "aci"            // a container group: a report socket and mounted files
-	AKSKata        Platform = "aks-kata"       // a pod of AKS confidential containers: the same, on another utility VM
+	AKSKata        Platform = "aks-kata"       // a pod of AKS confidential containers: as ACI, on another utility VM
 	ConfidentialVM Platform = "cvm"            // SEV-SNP behind a paravisor, and its vTPM
-	TrustedLaunch  Platform = "trusted-launch" // a vTPM alone
+	TrustedLaunch  Platform = "trusted-launch" // only a vTPM
 )
 
-// ParsePlatform reads the name of a platform.
+// ParsePlatform parses the name of a platform.
 func ParsePlatform(name string) (Platform, error) {
 	known := []Platform{ACI, AKSKata, ConfidentialVM, TrustedLaunch}
 	if p := Platform(name); slices.Contains(known, p) {
 		return p, nil
 	}
-	return "", fmt.Errorf("there is no platform %q: want one of %q", name, known)
+	return "", fmt.Errorf("unknown platform %q; use one of %q", name, known)
 }
 
-// EventLog is what the firmware's log of a virtual machine is like.
+// EventLog is the kind of event log that a virtual machine's firmware leaves.
 type EventLog string
 
-// The logs.
+// The event logs.
 const (
-	TrueLog  EventLog = ""      // it explains the TPM's registers
-	NoLog    EventLog = "none"  // there is no file, as where the kernel has no log
-	FalseLog EventLog = "false" // a program was measured that is not in it
+	TrueLog  EventLog = ""      // it matches the TPM's registers
+	NoLog    EventLog = "none"  // no file, as on a kernel without a log
+	FalseLog EventLog = "false" // a measured program is missing from it
 )
 
 const (
 	eventLogFile = "event-log"
 	akRootsFile  = "ak-roots.pem"
-	bootPCR      = 4 // that of programs before the system
+	bootPCR      = 4 // programs that run before the operating system
 )
 
-// vmMeasurement is that of a confidential VM; a container group's is another, so
-// that nobody takes one for the other.
+// vmMeasurement is the measurement of a confidential VM. It differs from a
+// container group's, so that the two cannot be confused.
 var vmMeasurement = snp.Measurement(sha512.Sum384([]byte("TEST ONLY confidential VM")))
 
-// startVM runs the machine's TPM. Its clock is not that of the services: two seconds
-// pass between reports whatever they believe.
+// startVM runs the machine's TPM. It does not use the clock of the services:
+// MachineConfig.Paravisor keeps reports two seconds apart.
 func (m *Machine) startVM() error {
 	authority, err := m.cloud.tpmAuthority()
 	if err != nil {
@@ -94,25 +94,26 @@ func (m *Machine) writeEventLog() error {
 		}
 	case TrueLog:
 	default:
-		return fmt.Errorf("there is no kind of event log %q", m.config.EventLog)
+		return fmt.Errorf("unknown kind of event log %q", m.config.EventLog)
 	}
 	return os.WriteFile(m.EventLog(), m.vtpm.EventLog(), 0o600)
 }
 
-// TPM is the emulated device of a virtual machine, to extend registers in or to
-// reset; nil on other platforms.
+// TPM returns a virtual machine's emulated device, so that tests can extend
+// registers or reset it. It is nil on other platforms.
 func (m *Machine) TPM() *swtpm.Machine { return m.vtpm }
 
-// EventLog is the path of a virtual machine's log; there is no file with NoLog.
+// EventLog returns the path of a virtual machine's event log. With NoLog the
+// file does not exist.
 func (m *Machine) EventLog() string { return filepath.Join(m.dir, eventLogFile) }
 
-// device is closed as servers are.
+// device lets a cloud close a TPM as it closes servers.
 type device struct{ *swtpm.Machine }
 
 func (d device) close() error { return d.Close() }
 
-// makeTPMAuthority also writes its certificates. Clouds without virtual machines
-// do not wait for its keys.
+// makeTPMAuthority creates the authority and writes its certificates. Clouds
+// without virtual machines do not wait for its keys.
 func (c *Cloud) makeTPMAuthority() (*swtpm.Authority, error) {
 	authority, err := swtpm.NewAuthority(c.config.Now())
 	if err != nil {
@@ -121,7 +122,7 @@ func (c *Cloud) makeTPMAuthority() (*swtpm.Authority, error) {
 	return authority, os.WriteFile(c.path(akRootsFile), authority.PEM(), 0o600)
 }
 
-// akRoots are the authorities that MAA trusts: Azure's own and the cloud's.
+// akRoots returns the authorities that MAA trusts: Azure's own and the cloud's.
 func (c *Cloud) akRoots() []*vtpm.Roots {
 	roots := []*vtpm.Roots{vtpm.AzureRoots()}
 	authority, err := c.tpmAuthority()
@@ -131,11 +132,11 @@ func (c *Cloud) akRoots() []*vtpm.Roots {
 			return append(roots, own)
 		}
 	}
-	c.config.Log.Error("the cloud has no authority of TPMs", "error", err)
+	c.config.Log.Error("making the TPM authority", "error", err)
 	return roots
 }
 
-// endorseVM puts a measurement on Azure's list.
+// endorseVM adds a measurement to Azure's list.
 func (c *Cloud) endorseVM(m snp.Measurement) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,7 +24,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// vm is a client in a virtual machine, which knows its environment alone.
+// vm is a client in a virtual machine. It uses only the machine's environment.
 type vm struct {
 	*azureguest.Guest
 
@@ -40,10 +40,10 @@ func newVM(t *testing.T, cloud *emulator.Cloud, machine *emulator.Machine) *vm {
 		v.env[name] = value
 	}
 	if _, mounted := v.env["UVM_SECURITY_CONTEXT_DIR"]; mounted || v.env["SKR_REPORT_SOURCE"] != "vtpm" {
-		t.Errorf("the environment is that of a container group: %v", v.env)
+		t.Errorf("the environment belongs to a container group: %v", v.env)
 	}
 	v.Guest = azureguest.New(t, v.env["SKR_TPM"])
-	v.Log, _ = os.ReadFile(v.env["SKR_EVENT_LOG"]) // none is a case of its own
+	v.Log, _ = os.ReadFile(v.env["SKR_EVENT_LOG"]) // a missing log is a case of its own
 	v.Chain = v.certificates(t)
 	return v
 }
@@ -63,13 +63,14 @@ func (v *vm) certificates(t *testing.T) []byte {
 	return chain.PEM()
 }
 
-// attest gives the answer of MAA.
+// attest returns MAA's answer.
 func (v *vm) attest(t *testing.T) (int, []byte) {
 	t.Helper()
 	return postJSON(t, v.cloud, "https://"+v.cloud.AttestationHost()+azureguest.Path, "", v.Info(t).Body(t))
 }
 
-// release asks for the key "k"; plaintext is what the vault wrapped, opened in the TPM.
+// release requests the key "k". plaintext is the wrapped key, opened in the
+// TPM.
 func (v *vm) release(t *testing.T, vault string) (status int, text, plaintext []byte) {
 	t.Helper()
 	status, answer := v.attest(t)
@@ -91,8 +92,8 @@ func (v *vm) release(t *testing.T, vault string) (status int, text, plaintext []
 	return status, text, plaintext
 }
 
-// wrappedIn is the cipher text in a vault's answer, whose signature is another
-// test's.
+// wrappedIn returns the ciphertext of a vault's answer. Another test verifies
+// the signature.
 func wrappedIn(t *testing.T, answer []byte) []byte {
 	t.Helper()
 	var wire struct{ Value string }
@@ -112,7 +113,7 @@ func wrappedIn(t *testing.T, answer []byte) []byte {
 	return ciphertext
 }
 
-// condition is one of a release policy.
+// condition is one condition of a release policy.
 type condition struct {
 	Claim  string `json:"claim"`
 	Equals string `json:"equals"`
@@ -138,7 +139,8 @@ var confidentialVM = []condition{
 	{"secureboot", "true"},
 }
 
-// TestReleaseToVM is the whole story, with a key that only the TPM has.
+// TestReleaseToVM runs a complete release, with a wrapping key that only the
+// TPM holds.
 func TestReleaseToVM(t *testing.T) {
 	swtpm.Need(t)
 	for platform, conditions := range map[emulator.Platform]func(*emulator.Machine) []condition{
@@ -162,7 +164,8 @@ func TestReleaseToVM(t *testing.T) {
 	}
 }
 
-// checkAuthority wants the AK certificate of a machine to lead to SKR_AK_ROOTS.
+// checkAuthority checks that the machine's AK certificate leads to
+// SKR_AK_ROOTS.
 func checkAuthority(t *testing.T, v *vm) {
 	t.Helper()
 	roots, err := vtpm.ParseRoots(readFile(t, v.env["SKR_AK_ROOTS"]))
@@ -177,7 +180,8 @@ func checkAuthority(t *testing.T, v *vm) {
 	}
 }
 
-// TestVMsThatAreRefused differ in one thing from one that gets the key.
+// TestVMsThatAreRefused checks machines that differ in one thing from a machine
+// that gets the key.
 func TestVMsThatAreRefused(t *testing.T) {
 	swtpm.Need(t)
 	cloud := start(t, emulator.Config{})
@@ -193,7 +197,8 @@ func TestVMsThatAreRefused(t *testing.T) {
 		{name: "secure-boot-off", config: emulator.MachineConfig{SecureBootOff: true}, status: http.StatusForbidden, text: "does not meet"},
 		{name: "no-log", config: emulator.MachineConfig{EventLog: emulator.NoLog}, status: http.StatusForbidden, text: "does not meet"},
 		{name: "false-log", config: emulator.MachineConfig{EventLog: emulator.FalseLog}, status: http.StatusBadRequest, text: "TcgLogs do not match"},
-		{name: "not-compliant", config: emulator.MachineConfig{Unendorsed: true, Report: snptest.Options{GuestSVN: 1, Measurement: [48]byte{1}}}, status: http.StatusForbidden, text: "does not meet"},
+		{name: "not-compliant", config: emulator.MachineConfig{Unendorsed: true, Report: snptest.Options{GuestSVN: 1, Measurement: [48]byte{1}}},
+			status: http.StatusForbidden, text: "does not meet"},
 		{name: "debugging", config: emulator.MachineConfig{Report: snptest.Options{Policy: 0x3001f | 1<<19}}, status: http.StatusForbidden, text: "does not meet"},
 		{name: "updated", update: func(o *snptest.Options) { o.Measurement = [48]byte{2} }, status: http.StatusForbidden, text: "does not meet"},
 		{name: "trusted-launch", config: emulator.MachineConfig{Platform: emulator.TrustedLaunch}, status: http.StatusForbidden, text: "does not meet"},
@@ -215,7 +220,8 @@ func TestVMsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A register that changes after the attestation takes the key with it.
+// TestVMThatChanges checks that the key is lost if a register changes after the
+// attestation.
 func TestVMThatChanges(t *testing.T) {
 	swtpm.Need(t)
 	cloud := start(t, emulator.Config{Machine: emulator.MachineConfig{Platform: emulator.ConfidentialVM}})
@@ -227,7 +233,8 @@ func TestVMThatChanges(t *testing.T) {
 	}
 }
 
-// Faults are those of maa/attest, and the envelope has its own forgeries.
+// TestFaultsOfVMs checks that the faults of maa/attest apply, and that the
+// envelope has forgeries of its own.
 func TestFaultsOfVMs(t *testing.T) {
 	swtpm.Need(t)
 	cloud := start(t, emulator.Config{Machine: emulator.MachineConfig{Platform: emulator.TrustedLaunch}})
@@ -245,7 +252,7 @@ func TestFaultsOfVMs(t *testing.T) {
 	}
 	_, answer := v.attest(t)
 	if _, err := v.Open(t, answer); err != nil {
-		t.Errorf("the answer after them: %v", err)
+		t.Errorf("the next answer: %v", err)
 	}
 	if n := cloud.Faults().Requests("maa/attest"); n != 5 {
 		t.Errorf("%d requests, want 5", n)
@@ -261,8 +268,8 @@ func TestMachinesThatCannotBe(t *testing.T) {
 	}{
 		{"group", emulator.MachineConfig{SecureBootOff: true}, "only virtual machines"},
 		{"group", emulator.MachineConfig{EventLog: emulator.NoLog}, "only virtual machines"},
-		{"vm", emulator.MachineConfig{Platform: "azure"}, `no platform "azure"`},
-		{"event-log", emulator.MachineConfig{}, "must have"},
+		{"vm", emulator.MachineConfig{Platform: "azure"}, `unknown platform "azure"`},
+		{"event-log", emulator.MachineConfig{}, "must consist of"},
 	} {
 		if _, err := cloud.AddMachine(test.name, test.config); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: got %v, want %q", test.config, err, test.want)
@@ -275,7 +282,7 @@ func TestMachinesThatCannotBe(t *testing.T) {
 	}
 }
 
-// Close ends the TPMs.
+// TestCloseEndsTPMs checks that Close ends the TPMs.
 func TestCloseEndsTPMs(t *testing.T) {
 	swtpm.Need(t)
 	cloud, err := emulator.Start(context.Background(), emulator.Config{
@@ -291,6 +298,6 @@ func TestCloseEndsTPMs(t *testing.T) {
 	must(t, err)
 	must(t, cloud.Close())
 	if _, err := os.Stat(address); err == nil {
-		t.Error("the TPM outlives its cloud")
+		t.Error("the TPM still runs after Close")
 	}
 }

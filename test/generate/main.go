@@ -1,9 +1,10 @@
-// Command generate makes the Go code of api/*.proto, with pinned generators and
-// without protoc:
+// Command generate generates the Go code of api/*.proto with pinned generators
+// and without protoc:
 //
 //	go run ./test/generate        # from the root of the repository
 //
-// TestGeneratedCode of package internal/sidecar/keyproviderpb compares.
+// TestGeneratedCode of package internal/sidecar/keyproviderpb compares the
+// result.
 package main
 
 import (
@@ -21,8 +22,8 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// generators are run as protoc plugins. The first is of this module's own version
-// of protobuf.
+// generators run as protoc plugins. The first has the version of protobuf in
+// go.mod.
 var generators = []string{
 	"google.golang.org/protobuf/cmd/protoc-gen-go",
 	"google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1",
@@ -36,7 +37,7 @@ func main() {
 		out = os.Args[1]
 	}
 	if err := run(context.Background(), out); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "generate:", err) // there is nowhere else to say it
+		_, _ = fmt.Fprintln(os.Stderr, "generate:", err) // nowhere else to report an error
 		os.Exit(1)
 	}
 }

@@ -1,12 +1,11 @@
-// Package leak searches what a program has written for secrets that it was
-// given: in any output, as they are, in hex, and in base64 at any offset, whole
-// or in part.
+// Package leak searches the output of a program for its secrets: as they are,
+// in hex, and in base64 at any offset, whole or in part.
 //
 //	if part := leak.Find(log, key.D); part != "" { … }
 //
-// A secret that only the program knows, the private half of an RSA pair that it
-// makes itself, is searched by [Factor]: any form of it holds a prime of the
-// public modulus.
+// If only the program knows a secret, such as the private key of an RSA pair
+// that it generates, use [Factor]: every form of the private key contains a
+// prime of the public modulus.
 package leak
 
 import (
@@ -18,17 +17,18 @@ import (
 )
 
 const (
-	// window is the length of a part that is a leak. Random text of that length
-	// is not met by chance.
+	// window is the length of a part that counts as a leak. Text of that length
+	// does not match by chance.
 	window = 40
-	// shortest secret that is worth searching: below, chance finds it.
+	// shortest is the shortest secret to search for; a shorter one may match by
+	// chance.
 	shortest = 12
 )
 
-// Find returns a part of secret that is in text, "" if there is none.
+// Find returns a part of secret that is in text, or "" if there is none.
 func Find(text, secret string) string {
 	if len(secret) < shortest {
-		panic("leak: a secret this short is found by chance")
+		panic("leak: the secret is too short and may match by chance")
 	}
 	for _, form := range forms(secret) {
 		if part := findPart(text, form); part != "" {
@@ -67,8 +67,8 @@ var (
 	toStandard = strings.NewReplacer("-", "+", "_", "/")
 )
 
-// Factor returns the form in which text holds a prime factor of the RSA modulus
-// n, "" if it holds none.
+// Factor returns the form in which text contains a prime factor of the RSA
+// modulus n, or "" if it contains none.
 func Factor(text string, n *big.Int) string {
 	size := (n.BitLen() + 15) / 16 // bytes of a prime
 	if holdsFactor([]byte(text), n, size) {
@@ -99,8 +99,8 @@ func Factor(text string, n *big.Int) string {
 	return ""
 }
 
-// holdsFactor tries each place that can be that of a prime: its highest bit is
-// set, as half of the modulus needs it, and it is odd.
+// holdsFactor tries each position at which a prime can be: a prime is odd, and
+// its highest bit is set because it is half as long as the modulus.
 func holdsFactor(data []byte, n *big.Int, size int) bool {
 	p := new(big.Int)
 	for at := 0; at+size <= len(data); at++ {

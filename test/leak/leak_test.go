@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The search itself can fail.
+// TestFind checks the search itself.
 func TestFind(t *testing.T) {
 	secret := strings.Repeat("a secret that is long enough; ", 4)
 	short := "0123456789ab-token"

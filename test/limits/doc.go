@@ -1,4 +1,4 @@
-// Package limits feeds every parser of remote bytes the largest input that it
-// accepts, in the shapes that cost most, and holds what it allocates against the
-// input's size and the process's memory against a fixed bound.
+// Package limits feeds every parser of remote bytes the largest accepted input
+// in the most expensive shapes. It compares what the parser allocates with the
+// input's size, and the process's memory with a fixed bound.
 package limits

@@ -22,14 +22,14 @@ import (
 	"skr/releasepolicy"
 )
 
-var inputs = flag.Int("inputs", 60, "hostile inputs for each parser; docs/performance.md tells of 680, ten thousand in all")
+var inputs = flag.Int("inputs", 60, "hostile inputs for each parser; docs/performance.md reports 680, ten thousand in all")
 
 const (
-	maxHeap  = 64 << 20 // bytes of the heap with its garbage, at any time
-	maxRatio = 128      // bytes allocated for each of input: encoding/json takes 107 for one-digit numbers
+	maxHeap  = 64 << 20 // maximum heap in bytes, garbage included
+	maxRatio = 128      // bytes allocated per byte of input: encoding/json needs 107 for one-digit numbers
 )
 
-// parser with the size of the largest input that it reads.
+// parser is a parser with the size of the largest input that it reads.
 type parser struct {
 	size  int
 	parse func([]byte) error
@@ -63,7 +63,7 @@ func filled(size int, begin, middle, end string) []byte {
 	return []byte(begin + strings.Repeat(middle, n) + end)
 }
 
-// numbered is filled whose middle has a number in it, so that no two are equal.
+// numbered is like filled, but numbers each middle, so that no two are equal.
 func numbered(size int, begin, middle, end string) []byte {
 	var text bytes.Buffer
 	text.WriteString(begin)
@@ -74,23 +74,24 @@ func numbered(size int, begin, middle, end string) []byte {
 	return text.Bytes()
 }
 
-// hostile inputs of a size, by what they try.
+// hostile returns hostile inputs of a size, by what they try.
 func hostile(size int) map[string][]byte {
 	blob := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x30}, size))
-	cbor := binary.BigEndian.AppendUint32([]byte{0xd2, 0x84, 0x9a}, 1<<31) // an array that claims two thousand million items
+	cbor := binary.BigEndian.AppendUint32([]byte{0xd2, 0x84, 0x9a}, 1<<31) // an array that claims two billion items
 	return map[string][]byte{
-		"zeros":            make([]byte, size),
-		"ones":             bytes.Repeat([]byte{0xff}, size),
-		"depth":            filled(size, "", "[", ""),
-		"deep objects":     filled(size, "", `{"a":`, ""),
-		"numbers":          filled(size, `{"a":[0`, ",0", "]}"),
-		"empty objects":    filled(size, `{"keys":[{}`, ",{}", "]}"),
-		"members":          numbered(size, `{"z":0`, `,"%d":0`, "}"),
-		"equal members":    filled(size, `{"a":0`, `,"a":0`, "}"),
-		"escapes":          filled(size, `{"a":"`, `\u0000`, `"}`),
-		"keys":             filled(size, `{"keys":[{"kty":"RSA"}`, `,{"kty":"RSA","n":"AQ","e":"AQAB"}`, "]}"),
-		"one number":       filled(size, `{"n":1`, "0", "}"),
-		"conditions":       filled(size, `{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[{"claim":"a","equals":"b"}`, `,{"claim":"a","equals":"b"}`, "]}]}"),
+		"zeros":         make([]byte, size),
+		"ones":          bytes.Repeat([]byte{0xff}, size),
+		"depth":         filled(size, "", "[", ""),
+		"deep objects":  filled(size, "", `{"a":`, ""),
+		"numbers":       filled(size, `{"a":[0`, ",0", "]}"),
+		"empty objects": filled(size, `{"keys":[{}`, ",{}", "]}"),
+		"members":       numbered(size, `{"z":0`, `,"%d":0`, "}"),
+		"equal members": filled(size, `{"a":0`, `,"a":0`, "}"),
+		"escapes":       filled(size, `{"a":"`, `\u0000`, `"}`),
+		"keys":          filled(size, `{"keys":[{"kty":"RSA"}`, `,{"kty":"RSA","n":"AQ","e":"AQAB"}`, "]}"),
+		"one number":    filled(size, `{"n":1`, "0", "}"),
+		"conditions": filled(size, `{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[{"claim":"a","equals":"b"}`,
+			`,{"claim":"a","equals":"b"}`, "]}]}"),
 		"nested any":       filled(size, `{"version":"1.0.0","anyOf":[{"authority":"https://a",`, `"allOf":[{`, ""),
 		"dots":             filled(size, "", ".", ""),
 		"base64":           []byte("e30." + blob[:max(0, size-6)] + ".x"),
@@ -102,7 +103,7 @@ func hostile(size int) map[string][]byte {
 	}
 }
 
-// measured reads the runtime's own figures.
+// measured returns a figure of the runtime.
 func measured(name string) uint64 {
 	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
@@ -110,7 +111,7 @@ func measured(name string) uint64 {
 }
 
 const (
-	heapNow   = "/memory/classes/heap/objects:bytes" // live objects, and dead ones that are not swept yet
+	heapNow   = "/memory/classes/heap/objects:bytes" // live objects, and dead ones that are not yet swept
 	allocated = "/gc/heap/allocs:bytes"
 )
 
@@ -119,7 +120,7 @@ func TestHostileInputs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			shapes := hostile(p.size)
 			runtime.GC()
-			base := measured(heapNow) // the inputs themselves, and the test
+			base := measured(heapNow) // the inputs and the test itself
 			var peak uint64
 			for i := 0; i < *inputs; i += len(shapes) {
 				for shape, input := range shapes {
@@ -142,7 +143,8 @@ func TestHostileInputs(t *testing.T) {
 	}
 }
 
-// Beyond its size each parser refuses, before it does anything with the input.
+// TestLargerInputsAreRefused checks that each parser refuses a larger input
+// before it does anything with it.
 func TestLargerInputsAreRefused(t *testing.T) {
 	for name, p := range parsers {
 		input := filled(4*p.size, `{"a":[0`, ",0", "]}")

@@ -38,8 +38,9 @@ type armTemplate struct {
 	}
 }
 
-// The ARM template is a confidential container group with the sidecar beside the
-// application, whose parameters are all given and all used.
+// TestARMTemplate checks that the ARM template is a confidential container
+// group with the sidecar beside the application, and that every parameter has a
+// value and is used.
 func TestARMTemplate(t *testing.T) {
 	text := read(t, root+"/deploy/aci/template.json")
 	var arm armTemplate
@@ -47,14 +48,15 @@ func TestARMTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(arm.Resources) != 1 || arm.Resources[0].Type != "Microsoft.ContainerInstance/containerGroups" || arm.Resources[0].Properties.SKU != "Confidential" {
-		t.Fatalf("%+v is no confidential container group", arm.Resources)
+		t.Fatalf("%+v is not a confidential container group", arm.Resources)
 	}
 	group := arm.Resources[0].Properties
 	if len(group.Containers) != 2 || group.Containers[0].Name != "skr" {
 		t.Fatalf("containers %+v", group.Containers)
 	}
 	skr := group.Containers[0].Properties
-	if !slices.Equal(skr.Command, []string{"/bin/skr"}) || len(skr.Ports) != 0 || !slices.Equal(skr.ReadinessProbe.Exec.Command, []string{"/bin/skr", "healthcheck"}) {
+	if !slices.Equal(skr.Command, []string{"/bin/skr"}) || len(skr.Ports) != 0 ||
+		!slices.Equal(skr.ReadinessProbe.Exec.Command, []string{"/bin/skr", "healthcheck"}) {
 		t.Errorf("skr runs %q, probed by %q, with ports %v", skr.Command, skr.ReadinessProbe.Exec.Command, skr.Ports)
 	}
 	for _, c := range group.Containers {
@@ -84,7 +86,7 @@ func checkParameters(t *testing.T, arm armTemplate, text string) {
 	for _, match := range regexp.MustCompile(`parameters\('(\w+)'\)`).FindAllStringSubmatch(text, -1) {
 		used[match[1]] = true
 		if _, is := arm.Parameters[match[1]]; !is {
-			t.Errorf("the parameter %s is used and not declared", match[1])
+			t.Errorf("the parameter %s is used but not declared", match[1])
 		}
 	}
 	for name, parameter := range arm.Parameters {
@@ -94,13 +96,13 @@ func checkParameters(t *testing.T, arm armTemplate, text string) {
 	}
 	for name := range given.Parameters {
 		if _, is := arm.Parameters[name]; !is {
-			t.Errorf("parameters.json gives %s, which the template has not", name)
+			t.Errorf("parameters.json has %s, which the template lacks", name)
 		}
 	}
 }
 
-// With a policy in its place, `skr policy measure` says what HOST_DATA the group
-// will have; the placeholder is refused.
+// TestARMTemplateIsMeasured checks that `skr policy measure` prints the group's
+// HOST_DATA once the policy is in place, and refuses the placeholder.
 func TestARMTemplateIsMeasured(t *testing.T) {
 	text := string(read(t, root+"/deploy/aci/template.json"))
 	const placeholder = `"ccePolicy": ""`

@@ -14,7 +14,8 @@ import (
 	"helm.sh/helm/v3/pkg/lint/support"
 )
 
-// The chart passes what `helm lint --strict` asks, with each of its values files.
+// TestLint checks the chart with `helm lint --strict` and each of its values
+// files.
 func TestLint(t *testing.T) {
 	for _, file := range append(glob(t, chartDirectory+"/ci/*-values.yaml"), chartDirectory+"/values.yaml") {
 		for _, message := range lint.AllWithKubeVersion(chartDirectory, valuesOf(t, file), "shop", &kubeVersion).Messages {
@@ -25,14 +26,14 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// The program says the same of the chart as its libraries do above, where it can be
-// had: as HELM, or in PATH.
+// TestHelm checks that the helm program agrees with its libraries. It uses HELM
+// or the program in PATH.
 func TestHelm(t *testing.T) {
 	helm := os.Getenv("HELM")
 	if helm == "" {
 		var err error
 		if helm, err = exec.LookPath("helm"); err != nil {
-			t.Skip("helm is not installed (go install helm.sh/helm/v3/cmd/helm@v3.22.0): its libraries alone were asked")
+			t.Skip("helm is not installed (go install helm.sh/helm/v3/cmd/helm@v3.22.0): only its libraries were tested")
 		}
 	}
 	for _, file := range glob(t, chartDirectory+"/ci/*-values.yaml") {
@@ -46,25 +47,26 @@ func TestHelm(t *testing.T) {
 			continue
 		}
 		if got, want := len(decode(t, string(out))), len(decode(t, rendered(t, valuesOf(t, file)))); got != want {
-			t.Errorf("%s: helm makes %d manifests, its library %d", file, got, want)
+			t.Errorf("%s: helm renders %d manifests, its library %d", file, got, want)
 		}
 	}
 }
 
-// A value that is misspelt, of the wrong kind or impossible is one clear error.
+// TestSchemaRefuses checks that a misspelt value, a value of the wrong type or
+// an impossible value gives one clear error.
 func TestSchemaRefuses(t *testing.T) {
 	for want, set := range map[string]map[string]any{
-		"platform":       {"platform": "sgx"},
-		"plattform":      {"plattform": "aci"},
-		"vault_alow":     {"sidecar": map[string]any{"settings": map[string]any{"vault_alow": []any{"x"}}}},
-		"kek_bits":       {"sidecar": map[string]any{"settings": map[string]any{"kek_bits": "many"}}},
-		"SKR_KEK_BITS":   {"sidecar": map[string]any{"environment": map[string]any{"SKR_KEK_BITS": "2048"}}},
-		"digest":         {"image": map[string]any{"digest": "latest"}},
-		"clientId":       {"identity": map[string]any{"clientId": "me"}},
-		"port":           {"ops": map[string]any{"port": 70000}},
-		"access":         {"vtpm": map[string]any{"access": "none"}},
-		"agent.enabled":  {"agent": map[string]any{"enabled": true}},
-		"nothing to mon": {"ops": map[string]any{"port": 0, "podMonitor": map[string]any{"enabled": true}}},
+		"platform":      {"platform": "sgx"},
+		"plattform":     {"plattform": "aci"},
+		"vault_alow":    {"sidecar": map[string]any{"settings": map[string]any{"vault_alow": []any{"x"}}}},
+		"kek_bits":      {"sidecar": map[string]any{"settings": map[string]any{"kek_bits": "many"}}},
+		"SKR_KEK_BITS":  {"sidecar": map[string]any{"environment": map[string]any{"SKR_KEK_BITS": "2048"}}},
+		"digest":        {"image": map[string]any{"digest": "latest"}},
+		"clientId":      {"identity": map[string]any{"clientId": "me"}},
+		"port":          {"ops": map[string]any{"port": 70000}},
+		"access":        {"vtpm": map[string]any{"access": "none"}},
+		"agent.enabled": {"agent": map[string]any{"enabled": true}},
+		"no metrics":    {"ops": map[string]any{"port": 0, "podMonitor": map[string]any{"enabled": true}}},
 	} {
 		values := valuesOf(t, chartDirectory+"/ci/aks-kata-values.yaml")
 		maps.Copy(values, set)
@@ -90,7 +92,7 @@ func schema(t *testing.T) (whole property) {
 	return whole
 }
 
-// leaves are the values that have a description, by their paths.
+// leaves returns the values that have a description, by their paths.
 func (p property) leaves(path string) map[string]property {
 	if p.Description != "" {
 		return map[string]property{path: p}
@@ -102,7 +104,8 @@ func (p property) leaves(path string) map[string]property {
 	return found
 }
 
-// The schema, values.yaml and the table of docs/deployment.md say the same.
+// TestDocumentedValues checks that the schema, values.yaml and the table of
+// docs/deployment.md agree.
 func TestDocumentedValues(t *testing.T) {
 	values, leaves := valuesOf(t, chartDirectory+"/values.yaml"), schema(t).leaves("")
 	delete(leaves, "global")
@@ -120,7 +123,7 @@ func TestDocumentedValues(t *testing.T) {
 		fmt.Fprintf(&table, "| `%s` | `%s` | %s |\n", path, text, leaves[path].Description)
 	}
 	if !strings.Contains(string(read(t, root+"/docs/deployment.md")), table.String()) {
-		t.Errorf("docs/deployment.md must hold this table:\n%s", table.String())
+		t.Errorf("docs/deployment.md must contain this table:\n%s", table.String())
 	}
 }
 
@@ -134,12 +137,13 @@ func at(values map[string]any, path string) (any, bool) {
 	return at(child, rest)
 }
 
-// Where the schema lists members, it admits no others.
+// TestSchemaIsStrict checks that the schema admits only the members that it
+// lists.
 func TestSchemaIsStrict(t *testing.T) {
 	var check func(path string, p property)
 	check = func(path string, p property) {
 		if len(p.Properties) > 0 && string(p.AdditionalProperties) != "false" {
-			t.Errorf("%s: admits members that it does not list", path)
+			t.Errorf("%s: admits unlisted members", path)
 		}
 		for name, child := range p.Properties {
 			check(path+"."+name, child)
@@ -148,7 +152,7 @@ func TestSchemaIsStrict(t *testing.T) {
 	check("", schema(t))
 }
 
-// The notes say what is missing.
+// TestNotes checks that the notes say what is missing.
 func TestNotes(t *testing.T) {
 	notes := func(file string, set map[string]any) string {
 		values := map[string]any{}
@@ -175,6 +179,6 @@ func TestNotes(t *testing.T) {
 		}
 	}
 	if text := notes("aks-kata", nil); strings.Contains(text, "NO EXECUTION POLICY") || strings.Contains(text, "No identity") {
-		t.Errorf("the notes ask for what is there:\n%s", text)
+		t.Errorf("the notes ask for values that are set:\n%s", text)
 	}
 }

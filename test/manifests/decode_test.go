@@ -15,14 +15,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// object is a manifest with its type. Those of foreign kinds are unstructured.
+// object is a manifest with its type. Manifests of foreign kinds are
+// unstructured.
 type object = runtime.Object
 
-// foreign kinds have no Go types here, by the group of their API.
+// foreign lists the API groups whose kinds have no Go types here.
 var foreign = map[string]bool{"kafka.strimzi.io": true}
 
-// strict decodes what Kubernetes and the Prometheus operator have, and refuses
-// fields that they do not have and fields that stand twice.
+// strict decodes the types of Kubernetes and of the Prometheus operator. It
+// refuses unknown and duplicate fields.
 var strict = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
@@ -43,7 +44,7 @@ func decode(t *testing.T, text string) (objects []object) {
 			t.Fatalf("%v in\n%s", err, document)
 		}
 		if len(any) == 0 {
-			continue // comments alone
+			continue // only comments
 		}
 		found := &unstructured.Unstructured{Object: any}
 		if foreign[found.GroupVersionKind().Group] {
@@ -60,7 +61,8 @@ func decode(t *testing.T, text string) (objects []object) {
 	return objects
 }
 
-// Every manifest is what Kubernetes takes it for, and each render has what it is for.
+// TestStrictDecoding checks that every manifest decodes and that each render
+// contains the expected kinds.
 func TestStrictDecoding(t *testing.T) {
 	want := map[string]string{
 		"helm/aci-values.yaml":            "Deployment NetworkPolicy ServiceAccount",
@@ -84,12 +86,12 @@ func TestStrictDecoding(t *testing.T) {
 	}
 	for name := range found {
 		if want[name] == "" && !strings.HasPrefix(name, "kafka/") {
-			t.Errorf("%s: this test does not know what should be in it", name)
+			t.Errorf("%s: add its kinds to this test", name)
 		}
 	}
 }
 
-// The decoder is strict: a test of the tests above.
+// TestDecoderRefuses checks that the decoder of the tests above is strict.
 func TestDecoderRefuses(t *testing.T) {
 	for _, text := range []string{
 		"apiVersion: v1\nkind: Pod\nspec: {containerz: []}\n",
@@ -97,12 +99,12 @@ func TestDecoderRefuses(t *testing.T) {
 		"apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nspec: {intervall: 1s}\n",
 	} {
 		if _, _, err := strict.Decode([]byte(text), nil, nil); err == nil {
-			t.Errorf("this was taken:\n%s", text)
+			t.Errorf("this is accepted:\n%s", text)
 		}
 	}
 }
 
-// pod is a pod template with the manifest that it stands in.
+// pod is a pod template with the manifest that contains it.
 type pod struct {
 	kind, name string
 	template   core.PodTemplateSpec
@@ -122,7 +124,7 @@ func pods(objects []object) (found []pod) {
 	return found
 }
 
-// sidecars are the containers that run skr.
+// sidecars returns the containers that run skr.
 func (p pod) sidecars() (found []core.Container) {
 	for _, c := range append(p.template.Spec.InitContainers, p.template.Spec.Containers...) {
 		if len(c.Command) > 0 && c.Command[0] == "/bin/skr" {

@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The values that docs/deployment.md shows are those of a chart that works.
+// TestDocumentedExample checks that the values in docs/deployment.md render a
+// working chart.
 func TestDocumentedExample(t *testing.T) {
 	block := regexp.MustCompile("(?s)```yaml\n(# values.yaml\n.*?)```").FindStringSubmatch(string(read(t, root+"/docs/deployment.md")))
 	if block == nil {
@@ -26,12 +27,12 @@ func TestDocumentedExample(t *testing.T) {
 	}
 	found := pods(decode(t, rendered(t, values)))
 	if len(found) != 1 || len(found[0].sidecars()) != 1 || !strings.HasPrefix(found[0].sidecars()[0].Image, "registry.example/skr@sha256:0") {
-		t.Errorf("it makes %+v", found)
+		t.Errorf("it renders %+v", found)
 	}
 }
 
-// parent is a chart with a pod of its own, which includes what docs/deployment.md
-// names.
+// parent is a chart with its own pod, which includes the templates that
+// docs/deployment.md names.
 const parent = `{{ include "skr.persistentVolume" .Subcharts.skr }}
 ---
 apiVersion: v1
@@ -46,8 +47,8 @@ spec:
     {{- include "skr.volumes" .Subcharts.skr | nindent 4 }}
 `
 
-// A chart that depends on this one includes the sidecar in its own pod, and gets
-// nothing else.
+// TestDependency checks that a chart that depends on this one includes the
+// sidecar in its own pod and gets nothing else.
 func TestDependency(t *testing.T) {
 	own := &chart.Chart{
 		Metadata:  &chart.Metadata{APIVersion: "v2", Name: "own", Version: "1.0.0"},
@@ -76,10 +77,11 @@ func TestDependency(t *testing.T) {
 	}
 	found := pods(decode(t, files["own/templates/pod.yaml"]))
 	if len(found) != 1 || len(found[0].sidecars()) != 1 {
-		t.Fatalf("it makes %+v", found)
+		t.Fatalf("it renders %+v", found)
 	}
 	init := found[0].template.Spec.InitContainers[0]
-	if init.RestartPolicy == nil || *init.RestartPolicy != core.ContainerRestartPolicyAlways || found[0].template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != "orders-vtpm" {
+	if init.RestartPolicy == nil || *init.RestartPolicy != core.ContainerRestartPolicyAlways ||
+		found[0].template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != "orders-vtpm" {
 		t.Errorf("the pod is %+v", found[0].template.Spec)
 	}
 }

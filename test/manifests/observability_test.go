@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// metric is a row of the table in docs/observability.md, which a test of
-// internal/observe/metrics compares with the program.
+// metric is a row of the table in docs/observability.md. A test of
+// internal/observe/metrics compares that table with the program.
 type metric struct {
 	kind   string
 	labels []string
@@ -46,7 +46,7 @@ func metrics(t *testing.T) map[string]metric {
 	return found
 }
 
-// values that the documentation lists for a label, by its name.
+// values returns the values that the documentation lists for each label.
 func values(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -56,14 +56,15 @@ func values(t *testing.T) map[string][]string {
 	return found
 }
 
-// fromPrometheus are labels that scraping gives, and fromProcess metrics that the Go
-// client gives.
+// fromPrometheus are labels that scraping adds, and fromProcess are metrics of
+// the Go client.
 var (
 	fromPrometheus = []string{"namespace", "pod", "le"}
 	fromProcess    = map[string]bool{"process_resident_memory_bytes": true, "process_cpu_seconds_total": true}
 )
 
-// checkQuery: it is PromQL, of metrics, labels and values that exist.
+// checkQuery checks that a query is PromQL and uses existing metrics, labels
+// and values.
 func checkQuery(t *testing.T, where, query string) (used []string) {
 	t.Helper()
 	query = strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h").Replace(query)
@@ -80,7 +81,7 @@ func checkQuery(t *testing.T, where, query string) (used []string) {
 			used = append(used, name)
 			m, is := known[name]
 			if !is && !fromProcess[name] {
-				t.Errorf("%s: there is no metric %s", where, name)
+				t.Errorf("%s: unknown metric %s", where, name)
 			}
 			if (name != node.Name) != (m.kind == "histogram") {
 				t.Errorf("%s: %s is a %s", where, node.Name, m.kind)
@@ -113,7 +114,7 @@ func checkMatchers(t *testing.T, where string, matchers []*labels.Matcher, m met
 	}
 }
 
-// labelBelow: a metric below the aggregation has the label.
+// labelBelow reports whether a metric below the aggregation has the label.
 func labelBelow(node parser.Node, known map[string]metric, label string) (found bool) {
 	parser.Inspect(node, func(child parser.Node, _ []parser.Node) error {
 		if selector, is := child.(*parser.VectorSelector); is {
@@ -141,11 +142,12 @@ func TestAlerts(t *testing.T) {
 	}
 	slices.Sort(names)
 	if len(names) < 5 || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Errorf("alerts %q: too few, or one twice", names)
+		t.Errorf("alerts %q: too few, or a duplicate", names)
 	}
 }
 
-// The dashboard shows every metric of skr, and only what there is.
+// TestDashboard checks that the dashboard shows every metric of skr and no
+// others.
 func TestDashboard(t *testing.T) {
 	var board struct {
 		Panels []struct {
@@ -163,7 +165,7 @@ func TestDashboard(t *testing.T) {
 	shown, ids := map[string]bool{}, map[int]bool{}
 	for _, panel := range board.Panels {
 		if ids[panel.ID] || panel.GridPos.X+panel.GridPos.W > 24 || panel.Type != "row" && len(panel.Targets) == 0 {
-			t.Errorf("%s: has no query, no place or no id of its own", panel.Title)
+			t.Errorf("%s: needs a query, a position and a unique id", panel.Title)
 		}
 		ids[panel.ID] = true
 		for _, target := range panel.Targets {
@@ -174,7 +176,7 @@ func TestDashboard(t *testing.T) {
 	}
 	for name := range metrics(t) {
 		if !shown[name] {
-			t.Errorf("%s is nowhere on the dashboard", name)
+			t.Errorf("%s is missing on the dashboard", name)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// skr is the program, which TestMain builds.
+// skr is the path of the program, which TestMain builds.
 var skr string
 
 func TestMain(m *testing.M) {
@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fields of the configuration, as the program prints them; those without a value stand
-// in a comment.
+// fields returns the fields of the configuration as the program prints them.
+// Fields without a value are in a comment.
 func fields(t *testing.T) map[string]any {
 	t.Helper()
 	out, err := exec.Command(skr, "config").Output()
@@ -57,11 +57,12 @@ func fields(t *testing.T) map[string]any {
 	return found
 }
 
-// others are variables that are no fields (docs/configuration.md, docs/observability.md).
+// others are variables that are not fields (docs/configuration.md,
+// docs/observability.md).
 var others = map[string]bool{"SkrSideCarArgs": true, "OTEL_EXPORTER_OTLP_ENDPOINT": true}
 
-// Variables, arguments and commands in manifests are those of the program, which
-// starts with them.
+// TestSettings checks that the program has the variables, arguments and
+// commands of the manifests and starts with them.
 func TestSettings(t *testing.T) {
 	known := fields(t)
 	for name, objects := range renders(t) {
@@ -80,15 +81,16 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// isSetting: the variable is of a field of the configuration.
+// isSetting reports whether the variable belongs to a field of the
+// configuration.
 func isSetting(known map[string]any, variable string) bool {
 	field, ours := strings.CutPrefix(variable, "SKR_")
 	_, is := known[strings.ToLower(field)]
 	return ours && is
 }
 
-// pending are names that manifests have and the program does not have yet. Whoever
-// adds one to the program must take it from here.
+// pending are names that manifests have and the program does not have yet.
+// Remove a name when the program gets it.
 var pending = map[string]bool{}
 
 func TestPending(t *testing.T) {
@@ -96,12 +98,12 @@ func TestPending(t *testing.T) {
 	for name := range pending {
 		_, isField := known[strings.ToLower(strings.TrimPrefix(name, "SKR_"))]
 		if isField || isCommand(t, name) {
-			t.Errorf("skr has %s now: take it from the list of what is pending", name)
+			t.Errorf("skr has %s now; remove it from pending", name)
 		}
 	}
 }
 
-// isCommand of the program, as its help lists them.
+// isCommand reports whether the program's help lists the command.
 func isCommand(t *testing.T, name string) bool {
 	t.Helper()
 	out, err := exec.Command(skr, "--help").Output()
@@ -111,7 +113,8 @@ func isCommand(t *testing.T, name string) bool {
 	return strings.Contains(string(out), "\n  "+name+" ")
 }
 
-// accepts: the program reads the environment and arguments without an error.
+// accepts checks that the program reads the environment and arguments without
+// an error.
 func accepts(t *testing.T, name string, args, environment []string) {
 	t.Helper()
 	command := []string{"config"}
@@ -131,8 +134,8 @@ func accepts(t *testing.T, name string, args, environment []string) {
 	}
 }
 
-// The chart's settings are all fields of the configuration that the chart does not
-// set itself.
+// TestChartSettings checks that the chart's settings are all fields of the
+// configuration except those that the chart sets itself.
 func TestChartSettings(t *testing.T) {
 	want := fields(t)
 	for _, own := range []string{"listen", "grpc_listen", "ops_listen", "report_source", "tpm", "event_log"} {
@@ -146,17 +149,17 @@ func TestChartSettings(t *testing.T) {
 		if settings[name].Description == "" {
 			t.Errorf("values.schema.json lacks sidecar.settings.%s", name)
 		} else if row := fmt.Sprintf("| %s |\n", settings[name].Description); !strings.Contains(string(read(t, root+"/docs/configuration.md")), row) {
-			t.Errorf("values.schema.json says something else of %s than docs/configuration.md", name)
+			t.Errorf("values.schema.json and docs/configuration.md differ on %s", name)
 		}
 	}
 	for name := range settings {
 		if _, found := want[name]; !found {
-			t.Errorf("values.schema.json has sidecar.settings.%s, which skr has not", name)
+			t.Errorf("values.schema.json has sidecar.settings.%s, which skr lacks", name)
 		}
 	}
 }
 
-// A pod of a fleet is told what only it has.
+// TestFleetMember checks that each pod of a fleet gets its own name.
 func TestFleetMember(t *testing.T) {
 	values := valuesOf(t, chartDirectory+"/ci/plain-values.yaml")
 	for _, c := range []struct {
@@ -180,7 +183,8 @@ func TestFleetMember(t *testing.T) {
 	}
 }
 
-// The values of settings arrive in the program as they were written.
+// TestSettingsArrive checks that the values of settings reach the program
+// unchanged.
 func TestSettingsArrive(t *testing.T) {
 	values := valuesOf(t, chartDirectory+"/ci/plain-values.yaml")
 	sidecar := pods(decode(t, rendered(t, values)))[0].sidecars()[0]
@@ -219,7 +223,8 @@ func asJSON(t *testing.T, value any) string {
 	return string(text)
 }
 
-// The bill of materials is CycloneDX, and lists what the linker put into the program.
+// TestBillOfMaterials checks that the bill of materials is CycloneDX and lists
+// the modules that the linker included.
 func TestBillOfMaterials(t *testing.T) {
 	out, err := exec.Command(skr, "version", "--sbom").Output()
 	if err != nil {

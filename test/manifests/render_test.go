@@ -20,8 +20,8 @@ const (
 	chartDirectory = root + "/deploy/helm/skr"
 )
 
-// renders are all manifests there are, by what made them: each values file of the
-// chart, the example of Kustomize, and the plain files.
+// renders returns all manifests by their source: each values file of the chart,
+// the Kustomize example, and the plain files.
 func renders(t *testing.T) map[string][]object {
 	t.Helper()
 	all := map[string][]object{"kustomize/example": kustomized(t, root+"/deploy/kustomize/example")}
@@ -43,7 +43,7 @@ func valuesOf(t *testing.T, file string) map[string]any {
 	return values
 }
 
-// kubeVersion is the oldest that the chart admits.
+// kubeVersion is the oldest version that the chart admits.
 var kubeVersion = chartutil.KubeVersion{Version: "v1.29.0", Major: "1", Minor: "29"}
 
 // template renders the chart as `helm template orders --namespace shop` does.
@@ -63,7 +63,7 @@ func template(t *testing.T, values map[string]any) (map[string]string, error) {
 	return engine.Render(loaded, given)
 }
 
-// rendered manifests of the chart, as one text.
+// rendered returns the manifests of the chart as one text.
 func rendered(t *testing.T, values map[string]any) string {
 	t.Helper()
 	files, err := template(t, values)

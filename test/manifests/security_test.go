@@ -9,22 +9,22 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// excepted pods break the named rules of the standard, each for a reason. What they
-// do not need to break they keep.
+// excepted pods break the named rules of the standard, each for a reason. They
+// keep all other rules.
 var excepted = map[string]struct {
 	why   string
 	rules []string
 }{
 	"helm/agent-values.yaml": {
-		"the agent holds the TPM of its node, and Kubernetes gives a device of the node to privileged containers alone",
+		"the agent holds the TPM of its node, and Kubernetes gives a node's device only to privileged containers",
 		[]string{"allowPrivilegeEscalation != false", "privileged", "restricted volume types", "runAsNonRoot != true", "runAsUser=0", "unrestricted capabilities"},
 	},
 	"helm/direct-values.yaml": {
-		"vtpm.access=direct gives the sidecar the TPM of its node, as the agent has it",
+		"vtpm.access=direct gives the sidecar the TPM of its node, like the agent",
 		[]string{"allowPrivilegeEscalation != false", "privileged", "restricted volume types", "runAsNonRoot != true", "runAsUser=0", "unrestricted capabilities"},
 	},
 	"helm/aks-kata-values.yaml": {
-		"the utility VM's endorsement is a file of the utility VM, which Kata gives as a hostPath; endorsementFromHost=false does without",
+		"the utility VM's endorsement is a file of the utility VM, which Kata provides as a hostPath; endorsementFromHost=false avoids it",
 		[]string{"restricted volume types"},
 	},
 	"kustomize/example": {
@@ -33,8 +33,8 @@ var excepted = map[string]struct {
 	},
 }
 
-// Every pod keeps to the "restricted" standard (Kubernetes, "Pod Security Standards"),
-// but for what is excepted above.
+// TestRestricted checks that every pod keeps to the "restricted" standard
+// (Kubernetes, "Pod Security Standards"), except for what excepted lists.
 func TestRestricted(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	core "k8s.io/api/core/v1"
 )
 
-// The sidecar is in each pod as it should be.
+// TestSidecar checks the sidecar in each pod.
 func TestSidecar(t *testing.T) {
 	for name, objects := range renders(t) {
 		if strings.HasPrefix(name, "kafka/") {
-			continue // as the documentation of AKS has them
+			continue // as in the documentation of AKS
 		}
 		for _, p := range pods(objects) {
 			found := p.sidecars()
@@ -29,10 +29,10 @@ func TestSidecar(t *testing.T) {
 func checkSidecar(t *testing.T, name string, p pod, c core.Container) {
 	t.Helper()
 	if c.TerminationMessagePolicy != core.TerminationMessageFallbackToLogsOnError {
-		t.Errorf("%s: what skr says when it ends does not become the termination message", name)
+		t.Errorf("%s: skr's last output does not become the termination message", name)
 	}
 	if s := c.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
-		t.Errorf("%s: the root of skr can be written", name)
+		t.Errorf("%s: the root file system of skr is writable", name)
 	}
 	if p.kind == "DaemonSet" {
 		return
@@ -53,7 +53,7 @@ func checkSidecar(t *testing.T, name string, p pod, c core.Container) {
 	}
 }
 
-// Each platform puts pods where its evidence is.
+// TestPlatforms checks that each platform's pods have access to its evidence.
 func TestPlatforms(t *testing.T) {
 	vm := func(kind string) map[string]string {
 		return map[string]string{"kubernetes.azure.com/security-type": kind}
@@ -61,7 +61,7 @@ func TestPlatforms(t *testing.T) {
 	for name, want := range map[string]struct {
 		class    string
 		selector map[string]string
-		label    string // of workload identity
+		label    string // the workload identity label
 		mount    string
 	}{
 		"aci":            {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
@@ -93,7 +93,8 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
-// checkPolicy: the execution policy stands where the platform reads it.
+// checkPolicy checks that the execution policy is in the annotation that the
+// platform reads.
 func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
 	t.Helper()
 	name := map[string]string{"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy"}[platform]
@@ -102,7 +103,8 @@ func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
 	}
 }
 
-// What the application's pod template says is kept.
+// TestApplicationIsKept checks that the contents of the application's pod
+// template are kept.
 func TestApplicationIsKept(t *testing.T) {
 	values := map[string]any{"platform": "cvm", "application": map[string]any{"template": map[string]any{
 		"metadata": map[string]any{"labels": map[string]any{"team": "shop"}, "annotations": map[string]any{"a": "b"}},
@@ -121,7 +123,7 @@ func TestApplicationIsKept(t *testing.T) {
 		t.Errorf("init containers %v: the application's come after the sidecar", spec.InitContainers)
 	}
 	if len(spec.Volumes) != 2 || len(spec.NodeSelector) != 2 || len(spec.Tolerations) != 1 || spec.ServiceAccountName != "mine" {
-		t.Errorf("not all of the application's pod is there: %+v", spec)
+		t.Errorf("parts of the application's pod are missing: %+v", spec)
 	}
 	if found.Labels["team"] != "shop" || found.Annotations["a"] != "b" {
 		t.Errorf("labels %v, annotations %v", found.Labels, found.Annotations)

@@ -18,14 +18,14 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, "skr") }
 
-// The generators, as a person runs them today.
+// The generators, as users run them today.
 const (
 	oapiCodegen = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2"
 	ogen        = "github.com/ogen-go/ogen/cmd/ogen@v1.25.0"
 )
 
-// What each client prints: it has released the key by its alias and by its names, has
-// understood a refusal by its code, and has read a report.
+// printed is the output of each client: it has released the key by its alias
+// and by its names, recognised a refusal by its code, and read a report.
 const printed = "released RSA\nreleased RSA\nrefused true\nreport 1184\n"
 
 func TestOapiCodegen(t *testing.T) {
@@ -56,7 +56,8 @@ func TestTypeScript(t *testing.T) {
 	c.release(t, "node", "out/main.js")
 }
 
-// client is a directory with the sources of a client, which a generator completes.
+// client is a directory with the sources of a client. A generator adds the
+// rest.
 type client struct{ dir, description string }
 
 func newClient(t *testing.T, name string) *client {
@@ -75,10 +76,13 @@ func newClient(t *testing.T, name string) *client {
 	return c
 }
 
-// unreachable is how Go and npm say that there is no way to their registry.
-var unreachable = regexp.MustCompile(`dial tcp|no such host|i/o timeout|module lookup disabled|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH`)
+// unreachable matches the messages of Go and npm when their registry is
+// unreachable.
+var unreachable = regexp.MustCompile(`dial tcp|no such host|i/o timeout|module lookup disabled|` +
+	`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH`)
 
-// run a program in the directory. The test is skipped if a registry cannot be reached.
+// run runs a program in the directory. It skips the test if a registry is
+// unreachable.
 func (c *client) run(t *testing.T, argv ...string) {
 	t.Helper()
 	process := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
@@ -87,13 +91,13 @@ func (c *client) run(t *testing.T, argv ...string) {
 	switch {
 	case err == nil:
 	case unreachable.Match(out):
-		t.Skipf("the registry of %s cannot be reached:\n%.2000s", argv[0], out)
+		t.Skipf("the registry of %s is unreachable:\n%.2000s", argv[0], out)
 	default:
 		t.Fatalf("%s: %v\n%s", argv, err, out)
 	}
 }
 
-// release has the client release a key from a real sidecar.
+// release runs the client, which releases a key from a real sidecar.
 func (c *client) release(t *testing.T, argv ...string) {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})

@@ -1,5 +1,5 @@
-// Package openapi makes clients from api/openapi.yaml with three generators, and has
-// each of them release a key from a real sidecar: openapi-typescript, oapi-codegen and
-// ogen. The clients are modules of their own in testdata, so that what they need is no
-// dependency of skr.
+// Package openapi generates clients from api/openapi.yaml with
+// openapi-typescript, oapi-codegen and ogen, and has each of them release a key
+// from a real sidecar. The clients are separate modules in testdata, so that
+// skr does not depend on their dependencies.
 package openapi

@@ -1,7 +1,7 @@
-// Package samples reads recorded data of Azure and genuine reports for tests.
-// The data is not part of the repository: SKR_SAMPLES names its folder, by
-// default one beside the repository, and a test that needs it skips where it
-// is absent.
+// Package samples reads recorded Azure data and genuine reports for tests. The
+// data is not part of the repository. SKR_SAMPLES names its directory; the
+// default is a directory beside the repository. Tests that need the data skip
+// if it is absent.
 package samples
 
 import (
@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Read returns a file of the samples. It skips the test without the folder, and
-// fails it if only the file is missing.
+// Read returns a file of the samples. It skips the test if the directory is
+// absent, and fails it if only the file is missing.
 func Read(t testing.TB, path ...string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(Path(t, path...))
@@ -21,8 +21,8 @@ func Read(t testing.TB, path ...string) []byte {
 	return data
 }
 
-// Path is where a file or folder of the samples is. It skips the test without
-// the samples.
+// Path returns the path of a file or directory of the samples. It skips the
+// test if the samples are absent.
 func Path(t testing.TB, path ...string) string {
 	t.Helper()
 	folder := os.Getenv("SKR_SAMPLES")
@@ -30,7 +30,7 @@ func Path(t testing.TB, path ...string) string {
 		folder = filepath.Join(repository(t), "..", "shared", "samples")
 	}
 	if _, err := os.Stat(folder); err != nil {
-		t.Skipf("no samples of real data: set SKR_SAMPLES to their folder (%v)", err)
+		t.Skipf("no samples of real data; set SKR_SAMPLES to their directory (%v)", err)
 	}
 	return filepath.Join(append([]string{folder}, path...)...)
 }

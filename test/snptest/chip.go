@@ -14,7 +14,8 @@ import (
 	"skr/attest/snp"
 )
 
-// secretSize is the length of the secrets that endorsement keys come from.
+// secretSize is the length of the secrets from which endorsement keys are
+// derived.
 const secretSize = 48
 
 // Chip is one emulated processor. It is safe for concurrent use.
@@ -25,11 +26,11 @@ type Chip struct {
 	reportID [32]byte
 
 	mu    sync.Mutex
-	tcb   snp.TCB            // current, committed, reported and launch
-	certs map[snp.TCB][]byte // VCEK certificates that were issued, PEM
+	tcb   snp.TCB            // the current, committed, reported and launch TCB
+	certs map[snp.TCB][]byte // issued VCEK certificates, PEM
 }
 
-// NewChip makes a chip with an identity and secret of its own.
+// NewChip creates a chip with its own identity and secret.
 func (v *Vendor) NewChip() (*Chip, error) {
 	c := &Chip{
 		vendor:   v,
@@ -42,31 +43,31 @@ func (v *Vendor) NewChip() (*Chip, error) {
 	return c, nil
 }
 
-// Vendor is who made the chip.
+// Vendor returns the chip's maker.
 func (c *Chip) Vendor() *Vendor { return c.vendor }
 
-// ID is CHIP_ID; on Turin its last 56 bytes are zero.
+// ID returns CHIP_ID. On Turin its last 56 bytes are zero.
 func (c *Chip) ID() snp.ChipID { return c.id }
 
-// SetTCB is a firmware update: all four TCBs of later reports, and with them
-// the key that signs.
+// SetTCB updates the firmware: it changes all four TCBs of later reports, and
+// with them the signing key.
 func (c *Chip) SetTCB(t snp.Components) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tcb = t.TCB(c.vendor.product)
 }
 
-// TCB is what the firmware has now.
+// TCB returns the firmware's present TCB.
 func (c *Chip) TCB() snp.TCB {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.tcb
 }
 
-// VCEK is the certificate of the chip's key at t, PEM. The same t gives the
-// same certificate.
+// VCEK returns the certificate of the chip's key at t, PEM. The same t returns
+// the same certificate.
 func (c *Chip) VCEK(t snp.TCB) ([]byte, error) {
-	t = c.own(t)
+	t = c.withProduct(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cert, ok := c.certs[t]; ok {
@@ -80,7 +81,7 @@ func (c *Chip) VCEK(t snp.TCB) ([]byte, error) {
 	return bytes.Clone(cert), nil
 }
 
-// ChainPEM is the VCEK at t, the ASK and the ARK.
+// ChainPEM returns the VCEK at t, the ASK and the ARK.
 func (c *Chip) ChainPEM(t snp.TCB) ([]byte, error) {
 	cert, err := c.VCEK(t)
 	if err != nil {
@@ -89,9 +90,9 @@ func (c *Chip) ChainPEM(t snp.TCB) ([]byte, error) {
 	return append(cert, c.vendor.ChainPEM()...), nil
 }
 
-// THIMDocument is what Azure's certificate service (THIM) answers for this chip
-// at t: JSON with the members in the order of the host-amd-cert-base64 file of
-// confidential containers.
+// THIMDocument returns the answer of Azure's certificate service (THIM) for
+// this chip at t: JSON with the members in the order of the
+// host-amd-cert-base64 file of confidential containers.
 func (c *Chip) THIMDocument(t snp.TCB) ([]byte, error) {
 	cert, err := c.VCEK(t)
 	if err != nil {
@@ -105,25 +106,27 @@ func (c *Chip) THIMDocument(t snp.TCB) ([]byte, error) {
 	}{string(cert), strings.ToUpper(t.Hex()), string(c.vendor.ChainPEM()), "86400"})
 }
 
-// own reads t as a TCB of this chip: one of a version 2 report has no product.
-func (c *Chip) own(t snp.TCB) snp.TCB { return snp.NewTCB(t.Raw(), c.vendor.product) }
+// withProduct returns t as a TCB of this chip: the TCB of a version 2 report has no
+// product.
+func (c *Chip) withProduct(t snp.TCB) snp.TCB { return snp.NewTCB(t.Raw(), c.vendor.product) }
 
-// vcek is the key that the chip signs with at t.
+// vcek returns the chip's signing key at t.
 func (c *Chip) vcek(t snp.TCB) (*ecdsa.PrivateKey, error) { return deriveKey(c.secret, "VCEK", t) }
 
-// vlek is the key that the vendor's one cloud provider loads into each chip at t.
+// vlek returns the key at t that the vendor's only cloud provider loads into
+// each chip.
 func (c *Chip) vlek(t snp.TCB) (*ecdsa.PrivateKey, error) {
 	return deriveKey(c.vendor.vlekSecret, "VLEK", t)
 }
 
-// deriveKey makes a P-384 key of secret and TCB, so that a firmware update
-// changes the key and a way back brings it back, as with real chips.
+// deriveKey derives a P-384 key from secret and TCB. As on real chips, a
+// firmware update changes the key and a downgrade restores it.
 func deriveKey(secret []byte, label string, t snp.TCB) (*ecdsa.PrivateKey, error) {
 	scalar, err := hkdf.Key(sha512.New384, secret, nil, label+" "+t.Hex(), secretSize)
 	if err != nil {
 		return nil, fmt.Errorf("snptest: deriving the %s: %w", label, err)
 	}
-	// Above the group order with a probability of 2^-190.
+	// The scalar exceeds the group order with a probability of 2^-190.
 	key, err := ecdsa.ParseRawPrivateKey(elliptic.P384(), scalar)
 	if err != nil {
 		return nil, fmt.Errorf("snptest: deriving the %s: %w", label, err)

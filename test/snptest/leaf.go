@@ -12,28 +12,29 @@ import (
 	"skr/attest/snp"
 )
 
-// Lies are what a leaf certificate says that is not so. A zero field tells the
-// truth.
+// Lies are false statements in a leaf certificate. A zero field keeps the true
+// value.
 type Lies struct {
-	// HWID is the chip that a VCEK names.
+	// HWID is the chip in a VCEK.
 	HWID []byte
-	// TCB is the patch levels that the certificate names; the key stays that
-	// of the TCB that was asked for.
+	// TCB is the patch levels in the certificate. The key remains the one for
+	// the requested TCB.
 	TCB *snp.Components
 	// ProductName replaces "Milan-B0", "Genoa" or "Turin".
 	ProductName string
 	// NotBefore and NotAfter are the validity.
 	NotBefore, NotAfter time.Time
-	// Key is the public key that the certificate is for.
+	// Key is the certified public key.
 	Key *ecdsa.PublicKey
-	// Template may change anything else before the certificate is signed.
-	// AMD's extensions are in ExtraExtensions.
+	// Template may change anything else before the certificate is signed. AMD's
+	// extensions are in ExtraExtensions.
 	Template func(*x509.Certificate)
 }
 
-// LyingVCEK is the certificate of the chip's key at t with lies in it, PEM.
+// LyingVCEK returns the certificate of the chip's key at t with lies in it,
+// PEM.
 func (c *Chip) LyingVCEK(t snp.TCB, lies Lies) ([]byte, error) {
-	key, err := c.vcek(c.own(t))
+	key, err := c.vcek(c.withProduct(t))
 	if err != nil {
 		return nil, err
 	}
@@ -41,23 +42,24 @@ func (c *Chip) LyingVCEK(t snp.TCB, lies Lies) ([]byte, error) {
 	if lies.HWID != nil {
 		hwid = lies.HWID
 	}
-	// HWID is the bare bytes, without a DER header (AMD 57230, VCEK
-	// certificate extensions; so are Azure's certificates).
+	// HWID is the bare bytes, without a DER header (AMD 57230, VCEK certificate
+	// extensions; Azure's certificates agree).
 	identity := pkix.Extension{Id: extension(4), Value: hwid}
 	return c.leaf("SEV-VCEK", c.vendor.ask, key, t, identity, silicon[c.vendor.product].certName, lies)
 }
 
-// VLEK is the certificate of the loaded key at t, PEM. Vendor.VLEKChainPEM
+// VLEK returns the certificate of the loaded key at t, PEM. Vendor.VLEKChainPEM
 // continues it.
 func (c *Chip) VLEK(t snp.TCB) ([]byte, error) { return c.LyingVLEK(t, Lies{}) }
 
-// LyingVLEK is the certificate of the loaded key at t with lies in it, PEM.
+// LyingVLEK returns the certificate of the loaded key at t with lies in it,
+// PEM.
 func (c *Chip) LyingVLEK(t snp.TCB, lies Lies) ([]byte, error) {
 	asvk, err := c.vendor.asvk()
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.vlek(c.own(t))
+	key, err := c.vlek(c.withProduct(t))
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +73,12 @@ func (c *Chip) LyingVLEK(t snp.TCB, lies Lies) ([]byte, error) {
 	return c.leaf("SEV-VLEK", asvk, key, t, identity, c.vendor.product.String(), lies)
 }
 
-// leaf issues a certificate for key at t. Its form is AMD's: serial number 0,
-// RSASSA-PSS, a P-384 key, no extension but AMD's own.
+// leaf issues a certificate for key at t in AMD's form: serial number 0,
+// RSASSA-PSS, a P-384 key, only AMD's own extensions.
 func (c *Chip) leaf(name string, issuer *authority, key *ecdsa.PrivateKey, t snp.TCB,
 	identity pkix.Extension, product string, lies Lies,
 ) ([]byte, error) {
-	extensions, err := c.extensions(orElse(lies.ProductName, product), override(lies.TCB, c.own(t).Components()))
+	extensions, err := c.extensions(orElse(lies.ProductName, product), override(lies.TCB, c.withProduct(t).Components()))
 	if err != nil {
 		return nil, fmt.Errorf("snptest: encoding extensions of %s: %w", name, err)
 	}
@@ -91,7 +93,8 @@ func (c *Chip) leaf(name string, issuer *authority, key *ecdsa.PrivateKey, t snp
 	if lies.Template != nil {
 		lies.Template(template)
 	}
-	// Without a key identifier at the issuer, the leaf gets none either.
+	// Without the issuer's key identifier, the leaf gets no authority key
+	// identifier.
 	bare := *issuer.cert
 	bare.SubjectKeyId = nil
 	cert, err := issue(template, &authority{cert: &bare, key: issuer.key}, orElse(lies.Key, &key.PublicKey))
@@ -101,13 +104,14 @@ func (c *Chip) leaf(name string, issuer *authority, key *ecdsa.PrivateKey, t snp
 	return encodePEM(cert.Raw), nil
 }
 
-// extension is a member of AMD's arc for SEV certificates (AMD 57230, VCEK
-// certificate extensions).
+// extension returns an identifier in AMD's arc for SEV certificates (AMD 57230,
+// VCEK certificate extensions).
 func extension(arc ...int) asn1.ObjectIdentifier {
 	return append(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3704, 1}, arc...)
 }
 
-// extensions are AMD's up to the identity, in the order of real certificates.
+// extensions returns AMD's extensions before the identity, in the order of real
+// certificates.
 func (c *Chip) extensions(product string, t snp.Components) ([]pkix.Extension, error) {
 	type member struct {
 		arc    []int
@@ -133,8 +137,8 @@ func (c *Chip) extensions(product string, t snp.Components) ([]pkix.Extension, e
 }
 
 // patchLevels pairs the last arc of an extension below .3 with its level: 1
-// bootloader, 2 TEE, 3 SNP, 4 to 7 spare, 8 microcode, 9 FMC. Turin has FMC in
-// place of the first spare one; Milan and Genoa have SNP after the spare ones.
+// bootloader, 2 TEE, 3 SNP, 4 to 7 spare, 8 microcode, 9 FMC. Turin has FMC
+// instead of the first spare; Milan and Genoa have SNP after the spares.
 func (c *Chip) patchLevels(t snp.Components) [][2]int {
 	bootloader, tee, snpLevel, microcode := [2]int{1, int(t.Bootloader)}, [2]int{2, int(t.TEE)}, [2]int{3, int(t.SNP)}, [2]int{8, int(t.Microcode)}
 	if c.vendor.product == snp.Turin {
@@ -143,7 +147,7 @@ func (c *Chip) patchLevels(t snp.Components) [][2]int {
 	return [][2]int{bootloader, tee, {4}, {5}, {6}, {7}, snpLevel, microcode}
 }
 
-// orElse is value, or truth where value is zero.
+// orElse returns value, or truth if value is zero.
 func orElse[T comparable](value, truth T) T {
 	var zero T
 	if value == zero {

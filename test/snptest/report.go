@@ -11,9 +11,9 @@ import (
 	"skr/attest/snp"
 )
 
-// Options are overrides of a report's fields. Zero values give a report like
-// those of Azure: version 3, POLICY 0x3001f, VMPL 0, signed by the VCEK. A
-// field that is a pointer can be overridden with zero, too.
+// Options override fields of a report. Zero values give a report like Azure's:
+// version 3, POLICY 0x3001f, VMPL 0, signed by the VCEK. A pointer field can
+// also be overridden with zero.
 type Options struct {
 	Version            uint32 // 3
 	GuestSVN           uint32
@@ -33,7 +33,7 @@ type Options struct {
 	Measurement snp.Measurement // SHA-384 of a fixed text
 	HostData    snp.HostData
 	IDKeyDigest [48]byte
-	// AuthorKeyDigest is of meaning with AuthorKeyEnabled only.
+	// AuthorKeyDigest has a meaning only with AuthorKeyEnabled.
 	AuthorKeyDigest [48]byte
 	ReportID        [32]byte  // fixed for the chip
 	ReportIDMA      *[32]byte // 0xff...: no migration agent
@@ -46,7 +46,7 @@ type Options struct {
 	CommittedVersion  *snp.FirmwareVersion
 	LaunchTCB         *snp.TCB
 	LaunchMitigations uint64 // from version 5
-	// CurrentMitigations is from version 5, too.
+	// CurrentMitigations applies from version 5.
 	CurrentMitigations uint64
 
 	// Mutate may change any byte before the report is signed.
@@ -63,8 +63,8 @@ const (
 )
 
 // layout is ATTESTATION_REPORT (AMD 56860, table ATTESTATION_REPORT Structure)
-// in the order of its fields, so that encoding/binary does the rest. Package
-// snp reads by offset: the two are independent of each other.
+// in the order of its fields, encoded by encoding/binary. Package snp reads by
+// offset, so the two implementations are independent.
 type layout struct {
 	Version, GuestSVN            uint32
 	Policy                       uint64
@@ -95,10 +95,10 @@ type layout struct {
 
 type firmware struct{ Build, Minor, Major, _ byte }
 
-// signedSize is the length of what the signature covers.
+// signedSize is the length of the signed part.
 const signedSize = 0x2A0
 
-// Report is what the firmware answers to MSG_REPORT_REQ: 1184 signed bytes.
+// Report returns the firmware's answer to MSG_REPORT_REQ: 1184 bytes, signed.
 func (c *Chip) Report(data snp.ReportData, o Options) ([]byte, error) {
 	fields := c.fields(data, o)
 	raw, err := binary.Append(nil, binary.LittleEndian, fields)
@@ -119,7 +119,8 @@ func (c *Chip) Report(data snp.ReportData, o Options) ([]byte, error) {
 	return raw, nil
 }
 
-// fields are the options' values and, where they have none, the chip's.
+// fields returns the options' values, and the chip's where an option is not
+// set.
 func (c *Chip) fields(data snp.ReportData, o Options) layout {
 	m, tcb := silicon[c.vendor.product], c.TCB()
 	f := layout{
@@ -168,7 +169,7 @@ func (o Options) keyInfo() uint32 {
 	return info
 }
 
-// noMigrationAgent is REPORT_ID_MA of a guest that has none.
+// noMigrationAgent returns REPORT_ID_MA of a guest without a migration agent.
 func noMigrationAgent() (id [32]byte) {
 	for i := range id {
 		id[i] = 0xff
@@ -202,7 +203,7 @@ func (c *Chip) sign(raw []byte, reported snp.TCB, kind snp.SigningKey) error {
 	return nil
 }
 
-// override is *value, or truth where there is none.
+// override returns *value, or truth if value is nil.
 func override[T any](value *T, truth T) T {
 	if value == nil {
 		return truth

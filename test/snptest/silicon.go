@@ -2,7 +2,7 @@ package snptest
 
 import "skr/attest/snp"
 
-// model is what all chips of a product line have in common.
+// model holds the common properties of a product line's chips.
 type model struct {
 	cpuid         snp.CPUID
 	certName      string         // productName of the VCEK certificate
@@ -12,8 +12,8 @@ type model struct {
 }
 
 // silicon holds the models. The patch levels are those of Azure machines in
-// 2025 and 2026. Milan's microcode is above 127, where a DER INTEGER needs a
-// leading zero byte.
+// 2025 and 2026. Milan's microcode is above 127, so that its DER INTEGER needs
+// a leading zero byte.
 var silicon = map[snp.Product]model{
 	snp.Milan: {
 		cpuid:    snp.CPUID{Family: 0x19, Model: 0x01, Stepping: 1},

@@ -60,7 +60,7 @@ func pool(certs ...*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// verifies says whether leaf's key made the report's signature.
+// verifies reports whether leaf's key made the report's signature.
 func verifies(t *testing.T, leaf *x509.Certificate, raw []byte) bool {
 	t.Helper()
 	report, err := snp.Parse(raw)
@@ -117,7 +117,7 @@ func TestCertificateForm(t *testing.T) {
 	tests := []struct {
 		product snp.Product
 		levels  snp.Components
-		want    []string // arc and DER, in order; the identity is left out
+		want    []string // arc and DER, in order; without the identity
 		hwid    int
 	}{
 		{snp.Milan, snp.Components{Bootloader: 4, TEE: 1, SNP: 24, Microcode: 211}, []string{
@@ -164,7 +164,7 @@ func TestCertificateForm(t *testing.T) {
 	}
 }
 
-// arc is what follows AMD's arc in id.
+// arc returns the part of id after AMD's arc.
 func arc(id asn1.ObjectIdentifier) string { return id[8:].String() }
 
 func TestAuthorityNames(t *testing.T) {
@@ -212,7 +212,7 @@ func TestFirmwareUpdateChangesTheKey(t *testing.T) {
 	if !verifies(t, certificates(t, fresh)[0], raw) {
 		t.Error("the certificate from after the update does not verify")
 	}
-	// A report may still be asked for under the old TCB.
+	// A report may still be requested under the old TCB.
 	raw, err = chip.Report(snp.ReportData{}, Options{ReportedTCB: &before})
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestLies(t *testing.T) {
 	if !cert.NotAfter.Equal(now.Add(-time.Minute)) || cert.SerialNumber.Int64() != 7 {
 		t.Errorf("not after %v, serial number %v", cert.NotAfter, cert.SerialNumber)
 	}
-	// The key is the chip's all the same: only the certificate lies.
+	// The key is still the chip's: only the certificate lies.
 	report, err := chip.Report(snp.ReportData{}, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -341,7 +341,7 @@ func TestTHIMDocument(t *testing.T) {
 
 func TestUnknownProduct(t *testing.T) {
 	if _, err := NewVendor(snp.ProductUnknown, now); err == nil {
-		t.Error("a vendor of no product was made")
+		t.Error("a vendor without a product is accepted")
 	}
 }
 

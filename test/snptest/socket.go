@@ -13,13 +13,13 @@ import (
 	"skr/attest/snp"
 )
 
-// maxRequest bounds the body of a request; a good one has about 150 bytes.
+// maxRequest limits the body of a request; a valid one has about 150 bytes.
 const maxRequest = 4 << 10
 
-// ReportHandler is the report socket's protocol: POST /report with
+// ReportHandler serves the protocol of the report socket: POST /report with
 // {"report_data":"<128 hex digits>"} answers {"report":"<2368 hex digits>"}, or
-// {"error":"<text>"} with another status. options is asked at each report; nil
-// means none.
+// {"error":"<text>"} with another status. options is called for each report;
+// nil means none.
 func (c *Chip) ReportHandler(options func() Options) http.Handler {
 	if options == nil {
 		options = func() Options { return Options{} }
@@ -41,8 +41,8 @@ func (c *Chip) ReportHandler(options func() Options) http.Handler {
 	return mux
 }
 
-// Serve answers at socketPath until ctx is done. It returns nil then, and
-// removes the socket.
+// Serve answers at socketPath until ctx is done. Then it removes the socket and
+// returns nil.
 func (c *Chip) Serve(ctx context.Context, socketPath string, options func() Options) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socketPath)
 	if err != nil {
@@ -77,5 +77,5 @@ func readRequest(w http.ResponseWriter, r *http.Request) (snp.ReportData, error)
 func answer(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a caller that has gone away misses it
+	_ = json.NewEncoder(w).Encode(body) // the caller may have disconnected
 }

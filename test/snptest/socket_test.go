@@ -12,7 +12,7 @@ import (
 	"skr/attest/snp"
 )
 
-// serve answers on a new socket until the test ends, and gives its path.
+// serve answers on a new socket until the test ends, and returns its path.
 func serve(t *testing.T, chip *Chip, options func() Options) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.sock")

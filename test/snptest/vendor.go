@@ -14,7 +14,7 @@ import (
 	"skr/attest/snp"
 )
 
-// organisation marks each certificate; AMD's have "Advanced Micro Devices".
+// organisation marks each certificate; AMD's name "Advanced Micro Devices".
 const organisation = "TEST ONLY"
 
 // keyBits is the length of the authorities' RSA keys; AMD's have 4096.
@@ -41,7 +41,7 @@ type Vendor struct {
 	now          time.Time
 	ark          *authority
 	ask          *authority
-	asvk         func() (*authority, error) // made at first use: few tests need it
+	asvk         func() (*authority, error) // created on first use: few tests need it
 	vlekSecret   []byte
 }
 
@@ -51,7 +51,7 @@ type authority struct {
 	key  *rsa.PrivateKey
 }
 
-// NewVendor makes the keys and certificates of p's authorities, valid from an
+// NewVendor creates the keys and certificates of p's authorities, valid from an
 // hour before now.
 func NewVendor(p snp.Product, now time.Time) (*Vendor, error) {
 	return newVendor(p, now, organisation)
@@ -84,7 +84,7 @@ func (v *Vendor) makeASVK() (*authority, error) {
 	return v.issueAuthority("SEV-VLEK-"+v.product.String(), asvkSerial, keys[0], v.ark)
 }
 
-// makeKeys makes n keys side by side.
+// makeKeys generates n keys concurrently.
 func makeKeys(n int) ([]*rsa.PrivateKey, error) {
 	keys, errs := make([]*rsa.PrivateKey, n), make([]error, n)
 	var group sync.WaitGroup
@@ -100,17 +100,17 @@ func makeKeys(n int) ([]*rsa.PrivateKey, error) {
 	return keys, nil
 }
 
-// Product is the product line.
+// Product returns the product line.
 func (v *Vendor) Product() snp.Product { return v.product }
 
-// RootsPEM is the ARK, for those who shall trust this vendor.
+// RootsPEM returns the ARK, for verifiers that must trust this vendor.
 func (v *Vendor) RootsPEM() []byte { return encodePEM(v.ark.cert.Raw) }
 
-// ChainPEM is the ASK and then the ARK, as certificateChain of Azure's
+// ChainPEM returns the ASK and then the ARK, like certificateChain of Azure's
 // certificate service and cert_chain of AMD's.
 func (v *Vendor) ChainPEM() []byte { return append(encodePEM(v.ask.cert.Raw), v.RootsPEM()...) }
 
-// VLEKChainPEM is the ASVK and then the ARK.
+// VLEKChainPEM returns the ASVK and then the ARK.
 func (v *Vendor) VLEKChainPEM() ([]byte, error) {
 	asvk, err := v.asvk()
 	if err != nil {
@@ -119,7 +119,7 @@ func (v *Vendor) VLEKChainPEM() ([]byte, error) {
 	return append(encodePEM(asvk.cert.Raw), v.RootsPEM()...), nil
 }
 
-// issueAuthority makes a CA certificate; without an issuer it signs itself.
+// issueAuthority issues a CA certificate. Without an issuer it is self-signed.
 func (v *Vendor) issueAuthority(name string, serial int64, key *rsa.PrivateKey, issuer *authority) (*authority, error) {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(serial),
@@ -144,7 +144,8 @@ func (v *Vendor) issueAuthority(name string, serial int64, key *rsa.PrivateKey, 
 	return &authority{cert: cert, key: key}, nil
 }
 
-// revocationList is where AMD's certificates say it is.
+// revocationList returns the URL of the revocation list, as in AMD's
+// certificates.
 func (v *Vendor) revocationList(serial int64) string {
 	kind := "vcek"
 	if serial == asvkSerial {
@@ -153,7 +154,8 @@ func (v *Vendor) revocationList(serial int64) string {
 	return fmt.Sprintf("https://kdsintf.amd.com/%s/v1/%s/crl", kind, v.product)
 }
 
-// name is a distinguished name in AMD's form (AMD 57230, certificate fields).
+// name returns a distinguished name in AMD's form (AMD 57230, certificate
+// fields).
 func (v *Vendor) name(commonName string) pkix.Name {
 	return pkix.Name{
 		Country:            []string{"US"},

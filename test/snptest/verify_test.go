@@ -11,8 +11,9 @@ import (
 	"skr/attest/snp"
 )
 
-// TestAnotherVerifierAgrees shows reports to github.com/google/go-sev-guest,
-// which wants AMD's name in the certificates and knows no Turin.
+// TestAnotherVerifierAgrees verifies reports with
+// github.com/google/go-sev-guest, which requires AMD's name in the certificates
+// and does not support Turin.
 func TestAnotherVerifierAgrees(t *testing.T) {
 	tests := []struct {
 		product snp.Product
@@ -41,7 +42,7 @@ func TestAnotherVerifierAgrees(t *testing.T) {
 			}
 			options.MutateSigned = func(raw []byte) { raw[0xC0] ^= 1 }
 			if err := verifyElsewhere(t, chip, options); err == nil {
-				t.Error("a report that was changed after signing was accepted")
+				t.Error("a report modified after signing was accepted")
 			}
 		})
 	}

@@ -15,20 +15,20 @@ import (
 	"time"
 )
 
-// extendedUses are those of Azure's AK certificates: the TCG's tcg-kp-AIKCertificate
-// and Microsoft's.
+// extendedUses are the extended key usages of Azure's AK certificates: the
+// TCG's tcg-kp-AIKCertificate and Microsoft's.
 var extendedUses = []asn1.ObjectIdentifier{{2, 23, 133, 8, 3}, {1, 3, 6, 1, 4, 1, 311, 10, 3, 12}}
 
-// Authority certifies the attestation keys of emulated machines: a root, and an
-// intermediate that issues. It is safe for concurrent use.
+// Authority certifies the attestation keys of emulated machines with a root and
+// an issuing intermediate. It is safe for concurrent use.
 type Authority struct {
 	root, intermediate *x509.Certificate
-	key                *rsa.PrivateKey // the intermediate's
+	key                *rsa.PrivateKey // the intermediate's key
 	now                time.Time
 }
 
-// NewAuthority makes one with new keys, whose certificates are good from an hour
-// before now.
+// NewAuthority creates an authority with new keys. Its certificates are valid
+// from an hour before now.
 func NewAuthority(now time.Time) (*Authority, error) {
 	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -46,7 +46,7 @@ func NewAuthority(now time.Time) (*Authority, error) {
 	return a, err
 }
 
-// PEM are the root and the intermediate.
+// PEM returns the root and the intermediate.
 func (a *Authority) PEM() []byte {
 	var text []byte
 	for _, certificate := range []*x509.Certificate{a.root, a.intermediate} {
@@ -67,8 +67,8 @@ func (a *Authority) template(name string, serial int64) *x509.Certificate {
 	}
 }
 
-// certify issues the AK's certificate, as Azure does: about nine months, and a name
-// that says what kind of machine it is.
+// certify issues the AK's certificate, as Azure does: valid for about nine
+// months, with the kind of machine in its name.
 func (a *Authority) certify(ak *rsa.PublicKey, vmID string, confidential bool) ([]byte, error) {
 	kind := "TrustedVM"
 	if confidential {
@@ -90,7 +90,7 @@ func (a *Authority) certify(ak *rsa.PublicKey, vmID string, confidential bool) (
 	return certificate.Raw, nil
 }
 
-// thumbprint is what runtime claims say of the root.
+// thumbprint returns the root's thumbprint for the runtime claims.
 func (a *Authority) thumbprint() string {
 	sum := sha256.Sum256(a.root.Raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:])

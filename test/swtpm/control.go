@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Extend measures something into a register, as a program after the start might.
+// Extend extends a register, as a program may after the start.
 func (m *Machine) Extend(pcr uint32, measured []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -20,7 +20,7 @@ func (m *Machine) Extend(pcr uint32, measured []byte) error {
 	return nil
 }
 
-// Loaded is the number of objects and sessions that somebody did not flush.
+// Loaded returns the number of objects and sessions that were not flushed.
 func (m *Machine) Loaded() (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,8 +39,8 @@ func (m *Machine) Loaded() (int, error) {
 	return count, nil
 }
 
-// Reset is a restart of the TPM without one of the machine: primary keys of the
-// NULL hierarchy become others, and the registers are as at power-on.
+// Reset restarts the TPM without restarting the machine: the NULL hierarchy
+// gets new primary keys, and the registers are as at power-on.
 func (m *Machine) Reset() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,14 +59,14 @@ func (m *Machine) Reset() error {
 	return nil
 }
 
-// power cycles the TPM over swtpm's control socket: CMD_INIT without flags
-// (swtpm_ioctls(3)).
+// power cycles the TPM's power over swtpm's control socket: CMD_INIT without
+// flags (swtpm_ioctls(3)).
 func (m *Machine) power() error {
 	control, err := net.Dial("unix", m.path("control"))
 	if err != nil {
 		return err
 	}
-	defer control.Close() //nolint:errcheck // it has answered
+	defer control.Close() //nolint:errcheck // the answer has arrived
 	const initialise = 2
 	request := binary.BigEndian.AppendUint32(nil, initialise)
 	if _, err := control.Write(binary.BigEndian.AppendUint32(request, 0)); err != nil {
@@ -77,7 +77,7 @@ func (m *Machine) power() error {
 		return err
 	}
 	if binary.BigEndian.Uint32(result) != 0 {
-		return errors.New("swtpm refused")
+		return errors.New("swtpm refused CMD_INIT")
 	}
 	return nil
 }

@@ -25,16 +25,16 @@ const (
 	evEFIAuthority       = 0x800000E0
 )
 
-// event is one entry of the log. The digests are over measured, which is data
-// where it is nil.
+// event is one entry of the log. The digests cover measured, or data if
+// measured is nil.
 type event struct {
 	pcr, kind uint32
 	data      []byte
 	measured  []byte
 }
 
-// specID is the first entry: in the old form, it names the digests that follow.
-// Hyper-V lists them in another order than the events have them.
+// specID returns the first entry. It has the old form and lists the digests
+// that follow. Hyper-V lists them in a different order than in the events.
 func specID() []byte {
 	data := append([]byte("Spec ID Event03\x00"), 0, 0, 0, 0, 0, 2, 0, 2)
 	data = binary.LittleEndian.AppendUint32(data, 3)
@@ -42,11 +42,12 @@ func specID() []byte {
 		data = binary.LittleEndian.AppendUint16(data, a.algorithm)
 		data = binary.LittleEndian.AppendUint16(data, a.size)
 	}
-	return append(data, 0) // no vendor information
+	return append(data, 0) // no vendor information follows
 }
 
-// append writes TCG_PCR_EVENT2, or for the first entry TCG_PCClientPCREvent
-// (sections 10.2.1 and 10.2.2); integers are little-endian.
+// append appends the event as TCG_PCR_EVENT2, or the first entry as
+// TCG_PCClientPCREvent (sections 10.2.1 and 10.2.2). Integers are
+// little-endian.
 func (e event) append(log []byte) []byte {
 	first := len(log) == 0
 	log = binary.LittleEndian.AppendUint32(log, e.pcr)
@@ -77,7 +78,8 @@ func (e event) digests() []tpm2.TPMTHA {
 	}
 }
 
-// extend puts an event into its register; a note for the reader is not measured.
+// extend extends an event into its register. EV_NO_ACTION events are not
+// measured.
 func (m *Machine) extend(e event) error {
 	if e.kind == evNoAction {
 		return nil
@@ -89,11 +91,12 @@ func (m *Machine) extend(e event) error {
 	return err
 }
 
-// bootEvents are those of a start as microsoft/mu_msvm, shim and GRUB measure it.
+// bootEvents returns the events of a start, as microsoft/mu_msvm, shim and GRUB
+// measure it.
 func bootEvents(vmID string, secureBoot bool) []event {
 	events := []event{
 		{pcr: 0, kind: evNoAction, data: specID()},
-		{pcr: 0, kind: evSCRTMVersion, data: wide("TEST ONLY firmware")},
+		{pcr: 0, kind: evSCRTMVersion, data: utf16Bytes("TEST ONLY firmware")},
 		{pcr: 0, kind: evEFIPlatformBlob, data: make([]byte, 16), measured: []byte("firmware volume")},
 		{pcr: 6, kind: evCompactHash, data: []byte("UUID: " + vmID + "\x00")},
 		{pcr: 6, kind: evCompactHash, data: []byte(`{"MachineArchitecture":"x64"}`)},
@@ -126,23 +129,23 @@ func bootEvents(vmID string, secureBoot bool) []event {
 	)
 }
 
-// Namespaces of variables (UEFI 2.10, 3.3 and 32.6.1), as they are in memory.
+// Namespaces of variables (UEFI 2.10, 3.3 and 32.6.1), in their form in memory.
 var (
 	globalVariable = [16]byte{0x61, 0xDF, 0xE4, 0x8B, 0xCA, 0x93, 0xD2, 0x11, 0xAA, 0x0D, 0x00, 0xE0, 0x98, 0x03, 0x2B, 0x8C}
 	imageSecurity  = [16]byte{0xCB, 0xB2, 0x19, 0xD7, 0x3A, 0x3D, 0x96, 0x45, 0xA3, 0xBC, 0xDA, 0xD0, 0x0E, 0x67, 0x65, 0x6F}
 	sha256List     = [16]byte{0x26, 0x16, 0xC4, 0xC1, 0x4C, 0x50, 0x92, 0x40, 0xAC, 0xA9, 0x41, 0xF9, 0x36, 0x93, 0x43, 0x28}
 )
 
-// variable is UEFI_VARIABLE_DATA (section 10.2.6).
+// variable returns UEFI_VARIABLE_DATA (section 10.2.6).
 func variable(namespace [16]byte, name string, value []byte) []byte {
-	text := wide(name)
+	text := utf16Bytes(name)
 	data := append([]byte(nil), namespace[:]...)
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(text)/2))
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(value)))
 	return append(append(data, text...), value...)
 }
 
-// signatures is an EFI_SIGNATURE_LIST with one hash (UEFI 2.10, 32.4.1).
+// signatures returns an EFI_SIGNATURE_LIST with one hash (UEFI 2.10, 32.4.1).
 func signatures(of string) []byte {
 	hash := sha256.Sum256([]byte(of))
 	list := append([]byte(nil), sha256List[:]...)
@@ -152,8 +155,8 @@ func signatures(of string) []byte {
 	return append(append(list, make([]byte, 16)...), hash[:]...)
 }
 
-// wide is UTF-16, little-endian, without a terminator.
-func wide(text string) []byte {
+// utf16Bytes returns UTF-16, little-endian, without a terminator.
+func utf16Bytes(text string) []byte {
 	var data []byte
 	for _, unit := range utf16.Encode([]rune(text)) {
 		data = binary.LittleEndian.AppendUint16(data, unit)

@@ -8,8 +8,9 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// A command begins with tag, size and code, an answer with tag, size and code of
-// success (TPM 2.0 Library, part 1, 18.2 and 18.3); integers are big-endian.
+// A command begins with tag, size and code; an answer begins with tag, size and
+// response code (TPM 2.0 Library, part 1, 18.2 and 18.3). Integers are
+// big-endian.
 const (
 	headerSize  = 10
 	maxCommand  = 4096
@@ -17,7 +18,7 @@ const (
 	tagSessions = 0x8002
 )
 
-// serve ends when the listener is closed.
+// serve returns when the listener is closed.
 func (m *Machine) serve() {
 	for {
 		conn, err := m.listener.Accept()
@@ -25,14 +26,15 @@ func (m *Machine) serve() {
 			return
 		}
 		go func() {
-			defer conn.Close() //nolint:errcheck // the client has its answers
-			m.converse(conn)
+			defer conn.Close() //nolint:errcheck // the client has all answers
+			m.serveConnection(conn)
 		}()
 	}
 }
 
-// converse ends when the client does, or says what is no command.
-func (m *Machine) converse(conn net.Conn) {
+// serveConnection returns when the client disconnects or sends something that is not a
+// command.
+func (m *Machine) serveConnection(conn net.Conn) {
 	for {
 		command, err := readMessage(conn)
 		if err != nil {
@@ -62,7 +64,8 @@ func readMessage(r io.Reader) ([]byte, error) {
 	return message, err
 }
 
-// answer plays the paravisor for its index, and leaves the rest to swtpm.
+// answer answers commands for the paravisor's index and passes the others to
+// swtpm.
 func (m *Machine) answer(command []byte) ([]byte, error) {
 	code, parameters := tpm2.TPMCC(binary.BigEndian.Uint32(command[6:])), command[headerSize:]
 	if m.config.Fault != nil {
@@ -79,14 +82,14 @@ func (m *Machine) answer(command []byte) ([]byte, error) {
 	case code == tpm2.TPMCCNVReadPublic && handleAt(parameters, 0) == hclIndex:
 		return m.readPublic()
 	case code == tpm2.TPMCCNVRead && handleAt(parameters, 1) == hclIndex:
-		return m.read(parameters[8:])
+		return m.readIndex(parameters[8:])
 	case (code == tpm2.TPMCCNVWrite || code == tpm2.TPMCCNVUndefineSpace) && handleAt(parameters, 1) == hclIndex:
 		return failure(tpm2.TPMRCNVAuthorization), nil
 	}
 	return m.tpm.Send(command)
 }
 
-// handleAt is the nth handle of a command, zero where there is none.
+// handleAt returns the nth handle of a command, or zero if there is none.
 func handleAt(parameters []byte, n int) tpm2.TPMHandle {
 	if len(parameters) < 4*(n+1) {
 		return 0
@@ -111,9 +114,10 @@ func (m *Machine) readPublic() ([]byte, error) {
 	return success(tagPlain, append(tpm2.Marshal(tpm2.New2B(public)), tpm2.Marshal(*name)...)), nil
 }
 
-// read takes what follows the handles of TPM2_NV_Read: the authorizations with
-// their size, the number of bytes and the offset. It serves password sessions.
-func (m *Machine) read(rest []byte) ([]byte, error) {
+// readIndex parses what follows the handles of TPM2_NV_Read: the authorizations with
+// their size, the number of bytes and the offset. It supports password
+// sessions.
+func (m *Machine) readIndex(rest []byte) ([]byte, error) {
 	if len(rest) < 4 {
 		return failure(tpm2.TPMRCInsufficient), nil
 	}

@@ -23,7 +23,8 @@ func dial(t *testing.T, m *Machine) net.Conn {
 	return conn
 }
 
-// The guest can neither write nor remove what the platform made.
+// TestHCLIndexIsThePlatforms checks that the guest can neither write nor remove
+// the platform's index.
 func TestHCLIndexIsThePlatforms(t *testing.T) {
 	m := Require(t, Config{Chip: newChip(t)})
 	guest := transport.FromReadWriter(dial(t, m))
@@ -47,7 +48,8 @@ func TestHCLIndexIsThePlatforms(t *testing.T) {
 	}
 }
 
-// Malformed commands are refused, or end the connection, but not the machine.
+// TestMalformedCommands checks that malformed commands are refused or end the
+// connection, and that the machine continues.
 func TestMalformedCommands(t *testing.T) {
 	m := Require(t, Config{Chip: newChip(t)})
 	command := func(code tpm2.TPMCC, body string) string {
@@ -95,7 +97,7 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(other.dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder stayed: %v", err)
+		t.Errorf("the directory remains: %v", err)
 	}
 	if n, err := m.Loaded(); n != 0 || err != nil {
 		t.Errorf("the other machine: %d loaded, error %v", n, err)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// renewal is how old a report must be before it is made anew
+	// renewal is the minimum age of a report before it is renewed
 	// (microsoft/openvmm, vm/devices/tpm/tpm_device).
 	renewal        = 2 * time.Second
 	defaultHCLSize = 2600
@@ -31,7 +31,7 @@ type hcl struct {
 	made    time.Time
 }
 
-// renew makes the report anew if the last one is old enough.
+// renew makes a new report if the last one is old enough.
 func (m *Machine) renew() error {
 	now := m.config.Now()
 	if m.hcl.content != nil && now.Sub(m.hcl.made) <= renewal {
@@ -60,8 +60,8 @@ func (m *Machine) hclSize() int {
 	return defaultHCLSize
 }
 
-// frame lays report and claims out as in igvm_attest/get.rs of microsoft/openvmm;
-// integers are little-endian, zeros follow.
+// frame lays out report and claims as in igvm_attest/get.rs of
+// microsoft/openvmm. Integers are little-endian; zeros follow.
 func frame(report, claims []byte, size int) ([]byte, error) {
 	const dataHeader = 20
 	total := hclHeader + hclHardware + dataHeader + len(claims)
@@ -80,8 +80,8 @@ func frame(report, claims []byte, size int) ([]byte, error) {
 	return content[:size], nil
 }
 
-// claims are the runtime claims, in the order and without the white space of the
-// deployed paravisor.
+// claims returns the runtime claims in the order of the deployed paravisor,
+// without white space.
 func (m *Machine) claims() ([]byte, error) {
 	data, err := m.userData()
 	if err != nil {
@@ -116,7 +116,8 @@ func (m *Machine) claims() ([]byte, error) {
 	})
 }
 
-// userData are the bytes of the index that the guest writes, zero where there is none.
+// userData returns the bytes of the index that the guest writes, or zeros if
+// there are none.
 func (m *Machine) userData() ([]byte, error) {
 	zero := make([]byte, userDataSize)
 	name, err := m.nameOf(userDataIndex)
@@ -132,7 +133,7 @@ func (m *Machine) userData() ([]byte, error) {
 		Size:       userDataSize,
 	}.Execute(m.tpm)
 	if err != nil {
-		return zero, nil //nolint:nilerr // not written, not readable or too short: the paravisor goes on without
+		return zero, nil //nolint:nilerr // not written, not readable or too short: the paravisor continues without it
 	}
 	return read.Data.Buffer, nil
 }

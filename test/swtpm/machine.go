@@ -20,38 +20,45 @@ import (
 	"skr/test/snptest"
 )
 
-// startTimeout bounds how long swtpm may take until it listens; it takes 6 ms.
+// startTimeout limits how long swtpm may take until it listens. It normally
+// takes 6 ms.
 const startTimeout = 10 * time.Second
 
-// fixedVMID is that of a machine that is given none.
+// fixedVMID is the identifier of a machine whose configuration has none.
 const fixedVMID = "7B1C0D2E-5A3F-4E6B-9C8D-0123456789AB"
 
-// Config is what kind of machine it is. The zero value is a Trusted Launch machine.
+// Config configures a machine. The zero value is a Trusted Launch machine.
 type Config struct {
-	// Chip makes the reports of a confidential machine; nil: there is no HCL report.
+	// Chip makes the reports of a confidential machine; nil means no HCL
+	// report.
 	Chip *snptest.Chip
 	// Report changes the chip's reports, as in [snptest.Chip.Report].
 	Report snptest.Options
 	// Now is the paravisor's clock; nil means time.Now. It must be safe for
 	// concurrent use.
 	Now func() time.Time
-	// CertificateSize is that of the AK certificate's index in bytes, at most 2048;
-	// zero means exactly the certificate's. A negative one means no index.
+	// CertificateSize is the size in bytes of the AK certificate's index, at
+	// most 2048; zero means the certificate's size, and a negative value means
+	// no index.
 	CertificateSize int
-	// SpoilCertificate changes what the AK certificate's index holds; nil changes nothing.
+	// SpoilCertificate changes the content of the AK certificate's index; nil
+	// changes nothing.
 	SpoilCertificate func([]byte)
-	// OtherKeyCertified puts the EK into the AK's certificate.
+	// OtherKeyCertified certifies the EK instead of the AK.
 	OtherKeyCertified bool
-	// HCLSize is that of the HCL report's index; zero means 2600.
+	// HCLSize is the size in bytes of the HCL report's index; zero means 2600.
 	HCLSize int
-	// SecureBootOff writes so into the event log and the runtime claims.
+	// SecureBootOff reports secure boot as off in the event log and the runtime
+	// claims.
 	SecureBootOff bool
-	// Authority certifies the AK; nil means one of the machine's own.
+	// Authority certifies the AK; nil means an authority of the machine's own.
 	Authority *Authority
-	// VMID is the machine's identifier, a GUID in capitals; "" means a fixed one.
+	// VMID is the machine's identifier, a GUID in capitals; "" means a fixed
+	// one.
 	VMID string
-	// Fault returns the code that a command fails with, given the handles it begins
-	// with, or success. It must be safe for concurrent use; nil injects nothing.
+	// Fault returns the code with which a command fails, given its first
+	// handles, or success. It must be safe for concurrent use; nil injects
+	// nothing.
 	Fault func(code tpm2.TPMCC, first, second tpm2.TPMHandle) tpm2.TPMRC
 }
 
@@ -71,16 +78,16 @@ type Machine struct {
 	hcl     hcl
 }
 
-// Start runs swtpm and provisions it. [Machine.Close] ends it.
+// Start runs swtpm and provisions it. [Machine.Close] stops it.
 func Start(ctx context.Context, c Config) (_ *Machine, err error) {
 	m := &Machine{config: c, exited: make(chan struct{})}
 	if m.config.Now == nil {
 		m.config.Now = time.Now
 	}
 	m.config.VMID = cmp.Or(m.config.VMID, fixedVMID)
-	// The temporary folder of a test is too long a name for a socket.
+	// A test's temporary directory has too long a name for a socket.
 	if m.dir, err = os.MkdirTemp("", "swtpm"); err != nil {
-		return nil, fmt.Errorf("swtpm: making a folder: %w", err)
+		return nil, fmt.Errorf("swtpm: making a directory: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -102,12 +109,12 @@ func Start(ctx context.Context, c Config) (_ *Machine, err error) {
 
 func (m *Machine) path(name string) string { return filepath.Join(m.dir, name) }
 
-// launch runs swtpm, which outlives ctx, and connects to it.
+// launch runs swtpm, which may outlive ctx, and connects to it.
 func (m *Machine) launch(ctx context.Context) error {
 	m.process = exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+m.dir,
 		"--server", "type=unixio,path="+m.path("backend"), "--ctrl", "type=unixio,path="+m.path("control"),
 		"--flags", "not-need-init,startup-clear",
-		"--terminate") // with our connection: it does not outlive us either
+		"--terminate") // when the connection ends, so that it cannot outlive this process
 	if err := m.process.Start(); err != nil {
 		close(m.exited)
 		if errors.Is(err, exec.ErrNotFound) {
@@ -116,7 +123,7 @@ func (m *Machine) launch(ctx context.Context) error {
 		return err
 	}
 	go func() {
-		_ = m.process.Wait() // that it was killed is not news
+		_ = m.process.Wait() // killed on purpose
 		close(m.exited)
 	}()
 	return m.connect(ctx)
@@ -132,7 +139,7 @@ func (m *Machine) connect(ctx context.Context) (err error) {
 		}
 		select {
 		case <-m.exited:
-			return fmt.Errorf("it ended at once: %w", err)
+			return fmt.Errorf("it exited at once: %w", err)
 		case <-ctx.Done():
 			return fmt.Errorf("it does not listen: %w", err)
 		case <-time.After(time.Millisecond):
@@ -140,48 +147,49 @@ func (m *Machine) connect(ctx context.Context) (err error) {
 	}
 }
 
-// Close ends swtpm and removes its folder.
+// Close stops swtpm and removes its directory.
 func (m *Machine) Close() error {
 	if m.listener != nil {
-		_ = m.listener.Close() // serve ends
+		_ = m.listener.Close() // ends serve
 	}
 	if m.backend != nil {
-		_ = m.backend.Close() // the process ends anyway
+		_ = m.backend.Close() // the process is killed anyway
 	}
 	if m.process != nil && m.process.Process != nil {
-		_ = m.process.Process.Kill() // it may have ended itself
+		_ = m.process.Process.Kill() // it may have exited already
 		<-m.exited
 	}
 	if err := os.RemoveAll(m.dir); err != nil {
-		return fmt.Errorf("swtpm: removing its folder: %w", err)
+		return fmt.Errorf("swtpm: removing its directory: %w", err)
 	}
 	return nil
 }
 
-// Address is what [skr/attest/tpm.Open] takes: "unix:" and a path.
+// Address returns the address for [skr/attest/tpm.Open]: "unix:" and a path.
 func (m *Machine) Address() string { return "unix:" + m.path("tpm") }
 
-// EventLog is what the kernel would have in binary_bios_measurements.
+// EventLog returns the content of the kernel's binary_bios_measurements.
 func (m *Machine) EventLog() []byte { return m.log }
 
-// VMID is the machine's identifier, as its firmware measures it into PCR 6.
+// VMID returns the machine's identifier, as its firmware measures it into PCR
+// 6.
 func (m *Machine) VMID() string { return m.config.VMID }
 
-// SetReport changes what later reports say, as Config.Report did.
+// SetReport changes later reports, as Config.Report does.
 func (m *Machine) SetReport(o snptest.Options) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.config.Report = o
 }
 
-// AK is the key that quotes.
+// AK returns the key that signs quotes.
 func (m *Machine) AK() *rsa.PublicKey { return m.ak }
 
-// Root is the certificate that the AK certificate's chain ends in.
+// Root returns the root of the AK certificate's chain.
 func (m *Machine) Root() *x509.Certificate { return m.config.Authority.root }
 
-// Intermediate is the certificate between the root and the AK certificate.
+// Intermediate returns the certificate between the root and the AK certificate.
 func (m *Machine) Intermediate() *x509.Certificate { return m.config.Authority.intermediate }
 
-// Authority is who certified the AK.
+// Authority returns the authority that certified the AK.
 func (m *Machine) Authority() *Authority { return m.config.Authority }

@@ -16,7 +16,8 @@ const (
 	certificateIndex tpm2.TPMHandle = 0x01C101D0
 )
 
-// akTemplate is OpenHCL's: a restricted key that signs with RSASSA and SHA-256.
+// akTemplate returns OpenHCL's template: a restricted key that signs with
+// RSASSA and SHA-256.
 func akTemplate() tpm2.TPMTPublic {
 	return tpm2.TPMTPublic{
 		Type:    tpm2.TPMAlgRSA,
@@ -36,12 +37,12 @@ func akTemplate() tpm2.TPMTPublic {
 	}
 }
 
-// provision does what the firmware does before the system starts.
+// provision does what the firmware does before the operating system starts.
 func (m *Machine) provision() (err error) {
-	if m.ak, err = m.keep(akTemplate(), akHandle); err != nil {
+	if m.ak, err = m.makePersistentKey(akTemplate(), akHandle); err != nil {
 		return fmt.Errorf("making the AK: %w", err)
 	}
-	if m.ek, err = m.keep(tpm2.RSAEKTemplate, ekHandle); err != nil {
+	if m.ek, err = m.makePersistentKey(tpm2.RSAEKTemplate, ekHandle); err != nil {
 		return fmt.Errorf("making the EK: %w", err)
 	}
 	if m.config.Authority == nil {
@@ -61,8 +62,9 @@ func (m *Machine) provision() (err error) {
 	return nil
 }
 
-// keep makes a primary key of the endorsement hierarchy and makes it persistent.
-func (m *Machine) keep(template tpm2.TPMTPublic, at tpm2.TPMHandle) (*rsa.PublicKey, error) {
+// makePersistentKey creates a primary key of the endorsement hierarchy and makes it
+// persistent.
+func (m *Machine) makePersistentKey(template tpm2.TPMTPublic, at tpm2.TPMHandle) (*rsa.PublicKey, error) {
 	made, err := tpm2.CreatePrimary{
 		PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHEndorsement, Auth: tpm2.PasswordAuth(nil)},
 		InPublic:      tpm2.New2B(template),
@@ -95,7 +97,8 @@ func (m *Machine) keep(template tpm2.TPMTPublic, at tpm2.TPMHandle) (*rsa.Public
 	return tpm2.RSAPub(parameters, unique)
 }
 
-// storeCertificate issues the AK's certificate and writes it with zeros behind it.
+// storeCertificate issues the AK's certificate and writes it, padded with
+// zeros.
 func (m *Machine) storeCertificate() error {
 	if m.config.CertificateSize < 0 {
 		return nil
@@ -116,7 +119,7 @@ func (m *Machine) storeCertificate() error {
 	return m.define(certificateIndex, content)
 }
 
-// define makes an index that the owner reads and writes.
+// define creates an index that the owner reads and writes.
 func (m *Machine) define(index tpm2.TPMHandle, content []byte) error {
 	public := tpm2.TPMSNVPublic{
 		NVIndex:    index,
@@ -145,7 +148,7 @@ func (m *Machine) define(index tpm2.TPMHandle, content []byte) error {
 	return nil
 }
 
-// nameOf asks each time: the first write changes it.
+// nameOf reads the name each time, because the first write changes it.
 func (m *Machine) nameOf(index tpm2.TPMHandle) (tpm2.TPM2BName, error) {
 	public, err := tpm2.NVReadPublic{NVIndex: index}.Execute(m.tpm)
 	if err != nil {

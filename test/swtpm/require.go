@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Need skips a test where swtpm is not installed, but not where CI is set: there it
-// fails.
+// Need skips a test if swtpm is not installed. If CI is set, the test fails
+// instead.
 func Need(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("swtpm"); err == nil {
@@ -19,7 +19,7 @@ func Need(t testing.TB) {
 	t.Skip("swtpm is not installed (apt-get install swtpm): no emulated TPM")
 }
 
-// Require starts a machine for a test, which needs swtpm.
+// Require starts a machine for a test. It needs swtpm.
 func Require(t testing.TB, c Config) *Machine {
 	t.Helper()
 	Need(t)

@@ -39,7 +39,7 @@ func open(t *testing.T, m *Machine) *tpm.TPM {
 	return opened
 }
 
-// replay computes the SHA-256 registers from the log alone.
+// replay computes the SHA-256 registers from the log.
 func replay(t *testing.T, log []byte) map[uint32][32]byte {
 	t.Helper()
 	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(log[at:]) }
@@ -74,7 +74,7 @@ func TestEventLogMatchesRegisters(t *testing.T) {
 	registers := replay(t, m.EventLog())
 	for pcr, value := range values {
 		if value != registers[uint32(pcr)] {
-			t.Errorf("PCR %d is %s, the log makes %x", pcr, value, registers[uint32(pcr)])
+			t.Errorf("PCR %d is %s, the log gives %x", pcr, value, registers[uint32(pcr)])
 		}
 	}
 	if !bytes.Contains(m.EventLog(), []byte("UUID: "+m.VMID())) {
@@ -111,7 +111,7 @@ func TestCertificateChain(t *testing.T) {
 				t.Error(err)
 			}
 			if !m.AK().Equal(certificate.PublicKey) {
-				t.Error("the certificate is not that of the AK")
+				t.Error("the certificate is not for the AK")
 			}
 			if !strings.HasSuffix(certificate.Subject.CommonName, test.kind) || len(certificate.UnknownExtKeyUsage) != 2 {
 				t.Errorf("subject %s, %d extended uses", certificate.Subject, len(certificate.UnknownExtKeyUsage))
@@ -151,7 +151,8 @@ func TestTrustedLaunchHasNoHCLReport(t *testing.T) {
 	}
 }
 
-// Machines of one cloud differ in their keys and names, and share who certifies.
+// TestSharedAuthority checks that machines of one cloud differ in their keys
+// and names and share one authority.
 func TestSharedAuthority(t *testing.T) {
 	authority, err := NewAuthority(time.Now())
 	if err != nil {
@@ -180,11 +181,11 @@ func TestSharedAuthority(t *testing.T) {
 		}
 	}
 	if one.AK().Equal(two.AK()) || two.VMID() != other {
-		t.Error("the machines are the same")
+		t.Error("the machines are equal")
 	}
 }
 
-// A change shows in the next report that the paravisor makes.
+// TestSetReport checks that a change appears in the paravisor's next report.
 func TestSetReport(t *testing.T) {
 	clock := now
 	m := Require(t, Config{Chip: newChip(t), Now: func() time.Time { return clock }})

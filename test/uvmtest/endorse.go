@@ -11,19 +11,20 @@ import (
 	"github.com/veraison/go-cose"
 )
 
-// Envelope is a message before it is signed, so that a test can spoil it.
+// Envelope is an unsigned message, so that a test can change it.
 type Envelope struct {
 	Protected   cose.ProtectedHeader
 	Unprotected cose.UnprotectedHeader
 	Payload     []byte
-	// Algorithm of the signature; it is written into the protected header.
+	// Algorithm is the signature algorithm. It is written into the protected
+	// header.
 	Algorithm cose.Algorithm
-	// Key signs; the leaf's unless it is replaced.
+	// Key is the signing key: the leaf's unless replaced.
 	Key crypto.Signer
 }
 
-// Endorse states that a utility VM with the measurement has the security
-// version number, in the layout with a JSON payload.
+// Endorse returns an endorsement that gives the measurement of a utility VM the
+// security version number, in the layout with a JSON payload.
 func (e *Endorser) Endorse(measurement [48]byte, svn uint64, feed string) ([]byte, error) {
 	envelope, err := e.Envelope(measurement, svn, feed)
 	if err != nil {
@@ -32,13 +33,13 @@ func (e *Endorser) Endorse(measurement [48]byte, svn uint64, feed string) ([]byt
 	return envelope.Sign()
 }
 
-// EndorseBare states the same in the layout since ContainerPlat 0.2.10: CWT
-// claims in the header, the bare measurement as the payload.
+// EndorseBare returns the same endorsement in the layout since ContainerPlat
+// 0.2.10: CWT claims in the header, the bare measurement as the payload.
 func (e *Endorser) EndorseBare(measurement [48]byte, svn uint64, feed string) ([]byte, error) {
 	return e.BareEnvelope(measurement, svn, feed).Sign()
 }
 
-// Envelope is the message that Endorse signs.
+// Envelope returns the message that Endorse signs.
 func (e *Endorser) Envelope(measurement [48]byte, svn uint64, feed string) (*Envelope, error) {
 	payload, err := json.Marshal(map[string]any{
 		"x-ms-sevsnpvm-guestsvn":          strconv.FormatUint(svn, 10),
@@ -55,7 +56,7 @@ func (e *Endorser) Envelope(measurement [48]byte, svn uint64, feed string) (*Env
 	return envelope, nil
 }
 
-// BareEnvelope is the message that EndorseBare signs.
+// BareEnvelope returns the message that EndorseBare signs.
 func (e *Endorser) BareEnvelope(measurement [48]byte, svn uint64, feed string) *Envelope {
 	envelope := e.envelope(measurement[:])
 	envelope.Protected[int64(258)] = int64(-43) // SHA-384

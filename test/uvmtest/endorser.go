@@ -2,9 +2,9 @@
 // the emulator.
 //
 // An [Endorser] is a three-level certificate authority with fresh keys, named
-// TEST ONLY, and signs real COSE_Sign1 endorsements in both layouts that
-// package attest/uvm reads. Its issuer is its own did:x509, which no Verifier
-// but an emulated one accepts.
+// TEST ONLY. It signs real COSE_Sign1 endorsements in both layouts that package
+// attest/uvm reads. Its issuer is its own did:x509, which only an emulated
+// Verifier accepts.
 package uvmtest
 
 import (
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// purpose is the extended key usage that the issuer's did:x509 asks for, below
+// purpose is the extended key usage that the issuer's did:x509 requires, below
 // the enterprise number reserved for examples (RFC 5612).
 var purpose = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 59, 1}
 
@@ -32,7 +32,7 @@ type Endorser struct {
 	chain []*x509.Certificate // leaf, intermediate, root
 }
 
-// NewEndorser makes fresh keys and certificates.
+// NewEndorser creates fresh keys and certificates.
 func NewEndorser() (*Endorser, error) {
 	rootKey, root, err := issue(template("TEST ONLY UVM root", true), nil, nil)
 	if err != nil {
@@ -49,18 +49,18 @@ func NewEndorser() (*Endorser, error) {
 	return &Endorser{key, []*x509.Certificate{leaf, ca, root}}, nil
 }
 
-// Issuer is the did:x509 of the endorser.
+// Issuer returns the endorser's did:x509.
 func (e *Endorser) Issuer() string {
 	fingerprint := sha256.Sum256(e.chain[2].Raw)
 	return "did:x509:0:sha256:" + base64.RawURLEncoding.EncodeToString(fingerprint[:]) + "::eku:" + purpose.String()
 }
 
-// RootPEM is the root certificate.
+// RootPEM returns the root certificate.
 func (e *Endorser) RootPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.chain[2].Raw})
 }
 
-// Chain is the DER of leaf, intermediate and root.
+// Chain returns the DER of leaf, intermediate and root.
 func (e *Endorser) Chain() [][]byte {
 	chain := make([][]byte, 0, len(e.chain))
 	for _, certificate := range e.chain {
@@ -69,8 +69,8 @@ func (e *Endorser) Chain() [][]byte {
 	return chain
 }
 
-// template is valid for a year that is over, as the certificates of
-// endorsements in use often are.
+// template returns a certificate that has expired, as the certificates of
+// endorsements in use often have.
 func template(name string, authority bool) *x509.Certificate {
 	t := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"TEST ONLY"}},
@@ -89,7 +89,7 @@ func template(name string, authority bool) *x509.Certificate {
 	return t
 }
 
-// issue makes a key and its certificate; without an issuer it signs itself.
+// issue creates a key and its certificate. Without an issuer it is self-signed.
 func issue(t, issuer *x509.Certificate, issuerKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {

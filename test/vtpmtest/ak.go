@@ -19,7 +19,7 @@ import (
 
 const (
 	keyBits = 2048
-	nvSize  = 4096 // bytes of the NV index with the certificate
+	nvSize  = 4096 // size in bytes of the NV index with the certificate
 )
 
 // AK is an attestation key with a certificate and its root.
@@ -28,7 +28,7 @@ type AK struct {
 	leaf, root []byte // DER
 }
 
-// NewAK makes a key and a root of its own.
+// NewAK creates a key and its own root.
 func NewAK() (*AK, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
@@ -65,30 +65,31 @@ func name(common string) pkix.Name {
 	return pkix.Name{CommonName: common, Organization: []string{"TEST ONLY"}}
 }
 
-// Public is the public half of the key.
+// Public returns the public key.
 func (a *AK) Public() *rsa.PublicKey { return &a.key.PublicKey }
 
-// Index is the content of the NV index with the certificate: DER, and zeros.
+// Index returns the content of the NV index with the certificate: DER, followed
+// by zeros.
 func (a *AK) Index() []byte {
 	return append(a.leaf[:len(a.leaf):len(a.leaf)], make([]byte, nvSize-len(a.leaf))...)
 }
 
-// RootsPEM is the root.
+// RootsPEM returns the root.
 func (a *AK) RootsPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root})
 }
 
-// QuoteOptions say what a quote is over. Zero values are a quote over PCR 0 to 7
+// QuoteOptions configure a quote. Zero values give a quote over PCR 0 to 7
 // without a nonce.
 type QuoteOptions struct {
-	PCRs   vtpm.PCRs // values; those that are missing are zeros
+	PCRs   vtpm.PCRs // values; missing ones are zeros
 	Nonce  []byte
-	Bitmap [3]byte // of the selection; {0xff, 0, 0}
+	Bitmap [3]byte // of the selection; zero means {0xff, 0, 0}
 	// Mutate may change the TPMS_ATTEST before it is signed.
 	Mutate func(attest []byte) []byte
 }
 
-// Quote is a TPM2B_ATTEST and a TPMT_SIGNATURE, one behind the other.
+// Quote returns a TPM2B_ATTEST followed by a TPMT_SIGNATURE.
 func (a *AK) Quote(o QuoteOptions) ([]byte, error) {
 	attest := o.Attest()
 	if o.Mutate != nil {
@@ -104,7 +105,7 @@ func (a *AK) Quote(o QuoteOptions) ([]byte, error) {
 	return sized(both, signature), nil
 }
 
-// Attest is the TPMS_ATTEST ("TPM 2.0 Library", Part 2).
+// Attest returns the TPMS_ATTEST ("TPM 2.0 Library", Part 2).
 func (o QuoteOptions) Attest() []byte {
 	if o.Bitmap == ([3]byte{}) {
 		o.Bitmap[0] = 0xff

@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// Certify makes a TPMS_ATTEST of the type certify over a TPM2B_PUBLIC, and its
-// signature, the bare RSA number. mutate, if there is one, changes the statement
+// Certify returns a TPMS_ATTEST of the type certify over a TPM2B_PUBLIC, and
+// its signature, the bare RSA number. mutate, if not nil, changes the statement
 // before it is signed.
 func (a *AK) Certify(area []byte, mutate func(attest []byte) []byte) (attest, signature []byte, err error) {
 	attest = certify(area)
@@ -32,7 +32,8 @@ func certify(area []byte) []byte {
 	return sized(out, append([]byte{0, 0x0b}, make([]byte, 32)...)) // qualifiedName
 }
 
-// header is what every TPMS_ATTEST begins with; kind is the low byte of its type.
+// header returns the beginning of every TPMS_ATTEST. kind is the low byte of
+// its type.
 func header(kind byte, nonce []byte) []byte {
 	out := []byte{0xff, 'T', 'C', 'G', 0x80, kind}
 	out = sized(out, append([]byte{0, 0x0b}, make([]byte, 32)...)) // qualifiedSigner

@@ -11,7 +11,8 @@ import (
 	"skr/test/snptest"
 )
 
-// HCLOptions are overrides of an HCL report. Zero values give one like Azure's.
+// HCLOptions override fields of an HCL report. Zero values give a report like
+// Azure's.
 type HCLOptions struct {
 	Size     int    // of the NV index, 2600
 	Version  uint32 // of the header, 2
@@ -21,17 +22,18 @@ type HCLOptions struct {
 	Mutate func(index []byte)
 }
 
-// Claims are runtime claims that name the key as HCLAkPub, behind another.
+// Claims returns runtime claims with the key as HCLAkPub, after another key.
 func Claims(ak *rsa.PublicKey, secureBoot bool) []byte {
 	encode := base64.RawURLEncoding.EncodeToString
 	key := fmt.Sprintf(`"kty":"RSA","e":%q,"n":%q`, encode(big.NewInt(int64(ak.E)).Bytes()), encode(ak.N.Bytes()))
 	return fmt.Appendf(nil, `{"keys":[{"kid":"HCLEkPub","key_ops":["encrypt"],%s},{"kid":"HCLAkPub","key_ops":["sign"],%s}],`+
-		`"vm-configuration":{"console-enabled":true,"secure-boot":%t,"tpm-enabled":true,"vmUniqueId":"00000000-0000-0000-0000-000000000001"},"user-data":"%064X%064X"}`,
+		`"vm-configuration":{"console-enabled":true,"secure-boot":%t,"tpm-enabled":true,`+
+		`"vmUniqueId":"00000000-0000-0000-0000-000000000001"},"user-data":"%064X%064X"}`,
 		key, key, secureBoot, 0xab, 0xcd)
 }
 
-// HCL is the content of the NV index 0x01400001 with claims that the chip's report
-// is over.
+// HCL returns the content of the NV index 0x01400001 with claims that the
+// chip's report covers.
 func HCL(chip *snptest.Chip, claims []byte, o HCLOptions) ([]byte, error) {
 	report, err := chip.Report(snp.Bind(claims), o.Report)
 	if err != nil {

@@ -26,14 +26,14 @@ const (
 	security = "\xcb\xb2\x19\xd7\x3a\x3d\x96\x45\xa3\xbc\xda\xd0\x0e\x67\x65\x6f"
 )
 
-// Log is an event log in the making, as Hyper-V has it: SHA-1, SHA-256 and SHA-384,
-// in another order in the header than in the events.
+// Log is an event log under construction, in Hyper-V's form: SHA-1, SHA-256 and
+// SHA-384, listed in a different order in the header than in the events.
 type Log struct {
 	raw  []byte
 	pcrs vtpm.PCRs
 }
 
-// NewLog has the header alone.
+// NewLog returns a log with only the header.
 func NewLog() *Log {
 	spec := []byte("Spec ID Event03\x00\x00\x00\x00\x00\x00\x02\x00\x02\x03\x00\x00\x00")
 	for _, algorithm := range [][2]uint16{{0x0c, 48}, {0x04, 20}, {0x0b, 32}} {
@@ -45,8 +45,8 @@ func NewLog() *Log {
 	return &Log{append(u32(raw, uint32(len(spec))), spec...), vtpm.PCRs{}}
 }
 
-// SecureBootLog is that of a start as far as the boot loader, with or without
-// secure boot.
+// SecureBootLog returns the log of a start up to the boot loader, with or
+// without secure boot.
 func SecureBootLog(on bool) *Log {
 	value := "\x00"
 	if on {
@@ -63,7 +63,7 @@ func SecureBootLog(on bool) *Log {
 	return l.Add(8, IPL, []byte("grub_cmd: set root=TEST\x00"))
 }
 
-// Variable adds the variable to PCR 7.
+// Variable adds a variable, measured into PCR 7.
 func (l *Log) Variable(name, value string) *Log {
 	guid := global
 	if name == "db" || name == "dbx" {
@@ -78,10 +78,10 @@ func (l *Log) Variable(name, value string) *Log {
 	return l.Add(7, Variable, append(data, value...))
 }
 
-// Add adds an event whose digest is of its data.
+// Add adds an event whose digest covers its data.
 func (l *Log) Add(pcr int, kind uint32, data []byte) *Log { return l.Forge(pcr, kind, data, data) }
 
-// Forge adds an event with the digest of what was measured, and other data.
+// Forge adds an event with the digest of measured and with other data.
 func (l *Log) Forge(pcr int, kind uint32, measured, data []byte) *Log {
 	one, two, three := sha1.Sum(measured), sha256.Sum256(measured), sha512.Sum384(measured)
 	l.raw = u32(u32(u32(l.raw, uint32(pcr)), kind), 3)
@@ -95,24 +95,25 @@ func (l *Log) Forge(pcr int, kind uint32, measured, data []byte) *Log {
 	return l
 }
 
-// Extend is what software does that writes no log.
+// Extend extends a register without a log entry, as software may.
 func (l *Log) Extend(pcr int, digest vtpm.Digest) *Log {
 	value := l.pcrs[pcr]
 	l.pcrs[pcr] = sha256.Sum256(append(value[:], digest[:]...))
 	return l
 }
 
-// Locality tells that PCR 0 starts with this locality.
+// Locality records the locality with which PCR 0 starts.
 func (l *Log) Locality(locality byte) *Log {
 	l.Forge(0, NoAction, nil, append([]byte("StartupLocality\x00"), locality))
 	l.pcrs[0] = vtpm.Digest{31: locality}
 	return l
 }
 
-// Raw is the file.
+// Raw returns the log file.
 func (l *Log) Raw() []byte { return append([]byte(nil), l.raw...) }
 
-// PCRs are the values that the machine has: all 24, those of dynamic launches too.
+// PCRs returns the machine's register values: all 24, including those of
+// dynamic launches.
 func (l *Log) PCRs() vtpm.PCRs {
 	all := vtpm.PCRs{}
 	for pcr := range 24 {

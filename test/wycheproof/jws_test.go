@@ -9,8 +9,9 @@ import (
 	"skr/internal/jose/jws"
 )
 
-// JSON Web Signatures, as tokens and release statements are verified. Keyed
-// hashes do not exist here, so every vector of a symmetric key is refused.
+// TestJSONWebSignature verifies JSON Web Signatures as tokens and release
+// statements are verified. Keyed hashes are not supported, so every vector with
+// a symmetric key is refused.
 func TestJSONWebSignature(t *testing.T) {
 	type group struct {
 		Comment string          `json:"comment"`
@@ -49,8 +50,8 @@ func TestJSONWebSignature(t *testing.T) {
 
 // excepted vectors are valid to Wycheproof and refused here, each for a reason.
 var excepted = map[int]bool{
-	346: true, 350: true, // the key says PS256, the header PS384
-	347: true, 351: true, // the key says ES521, which does not exist
+	346: true, 350: true, // the key has PS256, the header PS384
+	347: true, 351: true, // the key has ES521, which does not exist
 }
 
 func verify(published, text json.RawMessage) error {

@@ -10,7 +10,8 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// The first part of a wrapped key, RSA-OAEP, through the KEK's own decrypter.
+// TestRSAOAEP covers the first part of a wrapped key, RSA-OAEP, through the
+// KEK's own decrypter.
 func TestRSAOAEP(t *testing.T) {
 	ran := 0
 	for _, name := range oaepFiles(t) {
@@ -18,7 +19,7 @@ func TestRSAOAEP(t *testing.T) {
 			decrypter := keywrap.NewDecrypter(group.private(t))
 			for _, v := range group.Tests {
 				if len(v.Label) > 0 {
-					continue // the vault's algorithms have no label
+					continue // the vault's algorithms use no label
 				}
 				ran++
 				got, err := decrypter.DecryptOAEP(hashes[group.SHA], v.Ct)
@@ -34,14 +35,14 @@ func TestRSAOAEP(t *testing.T) {
 	}
 }
 
-// givenKey "opens" the first part to the vector's AES key, so that the second
-// part goes through the very code that unwraps a released key.
+// givenKey returns the vector's AES key instead of decrypting the first part,
+// so that the second part passes through the code that unwraps a released key.
 type givenKey []byte
 
 func (k givenKey) DecryptOAEP(crypto.Hash, []byte) ([]byte, error) { return slices.Clone(k), nil }
 func (k givenKey) Size() int                                       { return 256 }
 
-// The second part of a wrapped key, AES-KWP (RFC 5649).
+// TestAESKWP covers the second part of a wrapped key, AES-KWP (RFC 5649).
 func TestAESKWP(t *testing.T) {
 	type group struct {
 		KeySize int      `json:"keySize"`
@@ -53,8 +54,8 @@ func TestAESKWP(t *testing.T) {
 			ran++
 			got, err := keywrap.Unwrap(givenKey(v.Key), keywrap.RSA256, append(make([]byte, 256), v.Ct...))
 			valid := err == nil && bytes.Equal(got, v.Msg)
-			// The protocol has 256-bit keys, and no payload of 8 bytes or less;
-			// everything else is refused whether it is valid or not.
+			// The protocol uses 256-bit keys and payloads of more than 8 bytes.
+			// Everything else is refused, valid or not.
 			want := v.Result == "valid" && g.KeySize == 256 && len(v.Msg) > 8
 			if valid != want {
 				t.Errorf("%d (%s, %d-bit key): accepted %v, want %v; %v", v.ID, v.Comment, g.KeySize, valid, want, err)

@@ -1,5 +1,5 @@
 // Package wycheproof runs Wycheproof's vectors (github.com/c2sp/wycheproof)
-// through skr's own code. It is a module of its own because the vectors are
+// through skr's own code. It is a separate module because the vectors are
 // large.
 package wycheproof
 
@@ -17,7 +17,7 @@ import (
 	"github.com/c2sp/wycheproof"
 )
 
-// file is what the vector files have in common.
+// file holds what the vector files have in common.
 type file[G any] struct {
 	NumberOfTests int `json:"numberOfTests"`
 	TestGroups    []G `json:"testGroups"`
@@ -79,7 +79,7 @@ func (g oaepGroup) private(t *testing.T) *rsa.PrivateKey {
 
 var hashes = map[string]crypto.Hash{"SHA-1": crypto.SHA1, "SHA-256": crypto.SHA256, "SHA-384": crypto.SHA384}
 
-// oaepFiles are those with the hashes that the vault's algorithms have.
+// oaepFiles returns the files for the hashes of the vault's algorithms.
 func oaepFiles(t *testing.T) []string {
 	t.Helper()
 	names, err := fs.Glob(wycheproof.TestVectors, "rsa_oaep_*_test.json")

@@ -1,13 +1,14 @@
-// Package board holds what the page shows: whether messages are decrypted, and the
-// last of them. Whoever shows it asks what changed since a revision:
+// Package board holds what the page shows: whether messages are decrypted, and
+// the last messages. A reader asks what changed since a revision:
 //
 //	changed := b.Changed()
 //	update := b.Since(revision)
 //	…
 //	<-changed
 //
-// A reader that is slow, or gone, costs nothing: nothing is queued for it. A
-// message that arrived before the key is decrypted when the key arrives.
+// Nothing is queued for a reader, so a slow or disconnected reader costs
+// nothing. When the key arrives, the board decrypts the messages that arrived
+// before it.
 package board
 
 import (
@@ -22,56 +23,57 @@ type Board struct {
 	limit int
 
 	mu       sync.Mutex
-	key      message.Key   // none until it is released
+	key      message.Key   // zero until it is released
 	revision uint64        // of the last change
-	changed  chan struct{} // closed at the next change
+	changed  chan struct{} // closed on the next change
 	status   Status
 	statusAt uint64  // revision of status
 	entries  []entry // oldest first, at most limit
 	received uint64
 }
 
-// New keeps the last limit messages.
+// New returns a board that keeps the last limit messages.
 func New(limit int) *Board {
-	return &Board{limit: limit, changed: make(chan struct{}), status: Status{Reason: "the key has been asked for; there is no answer yet"}, statusAt: 1, revision: 1}
+	return &Board{limit: limit, changed: make(chan struct{}), status: Status{Reason: "the key was requested; no answer has arrived yet"}, statusAt: 1, revision: 1}
 }
 
-// Status says whether messages are decrypted, and if not, why.
+// Status reports whether messages are decrypted, and if not, why.
 type Status struct {
-	// Active is true once the key is here.
+	// Active is true once the key has been released.
 	Active bool `json:"active"`
-	// Reason why it is not, a sentence.
+	// Reason is why messages are not decrypted, a sentence.
 	Reason string `json:"reason"`
-	// Code of skr's refusal, "" where skr did not refuse.
+	// Code is the code of skr's refusal; "" if skr did not refuse.
 	Code string `json:"code"`
-	// RequestID finds the refusal in skr's log.
+	// RequestID identifies the refusal in skr's log.
 	RequestID string `json:"request_id"`
-	// Key is the name of the key that is here, Version its version; "" if unknown.
+	// Key is the name of the released key and Version its version; "" if
+	// unknown.
 	Key     string `json:"key"`
 	Version string `json:"version"`
-	// Broker is why Kafka cannot be reached, "" if it can.
+	// Broker is why Kafka is unreachable; "" if it is reachable.
 	Broker string `json:"broker"`
 }
 
 // Update is what a reader does not have yet.
 type Update struct {
-	// Revision to ask with next.
+	// Revision is the revision for the next call of Since.
 	Revision uint64
-	// Status, nil if it is as before.
+	// Status is nil if it has not changed.
 	Status *Status
-	// Entries that are new or changed, oldest first.
+	// Entries are the new and changed entries, oldest first.
 	Entries []Entry
 }
 
-// Changed is closed at the next change.
+// Changed returns a channel that is closed on the next change.
 func (b *Board) Changed() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.changed
 }
 
-// Since returns all that changed after the revision; 0, or a revision that was
-// never reached (as after a restart), returns everything.
+// Since returns all changes after the revision. 0, or a revision that was never
+// reached (as after a restart), returns everything.
 func (b *Board) Since(revision uint64) Update {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,12 +93,12 @@ func (b *Board) Since(revision uint64) Update {
 	return update
 }
 
-// Refused says why there is no key.
+// Refused records why there is no key.
 func (b *Board) Refused(reason, code, requestID string) {
 	b.setStatus(func(s *Status) { s.Active, s.Reason, s.Code, s.RequestID = false, reason, code, requestID })
 }
 
-// Broker says why Kafka cannot be reached; "" that it can.
+// Broker records why Kafka is unreachable; "" means that it is reachable.
 func (b *Board) Broker(problem string) {
 	b.setStatus(func(s *Status) { s.Broker = problem })
 }
@@ -116,7 +118,7 @@ func (b *Board) setStatus(change func(*Status)) {
 	}
 }
 
-// Decrypt uses the key for all that is here and all that comes.
+// Decrypt uses the key for all present and future messages.
 func (b *Board) Decrypt(key message.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -129,8 +131,8 @@ func (b *Board) Decrypt(key message.Key) {
 	}
 }
 
-// Add a message; the oldest gives way. A record that is read again, as when the
-// client had to go back, takes the place of what it was.
+// Add adds a message and drops the oldest. A record that is read again, as when
+// the client went back, replaces its earlier entry.
 func (b *Board) Add(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -149,7 +151,7 @@ func (b *Board) Add(m Message) {
 	b.entries = append(b.entries, added)
 }
 
-// change wakes the readers; the caller holds the lock.
+// change wakes the readers. The caller holds the lock.
 func (b *Board) change() uint64 {
 	b.revision++
 	close(b.changed)

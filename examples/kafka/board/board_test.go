@@ -63,10 +63,10 @@ func TestOneBadMessage(t *testing.T) {
 	for i, value := range []string{string(sealed(t, "first")), "not base64", "\xff\x00", strings.Repeat("A", 5000), "", string(sealed(t, "last"))} {
 		b.Add(board.Message{Offset: int64(i), Value: []byte(value)})
 	}
-	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v1"}) // nothing changes
+	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v1"}) // no change
 	entries := b.Since(0).Entries
 	if entries[0].Text != "first" || entries[5].Text != "last" {
-		t.Errorf("the good ones are %+v and %+v", entries[0], entries[5])
+		t.Errorf("the valid ones are %+v and %+v", entries[0], entries[5])
 	}
 	for i, want := range map[int]string{1: "base64", 2: "base64", 3: "5000 bytes", 4: "length"} {
 		if e := entries[i]; e.State != board.Bad || !strings.Contains(e.Problem, want) || len(e.Text) > 1100 {
@@ -96,7 +96,8 @@ func TestReadAgain(t *testing.T) {
 	}
 }
 
-// A reader hears of each change once, and of everything after a restart.
+// TestSince checks that a reader gets each change once, and everything after a
+// restart.
 func TestSince(t *testing.T) {
 	b := board.New(3)
 	changed := b.Changed()
@@ -104,11 +105,11 @@ func TestSince(t *testing.T) {
 	select {
 	case <-changed:
 	default:
-		t.Error("a change wakes nobody")
+		t.Error("a change does not wake the reader")
 	}
 	first := b.Since(0)
 	if again := b.Since(first.Revision); again.Status != nil || len(again.Entries) != 0 {
-		t.Errorf("nothing changed, and there is %+v", again)
+		t.Errorf("nothing changed, but got %+v", again)
 	}
 	b.Broker("no route")
 	b.Broker("no route")

@@ -10,10 +10,10 @@ import (
 
 const (
 	maxValue = 4096 // characters; a message for RSA-16384 has 2732
-	maxShown = 1024 // characters of what cannot be decrypted
+	maxShown = 1024 // characters of a message that cannot be decrypted
 )
 
-// Message as it came from Kafka.
+// Message is a message as it came from Kafka.
 type Message struct {
 	Partition int32
 	Offset    int64
@@ -21,38 +21,39 @@ type Message struct {
 	Value     []byte
 }
 
-// State of an entry.
+// State is the state of an entry.
 type State string
 
 // The states.
 const (
 	Decrypted State = "decrypted"
-	Encrypted State = "encrypted" // there is no key yet
+	Encrypted State = "encrypted" // no key yet
 	Bad       State = "bad"       // this message cannot be decrypted
 )
 
-// Entry is a message as it is shown.
+// Entry is a message as shown on the page.
 type Entry struct {
-	// ID is the same for the same record, after a restart too.
+	// ID is the same for the same record, even after a restart.
 	ID string `json:"id"`
-	// Number of the message, counted from 1 as they arrive.
+	// Number counts messages from 1 in the order of arrival.
 	Number    uint64    `json:"number"`
 	Partition int32     `json:"partition"`
 	Offset    int64     `json:"offset"`
 	Time      time.Time `json:"time"`
 	State     State     `json:"state"`
-	// Text is plain where State is Decrypted, else what came through Kafka.
+	// Text is the plain text if State is Decrypted, and otherwise what came
+	// through Kafka.
 	Text string `json:"text"`
-	// Ciphertext of a message that is decrypted, as it came through Kafka.
+	// Ciphertext is a decrypted message as it came through Kafka.
 	Ciphertext string `json:"ciphertext,omitempty"`
-	// Key and Version that decrypted it.
+	// Key and Version identify the key that decrypted it.
 	Key     string `json:"key,omitempty"`
 	Version string `json:"version,omitempty"`
 	// Problem is why the message is not decrypted.
 	Problem string `json:"problem,omitempty"`
 }
 
-// entry remembers what it was made of.
+// entry is an Entry with its source.
 type entry struct {
 	Entry
 	sealed    string // "" if it can never be decrypted
@@ -74,7 +75,7 @@ func newEntry(m Message, number uint64) entry {
 	return e
 }
 
-// open decrypts the entry, or says why that cannot be.
+// open decrypts the entry or records why it cannot.
 func (e *entry) open(key message.Key) {
 	if e.sealed == "" && e.State == Bad {
 		return
@@ -88,20 +89,20 @@ func (e *entry) open(key message.Key) {
 	e.Ciphertext, e.Key, e.Version = shown(e.sealed), key.Name, key.Version
 }
 
-// wait says why there is no key yet, and reports whether that is news.
+// wait records why there is no key yet. It reports whether the entry changed.
 func (e *entry) wait(s Status) (changed bool) {
 	if e.State != Encrypted {
 		return false
 	}
 	problem := "this pod has no key: " + s.Reason
-	if s.Code != "" { // the reason may have many lines, and is on the page once
+	if s.Code != "" { // the page already shows the reason once, and it may be long
 		problem = "this pod has no key: the release was refused (" + s.Code + ")"
 	}
 	changed, e.Problem = e.Problem != problem, problem
 	return changed
 }
 
-// shown is bounded, and valid in JSON and HTML.
+// shown returns a bounded text that is valid in JSON and HTML.
 func shown(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= maxShown {

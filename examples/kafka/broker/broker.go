@@ -1,6 +1,6 @@
-// Package broker says how Kafka is reached: in the clear inside a cluster, as
-// Strimzi's quick start sets it up, or over TLS with SASL PLAIN, as Azure Event
-// Hubs wants it.
+// Package broker configures the connection to Kafka: in the clear inside a
+// cluster, as in Strimzi's quick start, or over TLS with SASL PLAIN, as Azure
+// Event Hubs requires.
 package broker
 
 import (
@@ -20,25 +20,25 @@ import (
 	"skr/examples/kafka/environment"
 )
 
-// defaultBroker is the bootstrap service of Strimzi's example cluster, seen from
-// a pod in its namespace.
+// defaultBroker is the bootstrap service of Strimzi's example cluster, as seen
+// from a pod in its namespace.
 const defaultBroker = "my-cluster-kafka-bootstrap:9092"
 
-// Settings of the connection. The zero value connects nowhere.
+// Settings configure the connection. The zero value connects to nothing.
 type Settings struct {
-	// Topic that messages go through.
+	// Topic is the topic of the messages.
 	Topic string
-	// Addresses are host:port of brokers to begin with.
+	// Addresses are the host:port of the initial brokers.
 	Addresses []string
 
-	tls        *tls.Config // nil is plain TCP
-	credential *credential // nil is none; never without tls
+	tls        *tls.Config // nil means plain TCP
+	credential *credential // nil means none; set only with tls
 }
 
-// credential of SASL PLAIN (RFC 4616).
+// credential is a credential of SASL PLAIN (RFC 4616).
 type credential struct{ username, password string }
 
-// Format redacts.
+// Format redacts the credential.
 func (credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 
 // FromEnvironment reads TOPIC, BROKERS, BROKER_TLS, BROKER_CA_FILE, and either
@@ -53,24 +53,24 @@ func FromEnvironment(v *environment.Variables) Settings {
 	if hub := environment.Optional(v, "EVENTHUB_CONNECTION_STRING", nil, parseConnectionString); hub != nil {
 		s.useHub(v, hub)
 	}
-	if s.credential != nil && s.tls == nil { // a password never crosses the network in the clear
+	if s.credential != nil && s.tls == nil { // a password must not cross the network in the clear
 		s.tls = newTLS()
 	}
 	return s
 }
 
-// useHub replaces addresses and credential by those of the namespace.
+// useHub replaces addresses and credential with those of the namespace.
 func (s *Settings) useHub(v *environment.Variables, hub *eventHub) {
 	if s.credential != nil {
-		v.Wrong("EVENTHUB_CONNECTION_STRING", "is set beside SASL_USERNAME: want one of them")
+		v.Wrong("EVENTHUB_CONNECTION_STRING", "is set, and so is SASL_USERNAME; set only one of them")
 	}
 	if hub.topic != "" && hub.topic != s.Topic {
-		v.Wrong("EVENTHUB_CONNECTION_STRING", fmt.Sprintf("is for the event hub %q, and TOPIC is %q", hub.topic, s.Topic))
+		v.Wrong("EVENTHUB_CONNECTION_STRING", fmt.Sprintf("is for the event hub %q, but TOPIC is %q", hub.topic, s.Topic))
 	}
 	s.Addresses, s.credential = []string{hub.address}, &hub.credential
 }
 
-// Options for a client of these brokers.
+// Options returns the options of a client of these brokers.
 func (s Settings) Options() []kgo.Opt {
 	options := []kgo.Opt{kgo.SeedBrokers(s.Addresses...), kgo.ClientID("skr-kafka-demo"), kgo.AllowAutoTopicCreation()}
 	if s.tls != nil {
@@ -83,12 +83,13 @@ func (s Settings) Options() []kgo.Opt {
 	return options
 }
 
-// topicName as Kafka has it (org.apache.kafka.common.internals.Topic).
+// topicName matches Kafka's topic names
+// (org.apache.kafka.common.internals.Topic).
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 func parseTopic(text string) (string, error) {
 	if !topicName.MatchString(text) || text == "." || text == ".." {
-		return "", fmt.Errorf("%q is not a topic's name: want letters, digits, '.', '_' and '-', at most 249", text)
+		return "", fmt.Errorf("%q is not a topic's name; use at most 249 letters, digits, '.', '_' and '-'", text)
 	}
 	return text, nil
 }
@@ -99,7 +100,7 @@ func parseAddresses(text string) ([]string, error) {
 		addresses[i] = strings.TrimSpace(address)
 		host, port, err := net.SplitHostPort(addresses[i])
 		if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || host == "" || number == 0 {
-			return nil, fmt.Errorf("%q is not host:port; want one or several, with commas between", address)
+			return nil, fmt.Errorf("%q is not host:port; use one or more, separated by commas", address)
 		}
 	}
 	return addresses, nil
@@ -111,7 +112,7 @@ func tlsFrom(v *environment.Variables) *tls.Config {
 	roots := environment.Optional(v, "BROKER_CA_FILE", nil, readRoots)
 	if !environment.Optional(v, "BROKER_TLS", roots != nil, strconv.ParseBool) {
 		if roots != nil {
-			v.Wrong("BROKER_TLS", "is false, and BROKER_CA_FILE is set: want one of them")
+			v.Wrong("BROKER_TLS", "is false, but BROKER_CA_FILE is set; change one of them")
 		}
 		return nil
 	}
@@ -127,7 +128,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%q has no certificate in PEM", path)
+		return nil, fmt.Errorf("%q contains no certificate in PEM", path)
 	}
 	return roots, nil
 }
@@ -141,12 +142,12 @@ func saslFrom(v *environment.Variables) *credential {
 	case c == credential{}:
 		return nil
 	case c.username == "":
-		v.Wrong("SASL_USERNAME", "is not set, and SASL_PASSWORD is")
+		v.Wrong("SASL_USERNAME", "is not set, but SASL_PASSWORD is")
 	case c.password == "":
-		v.Wrong("SASL_PASSWORD", "is not set, and SASL_USERNAME is")
+		v.Wrong("SASL_PASSWORD", "is not set, but SASL_USERNAME is")
 	}
 	return &c
 }
 
-// errConnectionString does not repeat the string, which holds a key.
+// errConnectionString does not quote the string, because it contains a key.
 var errConnectionString = errors.New("is not Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…")

@@ -64,12 +64,12 @@ func TestRefuses(t *testing.T) {
 		{"BROKERS", "a:70000", "is not host:port"},
 		{"BROKER_TLS", "yes", "invalid syntax"},
 		{"BROKER_CA_FILE", "/nonexistent", "no such file"},
-		{"BROKER_CA_FILE", empty, "no certificate"},
+		{"BROKER_CA_FILE", empty, "contains no certificate"},
 		{"EVENTHUB_CONNECTION_STRING", "Endpoint=sb://ns/;c2VjcmV0", "is not Endpoint=sb://"},
 		{"EVENTHUB_CONNECTION_STRING", strings.Replace(hub, "sb://", "http://", 1), "is not Endpoint=sb://"},
 		{"EVENTHUB_CONNECTION_STRING", hub + ";EntityPath=other", `is for the event hub "other"`},
-		{"SASL_USERNAME", "", "is not set, and SASL_PASSWORD is"},
-		{"SASL_PASSWORD", "", "is not set, and SASL_USERNAME is"},
+		{"SASL_USERNAME", "", "is not set, but SASL_PASSWORD is"},
+		{"SASL_PASSWORD", "", "is not set, but SASL_USERNAME is"},
 	} {
 		set := map[string]string{"TOPIC": "t", c.name: c.value}
 		for _, name := range []string{"SASL_USERNAME", "SASL_PASSWORD"} {
@@ -83,11 +83,12 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 	if _, err := read(map[string]string{"TOPIC": "t", "SASL_USERNAME": "u", "SASL_PASSWORD": "p", "EVENTHUB_CONNECTION_STRING": hub}); err == nil {
-		t.Error("two credentials are taken")
+		t.Error("two credentials are accepted")
 	}
 }
 
-// A broker as Event Hubs is one: TLS, and SASL PLAIN over it.
+// TestTLSAndSASL connects to a broker like Event Hubs: TLS, and SASL PLAIN over
+// it.
 func TestTLSAndSASL(t *testing.T) {
 	certificate, roots := certify(t)
 	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "t"), kfake.EnableSASL(), kfake.Superuser("PLAIN", "user", "pass"),
@@ -102,11 +103,11 @@ func TestTLSAndSASL(t *testing.T) {
 	}
 	set["SASL_PASSWORD"] = "other"
 	if ping(t, set) == nil {
-		t.Error("another password is taken")
+		t.Error("another password is accepted")
 	}
 	set["SASL_PASSWORD"], set["BROKER_CA_FILE"] = "pass", ""
 	if ping(t, set) == nil {
-		t.Error("a broker with an unknown CA is believed")
+		t.Error("a broker with an unknown CA is accepted")
 	}
 }
 

@@ -6,21 +6,22 @@ import (
 )
 
 const (
-	// hubUser stands for "the password is a connection string" (Microsoft,
-	// "Azure Event Hubs for Apache Kafka", security and authentication).
+	// hubUser means that the password is a connection string (Microsoft, "Azure
+	// Event Hubs for Apache Kafka", security and authentication).
 	hubUser = "$ConnectionString"
-	// hubPort is where a namespace speaks Kafka, with TLS (same document).
+	// hubPort is a namespace's Kafka port, with TLS (same document).
 	hubPort = "9093"
 )
 
-// eventHub is a namespace of Azure Event Hubs, seen as a Kafka broker.
+// eventHub is a namespace of Azure Event Hubs, used as a Kafka broker.
 type eventHub struct {
 	address    string
-	topic      string // EntityPath, "" where the string is the namespace's
+	topic      string // EntityPath; "" if the string is for the namespace
 	credential credential
 }
 
-// parseConnectionString reads what the portal calls "Connection string–primary key".
+// parseConnectionString parses what the portal calls "Connection string–primary
+// key".
 func parseConnectionString(text string) (*eventHub, error) {
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(text), ";"), ";") {

@@ -1,8 +1,8 @@
-// Package consumer reads a topic, decrypts it with the key that skr releases, and
-// shows it on a page.
+// Package consumer reads a topic, decrypts it with the key that skr releases,
+// and shows it on a page.
 //
-// Three things run side by side and none waits for another: the page, the question
-// for the key, and reading from Kafka. What is missing is said on the page.
+// The page, the request for the key, and the reading from Kafka run
+// concurrently and do not wait for each other. The page shows what is missing.
 package consumer
 
 import (
@@ -23,14 +23,15 @@ import (
 )
 
 const (
-	// history is how many messages are kept, and how far back reading begins.
+	// history is the number of messages to keep and how far back reading
+	// begins.
 	history       = 100
 	defaultListen = ":3333"
 	pingEvery     = 5 * time.Second
 	pingTimeout   = 5 * time.Second
 )
 
-// Consumer of one topic.
+// Consumer consumes one topic.
 type Consumer struct {
 	listen string
 	asker  sidecar.Asker
@@ -39,7 +40,7 @@ type Consumer struct {
 	log    *slog.Logger
 }
 
-// Run is the command /consume; it implements pod.Program.
+// Run runs the command /consume; it implements pod.Program.
 func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error {
 	c := fromEnvironment(v, log)
 	if err := v.Err(); err != nil {
@@ -62,7 +63,7 @@ func fromEnvironment(v *environment.Variables, log *slog.Logger) Consumer {
 
 func parseListen(text string) (string, error) {
 	if _, _, err := net.SplitHostPort(text); err != nil {
-		return "", fmt.Errorf("%q is not an address, such as :3333", text)
+		return "", fmt.Errorf("%q is not an address; use, for example, :3333", text)
 	}
 	return text, nil
 }
@@ -73,7 +74,7 @@ func (c Consumer) run(ctx context.Context) error {
 		return fmt.Errorf("consumer: listening for browsers (LISTEN): %w", err)
 	}
 	client, err := kgo.NewClient(append(c.kafka.Options(),
-		kgo.ConsumeTopics(c.kafka.Topic), // without a group: every partition, also by several consumers
+		kgo.ConsumeTopics(c.kafka.Topic), // no group: each of several consumers reads every partition
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtEnd().Relative(-history)),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd().Relative(-history)))...)
 	if err != nil {
@@ -105,8 +106,8 @@ func (c Consumer) decrypt(ctx context.Context) error {
 	return nil
 }
 
-// read until ctx ends. A record that cannot be decrypted is a matter of the board,
-// a partition that cannot be read one of the client, which tries again.
+// read reads until ctx ends. The board shows a record that cannot be decrypted;
+// the client retries a partition that cannot be read.
 func (c Consumer) read(ctx context.Context, client *kgo.Client) error {
 	for {
 		fetches := client.PollFetches(ctx)
@@ -122,7 +123,7 @@ func (c Consumer) read(ctx context.Context, client *kgo.Client) error {
 	}
 }
 
-// watch says on the page, and once in the log, whether a broker answers.
+// watch shows on the page, and once in the log, whether a broker answers.
 func (c Consumer) watch(ctx context.Context, client *kgo.Client) error {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()

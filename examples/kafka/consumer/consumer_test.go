@@ -45,17 +45,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// pod is a running consumer with what it needs.
+// pod is a running consumer with its dependencies.
 type pod struct {
 	cloud   *emulated.Cloud
 	public  *rsa.PublicKey
 	kafka   *kgo.Client
-	url     string // of the page
-	sidecar string // address on which nobody listens yet
+	url     string // the page's URL
+	sidecar string // an address with no listener yet
 	log     *emulated.Output
 }
 
-// start everything but the sidecar. The key is for the pod, or for another.
+// start starts everything except the sidecar. The key is for the pod or for
+// another one.
 func start(t *testing.T, measurement string) *pod {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -125,7 +126,7 @@ func (p *pod) startSidecar(t *testing.T) {
 	t.Cleanup(stop)
 }
 
-// send a value as it is, or encrypted, to a partition.
+// send sends a value to a partition.
 func (p *pod) send(t *testing.T, partition int32, value string) {
 	t.Helper()
 	record := &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}
@@ -143,7 +144,7 @@ func (p *pod) encrypt(t *testing.T, plain string) string {
 	return sealed
 }
 
-// shows waits until the page has all of it.
+// shows waits until the page contains all texts.
 func (p *pod) shows(t *testing.T, wanted ...string) string {
 	t.Helper()
 	var page string
@@ -189,8 +190,8 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// The sidecar is missing, then appears: what was ciphertext becomes text, in each
-// partition, and one bad message is shown as such.
+// TestSidecarAppears starts without a sidecar and then starts one: ciphertext
+// becomes text in each partition, and one bad message is shown as bad.
 func TestSidecarAppears(t *testing.T) {
 	p := start(t, "")
 	values := make([]string, 3)
@@ -202,7 +203,7 @@ func TestSidecarAppears(t *testing.T) {
 	p.send(t, 1, p.encrypt(t, hostile))
 	page := p.shows(t, append(escaped(values), "Decryption is not active", "no sidecar answers at http://"+p.sidecar, "not encrypted at all")...)
 	if strings.Contains(page, "from partition") {
-		t.Error("something is decrypted without a key")
+		t.Error("a message is decrypted without a key")
 	}
 
 	events := p.listen(t)
@@ -220,7 +221,7 @@ func TestSidecarAppears(t *testing.T) {
 	p.nothingSecretIsLogged(t)
 }
 
-// escaped as html/template escapes base64: + is &#43;.
+// escaped escapes base64 as html/template does: + becomes &#43;.
 func escaped(values []string) []string {
 	all := make([]string, len(values))
 	for i, value := range values {
@@ -259,8 +260,8 @@ func awaitEvent(t *testing.T, events *bufio.Scanner, want string) {
 
 func (p *pod) nothingSecretIsLogged(t *testing.T) {
 	t.Helper()
-	if !strings.Contains(p.log.String(), "the key is here") {
-		t.Errorf("the log does not tell that there is a key: %s", p.log)
+	if !strings.Contains(p.log.String(), "the key was released") {
+		t.Errorf("the log does not report the key: %s", p.log)
 	}
 	for _, secret := range []string{`"d"`, `\"d\"`, "from partition", "later"} {
 		if strings.Contains(p.log.String(), secret) {
@@ -269,7 +270,8 @@ func (p *pod) nothingSecretIsLogged(t *testing.T) {
 	}
 }
 
-// The key is another workload's: the page has the ciphertext, who refused and why.
+// TestRefused uses a key of another workload: the page shows the ciphertext,
+// the refusing party and the reason.
 func TestRefused(t *testing.T) {
 	p := start(t, strings.Repeat("ab", 32))
 	p.startSidecar(t)
@@ -278,7 +280,7 @@ func TestRefused(t *testing.T) {
 	page := p.shows(t, escaped([]string{value})[0], "Decryption is not active", `<code id="code">release_rejected</code>`,
 		"x-ms-sevsnpvm-hostdata equals", strings.Repeat("ab", 32), `<code id="request-id">`)
 	if strings.Contains(page, "not for this pod") {
-		t.Error("it is decrypted all the same")
+		t.Error("the message is decrypted nevertheless")
 	}
 }
 
@@ -290,13 +292,14 @@ func TestVariables(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for i, name := range []string{"SkrClientKID", "SkrClientMAAEndpoint", "SkrClientAKVEndpoint", "TOPIC"} {
-		if !strings.HasPrefix(wrong[i], name+": is not set: want ") {
+		if !strings.HasPrefix(wrong[i], name+": is not set; use ") {
 			t.Errorf("line %d is %q", i, wrong[i])
 		}
 	}
 }
 
-// A broker that cannot be reached is said on the page, which is there all the same.
+// TestNoBroker checks that the page works without a broker and says that the
+// broker is unreachable.
 func TestNoBroker(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pod{log: new(emulated.Output)}
@@ -314,6 +317,6 @@ func TestNoBroker(t *testing.T) {
 	p.shows(t, "Kafka does not answer: <span", "connection refused", "No message has arrived")
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("the consumer ended with %v", err)
 	}
 }

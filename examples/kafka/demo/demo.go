@@ -33,7 +33,7 @@ const (
 	pollEvery  = 100 * time.Millisecond
 )
 
-// demo is what runs, and where it says so.
+// demo runs the demonstration and prints what runs.
 type demo struct {
 	page        net.Listener
 	out         io.Writer
@@ -42,25 +42,26 @@ type demo struct {
 	once        bool
 }
 
-// play until ctx ends or, with once, the pages show what they should.
+// play runs until ctx ends or, with once, until the pages show the expected
+// messages.
 func (d demo) play(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.listen) // first: nothing else is worth starting without it
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.listen) // first, because the rest is useless without it
 	if err != nil {
-		return fmt.Errorf("%w (--listen ADDRESS takes another one; does the demonstration run already?)", err)
+		return fmt.Errorf("%w (is the demonstration already running? --listen ADDRESS selects another address)", err)
 	}
-	defer func() { _ = listener.Close() }() // it is closed where it was served
+	defer func() { _ = listener.Close() }() // the server closes it
 	d.page = listener
 	dir, err := os.MkdirTemp("", "skr-")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a left-over in /tmp is no harm
+	defer func() { _ = os.RemoveAll(dir) }() // leftovers in /tmp are harmless
 	if d.bin, err = filepath.Abs(d.bin); err != nil {
 		return err
 	}
 	cloud, err := emulated.In(d.bin).Start(ctx, emulated.Pod{Dir: dir})
 	if err != nil {
-		return fmt.Errorf("%w (make build makes it)", err)
+		return fmt.Errorf("%w (build it with make build)", err)
 	}
 	defer cloud.Stop()
 	d.tell("an emulated Azure", "attestation "+cloud.Authority()+", key vault "+cloud.Vault())
@@ -100,11 +101,11 @@ func (d demo) playPod(ctx context.Context, cloud *emulated.Cloud, brokers string
 	})
 }
 
-// errShown ends everything: the pages show what they should.
+// errShown ends the demonstration: the pages show the expected messages.
 var errShown = errors.New("shown")
 
-// playMessages runs the producer and the consumer twice: beside skr, and as the AKS
-// article tells its readers to try, as an ordinary pod, in which nothing answers.
+// playMessages runs the producer and two consumers: one beside skr, and one
+// without it, as in an ordinary pod, which the AKS article suggests to try.
 func (d demo) playMessages(ctx context.Context, skr string, settings map[string]string) error {
 	var free [3]string
 	for i := range free {
@@ -113,7 +114,7 @@ func (d demo) playMessages(ctx context.Context, skr string, settings map[string]
 			return err
 		}
 	}
-	may, mayNot, nobody := free[0], free[1], free[2]
+	may, mayNot, unused := free[0], free[1], free[2]
 	group, ctx := errgroup.WithContext(ctx)
 	start := func(name string, program pod.Program, more map[string]string) {
 		all := maps.Clone(settings)
@@ -123,7 +124,7 @@ func (d demo) playMessages(ctx context.Context, skr string, settings map[string]
 	}
 	start("produce", producer.Run, nil)
 	start("consume", consumer.Run, map[string]string{"LISTEN": may, "SkrClientURL": "http://" + skr})
-	start("consume without skr", consumer.Run, map[string]string{"LISTEN": mayNot, "SkrClientURL": "http://" + nobody})
+	start("consume without skr", consumer.Run, map[string]string{"LISTEN": mayNot, "SkrClientURL": "http://" + unused})
 	group.Go(func() error { return serveSide(ctx, d.page, may, mayNot) })
 	group.Go(func() error { return d.watch(ctx) })
 	if err := group.Wait(); !errors.Is(err, errShown) {
@@ -132,7 +133,7 @@ func (d demo) playMessages(ctx context.Context, skr string, settings map[string]
 	return nil
 }
 
-// watch tells what the pages show.
+// watch prints what the pages show.
 func (d demo) watch(ctx context.Context) error {
 	if err := d.await(ctx, mayPath, wanted, ""); err != nil {
 		return err
@@ -145,7 +146,7 @@ func (d demo) watch(ctx context.Context) error {
 	if d.once {
 		return errShown
 	}
-	_, _ = fmt.Fprintf(d.out, "\nOpen http://%s in a browser: both consumers, side by side. Ctrl-C ends it all.\n", d.listen)
+	_, _ = fmt.Fprintf(d.out, "\nOpen http://%s in a browser: it shows both consumers side by side. Press Ctrl-C to stop.\n", d.listen)
 	return nil
 }
 
@@ -154,7 +155,8 @@ const (
 	withoutKey = "This message cannot be decrypted: <span>this pod has no key: no sidecar answers at"
 )
 
-// await reads a page until it shows the words, and not the others.
+// await reads a page until it contains words. It fails if the page contains
+// never.
 func (d demo) await(ctx context.Context, path, words, never string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -183,20 +185,20 @@ func (d demo) read(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = response.Body.Close() }() // it has been read
+	defer func() { _ = response.Body.Close() }() // the body has been read
 	page, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	return string(page), err
 }
 
-// tell prints what runs; a demonstration to nobody does no harm.
+// tell prints what runs. Output errors do not matter.
 func (d demo) tell(what, where string) { _, _ = fmt.Fprintf(d.out, "%-22s %s\n", what, where) }
 
-// freeAddress is a loopback port that was free a moment ago.
+// freeAddress returns a loopback address whose port was free a moment ago.
 func freeAddress(ctx context.Context) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = listener.Close() }() // nothing was sent
+	defer func() { _ = listener.Close() }() // nothing to flush
 	return listener.Addr().String(), nil
 }

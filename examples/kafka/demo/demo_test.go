@@ -24,7 +24,7 @@ func TestOnce(t *testing.T) {
 		`without     its page shows ciphertext: "This message cannot be decrypted: `,
 	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, &out)
+			t.Errorf("the output lacks %q:\n%s", want, &out)
 		}
 	}
 	if listener, err := net.Listen("tcp", listen); err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The two consumers, below these paths of the page that shows both.
+// Paths of the two consumers below the page that shows both.
 const (
 	mayPath    = "/may/"
 	mayNotPath = "/may-not/"
@@ -22,10 +22,12 @@ const (
 //go:embed side
 var side embed.FS
 
-// sidePolicy lets the page show the two consumers, which are behind the same address.
+// sidePolicy lets the page frame the two consumers, which it serves under its
+// own address.
 const sidePolicy = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// serveSide shows two consumers side by side until ctx ends; it closes the listener.
+// serveSide shows two consumers side by side until ctx ends. It closes the
+// listener.
 func serveSide(ctx context.Context, listener net.Listener, may, mayNot string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +38,7 @@ func serveSide(ctx context.Context, listener net.Listener, may, mayNot string) e
 	mux.Handle(mayPath, framed(mayPath, may))
 	mux.Handle(mayNotPath, framed(mayNotPath, mayNot))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
-	stopped := context.AfterFunc(ctx, func() { _ = server.Close() }) // the streams of events do not end by themselves
+	stopped := context.AfterFunc(ctx, func() { _ = server.Close() }) // event streams do not end by themselves
 	defer stopped()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the page of both consumers: %w", err)
@@ -44,11 +46,11 @@ func serveSide(ctx context.Context, listener net.Listener, may, mayNot string) e
 	return ctx.Err()
 }
 
-// framed passes requests on to a consumer, whose page forbids all frames. The page of
-// the demonstration is of the same origin and may have it in one.
+// framed forwards requests to a consumer. A consumer's page forbids framing;
+// this page has the same origin, so framed allows it here.
 func framed(path, address string) http.Handler {
 	proxy := &httputil.ReverseProxy{
-		FlushInterval: -1, // events
+		FlushInterval: -1, // flush each event at once
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: address})
 		},

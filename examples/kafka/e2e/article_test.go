@@ -19,8 +19,9 @@ const (
 
 func asItIs(*corev1.Pod) {}
 
-// The article, to its last step: the page shows the messages, new ones arrive by
-// themselves, and another Kafka client reads the same topic.
+// TestArticle follows the article to its last step: the page shows the
+// messages, new ones arrive without a reload, and another Kafka client reads
+// the same topic.
 func TestArticle(t *testing.T) {
 	s := setUp(t, "")
 	s.playProducer(t)
@@ -40,7 +41,7 @@ func TestArticle(t *testing.T) {
 	page.photograph(t)
 }
 
-// kcatReads compares what librdkafka sees with the shape of a message.
+// kcatReads checks that what librdkafka reads has the form of a message.
 func (s *stage) kcatReads(t *testing.T) {
 	t.Helper()
 	need(t, "kcat")
@@ -68,8 +69,8 @@ func (s *stage) kcatWrites(t *testing.T, text string) {
 	}
 }
 
-// The article's last experiment: without skr and the runtime class the page shows
-// ciphertext, and says why.
+// TestWithoutSidecar does the article's last experiment: without skr and the
+// runtime class the page shows ciphertext and the reason.
 func TestWithoutSidecar(t *testing.T) {
 	s := setUp(t, "")
 	s.playProducer(t)
@@ -80,8 +81,9 @@ func TestWithoutSidecar(t *testing.T) {
 	page.photograph(t)
 }
 
-// The key is bound to another pod's policy: the vault refuses, and the page says
-// who refused, which condition is not met, and shows ciphertext.
+// TestOtherMeasurement binds the key to another pod's policy: the vault
+// refuses, and the page shows the refusing party, the unmet condition and the
+// ciphertext.
 func TestOtherMeasurement(t *testing.T) {
 	s := setUp(t, strings.Repeat("0123456789abcdef", 4))
 	s.playProducer(t)
@@ -103,16 +105,18 @@ func showsCiphertext(t *testing.T, page *browser) {
 	}
 }
 
-// A pod whose variables are wrong ends at once, with a line for each.
+// TestFailsFast checks that a pod with wrong variables ends at once, with one
+// line for each.
 func TestFailsFast(t *testing.T) {
 	e := startEngine(t)
 	_, err := e.run(t.Context(), "podman", "run", "--rm", "--network", "none", "--env", "TOPIC=a topic", demoImage, "/consume")
 	if err == nil || !strings.Contains(err.Error(), "exit status 2") {
-		t.Fatalf("it ended with %v", err)
+		t.Fatalf("the pod ended with %v", err)
 	}
-	for _, line := range []string{"\nSkrClientKID: is not set", "\nSkrClientMAAEndpoint: is not set", "\nSkrClientAKVEndpoint: is not set", "\nTOPIC: \"a topic\" is not a topic's name"} {
+	for _, line := range []string{"\nSkrClientKID: is not set", "\nSkrClientMAAEndpoint: is not set",
+		"\nSkrClientAKVEndpoint: is not set", "\nTOPIC: \"a topic\" is not a topic's name"} {
 		if !strings.Contains(err.Error(), line) {
-			t.Errorf("it does not say %q:\n%v", line, err)
+			t.Errorf("the output lacks %q:\n%v", line, err)
 		}
 	}
 }

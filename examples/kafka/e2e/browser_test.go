@@ -17,7 +17,7 @@ const (
 	pollEvery = 100 * time.Millisecond
 )
 
-// screen is what a person looks at; sizes are in pixels.
+// screen is a browser window; sizes are in pixels.
 type screen struct {
 	name          string
 	width, height int64
@@ -31,7 +31,7 @@ var screens = []screen{
 	{"phone-dark", 390, 844, "dark"},
 }
 
-// show the page on that screen, where nothing moves.
+// show shows the page on that screen, without animations.
 func (s screen) show(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	if _, err := chromedp.EmulateViewport(s.width, s.height)(ctx, t); err != nil {
 		return chromedp.Void{}, err
@@ -46,8 +46,8 @@ func (s screen) show(ctx context.Context, t *chromedp.Target) (chromedp.Void, er
 // browser has one page open.
 type browser struct{ ctx context.Context }
 
-// browse opens a page in headless Chromium, which ends with the test. What the
-// page's console has to complain about fails the test.
+// browse opens a page in headless Chromium, which ends with the test. Messages
+// on the page's console fail the test.
 func browse(t *testing.T, url string) *browser {
 	t.Helper()
 	need(t, "chromium")
@@ -86,7 +86,7 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// evaluate JavaScript in the page.
+// evaluate evaluates JavaScript in the page.
 func evaluate[T any](t *testing.T, b *browser, script string) T {
 	t.Helper()
 	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
@@ -96,7 +96,7 @@ func evaluate[T any](t *testing.T, b *browser, script string) T {
 	return result
 }
 
-// reads waits until the page, as a person sees it, has each of the texts.
+// reads waits until the page visibly contains each of the texts.
 func (b *browser) reads(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
@@ -108,8 +108,8 @@ func (b *browser) reads(t *testing.T, texts ...string) {
 	}
 }
 
-// photograph the page on each screen, into the test's artifacts (go test -artifacts
-// keeps them).
+// photograph saves pictures of the page on each screen in the test's artifacts
+// (go test -artifacts keeps them).
 func (b *browser) photograph(t *testing.T) {
 	t.Helper()
 	for _, screen := range screens {

@@ -1,9 +1,9 @@
-// Package e2e runs the demonstration as the documentation of AKS confidential
-// containers has it: the pods of deploy/kafka under podman, with images built from
-// scratch, the page read with a browser, and the topic with a second Kafka client.
-// It is tests only.
+// Package e2e runs the demonstration as in the documentation of AKS
+// confidential containers: the pods of deploy/kafka under podman, with images
+// built from scratch. A browser reads the page and a second Kafka client reads
+// the topic. The package contains only tests.
 //
-// Pictures of the page, for a person to look at:
+// To get pictures of the page:
 //
 //	go test ./e2e -artifacts -outputdir DIR
 package e2e

@@ -9,7 +9,7 @@ import (
 
 const module = "skr/examples/kafka/"
 
-// imports of a package of this module, direct and indirect.
+// imports returns the direct and indirect imports of a package of this module.
 func imports(t *testing.T, packages string) []string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", packages)
@@ -21,7 +21,7 @@ func imports(t *testing.T, packages string) []string {
 	return strings.Fields(string(out))
 }
 
-// An application needs nothing of skr but its client.
+// TestOnlyTheClient checks that an application needs only skr's client.
 func TestOnlyTheClient(t *testing.T) {
 	all := imports(t, "./...")
 	for _, name := range all {
@@ -34,11 +34,12 @@ func TestOnlyTheClient(t *testing.T) {
 	}
 }
 
-// No program of an image has a part of the emulation.
+// TestNoEmulationShips checks that no program in an image contains a part of
+// the emulation.
 func TestNoEmulationShips(t *testing.T) {
 	for _, name := range imports(t, "./cmd/...") {
 		if strings.HasPrefix(name, module+"emulated") || strings.Contains(name, "kfake") {
-			t.Errorf("a program has %s", name)
+			t.Errorf("a program contains %s", name)
 		}
 	}
 }

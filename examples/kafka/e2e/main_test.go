@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	root      = "../../.." // of the repository
+	root      = "../../.." // the repository's root
 	manifests = root + "/deploy/kafka/"
 	topic     = "kafka-demo-topic"
 	keyName   = "kafka-encryption-demo"
-	userID    = 65532 // of all three images
+	userID    = 65532 // the user of all three images
 )
 
 var programs emulated.Programs
@@ -22,7 +22,7 @@ var programs emulated.Programs
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "skr-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) // the emulator runs as another user
+		err = os.Chmod(dir, 0o755) // because the emulator runs as another user
 	}
 	if err == nil {
 		programs, err = emulated.Build(context.Background(), root, dir)
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need skips the test where a program is missing, and fails it in CI, which
-// installs them.
+// need skips the test if a program is missing. In CI, which installs them, the
+// test fails.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
@@ -49,7 +49,7 @@ func need(t *testing.T, programs ...string) {
 func cannot(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatal("in CI this must run: " + why)
+		t.Fatal("this test must run in CI: " + why)
 	}
 	t.Skip(why)
 }

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// documents of a manifest.
+// documents returns the documents of a manifest.
 func documents(t *testing.T, file string) [][]byte {
 	t.Helper()
 	text, err := os.ReadFile(manifests + file)
@@ -25,7 +25,7 @@ func documents(t *testing.T, file string) [][]byte {
 	return bytes.Split(text, []byte("\n---\n"))
 }
 
-// decode strictly: an unknown field is an error, as kubectl has it.
+// decode decodes strictly: an unknown field is an error, as in kubectl.
 func decode[T any](t *testing.T, document []byte) *T {
 	t.Helper()
 	object := new(T)
@@ -49,7 +49,8 @@ func value(c corev1.Container, name string) string {
 	return ""
 }
 
-// The pods are those of the documentation: whoever follows it finds each name.
+// TestManifestsFollowTheArticle checks that the pods have the names in the
+// documentation.
 func TestManifestsFollowTheArticle(t *testing.T) {
 	consumer, producer := readPod(t, "consumer.yaml"), readPod(t, "producer.yaml")
 	skr, consume, produce := consumer.Spec.Containers[0], consumer.Spec.Containers[1], producer.Spec.Containers[0]
@@ -88,8 +89,9 @@ func TestManifestsFollowTheArticle(t *testing.T) {
 	}
 }
 
-// The pods meet the standard "restricted" (Kubernetes, Pod Security Standards) but
-// for the endorsement, which in a confidential pod is the utility VM's own file.
+// TestManifestsAreRestricted checks that the pods meet the standard
+// "restricted" (Kubernetes, Pod Security Standards), except for the
+// endorsement, which in a confidential pod is the utility VM's own file.
 func TestManifestsAreRestricted(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -113,7 +115,8 @@ func TestManifestsAreRestricted(t *testing.T) {
 	}
 }
 
-// The cluster is the one whose service the programs expect, with the topic.
+// TestStrimzi checks that the cluster has the service that the programs expect,
+// and the topic.
 func TestStrimzi(t *testing.T) {
 	type resource struct {
 		APIVersion, Kind string

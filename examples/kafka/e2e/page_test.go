@@ -22,7 +22,7 @@ func openPage(t *testing.T, b *board.Board) *browser {
 	server := httptest.NewServer(page.Handler(b, page.About{
 		Topic: topic, Key: keyName, Vault: strings.Repeat("long", 6) + ".vault.azure.net", Authority: "sharedeus2.eus2.test.attest.azure.net",
 	}))
-	t.Cleanup(server.Close) // after the browser, whose stream would hold it
+	t.Cleanup(server.Close) // after the browser, whose stream would keep it open
 	return browse(t, server.URL)
 }
 
@@ -44,13 +44,19 @@ func newKey(t *testing.T) *rsa.PrivateKey {
 	return key
 }
 
-// poorContrast lists visible texts with less than 4.5:1 (WCAG 2.2, 1.4.3 and its
-// definition of contrast ratio).
+// poorContrast lists visible texts with a contrast of less than 4.5:1 (WCAG
+// 2.2, 1.4.3 and its definition of contrast ratio).
 const poorContrast = `(() => {
 	const parse = (colour) => (colour.match(/[\d.]+/g) || []).map(Number);
 	const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
 		.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-	const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+	const behind = (e) => {
+		for (; e; e = e.parentElement) {
+			const c = parse(getComputedStyle(e).backgroundColor);
+			if (c.length === 3 || c[3] === 1) return c;
+		}
+		return [255, 255, 255];
+	};
 	const poor = [];
 	for (const e of document.querySelectorAll("body *")) {
 		const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
@@ -62,8 +68,8 @@ const poorContrast = `(() => {
 	return poor;
 })()`
 
-// In both colour schemes every text can be read, and at 320 pixels nothing needs to
-// be scrolled sideways (WCAG 2.2, 1.4.10).
+// TestReadable checks that every text is readable in both colour schemes and
+// that nothing requires sideways scrolling at 320 pixels (WCAG 2.2, 1.4.10).
 func TestReadable(t *testing.T) {
 	key := newKey(t)
 	b := board.New(10)
@@ -90,7 +96,8 @@ func TestReadable(t *testing.T) {
 	check("active")
 }
 
-// Landmarks, one heading of the first level, and names for what can be used.
+// TestStructure checks for landmarks, one first-level heading, and names for
+// controls.
 func TestStructure(t *testing.T) {
 	p := openPage(t, board.New(1))
 	for script, want := range map[string]string{
@@ -109,7 +116,8 @@ func TestStructure(t *testing.T) {
 	}
 }
 
-// With the keyboard alone the page stops and goes on, and nothing is lost.
+// TestPause pauses and resumes the page by keyboard, and checks that nothing is
+// lost.
 func TestPause(t *testing.T) {
 	b := board.New(10)
 	b.Add(board.Message{Offset: 1, Value: []byte("one")})
@@ -123,7 +131,7 @@ func TestPause(t *testing.T) {
 	b.Add(board.Message{Offset: 3, Value: []byte("three")})
 	other.reads(t, "three")
 	if strings.Contains(evaluate[string](t, p, "document.body.innerText"), "two") {
-		t.Error("the page goes on while it is paused")
+		t.Error("the page updates while it is paused")
 	}
 	p.do(t, chromedp.KeyEvent(kb.Enter))
 	p.reads(t, "Live", "two", "three")
@@ -132,7 +140,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// The page keeps the last hundred, the newest on top, and executes none of them.
+// TestHistory checks that the page keeps the last hundred messages, newest
+// first, and executes none of them.
 func TestHistory(t *testing.T) {
 	b := board.New(100)
 	p := openPage(t, b)

@@ -17,26 +17,26 @@ import (
 	"skr/examples/kafka/emulated"
 )
 
-// executionPolicy stands for what `az confcom katapolicygen` writes.
+// executionPolicy stands in for the output of `az confcom katapolicygen`.
 const executionPolicy = "package agent_policy\n\n# the demonstration's pod, TEST ONLY\ndefault CreateContainerRequest := false\n"
 
-// annotation of a confidential pod's policy.
+// annotation is the name of the annotation with a confidential pod's policy.
 const annotation = "io.katacontainers.config.agent.policy"
 
-// stage has all that the article has, on this machine.
+// stage is the article's environment on this machine.
 type stage struct {
 	engine   *engine
 	cloud    *emulated.Cloud
-	dir      string // of the cloud
+	dir      string // the cloud's directory
 	consumer string // consumer.yaml with its policy
 	broker   string
-	page     string // address
-	sidecar  string // port
-	public   string // PEM
+	page     string // the page's address
+	sidecar  string // the sidecar's port
+	public   string // the public key in PEM
 }
 
-// setUp starts cloud and Kafka. The key is made by setup-key.sh for the pod that
-// consumer.yaml describes, or for the measurement that is given.
+// setUp starts cloud and Kafka. setup-key.sh creates the key for the pod in
+// consumer.yaml, or for the given measurement.
 func setUp(t *testing.T, measurement string) *stage {
 	t.Helper()
 	s := &stage{engine: startEngine(t), page: freeAddress(t)}
@@ -77,7 +77,7 @@ func (s *stage) startCloud(t *testing.T) {
 	t.Cleanup(s.cloud.Stop)
 }
 
-// measure what az would have annotated, as the article does.
+// measure returns the measurement of the policy annotation, as in the article.
 func (s *stage) measure(t *testing.T) string {
 	t.Helper()
 	pod := readPod(t, "consumer.yaml")
@@ -108,7 +108,7 @@ func (s *stage) setUpKey(t *testing.T, measurement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.public = strings.TrimSpace(string(public)) // as the block scalar |- has it
+	s.public = strings.TrimSpace(string(public)) // as in the block scalar |-
 }
 
 // playProducer runs the pod of producer.yaml.
@@ -121,7 +121,7 @@ func (s *stage) playProducer(t *testing.T) {
 	s.play(t, pod)
 }
 
-// playConsumer runs the pod of consumer.yaml, and what else is done to it.
+// playConsumer runs the pod of consumer.yaml after change.
 func (s *stage) playConsumer(t *testing.T, change func(*corev1.Pod)) {
 	t.Helper()
 	pod := readPod(t, "consumer.yaml")
@@ -142,8 +142,8 @@ func (s *stage) playConsumer(t *testing.T, change func(*corev1.Pod)) {
 	s.play(t, pod)
 }
 
-// mountCloud puts the emulated machine's files where the manifest has them, and its
-// report socket and roots where its environment does.
+// mountCloud mounts the emulated machine's files as the manifest does, and
+// passes its report socket and roots in the environment.
 func (s *stage) mountCloud(pod *corev1.Pod, skr *corev1.Container) {
 	pod.Spec.Volumes[0].HostPath.Path = s.cloud.Value("UVM_SECURITY_CONTEXT_DIR") + "/reference-info-base64"
 	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{
@@ -152,8 +152,8 @@ func (s *stage) mountCloud(pod *corev1.Pod, skr *corev1.Container) {
 	skr.VolumeMounts = append(skr.VolumeMounts, corev1.VolumeMount{Name: "cloud", MountPath: s.dir})
 }
 
-// play a pod as podman can: no runtime class, no service account, images of this
-// machine, and the machine's network, where the emulated cloud listens.
+// play runs a pod within podman's limits: no runtime class, no service account,
+// local images, and the machine's network, where the emulated cloud listens.
 func (s *stage) play(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	pod.Spec.RuntimeClassName, pod.Spec.ServiceAccountName = nil, ""
@@ -162,7 +162,7 @@ func (s *stage) play(t *testing.T, pod *corev1.Pod) {
 	for i := range pod.Spec.Containers {
 		container := &pod.Spec.Containers[i]
 		container.ImagePullPolicy = corev1.PullNever
-		container.Ports = nil // podman maps none of the machine's own network
+		container.Ports = nil // podman maps no ports on the host's network
 		container.Image = demoImage
 		if container.Name == "skr" {
 			container.Image = skrImage

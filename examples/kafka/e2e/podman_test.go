@@ -16,11 +16,11 @@ const (
 	skrImage  = "localhost/skr:test"
 )
 
-// containersConf makes podman work in a container, where the kernel's limits
-// cannot be raised (containers.conf(5)).
+// containersConf makes podman work inside a container, which cannot raise the
+// kernel's limits (containers.conf(5)).
 const containersConf = "[containers]\ndefault_ulimits=[\"nofile=1024:1024\",\"nproc=1024:1024\"]\n[engine]\nruntime=\"runc\"\n"
 
-// engine is podman with a storage of its own, which holds the images.
+// engine is podman with its own storage, which holds the images.
 type engine struct{ dir string }
 
 var newEngine = sync.OnceValues(func() (*engine, error) {
@@ -50,7 +50,7 @@ func startEngine(t *testing.T) *engine {
 
 func (e *engine) conf() string { return filepath.Join(e.dir, "containers.conf") }
 
-// run podman or buildah, and return what it prints.
+// run runs podman or buildah and returns its output.
 func (e *engine) run(ctx context.Context, program string, args ...string) (string, error) {
 	storage := []string{"--root", filepath.Join(e.dir, "root"), "--runroot", filepath.Join(e.dir, "run"), "--storage-driver", "vfs"}
 	cmd := exec.CommandContext(ctx, program, append(storage, args...)...)
@@ -90,7 +90,7 @@ func (e *engine) buildImages() error {
 	return nil
 }
 
-// play the pods of a file until the test ends.
+// play runs the pods of a file until the test ends.
 func (e *engine) play(t *testing.T, file, pod string) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -1,5 +1,5 @@
-// Package emulated runs the emulated cloud and the real skr as processes on this
-// machine, for the demonstration and the tests. It is in no image.
+// Package emulated runs the emulated cloud and the real skr as processes on
+// this machine, for the demonstration and the tests. No image contains it.
 package emulated
 
 import (
@@ -21,17 +21,19 @@ const (
 	startTimeout = time.Minute
 )
 
-// Programs are the paths of the binaries that `make build` makes.
+// Programs are the paths of the binaries that `make build` builds.
 type Programs struct{ Skr, Emulator string }
 
-// In is the programs of a directory.
+// In returns the programs in a directory.
 func In(dir string) Programs {
 	return Programs{Skr: filepath.Join(dir, "skr"), Emulator: filepath.Join(dir, "skr-emulator")}
 }
 
-// Build builds the programs into dir, as they ship. Root is the repository's.
+// Build builds the programs into dir as they ship. root is the repository's
+// root.
 func Build(ctx context.Context, root, dir string) (Programs, error) {
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator") //nolint:gosec // the developer names the directories
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", //nolint:gosec // the developer names the directories
+		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator")
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -40,19 +42,22 @@ func Build(ctx context.Context, root, dir string) (Programs, error) {
 	return In(dir), nil
 }
 
-// Pod is the emulated confidential pod: where its files are, and what it runs.
+// Pod is the emulated confidential pod: its directory and its policy.
 type Pod struct {
-	// Dir for its socket and certificates; the path must be short.
+	// Dir is the directory for its socket and certificates. The path must be
+	// short.
 	Dir string
-	// PolicyFile has the pod's execution policy; "" means one that allows all.
+	// PolicyFile contains the pod's execution policy; "" means one that allows
+	// everything.
 	PolicyFile string
-	// User that the cloud runs as and its files belong to; nil is this process's.
+	// User is the user that runs the cloud and owns its files; nil means this
+	// process's user.
 	User *syscall.Credential
 }
 
 // Cloud is a running skr-emulator on AKS confidential containers.
 type Cloud struct {
-	// Environment of a sidecar in the pod, NAME=value.
+	// Environment is the environment of a sidecar in the pod, NAME=value.
 	Environment []string
 
 	programs Programs
@@ -60,9 +65,9 @@ type Cloud struct {
 	process  *exec.Cmd
 }
 
-// Start the cloud; it ends with ctx, or by Stop.
+// Start starts the cloud. It stops when ctx ends or Stop is called.
 func (p Programs) Start(ctx context.Context, pod Pod) (*Cloud, error) {
-	args := []string{"serve", "--dir", pod.Dir, "--platform", "aks-kata", "--key", "demo/another"} // it prints AKV_ENDPOINT then
+	args := []string{"serve", "--dir", pod.Dir, "--platform", "aks-kata", "--key", "demo/another"} // with a key it prints AKV_ENDPOINT
 	if pod.PolicyFile != "" {
 		args = append(args, "--cce-policy", pod.PolicyFile)
 	}
@@ -88,7 +93,7 @@ func (p Programs) Start(ctx context.Context, pod Pod) (*Cloud, error) {
 	return c, nil
 }
 
-// readEnvironment reads lines that a shell would source, until the cloud is ready.
+// readEnvironment reads lines in shell syntax until the cloud is ready.
 func (c *Cloud) readEnvironment(out io.Reader) error {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -100,10 +105,10 @@ func (c *Cloud) readEnvironment(out io.Reader) error {
 			c.Environment = append(c.Environment, name+"="+strings.Trim(quoted, "'"))
 		}
 	}
-	return errors.New("it ended before it was ready")
+	return errors.New("it exited before it was ready")
 }
 
-// Value of a variable of the environment.
+// Value returns the value of a variable of the environment.
 func (c *Cloud) Value(name string) string {
 	for _, assignment := range c.Environment {
 		if value, found := strings.CutPrefix(assignment, name+"="); found {
@@ -113,21 +118,21 @@ func (c *Cloud) Value(name string) string {
 	return ""
 }
 
-// Authority is the attestation provider's host.
+// Authority returns the attestation provider's host.
 func (c *Cloud) Authority() string { return c.Value("MAA_ENDPOINT") }
 
-// Vault is the key vault's host.
+// Vault returns the key vault's host.
 func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
 
-// Measurement is HOST_DATA of the pod, in hexadecimal.
+// Measurement returns HOST_DATA of the pod in hexadecimal.
 func (c *Cloud) Measurement(ctx context.Context) (string, error) {
 	out, err := c.Run(ctx, "", c.programs.Skr, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
 	measurement, _, _ := strings.Cut(out, " ")
 	return measurement, err
 }
 
-// CreateKey makes a key that pods with that measurement get, and returns its
-// public half as PEM.
+// CreateKey creates a key that is released to pods with that measurement. It
+// returns the public key as PEM.
 func (c *Cloud) CreateKey(ctx context.Context, name, measurement string) (string, error) {
 	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skr, "key", "create", name, "--vault", c.Vault(),
 		"--authority", c.Authority(), "--platform", "aks-kata", "--measurement", measurement)
@@ -137,8 +142,8 @@ func (c *Cloud) CreateKey(ctx context.Context, name, measurement string) (string
 	return c.Run(ctx, "", c.programs.Skr, "key", "public", name, "--vault", c.Vault())
 }
 
-// Run a program in dir with the cloud's environment, and more; it returns what
-// the program prints.
+// Run runs a program in dir with the cloud's environment and returns its
+// output.
 func (c *Cloud) Run(ctx context.Context, dir, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the developer names the program
 	cmd.Dir, cmd.Env = dir, append(cmd.Environ(), c.Environment...)
@@ -151,7 +156,8 @@ func (c *Cloud) Run(ctx context.Context, dir, program string, args ...string) (s
 	return string(out), nil
 }
 
-// Sidecar starts skr in the pod, on that address; it ends with ctx, or by stop.
+// Sidecar starts skr in the pod on the address. It stops when ctx ends or stop
+// is called.
 func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (stop func(), err error) {
 	skr := command(ctx, c.programs.Skr, "serve", "--listen", address)
 	skr.Env, skr.Stderr = append(skr.Environ(), c.Environment...), log
@@ -161,11 +167,12 @@ func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (sto
 	return sync.OnceFunc(func() { end(skr) }), nil
 }
 
-// Stop the cloud.
+// Stop stops the cloud.
 func (c *Cloud) Stop() { end(c.process) }
 
-// command ends as a kubelet would end it. It has a process group of its own, so
-// that an interrupt at the terminal reaches it through ctx alone.
+// command returns a command that ends as a kubelet ends it. The command has its
+// own process group, so that an interrupt at the terminal reaches it only
+// through ctx.
 func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the developer names the program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -175,24 +182,25 @@ func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 }
 
 func end(cmd *exec.Cmd) {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	_ = cmd.Wait()                          // its exit code tells nothing any more
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have exited already
+	_ = cmd.Wait()                          // the exit code does not matter
 }
 
-// Output collects what a process writes; it may be read while it runs.
+// Output collects the output of a process. It may be read while the process
+// runs.
 type Output struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-// Write adds to the output.
+// Write appends to the output.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-// String is what was written so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

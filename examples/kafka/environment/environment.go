@@ -1,7 +1,7 @@
-// Package environment reads settings from variables and collects what is wrong
-// with them, so that a program says all of it at once, a line for each:
+// Package environment reads settings from variables and collects all problems,
+// so that a program reports them together, one per line:
 //
-//	topic := environment.Required(v, "TOPIC", parseTopic)
+//	topic := environment.Required(v, "TOPIC", "the topic's name", parseTopic)
 //	url := environment.Optional(v, "SkrClientURL", "http://localhost:8080", environment.Text)
 //	if err := v.Err(); err != nil { … }
 package environment
@@ -10,22 +10,23 @@ import (
 	"strings"
 )
 
-// Variables of a process. Not safe for concurrent use.
+// Variables are the variables of a process. They are not safe for concurrent
+// use.
 type Variables struct {
 	getenv func(string) string
 	wrong  Error
 }
 
-// New reads with getenv; "" is a variable that is not set.
+// New reads variables with getenv; "" means not set.
 func New(getenv func(string) string) *Variables { return &Variables{getenv: getenv} }
 
-// Error has a line for each variable that is missing or wrong, which begins with
-// its name.
+// Error has one line for each missing or wrong variable. Each line begins with
+// the variable's name.
 type Error []string
 
 func (e Error) Error() string { return strings.Join(e, "\n") }
 
-// Err is nil, or an [Error].
+// Err returns nil or an [Error].
 func (v *Variables) Err() error {
 	if len(v.wrong) == 0 {
 		return nil
@@ -33,24 +34,25 @@ func (v *Variables) Err() error {
 	return v.wrong
 }
 
-// Wrong says what is wrong with the variable of that name. The reason must not
-// hold the value of a secret.
+// Wrong records what is wrong with a variable. The reason must not contain a
+// secret value.
 func (v *Variables) Wrong(name, reason string) {
-	line := strings.Join(strings.Fields(name+": "+reason), " ") // parsers' errors may have line ends
+	line := strings.Join(strings.Fields(name+": "+reason), " ") // parsers' errors may have several lines
 	v.wrong = append(v.wrong, line)
 }
 
-// Required reads a variable that has no default; need completes "is not set: ".
+// Required reads a variable without a default. need completes "is not set; use
+// ".
 func Required[T any](v *Variables, name, need string, parse func(string) (T, error)) T {
 	if v.getenv(name) == "" {
-		v.Wrong(name, "is not set: want "+need)
+		v.Wrong(name, "is not set; use "+need)
 		var none T
 		return none
 	}
 	return Optional(v, name, *new(T), parse)
 }
 
-// Optional reads a variable, or takes the default where it is not set.
+// Optional reads a variable, or returns the default if it is not set.
 func Optional[T any](v *Variables, name string, otherwise T, parse func(string) (T, error)) T {
 	text := v.getenv(name)
 	if text == "" {
@@ -63,5 +65,5 @@ func Optional[T any](v *Variables, name string, otherwise T, parse func(string) 
 	return value
 }
 
-// Text takes a value as it is.
+// Text returns the value unchanged.
 func Text(text string) (string, error) { return text, nil }

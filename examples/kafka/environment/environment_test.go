@@ -27,7 +27,7 @@ func TestEachVariableHasALine(t *testing.T) {
 	if !ok || len(err) != 3 {
 		t.Fatalf("got %v", v.Err())
 	}
-	const want = "A: strconv.Atoi: parsing \"seven\": invalid syntax\nC: is not set: want a number\nE: is over several lines"
+	const want = "A: strconv.Atoi: parsing \"seven\": invalid syntax\nC: is not set; use a number\nE: is over several lines"
 	if err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}

@@ -10,25 +10,27 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Key that messages are decrypted with. It does not print its secret.
+// Key is the key that decrypts messages. It does not print its secret.
 type Key struct {
 	Private *rsa.PrivateKey
-	// Name and Version in the key's vault, for people to read; "" if unknown.
+	// Name and Version identify the key in its vault, for display; "" if
+	// unknown.
 	Name, Version string
 }
 
-// Format redacts.
+// Format redacts the key.
 func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 
-// minBits is the least that Key Vault makes; less is not worth encrypting with.
+// minBits is the smallest size that Key Vault generates. Smaller keys are too
+// weak.
 const minBits = 2048
 
-// ParsePublicKey reads a PEM block of type PUBLIC KEY (RFC 7468 section 13) that
-// holds an RSA key, as `skr key create` and setup-key.sh write it.
+// ParsePublicKey parses a PEM block of type PUBLIC KEY (RFC 7468 section 13)
+// that contains an RSA key, as `skr key create` and setup-key.sh write it.
 func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || block.Type != "PUBLIC KEY" {
-		return nil, errors.New("is not PEM that begins with -----BEGIN PUBLIC KEY-----; want the content of NAME-pub.pem, line ends included")
+		return nil, errors.New("is not PEM that begins with -----BEGIN PUBLIC KEY-----; use the content of NAME-pub.pem, line ends included")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -36,19 +38,19 @@ func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 	}
 	key, ok := parsed.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("is a %T, and messages are encrypted with RSA", parsed)
+		return nil, fmt.Errorf("is a %T; use an RSA key", parsed)
 	}
 	if bits := key.N.BitLen(); bits < minBits {
-		return nil, fmt.Errorf("is an RSA key of %d bits; want %d or more", bits, minBits)
+		return nil, fmt.Errorf("is an RSA key of %d bits; use %d or more", bits, minBits)
 	}
 	return key, nil
 }
 
-// ErrNotPrivate says nothing of what the key was instead: it may be secret.
+// ErrNotPrivate does not describe the key, which may be secret.
 var ErrNotPrivate = errors.New("the released key is not a private RSA key")
 
-// ParsePrivateKey reads a JWK (RFC 7517), as skr releases it, and returns its kid too,
-// "" if it has none. The caller wipes the JWK.
+// ParsePrivateKey parses a JWK (RFC 7517) as skr releases it. It also returns
+// its kid, or "" if it has none. The caller wipes the JWK.
 func ParsePrivateKey(jwk []byte) (key *rsa.PrivateKey, kid string, err error) {
 	var parsed jose.JSONWebKey
 	if parsed.UnmarshalJSON(jwk) != nil {

@@ -1,10 +1,11 @@
-// Package message encrypts and decrypts what goes through Kafka: RSA-OAEP with
+// Package message encrypts and decrypts the messages in Kafka: RSA-OAEP with
 // SHA-256, MGF1 with SHA-256 and no label (RFC 8017 section 7.1), in standard
 // base64 (RFC 4648 section 4). It is the format of the demonstration in the
 // documentation of AKS confidential containers.
 //
-// There is no other layer: a message has at most [MaxPlain] bytes, and whoever has
-// the public key can write one. For more, encrypt a symmetric key in this way.
+// There is no other layer: a message has at most [MaxPlain] bytes, and anyone
+// with the public key can write one. For longer messages, encrypt a symmetric
+// key in this way.
 package message
 
 import (
@@ -17,20 +18,20 @@ import (
 	"strings"
 )
 
-// Why a message cannot be decrypted.
+// Reasons why a message cannot be decrypted.
 var (
 	ErrNotBase64 = errors.New("it is not standard base64")
-	ErrLength    = errors.New("its length is not that of a message for this key")
-	ErrOtherKey  = errors.New("it was not encrypted for this key, or was changed since")
+	ErrLength    = errors.New("its length does not match this key")
+	ErrOtherKey  = errors.New("it was encrypted for another key, or was modified")
 )
 
-// MaxPlain is how many bytes the key encrypts: 318 with RSA-3072.
+// MaxPlain returns how many bytes the key encrypts: 318 with RSA-3072.
 func MaxPlain(key *rsa.PublicKey) int { return key.Size() - 2*sha256.Size - 2 }
 
 // Encrypt returns base64.
 func Encrypt(key *rsa.PublicKey, plain string) (string, error) {
 	if limit := MaxPlain(key); len(plain) > limit {
-		return "", fmt.Errorf("the message has %d bytes, and RSA-%d with OAEP-SHA256 encrypts at most %d", len(plain), key.N.BitLen(), limit)
+		return "", fmt.Errorf("the message has %d bytes; RSA-%d with OAEP-SHA256 encrypts at most %d", len(plain), key.N.BitLen(), limit)
 	}
 	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, key, []byte(plain), nil)
 	if err != nil {
@@ -39,8 +40,8 @@ func Encrypt(key *rsa.PublicKey, plain string) (string, error) {
 	return base64.StdEncoding.EncodeToString(sealed), nil
 }
 
-// Decrypt takes base64 and returns text; bytes that are not UTF-8 become U+FFFD.
-// Its errors are the three above.
+// Decrypt takes base64 and returns text; bytes that are not UTF-8 become
+// U+FFFD. Its errors are the three above.
 func Decrypt(key *rsa.PrivateKey, text string) (string, error) {
 	sealed, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {

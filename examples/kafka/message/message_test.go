@@ -22,7 +22,7 @@ import (
 	"skr/examples/kafka/message"
 )
 
-// pair is as long as the demonstration's.
+// pair returns a key pair of the demonstration's size.
 var pair = sync.OnceValue(func() *rsa.PrivateKey { return newKey(3072) })
 
 func newKey(bits int) *rsa.PrivateKey {
@@ -60,7 +60,7 @@ func TestTooLong(t *testing.T) {
 		t.Errorf("RSA-3072 encrypts %d bytes, want 318", limit)
 	}
 	_, err := message.Encrypt(&pair().PublicKey, strings.Repeat("x", 319))
-	if err == nil || err.Error() != "the message has 319 bytes, and RSA-3072 with OAEP-SHA256 encrypts at most 318" {
+	if err == nil || err.Error() != "the message has 319 bytes; RSA-3072 with OAEP-SHA256 encrypts at most 318" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -87,10 +87,11 @@ func TestDecryptRefuses(t *testing.T) {
 	}
 }
 
-// OpenSSL is the other party: what it encrypts we decrypt, and the reverse.
+// TestAgainstOpenSSL checks both directions: OpenSSL's ciphertext decrypts
+// here, and ours decrypts in OpenSSL.
 func TestAgainstOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed, and messages are not compared with its")
+		t.Skip("openssl is not installed (apt-get install openssl)")
 	}
 	dir := t.TempDir()
 	der, err := x509.MarshalPKCS8PrivateKey(pair())
@@ -181,7 +182,8 @@ func TestParsePrivateKey(t *testing.T) {
 	}
 }
 
-// Whoever may write to the topic chooses these bytes.
+// FuzzDecrypt decrypts bytes that anyone with write access to the topic can
+// choose.
 func FuzzDecrypt(f *testing.F) {
 	for _, seed := range []string{"", "=", "aGVsbG8=", "\x00", "\r\n", strings.Repeat("A", 512), strings.Repeat("A", 513) + "==="} {
 		f.Add(seed)

@@ -14,8 +14,8 @@ import (
 
 const (
 	maxStreams = 256
-	heartbeat  = 15 * time.Second // finds browsers that are gone, and keeps proxies awake
-	reconnect  = 2 * time.Second  // how long a browser waits to come again
+	heartbeat  = 15 * time.Second // detects disconnected browsers and keeps proxies from closing
+	reconnect  = 2 * time.Second  // how long a browser waits before it reconnects
 )
 
 // streams are the event streams of all browsers.
@@ -28,8 +28,8 @@ func newStreams(b *board.Board) *streams {
 	return &streams{b, make(chan struct{}, maxStreams)}
 }
 
-// ServeHTTP streams what changed since ?since= (or Last-Event-ID, when a browser
-// comes again), and goes on until the browser leaves or falls too far behind.
+// ServeHTTP streams the changes since ?since= (or Last-Event-ID, when a browser
+// reconnects) until the browser disconnects or falls too far behind.
 func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.slots <- struct{}{}:
@@ -40,7 +40,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx ingress would hold events back
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx ingress buffers events
 	s.stream(r, &stream{w: w, control: http.NewResponseController(w)})
 }
 
@@ -49,7 +49,7 @@ func (s *streams) stream(r *http.Request, to *stream) {
 	if to.send(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds())) != nil {
 		return
 	}
-	_ = to.control.SetReadDeadline(time.Time{}) // the server's would end the stream
+	_ = to.control.SetReadDeadline(time.Time{}) // the server's deadline would end the stream
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -64,14 +64,14 @@ func (s *streams) stream(r *http.Request, to *stream) {
 			return
 		case <-changed:
 		case <-beat.C:
-			if to.send(": still here\n\n") != nil {
+			if to.send(": heartbeat\n\n") != nil {
 				return
 			}
 		}
 	}
 }
 
-// since is the revision that the browser has; 0 if it does not say.
+// since returns the browser's revision, or 0 if it sent none.
 func since(r *http.Request) uint64 {
 	text := r.Header.Get("Last-Event-ID")
 	if text == "" {
@@ -84,7 +84,7 @@ func since(r *http.Request) uint64 {
 	return revision
 }
 
-// stream to one browser.
+// stream is the stream to one browser.
 type stream struct {
 	w       io.Writer
 	control *http.ResponseController
@@ -103,8 +103,8 @@ func (s *stream) send(text string) error {
 	return s.control.Flush()
 }
 
-// encode an update as events. The last carries the revision, so that a browser
-// that gets a part of it comes again with the former one.
+// encode encodes an update as events. Only the last event carries the revision,
+// so that a browser that gets a part reconnects with the previous revision.
 func encode(update board.Update) string {
 	var events []string
 	if update.Status != nil {
@@ -121,11 +121,12 @@ func encode(update board.Update) string {
 	return strings.Join(events, "")
 }
 
-// event is one line of JSON, which has no line ends (RFC 8259 section 7).
+// event returns one event with one line of JSON, which contains no line ends
+// (RFC 8259 section 7).
 func event(name string, data any) string {
 	text, err := json.Marshal(data)
 	if err != nil {
-		return "" // text and numbers alone
+		return "" // cannot happen: only text and numbers
 	}
 	return fmt.Sprintf("event: %s\ndata: %s\n\n", name, text)
 }

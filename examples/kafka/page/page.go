@@ -1,9 +1,9 @@
-// Package page is the web page of the demonstration: what a board holds, rendered
-// on the server and kept current with server-sent events (HTML Living Standard,
-// section 9.2). Without script the page is complete, and still.
+// Package page is the web page of the demonstration. It renders a board on the
+// server and updates it with server-sent events (HTML Living Standard, section
+// 9.2). Without JavaScript the page is complete but does not update.
 //
-// It listens for browsers outside of the pod and has nobody log in: whoever reaches
-// it reads the messages.
+// The page is served outside the pod without a login: anyone who can connect
+// can read the messages.
 package page
 
 import (
@@ -23,14 +23,14 @@ import (
 
 const (
 	readTimeout  = 10 * time.Second
-	writeTimeout = 10 * time.Second // of a page, and of each event
+	writeTimeout = 10 * time.Second // for a page, and for each event
 	idleTimeout  = time.Minute
 	stopTimeout  = 5 * time.Second
 	maxHeader    = 16 << 10 // bytes
 )
 
-// policy lets the page load what this server has, and nothing inline (Content
-// Security Policy Level 3).
+// policy lets the page load resources only from this server, and nothing inline
+// (Content Security Policy Level 3).
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -46,12 +46,12 @@ var (
 	}).Parse(source))
 )
 
-// About says what the page is about.
+// About describes the topic and the key for the page.
 type About struct {
 	Topic, Key, Vault, Authority string
 }
 
-// Serve until ctx ends; it closes the listener.
+// Serve serves until ctx ends. It closes the listener.
 func Serve(ctx context.Context, listener net.Listener, b *board.Board, about About) error {
 	server := &http.Server{
 		Handler:           Handler(b, about),
@@ -65,7 +65,7 @@ func Serve(ctx context.Context, listener net.Listener, b *board.Board, about Abo
 	stopped := context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		_ = server.Shutdown(ctx) // what does not end in time is cut off with the process
+		_ = server.Shutdown(ctx) // requests that do not finish in time end with the process
 	})
 	defer stopped()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -74,7 +74,7 @@ func Serve(ctx context.Context, listener net.Listener, b *board.Board, about Abo
 	return ctx.Err()
 }
 
-// Handler of the page, its files and its events.
+// Handler serves the page, its files and its events.
 func Handler(b *board.Board, about About) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { render(w, b.Since(0), about) })
@@ -83,7 +83,7 @@ func Handler(b *board.Board, about About) http.Handler {
 	return secure(mux)
 }
 
-// secure adds the headers that every answer has.
+// secure adds the headers of every answer.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -91,13 +91,13 @@ func secure(next http.Handler) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Cache-Control", "no-store") // messages are secret, and files belong to a version
+		header.Set("Cache-Control", "no-store") // messages are secret, and files differ between versions
 		next.ServeHTTP(w, r)
 	})
 }
 
 func render(w http.ResponseWriter, now board.Update, about About) {
-	slices.Reverse(now.Entries) // the newest is on top
+	slices.Reverse(now.Entries) // newest first
 	var text bytes.Buffer
 	err := index.Execute(&text, struct {
 		board.Update
@@ -108,5 +108,5 @@ func render(w http.ResponseWriter, now board.Update, about About) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(text.Bytes()) // a browser that is gone needs no answer
+	_, _ = w.Write(text.Bytes()) // the browser may have disconnected
 }

@@ -51,7 +51,8 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// Nothing inline, so that the policy can forbid it, and everything is there.
+// TestPolicy checks that nothing is inline, so that the policy can forbid it,
+// and that every file exists.
 func TestPolicy(t *testing.T) {
 	url := serve(t, board.New(3))
 	response, body := get(t, url)
@@ -61,7 +62,7 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	if regexp.MustCompile(`<script(>| [^>]*[^r]>[^<])|<style|style=|\son[a-z]+=|https?://`).MatchString(body) {
-		t.Errorf("something is inline or elsewhere:\n%s", body)
+		t.Errorf("something is inline or on another host:\n%s", body)
 	}
 	files := regexp.MustCompile(`(?:src|href)="(static/[^"]+)"`).FindAllStringSubmatch(body, -1)
 	if len(files) != 3 {
@@ -78,14 +79,15 @@ func TestTexts(t *testing.T) {
 	b := board.New(3)
 	url := serve(t, b)
 	_, body := get(t, url)
-	for _, want := range []string{"Welcome to Confidential Containers on AKS!", "Encrypted Kafka Message:", "No message has arrived in t yet", "Decryption is not active", "there is no answer yet"} {
+	for _, want := range []string{"Welcome to Confidential Containers on AKS!", "Encrypted Kafka Message:",
+		"No message has arrived in t yet", "Decryption is not active", "no answer has arrived yet"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
 	b.Refused("release rejected: no", "release_rejected", "r-1")
 	if _, body = get(t, url); !strings.Contains(body, `<code id="code">release_rejected</code>`) || !strings.Contains(body, `<code id="request-id">r-1</code>`) {
-		t.Errorf("the refusal is not told:\n%s", body)
+		t.Errorf("the page does not show the refusal:\n%s", body)
 	}
 }
 
@@ -127,7 +129,7 @@ func open(t *testing.T, url string, header ...string) *browser {
 	return &browser{bufio.NewScanner(response.Body), cancel}
 }
 
-// next event: its name, its data and the id if it has one.
+// next returns the next event's name, data and id, if it has one.
 func (b *browser) next(t *testing.T) (name, data, id string) {
 	t.Helper()
 	for b.lines.Scan() {
@@ -151,26 +153,27 @@ func TestEvents(t *testing.T) {
 	url := serve(t, b) + "/events"
 	first := open(t, url+"?since=0")
 	if name, _, _ := first.next(t); name != "status" {
-		t.Errorf("first comes %s", name)
+		t.Errorf("the first event is %s", name)
 	}
 	_, data, id := first.next(t)
 	if !strings.Contains(data, `"text":"one"`) || id == "" {
-		t.Errorf("then %s with id %q", data, id)
+		t.Errorf("the next event is %s with id %q", data, id)
 	}
 	b.Add(board.Message{Offset: 2, Value: []byte(hostile)})
 	name, data, last := first.next(t)
 	if name != "entry" || !strings.Contains(data, `\u003cscript\u003e`) || last == id {
-		t.Errorf("then %s %s", name, data)
+		t.Errorf("the next event is %s %s", name, data)
 	}
-	// It comes again, and hears of what it missed alone.
+	// It reconnects and gets only what it missed.
 	first.close()
 	b.Broker("gone")
 	if name, data, _ := open(t, url+"?since=0", "Last-Event-ID", last).next(t); name != "status" || !strings.Contains(data, `"broker":"gone"`) {
-		t.Errorf("on return: %s %s", name, data)
+		t.Errorf("after the reconnect: %s %s", name, data)
 	}
 }
 
-// A closed tab, and a browser that reads nothing, hold nobody up.
+// TestClosedTab checks that a closed tab, or a browser that reads nothing,
+// delays no other browser.
 func TestClosedTab(t *testing.T) {
 	b := board.New(3)
 	url := serve(t, b) + "/events"
@@ -201,7 +204,8 @@ func TestTooManyPages(t *testing.T) {
 	}
 }
 
-// The streams end with the program, and do not keep it.
+// TestServeStops checks that the streams end with the program and do not delay
+// its end.
 func TestServeStops(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,7 +26,7 @@ func TestEnds(t *testing.T) {
 		code    int
 		message string
 	}{
-		"wrong variables": {wrong, 2, "TOPIC: is not set: want a topic\nMSG: is not set: want a message"},
+		"wrong variables": {wrong, 2, "TOPIC: is not set; use a topic\nMSG: is not set; use a message"},
 		"a failure":       {ends(errors.New("no port")), 1, "no port"},
 		"SIGTERM":         {ends(context.Canceled), 0, "before"},
 		"done":            {ends(nil), 0, "before"},
@@ -51,7 +51,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// Outside of a pod no file appears.
+// TestNoTerminationLog checks that no file is created outside a pod.
 func TestNoTerminationLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "none")
 	leave(file, "text")

@@ -1,5 +1,6 @@
-// Package producer writes encrypted messages to a topic, as the AKS documentation
-// has it: "Msg 1: " and the text, one after the other.
+// Package producer writes encrypted messages to a topic, as in the AKS
+// documentation: "Msg 1: " and the text, then "Msg 2: " and the text, and so
+// on.
 package producer
 
 import (
@@ -18,11 +19,11 @@ import (
 
 const (
 	defaultInterval = time.Second
-	delivery        = 30 * time.Second // deadline of one message
+	delivery        = 30 * time.Second // deadline for one message
 	maxNumber       = len("Msg 18446744073709551615: ")
 )
 
-// Producer of one text.
+// Producer produces messages with one text.
 type Producer struct {
 	key      *rsa.PublicKey
 	text     string
@@ -31,7 +32,7 @@ type Producer struct {
 	log      *slog.Logger
 }
 
-// Run is the command /produce; it implements pod.Program.
+// Run runs the command /produce; it implements pod.Program.
 func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error {
 	p := fromEnvironment(v, log)
 	if err := v.Err(); err != nil {
@@ -52,7 +53,7 @@ func fromEnvironment(v *environment.Variables, log *slog.Logger) Producer {
 		return p
 	}
 	if limit := message.MaxPlain(p.key); len(p.text)+maxNumber > limit {
-		v.Wrong("MSG", fmt.Sprintf("has %d bytes; RSA-%d with OAEP-SHA256 encrypts at most %d, of which the number takes up to %d, so %d remain",
+		v.Wrong("MSG", fmt.Sprintf("has %d bytes; RSA-%d with OAEP-SHA256 encrypts at most %d, and the message number takes up to %d; use at most %d",
 			len(p.text), p.key.N.BitLen(), limit, maxNumber, limit-maxNumber))
 	}
 	return p
@@ -61,7 +62,7 @@ func fromEnvironment(v *environment.Variables, log *slog.Logger) Producer {
 func parseInterval(text string) (time.Duration, error) {
 	interval, err := time.ParseDuration(text)
 	if err != nil || interval < time.Millisecond {
-		return 0, fmt.Errorf("%q is not a time of a millisecond or more, such as 1s", text)
+		return 0, fmt.Errorf("%q is not a duration of at least a millisecond; use, for example, 1s", text)
 	}
 	return interval, nil
 }
@@ -70,7 +71,7 @@ func (p Producer) run(ctx context.Context) error {
 	client, err := kgo.NewClient(append(p.kafka.Options(),
 		kgo.DefaultProduceTopic(p.kafka.Topic),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), // all partitions, in turn
-		kgo.UnknownTopicRetries(-1),                        // the topic may be made later
+		kgo.UnknownTopicRetries(-1),                        // the topic may be created later
 		kgo.RecordDeliveryTimeout(delivery))...)
 	if err != nil {
 		return fmt.Errorf("producer: setting up the Kafka client: %w", err)
@@ -90,7 +91,7 @@ func (p Producer) run(ctx context.Context) error {
 	}
 }
 
-// send tries the same message until Kafka has it.
+// send retries the same message until Kafka has it.
 func (p Producer) send(ctx context.Context, client *kgo.Client, number uint64) error {
 	sealed, err := message.Encrypt(p.key, fmt.Sprintf("Msg %d: %s", number, p.text))
 	if err != nil {
@@ -103,7 +104,7 @@ func (p Producer) send(ctx context.Context, client *kgo.Client, number uint64) e
 			return nil
 		}
 		if ctx.Err() == nil {
-			p.log.Warn("not sent, trying again", "number", number, "error", err)
+			p.log.Warn("not sent; retrying", "number", number, "error", err)
 		}
 	}
 	return nil

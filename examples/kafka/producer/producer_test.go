@@ -38,7 +38,8 @@ func run(ctx context.Context, set map[string]string) error {
 	return producer.Run(ctx, v, slog.New(slog.DiscardHandler))
 }
 
-// The topic does not exist at first; then messages come to all of its partitions.
+// TestAllPartitions starts without the topic. After it is created, messages
+// reach all of its partitions.
 func TestAllPartitions(t *testing.T) {
 	key, public := pair(t, 2048)
 	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(3))
@@ -59,7 +60,8 @@ func TestAllPartitions(t *testing.T) {
 			"TOPIC": "t", "MSG": "Azure Confidential Computing", "PUBKEY": public, "BROKERS": kafka.ListenAddrs()[0], "INTERVAL": "1ms",
 		})
 	}()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics("t"), kgo.MetadataMinAge(50*time.Millisecond), kgo.AllowAutoTopicCreation())
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics("t"),
+		kgo.MetadataMinAge(50*time.Millisecond), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,11 +88,11 @@ func TestVariables(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"TOPIC", "", "is not set"},
 		{"MSG", "", "is not set"},
-		{"MSG", strings.Repeat("x", 293), "has 293 bytes; RSA-3072 with OAEP-SHA256 encrypts at most 318, of which the number takes up to 26, so 292 remain"},
+		{"MSG", strings.Repeat("x", 293), "has 293 bytes; RSA-3072 with OAEP-SHA256 encrypts at most 318, and the message number takes up to 26; use at most 292"},
 		{"PUBKEY", "", "is not set"},
-		{"PUBKEY", "-----BEGIN PUBLIC KEY-----\nMIIBojAN***AE=\n-----END PUBLIC KEY-----", "want the content of NAME-pub.pem"},
-		{"INTERVAL", "1", "is not a time"},
-		{"INTERVAL", "0s", "is not a time"},
+		{"PUBKEY", "-----BEGIN PUBLIC KEY-----\nMIIBojAN***AE=\n-----END PUBLIC KEY-----", "use the content of NAME-pub.pem"},
+		{"INTERVAL", "1", "is not a duration"},
+		{"INTERVAL", "0s", "is not a duration"},
 	} {
 		set := map[string]string{c.name: c.value}
 		for name, value := range good {
@@ -99,11 +101,12 @@ func TestVariables(t *testing.T) {
 			}
 		}
 		err := run(t.Context(), set)
-		if wrong, ok := errors.AsType[environment.Error](err); !ok || len(wrong) != 1 || !strings.HasPrefix(wrong[0], c.name+": ") || !strings.Contains(wrong[0], c.want) {
+		if wrong, ok := errors.AsType[environment.Error](err); !ok || len(wrong) != 1 ||
+			!strings.HasPrefix(wrong[0], c.name+": ") || !strings.Contains(wrong[0], c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
 	if wrong, _ := errors.AsType[environment.Error](run(t.Context(), nil)); len(wrong) != 3 {
-		t.Errorf("three are missing, and it says %v", wrong)
+		t.Errorf("three variables are missing, but got %v", wrong)
 	}
 }

@@ -39,15 +39,16 @@ var keyID = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}(/[0-9a-zA-Z]{1,64})?$`)
 
 func parseKID(text string) (string, error) {
 	if !keyID.MatchString(text) {
-		return "", fmt.Errorf("%q is not a key's name: want letters, digits and hyphens, and /VERSION if need be", text)
+		return "", fmt.Errorf("%q is not a key's name; use letters, digits and hyphens, and optionally /VERSION", text)
 	}
 	return text, nil
 }
 
 var hostName = regexp.MustCompile(`^[0-9a-zA-Z]([0-9a-zA-Z.-]*[0-9a-zA-Z])?$`)
 
-// parseHost takes https:// before a host and a port behind it, as skr does, and
-// upper case, which skr does not: the documentation has myKeyVault.
+// parseHost accepts https:// before a host and a port after it, as skr does. It
+// also accepts upper case, which skr does not, because the documentation has
+// myKeyVault.
 func parseHost(text string) (string, error) {
 	host := strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/")
 	name := host
@@ -60,7 +61,7 @@ func parseHost(text string) (string, error) {
 		}
 	}
 	if !strings.Contains(name, ".") || !hostName.MatchString(name) {
-		return "", errors.New(strconv.Quote(text) + " is not a host: want NAME.… alone, as echo $MAA_ENDPOINT prints it")
+		return "", errors.New(strconv.Quote(text) + " is not a host; use only NAME.…, as echo $MAA_ENDPOINT prints it")
 	}
 	return strings.ToLower(host), nil
 }

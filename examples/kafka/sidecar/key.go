@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// nameOf reads "https://HOST/keys/NAME/VERSION" (Azure Key Vault, "Object identifiers"),
-// and what a person may write for it: NAME or NAME/VERSION.
+// nameOf parses "https://HOST/keys/NAME/VERSION" (Azure Key Vault, "Object
+// identifiers") and its short forms NAME and NAME/VERSION.
 func nameOf(id string) (name, version string) {
 	path := id
 	if u, err := url.Parse(id); err == nil && u.Host != "" {

@@ -1,5 +1,5 @@
-// Package sidecar gets the private key from skr, which runs beside the consumer
-// and proves to the key vault what machine both are in.
+// Package sidecar gets the private key from skr. skr runs beside the consumer
+// and proves to the key vault which machine both run in.
 package sidecar
 
 import (
@@ -17,34 +17,34 @@ import (
 )
 
 const (
-	// attempt is longer than skr's own request_timeout, so that skr's answer is heard.
+	// attempt is longer than skr's own request_timeout, so that skr's answer arrives in time.
 	attempt   = 70 * time.Second
 	firstWait = time.Second
 	maxWait   = 30 * time.Second
 )
 
-// Asker asks skr for one key.
+// Asker requests one key from skr.
 type Asker struct {
-	// Client of the sidecar; its own retries should be off.
+	// Client is the client of the sidecar. Turn off its own retries.
 	Client *api.Client
-	// URL of the sidecar, for people.
+	// URL is the sidecar's URL, for messages.
 	URL string
 	// Request names the key.
 	Request api.ReleaseRequest
-	// Refused is told why there is no key yet, after each attempt.
+	// Refused is called after each failed attempt with the reason.
 	Refused func(reason, code, requestID string)
-	// Log hears what Refused hears.
+	// Log receives the same reasons.
 	Log *slog.Logger
 }
 
-// Key asks, less and less often but at least twice a minute, until the key is
-// released or ctx ends. No refusal is final: the sidecar starts, roles are
-// assigned, policies change.
+// Key requests the key until it is released or ctx ends, with growing pauses of
+// at most 30 seconds. No refusal is final: sidecars start, roles are assigned,
+// policies change.
 func (a Asker) Key(ctx context.Context) (message.Key, error) {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		key, err := a.ask(ctx)
 		if err == nil {
-			a.Log.Info("the key is here", "key", key.Name, "version", key.Version)
+			a.Log.Info("the key was released", "key", key.Name, "version", key.Version)
 			return key, nil
 		}
 		if ctx.Err() != nil {
@@ -54,7 +54,7 @@ func (a Asker) Key(ctx context.Context) (message.Key, error) {
 		select {
 		case <-ctx.Done():
 			return message.Key{}, ctx.Err()
-		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter is no secret
+		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter is not secret
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (a Asker) ask(ctx context.Context) (message.Key, error) {
 		return message.Key{}, err
 	}
 	key := message.Key{Private: private}
-	key.Name, key.Version = nameOf(cmp.Or(released.ID, kid, a.Request.KID)) // older sidecars have the kid alone
+	key.Name, key.Version = nameOf(cmp.Or(released.ID, kid, a.Request.KID)) // older sidecars send only the kid
 	return key, nil
 }
 
@@ -82,16 +82,16 @@ func (a Asker) tell(err error) {
 	a.Refused(reason, code, id)
 }
 
-// explain says what a person can act on.
+// explain returns a reason that the reader can act on.
 func (a Asker) explain(err error) (reason, code, requestID string) {
 	if refused, ok := errors.AsType[*api.Error](err); ok {
 		return refused.Message, string(refused.Code), refused.RequestID
 	}
 	if errors.Is(err, message.ErrNotPrivate) {
-		return err.Error() + ": SkrClientKID names a key of another type", "", ""
+		return err.Error() + "; SkrClientKID names a key of another type", "", ""
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		err = failed.Err // without the request, which tells a reader nothing
+		err = failed.Err // without the request, which does not help a reader
 	}
-	return fmt.Sprintf("no sidecar answers at %s: the container skr is missing from this pod, or still starts (%v)", a.URL, err), "", ""
+	return fmt.Sprintf("no sidecar answers at %s: the container skr is missing from this pod, or is still starting (%v)", a.URL, err), "", ""
 }

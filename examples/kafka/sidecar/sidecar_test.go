@@ -24,8 +24,8 @@ import (
 	"skr/examples/kafka/sidecar"
 )
 
-// answers are what a sidecar says, one after the other; the last for ever. The
-// real one is asked in package consumer.
+// answers are a sidecar's answers in turn; the last repeats. Package consumer
+// tests with a real sidecar.
 type answers []func() (*http.Response, error)
 
 func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
@@ -91,7 +91,7 @@ func TestKeyComesLate(t *testing.T) {
 		if len(refusals) != 3 || !strings.HasPrefix(refusals[0].reason, "no sidecar answers at http://localhost:8080: the container skr is missing") ||
 			refusals[1].reason != "release rejected: the policy" || refusals[1].code != "release_rejected" || refusals[1].id != "r-7" ||
 			!strings.Contains(refusals[2].reason, "SkrClientKID") {
-			t.Errorf("it was told %+v", refusals)
+			t.Errorf("the refusals are %+v", refusals)
 		}
 		for _, secret := range []string{pair.D.String(), string(jwk), `"d"`} {
 			if strings.Contains(log, secret) {
@@ -101,7 +101,8 @@ func TestKeyComesLate(t *testing.T) {
 	})
 }
 
-// It goes on asking for ever, at least every 30 s and never without a pause.
+// TestPace checks that it asks for ever, at least every 30 s and never without
+// a pause.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -150,13 +151,15 @@ func TestEnvironment(t *testing.T) {
 		{"SkrClientAKVEndpoint", "v.vault.azure.net/keys/x", "is not a host"},
 		{"SkrClientURL", "http://192.0.2.1:8080", "in the clear"},
 	} {
-		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if _, err := read(c.name, c.value); err == nil || !strings.HasPrefix(err.Error(), c.name+": ") ||
+			!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s=%s: got %v, want %q", c.name, c.value, err, c.want)
 		}
 	}
 }
 
-// The key's name and version come in the header, of older sidecars as the JWK's kid.
+// TestKeyIsNamed checks that the key's name and version come from the header,
+// or from the JWK's kid with older sidecars.
 func TestKeyIsNamed(t *testing.T) {
 	pair, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

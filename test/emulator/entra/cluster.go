@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const projectedLife = time.Hour // expirationSeconds of a projected token, by default
+const projectedLife = time.Hour // the default expirationSeconds of a projected token
 
 // Cluster is the service account issuer of an emulated AKS cluster.
 type Cluster struct {
@@ -20,7 +20,7 @@ type Cluster struct {
 	now    func() time.Time
 }
 
-// NewCluster makes an issuer with a new key. A nil now means time.Now.
+// NewCluster creates an issuer with a new key. If now is nil, it uses time.Now.
 func NewCluster(issuer string, now func() time.Time) (*Cluster, error) {
 	if now == nil {
 		now = time.Now
@@ -32,7 +32,8 @@ func NewCluster(issuer string, now func() time.Time) (*Cluster, error) {
 	return &Cluster{issuer, key, opaqueID(), now}, nil
 }
 
-// Federation is the credential that trusts this cluster's service account.
+// Federation returns the credential that trusts a service account of this
+// cluster.
 func (c *Cluster) Federation(namespace, account string) Federation {
 	return Federation{Issuer: c.issuer, Subject: subject(namespace, account), Key: &c.key.PublicKey}
 }
@@ -41,7 +42,7 @@ func subject(namespace, account string) string {
 	return "system:serviceaccount:" + namespace + ":" + account
 }
 
-// Token is a projected service account token for the default audience.
+// Token returns a projected service account token for the default audience:
 // Kubernetes documentation, "Service account token volume projection".
 func (c *Cluster) Token(namespace, account string) (string, error) {
 	now := c.now()

@@ -3,17 +3,17 @@
 // client credentials with a federated client assertion (AKS workload identity).
 //
 // A [Directory] issues RS256 access tokens and verifies them for the emulated
-// vaults. It also stands behind the managed identity endpoint of package imds.
-// An emulated AKS cluster, [Cluster], signs the projected service account
+// vaults. It also issues the tokens of the managed identity endpoint in package
+// imds. An emulated AKS cluster, [Cluster], signs the projected service account
 // tokens that the federated credential trusts.
 //
 //	cluster, err := entra.NewCluster("https://oidc.aks.localhost/cluster/", nil)
 //	directory, err := entra.New(entra.Config{Federation: cluster.Federation("default", "workload")})
 //
-// It has no users, no secrets, no consent and no other grant.
-// Sources: Microsoft identity platform, "OAuth 2.0 client credentials flow",
-// third case, and "Access token claims reference"; AADSTS codes from
-// "Microsoft Entra authentication and authorization error codes".
+// It has no users, no secrets, no consent and no other grant. Sources:
+// Microsoft identity platform, "OAuth 2.0 client credentials flow", third case,
+// and "Access token claims reference"; AADSTS codes from "Microsoft Entra
+// authentication and authorization error codes".
 package entra
 
 import (
@@ -31,23 +31,23 @@ import (
 
 const keyBits = 2048
 
-// Config of a directory.
+// Config configures a directory.
 type Config struct {
-	// Tenant is the tenant's GUID; "" makes one.
+	// Tenant is the tenant's GUID; "" means a new one.
 	Tenant string
-	// Resources are the audiences for which tokens are issued, without a slash
-	// at the end ("https://vault.azure.net").
+	// Resources are the audiences for which tokens are issued, without a
+	// trailing slash ("https://vault.azure.net").
 	Resources []string
-	// Workload is the application that the federated credential belongs to; its
-	// zero fields are made.
+	// Workload is the application that the federated credential belongs to;
+	// empty fields are generated.
 	Workload Principal
-	// Federation is whose assertions are accepted for Workload.
+	// Federation is the federated credential of Workload.
 	Federation Federation
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Principal is who a token speaks for.
+// Principal is the identity that a token represents.
 type Principal struct {
 	// AppID is the client id, a GUID.
 	AppID string
@@ -60,14 +60,14 @@ type Principal struct {
 type Federation struct {
 	// Issuer and Subject are compared exactly.
 	Issuer, Subject string
-	// Audience: "" means DefaultAudience.
+	// Audience is the required audience; "" means DefaultAudience.
 	Audience string
-	// Key verifies RS256.
+	// Key verifies RS256 signatures.
 	Key crypto.PublicKey
 }
 
-// DefaultAudience of projected tokens (Microsoft Entra Workload ID,
-// "Workload identity federation").
+// DefaultAudience is the audience of projected tokens (Microsoft Entra Workload
+// ID, "Workload identity federation").
 const DefaultAudience = "api://AzureADTokenExchange"
 
 // Directory is one tenant. It is safe for concurrent use.
@@ -80,7 +80,7 @@ type Directory struct {
 
 var _ http.Handler = (*Directory)(nil)
 
-// New makes a tenant with a new signing key.
+// New creates a tenant with a new signing key.
 func New(c Config) (*Directory, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -102,28 +102,30 @@ func New(c Config) (*Directory, error) {
 	return d, nil
 }
 
-// SeenBy is the directory as a resource with a clock of its own sees it.
+// SeenBy returns the directory with the clock of a resource that verifies
+// tokens.
 func (d *Directory) SeenBy(now func() time.Time) *Directory {
 	seen := *d
 	seen.config.Now = now
 	return &seen
 }
 
-// Tenant is the tenant's GUID.
+// Tenant returns the tenant's GUID.
 func (d *Directory) Tenant() string { return d.config.Tenant }
 
-// Workload is the application of the federated credential.
+// Workload returns the application of the federated credential.
 func (d *Directory) Workload() Principal { return d.config.Workload }
 
-// Issuer is iss of access tokens of version 1.0.
+// Issuer returns the iss claim of version 1.0 access tokens.
 func (d *Directory) Issuer() string { return "https://sts.windows.net/" + d.config.Tenant + "/" }
 
-// knows says whether tokens are issued for resource, with or without a slash.
-func (d *Directory) knows(resource string) bool {
+// hasResource reports whether tokens are issued for resource, with or without a
+// trailing slash.
+func (d *Directory) hasResource(resource string) bool {
 	return slices.Contains(d.config.Resources, strings.TrimSuffix(resource, "/"))
 }
 
-// GUID is a new random identifier, RFC 9562 section 5.4.
+// GUID returns a new random identifier, RFC 9562 section 5.4.
 func GUID() string {
 	raw := make([]byte, 16)
 	rand.Read(raw) // never fails, see crypto/rand

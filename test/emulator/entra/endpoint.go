@@ -25,7 +25,7 @@ func (d *Directory) route() {
 	d.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", d.inTenant(d.token))
 }
 
-// ServeHTTP answers for every host name that the login service has.
+// ServeHTTP answers for every host name of the login service.
 func (d *Directory) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
 
 // problem is an error answer of the token endpoint.
@@ -60,8 +60,8 @@ func (d *Directory) write(w http.ResponseWriter, answer any, err error) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// describe gives the body of errors: Microsoft identity platform, "Error
-// response example" of the client credentials flow.
+// describe returns the status and the body of an error: Microsoft identity
+// platform, "Error response example" of the client credentials flow.
 func (d *Directory) describe(err error) (int, map[string]any) {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
@@ -80,7 +80,7 @@ func (d *Directory) describe(err error) (int, map[string]any) {
 	}
 }
 
-// discovery names this host in every URL, whichever name it was reached by.
+// discovery uses the requested host name in every URL.
 func (d *Directory) discovery(r *http.Request) (any, error) {
 	base := "https://" + r.Host + "/" + d.config.Tenant
 	return map[string]any{
@@ -153,8 +153,8 @@ func (d *Directory) authenticate(r *http.Request) error {
 	return nil
 }
 
-// refuseAssertion keeps the codes that tell an operator what is wrong with the
-// federated credential; the texts are the emulator's.
+// refuseAssertion returns the codes with which an operator finds the fault in a
+// federated credential. The texts are the emulator's own.
 func refuseAssertion(err error) error {
 	code, text := 50027, "JWT token is invalid or malformed."
 	switch {
@@ -172,13 +172,15 @@ func refuseAssertion(err error) error {
 	return &problem{http.StatusUnauthorized, "invalid_client", code, text}
 }
 
-// resourceOf is the scope that ends in /.default, without that. OpenID scopes
-// beside it are ignored.
+// resourceOf returns the scope that ends in /.default, without that suffix. It
+// ignores OpenID scopes.
 func resourceOf(scope string) (string, error) {
 	for word := range strings.FieldsSeq(scope) {
 		if resource, found := strings.CutSuffix(word, "/.default"); found {
 			return resource, nil
 		}
 	}
-	return "", &problem{http.StatusBadRequest, "invalid_scope", 1002012, fmt.Sprintf("The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.", scope)}
+	return "", &problem{http.StatusBadRequest, "invalid_scope", 1002012,
+		fmt.Sprintf("The provided value for scope %s is not valid. "+
+			"Client credential flows must have a scope value with /.default suffixed to the resource identifier.", scope)}
 }

@@ -80,14 +80,14 @@ func TestToken(t *testing.T) {
 		}
 	}
 	if _, err := n.VerifyAccessToken(token, "https://managedhsm.localhost:8443"); err == nil {
-		t.Error("good for another resource")
+		t.Error("valid for another resource")
 	}
 	if _, err := newTenant(t).VerifyAccessToken(token, resource); err == nil {
-		t.Error("good in another tenant")
+		t.Error("valid in another tenant")
 	}
 	n.now = n.now.Add(2 * time.Hour)
 	if _, err := n.VerifyAccessToken(token, resource); err == nil {
-		t.Error("good after its end")
+		t.Error("valid after its expiry")
 	}
 }
 

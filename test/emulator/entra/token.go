@@ -9,24 +9,25 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenLife: expires_in of real answers is 3599 or, for managed identities,
-// about a day; the shorter one is emulated.
+// tokenLife is the expires_in of real answers, 3599. For managed identities
+// Azure answers about a day; the emulator uses the shorter life for both.
 const tokenLife = 3599 * time.Second
 
-// AccessToken is a token with what an endpoint says beside it.
+// AccessToken is a token with its lifetime, as an endpoint returns them.
 type AccessToken struct {
 	Value     string
 	NotBefore time.Time
 	Expires   time.Time
 }
 
-// ErrUnknownResource means that no token is issued for that audience.
+// ErrUnknownResource means that the directory issues no tokens for the
+// audience.
 var ErrUnknownResource = errors.New("entra: the resource was not found in the tenant")
 
-// Issue makes an access token for p. The claims are those of a version 1.0
-// token for an application.
+// Issue returns an access token for p with the claims of a version 1.0 token
+// for an application.
 func (d *Directory) Issue(resource string, p Principal) (AccessToken, error) {
-	if !d.knows(resource) {
+	if !d.hasResource(resource) {
 		return AccessToken{}, ErrUnknownResource
 	}
 	now := d.config.Now()
@@ -55,7 +56,7 @@ func (d *Directory) Issue(resource string, p Principal) (AccessToken, error) {
 	return AccessToken{value, now, now.Add(tokenLife)}, nil
 }
 
-// accessClaims are what a resource looks at.
+// accessClaims are the claims that a resource checks.
 type accessClaims struct {
 	jwt.RegisteredClaims
 	AppID    string `json:"appid"`
@@ -64,7 +65,7 @@ type accessClaims struct {
 }
 
 // VerifyAccessToken checks signature, issuer, times and audience as a resource
-// of the tenant does. The audience may have a slash at the end or not.
+// of the tenant does. The audience may have a trailing slash.
 func (d *Directory) VerifyAccessToken(token, resource string) (Principal, error) {
 	var claims accessClaims
 	_, err := d.parser(jwt.WithIssuer(d.Issuer())).ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// answer is what a service says, word for word as far as its words are public.
+// answer is a service's answer, verbatim where the text is public.
 type answer struct {
 	status int
 	body   string
@@ -30,10 +30,10 @@ func vaultError(status int, code, inner, message string) answer {
 	return answer{status, fmt.Sprintf(`{"error":{"code":%q,"message":%q,"innererror":{"code":%q}}}`, code, message, inner)}
 }
 
-// answers by the name in a rule. Sources: Azure, "How to use managed identities … to
-// acquire an access token"; "Microsoft Entra authentication and authorization error
-// codes"; "Azure Attestation troubleshooting guide"; "Azure Key Vault REST API error
-// codes".
+// answers maps the names used in rules to answers. Sources: Azure, "How to use
+// managed identities … to acquire an access token"; "Microsoft Entra
+// authentication and authorization error codes"; "Azure Attestation
+// troubleshooting guide"; "Azure Key Vault REST API error codes".
 var answers = map[string]answer{
 	"imds-multiple": oauth(http.StatusBadRequest, "invalid_request",
 		"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"),
@@ -76,7 +76,7 @@ var answers = map[string]answer{
 	"vault-disabled":   vaultError(http.StatusForbidden, "Forbidden", "KeyDisabled", "Operation is not allowed on a disabled key."),
 }
 
-// Answers are the names.
+// Answers returns the names of all answers.
 func Answers() []string { return slices.Sorted(maps.Keys(answers)) }
 
 func (a answer) write(w http.ResponseWriter) {

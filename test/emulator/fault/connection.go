@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// Connect decides on the fate of a new connection to service by the rules with
-// those actions, Refuse or TLS. One that fails is counted as a request, as no
-// request will come.
+// Connect decides the fate of a new connection to service by the rules with the
+// given actions, Refuse or TLS. A failed connection counts as a request,
+// because no request follows.
 func (p *Plan) Connect(service string, actions ...Action) (Rule, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rule, faulty := p.take(service, func(r *Rule) bool { return slices.Contains(actions, r.Do) })
+	rule, faulty := p.fire(service, func(r *Rule) bool { return slices.Contains(actions, r.Do) })
 	if faulty {
 		p.requests[service]++
 	}
 	return rule, faulty
 }
 
-// Offset is by how much the clock of service is wrong: the sum of its rules.
+// Offset returns the offset of the service's clock, the sum of its rules.
 func (p *Plan) Offset(service string) (offset time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,9 +33,10 @@ func (p *Plan) Offset(service string) (offset time.Duration) {
 	return offset
 }
 
-// severed says whether a rule fails new connections to service. Those that are
-// open then end with their next request, or clients would never see the rule.
-func (p *Plan) severed(service string, encrypted bool) bool {
+// failsConnections reports whether a rule fails new connections to service. Open
+// connections are then closed at their next request; otherwise clients would
+// never see the rule.
+func (p *Plan) failsConnections(service string, encrypted bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.rules, func(a *active) bool {
@@ -43,8 +44,8 @@ func (p *Plan) severed(service string, encrypted bool) bool {
 	})
 }
 
-// Listener passes the connections of next on, but for those that a rule with
-// Refuse resets.
+// Listener returns a listener that passes on the connections of next, except
+// those that a Refuse rule resets.
 func (p *Plan) Listener(service string, next net.Listener) net.Listener {
 	return &listener{next, p, service}
 }
@@ -72,20 +73,20 @@ func (l *listener) Accept() (net.Conn, error) {
 // ResetConn closes a connection so that the client sees a reset.
 func ResetConn(conn net.Conn) {
 	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetLinger(0) // what is not sent is dropped, and RST sent
+		_ = t.SetLinger(0) // drops unsent data and sends RST
 	}
 	_ = conn.Close()
 }
 
 type connKey struct{}
 
-// ConnContext lets Wrap end a whole connection; it is for http.Server.
+// ConnContext lets Wrap close a whole connection; use it in http.Server.
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// cut ends the connection under a request, if the server said which it is.
-func cut(ctx context.Context) {
+// closeConnection closes the connection under a request, if ConnContext recorded it.
+func closeConnection(ctx context.Context) {
 	conn, ok := ctx.Value(connKey{}).(net.Conn)
 	if !ok {
 		return

@@ -48,7 +48,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// planOf a rule.
+// planOf returns a plan with one rule.
 func planOf(t *testing.T, text string) *fault.Plan {
 	t.Helper()
 	plan := fault.NewPlan(1, nil)
@@ -73,12 +73,13 @@ func TestOffset(t *testing.T) {
 		}
 	}
 	if plan.Clear(); plan.Offset("maa") != 0 {
-		t.Error("a cleared clock is wrong")
+		t.Error("the offset remains after Clear")
 	}
 }
 
-// TestRefuse: refused connections are reset and counted, also those that were
-// open when the rule came, and only as many as the rule says.
+// TestRefuse checks that refused connections are reset and counted, including
+// those that were open when the rule was added, and only as often as the rule
+// says.
 func TestRefuse(t *testing.T) {
 	plan := fault.NewPlan(1, nil)
 	server := listening(t, plan)
@@ -89,7 +90,7 @@ func TestRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := ask(t, server.Client(), server.URL+"/maa"); a.err == nil {
-		t.Error("an open connection outlived the rule")
+		t.Error("an open connection survived the rule")
 	}
 	plan.ResetCounters()
 	if a := ask(t, server.Client(), server.URL+"/maa"); !errors.Is(a.err, syscall.ECONNRESET) {
@@ -103,7 +104,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// listening is a server all of whose connections are the plan's.
+// listening is a server whose connections all go through the plan.
 func listening(t *testing.T, plan *fault.Plan) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(serve(t, plan).Config.Handler)
@@ -114,8 +115,9 @@ func listening(t *testing.T, plan *fault.Plan) *httptest.Server {
 	return server
 }
 
-// TestTLSRulesSpareWhatIsPlain: where there is no certificate, none can be bad.
-func TestTLSRulesSpareWhatIsPlain(t *testing.T) {
+// TestTLSRulesSparePlainConnections checks that TLS rules do not affect plain
+// connections.
+func TestTLSRulesSparePlainConnections(t *testing.T) {
 	plan := planOf(t, ":tls=expired")
 	if a := ask(t, listening(t, plan).Client(), listening(t, plan).URL+"/maa"); a.body != truth {
 		t.Errorf("got %v", a.err)
@@ -126,7 +128,7 @@ func TestTLSRulesSpareWhatIsPlain(t *testing.T) {
 	request := httptest.NewRequest(http.MethodGet, "/maa", http.NoBody)
 	request.TLS = &tls.ConnectionState{}
 	defer func() {
-		if reason := recover(); reason != http.ErrAbortHandler { //nolint:errorlint // the value itself is thrown
+		if reason := recover(); reason != http.ErrAbortHandler { //nolint:errorlint // net/http panics with the value itself
 			t.Errorf("a request over TLS ended with %v", reason)
 		}
 	}()

@@ -96,7 +96,7 @@ func ask(t *testing.T, client *http.Client, url string) answer {
 func TestActions(t *testing.T) {
 	for _, test := range []struct {
 		rule  string
-		wrong func(answer) bool // says whether the answer is not as it should be
+		wrong func(answer) bool // reports whether the answer is wrong
 	}{
 		{"maa:status=429,retry-after=1500ms", func(a answer) bool { return a.status != 429 || a.header.Get("Retry-After") != "2" }},
 		{"maa:status", func(a answer) bool { return a.status != 503 || a.header.Get("Retry-After") != "" }},
@@ -134,7 +134,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestBlackHole answers nothing until the client goes.
+// TestBlackHole checks that no answer comes until the client gives up.
 func TestBlackHole(t *testing.T) {
 	plan := fault.NewPlan(1, nil)
 	if err := plan.Add(fault.Rule{Do: fault.BlackHole}); err != nil {
@@ -149,7 +149,8 @@ func TestBlackHole(t *testing.T) {
 	}
 }
 
-// TestDelays measures with a clock that stands still while nobody works.
+// TestDelays measures with a clock that stands still while every goroutine is
+// idle.
 func TestDelays(t *testing.T) {
 	for _, test := range []struct {
 		rule    *fault.Rule
@@ -201,7 +202,8 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestSeed: the same seed fails the same requests, another one others.
+// TestSeed checks that one seed always fails the same requests and another seed
+// fails others.
 func TestSeed(t *testing.T) {
 	run := func(seed uint64) (failed string) {
 		plan := fault.NewPlan(seed, nil)

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	oversize   = 16 << 20 // more than any client should read of an answer
+	oversize   = 16 << 20 // more than any client should read
 	maxRequest = 4 << 20
 	slowPieces = 8
 )
 
-// Wrap counts each request under the service that name gives, delays it, and
-// lets the plan's rules fail it.
+// Wrap counts each request under the service that name returns, delays it, and
+// applies the plan's rules.
 func (p *Plan) Wrap(name func(*http.Request) string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service := name(r)
-		if p.severed(service, r.TLS != nil) {
-			cut(r.Context())
+		if p.failsConnections(service, r.TLS != nil) {
+			closeConnection(r.Context())
 			abort()
 		}
 		latency, rule, faulty := p.begin(service)
@@ -38,7 +38,7 @@ func (p *Plan) Wrap(name func(*http.Request) string, next http.Handler) http.Han
 	})
 }
 
-// sleep says whether the client is still there.
+// sleep reports whether the client is still connected afterwards.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -65,7 +65,7 @@ func (r *Rule) apply(w http.ResponseWriter, req *http.Request, next http.Handler
 		blackHole(req)
 	case NotJSON:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = io.WriteString(w, "<html><body>The emulator was asked for this page.</body></html>\n")
+		_, _ = io.WriteString(w, "<html><body>An emulated fault requested this page.</body></html>\n")
 	case SlowFirstByte:
 		if !sleep(req.Context(), r.delay()) {
 			abort()
@@ -79,8 +79,8 @@ func (r *Rule) apply(w http.ResponseWriter, req *http.Request, next http.Handler
 // abort ends the connection (HTTP/1.1) or the stream (HTTP/2) at once.
 func abort() { panic(http.ErrAbortHandler) }
 
-// blackHole reads the request first: an HTTP/1.1 server notices that its client
-// has gone only behind the body.
+// blackHole reads the request first: an HTTP/1.1 server detects a disconnected
+// client only after the body.
 func blackHole(req *http.Request) {
 	_, _ = io.CopyN(io.Discard, req.Body, maxRequest)
 	<-req.Context().Done()
@@ -97,10 +97,10 @@ func (r *Rule) answerStatus(w http.ResponseWriter) {
 		w.Header().Set("Location", r.Location)
 	}
 	w.WriteHeader(r.status())
-	_, _ = fmt.Fprintf(w, `{"error":{"code":"EmulatedFault","message":"The emulator was asked for status %d."}}`, r.status())
+	_, _ = fmt.Fprintf(w, `{"error":{"code":"EmulatedFault","message":"An emulated fault requested status %d."}}`, r.status())
 }
 
-// distort takes the true answer and passes it on in a bad way.
+// distort passes the genuine answer on in a damaged form.
 func (r *Rule) distort(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	answer := &recorder{header: make(http.Header), status: http.StatusOK}
 	next.ServeHTTP(answer, req)

@@ -10,12 +10,12 @@ import (
 )
 
 // Plan holds rules, latencies and request counters. It is safe for concurrent
-// use; rules are looked at in the order in which they were added.
+// use. Rules are tried in the order in which they were added.
 type Plan struct {
-	forgeries map[string][]string // by the service that signs; never changed
+	forgeries map[string][]string // by signing service; never changed
 
 	mu       sync.Mutex
-	random   *rand.Rand // guarded, so that the seed decides everything
+	random   *rand.Rand // under the mutex, so that draws follow the seed
 	rules    []*active
 	latency  map[string]time.Duration
 	requests map[string]int
@@ -23,24 +23,24 @@ type Plan struct {
 
 type active struct {
 	Rule
-	left int // how often it may still fire; meaningless where Count is 0
+	left int // how often it may still fire; unused if Count is 0
 }
 
 func (a *active) spent() bool { return a.Count > 0 && a.left == 0 }
 
-// NewPlan makes an empty plan whose probabilities follow from seed. forgeries
-// names what each service that signs can spoil; nil means that none can.
+// NewPlan returns an empty plan with a seed for its probabilities. forgeries
+// lists what each signing service can forge; nil means nothing.
 func NewPlan(seed uint64, forgeries map[string][]string) *Plan {
 	return &Plan{
 		forgeries: forgeries,
 
-		random:   rand.New(rand.NewPCG(seed, seed)), // to be repeated, not to be secret
+		random:   rand.New(rand.NewPCG(seed, seed)), // must be repeatable, need not be secret
 		latency:  make(map[string]time.Duration),
 		requests: make(map[string]int),
 	}
 }
 
-// Add appends a rule, also while requests run.
+// Add appends a rule. It may be called while requests run.
 func (p *Plan) Add(r Rule) error {
 	if err := r.validate(); err != nil {
 		return fmt.Errorf("fault: adding a rule for %q: %w", r.Service, err)
@@ -63,7 +63,7 @@ func (p *Plan) canForge(r Rule) bool {
 	return false
 }
 
-// Clear forgets all rules and latencies; counters stay.
+// Clear removes all rules and latencies; counters stay.
 func (p *Plan) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,15 +71,15 @@ func (p *Plan) Clear() {
 	clear(p.latency)
 }
 
-// SetLatency delays each request to service and everything under it.
+// SetLatency delays each request to service and everything below it.
 func (p *Plan) SetLatency(service string, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.latency[service] = d
 }
 
-// Requests counts the requests to service and everything under it, failed ones
-// too.
+// Requests returns the number of requests to service and everything below it,
+// including failed ones.
 func (p *Plan) Requests(service string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *Plan) Requests(service string) int {
 	return total
 }
 
-// Counters is a copy of the request counters, by service.
+// Counters returns a copy of the request counters, by service.
 func (p *Plan) Counters() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,15 +106,15 @@ func (p *Plan) ResetCounters() {
 	clear(p.requests)
 }
 
-// Forgery is what to spoil in the token that service signs now, "" for nothing.
+// Forgery returns the forgery for the next token of service; "" means none.
 func (p *Plan) Forgery(service string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rule, _ := p.take(service, func(r *Rule) bool { return r.Do == Forge })
+	rule, _ := p.fire(service, func(r *Rule) bool { return r.Do == Forge })
 	return rule.Forgery
 }
 
-// begin counts a request and decides on its fate.
+// begin counts a request and decides its fate.
 func (p *Plan) begin(service string) (latency time.Duration, rule Rule, faulty bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,12 +124,13 @@ func (p *Plan) begin(service string) (latency time.Duration, rule Rule, faulty b
 			latency = max(latency, d)
 		}
 	}
-	rule, faulty = p.take(service, func(r *Rule) bool { return r.Do != Forge && !r.beforeRequests() })
+	rule, faulty = p.fire(service, func(r *Rule) bool { return r.Do != Forge && !r.beforeRequests() })
 	return latency, rule, faulty
 }
 
-// take finds the first rule that fires and uses it up. The lock is held.
-func (p *Plan) take(service string, wanted func(*Rule) bool) (Rule, bool) {
+// fire finds the first rule that fires and uses it up. The caller holds the
+// lock.
+func (p *Plan) fire(service string, wanted func(*Rule) bool) (Rule, bool) {
 	for _, a := range p.rules {
 		if !wanted(&a.Rule) || !a.covers(service) || a.spent() {
 			continue

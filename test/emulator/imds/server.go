@@ -1,10 +1,10 @@
 // Package imds emulates the parts of Azure's Instance Metadata Service that a
-// sidecar asks: THIM, the cache of AMD certificates, and the managed identity
+// sidecar uses: THIM, the cache of AMD certificates, and the managed identity
 // endpoint.
 //
-// The service speaks plain HTTP, wants the header Metadata: true, and has the
-// paths that it has on 169.254.169.254. Where the certificates and tokens come
-// from is not its business: see [Certifier] and [Identities].
+// The service speaks plain HTTP, requires the header Metadata: true, and has
+// the same paths as on 169.254.169.254. The certificates and tokens come from a
+// [Certifier] and from [Identities].
 //
 // Sources: Azure documentation, "How to use managed identities for Azure
 // resources on an Azure VM to acquire an access token"; THIM's answers were
@@ -24,8 +24,8 @@ const (
 	TokenPath         = "/metadata/identity/oauth2/token"
 )
 
-// Certification is THIM's answer, its members in the order of 2026. All are
-// strings; the certificates are PEM.
+// Certification is THIM's answer, with its members in the order of 2026. All
+// are strings; the certificates are PEM.
 type Certification struct {
 	CacheControl     string `json:"cacheControl"`
 	CertificateChain string `json:"certificateChain"` // ASK, ARK
@@ -33,10 +33,11 @@ type Certification struct {
 	VCEKCert         string `json:"vcekCert"`
 }
 
-// Certifier knows the certificates of the machine below.
+// Certifier provides the certificates of the machine below.
 type Certifier interface {
-	// Certification of the chip and TCB that the query names, each in hex and ""
-	// for the machine's own. ErrNoCertificate if there is none.
+	// Certification returns the certificates for a chip and TCB, each in hex;
+	// "" means the machine's own. The error is ErrNoCertificate if there is
+	// none.
 	Certification(platformID, tcb string) (Certification, error)
 }
 
@@ -50,26 +51,27 @@ type Token struct {
 
 // Identities are the managed identities that are assigned to the machine.
 type Identities interface {
-	// ManagedIdentityToken for resource and the identity with that client id, ""
-	// for the system-assigned one. ErrNoIdentity, ErrUnknownResource.
+	// ManagedIdentityToken returns a token for resource and the identity with
+	// that client id; "" means the system-assigned one. The error is
+	// ErrNoIdentity or ErrUnknownResource.
 	ManagedIdentityToken(resource, clientID string) (Token, error)
 }
 
 // Errors of the interfaces.
 var (
-	ErrNoCertificate   = errors.New("imds: there is no certificate for that platform and TCB")
+	ErrNoCertificate   = errors.New("imds: no certificate for that platform and TCB")
 	ErrNoIdentity      = errors.New("imds: that identity is not assigned to the machine")
 	ErrUnknownResource = errors.New("imds: that resource was not found in the tenant")
 )
 
-// New makes the service.
+// New returns the service.
 func New(certifier Certifier, identities Identities) http.Handler {
 	s := &service{certifier, identities}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+CertificationPath, s.certification)
 	mux.HandleFunc("GET "+TokenPath, s.token)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusNotFound, failure{"Not found", "There is nothing at this path."})
+		write(w, http.StatusNotFound, failure{"Not found", "This path does not exist."})
 	})
 	return metadataOnly(mux)
 }
@@ -84,9 +86,9 @@ type failure struct {
 	Description string `json:"error_description"`
 }
 
-// metadataOnly guards against server-side request forgery as the service does:
-// the header Metadata: true must be there, X-Forwarded-For must not. A probe
-// without the header is thus answered, with 400.
+// metadataOnly protects against server-side request forgery as the service
+// does: the header Metadata: true is required, X-Forwarded-For is refused. A
+// probe without the header thus gets 400.
 func metadataOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// tokenAnswer has every member as a string, as the service writes them.
+// tokenAnswer has every member as a string, as in the service's answers.
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	ClientID     string `json:"client_id"`
@@ -30,7 +30,7 @@ func (s *service) token(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusBadRequest, failure{"invalid_request", "Required query variable 'resource' is missing"})
 		return
 	case q.Has("object_id"), q.Has("mi_res_id"), q.Has("msi_res_id"):
-		write(w, http.StatusBadRequest, failure{"invalid_request", "Identity not found: the emulator knows identities by client_id only"})
+		write(w, http.StatusBadRequest, failure{"invalid_request", "Identity not found: the emulator finds identities only by client_id"})
 		return
 	}
 	token, err := s.identities.ManagedIdentityToken(resource, q.Get("client_id"))

@@ -12,9 +12,9 @@ import (
 )
 
 // Error codes. InvalidParameter, PolicyEvaluationError and Unauthorized are in
-// Azure documentation, articles/attestation/troubleshoot-guide; the emulator
-// assumes (UNCONFIRMED) NotFound for an unknown path and InvalidParameter for a
-// missing or unknown api-version.
+// Azure documentation, articles/attestation/troubleshoot-guide. UNCONFIRMED:
+// NotFound for an unknown path and InvalidParameter for a missing or unknown
+// api-version.
 const (
 	codeInvalidParameter = "InvalidParameter"
 	codeInvalidOperation = "InvalidOperation"
@@ -28,7 +28,7 @@ const (
 // x-ms-error-code (Azure REST API specification, attestation 2025-06-01).
 const errorHeaderSince = "2025-06-01"
 
-// serviceVersion was seen on answers of September 2026.
+// serviceVersion is the version in answers of September 2026.
 const serviceVersion = "1.11.03495.6194"
 
 // problem is an error answer.
@@ -55,8 +55,9 @@ func setServiceHeaders(h http.Header) {
 	h.Set("x-ms-maa-service-version", serviceVersion)
 }
 
-// answering makes a handler of a function; it alone writes answers.
-func answering(f func(*http.Request) (any, error)) http.HandlerFunc {
+// serveJSON returns the handler for a function. Only this handler writes
+// answers.
+func serveJSON(f func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := f(r)
 		if err != nil {
@@ -90,8 +91,8 @@ func writeJSON(w http.ResponseWriter, status int, answer any) {
 	_, _ = w.Write(body)
 }
 
-// marshal is JSON without white space, maps in ascending order of their keys
-// and < > & as they are: so the service writes its tokens.
+// marshal returns JSON as the service writes its tokens: without white space,
+// with keys in ascending order, and with < > & unescaped.
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -104,8 +105,8 @@ func marshal(v any) ([]byte, error) {
 
 var versionForm = regexp.MustCompile(`^20\d\d-\d\d-\d\d(-preview)?$`)
 
-// checkVersion takes any api-version of the right form: the protocol of
-// SevSnpVm has not changed from 2020-10-01 to 2025-06-01.
+// checkVersion accepts any well-formed api-version: the protocol of SevSnpVm
+// has not changed from 2020-10-01 to 2025-06-01.
 func checkVersion(r *http.Request) error {
 	version := r.URL.Query().Get("api-version")
 	switch {

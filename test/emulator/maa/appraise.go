@@ -10,7 +10,7 @@ import (
 	"skr/attest/uvm"
 )
 
-// attest is POST /attest/SevSnpVm: parse, verify, apply the policy, sign.
+// attest serves POST /attest/SevSnpVm: parse, verify, apply the policy, sign.
 func (i *Instance) attest(r *http.Request) (any, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
@@ -33,14 +33,14 @@ func (i *Instance) attest(r *http.Request) (any, error) {
 	return map[string]string{"token": token}, nil
 }
 
-// evidence is a submission that has been verified.
+// evidence is a verified submission.
 type evidence struct {
 	*submission
-	compliance  string // x-ms-compliance-status, "" if nobody endorses the measurement
+	compliance  string // x-ms-compliance-status; "" if the measurement is not endorsed
 	endorsement *uvm.Endorsement
 }
 
-// verify checks in the order in which the service is known to work.
+// verify checks in the service's known order.
 func (i *Instance) verify(s *submission) (*evidence, error) {
 	if err := i.verifyReport(s); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (i *Instance) verify(s *submission) (*evidence, error) {
 	return e, nil
 }
 
-// verifyReport checks the chain to a root, that the leaf is for the report's
+// verifyReport checks the chain to a root, that the leaf matches the report's
 // chip and REPORTED_TCB, and the report's signature.
 func (i *Instance) verifyReport(s *submission) error {
 	var err error
@@ -73,8 +73,8 @@ func (i *Instance) verifyReport(s *submission) error {
 	return invalid("The SNP report cannot be verified: %v", err)
 }
 
-// verifyRuntimeData: REPORT_DATA is SHA-256 of the exact bytes, then 32 zero
-// bytes. UNCONFIRMED: that the service insists on the zeros.
+// verifyRuntimeData checks that REPORT_DATA is the SHA-256 of the exact bytes,
+// then 32 zero bytes. UNCONFIRMED: that the service requires the zeros.
 func (s *submission) verifyRuntimeData() error {
 	if s.runtime.raw == nil {
 		return nil
@@ -101,8 +101,8 @@ func (s *submission) verifyInitTimeData() error {
 	return nil
 }
 
-// appraiseMeasurement finds who vouches for the launch measurement. A bad
-// endorsement is an error; none at all only means no compliance status.
+// appraiseMeasurement looks for an endorsement of the launch measurement. A bad
+// endorsement is an error; a missing one only means no compliance status.
 func (i *Instance) appraiseMeasurement(e *evidence) error {
 	for _, cose := range e.endorsements {
 		if err := i.appraiseEndorsement(e, cose); err != nil {

@@ -7,9 +7,9 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// decode is base64url with or without padding (RFC 4648 section 5). The
-// standard alphabet is refused in the words that the service is known to use:
-// Unknown base64 character: 47 ("/").
+// decode decodes base64url with or without padding (RFC 4648 section 5). It
+// refuses the standard alphabet with the service's known text: Unknown base64
+// character: 47 ("/").
 func decode(name, text string) ([]byte, error) {
 	if text == "" {
 		return nil, invalid("The %s is required.", name)
@@ -38,8 +38,8 @@ func trimPadding(name, text string) (digits string, err error) {
 	return digits, nil
 }
 
-// decodeEither is base64 of either alphabet, with or without padding, as
-// AttestationInfo may have inside.
+// decodeEither decodes base64 in either alphabet, with or without padding, as
+// AttestationInfo may contain.
 func decodeEither(name, text string) ([]byte, error) {
 	if text == "" {
 		return nil, invalid("The %s is required.", name)

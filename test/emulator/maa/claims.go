@@ -8,25 +8,25 @@ import (
 	"skr/attest/snp"
 )
 
-// Values of x-ms-compliance-status. The Kata one is in published client code
-// only, no token that holds it is public.
+// Values of x-ms-compliance-status. The Kata value appears only in published
+// client code; no public token has it.
 const (
 	compliantVM   = "azure-compliant-cvm"
 	compliantUVM  = "azure-compliant-uvm"
 	compliantKata = "azure-signed-katacc-uvm"
 )
 
-// compliantFeeds maps a UVM endorsement's feed to the status that it gives.
+// compliantFeeds maps the feed of a UVM endorsement to its compliance status.
 var compliantFeeds = map[string]string{
 	"ContainerPlat-AMD-UVM": compliantUVM,
 	"ConfAKS-AMD-UVM":       compliantKata,
 }
 
-// tokenLife was the same on all real tokens seen from 2022 to 2026.
+// tokenLife is the same in all real tokens seen from 2022 to 2026.
 const tokenLife = 8 * time.Hour
 
 // Bits of the guest's POLICY, AMD 56860 table 10. UNCONFIRMED: the claims for
-// bits 21 to 25; all real tokens say false there.
+// bits 21 to 25, which are false in all real tokens.
 const (
 	bitSMT              = 16
 	bitMigration        = 18
@@ -41,8 +41,8 @@ const (
 
 const claimPrefix = "x-ms-sevsnpvm-"
 
-// claims is the payload of the token. Which claims there are, and their types,
-// was compared with real tokens of 2023, 2025 and 2026.
+// claims returns the payload of the token. The set of claims and their types
+// match real tokens of 2023, 2025 and 2026.
 func (i *Instance) claims(e *evidence) map[string]any {
 	c := i.standardClaims()
 	i.addIsolation(c, e)
@@ -52,7 +52,7 @@ func (i *Instance) claims(e *evidence) map[string]any {
 	return c
 }
 
-// standardClaims are in each token.
+// standardClaims returns the claims of every token.
 func (i *Instance) standardClaims() map[string]any {
 	now := i.config.Now()
 	return map[string]any{
@@ -66,7 +66,8 @@ func (i *Instance) standardClaims() map[string]any {
 	}
 }
 
-// addIsolation are the claims about processor and launch, and what they bind.
+// addIsolation adds the claims about the processor, the launch, and the bound
+// data.
 func (i *Instance) addIsolation(c map[string]any, e *evidence) {
 	c["x-ms-attestation-type"] = "sevsnpvm"
 	e.addReport(c)
@@ -95,8 +96,8 @@ func (e *evidence) addReport(c map[string]any) {
 	c[claimPrefix+"reportid"] = hexOf(r.ReportID())
 }
 
-// addSecurityVersions are of REPORTED_TCB, not of CURRENT_TCB. Version 2
-// reports name no product; the chain does.
+// addSecurityVersions adds the versions of REPORTED_TCB, not of CURRENT_TCB.
+// Version 2 reports do not name the product; the chain does.
 func (e *evidence) addSecurityVersions(c map[string]any) {
 	tcb := snp.NewTCB(e.report.ReportedTCB().Raw(), e.chain.Product()).Components()
 	c[claimPrefix+"bootloader-svn"] = tcb.Bootloader

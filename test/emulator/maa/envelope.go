@@ -12,26 +12,26 @@ import (
 const (
 	sealingKeySize = 32
 	sealingIVSize  = 12
-	// sealingData is authenticated beside the token.
+	// sealingData is authenticated together with the token.
 	sealingData = "Transport Key"
 )
 
-// Forgeries of the envelope around an AzureGuest token; they do nothing to an
-// answer of SevSnpVm, which has none.
+// Forgeries of the envelope around an AzureGuest token. They do not affect
+// SevSnpVm answers, which have no envelope.
 const (
-	OtherEnvelopeKey Forgery = "other-envelope-key" // sealed to another key than the TPM's
-	FlipEnvelope     Forgery = "flip-envelope"      // a bit of the tag is another
+	OtherEnvelopeKey Forgery = "other-envelope-key" // sealed to a key other than the TPM's
+	FlipEnvelope     Forgery = "flip-envelope"      // one bit of the tag is flipped
 	ShortIV          Forgery = "short-iv"           // the IV has 8 bytes
 )
 
-// envelope is the answer of AzureGuest in the making.
+// envelope is an AzureGuest answer under construction.
 type envelope struct {
 	to              *rsa.PublicKey
-	key             []byte // of AES, in clear
+	key             []byte // the AES key, unencrypted
 	iv, sealed, tag []byte
 }
 
-// envelopeForgers alter an envelope before the AES key is encrypted.
+// envelopeForgers change an envelope before the AES key is encrypted.
 var envelopeForgers = map[Forgery]func(*envelope) error{
 	OtherEnvelopeKey: func(e *envelope) error {
 		other, err := rsa.GenerateKey(rand.Reader, tpmKeyBits)
@@ -44,11 +44,12 @@ var envelopeForgers = map[Forgery]func(*envelope) error{
 	ShortIV:      func(e *envelope) error { e.iv = e.iv[:8]; return nil },
 }
 
-// EnvelopeForgeries lists those of envelopes.
+// EnvelopeForgeries returns the forgeries of envelopes.
 func EnvelopeForgeries() []Forgery { return slices.Sorted(maps.Keys(envelopeForgers)) }
 
 // seal encrypts a token to a TPM's key
-// (Azure/confidential-computing-cvm-guest-attestation, AttestationClient, DecryptJwt).
+// (Azure/confidential-computing-cvm-guest-attestation, AttestationClient,
+// DecryptJwt).
 func seal(token string, to *rsa.PublicKey, f Forgery) ([]byte, error) {
 	e := &envelope{to: to, key: randomBytes(sealingKeySize), iv: randomBytes(sealingIVSize)}
 	block, err := aes.NewCipher(e.key)
@@ -70,7 +71,7 @@ func seal(token string, to *rsa.PublicKey, f Forgery) ([]byte, error) {
 }
 
 func (e *envelope) encode() ([]byte, error) {
-	innerKey, err := rsa.EncryptPKCS1v15(rand.Reader, e.to, e.key) //nolint:staticcheck // the protocol's
+	innerKey, err := rsa.EncryptPKCS1v15(rand.Reader, e.to, e.key) //nolint:staticcheck // the protocol requires it
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Forgery is what a token has wrong, for clients that must notice.
+// Forgery is a fault in a token that a client must detect.
 type Forgery string
 
 // The forgeries.
@@ -20,13 +20,13 @@ const (
 	OtherIssuer    Forgery = "other-issuer"    // iss is another instance
 	Expired        Forgery = "expired"         // nine hours old
 	NotYetValid    Forgery = "not-yet-valid"   // valid an hour from now
-	OtherKEK       Forgery = "other-kek"       // the first key of x-ms-runtime is another one
-	WrongNonce     Forgery = "wrong-nonce"     // nonce is not the request's, nor is that of a client payload
-	UnknownKid     Forgery = "unknown-kid"     // signed with a key that /certs does not list
-	OtherSignature Forgery = "other-signature" // the right kid, another key's signature
+	OtherKEK       Forgery = "other-kek"       // the first key of x-ms-runtime is replaced
+	WrongNonce     Forgery = "wrong-nonce"     // nonce differs from the request's, as does the client payload's
+	UnknownKid     Forgery = "unknown-kid"     // signed by a key that /certs does not list
+	OtherSignature Forgery = "other-signature" // the right kid, but another key's signature
 )
 
-// forgers alter a draft; the key is the instance's own.
+// forgers change a draft. The key is the instance's own.
 var forgers = map[Forgery]func(*draft, *signingKey) error{
 	AlgNone: func(d *draft, _ *signingKey) error {
 		d.header.Alg, d.sign = "none", unsigned
@@ -48,7 +48,7 @@ var forgers = map[Forgery]func(*draft, *signingKey) error{
 	OtherSignature: func(d *draft, _ *signingKey) error { return d.signWithOther(false) },
 }
 
-// Forgeries lists those of tokens.
+// Forgeries returns the forgeries of tokens.
 func Forgeries() []Forgery { return slices.Sorted(maps.Keys(forgers)) }
 
 func (d *draft) spoil(f Forgery, k *signingKey) error {
@@ -60,7 +60,7 @@ func (d *draft) spoil(f Forgery, k *signingKey) error {
 	}
 	forge, ok := forgers[f]
 	if !ok {
-		return fmt.Errorf("maa: there is no forgery %q", f)
+		return fmt.Errorf("maa: unknown forgery %q", f)
 	}
 	return forge(d, k)
 }
@@ -99,7 +99,7 @@ func (d *draft) swapNonce() error {
 	return nil
 }
 
-// swapKEK does nothing to a token without keys.
+// swapKEK leaves a token without keys unchanged.
 func (d *draft) swapKEK() error {
 	runtime, _ := d.claims["x-ms-runtime"].(map[string]any)
 	keys, _ := runtime["keys"].([]any)

@@ -9,8 +9,8 @@ import (
 	"skr/attest/vtpm"
 )
 
-// attestGuest is POST /attest/AzureGuest: parse, verify, apply the policy, sign,
-// and seal to the key of the machine's TPM
+// attestGuest serves POST /attest/AzureGuest: parse, verify, apply the policy,
+// sign, and seal to the key of the machine's TPM
 // (Azure/confidential-computing-cvm-guest-attestation, AttestationClient).
 func (i *Instance) attestGuest(r *http.Request) (any, error) {
 	if err := checkVersion(r); err != nil {
@@ -39,16 +39,16 @@ func (i *Instance) attestGuest(r *http.Request) (any, error) {
 	return map[string]string{"token": base64.RawURLEncoding.EncodeToString(sealed)}, nil
 }
 
-// guestEvidence is a guest's submission that has been verified.
+// guestEvidence is a guest's verified submission.
 type guestEvidence struct {
 	*guestSubmission
-	isolation *evidence // nil: Trusted Launch
+	isolation *evidence // nil for Trusted Launch
 	machine   machineClaims
 	boot      boot
 }
 
-// verifyGuest begins with what the rest hangs on: the processor vouches for the
-// AK, the AK for the PCRs and the key, the PCRs for the log.
+// verifyGuest follows the chain of trust: the processor vouches for the AK, the
+// AK for the PCRs and the key, and the PCRs for the log.
 func (i *Instance) verifyGuest(s *guestSubmission) (*guestEvidence, error) {
 	e := &guestEvidence{guestSubmission: s}
 	for _, step := range []func(*guestEvidence) error{
@@ -65,7 +65,8 @@ func (i *Instance) verifyGuest(s *guestSubmission) (*guestEvidence, error) {
 	return e, nil
 }
 
-// verifyIsolation is what SevSnpVm does, with the HCL's claims as runtime data.
+// verifyIsolation verifies as SevSnpVm does, with the HCL's claims as runtime
+// data.
 func (i *Instance) verifyIsolation(e *guestEvidence) (err error) {
 	if e.snp == nil {
 		return nil
@@ -77,8 +78,9 @@ func (i *Instance) verifyIsolation(e *guestEvidence) (err error) {
 	return err
 }
 
-// trustAK: a confidential machine's AK is the one that the HCL's claims name; its
-// certificate is not looked at. With Trusted Launch there is the certificate alone.
+// trustAK checks the AK. A confidential machine's AK must be the one in the
+// HCL's claims; its certificate is ignored. With Trusted Launch only the
+// certificate vouches for it.
 func (i *Instance) trustAK(e *guestEvidence) error {
 	if e.isolation != nil {
 		if !e.tpm.ak.rsa.Equal(e.machine.ak) {

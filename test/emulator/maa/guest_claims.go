@@ -9,11 +9,11 @@ import (
 
 const machinePrefix = "x-ms-azurevm-"
 
-// ephemeralKeyID names the TPM's key in a token.
+// ephemeralKeyID is the kid of the TPM's key in a token.
 const ephemeralKeyID = "TpmEphemeralEncryptionKey"
 
-// guestClaims is the payload of an AzureGuest token. Which claims there are, and
-// their types, was compared with a real one of 2022.
+// guestClaims returns the payload of an AzureGuest token. The set of claims and
+// their types match a real token of 2022.
 func (i *Instance) guestClaims(e *guestEvidence) map[string]any {
 	c := i.standardClaims()
 	c["x-ms-attestation-type"] = "azurevm"
@@ -30,14 +30,15 @@ func (i *Instance) guestClaims(e *guestEvidence) map[string]any {
 	return c
 }
 
-// secureBoot: the log must tell of it and, on a confidential machine, the HCL
-// say so, too. UNCONFIRMED: how the service comes by it.
+// secureBoot reports whether the log shows secure boot and, on a confidential
+// machine, the HCL confirms it. UNCONFIRMED: how the service determines it.
 func (e *guestEvidence) secureBoot() bool {
 	return e.boot.secureBoot && (e.isolation == nil || e.machine.secureBoot)
 }
 
-// vmID is the HCL's word or, with Trusted Launch, that of the firmware in PCR 6;
-// "" where neither says. UNCONFIRMED: where the service has it from.
+// vmID returns the identifier in the HCL's claims or, with Trusted Launch, the
+// one that the firmware measured in PCR 6; "" if neither has it. UNCONFIRMED:
+// the service's source.
 func (e *guestEvidence) vmID() string {
 	if e.isolation != nil {
 		return strings.ToUpper(e.machine.vmID)
@@ -58,8 +59,9 @@ func (e *guestEvidence) addSystem(c map[string]any) {
 	}
 }
 
-// addBoot: the first few follow secure boot, the rest are as in a token of a
-// Linux machine. UNCONFIRMED: what the service takes from which event.
+// addBoot adds the claims about the boot. The first few follow secure boot; the
+// rest are as in a token of a Linux machine. UNCONFIRMED: which events the
+// service uses.
 func (e *guestEvidence) addBoot(c map[string]any) {
 	for _, name := range []string{"dbvalidated", "dbxvalidated", "debuggersdisabled", "default-securebootkeysvalidated"} {
 		c[machinePrefix+name] = e.boot.secureBoot
@@ -73,7 +75,7 @@ func (e *guestEvidence) addBoot(c map[string]any) {
 	c[machinePrefix+"hvci-policy"] = 0
 }
 
-// addRegisters: the values have been there since 2025.
+// addRegisters adds the PCRs. Tokens have had their values since 2025.
 func (e *guestEvidence) addRegisters(c map[string]any, values bool) {
 	c[machinePrefix+"attested-pcrs"] = e.tpm.pcrSet
 	if !values {
@@ -87,8 +89,8 @@ func (e *guestEvidence) addRegisters(c map[string]any, values bool) {
 	c[machinePrefix+"attested-pcr-values"] = texts
 }
 
-// runtime holds the key that a vault wraps to, and the client's payload as it was
-// sent: it is in no quote.
+// runtime returns the key that a vault wraps to, and the client's payload as it
+// was sent. No quote covers the payload.
 func (e *guestEvidence) runtime() map[string]any {
 	key := e.tpm.key.rsa
 	encode := base64.RawURLEncoding.EncodeToString

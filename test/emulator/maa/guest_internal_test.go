@@ -40,7 +40,7 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// areaOf is the TPM2B_PUBLIC of a key like those of clients.
+// areaOf returns the TPM2B_PUBLIC of a key like those of clients.
 func areaOf(t testing.TB, key *rsa.PublicKey, attributes tpm2.TPMAObject) []byte {
 	t.Helper()
 	return tpm2.Marshal(tpm2.New2B(tpm2.TPMTPublic{
@@ -50,8 +50,8 @@ func areaOf(t testing.TB, key *rsa.PublicKey, attributes tpm2.TPMAObject) []byte
 	}))
 }
 
-// sampleTPM is what a client on that machine would send, but for the key, which
-// nobody recorded.
+// sampleTPM returns what a client on that machine would send, except for the
+// key, which was not recorded.
 func sampleTPM(t *testing.T, ak *rsa.PublicKey, quote, certificate []byte, pcrs map[int][]byte) *tpmEvidence {
 	t.Helper()
 	encode := base64.StdEncoding.EncodeToString
@@ -73,8 +73,8 @@ func sampleTPM(t *testing.T, ak *rsa.PublicKey, quote, certificate []byte, pcrs 
 	return evidence
 }
 
-// A genuine confidential VM: its report, its AK, by either way of trust, and its
-// quote hold.
+// TestRealGuestEvidence verifies the report, the AK (both ways) and the quote
+// of a genuine confidential VM.
 func TestRealGuestEvidence(t *testing.T) {
 	var bundle struct {
 		Report struct {
@@ -131,7 +131,7 @@ func TestRealGuestEvidence(t *testing.T) {
 	}
 	confidential.tpm.pcrs[4] = vtpm.Digest{}
 	if confidential.verifyQuote() == nil {
-		t.Error("a changed value is taken for the quoted one")
+		t.Error("a changed value is accepted as the quoted one")
 	}
 	confidential.machine.ak = &rsa.PublicKey{N: ak.N, E: 3}
 	if instance.trustAK(confidential) == nil {
@@ -139,8 +139,9 @@ func TestRealGuestEvidence(t *testing.T) {
 	}
 }
 
-// A genuine Trusted Launch VM: the certificate is Azure's, but not of the key that
-// its owner made for the quote.
+// TestRealTrustedLaunch uses a genuine Trusted Launch VM. The certificate is
+// Azure's, but certifies another key than the one that the VM's owner made for
+// the quote.
 func TestRealTrustedLaunch(t *testing.T) {
 	block, _ := pem.Decode(samples.Read(t, "trusted-launch/ak.pub"))
 	public, err := x509.ParsePKIXPublicKey(block.Bytes)
@@ -175,7 +176,7 @@ func TestRealTrustedLaunch(t *testing.T) {
 	}
 }
 
-// softInfo is a well-formed AttestationInfo that needs no TPM.
+// softInfo returns a well-formed AttestationInfo without the use of a TPM.
 func softInfo(t testing.TB) (info []byte, tpm wireTPM) {
 	t.Helper()
 	ak, err := vtpmtest.NewAK()
@@ -214,7 +215,8 @@ func softInfo(t testing.TB) (info []byte, tpm wireTPM) {
 	return text, tpm
 }
 
-// FuzzGuest: what is taken says what it said, and what is not is the caller's fault.
+// FuzzGuest checks that an accepted request keeps its contents, and that a
+// refusal blames the caller.
 func FuzzGuest(f *testing.F) {
 	info, _ := softInfo(f)
 	f.Add(info)
@@ -243,7 +245,8 @@ func wrap(info []byte) []byte {
 	return body
 }
 
-// FuzzTPM: TpmInfo has base64 twice around it, which a fuzzer does not find through.
+// FuzzTPM fuzzes TpmInfo directly: it is inside two layers of base64, which a
+// fuzzer does not penetrate.
 func FuzzTPM(f *testing.F) {
 	_, tpm := softInfo(f)
 	decode := func(text string) []byte {

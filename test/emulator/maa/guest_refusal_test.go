@@ -31,7 +31,7 @@ func checkRefusal(t *testing.T, instance http.Handler, body []byte, code, text s
 	}
 }
 
-// mutation is one thing that is wrong, and what the refusal says.
+// mutation is one fault, and the text of its refusal.
 type mutation struct {
 	name   string
 	mutate func(*azureguest.Info)
@@ -70,8 +70,10 @@ func TestRefusedQuotes(t *testing.T) {
 		{"TPMT_SIGNATURE", func(i *azureguest.Info) {
 			i.TpmInfo.PcrSignature = append([]byte{0, 0x14, 0, 0xb, 1, 0}, i.TpmInfo.PcrSignature...)
 		}, "PcrSignature has 262 bytes"},
-		{"a register less", func(i *azureguest.Info) { i.TpmInfo.PcrSet, i.TpmInfo.PCRs = i.TpmInfo.PcrSet[:7], i.TpmInfo.PCRs[:7] }, "the quote is over PCR 0-7, want 0-6"},
-		{"a register more", func(i *azureguest.Info) {
+		{"one register fewer", func(i *azureguest.Info) {
+			i.TpmInfo.PcrSet, i.TpmInfo.PCRs = i.TpmInfo.PcrSet[:7], i.TpmInfo.PCRs[:7]
+		}, "the quote is over PCR 0-7, want 0-6"},
+		{"one register more", func(i *azureguest.Info) {
 			i.TpmInfo.PcrSet = append(i.TpmInfo.PcrSet, 8)
 			i.TpmInfo.PCRs = append(i.TpmInfo.PCRs, azureguest.PCR{Index: 8, Digest: make([]byte, 32)})
 		}, "the quote is over PCR 0-7, want 0-8"},
@@ -200,12 +202,13 @@ func TestRefusedCertificates(t *testing.T) {
 	checkRefusal(t, late, g.Info(t).Body(t), "InvalidParameter", "AikCert cannot be verified")
 }
 
-// The log is replayed: it explains the registers, or is refused.
+// TestRefusedLogs checks that a log that does not match the registers is
+// refused.
 func TestRefusedLogs(t *testing.T) {
 	g := newGuest(t, true, swtpm.Config{})
 	instance := g.guestInstance(t, maa.Config{})
 	log := g.vtpm.EventLog()
-	header := bytes.Index(log, []byte("Spec ID")) + 41 // as far as its last byte
+	header := bytes.Index(log, []byte("Spec ID")) + 41 // up to and including its last byte
 	g.refuse(t, instance, []mutation{
 		{"header alone", func(i *azureguest.Info) { i.TcgLogs = log[:header] }, "has no events"},
 		{"an event of another digest", func(i *azureguest.Info) { i.TcgLogs = flip(log, header+45) }, "TcgLogs do not match the PCRs"},
@@ -240,7 +243,7 @@ func TestRefusedForms(t *testing.T) {
 		want string
 	}{
 		{"nothing", nil, "The body"},
-		{"no member", []byte(`{}`), "AttestationInfo is required"},
+		{"no members", []byte(`{}`), "AttestationInfo is required"},
 		{"another member", []byte(`{"AttestationInfo":"e30","report":"e30"}`), "unknown field"},
 		{"a member twice", []byte(`{"AttestationInfo":"e30","AttestationInfo":"e30"}`), "twice"},
 		{"text behind", []byte(`{"AttestationInfo":"e30"}{}`), "after the JSON value"},

@@ -17,12 +17,13 @@ const (
 	isolationTrustedLaunch = "TrustedLaunch"
 )
 
-// protocolVersion is the only one known.
+// protocolVersion is the only known version.
 const protocolVersion = "2.0"
 
-// Wire form of AttestationInfo (Azure/confidential-computing-cvm-guest-attestation,
-// AttestationClient/lib, AttestationParameters). Octets are base64 of either
-// alphabet: clients in use differ, and the service takes them all.
+// wireGuest is the wire form of AttestationInfo
+// (Azure/confidential-computing-cvm-guest-attestation, AttestationClient/lib,
+// AttestationParameters). Octets are base64 in either alphabet: clients differ,
+// and the service accepts both.
 type wireGuest struct {
 	AttestationProtocolVersion     string
 	OSType, OSDistro, OSBuild      string
@@ -40,17 +41,17 @@ type wireIsolation struct {
 
 type wireIsolationEvidence struct{ Proof, RunTimeData string }
 
-// guestSubmission is a request to AzureGuest whose form is right; nothing in it
-// is verified.
+// guestSubmission is a well-formed, unverified request to AzureGuest.
 type guestSubmission struct {
 	system  system
-	payload map[string]string // values are base64, as they were sent
-	log     []byte            // of the firmware's events; empty if there is none
+	payload map[string]string // base64 values, as sent
+	log     []byte            // the firmware's event log; empty if none was sent
 	tpm     *tpmEvidence
-	snp     *submission // nil: Trusted Launch
+	snp     *submission // nil for Trusted Launch
 }
 
-// system is what the guest says of its operating system, unverified to the end.
+// system is what the guest claims about its operating system. It is never
+// verified.
 type system struct {
 	kind, distribution, build string
 	major, minor              uint64
@@ -80,7 +81,7 @@ func parseGuest(body []byte) (*guestSubmission, error) {
 	return wire.parse()
 }
 
-// decodeExact takes one object with no member that is unknown or stands twice.
+// decodeExact decodes one object and refuses unknown and duplicate members.
 func decodeExact(name string, text []byte, into any) error {
 	if err := (strictjson.Decoder{}).Check(text); err != nil {
 		return invalid("The %s %v.", name, err)
@@ -136,7 +137,8 @@ func (w *wireGuest) parseSystem() (s system, err error) {
 	return s, err
 }
 
-// parseNumber also takes one in a string, as Microsoft's client in Python writes it.
+// parseNumber also accepts a number in a string, as Microsoft's Python client
+// sends it.
 func parseNumber(name string, raw json.RawMessage) (uint64, error) {
 	text := string(raw)
 	if unquoted, err := strconv.Unquote(text); err == nil {
@@ -152,13 +154,13 @@ func parseNumber(name string, raw json.RawMessage) (uint64, error) {
 func (w *wireIsolation) parse() (*submission, error) {
 	switch {
 	case w.Type == isolationTDX:
-		return nil, refuse(codeInvalidOperation, "The emulator appraises no %s.", isolationTDX)
+		return nil, refuse(codeInvalidOperation, "The emulator does not appraise %s.", isolationTDX)
 	case w.Type != isolationSNP && w.Type != isolationTrustedLaunch:
 		return nil, invalid("The Type %q of IsolationInfo is not known.", w.Type)
 	case (w.Evidence != nil) != (w.Type == isolationSNP):
 		return nil, invalid("IsolationInfo must have Evidence for %s, and for nothing else.", isolationSNP)
 	case w.Evidence == nil:
-		return nil, nil //nolint:nilnil // Trusted Launch has none
+		return nil, nil //nolint:nilnil // Trusted Launch has no evidence
 	}
 	return w.Evidence.parse()
 }
@@ -185,5 +187,5 @@ func (w *wireIsolationEvidence) parse() (*submission, error) {
 	return s, nil
 }
 
-// isWindows says whether the guest calls itself so.
+// isWindows reports whether the guest claims to run Windows.
 func (s system) isWindows() bool { return strings.EqualFold(s.kind, "Windows") }

@@ -14,8 +14,9 @@ import (
 	"skr/test/swtpm"
 )
 
-// TestRealGuestClaims has the members of a real token of 2022 and their types:
-// of a Windows machine, whose HCL named one key and the time.
+// TestRealGuestClaims compares the members and their types with a real token of
+// 2022. The token belongs to a Windows machine, whose HCL named one key and the
+// time.
 func TestRealGuestClaims(t *testing.T) {
 	text := samples.Read(t, "maa/azureguest-claims-2022-windows.json")
 	real := object(t, text)
@@ -58,7 +59,7 @@ func TestRealGuestClaims(t *testing.T) {
 	}
 }
 
-// oldClaims are the real machine's with our AK in them.
+// oldClaims returns the real machine's claims with our AK in them.
 func oldClaims(t *testing.T, g *guest, real map[string]any) []byte {
 	t.Helper()
 	runtime := real["x-ms-isolation-tee"].(map[string]any)["x-ms-runtime"].(map[string]any)

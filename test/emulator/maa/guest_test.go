@@ -33,7 +33,7 @@ type guest struct {
 	vtpm *swtpm.Machine
 }
 
-// newGuest is a confidential VM, or one with Trusted Launch.
+// newGuest returns a confidential VM or one with Trusted Launch.
 func newGuest(t *testing.T, confidential bool, c swtpm.Config) *guest {
 	t.Helper()
 	g := &guest{machine: sharedMachine(t)}
@@ -58,7 +58,8 @@ func chainOf(t *testing.T, m *machine) []byte {
 	return chain
 }
 
-// The processor and the authority of TPMs take seconds to make, on a busy machine.
+// The processor and the TPM authority take seconds to make on a busy machine,
+// so tests share them.
 var (
 	makeAuthority = sync.OnceValues(func() (*swtpm.Authority, error) { return swtpm.NewAuthority(time.Now()) })
 	makeMachine   sync.Once
@@ -80,7 +81,7 @@ func sharedAuthority(t *testing.T) *swtpm.Authority {
 	return authority
 }
 
-// guestInstance trusts the guest's processor and TPM.
+// guestInstance returns an instance that trusts the guest's processor and TPM.
 func (g *guest) guestInstance(t *testing.T, c maa.Config) *maa.Instance {
 	t.Helper()
 	if c.AKRoots == nil {
@@ -98,7 +99,7 @@ func rootsOf(t *testing.T, m *swtpm.Machine) *vtpm.Roots {
 	return roots
 }
 
-// attest gives the claims of a verified token.
+// attest returns the claims of a verified token.
 func (g *guest) attest(t *testing.T, instance http.Handler, body []byte) jwt.MapClaims {
 	t.Helper()
 	answer := post(instance, azureguest.Path, body)
@@ -148,7 +149,8 @@ func TestConfidentialGuest(t *testing.T) {
 	checkRuntime(t, g, claims, info)
 }
 
-// checkRuntime wants the TPM's key, and each member of the payload as it was sent.
+// checkRuntime checks for the TPM's key and for each member of the payload as
+// it was sent.
 func checkRuntime(t *testing.T, g *guest, claims jwt.MapClaims, info *azureguest.Info) {
 	t.Helper()
 	payload := make(map[string]any)
@@ -179,7 +181,8 @@ func TestTrustedLaunchGuest(t *testing.T) {
 	checkRuntime(t, g, claims, info)
 }
 
-// What clients in use write in other ways is the same to the service.
+// TestOtherFormsOfGuests checks that the variants that clients in use send have
+// the same result.
 func TestOtherFormsOfGuests(t *testing.T) {
 	g := newGuest(t, true, swtpm.Config{})
 	instance := g.guestInstance(t, maa.Config{})
@@ -213,7 +216,7 @@ func withoutLog(t *testing.T, info azureguest.Info) []byte {
 	return info.Body(t)
 }
 
-// toURLAlphabet rewrites all strings, those in the Proof too.
+// toURLAlphabet rewrites all strings, including those in the Proof.
 func toURLAlphabet(t *testing.T, info []byte) []byte {
 	t.Helper()
 	document := object(t, info)
@@ -246,7 +249,8 @@ func rewrite(members map[string]any) {
 	}
 }
 
-// Secure boot counts where log and HCL say so.
+// TestSecureBootOfGuests checks that secure boot counts only if both the log
+// and the HCL report it.
 func TestSecureBootOfGuests(t *testing.T) {
 	for _, confidential := range []bool{true, false} {
 		g := newGuest(t, confidential, swtpm.Config{SecureBootOff: true})
@@ -260,7 +264,7 @@ func TestSecureBootOfGuests(t *testing.T) {
 	off := strings.Replace(string(info.IsolationInfo.Evidence.RunTimeData), `"secure-boot":true`, `"secure-boot":false`, 1)
 	info.SetReport(t, g.report(t, []byte(off)), g.Chain, []byte(off))
 	if claims := g.attest(t, g.guestInstance(t, maa.Config{}), info.Body(t)); claims["secureboot"] != false {
-		t.Error("secure boot is on against the word of the HCL")
+		t.Error("secure boot is on although the HCL denies it")
 	}
 	g.AddQuote(t, info, 0, 1, 2, 3)
 	g.Key = g.NewKey(t, 0, 1, 2, 3)
@@ -271,7 +275,7 @@ func TestSecureBootOfGuests(t *testing.T) {
 	}
 }
 
-// report is the processor's over the claims.
+// report returns a report of the processor over the claims.
 func (g *guest) report(t *testing.T, claims []byte) []byte {
 	t.Helper()
 	report, err := g.chip.Report(snp.Bind(claims), snptest.Options{})
@@ -281,14 +285,15 @@ func (g *guest) report(t *testing.T, claims []byte) []byte {
 	return report
 }
 
-// certified has the AK certify a key of another template.
+// certified replaces the key by one of a changed template and has the AK
+// certify it.
 func (g *guest) certified(t *testing.T, info *azureguest.Info, change func(*tpm2.TPMTPublic)) {
 	t.Helper()
 	conn, err := net.Dial("unix", strings.TrimPrefix(g.vtpm.Address(), "unix:"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the answers are there
+	defer conn.Close() //nolint:errcheck // the answers have arrived
 	device := transport.FromReadWriter(conn)
 	area, err := tpm2.Unmarshal[tpm2.TPM2BPublic](g.Key.Area())
 	if err != nil {
@@ -307,7 +312,7 @@ func (g *guest) certified(t *testing.T, info *azureguest.Info, change func(*tpm2
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tpm2.FlushContext{FlushHandle: made.ObjectHandle}.Execute(device) //nolint:errcheck // the machine ends
+	defer tpm2.FlushContext{FlushHandle: made.ObjectHandle}.Execute(device) //nolint:errcheck // the machine stops
 	ak, err := tpm2.ReadPublic{ObjectHandle: attestationKey}.Execute(device)
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +366,7 @@ func noticed(g *guest, forgery maa.Forgery, opening, verifying error, claims jwt
 		return says("Iv")
 	case maa.FlipEnvelope:
 		return says("altered")
-	case maa.OtherEnvelopeKey: // PKCS #1 v1.5 that does not open
+	case maa.OtherEnvelopeKey: // PKCS #1 v1.5 decryption fails
 		return opening != nil
 	case maa.OtherKEK:
 		n := runtime["keys"].([]any)[0].(map[string]any)["n"]

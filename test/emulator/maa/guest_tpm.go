@@ -10,11 +10,11 @@ import (
 	"skr/attest/vtpm"
 )
 
-// tpmKeyBits is the size of both keys, in all clients.
+// tpmKeyBits is the size of both keys in all clients.
 const tpmKeyBits = 2048
 
-// wireTPM is TpmInfo: public areas are TPM2B_PUBLIC, statements TPMS_ATTEST
-// without a size, signatures bare RSASSA numbers.
+// wireTPM is TpmInfo. Public areas are TPM2B_PUBLIC, statements are TPMS_ATTEST
+// without a size, and signatures are bare RSASSA numbers.
 type wireTPM struct {
 	AikCert, AikPub                               string
 	PcrQuote, PcrSignature                        string
@@ -29,9 +29,9 @@ type wirePCR struct {
 	Digest string
 }
 
-// tpmEvidence is what the guest's TPM says.
+// tpmEvidence is the parsed evidence of the guest's TPM.
 type tpmEvidence struct {
-	certificate   []byte // of the AK, with the zeros behind it; nil if none was sent
+	certificate   []byte // of the AK, with trailing zeros; nil if none was sent
 	ak, key       *tpmKey
 	pcrSet        []int
 	selection     vtpm.Selection // of pcrSet
@@ -102,7 +102,7 @@ func rsaOf(area *tpm2.TPMTPublic) (*rsa.PublicKey, error) {
 	return tpm2.RSAPub(parameters, unique)
 }
 
-// parsePCRs wants the values of exactly the registers in PcrSet.
+// parsePCRs requires values for exactly the registers in PcrSet.
 func (w *wireTPM) parsePCRs(t *tpmEvidence) (err error) {
 	if t.selection, err = vtpm.Select(w.PcrSet...); err != nil || t.selection == 0 {
 		return invalid("The PcrSet must name PCRs from 0 to %d.", vtpm.PCRCount-1)
@@ -152,8 +152,8 @@ func (w *wireTPM) parseCertification(t *tpmEvidence) error {
 	return nil
 }
 
-// decodeStatement also looks at the magic, which tells what a TPM made from what
-// it was given to sign.
+// decodeStatement decodes a statement and its signature. It checks the magic,
+// which distinguishes what a TPM generated from data that it was given to sign.
 func decodeStatement(name, text, signatureName, signatureText string, ak *tpmKey) (attest, signature []byte, err error) {
 	if attest, err = decodeEither(name, text); err != nil {
 		return nil, nil, err

@@ -14,8 +14,8 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// machineClaims are what the HCL says of the machine
-// (microsoft/openvmm, openhcl_attestation_protocol, igvm_attest/get.rs).
+// machineClaims are the HCL's claims about the machine (microsoft/openvmm,
+// openhcl_attestation_protocol, igvm_attest/get.rs).
 type machineClaims struct {
 	ak         *rsa.PublicKey
 	vmID       string
@@ -55,10 +55,10 @@ func hclKey(set jwk.Set) (*rsa.PublicKey, error) {
 	if key, ok := public.(*rsa.PublicKey); ok && err == nil {
 		return key, nil
 	}
-	return nil, invalid("The HCLAkPub of the RunTimeData is no RSA key.")
+	return nil, invalid("The HCLAkPub of the RunTimeData is not an RSA key.")
 }
 
-// verifyQuote takes any qualifying data: Microsoft's client sends none.
+// verifyQuote accepts any qualifying data: Microsoft's client sends none.
 func (e *guestEvidence) verifyQuote() error {
 	for _, err := range []error{
 		e.tpm.quote.VerifySignature(e.tpm.ak.rsa),
@@ -72,9 +72,9 @@ func (e *guestEvidence) verifyQuote() error {
 	return nil
 }
 
-// verifyKey is what makes a token for this key one for this machine: the AK says
-// that the key is in its TPM, and the key's own policy that it is of use in the
-// quoted state alone.
+// verifyKey binds a token for this key to this machine: the AK certifies that
+// the key is in its TPM, and the key's policy restricts its use to the quoted
+// state.
 func (e *guestEvidence) verifyKey() error {
 	for _, err := range []error{
 		e.tpm.certification.VerifySignature(e.tpm.ak.rsa),
@@ -97,8 +97,9 @@ func (e *guestEvidence) verifyKey() error {
 	return nil
 }
 
-// attributeProblem: a key that leaves the TPM, that a password opens, or that is
-// restricted, is of no use here. UNCONFIRMED: which attributes the service checks.
+// attributeProblem returns what is wrong with a key's attributes, or "". A key
+// that can leave the TPM, that a password opens, or that is restricted, is
+// refused. UNCONFIRMED: which attributes the service checks.
 func attributeProblem(a tpm2.TPMAObject) string {
 	switch {
 	case !a.FixedTPM:
@@ -115,8 +116,8 @@ func attributeProblem(a tpm2.TPMAObject) string {
 	return ""
 }
 
-// keyPolicy is the digest of PolicyPCR over the values that were quoted
-// ("TPM 2.0 Library", Part 3, section TPM2_PolicyPCR).
+// keyPolicy returns the digest of PolicyPCR over the quoted values ("TPM 2.0
+// Library", Part 3, section TPM2_PolicyPCR).
 func (t *tpmEvidence) keyPolicy() ([]byte, error) {
 	calculator, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
 	if err != nil {
@@ -131,17 +132,18 @@ func (t *tpmEvidence) keyPolicy() ([]byte, error) {
 	return calculator.Hash().Digest, err
 }
 
-// boot is what the log tells of the start; the zero value is that of no log.
+// boot is the log's information about the start. The zero value means no log.
 type boot struct {
 	secureBoot bool
 	vmID       string
 }
 
-// firmwarePCRs are those that the firmware's log explains; later software extends
-// the others without it.
+// firmwarePCRs are the registers that the firmware's log covers. Later software
+// extends the others without an entry.
 const firmwarePCRs = vtpm.Selection(0xff)
 
-// replayLog: UNCONFIRMED, that no log is no error and one that does not match is.
+// replayLog accepts a missing log and refuses one that does not match. Both are
+// UNCONFIRMED.
 func (e *guestEvidence) replayLog() error {
 	log, err := vtpm.ParseEventLog(e.log)
 	if errors.Is(err, vtpm.ErrNoLog) {
@@ -161,14 +163,14 @@ func (e *guestEvidence) replayLog() error {
 	return nil
 }
 
-// secureBoot is off where the log does not tell.
+// secureBoot is false if the log does not mention secure boot.
 func secureBoot(log *vtpm.EventLog) bool {
 	state, err := log.SecureBoot()
 	return err == nil && state.Enabled
 }
 
-// identityPCR is where Hyper-V's firmware measures the machine's identifier
-// (microsoft/mu_msvm, VmMeasurementDxe).
+// identityPCR is the register in which Hyper-V's firmware measures the
+// machine's identifier (microsoft/mu_msvm, VmMeasurementDxe).
 const identityPCR = 6
 
 func loggedVMID(log *vtpm.EventLog) string {

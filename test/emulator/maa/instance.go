@@ -1,17 +1,17 @@
 // Package maa emulates an instance of Microsoft Azure Attestation, the Verifier
-// of RFC 9334, for SEV-SNP evidence and for that of virtual TPMs.
+// of RFC 9334, for SEV-SNP evidence and for the evidence of virtual TPMs.
 //
-// Everything is real: the certificate chain, the report's signature, the bound
-// runtime data and the UVM endorsement are verified in the order in which the
-// service is known to work, and the token is signed with the key that /certs
-// publishes. What Azure does and this does not is listed in docs/emulator.md.
+// The verification is real: the certificate chain, the report's signature, the
+// bound runtime data and the UVM endorsement are verified in the service's
+// known order, and the token is signed with the key that /certs publishes.
+// docs/emulator.md lists what Azure does and this package does not.
 //
 //	instance, err := maa.New(maa.Config{Issuer: "https://sharedeus.eus.attest.localhost:8443", Roots: roots})
 //	http.Handle("/", instance)
 //
 // Sources: Azure REST API specifications, specification/attestation/data-plane,
-// 2020-10-01 to 2025-06-01; Azure documentation, articles/attestation; claims
-// and formats that are only seen on the wire are marked where they are written.
+// 2020-10-01 to 2025-06-01; Azure documentation, articles/attestation. A
+// comment marks each claim and format that was only seen on the wire.
 package maa
 
 import (
@@ -26,30 +26,31 @@ import (
 	"skr/attest/vtpm"
 )
 
-// Config of an instance.
+// Config configures an instance.
 type Config struct {
-	// Issuer is "https://" and the host, without a slash at the end.
+	// Issuer is "https://" and the host, without a trailing slash.
 	Issuer string
 	// Roots are the accepted AMD roots: AMD's own and emulated silicon's.
 	Roots []*vcek.Roots
-	// Endorses says whether a UVM endorsement's issuer and feed are accepted
-	// besides Microsoft's own. Nil means that there is no other.
+	// Endorses reports whether to accept a UVM endorsement's issuer and feed in
+	// addition to Microsoft's own. Nil accepts no other.
 	Endorses func(*uvm.Endorsement) bool
-	// CompliantVM says whether a measurement is on the list of Azure's
+	// CompliantVM reports whether a measurement is on the list of Azure's
 	// confidential virtual machines. Nil means an empty list.
 	CompliantVM func(snp.Measurement) bool
-	// AKRoots are the authorities that may certify a TPM's attestation key, where
-	// nothing but its certificate vouches for it. Nil means none.
+	// AKRoots returns the authorities that may certify a TPM's attestation key
+	// where only the certificate vouches for it. Nil means none.
 	AKRoots func() []*vtpm.Roots
 	// Policy is the text of the attestation policy; "" means DefaultPolicy.
 	Policy string
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
 	// family, chip id and the younger bits of the guest policy.
 	Claims2025 bool
-	// Evidence gives the instance's own report over its signing key, in the JSON
-	// form of a request's report, for the signing certificate. Nil means none.
+	// Evidence returns the instance's own report over its signing key, in the
+	// JSON form of a request's report, for the signing certificate. Nil means
+	// none.
 	Evidence func(snp.ReportData) ([]byte, error)
-	// Forge is asked before each token what to spoil in it. Nil means nothing.
+	// Forge returns the forgery for the next token. Nil means none.
 	Forge func() Forgery
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -65,7 +66,7 @@ type Instance struct {
 
 var _ http.Handler = (*Instance)(nil)
 
-// New makes an instance with a new signing key.
+// New creates an instance with a new signing key.
 func New(c Config) (*Instance, error) {
 	if !strings.HasPrefix(c.Issuer, "https://") || strings.HasSuffix(c.Issuer, "/") {
 		return nil, errors.New("maa: the issuer must begin with https:// and not end in a slash")
@@ -90,18 +91,18 @@ func New(c Config) (*Instance, error) {
 }
 
 func (i *Instance) route() {
-	i.mux.HandleFunc("POST /attest/sevsnpvm", answering(i.attest))
-	i.mux.HandleFunc("POST /attest/azureguest", answering(i.attestGuest))
-	i.mux.HandleFunc("POST /attest/{type}", answering(i.otherType))
-	i.mux.HandleFunc("GET /certs", answering(i.certs))
-	i.mux.HandleFunc("GET /.well-known/openid-configuration", answering(i.discovery))
-	i.mux.HandleFunc("/policies/", answering(i.management))
-	i.mux.HandleFunc("/certificates", answering(i.management))
-	i.mux.HandleFunc("/", answering(i.unknown))
+	i.mux.HandleFunc("POST /attest/sevsnpvm", serveJSON(i.attest))
+	i.mux.HandleFunc("POST /attest/azureguest", serveJSON(i.attestGuest))
+	i.mux.HandleFunc("POST /attest/{type}", serveJSON(i.otherType))
+	i.mux.HandleFunc("GET /certs", serveJSON(i.certs))
+	i.mux.HandleFunc("GET /.well-known/openid-configuration", serveJSON(i.discovery))
+	i.mux.HandleFunc("/policies/", serveJSON(i.management))
+	i.mux.HandleFunc("/certificates", serveJSON(i.management))
+	i.mux.HandleFunc("/", serveJSON(i.unknown))
 }
 
-// ServeHTTP matches paths without regard to case: clients in use spell
-// /attest/SevSnpVm in three ways, and the service takes them all.
+// ServeHTTP ignores the case of paths: clients in use spell /attest/SevSnpVm in
+// three ways, and the service accepts them all.
 func (i *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lower := r.Clone(r.Context())
 	lower.URL.Path = strings.ToLower(r.URL.Path)
@@ -123,5 +124,5 @@ func (i *Instance) management(*http.Request) (any, error) {
 }
 
 func (i *Instance) unknown(*http.Request) (any, error) {
-	return nil, &problem{http.StatusNotFound, codeNotFound, "There is nothing at this path."}
+	return nil, &problem{http.StatusNotFound, codeNotFound, "This path does not exist."}
 }

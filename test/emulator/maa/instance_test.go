@@ -31,7 +31,7 @@ import (
 
 const issuer = "https://sharedeus.eus.attest.localhost:8443"
 
-// machine is an emulated processor and who endorses its utility VM.
+// machine is an emulated processor and the endorser of its utility VM.
 type machine struct {
 	vendor   *snptest.Vendor
 	chip     *snptest.Chip
@@ -55,7 +55,7 @@ func newMachine(t *testing.T, product snp.Product) *machine {
 	return &machine{vendor, chip, endorser}
 }
 
-// instance trusts the machine's vendor and endorser.
+// instance returns an instance that trusts the machine's vendor and endorser.
 func (m *machine) instance(t *testing.T, c maa.Config) *maa.Instance {
 	t.Helper()
 	roots, err := vcek.ParseRoots(m.vendor.RootsPEM())
@@ -72,12 +72,12 @@ func (m *machine) instance(t *testing.T, c maa.Config) *maa.Instance {
 	return newInstance(t, c)
 }
 
-// requestParts are what is in a request besides report and chain.
+// requestParts are the parts of a request other than report and chain.
 type requestParts struct {
 	runtime  []byte
 	initTime []byte
 	nonce    any    // a string is sent as a JSON number
-	feed     string // of an endorsement; "" means none
+	feed     string // the endorsement's feed; "" means no endorsement
 	spoil    func(outer, inner map[string]any)
 }
 
@@ -172,7 +172,7 @@ func attest(t *testing.T, instance http.Handler, body []byte) string {
 	return wire.Token
 }
 
-// publishedKey is the key of /certs, as a client finds it.
+// publishedKey returns the key of /certs, as a client finds it.
 func publishedKey(t *testing.T, instance http.Handler) (kid string, cert *x509.Certificate) {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -193,7 +193,7 @@ func publishedKey(t *testing.T, instance http.Handler) (kid string, cert *x509.C
 	return set.Keys[0].Kid, cert
 }
 
-// verifyToken is what a careful client does.
+// verifyToken verifies a token as a careful client does.
 func verifyToken(t *testing.T, instance http.Handler, compact string) (jwt.MapClaims, error) {
 	t.Helper()
 	kid, cert := publishedKey(t, instance)
@@ -270,7 +270,8 @@ func TestAppraisal(t *testing.T) {
 		want    map[string]any
 	}{
 		{"a Kata endorsement", snptest.Options{}, requestParts{feed: "ConfAKS-AMD-UVM"}, map[string]any{"x-ms-compliance-status": "azure-signed-katacc-uvm"}},
-		{"a container group's endorsement", snptest.Options{}, requestParts{feed: "ContainerPlat-AMD-UVM"}, map[string]any{"x-ms-compliance-status": "azure-compliant-uvm"}},
+		{"a container group's endorsement", snptest.Options{}, requestParts{feed: "ContainerPlat-AMD-UVM"},
+			map[string]any{"x-ms-compliance-status": "azure-compliant-uvm"}},
 		{"a nonce as a string", snptest.Options{}, requestParts{nonce: json.RawMessage(`"abc"`)}, map[string]any{"nonce": "abc"}},
 		{"a nonce beyond a float", snptest.Options{}, requestParts{nonce: "18446744073709551615"}, map[string]any{"nonce": "18446744073709551615"}},
 		{"init-time data", snptest.Options{}, requestParts{initTime: []byte(`{"a":1}`)}, map[string]any{"x-ms-inittime": map[string]any{"a": 1.0}}},
@@ -326,37 +327,65 @@ func TestRefusals(t *testing.T) {
 		message  string
 	}{
 		{name: "no api-version", path: "/attest/SevSnpVm", body: m.request(t, snptest.Options{}, requestParts{}), code: "InvalidParameter", message: "api-version"},
-		{name: "an api-version of a wrong form", path: "/attest/SevSnpVm?api-version=7.4", body: m.request(t, snptest.Options{}, requestParts{}), code: "InvalidParameter", message: "api-version"},
+		{name: "an api-version of a wrong form", path: "/attest/SevSnpVm?api-version=7.4", body: m.request(t, snptest.Options{}, requestParts{}),
+			code: "InvalidParameter", message: "api-version"},
 		{name: "no JSON", body: []byte("report"), code: "InvalidParameter", message: "JSON"},
 		{name: "no report", body: []byte(`{}`), code: "InvalidParameter", message: "report is required"},
 		{name: "a body without end", body: bytes.Repeat([]byte(" "), 2<<20), code: "InvalidParameter", message: "larger"},
-		{name: "the standard alphabet", body: m.request(t, snptest.Options{}, outer("report", "ab/c")), code: "InvalidParameter", message: `Unknown base64 character: 47 ("/")`},
-		{name: "the standard alphabet inside", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return "+" + old })), code: "InvalidParameter", message: `Unknown base64 character: 43 ("+")`},
-		{name: "a line break in base64", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return old + "\n" })), code: "InvalidParameter", message: "Unknown base64 character: 10"},
-		{name: "a short report", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return old[:400] })), code: "InvalidParameter", message: "SnpReport is malformed"},
-		{name: "an unknown report version", body: m.request(t, snptest.Options{Version: 99}, requestParts{}), code: "InvalidParameter", message: "SnpReport is malformed"},
-		{name: "no chain", body: m.request(t, snptest.Options{}, inner("VcekCertChain", func(string) any { return "" })), code: "InvalidParameter", message: "VcekCertChain is required"},
-		{name: "a chain that is not PEM", body: m.request(t, snptest.Options{}, inner("VcekCertChain", func(string) any { return "AAAA" })), code: "InvalidParameter", message: "VcekCertChain is malformed"},
+		{name: "the standard alphabet", body: m.request(t, snptest.Options{}, outer("report", "ab/c")),
+			code: "InvalidParameter", message: `Unknown base64 character: 47 ("/")`},
+		{name: "the standard alphabet inside", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return "+" + old })),
+			code: "InvalidParameter", message: `Unknown base64 character: 43 ("+")`},
+		{name: "a line break in base64", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return old + "\n" })),
+			code: "InvalidParameter", message: "Unknown base64 character: 10"},
+		{name: "a short report", body: m.request(t, snptest.Options{}, inner("SnpReport", func(old string) any { return old[:400] })),
+			code: "InvalidParameter", message: "SnpReport is malformed"},
+		{name: "an unknown report version", body: m.request(t, snptest.Options{Version: 99}, requestParts{}),
+			code: "InvalidParameter", message: "SnpReport is malformed"},
+		{name: "no chain", body: m.request(t, snptest.Options{}, inner("VcekCertChain", func(string) any { return "" })),
+			code: "InvalidParameter", message: "VcekCertChain is required"},
+		{name: "a chain that is not PEM", body: m.request(t, snptest.Options{}, inner("VcekCertChain", func(string) any { return "AAAA" })),
+			code: "InvalidParameter", message: "VcekCertChain is malformed"},
 		{name: "a stranger's silicon", body: stranger.request(t, snptest.Options{}, requestParts{}), code: "InvalidParameter", message: "cannot be verified"},
-		{name: "a changed report", body: m.request(t, snptest.Options{MutateSigned: func(raw []byte) { raw[0xC0] ^= 1 }}, requestParts{}), code: "InvalidParameter", message: "cannot be verified"},
-		{name: "another chip's certificate", body: m.request(t, snptest.Options{ChipID: new(snp.ChipID{1, 2, 3})}, requestParts{}), code: "InvalidParameter", message: "cannot be verified"},
-		{name: "another TCB's certificate", body: m.request(t, snptest.Options{ReportedTCB: new(snp.Components{Microcode: 1}.TCB(snp.Milan))}, requestParts{}), code: "InvalidParameter", message: "cannot be verified"},
-		{name: "a VCEK that is over", instance: m.instance(t, maa.Config{Now: func() time.Time { return time.Now().AddDate(8, 0, 0) }}), body: m.request(t, snptest.Options{}, requestParts{}), code: "InvalidParameter", message: "cannot be verified"},
-		{name: "other runtime data", body: m.request(t, snptest.Options{ReportData: new(snp.Bind([]byte("{}")))}, requestParts{runtime: runtime}), code: "InvalidParameter", message: "runtimeData does not match"},
-		{name: "REPORT_DATA with more than a hash", body: m.request(t, snptest.Options{ReportData: withTail(runtime)}, requestParts{runtime: runtime}), code: "InvalidParameter", message: "runtimeData does not match"},
-		{name: "runtime data that are no object", body: m.request(t, snptest.Options{}, requestParts{runtime: []byte("[]")}), code: "InvalidParameter", message: "not a JSON object"},
-		{name: "runtime data of no type", body: m.request(t, snptest.Options{}, outer("runtimeData", map[string]string{"data": "e30"})), code: "InvalidParameter", message: "dataType"},
-		{name: "other init-time data", body: m.request(t, snptest.Options{}, outer("initTimeData", map[string]string{"data": "e30", "dataType": "JSON"})), code: "InvalidParameter", message: "initTimeData does not match"},
+		{name: "a changed report", body: m.request(t, snptest.Options{MutateSigned: func(raw []byte) { raw[0xC0] ^= 1 }}, requestParts{}),
+			code: "InvalidParameter", message: "cannot be verified"},
+		{name: "another chip's certificate", body: m.request(t, snptest.Options{ChipID: new(snp.ChipID{1, 2, 3})}, requestParts{}),
+			code: "InvalidParameter", message: "cannot be verified"},
+		{name: "another TCB's certificate", body: m.request(t, snptest.Options{ReportedTCB: new(snp.Components{Microcode: 1}.TCB(snp.Milan))}, requestParts{}),
+			code: "InvalidParameter", message: "cannot be verified"},
+		{name: "an expired VCEK", instance: m.instance(t, maa.Config{Now: func() time.Time { return time.Now().AddDate(8, 0, 0) }}),
+			body: m.request(t, snptest.Options{}, requestParts{}),
+			code: "InvalidParameter", message: "cannot be verified"},
+		{name: "other runtime data", body: m.request(t, snptest.Options{ReportData: new(snp.Bind([]byte("{}")))}, requestParts{runtime: runtime}),
+			code: "InvalidParameter", message: "runtimeData does not match"},
+		{name: "REPORT_DATA with more than a hash", body: m.request(t, snptest.Options{ReportData: withTail(runtime)}, requestParts{runtime: runtime}),
+			code: "InvalidParameter", message: "runtimeData does not match"},
+		{name: "runtime data that are not an object", body: m.request(t, snptest.Options{}, requestParts{runtime: []byte("[]")}),
+			code: "InvalidParameter", message: "not a JSON object"},
+		{name: "runtime data without a type", body: m.request(t, snptest.Options{}, outer("runtimeData", map[string]string{"data": "e30"})),
+			code: "InvalidParameter", message: "dataType"},
+		{name: "other init-time data", body: m.request(t, snptest.Options{}, outer("initTimeData", map[string]string{"data": "e30", "dataType": "JSON"})),
+			code: "InvalidParameter", message: "initTimeData does not match"},
 		{name: "a nonce that is a fraction", body: m.request(t, snptest.Options{}, requestParts{nonce: 1.5}), code: "InvalidParameter", message: "nonce"},
-		{name: "a draft policy", body: m.request(t, snptest.Options{}, outer("draftPolicyForAttestation", "version= 1.0;")), code: "InvalidParameter", message: "draftPolicyForAttestation"},
-		{name: "an endorsement that is not COSE", body: m.request(t, snptest.Options{}, inner("Endorsements", func(string) any { return encode([]byte(`{"Uvm":["AAAA"]}`)) })), code: "InvalidParameter", message: "endorsement cannot be verified"},
-		{name: "a stranger's endorsement", instance: m.instance(t, maa.Config{Endorses: func(*uvm.Endorsement) bool { return false }}), body: m.request(t, snptest.Options{}, requestParts{feed: "ContainerPlat-AMD-UVM"}), code: "InvalidParameter", message: "issuer is not accepted"},
-		{name: "an endorsement of something else", body: m.request(t, snptest.Options{}, otherEndorsement(t, m)), code: "InvalidParameter", message: "not for the launch measurement"},
+		{name: "a draft policy", body: m.request(t, snptest.Options{}, outer("draftPolicyForAttestation", "version= 1.0;")),
+			code: "InvalidParameter", message: "draftPolicyForAttestation"},
+		{name: "an endorsement that is not COSE",
+			body: m.request(t, snptest.Options{}, inner("Endorsements", func(string) any { return encode([]byte(`{"Uvm":["AAAA"]}`)) })),
+			code: "InvalidParameter", message: "endorsement cannot be verified"},
+		{name: "a stranger's endorsement", instance: m.instance(t, maa.Config{Endorses: func(*uvm.Endorsement) bool { return false }}),
+			body: m.request(t, snptest.Options{}, requestParts{feed: "ContainerPlat-AMD-UVM"}),
+			code: "InvalidParameter", message: "issuer is not accepted"},
+		{name: "an endorsement of something else", body: m.request(t, snptest.Options{}, otherEndorsement(t, m)),
+			code: "InvalidParameter", message: "not for the launch measurement"},
 		{name: "an unknown feed", body: m.request(t, snptest.Options{}, requestParts{feed: "Other-UVM"}), code: "InvalidParameter", message: "feed"},
-		{name: "a policy that denies", instance: m.instance(t, maa.Config{Policy: "version= 1.0;authorizationrules{=> deny();};"}), body: m.request(t, snptest.Options{}, requestParts{}), code: "PolicyEvaluationError", message: "Policy Evaluation Error has occurred"},
-		{name: "another kind of evidence", path: "/attest/Tpm?api-version=2020-10-01", body: []byte("{}"), code: "InvalidOperation", message: "SevSnpVm and AzureGuest"},
-		{name: "policy management", path: "/policies/SevSnpVm?api-version=2022-08-01", status: http.StatusUnauthorized, code: "Unauthorized", message: "policy management"},
-		{name: "nothing", path: "/nothing", status: http.StatusNotFound, code: "NotFound", message: "nothing"},
+		{name: "a policy that denies", instance: m.instance(t, maa.Config{Policy: "version= 1.0;authorizationrules{=> deny();};"}),
+			body: m.request(t, snptest.Options{}, requestParts{}),
+			code: "PolicyEvaluationError", message: "Policy Evaluation Error has occurred"},
+		{name: "another kind of evidence", path: "/attest/Tpm?api-version=2020-10-01", body: []byte("{}"),
+			code: "InvalidOperation", message: "SevSnpVm and AzureGuest"},
+		{name: "policy management", path: "/policies/SevSnpVm?api-version=2022-08-01",
+			status: http.StatusUnauthorized, code: "Unauthorized", message: "policy management"},
+		{name: "nothing", path: "/nothing", status: http.StatusNotFound, code: "NotFound", message: "does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.instance == nil {
@@ -455,15 +484,17 @@ func TestSigningCertificate(t *testing.T) {
 		t.Errorf("kid %q, want %q", kid, want)
 	}
 	if !bytes.Equal(attested[:32], sum[:]) {
-		t.Error("the instance's own report is not over its key")
+		t.Error("the instance's own report does not cover its key")
 	}
 	if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
 		t.Errorf("not self-signed: %v", err)
 	}
-	if cert.Subject.CommonName != issuer || cert.Issuer.CommonName != issuer || !bytes.Contains(cert.RawSubject, append([]byte{asn1.TagUTF8String, byte(len(issuer))}, issuer...)) {
+	if cert.Subject.CommonName != issuer || cert.Issuer.CommonName != issuer ||
+		!bytes.Contains(cert.RawSubject, append([]byte{asn1.TagUTF8String, byte(len(issuer))}, issuer...)) {
 		t.Errorf("subject %q", cert.RawSubject)
 	}
-	if key := cert.PublicKey.(*rsa.PublicKey); key.Size() != 256 || !cert.IsCA || cert.SignatureAlgorithm != x509.SHA256WithRSA || cert.KeyUsage != x509.KeyUsageCertSign {
+	if key := cert.PublicKey.(*rsa.PublicKey); key.Size() != 256 || !cert.IsCA ||
+		cert.SignatureAlgorithm != x509.SHA256WithRSA || cert.KeyUsage != x509.KeyUsageCertSign {
 		t.Errorf("%d bytes, CA %v, %v, usage %v", key.Size(), cert.IsCA, cert.SignatureAlgorithm, cert.KeyUsage)
 	}
 	if got := len(cert.Extensions) - 4; got != 2 {
@@ -485,7 +516,7 @@ func TestPolicyHash(t *testing.T) {
 	m := newMachine(t, snp.Milan)
 	instance := m.instance(t, maa.Config{})
 	claims := object(t, splitToken(t, attest(t, instance, m.request(t, snptest.Options{}, requestParts{}))).payload)
-	// Seen in real default-policy tokens from 2022 to 2026.
+	// The hash in real default-policy tokens from 2022 to 2026.
 	if got := claims["x-ms-policy-hash"]; got != "9NY0VnTQ-IiBriBplVUpFbczcDaEBUwsiFYAzHu_gco" {
 		t.Errorf("x-ms-policy-hash is %v", got)
 	}
@@ -493,9 +524,9 @@ func TestPolicyHash(t *testing.T) {
 
 func TestConfigurationRefusals(t *testing.T) {
 	for name, c := range map[string]maa.Config{
-		"no issuer":          {},
-		"a slash at the end": {Issuer: issuer + "/"},
-		"a real policy":      {Issuer: issuer, Policy: `version= 1.0;authorizationrules{[type=="x-ms-sevsnpvm-vmpl", value==0] => permit();};`},
+		"no issuer":        {},
+		"a trailing slash": {Issuer: issuer + "/"},
+		"a real policy":    {Issuer: issuer, Policy: `version= 1.0;authorizationrules{[type=="x-ms-sevsnpvm-vmpl", value==0] => permit();};`},
 	} {
 		if _, err := maa.New(c); err == nil {
 			t.Errorf("%s is accepted", name)
@@ -534,7 +565,7 @@ func TestForgeries(t *testing.T) {
 	}
 	next = ""
 	if _, err := verifyToken(t, instance, attest(t, instance, request)); err != nil {
-		t.Errorf("the token after them: %v", err)
+		t.Errorf("the next token: %v", err)
 	}
 }
 

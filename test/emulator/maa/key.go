@@ -23,19 +23,19 @@ const (
 	certLife = 365 * 24 * time.Hour
 )
 
-// Extensions of a signing certificate that carry the evidence of the service
-// itself, which runs in a container group (Azure-Samples,
-// microsoft-azure-attestation, maa.jwt.verifier.dotnet). UNCONFIRMED: that the
-// first holds the JSON bare, without a DER string around it.
+// Extensions of a signing certificate with the evidence of the service itself,
+// which runs in a container group (Azure-Samples, microsoft-azure-attestation,
+// maa.jwt.verifier.dotnet). UNCONFIRMED: that the first holds bare JSON, not
+// wrapped in a DER string.
 var (
 	oidEvidence     = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 1000, 1}
 	oidEvidenceType = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 1000, 2}
 )
 
-// signingKey signs tokens; the private half has no accessor.
+// signingKey signs tokens. The private key has no accessor.
 type signingKey struct {
 	private *rsa.PrivateKey
-	spki    []byte // preimage of kid
+	spki    []byte // the preimage of kid
 	kid     string
 	cert    []byte // DER
 }
@@ -60,8 +60,8 @@ func newSigningKey(issuer string, evidence func(snp.ReportData) ([]byte, error),
 	return k, nil
 }
 
-// preimage is the PEM text of the public key with its newline, then a zero
-// byte: what kid and the service's own REPORT_DATA are hashes of (checked on
+// preimage returns the PEM text of the public key with its newline, then a zero
+// byte. kid and the service's own REPORT_DATA are hashes of it (checked against
 // live keys).
 func preimage(public *rsa.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
@@ -92,8 +92,8 @@ func (k *signingKey) extensions(evidence func(snp.ReportData) ([]byte, error)) (
 	return []pkix.Extension{{Id: oidEvidence, Value: document}, {Id: oidEvidenceType, Value: kind}}, nil
 }
 
-// certify makes the self-signed certificate with the form of the service's
-// own: the issuer's URL as common name in a UTF8String, one year, a CA.
+// certify returns a self-signed certificate in the form of the service's own:
+// the issuer's URL as common name in a UTF8String, valid for one year, a CA.
 func (k *signingKey) certify(issuer string, extensions []pkix.Extension, now time.Time) ([]byte, error) {
 	name, err := asn1.Marshal(commonName(issuer))
 	if err != nil {
@@ -116,14 +116,14 @@ func (k *signingKey) certify(issuer string, extensions []pkix.Extension, now tim
 	return x509.CreateCertificate(rand.Reader, template, template, &k.private.PublicKey, k.private)
 }
 
-// commonName writes the name as a UTF8String, where crypto/x509 would choose a
+// commonName encodes the name as a UTF8String; crypto/x509 would choose a
 // PrintableString.
 func commonName(name string) pkix.RDNSequence {
 	value := asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(name)}
 	return pkix.RDNSequence{{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: value}}}
 }
 
-// certs is the JWKS: as on the service, the key is in x5c alone.
+// certs returns the JWKS. As on the service, the key is only in x5c.
 func (i *Instance) certs(*http.Request) (any, error) {
 	return map[string]any{"keys": []any{map[string]any{
 		"alg": "RS256",
@@ -134,7 +134,8 @@ func (i *Instance) certs(*http.Request) (any, error) {
 	}}}, nil
 }
 
-// discovery: Azure REST API specification, attestation, metadata configuration.
+// discovery returns the OpenID configuration: Azure REST API specification,
+// attestation, metadata configuration.
 func (i *Instance) discovery(*http.Request) (any, error) {
 	return map[string]any{
 		"issuer":                                i.config.Issuer,

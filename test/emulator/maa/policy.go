@@ -7,18 +7,19 @@ import (
 	"regexp"
 )
 
-// DefaultPolicy is the built-in policy of SevSnpVm. Its hash is in every
-// default-policy token seen from 2022 to 2026.
+// DefaultPolicy is the built-in policy of SevSnpVm. Every default-policy token
+// seen from 2022 to 2026 has its hash.
 const DefaultPolicy = "version= 1.0;authorizationrules{=> permit();};"
 
-// policy is what the emulator understands of a policy: the unconditional
-// permit or deny. Conditions and issuance rules are refused by parsePolicy.
+// policy is an unconditional permit or deny. parsePolicy refuses conditions and
+// issuance rules.
 type policy struct {
 	hash    string
 	permits bool
 }
 
-// policyForm: Azure documentation, articles/attestation/claim-rule-grammar.
+// policyForm is the supported form: Azure documentation,
+// articles/attestation/claim-rule-grammar.
 var policyForm = regexp.MustCompile(`^\s*version\s*=\s*1\.[012]\s*;` +
 	`\s*authorizationrules\s*\{\s*=>\s*(permit|deny)\s*\(\s*\)\s*;\s*\}\s*;` +
 	`(?:\s*issuancerules\s*\{\s*\}\s*;)?\s*$`)
@@ -26,13 +27,13 @@ var policyForm = regexp.MustCompile(`^\s*version\s*=\s*1\.[012]\s*;` +
 func parsePolicy(text string) (policy, error) {
 	match := policyForm.FindStringSubmatch(text)
 	if match == nil {
-		return policy{}, errors.New("maa: the emulator understands only the policies that permit or deny all, like " + DefaultPolicy)
+		return policy{}, errors.New("maa: the emulator supports only policies that permit or deny all, such as " + DefaultPolicy)
 	}
 	return policy{hash: policyHash(text), permits: match[1] == "permit"}, nil
 }
 
-// policyHash is x-ms-policy-hash: SHA-256 of the base64url form of the text,
-// which is how a policy is carried in its JWS (checked on real tokens).
+// policyHash returns x-ms-policy-hash: the SHA-256 of the text's base64url
+// form, which is how a JWS carries a policy (checked against real tokens).
 func policyHash(text string) string {
 	carried := base64.RawURLEncoding.EncodeToString([]byte(text))
 	sum := sha256.Sum256([]byte(carried))

@@ -14,7 +14,8 @@ import (
 
 const maxBody = 1 << 20 // a real request is about 30 kB
 
-// Wire forms: Azure REST API specification, attestation, AttestSevSnpVmRequest.
+// wireRequest is the wire form: Azure REST API specification, attestation,
+// AttestSevSnpVmRequest.
 type wireRequest struct {
 	Report       string          `json:"report"`
 	RuntimeData  *wireData       `json:"runtimeData"`
@@ -36,19 +37,19 @@ type wireEvidence struct {
 
 type wireEndorsements struct{ Uvm []string }
 
-// submission is a request whose form is right; nothing in it is verified.
+// submission is a well-formed, unverified request.
 type submission struct {
 	report            *snp.Report
 	chain             *vcek.Chain
 	endorsements      [][]byte // COSE_Sign1
 	runtime, initTime boundData
-	nonce             string // "" if none
+	nonce             string // "" if none was sent
 }
 
-// boundData is data that the report binds. A nil raw means none was sent.
+// boundData is data that the report binds. A nil raw means that none was sent.
 type boundData struct {
 	raw    []byte
-	claims any // the decoded object where the type is JSON
+	claims any // the decoded object if the type is JSON
 }
 
 func readBody(r *http.Request) ([]byte, error) {
@@ -79,7 +80,7 @@ func parseSubmission(wire *wireRequest) (*submission, error) {
 		return nil, invalid("The report is required.")
 	}
 	if wire.DraftPolicy != "" {
-		return nil, invalid("The emulator knows no draftPolicyForAttestation.")
+		return nil, invalid("The emulator does not support draftPolicyForAttestation.")
 	}
 	s := new(submission)
 	if err := s.parseEvidence(wire.Report); err != nil {
@@ -107,7 +108,8 @@ func (s *submission) parseEvidence(report string) error {
 	return s.parseEndorsements(wire.Endorsements)
 }
 
-// parseReport takes report and chain in the base64 that the path accepts.
+// parseReport parses report and chain. decode accepts the base64 form of the
+// request's path.
 func (s *submission) parseReport(report, chain string, decode func(name, text string) ([]byte, error)) error {
 	raw, err := decode("SnpReport", report)
 	if err != nil {
@@ -155,7 +157,7 @@ func decodeObject(name, text string, into any) error {
 	return nil
 }
 
-// parseData takes an empty data member for none, as clients in use send
+// parseData treats an empty data member as none, because clients in use send
 // {"data":"","dataType":""}. Only the type JSON becomes a claim; Binary is only
 // checked against the report (UNCONFIRMED: the claim that it would become).
 func parseData(name string, wire *wireData) (boundData, error) {
@@ -188,16 +190,16 @@ func parseClaims(raw []byte) (map[string]any, error) {
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more behind the object")
+		return nil, errors.New("unexpected data after the object")
 	}
 	if claims == nil {
-		return nil, errors.New("there is no object")
+		return nil, errors.New("the object is missing")
 	}
 	return claims, nil
 }
 
 // parseNonce accepts a string, as the specification says, and a whole number,
-// as drop-in clients send; the digits are kept as they are.
+// as drop-in clients send. It keeps the digits.
 func parseNonce(raw json.RawMessage) (string, error) {
 	text := string(raw)
 	switch {

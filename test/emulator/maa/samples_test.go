@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
 	"skr/test/emulator/maa"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 
@@ -54,8 +53,8 @@ func TestRealRequestGivesRealToken(t *testing.T) {
 	}
 }
 
-// TestEndorsedClaims has the members of a real token of a container group; its
-// nonce came as a number and its runtime data are not keys.
+// TestEndorsedClaims compares the members with a real token of a container
+// group. Its nonce was sent as a number, and its runtime data are not keys.
 func TestEndorsedClaims(t *testing.T) {
 	real := object(t, samples.Read(t, "maa/aci-claims-with-uvm-endorsement.json"))
 	machine := newMachine(t, snp.Milan)
@@ -75,7 +74,8 @@ func TestEndorsedClaims(t *testing.T) {
 	}
 }
 
-// TestRealVersion3Request is accepted, with Microsoft's endorsement.
+// TestRealVersion3Request checks that the request and Microsoft's endorsement
+// are accepted.
 func TestRealVersion3Request(t *testing.T) {
 	request := samples.Read(t, "aci-milan-v3/maa-request.json")
 	instance := newInstance(t, maa.Config{Issuer: "https://sharedneu.neu.attest.azure.net"})
@@ -129,7 +129,7 @@ func newInstance(t *testing.T, c maa.Config) *maa.Instance {
 	return instance
 }
 
-// token is a compact JWS, its parts decoded.
+// token is a compact JWS with its parts decoded.
 type token struct{ header, payload, signature []byte }
 
 func splitToken(t *testing.T, compact string) token {
@@ -168,7 +168,8 @@ func raw(t *testing.T, document []byte, member string) json.RawMessage {
 	return o[member]
 }
 
-// members are the names of a JSON object in the order of the text.
+// members returns the names of a JSON object's members in the order of the
+// text.
 func members(t *testing.T, document []byte) (names []string) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(document))

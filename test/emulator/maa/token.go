@@ -17,14 +17,14 @@ type header struct {
 	Typ string `json:"typ"`
 }
 
-// draft is a token before it is signed, so that a forgery can spoil it.
+// draft is an unsigned token, so that a forgery can change it.
 type draft struct {
 	header header
 	claims map[string]any
 	sign   func(signed []byte) ([]byte, error)
 }
 
-// forgery is what to spoil in the next answer.
+// forgery returns the forgery for the next answer.
 func (i *Instance) forgery() Forgery {
 	if i.config.Forge == nil {
 		return ""
@@ -32,7 +32,7 @@ func (i *Instance) forgery() Forgery {
 	return i.config.Forge()
 }
 
-// issue signs the claims, after spoiling them if that was asked for.
+// issue signs the claims, after it has applied the requested forgery.
 func (i *Instance) issue(claims map[string]any, f Forgery) (string, error) {
 	d := &draft{
 		header: header{Alg: "RS256", Jku: i.config.Issuer + "/certs", Kid: i.key.kid, Typ: "JWT"},
@@ -45,7 +45,7 @@ func (i *Instance) issue(claims map[string]any, f Forgery) (string, error) {
 	return d.encode()
 }
 
-// encode is the JWS compact serialisation, RFC 7515 section 3.1.
+// encode returns the JWS compact serialisation, RFC 7515 section 3.1.
 func (d *draft) encode() (string, error) {
 	head, err := marshal(d.header)
 	if err != nil {

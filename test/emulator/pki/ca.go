@@ -1,15 +1,15 @@
 // Package pki is the certificate authority of the emulator.
 //
 // A [CA] is a root named "skr emulator TEST ONLY" with one issuing
-// intermediate, made fresh at each start and never written with its keys. It
-// makes TLS certificates on demand for the name that a client asks for, and
-// RSA signing certificates for the vaults' release statements, whose x5c is
-// leaf, intermediate, root as Key Vault's is.
+// intermediate. Both are generated at each start, and their keys are never
+// written. It issues TLS certificates on demand for the name that a client
+// requests, and RSA signing certificates for the vaults' release statements,
+// whose x5c is leaf, intermediate, root, as in Key Vault's.
 //
 //	ca, err := pki.New(pki.Config{})
 //	server.TLSConfig = &tls.Config{GetCertificate: ca.GetCertificate(allowed)}
 //
-// It knows no revocation and no other key usage than these two.
+// It supports no revocation and only these two key usages.
 package pki
 
 import (
@@ -35,11 +35,11 @@ const (
 	lifetime = 365 * 24 * time.Hour
 )
 
-// Config of a CA.
+// Config configures a CA.
 type Config struct {
 	// Now is the clock of the emulated cloud; nil means time.Now. Certificates
-	// are valid by this clock and by the machine's, so that a cloud whose clock
-	// was set elsewhere is still reached over TLS.
+	// are valid by this clock and by the machine's, so that a cloud with a
+	// shifted clock can still be reached over TLS.
 	Now func() time.Time
 }
 
@@ -57,7 +57,7 @@ type issuer struct {
 	key  crypto.Signer
 }
 
-// New makes a CA with new keys.
+// New creates a CA with new keys.
 func New(c Config) (*CA, error) {
 	ca := &CA{leafs: make(map[string]*tls.Certificate)}
 	ca.from, ca.until = validity(c.Now)
@@ -84,12 +84,12 @@ func validity(now func() time.Time) (from, until time.Time) {
 	return from.Add(-margin), until.Add(lifetime)
 }
 
-// PEM is the root's certificate.
+// PEM returns the root's certificate.
 func (ca *CA) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.root.cert.Raw})
 }
 
-// Pool holds the root alone.
+// Pool returns a pool that holds only the root.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.root.cert)
@@ -132,8 +132,8 @@ func (i *issuer) issue(template *x509.Certificate, key crypto.PublicKey) (*x509.
 	return x509.ParseCertificate(der)
 }
 
-// serial is 128 random bits with the top bit clear: RFC 5280 section 4.1.2.2
-// wants a positive number of at most 20 octets.
+// serial returns 128 random bits with the top bit clear: RFC 5280 section
+// 4.1.2.2 requires a positive number of at most 20 octets.
 func serial() *big.Int {
 	raw := make([]byte, 16)
 	rand.Read(raw) // never fails, see crypto/rand

@@ -5,22 +5,22 @@ import (
 	"fmt"
 )
 
-// Defect is what a TLS certificate has wrong, for clients that must notice.
+// Defect is a defect of a TLS certificate that a client must detect.
 type Defect string
 
 // The defects.
 const (
-	Expired   Defect = "expired"    // it ended an hour ago
+	Expired   Defect = "expired"    // it expired an hour ago
 	WrongName Defect = "wrong-name" // it is for another host
 	ForeignCA Defect = "foreign-ca" // a CA of the same name, with other keys, issued it
 )
 
-// Defects lists all of them.
+// Defects returns all defects.
 func Defects() []Defect { return []Defect{Expired, WrongName, ForeignCA} }
 
 const otherName = "other.localhost"
 
-// Defective makes a TLS certificate for one name with a defect.
+// Defective returns a TLS certificate for name with a defect.
 func (ca *CA) Defective(name string, d Defect) (*tls.Certificate, error) {
 	template := ca.server(name)
 	switch d {
@@ -35,7 +35,7 @@ func (ca *CA) Defective(name string, d Defect) (*tls.Certificate, error) {
 		}
 		return foreign.makeLeaf(template)
 	default:
-		return nil, fmt.Errorf("pki: there is no defect %q", d)
+		return nil, fmt.Errorf("pki: unknown defect %q", d)
 	}
 	return ca.makeLeaf(template)
 }

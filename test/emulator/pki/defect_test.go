@@ -8,7 +8,7 @@ import (
 	"skr/test/emulator/pki"
 )
 
-// TestDefective: each certificate is wrong in its own way alone.
+// TestDefective checks that each certificate has only its own defect.
 func TestDefective(t *testing.T) {
 	ca := newCA(t, pki.Config{})
 	for _, d := range pki.Defects() {
@@ -24,7 +24,7 @@ func TestDefective(t *testing.T) {
 		}
 	}
 	if _, err := ca.Defective("demo.vault.localhost", "other"); err == nil {
-		t.Error("an unknown defect is made")
+		t.Error("an unknown defect is accepted")
 	}
 }
 

@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	maxLeafs      = 1024 // a client that asks for ever new names costs only time
+	maxLeafs      = 1024 // beyond it, new names cost time but no memory
 	maxCommonName = 64   // ub-common-name of RFC 5280 appendix A.1
 	statementBits = 2048
 )
 
-// GetCertificate answers TLS handshakes for the names that allowed accepts.
+// GetCertificate returns a callback that answers TLS handshakes for the names
+// that allowed accepts.
 func (ca *CA) GetCertificate(allowed func(name string) bool) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		name := strings.ToLower(hello.ServerName)
 		if name == "" {
-			return nil, errors.New("pki: the client named no host (SNI)")
+			return nil, errors.New("pki: the client sent no server name (SNI)")
 		}
 		if !allowed(name) {
 			return nil, fmt.Errorf("pki: %q is not a host of this cloud", name)
@@ -32,7 +33,8 @@ func (ca *CA) GetCertificate(allowed func(name string) bool) func(*tls.ClientHel
 	}
 }
 
-// Certificate is the TLS certificate for one name, made at the first call.
+// Certificate returns the TLS certificate for name. It is issued on the first
+// call.
 func (ca *CA) Certificate(name string) (*tls.Certificate, error) {
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
@@ -80,15 +82,15 @@ func commonName(name string) string {
 
 // Signer signs release statements.
 type Signer struct {
-	// Key is RSA-2048, as the statements are RS256.
+	// Key is an RSA-2048 key, because the statements are signed with RS256.
 	Key *rsa.PrivateKey
 	// Chain is the DER of leaf, intermediate and root, as in x5c.
 	Chain [][]byte
 }
 
-// StatementSigner makes a signing certificate for the given DNS names; the
+// StatementSigner issues a signing certificate for the given DNS names; the
 // first is the common name. Key Vault signs its release statements with a
-// certificate of TLS form that carries the vault's host name.
+// TLS-style certificate that carries the vault's host name.
 func (ca *CA) StatementSigner(names ...string) (*Signer, error) {
 	if len(names) == 0 {
 		return nil, errors.New("pki: a statement signer needs a name")

@@ -37,10 +37,10 @@ func TestStatementSigner(t *testing.T) {
 		t.Errorf("the last certificate is %s", root.Subject)
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: newCA(t, pki.Config{}).Pool(), Intermediates: intermediates}); err == nil {
-		t.Error("another start's root accepts it")
+		t.Error("the root of another start accepts it")
 	}
 	if _, err := ca.StatementSigner(); err == nil {
-		t.Error("a signer without a name is made")
+		t.Error("a signer without a name is accepted")
 	}
 }
 

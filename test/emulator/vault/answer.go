@@ -11,15 +11,15 @@ import (
 // answer is a response before it is written.
 type answer struct {
 	status    int
-	body      object // nil means none
-	challenge string // of a 401
+	body      object // nil means no body
+	challenge string // WWW-Authenticate of a 401
 }
 
 func ok(body object) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// write is the only place that writes a response.
+// write is the only function that writes a response.
 func (v *Vault) write(w http.ResponseWriter, r *http.Request, a answer) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache")
@@ -44,10 +44,10 @@ func (v *Vault) write(w http.ResponseWriter, r *http.Request, a answer) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // the client may be gone
+	_, _ = w.Write(body) // the client may have disconnected
 }
 
-// vaultHeaders are the headers of the recordings for a vault.
+// vaultHeaders sets the headers that the recordings show for a vault.
 func (v *Vault) vaultHeaders(h http.Header, r *http.Request, a answer) {
 	h.Set("Pragma", "no-cache")
 	h.Set("Expires", "-1")
@@ -64,7 +64,7 @@ func (v *Vault) vaultHeaders(h http.Header, r *http.Request, a answer) {
 	}
 }
 
-// hsmHeaders are the headers of the recordings for a Managed HSM.
+// hsmHeaders sets the headers that the recordings show for a Managed HSM.
 func (v *Vault) hsmHeaders(h http.Header, r *http.Request, a answer) {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'self'")
@@ -89,7 +89,7 @@ func clientAddress(r *http.Request) string {
 	return host
 }
 
-// newGUID is a random UUID (RFC 9562 section 5.4).
+// newGUID returns a random UUID (RFC 9562 section 5.4).
 func newGUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

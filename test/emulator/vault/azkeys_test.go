@@ -20,7 +20,7 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// credential gives testToken and notes for what.
+// credential returns testToken and records the requests for it.
 type credential struct{ scopes, tenants []string }
 
 func (c *credential) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
@@ -28,8 +28,8 @@ func (c *credential) GetToken(_ context.Context, o policy.TokenRequestOptions) (
 	return azcore.AccessToken{Token: testToken, ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// serve runs a vault behind TLS with its own chain, and returns the official
-// client for it, whose check of the challenge stays on.
+// serve runs a vault behind TLS with its own chain and returns the official
+// client for it. The client's challenge verification stays on.
 func serve(t *testing.T, flavour Flavour) (*session, *azkeys.Client, *credential) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -72,7 +72,7 @@ func transport(t *testing.T, address string, root *x509.Certificate) *http.Clien
 	return &http.Client{Transport: tr}
 }
 
-// TestOfficialClient drives both flavours with the Azure SDK for Go.
+// TestOfficialClient uses both flavours with the Azure SDK for Go.
 func TestOfficialClient(t *testing.T) {
 	for _, flavour := range []Flavour{KeyVault, ManagedHSM} {
 		t.Run(flavour.String(), func(t *testing.T) {

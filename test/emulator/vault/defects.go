@@ -15,41 +15,43 @@ import (
 	"time"
 )
 
-// Defects is what is wrong with a release statement, for tests of what a
-// client must refuse. Everything else in the statement stays right, and the
-// signature is made afterwards, so that each field is one failure. The zero
-// value is a good statement.
+// Defects describes what is wrong with a release statement, for tests of what a
+// client must refuse. The rest of the statement stays right and the signature
+// is made afterwards, so that each field is one failure. The zero value is a
+// valid statement.
 type Defects struct {
-	// OtherKID is the id of the released key in place of the real one.
+	// OtherKID replaces the id of the released key.
 	OtherKID string
-	// OtherEnc names another wrapping algorithm than the one used.
+	// OtherEnc replaces the name of the wrapping algorithm, not the algorithm
+	// itself.
 	OtherEnc string
-	// OtherNonce stands in the statement in place of the request's nonce.
+	// OtherNonce replaces the request's nonce in the statement.
 	OtherNonce string
-	// Algorithm is the header's alg: "none" comes without a signature, "HS256"
-	// is keyed with the PEM of the certificate's public key, "PS256" is a right
-	// signature of that algorithm; anything else is only a wrong name.
+	// Algorithm is the header's alg. "none" has no signature; "HS256" is keyed
+	// with the PEM of the certificate's public key; "PS256" has a valid
+	// signature of that algorithm; any other value only replaces the name.
 	Algorithm string
-	// SelfSigned signs with a new key and a certificate for the vault's host
-	// that no CA issued.
+	// SelfSigned signs with a new key and a self-signed certificate for the
+	// vault's host.
 	SelfSigned bool
-	// SigningKey and Chain, each alone or both, stand in for the configured
-	// ones: an expired certificate, one for another host, a chain with a gap,
-	// a signature of another key than the certificate's.
+	// SigningKey and Chain, each alone or both, replace the configured ones: an
+	// expired certificate, one for another host, a chain with a gap, a
+	// signature by a key other than the certificate's.
 	SigningKey crypto.Signer
 	Chain      []*x509.Certificate
-	// FlipSignature changes one bit of the signature.
+	// FlipSignature flips one bit of the signature.
 	FlipSignature bool
-	// FlipCiphertext changes one bit of the wrapped key.
+	// FlipCiphertext flips one bit of the wrapped key.
 	FlipCiphertext bool
-	// ShortenCiphertext cuts so many bytes from the end of the wrapped key.
+	// ShortenCiphertext is the number of bytes to cut from the end of the
+	// wrapped key.
 	ShortenCiphertext int
-	// MismatchedPrivateKey wraps another private key than the one whose public
-	// part the statement shows.
+	// MismatchedPrivateKey wraps a private key that does not match the
+	// statement's public key.
 	MismatchedPrivateKey bool
 	// OtherWrappingKey wraps the key to a new RSA key instead of the token's.
 	OtherWrappingKey bool
-	// Edit changes header and payload at will. Members are sorted after it.
+	// Edit changes header and payload freely. Members are sorted afterwards.
 	Edit func(header, payload map[string]any)
 }
 
@@ -60,7 +62,7 @@ func (d *Defects) alg() string {
 	return "RS256"
 }
 
-// wrapTo is the key that the released key is wrapped to.
+// wrapTo returns the key that the released key is wrapped to.
 func (d *Defects) wrapTo(wanted *rsa.PublicKey) (*rsa.PublicKey, error) {
 	if !d.OtherWrappingKey {
 		return wanted, nil
@@ -118,7 +120,8 @@ func (d *Defects) signature(s signer, signed []byte) (signature []byte, err erro
 	return signature, err
 }
 
-// keyedWithPublicKey is the classic confusion: an HMAC whose key is public.
+// keyedWithPublicKey makes the classic algorithm confusion: an HMAC whose key
+// is public.
 func keyedWithPublicKey(s signer, signed []byte) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(s.key.Public())
 	if err != nil {
@@ -129,7 +132,7 @@ func keyedWithPublicKey(s signer, signed []byte) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
-// selfSigned makes a signer for the host that chains to nothing.
+// selfSigned returns a signer for the host with a self-signed certificate.
 func selfSigned(host string, now time.Time) (signer, error) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

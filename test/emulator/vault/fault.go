@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// fault is an error answer. Texts are Azure's, from the recordings of the
-// Azure SDKs and from public issue reports; a text that neither shows is
-// marked UNCONFIRMED.
+// fault is an error answer. Texts are Azure's, from the recordings of the Azure
+// SDKs and from public issue reports. A text from neither source is marked
+// UNCONFIRMED.
 type fault struct {
 	status    int
 	code      string
-	inner     string // code of "innererror", or ""
+	inner     string // the code of "innererror", or ""
 	message   string
 	challenge string
 	empty     bool // no body
@@ -21,7 +21,7 @@ type fault struct {
 func (f *fault) Error() string { return f.code + ": " + f.message }
 
 // faultAnswer words a fault as the flavour does: Managed HSM ends each message
-// with an id for support.
+// with an activity id.
 func (v *Vault) faultAnswer(f *fault) answer {
 	a := answer{status: f.status, challenge: f.challenge}
 	if f.empty {
@@ -47,8 +47,8 @@ func forbidden(inner, format string, args ...any) error {
 	return &fault{status: http.StatusForbidden, code: "Forbidden", inner: inner, message: fmt.Sprintf(format, args...)}
 }
 
-// faultRelease is a violated rule of secure key release. Managed HSM leaves
-// the number out.
+// faultRelease returns the fault of a violated secure key release rule. Managed
+// HSM omits the number.
 func (v *Vault) faultRelease(number int, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	if !v.managedHSM() {
@@ -83,7 +83,8 @@ func (v *Vault) faultDenied(c Caller, action, name string) error {
 		"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: %s\r\n", who, action, v.resource(name), where)
 }
 
-// resource is the key's id in Azure Resource Manager, of an invented subscription.
+// resource returns the key's id in Azure Resource Manager, in an invented
+// subscription.
 func (v *Vault) resource(name string) string {
 	id := "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/emulated/providers/microsoft.keyvault/vaults/" + v.name()
 	if name != "" {
@@ -120,7 +121,8 @@ func (v *Vault) faultName(name string) error {
 	return badParameter("The request URI contains an invalid name: %s", name)
 }
 
-// faultAPIVersion: the second text is from public issue reports, the first UNCONFIRMED.
+// faultAPIVersion returns the fault of a version. The second text is from
+// public issue reports; the first is UNCONFIRMED.
 func faultAPIVersion(version string) error {
 	if version == "" {
 		return badParameter("api-version must be specified")
@@ -132,7 +134,7 @@ func faultAPIVersion(version string) error {
 // The faults below are UNCONFIRMED in status and text.
 
 func faultNoRoute() error {
-	return &fault{status: http.StatusNotFound, code: "NotFound", message: "The request URI is not one that this emulator serves."}
+	return &fault{status: http.StatusNotFound, code: "NotFound", message: "The emulator does not serve this request URI."}
 }
 
 func faultTooLarge() error {

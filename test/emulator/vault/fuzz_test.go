@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzServeHTTP sees that any request is answered: no panic, and a body that
-// is JSON or empty.
+// FuzzServeHTTP checks that every request gets an answer: no panic, and a body
+// that is JSON or empty.
 func FuzzServeHTTP(f *testing.F) {
 	f.Add("GET", "/keys/?$skiptoken=e30&api-version=7.4", "", true)
 	f.Add("POST", "/keys/a/create?api-version=7.4", `{"kty":"EC-HSM","attributes":{"exportable":true},"release_policy":{"data":"e30"}}`, false)
@@ -21,7 +21,7 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("DELETE", "/deletedkeys/%2e%2F?api-version=7.4", ``, false)
 	f.Fuzz(func(t *testing.T, method, path, body string, managed bool) {
 		if strings.Contains(body, "RSA") {
-			t.Skip("making an RSA key is slow")
+			t.Skip("RSA key generation is slow")
 		}
 		s := newSession(t, map[bool]Flavour{false: KeyVault, true: ManagedHSM}[managed], nil)
 		s.must(http.StatusOK, "POST", "/keys/k/create", exportableEC(goodPolicy))

@@ -12,37 +12,38 @@ import (
 )
 
 const (
-	// recoveryLevel and recoverableDays are those of the recorded vaults.
+	// recoveryLevel and recoverableDays are the values of the recorded vaults.
 	recoveryLevel   = "CustomizedRecoverable+Purgeable"
 	recoverableDays = 7
-	// defaultPolicyType is the contentType of a policy that names none.
+	// defaultPolicyType is the contentType of a policy that has none.
 	defaultPolicyType = "application/json; charset=utf-8"
 )
 
-// key is a name with its versions, the newest last. A deleted key has a date.
+// key is a name with its versions, newest last. A deleted key has a deletion
+// date.
 type key struct {
 	name      string
 	versions  []*version
 	deletedAt int64 // Unix seconds; 0 while the key is present
 }
 
-// version is one generation of a key. Its material never changes; the rest
-// changes under the vault's mutex, by replacement of the whole value.
+// version is one version of a key. Its material never changes. Changes to the
+// rest replace the whole value under the vault's mutex.
 type version struct {
 	id         string // 32 hex digits
 	material   material
 	operations []string
 	enabled    bool
-	notBefore  *int64 // Unix seconds, as the next four
+	notBefore  *int64 // Unix seconds, like the next four
 	expires    *int64
 	created    int64
 	updated    int64
 	exportable bool
-	policy     *storedPolicy // nil exactly if not exportable
+	policy     *storedPolicy // nil if and only if not exportable
 	tags       map[string]string
 }
 
-// storedPolicy is a release policy as the service keeps it.
+// storedPolicy is a release policy as the service stores it.
 type storedPolicy struct {
 	contentType string
 	immutable   bool
@@ -57,7 +58,7 @@ func newVersionID() string {
 
 func (k *key) current() *version { return k.versions[len(k.versions)-1] }
 
-// find is the version with that id, or the current one for "".
+// find returns the version with that id; "" means the current one.
 func (k *key) find(id string) *version {
 	if id == "" {
 		return k.current()
@@ -70,7 +71,7 @@ func (k *key) find(id string) *version {
 	return nil
 }
 
-// replace puts a changed version in the place of the one with its id.
+// replace replaces the version with the same id.
 func (k *key) replace(changed *version) {
 	i := slices.IndexFunc(k.versions, func(v *version) bool { return v.id == changed.id })
 	k.versions[i] = changed
@@ -86,7 +87,7 @@ func (v *Vault) kidOf(k *key, ver *version) string {
 	return v.url("keys/" + k.name + "/" + ver.id)
 }
 
-// bundle is the KeyBundle of a version.
+// bundle returns the KeyBundle of a version.
 func (v *Vault) bundle(k *key, ver *version) object {
 	o := object{{"key", v.publicJWK(k, ver)}, {"attributes", ver.attributes()}}
 	if ver.policy != nil {
@@ -115,8 +116,8 @@ func (v *Vault) publicJWK(k *key, ver *version) object {
 	return append(o, ver.material.public()...)
 }
 
-// order is the order of key_ops in one answer: Managed HSM's changes from
-// answer to answer.
+// order returns the order of key_ops in one answer: Managed HSM's varies
+// between answers.
 func (v *Vault) order(operations []string) []string {
 	var b [1]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -142,9 +143,9 @@ func (ver *version) attributes() object {
 	}...)
 }
 
-// policyObject is the policy in a bundle. UNCONFIRMED for a create's answer,
-// whose recordings were sanitised: the stored form is known from release
-// statements.
+// policyObject returns the policy in a bundle. UNCONFIRMED for the answer of
+// create, whose recordings were sanitised: the stored form is known from
+// release statements.
 func (v *Vault) policyObject(p *storedPolicy) object {
 	return object{
 		{"contentType", p.contentType},
@@ -153,8 +154,8 @@ func (v *Vault) policyObject(p *storedPolicy) object {
 	}
 }
 
-// deletedBundle is the DeletedKeyBundle of a key's current version. The
-// recorded vault leaves the policy out of it, the Managed HSM does not.
+// deletedBundle returns the DeletedKeyBundle of a key's current version. In the
+// recordings, the vault omits the policy and the Managed HSM includes it.
 func (v *Vault) deletedBundle(k *key) object {
 	ver := k.current()
 	o := v.deletion(k).with("key", v.publicJWK(k, ver)).with("attributes", ver.attributes())

@@ -12,7 +12,7 @@ func (v *Vault) create(c *call) (answer, error) {
 	if err := parseBody(c.body, &r); err != nil {
 		return answer{}, err
 	}
-	return v.admit(c, &r, v.generate)
+	return v.addVersion(c, &r, v.generate)
 }
 
 func (v *Vault) importKey(c *call) (answer, error) {
@@ -20,12 +20,12 @@ func (v *Vault) importKey(c *call) (answer, error) {
 	if err := parseBody(c.body, &r); err != nil {
 		return answer{}, err
 	}
-	return v.admit(c, &r, v.imported)
+	return v.addVersion(c, &r, v.imported)
 }
 
-// admit makes a new version from a request. Slow work, as making an RSA key
-// and reaching authorities, is done without the lock.
-func (v *Vault) admit(c *call, r *keyRequest, source func(*keyRequest) (material, error)) (answer, error) {
+// addVersion creates a new version from a request. Slow work, such as key generation
+// and requests to authorities, happens without the lock.
+func (v *Vault) addVersion(c *call, r *keyRequest, source func(*keyRequest) (material, error)) (answer, error) {
 	m, err := source(r)
 	if err != nil {
 		return answer{}, err
@@ -52,11 +52,11 @@ func (v *Vault) admit(c *call, r *keyRequest, source func(*keyRequest) (material
 func (v *Vault) store(name string, ver *version) (answer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sweep()
-	if v.deleted[index(name)] != nil {
+	v.purgeExpired()
+	if v.deleted[mapKey(name)] != nil {
 		return answer{}, faultConflict(name)
 	}
-	k := v.keys[index(name)]
+	k := v.keys[mapKey(name)]
 	if k == nil {
 		k = &key{name: name}
 	} else if err := v.checkFrozen(k.current().policy, ver.policy); err != nil {
@@ -64,20 +64,20 @@ func (v *Vault) store(name string, ver *version) (answer, error) {
 	}
 	ver.created, ver.updated = v.now(), v.now()
 	k.versions = append(k.versions, ver)
-	v.keys[index(name)] = k
+	v.keys[mapKey(name)] = k
 	return ok(v.bundle(k, ver))
 }
 
-// index is the map key of a name: names differ in more than case.
-func index(name string) string { return strings.ToLower(name) }
+// mapKey returns the map key of a name: names are case-insensitive.
+func mapKey(name string) string { return strings.ToLower(name) }
 
-// find needs the lock.
+// find requires the lock.
 func (v *Vault) find(name, version string) (*key, *version, error) {
 	id := name
 	if version != "" {
 		id += "/" + version
 	}
-	k := v.keys[index(name)]
+	k := v.keys[mapKey(name)]
 	if k == nil {
 		return nil, nil, v.faultKeyNotFound(id)
 	}
@@ -124,7 +124,7 @@ func (v *Vault) update(c *call) (answer, error) {
 	return ok(v.bundle(k, changed))
 }
 
-// changed is a version after an update.
+// changed returns a version after an update.
 func (v *Vault) changed(ver version, r *keyRequest, policy *storedPolicy) (*version, error) {
 	a := r.Attributes
 	if a.Exportable != nil && *a.Exportable != ver.exportable {
@@ -170,28 +170,28 @@ func (v *Vault) delete(c *call) (answer, error) {
 		return answer{}, err
 	}
 	k.deletedAt = v.now()
-	delete(v.keys, index(c.name))
-	v.deleted[index(c.name)] = k
+	delete(v.keys, mapKey(c.name))
+	v.deleted[mapKey(c.name)] = k
 	return ok(v.deletedBundle(k))
 }
 
-// sweep purges what is past its date; it needs the lock.
-func (v *Vault) sweep() {
+// purgeExpired purges expired deleted keys. It requires the lock.
+func (v *Vault) purgeExpired() {
 	maps.DeleteFunc(v.deleted, func(_ string, k *key) bool { return k.purgeAt() <= v.now() })
 }
 
-// findDeleted needs the lock.
+// findDeleted requires the lock.
 func (v *Vault) findDeleted(name string) (*key, error) {
-	v.sweep()
-	k := v.deleted[index(name)]
-	if k == nil || !v.settled(k) {
+	v.purgeExpired()
+	k := v.deleted[mapKey(name)]
+	if k == nil || !v.deletionDone(k) {
 		return nil, faultDeletedNotFound(name)
 	}
 	return k, nil
 }
 
-// settled says that the deletion is through, see Config.DeletionDelay.
-func (v *Vault) settled(k *key) bool {
+// deletionDone reports whether the deletion is complete: see Config.DeletionDelay.
+func (v *Vault) deletionDone(k *key) bool {
 	return !v.config.Now().Before(time.Unix(k.deletedAt, 0).Add(v.config.DeletionDelay))
 }
 
@@ -211,7 +211,7 @@ func (v *Vault) purge(c *call) (answer, error) {
 	if _, err := v.findDeleted(c.name); err != nil {
 		return answer{}, err
 	}
-	delete(v.deleted, index(c.name))
+	delete(v.deleted, mapKey(c.name))
 	return answer{status: http.StatusNoContent}, nil
 }
 
@@ -223,7 +223,7 @@ func (v *Vault) recover(c *call) (answer, error) {
 		return answer{}, err
 	}
 	k.deletedAt = 0
-	delete(v.deleted, index(c.name))
-	v.keys[index(c.name)] = k
+	delete(v.deleted, mapKey(c.name))
+	v.keys[mapKey(c.name)] = k
 	return ok(v.bundle(k, k.current()))
 }

@@ -19,7 +19,7 @@ import (
 
 const unreachablePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://unreachable.localhost/","allOf":[{"claim":"c","equals":"1"}]}]}`
 
-// TestExportRules holds the numbered rules of secure key release.
+// TestExportRules covers the numbered rules of secure key release.
 func TestExportRules(t *testing.T) {
 	body := func(edit func(map[string]any)) map[string]any {
 		b := exportableEC(goodPolicy)
@@ -31,7 +31,7 @@ func TestExportRules(t *testing.T) {
 		name    string
 		body    map[string]any
 		edit    func(*Config)
-		message string // of Key Vault
+		message string // Key Vault's text
 	}{
 		{"software key", body(func(b map[string]any) { b["kty"] = "EC" }), nil, "AKV.SKR.1006: "},
 		{"no policy", map[string]any{"kty": "EC-HSM", "attributes": exportable}, nil, "AKV.SKR.1004: Exportable keys must have release policy."},
@@ -81,7 +81,8 @@ func TestManagedHSMMessages(t *testing.T) {
 		"JSON Web Key: k property of oct key is too large, maximum size is 64")
 	s.must(http.StatusOK, "POST", "/rng", map[string]any{"count": 128})
 	for _, count := range []int{0, -1, 129} {
-		s.wantFault("POST", "/rng", map[string]any{"count": count}, http.StatusBadRequest, "", "GetRandomBytesRequest: count cannot be greater than 128 or less than 1")
+		s.wantFault("POST", "/rng", map[string]any{"count": count}, http.StatusBadRequest, "",
+			"GetRandomBytesRequest: count cannot be greater than 128 or less than 1")
 	}
 }
 
@@ -113,7 +114,8 @@ func TestUpdateRules(t *testing.T) {
 	s.must(http.StatusOK, "POST", "/keys/plain/create", map[string]any{"kty": "EC-HSM"})
 	s.wantFault("PATCH", "/keys/plain", changedPolicy, http.StatusBadRequest, "", "AKV.SKR.1005: ")
 	s.clock.set(epoch.Add(time.Minute))
-	updated := s.must(http.StatusOK, "PATCH", "/keys/plain", map[string]any{"key_ops": []string{"verify"}, "attributes": map[string]any{"enabled": false, "exp": 5, "nbf": 4}})
+	updated := s.must(http.StatusOK, "PATCH", "/keys/plain",
+		map[string]any{"key_ops": []string{"verify"}, "attributes": map[string]any{"enabled": false, "exp": 5, "nbf": 4}})
 	want := map[string]any{"enabled": false, "nbf": 4.0, "exp": 5.0, "created": float64(epoch.Unix()), "updated": float64(epoch.Unix() + 60),
 		"recoveryLevel": recoveryLevel, "recoverableDays": 7.0, "exportable": false}
 	if diff := cmp.Diff(want, at(t, updated, "attributes")); diff != "" {

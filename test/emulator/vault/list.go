@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxPage is the largest and the preset page of a list (Azure REST API
+// maxPage is the maximum and the default page size of a list (Azure REST API
 // specification, maxresults).
 const maxPage = 25
 
@@ -42,17 +42,17 @@ func (v *Vault) listVersions(c *call) (answer, error) {
 func (v *Vault) listDeleted(c *call) (answer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sweep()
+	v.purgeExpired()
 	var items []listed
 	for _, name := range slices.Sorted(maps.Keys(v.deleted)) {
-		if k := v.deleted[name]; v.settled(k) {
+		if k := v.deleted[name]; v.deletionDone(k) {
 			items = append(items, listed{name, v.item(v.deletion(k), v.url("keys/"+k.name), k.current())})
 		}
 	}
 	return v.page(c, "deletedkeys", items)
 }
 
-// listed is an item with what orders it.
+// listed is an item with its sort key.
 type listed struct {
 	marker string
 	item   object
@@ -62,7 +62,7 @@ func (v *Vault) item(o object, kid string, ver *version) object {
 	return ver.withTags(o.with("kid", kid).with("attributes", ver.attributes()))
 }
 
-// page cuts the items that follow the request's marker.
+// page returns the items after the request's marker.
 func (v *Vault) page(c *call, path string, items []listed) (answer, error) {
 	size, err := pageSize(c.query.Get("maxresults"))
 	if err != nil {
@@ -88,7 +88,7 @@ func (v *Vault) page(c *call, path string, items []listed) (answer, error) {
 	return ok(body)
 }
 
-// pageSize: the text of the fault is UNCONFIRMED.
+// pageSize parses maxresults. The text of the fault is UNCONFIRMED.
 func pageSize(text string) (int, error) {
 	if text == "" {
 		return maxPage, nil
@@ -100,8 +100,8 @@ func pageSize(text string) (int, error) {
 	return size, nil
 }
 
-// nextLink is a link as the recordings show: a vault names the port and the
-// api-version, a Managed HSM neither.
+// nextLink returns a link as in the recordings: a vault includes the port and
+// the api-version, a Managed HSM neither.
 func (v *Vault) nextLink(c *call, path, marker string) string {
 	token := "$skiptoken=" + skipToken(marker)
 	if size := c.query.Get("maxresults"); size != "" {
@@ -117,7 +117,7 @@ func (v *Vault) nextLink(c *call, path, marker string) string {
 	return fmt.Sprintf("https://%s/%s?api-version=%s&%s", host, path, c.apiVersion, token)
 }
 
-// pageMarker is what a vault's skip token holds.
+// pageMarker is the content of a vault's skip token.
 type pageMarker struct {
 	NextMarker     string
 	TargetLocation int

@@ -15,15 +15,15 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// hsmSuffix marks key types that an HSM protects.
+// hsmSuffix marks the types of keys that an HSM protects.
 const hsmSuffix = "-HSM"
 
-// material is key material with its type. Nothing changes it.
+// material is immutable key material with its type.
 type material struct {
 	kind     string            // RSA, EC or oct
-	hardware bool              // the type has the suffix -HSM
+	hardware bool              // the type ends in -HSM
 	private  crypto.PrivateKey // *rsa.PrivateKey or *ecdsa.PrivateKey; nil for oct
-	secret   []byte            // of oct
+	secret   []byte            // the value of an oct key
 }
 
 func (m material) kty() string {
@@ -33,11 +33,11 @@ func (m material) kty() string {
 	return m.kind
 }
 
-// public are the public members of the JWK in Key Vault's order.
+// public returns the public members of the JWK in Key Vault's order.
 func (m material) public() object {
 	switch private := m.private.(type) {
 	case *rsa.PrivateKey:
-		k, _ := jwk.FromPublic(&private.PublicKey) // our own key: it cannot fail
+		k, _ := jwk.FromPublic(&private.PublicKey) // cannot fail: the key was generated here
 		return object{{"n", k.N}, {"e", k.E}}
 	case *ecdsa.PrivateKey:
 		k, _ := jwk.FromPublic(&private.PublicKey)
@@ -46,7 +46,7 @@ func (m material) public() object {
 	return nil
 }
 
-// defaultOperations are the key_ops of a key whose request names none.
+// defaultOperations returns the key_ops of a key whose request has none.
 func (m material) defaultOperations() []string {
 	switch m.kind {
 	case "EC":
@@ -57,7 +57,7 @@ func (m material) defaultOperations() []string {
 	return []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
 }
 
-// another is material of the same type and size that is not this one.
+// another returns other material of the same type and size.
 func (m material) another() (material, error) {
 	switch private := m.private.(type) {
 	case *rsa.PrivateKey:
@@ -94,7 +94,7 @@ func generateSecret(bits int) (material, error) {
 	return material{kind: "oct", hardware: true, secret: secret}, nil
 }
 
-// curveNamed is the curve with Key Vault's name; "" is its default.
+// curveNamed returns the curve with Key Vault's name; "" means the default.
 func curveNamed(name string) (elliptic.Curve, bool) {
 	switch name {
 	case "", "P-256":
@@ -109,17 +109,17 @@ func curveNamed(name string) (elliptic.Curve, bool) {
 	return nil, false
 }
 
-// curveP256K is secp256k1 in the form that crypto/ecdsa takes, which
+// curveP256K returns secp256k1 for crypto/ecdsa, in the form that
 // internal/jose/jwk uses too.
 func curveP256K() elliptic.Curve {
-	return secp256k1.S256() //nolint:staticcheck // there is no other way to an ecdsa.PrivateKey of this curve
+	return secp256k1.S256() //nolint:staticcheck // the only way to an ecdsa.PrivateKey of this curve
 }
 
-// exported is what a release wraps: PKCS#8 of RSA and EC keys, the bytes of a
-// symmetric one. From the lengths of recorded ciphertexts, Key Vault writes EC
-// keys with explicit curve parameters and without the public key, and Managed
-// HSM with a named curve and the public key; that this holds for curves other
-// than P-256K is UNCONFIRMED.
+// exported returns what a release wraps: PKCS#8 of RSA and EC keys, the bytes
+// of a symmetric key. According to the lengths of recorded ciphertexts, Key
+// Vault writes EC keys with explicit curve parameters and without the public
+// key, and Managed HSM with a named curve and the public key. UNCONFIRMED: that
+// this holds for curves other than P-256K.
 func (m material) exported(f Flavour) ([]byte, error) {
 	switch private := m.private.(type) {
 	case *rsa.PrivateKey:
@@ -131,12 +131,12 @@ func (m material) exported(f Flavour) ([]byte, error) {
 		return namedPKCS8(private)
 	}
 	if m.secret == nil {
-		return nil, errors.New("there is no key material")
+		return nil, errors.New("the key has no material")
 	}
 	return m.secret, nil
 }
 
-// splitType takes "EC-HSM" apart.
+// splitType splits a type such as "EC-HSM".
 func splitType(kty string) (kind string, hardware bool) {
 	return strings.CutSuffix(kty, hsmSuffix)
 }

@@ -15,7 +15,7 @@ type member struct {
 }
 
 // object is a JSON object that keeps the order of its members, as Key Vault
-// writes them. Managed HSM sorts members by name at every level.
+// does. Managed HSM sorts members by name at every level.
 type object []member
 
 // with appends a member.
@@ -23,7 +23,7 @@ func (o object) with(name string, value any) object {
 	return append(o, member{name, value})
 }
 
-// sorted is the object in the order of Managed HSM.
+// sorted returns the object in Managed HSM's order.
 func (o object) sorted() object {
 	o = slices.Clone(o)
 	slices.SortFunc(o, func(a, b member) int { return strings.Compare(a.name, b.name) })
@@ -58,18 +58,18 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// plainJSON encodes without the escapes that only HTML needs: links hold "&".
+// plainJSON encodes without the escapes for HTML, because links contain "&".
 func plainJSON(value any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(value); err != nil {
-		panic(err) // only our own objects, strings, numbers and booleans come here
+		panic(err) // cannot fail: only objects, strings, numbers and booleans are passed
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
 
-// encode is the object in the flavour's order.
+// encode returns the object in the flavour's order.
 func (v *Vault) encode(o object) []byte {
 	if v.managedHSM() {
 		o = o.sorted()

@@ -23,7 +23,7 @@ func (v *Vault) decrypt(c *call) (answer, error)   { return v.operate(c, "decryp
 func (v *Vault) unwrapKey(c *call) (answer, error) { return v.operate(c, "unwrapKey", open) }
 func (v *Vault) sign(c *call) (answer, error)      { return v.operate(c, "sign", signDigest) }
 
-// operate runs an operation that makes bytes of bytes.
+// operate runs an operation from bytes to bytes.
 func (v *Vault) operate(c *call, name string, do func(m material, algorithm string, value []byte) ([]byte, error)) (answer, error) {
 	r, value, err := parseOperation(c.body)
 	if err != nil {
@@ -60,7 +60,7 @@ func (v *Vault) verify(c *call) (answer, error) {
 	return ok(object{{"value", valid}})
 }
 
-// parseOperation: the text of the fault is UNCONFIRMED.
+// parseOperation parses the body. The text of the fault is UNCONFIRMED.
 func parseOperation(body []byte) (r operationRequest, value []byte, err error) {
 	if err := parseBody(body, &r); err != nil {
 		return r, nil, err
@@ -72,7 +72,7 @@ func parseOperation(body []byte) (r operationRequest, value []byte, err error) {
 	return r, value, nil
 }
 
-// permitted finds a usable key whose key_ops allow the operation.
+// permitted returns a usable key whose key_ops allow the operation.
 func (v *Vault) permitted(c *call, operation string) (key, *version, error) {
 	k, ver, err := v.usable(c, operation)
 	if err != nil {
@@ -89,7 +89,7 @@ func (v *Vault) permitted(c *call, operation string) (key, *version, error) {
 func faultAlgorithm() error { return badParameter("The algorithm is not supported for this key.") }
 func faultOperation() error { return badParameter("The parameter is incorrect.\r\n") }
 
-// oaepHash is the hash of an encryption algorithm of RFC 7518 section 4.3.
+// oaepHash returns the hash of an encryption algorithm of RFC 7518 section 4.3.
 func oaepHash(algorithm string) (crypto.Hash, bool) {
 	switch algorithm {
 	case "RSA-OAEP":
@@ -126,8 +126,8 @@ func open(m material, algorithm string, value []byte) ([]byte, error) {
 	return opened, nil
 }
 
-// signatureHash is the hash of a signature algorithm of RFC 7518 section 3.1
-// or RFC 8812 section 3.2, for keys of that kind (and curve).
+// signatureHash returns the hash of a signature algorithm of RFC 7518 section
+// 3.1 or RFC 8812 section 3.2, for keys of that type and curve.
 func signatureHash(m material, algorithm string) (hash crypto.Hash, pss, known bool) {
 	hashes := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}
 	if private, isEC := m.private.(*ecdsa.PrivateKey); isEC {
@@ -200,7 +200,8 @@ func verifyDigest(m material, algorithm string, digest, signature []byte) (bool,
 	return false, faultAlgorithm()
 }
 
-// randomLimit is the most bytes of one request (text of the recorded fault).
+// randomLimit is the maximum number of bytes in a request (text of the recorded
+// fault).
 const randomLimit = 128
 
 // random answers POST /rng, which only Managed HSM has.

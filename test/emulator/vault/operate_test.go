@@ -9,7 +9,8 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// rsaSession is a vault with the guest's key imported, which saves making one.
+// rsaSession returns a vault with the guest's key imported, which saves
+// generating one.
 func rsaSession(t *testing.T, operations ...string) *session {
 	t.Helper()
 	k, err := jwk.FromPrivate(guestKey())

@@ -42,7 +42,7 @@ type ecPrivateKey struct {
 }
 
 // ecParameters is SpecifiedECDomain (SEC 1 version 2.0 appendix C.2), also
-// ECParameters of RFC 3279 section 2.3.5, without the seed of the curve.
+// ECParameters of RFC 3279 section 2.3.5, without the curve's seed.
 type ecParameters struct {
 	Version  int
 	Field    ecField
@@ -105,7 +105,7 @@ func curveOID(curve elliptic.Curve) (asn1.ObjectIdentifier, error) {
 	case curveP256K():
 		return oidSecp256k1, nil
 	}
-	return nil, errors.New("the curve has no identifier here")
+	return nil, errors.New("the curve has no known object identifier")
 }
 
 func explicitParameters(curve elliptic.Curve) ecParameters {
@@ -122,8 +122,8 @@ func explicitParameters(curve elliptic.Curve) ecParameters {
 	}
 }
 
-// coefficientA is 0 for secp256k1 and -3 for NIST's curves, which
-// elliptic.CurveParams does not say.
+// coefficientA returns 0 for secp256k1 and -3 for NIST's curves.
+// elliptic.CurveParams lacks the coefficient.
 func coefficientA(curve elliptic.Curve) *big.Int {
 	if curve == curveP256K() {
 		return new(big.Int)

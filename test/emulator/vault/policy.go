@@ -6,8 +6,8 @@ import (
 	"skr/releasepolicy"
 )
 
-// checkExport holds the rules between the exportable attribute, the release
-// policy and the key's type for a new version.
+// checkExport checks a new version's exportable attribute, release policy and
+// key type against each other.
 func (v *Vault) checkExport(r *keyRequest, m material) error {
 	switch {
 	case r.exportable() && v.config.StandardSKU && !v.managedHSM():
@@ -22,12 +22,12 @@ func (v *Vault) checkExport(r *keyRequest, m material) error {
 	return nil
 }
 
-// given is false also for a policy without data, which is what the services
-// see when an SDK is given text in place of bytes.
+// given is also false for a policy without data, which is what the services
+// receive when an SDK is passed text instead of bytes.
 func (p *policyRequest) given() bool { return p != nil && p.Data != "" }
 
-// policyFrom parses a policy and reaches every authority it names. The texts
-// for a malformed policy are UNCONFIRMED.
+// policyFrom parses a policy and reaches every authority in it. The texts for a
+// malformed policy are UNCONFIRMED.
 func (v *Vault) policyFrom(ctx context.Context, p *policyRequest) (*storedPolicy, error) {
 	if !p.given() {
 		return nil, nil
@@ -52,8 +52,8 @@ func (v *Vault) policyFrom(ctx context.Context, p *policyRequest) (*storedPolicy
 	return &storedPolicy{contentType: contentType, immutable: p.Immutable, rules: rules}, nil
 }
 
-// checkFrozen refuses a new policy where the present one is immutable, also
-// when a new version of the key is made.
+// checkFrozen refuses a new policy if the present one is immutable, also for a
+// new version of the key.
 func (v *Vault) checkFrozen(present, next *storedPolicy) error {
 	if present != nil && present.immutable && next != nil {
 		return v.faultRelease(1020, "Immutable Key Release Policy cannot be modified.")

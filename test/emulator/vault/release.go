@@ -20,8 +20,8 @@ type releaseRequest struct {
 	Nonce  string `json:"nonce"`
 }
 
-// release checks key, token and policy in this order, wraps the key and states
-// the release.
+// release checks key, token and policy in this order, wraps the key and signs
+// the release statement.
 func (v *Vault) release(c *call) (answer, error) {
 	r, algorithm, err := parseRelease(c.body)
 	if err != nil {
@@ -50,7 +50,7 @@ func (v *Vault) release(c *call) (answer, error) {
 	return ok(object{{"value", token}})
 }
 
-// parseRelease: the texts of the faults are UNCONFIRMED.
+// parseRelease parses the body. The texts of the faults are UNCONFIRMED.
 func parseRelease(body []byte) (releaseRequest, keywrap.Algorithm, error) {
 	var r releaseRequest
 	if err := parseBody(body, &r); err != nil {
@@ -69,8 +69,8 @@ func parseRelease(body []byte) (releaseRequest, keywrap.Algorithm, error) {
 	return r, algorithm, nil
 }
 
-// releasable finds the key; what it returns may be read without the lock.
-// Inner codes and texts of its faults are UNCONFIRMED for release.
+// releasable finds the key. Its results may be read without the lock. The inner
+// codes and texts of its faults are UNCONFIRMED for release.
 func (v *Vault) releasable(c *call) (key, *version, error) {
 	k, ver, err := v.usable(c, "release")
 	if err != nil {
@@ -82,8 +82,8 @@ func (v *Vault) releasable(c *call) (key, *version, error) {
 	return k, ver, nil
 }
 
-// usable finds a version that is enabled and inside its validity. Its texts
-// are known for other operations from public issue reports.
+// usable finds a version that is enabled and within its validity. The texts are
+// known for other operations from public issue reports.
 func (v *Vault) usable(c *call, operation string) (key, *version, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -101,9 +101,9 @@ func (v *Vault) usable(c *call, operation string) (key, *version, error) {
 	return *k, ver, nil
 }
 
-// appraise verifies the token with the authority that issued it, if the
-// policy names it, and evaluates the policy. The text for a policy that is not
-// met is known from third parties only, its inner code is UNCONFIRMED.
+// appraise verifies the token with the authority that issued it, if the policy
+// names that authority, and evaluates the policy. The text for a policy that is
+// not met is known only from third parties; its inner code is UNCONFIRMED.
 func (v *Vault) appraise(c *call, policy *storedPolicy, token string) (json.RawMessage, error) {
 	unverified := forbidden("AccessDenied", "Target environment attestation statement cannot be verified.")
 	authority, trusted := policy.rules.Authority(issuerUnverified(token))
@@ -124,8 +124,8 @@ func (v *Vault) appraise(c *call, policy *storedPolicy, token string) (json.RawM
 	return claims, nil
 }
 
-// issuerUnverified reads the issuer of a token that nobody has verified yet,
-// only to choose among the authorities that the policy trusts.
+// issuerUnverified returns the issuer of an unverified token. Use it only to
+// choose among the authorities that the policy trusts.
 func issuerUnverified(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -154,10 +154,10 @@ type wrappingKey struct {
 	public *rsa.PublicKey
 }
 
-// chooseWrappingKey takes the first key for encryption among the token's
+// chooseWrappingKey returns the first key for encryption among the token's
 // top-level x-ms-runtime.keys ("Azure Key Vault secure key release policy
-// grammar", environment assertion). It must be RSA; the smallest size, and
-// the answer where there is none, are UNCONFIRMED.
+// grammar", environment assertion). It must be RSA. UNCONFIRMED: the minimum
+// size, and the answer if there is no such key.
 func chooseWrappingKey(claims json.RawMessage) (wrappingKey, error) {
 	none := badParameter("The target environment assertion holds no RSA key for encryption.")
 	var c struct {
@@ -185,7 +185,7 @@ func chooseWrappingKey(claims json.RawMessage) (wrappingKey, error) {
 	return wrappingKey{c.Runtime.Keys[i].Kid, rsaKey}, nil
 }
 
-// wrap makes key_hsm of material.
+// wrap returns key_hsm for the material.
 func (s *statement) wrap(m material) (string, error) {
 	plaintext, err := m.exported(s.vault.config.Flavour)
 	if err != nil {

@@ -16,12 +16,11 @@ import (
 	"strings"
 	"testing"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/samples"
 )
 
 func releaseBody(t testing.TB) map[string]any {
@@ -30,7 +29,7 @@ func releaseBody(t testing.TB) map[string]any {
 }
 
 // TestReleaseTypes releases each key type in both flavours and compares the
-// private key with the public part in the statement.
+// private key with the statement's public key.
 func TestReleaseTypes(t *testing.T) {
 	cases := []struct {
 		kty, crv string
@@ -88,7 +87,7 @@ func checkReleased(t *testing.T, flavour Flavour, r released) {
 	}
 }
 
-// checkEC compares the private key with the public one, and its encoding.
+// checkEC compares the private key with the public one and checks its encoding.
 func checkEC(t *testing.T, flavour Flavour, public *ecdsa.PublicKey, der []byte) {
 	t.Helper()
 	private := scalarIn(t, public.Curve, der)
@@ -165,7 +164,7 @@ func TestReleaseNonce(t *testing.T) {
 	}
 }
 
-// TestReleaseRefusals changes one thing of a good release.
+// TestReleaseRefusals changes one thing in a valid release.
 func TestReleaseRefusals(t *testing.T) {
 	const unverified = "Target environment attestation statement cannot be verified."
 	claims := func(edit func(map[string]any)) func(*session, map[string]any) {
@@ -219,7 +218,8 @@ func TestReleaseRefusals(t *testing.T) {
 	}
 }
 
-// wantFault sends a request and compares the error, or sees that there is none.
+// wantFault sends a request, requires the status, and compares the error of a
+// refusal.
 func (s *session) wantFault(method, path string, body any, status int, inner, words string) {
 	s.t.Helper()
 	answer := s.must(status, method, path, body)
@@ -284,7 +284,7 @@ func TestExportedForms(t *testing.T) {
 	}
 }
 
-// TestReleaseVerifiedIssuer: the issuer that counts is the verified one.
+// TestReleaseVerifiedIssuer checks that the verified issuer decides.
 func TestReleaseVerifiedIssuer(t *testing.T) {
 	s := newSession(t, KeyVault, func(c *Config) {
 		c.VerifyToken = func(context.Context, string, string) (json.RawMessage, error) {
@@ -295,8 +295,8 @@ func TestReleaseVerifiedIssuer(t *testing.T) {
 	s.wantFault("POST", "/keys/k/release", releaseBody(t), http.StatusForbidden, "AccessDenied", "does not meet key release policy")
 }
 
-// TestReleaseToTPM: in a token of a virtual machine there are other keys for
-// encryption, of the TPM and not of use to a vault, under x-ms-isolation-tee.
+// TestReleaseToTPM uses a virtual machine's token, which has further encryption
+// keys of the TPM under x-ms-isolation-tee. A vault must not use those.
 func TestReleaseToTPM(t *testing.T) {
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -14,24 +14,23 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/jose/jwk"
+	"skr/test/samples"
 )
 
-// ignored are the places where an answer may differ from the recorded one.
-// Everything else must be equal: status, the set and order of members, their
-// JSON types and values, the set of headers and the headers in sameHeaders.
-// Values that a service draws at random (versions, key material, skip tokens)
-// are not ignored but learnt from the first answer that shows them.
+// ignored lists where an answer may differ from the recording. Everything else
+// must be equal: status, the set and order of members, their JSON types and
+// values, the set of headers, and the headers in sameHeaders. Random values of
+// a service (versions, key material, skip tokens) are not ignored: they are
+// learnt from the first answer that shows them.
 var ignored = []struct {
-	path   *regexp.Regexp // of the member, behind its file
+	path   *regexp.Regexp // the file, then the member's path
 	reason string
 }{
 	{regexp.MustCompile(`^releasekey-(kv|mhsm)\.json (create|delete) release_policy\.data$`),
-		"the recorder's sanitiser replaced the policy by the test's own"},
+		"the recorder's sanitiser replaced the policy with the test's own"},
 	{regexp.MustCompile(`^listkeys-kv\.json list nextLink$`),
 		"tokens are opaque, and the recorded list ends with an empty page; TestReplay follows the links"},
 	{regexp.MustCompile(` statement header (kid|x5t|x5t#S256|x5c\[\d\])$`),
@@ -44,12 +43,12 @@ var ignored = []struct {
 		"compared after decoding"},
 }
 
-// ignoredHeaders are the recorded headers that a recorder cannot show.
+// ignoredHeaders are recorded headers that httptest.ResponseRecorder lacks.
 var ignoredHeaders = map[string]string{
 	"Date": "net/http writes it",
 }
 
-// sameHeaders must have the recorded value, too.
+// sameHeaders must also have the recorded value.
 var sameHeaders = []string{
 	"Cache-Control", "Content-Type", "Expires", "Pragma", "Strict-Transport-Security",
 	"X-Content-Type-Options", "X-Frame-Options", "Content-Security-Policy", "WWW-Authenticate",
@@ -84,15 +83,15 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// replay is one recording against one vault.
+// replay is one recording played against one vault.
 type replay struct {
 	t      *testing.T
 	file   string
 	host   string
 	vault  *Vault
 	clock  *clock
-	learnt map[string]string // recorded random value to the emulator's
-	next   string            // link to the emulator's next page
+	learnt map[string]string // maps a recorded random value to the emulator's
+	next   string            // the link to the emulator's next page
 }
 
 const (
@@ -141,13 +140,13 @@ func (p *replay) run() {
 	}
 }
 
-// skipped are exchanges that the emulator answers otherwise on purpose: Azure
-// lists in pages of storage, some of them empty.
+// skipped reports whether to skip an exchange that the emulator answers
+// differently on purpose: Azure lists in pages of storage, some of them empty.
 func (p *replay) skipped(e entry) bool {
 	return bytes.Contains(e.ResponseBody, []byte(`"value": []`))
 }
 
-// seed makes the key that was in the recorded vault before.
+// seed creates the key that the recorded vault already had.
 func (p *replay) seed(r recording) {
 	i := slices.IndexFunc(r.Entries, func(e entry) bool { return bytes.Contains(e.ResponseBody, []byte("/keys/key3964649413")) })
 	p.clock.set(time.Unix(1680041181, 0))
@@ -181,7 +180,7 @@ func (p *replay) exchange(e entry) {
 	p.compare(what, e.ResponseBody, w.Body.Bytes())
 }
 
-// kind names an exchange for messages and for the table of ignored places.
+// kind names an exchange in messages and in the table of ignored places.
 func (p *replay) kind(e entry) string {
 	path, _, _ := strings.Cut(e.RequestURI, "?")
 	switch parts := strings.Split(path, "/"); {
@@ -194,7 +193,7 @@ func (p *replay) kind(e entry) string {
 	}
 }
 
-// setClock takes the time from what a change recorded, else from Date.
+// setClock sets the time from a recorded change, or else from Date.
 func (p *replay) setClock(e entry) {
 	var body struct {
 		DeletedDate int64
@@ -234,12 +233,12 @@ func (p *replay) send(e entry) *httptest.ResponseRecorder {
 	return w
 }
 
-// sentPolicy is the policy of the SDK's test.
+// sentPolicy returns the policy of the SDK's test.
 func sentPolicy(authority string) string {
 	return `{"anyOf":[{"anyOf":[{"claim":"sdk-test","equals":"true"}],"authority":"` + authority + `"}],"version":"1.0.0"}`
 }
 
-// token stands for the token that was redacted; its key had this id.
+// token returns a replacement for the redacted token. Its key had this id.
 func (p *replay) token() string {
 	k, err := jwk.FromPublic(guestKey().Public())
 	if err != nil {
@@ -251,7 +250,7 @@ func (p *replay) token() string {
 	})
 }
 
-// translate puts the emulator's random values in the place of the recorded.
+// translate replaces recorded random values with the emulator's.
 func (p *replay) translate(text string) string {
 	for recorded, ours := range p.learnt {
 		text = strings.ReplaceAll(text, recorded, ours)
@@ -279,7 +278,7 @@ func (p *replay) compareHeaders(what string, e entry, got http.Header) {
 	}
 }
 
-// learn notes what a service draws at random.
+// learn records the random values of an answer.
 func (p *replay) learn(what string, recorded, ours []byte) {
 	type body struct {
 		Key      struct{ Kid, N, X, Y string }
@@ -302,14 +301,14 @@ func (p *replay) learn(what string, recorded, ours []byte) {
 	}
 }
 
-// note also sees that both values have the form.
+// note records a pair of values and checks that both have the form.
 func (p *replay) note(recorded, ours, form string) {
 	if recorded == "" {
 		return
 	}
 	for _, value := range []string{recorded, ours} {
 		if !regexp.MustCompile(form).MatchString(value) {
-			p.t.Errorf("%q has not the form %s", value, form)
+			p.t.Errorf("%q does not match %s", value, form)
 		}
 	}
 	p.learnt[recorded] = ours
@@ -325,7 +324,7 @@ func (p *replay) compare(what string, recorded, ours []byte) {
 		if i < len(have) && p.ignores(what, want[i].Path) {
 			want[i].Value, have[i].Value = "", ""
 			if want[i].Path == "nextLink" {
-				want[i].Kind, have[i].Kind = "", "" // the reason in ignored
+				want[i].Kind, have[i].Kind = "", "" // see the reason in ignored
 			}
 		}
 	}
@@ -343,8 +342,8 @@ func (p *replay) ignores(what, path string) bool {
 	})
 }
 
-// leaves lists scalars in document order. A Managed HSM's key_ops come in any
-// order, so they are sorted.
+// leaves returns scalars in document order. It sorts a Managed HSM's key_ops,
+// which have no fixed order.
 func (p *replay) leaves(document []byte) []leaf {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()

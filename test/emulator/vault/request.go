@@ -8,8 +8,8 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// keyRequest is the body of create, import and update. Member names are read
-// without regard to case, as the services do: SDKs send both "Hsm" and "hsm".
+// keyRequest is the body of create, import and update. As in the services,
+// member names are case-insensitive: SDKs send both "Hsm" and "hsm".
 type keyRequest struct {
 	Kty        string            `json:"kty"`
 	Crv        string            `json:"crv"`
@@ -49,8 +49,8 @@ func parseBody(body []byte, into any) error {
 }
 
 // typeRequested checks a requested key type and returns its parts. Managed HSM
-// keeps every key in hardware, whatever the request says; symmetric keys exist
-// only there.
+// keeps every key in hardware whatever the request says, and only Managed HSM
+// has symmetric keys.
 func (v *Vault) typeRequested(kty string, hardware bool) (kind string, inHSM bool, err error) {
 	kind, suffixed := splitType(kty)
 	inHSM = suffixed || hardware || v.managedHSM()
@@ -105,7 +105,7 @@ func sizeRequested(bits, preset int, allowed ...int) (int, error) {
 	return bits, nil
 }
 
-// imported reads the key of an import and fills in its key_ops.
+// imported parses the key of an import and fills in its key_ops.
 func (v *Vault) imported(r *keyRequest) (material, error) {
 	k, err := jwk.Parse(r.Key)
 	if err != nil {
@@ -139,7 +139,7 @@ func importedSecret(k jwk.Key) (material, error) {
 	return material{kind: "oct", hardware: true, secret: secret}, nil
 }
 
-// operationsFor checks key_ops: those that the REST API specification lists.
+// operationsFor checks key_ops against the list in the REST API specification.
 func operationsFor(requested []string, m material) ([]string, error) {
 	if len(requested) == 0 {
 		return m.defaultOperations(), nil

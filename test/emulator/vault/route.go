@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// maxBody bounds a request in bytes: a release policy of 200 KiB in base64url
-// and an attestation token of some tens of KiB fit.
+// maxBody limits a request in bytes. It leaves room for a release policy of 200
+// KiB in base64url and an attestation token of some tens of KiB.
 const maxBody = 1 << 20
 
 // apiVersions are the versions of the Key Vault data plane with key release.
@@ -21,25 +21,25 @@ var apiVersions = []string{
 	"7.6-preview.1", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01",
 }
 
-// call is a request that was authenticated and routed.
+// call is an authenticated and routed request.
 type call struct {
 	ctx        context.Context
-	name       string // of the key, or ""
-	version    string // of the key, or "" for the current one
+	name       string // the key's name, or ""
+	version    string // the key's version; "" means the current one
 	apiVersion string
 	query      url.Values
 	body       []byte
 }
 
-// operation is one entry of the protocol.
+// operation is one operation of the protocol.
 type operation struct {
-	action    string // data action behind "Microsoft.KeyVault/vaults/"
+	action    string // the data action after "Microsoft.KeyVault/vaults/"
 	versioned bool   // the path may name a version
 	do        func(*Vault, *call) (answer, error)
 }
 
-// operations are the routes of the Azure REST API specification that the
-// emulator serves. The rest of a path is a name and a version.
+// operations are the supported routes of the Azure REST API specification. The
+// rest of a path is a name and a version.
 var operations = map[string]operation{
 	"GET keys":                      {"keys/read", false, (*Vault).listKeys},
 	"GET keys/name":                 {"keys/read", true, (*Vault).get},
@@ -106,7 +106,7 @@ func (v *Vault) authenticate(r *http.Request) (Caller, error) {
 	return caller, nil
 }
 
-// dataAction is the action as Azure's role definitions name it.
+// dataAction returns the action as Azure's role definitions name it.
 func (v *Vault) dataAction(suffix string) string {
 	if v.managedHSM() {
 		return "Microsoft.KeyVault/managedHsm/" + suffix
@@ -114,8 +114,8 @@ func (v *Vault) dataAction(suffix string) string {
 	return "Microsoft.KeyVault/vaults/" + suffix
 }
 
-// validName is the form of names and versions (Azure REST API specification,
-// key-name: ^[0-9a-zA-Z-]+$, at most 127).
+// validName matches names and versions (Azure REST API specification, key-name:
+// ^[0-9a-zA-Z-]+$, at most 127).
 var validName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
 
 func (v *Vault) route(r *http.Request) (*call, operation, error) {
@@ -133,8 +133,8 @@ func (v *Vault) route(r *http.Request) (*call, operation, error) {
 	return c, op, v.checkAPIVersion(c)
 }
 
-// checkAPIVersion lets a Managed HSM's links to the next page, which have
-// none, go without.
+// checkAPIVersion accepts a Managed HSM's links to the next page without a
+// version, because they carry none.
 func (v *Vault) checkAPIVersion(c *call) error {
 	c.apiVersion = c.query.Get("api-version")
 	linked := v.managedHSM() && c.apiVersion == "" && c.query.Has("$skiptoken")
@@ -144,9 +144,9 @@ func (v *Vault) checkAPIVersion(c *call) error {
 	return nil
 }
 
-// parsePath reads name and version and returns the pattern of operations.
-// Clients write an empty version as "/keys/name/" and "/keys/name//release",
-// which is why no mux that cleans paths may stand before this handler.
+// parsePath parses name and version and returns the pattern of operations.
+// Clients write an empty version as "/keys/name/" and "/keys/name//release", so
+// no mux that cleans paths may precede this handler.
 func (c *call) parsePath(method string, u *url.URL) (pattern string, ok bool) {
 	parts, err := segments(u)
 	if err != nil || len(parts) > 4 {

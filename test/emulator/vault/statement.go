@@ -13,8 +13,8 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// statement makes one release statement: a JWS whose payload repeats request
-// and key, with the wrapped material in key_hsm.
+// statement builds one release statement: a JWS whose payload repeats the
+// request and the key, with the wrapped material in key_hsm.
 type statement struct {
 	vault       *Vault
 	call        *call
@@ -48,7 +48,7 @@ func (s *statement) sign() (string, error) {
 	return signed + "." + encode64(signature), nil
 }
 
-// signer is the key that signs and the chain that speaks for it.
+// signer is the signing key and its certificate chain.
 type signer struct {
 	key   crypto.Signer
 	chain []*x509.Certificate
@@ -68,15 +68,15 @@ func (s *statement) signer() (signer, error) {
 	return used, nil
 }
 
-// sign is RS256 (RFC 7518 section 3.3).
+// sign signs with RS256 (RFC 7518 section 3.3).
 func (s signer) sign(signed []byte) ([]byte, error) {
 	digest := sha256.Sum256(signed)
 	return s.key.Sign(rand.Reader, digest[:], crypto.SHA256)
 }
 
-// header is the JOSE header; x5t is SHA-1 by definition (RFC 7515 section
-// 4.1.7). Key Vault names its certificate by upper-case hex
-// SHA-1 in kid; Managed HSM has an opaque kid and neither typ nor x5t.
+// header returns the JOSE header. x5t is SHA-1 by definition (RFC 7515 section
+// 4.1.7). Key Vault's kid is the upper-case hex SHA-1 of its certificate;
+// Managed HSM has an opaque kid and neither typ nor x5t.
 func (s *statement) header(chain []*x509.Certificate) object {
 	leaf := chain[0].Raw
 	sum1, sum256 := sha1.Sum(leaf), sha256.Sum256(leaf)
@@ -93,7 +93,7 @@ func (s *statement) header(chain []*x509.Certificate) object {
 	}
 }
 
-// certificates is x5c: standard base64 of DER (RFC 7515 section 4.1.6).
+// certificates returns x5c: standard base64 of DER (RFC 7515 section 4.1.6).
 func certificates(chain []*x509.Certificate) []string {
 	all := make([]string, len(chain))
 	for i, c := range chain {
@@ -114,7 +114,7 @@ func (s *statement) payload() (object, error) {
 	}, nil
 }
 
-// requestMembers repeats the request; kid is the id as it was asked for.
+// requestMembers repeats the request. kid is the id as requested.
 func (s *statement) requestMembers() object {
 	kid := s.vault.url("keys/" + s.key.name)
 	if s.call.version != "" {
@@ -144,8 +144,8 @@ func (s *statement) enc() string {
 	return string(s.algorithm)
 }
 
-// jwk is the released key: the public members and key_hsm. Managed HSM writes
-// the type without the suffix here.
+// jwk returns the released key: the public members and key_hsm. Here Managed
+// HSM writes the type without the suffix.
 func (s *statement) jwk() (object, error) {
 	m := s.version.material
 	kid, kty := s.vault.kidOf(&s.key, s.version), m.kty()
@@ -168,8 +168,7 @@ func (s *statement) jwk() (object, error) {
 	return o.with("key_hsm", wrapped), err
 }
 
-// policy is the policy as the statement holds it: Key Vault leaves the
-// contentType out.
+// policy returns the policy for the statement. Key Vault omits the contentType.
 func (s *statement) policy() object {
 	o := s.vault.policyObject(s.version.policy)
 	if s.vault.managedHSM() {

@@ -19,7 +19,7 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// released is a release statement after every check that a client makes.
+// released is a release statement that passed every check of a client.
 type released struct {
 	request   map[string]any
 	key       jwk.Key
@@ -36,8 +36,8 @@ func (s *session) release(path string, body map[string]any) released {
 	return r
 }
 
-// open verifies a statement strictly, in the way of a careful client: chain
-// and host, algorithm, signature, then key_hsm.
+// open verifies a statement strictly, as a careful client does: chain and host,
+// algorithm, signature, then key_hsm.
 func (s *session) open(token string) (released, error) {
 	parts := strings.Split(token, ".")
 	var header struct {
@@ -124,7 +124,8 @@ func (s *session) unwrap(request map[string]any, key json.RawMessage) (released,
 	if err := unmarshal64(members.Wrapped, &wrapped); err != nil {
 		return released{}, err
 	}
-	if wrapped.Version != "1.0" || !slices.Contains([]string{"guest", "TpmEphemeralEncryptionKey"}, wrapped.Header.Kid) || wrapped.Header.Alg != "dir" || wrapped.Header.Enc != request["enc"] {
+	if wrapped.Version != "1.0" || !slices.Contains([]string{"guest", "TpmEphemeralEncryptionKey"}, wrapped.Header.Kid) ||
+		wrapped.Header.Alg != "dir" || wrapped.Header.Enc != request["enc"] {
 		return released{}, errors.New("key_hsm header")
 	}
 	ciphertext, err := base64.RawURLEncoding.DecodeString(wrapped.Text)
@@ -139,12 +140,13 @@ func (s *session) unwrap(request map[string]any, key json.RawMessage) (released,
 	return released{request, public, plaintext}, err
 }
 
-// TestDefects sees that each defect is noticed, and only by itself.
+// TestDefects checks that each defect is detected, and that it has no other
+// effect.
 func TestDefects(t *testing.T) {
 	other := testChain(t, "other.vault.localhost")
 	cases := map[string]struct {
 		defects Defects
-		ok      bool // a client that checks only signature and wrapping accepts it
+		ok      bool // accepted by a client that checks only signature and wrapping
 		notice  func(released) bool
 	}{
 		"none":        {Defects{}, true, func(r released) bool { return strings.HasPrefix(r.key.Kid, "https://"+testHost+"/keys/k/") }},
@@ -178,7 +180,7 @@ func TestDefects(t *testing.T) {
 		if (err == nil) != cases[name].ok {
 			t.Errorf("%s: %v", name, err)
 		} else if err == nil && !cases[name].notice(r) {
-			t.Errorf("%s: not to be seen in %v", name, r.request)
+			t.Errorf("%s: not visible in %v", name, r.request)
 		}
 		if name != "mismatched" && err == nil && !belongs(t, r) {
 			t.Errorf("%s: private key does not belong to the statement", name)

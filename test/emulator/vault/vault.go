@@ -2,22 +2,22 @@
 // keys: create, import, read, list, update, soft delete, use, and above all
 // secure key release.
 //
-// A [Vault] is an [http.Handler] for one host. It keeps keys in memory, makes
-// and uses them with real cryptography, verifies attestation tokens through
-// the caller's verifier, evaluates release policies, wraps the key to the key
-// in the token, and signs the release statement with a certificate chain. What
-// it answers follows the Azure REST API specification (Key Vault data plane,
-// api-version 7.3 to 7.6 and 2025-07-01) and, in the order of members, types,
-// defaults and texts, the traffic that the Azure SDK for Go recorded; where
-// neither says anything, a comment says UNCONFIRMED.
+// A [Vault] is an [http.Handler] for one host. It keeps keys in memory, creates
+// and uses them with real cryptography, verifies attestation tokens through the
+// caller's verifier, evaluates release policies, wraps the key to the key in
+// the token, and signs the release statement with a certificate chain. Its
+// answers follow the Azure REST API specification (Key Vault data plane,
+// api-version 7.3 to 7.6 and 2025-07-01). The order of members, types, defaults
+// and texts follow the traffic that the Azure SDK for Go recorded. A comment
+// says UNCONFIRMED where neither source has the answer.
 //
 //	v, err := vault.New(vault.Config{Host: "demo.vault.localhost:8443", …})
 //	server := &http.Server{Handler: v, TLSConfig: …}
 //
-// Differences from Azure: nothing outlives the process, no quotas and no
-// throttling, no rotation, backup, restore, key attestation and no symmetric
+// Differences from Azure: nothing outlives the process; there are no quotas,
+// throttling, rotation, backup, restore, key attestation or symmetric
 // cryptography; a list ends without the empty pages that Azure inserts; keys
-// are protected by nothing. It is for tests and never for secrets.
+// have no protection. Use it for tests and never for secrets.
 package vault
 
 import (
@@ -37,7 +37,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// Flavour is which of the two services is emulated.
+// Flavour is the emulated service.
 type Flavour = releasepolicy.Flavour
 
 // The two services.
@@ -46,16 +46,16 @@ const (
 	ManagedHSM = releasepolicy.ManagedHSM
 )
 
-// Config describes a vault. Fields without a stated default are required.
+// Config configures a vault. Fields without a stated default are required.
 type Config struct {
-	// Host is the name, with the port unless it is 443, that key ids bear.
+	// Host is the host name in key ids, with the port unless it is 443.
 	Host string
-	// Flavour is the service; zero is Key Vault.
+	// Flavour is the service; zero means Key Vault.
 	Flavour Flavour
-	// StandardSKU makes a Key Vault without HSM keys and without key release.
-	// Zero is the premium tier. Managed HSM has no tiers.
+	// StandardSKU creates a Key Vault without HSM keys and key release. Zero
+	// means the premium tier. Managed HSM has no tiers.
 	StandardSKU bool
-	// Resource is the audience of access tokens, "https://vault.azure.net" at
+	// Resource is the audience of access tokens, "https://vault.azure.net" on
 	// Azure. The challenge names it.
 	Resource string
 	// AuthorizationURL is the identity provider and tenant that the challenge
@@ -63,64 +63,65 @@ type Config struct {
 	AuthorizationURL string
 	// Tenant is the tenant's id for the texts of denials; it may be empty.
 	Tenant string
-	// Region is for headers and texts; "" means "emulated".
+	// Region is used in headers and texts; "" means "emulated".
 	Region string
 	// VerifyAccessToken verifies a bearer token for the resource. An error is
 	// answered with 401.
 	VerifyAccessToken func(token, resource string) (Caller, error)
-	// Permissions says with an error that the caller may not act on the key of
-	// that name, answered with 403. The action is Azure's data action, as
+	// Permissions returns an error if the caller may not act on the key of that
+	// name; the answer is 403. The action is Azure's data action, such as
 	// "Microsoft.KeyVault/vaults/keys/release/action". Nil allows everything.
 	Permissions func(c Caller, action, name string) error
-	// AccessPolicies words denials as vaults with access policies do, not as
-	// those with role-based access control.
+	// AccessPolicies words denials as vaults with access policies do, instead
+	// of those with role-based access control.
 	AccessPolicies bool
-	// ReachAuthority is asked before a policy that names the authority is
-	// stored; an error is answered with AKV.SKR.1012. Azure fetches the
-	// authority's OpenID configuration for it.
+	// ReachAuthority is called before a policy with that authority is stored.
+	// An error is answered with AKV.SKR.1012. Azure fetches the authority's
+	// OpenID configuration.
 	ReachAuthority func(ctx context.Context, authority string) error
-	// VerifyToken verifies an attestation token with the keys of the authority
+	// VerifyToken verifies an attestation token with the authority's keys
 	// (signature, issuer, times) and returns its claims, a JSON object.
 	VerifyToken func(ctx context.Context, authority, token string) (json.RawMessage, error)
-	// SigningKey signs release statements; an RSA key.
+	// SigningKey signs release statements; it must be an RSA key.
 	SigningKey crypto.Signer
-	// Chain goes into release statements: the certificate of SigningKey, whose
-	// names must cover Host, then the issuing certificates and the root.
+	// Chain is the certificate chain in release statements: the certificate of
+	// SigningKey, whose names must cover Host, then the issuing certificates
+	// and the root.
 	Chain []*x509.Certificate
-	// WithholdNonce leaves the nonce of a release request out of the
-	// statement. Zero repeats it in "request". UNCONFIRMED: no public
-	// recording sent a nonce, so either may be what Azure does.
+	// WithholdNonce omits the nonce of a release request from the statement.
+	// Zero repeats it in "request". UNCONFIRMED: no public recording sent a
+	// nonce, so Azure may do either.
 	WithholdNonce bool
-	// DeletionDelay is how long a deleted key is not yet found among the
-	// deleted ones; at Azure some seconds. Zero means no time.
+	// DeletionDelay is the time before a deleted key appears among the deleted
+	// ones; some seconds on Azure. Zero means no delay.
 	DeletionDelay time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Defects is asked at each release what shall be wrong with it; nil means
-	// nothing ever.
+	// Defects returns the defects of the next release statement; nil means
+	// none.
 	Defects func() Defects
 }
 
-// Caller is who an access token speaks for.
+// Caller is the identity that an access token represents.
 type Caller struct {
 	AppID    string // "appid" of the token
 	ObjectID string // "oid" of the token
 	Issuer   string // "iss" of the token; "" means the tenant's
 }
 
-// Vault is an emulated vault. Its methods may be called concurrently.
+// Vault is an emulated vault. It is safe for concurrent use.
 type Vault struct {
 	config Config
-	kid    string // of the signing key in a Managed HSM's statements
+	kid    string // the signing key's id in a Managed HSM's statements
 
 	mu      sync.Mutex
-	keys    map[string]*key // by lower-case name, present
-	deleted map[string]*key // by lower-case name, recoverable; disjoint from keys
+	keys    map[string]*key // present keys, by lower-case name
+	deleted map[string]*key // recoverable keys, by lower-case name; disjoint from keys
 }
 
 var _ http.Handler = (*Vault)(nil)
 
-// New makes an empty vault.
+// New creates an empty vault.
 func New(c Config) (*Vault, error) {
 	if c.Region == "" {
 		c.Region = "emulated"
@@ -146,15 +147,15 @@ func New(c Config) (*Vault, error) {
 func (c *Config) check() error {
 	switch {
 	case c.Host == "":
-		return errors.New("the Host is missing")
+		return errors.New("Host is required")
 	case c.Resource == "" || c.AuthorizationURL == "":
-		return errors.New("both Resource and AuthorizationURL are needed for the challenge")
+		return errors.New("Resource and AuthorizationURL are required for the challenge")
 	case c.VerifyAccessToken == nil:
-		return errors.New("the function VerifyAccessToken is missing")
+		return errors.New("VerifyAccessToken is required")
 	case c.ReachAuthority == nil || c.VerifyToken == nil:
-		return errors.New("both ReachAuthority and VerifyToken are needed for key release")
+		return errors.New("ReachAuthority and VerifyToken are required for key release")
 	case c.SigningKey == nil || len(c.Chain) == 0:
-		return errors.New("both SigningKey and Chain are needed for release statements")
+		return errors.New("SigningKey and Chain are required for release statements")
 	}
 	return c.checkIdentity()
 }
@@ -162,10 +163,10 @@ func (c *Config) check() error {
 func (c *Config) checkIdentity() error {
 	public, ok := c.SigningKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return errors.New("the SigningKey must be an RSA key, because statements are signed with RS256")
+		return errors.New("SigningKey must be an RSA key: statements are signed with RS256")
 	}
 	if !public.Equal(c.Chain[0].PublicKey) {
-		return errors.New("the Chain does not begin with the certificate of SigningKey")
+		return errors.New("Chain must begin with the certificate of SigningKey")
 	}
 	return c.Chain[0].VerifyHostname(c.hostname())
 }
@@ -177,7 +178,7 @@ func (c *Config) hostname() string {
 	return c.Host
 }
 
-// name is the vault's own name, the first label of its host.
+// name returns the vault's own name, the first label of its host.
 func (v *Vault) name() string {
 	name, _, _ := strings.Cut(v.config.Host, ".")
 	return name

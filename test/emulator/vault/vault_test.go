@@ -31,7 +31,7 @@ const (
 
 var epoch = time.Unix(1680041154, 0)
 
-// clock is the vault's time in a test.
+// clock is the vault's clock in a test.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -49,7 +49,8 @@ func (c *clock) set(now time.Time) {
 	c.now = now
 }
 
-// signingKey and guestKey are made once: RSA keys are slow to make.
+// signingKey and guestKey are generated once, because RSA keys are slow to
+// generate.
 var (
 	signingKey = sync.OnceValue(func() *rsa.PrivateKey { return mustRSA() })
 	guestKey   = sync.OnceValue(func() *rsa.PrivateKey { return mustRSA() })
@@ -63,7 +64,7 @@ func mustRSA() *rsa.PrivateKey {
 	return private
 }
 
-// testChain is leaf, intermediate and root for a host.
+// testChain returns leaf, intermediate and root for a host.
 func testChain(t testing.TB, host string) []*x509.Certificate {
 	t.Helper()
 	rootKey, root := issue(t, nil, nil, &x509.Certificate{Subject: pkix.Name{CommonName: "TEST ONLY root"}, IsCA: true})
@@ -111,8 +112,9 @@ func issue(t testing.TB, parent *x509.Certificate, parentKey crypto.Signer, c *x
 	return private, certificate
 }
 
-// testConfig is a vault that trusts testToken, reaches every authority but
-// those named "unreachable", and verifies tokens of attestationToken.
+// testConfig returns a configuration that trusts testToken, reaches every
+// authority except those named "unreachable", and verifies the tokens of
+// attestationToken.
 func testConfig(t testing.TB, flavour Flavour, now *clock) Config {
 	t.Helper()
 	return Config{
@@ -136,8 +138,8 @@ func testConfig(t testing.TB, flavour Flavour, now *clock) Config {
 	}
 }
 
-// verifyUnsigned stands for the verification of a signature, which is another
-// package's: tokens of these tests end in "good" or "forged".
+// verifyUnsigned stands in for signature verification, which is tested in
+// another package: tokens of these tests end in "good" or "forged".
 func verifyUnsigned(_ context.Context, authority, token string) (json.RawMessage, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || parts[2] != "good" || authority == "" {
@@ -155,7 +157,7 @@ func attestationToken(t testing.TB, claims map[string]any) string {
 	return encode64([]byte(`{"alg":"none"}`)) + "." + encode64(data) + ".good"
 }
 
-// goodClaims meet goodPolicy and carry the guest's key.
+// goodClaims returns claims that meet goodPolicy and carry the guest's key.
 func goodClaims(t testing.TB) map[string]any {
 	t.Helper()
 	k, err := jwk.FromPublic(guestKey().Public())
@@ -177,7 +179,7 @@ func policyBody(policy string, immutable bool) map[string]any {
 	return map[string]any{"data": encode64([]byte(policy)), "immutable": immutable}
 }
 
-// exportableEC is the body that creates a key that may be released.
+// exportableEC returns the body that creates an exportable key.
 func exportableEC(policy string) map[string]any {
 	return map[string]any{
 		"kty": "EC-HSM", "crv": "P-256K", "attributes": map[string]any{"exportable": true},
@@ -226,7 +228,7 @@ func (s *session) do(method, path string, body any) *httptest.ResponseRecorder {
 	return w
 }
 
-// must sends a request that must be answered with the status, and decodes.
+// must sends a request, requires the status, and decodes the answer.
 func (s *session) must(status int, method, path string, body any) map[string]any {
 	s.t.Helper()
 	w := s.do(method, path, body)
@@ -242,7 +244,7 @@ func (s *session) must(status int, method, path string, body any) map[string]any
 	return decoded
 }
 
-// at walks decoded JSON.
+// at returns the value at a path of decoded JSON.
 func at(t testing.TB, value any, path ...string) any {
 	t.Helper()
 	for _, name := range path {
@@ -255,7 +257,7 @@ func at(t testing.TB, value any, path ...string) any {
 	return value
 }
 
-// decrypter opens with the guest's key.
+// decrypter decrypts with the guest's key.
 type decrypter struct{ key *rsa.PrivateKey }
 
 func (d decrypter) Size() int { return d.key.Size() }

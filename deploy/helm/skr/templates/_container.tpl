@@ -22,7 +22,7 @@ resources:
   {{- toYaml .Values.sidecar.resources | nindent 2 }}
 securityContext:
   {{- include "skr.securityContext" . | nindent 2 }}
-# The last line of skr says what is wrong: it becomes the termination message.
+# The last line of skr's log names the error and becomes the termination message.
 terminationMessagePolicy: FallbackToLogsOnError
 {{- with include "skr.mounts" . }}
 volumeMounts:
@@ -84,7 +84,7 @@ volumeMounts:
 
 {{- define "skr.securityContext" -}}
 {{- if and (include "skr.usesVTPM" .) (eq .Values.vtpm.access "direct") -}}
-# Kubernetes gives a container a device of its node only if it is privileged.
+# Kubernetes gives a node's device only to privileged containers.
 privileged: true
 runAsUser: 0
 runAsNonRoot: false
@@ -92,7 +92,7 @@ runAsNonRoot: false
 allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
 runAsUser: {{ .Values.sidecar.runAsUser }}
-runAsGroup: 65532 # to which the agent lends its sockets
+runAsGroup: 65532 # the group of the agent's sockets
 runAsNonRoot: {{ ne (int .Values.sidecar.runAsUser) 0 }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
@@ -118,7 +118,7 @@ readOnlyRootFilesystem: true
 - {name: skr-tpm, hostPath: {path: /dev/tpmrm0, type: CharDevice}}
 - {name: skr-securityfs, hostPath: {path: /sys/kernel/security, type: Directory}}
 {{- else if and (eq .Values.platform "aks-kata") .Values.endorsementFromHost -}}
-# The utility VM's own file, with Microsoft's endorsement of what it booted.
+# The utility VM's own file: Microsoft's endorsement of what it booted.
 - name: skr-endorsement
   hostPath: {path: /opt/confidential-containers/share/kata-containers/reference-info-base64}
 {{- end }}

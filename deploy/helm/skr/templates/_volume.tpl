@@ -1,7 +1,6 @@
 {{- define "skr.persistentVolume" -}}
-# The directory of the node's agent, on whichever node the pod runs. As a volume of
-# the cluster it is the administrator's to give, so that the pod keeps to the
-# "restricted" standard, which knows no hostPath.
+# The agent's directory on the pod's node. It is a PersistentVolume, which an
+# administrator provides, because the "restricted" standard forbids hostPath in pods.
 apiVersion: v1
 kind: PersistentVolume
 metadata:

@@ -1,4 +1,4 @@
-// Command consume is the consumer of the demonstration; package consumer says what it does.
+// Command consume is the demonstration's consumer; see package consumer.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command produce is the producer of the demonstration; package producer says what it does.
+// Command produce is the demonstration's producer; see package producer.
 package main
 
 import (

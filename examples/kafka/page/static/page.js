@@ -1,11 +1,11 @@
-// Keeps the page current. Text from outside goes through textContent alone.
+// Keeps the page current. Text from outside is inserted only through textContent.
 "use strict";
 (() => {
-	const limit = 100; // as many as the server keeps
+	const limit = 100; // the same as on the server
 	const byId = (id) => document.getElementById(id);
 	const quiet = 10000; // ms between announcements
 	const badges = { decrypted: "decrypted", encrypted: "ciphertext", bad: "bad message" };
-	const active = "The key vault has released the private key to this pod. It is held in memory alone.";
+	const active = "The key vault has released the private key to this pod. It is held only in memory.";
 	const pause = byId("pause");
 	const live = byId("live");
 	let revision = document.body.dataset.revision;
@@ -61,7 +61,7 @@
 		byId("empty").hidden = true;
 	}
 
-	// A screen reader hears the last message now and then: each would be too much.
+	// Announces a message at most every ten seconds: more would overwhelm a screen reader.
 	function announce(entry) {
 		if (Date.now() - announced < quiet) return;
 		announced = Date.now();
@@ -82,7 +82,7 @@
 		on("status", showStatus);
 		on("entry", showEntry);
 		source.onopen = () => say("Live", "on");
-		source.onerror = () => say("Connection lost, trying again", "off");
+		source.onerror = () => say("Connection lost; reconnecting", "off");
 	}
 
 	pause.hidden = false;

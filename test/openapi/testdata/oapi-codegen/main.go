@@ -1,4 +1,5 @@
-// Command client is what a person writes around a client that oapi-codegen made.
+// Command client is a user's program around a client that oapi-codegen
+// generated.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command client is what a person writes around a client that ogen made.
+// Command client is a user's program around a client that ogen generated.
 package main
 
 import (

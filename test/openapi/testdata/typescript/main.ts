@@ -1,4 +1,4 @@
-// What a person writes around the types that openapi-typescript made.
+// A user's program around the types that openapi-typescript generated.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./skr";
 
@@ -7,7 +7,7 @@ type ReleaseRequest = components["schemas"]["ReleaseRequest"];
 const [base, alias, authority, vault, key] = process.argv.slice(2) as [string, string, string, string, string];
 const client = createClient<paths>({ baseUrl: base });
 
-// @ts-expect-error: one of the three names is no request
+// @ts-expect-error: one of the three names is not a complete request
 const incomplete: ReleaseRequest = { kid: key };
 void incomplete;
 
