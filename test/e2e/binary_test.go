@@ -23,6 +23,8 @@ type sidecar struct {
 	process *exec.Cmd
 	exited  chan struct{}
 	err     error // how it ended; valid after exited
+
+	timeout time.Duration // of its requests, where a test compares how long they take
 }
 
 // start runs skr with env and args; the address is added as Port.
@@ -55,10 +57,10 @@ func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	return s
 }
 
-// ready waits until the sidecar says so.
+// ready waits until the sidecar is ready.
 func (s *sidecar) ready(t testing.TB) *sidecar {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.client.WaitReady(ctx); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)

@@ -50,6 +50,7 @@ func (l *lab) sidecar(t *testing.T, env ...string) *sidecar {
 	all := append(l.cloud.Environment(l.cloud.Machine()),
 		"SKR_ATTESTATION_MAX_AGE=0", "SKR_REQUEST_TIMEOUT="+requestTimeout.String(), "SKR_LOG_LEVEL=debug")
 	s := startListening(t, append(all, env...))
+	s.timeout = requestTimeout
 	t.Cleanup(func() { l.inspect(t, s, 0) })
 	return s
 }
@@ -85,7 +86,7 @@ func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want 
 	t.Helper()
 	begin := time.Now()
 	text, err := s.client.Release(t.Context(), request)
-	judgeAnswer(t, err, want, time.Since(begin))
+	judgeAnswer(t, s, err, want, time.Since(begin))
 	if err == nil {
 		l.inspectKey(t, s, text)
 	}
@@ -96,15 +97,15 @@ func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, 
 	t.Helper()
 	begin := time.Now()
 	err := ask(t.Context(), s, request)
-	judgeAnswer(t, err, want, time.Since(begin))
+	judgeAnswer(t, s, err, want, time.Since(begin))
 }
 
 // judgeAnswer compares the end of a request with the row of the table that it
 // should be.
-func judgeAnswer(t *testing.T, err error, want api.Code, took time.Duration) {
+func judgeAnswer(t *testing.T, s *sidecar, err error, want api.Code, took time.Duration) {
 	t.Helper()
-	if took > requestTimeout+answerSlack {
-		t.Errorf("answered after %v, the deadline is %v", took, requestTimeout)
+	if took > s.timeout+answerSlack {
+		t.Errorf("answered after %v, the deadline is %v", took, s.timeout)
 	}
 	if want == served {
 		if err != nil {

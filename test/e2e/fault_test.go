@@ -49,16 +49,16 @@ func TestFaults(t *testing.T) {
 	}
 	for _, u := range upstreams {
 		queue := m.queue(t, u)
-		lanes := 1
-		if u.fresh {
-			lanes = 2 // each with a cloud of its own: most of the time is waiting
+		lanes := 2 // each with a cloud of its own: most of the time is waiting
+		if u.artefact {
+			lanes = 1
 		}
 		for lane := range lanes {
 			running.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {
 					f := &faulty{lab: build(t), upstream: u, row: t, other: other}
 					if !u.fresh {
-						f.shared = f.lab.sidecar(t, f.environment(t)...)
+						f.share(t)
 					}
 					for c := range queue {
 						leave := enter(u.want[c.fault])
@@ -98,6 +98,8 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	random := m.random(u.name)
 	names := slices.Sorted(maps.Keys(u.want))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	long := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !u.waits(name) })
+	names = append(long, slices.DeleteFunc(names, u.waits)...) // what takes longest begins first
 	queue := make(chan faultCase, len(names))
 	defer close(queue)
 	for _, name := range names {
@@ -120,8 +122,8 @@ type faulty struct {
 	upstream
 	row     *testing.T
 	other   *decoy
-	shared  *sidecar
-	updates uint8 // of the firmware
+	shared  map[time.Duration]*sidecar // by the timeout of requests; nil if each case has its own
+	updates uint8                      // of the firmware
 }
 
 func (f *faulty) environment(t *testing.T) []string {
@@ -131,20 +133,37 @@ func (f *faulty) environment(t *testing.T) []string {
 	return f.env(t, f.cloud)
 }
 
-func (f *faulty) sidecar(t *testing.T) *sidecar {
-	if f.shared != nil {
-		return f.shared
+// sidecar with that timeout of requests.
+func (f *faulty) sidecar(t *testing.T, timeout time.Duration) *sidecar {
+	if s := f.shared[timeout]; s != nil {
+		return s
 	}
-	return f.lab.sidecar(t, f.environment(t)...)
+	return f.newSidecar(t, timeout)
 }
 
-// renew is for after a throttled host: whoever asked it leaves it alone for a
-// while, and what asked may be the shared sidecar, of its own accord.
-func (f *faulty) renew(t *testing.T) *sidecar {
-	if f.shared != nil {
-		f.shared = f.lab.sidecar(f.row, f.environment(t)...)
+func (f *faulty) newSidecar(t *testing.T, timeout time.Duration) *sidecar {
+	s := f.lab.sidecar(t, append(f.environment(t), "SKR_REQUEST_TIMEOUT="+timeout.String())...)
+	s.timeout = timeout
+	return s
+}
+
+// share starts the sidecars that several cases use.
+func (f *faulty) share(t *testing.T) {
+	f.shared = map[time.Duration]*sidecar{}
+	for fault := range f.want {
+		if timeout := f.timeout(fault); f.shared[timeout] == nil {
+			f.shared[timeout] = f.newSidecar(f.row, timeout)
+		}
 	}
-	return f.sidecar(t)
+}
+
+// renew is for after a throttled host: a sidecar that asked it does not ask again for a
+// while, and a shared sidecar may have asked of its own accord.
+func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
+	if f.shared != nil {
+		f.share(t)
+	}
+	return f.sidecar(t, timeout)
 }
 
 // try one fault, and then none.
@@ -162,9 +181,10 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	}
 	defer f.cloud.Faults().Clear()
 	f.cloud.Faults().ResetCounters()
-	s, throttles := f.sidecar(t), strings.HasPrefix(c.fault, "status=429")
+	timeout := f.timeout(c.fault)
+	s, throttles := f.sidecar(t, timeout), strings.HasPrefix(c.fault, "status=429")
 	if throttles {
-		s = f.lab.sidecar(t, f.environment(t)...) // it leaves the host alone for a while
+		s = f.newSidecar(t, timeout) // it does not ask the host again for a while
 	}
 	begin := len(s.log.String())
 	defer func() { f.inspect(t, s, begin) }()
@@ -175,9 +195,9 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	f.cloud.Faults().Clear()
 	switch {
 	case throttles:
-		s = f.renew(t)
+		s = f.renew(t, timeout)
 	case f.own && rule.Do == fault.Clock:
-		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes
+		s = f.sidecar(t, timeout) // this one keeps the token, which the vault refuses for ten minutes
 	}
 	f.answers(t, s, f.request(), served)
 }
@@ -185,7 +205,9 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 // tryDetour is the case that nothing listens at the service's address.
 func (f *faulty) tryDetour(t *testing.T) {
 	d := f.detour(t, f)
-	s := f.lab.sidecar(t, append(f.environment(t), d.env...)...)
+	timeout := f.timeout(nothingListens)
+	s := f.lab.sidecar(t, slices.Concat(f.environment(t), d.env, []string{"SKR_REQUEST_TIMEOUT=" + timeout.String()})...)
+	s.timeout = timeout
 	request := f.request()
 	if d.named != nil {
 		d.named(&request)

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"testing"
+	"time"
 
 	"skr/api"
 	"skr/test/emulator"
@@ -121,6 +123,26 @@ type upstream struct {
 	// detour makes a gate stand in the service's place; nil where that is
 	// foreign.
 	detour func(*testing.T, *faulty) detour
+	// silence is the deadline of requests while the service is silent; 0 means
+	// requestTimeout.
+	silence time.Duration
+}
+
+// timeout of requests while the service has the fault.
+func (u upstream) timeout(fault string) time.Duration {
+	switch {
+	case u.waits(fault):
+		return cmp.Or(u.silence, requestTimeout)
+	case u.want[fault] == api.Throttled: // is waited for while that fits into the deadline
+		return requestTimeout
+	default:
+		return attemptsTimeout
+	}
+}
+
+// waits reports whether requests wait for their deadline while the service has the fault.
+func (u upstream) waits(fault string) bool {
+	return u.want[fault] == late || u.want[fault] == api.Timeout
 }
 
 // asking is a route.
@@ -138,7 +160,7 @@ func token(ctx context.Context, s *sidecar, request api.ReleaseRequest) error {
 
 // upstreams decides each outcome by who refused (api/error.go).
 var upstreams = []upstream{
-	{name: "report source", service: emulator.ServiceReport, ask: evidence, env: sooner, detour: reportDetour, want: outcomes{ // the Attester: whatever is wrong, there is no evidence
+	{name: "report source", service: emulator.ServiceReport, ask: evidence, silence: sooner, detour: reportDetour, want: outcomes{ // the Attester: whatever is wrong, there is no evidence
 		"status=400": api.NoEvidence, "status=401": api.NoEvidence, "status=403": api.NoEvidence, "status=404": api.NoEvidence,
 		"status=200": api.NoEvidence, "status=204": api.NoEvidence, "status=302": api.NoEvidence, "status=408": api.NoEvidence,
 		"status=429": api.NoEvidence, "status=429,retry-after=7s": api.NoEvidence, "status=500": api.NoEvidence, "status=503": api.NoEvidence,
@@ -200,7 +222,7 @@ func only(source string) func(*testing.T, *emulator.Cloud) []string {
 }
 
 // sooner is a deadline below the 10 s after which a report socket is given up.
-func sooner(*testing.T, *emulator.Cloud) []string { return []string{"SKR_REQUEST_TIMEOUT=9s"} }
+const sooner = 9 * time.Second
 
 // attestOnce saves the time of making keys where no attestation is tested. The
 // vault is asked all the same.

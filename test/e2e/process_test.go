@@ -18,6 +18,7 @@ import (
 
 // Without a device there is no evidence, and nothing else in its place.
 func TestWithoutDevice(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	listening(t, s)
 	_, err := s.client.Report(t.Context(), []byte("data"))
@@ -42,6 +43,7 @@ func TestWithoutDevice(t *testing.T) {
 
 // SIGTERM lets a running release end, and then the process, with success.
 func TestGracefulStop(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -141,17 +143,18 @@ func listening(t *testing.T, s *sidecar) {
 // eventually polls another process; there is no clock to inject there.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("after 20 s it is still not so that %s", what)
+	t.Fatalf("after %v it is still not so that %s", patience, what)
 }
 
 // A mounted policy that is not the enforced one is told: whoever writes release
 // policies from the file would be locked out.
 func TestMountedPolicyIsCompared(t *testing.T) {
+	t.Parallel()
 	const warning = "the mounted security policy is not the one"
 	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())

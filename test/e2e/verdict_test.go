@@ -13,6 +13,7 @@ import (
 // Genuine files that were cut, altered or given with another machine's: each passed once,
 // since what could not be read or was not there was passed over.
 func TestSampleVerdicts(t *testing.T) {
+	t.Parallel()
 	const tdx, unreadable, dropped = "turn2/02-tdx-passes-with-chain/", "turn2/03-bundle-unreadable-report-passes/", "turn2/04-bundle-endorsement-dropped/"
 	path := func(name string) string { return samples.Path(t, filepath.FromSlash(name)) }
 	for _, c := range []struct {
