@@ -36,7 +36,8 @@ func build(dir string, packages []string) error {
 		return fmt.Errorf("locking the directory of the programs: %w", err)
 	}
 	defer unlock()
-	args, cgo := []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"}, "CGO_ENABLED=0"
+	args := []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"} // as test/stranger has them
+	cgo := "CGO_ENABLED=0"
 	if raced {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}

@@ -75,23 +75,6 @@ func Path(name string) string { return filepath.Join(directory, name) }
 // Directory of the programs.
 func Directory() string { return directory }
 
-// Copy puts the programs into a directory of the test's own, under their names.
-func Copy(t testing.TB, to string, names ...string) {
-	t.Helper()
-	if err := os.MkdirAll(to, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(Path(name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, name), text, 0o755) //nolint:gosec // a program
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // Cloud starts an emulated cloud in a directory with a short path.
 func Cloud(t testing.TB, config emulator.Config) *emulator.Cloud {
 	t.Helper()

@@ -50,6 +50,17 @@ func TestSharedMustBeAbsolute(t *testing.T) {
 	}
 }
 
+// TestStranger: test/stranger, which imports nothing of ours, builds skr into the same
+// directory. With other flags the two would link it again and again.
+func TestStranger(t *testing.T) {
+	const flags = `"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"`
+	for _, file := range []string{"build.go", "../stranger/main_test.go"} {
+		if !bytes.Contains(read(t, file), []byte(flags)) {
+			t.Errorf("%s does not build with %s", file, flags)
+		}
+	}
+}
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(path)
