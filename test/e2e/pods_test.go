@@ -98,7 +98,6 @@ func reported(ctx context.Context, t testing.TB, env []string) {
 // All pods of a node at once have their keys and their reports through the agent, in a TPM
 // with three slots and no resource manager.
 func TestManyPods(t *testing.T) {
-	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, Paravisor: hasty()})
 	dir, end := l.agent(t)
 	env := append(l.Environment(l.vm), append(lent(dir), "SKR_REQUEST_TIMEOUT=5m")...)

@@ -61,10 +61,10 @@ func prepare(names []string) (remove func(), err error) {
 	return remove, nil
 }
 
-// runMoreAtOnce raises the number of parallel tests, which is that of processors: tests
-// of processes wait more than they compute. The flag -parallel still decides.
+// runMoreAtOnce makes twice as many tests run at once as go test does without -parallel:
+// tests of processes wait as much as they compute.
 func runMoreAtOnce() {
-	if err := flag.Lookup("test.parallel").Value.Set(strconv.Itoa(4 * runtime.GOMAXPROCS(0))); err != nil {
+	if err := flag.Lookup("test.parallel").Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 }
