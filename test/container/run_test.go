@@ -79,10 +79,13 @@ func release(t *testing.T, address, authority, vault string) {
 	}
 }
 
-// ready waits until the sidecar says that it is.
+// patience is how long tests wait for what must happen in the end.
+const patience = 2 * time.Minute
+
+// ready waits until the sidecar is ready.
 func ready(t *testing.T, address string, logs func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		response, err := http.Get("http://" + address + "/status")
 		if err != nil {
 			continue
@@ -94,7 +97,7 @@ func ready(t *testing.T, address string, logs func() string) {
 			return
 		}
 	}
-	t.Fatalf("not ready after 30 s:\n%s", logs())
+	t.Fatalf("not ready after %v:\n%s", patience, logs())
 }
 
 // forContainer is the environment of a pod of the cloud, and the mount of the files
@@ -142,7 +145,13 @@ func newEngine(t *testing.T) *engine {
 	if os.Geteuid() != 0 {
 		t.Skip("a container of another user needs root")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "skr-podman-") //nolint:usetesting // podman ends after its containers, and writes there meanwhile
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		await(t, "the store of podman can be removed", func() bool { return os.RemoveAll(dir) == nil })
+	})
 	file := filepath.Join(dir, "containers.conf")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
@@ -299,12 +308,12 @@ func TestLayout(t *testing.T) {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("after 20 s it is still not so that %s", what)
+	t.Fatalf("after %v it is still not so that %s", patience, what)
 }
 
 func layOut(t *testing.T) string {

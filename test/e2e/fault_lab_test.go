@@ -14,8 +14,8 @@ import (
 const (
 	// served is the outcome of a fault that does no harm.
 	served api.Code = ""
-	// late is that of a service that says nothing: how long one attempt waits
-	// decides whether the deadline passed or all attempts failed.
+	// late is the outcome where the sidecar waits or asks again until the deadline: the
+	// time of the last attempt decides whether the deadline passed or all attempts failed.
 	late api.Code = "timeout or unavailable"
 )
 

@@ -17,8 +17,8 @@ import (
 	"skr/test/snptest"
 )
 
-// atOnce is how many cases run at the same time beside those that only wait for
-// their deadline: a small machine must answer them within theirs.
+// atOnce is how many cases run at the same time beside those that wait for their
+// deadline: a small machine must answer them before theirs.
 const atOnce = 8
 
 // TestFaults makes each service fail in each way, and each artefact be wrong in
@@ -49,10 +49,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, u := range upstreams {
 		queue := m.queue(t, u)
-		lanes := 2 // each with a cloud of its own: most of the time is waiting
-		if u.artefact {
-			lanes = 1
-		}
+		lanes := 1 + u.waiting()/2 // each with a cloud of its own: most of the time is waiting
 		for lane := range lanes {
 			running.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {

@@ -140,6 +140,16 @@ func (u upstream) timeout(fault string) time.Duration {
 	}
 }
 
+// waiting is how many faults make requests wait for their deadline.
+func (u upstream) waiting() (count int) {
+	for fault := range u.want {
+		if u.waits(fault) {
+			count++
+		}
+	}
+	return count
+}
+
 // waits reports whether requests wait for their deadline while the service has the fault.
 func (u upstream) waits(fault string) bool {
 	return u.want[fault] == late || u.want[fault] == api.Timeout
@@ -178,7 +188,8 @@ var upstreams = []upstream{
 	{name: "IMDS token", service: emulator.ServiceIdentity, own: true, fresh: true, clock: emulator.ServiceEntra, detour: imdsDetour,
 		want: usual.but(plain, outcomes{
 			"status=400": api.ReleaseRejected, "status=401": api.ReleaseRejected, "status=403": api.ReleaseRejected,
-			"status=404": api.Unavailable, "status=410": api.Unavailable, // IMDS, while it is being updated
+			// IMDS while it is being updated is asked again until the deadline, in which the last attempt may be under way.
+			"status=404": late, "status=410": late,
 			"clock=+10m": api.ReleaseRejected, // the vault finds the token not valid yet
 			"clock=-10m": served,              // ten minutes of its hour are gone
 		})},
