@@ -34,8 +34,8 @@ type ward struct {
 	keys  atomic.Int64
 }
 
-// newWard has a good key named "good". Of keys whose name begins with "locked",
-// nobody may take the action that follows: "locked-get-3".
+// newWard has a good key named "good". The vault refuses the action that is in the name
+// of a key that begins with "locked", such as "locked-get-3".
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{Vaults: func(_ string, c *vault.Config) { c.Permissions = locked }})
@@ -55,7 +55,7 @@ func locked(_ vault.Caller, action, name string) error {
 	return nil
 }
 
-// policy is the good one, and further conditions.
+// policy returns the good policy with more conditions.
 func (w *ward) policy(more string) []byte {
 	return w.policyOf(w.cloud.AttestationHost(), `{"claim":"x-ms-attestation-type","equals":"sevsnpvm"},
 		{"claim":"x-ms-sevsnpvm-hostdata","equals":"`+w.cloud.Machine().HostData().String()+`"},
@@ -90,7 +90,7 @@ func (w *ward) file(t *testing.T, name, content string) string {
 	return path
 }
 
-// situation is what a row makes of a ward: who asks for which key.
+// situation is what a row changes: which machine asks for which key, and how.
 type situation struct {
 	authority, vault, key string
 	machine               *emulator.Machine
@@ -111,7 +111,7 @@ type told struct {
 
 type finding struct{ Check, Subject, Status, Evidence, Fix, Details string }
 
-// doctor examines, and returns what it says, how it exits, and standard error.
+// doctor runs skr doctor, and returns its findings, its exit code and standard error.
 func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	t.Helper()
 	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
@@ -214,7 +214,7 @@ func (m misconfiguration) examine(t *testing.T, w *ward) {
 	}
 }
 
-// judge wants the first thing that is not well to be the cause.
+// judge wants the first finding that is not ok to be the cause.
 func (m misconfiguration) judge(t *testing.T, said told) {
 	status := "failure"
 	if m.warning {
@@ -236,7 +236,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 	}
 }
 
-// ask the sidecar, whose refusal has the same reason.
+// ask asks the sidecar for the key, and wants a refusal for the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	socket := "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), s.key+".sock") // rows may share the machine
 	process := exec.Command(program.Path("skr"))
@@ -264,7 +264,7 @@ func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	}
 }
 
-// TestHealthy: a table of diseases proves nothing if the healthy are ill.
+// TestHealthy: where nothing is wrong, nothing is found.
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -309,7 +309,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
-// TestOverHTTP: the ops listener tells the same, where it is wanted.
+// TestOverHTTP: the ops listener has the same findings, if it is switched on.
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)

@@ -37,7 +37,7 @@ func start(t testing.TB, env []string, args ...string) *sidecar {
 	return launch(t, process, "localhost:"+port)
 }
 
-// launch a process that is, or becomes, skr on that address.
+// launch starts a process that is skr, or becomes skr, on that address.
 func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	t.Helper()
 	s := &sidecar{address: address, log: new(program.Output), process: process, exited: make(chan struct{})}
@@ -87,7 +87,7 @@ func (s *sidecar) kill(t testing.TB) {
 	}
 }
 
-// once runs a command of skr to its end.
+// once runs a command of skr until it ends.
 func once(t *testing.T, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errOut bytes.Buffer

@@ -19,7 +19,7 @@ const (
 	late api.Code = "timeout or unavailable"
 )
 
-// lab is a cloud with a key, and the secrets that nobody may see.
+// lab is a cloud with a key, and the secrets that must not be written anywhere.
 type lab struct {
 	cloud  *emulator.Cloud
 	vault  string
@@ -38,13 +38,13 @@ func newLab(t *testing.T, config emulator.Config) *lab {
 	return l
 }
 
-// request is the good one, with the caller's access token.
+// request returns a good request, with the caller's access token.
 func (l *lab) request() api.ReleaseRequest {
 	return api.ReleaseRequest{MAAEndpoint: l.cloud.AttestationHost(), AKVEndpoint: l.vault, KID: "k", AccessToken: api.Secret(l.access)}
 }
 
-// sidecar that attests anew for each release and tells all that it ever tells.
-// Its log is searched for secrets, crashes and bugs when the test ends.
+// sidecar starts a sidecar that attests for each release and logs at level debug. Its log
+// is searched for secrets, crashes and bugs when the test ends.
 func (l *lab) sidecar(t *testing.T, env ...string) *sidecar {
 	t.Helper()
 	all := append(l.cloud.Environment(l.cloud.Machine()),
@@ -55,8 +55,8 @@ func (l *lab) sidecar(t *testing.T, env ...string) *sidecar {
 	return s
 }
 
-// startListening takes another port where somebody else was quicker: many
-// sidecars start here at once.
+// startListening starts skr, and tries another port if another process has taken the
+// first one.
 func startListening(t *testing.T, env []string) *sidecar {
 	t.Helper()
 	const tries = 5
@@ -81,7 +81,7 @@ func startListening(t *testing.T, env []string) *sidecar {
 	}
 }
 
-// expect a release to end with want, in time.
+// expect asks for a release, and wants that outcome in time.
 func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
@@ -92,7 +92,7 @@ func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want 
 	}
 }
 
-// expectOf is expect for a part of the pipeline.
+// expectOf does the same for a part of the pipeline.
 func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
@@ -100,8 +100,8 @@ func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, 
 	judgeAnswer(t, s, err, want, time.Since(begin))
 }
 
-// judgeAnswer compares the end of a request with the row of the table that it
-// should be.
+// judgeAnswer compares the outcome of a request with the row of the error table that is
+// wanted.
 func judgeAnswer(t *testing.T, s *sidecar, err error, want api.Code, took time.Duration) {
 	t.Helper()
 	if took > s.timeout+answerSlack {

@@ -21,9 +21,9 @@ import (
 // deadline: a small machine must answer them before theirs.
 const atOnce = 8
 
-// TestFaults makes each service fail in each way, and each artefact be wrong in
-// each way. The answer is the row of the error table that says who refused, in
-// time, without a secret, and the next good call succeeds.
+// TestFaults makes each service fail in each way, and each artefact wrong in each way.
+// The answer must be the row of the error table that says who refused, come in time and
+// hold no secret, and the next good call must succeed.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	vendor, err := snptest.NewVendor(snp.Milan, time.Now())
@@ -42,7 +42,7 @@ func TestFaults(t *testing.T) {
 		return func() { <-places }
 	}
 	var building sync.Mutex
-	build := func(t *testing.T) *lab { // one by one: it is all work, and somebody waits for each answer in it
+	build := func(t *testing.T) *lab { // one by one, as it only computes
 		building.Lock()
 		defer building.Unlock()
 		return newLab(t, emulator.Config{Vendor: vendor})
@@ -81,8 +81,8 @@ type faultCase struct {
 	words string // of the rule
 }
 
-// queue has the cases of u in the order of the seed. Each fault must be in its
-// table: what is not expected, nobody has thought of.
+// queue returns the cases of u in the order of the seed. The table of u must have an
+// outcome for each fault.
 func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	t.Helper()
 	if !u.artefact {
@@ -154,8 +154,8 @@ func (f *faulty) share(t *testing.T) {
 	}
 }
 
-// renew is for after a throttled host: a sidecar that asked it does not ask again for a
-// while, and a shared sidecar may have asked of its own accord.
+// renew replaces the shared sidecars after the host throttled: a sidecar that asked it
+// does not ask again for a while, and a shared sidecar may have asked in the background.
 func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
 	if f.shared != nil {
 		f.share(t)
@@ -187,7 +187,7 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	defer func() { f.inspect(t, s, begin) }()
 	f.answers(t, s, f.request(), f.want[c.fault])
 	if f.cloud.Faults().Requests(cmp.Or(f.counted(rule), f.service)) == 0 {
-		t.Errorf("nobody asked %s", f.service)
+		t.Errorf("%s was not asked", f.service)
 	}
 	f.cloud.Faults().Clear()
 	switch {
@@ -199,7 +199,7 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	f.answers(t, s, f.request(), served)
 }
 
-// tryDetour is the case that nothing listens at the service's address.
+// tryDetour tries the case that nothing listens at the service's address.
 func (f *faulty) tryDetour(t *testing.T) {
 	d := f.detour(t, f)
 	timeout := f.timeout(nothingListens)
@@ -214,7 +214,7 @@ func (f *faulty) tryDetour(t *testing.T) {
 	f.answers(t, s, f.request(), served)
 }
 
-// update makes the firmware new, so that no certificate is cached.
+// update updates the firmware, so that no certificate is cached.
 func (f *faulty) update() {
 	f.updates++
 	levels := f.cloud.Chip().TCB().Components()
@@ -222,7 +222,7 @@ func (f *faulty) update() {
 	f.cloud.Chip().SetTCB(levels)
 }
 
-// rule is for the service, or for its host where a path is not known yet.
+// rule returns the rule of a fault: for the service, or for its host where the path is not known yet.
 func (f *faulty) rule(t *testing.T, words string) fault.Rule {
 	t.Helper()
 	if strings.Contains(words, "%s") {
@@ -243,7 +243,7 @@ func (f *faulty) rule(t *testing.T, words string) fault.Rule {
 	return rule
 }
 
-// counted is where connections are that come to no request.
+// counted returns the name under which connections without a request are counted.
 func (f *faulty) counted(r fault.Rule) string {
 	if r.Do == fault.Refuse || r.Do == fault.TLS {
 		return r.Service
@@ -259,7 +259,7 @@ func (f *faulty) request() api.ReleaseRequest {
 	return request
 }
 
-// answers to what is asked of the row must be want.
+// answers asks what the row asks, and wants that outcome.
 func (f *faulty) answers(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	if f.ask == nil {

@@ -16,7 +16,7 @@ import (
 	"skr/test/program"
 )
 
-// Without a device there is no evidence, and nothing else in its place.
+// Without a device there is no evidence, and nothing takes its place.
 func TestWithoutDevice(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -41,7 +41,7 @@ func TestWithoutDevice(t *testing.T) {
 	}
 }
 
-// SIGTERM lets a running release end, and then the process, with success.
+// After SIGTERM a running release is completed, and then the process ends with code 0.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -88,7 +88,7 @@ func TestSizeAndMemory(t *testing.T) {
 	}
 }
 
-// residentBytes of the process, by a field of its status (proc_pid_status(5)).
+// residentBytes returns a field of the status of the process (proc_pid_status(5)).
 func residentBytes(t testing.TB, pid int, field string) int {
 	t.Helper()
 	kilobytes, found := statusField(t, "/proc/"+strconv.Itoa(pid)+"/status", field)
@@ -98,7 +98,7 @@ func residentBytes(t testing.TB, pid int, field string) int {
 	return kilobytes << 10
 }
 
-// wakeUps of all threads: how often one of them has waited for something.
+// wakeUps returns how often the threads of the process have waited for something.
 func wakeUps(t *testing.T, pid int) (total int) {
 	t.Helper()
 	threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/status")
@@ -151,8 +151,8 @@ func eventually(t testing.TB, what string, done func() bool) {
 	t.Fatalf("after %v it is still not so that %s", patience, what)
 }
 
-// A mounted policy that is not the enforced one is told: whoever writes release
-// policies from the file would be locked out.
+// skr warns if the mounted policy is not the enforced one: a release policy that is made
+// from the mounted file would refuse this pod.
 func TestMountedPolicyIsCompared(t *testing.T) {
 	t.Parallel()
 	const warning = "the mounted security policy is not the one"
