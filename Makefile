@@ -6,7 +6,8 @@ GO       ?= go
 TAGS     := grpcnotrace
 FUZZTIME ?= 10s
 MINUTES  ?= 5
-LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+LINTER   := v2.15.0
+LINT     := $(abspath bin/golangci-lint-$(LINTER))
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
@@ -15,8 +16,12 @@ BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(V
 TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
+# The test packages share the programs that they run in a directory (test/program). It is
+# empty when a run begins, so that no test runs a program of an earlier run.
+PROGRAMS := $(abspath bin/test)
+SHARED   := rm -rf $(PROGRAMS) && SKR_TEST_PROGRAMS=$(PROGRAMS)
 
-.PHONY: help build demo image test race fuzz soak fleet lint generate bench bench-compare clean
+.PHONY: help build check demo image test test-skr test-modules race fuzz soak fleet lint generate bench bench-compare clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,20 +44,32 @@ man: ## write the manual pages to dist/man
 image: ## build the image dist/skr.tar (needs buildah, and no container engine)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 
+# These packages test other processes.
+OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger
+INSIDE  = $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
+
+check: lint ## vet, lint, and the tests that start no sidecar: for each change, without root
+	@$(TOLD) $(GO) test -timeout 10m -tags $(TAGS) -json $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE)|fleet)$$|/skr-emulator$$')
+
 test: ## run all tests, and tell which were skipped and why
-	@$(TOLD) $(TEST) -json ./...
+	@$(MAKE) --no-print-directory -j 2 test-skr test-modules
+
+# Packages that wait for other processes begin first; the others compute meanwhile.
+LONGEST := e2e diagnosis images container stranger script docs openapi
+test-skr:
+	@$(SHARED) $(TOLD) $(TEST) -p 4 -json $(LONGEST:%=./test/%) ./...
+
+test-modules:
 	@cd examples/kafka && $(GO) run skr/test/summary $(TEST) -json ./...
 	cd test/wycheproof && $(TEST) ./...
 	cd test/manifests && $(TEST) ./...
 
-# What these packages test is another process, which the detector does not see.
-OUTSIDE := container|diagnosis|e2e|images|openapi|script|stranger
 # Of e2e, the tests that make skr do many things at once: it then has the detector too.
 TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 
-race: ## run the tests under the race detector
-	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
-	@CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
+race: ## run the tests under the race detector, which does not see other processes
+	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(INSIDE)
+	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
 	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
 
 fuzz: ## run each fuzz target for FUZZTIME
@@ -65,11 +82,15 @@ fleet: ## simulate 100,000 pods that restart at once, and write the figures of d
 	$(TEST) -v -run 'TestRestart|TestDocumented' ./test/fleet -args -pods 100000 -write
 	$(TEST) -v ./test/fleet -args -write
 
-lint: ## vet and lint
+lint: $(LINT) ## vet and lint
 	$(GO) vet -tags $(TAGS) ./...
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
-	$(GO) run $(LINT) run --build-tags $(TAGS) ./...
-	cd examples/kafka && $(GO) vet ./... && $(GO) run $(LINT) run ./...
+	$(LINT) run --build-tags $(TAGS) ./...
+	cd examples/kafka && $(GO) vet ./... && $(LINT) run ./...
+
+$(LINT):
+	GOBIN=$(@D)/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)
+	mv $(@D)/install/golangci-lint $@ && rmdir $(@D)/install
 
 generate: ## make the Go code of api/*.proto
 	$(GO) run ./test/generate

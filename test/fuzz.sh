@@ -1,31 +1,42 @@
 #!/bin/sh
-# Runs every fuzz target, also of nested modules, for FUZZTIME, one after the other.
+# Runs every fuzz target, also of nested modules, for FUZZTIME: as many at a time as there
+# are processors, with one worker each. Each package is compiled once.
 set -eu
 : "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}"
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
 
-# run one target. The fuzzer sometimes takes the end of FUZZTIME itself, which
-# reaches it in the middle of an input, for a failure; a real one names an input
-# or a panic.
+# run one target of a compiled package. The fuzzer sometimes reports the end of FUZZTIME,
+# where it interrupts an input, as a failure; a real failure names an input or a panic.
 run() {
-	if "$GO" test -C "$1" -tags "$TAGS" -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5x . >"$out" 2>&1; then
-		tail -n 1 "$out"
+	out=$2/$4-$3.out
+	if (cd "$1" && "$2/$4.test" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$FUZZTIME" -test.fuzzminimizetime 5x \
+		-test.fuzzcachedir "$5" -test.parallel 1) >"$out" 2>&1; then
+		echo "fuzz $1 $3: $(grep '^fuzz: elapsed' "$out" | tail -n 1)"
 		return
 	fi
+	echo "fuzz $1 $3:"
 	cat "$out"
 	grep -qx ' *context deadline exceeded' "$out" || return 1
 	! grep -q 'Failing input\|panic\|FAIL: [^F]' "$out"
 }
 
-count=0
-for file in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
-	dir=$(dirname "$file")
-	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
-		echo "fuzz $dir $target"
-		run "$dir" "$target"
-		count=$((count + 1))
-	done
+if [ "${1:-}" = run ]; then
+	shift
+	run "$@"
+	exit
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+for dir in $(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do
+	number=$((number + 1))
+	"$GO" test -C "$dir" -tags "$TAGS" -c -fuzz . -o "$work/$number.test" .
+	corpus=$("$GO" env GOCACHE)/fuzz/$("$GO" list -C "$dir" .) # as go test -fuzz has it
+	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go); do
+		echo "$dir $work $target $number $corpus"
+	done >>"$work/targets"
 done
-echo "$count fuzz targets ran for $FUZZTIME each"
-test "$count" -gt 0
+test -s "$work/targets"
+export FUZZTIME
+xargs -n 5 -P "$(nproc)" sh "$0" run <"$work/targets"
+echo "$(wc -l <"$work/targets") fuzz targets in $number packages ran for $FUZZTIME each"

@@ -5,25 +5,17 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"skr/test/program"
 	"skr/test/swtpm"
 )
 
-func buildSidecar(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "skr")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "grpcnotrace", "-o", path, "skr/cmd/skr").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
+func TestMain(m *testing.M) { program.Main(m, "skr") }
 
 func TestDemo(t *testing.T) {
-	sidecar := buildSidecar(t)
+	sidecar := program.Path("skr")
 	for platform, wants := range map[string][]string{
 		"aci":            {"\n6. ", "azure-compliant-uvm", "HOST_DATA"},
 		"aks-kata":       {"\n6. ", "azure-signed-katacc-uvm", "HOST_DATA"},

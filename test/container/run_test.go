@@ -38,9 +38,8 @@ var entryPoints = [][]string{
 // names the certificate cache of the host.
 const sidecarArgs = "ewogICAgImNlcnRjYWNoZSI6IHsKCQkiZW5kcG9pbnRfdHlwZSI6ICJMb2NhbFRISU0iLAoJCSJlbmRwb2ludCI6ICIxNjkuMjU0LjE2OS4yNTQvbWV0YWRhdGEvVEhJTS9hbWQvY2VydGlmaWNhdGlvbiIKCX0gIAp9"
 
-// The image runs as a pod's security context has it: as its own user, in a root that
-// nobody can write, without capabilities and without a way to get any; and releases
-// a key.
+// The image runs with the security context of a pod: as its own user, with a read-only
+// root, without capabilities and without a way to get any. It releases a key.
 func TestRun(t *testing.T) {
 	engine := newEngine(t)
 	cloud := program.Cloud(t, emulator.Config{})
@@ -64,7 +63,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// release the key k as an application does.
+// release asks for the key k as an application does.
 func release(t *testing.T, address, authority, vault string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k"}`, authority, vault)
@@ -79,10 +78,13 @@ func release(t *testing.T, address, authority, vault string) {
 	}
 }
 
-// ready waits until the sidecar says that it is.
+// patience is how long tests wait for what must happen in the end.
+const patience = 2 * time.Minute
+
+// ready waits until the sidecar is ready.
 func ready(t *testing.T, address string, logs func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		response, err := http.Get("http://" + address + "/status")
 		if err != nil {
 			continue
@@ -94,11 +96,11 @@ func ready(t *testing.T, address string, logs func() string) {
 			return
 		}
 	}
-	t.Fatalf("not ready after 30 s:\n%s", logs())
+	t.Fatalf("not ready after %v:\n%s", patience, logs())
 }
 
-// forContainer is the environment of a pod of the cloud, and the mount of the files
-// that it speaks of. The user of the image is given what root may read here.
+// forContainer returns the environment of a pod of the cloud, and the mount of the files
+// that it names. It lets the user of the image read them.
 func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
 	t.Helper()
 	var dir string
@@ -120,7 +122,7 @@ func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
 	return append(args, "--volume", dir+":"+dir+":ro")
 }
 
-// engine is podman with a store of its own, in which the image is.
+// engine is podman with a store of its own that holds the image.
 type engine struct {
 	args []string
 	env  []string
@@ -142,7 +144,13 @@ func newEngine(t *testing.T) *engine {
 	if os.Geteuid() != 0 {
 		t.Skip("a container of another user needs root")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "skr-podman-") //nolint:usetesting // podman ends after its containers, and writes there meanwhile
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		await(t, "the store of podman can be removed", func() bool { return os.RemoveAll(dir) == nil })
+	})
 	file := filepath.Join(dir, "containers.conf")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
@@ -175,14 +183,14 @@ func (e *engine) logs(name string) string {
 	return string(out)
 }
 
-// start a container with the security context of our manifests. A manifest's command
-// takes the place of the entry point.
+// start starts a container with the security context of our manifests. A manifest's
+// command replaces the entry point.
 func (e *engine) start(t *testing.T, name string, args []string, entry ...string) {
 	t.Helper()
 	e.run(t, name, append(args[:len(args):len(args)], "--cap-drop", "all", "--security-opt", "no-new-privileges"), entry...)
 }
 
-// run a container whose root nobody can write. An entry that begins with "" leaves the
+// run runs a container with a read-only root. An entry that begins with "" keeps the
 // image's entry point.
 func (e *engine) run(t *testing.T, name string, args []string, entry ...string) {
 	t.Helper()
@@ -198,8 +206,8 @@ func (e *engine) run(t *testing.T, name string, args []string, entry ...string) 
 	t.Cleanup(func() { e.podman(t, "rm", "--force", "--time", "5", name) })
 }
 
-// confined: the kernel says of the process what the manifest asked for. skr itself
-// also gives up new privileges, with or without the manifest.
+// confined checks that the kernel has confined the process as the manifest asks. skr also
+// gives up new privileges itself, with or without the manifest.
 func (e *engine) confined(t *testing.T, name string) {
 	t.Helper()
 	pid := e.podman(t, "inspect", "--format", "{{.State.Pid}}", name)
@@ -262,8 +270,8 @@ func TestRunWraps(t *testing.T) {
 	}
 }
 
-// The image's directory, run as its user with that root, where no container engine
-// can be had. Where this process may not change its root, it is skipped.
+// The image's directory also runs without a container engine: as its user, with that
+// directory as the root. The test is skipped if this process may not change its root.
 func TestLayout(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("changing the root directory needs root")
@@ -299,12 +307,12 @@ func TestLayout(t *testing.T) {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("after 20 s it is still not so that %s", what)
+	t.Fatalf("after %v it is still not so that %s", patience, what)
 }
 
 func layOut(t *testing.T) string {

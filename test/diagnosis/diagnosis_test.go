@@ -34,8 +34,8 @@ type ward struct {
 	keys  atomic.Int64
 }
 
-// newWard has a good key named "good". Of keys whose name begins with "locked",
-// nobody may take the action that follows: "locked-get-3".
+// newWard has a good key named "good". The vault refuses the action that is in the name
+// of a key that begins with "locked", such as "locked-get-3".
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{Vaults: func(_ string, c *vault.Config) { c.Permissions = locked }})
@@ -55,7 +55,7 @@ func locked(_ vault.Caller, action, name string) error {
 	return nil
 }
 
-// policy is the good one, and further conditions.
+// policy returns the good policy with more conditions.
 func (w *ward) policy(more string) []byte {
 	return w.policyOf(w.cloud.AttestationHost(), `{"claim":"x-ms-attestation-type","equals":"sevsnpvm"},
 		{"claim":"x-ms-sevsnpvm-hostdata","equals":"`+w.cloud.Machine().HostData().String()+`"},
@@ -90,16 +90,17 @@ func (w *ward) file(t *testing.T, name, content string) string {
 	return path
 }
 
-// situation is what a row makes of a ward: who asks for which key.
+// situation is what a row changes: which machine asks for which key, and how.
 type situation struct {
 	authority, vault, key string
 	machine               *emulator.Machine
+	timeout               string   // of requests
 	env                   []string // in addition
 	args                  []string // in addition
 }
 
 func (w *ward) situation() *situation {
-	return &situation{authority: w.cloud.AttestationHost(), vault: w.vault, key: "good", machine: w.cloud.Machine()}
+	return &situation{authority: w.cloud.AttestationHost(), vault: w.vault, key: "good", machine: w.cloud.Machine(), timeout: "1m"}
 }
 
 // told is what `skr doctor --output json` prints.
@@ -110,12 +111,12 @@ type told struct {
 
 type finding struct{ Check, Subject, Status, Evidence, Fix, Details string }
 
-// doctor examines, and returns what it says, how it exits, and standard error.
+// doctor runs skr doctor, and returns its findings, its exit code and standard error.
 func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	t.Helper()
 	args := []string{"doctor", "--output", "json", "--authority", s.authority, "--vault", s.vault, "--key", s.key}
 	process := exec.CommandContext(t.Context(), program.Path("skr"), append(args, s.args...)...)
-	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT=9s"), s.env...))
+	process.Env = program.Unassigned(append(append(w.cloud.Environment(s.machine), "SKR_LISTEN=localhost:1", "SKR_REQUEST_TIMEOUT="+s.timeout), s.env...))
 	var stderr strings.Builder
 	process.Stderr = &stderr
 	out, err := process.Output()
@@ -136,11 +137,14 @@ func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	return said, code, stderr.String()
 }
 
-// lanes is how many rows run at once; most of them wait.
-const lanes = 4
+// patience is how long tests wait for what must happen in the end.
+const patience = 2 * time.Minute
+
+// lanes is how many rows run at once; many of them wait.
+const lanes = 8
 
 // TestDiagnosis: each misconfiguration is found by its cause. Rows with a fault have a
-// cloud to themselves; the others share one.
+// cloud to themselves and begin first, as most of them wait; the others share a cloud.
 func TestDiagnosis(t *testing.T) {
 	t.Parallel()
 	calm, faulty := newWard(t), make(chan *ward, lanes)
@@ -154,8 +158,12 @@ func TestDiagnosis(t *testing.T) {
 			}
 		})
 	}
-	for _, m := range misconfigurations {
-		rows <- m
+	for _, first := range []bool{true, false} {
+		for _, m := range misconfigurations {
+			if first == (m.fault != "") {
+				rows <- m
+			}
+		}
 	}
 	close(rows)
 	running.Wait()
@@ -185,6 +193,7 @@ func (m misconfiguration) examine(t *testing.T, w *ward) {
 			t.Fatal(err)
 		}
 		defer w.cloud.Faults().Clear()
+		s.timeout = "9s" // some faults are silence
 	}
 	said, code, stderr := w.doctor(t, s)
 	if code != m.exit {
@@ -205,7 +214,7 @@ func (m misconfiguration) examine(t *testing.T, w *ward) {
 	}
 }
 
-// judge wants the first thing that is not well to be the cause.
+// judge wants the first finding that is not ok to be the cause.
 func (m misconfiguration) judge(t *testing.T, said told) {
 	status := "failure"
 	if m.warning {
@@ -227,7 +236,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 	}
 }
 
-// ask the sidecar, whose refusal has the same reason.
+// ask asks the sidecar for the key, and wants a refusal for the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	socket := "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), s.key+".sock") // rows may share the machine
 	process := exec.Command(program.Path("skr"))
@@ -243,7 +252,7 @@ func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := client.WaitReady(ctx); err != nil {
 		t.Fatal(err)
@@ -255,7 +264,7 @@ func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	}
 }
 
-// TestHealthy: a table of diseases proves nothing if the healthy are ill.
+// TestHealthy: where nothing is wrong, nothing is found.
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -300,7 +309,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
-// TestOverHTTP: the ops listener tells the same, where it is wanted.
+// TestOverHTTP: the ops listener has the same findings, if it is switched on.
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -337,7 +346,7 @@ func (w *ward) overHTTP(t *testing.T, key, env string) (int, string) {
 		_ = process.Process.Signal(os.Interrupt)
 		_ = process.Wait()
 	}()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		response, err := http.Get("http://" + address + "/doctor")
 		if err != nil && time.Now().Before(deadline) {
 			continue

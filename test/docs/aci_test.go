@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"skr/test/program"
 )
 
 // azure replaces the blocks of the Azure CLI, found by a line in them, with
@@ -77,7 +79,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	program.Main(m, programs...)
 }
 
 func printEnvironment(templateFile, parametersFile string) error {

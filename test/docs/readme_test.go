@@ -2,7 +2,6 @@ package docs
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"skr/test/program"
 )
 
 const root = "../.."
@@ -123,11 +124,19 @@ func TestNamedTests(t *testing.T) {
 	}
 }
 
+// programs are what make build puts into bin.
+var programs = []string{"skr", "skr-emulator"}
+
+// build makes dir what bin is after make build.
 func build(t *testing.T, dir string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "grpcnotrace", "-o", dir+"/", "skr/cmd/skr", "skr/cmd/skr-emulator")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range programs {
+		if err := os.Symlink(program.Path(name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -160,11 +169,6 @@ func runScript(t *testing.T, dir, script string) string {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	address, _ := listener.Addr().(*net.TCPAddr)
-	return fmt.Sprint(address.Port)
+	_, port, _ := net.SplitHostPort(program.FreeAddress(t))
+	return port
 }

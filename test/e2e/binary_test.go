@@ -23,6 +23,8 @@ type sidecar struct {
 	process *exec.Cmd
 	exited  chan struct{}
 	err     error // how it ended; valid after exited
+
+	timeout time.Duration // of its requests, where a test compares how long they take
 }
 
 // start runs skr with env and args; the address is added as Port.
@@ -35,7 +37,7 @@ func start(t testing.TB, env []string, args ...string) *sidecar {
 	return launch(t, process, "localhost:"+port)
 }
 
-// launch a process that is, or becomes, skr on that address.
+// launch starts a process that is skr, or becomes skr, on that address.
 func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	t.Helper()
 	s := &sidecar{address: address, log: new(program.Output), process: process, exited: make(chan struct{})}
@@ -55,10 +57,10 @@ func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	return s
 }
 
-// ready waits until the sidecar says so.
+// ready waits until the sidecar is ready.
 func (s *sidecar) ready(t testing.TB) *sidecar {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.client.WaitReady(ctx); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
@@ -85,7 +87,7 @@ func (s *sidecar) kill(t testing.TB) {
 	}
 }
 
-// once runs a command of skr to its end.
+// once runs a command of skr until it ends.
 func once(t *testing.T, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errOut bytes.Buffer

@@ -28,7 +28,6 @@ import (
 var attackPage string
 
 // patience is for a machine that is busy; a browser sends all of it in a few seconds.
-const patience = 3 * time.Minute
 
 // seen is a request of a browser, and what skr answered.
 type seen struct {
@@ -171,6 +170,7 @@ var techniques = []string{
 // TestWebPages: whatever a page of another site, of another local server or of a file
 // sends to skr is refused, and it reads nothing.
 func TestWebPages(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, emulator.Config{})
 	for _, from := range []string{"http", "https", "local", "file"} {
 		t.Run(from, func(t *testing.T) {
@@ -275,6 +275,7 @@ func (w *tap) refusedAll(t *testing.T) {
 // TestRebinding: a page whose name now means this machine is of the same origin. It
 // may read all that it is answered, which is a refusal.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	w := newTap(t, s)
 	controlled(t, l, w)

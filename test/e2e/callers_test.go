@@ -294,6 +294,7 @@ func (c caller) wire(l *lab, hsm string) string {
 
 // TestCallers: every program that asks the reference sidecar gets what it asks for.
 func TestCallers(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	hsm := l.cloud.Host("demo", "managedhsm")
 	createKey(t, l.cloud, hsm, emulator.KeySpec{Name: "oct", Kty: "oct-HSM", Size: 256})
@@ -348,6 +349,7 @@ func holdsResult(t *testing.T, route string, r reply) {
 
 // TestInstalledClients asks with the clients that this machine has, as people write it.
 func TestInstalledClients(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	body := `{"maa_endpoint":"` + l.cloud.AttestationHost() + `","akv_endpoint":"` + l.vault + `","kid":"k","access_token":null}`
 	url := "http://" + s.address + "/key/release"

@@ -156,6 +156,7 @@ func (c *canary) collector(t *testing.T) string {
 // No secret is in anything that the program writes: log, audit records, metrics,
 // readiness, traces, answers that are errors, its arguments, and its configuration.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	for level, formats := range map[string][]string{"debug": {"json", "text"}, "info": {"text"}, "warn": {"json"}, "error": {"json"}} {
 		for _, format := range formats {
 			t.Run(level+" "+format, func(t *testing.T) {
@@ -362,6 +363,7 @@ func (c *canary) collect(t *testing.T, s *sidecar, env []string) {
 
 // The canary itself can fail: a key that is written in PEM is found.
 func TestCanaryFinds(t *testing.T) {
+	t.Parallel()
 	c := newCanary()
 	l := newLab(t, emulator.Config{Tap: c.tap})
 	s := l.sidecar(t, "SKR_ATTESTATION_MAX_AGE=1h")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestReleaseCommand(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -54,6 +55,7 @@ func TestReleaseCommand(t *testing.T) {
 
 // Exit codes tell who refused; nothing is written on failure.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -110,6 +112,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestAttestCommands(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())
 	for name, member := range map[string]string{"raw": "report", "combined": "evidence", "maa": "token"} {
@@ -130,6 +133,7 @@ func TestAttestCommands(t *testing.T) {
 
 // `skr config` prints what --config takes, and flags win over environment over file.
 func TestConfigPrecedence(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	printed, stderr, code := once(t, []string{"LogLevel=debug"}, "", "config")
 	if code != 0 || !strings.Contains(printed, "log_level: debug") {

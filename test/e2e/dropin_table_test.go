@@ -160,6 +160,7 @@ func differences(l *lab, version string) []difference {
 // TestDropInTable makes the table of docs/decisions/0004 from the answers of the real
 // binary. Where they are not the reference's, the table must say why.
 func TestDropInTable(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, emulator.Config{})
 	s := l.sidecar(t, "SKR_ATTESTATION_MAX_AGE=1h").ready(t)
 	key, err := s.client.ReleaseKey(t.Context(), l.request())

@@ -27,6 +27,7 @@ const (
 // names, default allow-lists and one CA: nothing of skr's own configuration but
 // the report source and the roots of silicon that is not AMD's.
 func TestDropIn(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
 	policy := bytes.ReplaceAll(policyFor(cloud, cloud.Machine().HostData()), []byte(cloud.AttestationHost()), []byte(realMAA))
 	if _, err := cloud.CreateKey(t.Context(), realVault, emulator.KeySpec{Name: "k1", Size: 2048}, policy); err != nil {
@@ -67,6 +68,7 @@ func TestDropIn(t *testing.T) {
 // /skr.sh is the binary under another name; its arguments stand in for the
 // environment. `sh -c /skr.sh` is the one thing it does as a shell.
 func TestScriptNames(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	for _, argv := range [][]string{{"/skr.sh"}, {"/skr.sh", base64.StdEncoding.EncodeToString([]byte("{}"))}, {"/bin/sh", "-c", "/skr.sh"}} {
 		t.Run(strings.Join(argv, " "), func(t *testing.T) {
@@ -158,6 +160,7 @@ func environmentOf(cloud *emulator.Cloud) map[string]string {
 
 // The binary needs no CA bundle: it brings one for machines that have none.
 func TestOwnRoots(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
 	empty := t.TempDir()
 	env := append(os.Environ(), cloud.Environment(cloud.Machine())...)
@@ -171,6 +174,7 @@ func TestOwnRoots(t *testing.T) {
 
 // The reference's log file is named by a flag or by the environment.
 func TestLogFile(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	for name, by := range map[string]func(path string) (env, args []string){
 		"flag":        func(path string) ([]string, []string) { return nil, []string{"-logfile", path, "-server_type", "http"} },

@@ -73,6 +73,7 @@ var hostileHTTP = []struct {
 // Whatever it says, skr says who refused, tells no secret, and the next call,
 // to the true service, succeeds.
 func TestHostileServers(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t)
 	var running sync.WaitGroup
 	for name, try := range map[string]func(*stranger, *testing.T, http.HandlerFunc, api.Code){

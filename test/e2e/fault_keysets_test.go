@@ -13,6 +13,7 @@ import (
 // TestHostileKeySets: an authority vouches for its own keys, and only for those
 // that can sign.
 func TestHostileKeySets(t *testing.T) {
+	t.Parallel()
 	who := newStranger(t)
 	modulus := strings.Repeat("_", 342) // 2048 bits
 	for label, c := range map[string]struct{ discovery, keys string }{

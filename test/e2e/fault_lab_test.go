@@ -14,12 +14,12 @@ import (
 const (
 	// served is the outcome of a fault that does no harm.
 	served api.Code = ""
-	// late is that of a service that says nothing: how long one attempt waits
-	// decides whether the deadline passed or all attempts failed.
+	// late is the outcome where the sidecar waits or asks again until the deadline: the
+	// time of the last attempt decides whether the deadline passed or all attempts failed.
 	late api.Code = "timeout or unavailable"
 )
 
-// lab is a cloud with a key, and the secrets that nobody may see.
+// lab is a cloud with a key, and the secrets that must not be written anywhere.
 type lab struct {
 	cloud  *emulator.Cloud
 	vault  string
@@ -38,24 +38,25 @@ func newLab(t *testing.T, config emulator.Config) *lab {
 	return l
 }
 
-// request is the good one, with the caller's access token.
+// request returns a good request, with the caller's access token.
 func (l *lab) request() api.ReleaseRequest {
 	return api.ReleaseRequest{MAAEndpoint: l.cloud.AttestationHost(), AKVEndpoint: l.vault, KID: "k", AccessToken: api.Secret(l.access)}
 }
 
-// sidecar that attests anew for each release and tells all that it ever tells.
-// Its log is searched for secrets, crashes and bugs when the test ends.
+// sidecar starts a sidecar that attests for each release and logs at level debug. Its log
+// is searched for secrets, crashes and bugs when the test ends.
 func (l *lab) sidecar(t *testing.T, env ...string) *sidecar {
 	t.Helper()
 	all := append(l.cloud.Environment(l.cloud.Machine()),
 		"SKR_ATTESTATION_MAX_AGE=0", "SKR_REQUEST_TIMEOUT="+requestTimeout.String(), "SKR_LOG_LEVEL=debug")
 	s := startListening(t, append(all, env...))
+	s.timeout = requestTimeout
 	t.Cleanup(func() { l.inspect(t, s, 0) })
 	return s
 }
 
-// startListening takes another port where somebody else was quicker: many
-// sidecars start here at once.
+// startListening starts skr, and tries another port if another process has taken the
+// first one.
 func startListening(t *testing.T, env []string) *sidecar {
 	t.Helper()
 	const tries = 5
@@ -80,31 +81,31 @@ func startListening(t *testing.T, env []string) *sidecar {
 	}
 }
 
-// expect a release to end with want, in time.
+// expect asks for a release, and wants that outcome in time.
 func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
 	text, err := s.client.Release(t.Context(), request)
-	judgeAnswer(t, err, want, time.Since(begin))
+	judgeAnswer(t, s, err, want, time.Since(begin))
 	if err == nil {
 		l.inspectKey(t, s, text)
 	}
 }
 
-// expectOf is expect for a part of the pipeline.
+// expectOf does the same for a part of the pipeline.
 func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
 	err := ask(t.Context(), s, request)
-	judgeAnswer(t, err, want, time.Since(begin))
+	judgeAnswer(t, s, err, want, time.Since(begin))
 }
 
-// judgeAnswer compares the end of a request with the row of the table that it
-// should be.
-func judgeAnswer(t *testing.T, err error, want api.Code, took time.Duration) {
+// judgeAnswer compares the outcome of a request with the row of the error table that is
+// wanted.
+func judgeAnswer(t *testing.T, s *sidecar, err error, want api.Code, took time.Duration) {
 	t.Helper()
-	if took > requestTimeout+answerSlack {
-		t.Errorf("answered after %v, the deadline is %v", took, requestTimeout)
+	if took > s.timeout+answerSlack {
+		t.Errorf("answered after %v, the deadline is %v", took, s.timeout)
 	}
 	if want == served {
 		if err != nil {

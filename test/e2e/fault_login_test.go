@@ -23,6 +23,7 @@ func loginThat(host string, answer http.HandlerFunc) http.HandlerFunc {
 
 // TestHostileLogin: the client assertion is a secret, too.
 func TestHostileLogin(t *testing.T) {
+	t.Parallel()
 	lab := newLab(t, emulator.Config{})
 	identity := workloadIdentity(t, lab.cloud)
 	for name, c := range map[string]struct {

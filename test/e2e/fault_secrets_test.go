@@ -63,6 +63,7 @@ func (l *lab) inspectKey(t *testing.T, s *sidecar, text []byte) {
 
 // TestShapes: the search for tokens can fail.
 func TestShapes(t *testing.T) {
+	t.Parallel()
 	if !compactToken.MatchString("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl") || !longRun.MatchString(strings.Repeat("aB3-_", 40)) {
 		t.Error("a token or evidence is not recognised")
 	}

@@ -14,6 +14,7 @@ import (
 // TestDeepAnswers: a small body must not become a large one on its way into an
 // error text: indented, this one has hundreds of megabytes.
 func TestDeepAnswers(t *testing.T) {
+	t.Parallel()
 	const depth, most = 9_000, 200 << 20
 	deep := `{"error":` + strings.Repeat(`{"innererror":`, depth) + `1` + strings.Repeat(`}`, depth) + `}`
 	who := newStranger(t)
@@ -46,7 +47,7 @@ func TestDeepAnswers(t *testing.T) {
 				if !ok || refused.Code == api.Internal {
 					t.Errorf("got %v", err)
 				}
-				judgeAnswer(t, err, refused.Code, time.Since(begin))
+				judgeAnswer(t, s, err, refused.Code, time.Since(begin))
 				if peak := peakBytes(t, s); peak > most {
 					t.Errorf("%d MB of memory for an answer of %d kB", peak>>20, len(deep)>>10)
 				}

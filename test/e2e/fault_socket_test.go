@@ -19,6 +19,7 @@ import (
 
 // TestHostileReportSocket: the peer at the report socket needs no trust.
 func TestHostileReportSocket(t *testing.T) {
+	t.Parallel()
 	lab := newLab(t, emulator.Config{})
 	path := filepath.Join(filepath.Dir(lab.cloud.Machine().Socket()), "hostile.sock")
 	listener, err := net.Listen("unix", path)
@@ -68,7 +69,7 @@ func TestHostileReportSocket(t *testing.T) {
 			defer cancel()
 			begin := time.Now()
 			_, err := s.client.Report(ctx, data)
-			judgeAnswer(t, err, c.want, time.Since(begin))
+			judgeAnswer(t, s, err, c.want, time.Since(begin))
 			lab.expect(t, s, lab.request(), c.want)
 			answer.Store(&good)
 			lab.expect(t, s, lab.request(), served)

@@ -17,13 +17,13 @@ import (
 	"skr/test/snptest"
 )
 
-// atOnce is how many cases run at the same time beside those that only wait for
-// their deadline: a small machine must answer them within theirs.
+// atOnce is how many cases run at the same time beside those that wait for their
+// deadline: a small machine must answer them before theirs.
 const atOnce = 8
 
-// TestFaults makes each service fail in each way, and each artefact be wrong in
-// each way. The answer is the row of the error table that says who refused, in
-// time, without a secret, and the next good call succeeds.
+// TestFaults makes each service fail in each way, and each artefact wrong in each way.
+// The answer must be the row of the error table that says who refused, come in time and
+// hold no secret, and the next good call must succeed.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	vendor, err := snptest.NewVendor(snp.Milan, time.Now())
@@ -42,23 +42,20 @@ func TestFaults(t *testing.T) {
 		return func() { <-places }
 	}
 	var building sync.Mutex
-	build := func(t *testing.T) *lab { // one by one: it is all work, and somebody waits for each answer in it
+	build := func(t *testing.T) *lab { // one by one, as it only computes
 		building.Lock()
 		defer building.Unlock()
 		return newLab(t, emulator.Config{Vendor: vendor})
 	}
 	for _, u := range upstreams {
 		queue := m.queue(t, u)
-		lanes := 1
-		if u.fresh {
-			lanes = 2 // each with a cloud of its own: most of the time is waiting
-		}
+		lanes := 1 + u.waiting()/2 // each with a cloud of its own: most of the time is waiting
 		for lane := range lanes {
 			running.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {
 					f := &faulty{lab: build(t), upstream: u, row: t, other: other}
 					if !u.fresh {
-						f.shared = f.lab.sidecar(t, f.environment(t)...)
+						f.share(t)
 					}
 					for c := range queue {
 						leave := enter(u.want[c.fault])
@@ -84,8 +81,8 @@ type faultCase struct {
 	words string // of the rule
 }
 
-// queue has the cases of u in the order of the seed. Each fault must be in its
-// table: what is not expected, nobody has thought of.
+// queue returns the cases of u in the order of the seed. The table of u must have an
+// outcome for each fault.
 func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	t.Helper()
 	if !u.artefact {
@@ -98,6 +95,8 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	random := m.random(u.name)
 	names := slices.Sorted(maps.Keys(u.want))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	long := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !u.waits(name) })
+	names = append(long, slices.DeleteFunc(names, u.waits)...) // what takes longest begins first
 	queue := make(chan faultCase, len(names))
 	defer close(queue)
 	for _, name := range names {
@@ -120,8 +119,8 @@ type faulty struct {
 	upstream
 	row     *testing.T
 	other   *decoy
-	shared  *sidecar
-	updates uint8 // of the firmware
+	shared  map[time.Duration]*sidecar // by the timeout of requests; nil if each case has its own
+	updates uint8                      // of the firmware
 }
 
 func (f *faulty) environment(t *testing.T) []string {
@@ -131,20 +130,37 @@ func (f *faulty) environment(t *testing.T) []string {
 	return f.env(t, f.cloud)
 }
 
-func (f *faulty) sidecar(t *testing.T) *sidecar {
-	if f.shared != nil {
-		return f.shared
+// sidecar with that timeout of requests.
+func (f *faulty) sidecar(t *testing.T, timeout time.Duration) *sidecar {
+	if s := f.shared[timeout]; s != nil {
+		return s
 	}
-	return f.lab.sidecar(t, f.environment(t)...)
+	return f.newSidecar(t, timeout)
 }
 
-// renew is for after a throttled host: whoever asked it leaves it alone for a
-// while, and what asked may be the shared sidecar, of its own accord.
-func (f *faulty) renew(t *testing.T) *sidecar {
-	if f.shared != nil {
-		f.shared = f.lab.sidecar(f.row, f.environment(t)...)
+func (f *faulty) newSidecar(t *testing.T, timeout time.Duration) *sidecar {
+	s := f.lab.sidecar(t, append(f.environment(t), "SKR_REQUEST_TIMEOUT="+timeout.String())...)
+	s.timeout = timeout
+	return s
+}
+
+// share starts the sidecars that several cases use.
+func (f *faulty) share(t *testing.T) {
+	f.shared = map[time.Duration]*sidecar{}
+	for fault := range f.want {
+		if timeout := f.timeout(fault); f.shared[timeout] == nil {
+			f.shared[timeout] = f.newSidecar(f.row, timeout)
+		}
 	}
-	return f.sidecar(t)
+}
+
+// renew replaces the shared sidecars after the host throttled: a sidecar that asked it
+// does not ask again for a while, and a shared sidecar may have asked in the background.
+func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
+	if f.shared != nil {
+		f.share(t)
+	}
+	return f.sidecar(t, timeout)
 }
 
 // try one fault, and then none.
@@ -162,30 +178,33 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	}
 	defer f.cloud.Faults().Clear()
 	f.cloud.Faults().ResetCounters()
-	s, throttles := f.sidecar(t), strings.HasPrefix(c.fault, "status=429")
+	timeout := f.timeout(c.fault)
+	s, throttles := f.sidecar(t, timeout), strings.HasPrefix(c.fault, "status=429")
 	if throttles {
-		s = f.lab.sidecar(t, f.environment(t)...) // it leaves the host alone for a while
+		s = f.newSidecar(t, timeout) // it does not ask the host again for a while
 	}
 	begin := len(s.log.String())
 	defer func() { f.inspect(t, s, begin) }()
 	f.answers(t, s, f.request(), f.want[c.fault])
 	if f.cloud.Faults().Requests(cmp.Or(f.counted(rule), f.service)) == 0 {
-		t.Errorf("nobody asked %s", f.service)
+		t.Errorf("%s was not asked", f.service)
 	}
 	f.cloud.Faults().Clear()
 	switch {
 	case throttles:
-		s = f.renew(t)
+		s = f.renew(t, timeout)
 	case f.own && rule.Do == fault.Clock:
-		s = f.sidecar(t) // this one keeps the token, which the vault refuses for ten minutes
+		s = f.sidecar(t, timeout) // this one keeps the token, which the vault refuses for ten minutes
 	}
 	f.answers(t, s, f.request(), served)
 }
 
-// tryDetour is the case that nothing listens at the service's address.
+// tryDetour tries the case that nothing listens at the service's address.
 func (f *faulty) tryDetour(t *testing.T) {
 	d := f.detour(t, f)
-	s := f.lab.sidecar(t, append(f.environment(t), d.env...)...)
+	timeout := f.timeout(nothingListens)
+	s := f.lab.sidecar(t, slices.Concat(f.environment(t), d.env, []string{"SKR_REQUEST_TIMEOUT=" + timeout.String()})...)
+	s.timeout = timeout
 	request := f.request()
 	if d.named != nil {
 		d.named(&request)
@@ -195,7 +214,7 @@ func (f *faulty) tryDetour(t *testing.T) {
 	f.answers(t, s, f.request(), served)
 }
 
-// update makes the firmware new, so that no certificate is cached.
+// update updates the firmware, so that no certificate is cached.
 func (f *faulty) update() {
 	f.updates++
 	levels := f.cloud.Chip().TCB().Components()
@@ -203,7 +222,7 @@ func (f *faulty) update() {
 	f.cloud.Chip().SetTCB(levels)
 }
 
-// rule is for the service, or for its host where a path is not known yet.
+// rule returns the rule of a fault: for the service, or for its host where the path is not known yet.
 func (f *faulty) rule(t *testing.T, words string) fault.Rule {
 	t.Helper()
 	if strings.Contains(words, "%s") {
@@ -224,7 +243,7 @@ func (f *faulty) rule(t *testing.T, words string) fault.Rule {
 	return rule
 }
 
-// counted is where connections are that come to no request.
+// counted returns the name under which connections without a request are counted.
 func (f *faulty) counted(r fault.Rule) string {
 	if r.Do == fault.Refuse || r.Do == fault.TLS {
 		return r.Service
@@ -240,7 +259,7 @@ func (f *faulty) request() api.ReleaseRequest {
 	return request
 }
 
-// answers to what is asked of the row must be want.
+// answers asks what the row asks, and wants that outcome.
 func (f *faulty) answers(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	if f.ask == nil {

@@ -1,17 +1,19 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"testing"
+	"time"
 
 	"skr/api"
 	"skr/test/emulator"
 	"skr/test/emulator/maa"
 )
 
-// faults are what every upstream must meet, by the words of a fault rule or the
-// name of a list of them in variants.
+// faults are what each upstream is tried with: the words of a fault rule, or the name of
+// a list of rules in variants.
 var faults = []string{
 	nothingListens, "refuse", "reset", "black-hole",
 	"slow-first-byte", "late-first-byte", "slow-body,delay=20ms", "slow-body", "truncate", "oversize", "not-json", "content-type",
@@ -21,10 +23,10 @@ var faults = []string{
 	"tls=expired", "tls=wrong-name", "tls=foreign-ca", "clock=+10m", "clock=-10m",
 }
 
-// nothingListens is no rule: the service's address is one without a service.
+// nothingListens is not a rule: nothing listens at the service's address.
 const nothingListens = "nothing-listens"
 
-// variants are equally good: the seed takes one.
+// variants are equally good rules, of which the seed chooses one.
 var variants = map[string][]string{
 	"slow-body":       {"slow-body,delay=5s", "slow-body,delay=8s"},
 	"slow-first-byte": {"slow-first-byte,delay=5ms", "slow-first-byte,delay=50ms"},
@@ -36,11 +38,11 @@ var variants = map[string][]string{
 // outcomes are the codes that faults lead to.
 type outcomes map[string]api.Code
 
-// foreign is for a fault that the upstream cannot have.
+// foreign marks a fault that the upstream cannot have.
 const foreign api.Code = "not applicable"
 
-// usual is for a service that is asked over HTTP and whose answer is verified.
-// What a 4xx or another clock means differs, and is in the rows below.
+// usual are the outcomes for a service that is asked over HTTP and whose answer is
+// verified. What a 4xx or a wrong clock means differs, and is in the rows below.
 var usual = outcomes{
 	nothingListens:              api.Unavailable,
 	"refuse":                    api.Unavailable,
@@ -70,16 +72,16 @@ var usual = outcomes{
 }
 
 var (
-	// plain is for what speaks no TLS: a local socket and link-local HTTP.
+	// plain is for services without TLS: a local socket and link-local HTTP.
 	plain = outcomes{"tls=expired": foreign, "tls=wrong-name": foreign, "tls=foreign-ca": foreign}
-	// timeless is for answers in which no time is checked.
+	// timeless is for answers whose time is not checked.
 	timeless = outcomes{"clock=+10m": foreign, "clock=-10m": foreign}
-	// sameHost is for documents of a host that has answered already: what fails
-	// its connections fails the row of maa-attest.
+	// sameHost is for documents of a host that has answered before: faults of its
+	// connections are in the row of MAA attest.
 	sameHost = outcomes{
 		nothingListens: foreign, "refuse": foreign, "tls=expired": foreign, "tls=wrong-name": foreign, "tls=foreign-ca": foreign,
 	}
-	// noChain is for a certificate service: what it says does not verify.
+	// noChain is for a certificate service whose answer does not verify.
 	noChain = outcomes{
 		"status=400": api.NoEndorsements, "status=401": api.NoEndorsements, "status=403": api.NoEndorsements, "status=404": api.NoEndorsements,
 		"status=200": api.NoEndorsements, "status=204": api.NoEndorsements, "status=302": api.NoEndorsements, "redirect": api.NoEndorsements,
@@ -88,7 +90,7 @@ var (
 	}
 )
 
-// but is o with other outcomes for the faults of more.
+// but returns o with the outcomes of more in place of its own.
 func (o outcomes) but(more ...outcomes) outcomes {
 	all := maps.Clone(o)
 	for _, m := range more {
@@ -104,23 +106,52 @@ type upstream struct {
 	want    outcomes
 	// clock is the service whose clock is set; "" means the head of service.
 	clock string
-	// artefact: the row is about what is said, and has none of the faults.
+	// artefact: the row is about wrong content, and has none of the faults.
 	artefact bool
-	// own: the sidecar's identity asks the vault, and not the caller's.
+	// own: the vault is asked with the sidecar's identity, not the caller's.
 	own bool
 	// ask for as much of the pipeline as reaches the service; nil means a release,
 	// which costs making a key.
 	ask asking
-	// fresh: what the service says is kept, so that each fault needs a sidecar
-	// that has not asked yet.
+	// fresh: the sidecar caches the answer, so that each fault needs a sidecar that has
+	// not asked yet.
 	fresh bool
-	// byTCB: what it says is kept by TCB, so that each fault needs a firmware
+	// byTCB: the sidecar caches the answer by TCB, so that each fault needs a firmware
 	// update.
 	byTCB bool
 	env   func(*testing.T, *emulator.Cloud) []string
-	// detour makes a gate stand in the service's place; nil where that is
-	// foreign.
+	// detour puts a gate in the service's place; nil if that is foreign.
 	detour func(*testing.T, *faulty) detour
+	// silence is the deadline of requests while the service is silent; 0 means
+	// requestTimeout.
+	silence time.Duration
+}
+
+// timeout of requests while the service has the fault.
+func (u upstream) timeout(fault string) time.Duration {
+	switch {
+	case u.waits(fault):
+		return cmp.Or(u.silence, requestTimeout)
+	case u.want[fault] == api.Throttled: // is waited for while that fits into the deadline
+		return requestTimeout
+	default:
+		return attemptsTimeout
+	}
+}
+
+// waiting is how many faults make requests wait for their deadline.
+func (u upstream) waiting() (count int) {
+	for fault := range u.want {
+		if u.waits(fault) {
+			count++
+		}
+	}
+	return count
+}
+
+// waits reports whether requests wait for their deadline while the service has the fault.
+func (u upstream) waits(fault string) bool {
+	return u.want[fault] == late || u.want[fault] == api.Timeout
 }
 
 // asking is a route.
@@ -136,9 +167,10 @@ func token(ctx context.Context, s *sidecar, request api.ReleaseRequest) error {
 	return err
 }
 
-// upstreams decides each outcome by who refused (api/error.go).
+// upstreams are the rows of services. Who refused decides the outcome (api/error.go).
 var upstreams = []upstream{
-	{name: "report source", service: emulator.ServiceReport, ask: evidence, env: sooner, detour: reportDetour, want: outcomes{ // the Attester: whatever is wrong, there is no evidence
+	// The Attester: whatever is wrong, there is no evidence.
+	{name: "report source", service: emulator.ServiceReport, ask: evidence, silence: sooner, detour: reportDetour, want: outcomes{
 		"status=400": api.NoEvidence, "status=401": api.NoEvidence, "status=403": api.NoEvidence, "status=404": api.NoEvidence,
 		"status=200": api.NoEvidence, "status=204": api.NoEvidence, "status=302": api.NoEvidence, "status=408": api.NoEvidence,
 		"status=429": api.NoEvidence, "status=429,retry-after=7s": api.NoEvidence, "status=500": api.NoEvidence, "status=503": api.NoEvidence,
@@ -156,7 +188,8 @@ var upstreams = []upstream{
 	{name: "IMDS token", service: emulator.ServiceIdentity, own: true, fresh: true, clock: emulator.ServiceEntra, detour: imdsDetour,
 		want: usual.but(plain, outcomes{
 			"status=400": api.ReleaseRejected, "status=401": api.ReleaseRejected, "status=403": api.ReleaseRejected,
-			"status=404": api.Unavailable, "status=410": api.Unavailable, // IMDS, while it is being updated
+			// IMDS while it is being updated is asked again until the deadline, in which the last attempt may be under way.
+			"status=404": late, "status=410": late,
 			"clock=+10m": api.ReleaseRejected, // the vault finds the token not valid yet
 			"clock=-10m": served,              // ten minutes of its hour are gone
 		})},
@@ -200,10 +233,10 @@ func only(source string) func(*testing.T, *emulator.Cloud) []string {
 }
 
 // sooner is a deadline below the 10 s after which a report socket is given up.
-func sooner(*testing.T, *emulator.Cloud) []string { return []string{"SKR_REQUEST_TIMEOUT=9s"} }
+const sooner = 9 * time.Second
 
-// attestOnce saves the time of making keys where no attestation is tested. The
-// vault is asked all the same.
+// attestOnce saves the time to make keys where attestation is not tested. The vault is
+// asked for each release.
 func attestOnce(*testing.T, *emulator.Cloud) []string {
 	return []string{"SKR_ATTESTATION_MAX_AGE=1h"}
 }

@@ -141,6 +141,7 @@ func inputLab(t *testing.T) (*lab, *sidecar) {
 // TestGoodInput keeps the tables below from passing for another reason than
 // the one that they name.
 func TestGoodInput(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	for route, body := range goodBodies(l) {
 		text := jsonOf(body)
@@ -203,6 +204,7 @@ func chunked(route, body string, size int) string {
 
 // TestHostileBodies: two readers of one body must not disagree on what it says.
 func TestHostileBodies(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	for route, good := range goodBodies(l) {
 		bodies := map[string]string{
@@ -265,6 +267,7 @@ func inspectAlive(t *testing.T, l *lab, s *sidecar) {
 
 // TestHostileValues: strings that become bytes, hosts, paths and headers.
 func TestHostileValues(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	good := goodBodies(l)
 	refuse := func(route, member, value string, want api.Code) {
@@ -336,6 +339,7 @@ func TestHostileValues(t *testing.T) {
 
 // TestHostileMessages: requests that no client of ours sends.
 func TestHostileMessages(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	const badRequest, notAllowed = http.StatusBadRequest, http.StatusForbidden
 	type want struct {
@@ -413,6 +417,7 @@ func TestHostileMessages(t *testing.T) {
 // TestBrokenHTTP is refused by net/http before skr sees a request: the answer
 // has no JSON, but a status of 4xx or 5xx or none, and the connection ends.
 func TestBrokenHTTP(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	text := jsonOf(goodBodies(l)[api.RouteRelease])
 	for name, raw := range map[string]string{
@@ -462,6 +467,7 @@ func TestBrokenHTTP(t *testing.T) {
 
 // TestConnections: what one connection carries besides one request.
 func TestConnections(t *testing.T) {
+	t.Parallel()
 	l, s := inputLab(t)
 	good := post(api.RouteRaw, jsonOf(goodBodies(l)[api.RouteRaw]))
 	t.Run("pipelining", func(t *testing.T) {

@@ -82,6 +82,7 @@ func (l *vmLab) sidecar(t *testing.T, env ...string) *sidecar {
 
 // The same API on every kind of virtual machine.
 func TestVirtualMachines(t *testing.T) {
+	t.Parallel()
 	for _, platform := range vmPlatforms {
 		t.Run(string(platform), func(t *testing.T) {
 			l := newVMLab(t, emulator.MachineConfig{Platform: platform})
@@ -183,6 +184,7 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 // A report of the processor comes with what ties it to the caller's data, over HTTP
 // and gRPC; without a processor there is none.
 func TestVirtualMachineReport(t *testing.T) {
+	t.Parallel()
 	for _, platform := range vmPlatforms {
 		t.Run(string(platform), func(t *testing.T) {
 			l := newVMLab(t, emulator.MachineConfig{Platform: platform})
@@ -222,6 +224,7 @@ func TestVirtualMachineReport(t *testing.T) {
 
 // Answers that are not what the TPM asked for are not believed.
 func TestVirtualMachineForgeries(t *testing.T) {
+	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
 	s := l.sidecar(t, "SKR_ATTESTATION_MAX_AGE=0")
 	for _, forgery := range []string{
@@ -261,6 +264,7 @@ func (l *vmLab) forge(t *testing.T, service, what string) {
 // A machine that is not what it was when it was attested has another key: one
 // release says so, the next attests anew.
 func TestVirtualMachineChanges(t *testing.T) {
+	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, EventLog: emulator.NoLog})
 	s := l.sidecar(t)
 	release := func() error { _, err := s.client.Release(t.Context(), l.request()); return err }
@@ -280,6 +284,7 @@ func TestVirtualMachineChanges(t *testing.T) {
 
 // A sidecar without privileges gets the TPM and the log through the agent.
 func TestAgent(t *testing.T) {
+	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
 	dir, end := l.agent(t)
 	s := l.sidecar(t, lent(dir)...)

@@ -66,6 +66,7 @@ func problemOf(problems []api.Problem, part string) string {
 // With every optional part unusable the sidecar serves, and tells each where it is
 // looked for: in its status, its log, and the answers that lack it.
 func TestServeWithUnusableParts(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "compliant", Kty: "EC-HSM", Curve: "P-256"})
@@ -175,6 +176,7 @@ func postTo(t *testing.T, s *sidecar, route, body string, into any) {
 
 // The status of a sidecar without problems is, byte for byte, that of the drop-in.
 func TestStatusIsTheDropIns(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+api.RouteStatus, nil)
@@ -193,6 +195,7 @@ func TestStatusIsTheDropIns(t *testing.T) {
 
 // The doctor tells each part; what works all the same is no failure.
 func TestDoctorTellsUnusableParts(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	env := spoiledEnvironment(t, cloud)
 	s := start(t, env).ready(t)
@@ -223,6 +226,7 @@ func TestDoctorTellsUnusableParts(t *testing.T) {
 
 // Commands that look at files start, and say nothing of parts that they do not need.
 func TestCommandsStartWithUnusableParts(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	env := spoiledEnvironment(t, cloud)
 	dir := t.TempDir()
@@ -260,6 +264,7 @@ func TestCommandsStartWithUnusableParts(t *testing.T) {
 // A machine with the genuine endorsement of a current fleet starts. That it is for
 // another utility VM than the emulator's is found when there is a report.
 func TestOctetStreamEndorsement(t *testing.T) {
+	t.Parallel()
 	const folder = "turn2/01-uvm-endorsement-octet-stream"
 	env := []string{"UVM_SECURITY_CONTEXT_DIR=" + samples.Path(t, folder)}
 	for _, name := range []string{"reference-info-base64", "uvm_0.2.10.cose"} {
@@ -282,6 +287,7 @@ func TestOctetStreamEndorsement(t *testing.T) {
 
 // The emulator's own endorsement is that of its silicon, and no cause for a warning.
 func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Kty: "EC-HSM", Curve: "P-256"})
@@ -307,6 +313,7 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 
 // The agent lends the TPM also where there is no event log to lend, and leaves no old copy.
 func TestAgentWithoutItsLog(t *testing.T) {
+	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.TrustedLaunch, EventLog: emulator.NoLog})
 	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
 	if err != nil {
@@ -332,6 +339,7 @@ func TestAgentWithoutItsLog(t *testing.T) {
 
 // An event log that cannot be used costs what a token says of the boot, and no more.
 func TestUnusableEventLog(t *testing.T) {
+	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, EventLog: emulator.NoLog})
 	createSecure := []byte(`{"version":"1.0.0","anyOf":[{"authority":"https://` + l.AttestationHost() + `","allOf":[{"claim":"secureboot","equals":"true"}]}]}`)
 	if _, err := l.CreateKey(t.Context(), l.vault, emulator.KeySpec{Name: "secure", Kty: "EC-HSM", Curve: "P-256"}, createSecure); err != nil {

@@ -16,8 +16,9 @@ import (
 	"skr/test/program"
 )
 
-// Without a device there is no evidence, and nothing else in its place.
+// Without a device there is no evidence, and nothing takes its place.
 func TestWithoutDevice(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	listening(t, s)
 	_, err := s.client.Report(t.Context(), []byte("data"))
@@ -40,8 +41,9 @@ func TestWithoutDevice(t *testing.T) {
 	}
 }
 
-// SIGTERM lets a running release end, and then the process, with success.
+// After SIGTERM a running release is completed, and then the process ends with code 0.
 func TestGracefulStop(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -86,7 +88,7 @@ func TestSizeAndMemory(t *testing.T) {
 	}
 }
 
-// residentBytes of the process, by a field of its status (proc_pid_status(5)).
+// residentBytes returns a field of the status of the process (proc_pid_status(5)).
 func residentBytes(t testing.TB, pid int, field string) int {
 	t.Helper()
 	kilobytes, found := statusField(t, "/proc/"+strconv.Itoa(pid)+"/status", field)
@@ -96,7 +98,7 @@ func residentBytes(t testing.TB, pid int, field string) int {
 	return kilobytes << 10
 }
 
-// wakeUps of all threads: how often one of them has waited for something.
+// wakeUps returns how often the threads of the process have waited for something.
 func wakeUps(t *testing.T, pid int) (total int) {
 	t.Helper()
 	threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/status")
@@ -141,17 +143,18 @@ func listening(t *testing.T, s *sidecar) {
 // eventually polls another process; there is no clock to inject there.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("after 20 s it is still not so that %s", what)
+	t.Fatalf("after %v it is still not so that %s", patience, what)
 }
 
-// A mounted policy that is not the enforced one is told: whoever writes release
-// policies from the file would be locked out.
+// skr warns if the mounted policy is not the enforced one: a release policy that is made
+// from the mounted file would refuse this pod.
 func TestMountedPolicyIsCompared(t *testing.T) {
+	t.Parallel()
 	const warning = "the mounted security policy is not the one"
 	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())

@@ -19,6 +19,7 @@ import (
 // The sidecar starts with every value that the reference starts with. Where the
 // reference ignores a value without a word, the log has a warning.
 func TestReferenceValues(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	args := func(json string) string { return "SkrSideCarArgs=" + base64.StdEncoding.EncodeToString([]byte(json)) }
 	for _, c := range []struct{ variable, warning string }{
@@ -44,6 +45,7 @@ func TestReferenceValues(t *testing.T) {
 
 // A log that cannot be written goes to standard error, with a warning.
 func TestLogFileThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -87,6 +89,7 @@ func umask() os.FileMode {
 // The image's entry point takes the names that manifests give as commands for the
 // image of the reference.
 func TestNamesAsArguments(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	empty := base64.StdEncoding.EncodeToString([]byte("{}"))
 	for _, args := range [][]string{
@@ -123,6 +126,7 @@ func TestNamesAsArguments(t *testing.T) {
 // docs/deployment.md lists each program of the reference's image (its Dockerfile.skr),
 // and what it names instead is there.
 func TestProgramsOfTheReference(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/deployment.md")
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +174,7 @@ func commandOf(words []string) []string {
 // A file is wrapped as the test of the reference does it: `compose run sidecar
 // /bin/skr -infile …` with the image's entry point before it.
 func TestWrapByEntryPoint(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault, dir := cloud.Host("demo", "vault"), t.TempDir()
 	env := cloud.Environment(cloud.Machine())

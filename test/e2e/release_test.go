@@ -33,6 +33,7 @@ func createKey(t testing.TB, cloud *emulator.Cloud, vault string, spec emulator.
 }
 
 func TestReleaseEveryKind(t *testing.T) {
+	t.Parallel()
 	for _, product := range []snp.Product{snp.Milan, snp.Genoa, snp.Turin} {
 		t.Run(product.String(), func(t *testing.T) {
 			cloud := program.Cloud(t, emulator.Config{Product: product})
@@ -95,6 +96,7 @@ func releaseOne(t *testing.T, cloud *emulator.Cloud, s *sidecar, vault string, s
 }
 
 func TestReleaseByVersion(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	vault := cloud.Host("demo", "vault")
@@ -109,6 +111,7 @@ func TestReleaseByVersion(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -156,6 +159,7 @@ func TestRefusals(t *testing.T) {
 // A firmware update changes TCB and VCEK. The next call works, and so does the
 // one after it.
 func TestFirmwareUpdate(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})
@@ -185,6 +189,7 @@ func TestFirmwareUpdate(t *testing.T) {
 }
 
 func TestWorkloadIdentity(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "k", Size: 2048})

@@ -15,6 +15,7 @@ import (
 // ends where applications would otherwise be answered by the first, and goes on without
 // the listener for probes.
 func TestSecondStart(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	env := cloud.Environment(cloud.Machine())
 	grpc, ops, path := program.FreeAddress(t), program.FreeAddress(t), filepath.Join(t.TempDir(), "skr.sock")

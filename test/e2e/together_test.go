@@ -104,6 +104,7 @@ func TestOutageIsSurvived(t *testing.T) {
 // The signing keys of each authority that an alias names, also of those that it falls
 // back to, are fetched before anybody asks for a release.
 func TestAuthoritiesAreMet(t *testing.T) {
+	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	start(t, append(cloud.Environment(cloud.Machine()), `SKR_KEYS={"demo":{"vault":"`+cloud.Host("demo", "vault")+
 		`","key":"k","authorities":["`+cloud.AttestationHost()+`","`+cloud.Host("sharedweu.weu", "attest")+`"]}}`))

@@ -70,6 +70,7 @@ var unjudged = strings.Fields(`azure_cache_api_version azure_cache_client_id maa
 // A wrong variable ends the program at once, and the last line that it says, which
 // Kubernetes takes for the termination message, names the variable.
 func TestWrongVariable(t *testing.T) {
+	t.Parallel()
 	for name, values := range wrong {
 		for _, value := range values {
 			t.Run(name+"="+value, func(t *testing.T) {
@@ -99,6 +100,7 @@ func TestWrongVariable(t *testing.T) {
 
 // Every field of the configuration is tried above, or takes anything.
 func TestWrongVariablesAreAll(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), program.Path("skr"), "config").Output()
 	if err != nil {
 		t.Fatal(err)

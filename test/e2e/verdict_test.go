@@ -14,6 +14,7 @@ import (
 // Genuine files that were cut, altered or given with another machine's: each passed once,
 // since what could not be read or was not there was passed over.
 func TestSampleVerdicts(t *testing.T) {
+	t.Parallel()
 	for _, command := range [][]string{{"verify"}, {"report", "verify"}} {
 		t.Run(strings.Join(command, " "), func(t *testing.T) { sampleVerdicts(t, command) })
 	}

@@ -26,6 +26,9 @@ const grpcurlVersion = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
 func TestMain(m *testing.M) { program.Main(m, "skr", "skr-emulator") }
 
+// patience is how long tests wait for what must happen in the end.
+const patience = 2 * time.Minute
+
 // pod is a sidecar with a key provider in an emulated cloud, and a directory of
 // keys to wrap with.
 type pod struct {
@@ -89,7 +92,7 @@ func (p *pod) stop() {
 func (p *pod) await(t testing.TB) {
 	t.Helper()
 	client := grpc_health_v1.NewHealthClient(p.dial(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		answer, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true))

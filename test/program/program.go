@@ -1,4 +1,4 @@
-// Package program builds the programs of this repository for tests of them as
+// Package program builds the programs of this repository for tests that run them as
 // processes, and has what such tests need around them:
 //
 //	func TestMain(m *testing.M) { program.Main(m, "skr") }
@@ -11,11 +11,11 @@ package program
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"net"
+	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -28,24 +28,45 @@ var directory string
 // Main builds the programs as they ship, runs the tests, and ends the process. Under
 // the race detector the programs have one too, which writes its findings to their log.
 func Main(m *testing.M, names ...string) {
-	var err error
-	if directory, err = os.MkdirTemp("", "skr-test-"); err != nil {
+	remove, err := prepare(names)
+	if err != nil {
 		panic(err)
 	}
-	for _, name := range names {
-		build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", Path(name))
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if raced {
-			build.Args, build.Env = append(build.Args, "-race"), append(os.Environ(), "CGO_ENABLED=1")
-		}
-		build.Args = append(build.Args, "skr/cmd/"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("building %s: %v\n%s", name, err, out))
-		}
-	}
+	runMoreAtOnce()
 	code := m.Run()
-	_ = os.RemoveAll(directory)
+	remove()
 	os.Exit(code)
+}
+
+// prepare sets directory and builds the programs there.
+func prepare(names []string) (remove func(), err error) {
+	if shared := os.Getenv(sharedVariable); shared != "" {
+		directory, err = sharedDirectory(shared)
+		remove = func() {}
+	} else {
+		directory, err = os.MkdirTemp("", "skr-test-")
+		remove = func() { _ = os.RemoveAll(directory) }
+	}
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]string, 0, len(names))
+	for _, name := range names {
+		packages = append(packages, "skr/cmd/"+name)
+	}
+	if err := build(directory, packages); err != nil {
+		remove()
+		return nil, err
+	}
+	return remove, nil
+}
+
+// runMoreAtOnce makes twice as many tests run at once as go test does without -parallel:
+// tests of processes wait as much as they compute.
+func runMoreAtOnce() {
+	if err := flag.Lookup("test.parallel").Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 }
 
 // Path of a program that Main has built, or that a test puts there.
@@ -75,18 +96,7 @@ func Cloud(t testing.TB, config emulator.Config) *emulator.Cloud {
 	return cloud
 }
 
-// FreeAddress is one of 127.0.0.1 on which nobody listens now.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-// Output collects what a process writes; it may be read while it runs.
+// Output collects what a process writes. It may be read while the process runs.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -99,7 +109,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// String is what was written so far.
+// String returns what was written so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -2,5 +2,5 @@
 
 package program
 
-// raced: what watches the tests watches the programs too.
+// raced: programs are built with the race detector if the tests are.
 const raced = true

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -18,10 +20,28 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, "skr") }
 
+// patience is how long a script may take: a command that hangs fails its own script, and
+// does not use up the time of all tests.
+const patience = 4 * time.Minute
+
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			runScript(script{t}, file, patience)
+		})
+	}
+}
+
+func runScript(t testscript.T, file string, within time.Duration) {
+	testscript.RunT(t, testscript.Params{
+		Files:               []string{file},
+		Deadline:            time.Now().Add(within),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "PATH="+program.Directory()+":"+os.Getenv("PATH"))
@@ -29,6 +49,61 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm, "statement": statement},
 	})
+}
+
+// script is the test of one script. It has begun when testscript runs it, so that its
+// deadline does not count the time in which it waited for other tests.
+type script struct{ *testing.T }
+
+func (script) Parallel() {}
+
+func (s script) Run(_ string, run func(testscript.T)) { run(s) }
+
+func (script) Verbose() bool { return testing.Verbose() }
+
+// ending is a script that is to fail; it keeps what testscript says.
+type ending struct {
+	script
+	said []string
+}
+
+func (e *ending) Run(_ string, run func(testscript.T)) { run(e) }
+
+func (e *ending) Log(args ...any) { e.said = append(e.said, fmt.Sprint(args...)) }
+
+func (e *ending) Fatal(args ...any) {
+	e.Log(args...)
+	e.FailNow()
+}
+
+func (e *ending) FailNow() { runtime.Goexit() }
+
+// TestHangingScripts: a command that does not end fails its script when the time is up,
+// in the foreground and in the background.
+func TestHangingScripts(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"foreground": "exec sleep 1000\n",
+		"background": "exec sleep 1000 &sleeper&\nwait sleeper\n",
+		"shell":      "exec sh -c 'until test -e never; do sleep 0.05; done'\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "hangs.txtar")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e, ended := &ending{script: script{t}}, make(chan struct{})
+			go func() {
+				defer close(ended)
+				runScript(e, file, time.Second)
+			}()
+			<-ended
+			if said := strings.Join(e.said, "\n"); !strings.Contains(said, "FAIL: ") {
+				t.Errorf("it did not fail: %s", said)
+			}
+		})
+	}
 }
 
 // cloud starts an emulated cloud and gives the script the environment of a pod in

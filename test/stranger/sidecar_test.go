@@ -117,6 +117,9 @@ func (l *transcript) String() string {
 	return l.text.String()
 }
 
+// patience is how long tests wait for what must happen in the end.
+const patience = 2 * time.Minute
+
 // start runs the sidecar as the image's entry point does.
 func (w *world) start(t *testing.T) *sidecar {
 	t.Helper()
@@ -147,7 +150,7 @@ func (s *sidecar) await(t *testing.T, ended chan error) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(patience); ; {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -171,7 +174,7 @@ func (s *sidecar) stop(t *testing.T, command *exec.Cmd, ended chan error) {
 		if err != nil {
 			t.Errorf("the sidecar ended: %v\n%s", err, s.log)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		_ = command.Process.Kill()
 		t.Errorf("the sidecar does not end on SIGTERM, only killed: %v\n%s", <-ended, s.log)
 	}

@@ -1,6 +1,6 @@
-// Command summary runs `go test -json` and prints what a person reads: a line a
-// package, the whole output of what failed, tables, and at the end each skipped
-// test with its reason, which go test hides. A table is the lines that begin
+// Command summary runs `go test -json` and prints it for people: a line for each
+// package, the whole output of each test that failed, tables, and at the end each
+// skipped test with its reason, which go test hides. A table is the lines that begin
 // with "matrix:".
 //
 //	summary go test -json ./...
@@ -22,7 +22,7 @@ import (
 func main() {
 	code, err := run(os.Args[1:], os.Stdout)
 	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "summary:", err) // there is nowhere else to say it
+		_, _ = fmt.Fprintln(os.Stderr, "summary:", err) // there is nowhere else to report it
 		code = 1
 	}
 	os.Exit(code)
@@ -83,7 +83,7 @@ func summarise(events io.Reader, out io.Writer) error {
 		switch {
 		case e.Action == "build-output", e.Action == "output" && e.Test == "":
 			if e.Output != "PASS\n" {
-				_, _ = io.WriteString(out, e.Output) // the exit code tells, whatever is read
+				_, _ = io.WriteString(out, e.Output) // the exit code tells, even if this is not read
 			}
 		case e.Action == "output":
 			outputs[id] = append(outputs[id], e.Output)
