@@ -52,7 +52,7 @@ func most(rates []int) float64 {
 	return float64(slices.Max(rates))
 }
 
-const header = `| policy | got a key | total | vault requests a pod | authority requests a pod | median wait | longest wait | most in a second, first 10 s | most in a second, later |
+const header = `| policy | got a key | total | vault requests a pod | authority requests a pod | median wait | longest wait | peak, first 10 s | peak, later |
 |---|---|---|---|---|---|---|---|---|
 `
 
