@@ -98,7 +98,7 @@ func openObject(text, file []byte) (Document, error) {
 	case len(s.found) > 0:
 		return s.document()
 	case len(s.elsewhere) > 0:
-		return Document{}, fmt.Errorf("it has no member release_policy, but %s looks like a policy: pass that alone",
+		return Document{}, fmt.Errorf("no member release_policy is in it, but %s looks like a policy: give that by itself",
 			excerpt.Of(strings.Join(s.elsewhere, ", ")))
 	}
 	if reason, found := parsed.Text("policy_error"); found { // skr prints it for a key

@@ -93,7 +93,7 @@ func (s *search) document() (Document, error) {
 	}
 	for _, other := range documents[1:] {
 		if !bytes.Equal(other.Text, documents[0].Text) {
-			return Document{}, fmt.Errorf("it has several release policies (%s): pass one of them alone", excerpt.Of(strings.Join(paths, ", ")))
+			return Document{}, fmt.Errorf("it has several release policies (%s): give one of them by itself", excerpt.Of(strings.Join(paths, ", ")))
 		}
 	}
 	return documents[0], nil
@@ -191,7 +191,7 @@ func policyText(value json.RawMessage) ([]byte, error) {
 	case strings.HasPrefix(text, "{"):
 		return []byte(text), nil
 	case strings.HasPrefix(text, "["):
-		return nil, errors.New("is an expression that only a deployment resolves: pass the policy alone")
+		return nil, errors.New("is an expression that only a deployment resolves: give the policy by itself")
 	case !ok || text == "":
 		return nil, errors.New("is not base64 of a policy")
 	default:
