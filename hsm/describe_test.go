@@ -12,7 +12,8 @@ import (
 	"skr/releasepolicy"
 )
 
-const somePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net/","allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
+const somePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net/",
+	"allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
 
 // described is the answer of a good vault to GET /keys/NAME.
 func (v *vault) described() tree {

@@ -21,8 +21,8 @@
 // Managed HSM.
 //
 // [Parse] makes a [Policy]. Everything that the package does works on its tree of
-// [Condition] values, which keep their lines and columns: [Policy.Evaluate] tells whether
-// claims meet the policy and [Evaluation.Unmet] which conditions they do not meet,
+// [Condition] values, which keep their lines and columns: [Policy.Evaluate] answers
+// whether claims meet the policy and [Evaluation.Unmet] which conditions they do not meet,
 // [Policy.Explain] adds hints for people, [Diff] compares what two policies mean, and
 // [Policy.Normalised] writes a policy as a vault stores it. [New] makes a policy of
 // conditions.

@@ -7,10 +7,6 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// isolation is where the tokens of the AzureGuest protocol have the claims that those of
-// SevSnpVm and TdxVm have at the top.
-const isolation = "x-ms-isolation-tee."
-
 // Explanation is an evaluation with hints for people.
 type Explanation struct {
 	Evaluation
@@ -43,10 +39,7 @@ func hintFor(unmet Outcome, token map[string]any) string {
 
 // absentHint names the claim where the token has it elsewhere, or one of nearly that name.
 func absentHint(claim string, token map[string]any) string {
-	elsewhere, cut := strings.CutPrefix(claim, isolation)
-	if !cut {
-		elsewhere = isolation + claim
-	}
+	elsewhere := claims.Elsewhere(claim)
 	if _, found := lookup(token, strings.Split(elsewhere, ".")); found {
 		return "the token has it elsewhere, as " + excerpt.Of(elsewhere)
 	}

@@ -39,7 +39,7 @@ func TestExplainText(t *testing.T) {
 			anyOf(is("x-ms-compliance-status", "azure-compliant-uvm"), is("x-ms-compliance-status", "azure-signed-katacc-uvm")),
 			is("x-ms-sevsnpvm-hostdata", strings.ToUpper(hostData)),
 			`{"claim":"x-ms-sevsnpvm-vmpl","less":1}`,
-			is(isolation+"x-ms-sevsnpvm-is-debuggable", "false"), is("x-ms-hostdata", "x"), is("my own", "x"),
+			is("x-ms-isolation-tee.x-ms-sevsnpvm-is-debuggable", "false"), is("x-ms-hostdata", "x"), is("my own", "x"),
 			`{"claim":"nonce","exists":true}`, is("x-ms-runtime.note", "y"), is("secureboot", "true"),
 		}, ",") + `]}]}`
 	token := mustClaims(t, []byte(`{"iss":"https://mine","x-ms-attestation-type":"sevsnpvm","x-ms-compliance-status":"azure-signed-katacc-uvm",

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What New writes of a tree is parsed to the same tree.
+// Parsing what New writes gives the same tree.
 func TestNew(t *testing.T) {
 	compare := func(claim string, o Operator, v Value) Condition {
 		return Condition{Kind: Claim, Claim: claim, Operator: o, Value: v}
@@ -34,7 +34,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// New holds what it is given to the grammar.
+// New refuses what the grammar does not have.
 func TestNewRefuses(t *testing.T) {
 	one := Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Text("b")}
 	of := func(c Condition) []Condition {
@@ -59,7 +59,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// A float64 may have lost digits, so that it stands for no number.
+// A float64 may have lost digits and does not count as a number.
 func TestEvaluateNumbersOfOtherTypes(t *testing.T) {
 	p := mustPolicy(t, onePolicy(`{"claim":"n","greaterOrEquals":1}`))
 	for _, number := range []any{float64(2), int(2), uint64(2), math.NaN()} {
@@ -94,7 +94,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// Outcomes keep < and > as they are where the encoder does.
+// Outcomes leave it to the encoder whether < and > are escaped.
 func TestOutcomeJSONEscapes(t *testing.T) {
 	p := mustPolicy(t, onePolicy(`{"claim":"c","equals":"<a>"}`))
 	e := p.Evaluate("https://a", map[string]any{"c": "<a>"})

@@ -12,18 +12,20 @@ func TestUnmet(t *testing.T) {
 			{"claim":"x","equals":"1"},
 			{"anyOf":[{"claim":"y","equals":"1"},{"allOf":[{"claim":"y","equals":"2"},{"claim":"z","exists":"true"}]}]}]},
 		{"authority":"https://b.attest.azure.net","anyOf":[{"claim":"w","greater":5}]}]}`
+	const otherIssuer = "iss equals https://a.attest.azure.net or https://b.attest.azure.net, not https://c.attest.azure.net"
 	for name, tc := range map[string]struct {
 		policy, issuer, claims string
 		want                   []string
 	}{
-		"met":                       {nested, "https://a.attest.azure.net", `{"x":"1","y":"1"}`, nil},
-		"met by the other branch":   {nested, "https://a.attest.azure.net", `{"x":1,"y":"2","z":0}`, nil},
-		"one of all":                {nested, "https://a.attest.azure.net", `{"x":"2","y":"1"}`, []string{"x equals 1, not 2"}},
-		"no alternative":            {nested, "https://a.attest.azure.net", `{"x":"1","y":"2"}`, []string{"y equals 1, not 2", "z exists true, absent"}},
-		"nothing":                   {nested, "https://a.attest.azure.net", `{}`, []string{"x equals 1, absent", "y equals 1, absent", "y equals 2, absent", "z exists true, absent"}},
+		"met":                     {nested, "https://a.attest.azure.net", `{"x":"1","y":"1"}`, nil},
+		"met by the other branch": {nested, "https://a.attest.azure.net", `{"x":1,"y":"2","z":0}`, nil},
+		"one of all":              {nested, "https://a.attest.azure.net", `{"x":"2","y":"1"}`, []string{"x equals 1, not 2"}},
+		"no alternative":          {nested, "https://a.attest.azure.net", `{"x":"1","y":"2"}`, []string{"y equals 1, not 2", "z exists true, absent"}},
+		"nothing": {nested, "https://a.attest.azure.net", `{}`,
+			[]string{"x equals 1, absent", "y equals 1, absent", "y equals 2, absent", "z exists true, absent"}},
 		"of the issuer alone":       {nested, "https://b.attest.azure.net", `{"w":5}`, []string{"w greater 5, not 5"}},
-		"another issuer":            {nested, "https://c.attest.azure.net", `{"x":"1","y":"1","w":9}`, []string{"iss equals https://a.attest.azure.net or https://b.attest.azure.net, not https://c.attest.azure.net"}},
-		"one of two met by another": {nested, "https://c.attest.azure.net", `{}`, []string{"iss equals https://a.attest.azure.net or https://b.attest.azure.net, not https://c.attest.azure.net"}},
+		"another issuer":            {nested, "https://c.attest.azure.net", `{"x":"1","y":"1","w":9}`, []string{otherIssuer}},
+		"one of two met by another": {nested, "https://c.attest.azure.net", `{}`, []string{otherIssuer}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, err := evaluate(mustPolicy(t, tc.policy), tc.issuer, []byte(tc.claims))

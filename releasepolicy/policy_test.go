@@ -289,10 +289,11 @@ func TestEvaluateRefusesClaims(t *testing.T) {
 func TestNormalised(t *testing.T) {
 	const given = ` {"anyOf": [ {"anyOf":[{"equals":"<true>", "claim":"sdk-test"}, {"allOf":[{"claim":"n","less":1.0}]}],
 		"authority":"https://site.example/"} ], "version":"1.0"}`
+	const group = `"anyOf":[{"claim":"sdk-test","equals":"<true>"},{"allOf":[{"claim":"n","less":1.0}]}]`
 	p := mustPolicy(t, given)
 	for flavour, want := range map[Flavour]string{
-		KeyVault:   `{"version":"1.0","anyOf":[{"authority":"https://site.example","anyOf":[{"claim":"sdk-test","equals":"<true>"},{"allOf":[{"claim":"n","less":1.0}]}]}]}`,
-		ManagedHSM: `{"anyOf":[{"anyOf":[{"claim":"sdk-test","equals":"<true>"},{"allOf":[{"claim":"n","less":1.0}]}],"authority":"https://site.example/"}],"version":"1.0.0"}`,
+		KeyVault:   `{"version":"1.0","anyOf":[{"authority":"https://site.example",` + group + `}]}`,
+		ManagedHSM: `{"anyOf":[{` + group + `,"authority":"https://site.example/"}],"version":"1.0.0"}`,
 	} {
 		if got := string(p.Normalised(flavour)); got != want {
 			t.Errorf("%v:\n got %s\nwant %s", flavour, got, want)

@@ -19,8 +19,8 @@ func genoaClaims(t testing.TB) json.RawMessage {
 	return claims
 }
 
-// The policy asks for claims below x-ms-isolation-tee, which only tokens of
-// the AzureGuest protocol have; the direct token is refused for that reason.
+// The policy asks for claims below x-ms-isolation-tee. Only tokens of the AzureGuest protocol
+// have them, so that the direct token does not meet it.
 func TestPolicyOfThirtyAuthorities(t *testing.T) {
 	p, err := Parse(samples.Read(t, "cvm/release-policy-30-authorities.json"))
 	if err != nil {
@@ -44,8 +44,8 @@ func TestPolicyOfThirtyAuthorities(t *testing.T) {
 	t.Logf("%d authorities", len(p.Authorities()))
 }
 
-// The stored forms in the recorded release statements are what Normalised
-// makes of what the SDK's test sent.
+// Normalised makes the stored forms in the recorded release statements of what the SDK's test
+// sent.
 func TestNormalisedAsRecorded(t *testing.T) {
 	for file, flavour := range map[string]Flavour{
 		"keyvault/releasekey-kv.json": KeyVault, "keyvault/releasekey-mhsm.json": ManagedHSM,
@@ -61,7 +61,7 @@ func TestNormalisedAsRecorded(t *testing.T) {
 	}
 }
 
-// recordedPolicy is the policy inside the release statement of a recording.
+// recordedPolicy returns the policy inside the release statement of a recording.
 func recordedPolicy(t *testing.T, file string) []byte {
 	t.Helper()
 	var recording struct {

@@ -4,11 +4,21 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // isolation is the object of an AzureGuest token that holds the claims about the
 // confidential machine below the guest.
 const isolation = "x-ms-isolation-tee"
+
+// Elsewhere returns the name that a claim of this name has in tokens of other protocols:
+// below x-ms-isolation-tee, or without it. Tokens do not have every such claim.
+func Elsewhere(path string) string {
+	if inside, cut := strings.CutPrefix(path, isolation+"."); cut {
+		return inside
+	}
+	return isolation + "." + path
+}
 
 // catalogue is sorted by name; byName has the index of each.
 var catalogue, byName = compile(
@@ -24,7 +34,7 @@ func compile(tables ...[]Claim) (all []Claim, index map[string]int) {
 	return all, index
 }
 
-// registered are the claims of every token (observed in tokens of 2022 to 2026;
+// registered returns the claims of every token (observed in tokens of 2022 to 2026;
 // "Claim sets" in the service's documentation).
 func registered() []Claim {
 	all := []Claim{
@@ -45,7 +55,7 @@ func registered() []Claim {
 	return on(everywhere, append(all, Claim{Name: "x-ms-runtime.keys", Kind: List, Meaning: "public keys of the guest, in JWK form"})...)
 }
 
-// sevSNP are the fields of an attestation report (AMD 56860, table "ATTESTATION_REPORT
+// sevSNP returns the fields of an attestation report (AMD 56860, table "ATTESTATION_REPORT
 // structure"); the names are those of Microsoft Azure Attestation. Which bits of
 // GUEST_POLICY stand behind cxl to page-swap is UNCONFIRMED; nothing here depends on it.
 func sevSNP(prefix string, platforms []Platform) []Claim {
@@ -83,8 +93,8 @@ func sevSNP(prefix string, platforms []Platform) []Claim {
 	return on(platforms, append(all, reportData)...)
 }
 
-// endorsements are what a direct token says beside the report; the object is the
-// payload of the utility VM's COSE endorsement.
+// endorsements returns the claims that a direct token has besides those of the report. The
+// object is the payload of the utility VM's COSE endorsement.
 func endorsements() []Claim {
 	const (
 		uvm     = "x-ms-sevsnpvm-uvm-endorsement"
@@ -110,7 +120,7 @@ func endorsements() []Claim {
 	return on(containers, append(all, initTime)...)
 }
 
-// isolated are the claims below x-ms-isolation-tee that are no fields of the report.
+// isolated returns the claims below x-ms-isolation-tee that are not fields of the report.
 func isolated() []Claim {
 	const prefix = isolation + "."
 	return on([]Platform{CVM},
@@ -123,7 +133,7 @@ func isolated() []Claim {
 	)
 }
 
-// azureVM are the claims of the AzureGuest protocol.
+// azureVM returns the claims of the AzureGuest protocol.
 func azureVM() []Claim {
 	all := []Claim{
 		boolean("bootdebug-enabled", "debugging of the boot loader is on"),
@@ -158,7 +168,7 @@ func azureVM() []Claim {
 	return on(machines, append(all, client)...)
 }
 
-// measured are the platform configuration registers of the vTPM, PCR 0 to 23.
+// measured returns the claims about platform configuration registers of the vTPM, PCR 0 to 23.
 func measured() []Claim {
 	const values = "x-ms-azurevm-attested-pcr-values"
 	all := []Claim{
@@ -194,8 +204,8 @@ func hex(name, meaning string, digits ...int) Claim {
 	return Claim{Name: name, Kind: Hex, Digits: digits, Meaning: meaning}
 }
 
-// tdx are the claims about a machine that TDX isolates ("Claim sets", TDX; seen at the top
-// of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token).
+// tdx returns the claims about a machine that TDX isolates ("Claim sets", TDX; observed at the
+// top of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token).
 func tdx() []Claim {
 	all := []Claim{
 		hex("tdx_mrtd", "MRTD: measurement of the machine at launch", 96),

@@ -63,6 +63,18 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
+func TestElsewhere(t *testing.T) {
+	for top, below := range map[string]string{
+		"x-ms-sevsnpvm-hostdata": "x-ms-isolation-tee.x-ms-sevsnpvm-hostdata",
+		"x-ms-runtime.keys":      "x-ms-isolation-tee.x-ms-runtime.keys",
+		"x-ms-isolation-tee":     "x-ms-isolation-tee.x-ms-isolation-tee",
+	} {
+		if Elsewhere(top) != below || Elsewhere(below) != top {
+			t.Errorf("%q is elsewhere %q, and %q is %q", top, Elsewhere(top), below, Elsewhere(below))
+		}
+	}
+}
+
 func TestPublic(t *testing.T) {
 	for path, want := range map[string]bool{
 		"iss": true, "secureboot": true, "x-ms-attestation-type": true, "x-ms-compliance-status": true,

@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// maxName bounds the names that are compared; the longest claim has 80 bytes.
+// maxName bounds the names that are compared. The longest claim has 80 bytes.
 const maxName = 200
 
-// families begin the names that differ in nothing else.
+// families are beginnings that many names share.
 var families = []string{"x-ms-sevsnpvm-", "x-ms-azurevm-", "x-ms-"}
 
-// Nearest is the claim that a misspelt path may mean, among those of the
-// platforms that are given, else among all: other capitals, hyphens or letters, or
-// the right name at the wrong depth. It is never path itself.
+// Nearest returns the claim that a misspelt path may mean, among those of the given platforms,
+// or among all without a platform. The path may differ in capitals, hyphens or letters, or
+// have the right name at the wrong depth. Nearest never returns path itself.
 func Nearest(path string, platforms ...Platform) (string, bool) {
 	if len(path) > maxName {
 		return "", false
@@ -37,7 +37,7 @@ func Nearest(path string, platforms ...Platform) (string, bool) {
 	return best.name, found
 }
 
-// match is how far a claim is from what was written.
+// match has the distances of a claim from the path.
 type match struct {
 	name            string
 	apart, spelling int
@@ -55,8 +55,8 @@ var stems = sync.OnceValue(func() []string {
 	return all
 })
 
-// stem is what tells a claim from the others of its family: its last part, without
-// what all of them begin with, and without capitals and separators.
+// stem returns what tells a claim from others of its family: its last part without the
+// family's beginning, capitals and separators.
 func stem(path string) string {
 	last := strings.ToLower(path[strings.LastIndexByte(path, '.')+1:])
 	last = strings.ReplaceAll(last, "_", "-")
@@ -69,7 +69,7 @@ func stem(path string) string {
 	return strings.ReplaceAll(last, "-", "")
 }
 
-// distance is the number of bytes to insert, remove or replace (Levenshtein).
+// distance returns the number of bytes to insert, remove or replace (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Platform is where a workload runs. It decides which protocol attests it, and
-// with that which claims its tokens have.
+// Platform is where a workload runs. It decides which protocol attests the workload, and so
+// which claims its tokens have.
 type Platform string
 
 // The platforms.
@@ -24,7 +24,7 @@ var (
 	machines   = []Platform{CVM, TrustedLaunch}
 )
 
-// ParsePlatform takes a platform by its name.
+// ParsePlatform returns the platform of that name.
 func ParsePlatform(name string) (Platform, error) {
 	if p := Platform(name); slices.Contains(everywhere, p) {
 		return p, nil

@@ -12,7 +12,7 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// maxFindings bounds what is told of one policy.
+// maxFindings bounds the findings in one policy.
 const maxFindings = 1000
 
 // The outcomes of rules. A rule that finds nothing has no result.
@@ -34,18 +34,18 @@ var Format = check.Format{
 
 // Subject is what Check cannot know from the text.
 type Subject struct {
-	// Platform that the policy is for; "" guesses it for each authority from the
-	// conditions, and leaves the rules for platforms out where they do not tell.
+	// Platform is what the policy is for. If it is empty, Check guesses it for each authority
+	// from the conditions, and leaves out the rules for platforms if they do not show it.
 	Platform claims.Platform
-	// AllowAll are HOST_DATA of policies that are known to allow everything, besides the
+	// AllowAll are HOST_DATA of execution policies that allow everything, besides the
 	// published ones.
 	AllowAll []string
-	// Immutable says whether the key's policy can still be changed; nil if nobody knows.
+	// Immutable reports whether the key's policy is final; nil means unknown.
 	Immutable *bool
 }
 
-// Check judges a policy by its text, and orders what it finds by its place. A text
-// that is no policy is one finding.
+// Check returns what is wrong in the text of a policy, in the order of the text. A text that
+// is not a policy is one finding.
 func Check(text []byte, subject Subject) []check.Result {
 	policy, err := releasepolicy.Parse(text)
 	if err != nil {
@@ -57,7 +57,7 @@ func Check(text []byte, subject Subject) []check.Result {
 	}
 	for _, rule := range rules {
 		in.rule = rule
-		rule.look(&in)
+		rule.check(&in)
 	}
 	slices.SortStableFunc(in.found, func(a, b check.Result) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -77,20 +77,21 @@ func malformed(err error) check.Result {
 	return f
 }
 
-// root is an authority with the platforms that its conditions are for.
+// root is an authority with the platforms that its conditions may be for.
 type root struct {
 	releasepolicy.Condition
 	platforms []claims.Platform // none if unknown
 }
 
-// all says whether the platform is known, whichever of several it is, to hold.
+// all reports whether hold is true for each platform that the conditions may be for. It is
+// false if the platform is unknown.
 func (r root) all(hold func(claims.Platform) bool) bool {
 	return len(r.platforms) > 0 && !slices.ContainsFunc(r.platforms, func(p claims.Platform) bool { return !hold(p) })
 }
 
 func (r root) is(p claims.Platform) bool { return len(r.platforms) == 1 && r.platforms[0] == p }
 
-// prefix is what stands before the names of the report's claims.
+// prefix returns what stands before the names of the report's claims.
 func (r root) prefix() string {
 	if r.is(claims.CVM) {
 		return isolation
@@ -98,17 +99,17 @@ func (r root) prefix() string {
 	return ""
 }
 
-// inspection is a policy under judgement.
+// inspection is the work of Check on one policy.
 type inspection struct {
 	roots     []root
 	immutable *bool
 	allowAll  []string // HOST_DATA
-	rule      Rule     // that looks
-	compared  int      // pairs of conditions, for the whole policy
+	rule      Rule     // whose check runs
+	compared  int      // pairs of conditions that were compared, in the whole policy
 	found     []check.Result
 }
 
-// report tells of a place in the text; the zero Node is none.
+// report adds a finding at a condition. The zero Condition stands for no place.
 func (in *inspection) report(at releasepolicy.Condition, message, fix string) {
 	if len(in.found) < maxFindings {
 		in.found = append(in.found, check.Result{
@@ -118,18 +119,18 @@ func (in *inspection) report(at releasepolicy.Condition, message, fix string) {
 	}
 }
 
-// comparisons visits each comparison of a claim.
+// comparisons calls visit for each comparison of the policy.
 func (in *inspection) comparisons(visit func(root, releasepolicy.Condition)) {
 	for _, r := range in.roots {
-		comparisons(r.Condition, func(n releasepolicy.Condition) { visit(r, n) })
+		comparisons(r.Condition, func(c releasepolicy.Condition) { visit(r, c) })
 	}
 }
 
-func comparisons(n releasepolicy.Condition, visit func(releasepolicy.Condition)) {
-	if n.Kind == releasepolicy.Claim {
-		visit(n)
+func comparisons(c releasepolicy.Condition, visit func(releasepolicy.Condition)) {
+	if c.Kind == releasepolicy.Claim {
+		visit(c)
 	}
-	for _, member := range n.Conditions {
+	for _, member := range c.Conditions {
 		comparisons(member, visit)
 	}
 }

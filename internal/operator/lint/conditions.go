@@ -23,14 +23,14 @@ const (
 	secureBoot      = "secureboot"
 )
 
-// debuggers are the claims that must be false on a machine whose boot is measured.
+// debuggers are claims that must be false on a machine whose boot is measured.
 var debuggers = []string{
 	"x-ms-azurevm-bootdebug-enabled", "x-ms-azurevm-kerneldebug-enabled", "x-ms-azurevm-hypervisordebug-enabled",
 	"x-ms-azurevm-testsigning-enabled", "x-ms-azurevm-flightsigning-enabled",
 }
 
-// conditions are what every authority's token must say. Booleans are written as
-// text, which recorded traffic shows to match.
+// conditions returns what a token of every authority must have. Booleans are written as text,
+// which matches in recorded traffic.
 func (s Spec) conditions() []releasepolicy.Condition {
 	var all []releasepolicy.Condition
 	prefix := ""
@@ -52,13 +52,13 @@ func (s Spec) conditions() []releasepolicy.Condition {
 	return append(all, s.minima(prefix)...)
 }
 
-// fixed asks for the only value that the platform's tokens have in a claim.
+// fixed demands the only value that the platform's tokens have in a claim.
 func (s Spec) fixed(claim string) releasepolicy.Condition {
 	known, _ := claims.Lookup(claim)
 	return equals(claim, known.Values[s.Platform][0])
 }
 
-// strict excludes debugging, and a boot that was not secured.
+// strict excludes debugging and a boot without Secure Boot.
 func (s Spec) strict(prefix string) []releasepolicy.Condition {
 	var all []releasepolicy.Condition
 	if s.Platform != claims.TrustedLaunch {
@@ -91,8 +91,8 @@ func (s Spec) minima(prefix string) []releasepolicy.Condition {
 	return all
 }
 
-// svnClaim is where a platform's tokens tell the security version that rises with
-// repairs: containers have it in the endorsement, and a constant in the report.
+// svnClaim returns the claim with the security version that rises with repairs. Containers
+// have it in the endorsement; the one in their report is constant.
 func svnClaim(p claims.Platform) string {
 	if isContainer(p) {
 		return endorsedSVN

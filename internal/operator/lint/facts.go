@@ -11,8 +11,8 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// Facts are what a machine says of itself and a new policy may hold it to. What it
-// does not say is empty or nil.
+// Facts are values that a machine reports and a new policy can demand. Values that it does not
+// report are empty or nil.
 type Facts struct {
 	issuer, hostData, measurement string
 	registers                     map[int]string
@@ -20,15 +20,15 @@ type Facts struct {
 	tcb                           *snp.Components
 }
 
-// FactsOfReport takes the facts of a report, which need not be verified: the policy
-// then asks for just this.
+// FactsOfReport returns the facts in a report. The report may be unverified: the policy demands
+// what it says.
 func FactsOfReport(r *snp.Report) Facts {
 	tcb, svn := r.ReportedTCB().Components(), uint64(r.GuestSVN())
 	return Facts{hostData: r.HostData().String(), measurement: r.Measurement().String(), guestSVN: &svn, tcb: &tcb}
 }
 
-// FactsOfClaims takes the facts of a token, which need not be verified. Those of a
-// virtual machine are taken from below x-ms-isolation-tee where it is there.
+// FactsOfClaims returns the facts in a token, which may be unverified. If the token has
+// x-ms-isolation-tee, those of the virtual machine are below it.
 func FactsOfClaims(token strictjson.Object) Facts {
 	prefix := ""
 	if _, found := token.Lookup(strings.TrimSuffix(isolation, ".")); found {
@@ -60,7 +60,7 @@ func tcbOf(token strictjson.Object, prefix string) *snp.Components {
 	return &snp.Components{Bootloader: levels[0], TEE: levels[1], SNP: levels[2], Microcode: levels[3]}
 }
 
-// number reads a claim that is a number, or one in a text.
+// number returns a claim that is a number, or a text with one.
 func number(token strictjson.Object, claim string) *uint64 {
 	value, _ := token.Lookup(claim)
 	text, _ := value.(string)
@@ -74,9 +74,9 @@ func number(token strictjson.Object, claim string) *uint64 {
 	return &parsed
 }
 
-// Adopt makes facts conditions of the policy. Containers are always held to their
-// HOST_DATA; wanted names more: "launch-measurement", "svn", "tcb", "pcr0" to
-// "pcr23". The issuer becomes the authority where the Spec has none.
+// Adopt makes facts conditions of the policy: for containers always HOST_DATA, and what wanted
+// names: "launch-measurement", "svn", "tcb", "pcr0" to "pcr23". If the Spec has no authority,
+// the issuer becomes one.
 func (s *Spec) Adopt(f Facts, wanted []string) error {
 	if len(s.Authorities) == 0 && f.issuer != "" {
 		s.Authorities = []string{f.issuer}

@@ -7,8 +7,8 @@ import (
 	"skr/releasepolicy"
 )
 
-// tokenKind is a set of the kinds of tokens that the attestation service issues. No token is
-// of two kinds.
+// tokenKind is a set of kinds of tokens that the attestation service issues. Each token is of
+// one kind.
 type tokenKind uint
 
 const (
@@ -35,8 +35,8 @@ const (
 	tdxAttestation = "tdxvm"
 )
 
-// valued are the kinds whose tokens say a value in a claim; values that are not there may
-// be of any kind.
+// valued has the kinds whose tokens have a value in a claim. Tokens of any kind may have
+// other values.
 var valued = map[string]map[string]tokenKind{
 	attestationType:             {"sevsnpvm": ofDirect, tdxAttestation: ofDirectTDX, "azurevm": ofGuest},
 	isolation + attestationType: {"sevsnpvm": ofGuestSNP, tdxAttestation: ofGuestTDX},
@@ -45,17 +45,17 @@ var valued = map[string]map[string]tokenKind{
 	},
 }
 
-// kindsOf are the kinds of tokens that may meet a node.
-func kindsOf(n releasepolicy.Condition) tokenKind {
-	if n.Kind == releasepolicy.Claim {
-		return kindsOfClaim(n)
+// kindsOf returns the kinds of tokens that may meet a condition.
+func kindsOf(c releasepolicy.Condition) tokenKind {
+	if c.Kind == releasepolicy.Claim {
+		return kindsOfClaim(c)
 	}
 	kinds := ofAny
-	if n.Kind == releasepolicy.AnyOf {
+	if c.Kind == releasepolicy.AnyOf {
 		kinds = 0
 	}
-	for _, member := range n.Conditions {
-		if n.Kind == releasepolicy.AnyOf {
+	for _, member := range c.Conditions {
+		if c.Kind == releasepolicy.AnyOf {
 			kinds |= kindsOf(member)
 		} else {
 			kinds &= kindsOf(member)
@@ -64,39 +64,47 @@ func kindsOf(n releasepolicy.Condition) tokenKind {
 	return kinds
 }
 
-// kindsOfClaim: a claim that a token lacks meets nothing but exists false.
-func kindsOfClaim(n releasepolicy.Condition) tokenKind {
-	if absence(n) {
+// kindsOfClaim returns the kinds of tokens that may meet a comparison. A token without the
+// claim meets only exists false.
+func kindsOfClaim(c releasepolicy.Condition) tokenKind {
+	if absence(c) {
 		return ofAny
 	}
-	if n.Operator == releasepolicy.Equals {
-		if kinds, found := valued[n.Claim][n.Value.Text]; found {
+	if c.Operator == releasepolicy.Equals {
+		if kinds, found := valued[c.Claim][c.Value.Text]; found {
 			return kinds
 		}
+		if c.Claim == hostData && c.Value.Text != zeroDigest {
+			return ofContainer // zero on every virtual machine
+		}
 	}
-	inside, isolated := strings.CutPrefix(n.Claim, isolation)
-	switch {
-	case isolated && strings.HasPrefix(inside, "x-ms-sevsnpvm-"):
-		return ofGuestSNP
-	case isolated && strings.HasPrefix(inside, tdxClaims):
-		return ofGuestTDX
-	case isolated:
-		return ofIsolated
-	case strings.HasPrefix(inside, tdxClaims):
-		return ofDirectTDX
-	case strings.HasPrefix(inside, "x-ms-sevsnpvm-uvm-endorsement"):
-		return ofContainer
-	case inside == hostData && n.Operator == releasepolicy.Equals && n.Value.Text != zeroDigest:
-		return ofContainer // zero on every virtual machine
-	case strings.HasPrefix(inside, "x-ms-sevsnpvm-"):
-		return ofDirect
-	case inside == secureBoot, strings.HasPrefix(inside, "x-ms-azurevm-"):
+	if c.Claim == secureBoot {
 		return ofGuest
+	}
+	for _, family := range families {
+		if strings.HasPrefix(c.Claim, family.prefix) {
+			return family.kinds
+		}
 	}
 	return ofAny
 }
 
-// mixedPlatforms runs after the rules that report a single condition, and repeats none of
+// families are the kinds of tokens that have claims, by the beginning of the claims' names.
+// The first that fits decides.
+var families = []struct {
+	prefix string
+	kinds  tokenKind
+}{
+	{isolation + "x-ms-sevsnpvm-", ofGuestSNP},
+	{isolation + tdxClaims, ofGuestTDX},
+	{isolation, ofIsolated},
+	{tdxClaims, ofDirectTDX},
+	{"x-ms-sevsnpvm-uvm-endorsement", ofContainer},
+	{"x-ms-sevsnpvm-", ofDirect},
+	{"x-ms-azurevm-", ofGuest},
+}
+
+// mixedPlatforms runs after the rules that report a single condition, and does not repeat
 // their findings.
 func mixedPlatforms(in *inspection) {
 	for _, r := range in.roots {
@@ -106,27 +114,27 @@ func mixedPlatforms(in *inspection) {
 	}
 }
 
-// reported says whether a condition below r was found to be of another platform.
-func (in *inspection) reported(r root) (told bool) {
-	comparisons(r.Condition, func(n releasepolicy.Condition) {
+// reported reports whether a finding says that a condition below r is for another platform.
+func (in *inspection) reported(r root) (found bool) {
+	comparisons(r.Condition, func(c releasepolicy.Condition) {
 		for _, f := range in.found {
 			switch f.Name {
 			case "claim-prefix", "claim-not-on-platform", "value-not-on-platform", "contradiction":
-				told = told || f.Line == n.Line && f.Column == n.Column
+				found = found || f.Line == c.Line && f.Column == c.Column
 			}
 		}
 	})
-	return told
+	return found
 }
 
-// mixed reports the first condition of a branch after which no kind of token is left; before
-// is the last one that left some out.
-func (in *inspection) mixed(n, before releasepolicy.Condition, left tokenKind) {
-	members := conjuncts(n)
+// mixed reports the first condition of a branch after which no kind of token is left. before
+// is the last condition that excluded a kind.
+func (in *inspection) mixed(c, before releasepolicy.Condition, left tokenKind) {
+	members := conjuncts(c)
 	for _, member := range members {
 		kinds := kindsOf(member)
 		if kinds != 0 && left&kinds == 0 {
-			in.report(member, fmt.Sprintf("no token has both: %s is of another platform than %s in line %d", subject(member), subject(before), before.Line),
+			in.report(member, otherPlatform(member, before),
 				"ask for the claims of one platform; `skr policy new` writes them")
 			return
 		}
@@ -138,7 +146,7 @@ func (in *inspection) mixed(n, before releasepolicy.Condition, left tokenKind) {
 		for _, alternative := range member.Conditions {
 			kinds := kindsOf(alternative)
 			if kinds != 0 && left&kinds == 0 {
-				in.report(alternative, fmt.Sprintf("no token has both: %s is of another platform than %s in line %d", subject(alternative), subject(before), before.Line),
+				in.report(alternative, otherPlatform(alternative, before),
 					"remove this alternative, or ask for the claims of one platform")
 				continue
 			}
@@ -147,10 +155,14 @@ func (in *inspection) mixed(n, before releasepolicy.Condition, left tokenKind) {
 	}
 }
 
-// subject is a condition in words; of a group its first comparison.
-func subject(n releasepolicy.Condition) string {
-	for n.Kind != releasepolicy.Claim && len(n.Conditions) > 0 {
-		n = n.Conditions[0]
+func otherPlatform(c, before releasepolicy.Condition) string {
+	return fmt.Sprintf("no token has both: %s is of another platform than %s in line %d", subject(c), subject(before), before.Line)
+}
+
+// subject describes a comparison, or the first comparison of a group.
+func subject(c releasepolicy.Condition) string {
+	for c.Kind != releasepolicy.Claim && len(c.Conditions) > 0 {
+		c = c.Conditions[0]
 	}
-	return n.String()
+	return c.String()
 }

@@ -1,5 +1,5 @@
-// Package lint treats key release policies as code: it writes them, judges
-// them before a vault sees them, compares them, and tells why one is not met.
+// Package lint judges key release policies before a vault sees them: it writes them for a
+// workload, finds what is wrong in them, and runs tables of tests against them.
 //
 //	policy, err := lint.New(lint.Spec{
 //		Platform: claims.ACI, Authorities: []string{"sharedweu.weu.attest.azure.net"}, HostData: []string{digest},
@@ -9,10 +9,9 @@
 //		fmt.Println(f.Line, f.Name, f.Found, f.Fix)
 //	}
 //
-// The language itself, its parser and its meaning are in package hsm: what [Explain]
-// and a [Suite] say is what releasepolicy.Policy.Evaluate says. [Check] judges a policy
-// by its text and by the catalogue of package claims. A policy without findings
-// may still be wrong for its workload, which only its author knows.
+// The language is in package releasepolicy: [Check] works on its tree, and a [Suite] repeats
+// what its Evaluate says. [Check] knows the text of a policy and the catalogue of package
+// claims. A policy without findings may still be wrong for its workload.
 package lint
 
 import (
@@ -25,13 +24,12 @@ import (
 	"skr/internal/textfile"
 )
 
-// maxToken bounds a token in bytes; one with evidence in its runtime data has some
-// ten kilobytes.
+// maxToken bounds a token in bytes. A token with evidence in its runtime data has about ten
+// kilobytes.
 const maxToken = 1 << 20
 
-// ReadClaims takes the claims of a token, or claims as JSON. It does not verify
-// the token: that it is authentic is for others to say. {"token":"…"}, as
-// authorities and skr answer, is taken for the token.
+// ReadClaims returns the claims of a token, or claims in JSON. It does not verify the token.
+// {"token":"…"}, which authorities and skr answer, stands for the token.
 func ReadClaims(data []byte) (strictjson.Object, error) {
 	claims, err := readClaims(string(bytes.TrimSpace(textfile.UTF8(data))))
 	if err != nil {

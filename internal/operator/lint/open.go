@@ -14,7 +14,7 @@ import (
 	"skr/internal/textfile"
 )
 
-// maxLayers bounds encodings within encodings.
+// maxLayers bounds how deep encodings nest.
 const maxLayers = 4
 
 // Document is a policy as it was found in a file.
@@ -23,12 +23,11 @@ type Document struct {
 	Text []byte
 	// Source is the member of the file that holds the policy; "" for the file itself.
 	Source string
-	// Immutable is false if the vault still lets the policy be changed; nil where the
-	// file does not say.
+	// Immutable reports whether the policy is final in the vault; nil if the file does not say.
 	Immutable *bool
 }
 
-// Open takes a policy out of what the tools around the vaults write. It reads
+// Open finds the policy in a file that a tool around the vaults wrote. It reads
 //
 //   - the policy itself, as JSON, YAML or base64 of both alphabets, also in quotation
 //     marks and wrapped in lines;
@@ -37,8 +36,8 @@ type Document struct {
 //   - a key that has a policy: as the REST API, az keyvault key show, the SDKs, ARM
 //     templates and skr key show print it.
 //
-// A file that is none of these is returned as it is, so that the policy's own parser says
-// what is wrong with it, and where.
+// Any other file is returned as it is, so that the parser of policies says what is wrong in
+// it, and where.
 func Open(data []byte) (Document, error) {
 	return open(data, maxLayers)
 }
@@ -57,7 +56,7 @@ func open(text []byte, layers int) (Document, error) {
 		if json.Unmarshal(trimmed, &inner) == nil {
 			return open([]byte(inner), layers-1)
 		}
-	case '[': // of one key, as PowerShell writes it
+	case '[': // a list of one key, as PowerShell writes it
 		return openObject(fmt.Appendf(nil, `{"":%s}`, trimmed), text)
 	}
 	if decoded, ok := decode(string(trimmed)); ok {
@@ -66,24 +65,24 @@ func open(text []byte, layers int) (Document, error) {
 	return openYAML(text)
 }
 
-// openYAML takes what az prints with --output yaml.
+// openYAML reads what az prints with --output yaml.
 func openYAML(text []byte) (Document, error) {
 	var members map[string]any
 	if strictyaml.Decode(text, &members) != nil || len(members) == 0 {
-		return Document{Text: text}, nil //nolint:nilerr // the policy's own parser says what is wrong
+		return Document{Text: text}, nil //nolint:nilerr // the parser of policies says what is wrong
 	}
 	converted, err := json.Marshal(members)
 	if err != nil {
-		return Document{Text: text}, nil //nolint:nilerr // the policy's own parser says what is wrong
+		return Document{Text: text}, nil //nolint:nilerr // the parser of policies says what is wrong
 	}
 	return openObject(converted, text)
 }
 
-// openObject finds the policy of an object, which is what the file says.
+// openObject finds the policy in an object. text is the object in JSON, file the whole file.
 func openObject(text, file []byte) (Document, error) {
 	parsed, err := strictjson.Parse(text)
 	if err != nil {
-		return Document{Text: file}, nil //nolint:nilerr // the policy's own parser says it better, with its place
+		return Document{Text: file}, nil //nolint:nilerr // the parser of policies says it better, with the place
 	}
 	members := parsed.Members()
 	if isPolicy(members) {
@@ -102,7 +101,7 @@ func openObject(text, file []byte) (Document, error) {
 		return Document{}, fmt.Errorf("no member release_policy is in it, but %s looks like a policy: give that by itself",
 			excerpt.Of(strings.Join(s.elsewhere, ", ")))
 	}
-	if reason, found := parsed.Text("policy_error"); found { // of a key as skr prints it
+	if reason, found := parsed.Text("policy_error"); found { // skr prints it for a key
 		return Document{}, fmt.Errorf("the key's release policy cannot be read: %s", excerpt.Of(reason))
 	}
 	if isKey(members) {
@@ -128,12 +127,12 @@ func isKey(members map[string]any) bool {
 	return false
 }
 
-// fold joins the spellings of a name: contentType, content_type, ContentType.
+// fold returns the same text for contentType, content_type and ContentType.
 func fold(name string) string {
 	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
 }
 
-// decode takes base64 of both alphabets, with and without padding, wrapped or not.
+// decode decodes base64 of both alphabets, with and without padding, wrapped or not.
 func decode(text string) ([]byte, bool) {
 	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
 	encoding := base64.RawStdEncoding

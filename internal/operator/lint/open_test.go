@@ -45,7 +45,7 @@ func numbers(text string) string {
 	return string(list)
 }
 
-// Every form says the same policy.
+// Every form has the same policy.
 func TestOpenForms(t *testing.T) {
 	url, std := base64.RawURLEncoding.EncodeToString([]byte(opened)), base64.StdEncoding.EncodeToString([]byte(opened))
 	if !strings.ContainsAny(url, "-_") || !strings.ContainsAny(std, "+/") {
@@ -131,7 +131,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// What is no policy in any form stays as it is, so that its faults are told with their place.
+// A text that is not a policy in any form stays as it is, so that the parser says what is wrong and where.
 func TestOpenLeavesTheRest(t *testing.T) {
 	for _, file := range []string{"", " \n", "{", `{"version":"1.0.0"}`, `{"anyOf":[],}`, "hello", "a: b\n", "[1, 2]", "\xff\x00", `{"a":1}`} {
 		if d, err := Open([]byte(file)); err != nil || string(d.Text) != file || d.Source != "" {

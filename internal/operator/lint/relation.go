@@ -13,7 +13,7 @@ func same(a, b releasepolicy.Condition) bool {
 		a.Claim == b.Claim && a.Operator == b.Operator && a.Value.Text == b.Value.Text
 }
 
-// conflict says whether no token meets both comparisons.
+// conflict reports whether no token meets both comparisons.
 func conflict(a, b releasepolicy.Condition) bool {
 	if a.Claim != b.Claim {
 		return false
@@ -35,12 +35,11 @@ func excludes(a, b releasepolicy.Condition) bool {
 	return okA && okB && (above(ra, rb) || above(rb, ra))
 }
 
-func absence(n releasepolicy.Condition) bool {
-	return n.Operator == releasepolicy.Exists && n.Value.Text == "false"
+func absence(c releasepolicy.Condition) bool {
+	return c.Operator == releasepolicy.Exists && c.Value.Text == "false"
 }
 
-// implies says whether b is met by every token that meets a, for comparisons of one
-// claim.
+// implies reports whether every token that meets a meets b, for comparisons of one claim.
 func implies(a, b releasepolicy.Condition) bool {
 	switch {
 	case same(a, b):
@@ -59,21 +58,21 @@ func implies(a, b releasepolicy.Condition) bool {
 	return okA && okB && within(ra, rb)
 }
 
-// interval of integers; nil is no bound.
+// interval is a range of integers; nil means no bound.
 type interval struct{ low, high *big.Int }
 
-// maxInteger bounds the digits of a number that is reckoned with.
+// maxInteger bounds the digits of numbers that are compared.
 const maxInteger = 40
 
-// rangeOf are the integers that meet a comparison; false if it is not about them.
-func rangeOf(n releasepolicy.Condition) (interval, bool) {
-	digits := strings.TrimPrefix(n.Value.Text, "-")
+// rangeOf returns the integers that meet a comparison, and false if it is not about integers.
+func rangeOf(c releasepolicy.Condition) (interval, bool) {
+	digits := strings.TrimPrefix(c.Value.Text, "-")
 	if digits == "" || len(digits) > maxInteger || strings.Trim(digits, "0123456789") != "" {
 		return interval{}, false
 	}
-	value, _ := new(big.Int).SetString(n.Value.Text, 10)
+	value, _ := new(big.Int).SetString(c.Value.Text, 10)
 	one := big.NewInt(1)
-	switch n.Operator {
+	switch c.Operator {
 	case releasepolicy.Equals:
 		return interval{value, value}, true
 	case releasepolicy.Less:
@@ -88,12 +87,12 @@ func rangeOf(n releasepolicy.Condition) (interval, bool) {
 	return interval{}, false
 }
 
-// above says whether all of a is above all of b.
+// above reports whether all of a is above all of b.
 func above(a, b interval) bool {
 	return a.low != nil && b.high != nil && a.low.Cmp(b.high) > 0
 }
 
-// within says whether all of a is in b.
+// within reports whether all of a is in b.
 func within(a, b interval) bool {
 	return (b.low == nil || a.low != nil && a.low.Cmp(b.low) >= 0) &&
 		(b.high == nil || a.high != nil && a.high.Cmp(b.high) <= 0)

@@ -29,10 +29,10 @@ func authorityNotHTTPS(in *inspection) {
 func authorityForm(in *inspection) {
 	for _, r := range in.roots {
 		if !strings.HasPrefix(r.Authority, https) {
-			continue // told already
+			continue // another rule reports it
 		}
 		if _, err := endpoint.ParseHost(r.Authority); err != nil {
-			in.report(r.Condition, fmt.Sprintf("the authority %s names no service: %v", excerpt.Quote(r.Authority), err),
+			in.report(r.Condition, fmt.Sprintf("the authority %s is not the address of a service: %v", excerpt.Quote(r.Authority), err),
 				"write the attest URI of the provider, https://HOST, without a path")
 		} else if strings.ToLower(r.Authority) != r.Authority { // vaults compare it with the issuer of the token
 			in.report(r.Condition, fmt.Sprintf("the authority %s has capitals, and the issuer of a token has none", excerpt.Quote(r.Authority)),
@@ -44,15 +44,15 @@ func authorityForm(in *inspection) {
 func authorityNotAzure(in *inspection) {
 	azure, err := attest.ParseAuthorities(attest.DefaultAuthorities())
 	if err != nil {
-		return // they are our own constants
+		return // it does not happen: they are constants
 	}
 	for _, r := range in.roots {
 		host, err := endpoint.ParseHost(r.Authority)
 		if err != nil {
-			continue // told already
+			continue // another rule reports it
 		}
 		if _, err := azure.Parse(host.String()); err != nil {
-			in.report(r.Condition, fmt.Sprintf("the authority %s is no host of Microsoft Azure Attestation: whoever has that name decides who gets the key", host),
+			in.report(r.Condition, fmt.Sprintf("the authority %s is not a host of Microsoft Azure Attestation: the owner of that name decides who gets the key", host),
 				"check the name against the provider's attest URI: "+azure.String())
 		}
 	}
@@ -71,7 +71,7 @@ func authorityTwice(in *inspection) {
 	}
 }
 
-// shared are the providers that Microsoft runs for everybody, one in each region
+// shared matches the providers that Microsoft runs for all tenants, one in each region
 // ("Microsoft Azure Attestation: default providers").
 var shared = regexp.MustCompile(`^https://shared[a-z0-9]+\.[a-z0-9]+\.(test\.)?attest\.azure\.(net|us|cn)/?$`)
 
@@ -81,13 +81,13 @@ func sharedAuthority(in *inspection) {
 			continue
 		}
 		if branch, open := without(r.Condition, pinsWorkload); open {
-			in.report(branch, fmt.Sprintf("%s attests machines of all tenants, and no condition says whose this is", r.Authority),
-				"ask for the workload ("+workloadClaims(r)+"), or for a provider of your own")
+			in.report(branch, fmt.Sprintf("%s attests machines of all tenants, and no condition names the workload", r.Authority),
+				"add a condition on the workload ("+workloadClaims(r)+"), or use a provider of your own")
 		}
 	}
 }
 
-// workloadClaims are what tells workloads apart; HOST_DATA is that of containers alone.
+// workloadClaims names the claims that tell workloads apart. Only containers have HOST_DATA.
 func workloadClaims(r root) string {
 	const machine = registerValues + "pcrN, or x-ms-azurevm-vmid, of a virtual machine"
 	switch kinds := kindsOf(r.Condition); {
@@ -99,9 +99,9 @@ func workloadClaims(r root) string {
 	return hostData + " of containers, " + machine
 }
 
-// pinsWorkload says whether a comparison is met by one tenant's workload only. The
-// launch measurement is not: it is Microsoft's, and the same for all tenants.
-func pinsWorkload(n releasepolicy.Condition) bool {
-	return n.Operator == releasepolicy.Equals && (n.Claim == hostData ||
-		strings.HasPrefix(n.Claim, registerValues) || n.Claim == "x-ms-azurevm-vmid")
+// pinsWorkload reports whether only one tenant's workload meets a comparison. The launch
+// measurement does not count: it is Microsoft's, and the same for all tenants.
+func pinsWorkload(c releasepolicy.Condition) bool {
+	return c.Operator == releasepolicy.Equals && (c.Claim == hostData ||
+		strings.HasPrefix(c.Claim, registerValues) || c.Claim == "x-ms-azurevm-vmid")
 }

@@ -9,109 +9,111 @@ import (
 	"skr/releasepolicy"
 )
 
-// known are the comparisons that hold in a branch: those of the groups of all
-// around it. By claim.
+// known has the comparisons that hold in a branch, by claim: those of the allOf groups around
+// it.
 type known map[string][]releasepolicy.Condition
 
-// relation of a comparison to one that holds already.
-type relation func(in *inspection, before, n releasepolicy.Condition) (told bool)
+// relation reports a comparison if it stands in some relation to one that holds already.
+type relation func(in *inspection, before, c releasepolicy.Condition) (reported bool)
 
 func contradiction(in *inspection) {
-	in.relate(func(in *inspection, before, n releasepolicy.Condition) bool {
-		if !conflict(before, n) {
+	in.relate(func(in *inspection, before, c releasepolicy.Condition) bool {
+		if !conflict(before, c) {
 			return false
 		}
-		in.report(n, fmt.Sprintf("this branch can never be met: %s here, and %s in line %d", n, before, before.Line),
+		in.report(c, fmt.Sprintf("this branch can never be met: %s here, and %s in line %d", c, before, before.Line),
 			"join the two with anyOf, or remove one")
 		return true
 	})
 }
 
 func duplicateCondition(in *inspection) {
-	in.relate(func(in *inspection, before, n releasepolicy.Condition) bool {
-		if !same(before, n) {
+	in.relate(func(in *inspection, before, c releasepolicy.Condition) bool {
+		if !same(before, c) {
 			return false
 		}
-		in.report(n, fmt.Sprintf("%s stands in line %d already", n, before.Line), "remove it")
+		in.report(c, fmt.Sprintf("%s stands in line %d already", c, before.Line), "remove it")
 		return true
 	})
 }
 
-func (in *inspection) relate(tell relation) {
+func (in *inspection) relate(check relation) {
 	for _, r := range in.roots {
-		in.branch(r.Condition, known{}, tell)
+		in.branch(r.Condition, known{}, check)
 	}
 }
 
-// branch tells each comparison below n that is related to one that holds there.
-func (in *inspection) branch(n releasepolicy.Condition, holds known, tell relation) {
-	if n.Kind == releasepolicy.AnyOf {
-		in.alternatives(n, holds, tell)
+// branch calls check for each comparison below c with those that hold there.
+func (in *inspection) branch(c releasepolicy.Condition, holds known, check relation) {
+	if c.Kind == releasepolicy.AnyOf {
+		in.alternatives(c, holds, check)
 		return
 	}
-	members := conjuncts(n)
+	members := conjuncts(c)
 	for _, member := range members {
 		if member.Kind == releasepolicy.Claim {
-			in.tell(member, holds[member.Claim], tell)
+			in.relateAll(member, holds[member.Claim], check)
 			holds[member.Claim] = append(holds[member.Claim], member)
 		}
 	}
 	for _, member := range members {
 		if member.Kind == releasepolicy.AnyOf {
-			in.alternatives(member, holds, tell)
+			in.alternatives(member, holds, check)
 		}
 	}
-	for _, member := range members { // what holds here holds in no sibling
+	for _, member := range members { // what holds here does not hold in siblings
 		if member.Kind == releasepolicy.Claim {
 			holds[member.Claim] = holds[member.Claim][:len(holds[member.Claim])-1]
 		}
 	}
 }
 
-// alternatives exclude each other nowhere, but may stand twice.
-func (in *inspection) alternatives(n releasepolicy.Condition, holds known, tell relation) {
+// alternatives compares the members of a group of any with what holds. They do not
+// contradict each other, but one may stand twice.
+func (in *inspection) alternatives(c releasepolicy.Condition, holds known, check relation) {
 	siblings := make(map[[3]string]releasepolicy.Condition) // by claim, operator and value
-	for _, member := range n.Conditions {
+	for _, member := range c.Conditions {
 		if member.Kind != releasepolicy.Claim {
-			in.branch(member, holds, tell)
+			in.branch(member, holds, check)
 			continue
 		}
 		meaning := [3]string{member.Claim, string(member.Operator), member.Value.Text}
 		before, twice := siblings[meaning]
-		if twice && tell(in, before, member) {
+		if twice && check(in, before, member) {
 			continue
 		}
 		siblings[meaning] = member
-		in.tell(member, holds[member.Claim], tell)
+		in.relateAll(member, holds[member.Claim], check)
 	}
 }
 
-func (in *inspection) tell(n releasepolicy.Condition, before []releasepolicy.Condition, tell relation) {
+// relateAll calls check for c with each of the comparisons before, until one is reported.
+func (in *inspection) relateAll(c releasepolicy.Condition, before []releasepolicy.Condition, check relation) {
 	for _, b := range before {
-		if tell(in, b, n) {
+		if check(in, b, c) {
 			return
 		}
 	}
 }
 
-// conjuncts are the members of a group of all, and of those directly within it.
-func conjuncts(n releasepolicy.Condition) []releasepolicy.Condition {
-	if n.Kind != releasepolicy.AllOf {
-		return []releasepolicy.Condition{n}
+// conjuncts returns the members of a group of all, and of such groups directly within it.
+func conjuncts(c releasepolicy.Condition) []releasepolicy.Condition {
+	if c.Kind != releasepolicy.AllOf {
+		return []releasepolicy.Condition{c}
 	}
 	var all []releasepolicy.Condition
-	for _, member := range n.Conditions {
+	for _, member := range c.Conditions {
 		all = append(all, conjuncts(member)...)
 	}
 	return all
 }
 
-// maxCompared bounds how many pairs of conditions are compared; a policy that needs
-// more is judged in part.
+// maxCompared bounds how many pairs of conditions are compared. Of a policy that needs more,
+// only a part is compared.
 const maxCompared = 1 << 17
 
-// shadowedBranch compares the members of each group of any, and authorities of one
-// name, which are alternatives too.
+// shadowedBranch compares the members of each group of any, and the authorities of one name,
+// which are alternatives too.
 func shadowedBranch(in *inspection) {
 	byName := make(map[string][]releasepolicy.Condition)
 	for _, r := range in.roots {
@@ -126,37 +128,38 @@ func shadowedBranch(in *inspection) {
 	}
 }
 
-func (in *inspection) shadowsWithin(n releasepolicy.Condition) {
-	if n.Kind == releasepolicy.AnyOf {
-		in.shadows(n.Conditions)
+func (in *inspection) shadowsWithin(c releasepolicy.Condition) {
+	if c.Kind == releasepolicy.AnyOf {
+		in.shadows(c.Conditions)
 	}
-	for _, member := range n.Conditions {
+	for _, member := range c.Conditions {
 		in.shadowsWithin(member)
 	}
 }
 
 func (in *inspection) shadows(siblings []releasepolicy.Condition) {
-	for i, n := range siblings {
+	for i, c := range siblings {
 		for j, other := range siblings {
 			if in.compared > maxCompared {
 				return
 			}
-			if i == j || same(n, other) || !in.narrower(n, other) || j > i && in.narrower(other, n) {
+			if i == j || same(c, other) || !in.narrower(c, other) || j > i && in.narrower(other, c) {
 				continue
 			}
-			in.report(n, fmt.Sprintf("this branch adds nothing: the one in line %d is met whenever it is", other.Line),
+			in.report(c, fmt.Sprintf("this branch adds nothing: the one in line %d is met whenever it is", other.Line),
 				"remove it, or the other one if this was meant to be needed")
 			break
 		}
 	}
 }
 
-// narrower says whether other is met whenever n is, as far as their comparisons show.
-func (in *inspection) narrower(n, other releasepolicy.Condition) bool {
+// narrower reports whether every token that meets c meets other, as far as their comparisons
+// show.
+func (in *inspection) narrower(c, other releasepolicy.Condition) bool {
 	if in.compared++; in.compared > maxCompared {
 		return false
 	}
-	have := conjuncts(n)
+	have := conjuncts(c)
 	for _, needed := range conjuncts(other) {
 		if !slices.ContainsFunc(have, func(h releasepolicy.Condition) bool { return in.implies(h, needed) }) {
 			return false
@@ -165,7 +168,7 @@ func (in *inspection) narrower(n, other releasepolicy.Condition) bool {
 	return true
 }
 
-// implies says whether b is met by every token that meets a.
+// implies reports whether every token that meets a meets b.
 func (in *inspection) implies(a, b releasepolicy.Condition) bool {
 	in.compared++
 	switch {

@@ -9,51 +9,65 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// without finds a branch that leads to a release without meeting any comparison
-// that suits. A group of all needs one member that suits, a group of any needs it in
-// each; the branch is as deep as the fault can be placed.
-func without(n releasepolicy.Condition, suits func(releasepolicy.Condition) bool) (branch releasepolicy.Condition, open bool) {
-	if n.Kind == releasepolicy.Claim {
-		return n, !suits(n)
+// without finds a branch that leads to a release without a comparison that suits, as deep in
+// c as the fault can be placed.
+func without(c releasepolicy.Condition, suits func(releasepolicy.Condition) bool) (branch releasepolicy.Condition, open bool) {
+	switch c.Kind {
+	case releasepolicy.AnyOf:
+		return anyWithout(c, suits)
+	case releasepolicy.AllOf:
+		return allWithout(c, suits)
 	}
-	var nearest *releasepolicy.Condition
-	for _, member := range n.Conditions {
-		inside, open := without(member, suits)
-		switch {
-		case open && n.Kind == releasepolicy.AnyOf && some(n, suits):
-			return inside, true // the other members show what was meant
-		case open && n.Kind == releasepolicy.AnyOf:
-			return n, true
-		case !open && n.Kind == releasepolicy.AllOf:
-			return n, false
-		case open && member.Kind != releasepolicy.Claim && some(member, suits):
-			nearest = &inside
-		}
-	}
-	if nearest != nil {
-		return *nearest, true
-	}
-	return n, n.Kind == releasepolicy.AllOf
+	return c, !suits(c)
 }
 
-// some says whether a comparison anywhere below n suits.
-func some(n releasepolicy.Condition, suits func(releasepolicy.Condition) bool) bool {
-	if n.Kind == releasepolicy.Claim {
-		return suits(n)
+// anyWithout is without for a group of any, which needs a suitable comparison in each member.
+func anyWithout(c releasepolicy.Condition, suits func(releasepolicy.Condition) bool) (branch releasepolicy.Condition, open bool) {
+	for _, member := range c.Conditions {
+		inside, open := without(member, suits)
+		if open && some(c, suits) {
+			return inside, true // another member suits, so this one is at fault
+		}
+		if open {
+			return c, true
+		}
 	}
-	return slices.ContainsFunc(n.Conditions, func(member releasepolicy.Condition) bool { return some(member, suits) })
+	return c, false
+}
+
+// allWithout is without for a group of all, which needs a suitable comparison in one member.
+func allWithout(c releasepolicy.Condition, suits func(releasepolicy.Condition) bool) (branch releasepolicy.Condition, open bool) {
+	branch = c
+	for _, member := range c.Conditions {
+		inside, open := without(member, suits)
+		if !open {
+			return c, false
+		}
+		if member.Kind != releasepolicy.Claim && some(member, suits) {
+			branch = inside
+		}
+	}
+	return branch, true
+}
+
+// some reports whether a comparison anywhere below c suits.
+func some(c releasepolicy.Condition, suits func(releasepolicy.Condition) bool) bool {
+	if c.Kind == releasepolicy.Claim {
+		return suits(c)
+	}
+	return slices.ContainsFunc(c.Conditions, func(member releasepolicy.Condition) bool { return some(member, suits) })
 }
 
 // asks suits comparisons of a claim with one value.
 func asks(claim string) func(releasepolicy.Condition) bool {
-	return func(n releasepolicy.Condition) bool { return n.Claim == claim && n.Operator == releasepolicy.Equals }
+	return func(c releasepolicy.Condition) bool { return c.Claim == claim && c.Operator == releasepolicy.Equals }
 }
 
-// demands suits comparisons that a boolean claim meets only with the value.
+// demands suits comparisons that a boolean claim meets only if it has the value.
 func demands(claim, value string) func(releasepolicy.Condition) bool {
 	opposite := map[string]string{"true": "false", "false": "true"}[value]
-	return func(n releasepolicy.Condition) bool {
-		return n.Claim == claim && (n.Operator == releasepolicy.Equals && n.Value.Text == value || n.Operator == releasepolicy.NotEquals && n.Value.Text == opposite)
+	return func(c releasepolicy.Condition) bool {
+		return c.Claim == claim && (c.Operator == releasepolicy.Equals && c.Value.Text == value || c.Operator == releasepolicy.NotEquals && c.Value.Text == opposite)
 	}
 }
 
@@ -63,7 +77,7 @@ func noHostData(in *inspection) {
 			continue
 		}
 		if branch, open := without(r.Condition, asks(hostData)); open {
-			in.report(branch, "there is a way to the key without a condition on "+hostData+": every container of every tenant may take it",
+			in.report(branch, "the key can be released without a condition on "+hostData+": every container of every tenant may get it",
 				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skr policy measure` prints HEX")
 		}
 	}
@@ -79,7 +93,7 @@ var allowAll = []string{
 	"cadd74f71ebb8fbf9782baab649612520f3c416bc5ce9ac768808ddc8d9b031c",
 }
 
-// worthless says why a HOST_DATA identifies no workload, "" if it may.
+// worthless says why a HOST_DATA does not identify a workload; "" if it may.
 func worthless(digest string) string {
 	switch {
 	case slices.Contains(allowAll, digest):
@@ -98,30 +112,30 @@ func allowAllHostData(in *inspection) {
 	}
 }
 
-// zeroHostData leaves virtual machines out: theirs is always zero.
+// zeroHostData does not report virtual machines: their HOST_DATA is always zero.
 func zeroHostData(in *inspection) {
 	in.hostDataIs(zeroDigest, worthless(zeroDigest), func(r root) bool { return r.all(isContainer) })
 }
 
 func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool) {
-	in.comparisons(func(r root, n releasepolicy.Condition) {
-		if n.Claim == hostData && n.Operator == releasepolicy.Equals && n.Value.Text == digest && concerns(r) {
-			in.report(n, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
+	in.comparisons(func(r root, c releasepolicy.Condition) {
+		if c.Claim == hostData && c.Operator == releasepolicy.Equals && c.Value.Text == digest && concerns(r) {
+			in.report(c, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
 		}
 	})
 }
 
-// debugNotExcluded takes the claim of either technology: where one is asked for, no token
-// of the other meets the branch.
+// debugNotExcluded accepts the claim of either technology: no token of the other technology
+// meets a branch that has it.
 func debugNotExcluded(in *inspection) {
 	for _, r := range in.roots {
 		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Condition) != ofDirectTDX {
 			continue
 		}
-		excludes := func(n releasepolicy.Condition) bool {
-			return demands(r.prefix()+debuggable, "false")(n) || demands(r.prefix()+tdxDebug, "false")(n)
+		excluded := func(c releasepolicy.Condition) bool {
+			return demands(r.prefix()+debuggable, "false")(c) || demands(r.prefix()+tdxDebug, "false")(c)
 		}
-		branch, open := without(r.Condition, excludes)
+		branch, open := without(r.Condition, excluded)
 		if !open {
 			continue
 		}
@@ -155,7 +169,7 @@ func complianceNotRequired(in *inspection) {
 			continue
 		}
 		known, _ := claims.Lookup(claim)
-		in.require(r, asks(claim), "a guest that somebody else measured gets the key, and its host chose its HOST_DATA",
+		in.require(r, asks(claim), "a guest whose measurement Microsoft did not endorse gets the key, and its host chose its HOST_DATA",
 			equalsText(claim, known.Values[r.platforms[0]][0]))
 	}
 }
@@ -170,17 +184,17 @@ func secureBootNotRequired(in *inspection) {
 
 func noMinimumSVN(in *inspection) {
 	for _, r := range in.roots {
-		bounded := func(n releasepolicy.Condition) bool {
-			return n.Claim == endorsedSVN && (n.Operator == releasepolicy.Greater || n.Operator == releasepolicy.GreaterOrEquals || n.Operator == releasepolicy.Equals)
+		bounded := func(c releasepolicy.Condition) bool {
+			return c.Claim == endorsedSVN && (c.Operator == releasepolicy.Greater || c.Operator == releasepolicy.GreaterOrEquals || c.Operator == releasepolicy.Equals)
 		}
 		if r.all(isContainer) {
-			in.require(r, bounded, "utility VMs of any age get the key, also those whose faults are known",
+			in.require(r, bounded, "utility VMs of any age get the key, even with known faults",
 				`{"claim":"`+endorsedSVN+`","greaterOrEquals":N}`)
 		}
 	}
 }
 
-// require reports the branch of r that lacks a condition.
+// require reports the branch of r that lacks a comparison that suits.
 func (in *inspection) require(r root, suits func(releasepolicy.Condition) bool, message, condition string) {
 	if branch, open := without(r.Condition, suits); open {
 		in.report(branch, message, "add "+condition)

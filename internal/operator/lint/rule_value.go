@@ -13,16 +13,16 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// values visits the comparisons with a value, of claims that are known, or
-// of which nothing is known (Free).
+// values calls visit for the comparisons with a value. A claim that is not in the catalogue
+// is Free.
 func (in *inspection) values(visit func(root, releasepolicy.Condition, claims.Claim)) {
-	in.comparisons(func(r root, n releasepolicy.Condition) {
-		known, found := claims.Lookup(n.Claim)
+	in.comparisons(func(r root, c releasepolicy.Condition) {
+		known, found := claims.Lookup(c.Claim)
 		if !found {
-			known = claims.Claim{Name: n.Claim, Kind: claims.Free}
+			known = claims.Claim{Name: c.Claim, Kind: claims.Free}
 		}
-		if n.Operator != releasepolicy.Exists {
-			visit(r, n, known)
+		if c.Operator != releasepolicy.Exists {
+			visit(r, c, known)
 		}
 	})
 }
@@ -36,12 +36,12 @@ func orders(o releasepolicy.Operator) bool {
 }
 
 func hexForm(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if c.Kind != claims.Hex || orders(n.Operator) {
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if known.Kind != claims.Hex || orders(c.Operator) {
 			return
 		}
-		if fault := hexFault(n.Value.Text, c.Digits); fault != "" {
-			in.report(n, fmt.Sprintf("the value %s of %s %s", excerpt.Quote(n.Value.Text), n.Claim, fault), hexFix(n.Value.Text, c.Digits))
+		if fault := hexFault(c.Value.Text, known.Digits); fault != "" {
+			in.report(c, fmt.Sprintf("the value %s of %s %s", excerpt.Quote(c.Value.Text), c.Claim, fault), hexFix(c.Value.Text, known.Digits))
 		}
 	})
 }
@@ -74,7 +74,7 @@ func hexFix(text string, digits []int) string {
 	return "write " + plain
 }
 
-// hexOf is the value if it was written in base64, "" if not.
+// hexOf returns the value in hexadecimal if it was written in base64, else "".
 func hexOf(text string, digits []int) string {
 	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 	data, err := base64.RawStdEncoding.DecodeString(text)
@@ -88,85 +88,85 @@ func isHex(text string) bool { return text != "" && strings.Trim(text, "01234567
 
 func lengths(digits []int) string {
 	texts := make([]string, len(digits))
-	for i, n := range digits {
-		texts[i] = strconv.Itoa(n)
+	for i, count := range digits {
+		texts[i] = strconv.Itoa(count)
 	}
 	return strings.Join(texts, " or ")
 }
 
 func base64Form(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if c.Kind != claims.Base64 || orders(n.Operator) {
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if known.Kind != claims.Base64 || orders(c.Operator) {
 			return
 		}
-		data, err := base64.StdEncoding.Strict().DecodeString(n.Value.Text)
+		data, err := base64.StdEncoding.Strict().DecodeString(c.Value.Text)
 		if err == nil && len(data) == registerBytes {
 			return
 		}
 		fix := "write 32 bytes in standard base64, with padding"
-		if data, err := hex.DecodeString(n.Value.Text); err == nil && len(data) == registerBytes {
+		if data, err := hex.DecodeString(c.Value.Text); err == nil && len(data) == registerBytes {
 			fix = "write " + base64.StdEncoding.EncodeToString(data)
 		}
-		in.report(n, fmt.Sprintf("the value %s of %s is not base64 of 32 bytes", excerpt.Quote(n.Value.Text), n.Claim), fix)
+		in.report(c, fmt.Sprintf("the value %s of %s is not base64 of 32 bytes", excerpt.Quote(c.Value.Text), c.Claim), fix)
 	})
 }
 
 func booleanForm(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if c.Kind != claims.Boolean || orders(n.Operator) || n.Value.Text == "true" || n.Value.Text == "false" {
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if known.Kind != claims.Boolean || orders(c.Operator) || c.Value.Text == "true" || c.Value.Text == "false" {
 			return
 		}
 		fix := "write true or false"
-		switch strings.ToLower(strings.TrimSpace(n.Value.Text)) {
+		switch strings.ToLower(strings.TrimSpace(c.Value.Text)) {
 		case "true", "1", "yes":
 			fix = "write true"
 		case "false", "0", "no":
 			fix = "write false"
 		}
-		in.report(n, fmt.Sprintf("%s is true or false, and is compared with %s", n.Claim, excerpt.Quote(n.Value.Text)), fix)
+		in.report(c, fmt.Sprintf("%s is true or false, and is compared with %s", c.Claim, excerpt.Quote(c.Value.Text)), fix)
 	})
 }
 
 func numberForm(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if c.Kind != claims.Integer && c.Kind != claims.Time || isInteger(n.Value.Text) {
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if known.Kind != claims.Integer && known.Kind != claims.Time || isInteger(c.Value.Text) {
 			return
 		}
 		fix := "write an integer in decimal, without sign or leading zeros"
-		if digits := strings.TrimLeft(n.Value.Text, "0"); isInteger(digits) {
+		if digits := strings.TrimLeft(c.Value.Text, "0"); isInteger(digits) {
 			fix = "write " + excerpt.Of(digits)
 		}
-		in.report(n, fmt.Sprintf("%s is an integer, and is compared with %s", n.Claim, excerpt.Quote(n.Value.Text)), fix)
+		in.report(c, fmt.Sprintf("%s is an integer, and is compared with %s", c.Claim, excerpt.Quote(c.Value.Text)), fix)
 	})
 }
 
-// isInteger takes the one spelling that tokens have.
+// isInteger reports whether text is a natural number in the one spelling that tokens have.
 func isInteger(text string) bool {
 	return text == "0" || text != "" && text[0] != '0' && strings.Trim(text, "0123456789") == ""
 }
 
 func orderingOnText(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if !orders(n.Operator) {
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if !orders(c.Operator) {
 			return
 		}
-		switch c.Kind {
-		case claims.Integer, claims.Time, claims.Object, claims.List: // for others to judge
+		switch known.Kind {
+		case claims.Integer, claims.Time, claims.Object, claims.List: // other rules report these
 		case claims.Free:
-			if isInteger(strings.TrimPrefix(n.Value.Text, "-")) {
+			if isInteger(strings.TrimPrefix(c.Value.Text, "-")) {
 				return
 			}
-			in.report(n, fmt.Sprintf("%s orders integers only, and %s is none", n.Operator, excerpt.Quote(n.Value.Text)), "write an integer, or use equals")
+			in.report(c, fmt.Sprintf("%s compares only integers, and %s is not one", c.Operator, excerpt.Quote(c.Value.Text)), "write an integer, or use equals")
 		default:
-			in.report(n, fmt.Sprintf("%s orders integers only, and %s is %s", n.Operator, n.Claim, c.Kind), "use equals")
+			in.report(c, fmt.Sprintf("%s compares only integers, and %s is %s", c.Operator, c.Claim, known.Kind), "use equals")
 		}
 	})
 }
 
 func comparesObject(in *inspection) {
-	in.values(func(_ root, n releasepolicy.Condition, c claims.Claim) {
-		if c.Kind == claims.Object || c.Kind == claims.List {
-			in.report(n, fmt.Sprintf("%s is %s %s, which no value equals", n.Claim, article(c.Kind), c.Kind), "ask for a claim in it, or use exists")
+	in.values(func(_ root, c releasepolicy.Condition, known claims.Claim) {
+		if known.Kind == claims.Object || known.Kind == claims.List {
+			in.report(c, fmt.Sprintf("%s is %s %s, which no value equals", c.Claim, article(known.Kind), known.Kind), "compare a claim inside it, or use exists")
 		}
 	})
 }
@@ -179,26 +179,26 @@ func article(k claims.Kind) string {
 }
 
 func existsIgnoresValue(in *inspection) {
-	in.comparisons(func(_ root, n releasepolicy.Condition) {
-		known, _ := claims.Lookup(n.Claim)
-		if n.Operator == releasepolicy.Exists && known.Kind == claims.Boolean {
-			in.report(n, fmt.Sprintf("exists is met by %s in either state", n.Claim), "use equals with true or false")
+	in.comparisons(func(_ root, c releasepolicy.Condition) {
+		known, _ := claims.Lookup(c.Claim)
+		if c.Operator == releasepolicy.Exists && known.Kind == claims.Boolean {
+			in.report(c, fmt.Sprintf("%s meets exists whether it is true or false", c.Claim), "use equals with true or false")
 		}
 	})
 }
 
 func valueNotOnPlatform(in *inspection) {
-	in.values(func(r root, n releasepolicy.Condition, c claims.Claim) {
+	in.values(func(r root, c releasepolicy.Condition, known claims.Claim) {
 		var said []string
 		for _, p := range r.platforms {
-			if c.Values[p] == nil {
-				return // it may say anything there
+			if known.Values[p] == nil {
+				return // it may have any value there
 			}
-			said = append(said, c.Values[p]...)
+			said = append(said, known.Values[p]...)
 		}
-		if n.Operator == releasepolicy.Equals && len(said) > 0 && !slices.Contains(said, n.Value.Text) {
+		if c.Operator == releasepolicy.Equals && len(said) > 0 && !slices.Contains(said, c.Value.Text) {
 			slices.Sort(said)
-			in.report(n, fmt.Sprintf("tokens of %s never say %s in %s", list(r.platforms), excerpt.Quote(n.Value.Text), n.Claim),
+			in.report(c, fmt.Sprintf("tokens of %s never have the value %s in %s", list(r.platforms), excerpt.Quote(c.Value.Text), c.Claim),
 				"write "+strings.Join(slices.Compact(said), " or "))
 		}
 	})

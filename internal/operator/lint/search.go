@@ -14,18 +14,18 @@ import (
 	"skr/internal/textfile"
 )
 
-// search looks for the policies of an object that strictjson.Parse has accepted: its depth is
+// search finds the policies in an object that strictjson.Parse has accepted: its depth is
 // bounded, and no name stands twice.
 type search struct {
 	found     []holder
-	elsewhere []string // paths of what looks like a policy under a name that means something else
+	elsewhere []string // paths of what looks like a policy, under a name for something else
 }
 
 // holder is a value that holds a policy by its name.
 type holder struct {
 	path      string
 	value     json.RawMessage
-	immutable *bool // of what surrounds it
+	immutable *bool // of the object around it
 }
 
 func (s *search) add(path string, value json.RawMessage, immutable *bool) {
@@ -74,13 +74,13 @@ func (s *search) object(path string, text []byte) {
 	}
 }
 
-// parsed is nil for what is no object.
+// parsed returns the members of an object, and nil if text is not an object.
 func parsed(text []byte) (members map[string]any) {
 	_ = json.Unmarshal(text, &members) // members stay nil
 	return members
 }
 
-// document is the one policy that was found; several of the same text are one.
+// document returns the policy that was found. It refuses several with different texts.
 func (s *search) document() (Document, error) {
 	documents := make([]Document, len(s.found))
 	paths := make([]string, len(s.found))
@@ -107,8 +107,8 @@ func (h holder) open() (Document, error) {
 		if !found {
 			break
 		}
-		if said := flagOf(value); said != nil {
-			immutable = said
+		if own := flagOf(value); own != nil {
+			immutable = own
 		}
 		path, value = strings.TrimPrefix(path+"."+name, "."), inner
 	}
@@ -119,11 +119,11 @@ func (h holder) open() (Document, error) {
 	return Document{Text: text, Source: excerpt.Of(path), Immutable: immutable}, nil
 }
 
-// carriers are the names of a policy in what holds it: the SDKs' and the Azure CLI's, the
-// REST API's (KeyReleasePolicy), Azure PowerShell's, and that of a deployment parameter.
+// carriers are the names of the policy in an object that holds it: of the SDKs and the Azure
+// CLI, of the REST API (KeyReleasePolicy), of Azure PowerShell, and of a deployment parameter.
 var carriers = []string{"encodedpolicy", "data", "policycontent", "value"}
 
-// held is what an object that holds a policy has of it.
+// held returns the member that carries the policy in an object around it.
 func held(value json.RawMessage) (name string, inner json.RawMessage, found bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(value, &members) != nil {
@@ -164,18 +164,18 @@ func flagOf(value json.RawMessage) *bool {
 	return flag(members)
 }
 
-// flag is the member immutable, nil if there is none.
+// flag returns the member immutable, and nil without one.
 func flag(members map[string]json.RawMessage) (immutable *bool) {
 	for name, value := range members {
 		if fold(name) == "immutable" {
-			_ = json.Unmarshal(value, &immutable) // what is no boolean says nothing
+			_ = json.Unmarshal(value, &immutable) // other than a boolean it is ignored
 		}
 	}
 	return immutable
 }
 
-// policyText is the policy that a value is: an object, the same as text or in base64, or
-// its bytes as numbers.
+// policyText returns the text of a policy that is an object, a string with its text or base64,
+// or a list of its bytes.
 func policyText(value json.RawMessage) ([]byte, error) {
 	value = bytes.TrimSpace(value)
 	if value[0] != '"' {
@@ -199,7 +199,7 @@ func policyText(value json.RawMessage) ([]byte, error) {
 	}
 }
 
-// byteList reads a list of bytes, or the object that JavaScript makes of an Uint8Array.
+// byteList decodes a list of bytes, or the object that JavaScript makes of a Uint8Array.
 func byteList(value json.RawMessage) ([]byte, bool) {
 	var list []uint16
 	if json.Unmarshal(value, &list) != nil {

@@ -14,36 +14,36 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// Spec says what a new policy asks for.
+// Spec is what a new policy asks for.
 type Spec struct {
 	// Platform decides which claims there are. Required.
 	Platform claims.Platform
-	// Authorities are hosts, or https URLs of hosts. At least one.
+	// Authorities are hosts, or https URLs of hosts. At least one is required.
 	Authorities []string
-	// HostData are the HOST_DATA of the workloads, of which any will do: 64
-	// hexadecimal digits each. Containers need one.
+	// HostData are the HOST_DATA of the workloads that may have the key, 64 hexadecimal digits
+	// each. Containers need one.
 	HostData []string
-	// AllowAll are those of HostData whose policy is known to allow everything; New
-	// refuses them.
+	// AllowAll are those of HostData whose execution policy allows everything. New refuses
+	// them.
 	AllowAll []string
-	// AnyWorkload gives the key to every container of every tenant that the
-	// authorities attest, where HostData is empty.
+	// AnyWorkload, with an empty HostData, gives the key to every container of every tenant
+	// that the authorities attest.
 	AnyWorkload bool
-	// Measurements are launch measurements, of which any will do: 96 hexadecimal
-	// digits each. Empty leaves it to the compliance status.
+	// Measurements are the launch measurements that are accepted, 96 hexadecimal digits each.
+	// If it is empty, the compliance status decides.
 	Measurements []string
 	// PCRs are values of the vTPM's registers by number, each 32 bytes in
 	// hexadecimal or base64. Virtual machines only.
 	PCRs map[int]string
-	// MinimumSVN is the least security version of the utility VM (containers) or
-	// of the guest (cvm). Nil asks for none.
+	// MinimumSVN is the lowest accepted security version of the utility VM (containers) or of
+	// the guest (cvm). Nil accepts all.
 	MinimumSVN *uint64
-	// MinimumTCB are the least patch levels of the reported TCB. Nil asks for none.
+	// MinimumTCB has the lowest accepted patch levels of the reported TCB. Nil accepts all.
 	MinimumTCB *snp.Components
 }
 
-// New writes the policy, indented for people. It holds itself to [Check]: what it
-// writes has no error there, unless AnyWorkload asks for one.
+// New writes a policy, indented for people. [Check] finds no errors in it, unless AnyWorkload
+// is set.
 func New(s Spec) (*releasepolicy.Policy, error) {
 	policy, err := s.policy()
 	if err != nil {
@@ -83,7 +83,7 @@ func (s Spec) authorities() ([]string, error) {
 	return urls, nil
 }
 
-// normalise checks each value and spells it as tokens do.
+// normalise checks the values and spells them as tokens do.
 func (s *Spec) normalise() (err error) {
 	if _, err := claims.ParsePlatform(s.Platform.String()); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Spec) normalise() (err error) {
 	return err
 }
 
-// suits refuses what the platform's tokens do not tell.
+// suits refuses conditions on what the platform's tokens do not have.
 func (s *Spec) suits() error {
 	container, machine := isContainer(s.Platform), !isContainer(s.Platform)
 	switch {
@@ -149,8 +149,8 @@ func hexadecimal(what string, digits int, values []string) ([]string, error) {
 	return all, nil
 }
 
-// registers spells PCR values in standard base64. That tokens do so is
-// UNCONFIRMED: facts know the claim's form, not its alphabet.
+// registers spells PCR values in standard base64. That tokens use this alphabet is
+// UNCONFIRMED.
 func registers(given map[int]string) (map[int]string, error) {
 	all := make(map[int]string, len(given))
 	for number, value := range given {

@@ -37,14 +37,16 @@ func TestNew(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		"aci": {Spec{Platform: claims.ACI, Authorities: []string{"mine.weu.attest.azure.net"}, HostData: []string{strings.ToUpper(digest)}, MinimumSVN: new(uint64(100))}, `
+		"aci": {Spec{Platform: claims.ACI, Authorities: []string{"mine.weu.attest.azure.net"},
+			HostData: []string{strings.ToUpper(digest)}, MinimumSVN: new(uint64(100))}, `
 https://mine.weu.attest.azure.net
   x-ms-attestation-type equals sevsnpvm
   x-ms-compliance-status equals azure-compliant-uvm
   x-ms-sevsnpvm-hostdata equals ` + digest + `
   x-ms-sevsnpvm-is-debuggable equals false
   x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn greaterOrEquals 100`},
-		"aks-kata": {Spec{Platform: claims.AKSKata, Authorities: []string{own + "/", "https://other.weu.attest.azure.net"}, HostData: []string{digest, strings.Repeat("1", 64)}}, `
+		"aks-kata": {Spec{Platform: claims.AKSKata, Authorities: []string{own + "/", "https://other.weu.attest.azure.net"},
+			HostData: []string{digest, strings.Repeat("1", 64)}}, `
 https://mine.weu.attest.azure.net
   x-ms-attestation-type equals sevsnpvm
   x-ms-compliance-status equals azure-signed-katacc-uvm
@@ -135,8 +137,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// A policy from a genuine report or token is met by the token of that machine, and
-// not by one whose HOST_DATA or version differs.
+// The token of a machine meets a policy from its genuine report or token. A token with another
+// HOST_DATA or version does not.
 func TestAdopt(t *testing.T) {
 	endorsed := mustClaims(t, samples.Read(t, "maa/aci-claims-with-uvm-endorsement.json"))
 	spec := Spec{Platform: claims.ACI}

@@ -15,7 +15,7 @@ import (
 
 const maxCases = 1000
 
-// Suite is a table of tokens with what a policy must say of each, for a pipeline.
+// Suite is a table of tests for a policy: tokens, and whether each must meet it.
 type Suite struct {
 	policy string
 	cases  []suiteCase
@@ -23,26 +23,26 @@ type Suite struct {
 
 type suiteCase struct {
 	Name string `json:"name"`
-	// Claims is the name of a file, or the claims themselves.
+	// Claims is the name of a file, or an object with the claims.
 	Claims json.RawMessage `json:"claims"`
-	// Issuer is in the place of the claim iss.
+	// Issuer replaces the claim iss.
 	Issuer string `json:"issuer,omitempty"`
-	// Released says whether the policy must be met.
+	// Released says whether the token must meet the policy.
 	Released *bool `json:"released"`
-	// Reason is the claim that must be why it is not.
+	// Reason is a claim that must be among the reasons why the token does not.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Outcome is a case that ran.
+// Outcome is the result of one case.
 type Outcome struct {
 	Name string `json:"name"`
-	// Passed says that the policy said what the case expects.
+	// Passed reports whether the evaluation is what the case expects.
 	Passed bool `json:"passed"`
-	// Released says whether the policy is met.
+	// Released reports whether the token meets the policy.
 	Released bool `json:"released"`
 	// Reasons are the claims of the comparisons that are not met.
 	Reasons []string `json:"reasons,omitempty"`
-	// Problem says what differs; "" if it passed.
+	// Problem says what differs. It is empty if the case passed.
 	Problem string `json:"problem,omitempty"`
 }
 
@@ -51,11 +51,11 @@ type Outcome struct {
 //	policy: policy.json
 //	cases:
 //	  - name: our workload
-//	    claims: claims/production.json   # or a token, or an object in its place
+//	    claims: claims/production.json   # a token, or its claims in JSON
 //	    released: true
 //	  - name: with a debugger
 //	    claims: {iss: https://…, x-ms-sevsnpvm-is-debuggable: true}
-//	    issuer: https://…                # in the place of iss
+//	    issuer: https://…                # replaces iss
 //	    released: false
 //	    reason: x-ms-sevsnpvm-is-debuggable
 func ParseSuite(data []byte) (*Suite, error) {
@@ -77,7 +77,7 @@ func checkTable(policy string, cases []suiteCase) error {
 	case policy == "":
 		return errors.New("policy: the name of a file is missing")
 	case len(cases) == 0:
-		return errors.New("cases: there is none")
+		return errors.New("cases: the list is empty")
 	case len(cases) > maxCases:
 		return fmt.Errorf("cases: there are more than %d", maxCases)
 	}
@@ -91,14 +91,14 @@ func checkTable(policy string, cases []suiteCase) error {
 		case c.Released == nil:
 			return fmt.Errorf("%s: released is missing: true or false", where)
 		case *c.Released && c.Reason != "":
-			return fmt.Errorf("%s: a key that is released has no reason not to be", where)
+			return fmt.Errorf("%s: with released: true, no reason can be expected", where)
 		}
 	}
 	return nil
 }
 
-// Run evaluates the policy for each case. read returns the content of a file that
-// the table names. The error is of a file that is not there or not what it should be.
+// Run evaluates the policy for each case. read must return the content of a file that the
+// table names. Run returns an error if a file cannot be read or is not a policy or a token.
 func (s *Suite) Run(read func(name string) ([]byte, error)) ([]Outcome, error) {
 	policy, err := s.open(read)
 	if err != nil {

@@ -65,12 +65,12 @@ func TestSuite(t *testing.T) {
 func TestSuiteRefuses(t *testing.T) {
 	for changed, want := range map[string]string{
 		"":               "the document is present and empty",
-		"policy: p.json": "cases: there is none",
+		"policy: p.json": "cases: the list is empty",
 		"policy: p.json\ncases: [{released: true}]":                            "case 1: name is missing",
 		"policy: p\ncases: [{name: a, casts: }]":                               "casts",
 		"policy: p\ncases: [{name: a, released: true}]":                        `case 1, "a": claims are missing`,
 		"policy: p\ncases: [{name: a, claims: {}}]":                            "released is missing",
-		"policy: p\ncases: [{name: a, claims: {}, released: true, reason: b}]": "has no reason",
+		"policy: p\ncases: [{name: a, claims: {}, released: true, reason: b}]": "no reason can be expected",
 		"policy: p\npolicy: q\n":                                               "policy",
 		"[":                                                                    "reading the table",
 	} {
