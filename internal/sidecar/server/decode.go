@@ -12,7 +12,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// memberNames of the JSON object that a request is, in its struct tags.
+// memberNames returns the members of a request's JSON object, from its struct tags.
 func memberNames[Req any]() []string {
 	var names []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Req]()) {
@@ -22,11 +22,11 @@ func memberNames[Req any]() []string {
 	return names
 }
 
-// decode reads a flat object of strings into the fields, which are in the order of
-// the members. null is absence: System.Text.Json, Jackson and Go pointers write it for
-// what is not set. encoding/json alone would match members in any capitals, let the
-// last of several win and put U+FFFD in place of what is not Unicode: two readers of
-// one body could then disagree on what it asks for.
+// decode decodes a flat object of strings into the fields, which are in the order of the
+// members. null means absent: System.Text.Json, Jackson and Go pointers write it for
+// what is not set. encoding/json alone would ignore the case of members, use the last of
+// several equal members and replace what is not Unicode with U+FFFD. Two readers of one
+// body could then disagree on what it requests.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
@@ -44,9 +44,10 @@ func decode(body []byte, members []string, into any) error {
 	})
 }
 
-// eachMember calls use for each member that is not null. The body is valid JSON: an
-// object, whose members must be there once, and be strings or null. One that is not known
-// must be null: programs with one class for all requests write the members of the others.
+// eachMember calls use for each member that is not null. The body is valid JSON. It must be
+// an object without duplicate members, and each member a string or null. An unknown member
+// must be null: programs with one class for all requests write the members of other
+// requests.
 func eachMember(body []byte, members []string, use func(member int, text []byte)) error {
 	rest, isObject := after(body, '{')
 	if !isObject {
@@ -81,7 +82,7 @@ func eachMember(body []byte, members []string, use func(member int, text []byte)
 	}
 }
 
-// cutValue cuts the value of a member off valid JSON. text is nil if it is null.
+// cutValue cuts the value of a member from valid JSON. text is nil for null.
 func cutValue(in []byte, member string) (text, rest []byte, err error) {
 	if startsWithNull(in) {
 		return nil, bytes.TrimLeft(in, whiteSpace)[len("null"):], nil
@@ -103,7 +104,7 @@ func startsWithNull(text []byte) bool {
 
 const whiteSpace = " \t\r\n" // RFC 8259 section 2
 
-// after is what follows token, which must be next but for white space; else text.
+// after returns what follows token, if token is next after white space, and otherwise text.
 func after(text []byte, token byte) (rest []byte, found bool) {
 	trimmed := bytes.TrimLeft(text, whiteSpace)
 	if len(trimmed) == 0 || trimmed[0] != token {
@@ -112,7 +113,7 @@ func after(text []byte, token byte) (rest []byte, found bool) {
 	return trimmed[1:], true
 }
 
-// cutText cuts the next token off valid JSON, if it is a string. The literal has its
+// cutText cuts the next token from valid JSON if it is a string. The literal includes the
 // quotes.
 func cutText(text []byte) (literal, rest []byte, found bool) {
 	text = bytes.TrimLeft(text, whiteSpace)
@@ -130,7 +131,7 @@ func cutText(text []byte) (literal, rest []byte, found bool) {
 	return nil, text, false
 }
 
-// unquote the literal of a string. A half surrogate becomes U+FFFD.
+// unquote returns the text of a string literal. A lone surrogate becomes U+FFFD.
 func unquote(literal []byte) []byte {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1]
@@ -142,8 +143,8 @@ func unquote(literal []byte) []byte {
 
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,31}$`)
 
-// unknownMember repeats the name only if it looks like one: a body that was put
-// together wrongly may have a token in its place.
+// unknownMember repeats the name only if it looks like a name: a wrongly assembled body may
+// have a token in its place.
 func unknownMember(name string, members []string) error {
 	for _, member := range members {
 		if strings.EqualFold(member, name) {
