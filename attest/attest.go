@@ -1,13 +1,11 @@
-// Package attest is the Attester of RFC 9334: it proves what the machine is
-// that this program runs on.
+// Package attest is the Attester of RFC 9334: it proves what machine this program runs
+// on.
 //
-// An [Attester] asks the hardware for a report over runtime data, checks that
-// the report says what was asked for, adds the certificates that endorse the
-// chip and the endorsement of the utility VM, and yields [Evidence]. Where the
-// report stands behind a virtual TPM, or where there is only the TPM, it adds
-// what that says, the [Guest]. Nothing leaves the machine before each of these
-// has been verified, so that a fault of ours is found here and not guessed from
-// a Verifier's refusal.
+// An [Attester] requests a report over runtime data from the hardware and checks that
+// the report has that data. It adds the certificates that endorse the chip and the
+// endorsement of the utility VM, and returns [Evidence]. If the machine has a virtual
+// TPM, it adds what the TPM says, the [Guest]. Each part is verified before it leaves the
+// machine, so that a fault of this machine is found here and not in a Verifier's refusal.
 //
 //	evidence, err := attester.Evidence(ctx, jwks)
 //	result, err := verifier.Appraise(ctx, authority, evidence)
@@ -16,8 +14,8 @@
 // is the token that it issued, verified, with its [Claims]. Package attest/maa
 // implements the conversation between the two.
 //
-// The package does not say whether evidence is good enough: that is the policy
-// of the Verifier and of the Relying Party.
+// The package does not decide whether evidence is good enough: that is the policy of
+// the Verifier and of the Relying Party.
 package attest
 
 import (
@@ -33,36 +31,36 @@ import (
 	"skr/internal/refusal"
 )
 
-// What the errors of this package wrap, by who refused.
+// The errors of this package wrap one of these.
 var (
-	// ErrNoEvidence: this machine gives no evidence, or evidence that
+	// ErrNoEvidence means that this machine gives no evidence, or evidence that
 	// contradicts itself.
 	ErrNoEvidence error = refusal.NoEvidence
-	// ErrNoEndorsements: no certificate chain endorses the chip at its TCB.
+	// ErrNoEndorsements means that no certificate chain endorses the chip at its TCB.
 	ErrNoEndorsements error = refusal.NoEndorsements
 )
 
-// Evidence is the only thing given to a Verifier. An Attester has verified it.
+// Evidence is all that a Verifier receives. The Attester has verified it.
 type Evidence struct {
-	// Report is signed by the chip; nil with Trusted Launch, which has none.
+	// Report is signed by the chip; nil with Trusted Launch.
 	Report *snp.Report
-	// Chain endorses the chip that signed Report, at Report's reported TCB; nil
-	// without one.
+	// Chain endorses the chip that signed Report, at the reported TCB; nil without a
+	// Report.
 	Chain *vcek.Chain
-	// RuntimeData are the bytes bound: through REPORT_DATA of Report or, where
-	// there is a Guest, through its user data and its quote. Nil binds nothing.
+	// RuntimeData are the bytes that the evidence binds: through REPORT_DATA of Report
+	// or, with a Guest, through its user data and its quote. Nil binds nothing.
 	RuntimeData []byte
-	// Endorsement is of Report's measurement; nil where the platform gives none.
+	// Endorsement endorses the measurement of Report; nil if the platform gives none.
 	Endorsement *uvm.Endorsement
-	// Guest is what the virtual TPM says; nil where there is none between the
-	// chip and us.
+	// Guest is what the virtual TPM says; nil if the chip reports to this program
+	// directly.
 	Guest *Guest
-	// Omitted are the optional parts that are there and cannot be used.
+	// Omitted are the optional parts that exist but cannot be used.
 	Omitted []Omission
 }
 
-// Bound are the bytes whose SHA-256 is in REPORT_DATA of Report: the runtime data,
-// or the paravisor's claims.
+// Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report: the runtime data, or
+// the paravisor's claims.
 func (e *Evidence) Bound() []byte {
 	if e.Guest != nil && e.Guest.HCL != nil {
 		return e.Guest.HCL.Claims().Raw()
@@ -77,19 +75,19 @@ type Endorser interface {
 	Chain(ctx context.Context, report *snp.Report) (*vcek.Chain, error)
 }
 
-// Config is what an Attester works with. Source or VirtualTPM must be there;
-// with both, Source is tried first.
+// Config describes an Attester. Source or VirtualTPM must be set. If both are, Source is
+// tried first.
 type Config struct {
-	// Source gives reports of this machine; nil: only the virtual TPM is asked.
+	// Source gives reports of this machine; nil uses only the virtual TPM.
 	Source snp.Source
-	// VirtualTPM is that of an Azure machine; nil: it is not asked.
+	// VirtualTPM is the TPM of an Azure machine; nil uses only Source.
 	VirtualTPM *VirtualTPM
 	// Endorser finds and verifies certificates.
 	Endorser Endorser
-	// Endorsement of the utility VM; nil where the platform gives none.
+	// Endorsement of the utility VM; nil if the platform gives none.
 	Endorsement *uvm.Endorsement
-	// EndorsementErr says why an endorsement that the platform gives cannot be used.
-	// Evidence then goes without, and says so.
+	// EndorsementErr is why the platform's endorsement cannot be used. Evidence then
+	// lists it in Omitted.
 	EndorsementErr error
 }
 
@@ -100,13 +98,12 @@ type Attester struct {
 	kept   atomic.Pointer[found]
 }
 
-// NewAttester makes an Attester. It touches no device.
+// NewAttester returns an Attester. It opens no device.
 func NewAttester(c Config) *Attester { return &Attester{config: c} }
 
-// Report is a fresh report over runtimeData that nothing endorses yet, together
-// with the paravisor's claims where it is one of those that is bound to
-// runtimeData. The error wraps ErrNoEvidence, also where the machine has no
-// report, or tells that ctx ended.
+// Report returns a fresh report over runtimeData without endorsements. If the machine has
+// a paravisor, it also returns the paravisor's claims, which bind runtimeData. The error
+// wraps ErrNoEvidence, also if the machine gives no reports, or the error of ctx.
 func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	evidence, err := a.collect(ctx, runtimeData)
 	if err == nil && evidence.Report == nil {
@@ -116,9 +113,9 @@ func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, e
 	return evidence, err
 }
 
-// Evidence is what Report gives, with all that endorses it. With Trusted Launch it
-// is the TPM's word alone. The error wraps ErrNoEvidence, ErrNoEndorsements,
-// refusal.Throttled or refusal.Unavailable, or tells that ctx ended.
+// Evidence returns a report with everything that endorses it. With Trusted Launch it
+// returns only what the TPM says. The error wraps ErrNoEvidence, ErrNoEndorsements,
+// refusal.Throttled, refusal.Unavailable, or the error of ctx.
 func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	evidence, err := a.collect(ctx, runtimeData)
 	if err != nil {
@@ -130,14 +127,16 @@ func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence,
 	if evidence.Guest == nil {
 		return evidence, nil
 	}
-	_, err = journal.Do(ctx, journal.Report, func() (*Guest, error) { return evidence.Guest, a.config.VirtualTPM.complete(ctx, evidence) })
+	done := journal.Begin(ctx, journal.Report)
+	err = a.config.VirtualTPM.complete(ctx, evidence)
+	done(err)
 	if err != nil {
 		return nil, unreported(ctx, err)
 	}
 	return evidence, nil
 }
 
-// endorse finds what vouches for the report, if there is one.
+// endorse adds what endorses the report, if there is a report.
 func (a *Attester) endorse(ctx context.Context, evidence *Evidence) (err error) {
 	if evidence.Report == nil {
 		return nil
@@ -146,12 +145,14 @@ func (a *Attester) endorse(ctx context.Context, evidence *Evidence) (err error) 
 		evidence.Endorsement = nil
 		evidence.omit(UVMEndorsement, err)
 	}
-	evidence.Chain, err = journal.Do(ctx, journal.Endorse, func() (*vcek.Chain, error) { return a.config.Endorser.Chain(ctx, evidence.Report) })
+	done := journal.Begin(ctx, journal.Endorse)
+	evidence.Chain, err = a.config.Endorser.Chain(ctx, evidence.Report)
+	done(err)
 	return err
 }
 
-// checkMeasurement finds an endorsement of another utility VM than this one,
-// because of which a Verifier refuses the whole evidence.
+// checkMeasurement returns an error if the endorsement is for a different utility VM. A
+// Verifier refuses the whole evidence because of it.
 func checkMeasurement(evidence *Evidence) error {
 	if evidence.Endorsement == nil {
 		return nil

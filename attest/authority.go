@@ -8,32 +8,32 @@ import (
 	"skr/internal/refusal"
 )
 
-// Authority is an MAA instance that the configuration allows. It is made only
-// by Authorities.Parse; it is comparable.
+// Authority is an MAA instance that the configuration allows. Only Authorities.Parse
+// makes one. It is comparable.
 type Authority struct{ host endpoint.Host }
 
-// Host is where the instance answers.
+// Host returns the host of the instance.
 func (a Authority) Host() endpoint.Host { return a.host }
 
-// Issuer is the iss claim of the instance's tokens and the authority of release
-// policies: the URL without a trailing slash.
+// Issuer returns the iss claim of the instance's tokens, which is also the authority in
+// release policies: the URL without a trailing slash.
 func (a Authority) Issuer() string { return a.host.URL() }
 
-// String is the host.
+// String returns the host.
 func (a Authority) String() string { return a.host.String() }
 
 // Authorities is the allow-list of MAA instances.
 type Authorities struct{ patterns []endpoint.Pattern }
 
-// DefaultAuthorities are all instances of MAA in the public cloud and in those
-// of the US government and China ("Compare Azure Government and global Azure",
+// DefaultAuthorities returns entries for all instances of MAA in the public cloud and in
+// the clouds of the US government and China ("Compare Azure Government and global Azure",
 // "Azure in China developer guide": endpoints).
 func DefaultAuthorities() []string {
 	return []string{"*.attest.azure.net", "*.attest.azure.us", "*.attest.azure.cn"}
 }
 
-// ParseAuthorities reads allow-list entries: a host, or "*." and a host. A port
-// is allowed only where the entry has it.
+// ParseAuthorities parses allow-list entries: a host, or "*." and a host. It allows a port
+// only if the entry has it.
 func ParseAuthorities(patterns []string) (*Authorities, error) {
 	var a Authorities
 	for _, text := range patterns {
@@ -46,9 +46,9 @@ func ParseAuthorities(patterns []string) (*Authorities, error) {
 	return &a, nil
 }
 
-// Parse reads the MAA instance that a request names. The error wraps
-// refusal.BadRequest if it is no host, refusal.EndpointNotAllowed if no entry
-// of the list allows it.
+// Parse parses the name of an MAA instance in a request. The error wraps
+// refusal.BadRequest if it is not a host, and refusal.EndpointNotAllowed if no entry of
+// the list allows it.
 func (a *Authorities) Parse(text string) (Authority, error) {
 	if text == "" {
 		return Authority{}, refusal.Newf(refusal.BadRequest,

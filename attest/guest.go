@@ -13,45 +13,46 @@ import (
 	"skr/internal/refusal"
 )
 
-// Guest is what the virtual TPM of an Azure machine says of what was started on it.
+// Guest is what the virtual TPM of an Azure machine says about what the machine booted.
 type Guest struct {
-	// HCL is the paravisor's: claims, over whose bytes the processor reports. Nil with
+	// HCL has the paravisor's claims, which the report of the processor binds. Nil with
 	// Trusted Launch.
 	HCL *vtpm.HCLReport
-	// AK is the attestation key, a TPM2B_PUBLIC, and Certificate what Azure says of
-	// it: DER. Only on a confidential VM may Certificate be empty: nothing rests on it
-	// there.
+	// AK is the attestation key, a TPM2B_PUBLIC, and Certificate is Azure's certificate
+	// for it, in DER. Certificate may be empty on a confidential VM, where nothing
+	// depends on it.
 	AK, Certificate []byte
 	// Quote is the AK's statement over PCRs. Its nonce is the SHA-256 of the runtime
-	// data, or empty without such.
+	// data, or empty without runtime data.
 	Quote tpm.Attestation
 	// PCRs are the values of PCR 0 to 7, SHA-256.
 	PCRs vtpm.PCRs
-	// Log is the firmware's event log; empty if there is none, or if LogErr.
+	// Log is the firmware's event log; empty if it does not exist or cannot be used.
 	Log []byte
-	// LogErr says why a log that is there cannot be used.
+	// LogErr is why an existing log cannot be used.
 	LogErr error
-	// Key is what a vault wraps to; Certification is the AK's statement that it is
-	// in the same TPM.
+	// Key is the key that a vault wraps to. Certification is the AK's statement that it
+	// is in the same TPM.
 	Key           GuestKey
 	Certification tpm.Attestation
 }
 
-// GuestKey is an RSA key that only this machine's TPM can use, and only while it
-// is what it was when the evidence was made.
+// GuestKey is an RSA key that only this machine's TPM can use, and only while the PCRs
+// have the values that they had when the evidence was made.
 type GuestKey interface {
-	// RSA is the public half, Area the same as TPM2B_PUBLIC.
+	// RSA returns the public half, and Area the same as TPM2B_PUBLIC.
 	RSA() *rsa.PublicKey
 	Area() []byte
-	// DecryptRSAES opens RSAES-PKCS1-v1_5. The caller wipes the plain text. The
-	// error wraps refusal.NoEvidence if it is the TPM's fault, or
-	// refusal.Throttled if the TPM is busy.
+	// DecryptRSAES decrypts RSAES-PKCS1-v1_5. The caller wipes the plain text. The
+	// error wraps refusal.NoEvidence if the TPM fails, and refusal.Throttled if it is
+	// busy.
 	DecryptRSAES(ctx context.Context, ciphertext []byte) ([]byte, error)
-	// Decrypter opens RSA-OAEP, within ctx; errors are as above.
+	// Decrypter returns a decrypter of RSA-OAEP that works until ctx ends. Its errors
+	// are those of DecryptRSAES.
 	Decrypter(ctx context.Context) keywrap.Decrypter
 }
 
-// sealedKey tells the TPM's faults from those of what is to be opened.
+// sealedKey distinguishes the errors of the TPM from those of the ciphertext.
 type sealedKey struct{ *tpm.EphemeralKey }
 
 var _ GuestKey = sealedKey{}
@@ -65,8 +66,7 @@ func (k sealedKey) Decrypter(ctx context.Context) keywrap.Decrypter {
 	return sealedDecrypter{k.EphemeralKey.Decrypter(ctx), ctx}
 }
 
-// sealedDecrypter has a context because keywrap's interface, that of a
-// computation, has none.
+// sealedDecrypter has a context because the interface of package keywrap has none.
 type sealedDecrypter struct {
 	keywrap.Decrypter
 
@@ -78,8 +78,8 @@ func (d sealedDecrypter) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byt
 	return plaintext, blame(d.ctx, err)
 }
 
-// blame says whose fault it is that something does not open: a TPM that was asked
-// and says no found the padding wrong.
+// blame returns the error of a decryption with its cause: the TPM, the ciphertext or the
+// caller. A TPM that answers with an error has found wrong padding.
 func blame(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -90,7 +90,7 @@ func blame(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, tpm.ErrBusy):
 		return busy(err)
-	case ctx.Err() != nil: // the caller left; the failure is not the fault of the TPM
+	case ctx.Err() != nil: // the caller left; the TPM did not fail
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return refusal.Because(refusal.NoEvidence, "the virtual TPM did not open what is wrapped to its key; this sidecar's log says why", err)

@@ -12,16 +12,17 @@ const (
 	AKCertificate  = "attestation key certificate"
 )
 
-// Omission is an optional part of evidence that is there and cannot be used, so that
-// the evidence goes without it. A Verifier then makes fewer claims.
+// Omission is an optional part of evidence that exists but cannot be used. The evidence
+// lacks it, and the Verifier makes fewer claims.
 type Omission struct {
 	// Part is one of the constants.
 	Part string
-	// Err says why, for operators and callers: it names files and holds no secret.
+	// Err is the reason, for operators and callers. It names files and has no secret.
 	Err error
 }
 
-// claimsOf are the claims that a Verifier makes because of a part, by their beginning.
+// claimsOf has, for each part, the prefixes of the claims that a Verifier makes because
+// of it.
 var claimsOf = map[string][]string{
 	UVMEndorsement: {"x-ms-compliance-status", "x-ms-sevsnpvm-uvm-endorsement"},
 	EventLog:       {"secureboot", "x-ms-azurevm-"},
@@ -37,12 +38,12 @@ func (o Omission) Explains(claim string) bool {
 	return false
 }
 
-// String is one sentence.
+// String returns one sentence.
 func (o Omission) String() string {
 	return fmt.Sprintf("the evidence goes without the %s, which cannot be used: %.400s", o.Part, o.Err)
 }
 
-// Sentences continues a sentence with all of them, each after a semicolon.
+// Sentences returns all omissions, each after a semicolon, to continue a sentence.
 func Sentences(omitted []Omission) string {
 	var text strings.Builder
 	for _, o := range omitted {

@@ -14,18 +14,19 @@ import (
 	"skr/internal/refusal"
 )
 
-// Platform is how a machine proves itself, which decides whom a key is wrapped to.
+// Platform is the way in which a machine attests itself. It decides which key a vault
+// wraps to.
 type Platform int
 
 // The platforms.
 const (
-	// Direct: the chip reports to us, over bytes of our choice (Confidential ACI,
-	// AKS confidential containers).
+	// Direct means that the chip reports to this program, over data that this program
+	// chooses (Confidential ACI, AKS confidential containers).
 	Direct Platform = iota + 1
-	// ConfidentialVM: the chip reports to the paravisor, over the claims in which
-	// it names the keys of its virtual TPM.
+	// ConfidentialVM means that the chip reports to the paravisor, over claims that name
+	// the keys of its virtual TPM.
 	ConfidentialVM
-	// TrustedLaunch: there is only a virtual TPM.
+	// TrustedLaunch means that there is only a virtual TPM.
 	TrustedLaunch
 )
 
@@ -41,12 +42,12 @@ func (p Platform) String() string {
 	return "unknown"
 }
 
-// HasTPM says whether evidence comes with a key of the virtual TPM, to which
-// vaults wrap.
+// HasTPM reports whether evidence includes a key of the virtual TPM, which vaults then
+// wrap to.
 func (p Platform) HasTPM() bool { return p == ConfidentialVM || p == TrustedLaunch }
 
-// Platform finds out what this machine is; once it is known, it asks nobody. Its
-// error is that of Report.
+// Platform returns what kind of machine this is. The result is cached. Its errors are
+// those of Report.
 func (a *Attester) Platform(ctx context.Context) (Platform, error) {
 	if kept := a.kept.Load(); kept != nil {
 		return kept.platform, nil
@@ -71,7 +72,7 @@ func platformOf(evidence *Evidence) Platform {
 	return TrustedLaunch
 }
 
-// String names where evidence comes from: "/dev/sev-guest".
+// String returns where evidence comes from, such as "/dev/sev-guest".
 func (a *Attester) String() string {
 	switch kept := a.kept.Load(); {
 	case kept != nil && kept.platform.HasTPM(), a.config.Source == nil:
@@ -81,13 +82,15 @@ func (a *Attester) String() string {
 	}
 }
 
-// found is what a machine turned out to be. It does not become another one.
+// found is the detected platform. It does not change while the program runs.
 type found struct{ platform Platform }
 
-// collect gets what this machine says of itself over runtimeData, verified as far
-// as that needs nobody else.
+// collect returns evidence over runtimeData without endorsements. It verifies what can be
+// verified without them.
 func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	evidence, err := journal.Do(ctx, journal.Report, func() (*Evidence, error) { return a.ask(ctx, runtimeData) })
+	done := journal.Begin(ctx, journal.Report)
+	evidence, err := a.ask(ctx, runtimeData)
+	done(err)
 	if err != nil {
 		return nil, unreported(ctx, err)
 	}
@@ -97,7 +100,7 @@ func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, 
 	return evidence, nil
 }
 
-// ask asks the chip, and the virtual TPM if there is no chip to ask.
+// ask asks the chip, or the virtual TPM if the chip cannot be asked.
 func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	kept := a.kept.Load()
 	switch {
@@ -108,7 +111,7 @@ func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, erro
 	}
 	evidence, unreported := a.askChip(ctx, runtimeData)
 	if unreported == nil || ctx.Err() != nil || errors.Is(unreported, refusal.NoEvidence) {
-		return evidence, unreported // an answer, or a wrong one
+		return evidence, unreported // an answer, even if it is a wrong one
 	}
 	evidence, err := a.config.VirtualTPM.collect(ctx, runtimeData)
 	if err != nil {
@@ -132,11 +135,11 @@ func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, 
 	return evidence, nil
 }
 
-// busyPause is what a caller is asked to wait for a TPM that serves others: the
-// paravisor makes one report in that time.
+// busyPause is the Retry-After for a busy TPM: the paravisor makes one report in that
+// time.
 const busyPause = 2 * time.Second
 
-// busy is no fault of the machine: the same request may succeed in a moment.
+// busy returns a refusal that tells the caller to retry: the machine is not at fault.
 func busy(err error) error {
 	return &refusal.Error{
 		Kind: refusal.Throttled, RetryAfter: busyPause, Err: err,
@@ -144,9 +147,9 @@ func busy(err error) error {
 	}
 }
 
-// unreported names why there is no evidence. The text of a Source is written for
-// operators: it says what was tried. When the request ended first, that is the
-// reason and not the device.
+// unreported returns the refusal for an error of a Source or TPM. The text of a Source is
+// for operators: it lists what was tried. If the request ended first, that is the reason,
+// and not the device.
 func unreported(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, refusal.NoEvidence):
@@ -163,8 +166,8 @@ func unreported(ctx context.Context, err error) error {
 	}
 }
 
-// sourceAdvice is what to do about a source that is there and gives no report; "" where
-// the refusal's kind says enough.
+// sourceAdvice returns what to do about a source that exists and gives no report, or "" if
+// the kind of the refusal is enough.
 func sourceAdvice(err error) string {
 	switch {
 	case errors.Is(err, snp.ErrService):

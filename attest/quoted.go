@@ -10,8 +10,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// addQuote has the PCRs quoted. Where there is nothing to bind, the nonce is empty,
-// as in Azure's own client; the freshness of a token comes from its envelope.
+// addQuote adds a quote of the PCRs. Without runtime data the nonce is empty, as in
+// Azure's own client: a token is fresh because of its envelope.
 func addQuote(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
 	var nonce []byte
 	if e.RuntimeData != nil {
@@ -45,7 +45,7 @@ func checkQuote(quoted *tpm.Quote, ak *tpm.PublicKey, nonce []byte) error {
 	return errors.Join(fresh, signed.VerifySignature(ak.RSA()), signed.CheckSelection(attestedPCRs), signed.CheckPCRs(quoted.PCRs))
 }
 
-// addKey has the ephemeral key certified.
+// addKey adds the ephemeral key and its certification.
 func addKey(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
 	key, err := t.EphemeralKey(ctx, attestedPCRs)
 	if err != nil {

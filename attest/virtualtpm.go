@@ -17,17 +17,17 @@ import (
 	"skr/internal/refusal"
 )
 
-// attestedPCRs are those that Azure's attestation service takes of a Linux machine
+// attestedPCRs are the PCRs that Azure's attestation service uses for a Linux machine
 // (Azure/confidential-computing-cvm-guest-attestation, AttestationClient).
 const attestedPCRs vtpm.Selection = 0xff
 
-// VirtualTPMConfig says where the TPM is and whom to believe of it.
+// VirtualTPMConfig describes a virtual TPM and what to trust about it.
 type VirtualTPMConfig struct {
-	// Address is the path of a device, or "unix:" and that of a TPM command socket.
+	// Address is the path of a device, or "unix:" and the path of a TPM command socket.
 	Address string
-	// EventLog is the path of the firmware's log. That it is missing is no error.
+	// EventLog is the path of the firmware's log, which may be missing.
 	EventLog string
-	// Roots certify attestation keys where no processor vouches for them.
+	// Roots certify attestation keys that no report of a processor names.
 	Roots *vtpm.Roots
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -38,11 +38,10 @@ type VirtualTPM struct {
 	config VirtualTPMConfig
 
 	mu     sync.Mutex
-	opened *tpm.TPM // nil until it was there
+	opened *tpm.TPM // nil until the device exists
 }
 
-// NewVirtualTPM makes a VirtualTPM. It opens nothing, so that a device may appear
-// later.
+// NewVirtualTPM returns a VirtualTPM. It opens nothing: the device may appear later.
 func NewVirtualTPM(c VirtualTPMConfig) *VirtualTPM {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -50,7 +49,7 @@ func NewVirtualTPM(c VirtualTPMConfig) *VirtualTPM {
 	return &VirtualTPM{config: c}
 }
 
-// String is the address.
+// String returns the address.
 func (v *VirtualTPM) String() string { return v.config.Address }
 
 func (v *VirtualTPM) open() (*tpm.TPM, error) {
@@ -67,8 +66,9 @@ func (v *VirtualTPM) open() (*tpm.TPM, error) {
 	return opened, nil
 }
 
-// collect reads what the paravisor left, made anew where runtimeData is to be
-// bound. The claims are held against the report, which nothing endorses yet.
+// collect reads the paravisor's report. If runtimeData is not nil, the paravisor makes a
+// new one that binds it. collect checks the claims against the report, which is not
+// endorsed yet.
 func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	t, err := v.open()
 	if err != nil {
@@ -92,13 +92,13 @@ func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence
 	return evidence, evidence.addHCL(index, ak)
 }
 
-// unreadableHCL is no Trusted Launch machine, which does not have the index: what it
-// says without the processor must not pass for all that it has to say.
+// unreadableHCL is the error of a machine whose index exists and cannot be read. A Trusted
+// Launch machine does not have the index, so this machine must not pass for one.
 var unreadableHCL = fmt.Sprintf("the index of the paravisor's report (%s) is defined and cannot be read (0x14a): "+
 	"this is not a Trusted Launch machine, or its TPM is damaged; restart the virtual machine, and if that does not help, have it redeployed", tpm.HCLReport)
 
-// readHCL has the paravisor make a new report only where there is something to bind:
-// it makes one in two seconds.
+// readHCL reads the index of the paravisor's report. It requests a new report only if
+// there is runtime data to bind, because that takes two seconds.
 func readHCL(ctx context.Context, t *tpm.TPM, runtimeData []byte) ([]byte, error) {
 	if runtimeData == nil {
 		return t.ReadIndex(ctx, tpm.HCLReport)
@@ -111,14 +111,15 @@ func carries(index []byte, data tpm.UserData) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	got, told := report.Claims().UserData()
-	if !told {
+	got, reported := report.Claims().UserData()
+	if !reported {
 		return false, errors.New("the paravisor of this machine reports no user data, so that nothing can be bound to its report")
 	}
 	return bytes.Equal(got, data[:]), nil
 }
 
-// addHCL takes the report and the claims, if it is over them and they name the AK.
+// addHCL adds the report and the claims, if the report binds the claims and they name the
+// AK.
 func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 	hcl, err := vtpm.ParseHCL(index)
 	switch {
@@ -141,7 +142,7 @@ func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 	return nil
 }
 
-// complete adds what the TPM itself says, verified by its attestation key.
+// complete adds what the TPM itself says, and verifies it with the attestation key.
 func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
 	t, err := v.open()
 	if err != nil {
@@ -166,8 +167,8 @@ func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
 	return nil
 }
 
-// addCertificate needs Azure's word for the attestation key only where no processor
-// gives its own.
+// addCertificate adds Azure's certificate for the attestation key. It is required only if
+// no report of a processor names the key.
 func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
 	der, err := t.ReadAKCertificate(ctx)
 	absent := errors.Is(err, tpm.ErrAbsent)
@@ -201,8 +202,8 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 	return nil
 }
 
-// usableLog is a log that tells something. Whether it explains the registers is for
-// the Verifier to judge.
+// usableLog returns the event log if it has events. The Verifier decides whether the log
+// explains the registers.
 func usableLog(path string) ([]byte, error) {
 	raw, err := readLog(path)
 	if err != nil {
@@ -220,7 +221,7 @@ func usableLog(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// readLog reads to the end: the kernel gives the file's size as 0.
+// readLog reads the whole file: the kernel reports its size as 0.
 func readLog(path string) ([]byte, error) {
 	file, err := os.Open(path) //nolint:gosec // the configuration names it
 	if errors.Is(err, fs.ErrNotExist) {
@@ -229,7 +230,7 @@ func readLog(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close() //nolint:errcheck // only read
 	log, err := io.ReadAll(io.LimitReader(file, vtpm.MaxLog+1))
 	if err == nil && len(log) > vtpm.MaxLog {
 		return nil, fmt.Errorf("reading %s: it has more than %d bytes", path, vtpm.MaxLog)

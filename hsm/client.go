@@ -16,13 +16,13 @@ import (
 	"skr/internal/secmem"
 )
 
-// defaultAPIVersion is the newest that both services' recorded traffic shows;
-// a Managed HSM may lag behind the SDK's own default.
+// defaultAPIVersion is the newest version in the recorded traffic of both services. A
+// Managed HSM may not support the SDK's own default yet.
 const defaultAPIVersion = "7.4"
 
 // Config describes a client of vaults.
 type Config struct {
-	// HTTP carries the requests, bounded and retried. It must not be nil.
+	// HTTP sends the requests, with bounds and retries. It must not be nil.
 	HTTP *httpclient.Client
 	// Roots are the CAs of release statements; nil means the system's.
 	Roots *x509.CertPool
@@ -32,7 +32,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Client asks vaults to release keys. It is safe for concurrent use.
+// Client requests keys from vaults. It is safe for concurrent use.
 type Client struct {
 	transport  policy.Transporter
 	apiVersion string
@@ -40,7 +40,7 @@ type Client struct {
 	now        func() time.Time
 }
 
-// NewClient makes a client.
+// NewClient returns a client.
 func NewClient(c Config) *Client {
 	client := &Client{transport: c.HTTP.Transporter(), apiVersion: c.APIVersion, roots: c.Roots, now: c.Now}
 	if client.now == nil {
@@ -49,27 +49,27 @@ func NewClient(c Config) *Client {
 	return client
 }
 
-// Grant is what a vault wants to see.
+// Grant is what a vault requires to release a key.
 type Grant struct {
 	// Attestation is the Verifier's token.
 	Attestation secmem.Text
-	// Access is the token of an identity that may release the key, for the
+	// Access is the access token of an identity that may release the key, for the
 	// audience of the [KeyID].
 	Access secmem.Text
-	// Seen are the statements that the attested KEK was used with. Nil is for a KEK that
-	// serves one release.
+	// Seen are the statements that the attested KEK was used with. Nil means that the
+	// KEK is used for one release.
 	Seen *Statements
 }
 
-// inquiry is one question to a vault, to which the statement must answer.
+// inquiry is one request to a vault, which the statement must answer.
 type inquiry struct {
 	id    KeyID
 	enc   keywrap.Algorithm
 	nonce string
 }
 
-// Release asks the vault for the key, in one request, and verifies the
-// statement that comes back. It refuses with [refusal.ReleaseRejected],
+// Release requests the key from the vault, in one request, and verifies the statement
+// that the vault returns. It refuses with [refusal.ReleaseRejected],
 // [refusal.KeyNotFound], [refusal.Untrusted], [refusal.Throttled],
 // [refusal.Unavailable] or [refusal.Timeout].
 func (c *Client) Release(ctx context.Context, id KeyID, g Grant) (*WrappedKey, error) {
@@ -102,7 +102,7 @@ func (c *Client) ask(ctx context.Context, asked inquiry, g Grant) (string, error
 // for one request: no client ever has the token of another caller.
 func (c *Client) connect(id KeyID, access secmem.Text) (*azkeys.Client, error) {
 	if id.host.IsZero() || access.IsZero() {
-		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, to ask a vault with")
+		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token, or no key, for a request to a vault")
 	}
 	client, err := Connection{id.Vault(), access, c.transport, c.apiVersion}.Open()
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 
 // Connection describes a client of the SDK for one vault and one access token.
 type Connection struct {
-	// Vault is the only host that the access token is sent to.
+	// Vault is the only host that receives the access token.
 	Vault Vault
-	// Access is a token for the vault's audience.
+	// Access is an access token for the vault's audience.
 	Access secmem.Text
-	// Transport carries the requests, bounded and retried: the SDK does neither.
+	// Transport sends the requests, with bounds and retries, which the SDK does not have.
 	Transport policy.Transporter
 	// APIVersion of the data plane; "" means 7.4.
 	APIVersion string

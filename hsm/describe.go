@@ -15,25 +15,25 @@ import (
 	"skr/releasepolicy"
 )
 
-// Description is what a vault says of a key to whoever may read it. Nothing in
-// it is signed: it explains refusals, and no release rests on it.
+// Description is what a vault returns for a key to an identity that may read it. It is not
+// signed: it explains refusals, and no release depends on it.
 type Description struct {
 	// ID is the key identifier with the version that was read.
 	ID string
-	// Type is the vault's word: "RSA-HSM".
+	// Type is the type in the vault's notation, such as "RSA-HSM".
 	Type string
 	// Enabled and Exportable must both be so for a release.
 	Enabled, Exportable bool
-	// NotBefore and Expires bound the key's use; zero where they do not.
+	// NotBefore and Expires limit when the key can be used; zero means no limit.
 	NotBefore, Expires time.Time
-	// Immutable says that the release policy cannot be changed any more.
+	// Immutable reports whether the release policy can no longer be changed.
 	Immutable bool
-	// Policy is the release policy; nil where the key has none.
+	// Policy is the release policy; nil if the key has none.
 	Policy *releasepolicy.Policy
 }
 
-// Obstacle says in a few words what keeps the key from being released whatever
-// the attestation says; "" where nothing does.
+// Obstacle returns in a few words what prevents the release of the key for any attestation,
+// or "".
 func (d *Description) Obstacle(now time.Time) string {
 	switch {
 	case !d.Enabled:
@@ -50,11 +50,11 @@ func (d *Description) Obstacle(now time.Time) string {
 	return ""
 }
 
-// ErrUnreadable means that the identity is known to the vault, but may not read the key.
+// ErrUnreadable means that the vault knows the identity, which may not read the key.
 var ErrUnreadable = errors.New("the key may not be read")
 
-// Describe reads a key, without its private part. Its errors are those of
-// [Client.Release], and [ErrUnreadable].
+// Describe reads a key without its private part. Its errors are those of [Client.Release],
+// and [ErrUnreadable].
 func (c *Client) Describe(ctx context.Context, id KeyID, access secmem.Text) (*Description, error) {
 	vault, err := c.connect(id, access)
 	if err != nil {
@@ -71,7 +71,8 @@ func (c *Client) Describe(ctx context.Context, id KeyID, access secmem.Text) (*D
 	return d, nil
 }
 
-// unread says who refused; only a missing permission differs from a release.
+// unread returns the refusal for an error of the SDK. Only a missing permission differs
+// from a release.
 func unread(id KeyID, access secmem.Text, err error) error {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok || answer.StatusCode != http.StatusForbidden {
@@ -106,8 +107,8 @@ func describe(id KeyID, bundle azkeys.KeyBundle) (*Description, error) {
 	return d, err
 }
 
-// value is what p points to; nil stands for the zero value, as the wire's absent
-// member does.
+// value returns what p points to, or the zero value for nil: an absent member has the zero
+// value.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

@@ -8,15 +8,15 @@ import (
 	"skr/internal/azure/endpoint"
 )
 
-// Statement is a release statement that somebody has, taken apart and not
-// verified. It is for tools that look at one: it yields no key.
+// Statement is a parsed release statement that has not been verified. It is for tools that
+// show statements: it has no key.
 type Statement struct {
 	parsed *statement
 	claims *payload
 	chain  []*x509.Certificate
 }
 
-// ParseStatement takes a statement apart, in the form of RFC 7515 section 7.1.
+// ParseStatement parses a statement in the form of RFC 7515 section 7.1.
 func ParseStatement(text string) (*Statement, error) {
 	parsed, err := parseStatement(text)
 	if err != nil {
@@ -33,23 +33,24 @@ func ParseStatement(text string) (*Statement, error) {
 	return &Statement{parsed, claims, chain}, nil
 }
 
-// Certificates are those that the statement brings along, the signer's first.
+// Certificates returns the certificates in the statement, the signer's first.
 func (s *Statement) Certificates() []*x509.Certificate { return s.chain }
 
-// Host is the vault of the released key, by the statement's own word.
+// Host returns the vault of the released key, as the statement claims.
 func (s *Statement) Host() endpoint.Host { return s.claims.released.host }
 
-// Key is the identifier of the released key, by the statement's own word.
+// Key returns the identifier of the released key, as the statement claims.
 func (s *Statement) Key() string { return s.claims.released.String() }
 
-// Wrapping describes how the key is wrapped: the algorithm, and the length of
-// the wrapped key in bytes.
+// Wrapping returns how the key is wrapped: the algorithm, and the length of the wrapped key
+// in bytes.
 func (s *Statement) Wrapping() (algorithm string, length int) {
 	return s.claims.wrapped.Header.Enc, len(s.claims.wrapped.ciphertext)
 }
 
-// VerifySignature says whether the owner of the vault's name has signed the
-// statement, at the time now. roots nil means the system's.
+// VerifySignature returns an error if the owner of the vault's name did not sign the
+// statement, or if its certificates are not valid at the time now. nil roots means the
+// system's.
 func (s *Statement) VerifySignature(vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	if err := s.parsed.verifySignature(vault, roots, now); err != nil {
 		return fmt.Errorf("verifying release statement: %w", err)

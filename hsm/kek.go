@@ -15,15 +15,14 @@ import (
 
 const redacted = "[redacted]"
 
-// KEK is an RSA pair made in the guest, to which the vault wraps the key. The
-// private half has no accessor: [KEK.Decrypter] can open what was wrapped, and
-// nothing else.
+// KEK is an RSA pair made in the guest, which the vault wraps the key to. The private half
+// has no accessor: [KEK.Decrypter] can decrypt what was wrapped, and nothing else.
 type KEK struct {
 	opener      keywrap.Decrypter
 	runtimeData []byte
 }
 
-// NewKEK makes a pair of 2048, 3072 or 4096 bits.
+// NewKEK returns a new pair of 2048, 3072 or 4096 bits.
 func NewKEK(bits int) (*KEK, error) {
 	if bits != 2048 && bits != 3072 && bits != 4096 {
 		return nil, fmt.Errorf("a KEK has 2048, 3072 or 4096 bits, not %d", bits)
@@ -43,8 +42,8 @@ func kekFrom(private *rsa.PrivateKey) (*KEK, error) {
 	return &KEK{keywrap.NewDecrypter(private), data}, nil
 }
 
-// wrappingKey is the KEK in the runtime data. A vault takes the first key whose
-// key_ops has "encrypt" ("Azure Key Vault secure key release policy grammar",
+// wrappingKey is the KEK in the runtime data. A vault uses the first key whose key_ops
+// has "encrypt" ("Azure Key Vault secure key release policy grammar",
 // section "Environment Assertion"). The members are in alphabetical order, as
 // Microsoft Azure Attestation sorts those of x-ms-runtime.
 type wrappingKey struct {
@@ -69,12 +68,12 @@ func runtimeData(pub *rsa.PublicKey) ([]byte, error) {
 	}{[]wrappingKey{{key.E, []string{"encrypt"}, thumbprint, key.Kty, key.N}}})
 }
 
-// RuntimeData is the JWKS of the public half: the bytes to hash into
-// REPORT_DATA and to send to the Verifier, both exactly so.
+// RuntimeData returns the JWKS of the public half. Exactly these bytes are hashed into
+// REPORT_DATA and sent to the Verifier.
 func (k *KEK) RuntimeData() []byte { return slices.Clone(k.runtimeData) }
 
-// Decrypter opens what was wrapped to this KEK. It waits for nobody, so that the
-// context, which a key in a TPM needs, is not looked at.
+// Decrypter returns a decrypter for what was wrapped to this KEK. It ignores the context,
+// which only a key in a TPM needs.
 func (k *KEK) Decrypter(context.Context) keywrap.Decrypter { return k.opener }
 
 // String redacts.

@@ -13,10 +13,10 @@ import (
 )
 
 // Key is a released key, private or symmetric, in protected memory. It redacts
-// itself wherever it is printed. Whoever has it last calls [Key.Wipe].
+// itself wherever it is printed. Its last user calls [Key.Wipe].
 //
-// Making a key leaves traces on the heap that Wipe does not reach: copies inside
-// crypto/rsa and crypto/ecdsa.
+// Making a key leaves copies in crypto/rsa and crypto/ecdsa on the heap, which Wipe does
+// not reach.
 type Key struct {
 	id         string
 	policyHash string
@@ -30,14 +30,14 @@ func (k *Key) JWK() (text []byte, err error) {
 	return text, err
 }
 
-// Answer is what encode makes of the JWK, in protected memory: made once for the key
-// and its clones, and kept as long as one of them. The caller wipes it. It has
-// nothing where the key was wiped.
+// Answer returns encode of the JWK in protected memory. It is made once for the key and
+// its clones, and kept as long as one of them. The caller wipes it. It is nil if the key
+// was wiped.
 func (k *Key) Answer(encode func(jwk []byte) []byte) *secmem.Buffer { return k.held.Derived(encode) }
 
-// PEM is the key as PKCS #8 in PEM, an EC key with its curve's name and its
-// public part, whatever form the vault sent it in. A symmetric key has no such
-// form. The caller wipes it.
+// PEM returns the key as PKCS #8 in PEM. An EC key has the name of its curve and its public
+// part, in whichever form the vault sent it. PEM returns an error for a symmetric key. The
+// caller wipes the result.
 func (k *Key) PEM() (text []byte, err error) {
 	secmem.Do(func() {
 		err = k.held.Use(func(secret []byte) error { text, err = pemOf(secret); return err })
@@ -66,18 +66,18 @@ func pemOf(text []byte) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// ID is the full key identifier with its version. It is no secret.
+// ID returns the full key identifier with its version. It is not secret.
 func (k *Key) ID() string { return k.id }
 
-// PolicyHash is the SHA-256, in lower-case hex, of the release policy in the
-// vault's statement, byte for byte. It is empty where the statement held none that
-// can be read. It is no secret.
+// PolicyHash returns the SHA-256, in lower-case hex, of the bytes of the release policy in
+// the vault's statement. It is empty if the statement has no readable policy. It is not
+// secret.
 func (k *Key) PolicyHash() string { return k.policyHash }
 
-// Clone is a key of its own, which needs its own [Key.Wipe].
+// Clone returns a copy of the key, which needs its own [Key.Wipe].
 func (k *Key) Clone() *Key { return &Key{k.id, k.policyHash, k.held.Clone()} }
 
-// Wipe overwrites the key. It may be called again, and on no key at all.
+// Wipe overwrites the key. It may be called more than once, and on a nil key.
 func (k *Key) Wipe() {
 	if k != nil {
 		k.held.Wipe()
@@ -96,7 +96,7 @@ func (k *Key) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
 // LogValue redacts in log/slog.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON redacts; [Key.JWK] is the way to the key.
+// MarshalJSON redacts. Use [Key.JWK] to get the key.
 func (k *Key) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 var (

@@ -8,45 +8,44 @@ import (
 	"skr/internal/azure/endpoint"
 )
 
-// keysPath stands between a vault's host and a key's name (Azure REST API
+// keysPath separates a vault's host and a key's name (Azure REST API
 // specification, Key Vault 7.4).
 const keysPath = "/keys/"
 
 // Names and versions: "Azure Key Vault keys, secrets and certificates
 // overview", section "Object identifiers". Versions have 32 lower-case
-// hexadecimal digits in all recorded traffic, a form that nothing promises. The
-// bounds are above those of the services (127 characters of a name), which refuse
-// what is too long for them.
+// hexadecimal digits in all recorded traffic, which no document guarantees. The bounds
+// are larger than those of the services (127 characters of a name), which refuse longer
+// ones.
 const (
 	maxKeyName    = 256
 	maxKeyVersion = 64
 	maxKeyURL     = 512
 )
 
-// KeyID is a key that the operator allows, with the host it is asked from and
-// the audience that the host's access tokens have. It is comparable. Without a
-// version it means the newest.
+// KeyID is a key that the operator allows, with its host and the audience of the host's
+// access tokens. It is comparable. Without a version it means the newest.
 type KeyID struct {
 	host          endpoint.Host
 	name, version string
 	audience      string
 }
 
-// Host is where the key is.
+// Host returns the vault's host.
 func (id KeyID) Host() endpoint.Host { return id.host }
 
-// Name is the key's name.
+// Name returns the key's name.
 func (id KeyID) Name() string { return id.name }
 
-// Version is the key's version, or "" for the newest.
+// Version returns the key's version, or "" for the newest.
 func (id KeyID) Version() string { return id.version }
 
-// Audience is the resource to ask an access token for. It comes from the
-// allow-list and from nowhere else.
+// Audience returns the resource that access tokens are requested for. It comes only from
+// the allow-list.
 func (id KeyID) Audience() string { return id.audience }
 
-// String is the key identifier, https://host/keys/name[/version]; of the zero
-// KeyID it is "".
+// String returns the key identifier, https://host/keys/name[/version], or "" for the zero
+// KeyID.
 func (id KeyID) String() string {
 	if id == (KeyID{}) {
 		return ""
@@ -70,8 +69,8 @@ type keyLocation struct {
 
 func (l keyLocation) String() string { return keyURL(l.host, l.name, l.version) }
 
-// parseLocation reads a key identifier. The vault writes the port only where it
-// is not 443, or writes 443, which is the same host.
+// parseLocation parses a key identifier. A vault may write or omit port 443, which is the
+// same host.
 func parseLocation(text string) (keyLocation, error) {
 	if len(text) > maxKeyURL {
 		return keyLocation{}, errors.New("the key identifier is too long")
@@ -88,9 +87,8 @@ func parseLocation(text string) (keyLocation, error) {
 	return keyLocation{host, name, version}, err
 }
 
-// splitIdentifier takes what people copy in the place of a key's name: its identifier,
-// https://host/keys/name/version, and that without the host. vault is "" where the
-// identifier names none.
+// splitIdentifier accepts what people copy instead of a key's name: its identifier,
+// https://host/keys/name/version, with or without the host. vault is "" without one.
 func splitIdentifier(kid string) (name, vault string) {
 	if name, found := strings.CutPrefix(strings.TrimPrefix(kid, "/"), strings.TrimPrefix(keysPath, "/")); found {
 		if isVersion(strings.TrimSuffix(name, "/")) {
@@ -104,13 +102,13 @@ func splitIdentifier(kid string) (name, vault string) {
 	return kid, ""
 }
 
-// isVersion reports whether a text has the form of all versions that were seen.
+// isVersion reports whether a text has the form of all versions in recorded traffic.
 func isVersion(text string) bool {
 	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// Advice says what to send in the place of a version that the vault does not know by its
-// form; "" if the form is right, or the key has no version.
+// Advice returns what to send instead of a version that has an unusual form. It is "" if
+// the form is usual or the key has no version.
 func (id KeyID) Advice() string {
 	if id.version == "" || isVersion(id.version) {
 		return ""
@@ -118,19 +116,19 @@ func (id KeyID) Advice() string {
 	return fmt.Sprintf("; %q does not look like a version, which has 32 hexadecimal digits: send the name %q alone for the newest", id.version, id.name)
 }
 
-// covers says whether a location is the key that was asked for; any version of
-// it where none was asked for.
+// covers reports whether a location is this key. Without a version, any version of the key
+// matches.
 func (id KeyID) covers(l keyLocation) bool {
 	return l.host == id.host && sameName(l.name, id.name) && (id.version == "" || l.version == id.version)
 }
 
-// sameName: names of vault objects do not differ by case
+// sameName compares the names of vault objects, which are not case-sensitive
 // ("Azure Key Vault keys, secrets and certificates overview", section "Object
 // identifiers").
 func sameName(a, b string) bool { return strings.EqualFold(a, b) }
 
-// parseKid reads "name" or "name/version". Everything else, such as a path
-// that climbs or is percent-encoded, is an error: the text becomes a path.
+// parseKid parses "name" or "name/version". The text becomes a path, so everything else is
+// an error, such as ".." or percent-encoding.
 func parseKid(kid string) (name, version string, err error) {
 	name, version, hasVersion := strings.Cut(kid, "/")
 	if err := checkKeyName(name); err != nil {

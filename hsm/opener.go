@@ -10,9 +10,9 @@ import (
 	"skr/internal/secmem"
 )
 
-// Decrypter opens what was wrapped to the public half of an RSA key, by RSA-OAEP.
-// It holds the key on the Go heap, whatever [Key.Wipe] does, and erases it when
-// nobody holds the Decrypter any more.
+// Decrypter returns a decrypter for what was encrypted to the public half of an RSA key with
+// RSA-OAEP. It has the key on the Go heap, also after [Key.Wipe], and erases it when the
+// decrypter is garbage.
 func (k *Key) Decrypter() (opener keywrap.Decrypter, err error) {
 	secmem.Do(func() {
 		err = k.held.Use(func(secret []byte) error { opener, err = openerOf(secret); return err })

@@ -12,8 +12,8 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// payload is what a statement claims. Its form is that of recorded traffic at
-// api-version 7.4; a vault and a managed HSM order the members differently.
+// payload has the claims of a statement, in the form of recorded traffic at api-version
+// 7.4. A vault and a managed HSM order the members differently.
 type payload struct {
 	Request struct {
 		Kid   string  `json:"kid"`
@@ -63,14 +63,14 @@ func (p *payload) parseKey() (err error) {
 	if err := p.parsePublic(); err != nil {
 		return err
 	}
-	// A private key shows by its public part that it was unwrapped rightly.
+	// Unlike a private key, a symmetric key has no public part that proves the unwrapping.
 	if other := p.wrapped.unfamiliar(); other != "" && p.public == nil {
 		return fmt.Errorf("key_hsm: a symmetric key with %s is not known", other)
 	}
 	return nil
 }
 
-// parsePublic reads the public part, which only its own members may hold.
+// parsePublic parses the public part. A symmetric key must not have one.
 func (p *payload) parsePublic() (err error) {
 	p.key.X5c = nil
 	if p.key.Type() != symmetric {
@@ -83,7 +83,7 @@ func (p *payload) parsePublic() (err error) {
 	return nil
 }
 
-// validate compares the claims with the question.
+// validate compares the claims with the request.
 func (p *payload) validate(asked inquiry) error {
 	switch {
 	case !asked.id.covers(p.requested):
@@ -118,8 +118,8 @@ func (p *payload) wrappedKey() *WrappedKey {
 	}
 }
 
-// policyHash is for the record: a policy that cannot be read is the vault's
-// business, which has evaluated it, and is no reason to refuse the key.
+// policyHash returns the hash for the audit record. A policy that cannot be parsed is no
+// reason to refuse the key: the vault has evaluated it.
 func (p *payload) policyHash() string {
 	var policy struct {
 		Data string `json:"data"`
@@ -162,8 +162,8 @@ func parseKeyHSM(text string) (keyHSM, error) {
 	return k, err
 }
 
-// unfamiliar says how the member describes itself where that is not as recorded
-// members do; "" if it is.
+// unfamiliar returns how the member describes itself if that differs from recorded members,
+// or "".
 func (k keyHSM) unfamiliar() string {
 	if k.SchemaVersion == "1.0" && k.Header.Alg == "dir" {
 		return ""

@@ -13,8 +13,8 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// PublicPEM writes an RSA key, or a key on one of the four curves, as
-// SubjectPublicKeyInfo (RFC 5280 section 4.1) in PEM. crypto/x509 does not know
+// PublicPEM encodes an RSA key, or a key on one of the four curves, as
+// SubjectPublicKeyInfo (RFC 5280 section 4.1) in PEM. crypto/x509 does not support
 // secp256k1.
 func PublicPEM(public crypto.PublicKey) ([]byte, error) {
 	der, err := marshalPublic(public)

@@ -15,10 +15,10 @@ import (
 	"skr/internal/secmem"
 )
 
-// maxVaultText bounds what of a vault's words goes into the log.
+// maxVaultText bounds how much of a vault's message is logged.
 const maxVaultText = 300
 
-// refusedBy turns an error of the SDK into a refusal.
+// refusedBy returns the refusal for an error of the SDK.
 func refusedBy(id KeyID, g Grant, err error) error {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return parseVaultError(answer).without(g).refusal(id)
@@ -53,7 +53,7 @@ func parseVaultError(answer *azcore.ResponseError) VaultError {
 	return VaultError{answer.StatusCode, body.Error.Code, body.Error.InnerError.Code, body.Error.Message}
 }
 
-// without removes the tokens that were sent, should a server echo them.
+// without removes the tokens of the request, which a server may repeat.
 func (e VaultError) without(g Grant) VaultError {
 	for _, secret := range []string{g.Access.Reveal(), g.Attestation.Reveal()} {
 		if secret == "" {
@@ -66,8 +66,8 @@ func (e VaultError) without(g Grant) VaultError {
 	return e
 }
 
-// ReadVaultError finds the vault's answer in an error of the SDK, without the
-// access token that was sent. False means that there was no answer.
+// ReadVaultError returns the vault's answer from an error of the SDK, without the access
+// token of the request. It returns false if there was no answer.
 func ReadVaultError(err error, access secmem.Text) (VaultError, bool) {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
@@ -76,23 +76,23 @@ func ReadVaultError(err error, access secmem.Text) (VaultError, bool) {
 	return parseVaultError(answer).without(Grant{Access: access}), true
 }
 
-// Status is the answer's HTTP status.
+// Status returns the HTTP status of the answer.
 func (e VaultError) Status() int { return e.status }
 
-// Says recognises the error by its inner code or by a part of its message, in
-// lower case. "" recognises nothing.
+// Says reports whether the error has this inner code, or this text in its message. message
+// is in lower case. "" never matches.
 func (e VaultError) Says(inner, message string) bool {
 	return inner != "" && inner == e.inner || message != "" && strings.Contains(strings.ToLower(e.message), message)
 }
 
-// Scrubbed is without what may be key material, for answers to requests that
-// held some.
+// Scrubbed returns the error without what may be key material, for answers to requests that
+// had some.
 func (e VaultError) Scrubbed() VaultError {
 	e.code, e.inner, e.message = secmem.Scrub(e.code), secmem.Scrub(e.inner), secmem.Scrub(e.message)
 	return e
 }
 
-// Error is for the log.
+// Error returns a text for the log.
 func (e VaultError) Error() string {
 	return fmt.Sprintf("the vault answered %d, code %q, inner code %q: %q",
 		e.status, shortened(e.code), shortened(e.inner), shortened(e.message))
@@ -115,13 +115,13 @@ func (e VaultError) refusal(id KeyID) error {
 		if e.status == http.StatusBadRequest {
 			hint += id.Advice()
 		}
-		_, advice, _ := strings.Cut(hint, "; ") // the reason may be told more, behind it
+		_, advice, _ := strings.Cut(hint, "; ") // an explanation may follow the reason
 		return refusal.Because(refusal.ReleaseRejected, hint, refusal.Advised(e, advice))
 	}
 	return untrusted("the vault answered with a status that a release does not have", e)
 }
 
-// hint says in one sentence what to do. None of the vault's own text is in it.
+// hint returns in one sentence what to do. It has none of the vault's own text.
 func (e VaultError) hint(id KeyID) string {
 	for _, h := range vaultHints {
 		if e.Says(h.inner, h.message) {
@@ -137,9 +137,8 @@ func (e VaultError) hint(id KeyID) string {
 	return "the vault calls the release request invalid; check that the key is exportable and has a release policy; the vault's own words are in the log"
 }
 
-// vaultHints recognises refusals by inner code or by a part of the message in
-// lower case; the first that fits is taken. The texts are those of the public
-// error reference (learn.microsoft.com/azure/key-vault/general/rest-error-codes)
+// vaultHints match refusals by inner code or by a part of the message in lower case. The
+// first match counts. The texts are from the public error reference (learn.microsoft.com/azure/key-vault/general/rest-error-codes)
 // and of public reports, and a Managed HSM words some of them differently.
 // UNCONFIRMED: the text for an unmet release policy, and those for a disabled
 // or expired key.

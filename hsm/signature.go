@@ -16,10 +16,10 @@ import (
 // maxCertificates bounds x5c; recorded statements have three.
 const maxCertificates = 6
 
-// verifySignature proves that the statement comes from the owner of the vault's
-// name: the chain in x5c leads from a certificate for that name to one of the
-// roots, now, and its key made the signature. Keys that the header names in
-// another way (jwk, jku, x5u) are not looked at.
+// verifySignature verifies that the statement comes from the owner of the vault's name: the
+// chain in x5c leads from a certificate for that name to one of the roots, at the time now,
+// and the key of that certificate made the signature. It ignores keys that the header names
+// in other ways (jwk, jku, x5u).
 func (s *statement) verifySignature(vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	chain, err := parseChain(s.x5c)
 	if err != nil {
@@ -53,9 +53,9 @@ func parseChain(x5c []string) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// verifyChain holds the leaf to server authentication, the usage of the TLS
-// certificates that both services sign with and the default of crypto/x509, and to be one
-// that signs.
+// verifyChain verifies the chain. The leaf must allow server authentication, which is the
+// usage of the TLS certificates that both services sign with and the default of
+// crypto/x509, and it must allow signatures.
 func verifyChain(chain []*x509.Certificate, vault endpoint.Host, roots *x509.CertPool, now time.Time) error {
 	intermediates := x509.NewCertPool()
 	for _, certificate := range chain[1:] {

@@ -12,22 +12,22 @@ import (
 // maxStatement bounds a release statement; recorded ones have about 11 KB.
 const maxStatement = 256 << 10
 
-// statement is a release statement in the compact serialisation of RFC 7515
-// section 7.1, taken apart and not verified.
+// statement is a parsed release statement in the compact serialisation of RFC 7515 section
+// 7.1. It has not been verified.
 type statement struct {
 	object *jws.Signed
-	x5c    []string // kid and x5t only name the certificate that x5c holds
+	x5c    []string // kid and x5t only name the certificate that is in x5c
 }
 
-// verify is the way from a vault's answer to a [WrappedKey]. The signature is verified
-// while the rest is read, and what is wrong with it comes before all other complaints.
+// verify returns the [WrappedKey] in a vault's answer. It verifies the signature while it
+// parses the rest. A wrong signature is reported before any other error.
 func (c *Client) verify(asked inquiry, text string, seen *Statements) (*WrappedKey, error) {
 	s, err := parseStatement(text)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
 	}
 	signed := crash.Beside(func() error { return s.verifySignature(asked.id.host, c.roots, c.now()) })
-	wrapped, err := s.read(asked)
+	wrapped, err := s.wrappedKey(asked)
 	if forged := signed(); forged != nil {
 		return nil, untrusted("the vault's release statement is not signed by the vault", forged)
 	}
@@ -40,9 +40,9 @@ func (c *Client) verify(asked inquiry, text string, seen *Statements) (*WrappedK
 	return wrapped, nil
 }
 
-// read takes the key out of a statement that answers what was asked. Alone it proves
-// nothing.
-func (s *statement) read(asked inquiry) (*WrappedKey, error) {
+// wrappedKey returns the key in a statement that answers the request. It does not verify
+// the signature.
+func (s *statement) wrappedKey(asked inquiry) (*WrappedKey, error) {
 	claims, err := parsePayload(s.object.Payload)
 	if err != nil {
 		return nil, untrusted("the vault's release statement is malformed", err)
@@ -74,7 +74,7 @@ func decodePart(name, text string) ([]byte, error) {
 	return data, nil
 }
 
-// decodeMembers decodes JSON whose objects name no member twice, or in other capitals.
+// decodeMembers decodes JSON. It refuses duplicate members, and members that differ in case.
 func decodeMembers(name string, data []byte, into any) error {
 	if err := jwk.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("the %s: %w", name, err)

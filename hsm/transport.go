@@ -20,13 +20,12 @@ import (
 // maxVaultError bounds an error body; the longest documented text has 700 bytes.
 const maxVaultError = 8 << 10
 
-// vaultTransport stands between the SDK and the network.
+// vaultTransport is between the SDK and the network.
 //
-// The SDK asks each vault first without a token, and takes the audience from
-// the WWW-Authenticate header of the 401 answer. Here that first request is
-// answered on the spot with the audience of the allow-list. So what a token is
-// made for never depends on what a server says, the SDK still compares the
-// audience with the host, and a release is one round trip, not two.
+// The SDK sends its first request without a token and reads the audience from the
+// WWW-Authenticate header of the 401 answer. This transport answers that request itself,
+// with the audience of the allow-list. So the audience never depends on a server, the SDK
+// still compares it with the host, and a release is one round trip, not two.
 //
 // The SDK never has the access token: it sends a placeholder, which this transport
 // replaces with the token on a copy of the request.
@@ -51,7 +50,7 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 	}
 	answer, err := t.next.Do(sent)
 	if err == nil {
-		answer.Request = r // which the SDK's errors keep
+		answer.Request = r // the SDK's errors keep it
 	}
 	if err == nil && answer.StatusCode >= http.StatusBadRequest {
 		// The SDK indents a JSON body for its error text, at a cost of thousands
@@ -59,17 +58,17 @@ func (t vaultTransport) Do(r *http.Request) (*http.Response, error) {
 		answer.Body = io.NopCloser(io.LimitReader(answer.Body, maxVaultError))
 	}
 	if err == nil && answer.StatusCode == http.StatusUnauthorized {
-		// There is no better token to come back with, and the SDK's parser of
-		// this header panics on an authorization URL without a path.
+		// There is no better token to retry with, and the SDK's parser of this header
+		// panics on an authorization URL without a path.
 		answer.Header.Del("WWW-Authenticate")
 	}
 	return answer, err
 }
 
-// authorized is a copy of the request with the access token.
+// authorized returns a copy of the request with the access token.
 func (t vaultTransport) authorized(r *http.Request) (*http.Request, error) {
 	if t.access.IsZero() {
-		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token to ask a vault with")
+		return nil, refusal.Newf(refusal.ReleaseRejected, "there is no access token for the vault")
 	}
 	sent := r.WithContext(r.Context())
 	sent.Header = r.Header.Clone()
@@ -77,15 +76,15 @@ func (t vaultTransport) authorized(r *http.Request) (*http.Request, error) {
 	return sent, nil
 }
 
-// leadsHere keeps the token from other hosts: the SDK follows the links of a list
-// wherever they lead.
+// leadsHere reports whether a URL is of this vault. The SDK follows the links of a list to
+// any host, which must not receive the token.
 func (t vaultTransport) leadsHere(u *url.URL) bool {
 	host, err := endpoint.ParseHost(strings.ToLower(u.Host))
 	return err == nil && u.Scheme == "https" && host == t.vault.host
 }
 
-// challenge has the form of Key Vault's own. The SDK wants a tenant as the
-// first element of the path; ours names none, for [placeholder] ignores it.
+// challenge returns a challenge in the form of Key Vault's own. The SDK requires a tenant as
+// the first element of the path, which [placeholder] ignores.
 func (t vaultTransport) challenge(r *http.Request) *http.Response {
 	value := fmt.Sprintf("Bearer authorization=%q, resource=%q", "https://tenant.invalid/any", t.vault.audience)
 	return &http.Response{
@@ -100,18 +99,18 @@ func (t vaultTransport) challenge(r *http.Request) *http.Response {
 	}
 }
 
-// placeholder is a credential without an access token: see [vaultTransport].
+// placeholder is a credential without an access token. See [vaultTransport].
 type placeholder struct{}
 
-// GetToken implements [azcore.TokenCredential]. The tenant in the options is
-// our own invention, and the scope is the audience that the token was got
-// for. A demand for further claims cannot be met.
+// GetToken implements [azcore.TokenCredential]. The tenant in the options is the one of
+// challenge, and the scope is the audience of the access token. It cannot satisfy a demand
+// for further claims.
 func (placeholder) GetToken(_ context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if options.Claims != "" {
 		return azcore.AccessToken{}, refusal.Newf(refusal.ReleaseRejected,
 			"the vault demands an access token with further claims (conditional access)")
 	}
-	return azcore.AccessToken{Token: "none", ExpiresOn: time.Now().Add(time.Hour)}, nil // the time only has to be ahead
+	return azcore.AccessToken{Token: "none", ExpiresOn: time.Now().Add(time.Hour)}, nil // any time in the future
 }
 
 var (

@@ -16,8 +16,8 @@ type Vault struct {
 	audience string
 }
 
-// ParseVault takes the vault that a person names, and picks the first entry for
-// its host, whichever keys that is for. It refuses as [Vaults.Parse] does.
+// ParseVault parses the host of a vault and returns it with the audience of the first entry
+// for that host, for whichever keys. It refuses as [Vaults.Parse] does.
 func (v *Vaults) ParseVault(text string) (Vault, error) {
 	host, err := endpoint.ParseHost(text)
 	if err != nil {
@@ -32,17 +32,17 @@ func (v *Vaults) ParseVault(text string) (Vault, error) {
 	return Vault{}, v.refuse(host)
 }
 
-// Vault is where the key is.
+// Vault returns the vault that has the key.
 func (id KeyID) Vault() Vault { return Vault{id.host, id.audience} }
 
-// Audience is the resource to ask an access token for.
+// Audience returns the resource that access tokens are requested for.
 func (v Vault) Audience() string { return v.audience }
 
-// String is the host, with the port where it is not 443.
+// String returns the host, with the port if it is not 443.
 func (v Vault) String() string { return v.host.String() }
 
-// Flavour is the service that the audience belongs to: https://managedhsm.azure.net
-// and its like in other clouds are Managed HSM's, all others Key Vault's.
+// Flavour returns the service of the audience: Managed HSM for https://managedhsm.azure.net
+// and its equivalents in other clouds, and Key Vault for all others.
 func (v Vault) Flavour() releasepolicy.Flavour {
 	if strings.HasPrefix(v.audience, "https://managedhsm.") {
 		return releasepolicy.ManagedHSM
@@ -50,7 +50,7 @@ func (v Vault) Flavour() releasepolicy.Flavour {
 	return releasepolicy.KeyVault
 }
 
-// Key reads a key identifier that the vault wrote, which must be of this vault.
+// Key parses a key identifier that the vault wrote. It must be of this vault.
 func (v Vault) Key(identifier string) (KeyID, error) {
 	at, err := parseLocation(identifier)
 	if err != nil {
@@ -62,7 +62,7 @@ func (v Vault) Key(identifier string) (KeyID, error) {
 	return KeyID{at.host, at.name, at.version, v.audience}, nil
 }
 
-// Covers says whether other is this key, in this version if it has one.
+// Covers reports whether other is this key, in the same version if this key has one.
 func (id KeyID) Covers(other KeyID) bool {
 	return id.covers(keyLocation{other.host, other.name, other.version})
 }

@@ -12,15 +12,15 @@ import (
 // Vaults is the allow-list of vaults and keys. Its zero value allows nothing.
 type Vaults struct{ entries []vaultEntry }
 
-// vaultEntry allows the hosts of a pattern, and of them one key or one version
-// of it where these are given.
+// vaultEntry allows the hosts of a pattern: all of their keys, one key, or one version of
+// it.
 type vaultEntry struct {
 	hosts         endpoint.Pattern
 	name, version string
 	audience      string
 }
 
-// DefaultVaults are the entries for the vaults of the public cloud, China and
+// DefaultVaults returns the entries for the vaults of the public cloud, China and
 // US Government ("Azure Key Vault security", section "DNS suffixes for object
 // identifiers", learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates).
 func DefaultVaults() []string {
@@ -31,12 +31,12 @@ func DefaultVaults() []string {
 	}
 }
 
-// ParseVaults reads entries of the form
+// ParseVaults parses entries of the form
 //
 //	host-pattern[/keys/name[/version]][=audience]
 //
-// The audience is the resource that access tokens for these hosts are made
-// for; by default it is the pattern's parent, such as https://vault.azure.net
+// The audience is the resource of access tokens for these hosts. By default it is the
+// pattern's parent, such as https://vault.azure.net
 // for *.vault.azure.net. It must be a parent domain of the hosts, the rule by
 // which the Azure SDKs keep tokens from foreign hosts
 // (aka.ms/azsdk/blog/vault-uri).
@@ -91,9 +91,10 @@ func (e vaultEntry) allowsKey(name, version string) bool {
 	return (e.name == "" || sameName(e.name, name)) && (e.version == "" || e.version == version)
 }
 
-// Parse takes the vault and the key that a request names, each of which may end with a
-// slash, and picks the first entry that allows both. It refuses with [refusal.BadRequest] what is no host
-// or key name, and with [refusal.EndpointNotAllowed] what no entry allows.
+// Parse parses the vault and the key that a request names, each of which may end with a
+// slash, and returns the key with the audience of the first entry that allows both. It
+// refuses with [refusal.BadRequest] if they are not a host and a key name, and with
+// [refusal.EndpointNotAllowed] if no entry allows them.
 func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
 	kid, named := splitIdentifier(kid)
 	host, err := endpoint.ParseHost(vault)
@@ -112,8 +113,8 @@ func (v *Vaults) Parse(vault, kid string) (KeyID, error) {
 	return v.find(host, name, version)
 }
 
-// sameVault holds the vault of a key's URL, "" if kid was no URL, against the one that the
-// request names: only that one decides where an access token goes.
+// sameVault compares the vault in a key's URL, or "" if kid was not a URL, with the vault
+// that the request names. Only the latter decides where an access token is sent.
 func sameVault(host endpoint.Host, named string) error {
 	if named == "" {
 		return nil
@@ -147,8 +148,8 @@ func (v *Vaults) find(host endpoint.Host, name, version string) (KeyID, error) {
 	return KeyID{}, v.refuse(host)
 }
 
-// refuse says what is allowed in place of the host, and what a bare name lacks: which of
-// several clouds and services it belongs to is not for this program to guess.
+// refuse returns a refusal that lists what is allowed. For a bare name it shows a whole
+// host: skr does not guess the cloud or service of a bare name.
 func (v *Vaults) refuse(host endpoint.Host) error {
 	if len(v.entries) == 0 {
 		return refusal.Newf(refusal.EndpointNotAllowed, "vault_allow does not allow the vault %q; it is empty", host)
@@ -161,7 +162,7 @@ func (v *Vaults) refuse(host endpoint.Host) error {
 		"vault_allow does not allow the vault %q; it allows %s", host, v)
 }
 
-// example completes a bare name by the first entry that is for many hosts.
+// example completes a bare name with the first wildcard entry.
 func (v *Vaults) example(host endpoint.Host) string {
 	for _, entry := range v.entries {
 		if rest, wild := strings.CutPrefix(entry.hosts.String(), "*."); wild {

@@ -20,8 +20,8 @@ const symmetric = "oct"
 // maxOct is the longest symmetric key of a managed HSM, in bytes.
 const maxOct = 64
 
-// WrappedKey is a key on its way from the vault: wrapped to a KEK, and
-// described by a statement that was verified.
+// WrappedKey is a key from a vault: wrapped to a KEK, and described by a statement that was
+// verified.
 type WrappedKey struct {
 	id         string // full, with version
 	policyHash string // may be empty
@@ -30,16 +30,16 @@ type WrappedKey struct {
 	public     crypto.PublicKey // nil for oct
 	algorithm  keywrap.Algorithm
 	ciphertext []byte
-	unfamiliar string // how the member describes itself, for errors; "" if as usual
+	unfamiliar string // an unusual description of the member, for errors; or ""
 }
 
-// ID is the full key identifier with its version.
+// ID returns the full key identifier with its version.
 func (w *WrappedKey) ID() string { return w.id }
 
-// Unwrap opens the key with the KEK and checks it against the public part in
-// the statement; a symmetric key has none. It refuses with [refusal.Untrusted], or
-// with what d says of itself where that is [refusal.NoEvidence], [refusal.Throttled] or
-// that its context ended.
+// Unwrap decrypts the key with the KEK and compares it with the public part in the
+// statement, which a symmetric key does not have. It refuses with [refusal.Untrusted]. It
+// returns the errors of d that are [refusal.NoEvidence], [refusal.Throttled], or the error
+// of a context.
 func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 	secmem.Do(func() { key, err = w.unwrap(d) })
 	return key, err
@@ -48,10 +48,10 @@ func (w *WrappedKey) Unwrap(d keywrap.Decrypter) (key *Key, err error) {
 func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	plaintext, err := keywrap.Unwrap(d, w.algorithm, w.ciphertext)
 	if errors.Is(err, refusal.NoEvidence) || errors.Is(err, refusal.Throttled) {
-		return nil, fmt.Errorf("unwrapping the key: %w", err) // the TPM's fault and not the vault's
+		return nil, fmt.Errorf("unwrapping the key: %w", err) // the TPM fails, not the vault
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("unwrapping the key: %w", err) // nobody's fault: the TPM was not awaited
+		return nil, fmt.Errorf("unwrapping the key: %w", err) // the caller did not wait for the TPM
 	}
 	if err != nil {
 		return nil, w.untrusted(unwrapReason(err), err)
@@ -71,7 +71,7 @@ func (w *WrappedKey) unwrap(d keywrap.Decrypter) (*Key, error) {
 	return w.privateKey(private)
 }
 
-// untrusted also tells of a description that may be why the key was misread.
+// untrusted adds an unusual description to the reason: the key may have another format.
 func (w *WrappedKey) untrusted(reason string, err error) error {
 	if w.unfamiliar != "" {
 		reason += "; it describes itself with " + w.unfamiliar + ", which this version does not know"
@@ -122,8 +122,8 @@ func (w *WrappedKey) symmetricKey(secret []byte) (*Key, error) {
 	return w.finish(jwk.Key{Kty: symmetric}, []member{{"k", secret}})
 }
 
-// finish writes a JWK without a kid: callers of the reference sidecar, whose JWK has
-// none, derive keys from "kid, or else the name". [Key.ID] is the identifier.
+// finish encodes a JWK without a kid: callers of the reference sidecar, whose JWK has none,
+// derive keys from "kid, or else the name". [Key.ID] is the identifier.
 func (w *WrappedKey) finish(public jwk.Key, secret []member) (*Key, error) {
 	public.KeyOps = w.keyOps
 	text, err := privateJWK(public, secret)

@@ -90,7 +90,7 @@ func (r *Releaser) explain(ctx context.Context, req Request, attested *attestedK
 	return r.explainer.explain(ctx, req, attested.result, grant.Access, err)
 }
 
-// Unwrap opens a wrapped key with the KEK. It is the default of [Config.Unwrap].
-func Unwrap(ctx context.Context, wrapped *hsm.WrappedKey, kek KEK) (*hsm.Key, error) {
+// unwrap opens a wrapped key with the KEK.
+func unwrap(ctx context.Context, wrapped *hsm.WrappedKey, kek KEK) (*hsm.Key, error) {
 	return wrapped.Unwrap(kek.Decrypter(ctx))
 }

@@ -51,7 +51,7 @@ type Config struct {
 	Vault    Vault
 	// Describer helps to explain why a release was refused. Nil disables explanations.
 	Describer Describer
-	// Unwrap opens a wrapped key with the KEK. Nil means [Unwrap].
+	// Unwrap calls [hsm.WrappedKey.Unwrap] with the KEK. Nil means just that.
 	Unwrap func(ctx context.Context, wrapped *hsm.WrappedKey, kek KEK) (*hsm.Key, error)
 	// Looked is called with the result of each cache lookup. Nil disables it.
 	Looked func(context.Context, Lookup)
@@ -113,7 +113,7 @@ func New(c Config) *Releaser {
 
 func (c Config) withDefaults() Config {
 	if c.Unwrap == nil {
-		c.Unwrap = Unwrap
+		c.Unwrap = unwrap
 	}
 	if c.Looked == nil {
 		c.Looked = func(context.Context, Lookup) {}

@@ -43,10 +43,10 @@ func (v vault) Release(ctx context.Context, key hsm.KeyID, grant hsm.Grant) (*hs
 	return wrapped, err
 }
 
-// Unwrap is [keyrelease.Unwrap], noted as a stage.
+// Unwrap opens a wrapped key with the KEK, and notes that as a stage.
 func Unwrap(ctx context.Context, wrapped *hsm.WrappedKey, kek keyrelease.KEK) (*hsm.Key, error) {
 	done := journal.Begin(ctx, journal.Unwrap)
-	key, err := keyrelease.Unwrap(ctx, wrapped, kek)
+	key, err := wrapped.Unwrap(kek.Decrypter(ctx))
 	done(err)
 	return key, err
 }

@@ -8,9 +8,9 @@ import (
 	"skr/internal/sidecar/access"
 )
 
-// admit says whether the request may go on, and takes a place for it, which the
-// caller of admit gives back. GET needs no permission: what it tells
-// is no secret.
+// admit checks the caller and the route, and waits for a place to run. The caller of
+// admit calls leave to return the place. GET needs no permission: its answers are not
+// secret.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.checkCaller(r); err != nil {
 		return nil, err
@@ -26,8 +26,8 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	return s.enter(ctx, r, x)
 }
 
-// enter is the way of every request that asks for something, of HTTP and of gRPC: who
-// asks, may it use the route, has it a place. Nothing of the body has been read.
+// enter admits a POST of HTTP or a call of gRPC: it identifies the caller, checks that the
+// caller may use the route, and waits for a place to run. The body has not been read yet.
 func (s *Server) enter(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.identify(r.Context(), r.Header.Values("Authorization"), x); err != nil {
 		return nil, err
@@ -35,22 +35,22 @@ func (s *Server) enter(ctx context.Context, r *http.Request, x *exchange) (leave
 	return s.config.Gate.Enter(ctx, x.caller.Limit())
 }
 
-// peerOf names the peer of a request's connection, whoever it says it is.
+// peerOf names the peer of a request's connection, without its credentials.
 func peerOf(ctx context.Context) string {
 	var anybody *access.Policy
-	peer, _ := anybody.Identify(ctx, "") // it refuses nobody
+	peer, _ := anybody.Identify(ctx, "") // it refuses no peer
 	return peer.Limit()
 }
 
-// holdBack delays the answer to a peer that is refused again and again. Of one that
-// has too many of them on the way, the connection or stream ends without an answer.
+// holdBack delays the answer to a peer that is refused repeatedly. If too many of its
+// answers are delayed, it ends the connection or stream without an answer.
 func (s *Server) holdBack(r *http.Request) {
 	if !s.refusals.Wait(r.Context(), peerOf(r.Context())) {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing
 	}
 }
 
-// identify the caller, who must be one that may use the route.
+// identify finds out who the caller is and checks that it may use the route.
 func (s *Server) identify(ctx context.Context, given []string, x *exchange) error {
 	if len(given) > 1 {
 		return refusal.Newf(refusal.CallerNotAllowed, "there is more than one Authorization header")

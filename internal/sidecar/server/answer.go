@@ -9,14 +9,13 @@ import (
 	"skr/internal/secmem"
 )
 
-// route is a method and what it answers: a body of JSON, or an error.
+// route is a method and the function that answers it: with a body of JSON, or an error.
 type route struct {
 	method string
 	answer func(ctx context.Context, request []byte) (body, error)
 }
 
-// body of a result: a secret in protected memory, or bytes. Either is wiped when it
-// has been sent.
+// body is a result: a secret in protected memory, or bytes. It is wiped after it was sent.
 type body struct {
 	status int    // 0 means 200
 	key    string // identifier of a released key, for the header and the log; or ""
@@ -35,10 +34,10 @@ func (b body) use(f func([]byte)) {
 		f(b.plain)
 		return
 	}
-	_ = b.secret.Use(func(text []byte) error { f(text); return nil }) // it is this request's: nobody has wiped it
+	_ = b.secret.Use(func(text []byte) error { f(text); return nil }) // only this request wipes it
 }
 
-// post makes the answer of a function from request to response.
+// post returns the answer function for a function from request to response.
 func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(context.Context, []byte) (body, error) {
 	return postBody(func(ctx context.Context, request Req) (body, error) {
 		response, err := ask(ctx, request)
@@ -50,7 +49,7 @@ func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(cont
 	})
 }
 
-// postBody makes the answer of a function from request to body.
+// postBody returns the answer function for a function from request to body.
 func postBody[Req any](ask func(context.Context, Req) (body, error)) func(context.Context, []byte) (body, error) {
 	members := memberNames[Req]()
 	return func(ctx context.Context, text []byte) (body, error) {
@@ -63,19 +62,19 @@ func postBody[Req any](ask func(context.Context, Req) (body, error)) func(contex
 	}
 }
 
-// get makes the answer of a function without a request.
+// get returns the answer function for a function without a request.
 func get[Resp any](ask func() Resp) func(context.Context, []byte) (body, error) {
 	return func(context.Context, []byte) (body, error) { return encode(ask()) }
 }
 
-// wipe overwrites the secrets of a request or response that has some.
+// wipe overwrites the secrets of a request or response.
 func wipe(message any) {
 	if secret, ok := message.(interface{ Wipe() }); ok {
 		secret.Wipe()
 	}
 }
 
-// encode makes the whole body.
+// encode encodes the whole body.
 func encode(response any) (body, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

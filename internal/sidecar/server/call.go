@@ -13,13 +13,13 @@ import (
 	"skr/internal/refusal"
 )
 
-// call is what the handler for HTTP/2 and the interceptor know of one call.
+// call is one call of gRPC, as the handler for HTTP/2 and the interceptor share it.
 type call struct {
 	exchange *exchange
 	deadline time.Time
 	notes    *journal.Journal
-	refusal  error // what admission or reading ended with
-	err      error // what the call ended with, valid after wait
+	refusal  error // the error of admission or of reading the message
+	err      error // the error of the call; valid after wait
 
 	mu    sync.Mutex
 	begun bool
@@ -43,10 +43,10 @@ func (c *call) refused(err error) *call {
 	return c
 }
 
-// errUnread: grpc.Server could not make sense of what followed the header.
-var errUnread = refusal.Newf(refusal.BadRequest, "the call is not one message that this method takes")
+// errUnread means that grpc.Server could not parse what followed the header.
+var errUnread = refusal.Newf(refusal.BadRequest, "the call is not one message of this method")
 
-// answerCall is the interceptor: it answers an admitted call, or tells the refusal.
+// answerCall is the interceptor: it answers an admitted call, or returns the refusal.
 func answerCall(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	work := func(ctx context.Context) (any, error) {
 		return guarded(func() (any, error) { return handler(ctx, request) })
@@ -73,7 +73,7 @@ func (c *call) answer(ctx context.Context, work func(context.Context) (any, erro
 	}
 	c.err = err
 	header := metadata.Join(metadata.Pairs("x-request-id", c.exchange.id), originOf(c.exchange, c.notes.Notes()))
-	_ = grpc.SetHeader(ctx, header) // a caller that is gone needs none
+	_ = grpc.SetHeader(ctx, header) // fails if the caller is gone
 	switch {
 	case isTooLarge(err): // as grpc.Server says it
 		return nil, tooLarge(classify(err))
@@ -90,7 +90,7 @@ func (c *call) begin() bool {
 	return c.begun
 }
 
-// wait for work that has begun; none begins afterwards. ctx is the caller's.
+// wait waits for work that has begun. No work begins afterwards. ctx is the caller's.
 func (c *call) wait(ctx context.Context) {
 	c.mu.Lock()
 	c.left = true
@@ -101,7 +101,7 @@ func (c *call) wait(ctx context.Context) {
 		<-c.done
 	case ctx.Err() != nil:
 		c.err = errGone
-	case c.refusal != nil: // grpc.Server could not even tell it
+	case c.refusal != nil: // grpc.Server did not call the interceptor
 		c.err = c.refusal
 	default:
 		c.err = errUnread

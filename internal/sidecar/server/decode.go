@@ -13,7 +13,7 @@ import (
 	"skr/internal/strictjson"
 )
 
-// memberNames of the JSON object that a request is, in its struct tags.
+// memberNames returns the members of a request's JSON object, from its struct tags.
 func memberNames[Req any]() []string {
 	var names []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Req]()) {
@@ -23,10 +23,10 @@ func memberNames[Req any]() []string {
 	return names
 }
 
-// decode reads a flat object of strings into the fields, which are in the order of
-// the members. null is absence: System.Text.Json, Jackson and Go pointers write it for
-// what is not set. A member that is not known must be null: programs with one class for
-// all requests write the members of the others.
+// decode decodes a flat object of strings into the fields, which are in the order of the
+// members. null means absent: System.Text.Json, Jackson and Go pointers write it for
+// what is not set. An unknown member must be null: programs with one class for all
+// requests write the members of other requests.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
@@ -52,7 +52,7 @@ func decode(body []byte, members []string, into any) error {
 	return wrongBody(err)
 }
 
-// set gives a field the text that value is.
+// set assigns a JSON string to a field.
 func set(field reflect.Value, name string, value []byte) error {
 	text, isText := strictjson.Text(value)
 	switch {
@@ -68,7 +68,7 @@ func set(field reflect.Value, name string, value []byte) error {
 	return nil
 }
 
-// wrongBody tells the caller why the body was not read, without a word of it.
+// wrongBody returns why the body cannot be used, without quoting it.
 func wrongBody(err error) error {
 	switch {
 	case err == nil:

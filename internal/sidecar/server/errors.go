@@ -12,8 +12,8 @@ import (
 	"skr/keyrelease"
 )
 
-// codes is the table from refusals to the codes of package api, which knows
-// the status of each. Everything that is not in it is [api.Internal].
+// codes maps refusals to the codes of package api, which has the status of each. Every
+// other error is [api.Internal].
 var codes = []struct {
 	kind *refusal.Kind
 	code api.Code
@@ -32,20 +32,19 @@ var codes = []struct {
 	{refusal.Timeout, api.Timeout},
 }
 
-// errNoRoute has a status of its own. There is no 415: a caller that sends
-// another content type sends no JSON that we would read, which is bad_request;
-// web pages are kept out by Host and Origin, not by content type.
+// errNoRoute has a status of its own. The server never answers 415: what is not JSON is
+// bad_request, whatever its content type, and Host and Origin keep web pages out.
 var errNoRoute = refusal.Newf(refusal.BadRequest, "there is no such route")
 
-// methodError has a status of its own, and says which method is right.
+// methodError has a status of its own and names the right method.
 type methodError struct{ allow string }
 
 func (e *methodError) Error() string { return "bad request: the route takes " + e.allow + " alone" }
 
-// errGone: the caller did not wait for the answer.
+// errGone means that the caller did not wait for the answer.
 var errGone = errors.New("the caller is gone")
 
-// gone keeps what the pipeline said of it, if anything.
+// gone returns errGone, with the error of the pipeline if there is one.
 func gone(err error) error {
 	if err == nil {
 		return errGone
@@ -53,17 +52,18 @@ func gone(err error) error {
 	return fmt.Errorf("%w: %w", errGone, err)
 }
 
-// CodeOK and CodeGone are of the log and the metrics alone; no answer has them.
+// CodeOK and CodeGone are codes of the log and the metrics. No answer has them.
 const (
 	CodeOK   = "ok"
 	CodeGone = "gone"
 )
 
-// statusGone is what nginx logs for a caller that did not wait; it is never sent.
+// statusGone is the status that nginx logs for a caller that did not wait. It is never
+// sent.
 const statusGone = 499
 
-// isTooLarge reports whether a request is refused for its size, which has a code of its
-// own in gRPC.
+// isTooLarge reports whether a request is refused for its size, which has its own code in
+// gRPC.
 func isTooLarge(err error) bool {
 	_, is := errors.AsType[*http.MaxBytesError](err)
 	return is
@@ -107,7 +107,7 @@ func replyTo(refused *refusal.Error) reply {
 	code := codeOf(refused.Kind)
 	v := reply{status: code.HTTPStatus(), code: code, text: refused.Public(), retryAfter: refused.RetryAfter}
 	if code == api.Throttled {
-		v.retryAfter = max(v.retryAfter, time.Second) // the header is always there, in whole seconds
+		v.retryAfter = max(v.retryAfter, time.Second) // the header is always present, in whole seconds
 	}
 	return v
 }
@@ -125,7 +125,7 @@ func reasons(err error) (all []api.Reason) {
 	return all
 }
 
-// CodeOf is the code of an error that a request ended with.
+// CodeOf returns the code for the error of a request.
 func CodeOf(err error) string {
 	switch {
 	case err == nil:

@@ -11,13 +11,13 @@ import (
 	"skr/attest/vtpm"
 )
 
-// RawResponse is the wire form of evidence with a report.
+// RawResponse returns the wire form of evidence with a report.
 func RawResponse(evidence *attest.Evidence) api.RawResponse {
 	return api.RawResponse{Report: hex.EncodeToString(evidence.Report.Raw()), HCLReport: hclReport(evidence.Guest)}
 }
 
-// CombinedResponse is the wire form of evidence. uvmEndorsements is the base64
-// text that the platform gives for its endorsement.
+// CombinedResponse returns the wire form of evidence. uvmEndorsements is the base64 text of
+// the platform's endorsement.
 func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
 	answer := api.CombinedResponse{VirtualTPM: virtualTPM(evidence.Guest), Problems: problems(evidence.Omitted)}
 	if !slices.ContainsFunc(evidence.Omitted, func(o attest.Omission) bool { return o.Part == attest.UVMEndorsement }) {
@@ -31,16 +31,16 @@ func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.Com
 	return answer
 }
 
-// TokenResponse is the wire form of a result.
+// TokenResponse returns the wire form of a result.
 func TokenResponse(result *attest.Result) api.MAAResponse {
 	return api.MAAResponse{Token: api.Secret(result.Token.Reveal()), Problems: problems(result.Omitted)}
 }
 
-func problems(omitted []attest.Omission) (told []api.Problem) {
+func problems(omitted []attest.Omission) (list []api.Problem) {
 	for _, o := range omitted {
-		told = append(told, api.Problem{Part: o.Part, Problem: o.String()})
+		list = append(list, api.Problem{Part: o.Part, Problem: o.String()})
 	}
-	return told
+	return list
 }
 
 func virtualTPM(g *attest.Guest) *api.VirtualTPM {

@@ -22,8 +22,8 @@ import (
 	"skr/internal/sidecar/serving"
 )
 
-// The routes of gRPC, as access policies, log and metrics name them. The methods
-// of ocicrypt's own service are those of the other.
+// The routes of gRPC, as access policies, log and metrics name them. The methods of
+// ocicrypt's own service have the same routes.
 const (
 	RouteWrap        = keyproviderpb.KeyProviderService_WrapKey_FullMethodName
 	RouteUnwrap      = keyproviderpb.KeyProviderService_UnWrapKey_FullMethodName
@@ -32,18 +32,18 @@ const (
 	RouteHello       = keyproviderpb.KeyProviderService_SayHello_FullMethodName
 )
 
-// GRPCRoutes are those of the key provider.
+// GRPCRoutes returns the routes of the key provider.
 func GRPCRoutes() []string {
 	return []string{RouteWrap, RouteUnwrap, RouteReport, RouteAttestation, RouteHello}
 }
 
-// AttestingRoutes give evidence over data of the caller's.
+// AttestingRoutes returns the routes that give evidence over data of the caller.
 func AttestingRoutes() []string {
 	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
 }
 
-// grpcRoutes is also the table of methods that ask for a place and a permission.
-// Health and reflection need no permission: they tell nobody anything.
+// grpcRoutes maps methods to their routes. These methods need a permission and a place to
+// run. Health and reflection need no permission: their answers are not secret.
 var grpcRoutes = map[string]string{
 	RouteWrap: RouteWrap, RouteUnwrap: RouteUnwrap, RouteReport: RouteReport, RouteAttestation: RouteAttestation, RouteHello: RouteHello,
 	ocicryptpb.KeyProviderService_WrapKey_FullMethodName:   RouteWrap,
@@ -62,9 +62,9 @@ func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
 	return nil
 }
 
-// methods is a handler for HTTP/2. Admission comes before grpc.Server sees a request:
-// the transport of grpc.Server itself collects messages of callers that it does not
-// know yet, and one byte in a frame of its own costs it a hundred.
+// methods is a handler for HTTP/2. It admits a request before grpc.Server receives it: the
+// transport of grpc.Server buffers messages of callers that are not admitted yet, and a
+// frame of one byte costs it a hundred bytes.
 type methods struct {
 	*Server
 
@@ -107,8 +107,8 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.finish(ctx, x, v, c.err, notes.Notes())
 }
 
-// serveCall admits the call, reads its message, and only then hands it to grpc.Server.
-// A refusal goes the same way, so that its answer is gRPC's.
+// serveCall admits the call, reads its message, and then passes it to grpc.Server. It passes
+// a refusal too, so that the answer has the form of gRPC.
 func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange, c *call) {
 	ctx, cancel := context.WithDeadline(r.Context(), c.deadline)
 	defer cancel()
@@ -117,7 +117,7 @@ func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange,
 	admitted(err)
 	if err != nil {
 		m.holdBack(r)
-		m.hand(w, r, c.refused(err), emptyMessage)
+		m.forward(w, r, c.refused(err), emptyMessage)
 		return
 	}
 	defer leave()
@@ -126,16 +126,16 @@ func (m *methods) serveCall(w http.ResponseWriter, r *http.Request, x *exchange,
 	received(err)
 	defer clear(message)
 	if err != nil {
-		m.hand(w, r, c.refused(err), emptyMessage)
+		m.forward(w, r, c.refused(err), emptyMessage)
 		return
 	}
-	m.hand(w, r.WithContext(access.With(r.Context(), x.caller)), c, message)
+	m.forward(w, r.WithContext(access.With(r.Context(), x.caller)), c, message)
 }
 
-// hand the call to grpc.Server. The context of the request has no deadline of ours,
-// which would cut off the answer that tells of it. The call keeps its place until its
-// work is done, also where the caller has gone and grpc.Server has left.
-func (m *methods) hand(w http.ResponseWriter, r *http.Request, c *call, message []byte) {
+// forward passes the call to grpc.Server. The context of the request has no deadline: it
+// would cut off the answer that reports it. The call keeps its place until its work is
+// done, even if the caller has gone and grpc.Server has returned.
+func (m *methods) forward(w http.ResponseWriter, r *http.Request, c *call, message []byte) {
 	defer c.wait(r.Context())
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	r.Body = io.NopCloser(&atOnce{message})
@@ -148,7 +148,7 @@ const frameHeader = 5
 
 var emptyMessage = make([]byte, frameHeader)
 
-// admitGRPC is admit for a method: the same callers, the same places.
+// admitGRPC is admit for a method.
 func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (func(), error) {
 	if !overUnix(r) && !m.isLocalHost(r.Host) {
 		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
@@ -156,7 +156,7 @@ func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (
 	return m.enter(ctx, r, x)
 }
 
-// originOf is setOrigin for a method.
+// originOf returns the headers of setOrigin as metadata.
 func originOf(x *exchange, noted journal.Notes) metadata.MD {
 	header := http.Header{}
 	setOrigin(header, x, noted)
@@ -181,8 +181,8 @@ func guardStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo
 	return crash.Guard(func() error { return handler(service, stream) })
 }
 
-// atOnce gives all of the message to one Read where the buffer has room. grpc.Server
-// takes a buffer of 16 KiB for each Read, however little it returns.
+// atOnce returns the whole message in one Read if the buffer has room. grpc.Server allocates
+// 16 KiB for each Read, however little it returns.
 type atOnce struct{ rest []byte }
 
 func (a *atOnce) Read(p []byte) (int, error) {

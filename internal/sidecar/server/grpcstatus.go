@@ -10,7 +10,7 @@ import (
 	"skr/api"
 )
 
-// grpcCodes is the table from codes to those of gRPC
+// grpcCodes maps codes to those of gRPC
 // (grpc.github.io/grpc/core/md_doc_statuscodes.html).
 var grpcCodes = map[api.Code]grpccodes.Code{
 	api.BadRequest:          grpccodes.InvalidArgument,
@@ -29,12 +29,12 @@ var grpcCodes = map[api.Code]grpccodes.Code{
 	CodeGone:                grpccodes.Canceled,
 }
 
-// GRPCCode is the status code of gRPC that an API code comes with.
+// GRPCCode returns the status code of gRPC for an API code.
 func GRPCCode(code api.Code) grpccodes.Code { return grpcCodes[code] }
 
-// statusOf is a reply with its details: ErrorInfo with the API's code and the
-// request's id, RetryInfo where waiting helps, and a PreconditionFailure for what
-// of a release policy is not met.
+// statusOf returns the status of a reply with its details: ErrorInfo with the API's code and
+// the request's id, RetryInfo if waiting helps, and a PreconditionFailure for the conditions
+// of a release policy that are not met.
 func statusOf(v reply, id string) error {
 	s := status.New(grpcCodes[v.code], v.text)
 	details := []protoadapt.MessageV1{protoadapt.MessageV1Of(&errdetails.ErrorInfo{
@@ -66,5 +66,5 @@ func unmet(reasons []api.Reason) *errdetails.PreconditionFailure {
 	return failure
 }
 
-// tooLarge has the code that grpc.Server has for it.
+// tooLarge returns the status that grpc.Server uses for messages that are too large.
 func tooLarge(v reply) error { return status.Error(grpccodes.ResourceExhausted, v.text) }

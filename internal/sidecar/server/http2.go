@@ -22,12 +22,12 @@ const (
 	window      = 64 << 10 // bytes of a stream that skr has not read yet (RFC 9113 section 6.9.1)
 	connection  = 4 * window
 
-	// maxResets is how many more calls of a connection may end before their answer than
-	// with one: beyond it the connection costs more than it is for.
+	// maxResets is how many more calls of a connection may end without an answer than with
+	// one. Beyond it the connection is closed.
 	maxResets = 64
 
-	// Calls without a permission run in places of their own: a probe takes
-	// milliseconds, and a client that lists the methods sends a few small messages.
+	// Calls without a permission have places of their own: a probe takes milliseconds, and
+	// a client that lists the methods sends a few small messages.
 	openPlaces = 32
 	openRate   = 1000 // a second of one peer
 	openQueue  = 64
@@ -35,7 +35,7 @@ const (
 	openReads  = 256 // each costs grpc.Server 16 KiB until it is done with it
 )
 
-// http2Server is httpServer for gRPC: HTTP/2 without TLS, and nothing else.
+// http2Server returns the server for gRPC: only HTTP/2, without TLS.
 func (s *Server) http2Server(base context.Context) *http.Server {
 	server := s.httpServer(base)
 	server.Handler, server.MaxHeaderBytes, server.ConnContext = s.methods(), maxMetadata, withResets
@@ -50,8 +50,8 @@ func (s *Server) http2Server(base context.Context) *http.Server {
 	return server
 }
 
-// newLobby makes the places of requests that need no permission. rate is that of a
-// caller with one.
+// newLobby returns the places of requests that need no permission. rate is the rate of a
+// caller with a permission.
 func newLobby(rate float64) *limit.Gate {
 	return limit.New(limit.Config{MaxConcurrent: openPlaces, MaxQueued: openQueue, Rate: max(rate, openRate)})
 }
@@ -69,8 +69,8 @@ func withResets(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(access.ConnContext(ctx, conn), resetsKey{}, &resets{conn: conn})
 }
 
-// countReset closes a connection that begins calls to end them (HTTP/2 rapid reset,
-// CVE-2023-44487): each costs skr a goroutine and an admission, and its caller a frame.
+// countReset closes a connection that begins calls only to reset them (HTTP/2 rapid reset,
+// CVE-2023-44487): each costs skr a goroutine and an admission, but its caller one frame.
 func (m *methods) countReset(ctx context.Context, gone bool) {
 	r, _ := ctx.Value(resetsKey{}).(*resets)
 	switch {
@@ -79,11 +79,11 @@ func (m *methods) countReset(ctx context.Context, gone bool) {
 		r.count.Add(-1)
 	case r.count.Add(1) == maxResets:
 		m.config.GRPCConnections.Punish(peerOf(ctx))
-		_ = r.conn.Close() // nobody waits for answers there
+		_ = r.conn.Close() // its answers are not read
 	}
 }
 
-// serveOpen answers health, reflection, and what is not there, by whoever asks.
+// serveOpen answers calls without a permission: health, reflection, and unknown methods.
 func (m *methods) serveOpen(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), m.config.Deadline)
 	defer cancel()
@@ -103,7 +103,7 @@ func (m *methods) serveOpen(w http.ResponseWriter, r *http.Request) {
 	m.countReset(r.Context(), r.Context().Err() != nil)
 }
 
-// refuseOpenCall is the shortest refusal of gRPC, a header with the status.
+// refuseOpenCall sends the shortest refusal of gRPC, a header with the status.
 func refuseOpenCall(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", "application/grpc")
@@ -121,7 +121,7 @@ type frugal struct {
 	bytes, reads int
 }
 
-// Read fails once there was too much.
+// Read returns an error after too many bytes or reads.
 func (f *frugal) Read(p []byte) (int, error) {
 	if f.bytes <= 0 || f.reads <= 0 {
 		return 0, errTooMuch

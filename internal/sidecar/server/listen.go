@@ -18,10 +18,10 @@ import (
 // Listener accepts connections from this machine alone.
 type Listener struct{ sockets []net.Listener }
 
-// Sockets are the open ones: one, or two for "localhost".
+// Sockets returns the open sockets: one, or two for "localhost".
 func (l *Listener) Sockets() []net.Listener { return l.sockets }
 
-// String is the address to tell people: "127.0.0.1:8080", "unix:/run/skr.sock".
+// String returns the address for people: "127.0.0.1:8080", "unix:/run/skr.sock".
 func (l *Listener) String() string {
 	if len(l.sockets) == 0 {
 		return "nothing"
@@ -33,7 +33,7 @@ func (l *Listener) String() string {
 	return address.String()
 }
 
-// Close the sockets of a Listener that is not served.
+// Close closes the sockets of a Listener that is not served.
 func (l *Listener) Close() error {
 	var failed []error
 	for _, socket := range l.sockets {
@@ -42,17 +42,17 @@ func (l *Listener) Close() error {
 	return errors.Join(failed...)
 }
 
-// The modes of a socket: who may connect to it.
+// The modes of a socket, which decide who may connect to it.
 const (
 	OwnerOnly fs.FileMode = 0o600
-	// Everybody is for a server whose access policy knows callers by their uid.
+	// Everybody is for a server whose access policy identifies callers by their uid.
 	Everybody fs.FileMode = 0o666
 )
 
 // Listen opens "localhost:PORT", which is 127.0.0.1 and, where the machine has
 // it, ::1 on the same port; "127.0.0.1:PORT"; "[::1]:PORT"; or "unix:/path", a
-// socket of the given mode. Port 0 is any free one. Every other address is refused:
-// the routes give keys to whoever reaches them.
+// socket of the given mode. Port 0 means any free port. Every other address is refused:
+// the routes give keys to any caller that can connect.
 func Listen(ctx context.Context, address string, mode fs.FileMode) (*Listener, error) {
 	var sockets []net.Listener
 	var err error
@@ -93,10 +93,10 @@ func open(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	return socket, serving.WithHolder(err)
 }
 
-// listenBoth opens both loopback addresses. A port that is taken on ::1 alone
-// is an error: clients that resolve localhost to ::1 would talk to a stranger.
+// listenBoth opens both loopback addresses. It returns an error if the port is in use on
+// ::1 alone: clients that resolve localhost to ::1 would reach another program.
 func listenBoth(ctx context.Context, port uint16) ([]net.Listener, error) {
-	const tries = 8 // for port 0, whose choice on 127.0.0.1 may be taken on ::1
+	const tries = 8 // for port 0: the port chosen on 127.0.0.1 may be in use on ::1
 	for try := 1; ; try++ {
 		sockets, err := openBoth(ctx, port)
 		if err == nil || port != 0 || try == tries || !errors.Is(err, syscall.EADDRINUSE) {
@@ -140,7 +140,7 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) ([]net.Liste
 	return []net.Listener{socket}, nil
 }
 
-// clearStale removes the socket of a process that has died, and nothing else.
+// clearStale removes the socket of a process that no longer runs, and nothing else.
 func clearStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {

@@ -16,10 +16,10 @@ import (
 
 const maxErrorText = 2 << 10 // bytes; a chain of causes is below 500
 
-// finish tells of a request that is over: one line of the log, and whoever
-// counts and traces. Refusals of one kind share a line (tell.go). Of the request the log
-// has a plain X-Request-Id and no other header, no body, and no path but ours; of the
-// answer, which key was released.
+// finish reports a request that is over to the metrics and traces, and writes one line of
+// log. Many refusals of one kind share a line (refusallog.go). The line has the
+// X-Request-Id if it is plain, but no other header, no body, and no path but the server's
+// own. It names the key that was released.
 func (s *Server) finish(ctx context.Context, x *exchange, v reply, err error, notes journal.Notes) {
 	s.config.Finished(journal.Outcome{
 		RequestID: x.id, Route: x.path, Code: string(v.code), Start: x.begin, End: x.end,
@@ -60,13 +60,13 @@ func (s *Server) finish(ctx context.Context, x *exchange, v reply, err error, no
 	if crashed, ok := errors.AsType[*crash.Error](err); ok {
 		attributes = append(attributes, slog.String("stack", crashed.Stack()))
 	}
-	record := slog.NewRecord(x.end, level, "request", 0) // the line does not name its source: nobody walks the stack for it
+	record := slog.NewRecord(x.end, level, "request", 0) // no source position, which would cost a walk of the stack
 	record.AddAttrs(attributes...)
-	_ = s.config.Logger.Handler().Handle(ctx, record) // as of slog.Logger: a log that cannot be written stops no answer
+	_ = s.config.Logger.Handler().Handle(ctx, record) // like slog.Logger: a log that cannot be written does not stop an answer
 }
 
-// nameOf is under whose name refusals are counted: the caller, or the peer of one that
-// is not known.
+// nameOf returns the name under which refusals are counted: the caller, or the peer if the
+// caller is unknown.
 func nameOf(ctx context.Context, x *exchange) string {
 	if x.caller == (access.Caller{}) {
 		return peerOf(ctx)
@@ -74,8 +74,8 @@ func nameOf(ctx context.Context, x *exchange) string {
 	return x.caller.Limit()
 }
 
-// ended is the stage in which a request ended. One that failed in no stage of
-// the pipeline asked for something that could not be understood.
+// ended returns the stage in which a request ended. A request that failed in no stage of the
+// pipeline could not be parsed.
 func ended(notes journal.Notes, err error) journal.Stage {
 	stage := notes.Ended()
 	if err != nil && stage == journal.Answer {
@@ -84,7 +84,7 @@ func ended(notes journal.Notes, err error) journal.Stage {
 	return stage
 }
 
-// claimsOf are the names alone: values are in the error.
+// claimsOf returns the names of the claims. Their values are in the error.
 func claimsOf(reasons []api.Reason) []string {
 	names := make([]string, len(reasons))
 	for i, r := range reasons {
@@ -111,8 +111,8 @@ func upstreams(calls []journal.Call) []upstream {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// levelOf is debug for a probe, info for a result, warn for a refusal,
-// error for a bug.
+// levelOf returns debug for a probe, info for a result, warn for a refusal, and error for a
+// bug.
 func levelOf(x *exchange, v reply, err error) slog.Level {
 	switch {
 	case v.code == api.Internal:
@@ -125,7 +125,7 @@ func levelOf(x *exchange, v reply, err error) slog.Level {
 	return slog.LevelInfo
 }
 
-// knownMethod keeps a caller's invention out of the log.
+// knownMethod returns a method for the log, and "other" for an unknown one.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -18,8 +18,8 @@ type Opener interface {
 
 const maxOpeners = 16 // of one caller
 
-// openers keeps what takes long to make of a key, as long as released keys may be
-// kept. It is no way around a release: each use has asked for the key before.
+// openers keeps decrypters, which take long to make from a key, for as long as released
+// keys may be kept. It does not replace a release: each use has requested the key before.
 type openers struct {
 	ttl time.Duration // 0 keeps none
 
@@ -48,7 +48,7 @@ func (o *openers) of(ctx context.Context, key *hsm.Key) (Opener, error) {
 	return made, nil
 }
 
-// keep until the time is over; what nobody holds any more erases itself.
+// keep keeps the opener for ttl. An opener that is garbage erases its key.
 func (o *openers) keep(caller, id string, made Opener) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -21,7 +21,7 @@ import (
 
 const maxHello = 256 // bytes of a name
 
-// provider answers the key provider's methods with the pipeline of the routes.
+// provider answers the methods of the key provider with the pipeline of the routes.
 type provider struct {
 	keyproviderpb.UnsafeKeyProviderServiceServer
 	*Server
@@ -29,7 +29,7 @@ type provider struct {
 	openers *openers
 }
 
-// WrapKey wraps with a public key of the configured directory. It asks nobody.
+// WrapKey wraps with a public key of the configured directory. It sends no request.
 func (p *provider) WrapKey(_ context.Context, in *keyproviderpb.KeyProviderKeyWrapProtocolInput) (*keyproviderpb.KeyProviderKeyWrapProtocolOutput, error) {
 	output, err := p.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Base64)
 	return &keyproviderpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
@@ -80,8 +80,8 @@ func (p *provider) unwrap(ctx context.Context, input []byte, form keyprovider.Fo
 	return keyprovider.UnwrapOutput(data, form), nil
 }
 
-// open asks for the key as a request of its own would: the annotation comes from
-// whoever made the image.
+// open releases the key as a request for it would: the annotation is not trusted, because
+// it comes from the maker of the image.
 func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte, error) {
 	key, err := p.releaseKey(ctx, api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
 	if err != nil {
@@ -107,8 +107,8 @@ func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
 
 func malformed(err error) error { return refusal.Because(refusal.BadRequest, err.Error(), err) }
 
-// GetReport binds the bytes that the hex stands for, or the text itself if it is no
-// hex: the reference takes any text, and none.
+// GetReport binds the bytes that the hex stands for, or the text itself if it is not hex:
+// the reference sidecar accepts any text, also an empty one.
 func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderGetReportInput) (*keyproviderpb.KeyProviderGetReportOutput, error) {
 	data, err := hex.DecodeString(in.GetReportDataHexString())
 	if err != nil {
@@ -125,8 +125,8 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport}, nil
 }
 
-// GetAttestationData is POST /attest/combined. Unlike there, runtime data may be
-// empty: the field of the message is optional, as in the reference.
+// GetAttestationData is POST /attest/combined, except that runtime data may be empty: the
+// field of the message is optional, as in the reference sidecar.
 func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.KeyProviderGetAttestationDataInput) (*keyproviderpb.KeyProviderGetAttestationDataOutput, error) {
 	got, err := p.combinedOver(ctx, in.GetB64RuntimeDataString())
 	if err != nil {
@@ -164,35 +164,35 @@ func (p *provider) SayHello(_ context.Context, in *keyproviderpb.HelloRequest) (
 	return &keyproviderpb.HelloReply{Message: "Hello " + in.GetName()}, nil
 }
 
-// ocicrypt answers under the name that ocicrypt itself uses. Its answers hold bytes
-// as arrays of numbers: ocicrypt in Go reads them as it does base64, and ocicrypt-rs
-// of Kata and Confidential Containers reads nothing else.
+// ocicrypt is the service under the name that ocicrypt itself uses. Its answers have bytes
+// as arrays of numbers: ocicrypt in Go accepts them like base64, and ocicrypt-rs of Kata
+// and Confidential Containers accepts nothing else.
 type ocicrypt struct {
 	ocicryptpb.UnsafeKeyProviderServiceServer
 
 	provider *provider
 }
 
-// WrapKey is that of the provider.
+// WrapKey wraps as the provider does.
 func (o ocicrypt) WrapKey(_ context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
 	output, err := o.provider.wrap(in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
 	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
-// UnWrapKey is that of the provider.
+// UnWrapKey unwraps as the provider does.
 func (o ocicrypt) UnWrapKey(ctx context.Context, in *ocicryptpb.KeyProviderKeyWrapProtocolInput) (*ocicryptpb.KeyProviderKeyWrapProtocolOutput, error) {
 	output, err := o.provider.unwrap(ctx, in.GetKeyProviderKeyWrapProtocolInput(), keyprovider.Numbers)
 	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
-// health tells what GET /status does.
+// health reports what GET /status reports.
 type health struct {
 	grpc_health_v1.UnimplementedHealthServer
 
 	ready func() error
 }
 
-// Check answers for every service alike: they are ready together.
+// Check has the same answer for every service: they are ready together.
 func (h health) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	status := grpc_health_v1.HealthCheckResponse_SERVING
 	if h.ready() != nil {

@@ -14,46 +14,46 @@ import (
 )
 
 const (
-	// linesAtOnce is how many refusals of one kind have a line each after a quiet time,
-	// and lineEvery how long the next one takes to earn its own. A day of refusals
-	// then is a megabyte of lines, which pushes nothing out of a rotated log.
+	// linesAtOnce is how many refusals of one kind get a line each after a quiet time, and
+	// lineEvery is how often another one does. A day of refusals is then a megabyte of
+	// lines, which does not displace other lines in a rotated log.
 	linesAtOnce = 20
 	lineEvery   = time.Minute
-	// firstCount is when the first count follows.
+	// firstCount is the wait before the first count.
 	firstCount = 10 * time.Second
-	// maxKinds are counted apart; all others are one kind.
+	// maxKinds is how many kinds are counted separately. All others are one kind.
 	maxKinds = 64
 )
 
-// refusalKind is what makes two refusals equal. The error is not in it, because callers
-// choose its words.
+// refusalKind identifies equal refusals. It does not have the error, because callers
+// influence its text.
 type refusalKind struct {
 	caller string
 	code   api.Code
 }
 
-// refusals of one kind.
+// refusals counts the refusals of one kind.
 type refusals struct {
 	lines   *rate.Limiter
-	counted int    // since the last line that tells a number
+	counted int    // since the last line with a count
 	route   string // of the last
 	err     string // of the last
 }
 
-// teller decides which refusals have a line of their own, and counts the rest.
+// refusalLog decides which refusals get a line of their own, and counts the rest.
 type refusalLog struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
 	kinds   map[refusalKind]*refusals
-	pending bool // a call of count is to come
+	pending bool // a call of count is scheduled
 }
 
 func newRefusalLog(log *slog.Logger) *refusalLog {
 	return &refusalLog{log: log, kinds: map[refusalKind]*refusals{}}
 }
 
-// logs reports whether this refusal has a line of its own.
+// logs reports whether this refusal gets a line of its own.
 func (t *refusalLog) logs(caller string, code api.Code, route string, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,7 +83,7 @@ func (t *refusalLog) kind(kind refusalKind) *refusals {
 	return t.kinds[kind]
 }
 
-// forget kinds that are quiet: they are as good as new.
+// forget removes kinds without recent refusals: their state is that of new ones.
 func (t *refusalLog) forget() {
 	for kind, r := range t.kinds {
 		if r.counted == 0 && r.lines.Tokens() >= linesAtOnce {
@@ -121,7 +121,7 @@ func (t *refusalLog) count() {
 	t.pending = len(kinds) > 0
 }
 
-// again counts once more later, if there was something.
+// again schedules another count if this one had refusals.
 func (t *refusalLog) again() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -39,7 +39,7 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 	return body{secret: answer, key: key.ID()}, nil
 }
 
-// encodeKey leaves no copy of the key in encoding/json's buffers.
+// encodeKey encodes without encoding/json, whose buffers would keep copies of the key.
 func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
 
 // releaseKey returns no key that the auditor has not recorded.
@@ -71,9 +71,9 @@ func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (reques
 	return request, err
 }
 
-// named is the release that an alias stands for, or the one of the endpoints
-// that drop-in clients send. A caller that is bound to aliases does not learn
-// which others there are.
+// named returns the release that an alias stands for, or that of the endpoints that
+// drop-in clients send. A caller that is bound to aliases does not learn which other
+// aliases exist.
 func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Request, error) {
 	if r.Alias == "" {
 		return s.parseNames(r)
@@ -107,8 +107,8 @@ func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
 	return keyrelease.Request{Authority: authority, Key: id}, err
 }
 
-// mayHave holds the release against the access policy. Where one binds callers
-// to aliases, a release by its endpoints must be that of one of the caller's.
+// mayHave checks the release against the access policy. If the policy binds callers to
+// aliases, a release by endpoints must be one of the caller's aliases.
 func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) error {
 	caller := access.From(ctx)
 	if alias != "" {
@@ -125,8 +125,8 @@ func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Req
 	return refusal.Newf(refusal.CallerNotAllowed, "%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
 }
 
-// bearer is the syntax of RFC 6750 section 2.1. Anything else would end up in
-// a header that no service accepts.
+// bearer is the syntax of RFC 6750 section 2.1. No service accepts a header with anything
+// else.
 var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 func parseAccessToken(token api.Secret) (secmem.Text, error) {

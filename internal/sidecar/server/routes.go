@@ -14,35 +14,37 @@ import (
 	"skr/keyrelease"
 )
 
-// Evidence proves what this machine is. Its errors are refusals.
+// Evidence collects evidence of what this machine is. Its errors are refusals.
 type Evidence interface {
-	// Report has a report that is bound to runtimeData, and no endorsements.
+	// Report returns a report that binds runtimeData, without endorsements.
 	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
-	// Evidence is a report and all that it has been verified with.
+	// Evidence returns a report and everything that it was verified with.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
 }
 
-// Tokens gets attestation tokens. Its errors are refusals.
+// Tokens returns attestation tokens. Its errors are refusals.
 type Tokens interface {
-	// Token of authority over runtimeData, verified.
+	// Token returns a verified token of authority over runtimeData.
 	Token(ctx context.Context, authority attest.Authority, runtimeData []byte) (*attest.Result, error)
 }
 
 // Releaser releases keys. Its errors are refusals.
 type Releaser interface {
-	// Release returns a key for the caller to wipe.
+	// Release returns a key, which the caller wipes.
 	Release(ctx context.Context, request keyrelease.Request) (*hsm.Key, error)
 }
 
 // Authorities is the allow-list of authorities.
 type Authorities interface {
-	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	// Parse refuses with BadRequest for a wrong form, and with EndpointNotAllowed for a
+	// name that the list does not allow.
 	Parse(text string) (attest.Authority, error)
 }
 
 // Vaults is the allow-list of vaults and keys.
 type Vaults interface {
-	// Parse refuses with BadRequest for the form, EndpointNotAllowed for the list.
+	// Parse refuses with BadRequest for a wrong form, and with EndpointNotAllowed for a
+	// name that the list does not allow.
 	Parse(vault, kid string) (hsm.KeyID, error)
 }
 
@@ -53,8 +55,8 @@ var (
 	_ Releaser    = (*keyrelease.Releaser)(nil)
 )
 
-// table holds every route. The path is compared as it was sent, but for one slash at
-// its end: nothing is cleaned, unescaped or redirected.
+// table returns every route. The path is compared as it was sent, except for one slash at
+// its end: it is not cleaned, unescaped or redirected.
 func (s *Server) table() map[string]route {
 	return map[string]route{
 		api.RouteStatus:   {http.MethodGet, get(s.status)},
@@ -66,7 +68,7 @@ func (s *Server) table() map[string]route {
 	}
 }
 
-// status is 200 also while skr is not ready, as drop-in clients expect.
+// status answers 200 also while skr is not ready, as drop-in clients expect.
 func (s *Server) status() api.StatusResponse {
 	status := api.StatusResponse{Message: api.StatusOK, Problems: s.config.Problems()}
 	if err := s.config.Parts.Err(); err != nil {
@@ -76,14 +78,14 @@ func (s *Server) status() api.StatusResponse {
 	return status
 }
 
-// ready tells probes, which read the status code alone. That skr is not ready is the
-// answer and no refusal: it is no error in the log and the metrics.
+// ready answers probes, which read only the status code. "Not ready" is an answer and not
+// a refusal: it is no error in the log and the metrics.
 func (s *Server) ready(context.Context, []byte) (body, error) {
-	told := s.config.Parts.Answer(func(part string, err error) {
+	readiness := s.config.Parts.Answer(func(part string, err error) {
 		s.config.Logger.Debug("not ready", "part", part, "error", err)
 	})
-	answer, err := encode(told)
-	if !told.Ready {
+	answer, err := encode(readiness)
+	if !readiness.Ready {
 		answer.status = http.StatusServiceUnavailable
 	}
 	return answer, err
@@ -143,7 +145,7 @@ func required(member, value string) error {
 	return nil
 }
 
-// runtimeData is what the caller wants attested, and may have attested.
+// runtimeData returns the data to attest, if the caller may have it attested.
 func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
 	data, err := parseRuntimeData(text)
 	if err != nil {
@@ -152,12 +154,12 @@ func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
 	return data, s.config.Access.MayAttest(access.From(ctx), data)
 }
 
-// oneAlphabet makes standard base64 without padding of what clients send: either
-// alphabet, and the line ends of MIME encoders (RFC 2045 section 6.8).
+// oneAlphabet converts what clients send to standard base64: either alphabet, and the line
+// ends of MIME encoders (RFC 2045 section 6.8).
 var oneAlphabet = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "")
 
-// parseRuntimeData reads base64 of either alphabet, with its padding or without any.
-// Unused bits may be set, as for the reference sidecar: each text still has one meaning.
+// parseRuntimeData parses base64 of either alphabet, with or without padding. Unused bits may
+// be set, as in the reference sidecar: each text still has one meaning.
 func parseRuntimeData(text string) ([]byte, error) {
 	if err := required("runtime_data", text); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ import (
 // ServeHTTP answers one request and then logs one line.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := s.config.Now()
-	// A body that trickles in, or that a refusal leaves unread, ends with the request.
+	// A body that arrives slowly, or that a refusal leaves unread, ends with the request.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Deadline)) // a test's recorder has none
 	arriving := &arrival{ReadCloser: r.Body, whole: r.ContentLength == 0}
 	r.Body = arriving
@@ -44,7 +44,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
 	if !arriving.whole {
-		// Else net/http would wait for the rest of the body before it answers.
+		// Otherwise net/http waits for the rest of the body before it answers.
 		w.Header().Set("Connection", "close")
 	}
 	if noted.Fallback > 0 {
@@ -55,31 +55,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		setOrigin(w.Header(), x, noted)
 	}
 	write(w, x.id, v, body)
-	_ = http.NewResponseController(w).Flush() // the caller need not wait for the log
+	_ = http.NewResponseController(w).Flush() // the caller does not wait for the log
 }
 
-// credit counts an answer from the cache as what it cost.
+// credit counts an answer from the cache as cheap.
 func (s *Server) credit(x *exchange, noted journal.Notes) {
 	if lookup, asked := noted.Last(journal.Key); asked && lookup.Hit && len(noted.Calls) == 0 {
 		s.config.Gate.Credit(x.caller.Limit())
 	}
 }
 
-// exchange is a request on its way.
+// exchange is a request and what is known about it.
 type exchange struct {
 	id     string
 	begin  time.Time
 	end    time.Time // when the answer was known
-	method string    // one that is known, "gRPC" or "other"
+	method string    // a known one, "gRPC" or "other"
 	parent string    // the Traceparent header
-	path   string    // one of ours, or "none"
+	path   string    // of a route, or "none"
 	route  route
 	found  bool
 	caller access.Caller
 	key    string // identifier of the released key, or ""
 }
 
-// arrival notes whether a body has been read to its end.
+// arrival records whether a body was read to its end.
 type arrival struct {
 	io.ReadCloser
 	whole bool
@@ -91,8 +91,8 @@ func (a *arrival) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lookUp returns the route and its path, which is "none" for an unknown one. A slash at
-// the end is served, where the reference sidecar redirects: not all clients follow.
+// lookUp returns the route and its path, or "none" for an unknown one. It accepts a slash at
+// the end, for which the reference sidecar redirects: not all clients follow redirects.
 func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	route, found := s.routes[path]
@@ -102,7 +102,7 @@ func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 	return path, route, true
 }
 
-// answer is the body of a 200, or an error. Waiting for a place, the body and
+// answer returns the body of a 200, or an error. Waiting for a place, reading the body and
 // the pipeline have one deadline.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (body, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Deadline)
@@ -135,7 +135,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 	return answer, err
 }
 
-// run answers, and turns a panic into an error.
+// run calls the route, and turns a panic into an error.
 func (s *Server) run(ctx context.Context, route route, request []byte) (answer body, err error) {
 	err = crash.Guard(func() (err error) {
 		answer, err = route.answer(ctx, request)
@@ -152,7 +152,8 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	return s.receive(ctx, w, r, s.config.MaxBody)
 }
 
-// receive a body of at most limit bytes. It holds a place meanwhile, so it has seconds.
+// receive reads a body of at most limit bytes. It has only seconds, because the request has a
+// place meanwhile.
 func (s *Server) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	control := http.NewResponseController(w) // a test's recorder has no deadlines
 	_ = control.SetReadDeadline(time.Now().Add(min(receiveTimeout, s.config.Deadline)))
@@ -160,17 +161,17 @@ func (s *Server) receive(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return text, s.unread(ctx, err)
 	}
-	// net/http now watches the connection for the caller's end; a deadline
-	// there would look like one.
+	// net/http now watches whether the caller closes the connection, for which a deadline
+	// would pass.
 	_ = control.SetReadDeadline(time.Time{})
 	return text, nil
 }
 
-// usualBody has room for an access token. More is made when it arrives, whatever the
-// header announces.
+// usualBody has room for an access token. More room is made for data that has arrived,
+// whatever the header announces.
 const usualBody = 8 << 10
 
-// readAll is io.ReadAll, which leaves no copies of a secret where it made room.
+// readAll is like io.ReadAll, but wipes the buffers that it replaces with larger ones.
 func readAll(body io.Reader) ([]byte, error) {
 	text := make([]byte, 0, usualBody)
 	for {
@@ -189,7 +190,7 @@ func readAll(body io.Reader) ([]byte, error) {
 	}
 }
 
-// unread says why there is no whole body.
+// unread returns the refusal for a body that could not be read.
 func (s *Server) unread(ctx context.Context, err error) error {
 	if isTooLarge(err) {
 		return refusal.Because(refusal.BadRequest, fmt.Sprintf("the body is larger than %d bytes", s.config.MaxBody), err)
@@ -206,9 +207,9 @@ func (s *Server) unread(ctx context.Context, err error) error {
 	return refusal.Because(refusal.BadRequest, "the body could not be read", err)
 }
 
-// checkContent reads every content type as JSON: curl -d, C#'s StringContent and
-// Node's fetch claim others for it (docs/decisions/0007-local-callers.md). What a
-// browser sends does not get here.
+// checkContent accepts every content type for JSON: curl -d, C#'s StringContent and Node's
+// fetch send others (docs/decisions/0007-local-callers.md). Requests of browsers are
+// refused before.
 func checkContent(r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return refusal.Newf(refusal.BadRequest, "the body must not be compressed")
@@ -216,18 +217,18 @@ func checkContent(r *http.Request) error {
 	return nil
 }
 
-// maxRetryAfter is the longest wait that is asked of a caller, whatever a
-// service asks of us.
+// maxRetryAfter is the longest wait that a caller is asked for, even if a service asks skr
+// for more.
 const maxRetryAfter = time.Hour
 
-// always is in each answer. Nobody changes the values, which all answers share.
+// always is in each answer. All answers share the values, which must not change.
 var always = http.Header{
 	"Content-Type":           {"application/json; charset=utf-8"},
 	"Cache-Control":          {"no-store"},
 	"X-Content-Type-Options": {"nosniff"},
 }
 
-// write is the only function that answers. answer is that of a result.
+// write is the only function that sends an answer. answer is the body of a result.
 func write(w http.ResponseWriter, id string, v reply, answer body) {
 	header := w.Header()
 	maps.Copy(header, always)
@@ -247,12 +248,12 @@ func write(w http.ResponseWriter, id string, v reply, answer body) {
 	answer.use(func(text []byte) {
 		header.Set("Content-Length", strconv.Itoa(len(text)))
 		w.WriteHeader(v.status)
-		_, _ = w.Write(text) // a caller that is gone by now needs no answer
+		_, _ = w.Write(text) // fails if the caller is gone
 	})
 }
 
-// setOrigin says which key was released and, where released keys are kept, whether it
-// was found there and how old it is (Age, RFC 9111 section 5.1, in seconds).
+// setOrigin sets the headers of a released key: its identifier and, if released keys are
+// kept, whether it came from the cache and its age (Age, RFC 9111 section 5.1, in seconds).
 func setOrigin(header http.Header, x *exchange, noted journal.Notes) {
 	if x.key != "" {
 		header.Set(api.HeaderKeyID, x.key)
@@ -268,7 +269,7 @@ const (
 	idBytes = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// knownID is the caller's if it is safe to repeat, else a random one.
+// knownID returns the caller's id if it is safe to repeat, and otherwise a random one.
 func knownID(given string) string {
 	if given == "" || len(given) > maxID || strings.Trim(given, idBytes) != "" {
 		return rand.Text()
