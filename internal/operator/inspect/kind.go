@@ -1,6 +1,6 @@
 package inspect
 
-// Kind says what an artefact is.
+// Kind is what an artefact is.
 type Kind string
 
 // The kinds of artefacts. docs/artefacts.md describes each.
@@ -40,15 +40,15 @@ const (
 type recogniser struct {
 	kind Kind
 	name string // for people
-	// read decodes; its error is errOther for data of another kind. It is nil
-	// for what only the absence of all others tells.
+	// read decodes data and returns errOther for data of another kind. It is nil for a kind
+	// that is left when all others do not match.
 	read func(input) (content, error)
-	// members are those of an object that read looks at; nil if the object is the content.
+	// members are the members of an object that read uses; nil if it uses the whole object.
 	members []string
 }
 
-// kinds are tried in this order: what has a magic number first, and of JSON
-// objects the special before the general.
+// kinds are tried in this order: kinds with a magic number first, and special JSON objects
+// before general ones.
 var kinds = []recogniser{
 	{Report, "SEV-SNP report", readReport, nil},
 	{HCLReport, "HCL report", readHCL, nil},
@@ -81,7 +81,7 @@ var kinds = []recogniser{
 	{Bundle, "several artefacts", nil, nil},
 }
 
-// Name is the kind for people.
+// Name returns the name of the kind for people.
 func (k Kind) Name() string {
 	for _, r := range kinds {
 		if r.kind == k {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"skr/internal/check"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
@@ -55,7 +57,7 @@ func memberNames(members map[string]any) string {
 		names = names[:maxNames]
 	}
 	for i, name := range names {
-		names[i] = Printable(shortened(name))
+		names[i] = check.Printable(shortened(name))
 	}
 	return "with the members " + strings.Join(names, ", ") + rest
 }
@@ -77,7 +79,7 @@ func textForm(text []byte) string {
 	block, _ := pem.Decode(text)
 	switch {
 	case block != nil:
-		return "PEM of the type " + Printable(shortened(block.Type))
+		return "PEM of the type " + check.Printable(shortened(block.Type))
 	case text[0] == '[':
 		return counted + " JSON, a list"
 	case text[0] == '<':
