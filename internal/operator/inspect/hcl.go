@@ -14,7 +14,7 @@ const hclReportAt = 32
 // hclReport is the hardware's report with the claims that it binds.
 type hclReport struct{ *vtpm.HCLReport }
 
-func readHCL(in input) (content, error) {
+func recogniseHCL(in input) (content, error) {
 	if !vtpm.IsHCL(in.raw) || in.text != nil {
 		return nil, errOther
 	}

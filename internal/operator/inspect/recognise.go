@@ -49,10 +49,10 @@ func (in input) has(names ...string) bool {
 func recognise(data []byte, layers int) (Artefact, error) {
 	in := newInput(data)
 	for _, r := range kinds {
-		if r.read == nil {
+		if r.recognise == nil {
 			continue
 		}
-		content, err := r.read(in)
+		content, err := r.recognise(in)
 		if errors.Is(err, errOther) {
 			continue
 		}

@@ -97,9 +97,9 @@ var refused = []struct{ name, text, wrong string }{
 	{"no author's key", "ak: hcl\nauthor_keys: []", `member "author_keys" is present and empty`},
 	{"key of unsigned guests", "ak: hcl\nid_keys: ['" + strings.Repeat("0", 96) + "']", "zeros stand for a guest that is not signed"},
 	{"short key", "ak: hcl\nid_keys: [abcd]", "id_keys: \"abcd\" is not 96"},
-	{"key without a report", "ak: certificate\nid_keys: [" + launched + "]", "there is no report"},
-	{"any without a report", "ak: certificate\nmeasurements: any", "there is no report"},
-	{"launched without a report", "ak: certificate\nmeasurements: [" + launched + "]", "there is no report"},
+	{"key without a report", "ak: certificate\nid_keys: [" + launched + "]", "ak: certificate has none"},
+	{"any without a report", "ak: certificate\nmeasurements: any", "ak: certificate has none"},
+	{"launched without a report", "ak: certificate\nmeasurements: [" + launched + "]", "ak: certificate has none"},
 }
 
 func TestRefused(t *testing.T) {
