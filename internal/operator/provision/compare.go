@@ -10,7 +10,7 @@ import (
 	"skr/hsm"
 )
 
-// compare says where a stored key differs from what was asked for.
+// compare returns the first difference between a stored key and the request.
 func (r *Request) compare(k *Key) error {
 	s := &r.spec
 	switch {
@@ -29,9 +29,9 @@ func (r *Request) compare(k *Key) error {
 	case !sameSet(k.Operations, s.Operations):
 		return fmt.Errorf("its operations are %q", k.Operations)
 	case !maps.Equal(k.Tags, s.Tags) && len(k.Tags)+len(s.Tags) > 0:
-		return errors.New("its tags are others")
+		return errors.New("its tags differ")
 	case !k.NotBefore.Equal(s.NotBefore) || !k.Expires.Equal(s.Expires):
-		return errors.New("it is valid at other times")
+		return errors.New("its times of validity differ")
 	}
 	if err := r.comparePublic(k); err != nil {
 		return err
@@ -39,13 +39,13 @@ func (r *Request) compare(k *Key) error {
 	return SamePolicy(k, s.Policy)
 }
 
-// sameSet: Managed HSM changes the order from answer to answer.
+// sameSet ignores the order, which Managed HSM changes from answer to answer.
 func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// comparePublic: an imported key must be the one that was sent. A symmetric one
-// cannot be compared.
+// comparePublic compares an imported key with the one that was sent. A symmetric key has no
+// public part to compare.
 func (r *Request) comparePublic(k *Key) error {
 	if r.spec.Material == nil || k.Public.Type() == "oct" {
 		return nil
@@ -59,14 +59,14 @@ func (r *Request) comparePublic(k *Key) error {
 		return err
 	}
 	if got != want {
-		return errors.New("its public key is another")
+		return errors.New("its public key differs")
 	}
 	return nil
 }
 
-// SamePolicy says whether the key's release policy is the given one, in the form
-// in which the service stores it. Nil means that it is. UNCONFIRMED: that form is
-// known from release statements; that a key's description has the same is assumed.
+// SamePolicy returns an error unless the key's release policy is the given one, in the form in
+// which the service stores it. UNCONFIRMED: that form is known from release statements, and a
+// key's description is assumed to have the same.
 func SamePolicy(k *Key, policy *hsm.ReleasePolicy) error {
 	stored, err := hsm.ParseReleasePolicy(k.Policy)
 	if err != nil {
@@ -74,7 +74,7 @@ func SamePolicy(k *Key, policy *hsm.ReleasePolicy) error {
 	}
 	flavour := k.ID.Vault().Flavour()
 	if !bytes.Equal(stored.Normalised(flavour), policy.Normalised(flavour)) {
-		return errors.New("its release policy is another")
+		return errors.New("its release policy differs")
 	}
 	return nil
 }
