@@ -93,7 +93,7 @@ func (v *verifier) recognised(ctx context.Context, paths []string) (*verify.Verd
 	case verify.Statement:
 		return v.statement(found)
 	case verify.Boot:
-		return v.boot(ctx, found, nil)
+		return v.boot(ctx, func() (inspect.Artefact, []byte, error) { return found, nil, nil })
 	default:
 		return v.evidence(ctx, givenOf(found))
 	}

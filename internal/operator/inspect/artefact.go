@@ -22,8 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"skr/attest/vtpm"
 )
 
 const (
@@ -91,20 +89,4 @@ func (a Artefact) String() string {
 		return n.name()
 	}
 	return a.kind.Name()
-}
-
-// name distinguishes evidence of TDX without an SEV-SNP report.
-func (b bundle) name() string {
-	isTDX := false
-	for _, p := range b {
-		if e := p.evidence(); e.Report != nil {
-			return ""
-		}
-		hcl, _ := p.found.content.(hclReport)
-		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
-	}
-	if !isTDX {
-		return ""
-	}
-	return "evidence of a TDX machine"
 }

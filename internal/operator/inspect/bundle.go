@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"skr/attest/vtpm"
 )
 
 const (
@@ -179,4 +181,20 @@ func (b bundle) list(title string) Section {
 		list.add(p.path, p.found.String(), strings.Join(p.found.carrier, ", "))
 	}
 	return list
+}
+
+// name distinguishes evidence of TDX without an SEV-SNP report.
+func (b bundle) name() string {
+	isTDX := false
+	for _, p := range b {
+		if e := p.evidence(); e.Report != nil {
+			return ""
+		}
+		hcl, _ := p.found.content.(hclReport)
+		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
+	}
+	if !isTDX {
+		return ""
+	}
+	return "evidence of a TDX machine"
 }
