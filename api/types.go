@@ -83,7 +83,7 @@ type CombinedResponse struct {
 }
 
 // VirtualTPM is the evidence of a virtual TPM about what was started. Its members are
-// standard base64. `skr vtpm verify` accepts them as they are.
+// standard base64. `skrctl verify` accepts them as they are.
 type VirtualTPM struct {
 	// HCLReport is as in [RawResponse]; "" with Trusted Launch.
 	HCLReport string `json:"hcl_report,omitempty"`

@@ -54,6 +54,12 @@ var exitTable = map[string]exitRows{
 	"skr attest maa": {rows: []exitRow{
 		{"--runtime-data prose --authority a.attest.azure.net", 5}, {"--runtime-data prose --authority example.org", 3}, {"--runtime-data prose", 2},
 	}, files: []string{"--authority a.attest.azure.net --runtime-data %s"}},
+	"skr verify": {rows: []exitRow{
+		{"", 2}, {"prose", 2}, {"claims", 2}, {"policy", 2}, {"--policy=", 2}, {"report --vault v.vault.azure.net", 2}, {"token --runtime-data prose", 2},
+	}, files: []string{
+		"%s", "report --chain %s", "report --runtime-data %s", "token --policy %s --authority a.attest.azure.net",
+		"token --signing-keys %s --authority a.attest.azure.net",
+	}},
 	"skr report":      group2,
 	"skr report show": {rows: []exitRow{{"", 5}, {"prose", 2}}, files: []string{"%s"}},
 	"skr report verify": {rows: []exitRow{{"", 5}, {"prose", 2}, {"--chain=", 2}, {"-", 2}},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,7 +93,7 @@ func (v *verifier) recognised(ctx context.Context, paths []string) (*verify.Verd
 	case verify.Statement:
 		return v.statement(found)
 	case verify.Boot:
-		return v.boot(ctx, found, nil)
+		return v.boot(ctx, func() (inspect.Artefact, []byte, error) { return found, nil, nil })
 	default:
 		return v.evidence(ctx, givenOf(found))
 	}
@@ -124,7 +126,8 @@ func readTogether(paths []string, in io.Reader) (inspect.Artefact, error) {
 		return found, err
 	}
 	for _, p := range found.Parts() {
-		if p.Kind == inspect.MAAToken || p.Kind == inspect.ReleaseStatement {
+		isFile := slices.ContainsFunc(paths, func(path string) bool { return filepath.Base(path) == p.Path })
+		if isFile && (p.Kind == inspect.MAAToken || p.Kind == inspect.ReleaseStatement) {
 			return found, &configError{fmt.Errorf("%s: it is an artefact of its own (%s): verify it alone", p.Path, p.Kind.Name())}
 		}
 	}

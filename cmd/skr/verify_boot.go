@@ -15,12 +15,22 @@ const (
 	maxSignature  = 4 << 10
 )
 
-// boot verifies a measured boot. own is the nonce that this machine was asked with; nil if the
-// evidence is from files.
-func (v *verifier) boot(ctx context.Context, found inspect.Artefact, own []byte) (*verify.Verdict, error) {
-	machine, err := v.demanded(own)
+// boot verifies a measured boot. evidence is asked for once the policy has been read, and
+// returns the nonce that this machine was asked with; nil if the evidence is from files.
+func (v *verifier) boot(ctx context.Context, evidence func() (inspect.Artefact, []byte, error)) (*verify.Verdict, error) {
+	machine, err := v.demanded()
 	if err != nil {
 		return nil, err
+	}
+	found, own, err := evidence()
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		if machine.Nonce != nil || machine.Policy.Nonce() != nil {
+			return nil, &configError{errors.New("this machine is asked with a nonce of its own: name files, or leave out --nonce and the policy's nonce")}
+		}
+		machine.Nonce = own
 	}
 	machine.Boot, machine.Given = found.Boot(), givenOf(found)
 	if err := v.complete(&machine); err != nil {
@@ -34,7 +44,7 @@ func (v *verifier) boot(ctx context.Context, found inspect.Artefact, own []byte)
 }
 
 // demanded returns what evidence is compared with.
-func (v *verifier) demanded(own []byte) (m verify.Machine, err error) {
+func (v *verifier) demanded() (m verify.Machine, err error) {
 	if m.Policy, err = readFlag("--policy", v.policy, maxBootPolicy, v.in, verify.ParseBootPolicy); err != nil {
 		return m, err
 	}
@@ -46,13 +56,6 @@ func (v *verifier) demanded(own []byte) (m verify.Machine, err error) {
 	if m.Roots, err = v.settings.akRoots(); err != nil {
 		return m, &settingError{fmt.Errorf("ak_roots: %w", err)}
 	}
-	if own == nil {
-		return m, nil
-	}
-	if m.Nonce != nil || m.Policy.Nonce() != nil {
-		return m, &configError{errors.New("this machine is asked with a nonce of its own: name files, or leave out --nonce and the policy's nonce")}
-	}
-	m.Nonce = own
 	return m, nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
 )
 
@@ -20,11 +21,7 @@ func vtpmVerifyCommand(env environment, io streams) *cobra.Command {
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, args, env, io, func(ctx context.Context, v *verifier) (*verify.Verdict, error) {
-				found, own, err := bootEvidence(ctx, args, v.parts, v.in)
-				if err != nil {
-					return nil, err
-				}
-				return v.boot(ctx, found, own)
+				return v.boot(ctx, func() (inspect.Artefact, []byte, error) { return bootEvidence(ctx, args, v.parts, v.in) })
 			})
 		},
 	}

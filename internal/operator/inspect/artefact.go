@@ -1,21 +1,20 @@
-// Package inspect says what a file of confidential computing is, and shows what
-// stands in it.
+// Package inspect recognises files of confidential computing and shows what is in them.
 //
 // Reports, tokens, certificates, endorsements and policies travel as bytes, in
 // hexadecimal digits, in base64 of either alphabet, and inside JSON. [Recognise]
-// goes by the content alone: it peels off what carries an artefact, layer by layer,
-// until one of its recognisers knows what is left.
+// goes by the content alone: it removes each encoding, layer by layer, until one of its
+// recognisers knows what is left.
 //
 //	found, err := inspect.Recognise(file)
 //	fmt.Println(found.Kind())                      // snp-report
 //	err = found.Show(time.Now()).WriteText(out)    // or as JSON
 //
 // A shown artefact is a list of sections of fields, each with a name, a value and
-// what it means. Tokens are shown decoded and never repeated; the private part of a
+// what it means. Tokens are shown decoded and are never repeated. The private part of a
 // key is never shown.
 //
-// Nothing is verified here but the form: a forged report is shown as well as a
-// genuine one. Package verify verifies what is recognised here.
+// Only the form is checked here: a forged report is shown as well as a genuine one. Package
+// verify verifies what is recognised here.
 package inspect
 
 import (
@@ -23,15 +22,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"skr/attest/vtpm"
 )
 
 const (
 	// MaxBytes bounds a file.
 	MaxBytes = 16 << 20
-	// maxLayers bounds what may be inside of what. The deepest that is known is a
-	// report in a request to Azure Attestation's AzureGuest, with seven.
+	// maxLayers bounds the nesting of encodings. The deepest known nesting is that of a
+	// report in a request to Azure Attestation's AzureGuest: seven layers.
 	maxLayers = 8
 )
 
@@ -45,16 +42,16 @@ type Artefact struct {
 
 // content is a decoded artefact of one kind.
 type content interface {
-	// sections describe it at a time, which decides what has expired.
+	// sections describe it. now decides what has expired.
 	sections(now time.Time) []Section
 }
 
-// Recognise says what data is. Its error is one line, which says what is wrong
-// with what the data looks like, or what the bytes of unknown data look like.
+// Recognise returns what data is. Its error is one line: what is wrong with the kind that
+// the data looks like or, for unknown data, what the bytes look like.
 func Recognise(data []byte) (Artefact, error) {
 	switch {
 	case len(data) == 0:
-		return Artefact{}, errors.New("recognising: there is nothing")
+		return Artefact{}, errors.New("recognising: the file is empty")
 	case len(data) > MaxBytes:
 		return Artefact{}, fmt.Errorf("recognising: more than %d bytes", MaxBytes)
 	}
@@ -68,10 +65,10 @@ func Recognise(data []byte) (Artefact, error) {
 	return found, nil
 }
 
-// Kind is what the artefact is.
+// Kind returns what the artefact is.
 func (a Artefact) Kind() Kind { return a.kind }
 
-// Carrier is what the artefact was found in, outermost first: "base64", "hex".
+// Carrier returns the encodings that the artefact was found in, outermost first: "base64", "hex".
 func (a Artefact) Carrier() []string { return a.carrier }
 
 // Show describes the artefact at the time now.
@@ -83,7 +80,7 @@ func (a Artefact) Show(now time.Time) Description {
 	return Description{a.kind, a.String(), append([]string{}, a.carrier...), sections}
 }
 
-// named is content that tells more of itself than its kind does.
+// named is content with a name of its own, which may be "".
 type named interface{ name() string }
 
 // String names the artefact without its content, for logs and errors.
@@ -92,20 +89,4 @@ func (a Artefact) String() string {
 		return n.name()
 	}
 	return a.kind.Name()
-}
-
-// name tells evidence of TDX, which no part endorses as SEV-SNP.
-func (b bundle) name() string {
-	isTDX := false
-	for _, p := range b {
-		if e := p.evidence(); e.Report != nil {
-			return ""
-		}
-		hcl, _ := p.found.content.(hclReport)
-		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
-	}
-	if !isTDX {
-		return ""
-	}
-	return "evidence of a TDX machine"
 }

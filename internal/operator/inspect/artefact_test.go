@@ -66,7 +66,7 @@ func TestRefusals(t *testing.T) {
 	hcl := hclOf(testdata.AttestationBytes, hclTypeSNP, runtimeJSON)
 	with := func(at int, value byte) []byte { c := bytes.Clone(hcl); c[at] = value; return c }
 	for _, c := range []struct{ name, data, want string }{
-		{"nothing", "", "there is nothing"},
+		{"nothing", "", "the file is empty"},
 		{"too large", strings.Repeat("a", MaxBytes+1), "more than"},
 		{"text", "hello", "it looks like: one line of text, 5 characters"},
 		{"binary", "\x00\x01", "it looks like: binary data"},

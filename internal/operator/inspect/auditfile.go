@@ -14,10 +14,10 @@ import (
 // maxRecords bounds the records that are shown one by one, the last of the file.
 const maxRecords = 100
 
-// auditFile is a file of audit records. Their hashes are for `skr audit verify`.
+// auditFile is a file of audit records. `skrctl audit verify` verifies their hashes.
 type auditFile struct{ records []strictjson.Object }
 
-func readAuditFile(in input) (content, error) {
+func recogniseAuditFile(in input) (content, error) {
 	if !bytes.HasPrefix(in.text, []byte(`{"seq":`)) {
 		return nil, errOther
 	}
@@ -25,7 +25,7 @@ func readAuditFile(in input) (content, error) {
 	for n, line := range bytes.Split(in.text, []byte("\n")) {
 		record, err := strictjson.Parse(bytes.TrimSpace(line))
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w; see `skr audit verify`", n+1, err)
+			return nil, fmt.Errorf("line %d: %w; see `skrctl audit verify`", n+1, err)
 		}
 		if _, ok := record.Text("hash"); !ok {
 			return nil, errOther
@@ -46,7 +46,7 @@ func (f auditFile) sections(time.Time) []Section {
 		return strconv.Itoa(n)
 	}
 	s := Section{Title: "Audit records, not verified"}
-	s.add("records", strconv.Itoa(len(f.records)), "`skr audit verify` tells whether they are as skr wrote them")
+	s.add("records", strconv.Itoa(len(f.records)), "`skrctl audit verify` verifies them")
 	s.add("released", count(func(result string) bool { return result == "released" }), "")
 	s.add("refused", count(func(result string) bool { return result != "released" }), "")
 	last, _ := f.records[len(f.records)-1].Text("hash")
@@ -66,7 +66,7 @@ func member(record strictjson.Object, name string) string {
 	return textOf(value)
 }
 
-// recordText is what a record says beside its number, time and kind.
+// recordText returns a record without its number, time and kind.
 func recordText(record strictjson.Object) string {
 	var parts []string
 	for _, name := range []string{"version", "result", "key", "authority", "caller", "withheld", "torn_bytes"} {

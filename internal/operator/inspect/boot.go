@@ -6,13 +6,13 @@ import (
 	"skr/attest/vtpm"
 )
 
-// Boot is what of measured boot an artefact holds; what it does not hold is nil.
-// Nothing in it has been verified. A nonce that came with a quote is not here: who
-// verifies must know which one was sent.
+// Boot is the evidence of a measured boot in an artefact. Parts that it does not hold are nil.
+// Nothing in it has been verified. A nonce that came with a quote is left out: a verifier
+// must know which nonce was sent.
 type Boot struct {
 	HCL         *vtpm.HCLReport
 	Quote       *vtpm.Quote
-	Signature   *vtpm.Signature // of the quote, where that comes without; see bundle.boot
+	Signature   *vtpm.Signature // of the quote, if the quote comes without; see bundle.boot
 	PCRs        vtpm.PCRs
 	Log         *vtpm.EventLog
 	Certificate *vtpm.AKCertificate
@@ -32,7 +32,7 @@ var (
 	_ measured = bundle(nil)
 )
 
-// Boot is what the artefact holds of measured boot.
+// Boot returns the evidence of a measured boot in the artefact.
 func (a Artefact) Boot() Boot {
 	var found Boot
 	if m, ok := a.content.(measured); ok {
@@ -44,7 +44,7 @@ func (a Artefact) Boot() Boot {
 	return found
 }
 
-// fill takes from other what is still missing.
+// fill adds what is still missing from other.
 func (b *Boot) fill(other Boot) {
 	if b.HCL == nil {
 		b.HCL = other.HCL
@@ -67,7 +67,7 @@ func (b *Boot) fill(other Boot) {
 	b.Issuers = append(b.Issuers, other.Issuers...)
 }
 
-// boot also puts a signature that is a part by itself to the quote.
+// boot also adds a signature that is a part of its own to the quote.
 func (b bundle) boot() Boot {
 	var all Boot
 	for _, p := range b {
@@ -96,16 +96,15 @@ func (c certificates) boot() Boot {
 	return b
 }
 
-// Join makes one artefact of files that belong together. Of a file that could not
-// be recognised, what was wrong is shown; if its name says what it should be, that is
-// a fault.
+// Join makes one artefact of files that belong together. A file that could not be
+// recognised is shown with its error. It is a fault if its name says what it should be.
 func Join(files []File) Artefact {
 	var all bundle
 	for _, file := range files {
 		p := part{path: file.Name, found: file.Found, err: file.Err}
 		wanted, isKnown := expectFile(file.Name)
 		if isKnown && wanted.binds == 0 && !file.Empty {
-			p.err, p.as = wanted.judge(p.found, p.err), wanted.as
+			p.err, p.as = wanted.compare(p.found, p.err), wanted.as
 		}
 		all.add(p)
 	}
@@ -117,6 +116,6 @@ type File struct {
 	Name  string
 	Found Artefact
 	Err   error
-	// Empty is a file without content, which stands for a part that is not there.
+	// Empty marks a file without content, which stands for a missing part.
 	Empty bool
 }

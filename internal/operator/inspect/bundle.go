@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"skr/attest/vtpm"
 )
 
 const (
@@ -15,18 +17,19 @@ const (
 	minPart  = 64 // characters; shorter texts are names, nonces and hashes
 )
 
-// part is an artefact in a JSON document, or why there is none.
+// part is an artefact in a JSON document, or the reason why there is none.
 type part struct {
 	path  string
 	found Artefact
-	// err is errOther for what nothing recognises and nothing expects.
+	// err is errOther for a part that is neither recognised nor expected.
 	err error
 	// as is the part that is missing because of err; "" if that is not known.
 	as Kind
-	// data is bound through a field of the report; nil if the part is not for that.
+	// data is bound through a field of the report; nil if the part has no such data.
 	data  []byte
 	binds binding
-	// lost says that the part is for that, and an object, whose exact bytes nobody knows.
+	// lost is set if the part should have such data and is an object, whose exact bytes are
+	// not known.
 	lost bool
 }
 
@@ -35,16 +38,16 @@ type part struct {
 // requests to MAA's AzureGuest.
 type bundle []part
 
-// partsError is of an object in which no member can be read. It is errOther, as the
-// names of members alone make nothing of an object.
+// partsError is the error for an object in which no member can be read. It is errOther,
+// because the names of members alone identify nothing.
 type partsError struct{ parts bundle }
 
 func (e *partsError) Error() string        { return errOther.Error() }
 func (e *partsError) Is(target error) bool { return target == errOther }
 
-// unpackObject looks for artefacts in the members. Lists are not searched: what
-// they hold is a collection of other documents, not the parts of one. But for one
-// of digests, which may be the values of PCRs.
+// unpackObject looks for artefacts in the members. Lists are not searched, except for a list
+// of digests, which may be the values of PCRs: a list holds other documents, not the parts
+// of one.
 func unpackObject(in input, layers int) (Artefact, error) {
 	if quoted, err := unpackQuote(in, layers); !errors.Is(err, errOther) {
 		return quoted, err
@@ -82,13 +85,13 @@ func (b *bundle) collect(prefix string, members map[string]any, layers int) {
 		case wanted.binds != 0:
 			whole.bind(members[name])
 		case isKnown:
-			whole.err = wanted.judge(whole.found, whole.err)
+			whole.err = wanted.compare(whole.found, whole.err)
 		}
 		b.add(whole)
 	}
 }
 
-// bind keeps the bytes, which need not be an artefact.
+// bind keeps the bytes, which may be any data.
 func (p *part) bind(value any) {
 	data, err := boundData(value)
 	switch {
@@ -102,8 +105,8 @@ func (p *part) bind(value any) {
 	p.data = data
 }
 
-// partData is the bytes of a member that may be an artefact, or that must be one by
-// its name; else nil. What is empty is not there.
+// partData returns the bytes of a member that may be an artefact, or that must be one by
+// its name, otherwise nil. An empty member counts as missing.
 func partData(value any, isKnown bool) []byte {
 	text, err := json.Marshal(value)
 	if err != nil || slices.Contains([]string{`null`, `""`, `{}`, `[]`}, string(text)) {
@@ -128,8 +131,8 @@ func partData(value any, isKnown bool) []byte {
 	return nil
 }
 
-// add adds a part, or those that it consists of. What nothing recognises is kept with
-// errOther, so that it can be told.
+// add adds a part, or the parts that it consists of. A part that is not recognised is kept
+// with errOther, so that it can be listed.
 func (b *bundle) add(whole part) {
 	if malformed, is := errors.AsType[*malformedError](whole.err); is {
 		whole.as = malformed.kind
@@ -139,7 +142,7 @@ func (b *bundle) add(whole part) {
 	if within {
 		inner = unread.parts
 	}
-	if !nested { // what stands beside it is as good a part as it is
+	if !nested { // members beside it are parts, too
 		inner = append(inner, whole.found.beside...)
 		whole.found.beside = nil
 	}
@@ -167,7 +170,7 @@ func (b bundle) sections(now time.Time) []Section {
 	return sections
 }
 
-// list says what the parts are.
+// list names the parts.
 func (b bundle) list(title string) Section {
 	list := Section{Title: title}
 	for _, p := range b {
@@ -178,4 +181,20 @@ func (b bundle) list(title string) Section {
 		list.add(p.path, p.found.String(), strings.Join(p.found.carrier, ", "))
 	}
 	return list
+}
+
+// name distinguishes evidence of TDX without an SEV-SNP report.
+func (b bundle) name() string {
+	isTDX := false
+	for _, p := range b {
+		if e := p.evidence(); e.Report != nil {
+			return ""
+		}
+		hcl, _ := p.found.content.(hclReport)
+		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
+	}
+	if !isTDX {
+		return ""
+	}
+	return "evidence of a TDX machine"
 }

@@ -25,7 +25,7 @@ func decodeHex(text []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// decodeBase64 takes both alphabets, with and without padding.
+// decodeBase64 decodes both alphabets, with and without padding.
 func decodeBase64(text []byte) ([]byte, bool) {
 	compact := bytes.TrimRight(withoutSpace(text), "=")
 	encoding := base64.RawStdEncoding
@@ -48,7 +48,7 @@ func decodeString(text []byte) ([]byte, bool) {
 func withoutSpace(text []byte) []byte { return bytes.Join(bytes.Fields(text), nil) }
 
 // decodeNumbers reads a list of bytes as JSON numbers, which serde and others write for
-// a vector of bytes. encoding/json would take null for 0.
+// a vector of bytes. encoding/json alone would read null as 0.
 func decodeNumbers(text []byte) ([]byte, bool) {
 	list, found := bytes.CutPrefix(text, []byte("["))
 	if !found || bytes.ContainsFunc(list, isNoNumber) {
@@ -63,7 +63,7 @@ func isNoNumber(r rune) bool {
 	return (r < '0' || r > '9') && r != ',' && r != ']' && r != ' ' && r != '\t' && r != '\r' && r != '\n'
 }
 
-// bytesOf is the bytes of a JSON value: hex, base64, or a list of numbers.
+// bytesOf returns the bytes of a JSON value: hex, base64, or a list of numbers.
 func bytesOf(value any) ([]byte, bool) {
 	switch value := value.(type) {
 	case string:

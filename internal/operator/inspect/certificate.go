@@ -28,7 +28,7 @@ var (
 // certificates are X.509 certificates in the order of the file.
 type certificates []*x509.Certificate
 
-func readCertificates(in input) (content, error) {
+func recogniseCertificates(in input) (content, error) {
 	all, err := certificatesIn(in)
 	if err != nil {
 		return nil, err
@@ -36,8 +36,8 @@ func readCertificates(in input) (content, error) {
 	return all, nil
 }
 
-// certificatesIn reads PEM, or one certificate in DER. Zeros may follow either, and the
-// DER in the PEM, as the space of a TPM's NV index is fixed.
+// certificatesIn reads PEM, or one certificate in DER. Zeros may follow both, and the DER in
+// the PEM, because the size of a TPM's NV index is fixed.
 func certificatesIn(in input) (certificates, error) {
 	if text := bytes.TrimSpace(bytes.TrimRight(in.raw, "\x00")); bytes.HasPrefix(text, pemBegin) && bytes.Contains(text, pemCertificate) {
 		return parsePEM(text)
@@ -53,7 +53,7 @@ func certificatesIn(in input) (certificates, error) {
 	return certificates{certificate}, nil
 }
 
-// sequence cuts the zeros that follow DER.
+// sequence removes zeros that follow DER.
 func sequence(raw []byte) ([]byte, bool) {
 	var outer asn1.RawValue
 	rest, err := asn1.Unmarshal(raw, &outer)

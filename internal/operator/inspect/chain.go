@@ -10,9 +10,9 @@ import (
 // chain is leaf, intermediate and root of a chip or a provider.
 type chain struct{ *vcek.Chain }
 
-// readChain takes a VCEK or VLEK, alone or with issuers in any order. One whose issuers
-// are neither there nor AMD's is a certificate like others.
-func readChain(in input) (content, error) {
+// recogniseChain accepts a VCEK or VLEK, alone or with its issuers in any order. A certificate
+// whose issuers are missing and are not AMD's is recognised as any other certificate.
+func recogniseChain(in input) (content, error) {
 	all, err := certificatesIn(in)
 	if err != nil || !slices.ContainsFunc(all, vcek.IsLeaf) {
 		return nil, errOther
@@ -27,7 +27,7 @@ func readChain(in input) (content, error) {
 	return nil, errOther
 }
 
-func readTHIM(in input) (content, error) {
+func recogniseTHIM(in input) (content, error) {
 	if !in.has("vcekCert", "certificateChain") {
 		return nil, errOther
 	}

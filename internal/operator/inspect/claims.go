@@ -13,8 +13,7 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// Bounds of what is shown: claims may nest 64 levels, and each repeats the names
-// of those above it.
+// Bounds of what is shown: claims may nest 64 levels, and each shows its whole path.
 const (
 	maxLeaves = 1000
 	maxPath   = 200 // bytes
@@ -23,7 +22,7 @@ const (
 // claimSet is the payload of an MAA token without its signature.
 type claimSet struct{ strictjson.Object }
 
-func readClaims(in input) (content, error) {
+func recogniseClaims(in input) (content, error) {
 	if !in.has("x-ms-attestation-type") && !in.has("x-ms-ver", "iss") {
 		return nil, errOther
 	}
@@ -97,11 +96,11 @@ func hasObjects(values []any) bool {
 	})
 }
 
-// leaf adds one claim with what the catalogue knows of it.
+// leaf adds one claim with its meaning in the catalogue.
 func (w *walk) leaf(path string, value any) {
 	known, _ := claims.Lookup(path)
 	if above, ok := claims.Lookup(path[:max(0, strings.LastIndexByte(path, '.'))]); ok && above.Kind == claims.Free {
-		known.Meaning = "" // that of the whole, which each part need not repeat
+		known.Meaning = "" // shown once, for the whole
 	}
 	at, ok := unixTime(value)
 	if attribute, found := timeAttribute(path); found {
@@ -135,7 +134,7 @@ func timeAttribute(path string) (claims.Claim, bool) {
 	return claims.Claim{}, false
 }
 
-// unixTime bounds the number to what RFC 3339 can say.
+// unixTime accepts numbers that RFC 3339 can express.
 func unixTime(value any) (time.Time, bool) {
 	number, ok := value.(json.Number)
 	if !ok {
@@ -148,14 +147,14 @@ func unixTime(value any) (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-// textOf is a string as it is, anything else as JSON.
+// textOf returns a string as it is, and anything else as JSON.
 func textOf(value any) string {
 	if text, ok := value.(string); ok {
 		return text
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
-		return "" // not of JSON, which all values come from
+		return "" // not from JSON, which all values are
 	}
 	return string(text)
 }

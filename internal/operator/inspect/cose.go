@@ -10,8 +10,8 @@ import (
 	"skr/attest/uvm"
 )
 
-// endorsement is a UVM endorsement. Package uvm parses only what verifies: of
-// another one nothing but that is known.
+// endorsement is a UVM endorsement. Package uvm parses only endorsements that verify, so nothing
+// else is known about another one.
 type endorsement struct {
 	parsed *uvm.Endorsement
 	err    error
@@ -22,7 +22,7 @@ type endorsement struct {
 // section 4.2).
 var coseSign1 = []byte{0xd2, 0x84}
 
-func readEndorsement(in input) (content, error) {
+func recogniseEndorsement(in input) (content, error) {
 	if !bytes.HasPrefix(in.raw, coseSign1) {
 		return nil, errOther
 	}
@@ -63,10 +63,10 @@ func knownIssuer(e *uvm.Endorsement) string {
 	return "not known as a production build of Microsoft's"
 }
 
-// signedCBOR is a COSE_Sign1 that is no UVM endorsement.
+// signedCBOR is a COSE_Sign1 that is not a UVM endorsement.
 type signedCBOR struct{ uvm.Header }
 
-func readSignedCBOR(in input) (content, error) {
+func recogniseSignedCBOR(in input) (content, error) {
 	if !bytes.HasPrefix(in.raw, coseSign1) {
 		return nil, errOther
 	}

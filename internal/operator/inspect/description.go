@@ -22,7 +22,7 @@ type Section struct {
 	Fields []Field `json:"fields"`
 }
 
-// Field is one thing that an artefact says.
+// Field is one value in an artefact.
 type Field struct {
 	Name string `json:"name"`
 	// Value is as the artefact has it: hexadecimal digits in lower case without
@@ -45,12 +45,12 @@ func (s *Section) addFlag(name string, set bool, meanings [2]string) {
 	s.add(name, strconv.FormatBool(set), meaning)
 }
 
-// addTime adds a time with its distance from now: what ends then "expires in
-// 3 h" or "expired 3 h ago", anything else was or will be.
+// addTime adds a time with its distance from now: "in 3 h", "2 days ago".
 func (s *Section) addTime(name string, at, now time.Time, meaning string) {
 	s.add(name, at.UTC().Format(time.RFC3339), meaning+", "+distance(at, now))
 }
 
+// addExpiry adds the time at which something "expires in 3 h" or "expired 3 h ago".
 func (s *Section) addExpiry(name string, at, now time.Time, meaning string) {
 	said := "expires " + distance(at, now)
 	if !at.After(now) {
@@ -70,7 +70,7 @@ func distance(at, now time.Time) string {
 	return "now"
 }
 
-// length rounds down to the unit that is worth telling.
+// length rounds down to the largest useful unit.
 func length(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -20,7 +20,7 @@ const (
 // eventLog is what the firmware measured.
 type eventLog struct{ *vtpm.EventLog }
 
-func readEventLog(in input) (content, error) {
+func recogniseEventLog(in input) (content, error) {
 	if !vtpm.IsEventLog(in.raw) {
 		return nil, errOther
 	}
@@ -69,7 +69,7 @@ func (l eventLog) events() Section {
 	return s
 }
 
-// describeEvent says what an event is of, and its digest.
+// describeEvent returns what an event measured, and its digest.
 func describeEvent(e vtpm.Event) string {
 	if e.Type == vtpm.NoAction {
 		return "extends nothing"
@@ -84,7 +84,7 @@ func describeEvent(e vtpm.Event) string {
 	return about + ", SHA-256 " + e.Digest.String()
 }
 
-// eventText is the data if that is text, as the boot loader's commands are.
+// eventText returns the data if it is text, as the boot loader's commands are.
 func eventText(data []byte) string {
 	data = bytes.TrimRight(data, "\x00\n")
 	if !utf8.Valid(data) || bytes.ContainsFunc(data, func(r rune) bool { return r < ' ' }) {

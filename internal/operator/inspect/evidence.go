@@ -8,9 +8,9 @@ import (
 	"skr/attest/vcek"
 )
 
-// Evidence is what of an attestation an artefact holds; what it does not hold is
-// nil. An Err says why a part that is there cannot be used. Nothing but the
-// Endorsement, which verifies itself, has been verified.
+// Evidence is the evidence of an attestation in an artefact. Parts that it does not hold are
+// nil. An Err is the reason why a part cannot be used. Only the Endorsement has been
+// verified, which happens when it is parsed.
 type Evidence struct {
 	Report         *snp.Report
 	ReportErr      error
@@ -36,7 +36,7 @@ var (
 	_ evident = tdx{}
 )
 
-// Evidence is what the artefact holds of an attestation; false if that is nothing.
+// Evidence returns the evidence of an attestation in the artefact, and false if there is none.
 func (a Artefact) Evidence() (Evidence, bool) {
 	var found Evidence
 	if e, ok := a.content.(evident); ok {
@@ -63,7 +63,8 @@ func (b bundle) evidence() Evidence {
 	return all
 }
 
-// evidence is what the part holds, or which part is missing because of its error.
+// evidence returns what the part holds, or the error in the place of the part that it
+// should be.
 func (p part) evidence() Evidence {
 	var e Evidence
 	switch {
@@ -88,7 +89,7 @@ func (p part) evidence() Evidence {
 	return e
 }
 
-// fill takes from other what is still missing.
+// fill adds what is still missing from other.
 func (e *Evidence) fill(other Evidence) {
 	e.Report, e.ReportErr = first(e.Report, other.Report, e.ReportErr, other.ReportErr)
 	e.Chain, e.ChainErr = first(e.Chain, other.Chain, e.ChainErr, other.ChainErr)
@@ -101,7 +102,7 @@ func (e *Evidence) fill(other Evidence) {
 	}
 }
 
-// first prefers what can be read. What cannot be read is told all the same: see Parts.
+// first prefers a part that can be read. Artefact.Parts reports the other one.
 func first[T any](one, other *T, oneErr, otherErr error) (*T, error) {
 	if found := cmp.Or(one, other); found != nil {
 		return found, nil

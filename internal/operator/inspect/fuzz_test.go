@@ -52,7 +52,7 @@ func FuzzPCRs(f *testing.F) {
 	f.Add(toolFile(1<<24-1, 3))
 	f.Add([]byte(`["` + strings.Repeat("00", 32) + `"]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		found, err := readPCRs(newInput(raw))
+		found, err := recognisePCRs(newInput(raw))
 		if err != nil {
 			return
 		}
@@ -89,10 +89,10 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, text string) {
 		in := newInput([]byte(text))
 		for _, k := range kinds {
-			if k.read == nil {
+			if k.recognise == nil {
 				continue
 			}
-			if content, err := k.read(in); err == nil {
+			if content, err := k.recognise(in); err == nil {
 				content.sections(goldenNow)
 			}
 		}

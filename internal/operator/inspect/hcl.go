@@ -12,10 +12,10 @@ import (
 // hclReportAt is where the hardware's report begins.
 const hclReportAt = 32
 
-// hclReport is the hardware's report with what it is over.
+// hclReport is the hardware's report with the claims that it binds.
 type hclReport struct{ *vtpm.HCLReport }
 
-func readHCL(in input) (content, error) {
+func recogniseHCL(in input) (content, error) {
 	if !vtpm.IsHCL(in.raw) || in.text != nil {
 		return nil, errOther
 	}
@@ -49,7 +49,7 @@ func (h hclReport) sections(now time.Time) []Section {
 	s := Section{Title: "HCL report"}
 	s.add("version", decimal(h.Version()), "of the header")
 	if status := h.Status(); status != 0 {
-		s.add("status", decimal(status), "of the header, 0 in known reports; nothing rests on it")
+		s.add("status", decimal(status), "of the header, 0 in known reports; nothing depends on it")
 	}
 	s.add("type", decimal(uint32(h.Hardware())), "hardware: "+h.Hardware().String())
 	if h.Hardware() == vtpm.TDX {
@@ -62,7 +62,7 @@ func (h hclReport) sections(now time.Time) []Section {
 	return sections
 }
 
-// name tells hardware other than SEV-SNP.
+// name names hardware other than SEV-SNP.
 func (h hclReport) name() string {
 	if h.Hardware() == vtpm.SEVSNP {
 		return ""
@@ -70,13 +70,13 @@ func (h hclReport) name() string {
 	return HCLReport.Name() + " of a " + h.Hardware().String() + " machine"
 }
 
-// hardwareError is of evidence of a machine without SEV-SNP.
+// hardwareError is the error for evidence of a machine without SEV-SNP.
 type hardwareError struct {
 	what     string
 	hardware vtpm.Hardware
 }
 
-// OtherHardware is the error of an HCL report that holds no SEV-SNP report. It has an
+// OtherHardware returns the error for an HCL report without an SEV-SNP report. It has a method
 // Advice.
 func OtherHardware(hardware vtpm.Hardware) error {
 	return &hardwareError{"the HCL report", hardware}
@@ -86,13 +86,13 @@ func (e *hardwareError) Error() string {
 	return fmt.Sprintf("%s is of the hardware %s, which has no SEV-SNP report", e.what, e.hardware)
 }
 
-// Advice says what can be done with such evidence.
+// Advice returns what to do with such evidence.
 func (e *hardwareError) Advice() string {
 	switch e.hardware {
 	case vtpm.TDX:
-		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skr token verify"
+		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skrctl verify"
 	case vtpm.TrustedLaunch:
-		return "a Trusted Launch machine has no report: verify its quote with skr vtpm verify and ak: certificate in the policy"
+		return "a Trusted Launch machine has no report: verify its quote with skrctl verify and ak: certificate in the policy"
 	}
 	return "skr verifies SEV-SNP alone: take the evidence on an SEV-SNP machine"
 }

@@ -15,11 +15,11 @@ import (
 	"skr/internal/strictjson"
 )
 
-// maxKey bounds DER that is parsed as a private key, which is arithmetic with its
-// numbers: an RSA key of 16384 bits has 9.5 KB.
+// maxKey bounds DER that is parsed as a private key, because parsing calculates with its
+// numbers. An RSA key of 16384 bits has 9.5 KB.
 const maxKey = 16 << 10
 
-// key is a key of a file; of a private one only the public part is kept.
+// key is a key in a file. Of a private key only the public part is kept.
 type key struct {
 	form    string
 	public  crypto.PublicKey // nil if it cannot be read, or there is none
@@ -27,10 +27,10 @@ type key struct {
 	jwk     strictjson.Object // the zero value if the form is another
 }
 
-// readKey takes a JWK, and PEM or DER of PKIX, PKCS #8, PKCS #1 and SEC 1.
-func readKey(in input) (content, error) {
+// recogniseKey accepts a JWK, and PEM or DER of PKIX, PKCS #8, PKCS #1 and SEC 1.
+func recogniseKey(in input) (content, error) {
 	if in.has("kty") {
-		return readJWK(in)
+		return recogniseJWK(in)
 	}
 	der, label := in.raw, ""
 	if bytes.HasPrefix(in.text, pemBegin) {
@@ -46,10 +46,10 @@ func readKey(in input) (content, error) {
 	if public, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return key{form: "PKIX", public: public}, nil
 	}
-	return readPrivate(der, label)
+	return parsePrivate(der, label)
 }
 
-func readPrivate(der []byte, label string) (content, error) {
+func parsePrivate(der []byte, label string) (content, error) {
 	for _, form := range []struct {
 		name  string
 		parse func([]byte) (any, error)
@@ -75,7 +75,7 @@ func publicOf(private any) crypto.PublicKey {
 	return nil
 }
 
-func readJWK(in input) (content, error) {
+func recogniseJWK(in input) (content, error) {
 	parsed, err := jwk.Parse(in.text)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (k key) sections(now time.Time) []Section {
 	return []Section{s, claimSection("Members", k.jwk, now)}
 }
 
-// fingerprint is "" for a key that PKIX cannot hold, such as one on P-256K.
+// fingerprint returns "" for a key that has no PKIX form, such as one on P-256K.
 func fingerprint(public crypto.PublicKey) string {
 	switch public.(type) {
 	case *rsa.PublicKey, *ecdsa.PublicKey:
@@ -115,10 +115,10 @@ func fingerprint(public crypto.PublicKey) string {
 	return ""
 }
 
-// keySet is a JWKS, alone or with what else runtime data says.
+// keySet is a JWKS, alone or with the other members of runtime data.
 type keySet struct{ strictjson.Object }
 
-func readKeySet(in input) (content, error) {
+func recogniseKeySet(in input) (content, error) {
 	list, _ := in.object.Lookup("keys")
 	if keys, ok := list.([]any); !in.isObject || !ok || len(keys) == 0 {
 		return nil, errOther
@@ -134,7 +134,7 @@ func (k keySet) sections(now time.Time) []Section {
 	return []Section{s, claimSection("Members", k.Object, now)}
 }
 
-// keys are none where the set is malformed: its members are shown all the same.
+// keys returns nothing if the set is malformed. Its members are shown anyway.
 func (k keySet) keys() []jwk.Key {
 	set, err := jwk.ParseSet([]byte(textOf(k.Members())))
 	if err != nil {
@@ -143,7 +143,7 @@ func (k keySet) keys() []jwk.Key {
 	return set.Keys
 }
 
-// describeJWK says what kind of key it is and what it is for.
+// describeJWK returns the kind and the uses of a key.
 func describeJWK(k jwk.Key) string {
 	said := []string{k.Kty}
 	if public, err := k.PublicKey(); err == nil {
@@ -157,7 +157,7 @@ func describeJWK(k jwk.Key) string {
 	return strings.Join(said, ", ")
 }
 
-// withheld stands for what is never shown.
+// withheld replaces what is never shown.
 const withheld = "private part withheld"
 
 // privateMembers of a JWK (RFC 7518 section 6), beside kty.
@@ -165,8 +165,8 @@ var privateMembers = map[string]bool{
 	"d": true, "p": true, "q": true, "dp": true, "dq": true, "qi": true, "oth": true, "k": true,
 }
 
-// isSecret says whether a member of an object is the private part of a key. Names
-// are compared as encoding/json compares them, without regard to case.
+// isSecret reports whether a member of an object is the private part of a key. Names are
+// compared without regard to case, as encoding/json does.
 func isSecret(name string, among map[string]any) bool {
 	if !privateMembers[strings.ToLower(name)] {
 		return false

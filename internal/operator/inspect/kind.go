@@ -1,6 +1,6 @@
 package inspect
 
-// Kind says what an artefact is.
+// Kind is what an artefact is.
 type Kind string
 
 // The kinds of artefacts. docs/artefacts.md describes each.
@@ -40,48 +40,48 @@ const (
 type recogniser struct {
 	kind Kind
 	name string // for people
-	// read decodes; its error is errOther for data of another kind. It is nil
-	// for what only the absence of all others tells.
-	read func(input) (content, error)
-	// members are those of an object that read looks at; nil if the object is the content.
+	// recognise decodes data and returns errOther for data of another kind. It is nil for a kind
+	// that is left when all others do not match.
+	recognise func(input) (content, error)
+	// members are the members of an object that recognise uses; nil if it uses the whole object.
 	members []string
 }
 
-// kinds are tried in this order: what has a magic number first, and of JSON
-// objects the special before the general.
+// kinds are tried in this order: kinds with a magic number first, and special JSON objects
+// before general ones.
 var kinds = []recogniser{
-	{Report, "SEV-SNP report", readReport, nil},
-	{HCLReport, "HCL report", readHCL, nil},
-	{TDXQuote, "TDX quote", readTDXQuote, nil},
-	{TDXReport, "TDX report", readTDXReport, nil},
-	{Quote, "TPM quote", readQuote, nil},
-	{EventLog, "TCG event log", readEventLog, nil},
-	{PCRs, "PCR values", readPCRs, nil},
-	{Signature, "TPM signature", readSignature, nil},
-	{Endorsement, "UVM endorsement", readEndorsement, nil},
-	{SignedCBOR, "COSE_Sign1, not a UVM endorsement", readSignedCBOR, nil},
-	{Chain, "VCEK certificate chain", readChain, nil},
-	{Certificates, "certificates", readCertificates, nil},
-	{Annotation, "key-provider annotation", readAnnotation, nil},
-	{KeyInfo, "key information", readKeyInfo, nil},
-	{AuditFile, "audit file", readAuditFile, nil},
-	{Key, "key", readKey, nil},
-	{CCEPolicy, "CCE policy", readCCEPolicy, nil},
-	{ReleaseStatement, "release statement", readStatement, []string{"value"}},
-	{MAAToken, "MAA token", readToken, []string{"token"}},
-	{SignedObject, "JWS", readSigned, []string{"value"}},
-	{MAARequest, "MAA request", readRequest, []string{"report", "runtimeData", "initTimeData", "nonce"}},
-	{THIM, "THIM document", readTHIM, []string{"vcekCert", "certificateChain", "tcbm", "cacheControl"}},
-	{ReleasePolicy, "release policy", readPolicy, nil},
-	{KeyBundle, "key bundle", readKeyBundle, nil},
-	{KeyList, "list of keys", readKeyList, nil},
-	{KeyOperation, "key operation result", readKeyOperation, nil},
-	{KeySet, "key set", readKeySet, nil},
-	{Claims, "MAA claims", readClaims, nil},
+	{Report, "SEV-SNP report", recogniseReport, nil},
+	{HCLReport, "HCL report", recogniseHCL, nil},
+	{TDXQuote, "TDX quote", recogniseTDXQuote, nil},
+	{TDXReport, "TDX report", recogniseTDXReport, nil},
+	{Quote, "TPM quote", recogniseQuote, nil},
+	{EventLog, "TCG event log", recogniseEventLog, nil},
+	{PCRs, "PCR values", recognisePCRs, nil},
+	{Signature, "TPM signature", recogniseSignature, nil},
+	{Endorsement, "UVM endorsement", recogniseEndorsement, nil},
+	{SignedCBOR, "COSE_Sign1, not a UVM endorsement", recogniseSignedCBOR, nil},
+	{Chain, "VCEK certificate chain", recogniseChain, nil},
+	{Certificates, "certificates", recogniseCertificates, nil},
+	{Annotation, "key-provider annotation", recogniseAnnotation, nil},
+	{KeyInfo, "key information", recogniseKeyInfo, nil},
+	{AuditFile, "audit file", recogniseAuditFile, nil},
+	{Key, "key", recogniseKey, nil},
+	{CCEPolicy, "CCE policy", recogniseCCEPolicy, nil},
+	{ReleaseStatement, "release statement", recogniseStatement, []string{"value"}},
+	{MAAToken, "MAA token", recogniseToken, []string{"token"}},
+	{SignedObject, "JWS", recogniseSigned, []string{"value"}},
+	{MAARequest, "MAA request", recogniseRequest, []string{"report", "runtimeData", "initTimeData", "nonce"}},
+	{THIM, "THIM document", recogniseTHIM, []string{"vcekCert", "certificateChain", "tcbm", "cacheControl"}},
+	{ReleasePolicy, "release policy", recognisePolicy, nil},
+	{KeyBundle, "key bundle", recogniseKeyBundle, nil},
+	{KeyList, "list of keys", recogniseKeyList, nil},
+	{KeyOperation, "key operation result", recogniseKeyOperation, nil},
+	{KeySet, "key set", recogniseKeySet, nil},
+	{Claims, "MAA claims", recogniseClaims, nil},
 	{Bundle, "several artefacts", nil, nil},
 }
 
-// Name is the kind for people.
+// Name returns the name of the kind for people.
 func (k Kind) Name() string {
 	for _, r := range kinds {
 		if r.kind == k {

@@ -9,14 +9,14 @@ import (
 	"unicode"
 )
 
-// expected says what stands under a name that tools give to a part of evidence.
+// expected describes what belongs under a name that tools give to a part of evidence.
 type expected struct {
 	// as is the part that is missing if this one cannot be read.
 	as Kind
-	// kinds may stand there; nil means any, for names that tools use for different things.
+	// kinds are those that are accepted; nil means any, for names that tools use for
+	// different things.
 	kinds []Kind
-	// binds names the field of the report that the bytes are bound through, whatever
-	// they are.
+	// binds is the field of the report that the bytes are bound through; 0 if they are not.
 	binds binding
 }
 
@@ -43,8 +43,8 @@ var (
 	ofInitTime = expected{binds: hostData}
 )
 
-// known are names of parts, in lower case and without what separates words. They are
-// those of this program's API, of the files in a UVM security context, of requests to
+// known are names of parts, in lower case and without separators. They are the names in
+// this program's API, of the files in a UVM security context, of requests to
 // Azure Attestation, and of confidential-containers/trustee (deps/verifier, az-snp-vtpm),
 // Azure/azure-cleanroom (src/cvm) and microsoft/scitt-ccf-ledger (tests of attestations).
 var known = map[string]expected{
@@ -70,10 +70,10 @@ var known = map[string]expected{
 	"token": {as: MAAToken}, "maatoken": {as: MAAToken},
 }
 
-// encodings end names that say how a part is written.
+// encodings are endings of names, and say how a part is encoded.
 var encodings = []string{"base64", "b64", "hex", "pem", "der", "raw", "bin", "cose", "json"}
 
-// expect finds what should stand under a member's name.
+// expect returns what belongs under a member's name.
 func expect(name string) (expected, bool) {
 	words := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -93,12 +93,13 @@ func expect(name string) (expected, bool) {
 	return expected{}, false
 }
 
-// expectFile finds what a file should be by its name, without its extension.
+// expectFile returns what a file should be by its name, without its extension.
 func expectFile(name string) (expected, bool) {
 	return expect(strings.TrimSuffix(name, filepath.Ext(name)))
 }
 
-// unreadableError is of a part that is expected by its name and is not there.
+// unreadableError is the error for a part whose name says what it is, and that cannot be
+// read as that.
 type unreadableError struct {
 	text  string
 	cause error
@@ -107,9 +108,9 @@ type unreadableError struct {
 func (e *unreadableError) Error() string { return e.text }
 func (e *unreadableError) Unwrap() error { return e.cause }
 
-// judge returns why something is not what is expected under a known name; err is why it
-// could not be recognised.
-func (e expected) judge(found Artefact, err error) error {
+// compare returns an error if something is not what is expected under a known name. err is
+// the reason why it could not be recognised.
+func (e expected) compare(found Artefact, err error) error {
 	switch {
 	case errors.Is(err, errOther) && e.as == "":
 		return &unreadableError{"it cannot be read", err}
@@ -129,9 +130,9 @@ func (a Artefact) holds(kinds []Kind) bool {
 	})
 }
 
-// boundData is the bytes that a report is over: JSON as it stands, or what is in hex or
-// base64. Hex comes first, because its digits are base64 of other bytes. Nil is for an
-// object, which has lost them.
+// boundData returns the bytes that a report binds: JSON as it is written, or decoded hex or
+// base64. Hex comes first, because its digits are also base64 of other bytes. It returns nil
+// for an object, whose exact bytes are lost.
 func boundData(value any) ([]byte, error) {
 	decoders := []func([]byte) ([]byte, bool){decodeHex, decodeBase64}
 	if members, is := value.(map[string]any); is {

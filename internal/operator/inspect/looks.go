@@ -10,10 +10,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"skr/internal/check"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
-// unknownError is of data that looks like nothing that was looked for.
+// unknownError is the error for data of an unknown kind.
 type unknownError struct{ text string }
 
 func (e *unknownError) Error() string        { return e.text }
@@ -23,11 +25,11 @@ const (
 	maxNames   = 5
 	maxName    = 40 // characters
 	firstBytes = 8
-	minBinary  = 64 // bytes; the first of shorter data may be those of a secret
+	minBinary  = 64 // bytes; the beginning of shorter data may be that of a secret
 )
 
-// unknown says in one line what the bytes look like. It shows nothing of a text but
-// names, as a text may be a password.
+// unknown describes in one line what the bytes look like. Of a text it shows only names,
+// because a text may be a password.
 func unknown(data []byte) error {
 	in := newInput(data)
 	var form string
@@ -55,7 +57,7 @@ func memberNames(members map[string]any) string {
 		names = names[:maxNames]
 	}
 	for i, name := range names {
-		names[i] = Printable(shortened(name))
+		names[i] = check.Printable(shortened(name))
 	}
 	return "with the members " + strings.Join(names, ", ") + rest
 }
@@ -77,7 +79,7 @@ func textForm(text []byte) string {
 	block, _ := pem.Decode(text)
 	switch {
 	case block != nil:
-		return "PEM of the type " + Printable(shortened(block.Type))
+		return "PEM of the type " + check.Printable(shortened(block.Type))
 	case text[0] == '[':
 		return counted + " JSON, a list"
 	case text[0] == '<':
@@ -101,7 +103,7 @@ func innerForm(data []byte) string {
 	return binaryForm(data)
 }
 
-// magics begin files that people take for one another.
+// magics are the first bytes of files that people mistake for one another.
 var magics = []struct{ prefix, form string }{
 	{"\x1f\x8b", "gzip; unpack it first"}, {"\x7fELF", "a program (ELF)"}, {"PK\x03\x04", "a zip archive; unpack it first"},
 	{"\xfd7zXZ\x00", "xz; unpack it first"}, {"\x28\xb5\x2f\xfd", "zstd; unpack it first"}, {"BZh", "bzip2; unpack it first"},
@@ -125,7 +127,7 @@ func binaryForm(data []byte) string {
 	return fmt.Sprintf("%s, whose first bytes are %x", form, data[:firstBytes])
 }
 
-// sizedForm tells what only a size tells.
+// sizedForm returns what the size alone identifies.
 func sizedForm(data []byte) string {
 	switch {
 	case len(bytes.Trim(data, "\x00")) == 0:
@@ -140,8 +142,8 @@ func sizedForm(data []byte) string {
 	return ""
 }
 
-// encodedForm tells DER and CBOR. Few bytes are CBOR by accident, and so only maps,
-// lists and tags count.
+// encodedForm recognises DER and CBOR. Short data may be CBOR by accident, so only maps, lists
+// and tags count.
 func encodedForm(data []byte) string {
 	if _, ok := sequence(data); ok {
 		return "DER that is neither a certificate nor a key"

@@ -8,14 +8,14 @@ import (
 	"skr/internal/strictjson"
 )
 
-// keyOperation is what a vault answers to encrypt, decrypt, wrap, unwrap, sign and verify
+// keyOperation is a vault's answer to encrypt, decrypt, wrap, unwrap, sign and verify
 // (Key Vault 7.4, KeyOperationResult and KeyVerifyResult), or the same as az prints it.
 type keyOperation struct{ strictjson.Object }
 
-// operationResults are members with the result: that of the vault, then those of az.
+// operationResults are the names of the member with the result: the vault's name, then those of az.
 var operationResults = []string{"value", "result", "signature", "isValid"}
 
-func readKeyOperation(in input) (content, error) {
+func recogniseKeyOperation(in input) (content, error) {
 	if !in.isObject || in.has("kty") || in.has("attributes") {
 		return nil, errOther
 	}
@@ -38,8 +38,7 @@ func (o keyOperation) result() (name string, value any) {
 	return "", nil
 }
 
-// sections withhold the result, which is the plaintext where the operation was to decrypt
-// or unwrap.
+// sections withhold the result, which is plaintext if the operation was decrypt or unwrap.
 func (o keyOperation) sections(time.Time) []Section {
 	s := Section{Title: "Result of an operation with a key"}
 	if id := keyID(o.Object); id != "" {
@@ -59,7 +58,7 @@ func (o keyOperation) sections(time.Time) []Section {
 
 const withheldResult = "withheld"
 
-// sizeOf is the size of what base64 holds.
+// sizeOf returns the size of the decoded base64.
 func sizeOf(encoded string) string {
 	if data, ok := decodeBase64([]byte(encoded)); ok {
 		return strconv.Itoa(len(data)) + " bytes"

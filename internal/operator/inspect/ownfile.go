@@ -16,8 +16,8 @@ type ownFile struct {
 	meanings [][2]string // name and meaning, in the order in which they are shown
 }
 
-// readAnnotation takes what `skr wrap` and the key provider write into images.
-func readAnnotation(in input) (content, error) {
+// recogniseAnnotation accepts what `skr wrap` and the key provider write into images.
+func recogniseAnnotation(in input) (content, error) {
 	if !in.has("kid", "wrapped_data", "kms_endpoint", "attester_endpoint") {
 		return nil, errOther
 	}
@@ -31,8 +31,8 @@ func readAnnotation(in input) (content, error) {
 	}}, nil
 }
 
-// readKeyInfo takes NAME-info.json of `skr key create`, and the JSON of `skr key show`.
-func readKeyInfo(in input) (content, error) {
+// recogniseKeyInfo accepts NAME-info.json of `skr key create`, and the JSON of `skr key show`.
+func recogniseKeyInfo(in input) (content, error) {
 	if !in.has("kid", "kty", "key_ops", "immutable") {
 		return nil, errOther
 	}
@@ -75,8 +75,8 @@ func wrappedSize(text string) string {
 	return strconv.Itoa(len(data)) + " bytes"
 }
 
-// policyOf shows the release policy of a key. Its hash would be that of the text as it is
-// written here, and policy_sha256 has the vault's.
+// policyOf shows the release policy of a key without its hash: the text here is formatted
+// otherwise than in the vault, and policy_sha256 is the hash of the vault's text.
 func policyOf(value any, now time.Time) []Section {
 	text, err := json.Marshal(value)
 	if err != nil {

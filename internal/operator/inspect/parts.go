@@ -9,21 +9,22 @@ import (
 	"slices"
 )
 
-// Part is one of the artefacts in a file, so that who judges some of them can tell
-// what of the others was not looked at.
+// Part is one of the artefacts in a file. A verifier that uses some of them lists the others
+// as not looked at.
 type Part struct {
 	// Path is the member's, dotted, or the file's name; "" if the file is one artefact.
 	Path string
-	// Kind is what it is; "" if nothing recognises it.
+	// Kind is what it is; "" if it is not recognised.
 	Kind Kind
-	// Bound says that the bytes are for a field of a report, by their name.
+	// Bound is set if the name of the part says that its bytes are bound through a field of a
+	// report.
 	Bound bool
-	// Err says why the part cannot be used although it is one: it is malformed, its name
-	// says that it is something else, or it contradicts another part.
+	// Err is the reason why the part cannot be used: it is malformed, its name says that it
+	// is something else, or it contradicts another part.
 	Err error
 }
 
-// Parts are what the artefact consists of.
+// Parts returns what the artefact consists of.
 func (a Artefact) Parts() []Part {
 	all, is := a.content.(bundle)
 	if is {
@@ -33,7 +34,7 @@ func (a Artefact) Parts() []Part {
 	return append(parts, a.whole().contradictions()...)
 }
 
-// whole is the artefact as a list of parts, with what stands beside it in the same object.
+// whole returns the artefact as a list of parts, with the other members of the same object.
 func (a Artefact) whole() bundle {
 	if all, is := a.content.(bundle); is {
 		return all
@@ -55,7 +56,7 @@ func (b bundle) parts() []Part {
 	return parts
 }
 
-// fault is nil for what nothing recognises and nothing expects.
+// fault returns nil for a part that is neither recognised nor expected.
 func (p part) fault() error {
 	if e := p.evidence(); p.err == nil {
 		return p.inner(cmp.Or(e.ChainErr, e.EndorsementErr))
@@ -68,7 +69,7 @@ func (p part) fault() error {
 	return p.inner(p.err)
 }
 
-// inner is an error in the part.
+// inner names the part in an error.
 func (p part) inner(err error) error {
 	if err == nil {
 		return nil
@@ -76,19 +77,19 @@ func (p part) inner(err error) error {
 	return fmt.Errorf("%.100q: %w", p.path, err)
 }
 
-// contradictions are parts that say of the same thing something else than an earlier
-// part. Only the first of them is judged, so the others must be like it.
+// contradictions returns the parts that differ from an earlier part of the same meaning. Only
+// the first one is verified, so the others must be equal.
 func (b bundle) contradictions() []Part {
 	var wrong []Part
-	earlier := map[string]said{}
+	earlier := map[string]statedBy{}
 	for _, p := range b {
-		says := p.says()
-		for _, what := range slices.Sorted(maps.Keys(says)) {
-			value := says[what]
+		statements := p.statements()
+		for _, what := range slices.Sorted(maps.Keys(statements)) {
+			value := statements[what]
 			before, found := earlier[what]
 			switch {
 			case !found:
-				earlier[what] = said{p.path, value}
+				earlier[what] = statedBy{p.path, value}
 			case !reflect.DeepEqual(before.value, value):
 				err := fmt.Errorf("%.100q: its %s is another than that of %.100q", p.path, what, cmp.Or(before.path, "the file"))
 				wrong = append(wrong, Part{Path: p.path, Kind: p.found.kind, Err: err})
@@ -98,11 +99,11 @@ func (b bundle) contradictions() []Part {
 	return append(wrong, b.losses(earlier)...)
 }
 
-// bindings are what says calls data that are for a field of the report.
+// bindings are the names in statements of data that are bound through a field of the report.
 var bindings = map[binding]string{reportData: "runtime data", hostData: "init-time data"}
 
-// losses are objects in the place of data of which no other part has the bytes.
-func (b bundle) losses(there map[string]said) []Part {
+// losses returns the objects in the place of bound data whose bytes no other part has.
+func (b bundle) losses(there map[string]statedBy) []Part {
 	var lost []Part
 	for _, p := range b {
 		if _, found := there[bindings[p.binds]]; p.lost && !found {
@@ -113,57 +114,57 @@ func (b bundle) losses(there map[string]said) []Part {
 	return lost
 }
 
-// said is a statement and the part that makes it.
-type said struct {
+// statedBy is the value of a statement and the part that makes it.
+type statedBy struct {
 	path  string
 	value any
 }
 
-// says is what the part has for each thing that there is one of.
-func (p part) says() map[string]any {
-	says := map[string]any{}
+// statements returns the values in the part, by the name of what there must be one of.
+func (p part) statements() map[string]any {
+	statements := map[string]any{}
 	evidence := p.evidence()
 	if evidence.Report != nil {
-		says["report"] = evidence.Report.Raw()
+		statements["report"] = evidence.Report.Raw()
 	}
 	if evidence.Chain != nil {
-		says["chain"] = evidence.Chain.PEM()
+		statements["chain"] = evidence.Chain.PEM()
 	}
 	if evidence.Endorsement != nil {
-		says["UVM endorsement"] = evidence.Endorsement.Raw()
+		statements["UVM endorsement"] = evidence.Endorsement.Raw()
 	}
 	if evidence.RuntimeData != nil {
-		says["runtime data"] = evidence.RuntimeData
+		statements["runtime data"] = evidence.RuntimeData
 	}
 	if evidence.InitTimeData != nil {
-		says["init-time data"] = evidence.InitTimeData
+		statements["init-time data"] = evidence.InitTimeData
 	}
 	if p.err == nil {
-		p.found.Boot().says(says)
+		p.found.Boot().addStatements(statements)
 	}
-	return says
+	return statements
 }
 
-func (b Boot) says(says map[string]any) {
+func (b Boot) addStatements(statements map[string]any) {
 	if b.HCL != nil {
-		says["HCL report"] = b.HCL.Raw()
+		statements["HCL report"] = b.HCL.Raw()
 	}
 	if b.Quote != nil {
-		says["quote"] = *b.Quote
+		statements["quote"] = *b.Quote
 	}
 	switch {
 	case b.Signature != nil:
-		says["quote's signature"] = b.Signature.Number()
+		statements["quote's signature"] = b.Signature.Number()
 	case b.Quote != nil && b.Quote.Signed():
-		says["quote's signature"] = b.Quote.Signature()
+		statements["quote's signature"] = b.Quote.Signature()
 	}
 	if b.PCRs != nil {
-		says["values of PCRs"] = b.PCRs
+		statements["values of PCRs"] = b.PCRs
 	}
 	if b.Log != nil {
-		says["event log"] = b.Log.Events()
+		statements["event log"] = b.Log.Events()
 	}
 	if b.Certificate != nil {
-		says["AK certificate"] = b.Certificate.Certificate().Raw
+		statements["AK certificate"] = b.Certificate.Certificate().Raw
 	}
 }

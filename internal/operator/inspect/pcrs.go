@@ -18,11 +18,11 @@ type pcrs vtpm.PCRs
 // maxPCRText bounds a list of PCRs: 24 lists of 32 numbers on lines of their own.
 const maxPCRText = 64 << 10
 
-var errNoPCRs = errors.New("these are no values of PCRs")
+var errNoPCRs = errors.New("these are not values of PCRs")
 
-// readPCRs knows an object of digests by the number of the PCR, a list of digests
+// recognisePCRs recognises an object of digests by the number of the PCR, a list of digests
 // from PCR 0 on, and the file of tpm2-tools.
-func readPCRs(in input) (content, error) {
+func recognisePCRs(in input) (content, error) {
 	var values pcrs
 	var err error
 	switch {
@@ -134,7 +134,7 @@ func (p pcrs) sections(time.Time) []Section {
 	return []Section{s}
 }
 
-// pcrMeanings say what goes into a PCR on Azure ("TCG PC Client Platform Firmware
+// pcrMeanings are what a PCR measures on Azure ("TCG PC Client Platform Firmware
 // Profile" 1.06, "PCR Usage"; microsoft/mu_msvm; UAPI group, TPM PCR registry).
 var pcrMeanings = map[int]string{
 	0: "firmware; changes with hosts", 1: "configuration of the firmware", 2: "option ROMs", 3: "configuration of option ROMs",

@@ -14,7 +14,7 @@ import (
 // policy is a key release policy.
 type policy struct{ *releasepolicy.Policy }
 
-func readPolicy(in input) (content, error) {
+func recognisePolicy(in input) (content, error) {
 	if !in.has("version", "anyOf") {
 		return nil, errOther
 	}
@@ -50,7 +50,7 @@ func (s *Section) addConditions(n releasepolicy.Condition, prefix string) {
 	}
 }
 
-// encodedPolicy shows what keys and statements hold as base64url.
+// encodedPolicy shows the policy that keys and statements hold as base64url.
 func encodedPolicy(encoded string) []Section {
 	text, ok := decodeBase64([]byte(encoded))
 	if !ok {
@@ -71,8 +71,8 @@ func policySections(text []byte) []Section {
 	return policy{parsed}.sections(time.Time{})
 }
 
-// demanded describes a condition of a policy by what it demands: the meaning of a claim is
-// that of true.
+// demanded describes what a condition demands. The meaning of a boolean claim in the catalogue
+// is what true means.
 func demanded(condition releasepolicy.Condition, known claims.Claim) string {
 	if known.Kind != claims.Boolean || known.Meaning == "" || condition.Operator != releasepolicy.Equals {
 		return known.Meaning
@@ -86,12 +86,12 @@ func demanded(condition releasepolicy.Condition, known claims.Claim) string {
 	return known.Meaning
 }
 
-// ccePolicy is Rego, whose SHA-256 the platform gives as HOST_DATA.
+// ccePolicy is an execution policy in Rego. The platform puts its SHA-256 into HOST_DATA.
 type ccePolicy []byte
 
-// readCCEPolicy knows Rego by the package that a module begins with, after
+// recogniseCCEPolicy recognises Rego by the package that a module begins with, after
 // comments ("Policy Language", Open Policy Agent: Modules).
-func readCCEPolicy(in input) (content, error) {
+func recogniseCCEPolicy(in input) (content, error) {
 	for line := range bytes.Lines(in.text) {
 		words := bytes.Fields(line)
 		if len(words) == 0 || words[0][0] == '#' {

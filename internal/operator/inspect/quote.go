@@ -8,10 +8,10 @@ import (
 	"skr/attest/vtpm"
 )
 
-// quote is what a TPM signed of its PCRs.
+// quote is a TPM's statement about its PCRs.
 type quote struct{ *vtpm.Quote }
 
-func readQuote(in input) (content, error) {
+func recogniseQuote(in input) (content, error) {
 	if !vtpm.IsQuote(in.raw) {
 		return nil, errOther
 	}
@@ -22,9 +22,8 @@ func readQuote(in input) (content, error) {
 	return quote{parsed}, nil
 }
 
-// unpackQuote knows an object with the quote as message beside its signature, as
-// go-tpm-tools' users write it. What else is in the object, such as the values of PCRs,
-// are further parts.
+// unpackQuote recognises an object with the quote as message and its signature, as users of
+// go-tpm-tools write it. Other members, such as the values of PCRs, are further parts.
 func unpackQuote(in input, layers int) (Artefact, error) {
 	message, signature := memberBytes(in, "message"), memberBytes(in, "signature")
 	if !in.has("message", "signature") || !vtpm.IsQuote(message) {
@@ -46,7 +45,7 @@ func unpackQuote(in input, layers int) (Artefact, error) {
 	return Artefact{kind: Quote, content: parts}, nil
 }
 
-// memberBytes is nil if the member is neither hex nor base64 nor a list of bytes.
+// memberBytes returns nil if the member is neither hex nor base64 nor a list of bytes.
 func memberBytes(in input, name string) []byte {
 	value, _ := in.object.Lookup(name)
 	data, _ := bytesOf(value)
@@ -69,10 +68,10 @@ func (q quote) sections(time.Time) []Section {
 	return []Section{s}
 }
 
-// signature is a TPM's over a quote that stands elsewhere.
+// signature is a TPM's signature of a quote that is in another file.
 type signature struct{ *vtpm.Signature }
 
-func readSignature(in input) (content, error) {
+func recogniseSignature(in input) (content, error) {
 	if in.text != nil || !vtpm.IsSignature(in.raw) {
 		return nil, errOther
 	}

@@ -11,16 +11,16 @@ import (
 	"skr/internal/textfile"
 )
 
-// errOther says that data is not of the kind that a recogniser knows.
+// errOther is the error of a recogniser for data of another kind.
 var errOther = errors.New("it is something else")
 
 // input is one layer, read once for all recognisers.
 type input struct {
 	raw      []byte
-	text     []byte // without white space around it; nil if raw is no text
+	text     []byte // without white space around it; nil if raw is not text
 	object   strictjson.Object
 	isObject bool
-	jsonErr  error // why what begins like a JSON object is none
+	jsonErr  error // why what begins like a JSON object is not one
 }
 
 func newInput(data []byte) input {
@@ -49,10 +49,10 @@ func (in input) has(names ...string) bool {
 func recognise(data []byte, layers int) (Artefact, error) {
 	in := newInput(data)
 	for _, r := range kinds {
-		if r.read == nil {
+		if r.recognise == nil {
 			continue
 		}
-		content, err := r.read(in)
+		content, err := r.recognise(in)
 		if errors.Is(err, errOther) {
 			continue
 		}
@@ -68,8 +68,8 @@ func recognise(data []byte, layers int) (Artefact, error) {
 	return unpack(in, layers)
 }
 
-// beside is what of an object is not of its kind: nothing if the kind has no list of
-// members, as it is then of any.
+// beside returns the members of an object that do not belong to its kind. A kind without a
+// list of members takes them all.
 func (in input) beside(members []string, layers int) bundle {
 	if members == nil || !in.isObject {
 		return nil
@@ -87,7 +87,7 @@ func without(members map[string]any, names ...string) map[string]any {
 	return others
 }
 
-// malformedError is of data that a recogniser knows and cannot read.
+// malformedError is the error for data that a recogniser knows and cannot read.
 type malformedError struct {
 	kind  Kind
 	cause error
@@ -98,7 +98,7 @@ func (e *malformedError) Error() string {
 }
 func (e *malformedError) Unwrap() error { return e.cause }
 
-// unpack takes one carrier off.
+// unpack removes one encoding.
 func unpack(in input, layers int) (Artefact, error) {
 	switch {
 	case layers == 0:
@@ -110,7 +110,7 @@ func unpack(in input, layers int) (Artefact, error) {
 	case in.text == nil:
 		return Artefact{}, errOther
 	}
-	unread := errOther // or what names of members say that there should be
+	unread := errOther // or an error for expected members that cannot be read
 	for _, c := range carriers {
 		inner, ok := c.decode(in.text)
 		if !ok || len(inner) == 0 {

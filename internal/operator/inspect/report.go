@@ -10,14 +10,14 @@ import (
 	"skr/attest/vtpm"
 )
 
-// report is an SEV-SNP report. Without the certificate a version 2 report does not
-// tell its product, which decides the layout of TCBs.
+// report is an SEV-SNP report. A version 2 report does not contain its product, which decides
+// the layout of TCBs; the certificate does.
 type report struct {
 	*snp.Report
 	product snp.Product
 }
 
-func readReport(in input) (content, error) {
+func recogniseReport(in input) (content, error) {
 	if len(in.raw) != snp.ReportSize || in.text != nil || vtpm.IsHCL(in.raw) {
 		return nil, errOther
 	}
@@ -102,7 +102,7 @@ func layoutOf(p snp.Product) string {
 	return "in the layout of " + p.String()
 }
 
-// signature also says what KEY_INFO has.
+// signature also shows KEY_INFO.
 func (r report) signature() Section {
 	s := Section{Title: "Signature, not verified here"}
 	rLE, sLE := r.Signature()

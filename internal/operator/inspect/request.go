@@ -18,10 +18,10 @@ import (
 type request struct {
 	found Evidence
 	nonce any
-	inner map[string]any // what stands beside the report and is of no use
+	inner map[string]any // members beside the report that are not used
 }
 
-func readRequest(in input) (content, error) {
+func recogniseRequest(in input) (content, error) {
 	encoded, ok := in.object.Text("report")
 	if !in.isObject || !ok {
 		return nil, errOther
@@ -62,7 +62,7 @@ func (r *request) parse(outer, inner strictjson.Object) error {
 	return nil
 }
 
-// decoded is nil where there is no such member, or an empty one, which stands for none.
+// decoded returns nil if the member is missing or empty.
 func decoded(o strictjson.Object, path string) ([]byte, error) {
 	if err := checkData(o, path); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func decoded(o strictjson.Object, path string) ([]byte, error) {
 	return data, nil
 }
 
-// checkData refuses data in another place than that of the path, where nothing reads them.
+// checkData refuses data outside of the path, because it would not be verified.
 func checkData(o strictjson.Object, path string) error {
 	outer, _, nested := strings.Cut(path, ".")
 	value, _ := o.Lookup(outer)
@@ -104,7 +104,7 @@ func innerChain(inner strictjson.Object) (*vcek.Chain, error) {
 	return vcek.ParsePEM(text)
 }
 
-// innerEndorsement takes the only one of the only list; nothing sends more.
+// innerEndorsement returns the only element of the only list. No known client sends more.
 func innerEndorsement(inner strictjson.Object) (*uvm.Endorsement, error) {
 	text, err := decoded(inner, "Endorsements")
 	if err != nil || text == nil {

@@ -10,17 +10,17 @@ import (
 	"skr/internal/strictjson"
 )
 
-// statement is what a vault releases a key with.
+// statement is a vault's release statement.
 type statement struct {
 	parsed          *hsm.Statement
 	header, payload strictjson.Object
 }
 
-// readStatement knows the payload by the wrapped key in it.
-func readStatement(in input) (content, error) {
+// recogniseStatement recognises the payload by the wrapped key in it.
+func recogniseStatement(in input) (content, error) {
 	t, err := parseSigned(in, "value")
 	if err != nil {
-		return nil, errOther // readSigned says what is wrong
+		return nil, errOther // recogniseSigned returns what is wrong
 	}
 	if _, found := t.payload.Lookup("response.key.key.key_hsm"); !found {
 		return nil, errOther
@@ -53,7 +53,7 @@ func (s *statement) request() Section {
 	return section
 }
 
-// key lists the key but for the wrapped part.
+// key lists the key without the wrapped part.
 func (s *statement) key(now time.Time) Section {
 	all := claimSection("Key", s.payload, now)
 	section := Section{Title: all.Title}
@@ -71,8 +71,7 @@ func textAt(o strictjson.Object, path string) string {
 	return text
 }
 
-// Statement is a release statement, for those who verify it; false if the
-// artefact is something else.
+// Statement returns the release statement, and false if the artefact is something else.
 func (a Artefact) Statement() (*hsm.Statement, bool) {
 	s, ok := a.content.(*statement)
 	if !ok {

@@ -37,7 +37,7 @@ const (
 	tdReportRTMR       = 720
 )
 
-// tdx is what a TDX quote or report says. Nothing verifies it.
+// tdx is a TDX quote or report. It is shown and not verified.
 type tdx struct {
 	title                  string
 	version                uint16 // of the quote; 0 for a report
@@ -45,7 +45,7 @@ type tdx struct {
 	mrtd, rtmr, reportData []byte
 }
 
-func readTDXQuote(in input) (content, error) {
+func recogniseTDXQuote(in input) (content, error) {
 	raw, u16 := in.raw, binary.LittleEndian.Uint16
 	if len(raw) < tdxHeader || binary.LittleEndian.Uint32(raw[4:]) != tdxTEE || !bytes.Equal(raw[12:28], tdxVendor) {
 		return nil, errOther
@@ -70,8 +70,8 @@ func readTDXQuote(in input) (content, error) {
 	return q, nil
 }
 
-// readTDXReport knows a TDREPORT by its size, its type and the reserved bytes behind it.
-func readTDXReport(in input) (content, error) {
+// recogniseTDXReport knows a TDREPORT by its size, its type and the reserved bytes behind it.
+func recogniseTDXReport(in input) (content, error) {
 	raw := in.raw
 	if len(raw) != tdReportSize || raw[0] != tdxTEE || raw[1] != 0 || len(bytes.Trim(raw[3:16], "\x00")) > 0 {
 		return nil, errOther

@@ -3,9 +3,10 @@ package inspect
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"skr/internal/check"
 )
 
 const (
@@ -24,7 +25,7 @@ func (d Description) WriteText(out io.Writer) error {
 	}
 	text.WriteByte('\n')
 	for _, s := range d.Sections {
-		fmt.Fprintf(&text, "\n%s\n", Printable(s.Title))
+		fmt.Fprintf(&text, "\n%s\n", check.Printable(s.Title))
 		s.write(&text)
 	}
 	_, err := io.WriteString(out, text.String())
@@ -34,7 +35,7 @@ func (d Description) WriteText(out io.Writer) error {
 func (s Section) write(text *strings.Builder) {
 	names, values := s.widths()
 	for _, f := range s.Fields {
-		name, value, meaning := Printable(f.Name), Printable(f.Value), Printable(f.Meaning)
+		name, value, meaning := check.Printable(f.Name), check.Printable(f.Value), check.Printable(f.Meaning)
 		line := indent + pad(name, names) + indent
 		switch {
 		case long(value):
@@ -53,8 +54,8 @@ func (s Section) write(text *strings.Builder) {
 // widths are those of the columns.
 func (s Section) widths() (names, values int) {
 	for _, f := range s.Fields {
-		names = max(names, min(maxColumn, utf8.RuneCountInString(Printable(f.Name))))
-		if value := Printable(f.Value); !long(value) {
+		names = max(names, min(maxColumn, utf8.RuneCountInString(check.Printable(f.Name))))
+		if value := check.Printable(f.Value); !long(value) {
 			values = max(values, utf8.RuneCountInString(value))
 		}
 	}
@@ -65,10 +66,4 @@ func long(value string) bool { return utf8.RuneCountInString(value) > maxColumn 
 
 func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
-}
-
-// Printable escapes what is no visible character, as Go source does.
-func Printable(text string) string {
-	quoted := strconv.Quote(text)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }

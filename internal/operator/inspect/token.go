@@ -22,7 +22,7 @@ type token struct {
 	size     int  // of the payload
 }
 
-// compact finds the compact form: alone, or as the member of an answer that holds it.
+// compact returns the compact form: alone, or as the member of an answer that holds it.
 func compact(in input, member string) (string, bool) {
 	if in.has(member) {
 		text, ok := in.object.Text(member)
@@ -32,12 +32,13 @@ func compact(in input, member string) (string, bool) {
 	return text, !in.isObject && looksCompact(text)
 }
 
-// looksCompact knows base64url of a JSON object, and two dots (RFC 7515 section 7.1).
+// looksCompact reports whether text begins like base64url of a JSON object and has two dots
+// (RFC 7515 section 7.1).
 func looksCompact(text string) bool {
 	return strings.HasPrefix(text, "ey") && strings.Count(text, ".") == 2 && !strings.ContainsAny(text, " \t\r\n")
 }
 
-func readToken(in input) (content, error) {
+func recogniseToken(in input) (content, error) {
 	t, err := parseSigned(in, "token")
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func readToken(in input) (content, error) {
 	return t, nil
 }
 
-func readSigned(in input) (content, error) {
+func recogniseSigned(in input) (content, error) {
 	t, err := parseSigned(in, "value")
 	if err != nil {
 		return nil, err
@@ -90,8 +91,7 @@ func (t *token) sections(now time.Time) []Section {
 	return []Section{header, claimSection("Claims, whose signature is not verified here", t.payload, now)}
 }
 
-// Token is the compact form of an MAA token, for those who verify it; false if
-// the artefact is something else.
+// Token returns the compact form of an MAA token, and false if the artefact is something else.
 func (a Artefact) Token() (string, bool) {
 	t, ok := a.content.(*token)
 	if !ok || a.kind != MAAToken {

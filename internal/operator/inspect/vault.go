@@ -11,14 +11,14 @@ import (
 	"skr/internal/strictjson"
 )
 
-// keyBundle is what a vault says of a key.
+// keyBundle is a vault's description of a key.
 type keyBundle struct {
 	strictjson.Object
 
 	text []byte
 }
 
-func readKeyBundle(in input) (content, error) {
+func recogniseKeyBundle(in input) (content, error) {
 	if !in.has("key.kid", "key.kty", "attributes") {
 		return nil, errOther
 	}
@@ -30,7 +30,7 @@ func (k keyBundle) sections(now time.Time) []Section {
 	return append(sections, k.policy()...)
 }
 
-// policy is the key's release policy, under whatever name the tool that wrote the file has.
+// policy shows the key's release policy. Tools write it under different names.
 func (k keyBundle) policy() []Section {
 	document, err := lint.Open(k.text)
 	if err != nil {
@@ -41,14 +41,14 @@ func (k keyBundle) policy() []Section {
 	return policySections(document.Text)
 }
 
-// keyList is what a vault has for several keys (Azure REST API specification, Key Vault
+// keyList is a vault's list of keys (Azure REST API specification, Key Vault
 // 7.4, KeyListResult), or the same as az keyvault key list prints it.
 type keyList struct {
 	items []strictjson.Object
 	more  bool
 }
 
-func readKeyList(in input) (content, error) {
+func recogniseKeyList(in input) (content, error) {
 	listed := in.object
 	switch {
 	case in.isObject:
@@ -95,7 +95,7 @@ func hasOnly(o strictjson.Object, name string) bool {
 	return found && len(o.Members()) == 1
 }
 
-// keyID is the kid of an item, of a key bundle, or as az prints either.
+// keyID returns the kid of an item or a key bundle, also in the form that az prints.
 func keyID(o strictjson.Object) string {
 	for _, path := range []string{"kid", "key.kid", "keyId"} {
 		if id, _ := o.Text(path); id != "" {
@@ -123,7 +123,7 @@ func (k keyList) sections(time.Time) []Section {
 	return []Section{s}
 }
 
-// describeItem says whether the key can be used and released.
+// describeItem returns whether the key can be used and released.
 func describeItem(item strictjson.Object) string {
 	said := []string{"enabled"}
 	if enabled, found := item.Lookup("attributes.enabled"); found && enabled == false {

@@ -23,8 +23,8 @@ const (
 	// agentPolicy is the annotation that holds the policy of a Kata pod's agent
 	// ("Understanding policies", Azure Kubernetes Service).
 	agentPolicy = "io.katacontainers.config.agent.policy"
-	// groupPolicy is the annotation that a virtual node makes a container group's
-	// ccePolicy of (microsoft/virtualnodesOnAzureContainerInstances, "Pod Customizations").
+	// groupPolicy is the annotation that a virtual node turns into a container group's
+	// ccePolicy (microsoft/virtualnodesOnAzureContainerInstances, "Pod Customizations").
 	groupPolicy = "microsoft.containerinstance.virtualnode.ccepolicy"
 )
 
@@ -57,7 +57,7 @@ func parse(data []byte) ([]any, error) {
 	return parseYAML(data)
 }
 
-// parseJSON reads objects one after the other, as kubectl takes them.
+// parseJSON reads objects one after the other, as kubectl does.
 func parseJSON(text []byte) ([]any, error) {
 	var documents []any
 	for decoder := json.NewDecoder(bytes.NewReader(text)); ; {
@@ -67,7 +67,7 @@ func parseJSON(text []byte) ([]any, error) {
 		case errors.Is(err, io.EOF):
 			return documents, nil
 		case err != nil:
-			return nil, fmt.Errorf("it looks like JSON and is none: %w", err)
+			return nil, fmt.Errorf("it looks like JSON and is malformed: %w", err)
 		case len(documents) == maxDocuments:
 			return nil, fmt.Errorf("it has more than %d documents", maxDocuments)
 		}
@@ -75,8 +75,8 @@ func parseJSON(text []byte) ([]any, error) {
 	}
 }
 
-// separator begins a YAML document (YAML 1.2.2, section 9.1.2). Text of block
-// scalars is indented and cannot look like it.
+// separator begins a YAML document (YAML 1.2.2, section 9.1.2). Block scalars are indented and
+// cannot look like it.
 var separator = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$`)
 
 func parseYAML(data []byte) ([]any, error) {
@@ -128,7 +128,7 @@ func (f *finder) object(o map[string]any, s scope) error {
 	return s.members(o, f.value)
 }
 
-// annotation takes the policies of an object's own metadata.
+// annotation adds the policies in an object's own metadata.
 func (f *finder) annotation(o map[string]any, s scope) error {
 	annotations := field(field(o, "metadata"), "annotations")
 	policy := field(annotations, agentPolicy)
@@ -158,7 +158,7 @@ func (f *finder) annotation(o map[string]any, s scope) error {
 	return nil
 }
 
-// container takes the policy of a container group's properties
+// container adds the policy in a container group's properties
 // (Microsoft.ContainerInstance/containerGroups, ConfidentialComputeProperties).
 func (f *finder) container(o map[string]any, s scope) error {
 	policy, found := member(o, "confidentialComputeProperties", "ccePolicy")
@@ -170,7 +170,7 @@ func (f *finder) container(o map[string]any, s scope) error {
 
 const initdata = "cc_init_data"
 
-// initdata takes what Kata measures in the place of a policy.
+// initdata adds the initdata that Kata measures in place of a policy.
 func (f *finder) initdata(value any, s scope, name string) error {
 	if len(f.found) >= maxPolicies {
 		return fmt.Errorf("it has more than %d policies", maxPolicies)
@@ -190,21 +190,20 @@ func (f *finder) initdata(value any, s scope, name string) error {
 	return fmt.Errorf("%s: the annotation %s cannot be used: %w", s.source, name, err)
 }
 
-// parameters takes the policies that a file of deployment parameters holds ("Create
-// Parameters files for Bicep deployment", Azure Resource Manager): what such a file says is
-// told by the values.
+// parameters adds the policies in a file of deployment parameters ("Create Parameters files
+// for Bicep deployment", Azure Resource Manager). They are recognised by their values.
 func (f *finder) parameters(document any) {
 	given, isGiven := field(document, "parameters").(map[string]any)
 	if _, isTemplate := member(document, "resources"); !isGiven || isTemplate {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		f.within(field(given[name], "value"), printable(name), maxDepth)
+		f.addValues(field(given[name], "value"), printable(name), maxDepth)
 	}
 }
 
-// within takes each text of a value that is a policy in base64.
-func (f *finder) within(value any, path string, depth int) {
+// addValues adds each text in a value that is a policy in base64.
+func (f *finder) addValues(value any, path string, depth int) {
 	switch value := value.(type) {
 	case string:
 		if text, err := decode(value); err == nil && isRego(text) && len(f.found) < maxPolicies {
@@ -213,7 +212,7 @@ func (f *finder) within(value any, path string, depth int) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
 			if depth > 0 {
-				f.within(value[name], path+"."+printable(name), depth-1)
+				f.addValues(value[name], path+"."+printable(name), depth-1)
 			}
 		}
 	}
@@ -238,7 +237,7 @@ func (f *finder) add(policy any, s scope, name string) error {
 	return fmt.Errorf("%s: the %s cannot be used: %w", s.source, name, err)
 }
 
-// member walks objects by name.
+// member returns the value at a path of names.
 func member(value any, names ...string) (any, bool) {
 	for _, name := range names {
 		o, ok := value.(map[string]any)
@@ -252,7 +251,7 @@ func member(value any, names ...string) (any, bool) {
 	return value, value != nil
 }
 
-// field is one member, nil if there is none.
+// field returns one member, or nil.
 func field(value any, name string) any {
 	found, _ := member(value, name)
 	return found

@@ -1,23 +1,21 @@
-// Package measure says what HOST_DATA a workload will have, before it runs.
+// Package measure computes the HOST_DATA of a workload before it runs.
 //
-// The host of a confidential container measures the policy that says what may run
-// in the guest: HOST_DATA of the report, and with it the claim
-// x-ms-sevsnpvm-hostdata, is the SHA-256 of that policy's text. The text stands in
-// what is deployed, in base64:
+// The host of a confidential container measures the execution policy, which defines what may
+// run in the guest: HOST_DATA of the report, and with it the claim x-ms-sevsnpvm-hostdata, is
+// the SHA-256 of the policy's text. What is deployed contains that text in base64:
 //
 //	policies, err := measure.Read(file) // a manifest, a template, or the policy
 //	for _, p := range policies {
 //		fmt.Println(p.Digest(), p.Source())
 //	}
 //
-// [Read] takes a policy (Rego) as text or in standard base64; Kubernetes manifests
+// [Read] accepts a policy (Rego) as text or in standard base64; Kubernetes manifests
 // with the annotation io.katacontainers.config.agent.policy or
 // microsoft.containerinstance.virtualnode.ccepolicy on any object or pod template; ARM
 // templates, their parameter files and deployed container groups with ccePolicy; and
-// Kata's initdata, whose digest takes the place of the policy's.
+// Kata's initdata, whose digest replaces the policy's.
 //
-// Of the policy itself it sees only whether it allows everything: whether it allows
-// what it should, and nothing else, is not asked here.
+// The only property of the policy that is checked is whether it allows everything.
 package measure
 
 import (
@@ -47,32 +45,32 @@ type Policy struct {
 
 func newPolicy(source string, text []byte) Policy {
 	p := Policy{source: source, digest: sha256.Sum256(text)}
-	p.judge(text)
+	p.inspectRego(text)
 	return p
 }
 
-// judge notes what is wrong with a policy in Rego.
-func (p *Policy) judge(text []byte) {
+// inspectRego notes whether a policy in Rego allows everything.
+func (p *Policy) inspectRego(text []byte) {
 	if allowsEverything(text) {
 		p.open = true
 		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
 	}
 }
 
-// AllowsEverything reports whether any container may run under this policy, as far as its
-// text shows: its HOST_DATA then identifies no workload.
+// AllowsEverything reports whether the text shows that any container may run under this
+// policy. Its HOST_DATA then identifies no workload.
 func (p Policy) AllowsEverything() bool { return p.open }
 
 func (p *Policy) warn(text string) { p.warnings = append(p.warnings, p.source+": "+text) }
 
-// Warnings say what a person should know before a release policy relies on the digest.
+// Warnings returns what to consider before a release policy depends on the digest.
 func (p Policy) Warnings() []string { return p.warnings }
 
-// Source says where in the file the policy stands, such as `Pod "kafka"`.
+// Source returns the place of the policy in the file, such as `Pod "kafka"`.
 func (p Policy) Source() string { return p.source }
 
-// Digest is the HOST_DATA of a workload with this policy, as tokens and release
-// policies write it: 64 hexadecimal digits in lower case.
+// Digest returns the HOST_DATA of a workload with this policy, as in tokens and release
+// policies: 64 hexadecimal digits in lower case.
 func (p Policy) Digest() string { return hex.EncodeToString(p.digest[:]) }
 
 // Read finds the policies in a file, at least one.
@@ -113,7 +111,7 @@ func read(file []byte) ([]Policy, error) {
 	return readDocuments(data)
 }
 
-// isRego says whether text begins as each Rego module does, with its package
+// isRego reports whether text begins like a Rego module, with its package
 // ("Policy Language", Open Policy Agent: Modules), after comments.
 func isRego(text []byte) bool {
 	for line := range bytes.Lines(text) {
@@ -125,8 +123,8 @@ func isRego(text []byte) bool {
 	return false
 }
 
-// decode takes standard base64, as the tools write it, with line breaks as
-// base64(1) takes them.
+// decode decodes standard base64, as the tools write it. Line breaks are allowed, as in
+// base64(1).
 func decode(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {

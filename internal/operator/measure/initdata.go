@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// initdataAnnotations hold the initdata of a Kata pod: TOML in gzip in base64, and for
-// confidential-containers/cloud-api-adaptor (the second name) also without gzip.
+// initdataAnnotations hold the initdata of a Kata pod: TOML in gzip in base64. With
+// confidential-containers/cloud-api-adaptor (the second name) gzip may be missing.
 var initdataAnnotations = []string{"io.katacontainers.config.hypervisor.cc_init_data", "io.katacontainers.config.runtime.cc_init_data"}
 
-// tomlText is a line of TOML that gives a name a text (TOML 1.0.0, sections "Keys" and
-// "String"), without escapes.
+// tomlText is a line of TOML that sets a name to a text without escapes (TOML 1.0.0, sections
+// "Keys" and "String").
 var tomlText = regexp.MustCompile(`^\s*"?([A-Za-z0-9_-]+)"?\s*=\s*(?:"([^"\\]*)"|'([^']*)')\s*(?:#.*)?$`)
 
 func isGzip(data []byte) bool { return bytes.HasPrefix(data, []byte("\x1f\x8b")) }
@@ -29,7 +29,7 @@ func isInitdata(text []byte) bool {
 	return err == nil && members["algorithm"] != "" && members["version"] != ""
 }
 
-// tomlHead reads the members that stand before the first table.
+// tomlHead reads the members before the first table.
 func tomlHead(text []byte) (map[string]string, error) {
 	members := make(map[string]string)
 	for line := range strings.Lines(string(text)) {
@@ -52,9 +52,9 @@ func tomlHead(text []byte) (map[string]string, error) {
 	return members, nil
 }
 
-// readInitdata measures initdata, which may be compressed: HOST_DATA is the digest of the
-// TOML by the algorithm that it names. HOST_DATA has 32 bytes; that it holds the first 32 of
-// a longer digest is UNCONFIRMED.
+// readInitdata measures initdata, which may be compressed. HOST_DATA is the digest of the TOML
+// by the algorithm that it names. HOST_DATA has 32 bytes. UNCONFIRMED: of a longer digest it
+// holds the first 32 bytes.
 func readInitdata(data []byte, source string) (Policy, error) {
 	text, err := uncompressed(data)
 	if err != nil {
@@ -81,7 +81,7 @@ func readInitdata(data []byte, source string) (Policy, error) {
 		p.warn("HOST_DATA is shorter than a digest by " + members["algorithm"] + ": this is its beginning; compare it with a report, or use sha256")
 	}
 	if match := innerPolicy.FindSubmatch(text); match != nil {
-		p.judge(bytes.Join(match[1:], nil))
+		p.inspectRego(bytes.Join(match[1:], nil))
 	}
 	return p, nil
 }
@@ -93,7 +93,7 @@ func uncompressed(data []byte) ([]byte, error) {
 	if isGzip(data) {
 		reader, err := gzip.NewReader(bytes.NewReader(data))
 		if err != nil {
-			return nil, errors.New("it looks like gzip, and is none")
+			return nil, errors.New("it looks like gzip and is malformed")
 		}
 		data, err = io.ReadAll(io.LimitReader(reader, maxFile+1))
 		if err != nil || len(data) > maxFile {

@@ -37,7 +37,8 @@ func tokens(text []byte) []string {
 	return all
 }
 
-// isWord takes references for one word: data.framework.create_container.
+// isWord reports whether c belongs to a word. A reference is one word:
+// data.framework.create_container.
 func isWord(c byte) bool {
 	return c == '_' || c == '.' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c > 127
 }
@@ -61,8 +62,8 @@ func quoted(text []byte) int {
 	return len(text)
 }
 
-// statements splits words at the ends of lines and semicolons outside of brackets. A line
-// that ends with an operator goes on.
+// statements splits words at the ends of lines and at semicolons outside of brackets. A
+// statement continues after a line that ends with an operator.
 func statements(words []string) [][]string {
 	var all [][]string
 	var one []string
@@ -72,7 +73,7 @@ func statements(words []string) [][]string {
 		switch {
 		case word != endOfLine && (word != ";" || depth > 0):
 			one = append(one, word)
-		case depth <= 0 && len(one) > 0 && !goesOn(one[len(one)-1]):
+		case depth <= 0 && len(one) > 0 && !continues(one[len(one)-1]):
 			all, one = append(all, one), nil
 		}
 	}
@@ -82,6 +83,6 @@ func statements(words []string) [][]string {
 	return all
 }
 
-func goesOn(word string) bool {
+func continues(word string) bool {
 	return strings.Contains(" := = if default package ", " "+word+" ")
 }

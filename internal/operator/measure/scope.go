@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// scope is what surrounds an object: its name for people, and the parameters that
-// an ARM expression there means.
+// scope is the context of an object: its name for people, and the parameters that ARM
+// expressions refer to.
 type scope struct {
 	source     string
 	parameters map[string]any
 }
 
-// within is the scope inside of an object.
+// within returns the scope inside of an object.
 func (s scope) within(o map[string]any) scope {
 	if kind := kindOf(o); kind != "" {
 		s.source = kind
@@ -23,16 +23,16 @@ func (s scope) within(o map[string]any) scope {
 	if s.source == "" {
 		s.source = "object without kind"
 	}
-	// A template is what has resources; in a nested one expressions mean the
-	// outer parameters, unless members said otherwise.
+	// A template has resources. Expressions in a nested template refer to the outer
+	// parameters, unless members has set others.
 	if _, isTemplate := o["resources"]; isTemplate && s.parameters == nil {
 		s.parameters = given(o["parameters"], nil)
 	}
 	return s
 }
 
-// kindOf names an object: a Kubernetes kind or the last part of an ARM type, and
-// the name. Lists and pod templates have no name of their own.
+// kindOf returns a Kubernetes kind or the last part of an ARM type, and the name. Lists and pod
+// templates have no name.
 func kindOf(o map[string]any) string {
 	kind, _ := o["kind"].(string)
 	name, _ := field(o["metadata"], "name").(string)
@@ -63,8 +63,8 @@ func shorten(text string) string {
 	return text
 }
 
-// members walks the members of an object in the order of their names. The template
-// of a deployment whose scope is "inner" has parameters of its own ("Linked and
+// members visits the members of an object in the order of their names. The template
+// of a deployment whose scope is "inner" has its own parameters ("Linked and
 // nested templates", Azure Resource Manager: expressionEvaluationOptions).
 func (s scope) members(o map[string]any, visit func(any, scope) error) error {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
@@ -80,8 +80,8 @@ func (s scope) members(o map[string]any, visit func(any, scope) error) error {
 	return nil
 }
 
-// given are the declared parameters, with the values that a deployment passes in
-// the place of their defaults.
+// given returns the declared parameters, with the values that a deployment passes in place of
+// their defaults.
 func given(declared, passed any) map[string]any {
 	all := make(map[string]any)
 	if declared, ok := declared.(map[string]any); ok {
@@ -98,8 +98,8 @@ func given(declared, passed any) map[string]any {
 // parameter is the expression for a parameter, or for a member of one.
 var parameter = regexp.MustCompile(`^\[\s*parameters\s*\(\s*'([^']+)'\s*\)\s*((?:\.\s*[A-Za-z_][A-Za-z0-9_]*\s*)*)\]$`)
 
-// resolve is the text that an ARM expression stands for. What is no expression
-// stands for itself; base64 has no bracket.
+// resolve returns the value of an ARM expression. Other text is returned as it is: base64 has
+// no bracket.
 func (s scope) resolve(text string) (string, error) {
 	trimmed := strings.TrimSpace(text)
 	if !strings.HasPrefix(trimmed, "[") {
@@ -117,7 +117,7 @@ func (s scope) resolve(text string) (string, error) {
 	return "", fmt.Errorf("it is the parameter %q, which the template does not declare", shorten(match[1]))
 }
 
-// defaultOf walks the path of members, such as ".aci.policy", in a default value.
+// defaultOf returns the text at a path of members, such as ".aci.policy", in a default value.
 func defaultOf(name, path string, declared any) (string, error) {
 	value := field(declared, "defaultValue")
 	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == ' ' }) {
@@ -134,7 +134,7 @@ func defaultOf(name, path string, declared any) (string, error) {
 	return text, nil
 }
 
-// memberFold is a member in any case, as expressions name it.
+// memberFold returns a member by its name in any case, as in expressions.
 func memberFold(value any, name string) any {
 	o, _ := value.(map[string]any)
 	for other, inner := range o {

@@ -9,7 +9,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// compare says where a stored key differs from what was asked for.
+// compare returns the first difference between a stored key and the request.
 func (r *Request) compare(k *Key) error {
 	s := &r.spec
 	switch {
@@ -28,9 +28,9 @@ func (r *Request) compare(k *Key) error {
 	case !sameSet(k.Operations, s.Operations):
 		return fmt.Errorf("its operations are %q", k.Operations)
 	case !maps.Equal(k.Tags, s.Tags) && len(k.Tags)+len(s.Tags) > 0:
-		return errors.New("its tags are others")
+		return errors.New("its tags differ")
 	case !k.NotBefore.Equal(s.NotBefore) || !k.Expires.Equal(s.Expires):
-		return errors.New("it is valid at other times")
+		return errors.New("its times of validity differ")
 	}
 	if err := r.comparePublic(k); err != nil {
 		return err
@@ -38,13 +38,13 @@ func (r *Request) compare(k *Key) error {
 	return SamePolicy(k, s.Policy)
 }
 
-// sameSet: Managed HSM changes the order from answer to answer.
+// sameSet ignores the order, which Managed HSM changes from answer to answer.
 func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// comparePublic: an imported key must be the one that was sent. A symmetric one
-// cannot be compared.
+// comparePublic compares an imported key with the one that was sent. A symmetric key has no
+// public part to compare.
 func (r *Request) comparePublic(k *Key) error {
 	if r.spec.Material == nil || k.Public.Type() == "oct" {
 		return nil
@@ -58,21 +58,21 @@ func (r *Request) comparePublic(k *Key) error {
 		return err
 	}
 	if got != want {
-		return errors.New("its public key is another")
+		return errors.New("its public key differs")
 	}
 	return nil
 }
 
-// SamePolicy says whether the key's release policy is the given one, in the form
-// in which the service stores it. Nil means that it is. UNCONFIRMED: that form is
-// known from release statements; that a key's description has the same is assumed.
+// SamePolicy returns an error unless the key's release policy is the given one, in the form in
+// which the service stores it. UNCONFIRMED: that form is known from release statements, and a
+// key's description is assumed to have the same.
 func SamePolicy(k *Key, policy *releasepolicy.Policy) error {
 	stored, err := releasepolicy.Parse(k.Policy)
 	if err != nil {
 		return fmt.Errorf("its release policy cannot be read: %w", err)
 	}
 	if !releasepolicy.Same(stored, policy, k.ID.Vault().Flavour()) {
-		return errors.New("its release policy is another")
+		return errors.New("its release policy differs")
 	}
 	return nil
 }

@@ -13,33 +13,33 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// Item is a key in a list. All of it but the ID is remote text and not signed.
+// Item is a key in a list. Except for the ID it is remote text that is not signed.
 type Item struct {
 	ID                  hsm.KeyID
 	Enabled, Exportable bool
-	// Created and Updated are the vault's; NotBefore and Expires are zero where
-	// there is no such bound.
+	// Created and Updated are the vault's times. NotBefore and Expires are zero without such a
+	// bound.
 	Created, Updated, NotBefore, Expires time.Time
 	Tags                                 map[string]string
 }
 
-// Key is one version of a key as its vault tells of it.
+// Key is one version of a key as its vault describes it.
 type Key struct {
 	Item
-	// Public is the key without a private part; of a symmetric key its type alone.
+	// Public is the key without a private part; of a symmetric key only the type.
 	Public jwk.Key
 	// Operations are its key_ops.
 	Operations []string
-	// Policy is the release policy, byte for byte as it is stored; nil without one.
+	// Policy is the release policy, byte for byte as stored; nil without one.
 	Policy []byte
-	// Immutable says that the policy is frozen.
+	// Immutable is set if the policy can never change.
 	Immutable bool
 }
 
-// maxTags is more than any service takes.
+// maxTags is more than any service accepts.
 const maxTags = 64
 
-// word is what key types, curves and operations look like.
+// word matches key types, curves and operations.
 var word = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
 
 func readKey(vault hsm.Vault, bundle azkeys.KeyBundle) (*Key, error) {
@@ -56,7 +56,7 @@ func readKey(vault hsm.Vault, bundle azkeys.KeyBundle) (*Key, error) {
 	}
 	for _, text := range append([]string{key.Public.Kty}, key.Operations...) {
 		if !word.MatchString(text) {
-			return nil, fmt.Errorf("%.40q is no type and no operation of keys", text)
+			return nil, fmt.Errorf("%.40q is neither a type nor an operation of keys", text)
 		}
 	}
 	if policy := bundle.ReleasePolicy; policy != nil {
@@ -65,7 +65,7 @@ func readKey(vault hsm.Vault, bundle azkeys.KeyBundle) (*Key, error) {
 	return key, key.checkPublic()
 }
 
-// publicPart leaves out what a vault has no business to send.
+// publicPart leaves out private members, which a vault must not send.
 func publicPart(k *azkeys.JSONWebKey) jwk.Key {
 	text := base64.RawURLEncoding.EncodeToString
 	return jwk.Key{
@@ -81,7 +81,7 @@ func (k *Key) checkPublic() error {
 	return err
 }
 
-// PEM is the public key. A symmetric key has none.
+// PEM returns the public key. A symmetric key has none.
 func (k *Key) PEM() ([]byte, error) {
 	if k.Public.Type() == "oct" {
 		return nil, fmt.Errorf("%q is a symmetric key, which has no public part", k.ID)
@@ -93,8 +93,8 @@ func (k *Key) PEM() ([]byte, error) {
 	return hsm.PublicPEM(public)
 }
 
-// Size in bits of an RSA key; 0 of others: a curve says more, and a vault does not
-// tell the size of a symmetric key.
+// Size returns the size of an RSA key in bits, and 0 for others: an EC key has a curve, and a
+// vault does not return the size of a symmetric key.
 func (k *Key) Size() int {
 	bits, err := modulus(k.Public)
 	if err != nil {
@@ -130,7 +130,7 @@ func readTags(remote map[string]*string) map[string]string {
 	return tags
 }
 
-// value is what p points to; an absent member of the wire is the zero value.
+// value returns what p points to, or the zero value for a missing member.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

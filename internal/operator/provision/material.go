@@ -13,7 +13,7 @@ import (
 	"skr/internal/secmem"
 )
 
-// sizeOf is the size in bits; 0 for an EC key.
+// sizeOf returns the size in bits; 0 for an EC key.
 func sizeOf(material *hsm.Key, public jwk.Key) (int, error) {
 	switch public.Type() {
 	case "RSA":
@@ -46,7 +46,7 @@ func secretSize(material *hsm.Key) (int, error) {
 	return 8 * base64.RawURLEncoding.DecodedLen(len(key.K)), err
 }
 
-// withMaterial lends the SDK the private key, and wipes what it was lent.
+// withMaterial calls use with the private key in the SDK's form, and wipes it afterwards.
 func (r *Request) withMaterial(use func(*azkeys.JSONWebKey) error) error {
 	text, err := r.spec.Material.JWK()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Preview is a request as it would be sent, without the access token and with
-// [withheld] in the place of each private member.
+// [withheld] in place of each private member.
 type Preview struct {
 	Method string          `json:"method"`
 	URL    string          `json:"url"`
@@ -25,12 +25,11 @@ const (
 	maxPreview = 4 << 20
 )
 
-// Preview asks nobody: what the SDK would send ends in a recorder. "" means the
-// preset API version.
+// Preview returns what would be sent, without sending it. "" means the preset API version.
 func (r *Request) Preview(apiVersion string) (Preview, error) {
 	seen := new(recorder)
-	nobody := hsm.Connection{Vault: r.spec.ID.Vault(), Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
-	client, err := nobody.Open()
+	connection := hsm.Connection{Vault: r.spec.ID.Vault(), Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
+	client, err := connection.Open()
 	if err != nil {
 		return Preview{}, err
 	}
@@ -44,13 +43,13 @@ func (r *Request) Preview(apiVersion string) (Preview, error) {
 
 var errRecorded = errors.New("the request was recorded and not sent")
 
-// recorder stands in for the network.
+// recorder replaces the network.
 type recorder struct {
 	method, url string
 	body        []byte
 }
 
-// Do notes the request and refuses it.
+// Do records the request and returns an error.
 func (d *recorder) Do(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxPreview))
 	if err != nil {
@@ -60,8 +59,8 @@ func (d *recorder) Do(r *http.Request) (*http.Response, error) {
 	return nil, errRecorded
 }
 
-// withoutSecrets leaves all else as the SDK writes it: members in the order of
-// their names, as encoding/json does.
+// withoutSecrets replaces private members. The rest stays as the SDK writes it: members in the
+// order of their names, as encoding/json does.
 func (r *Request) withoutSecrets(body []byte) (json.RawMessage, error) {
 	if r.spec.Material == nil {
 		return append(json.RawMessage(nil), body...), nil

@@ -1,20 +1,20 @@
-// Package provision makes keys of Key Vault and Managed HSM that can be released,
-// and looks at them: the work of whoever manages keys, not of the sidecar.
+// Package provision creates, imports, reads and lists keys of Key Vault and Managed HSM that
+// can be released. Operators use it; the sidecar does not.
 //
-// A [Request] is a key that was checked before anybody is asked: type, size,
-// operations and release policy fit each other and the vault. [Request.Preview]
-// is what would be sent. A [Vault] sends it with the access token of one person
-// or pipeline, reads the key back, and compares it with what was asked for:
+// A [Request] is a key that is checked before the vault is asked: type, size, operations and
+// release policy fit each other and the vault. [Request.Preview] returns what would be sent. A
+// [Vault] sends it with the access token of one person or pipeline, reads the key back, and
+// compares it with the request:
 //
 //	request, err := provision.NewRequest(provision.Spec{ID: id, Policy: policy})
 //	vault, err := provision.Open(provision.Config{Vault: id.Vault(), Access: token, Reads: reads, Writes: writes})
 //	key, err := vault.Make(ctx, request)
 //
-// The wire is azkeys's, over a transport that sends the token to that vault alone.
+// Requests go through azkeys, over a transport that sends the token to that vault only.
 //
-// It judges no release policy, deletes nothing and changes no key that exists. Of
-// an imported key, copies that the SDK made stay on the heap until their memory is
-// used again: a process that imports should end soon.
+// The package does not check release policies, deletes nothing and changes no existing key.
+// The SDK copies an imported key on the heap, and the copies stay until their memory is used
+// again: a process that imports should end soon.
 package provision
 
 import (
@@ -30,16 +30,16 @@ import (
 	"skr/internal/secmem"
 )
 
-// Config says which vault, as whom, and over what.
+// Config is a vault, an identity and the transports to use.
 type Config struct {
 	// Vault is the only host that the token is sent to.
 	Vault hsm.Vault
 	// Access is a token for the vault's audience.
 	Access secmem.Text
-	// Reads carries what may be sent again, usually with retries.
+	// Reads sends requests that may be repeated, usually with retries.
 	Reads policy.Transporter
-	// Writes carries what may not: a create whose answer was lost, and that is sent
-	// again, makes a second version of the key.
+	// Writes sends requests that must not be repeated: repeating a create whose answer was
+	// lost makes a second version of the key.
 	Writes policy.Transporter
 	// APIVersion of the data plane; "" means 7.4.
 	APIVersion string
@@ -52,7 +52,7 @@ type Vault struct {
 	reader, writer *azkeys.Client
 }
 
-// Open asks nobody yet.
+// Open returns a Vault. It makes no request yet.
 func Open(c Config) (*Vault, error) {
 	connection := hsm.Connection{Vault: c.Vault, Access: c.Access, Transport: c.Reads, APIVersion: c.APIVersion}
 	reader, err := connection.Open()
@@ -67,9 +67,8 @@ func Open(c Config) (*Vault, error) {
 	return &Vault{c.Vault, c.Access, reader, writer}, nil
 }
 
-// Make creates or imports the key and reads it back. Where the vault has stored
-// something else than was asked for, the error is [refusal.Untrusted], and the key
-// is there.
+// Make creates or imports the key and reads it back. If the vault stored something else than
+// was requested, the error is [refusal.Untrusted], and the key exists.
 //
 // Its other errors: [refusal.ManagementRejected], [refusal.KeyNotFound],
 // [refusal.Throttled], [refusal.Unavailable] and [refusal.Timeout].
@@ -88,12 +87,12 @@ func (v *Vault) Make(ctx context.Context, r *Request) (*Key, error) {
 	}
 	if err := r.compare(stored); err != nil {
 		return nil, refusal.Because(refusal.Untrusted, fmt.Sprintf(
-			"the vault made the key %q, but not as it was asked for; do not use it", stored.ID), err)
+			"the vault made the key %q, but not as requested; do not use it", stored.ID), err)
 	}
 	return stored, nil
 }
 
-// Read is the key, or its newest version. Its errors are those of [Vault.Make].
+// Read returns the key, or its newest version. It has the errors of [Vault.Make].
 func (v *Vault) Read(ctx context.Context, id hsm.KeyID) (*Key, error) {
 	answer, err := v.reader.GetKey(ctx, id.Name(), id.Version(), nil)
 	if err != nil {
@@ -109,15 +108,15 @@ func (v *Vault) Read(ctx context.Context, id hsm.KeyID) (*Key, error) {
 	return key, nil
 }
 
-// Bounds on a list: a vault that never ends it must not keep us.
+// Bounds on a list, in case a vault never ends it.
 const (
 	maxPages = 1000
 	maxItems = 25_000
 )
 
-var errEndless = errors.New("there is no end to it")
+var errEndless = errors.New("the list does not end")
 
-// List is all keys, each as its newest version. Its errors are those of [Vault.Make].
+// List returns all keys, each in its newest version. It has the errors of [Vault.Make].
 func (v *Vault) List(ctx context.Context) ([]Item, error) {
 	var items []Item
 	pager := v.reader.NewListKeyPropertiesPager(nil)

@@ -137,7 +137,7 @@ func TestRequestRefuses(t *testing.T) {
 	for says, change := range map[string]func(*provision.Spec){
 		"no name":                         func(s *provision.Spec) { s.ID = hsm.KeyID{} },
 		"which the vault chooses":         func(s *provision.Spec) { s.ID = c.id("vault", "k/1") },
-		"no release policy":               func(s *provision.Spec) { s.Policy = nil },
+		"release policy is missing":       func(s *provision.Spec) { s.Policy = nil },
 		`kty: "RSA" is none of`:           func(s *provision.Spec) { s.Type = "RSA" },
 		`kty: "HSM" is none of`:           func(s *provision.Spec) { s.Type = "HSM" },
 		"size: 1024 is not from 2048":     func(s *provision.Spec) { s.Size = 1024 },
@@ -217,24 +217,24 @@ func TestMakeReadsBack(t *testing.T) {
 	}
 	n := 0
 	for says, change := range map[string]func(o map[string]any){
-		"not exportable":              func(o map[string]any) { at(o, "attributes")["exportable"] = false },
-		"is disabled":                 func(o map[string]any) { at(o, "attributes")["enabled"] = false },
-		"immutable is true":           func(o map[string]any) { at(o, "release_policy")["immutable"] = true },
-		`its type is "EC"`:            func(o map[string]any) { at(o, "key")["kty"] = "EC" },
-		`its operations are ["sign"]`: func(o map[string]any) { at(o, "key")["key_ops"] = []string{"sign"} },
-		"its tags are others":         func(o map[string]any) { o["tags"] = map[string]any{"x": "y"} },
-		"is valid at other times":     func(o map[string]any) { at(o, "attributes")["exp"] = 4102444800 },
-		"its release policy is another": func(o map[string]any) {
+		"not exportable":               func(o map[string]any) { at(o, "attributes")["exportable"] = false },
+		"is disabled":                  func(o map[string]any) { at(o, "attributes")["enabled"] = false },
+		"immutable is true":            func(o map[string]any) { at(o, "release_policy")["immutable"] = true },
+		`its type is "EC"`:             func(o map[string]any) { at(o, "key")["kty"] = "EC" },
+		`its operations are ["sign"]`:  func(o map[string]any) { at(o, "key")["key_ops"] = []string{"sign"} },
+		"its tags differ":              func(o map[string]any) { o["tags"] = map[string]any{"x": "y"} },
+		"its times of validity differ": func(o map[string]any) { at(o, "attributes")["exp"] = 4102444800 },
+		"its release policy differs": func(o map[string]any) {
 			at(o, "release_policy")["data"] = "eyJ2ZXJzaW9uIjoiMS4wLjAiLCJhbnlPZiI6W3siYXV0aG9yaXR5IjoiaHR0cHM6Ly9hIiwiYWxsT2YiOlt7ImNsYWltIjoiYSIsImVxdWFscyI6ImIifV19XX0"
 		},
-		"release policy cannot be read":  func(o map[string]any) { delete(o, "release_policy") },
-		"it is of":                       func(o map[string]any) { at(o, "key")["kid"] = c.id("vault", "foreign").String() + "/1" },
-		"is not in the vault":            func(o map[string]any) { at(o, "key")["kid"] = c.id("managedhsm", "k").String() + "/1" },
-		"is not a key identifier":        func(o map[string]any) { at(o, "key")["kid"] = "nonsense" },
-		"lacks its id or its attributes": func(o map[string]any) { delete(o, "attributes") },
-		"member key is missing":          func(o map[string]any) { delete(o, "key") },
-		"is no type and no operation":    func(o map[string]any) { at(o, "key")["key_ops"] = []string{"\x1b[2J"} },
-		"point":                          func(o map[string]any) { at(o, "key")["x"] = "AAAA" },
+		"release policy cannot be read":      func(o map[string]any) { delete(o, "release_policy") },
+		"it is of":                           func(o map[string]any) { at(o, "key")["kid"] = c.id("vault", "foreign").String() + "/1" },
+		"is not in the vault":                func(o map[string]any) { at(o, "key")["kid"] = c.id("managedhsm", "k").String() + "/1" },
+		"is not a key identifier":            func(o map[string]any) { at(o, "key")["kid"] = "nonsense" },
+		"lacks its id or its attributes":     func(o map[string]any) { delete(o, "attributes") },
+		"member key is missing":              func(o map[string]any) { delete(o, "key") },
+		"is neither a type nor an operation": func(o map[string]any) { at(o, "key")["key_ops"] = []string{"\x1b[2J"} },
+		"point":                              func(o map[string]any) { at(o, "key")["x"] = "AAAA" },
 	} {
 		n++
 		spec := provision.Spec{ID: c.id("vault", fmt.Sprintf("k%d", n)), Policy: c.policy(), Type: "EC-HSM"}
@@ -274,7 +274,7 @@ func TestImport(t *testing.T) {
 		key, _ := o["key"].(map[string]any)
 		key["x"], key["y"] = "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU" // the base point: SEC 2 section 2.4.2
 	}}
-	if _, err := c.open("vault", swapped).Make(t.Context(), request(t, spec)); err == nil || !strings.Contains(err.Error(), "its public key is another") {
+	if _, err := c.open("vault", swapped).Make(t.Context(), request(t, spec)); err == nil || !strings.Contains(err.Error(), "its public key differs") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -370,7 +370,7 @@ func TestHostileLists(t *testing.T) {
 	here := c.id("vault", "k").Vault()
 	for says, page := range map[string]string{
 		"leads to another host":          `{"value":[],"nextLink":"https://evil.example/keys"}`,
-		"there is no end":                fmt.Sprintf(`{"value":[],"nextLink":"https://%s/keys?more"}`, here),
+		"the list does not end":          fmt.Sprintf(`{"value":[],"nextLink":"https://%s/keys?more"}`, here),
 		"is not in the vault":            `{"value":[{"kid":"https://evil.example/keys/k","attributes":{}}]}`,
 		"lacks its id or its attributes": `{"value":[{}]}`,
 		"the vault's answer cannot":      `[]`,

@@ -11,7 +11,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// verb is what was asked of a vault, with the built-in roles that allow it
+// verb is an operation on keys, with the built-in roles that allow it
 // (learn.microsoft.com/azure/key-vault/general/rbac-guide and
 // …/managed-hsm/built-in-roles: the officer of a Managed HSM may not make keys).
 type verb struct {
@@ -26,11 +26,11 @@ var (
 	listing   = verb{"list", "Key Vault Crypto User or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Auditor"}
 )
 
-// action is a verb on the key of that name, or on all for "".
+// action is a verb on a key, or on all keys if its name is "".
 type action struct {
 	verb
 	key    string
-	advice string // on its version
+	advice string // about its version
 }
 
 func (v verb) role(f releasepolicy.Flavour) string {
@@ -54,7 +54,7 @@ func (v *Vault) refused(a action, err error) error {
 	}
 	if said.Status() == http.StatusNotFound {
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"%s has no key %q, or not in this version; skr key list shows what it has%s", v.vault, a.key, a.advice), said)
+			"%s has no key %q, or not in this version; skrctl key list shows what it has%s", v.vault, a.key, a.advice), said)
 	}
 	if said.Status() < 400 || said.Status() >= 500 {
 		return unusable(said)
@@ -87,8 +87,8 @@ func (v *Vault) hint(a action, said hsm.VaultError) string {
 	return fmt.Sprintf("%s calls the request invalid%s", v.vault, a.advice)
 }
 
-// hints recognise refusals as hsm.vaultHints does; numbers and texts are those of
-// recorded traffic and of public reports. Managed HSM leaves out "AKV.SKR.n".
+// hints recognise refusals as hsm.vaultHints does. Codes and texts are from recorded traffic and
+// public reports. Managed HSM leaves out "AKV.SKR.n".
 var hints = []struct{ inner, message, hint string }{
 	{"ObjectIsDeletedButRecoverable", "deleted but recoverable",
 		"a deleted key of this name can still be recovered, which keeps the name taken: recover it with az keyvault key recover, purge it, or choose another name"},

@@ -13,13 +13,12 @@ import (
 	"skr/releasepolicy"
 )
 
-// Spec says what key is wanted. The zero value of each field but ID and Policy is
-// good.
+// Spec is the key to make. Every field except ID and Policy may be zero.
 type Spec struct {
 	// ID is the vault and the name, without a version.
 	ID hsm.KeyID
 	// Type is RSA-HSM, EC-HSM or oct-HSM; "" means RSA-HSM, or the type of Material.
-	// Others cannot be released.
+	// Other types cannot be released.
 	Type string
 	// Size in bits; 0 means 3072 for RSA and 256 for oct, or the size of Material.
 	Size int
@@ -31,13 +30,13 @@ type Spec struct {
 	Operations []string
 	// Policy is the release policy.
 	Policy *releasepolicy.Policy
-	// Immutable freezes the policy for ever.
+	// Immutable makes the policy unchangeable for ever.
 	Immutable bool
-	// Tags are notes beside the key, which everybody reads who may read keys.
+	// Tags are notes on the key. Everyone who may read keys can read them.
 	Tags map[string]string
 	// NotBefore and Expires bound the key's use; zero means without bound.
 	NotBefore, Expires time.Time
-	// Material is the key to import; nil has the vault make one. The Request keeps
+	// Material is the key to import; nil means that the vault creates one. The Request keeps
 	// it, and its owner wipes it.
 	Material *hsm.Key
 }
@@ -49,12 +48,12 @@ type Request struct {
 	warnings []string
 }
 
-// kind is what is known of a type of keys. Sizes and operations are those of the services
-// today: others are warned of, and are the vault's to refuse. The types, the curves and the
-// largest size are what this program can read back and unwrap.
+// kind is what is known about a type of keys. Sizes and operations are those that the services
+// have today. Others cause a warning, and the vault decides. The types, the curves and the
+// largest size are those that this program can read back and unwrap.
 type kind struct {
 	name       string // without "-HSM"
-	sizes      []int  // the first is preset; none where a curve decides
+	sizes      []int  // the first is preset; none if a curve decides
 	largest    int
 	curves     []string
 	preset     []string // operations
@@ -63,7 +62,7 @@ type kind struct {
 
 const suffix = "-HSM"
 
-// longestName: "Azure Key Vault keys, secrets and certificates overview", section "Object
+// longestName is from "Azure Key Vault keys, secrets and certificates overview", section "Object
 // identifiers".
 const longestName = 127
 
@@ -94,14 +93,14 @@ func (r *Request) checkPlace() error {
 	case id.Version() != "":
 		return fmt.Errorf("name: %q has a version, which the vault chooses", id.Name()+"/"+id.Version())
 	case r.spec.Policy == nil:
-		return errors.New("there is no release policy; a key without one cannot be released")
+		return errors.New("the release policy is missing; a key without one cannot be released")
 	case len(id.Name()) > longestName:
 		r.warn("name: it has %d characters, and the services are known to take %d; the vault may refuse it", len(id.Name()), longestName)
 	}
 	return nil
 }
 
-// complete takes from the material what the Spec leaves open, and compares the rest.
+// complete fills the open fields of the Spec from the material, and compares the others.
 func (r *Request) complete() (err error) {
 	s := &r.spec
 	if s.Material == nil {
@@ -162,7 +161,7 @@ func (r *Request) warn(format string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
 }
 
-// Warnings say what the services are not known to do, and may refuse.
+// Warnings returns what the services are not known to support, and may refuse.
 func (r *Request) Warnings() []string { return r.warnings }
 
 func (r *Request) checkSize(k kind) error {
@@ -184,7 +183,8 @@ func (r *Request) checkSize(k kind) error {
 	return nil
 }
 
-// checkBits refuses what could not be read back, and is weaker than any key of the services.
+// checkBits refuses sizes that could not be read back or that are smaller than any of the
+// services' keys.
 func (r *Request) checkBits(k kind) error {
 	bits, least := r.spec.Size, slices.Min(k.sizes)
 	switch {
@@ -205,11 +205,11 @@ func (r *Request) checkTimes() error {
 	return nil
 }
 
-// ID is the vault and name of the key.
+// ID returns the vault and the name of the key.
 func (r *Request) ID() hsm.KeyID { return r.spec.ID }
 
-// Size in bits; 0 of an EC key.
+// Size returns the size in bits; 0 for an EC key.
 func (r *Request) Size() int { return r.spec.Size }
 
-// Policy is the release policy that will be stored.
+// Policy returns the release policy that will be stored.
 func (r *Request) Policy() *releasepolicy.Policy { return r.spec.Policy }

@@ -56,7 +56,7 @@ func TestMixedBoots(t *testing.T) {
 		{"more values than were quoted", func(x mix) {
 			values := x["pcrs"].(map[string]any)
 			values["11"] = strings.Repeat("ab", 32)
-		}, "", "the values of PCR 11, which are not of the selection"},
+		}, "", "the values of PCR 11, which are not in the selection"},
 		{"a second set of values", func(x mix) { x["sha256"] = map[string]any{"0": strings.Repeat("ab", 32)} }, "contents", ""},
 		{"AK certificate that cannot be read", func(x mix) { x["ak_certificate"] = "00" }, "contents", ""},
 		{"AK certificate of another key", func(x mix) { x["ak_certificate"] = hex.EncodeToString(other.ak.Index()) }, "", `"ak_certificate" (certificates)`},

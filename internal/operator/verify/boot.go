@@ -12,19 +12,19 @@ import (
 	"skr/internal/operator/inspect"
 )
 
-// Machine is the evidence of a measured boot with what it is held against.
+// Machine is the evidence of a measured boot with what it is compared with.
 type Machine struct {
 	Boot   inspect.Boot
 	Policy *BootPolicy
-	// Nonce that was sent; nil for that of the policy, if it has one.
+	// Nonce that was sent; nil for the policy's, if it has one.
 	Nonce []byte
-	// Roots certify attestation keys; without an HCL report they are all there is.
+	// Roots certify attestation keys.
 	Roots *vtpm.Roots
-	// Given has the chain of the HCL report's processor, and all parts.
+	// Given holds the chain for the HCL report, and all parts.
 	Given Given
 }
 
-// bootPlan is what the policy demands.
+// bootPlan returns the checks that the policy demands.
 func (m Machine) bootPlan() plan {
 	needed := plan{contents, attestationKey, quoteSignature, pcrSelection, pcrValues}
 	if m.Policy.AK() == AKFromHCL {
@@ -34,7 +34,7 @@ func (m Machine) bootPlan() plan {
 		with(len(m.Policy.Pinned()) > 0, pinnedPCRs).with(m.Policy.Logged() != 0, eventLog).with(m.Policy.SecureBoot(), secureBoot)
 }
 
-// judged are the kinds of parts that the policy has looked at.
+// judged returns the kinds of parts that the policy's rules look at.
 func (m Machine) judged() []inspect.Kind {
 	kinds := []inspect.Kind{inspect.Quote, inspect.Signature, inspect.PCRs}
 	if m.Policy.AK() == AKFromHCL {
@@ -48,8 +48,8 @@ func (m Machine) judged() []inspect.Kind {
 	return kinds
 }
 
-// OfBoot verifies a measured boot: whose TPM it is, what it quoted, and whether that
-// is what the policy demands.
+// OfBoot verifies a measured boot: who vouches for the TPM, what it quoted, and whether that
+// meets the policy.
 func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	v := newVerdict(Boot, at, m.bootPlan()...)
 	v.checkContents(m.Given.Parts, false, m.judged()...)
@@ -65,7 +65,7 @@ func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	return v.finish(slices.Concat(m.unquoted(), neverOfBoots(m.Policy))...)
 }
 
-// unquoted are values that somebody wrote beside those that the TPM quoted.
+// unquoted names the values of PCRs that the quote does not cover.
 func (m Machine) unquoted() []string {
 	var free vtpm.Selection
 	for pcr := range m.Boot.PCRs {
@@ -76,10 +76,10 @@ func (m Machine) unquoted() []string {
 	if free == 0 {
 		return nil
 	}
-	return []string{"the values of PCR " + free.String() + ", which are not of the selection"}
+	return []string{"the values of PCR " + free.String() + ", which are not in the selection"}
 }
 
-// neverOfBoots is what neither the policy nor the rules look at.
+// neverOfBoots lists what neither the policy nor the rules look at.
 func neverOfBoots(p *BootPolicy) []string {
 	free := p.Selection()
 	for _, pcr := range p.Pinned() {
@@ -95,7 +95,7 @@ func neverOfBoots(p *BootPolicy) []string {
 	return append([]string{"what PCR " + free.String() + " stand for, which the policy does not pin"}, never...)
 }
 
-// checkHCL gives the key that the paravisor names, good or bad.
+// checkHCL returns the key that the paravisor names, also if a check fails.
 func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.PublicKey {
 	h := m.Boot.HCL
 	if h == nil {
@@ -120,7 +120,7 @@ func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.Public
 	return key
 }
 
-// checkCertificate gives the key that Azure certifies, good or bad.
+// checkCertificate returns the certified key, also if the certificate does not verify.
 func (v *Verdict) checkCertificate(m Machine, at time.Time) *rsa.PublicKey {
 	certificate := m.Boot.Certificate
 	if certificate == nil {
@@ -131,7 +131,7 @@ func (v *Verdict) checkCertificate(m Machine, at time.Time) *rsa.PublicKey {
 	return certificate.Key()
 }
 
-// checkQuote says whether there is a quote at all.
+// checkQuote reports whether there is a quote.
 func (v *Verdict) checkQuote(m Machine, key *rsa.PublicKey) bool {
 	quote := m.Boot.Quote
 	switch {
@@ -141,18 +141,18 @@ func (v *Verdict) checkQuote(m Machine, key *rsa.PublicKey) bool {
 	case key == nil:
 		v.skip(quoteSignature, "there is no attestation key")
 	default:
-		v.record(quoteSignature, tellClock(quote.Clock()), quote.VerifySignature(key))
+		v.record(quoteSignature, describeClock(quote.Clock()), quote.VerifySignature(key))
 	}
 	v.checkNonce(m)
 	v.record(pcrSelection, "PCR "+quote.Selection().String(), quote.CheckSelection(m.Policy.Selection()))
 	return true
 }
 
-func tellClock(c vtpm.Clock) string {
+func describeClock(c vtpm.Clock) string {
 	return fmt.Sprintf("by the attestation key, start %d, resumption %d, TPM firmware %x", c.ResetCount, c.RestartCount, c.Firmware)
 }
 
-// nonce is the one that the quote must have; nil for any.
+// nonce returns the nonce that the quote must have; nil for any.
 func (m Machine) nonce() []byte {
 	if m.Nonce != nil {
 		return m.Nonce
@@ -205,7 +205,7 @@ func (v *Verdict) checkPinned(m Machine) {
 	v.record(pinnedPCRs, fmt.Sprintf("%d of them", len(pinned)), err)
 }
 
-// checkLog says whether the log may be believed.
+// checkLog reports whether the log explains the PCRs that the policy demands.
 func (v *Verdict) checkLog(m Machine) bool {
 	needed := m.Policy.Logged()
 	if needed == 0 {
@@ -220,18 +220,19 @@ func (v *Verdict) checkLog(m Machine) bool {
 	return err == nil
 }
 
-func (v *Verdict) checkSecureBoot(m Machine, believed bool) {
+func (v *Verdict) checkSecureBoot(m Machine, explained bool) {
 	switch {
 	case !m.Policy.SecureBoot():
 		v.skip(secureBoot, "the policy does not demand it")
-	case !believed:
-		v.skip(secureBoot, "there is no log that tells it")
+	case !explained:
+		v.skip(secureBoot, "there is no log that shows it")
 	default:
 		v.record(secureBoot, "on", secureBootOf(m))
 	}
 }
 
-// secureBootOf asks the log, and on a confidential VM the paravisor, too.
+// secureBootOf returns an error unless secure boot is on by the log and, on a confidential VM,
+// by the paravisor.
 func secureBootOf(m Machine) error {
 	state, err := m.Boot.Log.SecureBoot()
 	if err != nil {

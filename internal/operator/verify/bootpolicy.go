@@ -1,22 +1,3 @@
-// Package bootpolicy reads what a verifier demands of a machine's measured boot.
-//
-// It is a file in YAML, which people write:
-//
-//	ak: hcl                 # or certificate
-//	secure_boot: true       # which is what it says by default
-//	selection: [0, 1, 2, 3, 4, 5, 6, 7]
-//	pcrs:
-//	  4: 7461…             # one digest, or a list of those that are good
-//	  11: [aa…, bb…]
-//	unlogged: [11]          # extended by software that writes no log
-//	nonce: 00…              # that was sent; skr vtpm verify also takes --nonce
-//	measurements: [5b…]     # launch measurements that are good, or any
-//	id_keys: [94…]          # digests of keys that sign the guest, in the place of Azure's
-//
-// [Parse] refuses fields that it does not know and demands that cannot be met, so
-// that a slip of the pen is not a check less. What is left out is strict: secure
-// boot is demanded, the quote must be over PCR 0 to 7, and a paravisor must be signed by
-// a key of Azure's. The package compares little: package verify does.
 package verify
 
 import (
@@ -32,18 +13,18 @@ import (
 	"skr/internal/strictyaml"
 )
 
-// AKSource says why an attestation key is believed.
+// AKSource is how an attestation key is known.
 type AKSource string
 
-// The reasons.
+// The sources.
 const (
-	// AKFromHCL is a confidential VM: the processor's report names the key.
+	// AKFromHCL is for confidential VMs: the processor's report names the key.
 	AKFromHCL AKSource = "hcl"
-	// AKFromCertificate is Trusted Launch: Azure has certified the key.
+	// AKFromCertificate is for Trusted Launch: Azure has certified the key.
 	AKFromCertificate AKSource = "certificate"
 )
 
-// Sizes of a nonce in bytes: below, it can be guessed; above, no TPM takes it
+// Sizes of a nonce in bytes: a shorter one can be guessed, and no TPM accepts a longer one
 // ("TPM 2.0 Library", Part 2, section TPM2B_DATA with a SHA-512 name).
 const (
 	minNonce = 16
@@ -53,9 +34,24 @@ const (
 // firstEight are the PCRs that Azure's own clients quote.
 var firstEight = []int{0, 1, 2, 3, 4, 5, 6, 7}
 
-// Policy is what is demanded. It is made only by Parse.
+// BootPolicy is what is demanded of a machine's measured boot. People write it in YAML:
+//
+//	ak: hcl                 # or certificate
+//	secure_boot: true       # the default
+//	selection: [0, 1, 2, 3, 4, 5, 6, 7]
+//	pcrs:
+//	  4: 7461…             # one good digest, or a list of them
+//	  11: [aa…, bb…]
+//	unlogged: [11]          # extended by software that writes no log
+//	nonce: 00…              # that was sent; skrctl verify also takes --nonce
+//	measurements: [5b…]     # good launch measurements, or any
+//	id_keys: [94…]          # digests of keys that sign the guest, in place of Azure's
+//
+// [ParseBootPolicy] refuses unknown fields and demands that cannot be met, so that a typing
+// error does not remove a check. Fields that are left out are strict: secure boot is demanded,
+// the quote must cover PCR 0 to 7, and a key of Azure's must have signed the paravisor.
 type BootPolicy struct {
-	trust        AKSource
+	ak           AKSource
 	secureBoot   bool
 	selection    vtpm.Selection
 	pinned       map[int][]vtpm.Digest
@@ -66,7 +62,7 @@ type BootPolicy struct {
 	keys         guestSigners
 }
 
-// bootPolicyFile is the file.
+// bootPolicyFile is the policy as it is written.
 type bootPolicyFile struct {
 	AK           AKSource           `json:"ak"`
 	SecureBoot   *bool              `json:"secure_boot"`
@@ -79,7 +75,7 @@ type bootPolicyFile struct {
 	AuthorKeys   []string           `json:"author_keys"`
 }
 
-// Parse reads the file.
+// ParseBootPolicy parses the YAML of a policy.
 func ParseBootPolicy(text []byte) (*BootPolicy, error) {
 	var w bootPolicyFile
 	err := strictyaml.Decode(text, &w)
@@ -98,23 +94,23 @@ func (w *bootPolicyFile) policy() (*BootPolicy, error) {
 		return nil, fmt.Errorf("ak: want %s, for a confidential VM, or %s, for Trusted Launch", AKFromHCL, AKFromCertificate)
 	}
 	if w.AK == AKFromCertificate && (w.Measurements != nil || w.IDKeys != nil || w.AuthorKeys != nil) {
-		return nil, fmt.Errorf("measurements, id_keys, author_keys: with ak: %s there is no report that has one", AKFromCertificate)
+		return nil, fmt.Errorf("measurements, id_keys, author_keys: they need the processor's report, and ak: %s has none", AKFromCertificate)
 	}
-	p := &BootPolicy{trust: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot, nonce: w.Nonce}
-	for _, read := range []func(*BootPolicy) error{w.readSelection, w.readPCRs, w.readMeasurements, w.readSigners} {
-		if err := read(p); err != nil {
+	p := &BootPolicy{ak: w.AK, secureBoot: w.SecureBoot == nil || *w.SecureBoot, nonce: w.Nonce}
+	for _, parse := range []func(*BootPolicy) error{w.parseSelection, w.parsePCRs, w.parseMeasurements, w.parseSigners} {
+		if err := parse(p); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-func (w *bootPolicyFile) readSelection(p *BootPolicy) (err error) {
+func (w *bootPolicyFile) parseSelection(p *BootPolicy) (err error) {
 	if w.Selection == nil {
 		w.Selection = firstEight
 	}
 	if p.selection, err = vtpm.Select(w.Selection...); err == nil && p.selection == 0 {
-		err = errors.New("there is no PCR in it")
+		err = errors.New("it contains no PCR")
 	}
 	if err == nil && p.secureBoot && !p.selection.Has(vtpm.SecureBootPCR) {
 		err = errors.New("secure boot needs PCR 7")
@@ -125,7 +121,7 @@ func (w *bootPolicyFile) readSelection(p *BootPolicy) (err error) {
 	return nil
 }
 
-func (w *bootPolicyFile) readPCRs(p *BootPolicy) error {
+func (w *bootPolicyFile) parsePCRs(p *BootPolicy) error {
 	unlogged, err := vtpm.Select(w.Unlogged...)
 	if err != nil {
 		return fmt.Errorf("unlogged: %w", err)
@@ -150,7 +146,7 @@ func (w *bootPolicyFile) readPCRs(p *BootPolicy) error {
 	return nil
 }
 
-// ParseNonce reads hexadecimal digits of 16 to 66 bytes.
+// ParseNonce parses the hexadecimal digits of 16 to 66 bytes.
 func ParseNonce(text string) ([]byte, error) {
 	nonce, err := hex.DecodeString(text)
 	if err != nil || len(nonce) < minNonce || len(nonce) > maxNonce {
@@ -159,33 +155,32 @@ func ParseNonce(text string) ([]byte, error) {
 	return nonce, nil
 }
 
-// AKSource says why the attestation key is to be believed.
-func (p *BootPolicy) AK() AKSource { return p.trust }
+// AK returns how the attestation key is known.
+func (p *BootPolicy) AK() AKSource { return p.ak }
 
-// SecureBoot says whether it must be on.
+// SecureBoot reports whether secure boot must be on.
 func (p *BootPolicy) SecureBoot() bool { return p.secureBoot }
 
-// Selection are the PCRs that the quote must be over, no more and no less.
+// Selection returns the PCRs that the quote must cover, no more and no less.
 func (p *BootPolicy) Selection() vtpm.Selection { return p.selection }
 
-// Pinned are the PCRs with demanded values, ascending.
+// Pinned returns the PCRs with demanded values, ascending.
 func (p *BootPolicy) Pinned() []int { return slices.Sorted(maps.Keys(p.pinned)) }
 
-// Allows says whether the value of a pinned PCR is good.
+// Allows reports whether the value of a pinned PCR is good.
 func (p *BootPolicy) Allows(pcr int, value vtpm.Digest) bool {
 	return slices.Contains(p.pinned[pcr], value)
 }
 
-// Logged are the PCRs that the event log must explain: those that are pinned, but
-// for the unlogged, and that of secure boot.
+// Logged returns the PCRs that the event log must explain: the pinned ones except the unlogged
+// ones, and PCR 7 if secure boot must be on.
 func (p *BootPolicy) Logged() vtpm.Selection { return p.logged }
 
-// Nonce is what the quote must have; nil if the policy does not say.
+// Nonce returns the nonce that the quote must have; nil if the policy has none.
 func (p *BootPolicy) Nonce() []byte { return slices.Clone(p.nonce) }
 
-// Measurements are the launch measurements that are good; none if the policy does not
-// name any.
+// Measurements returns the good launch measurements, if the policy names any.
 func (p *BootPolicy) Measurements() []snp.Measurement { return slices.Clone(p.measurements) }
 
-// AnyMeasurement reports whether the policy says that whose guest it is does not matter.
+// AnyMeasurement reports whether the policy accepts every guest.
 func (p *BootPolicy) AnyMeasurement() bool { return p.any }

@@ -10,7 +10,7 @@ import (
 	"skr/attest/snp"
 )
 
-// anyGuest is the word in the place of measurements.
+// anyGuest is the word in place of measurements that accepts every guest.
 const anyGuest = "any"
 
 // measurementList is as written: a list, or the word any.
@@ -31,7 +31,7 @@ func (m *measurementList) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func (w *bootPolicyFile) readMeasurements(p *BootPolicy) error {
+func (w *bootPolicyFile) parseMeasurements(p *BootPolicy) error {
 	if p.any = slices.Equal(w.Measurements, measurementList{anyGuest}); p.any {
 		return nil
 	}
@@ -45,10 +45,10 @@ func (w *bootPolicyFile) readMeasurements(p *BootPolicy) error {
 	return nil
 }
 
-// guestSigners are digests of keys; with none of them Azure's are demanded.
+// guestSigners are digests of keys that sign guests. Without any, Azure's are demanded.
 type guestSigners struct{ id, author [][48]byte }
 
-func (w *bootPolicyFile) readSigners(p *BootPolicy) (err error) {
+func (w *bootPolicyFile) parseSigners(p *BootPolicy) (err error) {
 	if p.keys.id, err = parseKeys(w.IDKeys); err != nil {
 		return fmt.Errorf("id_keys: %w", err)
 	}
@@ -58,8 +58,8 @@ func (w *bootPolicyFile) readSigners(p *BootPolicy) (err error) {
 	return nil
 }
 
-// parseKeys refuses a list without a key, which would demand nothing, and zeros, which
-// guests have that nobody signed.
+// parseKeys refuses an empty list, which would demand nothing, and zeros, which stand for a
+// guest that is not signed.
 func parseKeys(texts []string) ([][48]byte, error) {
 	if texts != nil && len(texts) == 0 {
 		return nil, errors.New("the list is empty")
@@ -68,7 +68,7 @@ func parseKeys(texts []string) ([][48]byte, error) {
 	for _, text := range texts {
 		key, err := parse48(text)
 		if err == nil && key == [48]byte{} {
-			err = errors.New("zeros stand for a guest that nobody signed")
+			err = errors.New("zeros stand for a guest that is not signed")
 		}
 		if err != nil {
 			return nil, err
@@ -89,8 +89,8 @@ func parse48(text string) ([48]byte, error) {
 // Signers reports whether the policy names keys that sign the guest.
 func (p *BootPolicy) Signers() bool { return len(p.keys.id)+len(p.keys.author) > 0 }
 
-// CheckSigner returns an error unless a key of the policy signed the guest, or certified
-// the key that did.
+// CheckSigner returns an error unless a key of the policy signed the guest or certified the key
+// that signed it.
 func (p *BootPolicy) CheckSigner(report *snp.Report) error {
 	if slices.Contains(p.keys.id, report.IDKeyDigest()) {
 		return nil

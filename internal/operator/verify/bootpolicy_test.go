@@ -81,7 +81,7 @@ var refused = []struct{ name, text, wrong string }{
 	{"outside the selection", "ak: hcl\npcrs: {8: " + digest + "}", "PCR 8 is not in the selection, 0-7"},
 	{"named PCR", "ak: hcl\npcrs: {four: " + digest + "}", "four"},
 	{"short digest", "ak: hcl\npcrs: {4: abcd}", "PCR 4: parsing a digest"},
-	{"no digest", "ak: hcl\npcrs: {4: []}", "PCR 4: there is no value"},
+	{"no digest", "ak: hcl\npcrs: {4: []}", "PCR 4: it has no value"},
 	{"number", "ak: hcl\npcrs: {4: 1}", "quote digits"},
 	{"unlogged without a value", "ak: hcl\nunlogged: [5]", "unlogged: PCR 5 has no value"},
 	{"unlogged PCR 24", "ak: hcl\nunlogged: [24]", "unlogged: "},
@@ -95,11 +95,11 @@ var refused = []struct{ name, text, wrong string }{
 	{"null for a nonce", "ak: hcl\nnonce:", "nonce: "},
 	{"no key", "ak: hcl\nid_keys: []", `member "id_keys" is present and empty`},
 	{"no author's key", "ak: hcl\nauthor_keys: []", `member "author_keys" is present and empty`},
-	{"key of unsigned guests", "ak: hcl\nid_keys: ['" + strings.Repeat("0", 96) + "']", "zeros stand for a guest that nobody signed"},
+	{"key of unsigned guests", "ak: hcl\nid_keys: ['" + strings.Repeat("0", 96) + "']", "zeros stand for a guest that is not signed"},
 	{"short key", "ak: hcl\nid_keys: [abcd]", "id_keys: \"abcd\" is not 96"},
-	{"key without a report", "ak: certificate\nid_keys: [" + launched + "]", "there is no report"},
-	{"any without a report", "ak: certificate\nmeasurements: any", "there is no report"},
-	{"launched without a report", "ak: certificate\nmeasurements: [" + launched + "]", "there is no report"},
+	{"key without a report", "ak: certificate\nid_keys: [" + launched + "]", "ak: certificate has none"},
+	{"any without a report", "ak: certificate\nmeasurements: any", "ak: certificate has none"},
+	{"launched without a report", "ak: certificate\nmeasurements: [" + launched + "]", "ak: certificate has none"},
 }
 
 func TestRefused(t *testing.T) {

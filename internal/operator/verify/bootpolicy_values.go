@@ -27,7 +27,7 @@ func (v *digestList) UnmarshalJSON(text []byte) error {
 
 func (v digestList) parse() ([]vtpm.Digest, error) {
 	if len(v) == 0 {
-		return nil, errors.New("there is no value")
+		return nil, errors.New("it has no value")
 	}
 	digests := make([]vtpm.Digest, len(v))
 	for i, text := range v {

@@ -13,38 +13,38 @@ import (
 	"skr/internal/operator/inspect"
 )
 
-// Silicon is what reports are held against.
+// Silicon is what reports are verified with.
 type Silicon struct {
 	// Roots are the trusted ARKs.
 	Roots *vcek.Roots
-	// Find gets the chain of a report that brings none; nil if there is nobody
-	// to ask. The chain need not be verified.
+	// Find returns the chain of a report that comes without one; nil if there is no source.
+	// The chain need not be verified.
 	Find func(*snp.Report) (*vcek.Chain, error)
 }
 
-// Given is evidence and what the caller adds to it.
+// Given is evidence with what the caller adds to it.
 type Given struct {
 	inspect.Evidence
 
-	// Parts are all of which the evidence was taken.
+	// Parts are all parts of the file.
 	Parts []inspect.Part
-	// GivenChain is used in the place of the evidence's own.
+	// GivenChain replaces the chain in the evidence.
 	GivenChain *vcek.Chain
-	// GivenData are what the report must be over, besides what came with it; nil if
-	// nothing was asked.
+	// GivenData must be bound by the report, in addition to data that came with it; nil for
+	// none.
 	GivenData []byte
 }
 
-// reportPlan is what each report needs.
+// reportPlan is the checks that each report needs.
 var reportPlan = plan{contents, snpReport, certificateChain, chipAndTCB, reportSignature, guestPolicy, privilege}
 
-// neverOfReports is what no rule about reports looks at.
+// neverOfReports lists what no rule about reports looks at.
 var neverOfReports = []string{
 	"whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept", "AMD's revocation lists",
 }
 
-// OfEvidence verifies a report with what belongs to it. Without a report nothing is
-// good, but what there is, a chain or an endorsement, is verified all the same.
+// OfEvidence verifies a report with what belongs to it. A chain or an endorsement without a
+// report is verified as well, and the verdict fails.
 func OfEvidence(g Given, trusted Silicon, at time.Time) *Verdict {
 	v := newVerdict(Evidence, at, reportPlan...)
 	v.checkContents(g.Parts, true, inspect.Report, inspect.HCLReport, inspect.MAARequest, inspect.Chain,
@@ -82,7 +82,7 @@ var (
 	errNoReport = errors.New("there is no SEV-SNP report")
 )
 
-// checkChain also finds the chain of a report that has none.
+// checkChain also asks the sources for the chain of a report that comes without one.
 func (v *Verdict) checkChain(g *Given, trusted Silicon, at time.Time) {
 	origin := "it came with the evidence"
 	switch {
@@ -137,8 +137,8 @@ func checkPrivilege(vmpl uint32) error {
 	return nil
 }
 
-// checkData holds the report against what came with it and what was asked. On a
-// confidential VM the report is over the paravisor's claims, and these have user data.
+// checkData compares the report with the data that came with it and the data of the caller.
+// On a confidential VM the report binds the paravisor's claims, and these contain user data.
 func (v *Verdict) checkData(g Given) {
 	if g.GivenData != nil || g.RuntimeData != nil {
 		v.require(runtimeData)
@@ -174,7 +174,7 @@ func checkRuntimeData(g Given) error {
 	case g.UserData == nil:
 		return checkBound(g.Report.ReportData(), snp.Bind(g.GivenData))
 	case snp.ReportData(g.UserData) != snp.Bind(g.GivenData):
-		return fmt.Errorf("the user data of the claims are %x, the data need %v", g.UserData, snp.Bind(g.GivenData))
+		return fmt.Errorf("the claims have the user data %x, the data needs %v", g.UserData, snp.Bind(g.GivenData))
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"skr/internal/operator/inspect"
 )
 
-// checkContents fails parts that cannot be read or contradict each other, and keeps the
-// names of those that no rule judges. judged are the kinds that are; bound says whether
-// data for a field of the report is.
+// checkContents fails if parts cannot be read or contradict each other, and notes the parts
+// that no rule looks at. Rules look at the judged kinds and, if bound is set, at data that is
+// bound through a field of the report.
 func (v *Verdict) checkContents(given []inspect.Part, bound bool, judged ...inspect.Kind) {
 	var faults []string
 	for _, p := range given {

@@ -9,8 +9,8 @@ import (
 	"skr/attest/vtpm"
 )
 
-// identityPlan is how the policy wants to know that the report is a paravisor's: by its
-// measurement, by who signed it, or, if it says so, not at all.
+// identityPlan returns how the policy identifies the paravisor: by its measurement, by its
+// signer or, if the policy says so, not at all.
 func identityPlan(p *BootPolicy) plan {
 	var needed plan
 	if len(p.Measurements()) > 0 {
@@ -22,8 +22,8 @@ func identityPlan(p *BootPolicy) plan {
 	return needed
 }
 
-// checkIdentity asks whose guest reports. The claims in an HCL report are only as good
-// as who made the hash of them REPORT_DATA.
+// checkIdentity checks which guest made the report. The claims in an HCL report can be trusted
+// only if the guest that put their hash into REPORT_DATA is a paravisor.
 func (v *Verdict) checkIdentity(p *BootPolicy, report *snp.Report) {
 	v.checkMeasurement(p, report)
 	v.checkParavisor(p, report)
@@ -65,9 +65,9 @@ func (v *Verdict) checkParavisor(p *BootPolicy, report *snp.Report) {
 func checkKnown(report *snp.Report) error {
 	switch id := report.IDKeyDigest(); {
 	case id == [48]byte{}:
-		return errors.New("nobody signed this guest (ID_KEY_DIGEST is zero)")
+		return errors.New("this guest is not signed (ID_KEY_DIGEST is zero)")
 	case !vtpm.KnownParavisor(report):
-		return fmt.Errorf("a key that is not known to be Azure's signed this guest: ID_KEY_DIGEST is %x", id)
+		return fmt.Errorf("the key that signed this guest is not known as Azure's: ID_KEY_DIGEST is %x", id)
 	}
 	return nil
 }

@@ -10,8 +10,7 @@ import (
 	"skr/internal/operator/inspect"
 )
 
-// OfStatement verifies a release statement of a vault. roots nil means the
-// system's.
+// OfStatement verifies a release statement of a vault. Nil roots means the system's.
 func OfStatement(s *hsm.Statement, vault endpoint.Host, roots *x509.CertPool, q Question) *Verdict {
 	v := newVerdict(Statement, q.At, slices.Concat(plan{contents, vaultHost, signer}, q.plan())...)
 	v.checkContents(q.Parts, false, inspect.ReleaseStatement)

@@ -14,24 +14,23 @@ import (
 	"skr/releasepolicy"
 )
 
-// Trust is what a token is held against.
+// Trust is what a token is verified with.
 type Trust struct {
 	// Authority that must have issued the token.
 	Authority attest.Authority
-	// AuthorityErr says why the token's issuer is none that is allowed.
+	// AuthorityErr is the reason why the token's issuer is not allowed.
 	AuthorityErr error
-	// Signature verifies with keys of the authority.
+	// Signature verifies with keys of the authority; nil if there are none.
 	Signature func(*maa.Token) error
-	// Policy is a release policy; nil if none is asked about.
+	// Policy is a release policy that the token must meet; nil for none.
 	Policy *releasepolicy.Policy
 }
 
-// Question is what a caller asks of a token or a statement, whatever the file turns out
-// to be. A token has no vault, and a statement has no authority and no claims: asking
-// about them fails.
+// Question is what a caller asks about a token or a statement. A token has no vault, and a
+// statement has no authority and no claims: asking about them fails.
 type Question struct {
 	At time.Time
-	// Parts are all that the file holds.
+	// Parts are all parts of the file.
 	Parts                                 []inspect.Part
 	Authority, SigningKeys, Policy, Vault bool
 }
@@ -40,8 +39,7 @@ func (q Question) plan() plan {
 	return plan{}.with(q.Authority, issuer).with(q.SigningKeys, tokenSignature).with(q.Policy, releasePolicy).with(q.Vault, vaultHost)
 }
 
-// OfToken verifies a token. A signature is asked about only where there is an
-// authority whose it may be.
+// OfToken verifies a token.
 func OfToken(t *maa.Token, trusted Trust, q Question) *Verdict {
 	v := newVerdict(Token, q.At, slices.Concat(plan{contents, issuer, tokenSignature, times}, q.plan())...)
 	v.checkContents(q.Parts, false, inspect.MAAToken)
@@ -55,7 +53,7 @@ func OfToken(t *maa.Token, trusted Trust, q Question) *Verdict {
 	v.checkReleasePolicy(t, trusted.Policy)
 	never := []string{"whether the token is for you (its nonce and runtime data)"}
 	if !q.Authority && trusted.Policy == nil {
-		never = append(never, "whose authority it is: anybody can have one among those of maa_allow")
+		never = append(never, "whose authority it is: every customer of Azure can have one that maa_allow allows")
 	}
 	return v.finish(never...)
 }
@@ -91,7 +89,7 @@ func (v *Verdict) checkReleasePolicy(t *maa.Token, policy *releasepolicy.Policy)
 	v.record(releasePolicy, "", fmt.Errorf("not met: %s", strings.Join(texts, "; ")))
 }
 
-// describe says what a condition wanted and what there was.
+// describe returns what a condition demands and what the token has.
 func describe(c releasepolicy.Outcome) string {
 	actual := fmt.Sprintf("it is %.200q", c.Actual)
 	if c.Absent {
