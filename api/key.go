@@ -124,9 +124,9 @@ func (c *Client) ReleaseKey(ctx context.Context, r ReleaseRequest) (Key, error) 
 
 // age reads the seconds of RFC 9111 section 5.1; 0 if there are none.
 func age(header http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(header.Get(HeaderAge), 10, 31)
+	seconds, err := strconv.ParseUint(header.Get(HeaderAge), 10, 32)
 	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+	return time.Duration(seconds) * time.Second
 }

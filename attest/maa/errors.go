@@ -31,18 +31,18 @@ var (
 	ErrTimes = errors.New("the token is not valid at that time")
 )
 
-// failedCheck says what is wrong with a token, and matches the sentinel of the check.
-type failedCheck struct{ check, err error }
+// checkError says what is wrong with a token, and matches the sentinel of the check.
+type checkError struct{ check, err error }
 
-func (f failedCheck) Error() string   { return f.err.Error() }
-func (f failedCheck) Unwrap() []error { return []error{f.check, f.err} }
+func (f checkError) Error() string   { return f.err.Error() }
+func (f checkError) Unwrap() []error { return []error{f.check, f.err} }
 
 // failed returns nil if err is nil.
 func failed(check, err error) error {
 	if err == nil {
 		return nil
 	}
-	return failedCheck{check, err}
+	return checkError{check, err}
 }
 
 // untrusted refuses an answer of the authority that is malformed or not authentic.

@@ -207,7 +207,8 @@ func TestGuestRequest(t *testing.T) {
 			t.Errorf("sent %+v", p)
 		}
 		kinds := map[bool]string{true: "SevSnp", false: "TrustedLaunch"}
-		if in.IsolationInfo.Type != kinds[confidential] || (in.IsolationInfo.Evidence != nil) != confidential || string(in.ClientPayload["runtime-data"]) != string(runtime) {
+		if in.IsolationInfo.Type != kinds[confidential] || (in.IsolationInfo.Evidence != nil) != confidential ||
+			string(in.ClientPayload["runtime-data"]) != string(runtime) {
 			t.Errorf("sent %+v, payload %q", in.IsolationInfo, in.ClientPayload)
 		}
 	}

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrBusy means that the TPM serves others, also after retries: the same question
-// may be answered in a moment.
+// ErrBusy means that the TPM serves other processes, also after retries. A later attempt may
+// succeed.
 var ErrBusy = errors.New("the TPM is busy with the requests of others")
 
-// errTurnedAway means that no command was answered: an agent, or a TPM that serves one
-// connection at a time, has no place for another.
+// errTurnedAway means that the connection was closed before any answer, because an agent or a
+// TPM that serves one connection at a time accepts no other.
 var errTurnedAway = errors.New("the connection was closed before the first answer")
 
-// busyCodes are those after which the same command may succeed (part 2, 6.6.3): the
-// TPM asks for a retry, or others hold its few slots for a moment.
+// busyCodes are the codes after which the same command may succeed (part 2, 6.6.3): the TPM
+// asks for a retry, or other processes use its few slots.
 var busyCodes = []tpm2.TPMRC{
 	tpm2.TPMRCRetry, tpm2.TPMRCYielded, tpm2.TPMRCTesting, tpm2.TPMRCNVRate, tpm2.TPMRCNVUnavailable,
 	tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCMemory, tpm2.TPMRCSessionHandles, tpm2.TPMRCObjectHandles,
@@ -28,13 +28,13 @@ var busyCodes = []tpm2.TPMRC{
 const (
 	firstRetry = 10 * time.Millisecond
 	lastRetry  = 500 * time.Millisecond
-	// busyPatience is how long an operation asks a busy TPM again. Operations take
-	// milliseconds; the longest command takes a tenth of a second.
+	// busyPatience is how long an operation retries with a busy TPM. Operations take
+	// milliseconds. The longest command takes a tenth of a second.
 	busyPatience = 5 * time.Second
 )
 
-// isBusy reports whether err goes away by itself. EBUSY is of /dev/tpm0, which one
-// process at a time may open, EAGAIN of a socket with a full queue.
+// isBusy reports whether err is temporary. /dev/tpm0 returns EBUSY, because only one process
+// may open it. A socket with a full queue returns EAGAIN.
 func isBusy(err error) bool {
 	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN) || errors.Is(err, errTurnedAway) {
 		return true
@@ -47,8 +47,8 @@ func isBusy(err error) bool {
 	return false
 }
 
-// patiently asks again while the TPM is busy. After x's patience, or where ctx ends
-// before the next attempt, the error is [ErrBusy].
+// patiently retries while the TPM is busy. The error is [ErrBusy] after x's patience, or if
+// ctx ends before the next attempt.
 func patiently[R any](x *exchange, ask func() (R, error)) (R, error) {
 	return retry(x.ctx, x.patience, ask)
 }
@@ -69,7 +69,7 @@ func retry[R any](ctx context.Context, patience time.Duration, ask func() (R, er
 	}
 }
 
-// endsWithin reports whether the deadline of ctx comes before the pause is over.
+// endsWithin reports whether the deadline of ctx is before the end of the pause.
 func endsWithin(ctx context.Context, pause time.Duration) bool {
 	deadline, limited := ctx.Deadline()
 	return limited && time.Until(deadline) <= pause

@@ -7,8 +7,8 @@ import (
 	"skr/attest/vtpm"
 )
 
-// The commands of this package are made here and nowhere else: operations send them,
-// and a [Relay] compares with them what its guests ask for.
+// This file makes all commands of this package. Operations send them, and a [Relay] compares
+// the commands of its guests with them.
 
 // owner is the owner hierarchy, with an empty password.
 var owner = tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}
@@ -27,8 +27,8 @@ func writeCommand(index tpm2.NamedHandle, data []byte) tpm2.NVWrite {
 	return tpm2.NVWrite{AuthHandle: owner, NVIndex: index, Data: tpm2.TPM2BMaxNVBuffer{Buffer: data}}
 }
 
-// defineCommand has the attributes that Azure's own clients give the index; without
-// OwnerRead the paravisor cannot read it.
+// defineCommand uses the attributes of Azure's own clients. Without OwnerRead, the paravisor
+// cannot read the index.
 func defineCommand() tpm2.NVDefineSpace {
 	return tpm2.NVDefineSpace{AuthHandle: owner, PublicInfo: tpm2.New2B(tpm2.TPMSNVPublic{
 		NVIndex:    tpm2.TPMHandle(UserDataIndex),
@@ -81,9 +81,9 @@ func flushCommand(handle tpm2.TPMHandle) tpm2.FlushContext {
 	return tpm2.FlushContext{FlushHandle: handle}
 }
 
-// sessionNonce is the length of our nonce, which protects nothing: sessions are
-// neither bound nor salted, because nothing secret is said in them but the plain
-// text, and that only to a caller that may ask anyway.
+// sessionNonce is the length of the caller's nonce, which protects nothing. Sessions are
+// neither bound nor salted: the only secret in them is the plain text, which any process that
+// may open the TPM can request.
 const sessionNonce = 16
 
 // startSession opens a policy session. The caller flushes its handle.

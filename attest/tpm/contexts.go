@@ -13,39 +13,39 @@ import (
 )
 
 const (
-	// maxPrimaries bounds the keys whose contexts are kept. The pods of a node ask for
-	// the same one, as long as no register changes.
+	// maxPrimaries bounds the keys whose contexts are kept. The pods of a node request
+	// the same key, as long as no register changes.
 	maxPrimaries = 16
 	// maxSessions bounds the sessions of all guests: a TPM has 64, saved ones included
 	// (part 2, MAX_ACTIVE_SESSIONS of the PC Client profile), and others use it too.
 	maxSessions = 16
-	// sessionIdle is how long a session may rest before it makes room for others. This
-	// package uses one for three commands in a row.
+	// sessionIdle is how long a session may be idle before it can be ended to make room.
+	// This package uses a session for three commands in a row.
 	sessionIdle = 500 * time.Millisecond
 )
 
-// contexts are the keys and sessions of a Relay's guests. One key and one session at
-// most are in the TPM's slots, of which it has three of each; the others are saved
-// (part 1, 30). The guest whose turn it is uses it.
+// contexts are the keys and sessions of a Relay's guests. At most one key and one session are
+// loaded. A TPM has three slots of each. The others are saved (part 1, 30). Only the guest that
+// has the turn uses it.
 type contexts struct {
 	tpm       *TPM
 	x         *exchange  // nil while no guest needs the TPM
-	primaries []*primary // the one used last is the last
-	resident  *primary   // the one that is loaded, or nil
+	primaries []*primary // the most recently used last
+	resident  *primary   // the loaded one, or nil
 	at        tpm2.TPMHandle
-	sessions  []*session // the one used last is the last
-	loaded    *session   // the one that is not saved, or nil
+	sessions  []*session // the most recently used last
+	loaded    *session   // the loaded one, or nil
 }
 
-// primary is a key that a TPM makes again from the same command, so that all guests
-// that gave it share one.
+// primary is a key that a TPM derives again from the same command. All guests that sent this
+// command share it.
 type primary struct {
 	command, answer []byte
 	name            []byte
 	saved           tpm2.TPMSContext
 }
 
-// session is one guest's.
+// session is a session of one guest.
 type session struct {
 	user   uint32
 	handle tpm2.TPMHandle
@@ -54,7 +54,7 @@ type session struct {
 	ended  bool
 }
 
-// errEnded means that a session had to make room for others.
+// errEnded means that the session was ended to make room for others.
 var errEnded = errors.New("the session made room for others")
 
 func (c *contexts) open(ctx context.Context) error {
@@ -69,7 +69,7 @@ func (c *contexts) open(ctx context.Context) error {
 	return nil
 }
 
-// close leaves nothing in the TPM. Keys stay saved.
+// close unloads everything from the TPM. Keys stay saved.
 func (c *contexts) close() error {
 	if c.x == nil {
 		return nil
@@ -83,7 +83,7 @@ func (c *contexts) close() error {
 	return err
 }
 
-// forget drops a connection; what was loaded through it is gone.
+// forget drops a connection. What was loaded through it is lost.
 func (c *contexts) forget() {
 	c.x.forget()
 	c.x, c.resident, c.loaded = nil, nil, nil
@@ -93,8 +93,8 @@ func (c *contexts) forget() {
 	c.sessions = nil
 }
 
-// send passes a command on. Where others hold the TPM's slots, the answer is that it is
-// busy.
+// send forwards a command. If other processes use the TPM's slots, the answer is that the TPM
+// is busy.
 func (c *contexts) send(command []byte) ([]byte, error) {
 	answer, err := c.x.Send(command)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *contexts) send(command []byte) ([]byte, error) {
 
 func resultOf(answer []byte) tpm2.TPMRC { return tpm2.TPMRC(binary.BigEndian.Uint32(answer[6:])) }
 
-// make returns the key that the command makes, or the TPM's answer if it makes none.
+// make returns the key that the command creates, or the TPM's answer if it fails.
 func (c *contexts) make(command []byte) (*primary, []byte, error) {
 	if p := c.known(command); p != nil {
 		return p, nil, nil
@@ -135,8 +135,8 @@ func (c *contexts) make(command []byte) (*primary, []byte, error) {
 	return p, nil, nil
 }
 
-// known finds a key that was made by the same command, and that the TPM still has: it
-// forgets all when it is reset.
+// known returns a key that the same command made, if the TPM can still load it. A TPM loses all
+// keys when it is reset.
 func (c *contexts) known(command []byte) *primary {
 	i := slices.IndexFunc(c.primaries, func(p *primary) bool { return bytes.Equal(p.command, command) })
 	if i < 0 {
@@ -176,7 +176,7 @@ func (c *contexts) save(p *primary) (err error) {
 	return nil
 }
 
-// load puts a key into its slot.
+// load loads a key.
 func (c *contexts) load(p *primary) error {
 	if c.resident == p {
 		return nil
@@ -190,7 +190,7 @@ func (c *contexts) load(p *primary) error {
 	return nil
 }
 
-// unload frees the key's slot. A failure means that the key is not there, as after a reset.
+// unload frees the key's slot. It fails only if the key is not loaded, as after a reset.
 func (c *contexts) unload() {
 	if c.resident == nil {
 		return
@@ -200,7 +200,7 @@ func (c *contexts) unload() {
 	c.resident = nil
 }
 
-// start opens a session for a user, or returns the TPM's answer if it opens none.
+// start opens a session for a user, or returns the TPM's answer if that fails.
 func (c *contexts) start(user uint32, command []byte) (*session, []byte, error) {
 	if !c.room(user) {
 		return nil, message(tpm2.TPMRCRetry, nil), nil
@@ -219,9 +219,8 @@ func (c *contexts) start(user uint32, command []byte) (*session, []byte, error) 
 	return s, answer, nil
 }
 
-// room makes room for another session, if need be at the cost of the one that a user
-// with most of them has not used for longest: if that rests, or if the new one is its
-// user's only one.
+// room makes room for another session if necessary. It ends the least recently used session of
+// the user that has the most, if that session is idle or the new one is its user's only one.
 func (c *contexts) room(user uint32) bool {
 	if len(c.sessions) < maxSessions {
 		return true
@@ -238,7 +237,7 @@ func (c *contexts) room(user uint32) bool {
 	return true
 }
 
-// park saves the loaded session, so that its slot is free. One that cannot be saved ends.
+// park saves the loaded session to free its slot. It ends a session that cannot be saved.
 func (c *contexts) park() {
 	s := c.loaded
 	if s == nil {
@@ -252,7 +251,7 @@ func (c *contexts) park() {
 	s.saved, c.loaded = answer.Context, nil
 }
 
-// resume loads a session; it has the handle that it had (part 1, 30.5).
+// resume loads a session, which keeps its handle (part 1, 30.5).
 func (c *contexts) resume(s *session) error {
 	if s.ended {
 		return errEnded

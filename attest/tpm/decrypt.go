@@ -11,16 +11,16 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// hashes of RSA-OAEP that a vault may use.
+// hashes contains the hashes of RSA-OAEP that a vault may use.
 var hashes = map[crypto.Hash]tpm2.TPMIAlgHash{
 	crypto.SHA1:   tpm2.TPMAlgSHA1,
 	crypto.SHA256: tpm2.TPMAlgSHA256,
 	crypto.SHA384: tpm2.TPMAlgSHA384,
 }
 
-// DecryptRSAES opens RSAES-PKCS1-v1_5, in which Azure's attestation service
-// encrypts the key of its answer. The caller wipes the plain text, and tells nobody
-// why it did not open: see [ErrChanged] for the one reason that may be told.
+// DecryptRSAES decrypts RSAES-PKCS1-v1_5, with which Azure's attestation service encrypts the
+// key of its answer. The caller wipes the plain text, and must not reveal why decryption
+// failed, unless the error is [ErrChanged].
 func (k *EphemeralKey) DecryptRSAES(ctx context.Context, ciphertext []byte) ([]byte, error) {
 	return k.decrypt(ctx, ciphertext, schemeRSAES())
 }
@@ -39,10 +39,10 @@ func schemeOAEP(hash tpm2.TPMIAlgHash) tpm2.TPMTRSADecrypt {
 	}
 }
 
-// Decrypter opens RSA-OAEP in the TPM, within ctx.
+// Decrypter returns a decrypter that decrypts RSA-OAEP in the TPM, within ctx.
 func (k *EphemeralKey) Decrypter(ctx context.Context) keywrap.Decrypter { return &decrypter{ctx, k} }
 
-// decrypter has a context because keywrap's interface, that of a computation, has none.
+// decrypter contains a context, because the methods of keywrap's interface have none.
 type decrypter struct {
 	ctx context.Context
 	key *EphemeralKey
@@ -70,8 +70,7 @@ func (k *EphemeralKey) decrypt(ctx context.Context, ciphertext []byte, scheme tp
 	return plaintext, err
 }
 
-// isEnded reports whether a session is gone that had to make room for others: the TPM's
-// slots are few, and an agent's are too.
+// isEnded reports whether a session was ended to make room for others, by the TPM or an agent.
 func isEnded(err error) bool {
 	return errors.Is(err, tpm2.TPMRCReferenceH0) || errors.Is(err, tpm2.TPMRCReferenceS0)
 }
@@ -102,8 +101,8 @@ func (k *EphemeralKey) decryptOnce(ctx context.Context, ciphertext []byte, schem
 	return plaintext, nil
 }
 
-// unopened recognises a PCR that changed after the policy was satisfied, and what
-// is not wrapped to this key.
+// unopened recognises a PCR that changed after the policy was satisfied, and a ciphertext that
+// is not for this key.
 func unopened(err error) error {
 	switch {
 	case errors.Is(err, tpm2.TPMRCPCRChanged):

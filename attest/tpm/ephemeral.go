@@ -12,10 +12,9 @@ import (
 	"skr/attest/vtpm"
 )
 
-// EphemeralKey is an RSA-2048 key that only this TPM can use, and only while the
-// selected PCRs are what they were. A TPM makes the same key again from the same
-// template until it is reset, so that nothing is kept loaded: each use makes it anew
-// (about 50 ms in an emulator).
+// EphemeralKey is an RSA-2048 key that only this TPM can use, and only while the selected PCRs
+// are unchanged. Until it is reset, a TPM derives the same key from the same template.
+// Therefore the key is not kept loaded: each use makes it again (about 50 ms in an emulator).
 type EphemeralKey struct {
 	*PublicKey
 	tpm       *TPM
@@ -23,10 +22,10 @@ type EphemeralKey struct {
 	digest    [sha256.Size]byte // over the selected PCRs
 }
 
-// keySize is that of the key's modulus in bytes.
+// keySize is the size of the key's modulus in bytes.
 const keySize = 2048 / 8
 
-// EphemeralKey makes the key for the PCRs as they are now.
+// EphemeralKey makes the key for the current values of the PCRs.
 func (t *TPM) EphemeralKey(ctx context.Context, s vtpm.Selection) (key *EphemeralKey, err error) {
 	err = t.do(ctx, "making the ephemeral key", func(x *exchange) error {
 		values, err := readPCRs(x, s)
@@ -46,8 +45,8 @@ func (t *TPM) EphemeralKey(ctx context.Context, s vtpm.Selection) (key *Ephemera
 	return key, err
 }
 
-// Certify has the attestation key sign that the key is in its TPM, together with
-// a nonce of at most 64 bytes; Azure's attestation service wants an empty one.
+// Certify returns a statement by the attestation key that the key is in its TPM, with a nonce
+// of at most 64 bytes. Azure's attestation service requires an empty nonce.
 func (k *EphemeralKey) Certify(ctx context.Context, nonce []byte) (certified Attestation, err error) {
 	if len(nonce) > maxNonce {
 		return Attestation{}, fmt.Errorf("certifying the ephemeral key: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
@@ -67,8 +66,8 @@ func (k *EphemeralKey) Certify(ctx context.Context, nonce []byte) (certified Att
 	return certified, err
 }
 
-// use runs an operation with the key loaded; it is [ErrChanged] if the TPM makes
-// another key from the template, as after a reset.
+// use runs an operation with the key loaded. The error is [ErrChanged] if the TPM makes another
+// key from the template, as after a reset.
 func (k *EphemeralKey) use(ctx context.Context, doing string, operation func(*exchange, tpm2.TPMHandle) error) error {
 	return k.tpm.do(ctx, doing, func(x *exchange) error {
 		return k.load(x, func(at tpm2.TPMHandle, public *PublicKey) error {
@@ -80,7 +79,7 @@ func (k *EphemeralKey) use(ctx context.Context, doing string, operation func(*ex
 	})
 }
 
-// load makes the key, lends it, and flushes it.
+// load makes the key, calls the operation with it, and flushes it.
 func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) error) (err error) {
 	template, err := k.template()
 	if err != nil {
@@ -101,13 +100,12 @@ func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) e
 	return lend(answer.ObjectHandle, public)
 }
 
-// errOther: without its policy and attributes, the key would open more than it
-// may, or could leave the TPM.
+// errOther means that the key has another policy or other attributes. Such a key could be used
+// without the policy, or leave the TPM.
 var errOther = errors.New("the TPM made another key than the one it was asked for: its public area is not that of the template")
 
-// checkMade compares the key's public area with the template, apart from the
-// modulus, which the TPM chooses, and the exponent's two spellings (part 2, 12.2.3.5: 0
-// means 65537).
+// checkMade compares the key's public area with the template, except for the modulus, which the
+// TPM chooses. The exponent has two encodings (part 2, 12.2.3.5: 0 means 65537).
 func checkMade(made []byte, template tpm2.TPMTPublic) error {
 	public, err := tpm2.Unmarshal[tpm2.TPMTPublic](made)
 	if err != nil {
@@ -128,9 +126,9 @@ func checkMade(made []byte, template tpm2.TPMTPublic) error {
 	return nil
 }
 
-// template is that of Azure's own client (Azure/confidential-computing-cvm-guest-attestation,
-// Tss2Wrapper), in the NULL hierarchy: the key's policy is its only guard, and the
-// scheme is left to each use.
+// template is the template of Azure's own client
+// (Azure/confidential-computing-cvm-guest-attestation, Tss2Wrapper), in the NULL hierarchy. Only
+// the policy protects the key. Each use chooses the scheme.
 func (k *EphemeralKey) template() (tpm2.TPMTPublic, error) {
 	policy, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
 	if err != nil {
@@ -159,7 +157,7 @@ func (k *EphemeralKey) policy(session tpm2.TPMHandle) tpm2.PolicyPCR {
 	return policyCommand(session, k.selection, k.digest[:])
 }
 
-// satisfy opens a session in which the policy holds. The caller flushes its handle.
+// satisfy opens a session that satisfies the policy. The caller flushes its handle.
 func (k *EphemeralKey) satisfy(x *exchange) (session tpm2.Session, err error) {
 	if session, err = patiently(x, func() (tpm2.Session, error) { return startSession(x) }); err != nil {
 		return nil, explain(tpm2.TPMCCStartAuthSession, err)
@@ -168,7 +166,7 @@ func (k *EphemeralKey) satisfy(x *exchange) (session tpm2.Session, err error) {
 	if err == nil {
 		return session, nil
 	}
-	if errors.Is(err, tpm2.TPMRCValue) { // a selected PCR is not what it was
+	if errors.Is(err, tpm2.TPMRCValue) { // a selected PCR has changed
 		err = fmt.Errorf("%w: %w", ErrChanged, err)
 	}
 	x.flush(session.Handle(), &err)

@@ -14,38 +14,38 @@ import (
 )
 
 const (
-	// maxAnswer bounds an answer in bytes: Linux gives a TPM no more (TPM_BUFSIZE,
+	// maxAnswer bounds an answer in bytes, as Linux does (TPM_BUFSIZE,
 	// drivers/char/tpm/tpm.h).
 	maxAnswer = 4096
-	// headerSize is that of tag, size and code (part 1, 18.2).
+	// headerSize is the size of tag, size and code (part 1, 18.2).
 	headerSize = 10
-	// commandTimeout bounds one command; the slowest of ours makes an RSA key.
+	// commandTimeout bounds one command. The slowest one makes an RSA key.
 	commandTimeout = 30 * time.Second
-	// grace is what a command that runs is left with when the caller gives up: what
-	// it makes could not be flushed if its answer were not awaited.
+	// grace is the time that a running command gets when the caller gives up. Without
+	// its answer, what it loads could not be flushed.
 	grace = 2 * time.Second
 )
 
-// link carries commands and answers; both give up at the deadline.
+// link transports commands and answers. Both fail at the deadline.
 type link interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
 }
 
-// exchange is one operation's connection.
+// exchange is the connection of one operation.
 type exchange struct {
 	ctx    context.Context
 	link   link
 	answer [maxAnswer]byte
-	broken error // after it, an answer could be that to an earlier command
-	served bool  // it got an answer
+	broken error // after it, an answer could belong to an earlier command
+	served bool  // at least one command was answered
 
-	patience time.Duration // how long a busy TPM is asked again
+	patience time.Duration // how long to retry with a busy TPM
 }
 
 var _ transport.TPM = (*exchange)(nil)
 
-// Send is one command and its answer, which is valid until the next one.
+// Send sends one command and returns its answer, which is valid until the next command.
 func (x *exchange) Send(command []byte) ([]byte, error) {
 	if x.broken != nil {
 		return nil, fmt.Errorf("the connection is of no use any more: %w", x.broken)
@@ -66,7 +66,7 @@ func (x *exchange) Send(command []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// limit sets the command's deadline; stop ends the watch over the context.
+// limit sets the command's deadline, which moves when the context ends. stop ends that.
 func (x *exchange) limit() (stop func() bool, err error) {
 	if err := x.ctx.Err(); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (x *exchange) limit() (stop func() bool, err error) {
 		return nil, fmt.Errorf("setting the deadline: %w", err)
 	}
 	return context.AfterFunc(x.ctx, func() {
-		_ = x.link.SetDeadline(time.Now().Add(grace)) // else the first deadline stands
+		_ = x.link.SetDeadline(time.Now().Add(grace)) // on failure, the first deadline remains
 	}), nil
 }
 
@@ -84,15 +84,14 @@ func (x *exchange) abandon(doing string, err error) error {
 	return together(x.ctx.Err(), x.broken)
 }
 
-// turnedAway reports whether the other side closed the connection before it answered
-// anything, as an agent does that has too many of one user.
+// turnedAway reports whether the peer closed the connection before its first answer. An agent
+// does so if a user has too many connections.
 func (x *exchange) turnedAway() bool {
 	return !x.served && x.ctx.Err() == nil &&
 		(errors.Is(x.broken, io.EOF) || errors.Is(x.broken, unix.EPIPE) || errors.Is(x.broken, unix.ECONNRESET))
 }
 
-// flush unloads a context, also where the caller has given up, and adds its own
-// failure to err.
+// flush unloads a context, even if the caller has given up, and joins its own error to err.
 func (x *exchange) flush(handle tpm2.TPMHandle, err *error) {
 	ctx := x.ctx
 	defer func() { x.ctx = ctx }()
@@ -102,12 +101,12 @@ func (x *exchange) flush(handle tpm2.TPMHandle, err *error) {
 	}
 }
 
-// forget erases the last answer, which may be a plain text. Copies that the
-// library made stay until their memory is used again.
+// forget erases the last answer, which may contain a plain text. Copies in the library remain
+// until their memory is reused.
 func (x *exchange) forget() { clear(x.answer[:]) }
 
-// readMessage reads one answer or command into buffer: devices give it whole,
-// sockets in parts.
+// readMessage reads one answer or command into buffer. Devices return it at once, sockets in
+// parts.
 func readMessage(r io.Reader, buffer []byte) ([]byte, error) {
 	n, err := io.ReadAtLeast(r, buffer, headerSize)
 	if err != nil {
@@ -127,14 +126,14 @@ func readMessage(r io.Reader, buffer []byte) ([]byte, error) {
 	return buffer[:size], nil
 }
 
-// command is one of tpm2's.
+// command is a command of package tpm2.
 type command[R any] interface {
 	Command() tpm2.TPMCC
 	Execute(t transport.TPM, s ...tpm2.Session) (*R, error)
 }
 
-// run executes a command, and asks a busy TPM again; its error names the command, and
-// says what to do where that is known.
+// run executes a command, and retries with a busy TPM. Its error names the command, and says
+// what to do if that is known.
 func run[R any](x *exchange, c command[R]) (*R, error) {
 	answer, err := patiently(x, func() (*R, error) { return c.Execute(x) })
 	if err != nil {

@@ -12,18 +12,17 @@ import (
 var (
 	// ErrAbsent means that there is no such index or key.
 	ErrAbsent = errors.New("the TPM has nothing there")
-	// ErrUnwritten means that the index is defined and that the TPM has nothing to read
-	// there: TPM_RC_NV_UNINITIALIZED, 0x14a.
+	// ErrUnwritten means that the index is defined and has not been written:
+	// TPM_RC_NV_UNINITIALIZED, 0x14a.
 	ErrUnwritten = errors.New("the TPM has an index there that cannot be read, because nothing was written to it yet")
-	// ErrChanged says that a PCR is not what it was when the ephemeral key was made, or the
-	// TPM was reset. The key is of no use any more; make another.
+	// ErrChanged means that a PCR has changed since the ephemeral key was made, or that the
+	// TPM was reset. The key can no longer be used. Make another.
 	ErrChanged = errors.New("the ephemeral key is gone, because a selected PCR changed or the TPM was reset")
-	// ErrCiphertext says that the TPM opened something and found it not wrapped to its
-	// key.
+	// ErrCiphertext means that the ciphertext is not for the TPM's key.
 	ErrCiphertext = errors.New("this is not wrapped to the ephemeral key")
 )
 
-// names are those of part 3.
+// names contains the names of commands in part 3.
 var names = map[tpm2.TPMCC]string{
 	tpm2.TPMCCCertify:          "TPM2_Certify",
 	tpm2.TPMCCCreatePrimary:    "TPM2_CreatePrimary",
@@ -41,8 +40,7 @@ var names = map[tpm2.TPMCC]string{
 	tpm2.TPMCCStartAuthSession: "TPM2_StartAuthSession",
 }
 
-// advice says what to do about the codes that an administrator can do something
-// about (part 2, 6.6.3).
+// advice contains what to do about the codes that an administrator can resolve (part 2, 6.6.3).
 var advice = []struct {
 	code tpm2.TPMRC
 	do   string
@@ -75,17 +73,17 @@ var advice = []struct {
 	{tpm2.TPMRCAuthFail, "the TPM's owner has a password, which machines of Azure do not have"},
 }
 
-// advised is an error with what to do about it, for who asks errors for Advice.
+// advised is an error with advice. Callers find it by its method Advice.
 type advised struct {
 	error
 	do string
 }
 
-// Advice is what to do.
+// Advice returns what to do about the error.
 func (a *advised) Advice() string { return a.do }
 func (a *advised) Unwrap() error  { return a.error }
 
-// explain names the command that err is about.
+// explain adds the name of the command to err.
 func explain(code tpm2.TPMCC, err error) error {
 	for _, a := range advice {
 		if errors.Is(err, a.code) {
@@ -106,7 +104,7 @@ func nameOf(code tpm2.TPMCC) string {
 	return fmt.Sprintf("TPM command 0x%x", uint32(code))
 }
 
-// notOpen is the error of opening a TPM, with what to do about it.
+// notOpen returns the error of opening a TPM, with advice.
 func notOpen(address string, err error) error {
 	err = fmt.Errorf("opening %q: %w", address, err)
 	var do string
@@ -125,7 +123,7 @@ func notOpen(address string, err error) error {
 	return &advised{fmt.Errorf("%w (%s)", err, do), do}
 }
 
-// together is both errors on one line, or the only one.
+// together joins the errors on one line.
 func together(first, second error) error {
 	switch {
 	case first == nil:

@@ -7,50 +7,50 @@ import (
 	"time"
 )
 
-// UserData is what a fresh HCL report carries: chosen by whoever may write the
-// TPM, which is every administrator of the node.
+// UserData is the user data of an HCL report. Any process that may write to the TPM can choose
+// them, such as every administrator of the node.
 type UserData [userDataSize]byte
 
 const userDataSize = 64
 
-// Fresh asks for a report that was made after the question.
+// Fresh describes a request for a report that is newer than the request.
 type Fresh struct {
-	// UserData is unique to the question: a nonce, or a hash over one.
+	// UserData must be unique to the request: a nonce, or a hash over one.
 	UserData UserData
-	// Carries reports whether an HCL report carries the user data.
+	// Carries reports whether an HCL report contains the user data.
 	Carries func(report []byte, data UserData) (bool, error)
 	// Sleep waits; nil means time.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// pauses of one round. The paravisor makes no second report within two seconds and
-// serves the old one meanwhile (microsoft/openvmm, vm/devices/tpm/tpm_device), so that
-// one pause is enough if nothing else writes. The last one is longer than three
-// seconds, which is what other clients wait for the closed paravisor.
+// pauses are the pauses of one round. The paravisor makes at most one report in two seconds and
+// otherwise returns the old one (microsoft/openvmm, vm/devices/tpm/tpm_device). One pause is
+// enough if no other process writes. The last one is longer than the three seconds that other
+// clients wait for the closed-source paravisor.
 var pauses = []time.Duration{2100 * time.Millisecond, 2100 * time.Millisecond, 3100 * time.Millisecond}
 
 const (
-	// rounds bounds how often the data are written anew because another program
-	// overwrote them: about a minute.
+	// rounds bounds how often the data are written again because another program
+	// overwrote them. They take about a minute.
 	rounds = 8
-	// freshPatience is how long a process waits for its turn at the agent, which
-	// serves one after the other.
+	// freshPatience is how long a process waits for its turn at the agent, which serves
+	// one process at a time.
 	freshPatience = 5 * time.Minute
 )
 
-// errOvertaken means that another process changed the index in between.
+// errOvertaken means that another process changed the index concurrently.
 var errOvertaken = errors.New("another process changed the user data in between")
 
-// FreshReport writes the user data and returns the content of [HCLReport] once it
-// carries them: at once, or after about two seconds where another report was made
-// shortly before. Through an agent, processes take turns. Without one, they
-// overwrite each other's data, and each tries again until its own came through. The
-// error is [ErrBusy] if that takes more than about a minute, or longer than ctx.
+// FreshReport writes the user data and returns the content of [HCLReport] once it contains them:
+// immediately, or after about two seconds if another report was made shortly before. With an
+// agent, processes take turns. Without one, they overwrite each other's data, and each retries
+// until its own data are in the report. The error is [ErrBusy] if that takes more than about a
+// minute, or longer than ctx.
 //
-// It has a connection of its own and waits for no other operation of this process:
-// it uses none of the TPM's slots.
+// FreshReport uses a connection of its own and does not wait for other operations of this
+// process, because it needs none of the TPM's slots.
 func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
-	if err := take(ctx, t.report); err != nil {
+	if err := acquire(ctx, t.report); err != nil {
 		return nil, fmt.Errorf("getting a fresh report: %w", err)
 	}
 	defer func() { <-t.report }()
@@ -66,8 +66,8 @@ func (t *TPM) FreshReport(ctx context.Context, f Fresh) ([]byte, error) {
 	return nil, fmt.Errorf("getting a fresh report: %w: the report still carries other user data; does another program write them?", ErrBusy)
 }
 
-// round returns nil if the report is not fresh after all pauses. One connection
-// serves it, because the agent's lease ends with the connection.
+// round returns nil if the report is not fresh after all pauses. It uses one connection, because
+// the agent's lease ends with the connection.
 func (t *TPM) round(ctx context.Context, f Fresh) (report []byte, err error) {
 	err = t.connected(ctx, func(x *exchange) error {
 		x.patience = freshPatience
@@ -93,7 +93,7 @@ func (t *TPM) round(ctx context.Context, f Fresh) (report []byte, err error) {
 	return report, nil
 }
 
-// attempt returns nil where the report is not fresh yet.
+// attempt returns nil if the report is not fresh yet.
 func (a *area) attempt(x *exchange, f Fresh) ([]byte, error) {
 	err := putUserData(x, f.UserData)
 	if errors.Is(err, errOvertaken) {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// lentKey is the handle by which a guest knows its key, whatever the TPM's is.
+// lentKey is the handle that guests use for their key, whatever the TPM's handle is.
 const lentKey = transient<<24 | 0xFFFFFF
 
 // guest is a connection to a Relay.
@@ -19,14 +19,14 @@ type guest struct {
 	user    uint32
 	key     *primary
 	session *session
-	ahead   map[string][]byte // answers to the commands that read the rest of a report
+	ahead   map[string][]byte // answers to the commands for the rest of a report
 
-	lease    *ticket // nil until it asked for the user data
+	lease    *ticket // nil until the guest requests the user data
 	leaseEnd time.Time
 }
 
-// limit is the time until which the guest's next command must be whole. The lease may
-// have become its own while it did not ask for it.
+// limit returns the deadline for the guest's next command. The guest may have received the lease
+// in the meantime.
 func (g *guest) limit() time.Time {
 	idle := time.Now().Add(relayIdle)
 	if g.leaseEnd.IsZero() && g.holds() {
@@ -38,8 +38,8 @@ func (g *guest) limit() time.Time {
 	return idle
 }
 
-// ask returns the answer to a command, with errRefused if it is not lent. Another error
-// ends the connection.
+// ask returns the answer to a command, with errRefused if the command is not allowed. Any other
+// error ends the connection.
 func (g *guest) ask(ctx context.Context, command []byte) ([]byte, error) {
 	s := shapeOf(command)
 	if s == nil || !g.owns(s, command) {
@@ -64,8 +64,8 @@ func (g *guest) ask(ctx context.Context, command []byte) ([]byte, error) {
 	return answer, err
 }
 
-// owns reports whether the keys and sessions that a command names are the guest's own, of
-// which it may have one each.
+// owns reports whether the keys and sessions in a command belong to the guest, which may have one
+// of each.
 func (g *guest) owns(s *shape, command []byte) bool {
 	switch s.code() {
 	case tpm2.TPMCCCreatePrimary:
@@ -77,7 +77,7 @@ func (g *guest) owns(s *shape, command []byte) bool {
 		(s.session == 0 || g.session != nil && handleAt(command, s.session) == g.session.handle)
 }
 
-// leased waits for the user data.
+// leased waits for the lease of the user data.
 func (g *guest) leased(ctx context.Context) bool {
 	if g.lease == nil {
 		g.lease = g.relay.lease.join(g.user)
@@ -91,7 +91,7 @@ func (g *guest) leased(ctx context.Context) bool {
 	return false
 }
 
-// holds reports whether the lease is the guest's.
+// holds reports whether the guest has the lease.
 func (g *guest) holds() bool {
 	if g.lease == nil {
 		return false
@@ -104,7 +104,7 @@ func (g *guest) holds() bool {
 	}
 }
 
-// perform has the turn.
+// perform executes a command. The guest must have the turn.
 func (g *guest) perform(c *contexts, s *shape, command []byte) ([]byte, error) {
 	switch s.code() {
 	case tpm2.TPMCCCreatePrimary:
@@ -138,8 +138,7 @@ func (g *guest) perform(c *contexts, s *shape, command []byte) ([]byte, error) {
 	return c.send(command)
 }
 
-// ended is what a TPM answers to a command with a session that is not there any more
-// (part 2, 6.6.3).
+// ended is a TPM's answer to a command with a session that no longer exists (part 2, 6.6.3).
 func (s *shape) ended() []byte {
 	if s.session == firstHandle {
 		return message(tpm2.TPMRCReferenceH0, nil)
@@ -147,8 +146,8 @@ func (s *shape) ended() []byte {
 	return message(tpm2.TPMRCReferenceS0, nil)
 }
 
-// answerOf is the answer to a guest where a command of our own failed: the TPM's, if it
-// gave one.
+// answerOf returns the answer to a guest if a command of the Relay itself failed: the TPM's
+// answer, if there is one.
 func answerOf(err error) ([]byte, error) {
 	code, answered := errors.AsType[tpm2.TPMRC](err)
 	switch {
@@ -174,7 +173,7 @@ func (g *guest) make(c *contexts, command []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// flush leaves a key where it is, as others may use it.
+// flush does not unload a key, because other guests may use it.
 func (g *guest) flush(c *contexts, s *shape) ([]byte, error) {
 	if s.object != 0 {
 		g.key = nil
@@ -185,8 +184,8 @@ func (g *guest) flush(c *contexts, s *shape) ([]byte, error) {
 	return message(tpm2.TPMRCSuccess, nil), nil
 }
 
-// readReport reads the whole report where a guest begins to read it: the paravisor may
-// change it when the next guest does.
+// readReport reads the whole report when a guest begins to read it, because the paravisor may
+// change the report when the next guest begins.
 func (g *guest) readReport(c *contexts, command []byte) ([]byte, error) {
 	if answer, known := g.ahead[string(command)]; known {
 		delete(g.ahead, string(command))
@@ -203,7 +202,7 @@ func (g *guest) readReport(c *contexts, command []byte) ([]byte, error) {
 	return answer, err
 }
 
-// readAhead reads the report from an offset on, as [area.read] does.
+// readAhead reads the report from an offset, as [area.read] does.
 func (c *contexts) readAhead(offset int) (map[string][]byte, error) {
 	a, err := openArea(c.x, HCLReport)
 	if err != nil {
@@ -221,7 +220,7 @@ func (c *contexts) readAhead(offset int) (map[string][]byte, error) {
 	return ahead, nil
 }
 
-// recorded is what the command sends.
+// recorded returns the bytes that the command sends.
 func recorded[R any](c command[R]) []byte {
 	r := new(recorder)
 	_, _ = c.Execute(r)

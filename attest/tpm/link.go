@@ -17,16 +17,15 @@ func dialSocket(ctx context.Context, path string) (link, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", path)
 }
 
-// device is a character device of the kernel's TPM driver. Opened without
-// blocking, a write only starts the command, and the answer is there when poll
-// says so; a read before that gives zero bytes (drivers/char/tpm/tpm-dev-common.c),
-// which os.File takes for the end.
+// device is a character device of the kernel's TPM driver, opened in non-blocking mode. A write
+// only starts the command, and poll reports when the answer is ready. An earlier read returns
+// zero bytes (drivers/char/tpm/tpm-dev-common.c), which os.File treats as the end.
 type device struct {
 	fd       int
 	deadline atomic.Pointer[time.Time]
 }
 
-// pollInterval is how long a deadline that was moved may go unnoticed.
+// pollInterval is the maximum time until a moved deadline is noticed.
 const pollInterval = 100 * time.Millisecond
 
 func openDevice(ctx context.Context, path string) (link, error) {
@@ -58,7 +57,7 @@ func (d *device) Close() error {
 	return nil
 }
 
-// await calls move when the device is ready for it.
+// await calls move when the device is ready.
 func (d *device) await(event int16, buffer []byte, move func(int, []byte) (int, error)) (int, error) {
 	for {
 		ready, err := d.poll(event)
@@ -81,7 +80,7 @@ func (d *device) await(event int16, buffer []byte, move func(int, []byte) (int, 
 	}
 }
 
-// poll waits for a moment, and not beyond the deadline.
+// poll waits for at most pollInterval, and not beyond the deadline.
 func (d *device) poll(event int16) (ready bool, err error) {
 	wait := pollInterval
 	if deadline := d.deadline.Load(); deadline != nil {

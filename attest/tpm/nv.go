@@ -10,31 +10,31 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Index is the handle of an area of the TPM's permanent memory.
+// Index is the handle of an area of the TPM's non-volatile memory.
 type Index uint32
 
 // The indices of an Azure machine (microsoft/openvmm, vm/devices/tpm/tpm_lib).
 const (
-	// HCLReport holds the paravisor's report: on confidential machines only. Its
-	// size differs between firmware versions; zeros follow the report.
+	// HCLReport contains the paravisor's report, on confidential machines only. Its size
+	// depends on the firmware version. Zeros follow the report.
 	HCLReport Index = 0x01400001
-	// UserDataIndex holds the 64 bytes that a fresh report shall carry.
+	// UserDataIndex contains the 64 bytes of user data for the next report.
 	UserDataIndex Index = 0x01400002
-	// AKCertificate holds the certificate of the key that quotes, DER; zeros follow.
+	// AKCertificate contains the certificate of the attestation key, DER, followed by zeros.
 	AKCertificate Index = 0x01C101D0
 )
 
 const (
-	// maxChunk is what one TPM2_NV_Read gives everywhere (part 2, MAX_NV_BUFFER_SIZE
-	// of the PC Client profile).
+	// maxChunk is the size that every TPM supports in one TPM2_NV_Read (part 2,
+	// MAX_NV_BUFFER_SIZE of the PC Client profile).
 	maxChunk = 1024
-	// maxIndex bounds an index in bytes; the largest known has 4096.
+	// maxIndex bounds an index in bytes. The largest known one has 4096.
 	maxIndex = 16 << 10
 )
 
 func (i Index) String() string { return fmt.Sprintf("0x%08X", uint32(i)) }
 
-// Exists says whether the index is defined, not whether it was written.
+// Exists reports whether the index is defined. It may not have been written.
 func (t *TPM) Exists(ctx context.Context, index Index) (exists bool, err error) {
 	err = t.do(ctx, fmt.Sprintf("looking for index %s", index), func(x *exchange) error {
 		_, err := openArea(x, index)
@@ -47,8 +47,8 @@ func (t *TPM) Exists(ctx context.Context, index Index) (exists bool, err error) 
 	return exists, err
 }
 
-// ReadIndex returns all bytes of the index. The error is [ErrAbsent] where there
-// is none, and [ErrUnwritten] where there is one that cannot be read yet.
+// ReadIndex returns all bytes of the index. The error is [ErrAbsent] if the index is not
+// defined, and [ErrUnwritten] if it was not written.
 func (t *TPM) ReadIndex(ctx context.Context, index Index) (content []byte, err error) {
 	err = t.do(ctx, fmt.Sprintf("reading index %s", index), func(x *exchange) (err error) {
 		content, err = readIndex(x, index)
@@ -57,9 +57,9 @@ func (t *TPM) ReadIndex(ctx context.Context, index Index) (content []byte, err e
 	return content, err
 }
 
-// ReadAKCertificate gives the quoting key's certificate, DER, without what
-// follows it in the index. The error is [ErrAbsent] where there is none, or nothing
-// was written to it, as on a machine whose provisioning is not finished.
+// ReadAKCertificate returns the attestation key's certificate, DER, without the zeros after it.
+// The error is [ErrAbsent] if the index is not defined or was not written, as on a machine whose
+// provisioning is not finished.
 func (t *TPM) ReadAKCertificate(ctx context.Context) ([]byte, error) {
 	content, err := t.ReadIndex(ctx, AKCertificate)
 	if errors.Is(err, ErrUnwritten) {
@@ -111,8 +111,7 @@ func readIndex(x *exchange, index Index) ([]byte, error) {
 	return a.read(x)
 }
 
-// read begins at offset 0 and goes upwards: the read of offset 0 is what makes
-// the paravisor renew its report.
+// read starts at offset 0, because that read makes the paravisor renew its report.
 func (a *area) read(x *exchange) ([]byte, error) {
 	content := make([]byte, 0, a.public.DataSize)
 	for len(content) < int(a.public.DataSize) {

@@ -12,26 +12,25 @@ import (
 	"skr/attest/vtpm"
 )
 
-// perRead is how many digests a TPML_DIGEST holds (part 2, 10.9.1).
+// perRead is the maximum number of digests in a TPML_DIGEST (part 2, 10.9.1).
 const perRead = 8
 
 var errEmpty = errors.New("no PCR is selected")
 
-// bank selects registers of the SHA-256 bank.
+// bank returns a selection of registers of the SHA-256 bank.
 func bank(s vtpm.Selection) tpm2.TPMLPCRSelection {
 	bitmap := []byte{byte(s & 0xff), byte(s >> 8 & 0xff), byte(s >> 16 & 0xff)}
 	return tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{{Hash: tpm2.TPMAlgSHA256, PCRSelect: bitmap}}}
 }
 
-// selects says whether a TPM's list is exactly that selection.
+// selects reports whether a TPM's list is exactly that selection.
 func selects(list tpm2.TPMLPCRSelection, s vtpm.Selection) bool {
 	want := bank(s).PCRSelections[0]
 	return len(list.PCRSelections) == 1 &&
 		list.PCRSelections[0].Hash == want.Hash && slices.Equal(list.PCRSelections[0].PCRSelect, want.PCRSelect)
 }
 
-// PCRs reads the registers. Nothing vouches for what is read: that is what
-// [TPM.Quote] is for.
+// PCRs reads the registers. The values are not signed: see [TPM.Quote].
 func (t *TPM) PCRs(ctx context.Context, s vtpm.Selection) (values vtpm.PCRs, err error) {
 	err = t.do(ctx, "reading PCRs", func(x *exchange) (err error) {
 		values, err = readPCRs(x, s)
@@ -75,8 +74,7 @@ func readSome(x *exchange, indices []int, into vtpm.PCRs) error {
 	return nil
 }
 
-// digestOf is the hash over the registers, as quotes and policies have it
-// (part 1, 17.5).
+// digestOf returns the hash over the registers, as in quotes and policies (part 1, 17.5).
 func digestOf(values vtpm.PCRs) [sha256.Size]byte {
 	h := sha256.New()
 	for _, index := range values.Sorted() {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// attestationKey is the persistent handle of the key that quotes (AK).
+// attestationKey is the persistent handle of the attestation key (AK).
 const attestationKey tpm2.TPMHandle = 0x81000003
 
 // PublicKey is the public area of an RSA key in the TPM.
@@ -19,14 +19,14 @@ type PublicKey struct {
 	name tpm2.TPM2BName
 }
 
-// Area is TPM2B_PUBLIC, with its size first.
+// Area returns the TPM2B_PUBLIC, which begins with its size.
 func (k *PublicKey) Area() []byte { return k.area }
 
-// RSA is the key itself.
+// RSA returns the key.
 func (k *PublicKey) RSA() *rsa.PublicKey { return k.rsa }
 
-// AK is the key that quotes. That it is in a TPM, and in which, must be shown
-// otherwise: by the runtime claims of an HCL report, or by its certificate.
+// AK returns the attestation key. The runtime claims of an HCL report, or the key's certificate,
+// must prove that it belongs to a TPM.
 func (t *TPM) AK(ctx context.Context) (key *PublicKey, err error) {
 	err = t.do(ctx, "reading the attestation key", func(x *exchange) (err error) {
 		key, err = readAK(x)
@@ -47,7 +47,7 @@ func readAK(x *exchange) (*PublicKey, error) {
 	return parsePublic(answer.OutPublic.Bytes())
 }
 
-// parsePublic reads TPMT_PUBLIC. The name is computed, so that it is that of this key.
+// parsePublic parses a TPMT_PUBLIC and computes its name.
 func parsePublic(raw []byte) (*PublicKey, error) {
 	public, err := tpm2.Unmarshal[tpm2.TPMTPublic](raw)
 	if err != nil {
@@ -75,7 +75,7 @@ func parsePublic(raw []byte) (*PublicKey, error) {
 	return &PublicKey{area: tpm2.Marshal(tpm2.BytesAs2B[tpm2.TPMTPublic](raw)), rsa: key, name: *name}, nil
 }
 
-// handle is the key at its place, with an empty password.
+// handle returns the key's handle with an empty password.
 func (k *PublicKey) handle(at tpm2.TPMHandle) tpm2.AuthHandle {
 	return tpm2.AuthHandle{Handle: at, Name: k.name, Auth: tpm2.PasswordAuth(nil)}
 }

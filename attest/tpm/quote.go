@@ -11,13 +11,13 @@ import (
 	"skr/attest/vtpm"
 )
 
-// Attestation is a statement of the TPM, signed by the attestation key.
+// Attestation is a statement of the TPM, signed with the attestation key.
 type Attestation struct {
 	Info      []byte // TPMS_ATTEST, without a size
 	Signature []byte // RSASSA-PKCS1-v1_5 with SHA-256, as long as the modulus
 }
 
-// Quote is a statement about PCRs, and the values that it is about.
+// Quote is a statement about PCRs, with their values.
 type Quote struct {
 	Attestation
 	PCRs vtpm.PCRs
@@ -25,15 +25,15 @@ type Quote struct {
 
 const (
 	maxNonce = 64 // TPM2B_DATA (part 2, 10.4.3) is a TPMT_HA: two bytes and the largest digest
-	// attempts bounds how often a quote is made anew because a register changed
-	// between reading and quoting: a machine extends few of them after its start.
+	// attempts bounds how often a quote is repeated because a register changed between
+	// reading and quoting. After its start, a machine extends few registers.
 	attempts = 4
 )
 
 var errMoved = errors.New("a PCR changed while it was quoted")
 
-// Quote has the attestation key sign exactly the selected PCRs with the nonce, at
-// most 64 bytes. The signature is not verified here.
+// Quote returns a statement by the attestation key about exactly the selected PCRs, with a nonce
+// of at most 64 bytes. It does not verify the signature.
 func (t *TPM) Quote(ctx context.Context, s vtpm.Selection, nonce []byte) (quote *Quote, err error) {
 	if len(nonce) > maxNonce {
 		return nil, fmt.Errorf("quoting: the nonce has %d bytes, more than %d", len(nonce), maxNonce)
@@ -69,7 +69,7 @@ func quoteOnce(x *exchange, ak *PublicKey, s vtpm.Selection, nonce []byte) (*Quo
 	return &Quote{signed, values}, checkQuote(signed.Info, s, nonce, values)
 }
 
-// checkQuote finds that a TPM quoted what it was asked for: mistakes, not forgeries.
+// checkQuote checks that the TPM quoted what was requested. It finds mistakes, not forgeries.
 func checkQuote(info []byte, s vtpm.Selection, nonce []byte, values vtpm.PCRs) error {
 	statement, err := tpm2.Unmarshal[tpm2.TPMSAttest](info)
 	if err != nil {

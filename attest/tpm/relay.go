@@ -14,32 +14,31 @@ import (
 )
 
 const (
-	// relayIdle is how long a guest may take until its next command is whole, and its
-	// answer read. The longest pause of this package is shorter.
+	// relayIdle is how long a guest may take to send its next command, and to read the
+	// answer. The longest pause of this package is shorter.
 	relayIdle = 5 * time.Second
-	// leaseLife is how long a guest may keep the user data: three attempts of a fresh
-	// report, where one is enough.
+	// leaseLife is how long a guest may keep the lease of the user data: three attempts at
+	// a fresh report. One is usually enough.
 	leaseLife = 10 * time.Second
-	// leaseWait is how long a guest waits for the user data before it is told to ask again.
-	// It keeps its place in the queue.
+	// leaseWait is how long a guest waits for the lease before the answer is that the TPM
+	// is busy. The guest keeps its place in the queue.
 	leaseWait = time.Second
 )
 
-// Relay lends one TPM to guests that do not trust each other, such as the pods of a
-// node. It passes on the commands that this package issues, byte for byte apart from
-// their values (see [shape]), and nothing else: a guest that sends anything else is
-// answered TPM_RC_COMMAND_CODE and leaves.
+// Relay shares one TPM between guests that do not trust each other, such as the pods of a node.
+// It forwards only the commands that this package issues, byte for byte except for their values
+// (see [shape]). If a guest sends any other command, the Relay answers TPM_RC_COMMAND_CODE and
+// closes the connection.
 //
-//   - Commands take turns, users in rotation, so that no user starves another.
-//   - Keys and sessions are swapped, as by a resource manager: a guest reaches its own
-//     alone, and none hears that the TPM's memory is full.
-//   - The index of the user data is leased to one guest at a time, from its first command
-//     about it until its connection ends, so that none overwrites what another waits to
-//     see in a report.
-//   - A report that is read from its beginning is read whole, so that none changes
+//   - Commands take turns, with users in rotation, so that no user can starve another.
+//   - Keys and sessions are swapped, as by a resource manager. A guest can only use its own, and
+//     never sees that the TPM's memory is full.
+//   - The index of the user data is leased to one guest at a time, from its first command about
+//     the index until its connection ends, so that guests do not overwrite each other's data.
+//   - A report is read as a whole when a guest reads its beginning, so that it does not change
 //     between two chunks.
 //
-// When the last guest has left, the TPM is closed and holds nothing of theirs.
+// When the last guest has left, the Relay unloads everything and closes the TPM.
 type Relay struct {
 	// Refused is called for each command that is refused; nil disables the call.
 	Refused func(user uint32, command uint32)
@@ -47,14 +46,14 @@ type Relay struct {
 	guests   atomic.Int64
 	commands turns
 	lease    turns
-	contexts contexts // of whoever has the turn in commands
+	contexts contexts // used by the guest that has the turn in commands
 }
 
-// NewRelay returns a Relay of the TPM. It opens nothing.
+// NewRelay returns a Relay of the TPM. It does not open the TPM.
 func (t *TPM) NewRelay() *Relay { return &Relay{contexts: contexts{tpm: t}} }
 
-// Serve answers a guest's commands until it leaves, is refused, rests for too long or ctx
-// ends. It closes the connection.
+// Serve answers a guest's commands until the guest disconnects, is refused or is idle for too
+// long, or ctx ends. It closes the connection.
 func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) (err error) {
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	r.guests.Add(1)
@@ -66,7 +65,7 @@ func (r *Relay) Serve(ctx context.Context, user uint32, c net.Conn) (err error) 
 	return g.converse(ctx, c)
 }
 
-// worthTelling drops the errors of an end that is as it should be.
+// worthTelling drops the errors of a regular end.
 func worthTelling(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("relaying a TPM command: %w", err)
@@ -74,7 +73,7 @@ func worthTelling(ctx context.Context, err error) error {
 	return nil
 }
 
-// converse ends without an error when the guest does, or when it is refused.
+// converse returns nil when the guest disconnects or is refused.
 func (g *guest) converse(ctx context.Context, c net.Conn) error {
 	var command [maxAnswer]byte
 	defer clear(command[:])
@@ -103,7 +102,7 @@ func (g *guest) converse(ctx context.Context, c net.Conn) error {
 	}
 }
 
-// part takes what a guest leaves behind, and what all leave behind after the last one.
+// part cleans up after a guest, and after all guests when the last one has left.
 func (r *Relay) part(g *guest) error {
 	if g.lease != nil {
 		g.lease.leave()
@@ -122,7 +121,7 @@ func (r *Relay) part(g *guest) error {
 	return r.contexts.close()
 }
 
-// refuse counts a command that is not lent.
+// refuse reports a command that is not allowed.
 func (r *Relay) refuse(user uint32, command []byte) ([]byte, error) {
 	if r.Refused != nil {
 		r.Refused(user, uint32(codeOf(command)))

@@ -13,31 +13,30 @@ import (
 	"skr/attest/vtpm"
 )
 
-// shape is one command of this package, byte for byte, apart from the bytes in which
-// its values are: a nonce, a digest, a selection of registers, a handle, a cipher
-// text. It is made by recording the command itself, with small and with large values:
-// the bytes that differ are free.
+// shape is one command of this package, byte for byte, except for the bytes of its values: a
+// nonce, a digest, a selection of registers, a handle, a ciphertext. It is made by recording the
+// command with small and with large values. The bytes that differ are free.
 type shape struct {
 	command []byte
 	free    []bool
-	// object and session are where these handles are; 0 if nowhere.
+	// object and session are the offsets of these handles; 0 if there are none.
 	object, session int
-	index           Index // of permanent memory; 0 if the command is about none
+	index           Index // 0 if the command is not about an index
 }
 
-// recordings of each command: nonces of sessions are random, so that a byte may be
-// the same in two of them by chance.
+// recordings is the number of recordings of each command. Nonces of sessions are random, so that
+// a byte may be equal in two recordings by chance.
 const recordings = 8
 
-// Where the handles of a command are, and that of its first authorization, behind one
-// handle and the size (part 1, 18.4).
+// Offsets of a command's handles, and of its first authorization after one handle and the size
+// (part 1, 18.4).
 const (
 	firstHandle  = headerSize
 	secondHandle = headerSize + 4
 	oneHandle    = secondHandle + 4 // the first authorization of a command with one handle
 )
 
-// fits reports whether the command is of this shape.
+// fits reports whether the command has this shape.
 func (s *shape) fits(command []byte) bool {
 	if len(command) != len(s.command) {
 		return false
@@ -71,7 +70,7 @@ func shapeOf(command []byte) *shape {
 	return nil
 }
 
-// values are what commands differ in.
+// values are the variable parts of commands.
 type values struct {
 	fill    byte
 	session tpm2.Session
@@ -86,7 +85,7 @@ func (v values) selection() vtpm.Selection {
 	return 1<<vtpm.PCRCount - 1
 }
 
-// handle is one of that type (part 2, TPM_HT): the first byte is fixed.
+// handle returns a handle of that type (part 2, TPM_HT), which determines the first byte.
 func (v values) handle(kind tpm2.TPMHandle) tpm2.TPMHandle {
 	if v.fill == 0 {
 		return kind << 24
@@ -114,7 +113,7 @@ var shapes = sync.OnceValue(func() map[tpm2.TPMCC][]*shape {
 	for _, c := range everyCommand() {
 		s, err := c.record()
 		if err != nil {
-			panic(err) // a fault of the code above, which each test would find
+			panic(err) // a programming error, which every test finds
 		}
 		made[s.code()] = append(made[s.code()], s)
 	}
@@ -163,7 +162,7 @@ func everyCommand() []issued {
 	return all
 }
 
-// someName is any name: names are authorized, not sent.
+// someName is an arbitrary name. Names are authorized but not sent.
 var someName = tpm2.TPM2BName{Buffer: []byte{0, 0x0b}}
 
 func named(index Index) tpm2.NamedHandle {
@@ -210,8 +209,7 @@ func (s *shape) add(command []byte) {
 
 var errRecorded = errors.New("recorded")
 
-// recorder is a TPM that keeps the command, and knows no answer but that to the start
-// of a session.
+// recorder is a TPM that records the command. It answers only the start of a session.
 type recorder struct {
 	command []byte
 	answers bool
@@ -228,7 +226,7 @@ func (r *recorder) Send(command []byte) ([]byte, error) {
 	return message(tpm2.TPMRCSuccess, append(body, make([]byte, sessionNonce)...)), nil
 }
 
-// message is an answer without sessions (part 1, 18.2).
+// message returns an answer without sessions (part 1, 18.2).
 func message(code tpm2.TPMRC, body []byte) []byte {
 	answer := binary.BigEndian.AppendUint16(nil, uint16(tpm2.TPMSTNoSessions))
 	answer = binary.BigEndian.AppendUint32(answer, uint32(headerSize+len(body))) //nolint:gosec // bodies are small

@@ -1,5 +1,6 @@
-// Package tpm is what skr asks of a TPM 2.0: the evidence and the key of an Azure
-// confidential machine, and of a Trusted Launch machine, are behind one.
+// Package tpm gets evidence from the virtual TPM 2.0 of an Azure confidential VM or Trusted
+// Launch VM, and uses an ephemeral key in it. Its exported signatures contain types of
+// internal packages: other modules can use package vtpm, which verifies the evidence.
 //
 //	t, err := tpm.Open("/dev/tpmrm0")
 //	boot, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
@@ -7,21 +8,20 @@
 //	key, err := t.EphemeralKey(ctx, boot)
 //	payload, err := keywrap.Unwrap(key.Decrypter(ctx), keywrap.RSA256, ciphertext)
 //
-// Each method is one operation: it waits for its turn, opens the TPM, runs its
-// commands, flushes what it loaded, on errors too, and closes the TPM again. So
-// operations never meet in the few slots that a TPM has, nothing outlives a
-// failure (the kernel flushes what a closed /dev/tpmrm0 had), and a restarted
-// emulator is found again.
+// Each method is one operation. It waits for its turn, opens the TPM, runs its commands, flushes
+// what it loaded even after errors, and closes the TPM. So operations do not compete for the few
+// slots of a TPM, nothing remains loaded after a failure (the kernel flushes what a closed
+// /dev/tpmrm0 had), and a restarted emulator is found again.
 //
-// What the TPM answers is not trusted with our memory: an answer is bounded, its
-// header is checked before the library sees it, and a panic in there is an error
-// here. It is not believed either: nothing in this package verifies a signature.
+// The TPM's answers are not trusted. They are bounded, their headers are checked before the
+// library parses them, and a panic of the library becomes an error. This package does not verify
+// signatures.
 //
-// The quoted key, the indices and the ephemeral key have no secret: whoever may
-// open the TPM may use them. This evidence is that of the node, not of the pod.
+// The attestation key, the indices and the ephemeral key have no password: any process that may
+// open the TPM may use them. The evidence is about the node, not about the pod.
 //
-// Structures and commands are those of the TCG's "TPM 2.0 Library", parts 2 and 3;
-// handles are Azure's (microsoft/openvmm, vm/devices/tpm/tpm_lib).
+// Structures and commands follow the TCG's "TPM 2.0 Library", parts 2 and 3. The handles are
+// Azure's (microsoft/openvmm, vm/devices/tpm/tpm_lib).
 package tpm
 
 import (
@@ -36,15 +36,15 @@ import (
 type TPM struct {
 	address string
 	dial    func(context.Context) (link, error)
-	turn    chan struct{} // holds one token while an operation runs
-	report  chan struct{} // and one while a fresh report is awaited
+	turn    chan struct{} // contains one token while an operation runs
+	report  chan struct{} // contains one token while a fresh report is requested
 
-	patience time.Duration // how long a busy TPM is asked again
+	patience time.Duration // how long to retry with a busy TPM
 }
 
-// Open takes the path of a device ("/dev/tpmrm0"), or "unix:" and that of a TPM
-// command socket. It looks whether something of that kind is there; whether it
-// is a TPM shows the first operation.
+// Open returns the TPM at the path of a device ("/dev/tpmrm0"), or at "unix:" and the path of a
+// TPM command socket. It checks that the device or socket exists. The first operation shows
+// whether it is a TPM.
 func Open(address string) (*TPM, error) {
 	t := &TPM{address: address, turn: make(chan struct{}, 1), report: make(chan struct{}, 1), patience: busyPatience}
 	path, socket := strings.CutPrefix(address, "unix:")
@@ -64,10 +64,10 @@ func Open(address string) (*TPM, error) {
 	return t, nil
 }
 
-// String is the address.
+// String returns the address.
 func (t *TPM) String() string { return t.address }
 
-// do runs one operation; doing is what its error begins with.
+// do runs one operation. Its error begins with doing.
 func (t *TPM) do(ctx context.Context, doing string, operation func(*exchange) error) error {
 	err := t.exclusively(ctx, operation)
 	if err != nil {
@@ -77,15 +77,15 @@ func (t *TPM) do(ctx context.Context, doing string, operation func(*exchange) er
 }
 
 func (t *TPM) exclusively(ctx context.Context, operation func(*exchange) error) error {
-	if err := take(ctx, t.turn); err != nil {
+	if err := acquire(ctx, t.turn); err != nil {
 		return err
 	}
 	defer func() { <-t.turn }()
 	return t.connected(ctx, operation)
 }
 
-// connected runs an operation over a connection of its own. It connects again where
-// the other side has no place for one.
+// connected runs an operation over a connection of its own. It connects again if the peer accepts
+// no other connection now.
 func (t *TPM) connected(ctx context.Context, operation func(*exchange) error) error {
 	var failed error
 	_, err := retry(ctx, t.patience, func() (_ struct{}, busy error) {
@@ -98,7 +98,7 @@ func (t *TPM) connected(ctx context.Context, operation func(*exchange) error) er
 	return failed
 }
 
-// connect makes one attempt: busy is why the operation did not begin.
+// connect makes one attempt. busy is the reason why the operation did not begin.
 func (t *TPM) connect(ctx context.Context, operation func(*exchange) error) (busy, failed error) {
 	l, err := t.dial(ctx)
 	if err != nil {
@@ -113,7 +113,7 @@ func (t *TPM) connect(ctx context.Context, operation func(*exchange) error) (bus
 	return nil, failed
 }
 
-// guard makes an error of a panic in the library that reads the TPM's answers.
+// guard converts a panic of the library that parses the TPM's answers to an error.
 func guard(x *exchange, operation func(*exchange) error) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -123,8 +123,8 @@ func guard(x *exchange, operation func(*exchange) error) (err error) {
 	return operation(x)
 }
 
-// take waits until the token is free.
-func take(ctx context.Context, token chan struct{}) error {
+// acquire waits until the token is free.
+func acquire(ctx context.Context, token chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

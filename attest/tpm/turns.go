@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// turns is a lock for users that do not trust each other: the users that wait are
-// served in rotation, and the tickets of one user in order. A user with a hundred
-// tickets delays another by one turn.
+// turns is a lock for users that do not trust each other. Waiting users are served in rotation,
+// and the tickets of one user in order. A user with a hundred tickets delays another by one turn.
 type turns struct {
 	mu     sync.Mutex
 	held   bool
@@ -15,7 +14,7 @@ type turns struct {
 	order  []uint32             // users with a queue, the next one first
 }
 
-// ticket is a place in the queue, and then the lock itself.
+// ticket is a place in the queue, and later the lock.
 type ticket struct {
 	turns *turns
 	user  uint32
@@ -23,7 +22,7 @@ type ticket struct {
 	left  bool          // under the lock of turns
 }
 
-// join takes a place. The caller must leave.
+// join adds a ticket to the queue. The caller must call leave.
 func (t *turns) join(user uint32) *ticket {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,7 +42,7 @@ func (t *turns) join(user uint32) *ticket {
 	return k
 }
 
-// leave gives the place, or the lock, up. It may be called twice.
+// leave gives up the place or the lock. It may be called twice.
 func (k *ticket) leave() {
 	t := k.turns
 	t.mu.Lock()
@@ -60,7 +59,7 @@ func (k *ticket) leave() {
 	}
 }
 
-// next hands the lock on. t.mu is held.
+// next passes the lock to the next ticket. t.mu must be held.
 func (t *turns) next() {
 	if len(t.order) == 0 {
 		t.held = false
@@ -75,7 +74,7 @@ func (t *turns) next() {
 	close(k.ready)
 }
 
-// remove takes a ticket out of its queue. t.mu is held.
+// remove removes a ticket from its queue. t.mu must be held.
 func (t *turns) remove(k *ticket) {
 	rest := slices.DeleteFunc(t.queues[k.user], func(other *ticket) bool { return other == k })
 	if len(rest) > 0 {

@@ -8,13 +8,13 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// ErrUnusable means that the user data's index is of no use and that the owner may
-// not replace it.
+// ErrUnusable means that the index of the user data cannot be used, and that the owner may not
+// replace it.
 var ErrUnusable = errors.New("the index of the user data is defined so that nothing can be written for the report, and its owner may not remove it: " +
 	"remove it with the platform's authorization (tpm2_nvundefine -C p 0x01400002), or have the machine's TPM set up anew")
 
-// putUserData leaves an index that already holds the data alone, and defines one
-// that is missing or of no use anew.
+// putUserData writes the data unless the index already contains them. It defines the index if it
+// is missing, and again if it cannot be used.
 func putUserData(x *exchange, data UserData) error {
 	a, err := openArea(x, UserDataIndex)
 	if err == nil && !a.usable() {
@@ -36,15 +36,15 @@ func putUserData(x *exchange, data UserData) error {
 	return overtaken(a.write(x, data[:]))
 }
 
-// usable reports whether the owner can write the data whole, and the paravisor, who
-// reads as the owner, read them. Other attributes differ between Azure's own clients.
+// usable reports whether the owner can write the data at once, and the paravisor, which reads as
+// the owner, can read them. Other attributes differ between Azure's own clients.
 func (a *area) usable() bool {
 	p := a.public
 	return p.DataSize == userDataSize && p.Attributes.NT == tpm2.TPMNTOrdinary &&
 		p.Attributes.OwnerRead && p.Attributes.OwnerWrite && !p.Attributes.WriteLocked && !p.Attributes.ReadLocked
 }
 
-// remove returns [ErrAbsent] where the index is gone.
+// remove returns [ErrAbsent] if the index does not exist.
 func (a *area) remove(x *exchange) error {
 	_, err := run(x, undefineCommand(a.index))
 	switch {
@@ -58,7 +58,7 @@ func (a *area) remove(x *exchange) error {
 	return err
 }
 
-// defineUserData takes an index that another process defined meanwhile.
+// defineUserData accepts an index that another process defined concurrently.
 func defineUserData(x *exchange) (*area, error) {
 	if _, err := run(x, defineCommand()); err != nil && !errors.Is(err, tpm2.TPMRCNVDefined) {
 		return nil, err
@@ -78,8 +78,7 @@ func (a *area) write(x *exchange, content []byte) error {
 	return err
 }
 
-// overtaken recognises that another process removed, or replaced, the index after we
-// looked at it.
+// overtaken recognises that another process removed or replaced the index concurrently.
 func overtaken(err error) error {
 	for _, code := range []tpm2.TPMRC{tpm2.TPMRCHandle, tpm2.TPMRCNVRange, tpm2.TPMRCNVAuthorization, tpm2.TPMRCNVLocked} {
 		if errors.Is(err, code) {

@@ -39,13 +39,16 @@ func TestUserDataOfOthers(t *testing.T) {
 		stays    bool
 		want     error
 	}{
-		"usable":               {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: owned}, "", true, nil},
-		"usable, password":     {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: owned}, "secret", true, nil},
-		"shorter":              {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 32, Attributes: owned}, "", false, nil},
-		"longer":               {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 65, Attributes: owned}, "", false, nil},
-		"a counter":            {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 8, Attributes: with(func(a *tpm2.TPMANV) { a.NT = tpm2.TPMNTCounter })}, "", false, nil},
-		"owner may not read":   {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: with(func(a *tpm2.TPMANV) { a.OwnerRead, a.AuthRead = false, true })}, "", false, nil},
-		"owner may not write":  {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: with(func(a *tpm2.TPMANV) { a.OwnerWrite, a.AuthWrite = false, true })}, "x", false, nil},
+		"usable":           {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: owned}, "", true, nil},
+		"usable, password": {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: owned}, "secret", true, nil},
+		"shorter":          {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 32, Attributes: owned}, "", false, nil},
+		"longer":           {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 65, Attributes: owned}, "", false, nil},
+		"a counter": {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 8, Attributes: with(func(a *tpm2.TPMANV) { a.NT = tpm2.TPMNTCounter })},
+			"", false, nil},
+		"owner may not read": {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: with(func(a *tpm2.TPMANV) { a.OwnerRead, a.AuthRead = false, true })},
+			"", false, nil},
+		"owner may not write": {tpm2.TPMRHOwner, tpm2.TPMSNVPublic{DataSize: 64, Attributes: with(func(a *tpm2.TPMANV) { a.OwnerWrite, a.AuthWrite = false, true })},
+			"x", false, nil},
 		"platform, usable":     {tpm2.TPMRHPlatform, tpm2.TPMSNVPublic{DataSize: 64, Attributes: platform(owned)}, "", true, nil},
 		"platform, not usable": {tpm2.TPMRHPlatform, tpm2.TPMSNVPublic{DataSize: 32, Attributes: platform(owned)}, "", true, ErrUnusable},
 	} {

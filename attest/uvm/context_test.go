@@ -92,19 +92,21 @@ func TestUnusableParts(t *testing.T) {
 		root       fstest.MapFS
 		part, want string
 	}{
-		"policy file":          {Config{}, fstest.MapFS{directory + policyFile: file("%")}, policy, "/security-context-1/security-policy-base64: illegal base64"},
-		"certificate file":     {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YQ")}, certificate, "/security-context-1/host-amd-cert-base64: illegal base64"},
+		"policy file": {Config{}, fstest.MapFS{directory + policyFile: file("%")}, policy, "/security-context-1/security-policy-base64: illegal base64"},
+		"certificate file": {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YQ")}, certificate,
+			"/security-context-1/host-amd-cert-base64: illegal base64"},
 		"stray bits":           {Config{}, fstest.MapFS{directory + hostCertificateFile: file("YR==")}, certificate, "illegal base64"},
 		"url alphabet":         {Config{}, fstest.MapFS{directory + hostCertificateFile: file("__8=")}, certificate, "illegal base64"},
 		"policy variable":      {Config{Policy: "%"}, nil, policy, "UVM_SECURITY_POLICY: illegal base64"},
 		"certificate variable": {Config{HostCertificate: "%"}, nil, certificate, "UVM_HOST_AMD_CERTIFICATE: illegal base64"},
 		"reference variable":   {Config{ReferenceInfo: "%"}, nil, reference, "UVM_REFERENCE_INFO: illegal base64"},
 		"no endorsement":       {Config{ReferenceInfo: "AAAA"}, nil, reference, "the endorsement of UVM_REFERENCE_INFO: decoding"},
-		"bad endorsement file": {Config{}, fstest.MapFS{directory + referenceInfoFile: file("AAAA")}, reference, "the endorsement of /security-context-1/reference-info-base64"},
-		"large file":           {Config{}, fstest.MapFS{directory + policyFile: file(strings.Repeat("A", maxFile+4))}, policy, "more than 1048576 bytes"},
-		"a directory":          {Config{}, fstest.MapFS{directory + policyFile: {Mode: fs.ModeDir}}, policy, "reading /security-context-1/security-policy-base64"},
-		"directory missing":    {Config{Directory: "/gone"}, nil, whole, "using /gone: file does not exist"},
-		"directory is a file":  {Config{Directory: "/a/file"}, fstest.MapFS{"a/file": file("")}, whole, "using /a/file: it is not a directory"},
+		"bad endorsement file": {Config{}, fstest.MapFS{directory + referenceInfoFile: file("AAAA")}, reference,
+			"the endorsement of /security-context-1/reference-info-base64"},
+		"large file":          {Config{}, fstest.MapFS{directory + policyFile: file(strings.Repeat("A", maxFile+4))}, policy, "more than 1048576 bytes"},
+		"a directory":         {Config{}, fstest.MapFS{directory + policyFile: {Mode: fs.ModeDir}}, policy, "reading /security-context-1/security-policy-base64"},
+		"directory missing":   {Config{Directory: "/gone"}, nil, whole, "using /gone: file does not exist"},
+		"directory is a file": {Config{Directory: "/a/file"}, fstest.MapFS{"a/file": file("")}, whole, "using /a/file: it is not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := fstest.MapFS{}

@@ -75,7 +75,8 @@ func TestParseEndorsement(t *testing.T) {
 		{"no CSP_ID", snp.VLEK, without(slices.Clone(vlek), 5), endorsement{snp.VLEK, snp.Milan, milanLevels, nil}},
 		{"no version", snp.VCEK, without(milanExtensions(), 1), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
 		{"another version", snp.VCEK, with(milanExtensions(), extensionAt(ia5("2.0"), 1)), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
-		{"unknown ones", snp.VCEK, append(milanExtensions(), extensionAt(nil, 6), extensionAt(nil, 3, 10), extensionAt(nil, 3)), endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
+		{"unknown ones", snp.VCEK, append(milanExtensions(), extensionAt(nil, 6), extensionAt(nil, 3, 10), extensionAt(nil, 3)),
+			endorsement{snp.VCEK, snp.Milan, milanLevels, chip(64)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := parseEndorsement(test.kind, test.list)

@@ -19,7 +19,10 @@ func FuzzHCL(f *testing.F) {
 	claims := `{"keys":[{"kid":"HCLAkPub","kty":"RSA","e":"AQAB","n":"AAAA"}],"user-data":"00"}`
 	raw := make([]byte, hclClaims, hclClaims+len(claims))
 	copy(raw, hclMagic)
-	for at, value := range map[int]int{hclVersion: 2, hclDataSize: hclDataHeader + len(claims), hclDataVersion: 1, hclType: 3, hclHash: 1, hclClaimsSize: len(claims)} {
+	fields := map[int]int{
+		hclVersion: 2, hclDataSize: hclDataHeader + len(claims), hclDataVersion: 1, hclType: 3, hclHash: 1, hclClaimsSize: len(claims),
+	}
+	for at, value := range fields {
 		raw[at], raw[at+1] = byte(value), byte(value>>8)
 	}
 	raw = append(raw, claims...)
@@ -137,7 +140,8 @@ func FuzzDatabase(f *testing.F) {
 
 // FuzzEnvelope: what parses can be tried with any key.
 func FuzzEnvelope(f *testing.F) {
-	f.Add([]byte(`{"EncryptedInnerKey":"AA==","EncryptionParams":{"BlockMode":"ChainingModeGCM","Cipher":"AES","Iv":"MDEyMzQ1Njc4OWFi"},"AuthenticationData":"AAAAAAAAAAAAAAAAAAAAAA==","Jwt":"AA=="}`), make([]byte, 32))
+	f.Add([]byte(`{"EncryptedInnerKey":"AA==","EncryptionParams":{"BlockMode":"ChainingModeGCM","Cipher":"AES","Iv":"MDEyMzQ1Njc4OWFi"},`+
+		`"AuthenticationData":"AAAAAAAAAAAAAAAAAAAAAA==","Jwt":"AA=="}`), make([]byte, 32))
 	f.Add([]byte(`{}`), []byte{})
 	f.Fuzz(func(t *testing.T, raw, key []byte) {
 		e, err := ParseEnvelope(raw)

@@ -97,7 +97,8 @@ func TestHCLRefused(t *testing.T) {
 			raw[1216]--
 			raw[1232]--
 		}}, bound: "the claims need"},
-		{name: "upper half", claims: claims, o: vtpmtest.HCLOptions{Report: snptest.Options{Mutate: func(raw []byte) { raw[0x50+32] = 1 }}}, bound: "the claims need"},
+		{name: "upper half", claims: claims, bound: "the claims need",
+			o: vtpmtest.HCLOptions{Report: snptest.Options{Mutate: func(raw []byte) { raw[0x50+32] = 1 }}}},
 		{name: "other hardware", claims: claims, o: vtpmtest.HCLOptions{Hardware: 3}, bound: "Trusted Launch, which is not supported"},
 		{name: "no keys", claims: "{}", key: "there are 0 such keys"},
 		{name: "two AKs", claims: strings.Replace(claims, "HCLEkPub", "HCLAkPub", 1), key: "there are 2 such keys"},
