@@ -78,8 +78,7 @@ type Client struct {
 	maxBody   int64
 	retry     Retry
 	budget    *budget
-	circuits  *circuits
-	throttles *throttles
+	hosts     *hosts
 	observe   func(context.Context, Exchange)
 	refused   func(context.Context)
 	userAgent string
@@ -105,8 +104,7 @@ func New(c Config) *Client {
 		maxBody:   cmp.Or(c.MaxBody, defaultMaxBody),
 		retry:     retry,
 		budget:    newBudget(retry.Budget),
-		circuits:  newCircuits(c.Circuit, c.Jitter),
-		throttles: newThrottles(c.Fleet, retry.Base, c.Jitter),
+		hosts:     newHosts(c.Circuit, c.Fleet, retry.Base, c.Jitter),
 		observe:   c.Observe,
 		refused:   c.Refused,
 		userAgent: cmp.Or(c.UserAgent, defaultUserAgent),
@@ -134,11 +132,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err := c.await(ctx, request.URL.Host); err != nil {
 		return nil, err
 	}
-	visit, left := c.circuits.enter(cache.Caller(ctx), request.URL.Host)
+	visit, left := c.hosts.enter(cache.Caller(ctx), request.URL.Host)
 	if visit == nil {
 		return nil, c.refuseAtOnce(ctx, request.URL.Host, left)
 	}
-	defer c.circuits.leave(ctx, visit)
+	defer c.hosts.leave(ctx, visit)
 	return c.ask(ctx, visit, request)
 }
 
@@ -152,7 +150,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 		visit.see(failed)
 		if failed == nil {
 			c.budget.answered()
-			c.throttles.answered(visit.host)
+			c.hosts.answered(visit.host)
 			return answer, nil
 		}
 		wait, again := c.nextWait(ctx, visit, try, failed)
@@ -163,7 +161,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 			c.budget.spared()
 			return nil, c.endedError(ctx, visit, failed)
 		}
-		if c.circuits.isOpen(visit.host) { // other requests have opened it
+		if c.hosts.isOpen(visit.host) { // other requests have opened it
 			c.budget.spared()
 			return nil, c.refuse(visit.host, try, failed)
 		}

@@ -14,7 +14,7 @@ func (c *Client) refuse(host string, tries int, failed *failure) error {
 	return &refusal.Error{
 		Kind:       failed.kind,
 		Reason:     c.service + " " + failed.reason,
-		RetryAfter: told(failed.kind, failed.retryAfter),
+		RetryAfter: publicWait(failed.kind, failed.retryAfter),
 		Err:        fmt.Errorf("host %s, attempt %d: %w", host, tries, failed.cause),
 	}
 }

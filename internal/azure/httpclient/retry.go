@@ -73,7 +73,7 @@ func (r Retry) ceiling(tries int) time.Duration {
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
-		failed.retryAfter = c.throttles.refused(visit.caller, visit.host, failed.retryAfter)
+		failed.retryAfter = c.hosts.refused(visit.caller, visit.host, failed.retryAfter)
 		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.take()
 	}
 	wait := failed.retryAfter
@@ -92,7 +92,7 @@ func (c *Client) isPatient(visit *visit, failed *failure, wait time.Duration) bo
 // worthwhile says whether the policy wants another attempt. A probe has one.
 func (c *Client) worthwhile(visit *visit, tries int, failed *failure) bool {
 	return failed.retriable && (tries < c.retry.Attempts || c.isPatient(visit, failed, 0)) && failed.retryAfter <= c.retry.MaxRetryAfter &&
-		visit.probes == nil && !c.circuits.isOpen(visit.host)
+		visit.probes == nil && !c.hosts.isOpen(visit.host)
 }
 
 func retriedStatus(status int) bool {
