@@ -149,7 +149,7 @@ const tryTimeout = time.Hour
 func clientOptions(client *httpclient.Client) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
-		Transport: witness{client.Transporter()},
+		Transport: recorder{client.Transporter()},
 	}
 }
 

@@ -57,7 +57,7 @@ func newPersonCredential(c Config) (azcore.TokenCredential, error) {
 		return nil, err
 	}
 	options := clientOptions(c.HTTP)
-	options.Transport = witness{byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}}
+	options.Transport = recorder{byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}}
 	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions:            options,

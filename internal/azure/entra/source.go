@@ -11,7 +11,7 @@
 //
 // The protocol is azidentity's; every request goes through
 // [httpclient.Client], which owns bounds and retries. What the wire answered is
-// witnessed below azidentity, because azidentity's errors quote whole answers
+// recorded below azidentity, because azidentity's errors quote whole answers
 // and must reach neither a caller nor the log.
 //
 // The package does not judge tokens, and takes none from the request: a caller
@@ -135,7 +135,7 @@ func (s *Source) named(err error) error {
 
 // acquire asks azidentity, which may answer from its own cache.
 func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
-	ctx, seen := withWitness(ctx)
+	ctx, seen := withAnswer(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
 	if err != nil && seen.err == nil && ctx.Err() != nil {
 		return secmem.Text{}, ctx.Err() // azidentity gave up between two requests; the last answer is not its reason

@@ -104,7 +104,7 @@ func (a *ahead) make(address string, e *early) {
 
 // abandon closes a connection that no request has taken.
 func (a *ahead) abandon(address string, e *early) {
-	if a.take(address) != e {
+	if a.claim(address) != e {
 		return
 	}
 	if <-e.done; e.conn != nil {
@@ -112,7 +112,7 @@ func (a *ahead) abandon(address string, e *early) {
 	}
 }
 
-func (a *ahead) take(address string) *early {
+func (a *ahead) claim(address string) *early {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.early[address]
@@ -123,7 +123,7 @@ func (a *ahead) take(address string) *early {
 // dialTLS is how the transport connects: with the connection made ahead, if there is
 // one, else with its own.
 func (a *ahead) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	if e := a.take(address); e != nil {
+	if e := a.claim(address); e != nil {
 		e.end.Stop()
 		select {
 		case <-e.done:

@@ -31,7 +31,7 @@ type failure struct {
 func (c *Client) attempt(ctx context.Context, request *http.Request, try int) (*Response, *failure) {
 	start := time.Now()
 	answer, err := c.exchange(ctx, request)
-	failed := c.judge(answer, err)
+	failed := c.classify(answer, err)
 	c.report(ctx, start, answer, failed, try)
 	if failed != nil {
 		return nil, failed
@@ -88,7 +88,7 @@ func readBounded(body io.Reader, limit int64) ([]byte, error) {
 }
 
 // judge says what is wrong with an attempt; nil if nothing is.
-func (c *Client) judge(answer *Response, err error) *failure {
+func (c *Client) classify(answer *Response, err error) *failure {
 	if err != nil {
 		return c.transportFailure(err)
 	}

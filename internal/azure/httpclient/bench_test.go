@@ -34,7 +34,7 @@ func BenchmarkPolicy(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		v, _ := client.hosts.enter("", "vault.example")
-		v.see(nil)
+		v.note(nil)
 		client.budget.answered()
 		client.hosts.leave(b.Context(), v)
 	}

@@ -149,8 +149,8 @@ type visit struct {
 	began  time.Time
 }
 
-// see notes the end of an attempt.
-func (v *visit) see(failed *failure) {
+// note records the end of an attempt.
+func (v *visit) note(failed *failure) {
 	v.saw = life
 	if failed != nil && failed.kind == refusal.Unavailable && !failed.updating {
 		v.saw = outage

@@ -147,7 +147,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 		if failed != nil && ended(ctx) {
 			return nil, c.endedError(ctx, visit, failed)
 		}
-		visit.see(failed)
+		visit.note(failed)
 		if failed == nil {
 			c.budget.answered()
 			c.hosts.answered(visit.host)

@@ -74,13 +74,13 @@ func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
 		failed.retryAfter = c.hosts.refused(visit.caller, visit.host, failed.retryAfter)
-		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.take()
+		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.spend()
 	}
 	wait := failed.retryAfter
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.take())
+	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.spend())
 }
 
 // isPatient reports whether the failure is an update, and the next attempt is within the

@@ -163,7 +163,7 @@ func (l *Log) add(r Record) error {
 	if err := l.out.write(line); err != nil {
 		return fmt.Errorf("writing audit record %d: %w", r.Seq, err)
 	}
-	l.chain.take(&r)
+	l.chain.advance(&r)
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (c *chain) follow(line []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.take(r)
+	c.advance(r)
 	return r, nil
 }
 
@@ -127,5 +127,5 @@ func (c *chain) next(r *Record) ([]byte, error) {
 	return line, err
 }
 
-// take makes r the last record.
-func (c *chain) take(r *Record) { *c = chain{seq: r.Seq, head: r.Hash} }
+// advance makes r the last record.
+func (c *chain) advance(r *Record) { *c = chain{seq: r.Seq, head: r.Hash} }

@@ -142,13 +142,13 @@ func refuseUnidentified(c Caller, unproven, unread error) error {
 
 // MayUse says whether the caller may use the route.
 func (p *Policy) MayUse(c Caller, route string) error {
-	return p.may(c, "routes", route, strconv.Quote(route), func(r rule) grant { return r.routes })
+	return p.check(c, "routes", route, strconv.Quote(route), func(r rule) grant { return r.routes })
 }
 
 // MayHave says whether the caller may have the key of that alias. A refusal does
 // not repeat it: who mistakes members may have put a secret there.
 func (p *Policy) MayHave(c Caller, alias string) error {
-	return p.may(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
+	return p.check(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
 }
 
 // MaxBound is how many bytes a caller may have attested who may not have every key:
@@ -189,9 +189,9 @@ func (p *Policy) Unguarded(attesting []string) (names []string) {
 	return names
 }
 
-// may says whether one of the caller's rules lists name in that field. told is
+// check reports whether one of the caller's rules lists name in that field. told is
 // how a refusal calls it.
-func (p *Policy) may(c Caller, field, name, told string, list func(rule) grant) error {
+func (p *Policy) check(c Caller, field, name, told string, list func(rule) grant) error {
 	if p == nil {
 		return nil
 	}
