@@ -15,9 +15,9 @@ import (
 	"skr/internal/secmem"
 )
 
-// answer is what the wire said last during one acquisition.
+// answer is the last answer during one acquisition.
 type answer struct {
-	status int    // 0: nobody was asked, or nobody answered
+	status int    // 0 without an answer
 	code   string // the OAuth error code, checked to be a plain word
 	aadsts string // "AADSTS700016", Entra's own code
 	said   string // the description, scrubbed, for the log and the doctor

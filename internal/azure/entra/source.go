@@ -7,10 +7,10 @@
 //	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
 //	token, err := source.AccessToken(ctx, "https://vault.azure.net")
 //
-// [NewPerson] makes the Source of whoever manages keys, who is no pod.
+// [NewPerson] makes the Source of a person or pipeline that manages keys.
 //
 // The protocol is azidentity's; every request goes through
-// [httpclient.Client], which owns bounds and retries. What the wire answered is
+// [httpclient.Client], which owns bounds and retries. Answers are
 // recorded below azidentity, because azidentity's errors quote whole answers
 // and must reach neither a caller nor the log.
 //
@@ -63,7 +63,7 @@ type Config struct {
 	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator, and
 	// with [IMDSRetry].
 	IMDS *httpclient.Client
-	// Timeout bounds one acquisition, whoever waits for it; 0 means 30 s.
+	// Timeout bounds one acquisition, however many callers wait for it; 0 means 30 s.
 	Timeout time.Duration
 }
 
@@ -75,7 +75,7 @@ type Source struct {
 	flights    singleflight.Group[string, secmem.Text] // by audience
 }
 
-// New chooses the identity. It asks nobody yet.
+// New chooses the identity. It sends no request.
 func New(c Config) (*Source, error) {
 	id, err := newIdentity(c)
 	if err != nil {

@@ -18,12 +18,11 @@ const (
 // errOpen is the cause of a refusal that cost no packet.
 var errOpen = errors.New("the circuit is open")
 
-// Circuit is when a failing host is left alone. It opens after a number of
-// requests in a row that ended unanswered; then each request is refused at
-// once, for a pause. After the pause one request goes through as a probe: its
-// answer closes the circuit, its failure doubles the pause. The pause is
-// shortened at random to between half and all of it, so that many pods do not
-// probe at the same moment.
+// Circuit sets when the client stops asking a failing host. The circuit opens after a
+// number of requests in a row without an answer. Then each request is refused at once,
+// for a pause. After the pause one request goes through as a probe: its answer closes the
+// circuit, its failure doubles the pause. The pause is shortened at random to between half
+// and all of it, so that many pods do not probe at the same moment.
 type Circuit struct {
 	// Failures in a row that open the circuit; 0 or less means 5.
 	Failures int
@@ -52,7 +51,7 @@ type circuit struct {
 
 func (c *circuit) open() bool { return c.pause > 0 }
 
-// enter lets a request through, or returns how long the host is left alone.
+// enter lets a request through, or returns how long the host is not asked.
 func (s *hosts) enter(caller, host string) (v *visit, left time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,20 +48,20 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBody is the largest answer in bytes; 0 means 1 MiB.
 	MaxBody int64
-	// Retry says how often and when to ask again; a zero field takes the value
+	// Retry sets how often and when to ask again; a zero field takes the value
 	// of [DefaultRetry].
 	Retry Retry
-	// Circuit says when a failing host is left alone; a zero field takes its
+	// Circuit sets when the client stops asking a failing host; a zero field takes its
 	// default. It cannot be turned off.
 	Circuit Circuit
-	// Fleet says when a service that throttles is asked again; a zero one knows of
-	// nobody else.
+	// Fleet sets when to ask a service again that throttles; the zero value is a fleet
+	// of one.
 	Fleet Fleet
-	// Observe is called after each attempt, in the request's goroutine; nil
-	// means that nobody watches. The context is that of the request.
+	// Observe is called after each attempt, in the request's goroutine and with its
+	// context; nil disables the callback.
 	Observe func(context.Context, Exchange)
-	// Refused is called for each request that is refused without an attempt, by
-	// an open circuit or because the host throttles; Observe does not hear of it; nil means that nobody watches.
+	// Refused is called for each request that is refused without an attempt, because the
+	// circuit is open or the host throttles; Observe is not. nil disables the callback.
 	Refused func(context.Context)
 	// Jitter draws a wait from zero to the ceiling; nil means at random, which is
 	// right everywhere but in a simulation.

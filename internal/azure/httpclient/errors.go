@@ -32,7 +32,7 @@ func (c *Client) refuseAtOnce(ctx context.Context, host string, left time.Durati
 	}
 }
 
-// ended says whether ctx is over. A dial uses the deadline itself and may
+// ended reports whether ctx is over. A dial uses the deadline itself and may
 // return a moment before the context's own timer fires.
 func ended(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()

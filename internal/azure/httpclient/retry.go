@@ -89,7 +89,7 @@ func (c *Client) isPatient(visit *visit, failed *failure, wait time.Duration) bo
 	return failed.updating && time.Since(visit.began)+wait <= c.retry.Patience
 }
 
-// worthwhile says whether the policy wants another attempt. A probe has one.
+// worthwhile reports whether the policy wants another attempt. A probe has one.
 func (c *Client) worthwhile(visit *visit, tries int, failed *failure) bool {
 	return failed.retriable && (tries < c.retry.Attempts || c.isPatient(visit, failed, 0)) && failed.retryAfter <= c.retry.MaxRetryAfter &&
 		visit.probes == nil && !c.hosts.isOpen(visit.host)

@@ -34,7 +34,7 @@ type throttle struct {
 	until   time.Time // when it may be asked again
 }
 
-// left returns how long the host is still left alone.
+// left returns how long the host is still not asked.
 func (s *hosts) left(host string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

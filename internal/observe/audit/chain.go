@@ -78,8 +78,8 @@ func (c *chain) fits(r *Record) error {
 	return nil
 }
 
-// describedBy tells whether t says what was torn, and is nil if nothing was. A
-// record of no torn bytes follows one that lacked its newline alone.
+// describedBy reports whether t describes what was torn, and is nil if nothing was. After
+// a record that lacked only its newline, t counts no torn bytes.
 func (c *chain) describedBy(t *Torn) bool {
 	switch {
 	case t == nil:

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// refusalRate is how many refusals a second one peer is told at once, and how many
+	// refusalRate is how many refusals a second one peer gets without delay, and how many
 	// after a quiet time. A caller that is wrong by mistake asks a few times.
 	refusalRate = 100
 	// refusalDelay is the longest delay of a refusal. It is below what a caller waits
