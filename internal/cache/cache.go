@@ -1,11 +1,11 @@
-// Package cache keeps what callers caused to be made, so that one caller cannot evict
-// what another uses.
+// Package cache bounds what skr keeps for its callers: values ([Cache]) and rates ([Rates]).
+// One caller cannot evict what another uses.
 //
 //	keys := cache.New[question, *Key](64)
 //	key, found := keys.Get(cache.Caller(ctx), asked)
 //
-// A plain bounded map has one limit for all: whoever names many hosts empties it for
-// everybody. Here each caller holds what it uses, up to a limit of its own. A value
+// A plain bounded map has one limit for all callers: one that names many hosts evicts what
+// the others use. Here each caller holds what it uses, up to a limit of its own. A value
 // leaves when its last holder lets go of it.
 //
 // The server names the caller with [For]. What skr does on its own behalf has the
@@ -29,18 +29,17 @@ func For(ctx context.Context, caller string) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
 }
 
-// Caller is the name that [For] put into ctx, or "".
+// Caller returns the name that [For] put into ctx, or "".
 func Caller(ctx context.Context) string {
 	caller, _ := ctx.Value(callerKey{}).(string)
 	return caller
 }
 
-// Cache is a bounded map. It is not safe for concurrent use: whoever has it has a
-// lock for more than the map.
+// Cache is a bounded map. It is not safe for concurrent use: its owner has a lock for more
+// than the map.
 type Cache[K comparable, V any] struct {
-	// Before reports whether a leaves before b where a caller holds too many. Nil, and
-	// where neither leaves before the other, means the one that the caller did not use
-	// for longest.
+	// Before reports whether a leaves before b if a caller holds too many. With nil, and if
+	// neither leaves before the other, the least recently used one leaves.
 	Before func(a, b V) bool
 	// Evicted is called with what leaves because its last holder lets go of it. Nil does
 	// nothing.
@@ -99,7 +98,7 @@ func (c *Cache[K, V]) Put(caller string, key K, value V) {
 	c.hold(caller, e)
 }
 
-// Delete forgets the value, whoever holds it. It calls nothing.
+// Delete forgets the value for all its holders. It does not call Evicted.
 func (c *Cache[K, V]) Delete(key K) {
 	e := c.entries[key]
 	delete(c.entries, key)
@@ -108,10 +107,10 @@ func (c *Cache[K, V]) Delete(key K) {
 	}
 }
 
-// Len is how many values there are.
+// Len returns how many values there are.
 func (c *Cache[K, V]) Len() int { return len(c.entries) }
 
-// All are the values. The cache must not change meanwhile.
+// All returns the values. The cache must not change meanwhile.
 func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		for key, e := range c.entries {

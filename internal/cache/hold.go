@@ -1,6 +1,6 @@
 package cache
 
-// hold notes a use, and makes room for what the caller did not hold before.
+// hold records a use, and makes room for what the caller did not hold before.
 func (c *Cache[K, V]) hold(caller string, e *entry[K, V]) {
 	c.clock++
 	h := c.holders[caller]
@@ -11,7 +11,7 @@ func (c *Cache[K, V]) hold(caller string, e *entry[K, V]) {
 	h.used[e], h.last = c.clock, c.clock
 }
 
-// room is the caller's holder, with room for one more.
+// room returns the caller's holder, with room for one more.
 func (c *Cache[K, V]) room(caller string) *holder[K, V] {
 	h := c.holder(caller)
 	if len(h.used) >= c.each {
@@ -20,7 +20,7 @@ func (c *Cache[K, V]) room(caller string) *holder[K, V] {
 	return h
 }
 
-// holder of that name, known or new.
+// holder returns the holder of that name, known or new.
 func (c *Cache[K, V]) holder(caller string) *holder[K, V] {
 	if h := c.holders[caller]; h != nil {
 		return h
@@ -47,7 +47,7 @@ func (c *Cache[K, V]) forgetIdle() {
 	}
 }
 
-// first is what the caller lets go of first.
+// first returns what the caller lets go of first.
 func (c *Cache[K, V]) first(h *holder[K, V]) (first *entry[K, V]) {
 	for e := range h.used {
 		if first == nil || c.leavesBefore(h, e, first) {

@@ -30,7 +30,7 @@ func Guard(work func() error) (err error) {
 }
 
 // Beside begins the work in a goroutine of its own. The function that it returns
-// waits for the end, as often as it is called, and tells the error, or the panic as one.
+// waits for the end and returns the error, or the panic as one. It may be called again.
 func Beside(work func() error) (wait func() error) {
 	done := make(chan error, 1)
 	go func() { done <- Guard(work) }()
@@ -38,7 +38,7 @@ func Beside(work func() error) (wait func() error) {
 }
 
 // from makes an error of a recovered value, within the deferred function that
-// recovered it. The value is told only if the runtime itself wrote it.
+// recovered it. The error shows the value only if the runtime itself wrote it.
 func from(value any) *Error {
 	text := fmt.Sprintf("panic with a %T", value)
 	if err, ok := value.(runtime.Error); ok {

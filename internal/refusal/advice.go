@@ -29,9 +29,9 @@ var _ adviser = advised{}
 func (a advised) Advice() string { return a.advice }
 func (a advised) Unwrap() error  { return a.error }
 
-// Advice says what to do about err: what the error nearest to the cause says, else the
-// last clause of a refusal's reason, else what helps against refusals of its kind. It is
-// "" where err is no refusal and says nothing.
+// Advice returns what to do about err: the advice of the error nearest to the cause, else
+// the last clause of a refusal's reason, else the advice for its kind. It returns "" if err
+// is not a refusal and has no advice.
 func Advice(err error) string {
 	if said := nearest(err); said != "" {
 		return said
@@ -46,7 +46,7 @@ func Advice(err error) string {
 	return general[refused.Kind]
 }
 
-// nearest is what the deepest adviser says, the first of several that are as deep.
+// nearest returns the advice of the deepest adviser, the first of several that are as deep.
 func nearest(err error) string {
 	var inner []error
 	switch wrapper := err.(type) { //nolint:errorlint // each link of the chain is looked at
@@ -66,8 +66,8 @@ func nearest(err error) string {
 	return ""
 }
 
-// lastClause is what follows the last semicolon of a reason that was written for
-// callers. That of a cause is not: semicolons join causes there.
+// lastClause returns what follows the last semicolon of a reason that was written for
+// callers. In the text of a cause, semicolons join causes.
 func (e *Error) lastClause() string {
 	i := strings.LastIndex(e.Reason, "; ")
 	if i < 0 || e.Err != nil && e.Err.Error() == e.Reason {
@@ -76,7 +76,7 @@ func (e *Error) lastClause() string {
 	return e.Reason[i+len("; "):]
 }
 
-// general is what helps where the refusal says no more than its kind.
+// general is the advice if the refusal names only its kind.
 var general = map[*Kind]string{
 	NoEvidence: "run on confidential hardware, and let the container use /dev/sev-guest, on virtual machines /dev/tpmrm0; " +
 		"report_source names another source",

@@ -3,7 +3,7 @@
 //
 // A [Kind] is a sentinel for errors.Is. [Because] wraps a cause under a kind
 // together with one sentence for the caller. The sentence must hold no secret
-// and says what to do; the cause is for the log alone.
+// and says what to do; the cause goes only to the log.
 //
 // The package holds no HTTP: internal/sidecar/server owns the table of status codes.
 package refusal
@@ -35,8 +35,8 @@ var (
 	AttestationRejected = &Kind{"attestation rejected"}
 	// ReleaseRejected: the Relying Party (vault, or its identity provider) said no.
 	ReleaseRejected = &Kind{"release rejected"}
-	// ManagementRejected: the vault, or its identity provider, said no to who would
-	// make or read a key. The release path has no such refusal.
+	// ManagementRejected: the vault, or its identity provider, refused to make or read a
+	// key. The release path has no such refusal.
 	ManagementRejected = &Kind{"key management rejected"}
 	// KeyNotFound: the Relying Party has no such key or version.
 	KeyNotFound = &Kind{"key not found"}
@@ -78,7 +78,7 @@ func Newf(kind *Kind, format string, args ...any) error {
 	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Error is the whole story, for the log.
+// Error returns the refusal with its cause, for the log.
 func (e *Error) Error() string {
 	if e.Err == nil || e.Err.Error() == e.Reason {
 		return e.Public()
@@ -86,7 +86,7 @@ func (e *Error) Error() string {
 	return e.Public() + ": " + e.Err.Error()
 }
 
-// Public is the text that a caller may see.
+// Public returns the text that a caller may see.
 func (e *Error) Public() string {
 	if e.Reason == "" {
 		return e.Kind.text

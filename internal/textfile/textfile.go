@@ -39,7 +39,7 @@ func UTF8(data []byte) []byte {
 	return data
 }
 
-// byteOrder is nil for what is not UTF-16. Without a mark it is told by the first
+// byteOrder returns nil if data is not UTF-16. Without a mark it goes by the first
 // character, which is ASCII in every text that this program reads.
 func byteOrder(data []byte) (order binary.ByteOrder, units []byte) {
 	switch {
@@ -55,7 +55,7 @@ func byteOrder(data []byte) (order binary.ByteOrder, units []byte) {
 	return nil, nil
 }
 
-// mostlyASCII tells a text from random bytes, such as a key's, of which most pairs are
+// mostlyASCII distinguishes a text from random bytes, such as a key's, of which most pairs are
 // characters, but of other scripts.
 func mostlyASCII(text []byte) bool {
 	others := 0

@@ -31,11 +31,11 @@ var allowed = map[string][]string{
 
 	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "internal/strictjson", "attest/tpm"},
 	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
-	"internal/sidecar/limit":      {"internal/refusal"},
+	"internal/sidecar/limit":      {"internal/cache", "internal/refusal"},
 	"internal/cache":              {},
 	"internal/check":              {"internal/refusal"},
 	"internal/certificate":        {},
-	"internal/observe/audit":      {"internal/refusal"},
+	"internal/observe/audit":      {"internal/cache", "internal/refusal"},
 	"internal/crash":              {},
 	"internal/sidecar/hardening":  {},
 	"internal/operator/measure":   {"internal/textfile"},
@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"internal/operator/provision": {"hsm", "releasepolicy", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
 	"internal/refusal":            {},
 	"internal/sbom":               {},
-	"internal/sidecar/serving":    {},
+	"internal/sidecar/serving":    {"internal/cache"},
 	"internal/sidecar/doctor": {
 		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease", "releasepolicy",
 		"internal/check", "internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",

@@ -46,7 +46,7 @@ func ParseHost(text string) (Host, error) {
 	return host, nil
 }
 
-// lower changes ASCII letters alone: others could become some, as the Kelvin sign does.
+// lower changes ASCII letters only: others could become some, as the Kelvin sign does.
 func lower(text string) string {
 	return strings.Map(func(c rune) rune {
 		if 'A' <= c && c <= 'Z' {
@@ -130,7 +130,7 @@ func (h Host) IsBare() bool { return h.name != "" && !strings.Contains(h.name, "
 // Name is the DNS name without the port.
 func (h Host) Name() string { return h.name }
 
-// IsZero says whether this is no host at all.
+// IsZero reports whether this is the zero Host.
 func (h Host) IsZero() bool { return h.name == "" }
 
 // String is the name, with the port where it is not 443.

@@ -27,7 +27,7 @@ func ParsePattern(text string) (Pattern, error) {
 	return Pattern{host, wild}, nil
 }
 
-// Matches says whether the pattern allows the host.
+// Matches reports whether the pattern allows the host.
 func (p Pattern) Matches(h Host) bool {
 	if h.port != p.host.port {
 		return false

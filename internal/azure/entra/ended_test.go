@@ -20,7 +20,7 @@ type leaving struct {
 }
 
 func (l leaving) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	seen, _ := ctx.Value(witnessKey{}).(*answer)
+	seen, _ := ctx.Value(answerKey{}).(*answer)
 	seen.status = l.status
 	l.leave()
 	<-ctx.Done()

@@ -24,7 +24,7 @@ const (
 	managed  = "managed identity"
 )
 
-// identity is who asks and whom, in words for people.
+// identity describes for people which identity asks, and where.
 type identity struct {
 	kind     string // workload or managed
 	name     string // `workload identity with client id "…"`
@@ -95,7 +95,7 @@ func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 		TenantID:      c.TenantID,
 		TokenFilePath: c.TokenFile,
 		// Discovery asks the public cloud whether a host is Microsoft's; a
-		// private login host is known to its operator alone.
+		// private login host is known only to its operator.
 		DisableInstanceDiscovery: !slices.Contains(loginHosts, login.Hostname()),
 	})
 }
@@ -149,7 +149,7 @@ const tryTimeout = time.Hour
 func clientOptions(client *httpclient.Client) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
-		Transport: witness{client.Transporter()},
+		Transport: recorder{client.Transporter()},
 	}
 }
 

@@ -20,11 +20,11 @@ import (
 
 const person = "default credential"
 
-// ErrNoIdentity says that nobody is logged in here, and no identity is set up.
+// ErrNoIdentity is the error if no person is logged in and no identity is set up.
 var ErrNoIdentity = errors.New("no identity was found here: log in with az login or azd auth login, " +
 	"set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or certificate, or pass --access-token-file")
 
-// NewPerson makes a Source for whoever manages keys, at a desk or in a pipeline:
+// NewPerson makes a Source for a person or a pipeline that manages keys:
 // azidentity's DefaultAzureCredential, which tries the environment, workload
 // identity, managed identity, and the logins of the Azure CLI, the Azure
 // Developer CLI and Azure PowerShell. It reads AZURE_… variables itself, so of the
@@ -57,7 +57,7 @@ func newPersonCredential(c Config) (azcore.TokenCredential, error) {
 		return nil, err
 	}
 	options := clientOptions(c.HTTP)
-	options.Transport = witness{byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}}
+	options.Transport = recorder{byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}}
 	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions:            options,

@@ -7,11 +7,11 @@
 //	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
 //	token, err := source.AccessToken(ctx, "https://vault.azure.net")
 //
-// [NewPerson] makes the Source of whoever manages keys, who is no pod.
+// [NewPerson] makes the Source of a person or pipeline that manages keys.
 //
 // The protocol is azidentity's; every request goes through
-// [httpclient.Client], which owns bounds and retries. What the wire answered is
-// witnessed below azidentity, because azidentity's errors quote whole answers
+// [httpclient.Client], which owns bounds and retries. Answers are
+// recorded below azidentity, because azidentity's errors quote whole answers
 // and must reach neither a caller nor the log.
 //
 // The package does not judge tokens, and takes none from the request: a caller
@@ -63,7 +63,7 @@ type Config struct {
 	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator, and
 	// with [IMDSRetry].
 	IMDS *httpclient.Client
-	// Timeout bounds one acquisition, whoever waits for it; 0 means 30 s.
+	// Timeout bounds one acquisition, however many callers wait for it; 0 means 30 s.
 	Timeout time.Duration
 }
 
@@ -75,7 +75,7 @@ type Source struct {
 	flights    singleflight.Group[string, secmem.Text] // by audience
 }
 
-// New chooses the identity. It asks nobody yet.
+// New chooses the identity. It sends no request.
 func New(c Config) (*Source, error) {
 	id, err := newIdentity(c)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Source) named(err error) error {
 
 // acquire asks azidentity, which may answer from its own cache.
 func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
-	ctx, seen := withWitness(ctx)
+	ctx, seen := withAnswer(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
 	if err != nil && seen.err == nil && ctx.Err() != nil {
 		return secmem.Text{}, ctx.Err() // azidentity gave up between two requests; the last answer is not its reason

@@ -23,8 +23,8 @@ const (
 	warmFor = idleTimeout - 10*time.Second
 )
 
-// ahead makes connections before the request that needs them: while something
-// else must be waited for, the handshake costs no time.
+// ahead makes connections before the request that needs them: the handshake costs no
+// time while the request waits for something else.
 type ahead struct {
 	dial   dialFunc
 	config *tls.Config
@@ -36,7 +36,7 @@ type ahead struct {
 
 // early is a connection that is being made, or waits.
 type early struct {
-	caller string // who is about to ask
+	caller string // is about to ask
 	done   chan struct{}
 	conn   *tls.Conn // valid after done
 	err    error     // valid after done
@@ -51,9 +51,8 @@ func newAhead(dial dialFunc, config *tls.Config) *ahead {
 
 // Connect makes a connection to an https host ("contoso.vault.azure.net", a port may
 // follow) that the next request to it takes, unless one is open or on its way. It
-// does not wait, and tells nobody of an error: the request will meet it itself. A
-// host that is reached through a proxy is left alone. The caller is that of ctx; its end
-// ends nothing.
+// does not wait, and drops an error: the request will meet it itself. For a host behind
+// a proxy it does nothing. ctx names the caller; its end ends nothing.
 func (t *Transport) Connect(ctx context.Context, host string) {
 	u := &url.URL{Scheme: "https", Host: host}
 	if t.base.Proxy != nil {
@@ -104,7 +103,7 @@ func (a *ahead) make(address string, e *early) {
 
 // abandon closes a connection that no request has taken.
 func (a *ahead) abandon(address string, e *early) {
-	if a.take(address) != e {
+	if a.claim(address) != e {
 		return
 	}
 	if <-e.done; e.conn != nil {
@@ -112,7 +111,7 @@ func (a *ahead) abandon(address string, e *early) {
 	}
 }
 
-func (a *ahead) take(address string) *early {
+func (a *ahead) claim(address string) *early {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.early[address]
@@ -123,7 +122,7 @@ func (a *ahead) take(address string) *early {
 // dialTLS is how the transport connects: with the connection made ahead, if there is
 // one, else with its own.
 func (a *ahead) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	if e := a.take(address); e != nil {
+	if e := a.claim(address); e != nil {
 		e.end.Stop()
 		select {
 		case <-e.done:

@@ -31,7 +31,7 @@ type failure struct {
 func (c *Client) attempt(ctx context.Context, request *http.Request, try int) (*Response, *failure) {
 	start := time.Now()
 	answer, err := c.exchange(ctx, request)
-	failed := c.judge(answer, err)
+	failed := c.classify(answer, err)
 	c.report(ctx, start, answer, failed, try)
 	if failed != nil {
 		return nil, failed
@@ -64,8 +64,8 @@ func (c *Client) exchange(ctx context.Context, request *http.Request) (*Response
 	return result, err
 }
 
-// renewed is a copy of the request with a body that nobody has read. The header
-// is shared: a transport leaves it alone.
+// renewed returns a copy of the request with an unread body. The header is shared: a
+// transport does not change it.
 func renewed(ctx context.Context, request *http.Request) (*http.Request, error) {
 	body, err := request.GetBody()
 	if err != nil {
@@ -88,7 +88,7 @@ func readBounded(body io.Reader, limit int64) ([]byte, error) {
 }
 
 // judge says what is wrong with an attempt; nil if nothing is.
-func (c *Client) judge(answer *Response, err error) *failure {
+func (c *Client) classify(answer *Response, err error) *failure {
 	if err != nil {
 		return c.transportFailure(err)
 	}
@@ -137,9 +137,9 @@ func (c *Client) transportFailure(err error) *failure {
 	return &failure{kind: refusal.Unavailable, reason: "cannot be reached; try again later", cause: cause, retriable: true}
 }
 
-// printable keeps the errors that are known to tell only about the network.
-// Others, such as net/http's "malformed HTTP response", quote what the service
-// sent, so only their type is told.
+// printable returns err if it is known to describe only the network. Others, such as
+// net/http's "malformed HTTP response", quote what the service sent: of these it returns
+// the type.
 func printable(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("transport error of type %T", err)

@@ -33,10 +33,10 @@ func BenchmarkPolicy(b *testing.B) {
 	client := New(Config{Transport: silent})
 	b.ReportAllocs()
 	for b.Loop() {
-		v, _ := client.circuits.enter("", "vault.example")
-		v.see(nil)
+		v, _ := client.hosts.enter("", "vault.example")
+		v.note(nil)
 		client.budget.answered()
-		client.circuits.leave(b.Context(), v)
+		client.hosts.leave(b.Context(), v)
 	}
 }
 

@@ -28,8 +28,8 @@ func newBudget(retries int) *budget {
 	return &budget{capacity: float64(retries), left: float64(retries), at: time.Now()}
 }
 
-// take says whether there may be one more retry.
-func (b *budget) take() bool {
+// spend reports whether there may be one more retry, and counts it.
+func (b *budget) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()

@@ -12,7 +12,7 @@ import (
 
 // retries counts what the budget allows until it is empty.
 func (b *budget) retries() (n int) {
-	for b.take() {
+	for b.spend() {
 		n++
 	}
 	return n

@@ -83,21 +83,21 @@ func TestHostsOfOneCallerAreApart(t *testing.T) {
 		for range defaultFailures {
 			_ = ask(victim, client, "mine.example")
 		}
-		client.throttles.refused("victim", "slow.example", time.Second)
+		client.hosts.refused("victim", "slow.example", time.Second)
 		for i := range 2 * maxHosts {
 			for range defaultFailures {
 				_ = ask(flooder, client, fmt.Sprintf("host%d.example", i))
 			}
-			client.throttles.refused("flooder", fmt.Sprintf("host%d.example", i), time.Hour)
+			client.hosts.refused("flooder", fmt.Sprintf("host%d.example", i), time.Hour)
 		}
 		if err := ask(victim, client, "mine.example"); !errors.Is(err, errOpen) {
 			t.Errorf("the flood has closed the circuit: %v", err)
 		}
-		if client.throttles.left("slow.example") == 0 {
+		if client.hosts.left("slow.example") == 0 {
 			t.Error("the flood has made us forget who throttles")
 		}
-		if n := client.circuits.failing.Len(); n != maxHosts+1 {
-			t.Errorf("%d circuits are kept", n)
+		if n := client.hosts.known.Len(); n != maxHosts+2 {
+			t.Errorf("%d hosts are kept", n)
 		}
 	})
 }

@@ -262,7 +262,7 @@ func TestRetriesEndWithTheCircuit(t *testing.T) {
 					return service.RoundTrip(r)
 				})
 				client := newSteady(Config{Transport: slow, Retry: Retry{Attempts: 4, Base: 4 * time.Second}, Circuit: Circuit{Failures: 1}})
-				time.AfterFunc(other, func() { client.circuits.leave(t.Context(), &visit{host: "maa.example", saw: outage}) })
+				time.AfterFunc(other, func() { client.hosts.leave(t.Context(), &visit{host: "maa.example", saw: outage}) })
 				err := ask(t.Context(), client, "maa.example")
 				if !errors.Is(err, refusal.Unavailable) || errors.Is(err, errOpen) || service.asked != 1 {
 					t.Errorf("got %v after %d attempts", err, service.asked)
@@ -274,12 +274,12 @@ func TestRetriesEndWithTheCircuit(t *testing.T) {
 
 // TestLateEnds: requests that began before the circuit opened end after it.
 func TestLateEnds(t *testing.T) {
-	begin := func(client *Client) *visit { v, _ := client.circuits.enter("", "maa.example"); return v }
+	begin := func(client *Client) *visit { v, _ := client.hosts.enter("", "maa.example"); return v }
 	end := func(client *Client, v *visit, saw sight) {
 		v.saw = saw
-		client.circuits.leave(context.Background(), v)
+		client.hosts.leave(context.Background(), v)
 	}
-	left := func(client *Client) time.Duration { _, left := client.circuits.enter("", "maa.example"); return left }
+	left := func(client *Client) time.Duration { _, left := client.hosts.enter("", "maa.example"); return left }
 	synctest.Test(t, func(t *testing.T) {
 		client := newSteady(Config{Transport: &upstream{}})
 		answered, failed := begin(client), begin(client)
@@ -346,7 +346,7 @@ func TestHostsAreBounded(t *testing.T) {
 		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
 			t.Errorf("the host that is used is forgotten: %v", err)
 		}
-		if n := client.circuits.failing.Len(); n != maxHosts || client.OpenCircuits() != maxHosts {
+		if n := client.hosts.known.Len(); n != maxHosts || client.OpenCircuits() != maxHosts {
 			t.Errorf("%d circuits are kept, %d of them open, want %d", n, client.OpenCircuits(), maxHosts)
 		}
 	})
@@ -369,7 +369,7 @@ func TestCircuitDefaults(t *testing.T) {
 // TestPausesDiffer: from half of the pause to all of it.
 func TestPausesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newCircuits(Circuit{}, fullJitter)
+		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
 		for _, pause := range []time.Duration{1, 2, 3, time.Second, defaultMaxOpen} {
 			seen := map[time.Duration]bool{}
 			for range 100 {
@@ -420,8 +420,58 @@ func TestCircuitUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if client.circuits.failing.Len() != 0 {
-			t.Errorf("%d circuits are kept of hosts that answer", client.circuits.failing.Len())
+		if client.hosts.known.Len() != 0 {
+			t.Errorf("%d circuits are kept of hosts that answer", client.hosts.known.Len())
+		}
+	})
+}
+
+// A host has one state: an answer after an outage leaves its throttling alone, and the
+// other way round; one that answers has none.
+func TestHostHasOneState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
+		outageOf := func() {
+			for range defaultFailures {
+				s.leave(t.Context(), &visit{host: "a", saw: outage})
+			}
+		}
+		answer := func() { s.leave(t.Context(), &visit{host: "a", saw: life}) }
+		outageOf()
+		s.refused("", "a", time.Minute)
+		if n := s.known.Len(); n != 1 || !s.isOpen("a") || s.left("a") == 0 {
+			t.Fatalf("%d hosts, open %v, left %v", n, s.isOpen("a"), s.left("a"))
+		}
+		answer()
+		if s.isOpen("a") || s.left("a") == 0 {
+			t.Errorf("after an answer: open %v, left %v", s.isOpen("a"), s.left("a"))
+		}
+		outageOf()
+		time.Sleep(s.left("a"))
+		s.answered("a")
+		if !s.isOpen("a") || s.left("a") != 0 {
+			t.Errorf("after the wait: open %v, left %v", s.isOpen("a"), s.left("a"))
+		}
+		if answer(); s.known.Len() != 0 {
+			t.Error("a host that answers has a state")
+		}
+	})
+}
+
+// To make room, a host that may be asked leaves before one that is avoided, for whichever
+// reason.
+func TestAvoidedHostsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newHosts(Circuit{}, Fleet{}, time.Second, func(time.Duration) time.Duration { return 0 })
+		for range defaultFailures {
+			s.leave(t.Context(), &visit{host: "open", saw: outage})
+		}
+		s.refused("", "throttling", time.Hour)
+		for i := range 2 * maxHosts {
+			s.leave(t.Context(), &visit{host: strconv.Itoa(i), saw: outage}) // fails once
+		}
+		if s.known.Len() != maxHosts || !s.isOpen("open") || s.left("throttling") == 0 {
+			t.Errorf("%d hosts, open %v, left %v", s.known.Len(), s.isOpen("open"), s.left("throttling"))
 		}
 	})
 }

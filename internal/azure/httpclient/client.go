@@ -48,20 +48,20 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBody is the largest answer in bytes; 0 means 1 MiB.
 	MaxBody int64
-	// Retry says how often and when to ask again; a zero field takes the value
+	// Retry sets how often and when to ask again; a zero field takes the value
 	// of [DefaultRetry].
 	Retry Retry
-	// Circuit says when a failing host is left alone; a zero field takes its
+	// Circuit sets when the client stops asking a failing host; a zero field takes its
 	// default. It cannot be turned off.
 	Circuit Circuit
-	// Fleet says when a service that throttles is asked again; a zero one knows of
-	// nobody else.
+	// Fleet sets when to ask a service again that throttles; the zero value is a fleet
+	// of one.
 	Fleet Fleet
-	// Observe is called after each attempt, in the request's goroutine; nil
-	// means that nobody watches. The context is that of the request.
+	// Observe is called after each attempt, in the request's goroutine and with its
+	// context; nil disables the callback.
 	Observe func(context.Context, Exchange)
-	// Refused is called for each request that is refused without an attempt, by
-	// an open circuit or because the host throttles; Observe does not hear of it; nil means that nobody watches.
+	// Refused is called for each request that is refused without an attempt, because the
+	// circuit is open or the host throttles; Observe is not. nil disables the callback.
 	Refused func(context.Context)
 	// Jitter draws a wait from zero to the ceiling; nil means at random, which is
 	// right everywhere but in a simulation.
@@ -78,8 +78,7 @@ type Client struct {
 	maxBody   int64
 	retry     Retry
 	budget    *budget
-	circuits  *circuits
-	throttles *throttles
+	hosts     *hosts
 	observe   func(context.Context, Exchange)
 	refused   func(context.Context)
 	userAgent string
@@ -105,8 +104,7 @@ func New(c Config) *Client {
 		maxBody:   cmp.Or(c.MaxBody, defaultMaxBody),
 		retry:     retry,
 		budget:    newBudget(retry.Budget),
-		circuits:  newCircuits(c.Circuit, c.Jitter),
-		throttles: newThrottles(c.Fleet, retry.Base, c.Jitter),
+		hosts:     newHosts(c.Circuit, c.Fleet, retry.Base, c.Jitter),
 		observe:   c.Observe,
 		refused:   c.Refused,
 		userAgent: cmp.Or(c.UserAgent, defaultUserAgent),
@@ -134,11 +132,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err := c.await(ctx, request.URL.Host); err != nil {
 		return nil, err
 	}
-	visit, left := c.circuits.enter(cache.Caller(ctx), request.URL.Host)
+	visit, left := c.hosts.enter(cache.Caller(ctx), request.URL.Host)
 	if visit == nil {
 		return nil, c.refuseAtOnce(ctx, request.URL.Host, left)
 	}
-	defer c.circuits.leave(ctx, visit)
+	defer c.hosts.leave(ctx, visit)
 	return c.ask(ctx, visit, request)
 }
 
@@ -149,10 +147,10 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 		if failed != nil && ended(ctx) {
 			return nil, c.endedError(ctx, visit, failed)
 		}
-		visit.see(failed)
+		visit.note(failed)
 		if failed == nil {
 			c.budget.answered()
-			c.throttles.answered(visit.host)
+			c.hosts.answered(visit.host)
 			return answer, nil
 		}
 		wait, again := c.nextWait(ctx, visit, try, failed)
@@ -163,7 +161,7 @@ func (c *Client) ask(ctx context.Context, visit *visit, request *http.Request) (
 			c.budget.spared()
 			return nil, c.endedError(ctx, visit, failed)
 		}
-		if c.circuits.isOpen(visit.host) { // other requests have opened it
+		if c.hosts.isOpen(visit.host) { // other requests have opened it
 			c.budget.spared()
 			return nil, c.refuse(visit.host, try, failed)
 		}

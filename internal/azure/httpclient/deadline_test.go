@@ -46,7 +46,7 @@ func TestDeadlines(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := New(Config{Service: "THIM", Transport: test.transport, Retry: fixed, Jitter: ceiling})
-				client.throttles.jitter = func(time.Duration) time.Duration { return 0 }
+				client.hosts.jitter = func(time.Duration) time.Duration { return 0 }
 				ctx := t.Context()
 				if test.deadline > 0 {
 					var cancel context.CancelFunc

@@ -14,7 +14,7 @@ func (c *Client) refuse(host string, tries int, failed *failure) error {
 	return &refusal.Error{
 		Kind:       failed.kind,
 		Reason:     c.service + " " + failed.reason,
-		RetryAfter: told(failed.kind, failed.retryAfter),
+		RetryAfter: publicWait(failed.kind, failed.retryAfter),
 		Err:        fmt.Errorf("host %s, attempt %d: %w", host, tries, failed.cause),
 	}
 }
@@ -32,7 +32,7 @@ func (c *Client) refuseAtOnce(ctx context.Context, host string, left time.Durati
 	}
 }
 
-// ended says whether ctx is over. A dial uses the deadline itself and may
+// ended reports whether ctx is over. A dial uses the deadline itself and may
 // return a moment before the context's own timer fires.
 func ended(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()

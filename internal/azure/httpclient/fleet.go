@@ -19,7 +19,7 @@ import (
 // the other, as fast as the service can take them and no faster.
 type Fleet struct {
 	// Window is how long the service needs to serve each member once: members
-	// divided by its limit, and a little more. 0 means that nobody knows.
+	// divided by its limit, and a little more. 0 means unknown.
 	Window time.Duration
 	// Place on the dial, from 0 to below 1: see [ParsePlace].
 	Place float64
@@ -27,7 +27,7 @@ type Fleet struct {
 	First time.Time
 }
 
-// Turn is the member's next moment, at or after the given time. It is counted
+// Turn returns the member's next moment, at or after the given time. It is counted
 // by the clock on the wall, which all members share.
 func (f Fleet) Turn(from time.Time) time.Time {
 	if f.Window <= 0 {
@@ -45,7 +45,7 @@ func (f Fleet) Turn(from time.Time) time.Time {
 // less where the window is short.
 const ofTurn = time.Second
 
-// mayWait says whether a member that is refused now may wait for its turn. One
+// mayWait reports whether a member that is refused now may wait for its turn. One
 // that has just had it would wait for a whole window.
 func (f Fleet) mayWait(now time.Time) bool {
 	return f.Window > 0 && f.First.IsZero() && f.Turn(now.Add(-min(ofTurn, f.Window/100))).After(now)

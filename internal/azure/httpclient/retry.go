@@ -73,14 +73,14 @@ func (r Retry) ceiling(tries int) time.Duration {
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
-		failed.retryAfter = c.throttles.refused(visit.caller, visit.host, failed.retryAfter)
-		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.take()
+		failed.retryAfter = c.hosts.refused(visit.caller, visit.host, failed.retryAfter)
+		return failed.retryAfter, worthwhile && failed.retryAfter <= c.longest() && fits(ctx, failed.retryAfter+margin) && c.budget.spend()
 	}
 	wait := failed.retryAfter
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.take())
+	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.spend())
 }
 
 // isPatient reports whether the failure is an update, and the next attempt is within the
@@ -89,10 +89,10 @@ func (c *Client) isPatient(visit *visit, failed *failure, wait time.Duration) bo
 	return failed.updating && time.Since(visit.began)+wait <= c.retry.Patience
 }
 
-// worthwhile says whether the policy wants another attempt. A probe has one.
+// worthwhile reports whether the policy wants another attempt. A probe has one.
 func (c *Client) worthwhile(visit *visit, tries int, failed *failure) bool {
 	return failed.retriable && (tries < c.retry.Attempts || c.isPatient(visit, failed, 0)) && failed.retryAfter <= c.retry.MaxRetryAfter &&
-		visit.probes == nil && !c.circuits.isOpen(visit.host)
+		visit.probes == nil && !c.hosts.isOpen(visit.host)
 }
 
 func retriedStatus(status int) bool {

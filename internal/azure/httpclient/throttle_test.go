@@ -51,7 +51,7 @@ func TestThrottlingSpreads(t *testing.T) {
 			if err := ask(t.Context(), client, "vault.example"); !errors.Is(err, refusal.Throttled) || service.refusals != left-1 {
 				t.Fatalf("got %v and %d refusals", err, left-service.refusals)
 			}
-			waits = append(waits, client.throttles.left("vault.example").String())
+			waits = append(waits, client.hosts.left("vault.example").String())
 		}
 		if got, want := strings.Join(waits, " "), "20s 50s 2m10s 2m10s 2m10s 2m10s"; got != want {
 			t.Errorf("waits are %s, want %s", got, want)
@@ -60,8 +60,8 @@ func TestThrottlingSpreads(t *testing.T) {
 			t.Error(err)
 		}
 		service.refusals = 1
-		if _ = ask(t.Context(), client, "vault.example"); client.throttles.left("vault.example") != 20*time.Second {
-			t.Errorf("after an answer the wait is %v", client.throttles.left("vault.example"))
+		if _ = ask(t.Context(), client, "vault.example"); client.hosts.left("vault.example") != 20*time.Second {
+			t.Errorf("after an answer the wait is %v", client.hosts.left("vault.example"))
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestOthersWaitToo(t *testing.T) {
 		refusedAtOnce := 0
 		client := New(Config{Transport: service, Retry: Retry{Attempts: 1, MaxRetryAfter: 24 * time.Hour}, Refused: func(context.Context) { refusedAtOnce++ }})
 		_ = ask(t.Context(), client, "vault.example")
-		left := client.throttles.left("vault.example")
+		left := client.hosts.left("vault.example")
 
 		short, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
@@ -126,7 +126,7 @@ func TestOthersWaitToo(t *testing.T) {
 // window once.
 func TestRefusalsAtOnceAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newThrottles(Fleet{}, time.Second, ceiling)
+		s := newHosts(Circuit{}, Fleet{}, time.Second, ceiling)
 		for range 5 {
 			s.refused("", "host", 10*time.Second)
 		}
@@ -145,7 +145,7 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 
 func TestAbsurdWishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newThrottles(Fleet{}, time.Second, fullJitter)
+		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
 		if wait := s.refused("", "host", longestWait); wait > maxAsked+maxSpread {
 			t.Errorf("a service that asks for a year is left alone for %v", wait)
 		}
@@ -153,12 +153,12 @@ func TestAbsurdWishes(t *testing.T) {
 }
 
 func TestThrottledHostsAreBounded(t *testing.T) {
-	s := newThrottles(Fleet{}, time.Second, fullJitter)
+	s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
 	for i := range 2 * maxHosts {
 		s.refused("", strconv.Itoa(i), time.Duration(i+1)*time.Second)
 	}
-	if s.hosts.Len() != maxHosts || s.left(strconv.Itoa(2*maxHosts-1)) == 0 {
-		t.Errorf("%d hosts are kept", s.hosts.Len())
+	if s.known.Len() != maxHosts || s.left(strconv.Itoa(2*maxHosts-1)) == 0 {
+		t.Errorf("%d hosts are kept", s.known.Len())
 	}
 }
 

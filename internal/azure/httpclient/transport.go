@@ -31,7 +31,7 @@ type TransportConfig struct {
 	// Roots for TLS; nil means the system's.
 	Roots *x509.CertPool
 	// Direct ignores the proxy of the environment, for services that are
-	// reached over the link alone: IMDS and THIM.
+	// reached over the local link only: IMDS and THIM.
 	Direct bool
 	// Rewrite sends requests for a host ("169.254.169.254") to another base
 	// URL instead, for the link-local services of Azure and their emulator.
@@ -101,7 +101,7 @@ func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment(r)
 }
 
-// isLocalhost says whether name is localhost or below it, as in RFC 6761
+// isLocalhost reports whether name is localhost or below it, as in RFC 6761
 // section 6.3, which has such names mean the loopback address.
 func isLocalhost(name string) bool {
 	name = "." + strings.ToLower(strings.TrimSuffix(name, "."))
@@ -140,7 +140,7 @@ type rewriter struct {
 	targets map[string]*url.URL
 }
 
-// RoundTrip changes a copy, as a RoundTripper must leave the request alone.
+// RoundTrip changes a copy, because a RoundTripper must not change the request.
 func (t *rewriter) RoundTrip(r *http.Request) (*http.Response, error) {
 	base, ok := t.targets[strings.TrimSuffix(r.URL.Host, ":80")]
 	if !ok {

@@ -25,17 +25,16 @@
 //	recovered  the same, where the file ended in a torn line (a crash, a full
 //	           disk): how many bytes follow the last record, and their SHA-256
 //	release    a release that was made or refused: the members of [Entry]
-//	withheld   refusals that have no record of their own: how many. Whoever asks for
-//	           what it may not have must not push out the records of releases
+//	withheld   how many refusals have no record of their own. A caller that is refused
+//	           again and again must not push out the records of releases
 //
 // Without a file of its own the log takes the records ([ToLogger]); there each
 // start begins a new chain.
 //
 // # What a chain does not show
 //
-// There is no secret in it. Whoever may write the file can write all of it anew
-// from some record on, and that the end was cut off cannot be seen from the file
-// alone. Keep the hash of a recent record (the head) elsewhere and give it to
+// There is no secret in it. A process that may write the file can write all of it anew
+// from some record on, and the file does not show that its end was cut off. Keep the hash of a recent record (the head) elsewhere and give it to
 // Verify, or ship the lines off the machine as they are written.
 //
 // A record survives the crash of skr, and not that of the machine: there is no
@@ -87,7 +86,7 @@ type Log struct {
 	closed bool
 	out    sink
 	chain  chain // as written
-	failed error // of the last write; while it is set, nobody knows what was written
+	failed error // of the last write; while it is set, what was written is unknown
 }
 
 // sink is where the lines of a chain go.
@@ -163,7 +162,7 @@ func (l *Log) add(r Record) error {
 	if err := l.out.write(line); err != nil {
 		return fmt.Errorf("writing audit record %d: %w", r.Seq, err)
 	}
-	l.chain.take(&r)
+	l.chain.advance(&r)
 	return nil
 }
 

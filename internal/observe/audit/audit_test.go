@@ -163,7 +163,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a directory":      {func(_ *testing.T, path string) error { return os.Mkdir(path, 0o700) }, "is a directory"},
 		"a pipe":           {func(_ *testing.T, path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file"},
 		"no directory":     {func(_ *testing.T, path string) error { return os.Remove(filepath.Dir(path)) }, "no such file"},
-		"writable for all": {func(t *testing.T, path string) error { good(t, path); return os.Chmod(path, 0o602) }, "everybody may write it"},
+		"writable for all": {func(t *testing.T, path string) error { good(t, path); return os.Chmod(path, 0o602) }, "all users may write it"},
 		"open already":     {func(t *testing.T, path string) error { begin(t, path); return nil }, "another skr writes it"},
 		"another text":     {func(t *testing.T, path string) error { put(t, path, []byte("root:x:0:0\n")); return nil }, "is no record"},
 		"another text without newline": {func(t *testing.T, path string) error { put(t, path, []byte("hello")); return nil },

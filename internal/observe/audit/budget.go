@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"skr/internal/cache"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // budgets of the callers for refusals. Releases need none: each has its record.
 type budgets struct {
 	mu      sync.Mutex
-	callers map[string]*rate.Limiter
+	callers *cache.Rates
 	pending int    // refusals without a record, since the last record that counts them
 	total   uint64 // of all time
 }
@@ -32,7 +34,10 @@ type budgets struct {
 func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.of(caller).AllowN(now, 1) {
+	if b.callers == nil {
+		b.callers = cache.NewRates(rate.Every(refusalEvery), refusalsOnce, maxBudgets)
+	}
+	if b.callers.Of(caller, now).AllowN(now, 1) {
 		return true, false
 	}
 	b.pending++
@@ -40,24 +45,8 @@ func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	return false, b.pending == 1
 }
 
-func (b *budgets) of(caller string) *rate.Limiter {
-	if b.callers == nil {
-		b.callers = map[string]*rate.Limiter{}
-	}
-	if known := b.callers[caller]; known != nil {
-		return known
-	}
-	if len(b.callers) >= maxBudgets {
-		caller = ""
-	}
-	if b.callers[caller] == nil {
-		b.callers[caller] = rate.NewLimiter(rate.Every(refusalEvery), refusalsOnce)
-	}
-	return b.callers[caller]
-}
-
-// take returns how many refusals a record must count now.
-func (b *budgets) take() int {
+// drain returns how many refusals a record must count now.
+func (b *budgets) drain() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	pending := b.pending
@@ -90,7 +79,7 @@ func (l *Log) countLater() {
 
 // count writes the record. An error is that of Err; the number is not lost.
 func (l *Log) count() {
-	pending := l.refusals.take()
+	pending := l.refusals.drain()
 	if pending == 0 || l.closed {
 		return
 	}

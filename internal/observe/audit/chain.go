@@ -48,7 +48,7 @@ func (c *chain) follow(line []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.take(r)
+	c.advance(r)
 	return r, nil
 }
 
@@ -78,8 +78,8 @@ func (c *chain) fits(r *Record) error {
 	return nil
 }
 
-// describedBy tells whether t says what was torn, and is nil if nothing was. A
-// record of no torn bytes follows one that lacked its newline alone.
+// describedBy reports whether t describes what was torn, and is nil if nothing was. After
+// a record that lacked only its newline, t counts no torn bytes.
 func (c *chain) describedBy(t *Torn) bool {
 	switch {
 	case t == nil:
@@ -127,5 +127,5 @@ func (c *chain) next(r *Record) ([]byte, error) {
 	return line, err
 }
 
-// take makes r the last record.
-func (c *chain) take(r *Record) { *c = chain{seq: r.Seq, head: r.Hash} }
+// advance makes r the last record.
+func (c *chain) advance(r *Record) { *c = chain{seq: r.Seq, head: r.Hash} }

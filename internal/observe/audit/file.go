@@ -14,8 +14,8 @@ import (
 const maxTail = 64 << 10
 
 // Open continues the file at path, or makes it with mode 0600, and writes a first
-// record that says so. The file must be a regular one that not everybody can
-// write, and no other skr may have it open. Its end must be intact: nothing is
+// record that says so. The file must be a regular one that is not writable by
+// all users, and no other skr may have it open. Its end must be intact: nothing is
 // added to a file that was changed.
 func Open(path, version string) (*Log, error) {
 	f, err := openFile(path)
@@ -47,7 +47,7 @@ func openFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// claim makes sure that f is a file of ours, and that we alone write it.
+// claim returns an error unless f is a regular file that only this process writes.
 func claim(f *os.File) error {
 	info, err := f.Stat()
 	switch {
@@ -56,7 +56,7 @@ func claim(f *os.File) error {
 	case !info.Mode().IsRegular():
 		return errors.New("it is not a regular file")
 	case info.Mode().Perm()&0o002 != 0:
-		return errors.New("everybody may write it; chmod o-w")
+		return errors.New("all users may write it; chmod o-w")
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -185,7 +185,7 @@ func clip(text string, limit int) string {
 	return text[:cut] + "…"
 }
 
-// isPlain is true of printable ASCII alone, which most texts are.
+// isPlain reports whether text is printable ASCII, as most texts are.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {

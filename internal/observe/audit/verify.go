@@ -96,7 +96,7 @@ func (v *verifier) read(line []byte) error {
 	if len(v.chain.torn) == 0 {
 		v.torn = v.line
 	}
-	err := v.judge(line)
+	err := v.check(line)
 	switch {
 	case errors.Is(err, errFragment):
 		return &BrokenError{v.torn, err.Error()}
@@ -106,7 +106,7 @@ func (v *verifier) read(line []byte) error {
 	return nil
 }
 
-func (v *verifier) judge(line []byte) (err error) {
+func (v *verifier) check(line []byte) (err error) {
 	if v.isLog {
 		if line, err = v.within(line); line == nil {
 			return err

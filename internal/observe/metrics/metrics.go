@@ -1,7 +1,7 @@
 // Package metrics counts what skr does, for Prometheus.
 //
-// A [Metrics] is told of each request, release and exchange with a service when
-// it is over, and looks at a [State] when somebody asks for the text:
+// A [Metrics] counts each request, release and exchange with a service when it is over,
+// and reads a [State] for each scrape:
 //
 //	m := metrics.New(metrics.Config{Version: "1.2.3", Routes: routes, Codes: codes, Services: services})
 //	m.Watch(metrics.State{Ready: ready})

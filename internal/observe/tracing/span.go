@@ -34,7 +34,7 @@ func (t *Tracer) Finished(o journal.Outcome) {
 	request.End(trace.WithTimestamp(o.End))
 }
 
-// parent is the caller's span. What is malformed is nobody's.
+// parent returns a context with the caller's span, or without one if it is malformed.
 func parent(traceparent string) context.Context {
 	return propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
 }

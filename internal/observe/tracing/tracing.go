@@ -6,9 +6,9 @@
 //	tracer.Finished(outcome) // a nil tracer does nothing
 //
 // Spans are made of a [journal.Outcome] when the request is over: one for the
-// request, and in it one for each stage and for each exchange with a service. So
-// tracing is in nobody's way: spans go to a bounded queue, what does not fit is
-// dropped, and a collector that is slow or dead costs a warning a minute.
+// request, and in it one for each stage and for each exchange with a service. Tracing
+// delays no request: spans go to a bounded queue, what does not fit is dropped, and a
+// collector that is slow or dead costs a warning a minute.
 //
 // A span says which stage, service, code and status; no key, host, caller or
 // error text, as the outcome holds none.
@@ -61,7 +61,7 @@ type Tracer struct {
 }
 
 // New makes a tracer, or returns nil where the environment asks for none. A
-// setting that cannot be followed is an error. New asks nobody.
+// setting that cannot be followed is an error. New sends nothing.
 //
 // The library's complaints have one global receiver: that of the last New.
 func New(ctx context.Context, c Config) (*Tracer, error) {
@@ -105,8 +105,8 @@ func describe(version string) *resource.Resource {
 	return merged
 }
 
-// proxy is that of the environment. It is asked before each request, and so is
-// where a redirect can be refused: the collector's credentials are for it alone.
+// proxy returns the proxy of the environment. It is called before each request, so it can
+// refuse redirects: the collector's credentials must go nowhere else.
 func proxy(r *http.Request) (*url.URL, error) {
 	if r.Response != nil {
 		return nil, errRedirect

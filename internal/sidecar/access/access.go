@@ -1,11 +1,10 @@
-// Package access says who may ask for what.
+// Package access decides which caller may ask for what.
 //
 // A [Policy] is made of rules. A rule identifies callers, by the uid and gid of
 // the process at the other end of a unix socket or by a bearer token that a file
-// holds, and lists the routes and the key aliases that they may use. A caller
-// whom several rules identify may use what any of them lists; one whom no rule
-// identifies is refused. No policy at all (nil) lets in whoever reaches the
-// listener.
+// holds, and lists the routes and the key aliases that they may use. A caller has
+// the union of the rights of all matching rules; a caller that no rule matches is refused.
+// Without a policy (nil), any caller that can connect is let in.
 //
 //	policy, err := access.New(access.Config{Rules: rules, Routes: routes, Keys: aliases})
 //	server := http.Server{ConnContext: access.ConnContext}
@@ -41,7 +40,7 @@ const maxRules = 64
 // Config of a Policy.
 type Config struct {
 	// Rules of the access section. Nil means that there is no such section; an
-	// empty one is an error, because nobody could ask for anything.
+	// empty one is an error, because it would refuse every caller.
 	Rules []Rule
 	// Routes are all that exist, such as "/key/release".
 	Routes []string
@@ -49,7 +48,7 @@ type Config struct {
 	Keys []string
 }
 
-// Policy is what the rules say. A nil Policy refuses nobody.
+// Policy is made of rules. A nil Policy lets in every caller.
 type Policy struct{ rules []rule }
 
 // New checks the rules and reads their token files. The Policy is nil if there
@@ -59,7 +58,7 @@ func New(c Config) (*Policy, error) {
 	case c.Rules == nil:
 		return nil, nil //nolint:nilnil // the nil Policy is a good one
 	case len(c.Rules) == 0:
-		return nil, errors.New("there are no rules, so nobody could ask: add one, or remove the section")
+		return nil, errors.New("there are no rules, so every caller would be refused: add one, or remove the section")
 	case len(c.Rules) > maxRules:
 		return nil, fmt.Errorf("there are %d rules, and %d at most are possible", len(c.Rules), maxRules)
 	}
@@ -77,12 +76,12 @@ func New(c Config) (*Policy, error) {
 	return p, nil
 }
 
-// Binds says whether callers are bound to the aliases that their rules list.
+// Binds reports whether callers are bound to the aliases that their rules list.
 func (p *Policy) Binds() bool { return p != nil }
 
-// Identify says who asks: ctx is the request's and knows its connection (see
-// [ConnContext]), authorization is the Authorization header, "" for none. It
-// refuses whom no rule identifies.
+// Identify returns the caller of a request: ctx is the request's and holds its connection
+// (see [ConnContext]), authorization is the Authorization header, "" for none. It refuses a
+// caller that no rule matches.
 func (p *Policy) Identify(ctx context.Context, authorization string) (Caller, error) {
 	peer, _ := ctx.Value(peerKey{}).(*peer)
 	c := peer.caller()
@@ -140,25 +139,25 @@ func refuseUnidentified(c Caller, unproven, unread error) error {
 		"no access rule is for this caller: send the bearer token of one", cause)
 }
 
-// MayUse says whether the caller may use the route.
+// MayUse returns an error if the caller may not use the route.
 func (p *Policy) MayUse(c Caller, route string) error {
-	return p.may(c, "routes", route, strconv.Quote(route), func(r rule) grant { return r.routes })
+	return p.check(c, "routes", route, strconv.Quote(route), func(r rule) grant { return r.routes })
 }
 
-// MayHave says whether the caller may have the key of that alias. A refusal does
-// not repeat it: who mistakes members may have put a secret there.
+// MayHave returns an error if the caller may not have the key of that alias. The error does
+// not repeat the alias: a caller that mistakes members may have put a secret there.
 func (p *Policy) MayHave(c Caller, alias string) error {
-	return p.may(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
+	return p.check(c, "keys", alias, "this alias", func(r rule) grant { return r.keys })
 }
 
-// MaxBound is how many bytes a caller may have attested who may not have every key:
+// MaxBound is how many bytes a caller that may not have every key may have attested:
 // as many as REPORT_DATA has (AMD 56860, table 23), enough for a digest or a nonce. The
-// smallest RSA key that anybody takes has more, in whatever form it is written.
+// smallest RSA key in use has more, in any form.
 const MaxBound = 64
 
-// MayAttest reports whether the caller may have evidence over data. Whoever has a key
-// pair of its own attested gets, from any vault that the pod's identity may use, keys
-// that are wrapped to that pair: only a caller who may have every alias may attest
+// MayAttest returns an error if the caller may not have evidence over data. A caller that
+// has a key pair of its own attested gets, from any vault that the pod's identity may use, keys
+// that are wrapped to that pair: only a caller that may have every alias may attest
 // more than MaxBound bytes. Data is not parsed: an authority could read it otherwise.
 func (p *Policy) MayAttest(c Caller, data []byte) error {
 	if p == nil || len(data) <= MaxBound {
@@ -189,9 +188,9 @@ func (p *Policy) Unguarded(attesting []string) (names []string) {
 	return names
 }
 
-// may says whether one of the caller's rules lists name in that field. told is
-// how a refusal calls it.
-func (p *Policy) may(c Caller, field, name, told string, list func(rule) grant) error {
+// check returns an error unless one of the caller's rules lists name in that field. told
+// stands for name in the error.
+func (p *Policy) check(c Caller, field, name, told string, list func(rule) grant) error {
 	if p == nil {
 		return nil
 	}

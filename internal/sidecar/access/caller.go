@@ -9,7 +9,7 @@ import (
 	"skr/internal/cache"
 )
 
-// Caller is who asks. The zero Caller is unknown.
+// Caller identifies the process or token that asks. The zero Caller is unknown.
 type Caller struct {
 	local    bool // came to a listener of ours; false for the zero Caller
 	known    bool // uid, gid and pid are the kernel's word
@@ -19,7 +19,7 @@ type Caller struct {
 	rule     string // the first of them
 }
 
-// Self is the user of this process, who asks without a listener.
+// Self returns the caller for requests of this process itself.
 func Self() Caller {
 	return Caller{
 		known: true, pid: int32(os.Getpid()), //nolint:gosec // the kernel's numbers have 22 bits

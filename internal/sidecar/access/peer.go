@@ -83,7 +83,7 @@ func openPID(u *unix.Ucred) (int, error) {
 }
 
 // check that the process is alive: nil also for a connection that has no peer
-// to check. An error that is not errExited means that nobody can tell.
+// to check. An error other than errExited means that this is unknown.
 func (p *peer) check() error {
 	if p == nil {
 		return nil

@@ -25,9 +25,9 @@ type Rule struct {
 	// request must send. "" means none. What is given of these three must all
 	// hold, and one must be given.
 	TokenFile string `json:"token_file,omitempty"`
-	// Routes that these callers may use; "*" alone means all. Required.
+	// Routes that these callers may use; a single "*" means all. Required.
 	Routes []string `json:"routes"`
-	// Keys are the aliases that they may have; "*" alone means all. Empty means none.
+	// Keys are the aliases that they may have; a single "*" means all. Empty means none.
 	Keys []string `json:"keys,omitempty" empty:"strict"`
 }
 
@@ -121,7 +121,7 @@ func openToken(path string) (*tokenFile, error) {
 	return f, nil
 }
 
-// checkID refuses the ids that are nobody's own.
+// checkID returns an error for ids that do not identify one user.
 func checkID(id *uint32, overflow string) error {
 	switch {
 	case id == nil:
@@ -150,9 +150,8 @@ func overflowID(path string) uint32 {
 	return uint32(id)
 }
 
-// identifies says whether the rule is for this caller. Who the process is
-// counts only if that is proven. A token file that cannot be read is an error
-// and matches nobody.
+// identifies reports whether the rule matches this caller. Uid and gid count only if
+// proven. A token file that cannot be read is an error and matches no caller.
 func (r *rule) identifies(c Caller, token *[sha256.Size]byte, proven bool) (bool, error) {
 	if r.token != nil {
 		if matches, err := r.token.matches(token); !matches || err != nil {

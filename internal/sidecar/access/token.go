@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	minToken = 16      // bytes: 96 random bits in base64, which nobody guesses over a socket
+	minToken = 16      // bytes: 96 random bits in base64, too many to guess over a socket
 	maxToken = 4 << 10 // bytes: a header of 16 KiB holds it with room for others
 
 	// maxTokenFile leaves room for white space around the token.
@@ -28,7 +28,7 @@ const (
 // bearer is the syntax of RFC 6750 section 2.1, b64token.
 var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// hashToken of an Authorization header: nil if there is none.
+// hashToken returns the hash of the token in an Authorization header; nil without one.
 func hashToken(authorization string) (*[sha256.Size]byte, error) {
 	if authorization == "" {
 		return nil, nil //nolint:nilnil // no header, no token

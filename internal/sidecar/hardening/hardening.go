@@ -1,4 +1,4 @@
-// Package hardening makes the process give nothing away to its neighbours.
+// Package hardening hides the process from its neighbours.
 //
 // [Apply] comes first in main, before there are secrets:
 //
@@ -14,7 +14,7 @@
 //
 // [CheckEnvironment] finds the variables by which a linked library prints secrets.
 //
-// Root, or whoever has CAP_SYS_PTRACE in the container, still reads everything.
+// Root, or a process with CAP_SYS_PTRACE in the container, still reads everything.
 package hardening
 
 import (

@@ -23,8 +23,8 @@ type Annotation struct {
 	Bits int
 }
 
-// wire is the annotation's JSON. iv is a member that the reference writes and
-// nobody reads: RSA-OAEP has none.
+// wire is the annotation's JSON. The reference writes
+// the member iv, which has no use: RSA-OAEP has none.
 type wire struct {
 	Key       string `json:"kid"`
 	Wrapped   []byte `json:"wrapped_data"`

@@ -119,7 +119,7 @@ func parsePublic(text []byte) (*rsa.PublicKey, error) {
 	return public, nil
 }
 
-// Wrap data for whoever may release the private half.
+// Wrap wraps data for the holder of the private key.
 func (i *Info) Wrap(data []byte) (*Annotation, error) {
 	if most := i.public.Size() - 2*sha256.Size - 2; len(data) > most { // RFC 8017 section 7.1.1
 		return nil, fmt.Errorf("%d bytes are too many for an RSA key of %d bits, which wraps %d at most", len(data), i.public.N.BitLen(), most)

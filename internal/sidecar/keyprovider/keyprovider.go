@@ -16,7 +16,7 @@
 //	// release the key that unwrap.Annotation names, and decrypt with it
 //	output := keyprovider.UnwrapOutput(data, keyprovider.Base64)
 //
-// Whoever made the image wrote the annotation: what it names is as untrusted as a
+// The maker of the image wrote the annotation: what it names is as untrusted as a
 // request. The package reaches no service and holds no private key.
 package keyprovider
 
@@ -47,7 +47,7 @@ type Unwrap struct{ Annotation *Annotation }
 
 // ParseWrap reads {"op":"keywrap","keywrapparams":{"ec":{"Parameters":{NAME:
 // [base64]}},"optsdata":base64}}. The parameter is "skr:PATH/KEY", or the key's
-// name alone where NAME is "skr". A member that is null is absent.
+// just the name if NAME is "skr". A member that is null is absent.
 func ParseWrap(input []byte) (*Wrap, error) {
 	request, err := parseRequest(input, "keywrap")
 	if err != nil {

@@ -22,8 +22,8 @@ func (b *bucket) fill(now time.Time) {
 	}
 }
 
-// take returns 0 if a token was there, else the time until one is.
-func (b *bucket) take(now time.Time) time.Duration {
+// spend returns 0 if a token was there, else the time until one is.
+func (b *bucket) spend(now time.Time) time.Duration {
 	b.fill(now)
 	if b.tokens >= 1 {
 		b.tokens--

@@ -20,7 +20,7 @@ type caller struct {
 
 // pace counts a request, or says how long it would have to wait.
 func (c *caller) pace(now time.Time) time.Duration {
-	if wait := c.bucket.take(now); wait > 0 {
+	if wait := c.bucket.spend(now); wait > 0 {
 		return max(wait, soon)
 	}
 	return 0

@@ -1,5 +1,5 @@
-// Package limit says how many requests may run at once, and how often one
-// caller may ask.
+// Package limit bounds how many requests run at once, and how often one caller may
+// ask.
 //
 // A [Gate] has places. A request takes one, or waits in a bounded queue, first
 // come first, until one is free or its time is over. One caller has at most as many
@@ -7,7 +7,7 @@
 // is always room for the next caller. A request whose caller is at its share waits
 // while later ones of other callers pass it. The rate of each caller is held by a token
 // bucket, to which [Gate.Credit] returns most of what an answer from a cache was
-// charged. [Refusals] holds back those who are refused again and again.
+// charged. [Refusals] delays callers that are refused again and again.
 //
 //	gate := limit.New(limit.Config{})
 //	leave, err := gate.Enter(ctx, caller.Limit())
@@ -16,8 +16,7 @@
 //	}
 //	defer leave()
 //
-// The package knows callers as words and does not ask whether they may do what
-// they want; that is package access.
+// The package knows callers by name. Package access decides what they may do.
 package limit
 
 import (
@@ -61,8 +60,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// DefaultRate returns how many releases a second the processors can do: one caller alone
-// may use all of what nobody else uses.
+// DefaultRate returns how many releases a second the processors can do: a single
+// caller may use all that the others leave.
 func DefaultRate(processors int) float64 { return float64(processors) / releaseCost.Seconds() }
 
 // Gate lets requests in.
@@ -71,7 +70,7 @@ type Gate struct {
 
 	mu      sync.Mutex
 	running int                // places taken, at most config.MaxConcurrent
-	queue   list.List          // of *place; as long as a place is free, whoever waits here is at its caller's share
+	queue   list.List          // of *place; while a place is free, those that wait here are at their caller's share
 	callers map[string]*caller // all that run or wait, and some that did lately
 }
 
@@ -170,7 +169,7 @@ func (g *Gate) wait(ctx context.Context, p *place) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if p.waits == nil {
-		return nil // admitted in the same moment; whoever runs it sees ctx's end, and leaves
+		return nil // admitted in the same moment; its owner sees that ctx has ended, and leaves
 	}
 	g.unqueue(p)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -197,7 +196,7 @@ func (g *Gate) leave(p *place) {
 	g.admitNext()
 }
 
-// admitNext lets in who may be, first come first. One place that comes free may make
+// admitNext admits waiting requests, first come first. One place that comes free may make
 // room for two requests: it raises the share of each caller, and the caller that left
 // is one further from its own.
 func (g *Gate) admitNext() {

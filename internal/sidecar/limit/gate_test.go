@@ -270,8 +270,8 @@ func TestRefusals(t *testing.T) {
 		for i := range 3 * maxPeers {
 			r.delay(fmt.Sprint("uid ", i))
 		}
-		if len(r.peers) > maxPeers {
-			t.Errorf("%d peers are remembered", len(r.peers))
+		if r.peers.Len() > maxPeers {
+			t.Errorf("%d peers are remembered", r.peers.Len())
 		}
 	})
 }

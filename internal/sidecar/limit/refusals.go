@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"skr/internal/cache"
 )
 
 const (
-	// refusalRate is how many refusals a second one peer is told at once, and how many
+	// refusalRate is how many refusals a second one peer gets without delay, and how many
 	// after a quiet time. A caller that is wrong by mistake asks a few times.
 	refusalRate = 100
 	// refusalDelay is the longest delay of a refusal. It is below what a caller waits
@@ -28,22 +28,17 @@ const (
 // one must not keep another from its key. The zero value is ready to use.
 type Refusals struct {
 	mu      sync.Mutex
-	peers   map[string]*rate.Limiter
+	peers   *cache.Rates
 	waiting int
 }
 
 // delay returns how long the refusal should wait, and counts it.
 func (r *Refusals) delay(peer string) time.Duration {
 	now := time.Now()
-	known := r.peers[peer]
-	if known == nil {
-		if r.peers == nil || len(r.peers) >= maxPeers {
-			r.peers = map[string]*rate.Limiter{}
-		}
-		known = rate.NewLimiter(refusalRate, refusalRate)
-		r.peers[peer] = known
+	if r.peers == nil {
+		r.peers = cache.NewRates(refusalRate, refusalRate, maxPeers)
 	}
-	turn := known.ReserveN(now, 1)
+	turn := r.peers.Of(peer, now).ReserveN(now, 1)
 	if delay := turn.DelayFrom(now); delay <= refusalDelay {
 		return delay
 	}

@@ -8,9 +8,9 @@
 //	err = s.Serve(ctx, listener) // until ctx ends
 //
 // Unlike internal/sidecar/server it may listen on every address, as the kubelet and
-// Prometheus come from outside the pod. So it answers nothing that is secret,
-// asks nobody but for /doctor, takes one request a connection, and bounds how many there
-// are, in all and of one address. It authenticates nobody: whoever reaches it may read.
+// Prometheus come from outside the pod. So it answers nothing that is secret, asks a
+// service only for /doctor, takes one request a connection, and bounds connections, in all
+// and of one address. It authenticates no caller: any that can connect may read.
 package ops
 
 import (

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"skr/internal/cache"
 )
 
 const (
@@ -17,41 +17,35 @@ const (
 	maxUsers = 1024
 )
 
-// arrivals of the users of unix sockets. An address has no such limit: the loopback
+// arrivals limits the users of unix sockets. An address has no such limit: the loopback
 // interface is one for all processes, and one of them could keep the others out.
 type arrivals struct {
 	mu    sync.Mutex
-	users map[string]*rate.Limiter
+	users *cache.Rates
 }
 
-// may reports whether one more connection of peer is in time, and counts it.
-func (a *arrivals) may(peer string) bool {
+func newArrivals() *arrivals {
+	return &arrivals{users: cache.NewRates(arrivalRate, arrivalRate, maxUsers)}
+}
+
+// admit reports whether one more connection of peer is in time, and counts it.
+func (a *arrivals) admit(peer string) bool {
 	if !strings.HasPrefix(peer, userPrefix) {
 		return true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	known := a.users[peer]
-	if known == nil {
-		known = a.add(peer)
-	}
-	return known.Allow()
+	now := time.Now()
+	return a.users.Of(peer, now).AllowN(now, 1)
 }
 
-// add peer as one who was quiet.
-func (a *arrivals) add(peer string) *rate.Limiter {
-	if a.users == nil || len(a.users) >= maxUsers {
-		a.users = map[string]*rate.Limiter{}
-	}
-	a.users[peer] = rate.NewLimiter(arrivalRate, arrivalRate)
-	return a.users[peer]
-}
-
-// punish peer with a second without connections.
+// punish keeps peer from connecting for a second. It spares users that share a limiter.
 func (a *arrivals) punish(peer string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fresh, now := a.add(peer), time.Now()
-	fresh.ReserveN(now, arrivalRate) // all that it had
-	fresh.ReserveN(now, arrivalRate) // and the next second's
+	now := time.Now()
+	if fresh := a.users.Renew(peer, now); fresh != nil {
+		fresh.ReserveN(now, arrivalRate) // all that it had
+		fresh.ReserveN(now, arrivalRate) // and the next second's
+	}
 }

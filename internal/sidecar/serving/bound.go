@@ -25,7 +25,7 @@ const acceptPause = 20 * time.Millisecond
 type Bound struct {
 	max      int
 	complain *log.Logger
-	arrivals arrivals
+	arrivals *arrivals
 
 	mu      sync.Mutex
 	open    int
@@ -36,7 +36,7 @@ type Bound struct {
 // NewBound returns a Bound. logger gets a warning, at most one a minute, when
 // connections are closed.
 func NewBound(connections int, logger *slog.Logger) *Bound {
-	return &Bound{max: connections, complain: Complaints(logger), peers: map[string]int{}}
+	return &Bound{max: connections, complain: Complaints(logger), arrivals: newArrivals(), peers: map[string]int{}}
 }
 
 // Load returns how many connections are open, and how many were closed at once so far.
@@ -56,7 +56,7 @@ func (b *Bound) Listener(socket net.Listener) net.Listener {
 func (b *Bound) Punish(peer string) { b.arrivals.punish(peer) }
 
 func (b *Bound) enter(peer string) bool {
-	inTime := b.arrivals.may(peer)
+	inTime := b.arrivals.admit(peer)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !inTime || b.peers[peer] >= b.max-b.open {

@@ -87,10 +87,10 @@ func TestShares(t *testing.T) {
 // for a second; all of the loopback interface has no such limit.
 func TestArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var a arrivals
+		a := newArrivals()
 		count := func(peer string) (n int) {
 			for range 2 * arrivalRate {
-				if a.may(peer) {
+				if a.admit(peer) {
 					n++
 				}
 			}
@@ -104,14 +104,14 @@ func TestArrivals(t *testing.T) {
 		time.Sleep(time.Second)
 		a.punish("uid 1")
 		time.Sleep(time.Second)
-		if a.may("uid 1") || count("uid 2") != arrivalRate {
+		if a.admit("uid 1") || count("uid 2") != arrivalRate {
 			t.Error("the punishment is too short, or of another")
 		}
 		for i := range 2 * maxUsers {
-			a.may(fmt.Sprint("uid ", i))
+			a.admit(fmt.Sprint("uid ", i))
 		}
-		if len(a.users) > maxUsers {
-			t.Errorf("%d users are remembered", len(a.users))
+		if a.users.Len() > maxUsers {
+			t.Errorf("%d users are remembered", a.users.Len())
 		}
 	})
 }

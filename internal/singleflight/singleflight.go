@@ -143,7 +143,7 @@ func (g *Group[K, V]) run(ctx context.Context, key K, c *call[V], work func(cont
 func (g *Group[K, V]) leave(key K, c *call[V]) {
 	g.mu.Lock()
 	c.callers--
-	last, landed := c.callers == 0, c.landed()
+	last, finished := c.callers == 0, c.finished()
 	if last {
 		g.forget(key, c)
 	}
@@ -152,13 +152,13 @@ func (g *Group[K, V]) leave(key K, c *call[V]) {
 		return
 	}
 	c.cancel()
-	if landed { // else run drops it
+	if finished { // else run drops it
 		g.drop(c)
 	}
 }
 
-// landed is exact while Group.mu is held: run closes done under it.
-func (c *call[V]) landed() bool {
+// finished reports whether the work is over. It is exact while Group.mu is held: run closes done under it.
+func (c *call[V]) finished() bool {
 	select {
 	case <-c.done:
 		return true
@@ -167,7 +167,7 @@ func (c *call[V]) landed() bool {
 	}
 }
 
-func (c *call[V]) ranOut() bool { return c.landed() && c.expired }
+func (c *call[V]) ranOut() bool { return c.finished() && c.expired }
 
 // forget lets the next caller begin anew. mu is held.
 func (g *Group[K, V]) forget(key K, c *call[V]) {

@@ -15,33 +15,33 @@ import (
 	"skr/internal/secmem"
 )
 
-// answer is what the wire said last during one acquisition.
+// answer is the last answer during one acquisition.
 type answer struct {
-	status int    // 0: nobody was asked, or nobody answered
+	status int    // 0 without an answer
 	code   string // the OAuth error code, checked to be a plain word
 	aadsts string // "AADSTS700016", Entra's own code
 	said   string // the description, scrubbed, for the log and the doctor
 	err    error  // of the transport
 }
 
-type witnessKey struct{}
+type answerKey struct{}
 
-// withWitness lets the returned answer be filled in by requests under ctx.
+// withAnswer lets the returned answer be filled in by requests under ctx.
 // An acquisition sends its requests one after the other, so the last one counts.
-func withWitness(ctx context.Context) (context.Context, *answer) {
+func withAnswer(ctx context.Context) (context.Context, *answer) {
 	seen := &answer{}
-	return context.WithValue(ctx, witnessKey{}, seen), seen
+	return context.WithValue(ctx, answerKey{}, seen), seen
 }
 
-// witness notes each answer on its way to azidentity.
-type witness struct{ next policy.Transporter }
+// recorder notes each answer on its way to azidentity.
+type recorder struct{ next policy.Transporter }
 
-var _ policy.Transporter = witness{}
+var _ policy.Transporter = recorder{}
 
 // Do notes the status and, of an error, the codes and the scrubbed description.
-func (w witness) Do(r *http.Request) (*http.Response, error) {
+func (w recorder) Do(r *http.Request) (*http.Response, error) {
 	response, err := w.next.Do(r)
-	seen, ok := r.Context().Value(witnessKey{}).(*answer)
+	seen, ok := r.Context().Value(answerKey{}).(*answer)
 	if !ok {
 		return response, err
 	}

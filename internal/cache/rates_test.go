@@ -1,0 +1,43 @@
+package cache
+
+import (
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRates(1, 2, 4)
+		spend := func(name string) bool { return r.Of(name, time.Now()).AllowN(time.Now(), 1) }
+		if !spend("a") || !spend("a") || spend("a") || !spend("b") {
+			t.Fatal("names do not have a limit each")
+		}
+		time.Sleep(time.Hour)
+		for i := range 4 { // a and b are full by now and leave
+			spend(strconv.Itoa(i))
+		}
+		if r.Len() != 4 {
+			t.Errorf("%d names", r.Len())
+		}
+		for i := range 2 { // the others share one
+			if !spend("other" + strconv.Itoa(i)) {
+				t.Errorf("other %d is refused", i)
+			}
+		}
+		if spend("other2") || r.Len() != 4 || r.Renew("other3", time.Now()) != nil {
+			t.Error("the others do not share one limiter")
+		}
+		if !spend("0") || spend("0") {
+			t.Error("a flood of names changes the limit of one that was there")
+		}
+		if r.Renew("0", time.Now()) == nil || !spend("0") {
+			t.Error("a renewed limiter is not full")
+		}
+		time.Sleep(time.Hour)
+		if spend("new"); r.Len() != 1 {
+			t.Errorf("%d names after a quiet time, want 1", r.Len())
+		}
+	})
+}
