@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"internal/observe/audit":      {"internal/refusal"},
 	"internal/claims":             {},
 	"internal/crash":              {},
-	"internal/sidecar/hardening":  {},
+	"internal/hardening":  {},
 	"internal/sidecar/holder":     {"internal/sidecar/serving"},
 	"internal/operator/measure":   {"internal/operator/rego", "internal/textfile"},
 	"internal/observe/journal":    {},
