@@ -76,7 +76,7 @@ type CombinedResponse struct {
 }
 
 // VirtualTPM is the word of a virtual TPM about what was started. Its members are
-// standard base64; `skr vtpm verify` takes them as they are.
+// standard base64; `skrctl vtpm verify` takes them as they are.
 type VirtualTPM struct {
 	// HCLReport is that of [RawResponse]; "" with Trusted Launch.
 	HCLReport string `json:"hcl_report,omitempty"`

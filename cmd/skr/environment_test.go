@@ -76,7 +76,7 @@ func TestConfigNamesForeignVariables(t *testing.T) {
 	if err := run(t.Context(), []string{"skr", "config"}, env, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"asks: IDENTITY_ENDPOINT\n", "skr key alone: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
+	for _, want := range []string{"asks: IDENTITY_ENDPOINT\n", "skrctl key alone: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
@@ -93,9 +93,9 @@ func TestDocumentedVariables(t *testing.T) {
 		does := "libraries read it"
 		switch {
 		case f.Steers:
-			does = "hides it, except from `skr key`"
+			does = "hides it, except from `skrctl key`"
 		case f.Desk:
-			does = "`skr key` alone reads it"
+			does = "`skrctl key` alone reads it"
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.Name, f.Meaning, does)
 	}

@@ -30,7 +30,7 @@ func wrapCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Use:   "wrap --key NAME [--wrap-keys DIR] [--in FILE] [--out FILE]",
 		Short: "Wrap a secret with a public key, for whoever may release the private one",
 		Long: "Wraps some hundred bytes by RSA-OAEP with SHA-256 and writes an annotation in base64, as encrypted\n" +
-			"images hold it. The directory has NAME-info.json and NAME-pub.pem, as `skr key create` writes them.",
+			"images hold it. The directory has NAME-info.json and NAME-pub.pem, as `skrctl key create` writes them.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, _, err := config.Load(cmd.Flags(), env)

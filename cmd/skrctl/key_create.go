@@ -30,7 +30,7 @@ func keyImportCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 	cmd := &cobra.Command{
 		Use:   "import NAME FILE --vault HOST {--authority HOST --platform PLATFORM [--measurement HEX] | --policy FILE}",
 		Short: "Import a private key that only an attested workload gets back",
-		Long: "As skr key create, with the key in FILE: PEM (PKCS #8, PKCS #1, SEC 1), a JWK, or with --kty oct-HSM\n" +
+		Long: "As skrctl key create, with the key in FILE: PEM (PKCS #8, PKCS #1, SEC 1), a JWK, or with --kty oct-HSM\n" +
 			"the bytes of an AES key. The key is never printed.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -45,7 +45,7 @@ func (f *keyFiles) finish(key *provision.Key, request *provision.Request, output
 	info.KMSEndpoint, info.AttesterEndpoint = key.ID.Host().String(), firstHost(info.Authorities)
 	written, err := f.write(key, &info)
 	if err != nil {
-		return fmt.Errorf("the key %q was made, but its files could not be written; see skr key public and skr key show: %w", key.ID, err)
+		return fmt.Errorf("the key %q was made, but its files could not be written; see skrctl key public and skrctl key show: %w", key.ID, err)
 	}
 	if output == "json" {
 		return json.NewEncoder(out).Encode(info)

@@ -12,7 +12,7 @@ import (
 	"skr/internal/operator/provision"
 )
 
-// keyOptions are the flags of skr key create and skr key import.
+// keyOptions are the flags of skrctl key create and skrctl key import.
 type keyOptions struct {
 	keyAccess
 	policy             keyPolicy

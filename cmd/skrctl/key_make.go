@@ -76,7 +76,7 @@ func (w keyWish) request(desk *keyDesk, warnings io.Writer) (*provision.Request,
 		return nil, cli.BadUsage(err)
 	}
 	for _, text := range request.Warnings() {
-		_, _ = fmt.Fprintf(warnings, "skr: warning: %s\n", text) // nowhere else to say it
+		_, _ = fmt.Fprintf(warnings, "skrctl: warning: %s\n", text) // nowhere else to say it
 	}
 	return request, o.policy.judge(policy, o.immutable, warnings)
 }
@@ -103,7 +103,7 @@ func (w keyWish) send(ctx context.Context, desk *keyDesk, request *provision.Req
 // warnOfChange: whoever names no version gets the new one, under its policy.
 func warnOfChange(present *provision.Key, request *provision.Request, out io.Writer) {
 	if err := provision.SamePolicy(present, request.Policy()); err != nil {
-		_, _ = fmt.Fprintf(out, "skr: warning: the release policy of version %q is another than that of the new one\n", present.ID.Version()) // nowhere else to say it
+		_, _ = fmt.Fprintf(out, "skrctl: warning: the release policy of version %q is another than that of the new one\n", present.ID.Version()) // nowhere else to say it
 	}
 }
 

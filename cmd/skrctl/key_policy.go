@@ -28,9 +28,9 @@ type keyPolicy struct {
 func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 	fs.Var(&p.authorities, "authority", "attestation services, of which any may attest the workload")
 	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
-	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skr policy measure), launch measurements of a cvm; hexadecimal, any of several")
+	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skrctl policy measure), launch measurements of a cvm; hexadecimal, any of several")
 	fs.StringVar(&p.file, "policy", "", "file with a release policy, in place of --authority and --measurement")
-	fs.Var(&p.accept, "accept", "rules of skr policy check whose errors are meant")
+	fs.Var(&p.accept, "accept", "rules of skrctl policy check whose errors are meant")
 }
 
 // read takes the policy of the file, or writes one.
@@ -38,7 +38,7 @@ func (p *keyPolicy) read() (*hsm.ReleasePolicy, error) {
 	known := lint.Rules()
 	for _, name := range p.accept {
 		if !slices.ContainsFunc(known, func(r lint.Rule) bool { return r.Name == name }) {
-			return nil, fmt.Errorf("--accept: %q is no rule of skr policy check", name)
+			return nil, fmt.Errorf("--accept: %q is no rule of skrctl policy check", name)
 		}
 	}
 	if _, err := claims.ParsePlatform(p.platform); p.platform != "" && err != nil {
@@ -102,7 +102,7 @@ func (p *keyPolicy) judge(policy *hsm.ReleasePolicy, immutable bool, out io.Writ
 		case f.Severity == lint.Error && !accepted:
 			refused = append(refused, f)
 		case f.Severity == lint.Error || f.Severity == lint.Warning && !accepted:
-			_, _ = fmt.Fprintf(out, "skr: warning: %s: %s; %s\n", f.Rule, f.Message, f.Fix) // nowhere else to say it
+			_, _ = fmt.Fprintf(out, "skrctl: warning: %s: %s; %s\n", f.Rule, f.Message, f.Fix) // nowhere else to say it
 		}
 	}
 	if len(refused) > 0 {

@@ -42,7 +42,7 @@ func policyCheckCommand(io cli.Streams) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
-	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skr policy measure takes it, to see whether its policy allows everything")
+	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skrctl policy measure takes it, to see whether its policy allows everything")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
 	cli.OutputFlag(cmd, &output)
 	return cmd
@@ -68,7 +68,7 @@ func allowAll(workload, policy string, streams cli.Streams) (digests []string, e
 	return digests, nil
 }
 
-// checkReport is what skr policy check prints.
+// checkReport is what skrctl policy check prints.
 type checkReport struct {
 	File     string         `json:"file"`
 	Source   string         `json:"source,omitempty"` // member of the file that lines count in

@@ -16,7 +16,7 @@ func policyDiffCommand(io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
 		Short: "Tell how two release policies differ in meaning",
-		Long: "Compares what policies ask for: not order, spelling or nesting. Either file may be what skr policy check takes.\n" +
+		Long: "Compares what policies ask for: not order, spelling or nesting. Either file may be what skrctl policy check takes.\n" +
 			"Exit codes: 0 the same tokens meet both, 3 they differ, 2 unreadable.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {

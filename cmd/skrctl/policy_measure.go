@@ -94,7 +94,7 @@ func readWorkload(path string, streams cli.Streams) ([]measure.Policy, error) {
 	}
 	for _, p := range policies {
 		for _, text := range p.Warnings() {
-			_, _ = fmt.Fprintf(streams.Err, "skr: warning: %s: %s\n", path, text) // nowhere else to say it
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: %s: %s\n", path, text) // nowhere else to say it
 		}
 	}
 	return policies, nil

@@ -72,7 +72,7 @@ func writePolicy(cmd *cobra.Command, n newPolicy, streams cli.Streams) error {
 	}
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: spec.Platform}) {
 		if f.Severity != lint.Info {
-			_, _ = fmt.Fprintf(streams.Err, "skr: %s: %s: %s; %s\n", f.Severity, f.Rule, f.Message, f.Fix) // nowhere else to say it
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: %s: %s: %s; %s\n", f.Severity, f.Rule, f.Message, f.Fix) // nowhere else to say it
 		}
 	}
 	return cli.WriteOutput(cmd.Context(), n.out, policy.Raw(), cli.PublicMode, streams.Out)

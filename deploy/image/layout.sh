@@ -12,7 +12,7 @@ mkdir -p "$dir/bin" "$dir/usr/share/sbom"
 
 # Neither paths, nor the state of a repository, nor a C compiler may change the binary.
 CGO_ENABLED=0 "${GO:-go}" build -tags grpcnotrace -trimpath -buildvcs=false \
-	-ldflags "-s -w -X main.release=${VERSION:-unknown}" -o "$dir/bin/skr" ./cmd/skr
+	-ldflags "-s -w -X skr/internal/sbom.release=${VERSION:-unknown}" -o "$dir/bin/skr" ./cmd/skr
 
 # /skr.sh and `sh -c /skr.sh` are how manifests of the reference sidecar start it;
 # here both are names of the one binary (docs/decisions/0004-drop-in.md).

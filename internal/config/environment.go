@@ -25,7 +25,7 @@ type foreign struct {
 	// Steers says that it would have the pod's identity ask another service than
 	// imds_url or authority_host. It is hidden from the library.
 	Steers bool
-	// Desk says that only `skr key` heeds it.
+	// Desk says that only `skrctl key` heeds it.
 	Desk    bool
 	Meaning string
 }

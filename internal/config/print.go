@@ -54,7 +54,7 @@ func (env Environment) Remarks() string {
 		is    func(foreign) bool
 	}{
 		{"set and not used, as imds_url and authority_host say whom the pod's identity asks", func(f foreign) bool { return f.Steers }},
-		{"set and used by skr key alone", func(f foreign) bool { return f.Desk }},
+		{"set and used by skrctl key alone", func(f foreign) bool { return f.Desk }},
 		{"set and read by libraries", func(f foreign) bool { return !f.Steers && !f.Desk }},
 	} {
 		if names := env.foreign(kind.is); len(names) > 0 {

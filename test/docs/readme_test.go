@@ -123,7 +123,7 @@ func TestNamedTests(t *testing.T) {
 
 func build(t *testing.T, dir string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "grpcnotrace", "-o", dir+"/", "skr/cmd/skr", "skr/cmd/skr-emulator")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "grpcnotrace", "-o", dir+"/", "skr/cmd/skr", "skr/cmd/skrctl", "skr/cmd/skr-emulator")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -41,7 +41,7 @@ func TestSampleVerdicts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := append([]string{"report", "verify", "--output", "json", "--at", "2026-06-01T00:00:00Z", "--certificate-sources", "host"}, c.args...)
-			stdout, stderr, code := once(t, nil, "", args...)
+			stdout, stderr, code := operate(t, nil, "", args...)
 			var v struct {
 				Passed      bool
 				Checks      []struct{ Name, Outcome string }

@@ -99,7 +99,7 @@ func checkParameters(t *testing.T, arm armTemplate, text string) {
 	}
 }
 
-// With a policy in its place, `skr policy measure` says what HOST_DATA the group
+// With a policy in its place, `skrctl policy measure` says what HOST_DATA the group
 // will have; the placeholder is refused.
 func TestARMTemplateIsMeasured(t *testing.T) {
 	text := string(read(t, root+"/deploy/aci/template.json"))
@@ -115,7 +115,7 @@ func TestARMTemplateIsMeasured(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command(skr, "policy", "measure", file).Output()
+		out, err := exec.Command(skrctl, "policy", "measure", file).Output()
 		if (err == nil) != (want != "") || !strings.HasPrefix(string(out), want) {
 			t.Errorf("got %s, %v, want %q", out, err, want)
 		}

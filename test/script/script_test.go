@@ -16,7 +16,7 @@ import (
 	"skr/test/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()

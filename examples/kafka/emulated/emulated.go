@@ -22,16 +22,16 @@ const (
 )
 
 // Programs are the paths of the binaries that `make build` makes.
-type Programs struct{ Skr, Emulator string }
+type Programs struct{ Skr, Skrctl, Emulator string }
 
 // In is the programs of a directory.
 func In(dir string) Programs {
-	return Programs{Skr: filepath.Join(dir, "skr"), Emulator: filepath.Join(dir, "skr-emulator")}
+	return Programs{Skr: filepath.Join(dir, "skr"), Skrctl: filepath.Join(dir, "skrctl"), Emulator: filepath.Join(dir, "skr-emulator")}
 }
 
 // Build builds the programs into dir, as they ship. Root is the repository's.
 func Build(ctx context.Context, root, dir string) (Programs, error) {
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator") //nolint:gosec // the developer names the directories
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skrctl", "./cmd/skr-emulator") //nolint:gosec // the developer names the directories
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -121,7 +121,7 @@ func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
 
 // Measurement is HOST_DATA of the pod, in hexadecimal.
 func (c *Cloud) Measurement(ctx context.Context) (string, error) {
-	out, err := c.Run(ctx, "", c.programs.Skr, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
+	out, err := c.Run(ctx, "", c.programs.Skrctl, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
 	measurement, _, _ := strings.Cut(out, " ")
 	return measurement, err
 }
@@ -129,12 +129,12 @@ func (c *Cloud) Measurement(ctx context.Context) (string, error) {
 // CreateKey makes a key that pods with that measurement get, and returns its
 // public half as PEM.
 func (c *Cloud) CreateKey(ctx context.Context, name, measurement string) (string, error) {
-	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skr, "key", "create", name, "--vault", c.Vault(),
+	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skrctl, "key", "create", name, "--vault", c.Vault(),
 		"--authority", c.Authority(), "--platform", "aks-kata", "--measurement", measurement)
 	if err != nil {
 		return "", err
 	}
-	return c.Run(ctx, "", c.programs.Skr, "key", "public", name, "--vault", c.Vault())
+	return c.Run(ctx, "", c.programs.Skrctl, "key", "public", name, "--vault", c.Vault())
 }
 
 // Run a program in dir with the cloud's environment, and more; it returns what

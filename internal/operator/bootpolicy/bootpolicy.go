@@ -9,7 +9,7 @@
 //	  4: 7461…             # one digest, or a list of those that are good
 //	  11: [aa…, bb…]
 //	unlogged: [11]          # extended by software that writes no log
-//	nonce: 00…              # that was sent; skr vtpm verify also takes --nonce
+//	nonce: 00…              # that was sent; skrctl vtpm verify also takes --nonce
 //	measurements: [5b…]     # launch measurements that are good, or any
 //	id_keys: [94…]          # digests of keys that sign the guest, in the place of Azure's
 //

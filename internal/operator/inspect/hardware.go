@@ -26,9 +26,9 @@ func (e *hardwareError) Error() string {
 func (e *hardwareError) Advice() string {
 	switch e.hardware {
 	case vtpm.TDX:
-		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skr token verify"
+		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skrctl token verify"
 	case vtpm.TrustedLaunch:
-		return "a Trusted Launch machine has no report: verify its quote with skr vtpm verify and ak: certificate in the policy"
+		return "a Trusted Launch machine has no report: verify its quote with skrctl vtpm verify and ak: certificate in the policy"
 	}
 	return "skr verifies SEV-SNP alone: take the evidence on an SEV-SNP machine"
 }

@@ -36,7 +36,7 @@ func readAnnotation(in input) (content, error) {
 	}}, nil
 }
 
-// readKeyInfo takes NAME-info.json of `skr key create`, and the JSON of `skr key show`.
+// readKeyInfo takes NAME-info.json of `skrctl key create`, and the JSON of `skrctl key show`.
 func readKeyInfo(in input) (content, error) {
 	if !in.has("kid", "kty", "key_ops", "immutable") {
 		return nil, errOther
@@ -99,7 +99,7 @@ func policyOf(value any, now time.Time) []Section {
 // maxRecords bounds the records that are shown one by one, the last of the file.
 const maxRecords = 100
 
-// auditFile is a file of audit records. Their hashes are for `skr audit verify`.
+// auditFile is a file of audit records. Their hashes are for `skrctl audit verify`.
 type auditFile struct{ records []strictjson.Object }
 
 func readAuditFile(in input) (content, error) {
@@ -110,7 +110,7 @@ func readAuditFile(in input) (content, error) {
 	for n, line := range bytes.Split(in.text, []byte("\n")) {
 		record, err := strictjson.Parse(bytes.TrimSpace(line))
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w; see `skr audit verify`", n+1, err)
+			return nil, fmt.Errorf("line %d: %w; see `skrctl audit verify`", n+1, err)
 		}
 		if _, ok := record.Text("hash"); !ok {
 			return nil, errOther
@@ -131,7 +131,7 @@ func (f auditFile) sections(time.Time) []Section {
 		return strconv.Itoa(n)
 	}
 	s := Section{Title: "Audit records, not verified"}
-	s.add("records", strconv.Itoa(len(f.records)), "`skr audit verify` tells whether they are as skr wrote them")
+	s.add("records", strconv.Itoa(len(f.records)), "`skrctl audit verify` tells whether they are as skr wrote them")
 	s.add("released", count(func(result string) bool { return result == "released" }), "")
 	s.add("refused", count(func(result string) bool { return result != "released" }), "")
 	last, _ := f.records[len(f.records)-1].Text("hash")

@@ -75,7 +75,7 @@ func Check(text []byte, subject Subject) []Finding {
 
 func malformed(err error) Finding {
 	f := Finding{Rule: "not-a-policy", Severity: Error, Line: 1, Column: 1, Message: err.Error(),
-		Fix: "write it as the grammar asks; `skr policy new` writes one"}
+		Fix: "write it as the grammar asks; `skrctl policy new` writes one"}
 	if e, ok := errors.AsType[*hsm.PolicyError](err); ok {
 		f.Line, f.Column, f.Message = e.Line, e.Column, e.Reason
 	}

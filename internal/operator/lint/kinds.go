@@ -127,7 +127,7 @@ func (in *inspection) mixed(n, before hsm.Node, left tokenKind) {
 		kinds := kindsOf(member)
 		if kinds != 0 && left&kinds == 0 {
 			in.report(member, fmt.Sprintf("no token has both: %s is of another platform than %s in line %d", subject(member), subject(before), before.Line),
-				"ask for the claims of one platform; `skr policy new` writes them")
+				"ask for the claims of one platform; `skrctl policy new` writes them")
 			return
 		}
 		if left&kinds != left {

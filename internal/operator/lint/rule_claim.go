@@ -18,7 +18,7 @@ func unknownClaim(in *inspection) {
 		if _, asked := near[n.Claim]; !asked {
 			near[n.Claim], _ = claims.Nearest(n.Claim, r.platforms...)
 		}
-		fix := "check the spelling against a token: `skr policy explain` shows what it has"
+		fix := "check the spelling against a token: `skrctl policy explain` shows what it has"
 		if name := near[n.Claim]; name != "" {
 			fix = "write " + name
 		}

@@ -64,7 +64,7 @@ func noHostData(in *inspection) {
 		}
 		if branch, open := without(r.Node, asks(hostData)); open {
 			in.report(branch, "there is a way to the key without a condition on "+hostData+": every container of every tenant may take it",
-				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skr policy measure` prints HEX")
+				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skrctl policy measure` prints HEX")
 		}
 	}
 }
@@ -106,7 +106,7 @@ func zeroHostData(in *inspection) {
 func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool) {
 	in.comparisons(func(r root, n hsm.Node) {
 		if n.Claim == hostData && n.Operator == hsm.Equals && n.Value.Text == digest && concerns(r) {
-			in.report(n, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skr policy measure` prints it")
+			in.report(n, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skrctl policy measure` prints it")
 		}
 	})
 }

@@ -53,7 +53,7 @@ func (v *Vault) refused(a action, err error) error {
 	}
 	if said.Status() == http.StatusNotFound {
 		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"%s has no key %q, or not in this version; skr key list shows what it has%s", v.vault, a.key, a.advice), said)
+			"%s has no key %q, or not in this version; skrctl key list shows what it has%s", v.vault, a.key, a.advice), said)
 	}
 	if said.Status() < 400 || said.Status() >= 500 {
 		return unusable(said)

@@ -37,7 +37,7 @@ func (e *examination) lookAtBoot(context.Context) (finding, error) {
 	const unseen = "the authority cannot tell that secure boot is on"
 	guest := e.guest.Guest
 	if guest.LogErr != nil {
-		return warn("let the container read event_log, or take it from `skr agent`; `skr vtpm show` tells what a log has",
+		return warn("let the container read event_log, or take it from `skr agent`; `skrctl vtpm show` tells what a log has",
 			"%s, because the event log cannot be read: %s", unseen, guest.LogErr)
 	}
 	log, err := vtpm.ParseEventLog(guest.Log)
@@ -45,16 +45,16 @@ func (e *examination) lookAtBoot(context.Context) (finding, error) {
 		err = log.Explain(guest.PCRs, 1<<vtpm.SecureBootPCR)
 	}
 	if err != nil {
-		return warn("mount the kernel's securityfs and set event_log; `skr vtpm show` tells what a log has", "%s: %s", unseen, err)
+		return warn("mount the kernel's securityfs and set event_log; `skrctl vtpm show` tells what a log has", "%s: %s", unseen, err)
 	}
 	state, err := log.SecureBoot()
 	switch {
 	case err != nil:
-		return warn("`skr vtpm show` tells what the log has", "%s: %s", unseen, err)
+		return warn("`skrctl vtpm show` tells what the log has", "%s: %s", unseen, err)
 	case !state.Enabled:
 		return warn("start the machine with secure boot: policies that demand it are not met", "secure boot is off: %s", state.Reason)
 	case log.Explain(guest.PCRs, allPCRs) != nil:
-		return warn("`skr vtpm verify` tells which events are missing", "secure boot is on, but %s", log.Explain(guest.PCRs, allPCRs))
+		return warn("`skrctl vtpm verify` tells which events are missing", "secure boot is on, but %s", log.Explain(guest.PCRs, allPCRs))
 	}
 	return good("secure boot is on, and the event log explains PCR %s", allPCRs)
 }

@@ -114,10 +114,10 @@ func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (find
 func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) (finding, error) {
 	described := e.keys[r.Key]
 	if obstacle := described.Obstacle(e.Now()); obstacle != "" {
-		return fail(refusal.ReleaseRejected, "mend the key, or make another with `skr key create`", "%s", obstacle)
+		return fail(refusal.ReleaseRejected, "mend the key, or make another with `skrctl key create`", "%s", obstacle)
 	}
 	if !described.Immutable {
-		return warn("freeze the policy (`skr key create --immutable`) where nobody should be able to weaken it",
+		return warn("freeze the policy (`skrctl key create --immutable`) where nobody should be able to weaken it",
 			"enabled, exportable, with a release policy that can be changed")
 	}
 	return good("enabled, exportable, with a release policy that cannot be changed")
