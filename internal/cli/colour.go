@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"skr/internal/config"
 )
 
@@ -15,6 +13,5 @@ func IsColourful(out io.Writer, env config.Environment) bool {
 	if !ok || env["NO_COLOR"] != "" || env["TERM"] == "dumb" {
 		return false
 	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS) // #nosec G115 -- descriptors are small
-	return err == nil
+	return isTerminal(file)
 }

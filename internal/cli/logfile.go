@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func openLogFile(path string, stderr io.Writer) (out *logFile, err error) {
 		return out, nil
 	}
 	// A pipe without a reader is an error and does not wait for one.
-	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | syscall.O_NONBLOCK
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | noWait
 	out.file, err = os.OpenFile(path, flags, logMode) //nolint:gosec // the operator names the file, which others may read
 	return out, err
 }

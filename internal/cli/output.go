@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"skr/internal/config"
 )
@@ -142,17 +141,6 @@ func WriteOutput(ctx context.Context, path string, data []byte, mode os.FileMode
 // OutFlag adds --out.
 func OutFlag(cmd *cobra.Command, path *string, what string) {
 	cmd.Flags().StringVar(path, "out", StandardOutput, what+"; - is standard output")
-}
-
-// isMountPoint refuses a file that is mounted by itself, as a container's single files
-// are: it cannot be replaced, which would show only after a key was released.
-func isMountPoint(path string) error {
-	var state unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &state)
-	if err == nil && state.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && state.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
-		return errors.New("is mounted by itself and cannot be replaced; mount its directory")
-	}
-	return nil // where the kernel cannot tell, replacing it will
 }
 
 // OutputFlag is the form of what a command prints.

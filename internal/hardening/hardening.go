@@ -17,12 +17,7 @@
 // Root, or whoever has CAP_SYS_PTRACE in the container, still reads everything.
 package hardening
 
-import (
-	"fmt"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "fmt"
 
 // Apply takes each measure and returns those that the system refused. None is
 // worth not to start for: each makes an attack harder that needs a foothold in
@@ -42,19 +37,4 @@ func Apply() []error {
 		}
 	}
 	return refused
-}
-
-// refuseDumps changes the address space, which all threads share.
-func refuseDumps() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
-
-func refuseCores() error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
-
-// refusePrivileges changes each thread: the flag is a thread's own, and the
-// runtime has started some by now. A binary with cgo cannot do that, and is told
-// so by ENOTSUP.
-func refusePrivileges() error {
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
 }
