@@ -11,7 +11,7 @@ LINT     := $(abspath bin/golangci-lint-$(LINTER))
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
-BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.release=$(VERSION)"
+BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X skr/internal/sbom.release=$(VERSION)"
 # Some tests run the programs, which the test cache does not know of: no cache.
 TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
@@ -26,8 +26,8 @@ SHARED   := rm -rf $(PROGRAMS) && SKR_TEST_PROGRAMS=$(PROGRAMS)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/skr and bin/skr-emulator
-	$(BUILD) -o bin/ ./cmd/skr ./cmd/skr-emulator
+build: ## build bin/skr, bin/skrctl and bin/skr-emulator
+	$(BUILD) -o bin/ ./cmd/skr ./cmd/skrctl ./cmd/skr-emulator
 
 .PHONY: kafka-demo
 kafka-demo: build ## encrypted Kafka messages on two web pages: of the pod that may read them, and of one that may not
@@ -39,7 +39,7 @@ demo: build ## release a key to a client of the sidecar, on this machine alone
 
 .PHONY: man
 man: ## write the manual pages to dist/man
-	$(TEST) -run '^TestManPages$$' ./cmd/skr -args -man $(abspath dist/man)
+	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 
 image: ## build the image dist/skr.tar (needs buildah, and no container engine)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
@@ -91,6 +91,16 @@ lint: $(LINT) ## vet and lint
 $(LINT):
 	GOBIN=$(@D)/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)
 	mv $(@D)/install/golangci-lint $@ && rmdir $(@D)/install
+
+.PHONY: cross
+# Tests of other systems can be built here, and not run.
+cross: ## build skrctl for Linux, macOS and Windows into dist/skrctl, skr for Linux, and vet skrctl for each
+	for system in linux darwin windows; do for processor in amd64 arm64; do \
+		end=; [ $$system = windows ] && end=.exe; export GOOS=$$system GOARCH=$$processor; \
+		$(BUILD) -o dist/skrctl/skrctl-$$system-$$processor$$end ./cmd/skrctl || exit 1; \
+		$(GO) vet -tags $(TAGS) ./cmd/skrctl ./internal/cli ./internal/config ./internal/azure/... ./internal/operator/... || exit 1; \
+	done; done
+	for processor in amd64 arm64; do GOARCH=$$processor $(BUILD) -o dist/skr-linux-$$processor ./cmd/skr || exit 1; done
 
 generate: ## make the Go code of api/*.proto
 	$(GO) run ./test/generate

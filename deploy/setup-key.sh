@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup-key.sh KEY VAULT_HOST: creates a key that only your workload gets. The AKS
-# documentation on confidential containers calls it. `skr key create` does the work:
+# documentation on confidential containers calls it. `skrctl key create` does the work:
 # use that directly for other keys (docs/keys.md).
 #
 #   MAA_ENDPOINT          host of the attestation provider, without https://
@@ -21,7 +21,7 @@ die() {
 # Without it, the script of this name that Microsoft published creates a key that
 # every confidential container of every Azure customer can get.
 [ -n "${WORKLOAD_MEASUREMENT:-}" ] || die "WORKLOAD_MEASUREMENT is not set, and without it every pod \
-of every customer on such machines would get the key; set it to what \`skr policy measure pod.yaml\` prints first"
+of every customer on such machines would get the key; set it to what \`skrctl policy measure pod.yaml\` prints first"
 
 # azidentity reads the managed identity's client id from this variable. The variable
 # grants nothing; az role assignment create assigns the roles.
@@ -30,5 +30,5 @@ if [ -n "${MANAGED_IDENTITY:-}" ] && [ -z "${AZURE_CLIENT_ID:-}" ]; then
 	export AZURE_CLIENT_ID
 fi
 
-exec "${SKR:-skr}" key create "$1" --vault "$2" --authority "$MAA_ENDPOINT" --platform aks-kata \
+exec "${SKRCTL:-skrctl}" key create "$1" --vault "$2" --authority "$MAA_ENDPOINT" --platform aks-kata \
 	--measurement "$WORKLOAD_MEASUREMENT"

@@ -2,9 +2,7 @@ package snp
 
 import (
 	"fmt"
-	"os"
 
-	"github.com/google/go-sev-guest/client"
 	"github.com/google/go-sev-guest/client/linuxabi"
 )
 
@@ -28,30 +26,6 @@ type sevGuest struct {
 
 func newSevGuest() *device {
 	return newDevice(sevGuestPath, sevGuest{sevGuestPath, openSevGuest}.read)
-}
-
-// openSevGuest passes the path, because the library's default is a flag that it
-// registers globally. Each call opens the device anew, because the library's throttle
-// counts per device and must not sleep.
-func openSevGuest(path string) (firmwareDevice, error) {
-	if err := probe(path); err != nil {
-		return nil, err
-	}
-	d := new(client.LinuxDevice)
-	if err := d.Open(path); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// probe returns the reason why the device cannot be opened, which the library's error
-// hides from errors.Is.
-func probe(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // #nosec G304 -- the driver's fixed path
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func (g sevGuest) read(data ReportData) (raw []byte, err error) {

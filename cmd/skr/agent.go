@@ -15,6 +15,8 @@ import (
 	"skr/attest/snp"
 	"skr/attest/tpm"
 	"skr/attest/vtpm"
+	"skr/internal/cli"
+	"skr/internal/config"
 	"skr/internal/refusal"
 	"skr/internal/sidecar/agent"
 	"skr/internal/sidecar/server"
@@ -31,7 +33,7 @@ type agentOptions struct {
 	group int
 }
 
-func agentCommand(env environment, io streams) *cobra.Command {
+func agentCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o agentOptions
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR",
@@ -48,20 +50,20 @@ func agentCommand(env environment, io streams) *cobra.Command {
 	return cmd
 }
 
-func runAgent(cmd *cobra.Command, o agentOptions, env environment, io streams) error {
+func runAgent(cmd *cobra.Command, o agentOptions, env config.Environment, io cli.Streams) error {
 	if !filepath.IsAbs(o.dir) {
-		return &configError{fmt.Errorf("--dir: %q is not an absolute path", o.dir)}
+		return cli.BadUsage(fmt.Errorf("--dir: %q is not an absolute path", o.dir))
 	}
-	s, _, err := load(cmd.Flags(), env)
+	s, _, err := config.Load(cmd.Flags(), env)
 	if err != nil {
 		return err
 	}
-	log, err := openLog(s, io.err)
+	log, err := cli.OpenLog(s, io.Err)
 	if err != nil {
 		return err
 	}
-	defer log.close()
-	harden(log.Logger)
+	defer log.Close()
+	cli.Harden(log.Logger)
 	lender, err := o.open(cmd.Context(), s, log.Logger)
 	if err != nil {
 		log.Error("stopped", "error", err.Error())
@@ -76,8 +78,8 @@ type lender struct {
 	tpm, reports net.Listener
 }
 
-func (o agentOptions) open(ctx context.Context, s *settings, log *slog.Logger) (*lender, error) {
-	source, noReports := s.chip(ctx)
+func (o agentOptions) open(ctx context.Context, s *config.Settings, log *slog.Logger) (*lender, error) {
+	source, noReports := chip(s, ctx)
 	device, noTPM := tpm.Open(s.TPM)
 	if noReports != nil && noTPM != nil {
 		return nil, refusal.Newf(refusal.NoEvidence, "there is nothing to lend: %s; %s", noReports, noTPM)
@@ -97,13 +99,13 @@ func (o agentOptions) open(ctx context.Context, s *settings, log *slog.Logger) (
 }
 
 // chip is the source of reports, if it gives one.
-func (s *settings) chip(ctx context.Context) (snp.Source, error) {
-	if s.ReportSource == virtualTPM {
+func chip(s *config.Settings, ctx context.Context) (snp.Source, error) {
+	if s.ReportSource == config.VirtualTPM {
 		return nil, errors.New("report_source is vtpm")
 	}
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {
-		return nil, &settingError{fmt.Errorf("report_source: %w", err)}
+		return nil, config.WrongSetting(fmt.Errorf("report_source: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
 	defer cancel()
@@ -118,11 +120,11 @@ func (o agentOptions) listen(ctx context.Context, name, device string, log *slog
 	path := filepath.Join(o.dir, name)
 	opened, err := server.Listen(ctx, "unix:"+path, groupMay)
 	if err != nil {
-		return nil, &configError{err}
+		return nil, cli.BadUsage(err)
 	}
 	socket := opened.Sockets()[0]
 	if err := server.Lend(path, o.group); err != nil {
-		return nil, errors.Join(&configError{fmt.Errorf("--group: %w", err)}, socket.Close())
+		return nil, errors.Join(cli.BadUsage(fmt.Errorf("--group: %w", err)), socket.Close())
 	}
 	log.Info("lending", "device", device, "socket", path, "group", o.group)
 	return socket, nil
@@ -131,7 +133,7 @@ func (o agentOptions) listen(ctx context.Context, name, device string, log *slog
 // copyLog leaves no half of a log, and none of an earlier start of the machine.
 func (o agentOptions) copyLog(from string, log *slog.Logger) error {
 	to := filepath.Join(o.dir, "event-log")
-	content, err := readBounded(from, vtpm.MaxLog)
+	content, err := config.ReadBounded(from, vtpm.MaxLog)
 	if errors.Is(err, os.ErrNotExist) {
 		log.Warn("there is no event log", "path", from)
 		return removeLog(to)
@@ -140,15 +142,15 @@ func (o agentOptions) copyLog(from string, log *slog.Logger) error {
 		log.Warn("the event log cannot be read; it is not lent", "path", from, "error", err.Error())
 		return removeLog(to)
 	}
-	file, err := newPendingFile(to, publicMode)
+	file, err := cli.NewPendingFile(to, cli.PublicMode)
 	if err != nil {
 		return err
 	}
-	if err := file.write(content); err != nil {
-		file.discard()
+	if err := file.Write(content); err != nil {
+		file.Discard()
 		return err
 	}
-	return file.commit()
+	return file.Commit()
 }
 
 func removeLog(path string) error {

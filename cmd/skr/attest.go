@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/sidecar"
 	"skr/internal/sidecar/server"
 )
 
-const maxRuntimeData = 192 << 10 // what the HTTP routes take, decoded
-
-func attestCommand(env environment, io streams) *cobra.Command {
+func attestCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	attest := &cobra.Command{
 		Use:   "attest",
 		Short: "Print a report, evidence, or an attestation token of this machine",
@@ -21,20 +22,20 @@ func attestCommand(env environment, io streams) *cobra.Command {
 	}
 	var authority string
 	combined := attestStep(env, io, "combined", "Print a report with its endorsements, as POST /attest/combined",
-		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
-			evidence, err := p.attester.Evidence(ctx, data)
+		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
+			evidence, err := p.Attester.Evidence(ctx, data)
 			if err != nil {
 				return nil, err
 			}
-			return server.CombinedResponse(evidence, p.context.ReferenceInfo()), nil
+			return server.CombinedResponse(evidence, p.Context.ReferenceInfo()), nil
 		})
 	token := attestStep(env, io, "maa", "Print an attestation token, as POST /attest/maa",
-		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
-			maa, err := p.authorities.Parse(authority)
+		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
+			maa, err := p.Names.Authorities.Parse(authority)
 			if err != nil {
 				return nil, err
 			}
-			result, err := p.releaser.Token(ctx, maa, data)
+			result, err := p.Releaser.Token(ctx, maa, data)
 			if err != nil {
 				return nil, err
 			}
@@ -46,9 +47,9 @@ func attestCommand(env environment, io streams) *cobra.Command {
 }
 
 // step is a prefix of the pipeline over runtime data. It returns what is printed.
-type step func(ctx context.Context, parts *sidecar, runtimeData []byte) (any, error)
+type step func(ctx context.Context, parts *sidecar.Parts, runtimeData []byte) (any, error)
 
-func attestStep(env environment, io streams, name, short string, run step) *cobra.Command {
+func attestStep(env config.Environment, io cli.Streams, name, short string, run step) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -57,8 +58,8 @@ func attestStep(env environment, io streams, name, short string, run step) *cobr
 			if err != nil {
 				return err
 			}
-			parts.tellMachine()
-			data, err := readRuntimeData(file, io.in)
+			parts.TellMachine()
+			data, err := cli.ReadRuntimeData(file, io.In)
 			if err != nil {
 				return err
 			}
@@ -68,7 +69,7 @@ func attestStep(env environment, io streams, name, short string, run step) *cobr
 			if err != nil {
 				return err
 			}
-			return printAnswer(io.out, answer)
+			return printAnswer(io.Out, answer)
 		},
 	}
 	cmd.Flags().StringVar(&file, "runtime-data", "-", "file whose SHA-256 becomes REPORT_DATA; - is standard input")
@@ -82,23 +83,4 @@ func printAnswer(out io.Writer, answer any) error {
 		return err
 	}
 	return json.NewEncoder(out).Encode(answer)
-}
-
-func readRuntimeData(path string, in io.Reader) (data []byte, err error) {
-	if path == "-" {
-		data, err = io.ReadAll(io.LimitReader(in, maxRuntimeData+1))
-	} else {
-		data, err = readBounded(path, maxRuntimeData)
-	}
-	switch {
-	case err != nil:
-	case len(data) == 0:
-		err = fmt.Errorf("%q is empty", path)
-	case len(data) > maxRuntimeData:
-		err = fmt.Errorf("%q is larger than %d bytes", path, maxRuntimeData)
-	}
-	if err != nil {
-		return nil, &configError{fmt.Errorf("--runtime-data: %w", err)}
-	}
-	return data, nil
 }

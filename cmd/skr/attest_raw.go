@@ -9,17 +9,20 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/internal/cli"
+	"skr/internal/config"
 	"skr/internal/refusal"
+	"skr/internal/sidecar"
 	"skr/internal/sidecar/server"
 )
 
 // attestRawCommand prints what the program get-snp-report of the reference prints: the
 // report in hex, on one line (tools/get-snp-report/get-snp-report.c).
-func attestRawCommand(env environment, io streams) *cobra.Command {
+func attestRawCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var output, reportData string
 	raw := attestStep(env, io, "raw", "Print an attestation report in hex, as get-snp-report; or as POST /attest/raw",
-		func(ctx context.Context, p *sidecar, data []byte) (any, error) {
-			evidence, err := p.attester.Report(ctx, data)
+		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
+			evidence, err := p.Attester.Report(ctx, data)
 			if err != nil {
 				return nil, err
 			}
@@ -29,11 +32,11 @@ func attestRawCommand(env environment, io streams) *cobra.Command {
 	raw.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case output != "hex" && output != "json":
-			return &configError{fmt.Errorf("--output: %q is none of hex, json", output)}
+			return cli.BadUsage(fmt.Errorf("--output: %q is none of hex, json", output))
 		case !cmd.Flags().Changed("report-data"):
 			return overRuntimeData(cmd, args)
 		case cmd.Flags().Changed("runtime-data"):
-			return misused(cmd, "--report-data stands for --runtime-data: leave one of them out")
+			return cli.Misused(cmd, "--report-data stands for --runtime-data: leave one of them out")
 		}
 		return attestReportData(cmd, env, io, reportData, output)
 	}
@@ -43,34 +46,34 @@ func attestRawCommand(env environment, io streams) *cobra.Command {
 }
 
 // printableReport is a line of hex, or the object that the HTTP route answers with.
-func printableReport(evidence *attest.Evidence, output string, io streams) any {
+func printableReport(evidence *attest.Evidence, output string, io cli.Streams) any {
 	answer := server.RawResponse(evidence)
 	if output == "json" {
 		return answer
 	}
 	if answer.HCLReport != "" {
-		_, _ = fmt.Fprintln(io.err, "skr: REPORT_DATA binds the claims of the paravisor, and these the runtime data; --output json prints them too")
+		_, _ = fmt.Fprintln(io.Err, "skr: REPORT_DATA binds the claims of the paravisor, and these the runtime data; --output json prints them too")
 	}
 	return answer.Report
 }
 
 // attestReportData prints a report whose REPORT_DATA the caller gave, which only
 // the processor itself makes.
-func attestReportData(cmd *cobra.Command, env environment, io streams, text, output string) error {
+func attestReportData(cmd *cobra.Command, env config.Environment, io cli.Streams, text, output string) error {
 	data, err := parseReportData(text)
 	if err != nil {
-		return &configError{fmt.Errorf("--report-data: %w", err)}
+		return cli.BadUsage(fmt.Errorf("--report-data: %w", err))
 	}
-	s, _, err := load(cmd.Flags(), env)
+	s, _, err := config.Load(cmd.Flags(), env)
 	if err != nil {
 		return err
 	}
-	if s.ReportSource == virtualTPM {
+	if s.ReportSource == config.VirtualTPM {
 		return refusal.Newf(refusal.NoEvidence, "report_source is vtpm: a virtual TPM takes runtime data and no REPORT_DATA; use --runtime-data")
 	}
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {
-		return &settingError{fmt.Errorf("report_source: %w", err)}
+		return config.WrongSetting(fmt.Errorf("report_source: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
@@ -78,7 +81,7 @@ func attestReportData(cmd *cobra.Command, env environment, io streams, text, out
 	if err != nil {
 		return refusal.Because(refusal.NoEvidence, err.Error(), err)
 	}
-	return printAnswer(io.out, printableReport(&attest.Evidence{Report: report}, output, io))
+	return printAnswer(io.Out, printableReport(&attest.Evidence{Report: report}, output, io))
 }
 
 func parseReportData(text string) (data snp.ReportData, err error) {

@@ -5,6 +5,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"skr/internal/cli"
+	"skr/internal/config"
 )
 
 // ownNames are the names under which the image's links start the program. A
@@ -14,7 +17,7 @@ var ownNames = []string{"skr", "skr.sh", "sh"}
 
 // dropInArguments rewrites what the drop-in's manifests pass: names under which the
 // program is started, and flags with a single dash.
-func dropInArguments(argv []string, env environment) ([]string, error) {
+func dropInArguments(argv []string, env config.Environment) ([]string, error) {
 	argv = startedAs(argv)
 	program, args := path.Base(argv[0]), slices.Clone(argv[1:])
 	switch program {
@@ -25,7 +28,7 @@ func dropInArguments(argv []string, env environment) ([]string, error) {
 		return scriptArguments(args, env), nil
 	}
 	if len(args) > 0 && isProgram(args[0]) {
-		return nil, &configError{errors.New(args[0] + " is not in this image: " + notHere)}
+		return nil, cli.BadUsage(errors.New(args[0] + " is not in this image: " + notHere))
 	}
 	for i, arg := range args {
 		args[i] = dropInFlag(arg)
@@ -59,12 +62,12 @@ func shellArguments(args []string) ([]string, error) {
 	case len(args) > 0 && args[0] == "/skr.sh":
 		return args[1:], nil
 	}
-	return nil, &configError{errors.New("this image has no shell: only `sh -c /skr.sh` and `sh /skr.sh` are understood; " + notHere)}
+	return nil, cli.BadUsage(errors.New("this image has no shell: only `sh -c /skr.sh` and `sh /skr.sh` are understood; " + notHere))
 }
 
 // scriptArguments stands in for skr.sh: its two arguments are SkrSideCarArgs and
 // Port, where the environment has none.
-func scriptArguments(args []string, env environment) []string {
+func scriptArguments(args []string, env config.Environment) []string {
 	flags := []string{} // cobra takes nil for os.Args
 	for i, name := range []string{"SkrSideCarArgs", "Port"} {
 		if i < len(args) && args[i] != "" && env[name] == "" {
@@ -72,4 +75,16 @@ func scriptArguments(args []string, env environment) []string {
 		}
 	}
 	return flags
+}
+
+func dropInFlag(arg string) string {
+	name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	ours, known := config.DropInFlags[name]
+	if !strings.HasPrefix(arg, "-") || !known {
+		return arg
+	}
+	if hasValue {
+		return "--" + ours + "=" + value
+	}
+	return "--" + ours
 }

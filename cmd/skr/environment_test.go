@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"skr/internal/azure/outbound"
+	"skr/internal/cli"
+	"skr/internal/config"
 )
 
 // steered is what ACI and others set in a container.
@@ -36,20 +41,20 @@ func TestSteeringVariables(t *testing.T) {
 		{"IDENTITY_ENDPOINT", "IDENTITY_HEADER"}, {"IDENTITY_ENDPOINT", "IMDS_ENDPOINT"}, {"MSI_ENDPOINT"}, {"MSI_ENDPOINT", "MSI_SECRET"},
 	} {
 		t.Run(strings.Join(set, " "), func(t *testing.T) {
-			env := environment{"SKR_IMDS_URL": imds.URL}
+			env := config.Environment{"SKR_IMDS_URL": imds.URL}
 			for _, name := range set {
 				t.Setenv(name, steered[name])
 				env[name] = steered[name]
 			}
-			s, _, err := load(nil, env)
+			s, _, err := config.Load(nil, env)
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := s.outbound(nil)
+			out, err := outbound.New(s, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			identity, err := s.identity(out)
+			identity, err := outbound.Identity(s, out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,8 +62,8 @@ func TestSteeringVariables(t *testing.T) {
 			if _, err := identity.AccessToken(t.Context(), fmt.Sprintf("https://vault%d.azure.net", i)); err != nil {
 				t.Error(err)
 			}
-			if !slices.Equal(s.steering, set) {
-				t.Errorf("%q are told, want %q", s.steering, set)
+			if !slices.Equal(s.Steering, set) {
+				t.Errorf("%q are told, want %q", s.Steering, set)
 			}
 		})
 	}
@@ -66,12 +71,12 @@ func TestSteeringVariables(t *testing.T) {
 
 // `skr config` names what is set for libraries, and no value.
 func TestConfigNamesForeignVariables(t *testing.T) {
-	env := environment{"IDENTITY_ENDPOINT": "http://there", "AZURE_CLIENT_SECRET": "hidden", "https_proxy": "http://proxy"}
+	env := config.Environment{"IDENTITY_ENDPOINT": "http://there", "AZURE_CLIENT_SECRET": "hidden", "https_proxy": "http://proxy"}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"skr", "config"}, env, streams{nil, &out, &out}); err != nil {
+	if err := run(t.Context(), []string{"skr", "config"}, env, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"asks: IDENTITY_ENDPOINT\n", "skr key alone: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
+	for _, want := range []string{"asks: IDENTITY_ENDPOINT\n", "skrctl key alone: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
@@ -84,15 +89,15 @@ func TestConfigNamesForeignVariables(t *testing.T) {
 func TestDocumentedVariables(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("| variable | meaning | what skr does |\n|---|---|---|\n")
-	for _, f := range foreigners {
+	for _, f := range config.Foreigners {
 		does := "libraries read it"
 		switch {
-		case f.steers:
-			does = "hides it, except from `skr key`"
-		case f.desk:
-			does = "`skr key` alone reads it"
+		case f.Steers:
+			does = "hides it, except from `skrctl key`"
+		case f.Desk:
+			does = "`skrctl key` alone reads it"
 		}
-		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.name, f.meaning, does)
+		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.Name, f.Meaning, does)
 	}
 	documented(t, want.String())
 }
@@ -100,11 +105,11 @@ func TestDocumentedVariables(t *testing.T) {
 // Every variable that the Azure libraries read is in the table, or is a setting.
 func TestForeignersAreAll(t *testing.T) {
 	known := map[string]bool{"OS": true, "SYSTEMROOT": true, "ProgramData": true, "SYSTEM_OIDCREQUESTURI": true,
-		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/sidecar/hardening refuses
-	for _, f := range foreigners {
-		known[f.name] = true
+		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/hardening refuses
+	for _, f := range config.Foreigners {
+		known[f.Name] = true
 	}
-	for name := range dropInNames {
+	for name := range config.DropInNames {
 		known[name] = true
 	}
 	read := variablesOfLibraries(t, "github.com/Azure")
@@ -182,4 +187,15 @@ func literal(e ast.Expr) string {
 		return value
 	}
 	return ""
+}
+
+func documented(t *testing.T, table string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), table) {
+		t.Errorf("docs/configuration.md must hold this table:\n%s", table)
+	}
 }

@@ -8,9 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/api"
+	"skr/internal/cli"
+	"skr/internal/config"
 )
 
-func healthcheckCommand(env environment, io streams) *cobra.Command {
+func healthcheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
@@ -18,7 +20,7 @@ func healthcheckCommand(env environment, io streams) *cobra.Command {
 		Long:  "Exits with 0 when the sidecar that listens where --listen says is ready, for a container's probe.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := load(cmd.Flags(), env)
+			s, _, err := config.Load(cmd.Flags(), env)
 			if err != nil {
 				return err
 			}
@@ -32,17 +34,17 @@ func healthcheckCommand(env environment, io streams) *cobra.Command {
 	return cmd
 }
 
-func healthcheck(ctx context.Context, listen string, wait time.Duration, io streams) error {
+func healthcheck(ctx context.Context, listen string, wait time.Duration, io cli.Streams) error {
 	client, err := api.NewClient(api.Config{BaseURL: baseURL(listen)})
 	if err != nil {
-		return &configError{fmt.Errorf("listen: %w", err)}
+		return cli.BadUsage(fmt.Errorf("listen: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := client.WaitReady(ctx); err != nil {
 		return fmt.Errorf("the sidecar at %s is not ready: %w", listen, whyNot(ctx, client, err))
 	}
-	_, err = fmt.Fprintln(io.out, "ready")
+	_, err = fmt.Fprintln(io.Out, "ready")
 	return err
 }
 

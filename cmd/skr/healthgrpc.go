@@ -10,19 +10,21 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"skr/internal/cli"
 )
 
 // healthcheckGRPC asks grpc.health.v1.Health/Check (grpc/doc/health-checking.md)
 // until the sidecar is ready. One request and one answer of a few bytes do not
 // need a client of gRPC, which is larger than all else that asks.
-func healthcheckGRPC(ctx context.Context, listen string, wait time.Duration, streams streams) error {
+func healthcheckGRPC(ctx context.Context, listen string, wait time.Duration, streams cli.Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	client := &http.Client{Transport: plainHTTP2(listen)}
 	for {
 		err := checkGRPC(ctx, client)
 		if err == nil {
-			_, err = fmt.Fprintln(streams.out, "ready")
+			_, err = fmt.Fprintln(streams.Out, "ready")
 			return err
 		}
 		select {

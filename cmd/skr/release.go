@@ -5,19 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"skr/hsm"
+	"skr/internal/cli"
+	"skr/internal/config"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
+	"skr/internal/sidecar"
 	"skr/keyrelease"
 )
-
-const maxTokenFile = 64 << 10 // access tokens have a few kilobytes
 
 // releaseOptions are what one release needs beside the settings.
 type releaseOptions struct {
@@ -27,7 +27,7 @@ type releaseOptions struct {
 	format, out           string
 }
 
-func releaseCommand(env environment, streams streams) *cobra.Command {
+func releaseCommand(env config.Environment, streams cli.Streams) *cobra.Command {
 	var o releaseOptions
 	cmd := &cobra.Command{
 		Use:   "release {--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]}",
@@ -40,7 +40,7 @@ func releaseCommand(env environment, streams streams) *cobra.Command {
 	flags := cmd.Flags()
 	o.keyFlags(flags)
 	flags.StringVar(&o.format, "format", "jwk", "jwk or pem (PKCS#8)")
-	outFlag(cmd, &o.out, "file to write, mode 0600")
+	cli.OutFlag(cmd, &o.out, "file to write, mode 0600")
 	return cmd
 }
 
@@ -53,31 +53,33 @@ func (o *releaseOptions) keyFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token, instead of our own identity; - is standard input")
 }
 
-func releaseOnce(cmd *cobra.Command, o releaseOptions, env environment, streams streams) error {
+func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, streams cli.Streams) error {
 	if err := o.check(); err != nil {
-		return &configError{err}
+		return cli.BadUsage(err)
 	}
 	s, parts, err := oneShot(cmd, env, streams)
 	if err != nil {
 		return err
 	}
-	req, err := o.request(parts, streams.in)
+	req, err := o.request(parts, streams.In)
 	if err != nil {
 		return err
 	}
-	parts.tellMachine()
+	parts.TellMachine()
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	out, err := s.openSecret(ctx, o.out, streams.out)
+	out, err := cli.OpenSecret(ctx, s, o.out, streams.Out)
 	if err != nil {
 		return err
 	}
-	defer out.close()
-	seen, err := openWitness(s, streams.err)
+	defer out.Close()
+	seen, err := openAuditor(s, streams.Err)
 	if err != nil {
 		return err
 	}
-	key, err := patiently(ctx, func() (*hsm.Key, error) { return witnessed{parts.releaser, seen.witness}.Release(ctx, req) })
+	key, err := patiently(ctx, func() (*hsm.Key, error) {
+		return sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: seen.Auditor}.Release(ctx, req)
+	})
 	defer key.Wipe()
 	if err = errors.Join(err, seen.close()); err != nil {
 		return err
@@ -122,45 +124,20 @@ func (o releaseOptions) checkNames() error {
 	return nil
 }
 
-func (o releaseOptions) request(parts *sidecar, in io.Reader) (req keyrelease.Request, err error) {
+func (o releaseOptions) request(parts *sidecar.Parts, in io.Reader) (req keyrelease.Request, err error) {
 	if o.alias == "" {
-		req, err = parts.parse(alias{Vault: o.vault, Key: o.key, Authority: o.authority})
+		req, err = parts.Parse(config.Alias{Vault: o.vault, Key: o.key, Authority: o.authority})
 	} else {
-		req, err = parts.find(o.alias)
+		req, err = find(parts, o.alias)
 	}
 	if err != nil {
 		return req, err
 	}
-	req.Access, err = readToken(o.accessTokenFile, in)
+	req.Access, err = cli.ReadToken(o.accessTokenFile, in)
 	return req, err
 }
 
-func readToken(path string, in io.Reader) (secmem.Text, error) {
-	var data []byte
-	var err error
-	switch path {
-	case "":
-		return secmem.Text{}, nil
-	case "-":
-		data, err = io.ReadAll(io.LimitReader(in, maxTokenFile+1))
-	default:
-		data, err = readBounded(path, maxTokenFile)
-	}
-	token := strings.TrimSpace(string(data))
-	switch {
-	case err != nil:
-	case token == "":
-		err = fmt.Errorf("%q is empty", path)
-	case len(data) > maxTokenFile:
-		err = fmt.Errorf("%q is larger than %d bytes", path, maxTokenFile)
-	}
-	if err != nil {
-		return secmem.Text{}, &configError{fmt.Errorf("--access-token-file: %w", err)}
-	}
-	return secmem.NewText(token), nil
-}
-
-func (o releaseOptions) write(key *hsm.Key, out *output) error {
+func (o releaseOptions) write(key *hsm.Key, out *cli.Output) error {
 	encode := key.JWK
 	if o.format == "pem" {
 		encode = key.PEM
@@ -170,8 +147,16 @@ func (o releaseOptions) write(key *hsm.Key, out *output) error {
 		return err
 	}
 	defer secmem.Wipe(text)
-	if err = out.write(text); err == nil && o.format == "jwk" && out.isStandard() {
-		err = out.write([]byte("\n"))
+	if err = out.Write(text); err == nil && o.format == "jwk" && out.IsStandard() {
+		err = out.Write([]byte("\n"))
 	}
 	return err
+}
+
+func find(p *sidecar.Parts, name string) (keyrelease.Request, error) {
+	request, found := p.Aliases[name]
+	if !found {
+		return request, cli.BadUsage(fmt.Errorf("--alias: the section keys has no %q", name))
+	}
+	return request, nil
 }

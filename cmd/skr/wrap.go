@@ -6,10 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"skr/internal/cli"
+	"skr/internal/config"
 	"skr/internal/secmem"
+	"skr/internal/sidecar"
 	"skr/internal/sidecar/keyprovider"
 	"skr/internal/sidecar/server"
 )
@@ -19,16 +24,16 @@ const maxWrapFile = 256 << 10 // RSA wraps some hundred bytes; an annotation has
 // wrapOptions say what to wrap, and with which key of which directory.
 type wrapOptions struct{ key, keys, in, out string }
 
-func wrapCommand(env environment, io streams) *cobra.Command {
+func wrapCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o wrapOptions
 	cmd := &cobra.Command{
 		Use:   "wrap --key NAME [--wrap-keys DIR] [--in FILE] [--out FILE]",
 		Short: "Wrap a secret with a public key, for whoever may release the private one",
 		Long: "Wraps some hundred bytes by RSA-OAEP with SHA-256 and writes an annotation in base64, as encrypted\n" +
-			"images hold it. The directory has NAME-info.json and NAME-pub.pem, as `skr key create` writes them.",
+			"images hold it. The directory has NAME-info.json and NAME-pub.pem, as `skrctl key create` writes them.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := load(cmd.Flags(), env)
+			s, _, err := config.Load(cmd.Flags(), env)
 			if err != nil {
 				return err
 			}
@@ -39,40 +44,40 @@ func wrapCommand(env environment, io streams) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.key, "key", "", "name of the key")
 	flags.StringVar(&o.in, "in", "-", "file with the secret; - is standard input")
-	outFlag(cmd, &o.out, "file for the annotation, mode 0644")
+	cli.OutFlag(cmd, &o.out, "file for the annotation, mode 0644")
 	return cmd
 }
 
-func (o wrapOptions) wrap(ctx context.Context, streams streams) error {
+func (o wrapOptions) wrap(ctx context.Context, streams cli.Streams) error {
 	if o.key == "" || o.keys == "" {
-		return &configError{errors.New("--key and --wrap-keys are needed")}
+		return cli.BadUsage(errors.New("--key and --wrap-keys are needed"))
 	}
 	keys, err := keyprovider.OpenKeys(o.keys)
 	if err != nil {
-		return &configError{err}
+		return cli.BadUsage(err)
 	}
 	defer func() { _ = keys.Close() }() // read only
 	info, err := keys.Find(o.key)
 	if err != nil {
-		return &configError{err}
+		return cli.BadUsage(err)
 	}
-	secret, err := readSmall(o.in, streams.in)
+	secret, err := readSmall(o.in, streams.In)
 	defer secmem.Wipe(secret)
 	if err != nil {
 		return err
 	}
 	annotation, err := info.Wrap(secret)
 	if err != nil {
-		return &configError{err}
+		return cli.BadUsage(err)
 	}
 	text := base64.StdEncoding.EncodeToString(annotation.Bytes())
-	if o.out == standardOutput {
+	if o.out == cli.StandardOutput {
 		text += "\n"
 	}
-	return writeOutput(ctx, o.out, []byte(text), publicMode, streams.out)
+	return cli.WriteOutput(ctx, o.out, []byte(text), cli.PublicMode, streams.Out)
 }
 
-func unwrapCommand(env environment, io streams) *cobra.Command {
+func unwrapCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var in, out string
 	cmd := &cobra.Command{
 		Use:   "unwrap [--in FILE] [--out FILE]",
@@ -83,46 +88,46 @@ func unwrapCommand(env environment, io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := readSmall(in, io.in)
+			text, err := readSmall(in, io.In)
 			if err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 			defer cancel()
-			file, err := s.openSecret(ctx, out, io.out)
+			file, err := cli.OpenSecret(ctx, s, out, io.Out)
 			if err != nil {
 				return err
 			}
-			defer file.close()
-			secret, err := unwrap(ctx, s, parts, text, io.err)
+			defer file.Close()
+			secret, err := unwrap(ctx, s, parts, text, io.Err)
 			defer secmem.Wipe(secret)
 			if err != nil {
 				return err
 			}
-			return file.write(secret)
+			return file.Write(secret)
 		},
 	}
 	cmd.Flags().StringVar(&in, "in", "-", "file with the annotation, in base64 or JSON; - is standard input")
-	outFlag(cmd, &out, "file for the secret, mode 0600")
+	cli.OutFlag(cmd, &out, "file for the secret, mode 0600")
 	return cmd
 }
 
 // unwrap trusts the annotation no more than the sidecar does.
-func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte, stderr io.Writer) ([]byte, error) {
+func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text []byte, stderr io.Writer) ([]byte, error) {
 	annotation, err := keyprovider.ParseFile(text)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("the annotation %w", err)}
+		return nil, cli.BadUsage(fmt.Errorf("the annotation %w", err))
 	}
-	request, err := parts.parse(alias{Vault: annotation.Vault, Key: annotation.Key, Authority: annotation.Authority})
+	request, err := parts.Parse(config.Alias{Vault: annotation.Vault, Key: annotation.Key, Authority: annotation.Authority})
 	if err != nil {
 		return nil, err
 	}
-	parts.tellMachine()
-	seen, err := openWitness(s, stderr)
+	parts.TellMachine()
+	seen, err := openAuditor(s, stderr)
 	if err != nil {
 		return nil, err
 	}
-	key, err := witnessed{parts.releaser, seen.witness}.Release(ctx, request)
+	key, err := sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: seen.Auditor}.Release(ctx, request)
 	defer key.Wipe()
 	if err = errors.Join(err, seen.close()); err != nil {
 		return nil, err
@@ -136,12 +141,25 @@ func unwrap(ctx context.Context, s *settings, parts *sidecar, text []byte, stder
 
 // readSmall reads what is wrapped, or an annotation.
 func readSmall(path string, in io.Reader) ([]byte, error) {
-	data, err := readInput(path, maxWrapFile, in)
+	data, err := cli.ReadInput(path, maxWrapFile, in)
 	if err == nil && len(data) == 0 {
 		err = errors.New("there is nothing to read")
 	}
 	if err != nil {
-		return data, &configError{fmt.Errorf("--in: %w", err)}
+		return data, cli.BadUsage(fmt.Errorf("--in: %w", err))
 	}
 	return data, nil
+}
+
+// wrapsFile says whether the drop-in's flags ask to wrap a file, and with what.
+func wrapsFile(given *pflag.FlagSet) (o wrapOptions, asked bool, err error) {
+	text := func(name string) string { return given.Lookup(name).Value.String() }
+	in, key, out := text("infile"), text("keypath"), text("outfile")
+	switch {
+	case in == "" && key == "" && out == "":
+		return o, false, nil
+	case in == "" || key == "" || out == "":
+		return o, false, cli.BadUsage(errors.New("-infile, -keypath and -outfile go together"))
+	}
+	return wrapOptions{in: in, out: out, key: filepath.Base(key), keys: filepath.Dir(key)}, true, nil
 }

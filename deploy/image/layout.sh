@@ -12,7 +12,7 @@ mkdir -p "$dir/bin" "$dir/usr/share/sbom"
 
 # The binary must not depend on paths, the state of a repository, or a C compiler.
 CGO_ENABLED=0 "${GO:-go}" build -tags grpcnotrace -trimpath -buildvcs=false \
-	-ldflags "-s -w -X main.release=${VERSION:-unknown}" -o "$dir/bin/skr" ./cmd/skr
+	-ldflags "-s -w -X skr/internal/sbom.release=${VERSION:-unknown}" -o "$dir/bin/skr" ./cmd/skr
 
 # Manifests of the reference sidecar start it as /skr.sh or `sh -c /skr.sh`. Here both
 # are names of the one binary (docs/decisions/0004-drop-in.md).

@@ -84,7 +84,7 @@ var general = map[*Kind]string{
 	AttestationRejected: "read the authority's own words in the details and in the log",
 	ReleaseRejected:     "read the words of the vault or the identity provider in the details and in the log",
 	ManagementRejected:  "read the words of the vault or the identity provider in the details and in the log",
-	KeyNotFound:         "`skr key list` shows the keys that there are",
+	KeyNotFound:         "`skrctl key list` shows the keys that there are",
 	Throttled:           "try again later; fleet_window spreads the requests of many pods",
 	Unavailable:         "check the address, and firewalls and proxies on the way, and try again",
 	Untrusted:           "check the address, and which server answers there",

@@ -125,7 +125,7 @@ func TestNamedTests(t *testing.T) {
 }
 
 // programs are what make build puts into bin.
-var programs = []string{"skr", "skr-emulator"}
+var programs = []string{"skr", "skrctl", "skr-emulator"}
 
 // build makes dir what bin is after make build.
 func build(t *testing.T, dir string) {

@@ -90,8 +90,19 @@ func (s *sidecar) kill(t testing.TB) {
 // once runs a command of skr until it ends.
 func once(t *testing.T, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runOnce(t, "skr", env, stdin, args...)
+}
+
+// operate runs a command of skrctl to its end.
+func operate(t *testing.T, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return runOnce(t, "skrctl", env, stdin, args...)
+}
+
+func runOnce(t *testing.T, name string, env []string, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errOut bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program.Path("skr"), args...)
+	cmd := exec.CommandContext(t.Context(), program.Path(name), args...)
 	cmd.Env = env
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = &out, &errOut

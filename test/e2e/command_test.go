@@ -104,7 +104,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	t.Run("nothing is written on failure", func(t *testing.T) {
 		dir := t.TempDir()
-		once(t, env, "", release(maa, vault, "absent", "--out", filepath.Join(dir, "key"))...)
+		operate(t, env, "", release(maa, vault, "absent", "--out", filepath.Join(dir, "key"))...)
 		if entries, err := fs.Glob(os.DirFS(dir), "*"); err != nil || len(entries) != 0 {
 			t.Errorf("left behind: %q, %v", entries, err)
 		}

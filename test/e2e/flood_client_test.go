@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		floodFrom(kind, os.Getenv("SKR_TEST_FLOOD_HTTP"), os.Getenv("SKR_TEST_FLOOD_GRPC"))
 		return
 	}
-	program.Main(m, "skr")
+	program.Main(m, "skr", "skrctl")
 }
 
 // flooder is a user that no access rule knows.

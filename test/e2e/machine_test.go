@@ -149,7 +149,7 @@ func identity(t *testing.T, raw []byte) string {
 	return "measurements: [" + report.Measurement().String() + "]\n"
 }
 
-// checkEvidence: skr vtpm verify takes the answer as it is.
+// checkEvidence: skrctl vtpm verify takes the answer as it is.
 func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	t.Helper()
 	data := []byte("some data")
@@ -174,7 +174,7 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	}
 	sum := sha256.Sum256(data)
 	for nonce, want := range map[string]int{hex.EncodeToString(sum[:]): 0, strings.Repeat("00", 32): 6} {
-		stdout, stderr, code := once(t, l.Environment(l.vm), "", "vtpm", "verify", "--policy", policy, "--nonce", nonce, file)
+		stdout, stderr, code := operate(t, l.Environment(l.vm), "", "vtpm", "verify", "--policy", policy, "--nonce", nonce, file)
 		if code != want || strings.Contains(stdout, "skipped  event log") {
 			t.Errorf("exit %d, want %d\n%s%s", code, want, stdout, stderr)
 		}

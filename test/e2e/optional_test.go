@@ -234,20 +234,20 @@ func TestCommandsStartWithUnusableParts(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
-	policy, _, _ := once(t, nil, "", "policy", "new", "--platform", "aci", "--authority", cloud.AttestationHost(), "--measurement", strings.Repeat("01", 32))
+	policy, _, _ := operate(t, nil, "", "policy", "new", "--platform", "aci", "--authority", cloud.AttestationHost(), "--measurement", strings.Repeat("01", 32))
 	for name, content := range map[string]string{"report.json": report, "policy.json": policy} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, args := range [][]string{
-		{"show", filepath.Join(dir, "report.json")},
-		{"report", "show", filepath.Join(dir, "report.json")},
-		{"report", "verify", filepath.Join(dir, "report.json")},
-		{"policy", "check", filepath.Join(dir, "policy.json")},
-		{"config"}, {"version"},
+		{"skrctl", "show", filepath.Join(dir, "report.json")},
+		{"skrctl", "report", "show", filepath.Join(dir, "report.json")},
+		{"skrctl", "report", "verify", filepath.Join(dir, "report.json")},
+		{"skrctl", "policy", "check", filepath.Join(dir, "policy.json")},
+		{"skr", "config"}, {"skr", "version"}, {"skrctl", "version"},
 	} {
-		if stdout, stderr, code := once(t, env, "", args...); code != 0 || stderr != "" || stdout == "" {
+		if stdout, stderr, code := runOnce(t, args[0], env, "", args[1:]...); code != 0 || stderr != "" || stdout == "" {
 			t.Errorf("%q: exit %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
@@ -270,10 +270,10 @@ func TestOctetStreamEndorsement(t *testing.T) {
 	for _, name := range []string{"reference-info-base64", "uvm_0.2.10.cose"} {
 		file := samples.Path(t, folder, name)
 		// Alone it proves nothing: there is no report.
-		if stdout, stderr, code := once(t, env, "", "report", "verify", file); code != 6 || !hasLine(stdout, "ok ", "UVM endorsement", "by did:x509:0:") {
+		if stdout, stderr, code := operate(t, env, "", "report", "verify", file); code != 6 || !hasLine(stdout, "ok ", "UVM endorsement", "by did:x509:0:") {
 			t.Errorf("verify %s: exit %d\n%s%s", name, code, stdout, stderr)
 		}
-		if stdout, _, code := once(t, env, "", "show", file); code != 0 || !strings.Contains(stdout, "a production build of Microsoft's") {
+		if stdout, _, code := operate(t, env, "", "show", file); code != 0 || !strings.Contains(stdout, "a production build of Microsoft's") {
 			t.Errorf("show %s: exit %d\n%s", name, code, stdout)
 		}
 	}
@@ -294,8 +294,8 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 	env := cloud.Environment(cloud.Machine())
 	key := []string{"--authority", cloud.AttestationHost(), "--vault", vault, "--key", "k"}
 	for _, args := range [][]string{
-		append([]string{"release"}, key...), {"attest", "combined"}, {"report", "show"}, {"report", "verify"},
-		{"token", "show", "--authority", cloud.AttestationHost()}, append([]string{"doctor", "--listen", "localhost:1"}, key...),
+		append([]string{"release"}, key...), {"attest", "combined"}, {"attest", "raw"},
+		{"attest", "maa", "--authority", cloud.AttestationHost()}, append([]string{"doctor", "--listen", "localhost:1"}, key...),
 	} {
 		stdout, stderr, code := once(t, env, "{}", args...)
 		if code != 0 || strings.Contains(stderr, "WARN") { // records of releases are there, too

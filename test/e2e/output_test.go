@@ -112,7 +112,7 @@ func TestCommandsAreRecorded(t *testing.T) {
 // verified wants one released record in a log.
 func verified(t *testing.T, name, log string) {
 	t.Helper()
-	stdout, stderr, code := once(t, nil, log, "audit", "verify")
+	stdout, stderr, code := operate(t, nil, log, "audit", "verify")
 	if code != 0 || !strings.Contains(stdout, "1 released, 0 refused, intact") {
 		t.Errorf("%s: exit %d, %s%s of\n%s", name, code, stdout, stderr, log)
 	}

@@ -178,7 +178,7 @@ func TestWrapByEntryPoint(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{})
 	vault, dir := cloud.Host("demo", "vault"), t.TempDir()
 	env := cloud.Environment(cloud.Machine())
-	if _, stderr, code := once(t, env, "", "key", "create", "layers", "--vault", vault, "--authority", cloud.AttestationHost(),
+	if _, stderr, code := operate(t, env, "", "key", "create", "layers", "--vault", vault, "--authority", cloud.AttestationHost(),
 		"--platform", "aci", "--measurement", cloud.Machine().HostData().String(), "--out-dir", dir); code != 0 {
 		t.Fatal(stderr)
 	}

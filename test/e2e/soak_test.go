@@ -351,9 +351,9 @@ func (k *soak) logged(t *testing.T) map[string][]logLine {
 
 func (k *soak) audited(t *testing.T, logged map[string][]logLine) {
 	t.Helper()
-	stdout, stderr, code := once(t, nil, "", "audit", "verify", k.audit)
+	stdout, stderr, code := operate(t, nil, "", "audit", "verify", k.audit)
 	if code != 0 {
-		t.Errorf("skr audit verify: %s", stderr)
+		t.Errorf("skrctl audit verify: %s", stderr)
 	}
 	t.Logf("soak: %s", bytes.TrimSpace([]byte(stdout)))
 	text, err := os.ReadFile(k.audit)

@@ -17,14 +17,14 @@ func TestTalkativeEnvironment(t *testing.T) {
 	env := cloud.Environment(cloud.Machine())
 	names := []string{"--authority", cloud.AttestationHost(), "--vault", vault}
 	for _, args := range [][]string{
-		{"serve"}, {"agent", "--dir", t.TempDir()}, {"doctor"},
-		append([]string{"release", "--key", "k"}, names...),
-		append([]string{"attest", "maa"}, names[:2]...), append([]string{"key", "list"}, names[2:]...), {"unwrap"}, {"key", "create", "x"},
+		{"skr", "serve"}, {"skr", "agent", "--dir", t.TempDir()}, {"skr", "doctor"},
+		append([]string{"skr", "release", "--key", "k"}, names...), append([]string{"skr", "attest", "maa"}, names[:2]...),
+		append([]string{"skrctl", "key", "list"}, names[2:]...), {"skr", "unwrap"}, {"skrctl", "key", "create", "x"},
 	} {
 		for _, variable := range []string{"GODEBUG=http2debug=2", "GODEBUG=x509usepolicies=0", "GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_BINARY_LOG_FILTER=*", "AZURE_SDK_GO_LOGGING=all"} {
 			name, _, _ := strings.Cut(variable, "=")
-			stdout, stderr, code := once(t, append(env, variable), "{}", args...)
-			if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "skr: configuration: "+name+": ") || strings.Count(stderr, "\n") != 1 {
+			stdout, stderr, code := runOnce(t, args[0], append(env, variable), "{}", args[1:]...)
+			if code != 2 || stdout != "" || !strings.HasPrefix(stderr, args[0]+": configuration: "+name+": ") || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("%s %v: exit %d\n%.500s%.500s", variable, args, code, stdout, stderr)
 			}
 		}

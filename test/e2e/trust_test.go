@@ -246,9 +246,9 @@ func TestAudit(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("skr release: %s", stderr)
 	}
-	stdout, stderr, code := once(t, nil, "", "audit", "verify", file)
+	stdout, stderr, code := operate(t, nil, "", "audit", "verify", file)
 	if code != 0 || !strings.Contains(stdout, "2 released, 2 refused, intact") {
-		t.Errorf("skr audit verify: %d %s%s", code, stdout, stderr)
+		t.Errorf("skrctl audit verify: %d %s%s", code, stdout, stderr)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -258,7 +258,7 @@ func TestAudit(t *testing.T) {
 	if err := os.WriteFile(file, bytes.Replace(text, []byte("loopback"), []byte("somebody"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code = once(t, nil, "", "audit", "verify", file); code != 6 || !strings.Contains(stderr, "line 2") {
+	if _, stderr, code = operate(t, nil, "", "audit", "verify", file); code != 6 || !strings.Contains(stderr, "line 2") {
 		t.Errorf("a changed file: %d %s", code, stderr)
 	}
 }

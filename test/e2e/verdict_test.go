@@ -50,7 +50,7 @@ func sampleVerdicts(t *testing.T, command []string) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := slices.Concat(command, []string{"--output", "json", "--at", "2026-06-01T00:00:00Z", "--certificate-sources", "host"}, c.args)
-			stdout, stderr, code := once(t, nil, "", args...)
+			stdout, stderr, code := operate(t, nil, "", args...)
 			if c.boot && command[0] == "verify" { // which does not pass over the quote
 				if code != 2 || !strings.Contains(stderr, "--policy is needed: this is boot evidence") {
 					t.Errorf("exit %d: %s%s", code, stdout, stderr)
@@ -110,7 +110,7 @@ func TestSampleSubjects(t *testing.T) {
 		}, "measured boot", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			stdout, stderr, code := once(t, nil, "", append([]string{"verify", "--output", "json", "--certificate-sources", "host"}, c.args...)...)
+			stdout, stderr, code := operate(t, nil, "", append([]string{"verify", "--output", "json", "--certificate-sources", "host"}, c.args...)...)
 			var v struct {
 				Subject string
 				Checks  []struct{ Name, Outcome string }

@@ -24,7 +24,7 @@ import (
 // grpcurlVersion is installed by the tests, in a module of its own.
 const grpcurlVersion = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
-func TestMain(m *testing.M) { program.Main(m, "skr", "skr-emulator") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl", "skr-emulator") }
 
 // patience is how long tests wait for what must happen in the end.
 const patience = 2 * time.Minute
@@ -56,7 +56,7 @@ func newPod(t testing.TB, env ...string) *pod {
 // create a key as an operator does.
 func (p *pod) create(t testing.TB, name string, workload snp.HostData) {
 	t.Helper()
-	create := exec.Command(program.Path("skr"), "key", "create", name, "--vault", p.vault, "--authority", p.cloud.AttestationHost(),
+	create := exec.Command(program.Path("skrctl"), "key", "create", name, "--vault", p.vault, "--authority", p.cloud.AttestationHost(),
 		"--platform", "aci", "--measurement", workload.String(), "--out-dir", p.keys)
 	create.Env = p.cloud.Environment(p.cloud.Machine())
 	if out, err := create.CombinedOutput(); err != nil {

@@ -101,7 +101,7 @@ func checkParameters(t *testing.T, arm armTemplate, text string) {
 	}
 }
 
-// TestARMTemplateIsMeasured checks that `skr policy measure` prints the group's
+// TestARMTemplateIsMeasured checks that `skrctl policy measure` prints the group's
 // HOST_DATA once the policy is in place, and refuses the placeholder.
 func TestARMTemplateIsMeasured(t *testing.T) {
 	text := string(read(t, root+"/deploy/aci/template.json"))
@@ -117,7 +117,7 @@ func TestARMTemplateIsMeasured(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command(skr, "policy", "measure", file).Output()
+		out, err := exec.Command(skrctl, "policy", "measure", file).Output()
 		if (err == nil) != (want != "") || !strings.HasPrefix(string(out), want) {
 			t.Errorf("got %s, %v, want %q", out, err, want)
 		}

@@ -17,17 +17,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// skr is the path of the program, which TestMain builds.
-var skr string
+// skr and skrctl are the programs, which TestMain builds.
+var skr, skrctl string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "skr-manifests-")
 	if err != nil {
 		panic(err)
 	}
-	skr = filepath.Join(dir, "skr")
+	skr, skrctl = filepath.Join(dir, "skr"), filepath.Join(dir, "skrctl")
 	build := exec.Command("go", "build", "-C", root, "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.release=v1.2.3", "-o", skr, "./cmd/skr")
+		"-ldflags", "-s -w -X skr/internal/sbom.release=v1.2.3", "-o", dir+"/", "./cmd/skr", "./cmd/skrctl")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("building skr: %v\n%s", err, out))

@@ -21,7 +21,7 @@ import (
 	"skr/test/vtpmtest"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
 // want is what the steps of the program print.
 var want = map[string]string{

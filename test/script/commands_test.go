@@ -15,9 +15,9 @@ import (
 var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
 
 // commands below those words, which --help tells.
-func commands(t *testing.T, words ...string) (all []string) {
+func commands(t *testing.T, name string, words ...string) (all []string) {
 	t.Helper()
-	out, err := exec.Command(program.Path("skr"), append(words, "--help")...).Output()
+	out, err := exec.Command(program.Path(name), append(words, "--help")...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func commands(t *testing.T, words ...string) (all []string) {
 	list, _, _ = strings.Cut(list, "Flags:")
 	for _, match := range available.FindAllStringSubmatch(list, -1) {
 		if match[1] != "help" {
-			all = append(all, commands(t, append(words[:len(words):len(words)], match[1])...)...)
+			all = append(all, commands(t, name, append(words[:len(words):len(words)], match[1])...)...)
 		}
 	}
 	return all
@@ -49,13 +49,15 @@ func TestEveryCommand(t *testing.T) {
 		}
 		scripts.Write(text)
 	}
-	all := commands(t)
-	if len(all) < 25 {
-		t.Errorf("only %q were found", all)
-	}
-	for _, command := range all {
-		if !strings.Contains(scripts.String(), "exec skr "+command) {
-			t.Errorf("no script runs skr %s", command)
+	for _, name := range []string{"skr", "skrctl"} {
+		all := commands(t, name)
+		if len(all) < 15 {
+			t.Errorf("of %s only %q were found", name, all)
+		}
+		for _, command := range all {
+			if !strings.Contains(scripts.String(), "exec "+name+" "+command) {
+				t.Errorf("no script runs %s %s", name, command)
+			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"skr/test/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
 // patience is how long a script may take: a command that hangs fails its own script, and
 // does not use up the time of all tests.

@@ -26,7 +26,7 @@ type Programs struct{ Skr, Emulator string }
 
 // In returns the programs in a directory.
 func In(dir string) Programs {
-	return Programs{Skr: filepath.Join(dir, "skr"), Emulator: filepath.Join(dir, "skr-emulator")}
+	return Programs{Skr: filepath.Join(dir, "skr"), Skrctl: filepath.Join(dir, "skrctl"), Emulator: filepath.Join(dir, "skr-emulator")}
 }
 
 // Build builds the programs into dir as they ship. root is the repository's
@@ -37,7 +37,7 @@ func Build(ctx context.Context, root, dir string) (Programs, error) {
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("building skr: %w\n%s", err, out)
+		return Programs{}, fmt.Errorf("building skrctl: %w\n%s", err, out)
 	}
 	return In(dir), nil
 }
@@ -126,7 +126,7 @@ func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
 
 // Measurement returns HOST_DATA of the pod in hexadecimal.
 func (c *Cloud) Measurement(ctx context.Context) (string, error) {
-	out, err := c.Run(ctx, "", c.programs.Skr, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
+	out, err := c.Run(ctx, "", c.programs.Skrctl, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
 	measurement, _, _ := strings.Cut(out, " ")
 	return measurement, err
 }
@@ -134,12 +134,12 @@ func (c *Cloud) Measurement(ctx context.Context) (string, error) {
 // CreateKey creates a key that is released to pods with that measurement. It
 // returns the public key as PEM.
 func (c *Cloud) CreateKey(ctx context.Context, name, measurement string) (string, error) {
-	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skr, "key", "create", name, "--vault", c.Vault(),
+	_, err := c.Run(ctx, c.pod.Dir, c.programs.Skrctl, "key", "create", name, "--vault", c.Vault(),
 		"--authority", c.Authority(), "--platform", "aks-kata", "--measurement", measurement)
 	if err != nil {
 		return "", err
 	}
-	return c.Run(ctx, "", c.programs.Skr, "key", "public", name, "--vault", c.Vault())
+	return c.Run(ctx, "", c.programs.Skrctl, "key", "public", name, "--vault", c.Vault())
 }
 
 // Run runs a program in dir with the cloud's environment and returns its
@@ -162,7 +162,7 @@ func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (sto
 	skr := command(ctx, c.programs.Skr, "serve", "--listen", address)
 	skr.Env, skr.Stderr = append(skr.Environ(), c.Environment...), log
 	if err := skr.Start(); err != nil {
-		return nil, fmt.Errorf("starting skr: %w", err)
+		return nil, fmt.Errorf("starting skrctl: %w", err)
 	}
 	return sync.OnceFunc(func() { end(skr) }), nil
 }

@@ -26,7 +26,7 @@ func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 const minBits = 2048
 
 // ParsePublicKey parses a PEM block of type PUBLIC KEY (RFC 7468 section 13)
-// that contains an RSA key, as `skr key create` and setup-key.sh write it.
+// that contains an RSA key, as `skrctl key create` and setup-key.sh write it.
 func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || block.Type != "PUBLIC KEY" {

@@ -79,7 +79,7 @@ func (f file) resume() (chain, error) {
 		c.joined = true
 	}
 	if err := c.through(tail); err != nil {
-		return c, fmt.Errorf("continuing the audit file %s: %w; move the file away, keep it, and look at it with skr audit verify", f.Name(), err)
+		return c, fmt.Errorf("continuing the audit file %s: %w; move the file away, keep it, and look at it with skrctl audit verify", f.Name(), err)
 	}
 	return c, nil
 }

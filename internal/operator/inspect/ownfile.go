@@ -31,7 +31,7 @@ func recogniseAnnotation(in input) (content, error) {
 	}}, nil
 }
 
-// recogniseKeyInfo accepts NAME-info.json of `skr key create`, and the JSON of `skr key show`.
+// recogniseKeyInfo accepts NAME-info.json of `skrctl key create`, and the JSON of `skrctl key show`.
 func recogniseKeyInfo(in input) (content, error) {
 	if !in.has("kid", "kty", "key_ops", "immutable") {
 		return nil, errOther

@@ -67,7 +67,7 @@ func Check(text []byte, subject Subject) []check.Result {
 
 func malformed(err error) check.Result {
 	f := check.Result{Name: "not-a-policy", Outcome: Error, Line: 1, Column: 1, Found: err.Error(),
-		Fix: "write it as the grammar asks; `skr policy new` writes one"}
+		Fix: "write it as the grammar asks; `skrctl policy new` writes one"}
 	if e, ok := errors.AsType[*releasepolicy.ParseError](err); ok {
 		f.Line, f.Column, f.Found = e.Line, e.Column, e.Reason
 	}

@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		{name: "both containers", text: at(own, anyOf(is(compliance, "azure-compliant-uvm"), is(compliance, "azure-signed-katacc-uvm")),
 			is(hostData, digest), is(debuggable, "false"), svn)},
 
-		{name: "no policy", text: "hello", want: "not-a-policy:1", fix: "skr policy new"},
+		{name: "no policy", text: "hello", want: "not-a-policy:1", fix: "skrctl policy new"},
 		{name: "no policy, place", text: "{\n\"version\":\"3\"}", want: "not-a-policy:2"},
 		{name: "exists without boolean", text: aci(`{"claim":"a","exists":"x"}`), want: "not-a-policy:7"},
 		{name: "trailing comma", text: aci(is(guestSVN, "2") + ","), want: "trailing-comma:7", fix: "remove the comma"},
@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 		{name: "twice", text: `{"version":"1.0.0","anyOf":[{"authority":"` + own + `","allOf":[` + is("x-ms-ver", "1.0") + `]},` + "\n" +
 			`{"authority":"` + own + `/","allOf":[` + is("x-ms-policy-hash", "a") + `]}]}`, want: "authority-twice:2"},
 
-		{name: "no hostdata", text: strings.Replace(aci(), is(hostData, digest), is("x-ms-ver", "1.0"), 1), want: "no-hostdata:1", fix: "skr policy measure"},
+		{name: "no hostdata", text: strings.Replace(aci(), is(hostData, digest), is("x-ms-ver", "1.0"), 1), want: "no-hostdata:1", fix: "skrctl policy measure"},
 		{name: "no hostdata by name", text: at(own, is("x-ms-ver", "1.0")), platform: claims.ACI,
 			want: "compliance-not-required:1 debug-not-excluded:1 no-hostdata:1 no-minimum-svn:1"},
 		{name: "hostdata in one branch",
@@ -127,7 +127,7 @@ func TestCheck(t *testing.T) {
 		{name: "svn", text: strings.Replace(aci(), svn, is("x-ms-ver", "1.0"), 1), want: "no-minimum-svn:1"},
 
 		{name: "typo", text: aci(is("x-ms-sevsnpvm-host-data", digest)), want: "unknown-claim:7", fix: "write " + hostData},
-		{name: "unknown", text: aci(is("my-claim", "x")), want: "unknown-claim:7", fix: "skr policy explain"},
+		{name: "unknown", text: aci(is("my-claim", "x")), want: "unknown-claim:7", fix: "skrctl policy explain"},
 		{name: "policy claim", text: aci(is("x-ms-policy.mine", "x"))},
 		{name: "claim of others", text: aci(is("x-ms-azurevm-ostype", "Linux")), platform: claims.ACI, want: "claim-not-on-platform:7"},
 		{name: "needs prefix", text: cvm(is(measurement, strings.Repeat("a", 96))), want: "claim-prefix:7", fix: isolation + measurement},

@@ -135,7 +135,7 @@ func (in *inspection) mixed(c, before releasepolicy.Condition, left tokenKind) {
 		kinds := kindsOf(member)
 		if kinds != 0 && left&kinds == 0 {
 			in.report(member, otherPlatform(member, before),
-				"ask for the claims of one platform; `skr policy new` writes them")
+				"ask for the claims of one platform; `skrctl policy new` writes them")
 			return
 		}
 		if left&kinds != left {

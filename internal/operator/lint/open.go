@@ -34,7 +34,7 @@ type Document struct {
 //   - the policy with its content type: contentType and data (REST API, ARM, Bicep), or
 //     encodedPolicy (the SDKs and the Azure CLI), in camel or snake case;
 //   - a key that has a policy: as the REST API, az keyvault key show, the SDKs, ARM
-//     templates and skr key show print it.
+//     templates and skrctl key show print it.
 //
 // Any other file is returned as it is, so that the parser of policies says what is wrong in
 // it, and where.

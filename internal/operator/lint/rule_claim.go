@@ -19,7 +19,7 @@ func unknownClaim(in *inspection) {
 		if _, asked := near[c.Claim]; !asked {
 			near[c.Claim], _ = claims.Nearest(c.Claim, r.platforms...)
 		}
-		fix := "check the spelling against a token: `skr policy explain` shows what it has"
+		fix := "check the spelling against a token: `skrctl policy explain` shows what it has"
 		if name := near[c.Claim]; name != "" {
 			fix = "write " + name
 		}

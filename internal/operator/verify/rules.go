@@ -47,7 +47,7 @@ var rules = []rule{
 	{contents, Evidence, "each part that is in the file could be read, and none contradicts another",
 		"collect the evidence again; leave out what does not belong to it"},
 	{snpReport, Evidence, "there is an SEV-SNP report",
-		"give the report: skrctl show prints what a file contains"},
+		"give the report: skrctl report show prints what a file holds"},
 	{certificateChain, Evidence, "the certificates lead to AMD's root of the product, each valid at the time",
 		"give the chain of this machine (VCEK, ASK, ARK) with --chain; for silicon that is not AMD's set amd_roots"},
 	{chipAndTCB, Evidence, "the certificate is for CHIP_ID and REPORTED_TCB of the report",

@@ -15,20 +15,20 @@ import (
 // Rule of the access section, as the configuration has it.
 type Rule struct {
 	// Name of the rule, for the log and the audit: [a-z0-9-], 1 to 32 of them.
-	Name string `json:"name"`
+	Name string
 	// UID of the process that opened the unix connection. Nil means any.
-	UID *uint32 `json:"uid,omitempty"`
+	UID *uint32
 	// GID is its primary (effective) group; supplementary ones do not count. Nil
 	// means any.
-	GID *uint32 `json:"gid,omitempty"`
+	GID *uint32
 	// TokenFile is the absolute path of a file with a bearer token, which the
 	// request must send. "" means none. What is given of these three must all
 	// hold, and one must be given.
-	TokenFile string `json:"token_file,omitempty"`
+	TokenFile string
 	// Routes that these callers may use; a single "*" means all. Required.
-	Routes []string `json:"routes"`
+	Routes []string
 	// Keys are the aliases that they may have; a single "*" means all. Empty means none.
-	Keys []string `json:"keys,omitempty" empty:"strict"`
+	Keys []string
 }
 
 // rule is a Rule that has been checked.

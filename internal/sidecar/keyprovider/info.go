@@ -20,10 +20,10 @@ import (
 
 const (
 	infoSuffix = "-info.json"
-	maxFile    = 64 << 10 // bytes; `skr key create` writes below 16 KiB
+	maxFile    = 64 << 10 // bytes; `skrctl key create` writes below 16 KiB
 )
 
-// Keys is a directory of key information, as `skr key create` writes it:
+// Keys is a directory of key information, as `skrctl key create` writes it:
 // NAME-info.json, and the public key in the file that it names. Nothing outside
 // the directory can be read, through no path and no symbolic link.
 type Keys struct{ root *os.Root }

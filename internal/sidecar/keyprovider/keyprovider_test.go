@@ -140,7 +140,7 @@ func TestParseUnwrap(t *testing.T) {
 	}
 }
 
-// writeKey writes what `skr key create` does.
+// writeKey writes what `skrctl key create` does.
 func writeKey(t *testing.T, dir, name, publicPath string, public any) {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)

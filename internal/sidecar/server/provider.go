@@ -55,7 +55,7 @@ func (p *provider) wrap(input []byte, form keyprovider.Form) ([]byte, error) {
 	}
 	info, err := p.config.WrapKeys.Find(asked.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, refusal.Because(refusal.KeyNotFound, "the directory wrap_keys has no information of the key \""+asked.Key+"\"; `skr key create` writes it", err)
+		return nil, refusal.Because(refusal.KeyNotFound, "the directory wrap_keys has no information of the key \""+asked.Key+"\"; `skrctl key create` writes it", err)
 	}
 	if err != nil {
 		return nil, refusal.Because(refusal.KeyNotFound, "the information of the key \""+asked.Key+"\" in wrap_keys cannot be used; the log says why", err)

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"skr/internal/config"
+)
+
+// addDropIns gives the flags of the drop-in to the commands that know the listeners.
+func addDropIns(cmd *cobra.Command) {
+	for _, c := range append(cmd.Commands(), cmd) {
+		if slices.ContainsFunc(config.Uses[strings.TrimSpace(c.CommandPath())], func(g config.Group) bool { return g.Title == config.Addresses.Title }) {
+			addDropInFlags(c.Flags())
+		}
+	}
+}
+
+// addDropInFlags adds the flags that exist only for the drop-in.
+func addDropInFlags(fs *pflag.FlagSet) {
+	fs.String("base64", "", "base64 of the JSON that SkrSideCarArgs holds")
+	fs.String("port", "", "port of the HTTP listener on localhost")
+	fs.String("server-type", "", "http or grpc")
+	fs.String("infile", "", "file to wrap")
+	fs.String("keypath", "", "PATH/NAME of the key to wrap with: PATH/NAME-info.json describes it")
+	fs.String("outfile", "", "file for the annotation")
+	fs.Bool("allow-testing-mismatched-tcb", false, "is refused")
+	for _, name := range config.DropInFlags {
+		if flag := fs.Lookup(name); flag != nil && new(config.Settings).Flags().Lookup(name) == nil {
+			flag.Hidden = true
+		}
+	}
+}

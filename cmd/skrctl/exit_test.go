@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"testing"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/test/commands"
+)
+
+// exitTable has rows for each command; those of all outcomes that need services are in
+// test/script and test/e2e.
+var exitTable = map[string]commands.Rows{
+	"skrctl": {Rows: map[string]int{
+		"--version": 0, "--help": 0, "": 2, "polcy": 2, "--log-level loud": 2, "--listen x": 2,
+	}},
+	"skrctl report":      group2,
+	"skrctl report show": {Rows: map[string]int{"": 2, "prose": 2}, Files: []string{"%s"}},
+	"skrctl report verify": {Rows: map[string]int{"": 2, "prose": 2, "--chain=": 2, "-": 2},
+		Files: []string{"%s", "report --chain %s", "report --runtime-data %s"}},
+	"skrctl token":      group2,
+	"skrctl token show": {Rows: map[string]int{"": 2, "claims": 0, "policy": 2}, Files: []string{"%s"}},
+	"skrctl token verify": {Rows: map[string]int{"": 2, "claims": 2, "--policy=": 2},
+		Files: []string{"%s", "token --policy %s --authority a.attest.azure.net", "token --signing-keys %s --authority a.attest.azure.net"}},
+	"skrctl vtpm":      group2,
+	"skrctl vtpm show": {Rows: map[string]int{"": 2, "prose": 2, "dir": 2, "absent": 2}},
+	"skrctl vtpm verify": {Rows: map[string]int{"": 2, "--policy boot": 2, "--policy boot prose": 2, "--policy boot dir": 2, "--policy boot absent": 2},
+		Files: []string{"--policy %s"}},
+	"skrctl policy": group2,
+	"skrctl policy new": {Rows: map[string]int{"": 2, newPolicyArgs: 0, newPolicyArgs + " --out dir": 2, newPolicyArgs + " --live": 2},
+		Files: []string{adopting("workload"), adopting("report"), adopting("token")}},
+	"skrctl policy explain": {Rows: map[string]int{"policy claims": 3, "policy": 2, "policy --live": 2, "policy - -": 2, "- -": 2}, Files: []string{"%s claims", "policy %s"}},
+	"skrctl policy check":   {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
+	"skrctl policy diff":    {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
+	"skrctl measure":        {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
+	"skrctl policy measure": {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
+	"skrctl policy test":    {Rows: map[string]int{"suite": 0, "failing": 3, "": 2}, Files: []string{"%s"}},
+	"skrctl key":            group2,
+	"skrctl key create": {Rows: map[string]int{"": 2, "k": 2, makeArgs: 0, makeArgs + " --output xml": 2},
+		Files: []string{"k --dry-run --vault v.vault.localhost:1 --policy %s"}},
+	"skrctl key import": {Rows: map[string]int{"": 2, "k": 2}, Files: []string{"k %s --dry-run --vault v.vault.localhost:1"}},
+	"skrctl key show": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --vault example.org": 3},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key public": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --format xml": 2},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2},
+		Files: []string{"--vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl show":         {Rows: map[string]int{"policy": 0, "prose": 2, "policy --at noon": 2, "": 2}, Files: []string{"%s"}},
+	"skrctl audit":        group2,
+	"skrctl audit verify": {Rows: map[string]int{"prose": 6, "prose --output json": 6, "prose --head x": 2, "dir": 2, "absent": 2, "empty": 6}},
+	"skrctl version":      {Rows: map[string]int{"": 0, "surplus": 2}},
+	"skrctl help":         {Rows: map[string]int{"": 0, "policy check": 0, "polcy": 2, "policy chek": 2}},
+	"skrctl completion":   group2,
+
+	"skrctl completion bash":       {Rows: map[string]int{"": 0, "surplus": 2}},
+	"skrctl completion zsh":        {Rows: map[string]int{"": 0, "surplus": 2}},
+	"skrctl completion fish":       {Rows: map[string]int{"": 0, "surplus": 2}},
+	"skrctl completion powershell": {Rows: map[string]int{"": 0, "surplus": 2}},
+}
+
+const (
+	hostData      = "0000000000000000000000000000000000000000000000000000000000000001"
+	newPolicyArgs = "--platform aci --authority a.attest.azure.net --measurement " + hostData
+	withToken     = "--vault v.vault.localhost:1 --access-token-file prose --request-timeout 1s"
+	makeArgs      = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
+)
+
+// group2 is a command that only holds others.
+var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}
+
+func adopting(flag string) string {
+	return "--platform aci --authority a.attest.azure.net --" + flag + " %s"
+}
+
+func TestExitCodes(t *testing.T) {
+	program := commands.Program{
+		Root: rootCommand(nil, cli.Streams{}),
+		Run: func(ctx context.Context, argv []string, env config.Environment, io cli.Streams) error {
+			return run(ctx, argv[1:], env, io)
+		},
+	}
+	program.CheckExitCodes(t, exitTable)
+}

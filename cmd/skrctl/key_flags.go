@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/provision"
+)
+
+// keyOptions are the flags of skrctl key create and skrctl key import.
+type keyOptions struct {
+	keyAccess
+	policy             keyPolicy
+	kty, curve         string
+	size               int
+	ops, tags          config.List
+	immutable          bool
+	notBefore, expires string
+	newVersion, dryRun bool
+	directory, output  string
+}
+
+func (o *keyOptions) flags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	o.keyAccess.flags(cmd)
+	o.policy.flags(fs)
+	fs.BoolVar(&o.immutable, "immutable", false, "freeze the release policy for ever")
+	fs.StringVar(&o.kty, "kty", "", "RSA-HSM, EC-HSM or oct-HSM; RSA-HSM if empty, or what the file holds")
+	fs.IntVar(&o.size, "size", 0, "bits; 3072 of an RSA key and 256 of an oct key if 0, or what the file holds")
+	fs.StringVar(&o.curve, "curve", "", "P-256, P-256K, P-384 or P-521; P-256 if empty, or what the file holds")
+	fs.Var(&o.ops, "ops", "operations; wrapKey,unwrapKey,encrypt,decrypt of an RSA or oct key, sign,verify of an EC key, if empty")
+	fs.Var(&o.tags, "tags", "notes beside the key, not secret: name=text,name=text")
+	fs.StringVar(&o.notBefore, "not-before", "", "RFC 3339 time from which the key may be used")
+	fs.StringVar(&o.expires, "expires", "", "RFC 3339 time until which the key may be used")
+	fs.BoolVar(&o.newVersion, "new-version", false, "make a new version where the key exists already")
+	fs.StringVar(&o.directory, "out-dir", ".", "directory for NAME-pub.pem and NAME-info.json")
+	fs.BoolVar(&o.dryRun, "dry-run", false, "print the request, and send nothing")
+	cli.OutputFlag(cmd, &o.output)
+}
+
+// parse reads the flags that are more than a word.
+func (o *keyOptions) parse(spec *provision.Spec) (err error) {
+	if spec.Tags, err = parseTags(o.tags); err != nil {
+		return fmt.Errorf("--tags: %w", err)
+	}
+	if spec.NotBefore, err = parseTime(o.notBefore); err != nil {
+		return fmt.Errorf("--not-before: %w", err)
+	}
+	if spec.Expires, err = parseTime(o.expires); err != nil {
+		return fmt.Errorf("--expires: %w", err)
+	}
+	return nil
+}
+
+func parseTags(words config.List) (map[string]string, error) {
+	tags := make(map[string]string, len(words))
+	for _, word := range words {
+		name, text, found := strings.Cut(word, "=")
+		if _, twice := tags[name]; !found || name == "" || twice {
+			return nil, fmt.Errorf("%q is not name=text, or stands twice", word)
+		}
+		tags[name] = text
+	}
+	return tags, nil
+}
+
+// parseTime: the wire has whole seconds.
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is not a time such as 2030-01-31T00:00:00Z", text)
+	}
+	return t.Truncate(time.Second).UTC(), nil
+}

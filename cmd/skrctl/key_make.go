@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/hsm"
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/provision"
+	"skr/internal/refusal"
+)
+
+// keyWish is a key that somebody wants.
+type keyWish struct {
+	name     string
+	options  keyOptions
+	material *hsm.Key // nil: the vault makes it
+}
+
+func makeKey(cmd *cobra.Command, w keyWish, env config.Environment, streams cli.Streams) error {
+	if err := cli.CheckOutput(w.options.output); err != nil {
+		return err
+	}
+	desk, err := openKeyDesk(cmd, env, streams)
+	if err != nil {
+		return err
+	}
+	request, err := w.request(desk, streams.Err)
+	if err != nil {
+		return err
+	}
+	if w.options.dryRun {
+		return printPreview(request, desk.settings.VaultAPIVersion, w.options.output, streams.Out)
+	}
+	files, err := w.files(request.ID().Name())
+	if err != nil {
+		return err
+	}
+	defer files.discard()
+	ctx, cancel := context.WithTimeout(cmd.Context(), desk.settings.RequestTimeout)
+	defer cancel()
+	key, err := w.send(ctx, desk, request, streams)
+	if err != nil {
+		return err
+	}
+	return files.finish(key, request, w.options.output, streams.Out)
+}
+
+// request parses all input, and judges the policy, before anybody is asked.
+func (w keyWish) request(desk *keyDesk, warnings io.Writer) (*provision.Request, error) {
+	o := &w.options
+	id, err := desk.find(o.vault, w.name)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := o.policy.read()
+	if err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	spec := provision.Spec{
+		ID: id, Type: o.kty, Size: o.size, Curve: o.curve, Operations: o.ops, Policy: policy, Immutable: o.immutable,
+		Material: w.material,
+	}
+	if err := o.parse(&spec); err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	request, err := provision.NewRequest(spec)
+	if err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	for _, text := range request.Warnings() {
+		_, _ = fmt.Fprintf(warnings, "skrctl: warning: %s\n", text) // nowhere else to say it
+	}
+	return request, o.policy.judge(policy, o.immutable, warnings)
+}
+
+func (w keyWish) send(ctx context.Context, desk *keyDesk, request *provision.Request, streams cli.Streams) (*provision.Key, error) {
+	vault, err := w.options.visit(ctx, desk, request.ID().Vault(), streams.In)
+	if err != nil {
+		return nil, err
+	}
+	present, err := vault.Read(ctx, request.ID())
+	switch {
+	case errors.Is(err, refusal.KeyNotFound):
+	case err != nil:
+		return nil, err
+	case !w.options.newVersion:
+		return nil, refusal.Newf(refusal.ManagementRejected,
+			"the key %q exists; a new version is what unversioned requests get from then on: choose another name, or --new-version", present.ID)
+	default:
+		warnOfChange(present, request, streams.Err)
+	}
+	return vault.Make(ctx, request)
+}
+
+// warnOfChange: whoever names no version gets the new one, under its policy.
+func warnOfChange(present *provision.Key, request *provision.Request, out io.Writer) {
+	if err := provision.SamePolicy(present, request.Policy()); err != nil {
+		_, _ = fmt.Fprintf(out, "skrctl: warning: the release policy of version %q is another than that of the new one\n", present.ID.Version()) // nowhere else to say it
+	}
+}
+
+func printPreview(request *provision.Request, apiVersion, output string, out io.Writer) error {
+	preview, err := request.Preview(apiVersion)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		return json.NewEncoder(out).Encode(preview)
+	}
+	body, err := json.MarshalIndent(preview.Body, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s %s\n\n%s\n\nrelease_policy.data is this in base64url:\n\n%s\n",
+		preview.Method, preview.URL, body, strings.TrimSpace(string(request.Policy().Raw())))
+	return err
+}

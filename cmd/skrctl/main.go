@@ -1,0 +1,58 @@
+// Command skrctl prepares and checks what a confidential pod's keys depend on: release
+// policies, the keys of a vault, the evidence that pods print, and audit files. It runs at
+// a desk or in a pipeline, and asks no device of the machine. Command skr is for the pod.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/hardening"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], config.OSEnvironment(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(cli.Report("skrctl", os.Stderr, err))
+}
+
+func run(ctx context.Context, args []string, env config.Environment, io cli.Streams) error {
+	if err := hardening.CheckEnvironment(env); err != nil {
+		return config.WrongSetting(err)
+	}
+	root := rootCommand(env, io)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "skrctl",
+		Short: "Prepare and check the keys of confidential pods",
+		Long: "skrctl writes and checks release policies, makes keys in Azure Key Vault and Managed HSM, and shows and\n" +
+			"verifies what pods print: reports, tokens, boot evidence, release statements and audit files.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
+				return errors.Join(err, cli.PrintVersion("skrctl", io))
+			}
+			return cli.NeedsCommand(cmd)
+		},
+	}
+	root.AddCommand(policyCommand(env, io), keyCommand(env, io), showCommand(io), verifyCommand(env, io), measureCommand(io), auditCommand(io),
+		cli.VersionCommand("skrctl", io))
+	for _, former := range []*cobra.Command{reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io)} {
+		former.Hidden = true // show and verify recognise the file; these remain for one release
+		root.AddCommand(former)
+	}
+	cli.Equip(root, env, io)
+	return root
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"flag"
+	"testing"
+
+	"skr/internal/cli"
+	"skr/test/commands"
+)
+
+// manDirectory is where `make man` has the pages. The program itself does not link what
+// writes them.
+var manDirectory = flag.String("man", "", "directory for the manual pages")
+
+func TestManPages(t *testing.T) {
+	dir := *manDirectory
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	commands.CheckManPages(t, rootCommand(nil, cli.Streams{}), dir)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/check"
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/lint"
+)
+
+func policyCheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	var platform, workload, output string
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Tell what is wrong in a release policy",
+		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy, or a key that has one, in any\n" +
+			"form that az, the SDKs, templates and skr write; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			named, err := parsePlatform(platform)
+			if err != nil {
+				return err
+			}
+			if err := cli.CheckOutput(output); err != nil {
+				return err
+			}
+			document, err := readDocument(args[0], io.In)
+			if err != nil {
+				return err
+			}
+			open, err := allowAll(workload, args[0], io)
+			if err != nil {
+				return err
+			}
+			subject := lint.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
+			found := lint.Check(document.Text, subject)
+			return printFindings(args[0], document.Source, found, strict, io.Out, cli.StyleFor(output, io.Out, env))
+		},
+	}
+	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
+	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skrctl policy measure takes it, to see whether its policy allows everything")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
+	cli.OutputFlag(cmd, &output)
+	return cmd
+}
+
+// allowAll are the HOST_DATA of the workload's policies that allow everything.
+func allowAll(workload, policy string, streams cli.Streams) (digests []string, err error) {
+	if workload == "" {
+		return nil, nil
+	}
+	if err := cli.OneStandardInput(workload, policy); err != nil {
+		return nil, err
+	}
+	policies, err := readWorkload(workload, streams)
+	if err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	for _, p := range policies {
+		if p.AllowsEverything() {
+			digests = append(digests, p.Digest())
+		}
+	}
+	return digests, nil
+}
+
+// checkReport is what skrctl policy check prints.
+type checkReport struct {
+	File     string      `json:"file"`
+	Source   string      `json:"source,omitempty"` // member of the file that lines count in
+	OK       bool        `json:"ok"`
+	Errors   int         `json:"errors"`
+	Warnings int         `json:"warnings"`
+	Findings []check.Row `json:"findings"`
+}
+
+// printFindings prints what the rules found, and returns an error if the policy does not pass.
+func printFindings(file, source string, found []check.Result, strict bool, out io.Writer, style check.Style) error {
+	r := checkReport{
+		File: file, Source: source, Errors: check.Count(found, lint.Error), Warnings: check.Count(found, lint.Warning),
+		Findings: lint.Format.Rows(found),
+	}
+	r.OK = r.Errors == 0 && (!strict || r.Warnings == 0)
+	place := r.File
+	if r.Source != "" {
+		place += ", " + r.Source
+	}
+	report := check.Report{Format: lint.Format, File: place, Results: found, Closing: r.File + ": " + r.count(), Document: r}
+	if err := report.Write(out, style); err != nil {
+		return err
+	}
+	if !r.OK {
+		return &verdictError{fmt.Sprintf("%s: the policy has %s", r.File, r.count())}
+	}
+	return nil
+}
+
+func (r *checkReport) count() string {
+	return fmt.Sprintf("%s, %s", cli.Plural(r.Errors, "error"), cli.Plural(r.Warnings, "warning"))
+}

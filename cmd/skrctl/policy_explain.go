@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/releasepolicy"
+)
+
+// explainOptions are the flags of skrctl policy explain.
+type explainOptions struct {
+	policy, token, output string
+	live                  bool
+}
+
+func policyExplainCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	var o explainOptions
+	cmd := &cobra.Command{
+		Use:   "explain POLICY TOKEN",
+		Short: "Tell why a token meets a release policy, or not",
+		Long: "Holds each condition against what the token says. TOKEN is an attestation token or its claims as JSON, and is\n" +
+			"not verified. In a pod, `skr attest maa` prints a token. Either file may be -, standard input.\n" +
+			"Exit codes: 0 the policy is met, 3 it is not, 2 unreadable.",
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.policy = args[0]
+			if len(args) == 2 {
+				o.token = args[1]
+			}
+			return explainPolicy(o, env, io)
+		},
+	}
+	liveFlag(cmd.Flags(), &o.live)
+	cli.OutputFlag(cmd, &o.output)
+	return cmd
+}
+
+func explainPolicy(o explainOptions, env config.Environment, io cli.Streams) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	policy, err := readPolicy(o.policy, io.In)
+	if err != nil {
+		return err
+	}
+	token, err := readClaims(o.token, io.In)
+	if err != nil {
+		return cli.BadUsage(err)
+	}
+	e := explained{false, policy.Explain(token.Members())}
+	if err := e.print(o.output, marksFor(io.Out, env), io.Out); err != nil {
+		return err
+	}
+	if !e.Met {
+		return &verdictError{"the token does not meet the policy, because of " + strings.Join(e.Reasons(), ", ")}
+	}
+	return nil
+}
+
+func (o explainOptions) check() error {
+	switch {
+	case o.live:
+		return cli.BadUsage(errors.New("--live: this program asks no machine; in the pod run `skr attest maa`, and pass what it prints as TOKEN"))
+	case o.token == "":
+		return cli.BadUsage(errors.New("a file with a token is needed; in a pod, `skr attest maa` prints one"))
+	}
+	if err := cli.OneStandardInput(o.policy, o.token); err != nil {
+		return err
+	}
+	return cli.CheckOutput(o.output)
+}
+
+// explained is what skrctl policy explain prints.
+type explained struct {
+	// Verified is false: skrctl verify checks the token.
+	Verified bool `json:"verified"`
+	releasepolicy.Explanation
+}
+
+func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer) error {
+	if output == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(e)
+	}
+	text := e.Text(marks)
+	if !e.Verified {
+		text += "The token's signature was not verified.\n"
+	}
+	_, err := fmt.Fprint(out, text)
+	return err
+}

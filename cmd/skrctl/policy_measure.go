@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/operator/measure"
+)
+
+// policyMeasureCommand is the former name of `skrctl measure`.
+func policyMeasureCommand(io cli.Streams) *cobra.Command {
+	cmd := measureCommand(io)
+	cmd.Hidden = true
+	return cmd
+}
+
+func measureCommand(io cli.Streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "measure FILE...",
+		Short: "Print the HOST_DATA that a workload will have",
+		Long: "Prints the digest of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
+			"Kubernetes manifest with a policy or initdata of Kata, or the policy of a virtual node, an ARM template, its\n" +
+			"parameter file or a container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return printMeasured(args, output, io) },
+	}
+	cli.OutputFlag(cmd, &output)
+	return cmd
+}
+
+// measured is a policy in a file.
+type measured struct {
+	HostData string `json:"hostdata"`
+	File     string `json:"file"`
+	Source   string `json:"source"`
+}
+
+func printMeasured(paths []string, output string, streams cli.Streams) error {
+	if err := cli.CheckOutput(output); err != nil {
+		return err
+	}
+	if err := cli.OneStandardInput(paths...); err != nil {
+		return err
+	}
+	var all []measured
+	for _, path := range paths {
+		found, err := measureFile(path, streams)
+		if err != nil {
+			return err
+		}
+		all = append(all, found...)
+	}
+	if output == "json" {
+		return json.NewEncoder(streams.Out).Encode(all)
+	}
+	for _, m := range all {
+		source := m.Source
+		if len(paths) > 1 {
+			source = m.File + ": " + source
+		}
+		if _, err := fmt.Fprintf(streams.Out, "%s  %s\n", m.HostData, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func measureFile(path string, streams cli.Streams) ([]measured, error) {
+	policies, err := readWorkload(path, streams)
+	if err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	all := make([]measured, len(policies))
+	for i, p := range policies {
+		all[i] = measured{p.Digest(), path, p.Source()}
+	}
+	return all, nil
+}
+
+// readWorkload finds the policies in what is deployed, and warns of what may be wrong
+// with them.
+func readWorkload(path string, streams cli.Streams) ([]measure.Policy, error) {
+	data, err := cli.ReadInput(path, maxWorkloadFile, streams.In)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := measure.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, p := range policies {
+		for _, text := range p.Warnings() {
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: %s: %s\n", path, text) // nowhere else to say it
+		}
+	}
+	return policies, nil
+}

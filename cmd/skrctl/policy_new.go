@@ -1,0 +1,202 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/attest/snp"
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/lint"
+	"skr/internal/strictjson"
+	"skr/releasepolicy/claims"
+)
+
+// newPolicy are the flags of skrctl policy new.
+type newPolicy struct {
+	platform                        string
+	authorities, measurements, pcrs config.List
+	workload, report, token         string
+	live, anyWorkload               bool
+	with                            config.List
+	minimumSVN                      string
+	out                             string
+}
+
+func policyNewCommand(streams cli.Streams) *cobra.Command {
+	var n newPolicy
+	cmd := &cobra.Command{
+		Use:   "new --platform PLATFORM --authority HOST {--measurement HEX | --workload FILE | --report FILE | --token FILE}",
+		Short: "Write a release policy for a workload",
+		Long: "Writes the policy that gives a key to one workload only. What it must prove comes from a measurement, from\n" +
+			"what will be deployed (--workload, see skrctl measure), or from a machine that runs it already. Reports and\n" +
+			"tokens are not verified: the policy asks for what they say.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return writePolicy(cmd, n, streams) },
+	}
+	n.flags(cmd)
+	return cmd
+}
+
+func (n *newPolicy) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&n.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
+	flags.Var(&n.authorities, "authority", "attestation services, of which any may attest the workload; the issuer of --token if empty")
+	flags.Var(&n.measurements, "measurement", "HOST_DATA of containers, launch measurements of a cvm; hexadecimal, any of several")
+	flags.StringVar(&n.workload, "workload", "", "manifest, ARM template or CCE policy, whose HOST_DATA is taken; - is standard input")
+	flags.StringVar(&n.report, "report", "", "attestation report, binary or hexadecimal, whose HOST_DATA is taken; - is standard input")
+	flags.StringVar(&n.token, "token", "", "attestation token, or its claims as JSON, whose HOST_DATA is taken; - is standard input")
+	liveFlag(flags, &n.live)
+	flags.Var(&n.with, "with", "what else to take from the report or token: svn, tcb, launch-measurement, pcr0 to pcr23")
+	flags.Var(&n.pcrs, "pcr", "values of PCRs of a virtual machine: NUMBER=VALUE, hexadecimal or base64")
+	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "least security version of the utility VM, or of the guest of a cvm")
+	flags.BoolVar(&n.anyWorkload, "any-workload", false, "give the key to every container of every tenant")
+	cli.OutFlag(cmd, &n.out, "file to write, mode 0644")
+}
+
+func writePolicy(cmd *cobra.Command, n newPolicy, streams cli.Streams) error {
+	spec, err := n.spec(streams)
+	if err != nil {
+		return cli.BadUsage(err)
+	}
+	policy, err := lint.New(spec)
+	if err != nil {
+		return cli.BadUsage(err)
+	}
+	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: spec.Platform}) {
+		if f.Outcome != lint.Info {
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: %s: %s: %s; %s\n", lint.Format.Words[f.Outcome], f.Name, f.Found, f.Fix) // nowhere else to say it
+		}
+	}
+	return cli.WriteOutput(cmd.Context(), n.out, policy.Raw(), cli.PublicMode, streams.Out)
+}
+
+// spec reads all flags and files.
+func (n newPolicy) spec(streams cli.Streams) (spec lint.Spec, err error) {
+	if err := n.check(); err != nil {
+		return spec, err
+	}
+	spec.Platform = claims.Platform(n.platform)
+	spec.Authorities = n.authorities
+	spec.AnyWorkload = n.anyWorkload
+	if spec.Platform == claims.ACI || spec.Platform == claims.AKSKata {
+		spec.HostData = n.measurements
+	} else {
+		spec.Measurements = n.measurements
+	}
+	if n.minimumSVN != "" {
+		svn, err := strconv.ParseUint(n.minimumSVN, 10, 32)
+		if err != nil {
+			return spec, fmt.Errorf("--minimum-svn: %q is no number", n.minimumSVN)
+		}
+		spec.MinimumSVN = &svn
+	}
+	if spec.PCRs, err = parsePCRs(n.pcrs); err != nil {
+		return spec, fmt.Errorf("--pcr: %w", err)
+	}
+	return spec, n.adoptFiles(&spec, streams)
+}
+
+func (n newPolicy) check() error {
+	sources := 0
+	for _, given := range []bool{n.workload != "", n.report != "", n.token != ""} {
+		if given {
+			sources++
+		}
+	}
+	if _, err := claims.ParsePlatform(n.platform); err != nil {
+		return fmt.Errorf("--platform: %w", err)
+	}
+	switch {
+	case n.live:
+		return errors.New("--live: this program asks no machine; in the pod run `skr attest raw`, and pass what it prints with --report")
+	case sources > 1:
+		return errors.New("--workload, --report and --token: only one can say what the workload is")
+	case len(n.with) > 0 && n.report == "" && n.token == "":
+		return errors.New("--with takes values from --report or --token")
+	}
+	return nil
+}
+
+func parsePCRs(words config.List) (map[int]string, error) {
+	all := make(map[int]string, len(words))
+	for _, word := range words {
+		digits, value, found := strings.Cut(word, "=")
+		number, err := strconv.Atoi(digits)
+		if err != nil || !found {
+			return nil, fmt.Errorf("%q is not NUMBER=VALUE", word)
+		}
+		all[number] = value
+	}
+	return all, nil
+}
+
+func (n newPolicy) adoptFiles(spec *lint.Spec, streams cli.Streams) error {
+	switch {
+	case n.workload != "":
+		policies, err := readWorkload(n.workload, streams)
+		if err != nil {
+			return err
+		}
+		for _, p := range policies {
+			spec.HostData = append(spec.HostData, p.Digest())
+			if p.AllowsEverything() {
+				spec.AllowAll = append(spec.AllowAll, p.Digest())
+			}
+		}
+	case n.report != "":
+		report, err := readReport(n.report, streams.In)
+		if err != nil {
+			return err
+		}
+		return spec.Adopt(lint.FactsOfReport(report), n.with)
+	case n.token != "":
+		token, err := readClaims(n.token, streams.In)
+		if err != nil {
+			return err
+		}
+		return spec.Adopt(lint.FactsOfClaims(token), n.with)
+	}
+	return nil
+}
+
+// readReport takes the bytes, their hexadecimal digits, or what skr attest raw prints.
+func readReport(path string, in io.Reader) (*snp.Report, error) {
+	data, err := cli.ReadInput(path, maxClaimsFile, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) != snp.ReportSize {
+		text := strings.TrimSpace(string(data))
+		if answer, err := strictjson.Parse(data); err == nil {
+			text, _ = answer.Text("report")
+		}
+		if data, err = hex.DecodeString(text); err != nil {
+			return nil, fmt.Errorf("%s is no attestation report: neither %d bytes nor their hexadecimal digits", path, snp.ReportSize)
+		}
+	}
+	report, err := snp.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return report, nil
+}
+
+func readClaims(path string, in io.Reader) (strictjson.Object, error) {
+	data, err := cli.ReadInput(path, maxClaimsFile, in)
+	if err != nil {
+		return strictjson.Object{}, err
+	}
+	token, err := lint.ReadClaims(data)
+	if err != nil {
+		return strictjson.Object{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return token, nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/inspect"
+)
+
+func reportCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Show or verify a report and what endorses it",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(reportShowCommand(io), reportVerifyCommand(env, io))
+	return cmd
+}
+
+func reportShowCommand(io cli.Streams) *cobra.Command {
+	var view viewOptions
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Print each field of a report with its meaning",
+		Long: "Takes what skrctl show takes, if it is or holds a report, certificates for one, or a UVM endorsement. FILE may\n" +
+			"be -, standard input. In a pod, `skr attest raw` prints a report.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := view.check(); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return needsFile(cmd, "skr attest raw")
+			}
+			found, err := readEvidenceFile(args[0], io.In)
+			if err != nil {
+				return err
+			}
+			return view.show(found, io.Out)
+		},
+	}
+	view.bind(cmd)
+	return cmd
+}
+
+func readEvidenceFile(path string, in io.Reader) (inspect.Artefact, error) {
+	found, err := readArtefact(path, in)
+	if err != nil {
+		return found, err
+	}
+	if _, ok := found.Evidence(); !ok {
+		return found, cli.BadUsage(fmt.Errorf("%s: this is no report and nothing that endorses one; it is: %s", path, found))
+	}
+	return found, nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/inspect"
+)
+
+func tokenCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Show or verify an attestation token or a release statement",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(tokenShowCommand(io), tokenVerifyCommand(env, io))
+	return cmd
+}
+
+const authorityUsage = "attestation service that issued the token"
+
+func tokenShowCommand(io cli.Streams) *cobra.Command {
+	var view viewOptions
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Print each claim of a token with its meaning",
+		Long: "Takes an attestation token, its claims, another JWS, or a vault's release statement, and prints them decoded.\n" +
+			"FILE may be -, standard input. In a pod, `skr attest maa` prints a token.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := view.check(); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return needsFile(cmd, "skr attest maa")
+			}
+			found, err := readTokenFile(args[0], io.In)
+			if err != nil {
+				return err
+			}
+			return view.show(found, io.Out)
+		},
+	}
+	view.bind(cmd)
+	return cmd
+}
+
+func readTokenFile(path string, in io.Reader) (inspect.Artefact, error) {
+	found, err := readArtefact(path, in)
+	if err != nil {
+		return found, err
+	}
+	switch found.Kind() {
+	case inspect.MAAToken, inspect.Claims, inspect.SignedObject, inspect.ReleaseStatement:
+		return found, nil
+	}
+	return found, cli.BadUsage(fmt.Errorf("%s: this is no token; it is: %s", path, found))
+}

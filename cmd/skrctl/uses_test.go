@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"skr/internal/cli"
+	"skr/test/commands"
+)
+
+func TestUses(t *testing.T) { commands.CheckUses(t, rootCommand(nil, cli.Streams{})) }
+
+// Help shows what the command uses and nothing else, and log_level and log_file always.
+func TestHelp(t *testing.T) {
+	for _, c := range []struct{ args, has, lacks string }{
+		{"policy check", "--strict,--log-level,--log-file,--config", "--vault-allow,--listen,--base64,--infile"},
+		{"key create", "--vault-allow,--client-id,--kty", "--listen ,--tpm,--report-source,--fleet-window"},
+		{"report verify", "--amd-roots,--chain,Certificates:", "--listen ,--tpm,--report-source,--vault-allow"},
+		{"", "policy,measure,--version", "--base64,--infile,--listen ,  report ,  token ,  vtpm "},
+	} {
+		var out strings.Builder
+		if err := run(t.Context(), append(strings.Fields(c.args), "--help"), nil, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
+			t.Fatal(err)
+		}
+		for word := range strings.SplitSeq(c.has, ",") {
+			if !strings.Contains(out.String(), word) {
+				t.Errorf("help of %q lacks %q:\n%s", c.args, word, &out)
+			}
+		}
+		for word := range strings.SplitSeq(c.lacks, ",") {
+			if strings.Contains(out.String(), word) {
+				t.Errorf("help of %q has %q", c.args, word)
+			}
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
+	"skr/internal/config"
+	"skr/internal/operator/inspect"
+	"skr/internal/operator/verify"
+	"skr/internal/refusal"
+)
+
+func verifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify FILE... | DIR",
+		Short: "Verify a report, a token, boot evidence or a release statement",
+		Long: "Recognises what the files are, verifies it, and prints each check with its outcome and what to do. Several files, or\n" +
+			"those of a directory, are the parts of one thing, such as a report and its chain. FILE may be -, standard input.\n\n" +
+			"  report             with its certificates, data and endorsement\n" +
+			"  boot evidence      quote, PCRs and event log of a virtual TPM. --policy is needed: docs/vtpm.md has its fields.\n" +
+			"                     With --runtime-data only its report is verified, as any report is\n" +
+			"  token              of an attestation service that maa_allow has. --policy adds a release policy that it must meet\n" +
+			"  release statement  of a vault. --vault is needed\n\n" +
+			"A flag that does not apply to what the file is ends with exit code 2. The first line says what was verified, the last\n" +
+			"line what was not looked at. Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.run(cmd, args, env, io, func(ctx context.Context, v *verifier) (*verify.Verdict, error) {
+				return v.recognised(ctx, args)
+			})
+		},
+	}
+	o.bindAll(cmd)
+	return cmd
+}
+
+// verifier verifies one artefact with what the flags add.
+type verifier struct {
+	*verifyOptions
+
+	*desk
+
+	in io.Reader
+}
+
+// run opens the desk, and prints the verdict that decide returns.
+func (o *verifyOptions) run(
+	cmd *cobra.Command, args []string, env config.Environment, io cli.Streams, decide func(context.Context, *verifier) (*verify.Verdict, error),
+) error {
+	if err := errors.Join(o.check(), cli.NoEmptyFlags(cmd)); err != nil {
+		return err
+	}
+	if err := cli.OneStandardInput(append(o.files(), args...)...); err != nil {
+		return err
+	}
+	d, err := openDesk(cmd, env, io)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), d.settings.RequestTimeout)
+	defer cancel()
+	verdict, err := decide(ctx, &verifier{o, d, io.In})
+	if err != nil {
+		return err
+	}
+	return printVerdict(verdict, o.output, env, io.Out)
+}
+
+// recognised verifies files as what they are.
+func (v *verifier) recognised(ctx context.Context, paths []string) (*verify.Verdict, error) {
+	found, err := readTogether(paths, v.in)
+	if err != nil {
+		return nil, err
+	}
+	subject := v.subject(found)
+	if subject == "" {
+		return nil, cli.BadUsage(fmt.Errorf("%s: this cannot be verified; it is: %s; give a report or what endorses one, boot evidence, "+
+			"a whole attestation token or a release statement", strings.Join(paths, ", "), found))
+	}
+	if err := v.checkApply(subject, found); err != nil {
+		return nil, err
+	}
+	switch subject {
+	case verify.Token:
+		return v.token(ctx, found)
+	case verify.Statement:
+		return v.statement(found)
+	case verify.Boot:
+		return v.boot(ctx, found)
+	default:
+		return v.evidence(ctx, givenOf(found))
+	}
+}
+
+// subject returns what found is verified as. Flags for boot evidence ask for the boot also if
+// only the report of it is there; --runtime-data asks for the report alone.
+func (v *verifier) subject(found inspect.Artefact) verify.Subject {
+	subject := verify.SubjectOf(found)
+	isBoot := v.policy != "" || v.nonce != "" || v.signature != ""
+	boot := found.Boot()
+	switch {
+	case isBoot && (subject == verify.Evidence || subject == "") && (boot.HCL != nil || boot.Certificate != nil):
+		return verify.Boot
+	case !isBoot && subject == verify.Boot && v.runtimeData != "" && boot.HCL != nil:
+		return verify.Evidence
+	}
+	return subject
+}
+
+// readTogether reads the parts of one artefact. Tokens and statements have no other parts.
+func readTogether(paths []string, in io.Reader) (inspect.Artefact, error) {
+	for _, path := range paths {
+		if err := refuseToken(path); err != nil {
+			return inspect.Artefact{}, err
+		}
+	}
+	found, err := readBootEvidence(paths, in)
+	if err != nil || len(paths) == 1 {
+		return found, err
+	}
+	for _, p := range found.Parts() {
+		isFile := slices.ContainsFunc(paths, func(path string) bool { return filepath.Base(path) == p.Path })
+		if isFile && (p.Kind == inspect.MAAToken || p.Kind == inspect.ReleaseStatement) {
+			return found, cli.BadUsage(fmt.Errorf("%s: it is an artefact of its own (%s): verify it alone", p.Path, p.Kind.Name()))
+		}
+	}
+	return found, nil
+}
+
+// printVerdict also makes a failed check the command's failure.
+func printVerdict(v *verify.Verdict, output string, env config.Environment, out io.Writer) error {
+	if err := v.Report().Write(out, cli.StyleFor(output, out, env)); err != nil || v.Passed {
+		return err
+	}
+	return &failedChecksError{v.Failures()}
+}
+
+// failedChecksError has exit code 6: what was verified must not be trusted.
+type failedChecksError struct{ names []string }
+
+func (e *failedChecksError) Error() string {
+	return "not verified, as these checks failed: " + strings.Join(e.names, ", ")
+}
+func (e *failedChecksError) Unwrap() error { return refusal.Untrusted }

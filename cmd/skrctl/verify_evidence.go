@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"skr/attest/snp"
+	"skr/attest/vcek"
+	"skr/internal/azure/outbound"
+	"skr/internal/cli"
+	"skr/internal/operator/inspect"
+	"skr/internal/operator/verify"
+)
+
+// givenOf returns the evidence of an artefact with all its parts.
+func givenOf(found inspect.Artefact) verify.Given {
+	evidence, _ := found.Evidence()
+	return verify.Given{Evidence: evidence, Parts: found.Parts()}
+}
+
+// evidence verifies a report with what belongs to it and what the flags add.
+func (v *verifier) evidence(ctx context.Context, given verify.Given) (*verify.Verdict, error) {
+	var err error
+	if v.chain != "" {
+		if given.GivenChain, err = readChain(v.chain, v.in); err != nil {
+			return nil, err
+		}
+	}
+	if v.runtimeData != "" {
+		if given.GivenData, err = cli.ReadRuntimeData(v.runtimeData, v.in); err != nil {
+			return nil, err
+		}
+	}
+	silicon, err := v.silicon(ctx, v.when)
+	if err != nil {
+		return nil, err
+	}
+	return verify.OfEvidence(given, silicon, v.when), nil
+}
+
+func readChain(path string, in io.Reader) (*vcek.Chain, error) {
+	found, err := readArtefact(path, in)
+	if err != nil {
+		return nil, err
+	}
+	brought, _ := found.Evidence()
+	if brought.Chain == nil {
+		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, found))
+	}
+	for _, p := range found.Parts() {
+		if p.Err != nil {
+			return nil, cli.BadUsage(fmt.Errorf("--chain: %s: %w", path, p.Err))
+		}
+	}
+	return brought.Chain, nil
+}
+
+// silicon returns the configured roots, and the configured sources at the time at.
+func (d *desk) silicon(ctx context.Context, at time.Time) (verify.Silicon, error) {
+	roots, err := outbound.AMDRoots(d.settings)
+	if err != nil {
+		return verify.Silicon{}, cli.BadUsage(fmt.Errorf("amd_roots: %w", err))
+	}
+	endorser := vcek.NewEndorser(vcek.Config{
+		Sources: outbound.CertificateSources(d.settings, d.out, nil), Roots: roots, Now: func() time.Time { return at },
+	})
+	find := func(report *snp.Report) (*vcek.Chain, error) { return endorser.Chain(ctx, report) }
+	return verify.Silicon{Roots: roots, Find: find}, nil
+}

@@ -1,0 +1,48 @@
+package outbound
+
+import (
+	"skr/attest/vcek"
+	"skr/attest/vtpm"
+	"skr/internal/config"
+)
+
+func AKRoots(s *config.Settings) (*vtpm.Roots, error) {
+	if s.AKRoots == "" {
+		return vtpm.AzureRoots(), nil
+	}
+	data, err := config.ReadBounded(s.AKRoots, maxRootsFile)
+	if err != nil {
+		return nil, err
+	}
+	return vtpm.ParseRoots(data)
+}
+
+func AMDRoots(s *config.Settings) (*vcek.Roots, error) {
+	if s.AMDRoots == "" {
+		return vcek.BuiltinRoots(), nil
+	}
+	data, err := config.ReadBounded(s.AMDRoots, maxRootsFile)
+	if err != nil {
+		return nil, err
+	}
+	return vcek.ParseRoots(data)
+}
+
+// CertificateSources returns the sources of certificate_sources, in order. A nil host is left out.
+func CertificateSources(s *config.Settings, out *Clients, host vcek.Source) (sources []vcek.Source) {
+	for _, name := range s.CertificateSources {
+		switch name {
+		case "host":
+			if host != nil {
+				sources = append(sources, host)
+			}
+		case "thim":
+			sources = append(sources, vcek.NewTHIMSource(out.thim.Transporter(), s.ThimURL()))
+		case "azure-cache":
+			sources = append(sources, vcek.NewAzureCacheSource(out.azureCache.Transporter(), s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
+		case "kds":
+			sources = append(sources, vcek.NewKDSSource(out.kds.Transporter(), s.KDSURL))
+		}
+	}
+	return sources
+}

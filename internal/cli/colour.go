@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"io"
+	"os"
+
+	"skr/internal/check"
+	"skr/internal/config"
+)
+
+// IsColourful says whether out is a terminal whose user wants colour (no-color.org).
+func IsColourful(out io.Writer, env config.Environment) bool {
+	file, ok := out.(*os.File)
+	if !ok || env["NO_COLOR"] != "" || env["TERM"] == "dumb" {
+		return false
+	}
+	return isTerminal(file)
+}
+
+// StyleFor returns the style of a list of checks for a value of --output.
+func StyleFor(output string, out io.Writer, env config.Environment) check.Style {
+	switch {
+	case output == "json":
+		return check.JSON
+	case IsColourful(out, env):
+		return check.Coloured
+	}
+	return check.Plain
+}

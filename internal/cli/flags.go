@@ -1,0 +1,18 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"skr/internal/config"
+)
+
+// addSettings gives the command and those below it the flags of the settings they use.
+func addSettings(cmd *cobra.Command) {
+	all := new(config.Settings).Flags()
+	for _, g := range config.Uses[cmd.CommandPath()] {
+		g.AddTo(cmd.Flags(), all)
+	}
+	for _, child := range cmd.Commands() {
+		addSettings(child)
+	}
+}

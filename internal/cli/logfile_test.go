@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A log whose reader has stopped reading stops nothing: what it does not take goes to
+// standard error.
+func TestLogReaderStops(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	var stderr bytes.Buffer
+	log, err := openLogFile(path, &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.close()
+	line := []byte(strings.Repeat("x", 1<<10) + "\n")
+	for stderr.Len() < 3*len(line) { // without a limit it hangs here
+		if _, err := log.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told := strings.Count(stderr.String(), "the log goes to standard error"); told != 1 {
+		t.Errorf("it is told %d times:\n%.300q", told, &stderr)
+	}
+	if _, err := reader.Read(make([]byte, 64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	before := stderr.Len()
+	if _, err := log.Write(line); err != nil || stderr.Len() != before || log.failed {
+		t.Errorf("a reader that reads again gets nothing: %v, %q", err, stderr.String()[before:])
+	}
+}

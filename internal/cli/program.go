@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skr/internal/config"
+)
+
+// Streams are the standard streams of the process.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Equip gives the root of a program what both programs have in common. The commands of
+// logThemselves open the log for as long as they run.
+func Equip(root *cobra.Command, env config.Environment, io Streams, logThemselves ...string) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Flags().SortFlags = false
+	root.Flags().Bool("version", false, "print the version")
+	root.PersistentFlags().SortFlags = false
+	root.PersistentFlags().String("config", "", "YAML file with the fields that the command config of skr prints")
+	config.Logging.AddTo(root.PersistentFlags(), new(config.Settings).Flags())
+	root.SetIn(io.In)
+	root.SetOut(io.Out)
+	root.SetErr(io.Err)
+	root.SetUsageFunc(printUsage)
+	root.SetHelpCommand(helpCommand())
+	addSettings(root)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	strict(root)
+	logged(root, env, io, logThemselves)
+}

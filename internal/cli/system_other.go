@@ -1,0 +1,15 @@
+//go:build !linux
+
+package cli
+
+import "os"
+
+// isMountPoint returns nil: single files are mounted in Linux containers alone.
+func isMountPoint(string) error { return nil }
+
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+const noWait = 0

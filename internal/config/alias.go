@@ -1,0 +1,121 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"skr/attest"
+	"skr/hsm"
+)
+
+// Alias is a key under a name of its own, so that applications need not know
+// where it is and who attests. In place of one vault or one authority there may be
+// several, best first.
+type Alias struct {
+	Vault       string   `json:"vault,omitempty"`
+	Vaults      []string `json:"vaults,omitempty"`
+	Key         string   `json:"key"`
+	Authority   string   `json:"authority,omitempty"`
+	Authorities []string `json:"authorities,omitempty"`
+}
+
+// maxPlaces bounds the vaults and the authorities of an alias: each pair is one
+// more try of a release.
+const maxPlaces = 4
+
+var aliasName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Names parses the names of requests and aliases, and holds them against the allow-lists.
+type Names struct {
+	Authorities *attest.Authorities
+	Vaults      *hsm.Vaults
+}
+
+// Way is a vault's key and the authority that attests for it.
+type Way struct {
+	Authority attest.Authority
+	Key       hsm.KeyID
+}
+
+// All returns the ways of each alias, best first.
+func (n Names) All(aliases map[string]Alias) (map[string][]Way, error) {
+	all := make(map[string][]Way, len(aliases))
+	for name, a := range aliases {
+		if !aliasName.MatchString(name) {
+			return nil, fmt.Errorf("%q is not a name of letters, digits, dots, hyphens and underscores", name)
+		}
+		ways, err := n.Ways(a)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		all[name] = ways
+	}
+	return all, nil
+}
+
+// Ways returns the ways of one alias, best first.
+func (n Names) Ways(a Alias) ([]Way, error) {
+	authorities, err := places("authority", "authorities", a.Authority, a.Authorities)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := places("vault", "vaults", a.Vault, a.Vaults)
+	if err != nil {
+		return nil, err
+	}
+	var ways []Way
+	for _, pair := range pairs(len(authorities), len(vaults)) {
+		way, err := n.way(authorities[pair.authority], vaults[pair.vault], a.Key)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(ways, way) {
+			return nil, errors.New("a vault or an authority is listed twice")
+		}
+		ways = append(ways, way)
+	}
+	return ways, nil
+}
+
+func (n Names) way(authority, vault, key string) (way Way, err error) {
+	if way.Authority, err = n.Authorities.Parse(authority); err != nil {
+		return way, err
+	}
+	way.Key, err = n.Vaults.Parse(vault, key)
+	return way, err
+}
+
+// places are the one or the several.
+func places(oneName, allName, one string, all []string) ([]string, error) {
+	switch {
+	case all == nil && one == "":
+		return nil, fmt.Errorf("%s is missing: name one, or several as %s", oneName, allName)
+	case all == nil:
+		return []string{one}, nil
+	case one != "":
+		return nil, fmt.Errorf("has %s and %s: leave one of them out", oneName, allName)
+	case len(all) == 0 || len(all) > maxPlaces:
+		return nil, fmt.Errorf("%s must have 1 to %d entries", allName, maxPlaces)
+	}
+	return all, nil
+}
+
+type pair struct{ authority, vault int }
+
+// pairs of authorities and vaults, in the order in which they are tried. Those in
+// the same position come first: they are of one region, and regions fail as a whole.
+func pairs(authorities, vaults int) []pair {
+	var together, crossed []pair
+	for a := range authorities {
+		for v := range vaults {
+			if a == v {
+				together = append(together, pair{a, v})
+			} else {
+				crossed = append(crossed, pair{a, v})
+			}
+		}
+	}
+	return append(together, crossed...)
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// fileWith returns a configuration file with that text.
+func fileWith(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "skr.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// isSetting reports whether err is about a setting.
+func isSetting(err error) bool {
+	_, ok := errors.AsType[*SettingError](err)
+	return ok
+}
+
+func wantEmpty(t *testing.T, err error, name string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), name) || !isSetting(err) {
+		t.Errorf("got %v, want a configuration error that names %s", err, name)
+	}
+}
+
+// No setting loses what it restricts because its value is missing: in a variable, a
+// file or a flag, a name without a value is an error.
+func TestNoSettingIsEmpty(t *testing.T) {
+	var flags []*pflag.Flag
+	new(Settings).Flags().VisitAll(func(flag *pflag.Flag) { flags = append(flags, flag) })
+	for _, flag := range flags {
+		t.Run(flag.Name, func(t *testing.T) {
+			if slices.Contains(mayBeEmpty, flag.Name) {
+				if _, _, err := Load(nil, Environment{envName(flag.Name): "", "SKR_LISTEN": "", "SKR_GRPC_LISTEN": "localhost:50000"}); err != nil && flag.Name != "grpc-listen" {
+					t.Errorf("a listener cannot be turned off: %v", err)
+				}
+				return
+			}
+			for _, text := range []string{"", " ", ",", "null"} {
+				if text == "null" && flag.Value.Type() == "string" {
+					continue // a name like another
+				}
+				_, _, err := Load(nil, Environment{envName(flag.Name): text})
+				wantEmpty(t, err, envName(flag.Name))
+			}
+			for _, text := range []string{"", "null", "~", "''", "[]", "{}"} {
+				_, _, err := Load(nil, Environment{"SKR_CONFIG": fileWith(t, FieldName(flag.Name)+": "+text+"\n")})
+				wantEmpty(t, err, FieldName(flag.Name))
+			}
+			given := new(Settings).Flags()
+			if err := given.Parse([]string{"--" + flag.Name + "="}); err != nil {
+				return // pflag refuses it
+			}
+			if _, _, err := Load(given, Environment{}); err == nil || !strings.Contains(err.Error(), flag.Name) {
+				t.Errorf("--%s= is taken: %v", flag.Name, err)
+			}
+		})
+	}
+}
+
+// A file that is named and holds nothing is no configuration.
+func TestNoConfigurationIsEmpty(t *testing.T) {
+	for _, env := range []Environment{
+		{"SKR_CONFIG": ""},
+		{"SKR_CONFIG": fileWith(t, "")},
+		{"SKR_CONFIG": fileWith(t, "# access: …\n")},
+		{"SKR_CONFIG": fileWith(t, "null\n")},
+		{"SKR_CONFIG": fileWith(t, "listen: localhost:1\n---\naccess: none\n")},
+	} {
+		_, _, err := Load(nil, env)
+		wantEmpty(t, err, "configuration")
+	}
+}
+
+// Rules of a file are not undone by what says nothing, and are by what says so.
+func TestAccessNone(t *testing.T) {
+	file := fileWith(t, callersYAML)
+	for _, text := range []string{"", "[]", "null", "{}", "[ ]"} {
+		_, _, err := Load(nil, Environment{"SKR_CONFIG": file, "SKR_ACCESS": text})
+		wantEmpty(t, err, "SKR_ACCESS")
+	}
+	s, _, err := Load(nil, Environment{"SKR_CONFIG": file, "SKR_ACCESS": None})
+	if err != nil || s.Access.Value != nil || len(s.Keys.Value) != 1 {
+		t.Errorf("access is %v, keys %v, error %v", s.Access.Value, s.Keys.Value, err)
+	}
+}

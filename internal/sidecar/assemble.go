@@ -1,0 +1,200 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"skr/api"
+	"skr/attest"
+	"skr/attest/maa"
+	"skr/attest/snp"
+	"skr/attest/uvm"
+	"skr/attest/vcek"
+	"skr/hsm"
+	"skr/internal/azure/entra"
+	"skr/internal/azure/outbound"
+	"skr/internal/config"
+	"skr/internal/crash"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/keyprovider"
+	"skr/internal/sidecar/parties"
+	"skr/internal/sidecar/server"
+	"skr/keyrelease"
+)
+
+// Parts holds the assembled parts. This file and its neighbours are the only
+// place that knows which implementation stands behind which interface.
+type Parts struct {
+	Names       config.Names
+	Context     *uvm.SecurityContext
+	Attester    *attest.Attester
+	endorser    *vcek.Endorser
+	vault       *hsm.Client
+	identity    *entra.Source
+	verifier    *maa.Client
+	Releaser    *keyrelease.Releaser
+	Aliases     map[string]keyrelease.Request
+	access      *access.Policy
+	wrapKeys    *keyprovider.Keys // nil with an error where they cannot be used
+	wrapKeysErr error
+	out         *outbound.Clients
+
+	Faults       *faults
+	otherSilicon bool         // reports are by silicon that is not AMD's
+	log          *slog.Logger // of the assembling process
+}
+
+func Assemble(s *config.Settings, told *observer, log *slog.Logger) (*Parts, error) {
+	s.Tell(log)
+	var err error
+	parts := &Parts{Faults: new(faults), otherSilicon: s.AMDRoots != "", log: log}
+	contextLoaded := crash.Beside(func() error { // a signature takes long
+		parts.Context = loadContext(s)
+		return nil
+	})
+	if parts.Names.Authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
+		return nil, config.WrongSetting(fmt.Errorf("maa_allow: %w", err))
+	}
+	if parts.Names.Vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
+		return nil, config.WrongSetting(fmt.Errorf("vault_allow: %w", err))
+	}
+	if err := parts.assembleCallers(s); err != nil {
+		return nil, config.WrongSetting(err)
+	}
+	parts.openWrapKeys(s.WrapKeys)
+	out, err := outbound.New(s, told.exchanges)
+	if err != nil {
+		return nil, config.WrongSetting(err)
+	}
+	parts.out = out
+	if parts.identity, err = outbound.Identity(s, out); err != nil {
+		return nil, config.WrongSetting(err)
+	}
+	if err := contextLoaded(); err != nil {
+		return nil, err // a bug: unusable parts are none
+	}
+	parts.examineContext()
+	if err := parts.assembleAttester(s); err != nil {
+		return nil, config.WrongSetting(err)
+	}
+	parts.vault = hsm.NewClient(hsm.Config{HTTP: out.Vault, Roots: out.Roots, APIVersion: s.VaultAPIVersion, Now: time.Now})
+	parts.verifier = maa.New(maa.Config{HTTP: out.MAA.Transporter(), APIVersion: s.MAAAPIVersion, UserAgent: s.MAAUserAgent, Now: time.Now})
+	parts.assembleReleaser(s)
+	return parts, nil
+}
+
+// assembleReleaser joins the parties of a release, each decorated with the journal.
+func (p *Parts) assembleReleaser(s *config.Settings) {
+	p.Releaser = keyrelease.New(keyrelease.Config{
+		Attester: p.Attester, Verifier: parties.Verifier(p.verifier),
+		Identity: parties.Identity(p.identity, p.out.Public.Connect), Vault: parties.Vault(p.vault),
+		Describer: p.vault, Unwrap: parties.Unwrap, Looked: parties.Looked,
+		KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, KeyMaxStale: s.MaxStale,
+		Timeout: s.RequestTimeout,
+	})
+}
+
+func loadContext(s *config.Settings) *uvm.SecurityContext {
+	found, _ := uvm.Load(uvm.Config{ // examineContext tells the errors
+		Directory: s.SecurityContextDir,
+		Policy:    s.SecurityPolicy, HostCertificate: s.HostCertificate, ReferenceInfo: s.ReferenceInfo,
+	})
+	return found
+}
+
+func (p *Parts) examineContext() {
+	p.Faults.Add(securityContext, p.Context.DirectoryErr)
+	p.Faults.Add(securityPolicy, p.Context.PolicyErr)
+	p.Faults.Add(hostCertificate, p.Context.HostCertificateErr)
+	p.Faults.Add(attest.UVMEndorsement, p.Context.EndorsementErr)
+}
+
+func (p *Parts) openWrapKeys(dir string) {
+	if dir == "" {
+		return
+	}
+	p.wrapKeys, p.wrapKeysErr = keyprovider.OpenKeys(dir)
+	p.Faults.Add(wrapKeys, p.wrapKeysErr)
+}
+
+// assembleCallers says who may ask for what, by which names.
+func (p *Parts) assembleCallers(s *config.Settings) (err error) {
+	if p.Aliases, err = p.releases(s.Keys.Value); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	p.access, err = access.New(access.Config{
+		Rules: rules(s.Access.Value), Routes: routes(), Keys: slices.Sorted(maps.Keys(p.Aliases)),
+	})
+	if err != nil {
+		return fmt.Errorf("access: %w", err)
+	}
+	return nil
+}
+
+// routes of HTTP and gRPC.
+func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
+
+func (p *Parts) assembleAttester(s *config.Settings) error {
+	config, err := evidence(s)
+	if err != nil {
+		return err
+	}
+	roots, err := outbound.AMDRoots(s)
+	if err != nil {
+		return fmt.Errorf("amd_roots: %w", err)
+	}
+	sources := outbound.CertificateSources(s, p.out, p.hostSource())
+	p.endorser = vcek.NewEndorser(vcek.Config{Sources: sources, Roots: roots, Now: time.Now})
+	config.Endorser, config.Endorsement, config.EndorsementErr = p.endorser, p.Context.Endorsement, p.unendorsed()
+	p.Attester = attest.NewAttester(config)
+	return nil
+}
+
+// unendorsed says why there is no endorsement although there should be one.
+func (p *Parts) unendorsed() error {
+	if p.Context.Endorsement == nil && p.Context.EndorsementErr == nil {
+		return p.Context.DirectoryErr
+	}
+	return p.Context.EndorsementErr
+}
+
+// evidence says whom to ask what this machine is.
+func evidence(s *config.Settings) (evidence attest.Config, err error) {
+	if s.ReportSource == config.Automatic || s.ReportSource == config.VirtualTPM {
+		roots, err := outbound.AKRoots(s)
+		if err != nil {
+			return evidence, fmt.Errorf("ak_roots: %w", err)
+		}
+		evidence.VirtualTPM = attest.NewVirtualTPM(attest.VirtualTPMConfig{
+			Address: s.TPM, EventLog: s.EventLog, Roots: roots, Now: time.Now,
+		})
+	}
+	if s.ReportSource != config.VirtualTPM {
+		if evidence.Source, err = snp.NewSource(s.ReportSource); err != nil {
+			return evidence, fmt.Errorf("report_source: %w, or %s", err, config.VirtualTPM)
+		}
+	}
+	return evidence, nil
+}
+
+// hostSource is nil where the platform gives no certificate. One that cannot be used
+// tells so to whoever asks it.
+func (p *Parts) hostSource() vcek.Source {
+	switch {
+	case p.Context.HostCertificateErr != nil:
+		return vcek.NewUnusableHostSource(p.Context.HostCertificateErr)
+	case p.Context.HostCertificate == nil:
+		return nil
+	}
+	host, err := vcek.NewHostSource(p.Context.HostCertificate)
+	if err != nil {
+		host = vcek.NewUnusableHostSource(err)
+	}
+	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // it is the same for every chip
+	p.Faults.Add(hostCertificate, err)
+	return host
+}

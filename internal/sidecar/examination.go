@@ -1,0 +1,73 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"skr/internal/config"
+	"skr/internal/sidecar/doctor"
+	"skr/internal/sidecar/parties"
+)
+
+func (p *Parts) Targets() (targets []doctor.Target) {
+	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
+		for n, way := range p.Aliases[name].Ways() {
+			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way})
+		}
+	}
+	return targets
+}
+
+// targetName tells an alias from its fall-backs, by the number that the log has.
+func targetName(alias string, way int) string {
+	if way == 0 {
+		return alias
+	}
+	return fmt.Sprintf("%s, fall-back %d", alias, way)
+}
+
+// Doctor is told of the parts that this process is made of.
+func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, seen *Auditor) doctor.Config {
+	return doctor.Config{
+		Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
+		Problems: p.Faults.list, Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: seen},
+		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
+		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.Unset(), Timeout: s.RequestTimeout, Now: time.Now,
+	}
+}
+
+// endpoints are the services that the targets need, each once.
+func (p *Parts) endpoints(s *config.Settings, targets []doctor.Target) (endpoints []doctor.Endpoint) {
+	add := func(e doctor.Endpoint) {
+		if !slices.ContainsFunc(endpoints, func(other doctor.Endpoint) bool { return other.URL == e.URL }) {
+			endpoints = append(endpoints, e)
+		}
+	}
+	for _, t := range targets {
+		authority, vault := t.Request.Authority.Host(), t.Request.Key.Host()
+		add(doctor.Endpoint{Name: authority.String(), URL: authority.URL() + "/certs", HTTP: p.out.MAA, Clock: true})
+		add(doctor.Endpoint{Name: vault.String(), URL: vault.URL() + "/", HTTP: p.out.Vault})
+		if t.Request.Access.IsZero() {
+			add(p.identityEndpoint(s))
+		}
+	}
+	return endpoints
+}
+
+func (p *Parts) identityEndpoint(s *config.Settings) doctor.Endpoint {
+	if host := p.identity.LoginURL(); host != "" {
+		return doctor.Endpoint{Name: host, URL: host, HTTP: p.out.Entra}
+	}
+	return doctor.Endpoint{Name: "instance metadata service", URL: s.IMDSURL + "/metadata/versions", HTTP: p.out.IMDS}
+}
+
+// CheckTracing says whether the sidecar can trace as the environment asks.
+func CheckTracing(ctx context.Context, env config.Environment) error {
+	tracer, err := newTracer(ctx, env, slog.New(slog.DiscardHandler))
+	return errors.Join(err, tracer.Shutdown(ctx))
+}

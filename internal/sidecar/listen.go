@@ -1,0 +1,69 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"skr/internal/config"
+	"skr/internal/sidecar/server"
+)
+
+// listeners are those for applications; either may be nil, not both.
+type listeners struct{ http, grpc *server.Listener }
+
+// listen opens what the settings name, or nothing.
+func (s *service) listen(ctx context.Context) (l listeners, err error) {
+	open := func(field, address string) *server.Listener {
+		if address == "" || err != nil {
+			return nil
+		}
+		var opened *server.Listener
+		if opened, err = server.Listen(ctx, address, socketMode(s.access)); err != nil {
+			err = config.WrongSetting(fmt.Errorf("%s: %w", field, err))
+		}
+		return opened
+	}
+	l.http = open("listen", s.settings.Listen)
+	l.grpc = open("grpc_listen", s.settings.GRPCListen)
+	if err != nil {
+		return listeners{}, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (l listeners) close() (err error) {
+	for _, one := range []*server.Listener{l.http, l.grpc} {
+		if one != nil {
+			err = errors.Join(err, one.Close())
+		}
+	}
+	return err
+}
+
+// String tells people the addresses: "127.0.0.1:8080, gRPC on 127.0.0.1:50000".
+func (l listeners) String() string {
+	var addresses []string
+	if l.http != nil {
+		addresses = append(addresses, l.http.String())
+	}
+	if l.grpc != nil {
+		addresses = append(addresses, "gRPC on "+l.grpc.String())
+	}
+	return strings.Join(addresses, ", ")
+}
+
+// serve until ctx ends or one fails.
+func (l listeners) serve(ctx context.Context, local *server.Server) error {
+	group, running := errgroup.WithContext(ctx)
+	if l.http != nil {
+		group.Go(func() error { return local.Serve(running, l.http) })
+	}
+	if l.grpc != nil {
+		group.Go(func() error { return local.ServeGRPC(running, l.grpc) })
+	}
+	return group.Wait()
+}

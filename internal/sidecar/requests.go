@@ -1,0 +1,50 @@
+package sidecar
+
+import (
+	"skr/keyrelease"
+
+	"skr/internal/config"
+	"skr/internal/sidecar/access"
+)
+
+// releases returns the aliases as requests.
+func (p *Parts) releases(aliases map[string]config.Alias) (map[string]keyrelease.Request, error) {
+	all, err := p.Names.All(aliases)
+	if err != nil {
+		return nil, err
+	}
+	requests := make(map[string]keyrelease.Request, len(all))
+	for name, ways := range all {
+		requests[name] = request(ways)
+	}
+	return requests, nil
+}
+
+// Parse returns the request that the names stand for. It refuses what the allow-lists refuse.
+func (p *Parts) Parse(a config.Alias) (keyrelease.Request, error) {
+	ways, err := p.Names.Ways(a)
+	if err != nil {
+		return keyrelease.Request{}, err
+	}
+	return request(ways), nil
+}
+
+func request(ways []config.Way) keyrelease.Request {
+	requests := make([]keyrelease.Request, len(ways))
+	for i, way := range ways {
+		requests[i] = keyrelease.Request{Authority: way.Authority, Key: way.Key}
+	}
+	return keyrelease.WithFallbacks(requests)
+}
+
+// rules returns the section access as the package takes it: nil without the section.
+func rules(section []config.AccessRule) []access.Rule {
+	if section == nil {
+		return nil
+	}
+	all := make([]access.Rule, len(section))
+	for i, r := range section {
+		all[i] = access.Rule(r)
+	}
+	return all
+}

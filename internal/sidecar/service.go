@@ -1,0 +1,146 @@
+package sidecar
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"skr/attest"
+	"skr/internal/config"
+	"skr/internal/observe/audit"
+	"skr/internal/sbom"
+	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/limit"
+	"skr/internal/sidecar/server"
+	"skr/internal/sidecar/serving"
+)
+
+// Serve answers until ctx ends. The records of releases go to audit_file or, without one,
+// to what otherwise makes.
+func Serve(ctx context.Context, s *config.Settings, env config.Environment, log *slog.Logger, otherwise func(version string) *audit.Log) error {
+	started := tuneCollector(env, s.MaxConcurrent)
+	told := newObserver(ctx, env, log)
+	defer told.close(ctx, log)
+	records, err := OpenAudit(s, otherwise)
+	if err != nil {
+		return err
+	}
+	defer closeAudit(records, log)
+	parts, err := Assemble(s, told, log)
+	if err != nil {
+		return err
+	}
+	parts.Faults.Add(Traces, told.untraced)
+	for _, warning := range s.Unused {
+		log.Warn(warning)
+	}
+	s.WarnOfClouds(log)
+	warnOfAttesting(parts.access, log)
+	service := &service{
+		Parts: parts, settings: s, told: told, records: records, log: log,
+		ready:       newProof(parts, s.RequestTimeout, started, log),
+		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
+		connections: newConnections(s, serving.Descriptors(), log),
+	}
+	if err := service.run(ctx); err != nil {
+		log.Error("stopped", "error", err.Error())
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// service is a sidecar with what runs beside it.
+type service struct {
+	*Parts
+	settings *config.Settings
+	ready    *proof
+	gate     *limit.Gate
+	connections
+	told    *observer
+	records *audit.Log
+	log     *slog.Logger
+}
+
+// run opens the listeners and answers until ctx ends.
+func (s *service) run(ctx context.Context) error {
+	local, err := s.local()
+	if err != nil {
+		return err
+	}
+	s.told.metrics.Watch(s.state())
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	operations, err := s.listenOps(ctx)
+	s.Faults.Add(opsListener, err)
+	s.Faults.tell(s.log)
+	s.tellIssuer(s.log)
+	s.log.Info("listening", "address", listeners.String(), "version", sbom.Version(), "callers", callers(s.access))
+	s.Releaser.Prepare()
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return listeners.serve(running, local) })
+	group.Go(func() error { return operations.serve(running) })
+	group.Go(func() error { s.ready.await(running); return nil })
+	group.Go(func() error { s.meetAuthorities(running); return nil })
+	return group.Wait()
+}
+
+// meetAuthorities gets the signing keys of those that aliases name, before the first
+// release asks for them. Who cannot be met now is asked again then, and told of.
+func (s *service) meetAuthorities(ctx context.Context) {
+	met := map[attest.Authority]bool{}
+	for _, request := range s.Aliases {
+		for _, way := range request.Ways() {
+			if met[way.Authority] {
+				continue
+			}
+			met[way.Authority] = true
+			if err := s.verifier.Prepare(ctx, way.Authority); err != nil {
+				s.log.Debug("no signing keys yet", "error", err.Error())
+			}
+		}
+	}
+}
+
+// local is the server for applications.
+func (s *service) local() (*server.Server, error) {
+	return server.New(server.Config{
+		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser,
+		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases,
+		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
+		Auditor: &Auditor{s.records, s.told}, Finished: s.told.finished,
+		LocalNames: server.LocalNames("/etc/hosts"),
+		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
+		Parts: s.parts(), Problems: s.Faults.problems, UVMEndorsements: s.Context.ReferenceInfo(),
+		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
+	})
+}
+
+// socketMode lets everybody connect where the access policy then tells callers
+// apart.
+func socketMode(policy *access.Policy) fs.FileMode {
+	if policy.Binds() {
+		return server.Everybody
+	}
+	return server.OwnerOnly
+}
+
+// warnOfAttesting names the rules that skr cannot hold to the aliases.
+func warnOfAttesting(policy *access.Policy, log *slog.Logger) {
+	for _, rule := range policy.Unguarded(server.AttestingRoutes()) {
+		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they get every key that the `+
+			"pod's identity may use, also keys without an alias; list the aliases, or take the /attest routes away", "rule", rule)
+	}
+}
+
+func callers(policy *access.Policy) string {
+	if policy.Binds() {
+		return "by the access section"
+	}
+	return "whoever reaches the listener"
+}

@@ -1,0 +1,35 @@
+package sidecar
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"skr/internal/config"
+)
+
+// Callers that may attest and have every key are not held to the aliases, and the start
+// says so.
+func TestUnguardedRulesAreTold(t *testing.T) {
+	for routes, want := range map[string]string{
+		`"*"`:           "rule=app",
+		`"/attest/maa"`: "rule=app",
+		`"/key_provider.KeyProviderService/GetReport"`: "rule=app",
+		`"/key/release"`: "",
+	} {
+		s, _, err := config.Load(nil, config.Environment{"SKR_KEYS": narrowKeys, "SKR_ACCESS": `[{"name":"app","uid":1,"keys":["*"],"routes":[` + routes + `]}]`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told bytes.Buffer
+		parts, err := Assemble(s, nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnOfAttesting(parts.access, slog.New(slog.NewTextHandler(&told, nil)))
+		if !strings.Contains(told.String(), want) || want == "" && told.Len() > 0 {
+			t.Errorf("%s: told %q, want %q", routes, &told, want)
+		}
+	}
+}
