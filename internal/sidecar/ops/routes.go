@@ -20,7 +20,7 @@ type problem struct {
 
 var (
 	noRoute  = problem{"bad request: there is no such route; ask /livez, /readyz or /metrics", "bad_request"}
-	noMethod = problem{"bad request: the route takes GET and HEAD alone", "bad_request"}
+	noMethod = problem{"bad request: use GET or HEAD", "bad_request"}
 	crashed  = problem{"internal error, see the log of skr", "internal"}
 	tooMany  = problem{"throttled: too many scrapes at once, try again", "throttled"}
 	tooSlow  = problem{"timeout: the metrics were not gathered in time", "timeout"}
