@@ -66,7 +66,7 @@ var advice = []struct {
 	{tpm2.TPMRCNVRate, "the TPM limits how often it is written: try again later"},
 	{tpm2.TPMRCRetry, "the TPM is busy: try again"},
 	{tpm2.TPMRCTesting, "the TPM tests itself: try again"},
-	{tpm2.TPMRCInitialize, "the TPM was not started, which the firmware or the emulator must do: restart it"},
+	{tpm2.TPMRCInitialize, "the TPM was not started: the firmware, or the emulator, must do it"},
 	{tpm2.TPMRCFailure, "the TPM is in failure mode: restart the machine"},
 	{tpm2.TPMRCLockout, "the TPM is locked after wrong passwords: wait, or reset the lock as its owner"},
 	{tpm2.TPMRCBadAuth, "the TPM's owner has a password, which machines of Azure do not have"},
