@@ -15,7 +15,7 @@ import (
 )
 
 // slowSender sends a request for a token only after everybody else has done what they
-// can, and notes in which order requests came. Nobody gets what they ask for.
+// can, and notes in which order requests came. All requests fail.
 type slowSender struct {
 	mu   sync.Mutex
 	came []string

@@ -261,7 +261,7 @@ func TestGuestTokenIsHeldAgainstTheQuestion(t *testing.T) {
 	}
 }
 
-// firstKey puts a key of somebody else before the TPM's.
+// firstKey puts another key before the TPM's.
 func firstKey(runtime map[string]any) {
 	other, _ := json.Marshal(map[string]any{"kty": "RSA", "n": base64.RawURLEncoding.EncodeToString(rsaKeys()[0].N.Bytes()), "e": "AQAB", "use": "enc"})
 	var key any

@@ -76,7 +76,7 @@ func (q *guestQuestion) open(ctx context.Context, authority attest.Authority, an
 		return "", fmt.Errorf("opening the token's envelope: %w", err)
 	}
 	if err != nil {
-		return "", untrusted(authority, "its token is sealed to another key than that of this machine's TPM", err)
+		return "", untrusted(authority, "its token is sealed to another key than the one in this machine's TPM", err)
 	}
 	defer clear(key)
 	token, err := envelope.Open(key)

@@ -137,7 +137,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A caller who names many authorities leaves the keys of those that others ask.
+// A caller that names many authorities does not evict the keys of other callers' authorities.
 func TestKeysOfOneCallerAreApart(t *testing.T) {
 	p := &publisher{keys: []jwk.Key{plain(t, "a", &rsaKeys()[0].PublicKey)}}
 	keys := newKeyCache(p, func() time.Time { return now })

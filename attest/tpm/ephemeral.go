@@ -102,7 +102,7 @@ func (k *EphemeralKey) load(x *exchange, lend func(tpm2.TPMHandle, *PublicKey) e
 
 // errOther means that the key has another policy or other attributes. Such a key could be used
 // without the policy, or leave the TPM.
-var errOther = errors.New("the TPM made another key than the one it was asked for: its public area is not that of the template")
+var errOther = errors.New("the TPM made another key than requested: its public area differs from the template")
 
 // checkMade compares the key's public area with the template, except for the modulus, which the
 // TPM chooses. The exponent has two encodings (part 2, 12.2.3.5: 0 means 65537).

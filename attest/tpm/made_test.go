@@ -11,7 +11,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// A key whose public area is not that of the template is not used.
+// A key whose public area differs from the template is not used.
 func TestCheckMade(t *testing.T) {
 	template := templateOf(bytes.Repeat([]byte{7}, 32))
 	made := func(change func(*tpm2.TPMTPublic, *tpm2.TPMSRSAParms)) []byte {

@@ -27,7 +27,7 @@ func (c *clock) withIndex(t *testing.T, opened *TPM, by tpm2.TPMHandle, public t
 }
 
 // An index that is of no use is defined anew, or, if its owner may not, named; one that
-// is of use stays, whoever defined it.
+// can be used stays, whatever process defined it.
 func TestUserDataOfOthers(t *testing.T) {
 	owned := tpm2.TPMANV{OwnerRead: true, OwnerWrite: true, NT: tpm2.TPMNTOrdinary}
 	with := func(change func(*tpm2.TPMANV)) tpm2.TPMANV { a := owned; change(&a); return a }

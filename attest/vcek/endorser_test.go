@@ -235,7 +235,7 @@ func mustServe(t *testing.T, e *Endorser, report *snp.Report) {
 	}
 }
 
-// TestEndorserOutlivesRequest: who began the search may leave; those who wait
+// TestEndorserOutlivesRequest: the request that began the search may end; those that wait
 // are served, by a search of their own if the first had too little time.
 func TestEndorserOutlivesRequest(t *testing.T) {
 	m := milan(t)

@@ -229,7 +229,7 @@ func TestOtherIssuersBeside(t *testing.T) {
 	}
 }
 
-// An issuer that nobody built in is named.
+// The error names an issuer that is not built in.
 func TestUnknownIssuer(t *testing.T) {
 	m := milan(t)
 	leaf, err := x509.ParseCertificate(chainOf(t, m.first).leaf.Raw)

@@ -67,7 +67,7 @@ func TestSecureBoot(t *testing.T) {
 		{"twice", separated(base().Variable("SecureBoot", "\x01")), "", "event 3: SecureBoot is there twice"},
 		{"in another PCR", separated(vtpmtest.NewLog().Add(1, vtpmtest.Action, nil)), "", "not measured the variable"},
 		{"failed", base().Add(7, vtpmtest.Separator, []byte{1, 0, 0, 0}), "", "the firmware has failed"},
-		{"forged data", separated(vtpmtest.NewLog().Forge(7, vtpmtest.Variable, off, forgedVariable(t))), "", "is not that of its digest"},
+		{"forged data", separated(vtpmtest.NewLog().Forge(7, vtpmtest.Variable, off, forgedVariable(t))), "", "does not have its digest"},
 		{"no variable", separated(vtpmtest.NewLog().Add(7, vtpmtest.Variable, off)), "", "ends too early"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

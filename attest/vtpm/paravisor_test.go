@@ -11,8 +11,8 @@ import (
 	"skr/test/samples"
 )
 
-// Genuine confidential VMs are known by who signed their paravisor, and container groups,
-// in which anybody chooses REPORT_DATA, are not.
+// Genuine confidential VMs are recognised by the key that signed their paravisor. Container
+// groups, in which any container chooses REPORT_DATA, are not.
 func TestKnownParavisor(t *testing.T) {
 	group, err := snp.Parse(samples.Read(t, "aci-milan/snp_report.bin"))
 	if err != nil {

@@ -80,7 +80,7 @@ func (s *SecureBoot) add(e Event) error {
 	case e.Type != variableDriverConfig:
 		return nil
 	case e.Digest != sha256.Sum256(e.Data):
-		return errors.New("its data is not that of its digest")
+		return errors.New("its data does not have its digest")
 	}
 	v, err := parseVariable(e.Data)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"errors"
 )
 
-// CheckSigner checks that the key of leaf, the end of a certificate chain, may sign
-// statements: it is not that of an authority, whose key is for certificates, and its key
-// usage, where there is one, includes digital signature (RFC 5280 section 4.2.1.3).
+// CheckSigner checks that the key of leaf, the end of a certificate chain, may sign statements.
+// leaf must not be an authority, whose key is for certificates, and its key usage, if present,
+// must include digital signature (RFC 5280 section 4.2.1.3).
 func CheckSigner(leaf *x509.Certificate) error {
 	if leaf.IsCA {
 		return errors.New("the leaf is a certificate authority")

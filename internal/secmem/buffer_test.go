@@ -123,7 +123,7 @@ func TestUnreachableBufferIsWiped(t *testing.T) {
 	}
 }
 
-// TestConcurrentUseAndWipe: whoever uses a secret sees all of it, or that it was wiped.
+// TestConcurrentUseAndWipe: each use sees the whole secret, or that it was wiped.
 func TestConcurrentUseAndWipe(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {

@@ -49,7 +49,7 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// TestUnreachableDecrypterErasesItsKey: and not while somebody holds it.
+// TestUnreachableDecrypterErasesItsKey: the key is erased only when the Decrypter is unreachable.
 func TestUnreachableDecrypterErasesItsKey(t *testing.T) {
 	key := newTestKey(t)
 	words, public := privateWords(key), &key.PublicKey
