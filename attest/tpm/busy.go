@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
-	"golang.org/x/sys/unix"
 )
 
 // ErrBusy means that the TPM serves others, also after retries: the same question
@@ -36,7 +36,7 @@ const (
 // isBusy reports whether err goes away by itself. EBUSY is of /dev/tpm0, which one
 // process at a time may open, EAGAIN of a socket with a full queue.
 func isBusy(err error) bool {
-	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN) || errors.Is(err, errTurnedAway) {
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, errTurnedAway) {
 		return true
 	}
 	for _, code := range busyCodes {

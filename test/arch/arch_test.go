@@ -24,15 +24,28 @@ var allowed = map[string][]string{
 	"internal/secmem":   {},
 	"attest/snp":        {},
 
-	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "attest/tpm"},
-	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
-	"internal/sidecar/limit":      {"internal/refusal"},
-	"internal/cache":              {},
-	"internal/certificate":        {},
-	"internal/observe/audit":      {"internal/refusal"},
-	"internal/claims":             {},
-	"internal/crash":              {},
-	"internal/hardening":  {},
+	"internal/sidecar/agent":  {"attest/snp", "internal/crash", "internal/sidecar/serving", "attest/tpm"},
+	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
+	"internal/sidecar/limit":  {"internal/refusal"},
+	"internal/cache":          {},
+	"internal/certificate":    {},
+	"internal/observe/audit":  {"internal/refusal"},
+	"internal/claims":         {},
+	"internal/crash":          {},
+	"internal/hardening":      {},
+	"internal/cli":            {"internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal", "internal/sbom", "internal/secmem"},
+	"internal/config":         {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
+	"internal/azure/outbound": {"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config"},
+	"internal/operator/login": {"internal/azure/entra", "internal/secmem"},
+	// The assembly knows what stands behind each interface.
+	"internal/sidecar": {
+		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "keyrelease",
+		"internal/azure/entra", "internal/azure/httpclient", "internal/azure/outbound", "internal/claims", "internal/config", "internal/crash",
+		"internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
+		"internal/refusal", "internal/sbom", "internal/secmem",
+		"internal/sidecar/access", "internal/sidecar/doctor", "internal/sidecar/holder", "internal/sidecar/keyprovider", "internal/sidecar/limit",
+		"internal/sidecar/ops", "internal/sidecar/readiness", "internal/sidecar/server", "internal/sidecar/serving",
+	},
 	"internal/sidecar/holder":     {"internal/sidecar/serving"},
 	"internal/operator/measure":   {"internal/operator/rego", "internal/textfile"},
 	"internal/observe/journal":    {},
@@ -167,11 +180,47 @@ func TestProductReachesNoTest(t *testing.T) {
 	if len(product) != 1 || !slices.Contains(product[0].Deps, "skr/keyrelease") {
 		t.Fatal("go list did not tell what cmd/skr depends on")
 	}
+	product = append(product, list(t, "skr/cmd/skrctl")...)
 	forbidden := []string{"skr/test/", "testing", "net/http/httptest", "github.com/google/go-sev-guest/testing", "html/template"}
-	for _, dep := range product[0].Deps {
-		for _, bad := range forbidden {
-			if dep == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad) || strings.HasPrefix(dep, bad+"/") {
-				t.Errorf("cmd/skr reaches %s", dep)
+	for _, p := range product {
+		for _, dep := range p.Deps {
+			for _, bad := range forbidden {
+				if dep == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad) || strings.HasPrefix(dep, bad+"/") {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// A program links nothing of the other's, and the operator's packages know no sidecar.
+func TestTwoPrograms(t *testing.T) {
+	for _, c := range []struct {
+		packages  string
+		forbidden []string
+	}{
+		// azidentity has the logins of people in its one package, MSAL's public those in a browser.
+		{"skr/cmd/skr", []string{
+			"skr/internal/operator", "skr/cmd", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/pkg/browser",
+			"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public",
+		}},
+		{"skr/cmd/skrctl", []string{
+			"skr/internal/sidecar", "skr/keyrelease", "skr/test", "skr/internal/observe/metrics", "skr/internal/observe/tracing",
+			"github.com/prometheus", "google.golang.org/grpc", "go.opentelemetry.io",
+		}},
+		{"skr/internal/operator/...", []string{"skr/internal/sidecar"}},
+	} {
+		listed := list(t, c.packages)
+		if len(listed) == 0 {
+			t.Fatalf("go list told nothing of %s", c.packages)
+		}
+		for _, p := range listed {
+			for _, dep := range p.Deps {
+				for _, bad := range c.forbidden {
+					if dep == bad || strings.HasPrefix(dep, bad+"/") {
+						t.Errorf("%s reaches %s", p.ImportPath, dep)
+					}
+				}
 			}
 		}
 	}

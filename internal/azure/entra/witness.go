@@ -38,6 +38,9 @@ type witness struct{ next policy.Transporter }
 
 var _ policy.Transporter = witness{}
 
+// Witnessed returns a transport whose answers a [Source] looks at.
+func Witnessed(next policy.Transporter) policy.Transporter { return witness{next} }
+
 // Do notes the status and, of an error, the codes and the scrubbed description.
 func (w witness) Do(r *http.Request) (*http.Response, error) {
 	response, err := w.next.Do(r)
