@@ -29,9 +29,9 @@ func printUsage(cmd *cobra.Command) error {
 	own, settings, every := flagsByGroup(cmd)
 	printFlags(&b, "Flags", own)
 	for _, g := range config.AllGroups {
-		printFlags(&b, g.Title, settings[g.Title])
+		printFlags(&b, g, settings[g])
 	}
-	printFlags(&b, config.Logging.Title, every)
+	printFlags(&b, config.Logging, every)
 	b.WriteString("\nSettings, the flags with a title of their own, may also stand in the file of --config as a_b and in the\n" +
 		"environment as SKR_A_B; `skr config` prints those that are in force.\n")
 	if cmd.HasAvailableSubCommands() {
