@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
-	"golang.org/x/sys/unix"
 )
 
 // ErrBusy means that the TPM serves other processes, also after retries. A later attempt may
@@ -36,7 +36,7 @@ const (
 // isBusy reports whether err is temporary. /dev/tpm0 returns EBUSY, because only one process
 // may open it. A socket with a full queue returns EAGAIN.
 func isBusy(err error) bool {
-	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN) || errors.Is(err, errTurnedAway) {
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, errTurnedAway) {
 		return true
 	}
 	for _, code := range busyCodes {

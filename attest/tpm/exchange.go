@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -88,7 +88,7 @@ func (x *exchange) abandon(doing string, err error) error {
 // does so if a user has too many connections.
 func (x *exchange) turnedAway() bool {
 	return !x.served && x.ctx.Err() == nil &&
-		(errors.Is(x.broken, io.EOF) || errors.Is(x.broken, unix.EPIPE) || errors.Is(x.broken, unix.ECONNRESET))
+		(errors.Is(x.broken, io.EOF) || errors.Is(x.broken, syscall.EPIPE) || errors.Is(x.broken, syscall.ECONNRESET))
 }
 
 // flush unloads a context, even if the caller has given up, and joins its own error to err.

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/google/go-tpm/tpm2"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -113,9 +113,9 @@ func notOpen(address string, err error) error {
 		do = "run with the group that owns it, or let the device into the container"
 	case errors.Is(err, fs.ErrNotExist):
 		do = "the machine has no vTPM, or the container does not see it"
-	case errors.Is(err, unix.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		do = "nothing listens on that socket: start `skr agent`, or whatever gives the TPM"
-	case errors.Is(err, unix.EBUSY):
+	case errors.Is(err, syscall.EBUSY):
 		do = "another program has the TPM open: use the resource manager, /dev/tpmrm0"
 	default:
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,7 +12,7 @@ import (
 // addDropIns gives the flags of the drop-in to the commands that know the listeners.
 func addDropIns(cmd *cobra.Command) {
 	for _, c := range append(cmd.Commands(), cmd) {
-		if slices.ContainsFunc(config.Uses[strings.TrimSpace(c.CommandPath())], func(g config.Group) bool { return g.Title == config.Addresses.Title }) {
+		if slices.Contains(config.Uses[c.CommandPath()], config.Addresses) {
 			addDropInFlags(c.Flags())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"skr/internal/azure/httpclient"
 	"skr/internal/cli"
 	"skr/internal/config"
+	"skr/internal/operator/login"
 	"skr/internal/operator/provision"
 	"skr/internal/secmem"
 )
@@ -92,7 +93,7 @@ func (d *keyDesk) open(ctx context.Context, vault hsm.Vault, access secmem.Text)
 
 // noIdentity is for the person who configures to mend.
 func noIdentity(err error) error {
-	if errors.Is(err, entra.ErrNoIdentity) {
+	if errors.Is(err, login.ErrNoIdentity) {
 		return cli.BadUsage(err)
 	}
 	return err

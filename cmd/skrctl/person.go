@@ -2,6 +2,7 @@ package main
 
 import (
 	"skr/internal/azure/entra"
+	"skr/internal/operator/login"
 
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
@@ -17,7 +18,7 @@ func person(s *config.Settings, env config.Environment, out *outbound.Clients) (
 	if err := checkPerson(s, env); err != nil {
 		return nil, err
 	}
-	return entra.NewPerson(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.Entra, IMDS: out.IMDS})
+	return login.New(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.Entra, IMDS: out.IMDS})
 }
 
 // checkPerson refuses the same of what azidentity reads at a desk, where it would go on

@@ -10,7 +10,7 @@ import (
 func addSettings(cmd *cobra.Command) {
 	all := new(config.Settings).Flags()
 	for _, g := range config.Uses[cmd.CommandPath()] {
-		g.AddTo(cmd.Flags(), all)
+		config.AddGroup(cmd.Flags(), g, all)
 	}
 	for _, child := range cmd.Commands() {
 		addSettings(child)

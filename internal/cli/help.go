@@ -29,10 +29,13 @@ func printUsage(cmd *cobra.Command) error {
 	}
 	own, settings, every := flagsByGroup(cmd)
 	printFlags(&b, "Flags", own)
-	for _, g := range config.AllGroups {
-		printFlags(&b, g.Title, settings[g.Title])
+	for _, title := range ownTitles(cmd) {
+		printFlags(&b, title, settings[title])
 	}
-	printFlags(&b, config.Logging.Title, every)
+	for _, g := range config.AllGroups {
+		printFlags(&b, g, settings[g])
+	}
+	printFlags(&b, config.Logging, every)
 	b.WriteString("\nSettings, the flags with a title of their own, may also stand in the file of --config as a_b and in the\n" +
 		"environment as SKR_A_B; `skr config` prints those that are in force.\n")
 	if cmd.HasAvailableSubCommands() {
@@ -69,8 +72,7 @@ func flagsByGroup(cmd *cobra.Command) (own *pflag.FlagSet, settings map[string]*
 func ownTitles(cmd *cobra.Command) (titles []string) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		for _, title := range flag.Annotations[config.InGroup] {
-			isSetting := slices.ContainsFunc(config.AllGroups, func(g config.Group) bool { return g.Title == title })
-			if !isSetting && !slices.Contains(titles, title) {
+			if !slices.Contains(config.AllGroups, title) && !slices.Contains(titles, title) {
 				titles = append(titles, title)
 			}
 		}

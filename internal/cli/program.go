@@ -22,7 +22,7 @@ func Equip(root *cobra.Command, env config.Environment, io Streams, logThemselve
 	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().SortFlags = false
 	root.PersistentFlags().String("config", "", "YAML file with the fields that the command config of skr prints")
-	config.Logging.AddTo(root.PersistentFlags(), new(config.Settings).Flags())
+	config.AddGroup(root.PersistentFlags(), config.Logging, new(config.Settings).Flags())
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)

@@ -178,12 +178,13 @@ func applyFlags(all, given *pflag.FlagSet) error {
 	return failed
 }
 
-// mayBeEmpty are the settings that an empty value turns off. Of any other, it would
-// bring back a default that lets in more than what it takes the place of.
-var mayBeEmpty = []string{"listen", "grpc-listen", "ops-listen"}
+// mayBeEmpty reports whether an empty value turns the setting off.
+func mayBeEmpty(name string) bool {
+	return slices.ContainsFunc(table(), func(row setting) bool { return row.name == name && row.mayBeEmpty })
+}
 
 func set(flag *pflag.Flag, name, text string) error {
-	if hasNothing(text) && !slices.Contains(mayBeEmpty, flag.Name) {
+	if hasNothing(text) && !mayBeEmpty(flag.Name) {
 		return isEmpty(flag, name)
 	}
 	if err := flag.Value.Set(text); err != nil {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -22,7 +21,7 @@ func Unvalued(all *pflag.FlagSet) (names []string) {
 // hasForm reports whether the field is printed though it is empty.
 func hasForm(flag *pflag.Flag) bool {
 	_, section := flag.Value.(sectioned)
-	return section || slices.Contains(mayBeEmpty, flag.Name)
+	return section || mayBeEmpty(flag.Name)
 }
 
 // FieldsOf is the configuration by YAML names. No field holds a secret: tokens

@@ -3,21 +3,18 @@ package config
 import (
 	"slices"
 	"testing"
-
-	"github.com/spf13/pflag"
 )
 
-// Every setting is in one group.
+// Every row of the table is in a group that help shows.
 func TestGroups(t *testing.T) {
-	new(Settings).Flags().VisitAll(func(flag *pflag.Flag) {
-		in := 0
-		for _, g := range append(slices.Clip(AllGroups), Logging) {
-			if slices.Contains(g.Flags, flag.Name) {
-				in++
-			}
+	seen := map[string]bool{}
+	for _, row := range table() {
+		if !slices.Contains(AllGroups, row.group) && row.group != Logging {
+			t.Errorf("the setting %q is in no group that help shows", row.name)
 		}
-		if in != 1 {
-			t.Errorf("the setting %q is in %d groups", flag.Name, in)
+		if seen[row.name] {
+			t.Errorf("the setting %q has two rows", row.name)
 		}
-	})
+		seen[row.name] = true
+	}
 }

@@ -16,96 +16,6 @@ import (
 
 const module = "skr/"
 
-// allowed lists, for each package, the packages of ours that it may import. A
-// package that is missing may import none.
-var allowed = map[string][]string{
-	"api":               {},
-	"internal/jose/jwk": {"internal/strictjson"},
-	"internal/secmem":   {},
-	"attest/snp":        {},
-
-	// Others evaluate policies with these two: they bring nothing of skr but foundations.
-	"releasepolicy":        {"internal/excerpt", "internal/strictjson", "releasepolicy/claims"},
-	"releasepolicy/claims": {},
-	"internal/excerpt":     {},
-
-	"internal/sidecar/agent":      {"attest/snp", "internal/crash", "internal/sidecar/serving", "internal/strictjson", "attest/tpm"},
-	"internal/sidecar/access":     {"internal/cache", "internal/refusal", "internal/secmem"},
-	"internal/sidecar/limit":      {"internal/cache", "internal/refusal"},
-	"internal/cache":              {},
-	"internal/check":              {"internal/refusal"},
-	"internal/certificate":        {},
-	"internal/observe/audit":      {"internal/cache", "internal/refusal"},
-	"internal/crash":              {},
-	"internal/hardening":  {},
-	"internal/sidecar/holder":     {"internal/sidecar/serving"},
-	"internal/operator/measure":   {"internal/operator/rego", "internal/textfile"},
-	"internal/observe/journal":    {},
-	"internal/observe/metrics":    {"internal/observe/journal"},
-	"internal/sidecar/ops":        {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
-	"internal/textfile":           {},
-	"internal/observe/tracing":    {"internal/observe/journal"},
-	"internal/operator/provision": {"hsm", "releasepolicy", "internal/jose/jwk", "internal/refusal", "internal/secmem"},
-	"internal/refusal":            {},
-	"internal/sbom":               {},
-	"internal/sidecar/serving":    {"internal/cache"},
-	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "keyrelease", "releasepolicy",
-		"internal/check", "internal/crash", "internal/azure/httpclient", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
-	},
-	"internal/azure/endpoint":                   {"internal/secmem"},
-	"internal/singleflight":                     {"internal/crash"},
-	"internal/jose/keywrap":                     {},
-	"attest/tpm":                                {"attest/vtpm", "internal/jose/keywrap"},
-	"internal/sidecar/keyprovider":              {"internal/strictjson"},
-	"internal/sidecar/keyproviderpb":            {},
-	"internal/sidecar/keyproviderpb/ocicryptpb": {},
-	"internal/strictjson":                       {},
-	"internal/strictyaml":                       {"internal/strictjson"},
-	"internal/jose/jws":                         {"internal/jose/jwk"},
-	"internal/azure/httpclient":                 {"internal/cache", "internal/refusal"},
-
-	"attest/uvm":  {"internal/certificate", "internal/strictjson"},
-	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
-	"attest/vcek": {"attest/snp", "internal/certificate", "internal/crash", "internal/singleflight", "internal/observe/journal", "internal/strictjson", "internal/refusal"},
-	"attest": {
-		"attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
-		"internal/azure/endpoint", "internal/observe/journal", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem", "attest/tpm",
-	},
-	"attest/maa": {
-		"attest", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm",
-		"internal/cache", "internal/crash", "internal/azure/endpoint", "internal/singleflight", "internal/jose/jwk", "internal/jose/jws", "internal/strictjson", "internal/refusal", "internal/secmem",
-	},
-	"hsm": {
-		"internal/cache", "internal/certificate", "internal/crash", "internal/azure/endpoint", "internal/azure/httpclient", "internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
-		"internal/textfile", "releasepolicy",
-	},
-	"keyrelease": {
-		"attest", "hsm", "releasepolicy", "releasepolicy/claims",
-		"internal/cache", "internal/crash", "internal/singleflight", "internal/jose/jws", "internal/jose/keywrap", "internal/strictjson", "internal/refusal", "internal/secmem",
-	},
-	"internal/sidecar/parties": {"attest", "hsm", "keyrelease", "internal/observe/journal", "internal/secmem"},
-	"internal/azure/entra":     {"internal/crash", "internal/singleflight", "internal/azure/httpclient", "internal/refusal", "internal/secmem"},
-	"internal/operator/lint": {
-		"attest", "attest/snp", "releasepolicy", "releasepolicy/claims", "internal/check", "internal/excerpt", "internal/strictyaml", "internal/azure/endpoint",
-		"internal/jose/jws", "internal/strictjson", "internal/textfile",
-	},
-	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "keyrelease",
-		"internal/sidecar/access", "internal/sidecar/limit", "internal/cache", "internal/crash", "internal/observe/journal", "internal/sidecar/keyprovider", "internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb",
-		"internal/sidecar/ops", "internal/refusal", "internal/secmem", "internal/sidecar/serving", "internal/strictjson",
-	},
-
-	"internal/operator/inspect": {
-		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy", "releasepolicy/claims", "internal/check", "internal/jose/jwk", "internal/jose/jws",
-		"internal/operator/lint", "internal/strictjson", "internal/textfile",
-	},
-	"internal/operator/verify": {
-		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "releasepolicy",
-		"internal/azure/endpoint", "internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml",
-	},
-}
-
 type goPackage struct {
 	ImportPath string
 	Imports    []string
@@ -191,11 +101,47 @@ func TestProductReachesNoTest(t *testing.T) {
 	if len(product) != 1 || !slices.Contains(product[0].Deps, "skr/keyrelease") {
 		t.Fatal("go list did not tell what cmd/skr depends on")
 	}
+	product = append(product, list(t, "skr/cmd/skrctl")...)
 	forbidden := []string{"skr/test/", "testing", "net/http/httptest", "github.com/google/go-sev-guest/testing", "html/template"}
-	for _, dep := range product[0].Deps {
-		for _, bad := range forbidden {
-			if dep == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad) || strings.HasPrefix(dep, bad+"/") {
-				t.Errorf("cmd/skr reaches %s", dep)
+	for _, p := range product {
+		for _, dep := range p.Deps {
+			for _, bad := range forbidden {
+				if dep == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad) || strings.HasPrefix(dep, bad+"/") {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// A program links nothing of the other's, and the operator's packages know no sidecar.
+func TestTwoPrograms(t *testing.T) {
+	for _, c := range []struct {
+		packages  string
+		forbidden []string
+	}{
+		// azidentity has the logins of people in its one package, MSAL's public those in a browser.
+		{"skr/cmd/skr", []string{
+			"skr/internal/operator", "skr/cmd", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/pkg/browser",
+			"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public",
+		}},
+		{"skr/cmd/skrctl", []string{
+			"skr/internal/sidecar", "skr/keyrelease", "skr/test", "skr/internal/observe/metrics", "skr/internal/observe/tracing",
+			"github.com/prometheus", "google.golang.org/grpc", "go.opentelemetry.io",
+		}},
+		{"skr/internal/operator/...", []string{"skr/internal/sidecar"}},
+	} {
+		listed := list(t, c.packages)
+		if len(listed) == 0 {
+			t.Fatalf("go list told nothing of %s", c.packages)
+		}
+		for _, p := range listed {
+			for _, dep := range p.Deps {
+				for _, bad := range c.forbidden {
+					if dep == bad || strings.HasPrefix(dep, bad+"/") {
+						t.Errorf("%s reaches %s", p.ImportPath, dep)
+					}
+				}
 			}
 		}
 	}

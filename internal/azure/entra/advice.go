@@ -31,7 +31,7 @@ var refusals = []struct{ aadsts, words, do string }{
 
 // adviceFor an answer, or the identity's general one.
 func (id identity) adviceFor(seen *answer) string {
-	if id.kind == person {
+	if id.explain != nil {
 		return id.advice // whose identity it is decides, before what it lacks
 	}
 	said := strings.ToLower(seen.said)

@@ -370,7 +370,7 @@ func TestNew(t *testing.T) {
 }
 
 func TestBriefHidesTokens(t *testing.T) {
-	err := brief(fmt.Errorf("json decode error: near %s\nmessage bytes were: %s", assertion, accessToken))
+	err := Brief(fmt.Errorf("json decode error: near %s\nmessage bytes were: %s", assertion, accessToken))
 	if want := "json decode error: near [redacted]"; err.Error() != want {
 		t.Errorf("brief is %q, want %q", err, want)
 	}

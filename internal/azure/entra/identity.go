@@ -13,7 +13,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
@@ -31,9 +30,10 @@ type identity struct {
 	provider string // who answers
 	advice   string // what to do when it says no
 
-	rejected  *refusal.Kind // what a no is called
-	tokenFile string        // of a workload identity
-	login     *url.URL      // its login service
+	explain   func(error) error // of a person: nil or the error to give; nil for a pod
+	rejected  *refusal.Kind     // what a no is called
+	tokenFile string            // of a workload identity
+	login     *url.URL          // its login service
 }
 
 func (id identity) String() string { return id.name }
@@ -46,7 +46,7 @@ func newIdentity(c Config) (identity, error) {
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
 		}
-		login, err := parseAuthority(c.AuthorityHost)
+		login, err := ParseAuthority(c.AuthorityHost)
 		if err != nil {
 			return identity{}, err
 		}
@@ -86,28 +86,8 @@ func (id identity) credential(c Config) (azcore.TokenCredential, error) {
 	return newManaged(c)
 }
 
-func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
-	options := clientOptions(c.HTTP)
-	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: login.String()}
-	return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-		ClientOptions: options,
-		ClientID:      c.ClientID,
-		TenantID:      c.TenantID,
-		TokenFilePath: c.TokenFile,
-		// Discovery asks the public cloud whether a host is Microsoft's; a
-		// private login host is known only to its operator.
-		DisableInstanceDiscovery: !slices.Contains(loginHosts, login.Hostname()),
-	})
-}
-
-func newManaged(c Config) (azcore.TokenCredential, error) {
-	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: clientOptions(c.IMDS)}
-	options.Transport = onlyIMDS{options.Transport}
-	if c.ClientID != "" {
-		options.ID = azidentity.ClientID(c.ClientID)
-	}
-	return azidentity.NewManagedIdentityCredential(options)
-}
+// imdsAddress is the link-local address of the instance metadata service.
+const imdsAddress = "169.254.169.254"
 
 // onlyIMDS refuses what azidentity would ask of another service, as variables of the
 // environment or the files of an Azure Arc agent make it do.
@@ -141,18 +121,6 @@ func IMDSRetry() httpclient.Retry {
 	}
 }
 
-// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
-// end. The context ends before it.
-const tryTimeout = time.Hour
-
-// clientOptions leave retries to httpclient: -1 is azcore's word for none.
-func clientOptions(client *httpclient.Client) azcore.ClientOptions {
-	return azcore.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout},
-		Transport: recorder{client.Transporter()},
-	}
-}
-
 // loginHosts are Microsoft's, in the public and the sovereign clouds (Microsoft
 // identity platform, "National clouds"; instance discovery metadata of
 // https://login.microsoftonline.com/common/discovery/instance).
@@ -172,9 +140,12 @@ var loginHosts = []string{
 	"login.sovcloud-identity.sg",
 }
 
-// parseAuthority wants https and a host and nothing that a tenant's path
+// KnownLogin reports whether the host is one of Microsoft's login services.
+func KnownLogin(host string) bool { return slices.Contains(loginHosts, host) }
+
+// ParseAuthority wants https and a host and nothing that a tenant's path
 // could not be appended to.
-func parseAuthority(text string) (*url.URL, error) {
+func ParseAuthority(text string) (*url.URL, error) {
 	u, err := url.Parse(cmp.Or(text, cloud.AzurePublic.ActiveDirectoryAuthorityHost))
 	switch {
 	case err != nil:

@@ -33,15 +33,18 @@ func withAnswer(ctx context.Context) (context.Context, *answer) {
 	return context.WithValue(ctx, answerKey{}, seen), seen
 }
 
-// recorder notes each answer on its way to azidentity.
+// recorder notes each answer on its way to MSAL or azidentity.
 type recorder struct{ next policy.Transporter }
 
 var _ policy.Transporter = recorder{}
 
-// Do notes the status and, of an error, the codes and the scrubbed description.
-func (w recorder) Do(r *http.Request) (*http.Response, error) {
-	response, err := w.next.Do(r)
-	seen, ok := r.Context().Value(answerKey{}).(*answer)
+// Recorded returns a transport whose answers a [Source] reads.
+func Recorded(next policy.Transporter) policy.Transporter { return recorder{next} }
+
+// Do notes the status and, for an error, the codes and the scrubbed description.
+func (r recorder) Do(request *http.Request) (*http.Response, error) {
+	response, err := r.next.Do(request)
+	seen, ok := request.Context().Value(answerKey{}).(*answer)
 	if !ok {
 		return response, err
 	}

@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 )
@@ -16,8 +14,10 @@ import (
 // refuse turns azidentity's error into a refusal. What the wire said decides;
 // azidentity's own text is used only where it cannot hold an answer's body.
 func (id identity) refuse(seen *answer, err error) error {
-	if _, asked := errors.AsType[*azidentity.AuthenticationFailedError](err); id.kind == person && !asked {
-		return fmt.Errorf("%w: %w", ErrNoIdentity, attempts(err))
+	if id.explain != nil {
+		if explained := id.explain(err); explained != nil {
+			return explained
+		}
 	}
 	if seen.err != nil {
 		return id.unreachable(seen.err)
@@ -28,13 +28,13 @@ func (id identity) refuse(seen *answer, err error) error {
 	}
 	switch {
 	case seen.status == 0:
-		return refusal.Because(refusal.Unavailable, "the "+id.name+" cannot be used here; see the log", brief(err))
+		return refusal.Because(refusal.Unavailable, "the "+id.name+" cannot be used here; see the log", Brief(err))
 	case seen.status >= http.StatusBadRequest:
 		advice := id.adviceFor(seen)
 		return refusal.Because(id.rejected, fmt.Sprintf("%s gave the %s no access token%s; %s", id.provider, id.name, seen.codes(), advice),
 			refusal.Advised(seen.cause(), advice))
 	}
-	return refusal.Because(refusal.Untrusted, id.provider+" gave an answer that could not be read", brief(err))
+	return refusal.Because(refusal.Untrusted, id.provider+" gave an answer that could not be read", Brief(err))
 }
 
 // readAssertion says why the token file cannot be read. azidentity reads it after
@@ -76,9 +76,9 @@ func (a *answer) cause() error {
 
 const maxBrief = 240
 
-// brief is the first line of err without anything that may be a token: MSAL
+// Brief is the first line of err without anything that may be a token: MSAL
 // quotes bodies from the second line on.
-func brief(err error) error {
+func Brief(err error) error {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return errors.New(secmem.Excerpt(line, maxBrief))
 }

@@ -7,18 +7,18 @@
 //	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
 //	token, err := source.AccessToken(ctx, "https://vault.azure.net")
 //
-// [NewPerson] makes the Source of a person or pipeline that manages keys.
+// [NewPerson] makes the Source of a credential that is not a pod's: see package login.
 //
-// The protocol is azidentity's; every request goes through
+// The protocol is MSAL's; every request goes through
 // [httpclient.Client], which owns bounds and retries. Answers are
-// recorded below azidentity, because azidentity's errors quote whole answers
+// recorded below MSAL, because MSAL's errors quote whole answers
 // and must reach neither a caller nor the log.
 //
 // The package does not judge tokens, and takes none from the request: a caller
 // with an access token of its own does not need a Source.
 //
-// azidentity and MSAL read some environment variables themselves, and no option stops
-// them: IDENTITY_ENDPOINT, IMDS_ENDPOINT and MSI_ENDPOINT with their companions move a
+// MSAL reads some environment variables itself, and no option stops
+// it: IDENTITY_ENDPOINT, IMDS_ENDPOINT and MSI_ENDPOINT with their companions move a
 // managed identity away from IMDS, AZURE_REGIONAL_AUTHORITY_NAME and MSAL_FORCE_REGION
 // name a regional login host. The program hides them before it calls [New]; a request
 // to another host than IMDS is refused. AZURE_AUTHORITY_HOST they would read too, but
@@ -89,6 +89,27 @@ func New(c Config) (*Source, error) {
 		identity: id, credential: credential,
 		flights: singleflight.Group[string, secmem.Text]{Limit: cmp.Or(c.Timeout, defaultTimeout)},
 	}, nil
+}
+
+// Person says whose credential a Source of [NewPerson] has.
+type Person struct {
+	Kind, Provider, Advice string
+	// Explain returns the error in place of one of the credential's, or nil.
+	Explain func(error) error
+	// Timeout bounds one acquisition; 0 means 30 s.
+	Timeout time.Duration
+}
+
+// NewPerson makes the Source of a credential that is not a pod's.
+func NewPerson(p Person, credential azcore.TokenCredential) *Source {
+	return &Source{
+		identity: identity{
+			kind: p.Kind, name: p.Kind, provider: p.Provider, advice: p.Advice,
+			explain: p.Explain, rejected: refusal.ManagementRejected,
+		},
+		credential: credential,
+		flights:    singleflight.Group[string, secmem.Text]{Limit: cmp.Or(p.Timeout, defaultTimeout)},
+	}
 }
 
 // String is "workload identity" or "managed identity".

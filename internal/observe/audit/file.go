@@ -32,7 +32,7 @@ func Open(path, version string) (*Log, error) {
 
 func openFile(path string) (*os.File, error) {
 	// Without O_NONBLOCK a named pipe would wait for its other end.
-	const flags = os.O_RDWR | os.O_CREATE | os.O_APPEND | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	const flags = os.O_RDWR | os.O_CREATE | os.O_APPEND | noFollow | syscall.O_NONBLOCK
 	f, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the operator names the file
 	switch {
 	case errors.Is(err, syscall.ELOOP):
@@ -58,7 +58,7 @@ func claim(f *os.File) error {
 	case info.Mode().Perm()&0o002 != 0:
 		return errors.New("all users may write it; chmod o-w")
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = lock(f)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return errors.New("another skr writes it; give each its own file")
 	}

@@ -1,4 +1,4 @@
-package entra
+package login
 
 import (
 	"errors"
@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"skr/internal/azure/entra"
 	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
 )
 
 // newPerson has an environment without identities, but for an IMDS.
-func newPerson(t *testing.T, imds http.HandlerFunc) *Source {
+func newPerson(t *testing.T, imds http.HandlerFunc) *entra.Source {
 	t.Helper()
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"} {
 		t.Setenv(name, "") // to have it back afterwards
@@ -30,7 +31,7 @@ func newPerson(t *testing.T, imds http.HandlerFunc) *Source {
 		t.Fatal(err)
 	}
 	link := httpclient.NewTransport(httpclient.TransportConfig{Direct: true, Rewrite: map[string]*url.URL{imdsAddress: target}})
-	source, err := NewPerson(Config{
+	source, err := New(entra.Config{
 		IMDS: httpclient.New(httpclient.Config{Service: "IMDS", Transport: link, Retry: once}),
 		HTTP: httpclient.New(httpclient.Config{Service: "Entra ID", Retry: once}),
 	})
@@ -79,7 +80,7 @@ func TestPersonRefused(t *testing.T) {
 	t.Setenv("AZURE_CLIENT_ID", clientID)
 	t.Setenv("AZURE_TENANT_ID", tenant)
 	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", tokenFile(t))
-	source, err := NewPerson(Config{AuthorityHost: fake.URL, HTTP: client, IMDS: client})
+	source, err := New(entra.Config{AuthorityHost: fake.URL, HTTP: client, IMDS: client})
 	if err != nil {
 		t.Fatal(err)
 	}

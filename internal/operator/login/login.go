@@ -1,21 +1,24 @@
-package entra
+// Package login gets access tokens for people and pipelines that manage keys.
+//
+//	source, err := login.New(entra.Config{HTTP: login, IMDS: imds})
+//
+// It is azidentity's default credential. The program in the pod does not link it.
+package login
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"skr/internal/refusal"
+	"skr/internal/azure/entra"
 	"skr/internal/secmem"
-	"skr/internal/singleflight"
 )
 
 const person = "default credential"
@@ -24,7 +27,7 @@ const person = "default credential"
 var ErrNoIdentity = errors.New("no identity was found here: log in with az login or azd auth login, " +
 	"set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or certificate, or pass --access-token-file")
 
-// NewPerson makes a Source for a person or a pipeline that manages keys:
+// New makes a Source for a person or a pipeline that manages keys:
 // azidentity's DefaultAzureCredential, which tries the environment, workload
 // identity, managed identity, and the logins of the Azure CLI, the Azure
 // Developer CLI and Azure PowerShell. It reads AZURE_… variables itself, so of the
@@ -33,37 +36,47 @@ var ErrNoIdentity = errors.New("no identity was found here: log in with az login
 // Its errors are those of [Source.AccessToken], but for
 // [refusal.ManagementRejected] in place of [refusal.ReleaseRejected], and
 // [ErrNoIdentity].
-func NewPerson(c Config) (*Source, error) {
+func New(c entra.Config) (*entra.Source, error) {
 	credential, err := newPersonCredential(c)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the %s: %w", person, err)
 	}
-	return &Source{
-		identity: identity{
-			kind: person, name: person, provider: "Microsoft Entra ID", rejected: refusal.ManagementRejected,
-			advice: "check who is logged in, with az account show, or pass --access-token-file",
-		},
-		credential: credential,
-		flights:    singleflight.Group[string, secmem.Text]{Limit: cmp.Or(c.Timeout, defaultTimeout)},
-	}, nil
+	return entra.NewPerson(entra.Person{
+		Kind: person, Provider: "Microsoft Entra ID", Timeout: c.Timeout, Explain: explain,
+		Advice: "check who is logged in, with az account show, or pass --access-token-file",
+	}, credential), nil
 }
 
-func newPersonCredential(c Config) (azcore.TokenCredential, error) {
+// explain returns ErrNoIdentity with what was tried, if no service was asked.
+func explain(err error) error {
+	if _, asked := errors.AsType[*azidentity.AuthenticationFailedError](err); asked {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNoIdentity, attempts(err))
+}
+
+func newPersonCredential(c entra.Config) (azcore.TokenCredential, error) {
 	if c.HTTP == nil || c.IMDS == nil {
 		return nil, errors.New("no HTTP client for the login service, or none for the instance metadata service")
 	}
-	authority, err := parseAuthority(c.AuthorityHost)
+	authority, err := entra.ParseAuthority(c.AuthorityHost)
 	if err != nil {
 		return nil, err
 	}
-	options := clientOptions(c.HTTP)
-	options.Transport = recorder{byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}}
+	options := azcore.ClientOptions{
+		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout}, // -1 is none: httpclient retries
+		Transport: entra.Recorded(byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}),
+	}
 	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions:            options,
-		DisableInstanceDiscovery: !slices.Contains(loginHosts, authority.Hostname()), // as newWorkload
+		DisableInstanceDiscovery: !entra.KnownLogin(authority.Hostname()), // as newWorkload
 	})
 }
+
+// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
+// end. The context ends before it.
+const tryTimeout = time.Hour
 
 // byAddress is one transport for azidentity's chain, which takes no two: what is
 // for the link goes out without a proxy.
@@ -85,15 +98,18 @@ func (t byAddress) Do(r *http.Request) (*http.Response, error) {
 func attempts(err error) error {
 	_, list, found := strings.Cut(err.Error(), "Attempted credentials:")
 	if !found {
-		return brief(err)
+		return entra.Brief(err)
 	}
 	var tried []string
 	for line := range strings.Lines(list) {
 		if line = strings.TrimSpace(line); line != "" && len(tried) < maxAttempts {
-			tried = append(tried, secmem.Excerpt(line, maxBrief/2))
+			tried = append(tried, secmem.Excerpt(line, maxAttempt))
 		}
 	}
 	return errors.New(strings.Join(tried, "; "))
 }
 
-const maxAttempts = 12
+const (
+	maxAttempts = 12
+	maxAttempt  = 120 // bytes of its text
+)

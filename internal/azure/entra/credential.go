@@ -1,0 +1,83 @@
+package entra
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/managedidentity"
+)
+
+// The pod's two identities are MSAL's, without azidentity: its one package also has the
+// logins of people, which start a browser and command line programs.
+
+// workloadCredential exchanges the service account's token (Microsoft identity platform,
+// "Access token request with a federated credential").
+type workloadCredential struct{ client confidential.Client }
+
+var _ azcore.TokenCredential = workloadCredential{}
+
+// tenantID becomes a part of the login service's path.
+var tenantID = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+
+func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
+	if !tenantID.MatchString(c.TenantID) {
+		return nil, fmt.Errorf("tenant %q is neither a GUID nor a domain name", c.TenantID)
+	}
+	// The file is read each time: kubelet renews it.
+	assertion := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
+		token, err := os.ReadFile(c.TokenFile)
+		return string(token), err
+	})
+	client, err := confidential.New(login.JoinPath(c.TenantID).String(), c.ClientID, assertion,
+		confidential.WithHTTPClient(doer{Recorded(c.HTTP.Transporter())}),
+		// Discovery asks the public cloud whether a host is Microsoft's; a private login
+		// host is known to its operator alone.
+		confidential.WithInstanceDiscovery(KnownLogin(login.Hostname())))
+	return workloadCredential{client}, err
+}
+
+// GetToken prefers MSAL's cache, in which a token has its last five minutes no more.
+func (w workloadCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	got, err := w.client.AcquireTokenSilent(ctx, o.Scopes)
+	if err != nil {
+		got, err = w.client.AcquireTokenByCredential(ctx, o.Scopes)
+	}
+	return azcore.AccessToken{Token: got.AccessToken, ExpiresOn: got.ExpiresOn, RefreshOn: got.Metadata.RefreshOn}, err
+}
+
+// managedCredential asks the instance metadata service.
+type managedCredential struct{ client managedidentity.Client }
+
+var _ azcore.TokenCredential = managedCredential{}
+
+func newManaged(c Config) (azcore.TokenCredential, error) {
+	id := managedidentity.SystemAssigned()
+	if c.ClientID != "" {
+		id = managedidentity.UserAssignedClientID(c.ClientID)
+	}
+	client, err := managedidentity.New(id, managedidentity.WithRetryPolicyDisabled(), // httpclient retries
+		managedidentity.WithHTTPClient(doer{onlyIMDS{Recorded(c.IMDS.Transporter())}}))
+	return managedCredential{client}, err
+}
+
+// GetToken asks for the resource, which is the scope without its "/.default".
+func (m managedCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	got, err := m.client.AcquireToken(ctx, o.Scopes[0])
+	return azcore.AccessToken{Token: got.AccessToken, ExpiresOn: got.ExpiresOn, RefreshOn: got.Metadata.RefreshOn}, err
+}
+
+// doer is a transport as MSAL takes it.
+type doer struct{ policy.Transporter }
+
+// CloseIdleConnections does nothing: the transport is the program's.
+func (doer) CloseIdleConnections() {}
+
+// Do sends the request.
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d.Transporter.Do(r) }

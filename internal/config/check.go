@@ -1,0 +1,153 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check refuses values by the checks of the table. Errors begin with the field.
+func (s *Settings) check() error {
+	for _, row := range table() {
+		if row.check == nil {
+			continue
+		}
+		if err := row.check(s); err != nil {
+			return fmt.Errorf("%s%w", FieldName(row.name), err)
+		}
+	}
+	return nil
+}
+
+func positive[T int | time.Duration](field func(*Settings) T) func(*Settings) error {
+	return func(s *Settings) error {
+		if field(s) <= 0 {
+			return errors.New(" must be positive")
+		}
+		return nil
+	}
+}
+
+func notNegative(field func(*Settings) time.Duration) func(*Settings) error {
+	return func(s *Settings) error {
+		if field(s) < 0 {
+			return errors.New(" must not be negative")
+		}
+		return nil
+	}
+}
+
+func oneOf[T comparable](field func(*Settings) T, known ...T) func(*Settings) error {
+	return func(s *Settings) error {
+		if value := field(s); !slices.Contains(known, value) {
+			return fmt.Errorf(": %v is none of %s", quoted(value), listed(known))
+		}
+		return nil
+	}
+}
+
+func quoted(value any) any {
+	if text, ok := value.(string); ok {
+		return fmt.Sprintf("%q", text)
+	}
+	return value
+}
+
+func listed[T any](values []T) string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = fmt.Sprint(value)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// absolute allows the empty path: what is needed has a default.
+func absolute(field func(*Settings) string) func(*Settings) error {
+	return func(s *Settings) error {
+		if name := field(s); name != "" && !path.IsAbs(name) {
+			return fmt.Errorf(": %q is not an absolute path", name)
+		}
+		return nil
+	}
+}
+
+func webAddress(field func(*Settings) string) func(*Settings) error {
+	return func(s *Settings) error {
+		address := field(s)
+		if parsed, err := url.Parse(address); err != nil || parsed.Host == "" {
+			return fmt.Errorf(": %q is not a URL", address)
+		}
+		return nil
+	}
+}
+
+func listening(s *Settings) error {
+	if s.Listen == "" && s.GRPCListen == "" {
+		return errors.New(" and grpc_listen: one of them is needed")
+	}
+	return nil
+}
+
+func hostPort(s *Settings) error {
+	if s.OpsListen != "" && !isHostPort(s.OpsListen) {
+		return fmt.Errorf(": %q is not an address with a port, such as :9090", s.OpsListen)
+	}
+	return nil
+}
+
+// isHostPort looks at the form alone: whether the address is free, listening shows.
+func isHostPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+	return err == nil
+}
+
+func turns(s *Settings) error {
+	if s.FleetInTurn && s.FleetWindow == 0 {
+		return errors.New(" needs a fleet_window: without one there are no turns")
+	}
+	return nil
+}
+
+func stale(s *Settings) error {
+	if s.MaxStale < 0 || s.MaxStale > 0 && s.KeyCacheTTL == 0 {
+		return errors.New(" must not be negative, and needs key_cache_ttl")
+	}
+	return nil
+}
+
+func rate(s *Settings) error {
+	if !(s.CallerRate >= 0) { // also if it is not a number
+		return errors.New(" must not be negative")
+	}
+	return nil
+}
+
+func tpmAddress(s *Settings) error {
+	if !path.IsAbs(strings.TrimPrefix(s.TPM, "unix:")) {
+		return fmt.Errorf(": %q is neither an absolute path nor unix: and one", s.TPM)
+	}
+	return nil
+}
+
+func sources(s *Settings) error {
+	if len(s.CertificateSources) == 0 {
+		return errors.New(": at least one is needed")
+	}
+	known := []string{"host", "thim", "azure-cache", "kds"}
+	for _, name := range s.CertificateSources {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf(": %q is none of %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}

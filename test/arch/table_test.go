@@ -1,0 +1,137 @@
+package arch
+
+// allowed lists, for each package, the packages of this module that it may import. A
+// package that is missing may import none.
+var allowed = map[string][]string{
+
+	// Foundations: they know nothing of key release.
+	"internal/cache":        {},
+	"internal/certificate":  {},
+	"internal/check":        {"internal/refusal"},
+	"internal/crash":        {},
+	"internal/excerpt":      {},
+	"internal/refusal":      {},
+	"internal/sbom":         {},
+	"internal/secmem":       {},
+	"internal/singleflight": {"internal/crash"},
+	"internal/strictjson":   {},
+	"internal/strictyaml":   {"internal/strictjson"},
+	"internal/textfile":     {},
+
+	// JOSE.
+	"internal/jose/jwk":     {"internal/strictjson"},
+	"internal/jose/jws":     {"internal/jose/jwk"},
+	"internal/jose/keywrap": {},
+
+	// For applications, and for other modules.
+	"api":                  {},
+	"releasepolicy":        {"internal/excerpt", "internal/strictjson", "releasepolicy/claims"},
+	"releasepolicy/claims": {},
+
+	// Attestation.
+	"attest": {
+		"attest/snp", "attest/tpm", "attest/uvm", "attest/vcek", "attest/vtpm", "internal/azure/endpoint",
+		"internal/jose/keywrap", "internal/observe/journal", "internal/refusal", "internal/secmem",
+		"internal/strictjson",
+	},
+	"attest/maa": {
+		"attest", "attest/snp", "attest/vtpm", "internal/azure/endpoint", "internal/cache", "internal/crash",
+		"internal/jose/jwk", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/singleflight",
+		"internal/strictjson",
+	},
+	"attest/snp": {},
+	"attest/tpm": {"attest/vtpm", "internal/jose/keywrap"},
+	"attest/uvm": {"internal/certificate", "internal/strictjson"},
+	"attest/vcek": {
+		"attest/snp", "internal/certificate", "internal/crash", "internal/observe/journal", "internal/refusal",
+		"internal/singleflight", "internal/strictjson",
+	},
+	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
+
+	// Azure: the services that are asked, and how.
+	"internal/azure/endpoint": {"internal/secmem"},
+	"internal/azure/entra": {
+		"internal/azure/httpclient", "internal/crash", "internal/refusal", "internal/secmem",
+		"internal/singleflight",
+	},
+	"internal/azure/httpclient": {"internal/cache", "internal/refusal"},
+	"internal/azure/outbound": {
+		"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
+	},
+
+	// The vault, and the use case.
+	"hsm": {
+		"internal/azure/endpoint", "internal/azure/httpclient", "internal/certificate", "internal/crash",
+		"internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/refusal", "internal/secmem",
+		"internal/textfile", "releasepolicy",
+	},
+	"keyrelease": {
+		"attest", "hsm", "internal/cache", "internal/crash", "internal/jose/jws", "internal/jose/keywrap",
+		"internal/refusal", "internal/secmem", "internal/singleflight", "internal/strictjson", "releasepolicy",
+		"releasepolicy/claims",
+	},
+
+	// What is told.
+	"internal/observe/audit":   {"internal/cache"},
+	"internal/observe/journal": {},
+	"internal/observe/metrics": {"internal/observe/journal"},
+	"internal/observe/tracing": {"internal/observe/journal"},
+
+	// What both programs share.
+	"internal/cli": {
+		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
+		"internal/sbom", "internal/secmem",
+	},
+	"internal/config":    {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
+	"internal/hardening": {},
+
+	// The sidecar. Its root package assembles, and knows the implementations.
+	"internal/sidecar": {
+		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
+		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
+		"internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
+		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/doctor",
+		"internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
+		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
+	},
+	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
+	"internal/sidecar/agent": {
+		"attest/snp", "attest/tpm", "internal/crash", "internal/sidecar/serving", "internal/strictjson",
+	},
+	"internal/sidecar/doctor": {
+		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
+		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
+		"keyrelease", "releasepolicy",
+	},
+	"internal/sidecar/keyprovider":              {"internal/strictjson"},
+	"internal/sidecar/keyproviderpb":            {},
+	"internal/sidecar/keyproviderpb/ocicryptpb": {},
+	"internal/sidecar/limit":                    {"internal/cache", "internal/refusal"},
+	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
+	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
+	"internal/sidecar/server": {
+		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/observe/journal",
+		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
+		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
+		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
+	},
+	"internal/sidecar/serving": {"internal/cache"},
+
+	// The operator's wing.
+	"internal/operator/inspect": {
+		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
+		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",
+		"releasepolicy/claims",
+	},
+	"internal/operator/lint": {
+		"attest", "attest/snp", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
+		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
+	},
+	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
+	"internal/operator/measure":   {"internal/textfile"},
+	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
+	"internal/operator/verify": {
+		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
+		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",
+	},
+}
