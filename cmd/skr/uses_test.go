@@ -18,7 +18,8 @@ func TestHelp(t *testing.T) {
 		{"", "--listen ,--key-cache-ttl,--version,Fleet:", "--base64,--infile,--allow-testing"},
 	} {
 		var out strings.Builder
-		if err := run(t.Context(), append(append([]string{"skr"}, strings.Fields(c.args)...), "--help"), nil, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
+		args := append(append([]string{"skr"}, strings.Fields(c.args)...), "--help")
+		if err := run(t.Context(), args, nil, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
 			t.Fatal(err)
 		}
 		for word := range strings.SplitSeq(c.has, ",") {

@@ -41,7 +41,8 @@ func TestNoSettingIsEmpty(t *testing.T) {
 	for _, flag := range flags {
 		t.Run(flag.Name, func(t *testing.T) {
 			if mayBeEmpty(flag.Name) {
-				if _, _, err := Load(nil, Environment{envName(flag.Name): "", "SKR_LISTEN": "", "SKR_GRPC_LISTEN": "localhost:50000"}); err != nil && flag.Name != "grpc-listen" {
+				env := Environment{envName(flag.Name): "", "SKR_LISTEN": "", "SKR_GRPC_LISTEN": "localhost:50000"}
+				if _, _, err := Load(nil, env); err != nil && flag.Name != "grpc-listen" {
 					t.Errorf("a listener cannot be turned off: %v", err)
 				}
 				return
