@@ -15,6 +15,12 @@ var exitTable = map[string]commands.Rows{
 	"skrctl": {Rows: map[string]int{
 		"--version": 0, "--help": 0, "": 2, "polcy": 2, "--log-level loud": 2, "--listen x": 2,
 	}},
+	"skrctl verify": {Rows: map[string]int{
+		"": 2, "prose": 2, "claims": 2, "policy": 2, "--policy=": 2, "report --vault v.vault.azure.net": 2, "token --runtime-data prose": 2,
+	}, Files: []string{
+		"%s", "report --chain %s", "report --runtime-data %s", "token --policy %s --authority a.attest.azure.net",
+		"token --signing-keys %s --authority a.attest.azure.net",
+	}},
 	"skrctl report":      group2,
 	"skrctl report show": {Rows: map[string]int{"": 2, "prose": 2}, Files: []string{"%s"}},
 	"skrctl report verify": {Rows: map[string]int{"": 2, "prose": 2, "--chain=": 2, "-": 2},
