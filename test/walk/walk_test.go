@@ -96,7 +96,7 @@ func (s *sidecar) signal(t *testing.T, name string) []byte {
 }
 
 // mechanisms run work of their callers, which thereby do not enter anything anew.
-var mechanisms = []string{"internal/singleflight", "internal/crash", "internal/secmem"}
+var mechanisms = []string{"internal/singleflight", "internal/crash", "internal/secmem", "internal/strictjson"}
 
 // tools are called by many packages for a value, a calculation or a note. They ask nobody
 // and decide nothing about the release, so that the table of the walk leaves them out.
