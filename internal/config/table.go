@@ -131,7 +131,12 @@ func table() []setting {
 		{
 			name: "thim-url", group: certificates, bind: text(func(s *Settings) *string { return &s.THIMURL }, ""),
 			usage: "certificate cache of the host; imds_url" + thimPath + " if not set",
-			check: webAddress((*Settings).ThimURL),
+			check: func(s *Settings) error {
+				if s.THIMURL == "" {
+					return nil // imds_url has a check of its own
+				}
+				return webAddress((*Settings).ThimURL)(s)
+			},
 		},
 
 		{
