@@ -37,7 +37,8 @@ func newMatrix(t *testing.T) *matrix {
 	return m
 }
 
-// random returns the row's own generator, because the rows run at the same time.
+// random returns the row's own generator. The rows run at the same time, and with a shared
+// generator a seed would not repeat their order.
 func (m *matrix) random(name string) *rand.Rand {
 	hash := fnv.New64a()
 	_, _ = io.WriteString(hash, name)

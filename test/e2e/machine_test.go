@@ -57,8 +57,8 @@ func newVMLab(t testing.TB, config emulator.MachineConfig) *vmLab {
 	return l
 }
 
-// conditions returns conditions that a securely started machine meets. Without an event
-// log, a secure start is unknown.
+// conditions returns the conditions that a securely started machine meets. Without an event
+// log, the state of secure boot is unknown.
 func conditions(c emulator.MachineConfig) string {
 	all := []string{`{"claim":"x-ms-attestation-type","equals":"azurevm"}`}
 	if c.EventLog == emulator.TrueLog {
@@ -181,7 +181,7 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	}
 }
 
-// A report of the processor comes with proof of the caller's data, over HTTP and gRPC.
+// A report of the processor comes with what ties it to the caller's data, over HTTP and gRPC.
 // Without a confidential processor there is no report.
 func TestVirtualMachineReport(t *testing.T) {
 	t.Parallel()

@@ -43,16 +43,16 @@ func wantCode(t *testing.T, err error, want api.Code) {
 	}
 }
 
-// awaitStart waits until skr has sent all requests of its start: two for reports, one for
-// readiness and one for the first KEK, and one for the signing keys of the authority that
-// the aliases name. The counters were reset before the start.
+// awaitStart waits until skr has sent all requests of its start: for a report for readiness,
+// for a report for the first KEK, and for the signing keys of the authority that the aliases
+// name. The counters were reset before the start.
 func (l *lab) awaitStart(t *testing.T) {
 	t.Helper()
 	want := map[string]int{emulator.ServiceReport: 2, emulator.ServiceMAAConfig: 1, emulator.ServiceMAACerts: 1}
 	eventually(t, fmt.Sprintf("skr has sent %v", want), func() bool { return maps.Equal(l.cloud.Faults().Counters(), want) })
 }
 
-// Of two applications, each has a token and a key. Neither gets the other's key.
+// Each of two applications has a token and a key. Neither gets the other's key.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})

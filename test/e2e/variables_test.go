@@ -11,9 +11,9 @@ import (
 	"skr/test/program"
 )
 
-// wrong has invalid values for each variable. A variable has two if the value itself or
-// what it names may be invalid. A variable that names an optional part has only the first:
-// see TestServeWithUnusableParts.
+// wrong has invalid values for each variable: malformed values, and well-formed values that
+// name something unusable. Variables of optional parts have only malformed values here, see
+// TestServeWithUnusableParts.
 var wrong = map[string][]string{
 	"SKR_LISTEN":               {"0.0.0.0:80", "localhost:http", "unix:relative"},
 	"SKR_GRPC_LISTEN":          {"10.0.0.1:50000"},
