@@ -313,7 +313,7 @@ func await(t *testing.T, what string, done func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited %v in vain until %s", patience, what)
+	t.Fatalf("still waiting after %v: %s", patience, what)
 }
 
 func layOut(t *testing.T) string {

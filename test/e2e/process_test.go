@@ -149,7 +149,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited %v in vain until %s", patience, what)
+	t.Fatalf("still waiting after %v: %s", patience, what)
 }
 
 // skr warns if the mounted policy is not the enforced one. A release policy that is made
