@@ -301,7 +301,7 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// agent runs an agent on the machine, and returns the directory that it shares.
+// agent runs an agent on the machine, and returns the directory in which it lends the TPM.
 func (l *vmLab) agent(t testing.TB) (dir string, end func() error) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
@@ -324,7 +324,7 @@ func (l *vmLab) agent(t testing.TB) (dir string, end func() error) {
 		return nil
 	})
 	t.Cleanup(func() { _ = end() })
-	eventually(t, "the agent shares the TPM", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
+	eventually(t, "the agent lends the TPM", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
 	return dir, end
 }
 

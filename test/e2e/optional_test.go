@@ -311,7 +311,7 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 	}
 }
 
-// The agent shares the TPM even if it cannot read the event log, and leaves no old copy.
+// The agent lends the TPM even if it cannot read the event log, and leaves no old copy.
 func TestAgentWithoutItsLog(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.TrustedLaunch, EventLog: emulator.NoLog})
@@ -331,7 +331,7 @@ func TestAgentWithoutItsLog(t *testing.T) {
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the agent shares the TPM", func() bool { return hasLine(log.String(), "lending", "tpm.sock") })
+	eventually(t, "the agent lends the TPM", func() bool { return hasLine(log.String(), "lending", "tpm.sock") })
 	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) || !hasLine(log.String(), "WARN", "the event log cannot be read") {
 		t.Errorf("the old copy: %v; the log:\n%s", err, log)
 	}
