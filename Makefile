@@ -1,6 +1,5 @@
 # skr: secure key release for confidential pods.
-# `make` lists the targets. Go and make are all that is needed, but for `make image`,
-# which needs buildah.
+# `make` lists the targets. They need only Go and make; `make image` also needs buildah.
 
 GO       ?= go
 TAGS     := grpcnotrace
@@ -12,11 +11,11 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X skr/internal/sbom.release=$(VERSION)"
-# Some tests run the programs, which the test cache does not know of: no cache.
+# Some tests run the programs, which the test cache does not track, so the cache is off.
 TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
-# The test packages share the programs that they run in a directory (test/program). It is
+# The test packages share a directory of the programs that they run (test/program). It is
 # empty when a run begins, so that no test runs a program of an earlier run.
 PROGRAMS := $(abspath bin/test)
 SHARED   := rm -rf $(PROGRAMS) && SKR_TEST_PROGRAMS=$(PROGRAMS)
@@ -30,31 +29,31 @@ build: ## build bin/skr, bin/skrctl and bin/skr-emulator
 	$(BUILD) -o bin/ ./cmd/skr ./cmd/skrctl ./cmd/skr-emulator
 
 .PHONY: kafka-demo
-kafka-demo: build ## encrypted Kafka messages on two web pages: of the pod that may read them, and of one that may not
+kafka-demo: build ## show encrypted Kafka messages on the web pages of two pods: one may read them, one may not
 	@cd examples/kafka && $(BUILD) -o ../../bin/skr-kafka-demo ./demo
 	@bin/skr-kafka-demo --bin bin
 
-demo: build ## release a key to a client of the sidecar, on this machine alone
+demo: build ## release a key to a client of the sidecar, all on this machine
 	@bin/skr-emulator demo --skr bin/skr
 
 .PHONY: man
 man: ## write the manual pages to dist/man
 	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 
-image: ## build the image dist/skr.tar (needs buildah, and no container engine)
+image: ## build the image dist/skr.tar (needs buildah, but no container engine)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 
 # These packages test other processes.
 OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger
 INSIDE  = $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
 
-check: lint ## vet, lint, and the tests that start no sidecar: for each change, without root
+check: lint ## vet, lint and run the tests that start no sidecar; needs no root
 	@$(TOLD) $(GO) test -timeout 10m -tags $(TAGS) -json $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE)|fleet)$$|/skr-emulator$$')
 
-test: ## run all tests, and tell which were skipped and why
+test: ## run all tests, and report skipped tests with reasons
 	@$(MAKE) --no-print-directory -j 2 test-skr test-modules
 
-# Packages that wait for other processes begin first; the others compute meanwhile.
+# Packages that wait for other processes begin first. The other packages compute meanwhile.
 LONGEST := e2e diagnosis images container stranger script docs openapi
 test-skr:
 	@$(SHARED) $(TOLD) $(TEST) -p 4 -json $(LONGEST:%=./test/%) ./...
@@ -64,10 +63,10 @@ test-modules:
 	cd test/wycheproof && $(TEST) ./...
 	cd test/manifests && $(TEST) ./...
 
-# Of e2e, the tests that make skr do many things at once: it then has the detector too.
+# The tests of e2e with concurrent requests. Their skr has the race detector too.
 TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 
-race: ## run the tests under the race detector, which does not see other processes
+race: ## run the tests under the race detector, which does not watch other processes
 	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(INSIDE)
 	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
 	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
@@ -75,10 +74,10 @@ race: ## run the tests under the race detector, which does not see other process
 fuzz: ## run each fuzz target for FUZZTIME
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
 
-soak: ## drive a sidecar with good and faulty traffic for MINUTES, and look for leaks
+soak: ## drive a sidecar with good and faulty traffic for MINUTES, and search for leaks
 	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)
 
-fleet: ## simulate 100,000 pods that restart at once, and write the figures of docs/fleet.md
+fleet: ## simulate 100,000 pods that restart at once, and update docs/fleet.md
 	$(TEST) -v -run 'TestRestart|TestDocumented' ./test/fleet -args -pods 100000 -write
 	$(TEST) -v ./test/fleet -args -write
 
@@ -93,7 +92,7 @@ $(LINT):
 	mv $(@D)/install/golangci-lint $@ && rmdir $(@D)/install
 
 .PHONY: cross
-# Tests of other systems can be built here, and not run.
+# Tests for other systems can be built here, but not run.
 cross: ## build skrctl for Linux, macOS and Windows into dist/skrctl, skr for Linux, and vet skrctl for each
 	for system in linux darwin windows; do for processor in amd64 arm64; do \
 		end=; [ $$system = windows ] && end=.exe; export GOOS=$$system GOARCH=$$processor; \
@@ -102,7 +101,7 @@ cross: ## build skrctl for Linux, macOS and Windows into dist/skrctl, skr for Li
 	done; done
 	for processor in amd64 arm64; do GOARCH=$$processor $(BUILD) -o dist/skr-linux-$$processor ./cmd/skr || exit 1; done
 
-generate: ## make the Go code of api/*.proto
+generate: ## generate the Go code of api/*.proto
 	$(GO) run ./test/generate
 
 BENCH     ?= .
@@ -113,12 +112,12 @@ PACKAGES  ?= ./...
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 BENCHMARK := -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT)
 
-bench: ## run the benchmarks; results in dist/bench/new.txt
+bench: ## run the benchmarks, and write the results to dist/bench/new.txt
 	mkdir -p dist/bench
 	$(TEST) $(BENCHMARK) $(PACKAGES) | tee dist/bench/new.txt
 
-# Both are measured one after the other on this machine, in the same way.
-bench-compare: bench ## the same for the branch BASE, and benchstat of the two
+# Both branches are measured in the same way on this machine, one after the other.
+bench-compare: bench ## run the benchmarks here and on the branch BASE, and compare them with benchstat
 	rm -rf dist/bench/base && mkdir dist/bench/base && git archive $(BASE) | tar -x -C dist/bench/base
 	cd dist/bench/base && SKR_SAMPLES="$${SKR_SAMPLES:-$(abspath ../shared/samples)}" $(TEST) $(BENCHMARK) $(PACKAGES) > ../old.txt
 	rm -rf dist/bench/base

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs every fuzz target, also of nested modules, for FUZZTIME: as many at a time as there
-# are processors, with one worker each. Each package is compiled once.
+# Runs every fuzz target for FUZZTIME, including those of nested modules. As many targets run
+# at a time as there are processors, with one worker each. Each package is compiled once.
 set -eu
 : "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}"
 
-# run one target of a compiled package. The fuzzer sometimes reports the end of FUZZTIME,
-# where it interrupts an input, as a failure; a real failure names an input or a panic.
+# run runs one target of a compiled package. If FUZZTIME ends in the middle of an input, the
+# fuzzer sometimes reports a failure. A real failure names an input or a panic.
 run() {
 	out=$2/$4-$3.out
 	if (cd "$1" && "$2/$4.test" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$FUZZTIME" -test.fuzzminimizetime 5x \
@@ -31,7 +31,7 @@ number=0
 for dir in $(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do
 	number=$((number + 1))
 	"$GO" test -C "$dir" -tags "$TAGS" -c -fuzz . -o "$work/$number.test" .
-	corpus=$("$GO" env GOCACHE)/fuzz/$("$GO" list -C "$dir" .) # as go test -fuzz has it
+	corpus=$("$GO" env GOCACHE)/fuzz/$("$GO" list -C "$dir" .) # the directory that go test -fuzz uses
 	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go); do
 		echo "$dir $work $target $number $corpus"
 	done >>"$work/targets"

@@ -12,21 +12,22 @@ import (
 	"skr/test/program"
 )
 
-// On a virtual machine one container is root and has the TPM; the sidecar sees the
-// agent's directory read-only, as the chart mounts it, and needs no more than that to
-// release a key.
+// On a virtual machine one container runs as root and has the TPM. The sidecar has the
+// agent's directory read-only, as the chart mounts it, and needs nothing else to release a
+// key.
 func TestAgent(t *testing.T) {
 	need(t, "swtpm")
 	engine := newEngine(t)
 	cloud := program.Cloud(t, emulator.Config{Machine: emulator.MachineConfig{Platform: emulator.ConfidentialVM}})
 	vault := cloud.Host("demo", "vault")
-	policy := fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}]}]}`,
+	policy := fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[`+
+		`{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}]}]}`,
 		cloud.AttestationHost())
 	if _, err := cloud.CreateKey(t.Context(), vault, emulator.KeySpec{Name: "k", Size: 2048}, policy); err != nil {
 		t.Fatal(err)
 	}
 	node, lent := forContainer(t, cloud), t.TempDir()
-	if err := os.Chmod(lent, 0o755); err != nil { // as the kubelet makes it (DirectoryOrCreate)
+	if err := os.Chmod(lent, 0o755); err != nil { // like the kubelet (DirectoryOrCreate)
 		t.Fatal(err)
 	}
 	device := tpmDirectory(t, cloud)
@@ -49,8 +50,8 @@ func TestAgent(t *testing.T) {
 	release(t, address, cloud.AttestationHost(), vault)
 }
 
-// tpmDirectory has the socket of the machine's TPM. It stands in for the device, which
-// the agent alone is given.
+// tpmDirectory returns the directory with the socket of the machine's TPM. It replaces the
+// device, which only the agent gets.
 func tpmDirectory(t *testing.T, cloud *emulator.Cloud) string {
 	t.Helper()
 	for _, assignment := range cloud.Environment(cloud.Machine()) {

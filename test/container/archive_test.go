@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// image is what an OCI archive of one image of one layer says (OCI image format
-// specification 1.1).
+// image describes an OCI archive of one image with one layer (OCI image format specification
+// 1.1).
 type image struct {
 	digest string
 	config struct {
@@ -52,7 +52,7 @@ func readImage(t *testing.T, path string) image {
 	return found
 }
 
-// blob is where the archive has what the digest names.
+// blob returns the path in the archive of the content with this digest.
 func blob(digest string) string { return "blobs/sha256/" + digest[len("sha256:"):] }
 
 func (i *image) readLayer(t *testing.T, path, name string) {
@@ -71,7 +71,7 @@ func (i *image) readLayer(t *testing.T, path, name string) {
 	})
 }
 
-// contents of the small files of an archive.
+// contents returns the small files of an archive.
 func contents(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	blobs := make(map[string][]byte)
@@ -96,7 +96,7 @@ func walk(t *testing.T, path string, visit func(*tar.Header, io.Reader)) {
 	}
 }
 
-// next file, nil after the last.
+// next returns the next file, or nil after the last.
 func next(t *testing.T, archive *tar.Reader) *tar.Header {
 	t.Helper()
 	header, err := archive.Next()

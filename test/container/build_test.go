@@ -14,7 +14,7 @@ import (
 
 const root = "../.."
 
-// need skips a test without that program, but not where CI is set: there it fails.
+// need skips a test if the program is missing. With CI set the test fails instead.
 func need(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err == nil {
@@ -26,7 +26,7 @@ func need(t *testing.T, program string) {
 	t.Skipf("%s is not installed (apt-get install %s)", program, program)
 }
 
-// build the image as `make image` does.
+// build builds the image as `make image` does.
 func build(t *testing.T, env ...string) (dir string) {
 	t.Helper()
 	need(t, "buildah")
@@ -38,12 +38,12 @@ func build(t *testing.T, env ...string) (dir string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if digest := readImage(t, filepath.Join(dir, "skr.tar")).digest; !strings.Contains(string(out), digest) {
-		t.Errorf("it printed %s, not the digest %s", out, digest)
+		t.Errorf("build.sh printed %s, not the digest %s", out, digest)
 	}
 	return dir
 }
 
-// Without buildah the build says what it needs, and what there is instead.
+// Without buildah the build reports what it needs, and the alternative.
 func TestNeedsBuildah(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -57,8 +57,8 @@ func TestNeedsBuildah(t *testing.T) {
 	}
 }
 
-// Built twice, in another place, at another time and by another user's habits, the
-// image has the same digest.
+// The image has the same digest if it is built again in another place, at another time and
+// with another user's environment.
 func TestSameDigest(t *testing.T) {
 	first, second := build(t, "SOURCE_DATE_EPOCH=1700000000"), build(t, "SOURCE_DATE_EPOCH=1700000000", "TZ=Asia/Tokyo", "TMPDIR="+t.TempDir(), "LC_ALL=C.UTF-8")
 	one, two := readImage(t, filepath.Join(first, "skr.tar")), readImage(t, filepath.Join(second, "skr.tar"))
@@ -66,7 +66,7 @@ func TestSameDigest(t *testing.T) {
 		t.Errorf("digests %s and %s", one.digest, two.digest)
 	}
 	if later := readImage(t, filepath.Join(build(t, "SOURCE_DATE_EPOCH=1700000001"), "skr.tar")); later.digest == one.digest {
-		t.Error("the time that was given is not in the image")
+		t.Error("SOURCE_DATE_EPOCH is not in the image")
 	}
 }
 
@@ -75,15 +75,17 @@ func TestImage(t *testing.T) {
 	got := readImage(t, filepath.Join(dir, "skr.tar"))
 	c := got.config.Config
 	if c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/bin/skr"}) {
-		t.Errorf("it runs %q as %q", c.Entrypoint, c.User)
+		t.Errorf("the image runs %q as %q", c.Entrypoint, c.User)
 	}
 	if _, exposed := c.ExposedPorts["8080/tcp"]; !exposed {
 		t.Errorf("ports %v, want 8080/tcp", c.ExposedPorts)
 	}
 	if created, err := time.Parse(time.RFC3339, got.config.Created); err != nil || created.Unix() != 1700000000 {
-		t.Errorf("made at %q, want SOURCE_DATE_EPOCH; %v", got.config.Created, err)
+		t.Errorf("created at %q, want SOURCE_DATE_EPOCH; %v", got.config.Created, err)
 	}
-	for name, want := range map[string]string{"title": "^skr$", "version": `^v1\.2\.3$`, "licenses": "^MIT$", "revision": "^([0-9a-f]{40}|unknown)$", "description": "."} {
+	for name, want := range map[string]string{
+		"title": "^skr$", "version": `^v1\.2\.3$`, "licenses": "^MIT$", "revision": "^([0-9a-f]{40}|unknown)$", "description": ".",
+	} {
 		if label := c.Labels["org.opencontainers.image."+name]; !regexp.MustCompile(want).MatchString(label) {
 			t.Errorf("label %s is %q, want %s", name, label, want)
 		}
@@ -93,13 +95,13 @@ func TestImage(t *testing.T) {
 	}
 	beside, err := os.ReadFile(filepath.Join(dir, "skr.cdx.json"))
 	if err != nil || !bytes.Equal(beside, got.sbom) || len(beside) == 0 {
-		t.Errorf("the bill beside the image (%d bytes) is not that in it (%d bytes); %v", len(beside), len(got.sbom), err)
+		t.Errorf("the bill of materials beside the image (%d bytes) differs from the one in it (%d bytes); %v", len(beside), len(got.sbom), err)
 	}
 	checkFiles(t, got)
 }
 
-// checkFiles: what is in the image belongs to root, who does not run, and nobody
-// else may write it.
+// checkFiles: everything in the image belongs to root, who does not run, and no other user
+// may write it.
 func checkFiles(t *testing.T, got image) {
 	t.Helper()
 	links := map[string]string{"skr.sh": "bin/skr", "bin/sh": "skr"}
@@ -107,7 +109,7 @@ func checkFiles(t *testing.T, got image) {
 	for _, file := range got.files {
 		names = append(names, strings.TrimSuffix(file.Name, "/"))
 		if file.Uid != 0 || file.Gid != 0 || file.ModTime.Unix() != 1700000000 {
-			t.Errorf("%s belongs to %d:%d and is of %v", file.Name, file.Uid, file.Gid, file.ModTime)
+			t.Errorf("%s belongs to %d:%d and has the time %v", file.Name, file.Uid, file.Gid, file.ModTime)
 		}
 		if file.Linkname != links[file.Name] {
 			t.Errorf("%s is a link to %q, want %q", file.Name, file.Linkname, links[file.Name])
@@ -123,8 +125,8 @@ func checkFiles(t *testing.T, got image) {
 	}
 }
 
-// The Dockerfile's first stage makes the directory that build.sh makes, by the one
-// script for both; buildah itself reads the rest.
+// The Dockerfile's first stage makes the same directory as build.sh, with the same script.
+// buildah itself parses the rest.
 func TestDockerfile(t *testing.T) {
 	text, err := os.ReadFile(root + "/Dockerfile")
 	if err != nil {
@@ -135,10 +137,10 @@ func TestDockerfile(t *testing.T) {
 		t.Fatal("the final stage is not FROM scratch")
 	}
 	if !strings.Contains(first, `RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`+"\n") || strings.Count(first, "RUN ") != 2 {
-		t.Errorf("the first stage does something else than layout.sh:\n%s", first)
+		t.Errorf("the first stage does more than layout.sh:\n%s", first)
 	}
 	if !strings.Contains(final, "COPY --from=build /image/ /\n") || strings.Contains(final, "RUN ") {
-		t.Errorf("the final stage is not that directory alone:\n%s", final)
+		t.Errorf("the final stage has more than that directory:\n%s", final)
 	}
 	script, err := os.ReadFile(root + "/deploy/image/build.sh")
 	if err != nil || !strings.Contains(string(script), `sh deploy/image/layout.sh "$work/build/image"`) {

@@ -1,3 +1,3 @@
-// Package container tests the image of skr: how it is built, what is in it, and how
-// it runs as the manifests run it. It is tests only.
+// Package container tests the image of skr: its build, its contents, and how it runs under
+// the manifests.
 package container

@@ -24,7 +24,7 @@ import (
 	"skr/test/program"
 )
 
-// entryPoints are how manifests start the sidecar.
+// entryPoints are the commands with which manifests start the sidecar.
 var entryPoints = [][]string{
 	nil,                          // the image's own
 	{"/bin/skr"},                 // Azure Kubernetes Service, "Deploy an AKS cluster with Confidential Containers"
@@ -34,12 +34,13 @@ var entryPoints = [][]string{
 	{"", "/bin/skr", "-loglevel", "Info"},
 }
 
-// sidecarArgs is the value of SkrSideCarArgs in the pod of that documentation: it
-// names the certificate cache of the host.
-const sidecarArgs = "ewogICAgImNlcnRjYWNoZSI6IHsKCQkiZW5kcG9pbnRfdHlwZSI6ICJMb2NhbFRISU0iLAoJCSJlbmRwb2ludCI6ICIxNjkuMjU0LjE2OS4yNTQvbWV0YWRhdGEvVEhJTS9hbWQvY2VydGlmaWNhdGlvbiIKCX0gIAp9"
+// sidecarArgs is the value of SkrSideCarArgs in the pod of that documentation. It names the
+// certificate cache of the host.
+const sidecarArgs = "ewogICAgImNlcnRjYWNoZSI6IHsKCQkiZW5kcG9pbnRfdHlwZSI6ICJMb2NhbFRISU0iLAoJCSJlbmRwb2ludCI6ICIx" +
+	"NjkuMjU0LjE2OS4yNTQvbWV0YWRhdGEvVEhJTS9hbWQvY2VydGlmaWNhdGlvbiIKCX0gIAp9"
 
-// The image runs with the security context of a pod: as its own user, with a read-only
-// root, without capabilities and without a way to get any. It releases a key.
+// The image runs with the security context of a pod: as its own user, with a read-only root,
+// without capabilities and without a way to gain any. It releases a key.
 func TestRun(t *testing.T) {
 	engine := newEngine(t)
 	cloud := program.Cloud(t, emulator.Config{})
@@ -63,7 +64,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// release asks for the key k as an application does.
+// release requests the key k as an application does.
 func release(t *testing.T, address, authority, vault string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"maa_endpoint":%q,"akv_endpoint":%q,"kid":"k"}`, authority, vault)
@@ -78,7 +79,7 @@ func release(t *testing.T, address, authority, vault string) {
 	}
 }
 
-// patience is how long tests wait for what must happen in the end.
+// patience is how long tests wait for an event that must happen.
 const patience = 2 * time.Minute
 
 // ready waits until the sidecar is ready.
@@ -99,8 +100,8 @@ func ready(t *testing.T, address string, logs func() string) {
 	t.Fatalf("not ready after %v:\n%s", patience, logs())
 }
 
-// forContainer returns the environment of a pod of the cloud, and the mount of the files
-// that it names. It lets the user of the image read them.
+// forContainer returns the environment of a pod of the cloud, and a mount of the files that
+// it names. It makes them readable for the user of the image.
 func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
 	t.Helper()
 	var dir string
@@ -122,13 +123,13 @@ func forContainer(t *testing.T, cloud *emulator.Cloud) (args []string) {
 	return append(args, "--volume", dir+":"+dir+":ro")
 }
 
-// engine is podman with a store of its own that holds the image.
+// engine is podman with its own store, which holds the image.
 type engine struct {
 	args []string
 	env  []string
 }
 
-// settings let runc work where limits cannot be raised and there is no systemd.
+// settings let runc work if limits cannot be raised and systemd is missing.
 const settings = `[containers]
 default_ulimits=["nofile=1024:1024","nproc=1024:1024"]
 [engine]
@@ -142,14 +143,14 @@ func newEngine(t *testing.T) *engine {
 	need(t, "podman")
 	need(t, "runc")
 	if os.Geteuid() != 0 {
-		t.Skip("a container of another user needs root")
+		t.Skip("running a container as another user needs root")
 	}
-	dir, err := os.MkdirTemp("", "skr-podman-") //nolint:usetesting // podman ends after its containers, and writes there meanwhile
+	dir, err := os.MkdirTemp("", "skr-podman-") //nolint:usetesting // podman writes there until it ends, after its containers
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		await(t, "the store of podman can be removed", func() bool { return os.RemoveAll(dir) == nil })
+		await(t, "podman's store is removable", func() bool { return os.RemoveAll(dir) == nil })
 	})
 	file := filepath.Join(dir, "containers.conf")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
@@ -206,8 +207,8 @@ func (e *engine) run(t *testing.T, name string, args []string, entry ...string) 
 	t.Cleanup(func() { e.podman(t, "rm", "--force", "--time", "5", name) })
 }
 
-// confined checks that the kernel has confined the process as the manifest asks. skr also
-// gives up new privileges itself, with or without the manifest.
+// confined checks that the kernel confines the process as the manifest demands. skr itself
+// also gives up new privileges, with or without the manifest.
 func (e *engine) confined(t *testing.T, name string) {
 	t.Helper()
 	pid := e.podman(t, "inspect", "--format", "{{.State.Pid}}", name)
@@ -217,7 +218,7 @@ func (e *engine) confined(t *testing.T, name string) {
 	}
 	for _, line := range []string{"NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "Uid:\t65532\t65532\t65532\t65532"} {
 		if !strings.Contains(string(status), line) {
-			t.Errorf("the process has not %q:\n%s", line, status)
+			t.Errorf("the process lacks %q:\n%s", line, status)
 		}
 	}
 	mounts, err := os.ReadFile("/proc/" + pid + "/mountinfo")
@@ -225,12 +226,12 @@ func (e *engine) confined(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / ro[, ]`).Match(mounts) {
-		t.Errorf("the root can be written:\n%s", mounts)
+		t.Errorf("the root is writable:\n%s", mounts)
 	}
 }
 
-// A file is wrapped as `compose run sidecar /bin/skr -infile …` of the reference's own
-// test does it.
+// Wrapping a file works as in the reference's own test, `compose run sidecar /bin/skr
+// -infile …`.
 func TestRunWraps(t *testing.T) {
 	engine := newEngine(t)
 	dir := t.TempDir()
@@ -266,12 +267,12 @@ func TestRunWraps(t *testing.T) {
 	}
 	opened, err := rsa.DecryptOAEP(sha256.New(), nil, keys, annotation.Wrapped, nil)
 	if err != nil || string(opened) != "Oceans are full of water" {
-		t.Errorf("opened %q, %v", opened, err)
+		t.Errorf("decrypted %q, %v", opened, err)
 	}
 }
 
-// The image's directory also runs without a container engine: as its user, with that
-// directory as the root. The test is skipped if this process may not change its root.
+// The image's directory also runs without a container engine, as its user and as the root
+// directory. The test is skipped if this process may not change its root.
 func TestLayout(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("changing the root directory needs root")
@@ -288,7 +289,7 @@ func TestLayout(t *testing.T) {
 			}
 			process := &exec.Cmd{
 				Path: argv[0], Args: argv, Dir: "/", Stderr: log,
-				// The directory is root's: the log must go to standard error.
+				// The directory belongs to root, so the log must go to standard error.
 				Env: []string{"Port=" + port, "SKR_IMDS_URL=" + cloud.IMDSURL(), "LogFile=skr.log"},
 				SysProcAttr: &syscall.SysProcAttr{
 					Chroot: dir, Credential: &syscall.Credential{Uid: 65532, Gid: 65532},
@@ -298,7 +299,7 @@ func TestLayout(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
-			await(t, "the log says what is missing", func() bool {
+			await(t, "the log names what is missing", func() bool {
 				return strings.Contains(log.String(), "/dev/sev-guest (not present)") && strings.Contains(log.String(), "log_file cannot be written")
 			})
 		})
@@ -312,7 +313,7 @@ func await(t *testing.T, what string, done func() bool) {
 			return
 		}
 	}
-	t.Fatalf("after %v it is still not so that %s", patience, what)
+	t.Fatalf("still waiting after %v: %s", patience, what)
 }
 
 func layOut(t *testing.T) string {

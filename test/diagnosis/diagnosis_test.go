@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, "skr") }
 
-// ward is a cloud in which one thing at a time is wrong.
+// ward is a cloud with one thing wrong at a time.
 type ward struct {
 	cloud *emulator.Cloud
 	vault string
@@ -34,8 +34,8 @@ type ward struct {
 	keys  atomic.Int64
 }
 
-// newWard has a good key named "good". The vault refuses the action that is in the name
-// of a key that begins with "locked", such as "locked-get-3".
+// newWard has a good key named "good". If a key's name begins with "locked", the vault
+// refuses the action in the name, as in "locked-get-3".
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{Vaults: func(_ string, c *vault.Config) { c.Permissions = locked }})
@@ -66,7 +66,7 @@ func (w *ward) policyOf(authority, conditions string) []byte {
 	return []byte(`{"version":"1.0.0","anyOf":[{"authority":"https://` + authority + `","allOf":[` + conditions + `]}]}`)
 }
 
-// create a key, and return its name.
+// create creates a key and returns its name.
 func (w *ward) create(t *testing.T, spec emulator.KeySpec, policy []byte) string {
 	t.Helper()
 	if spec.Name == "" || strings.HasPrefix(spec.Name, "locked") {
@@ -80,7 +80,7 @@ func (w *ward) create(t *testing.T, spec emulator.KeySpec, policy []byte) string
 	return spec.Name
 }
 
-// file below a directory of the test's own.
+// file writes a file into the test's directory and returns its path.
 func (w *ward) file(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(w.dir, name)
@@ -90,7 +90,7 @@ func (w *ward) file(t *testing.T, name, content string) string {
 	return path
 }
 
-// situation is what a row changes: which machine asks for which key, and how.
+// situation is what a row changes: which machine requests which key, and how.
 type situation struct {
 	authority, vault, key string
 	machine               *emulator.Machine
@@ -103,7 +103,7 @@ func (w *ward) situation() *situation {
 	return &situation{authority: w.cloud.AttestationHost(), vault: w.vault, key: "good", machine: w.cloud.Machine(), timeout: "1m"}
 }
 
-// told is what `skr doctor --output json` prints.
+// told is the output of `skr doctor --output json`.
 type told struct {
 	OK     bool
 	Checks []finding
@@ -137,14 +137,14 @@ func (w *ward) doctor(t *testing.T, s *situation) (told, int, string) {
 	return said, code, stderr.String()
 }
 
-// patience is how long tests wait for what must happen in the end.
+// patience is how long tests wait for an event that must happen.
 const patience = 2 * time.Minute
 
 // lanes is how many rows run at once; many of them wait.
 const lanes = 8
 
-// TestDiagnosis: each misconfiguration is found by its cause. Rows with a fault have a
-// cloud to themselves and begin first, as most of them wait; the others share a cloud.
+// TestDiagnosis: the doctor finds the cause of each misconfiguration. A row with a fault has
+// its own cloud and begins first, because most of these rows wait. The others share a cloud.
 func TestDiagnosis(t *testing.T) {
 	t.Parallel()
 	calm, faulty := newWard(t), make(chan *ward, lanes)
@@ -214,7 +214,7 @@ func (m misconfiguration) examine(t *testing.T, w *ward) {
 	}
 }
 
-// judge wants the first finding that is not ok to be the cause.
+// judge checks that the first finding that is not ok is the cause.
 func (m misconfiguration) judge(t *testing.T, said told) {
 	status := "failure"
 	if m.warning {
@@ -224,7 +224,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 		return c.Status == status && (status == "failure" || c.Check == m.check)
 	})
 	if i < 0 {
-		t.Errorf("nothing is a %s", status)
+		t.Errorf("there is no finding with status %s", status)
 		return
 	}
 	found := said.Checks[i]
@@ -236,7 +236,7 @@ func (m misconfiguration) judge(t *testing.T, said told) {
 	}
 }
 
-// ask asks the sidecar for the key, and wants a refusal for the same reason.
+// ask requests the key from the sidecar, and expects a refusal for the same reason.
 func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	socket := "unix:" + filepath.Join(filepath.Dir(s.machine.Socket()), s.key+".sock") // rows may share the machine
 	process := exec.Command(program.Path("skr"))
@@ -264,7 +264,7 @@ func (m misconfiguration) ask(t *testing.T, w *ward, s *situation) {
 	}
 }
 
-// TestHealthy: where nothing is wrong, nothing is found.
+// TestHealthy: the doctor reports no fault of a healthy machine.
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -279,10 +279,10 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// TestDocumented: docs/diagnosis.md holds the table.
+// TestDocumented: docs/diagnosis.md contains the table.
 func TestDocumented(t *testing.T) {
 	var want strings.Builder
-	want.WriteString("| what is wrong | check | what it says | what to do | exit code | reason of a refused release |\n|---|---|---|---|---|---|\n")
+	want.WriteString("| problem | check | message | what to do | exit code | reason of a refused release |\n|---|---|---|---|---|---|\n")
 	for _, m := range misconfigurations {
 		check, status := "configuration", ""
 		if m.check != "" {
@@ -302,14 +302,14 @@ func TestDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(document), want.String()) {
-		t.Errorf("docs/diagnosis.md must hold this table:\n%s", want.String())
+		t.Errorf("docs/diagnosis.md must contain this table:\n%s", want.String())
 	}
 	if len(misconfigurations) < 100 {
 		t.Errorf("%d misconfigurations, want at least 100", len(misconfigurations))
 	}
 }
 
-// TestOverHTTP: the ops listener has the same findings, if it is switched on.
+// TestOverHTTP: the ops listener returns the same findings if it is enabled.
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -326,7 +326,7 @@ func TestOverHTTP(t *testing.T) {
 		t.Run(c.key+" "+c.env, func(t *testing.T) {
 			status, body := w.overHTTP(t, c.key, c.env)
 			if status != c.status || !strings.Contains(body, c.words) || strings.Contains(body, "eyJ") {
-				t.Errorf("answered %d %s, want %d and %s", status, body, c.status, c.words)
+				t.Errorf("status %d, %s, want %d and %s", status, body, c.status, c.words)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-// Package diagnosis makes everything wrong that users get wrong, one at a time,
-// and compares what the doctor and a refused release say with the table in
+// Package diagnosis makes the mistakes that users make, one at a time, and compares the
+// doctor's findings and the reason of a refused release with the table in
 // docs/diagnosis.md.
 package diagnosis

@@ -10,8 +10,8 @@ import (
 	"skr/test/swtpm"
 )
 
-// vm is a virtual machine that asks for a key with the conditions, of which the
-// name begins with its platform's.
+// vm adds a virtual machine that requests a key with these conditions. Its name begins with
+// the name of its platform.
 func vm(name string, config emulator.MachineConfig, conditions string, more ...string) func(*testing.T, *ward, *situation) {
 	return func(t *testing.T, w *ward, s *situation) {
 		swtpm.Need(t)
@@ -37,11 +37,11 @@ func with(config emulator.MachineConfig, change func(*emulator.MachineConfig)) e
 	return config
 }
 
-// hclIndex is that of the paravisor's report (microsoft/openvmm, vm/devices/tpm/tpm_lib).
+// hclIndex is the index of the paravisor's report (microsoft/openvmm, vm/devices/tpm/tpm_lib).
 const hclIndex tpm2.TPMHandle = 0x01400001
 
-// failing is a confidential VM that answers each read of the index, or every command if
-// that is 0, with the code.
+// failing returns a confidential VM whose TPM answers each read of the index with the code.
+// If the index is 0, the TPM answers every command with it.
 func failing(index tpm2.TPMHandle, result tpm2.TPMRC) emulator.MachineConfig {
 	return with(cvm, func(c *emulator.MachineConfig) {
 		c.TPMFault = func(code tpm2.TPMCC, _, second tpm2.TPMHandle) tpm2.TPMRC {
@@ -53,15 +53,15 @@ func failing(index tpm2.TPMHandle, result tpm2.TPMRC) emulator.MachineConfig {
 	})
 }
 
-// virtualMachines, in the order of a release.
+// virtualMachines are faults of virtual machines, in the order of a release.
 var virtualMachines = []misconfiguration{
 	{name: "the pod does not see the node's TPM", wrong: vm("vm-blind", cvm, azureVM, "SKR_TPM=/nonexistent/tpm"),
 		check: "report-source", words: "no virtual TPM", exit: 5},
-	{name: "the index of the paravisor's report is defined and cannot be read", wrong: vm("vm-unwritten", failing(hclIndex, tpm2.TPMRCNVUninitialized), azureVM),
+	{name: "the index of the paravisor's report is defined, and cannot be read", wrong: vm("vm-unwritten", failing(hclIndex, tpm2.TPMRCNVUninitialized), azureVM),
 		check: "report-source", words: "0x14a", exit: 5},
-	{name: "the node's TPM serves others all the time", wrong: vm("vm-busy", failing(0, tpm2.TPMRCRetry), azureVM),
+	{name: "the node's TPM is always busy", wrong: vm("vm-busy", failing(0, tpm2.TPMRCRetry), azureVM),
 		check: "report-source", words: "serves other requests of this node", exit: 4},
-	{name: "the processor of a confidential VM is of other silicon", wrong: vm("vm-silicon", cvm, azureVM, "SKR_AMD_ROOTS="),
+	{name: "the AMD roots do not match a confidential VM's processor", wrong: vm("vm-silicon", cvm, azureVM, "SKR_AMD_ROOTS="),
 		check: "report", words: "no certificate chain", exit: 5},
 	{name: "the TPM of a Trusted Launch machine is not Azure's", wrong: vm("tl-roots", tl, azureVM, "SKR_AK_ROOTS="),
 		check: "report", words: "verifying the AK certificate", exit: 5},
@@ -80,8 +80,9 @@ var virtualMachines = []misconfiguration{
 	{name: "the authority does not know the firmware of a confidential VM",
 		wrong: vm("vm-firmware", with(cvm, func(c *emulator.MachineConfig) { c.Unendorsed, c.Report.Measurement = true, snp.Measurement{1} }), isolated),
 		check: "attestation", words: "without a compliance status", warning: true, exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
-	{name: "the policy of a virtual machine has the claims of a container", wrong: vm("vm-claims", cvm, `{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`),
+	{name: "the policy of a virtual machine has the claims of a container",
+		wrong: vm("vm-claims", cvm, `{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`),
 		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},
-	{name: "the policy wants a confidential VM, and the machine has Trusted Launch", wrong: vm("tl-isolated", tl, isolated),
+	{name: "the policy requires a confidential VM, and the machine has Trusted Launch", wrong: vm("tl-isolated", tl, isolated),
 		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
 }

@@ -9,8 +9,8 @@ import (
 	"skr/test/program"
 )
 
-// Without lists and aliases, whole clouds are allowed: the start and the doctor say
-// so. With aliases, what they name is allowed and nothing else.
+// Without lists and aliases, skr allows whole clouds. The start and the doctor report
+// that. With aliases, skr allows only what they name.
 func TestDefaultAllowLists(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -29,11 +29,11 @@ func TestDefaultAllowLists(t *testing.T) {
 		for _, setting := range []string{"maa_allow", "vault_allow"} {
 			warned := strings.Contains(s.log.String(), fmt.Sprintf(`"setting":%q`, setting))
 			if want := strings.Contains(strings.Join(c.warned, " "), setting); warned != want {
-				t.Errorf("%s: a warning of %s is %t, want %t", name, setting, warned, want)
+				t.Errorf("%s: warned about %s: %t, want %t", name, setting, warned, want)
 			}
 		}
 		if name == "aliases" {
-			continue // the doctor would ask Azure
+			continue // the doctor would connect to Azure
 		}
 		stdout, _, _ := once(t, append(env, c.more...), "", "doctor")
 		want := "ok allow-lists "
@@ -41,7 +41,7 @@ func TestDefaultAllowLists(t *testing.T) {
 			want = "warning allow-lists " + strings.Join(c.warned, ", ") + ": not set"
 		}
 		if !strings.Contains(strings.Join(strings.Fields(stdout), " "), want) {
-			t.Errorf("%s: the doctor does not say %q:\n%s", name, want, stdout)
+			t.Errorf("%s: the doctor does not print %q:\n%s", name, want, stdout)
 		}
 	}
 	for vault, want := range map[string]string{
@@ -52,8 +52,9 @@ func TestDefaultAllowLists(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", vault, code, stderr)
 		}
 	}
-	_, stderr, code := once(t, append(env, alias), "", "release", "--authority", "mine.eus.attest.azure.net", "--vault", "contoso.vault.azure.net", "--key", "orders")
+	_, stderr, code := once(t, append(env, alias), "", "release",
+		"--authority", "mine.eus.attest.azure.net", "--vault", "contoso.vault.azure.net", "--key", "orders")
 	if code != 3 || !strings.Contains(stderr, "maa_allow") {
-		t.Errorf("a stranger's authority: exit %d, %s", code, stderr)
+		t.Errorf("an authority of no alias: exit %d, %s", code, stderr)
 	}
 }

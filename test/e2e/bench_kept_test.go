@@ -23,12 +23,11 @@ import (
 	"skr/test/program"
 )
 
-// A key that is kept, over loopback to the real binary: each request is identified,
-// admitted, decoded strictly, held against the allow-lists, recorded in the audit
-// chain and logged. The clients are in this process, on the same processors: they
-// read and write HTTP by themselves, because net/http's client would take as much
-// time as the server does. "of-floor" compares with a handler of net/http that does
-// nothing but send as long an answer.
+// A cached key, over loopback from the real binary. Each request passes authentication,
+// admission, strict decoding, the allow-lists, the audit chain and the log. The clients
+// run in this process, on the same processors. They read and write HTTP themselves,
+// because net/http's client would take as much time as the server. "of-floor" compares
+// with a net/http handler that only sends an answer of the same length.
 func BenchmarkKept(b *testing.B) {
 	cloud := program.Cloud(b, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -43,7 +42,7 @@ func BenchmarkKept(b *testing.B) {
 	}))
 	defer floor.Close()
 	for _, clients := range []int{1, 8 * runtime.GOMAXPROCS(0)} {
-		var best float64 // requests a second at the floor
+		var best float64 // requests per second at the floor
 		b.Run("floor,clients="+strconv.Itoa(clients), func(b *testing.B) {
 			best = pour(b, clients, strings.TrimPrefix(floor.URL, "http://"), body)
 		})
@@ -55,7 +54,7 @@ func BenchmarkKept(b *testing.B) {
 			b.ReportMetric(float64(used.Nanoseconds())/float64(b.N)/1e3, "server-cpu-µs")
 		})
 	}
-	// What net/http, the kernel and the log cost for any request at all.
+	// The cost of net/http, the kernel and the log for any request.
 	b.Run("status", func(b *testing.B) {
 		before := cpuTime(b, s.process.Process.Pid)
 		for b.Loop() {
@@ -70,7 +69,8 @@ func BenchmarkKept(b *testing.B) {
 	}
 }
 
-// pour sends b.N requests by so many clients, and returns how many it were a second.
+// pour sends b.N requests from the given number of clients and returns the requests per
+// second.
 func pour(b *testing.B, clients int, address string, body []byte) (rate float64) {
 	b.Helper()
 	var left atomic.Int64
@@ -78,7 +78,7 @@ func pour(b *testing.B, clients int, address string, body []byte) (rate float64)
 	wires := make([]*wire, clients)
 	for i := range wires {
 		wires[i] = dialWire(b, address, body)
-		wires[i].ask(b) // it is connected
+		wires[i].ask(b) // opens the connection
 	}
 	took := make([][]time.Duration, clients)
 	var all sync.WaitGroup
@@ -101,7 +101,7 @@ func pour(b *testing.B, clients int, address string, body []byte) (rate float64)
 	return rate
 }
 
-// wire is a client of HTTP/1.1 that sends the same request again and again.
+// wire is an HTTP/1.1 client that repeats one request.
 type wire struct {
 	conn    net.Conn
 	in      *bufio.Reader
@@ -120,7 +120,7 @@ func dialWire(b *testing.B, address string, body []byte) *wire {
 	return &wire{conn, bufio.NewReaderSize(conn, 16<<10), request}
 }
 
-// ask returns the length of the answer, which must be a 200 that tells it.
+// ask returns the length of the answer, which must be a 200 with a Content-Length.
 func (w *wire) ask(b *testing.B) (length int) {
 	if _, err := w.conn.Write(w.request); err != nil {
 		b.Error(err)
@@ -136,7 +136,7 @@ func (w *wire) ask(b *testing.B) (length int) {
 			b.Errorf("status %s", status)
 		}
 		if text, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			length, _ = strconv.Atoi(string(bytes.TrimSpace(text))) // what is wrong here is wrong below
+			length, _ = strconv.Atoi(string(bytes.TrimSpace(text))) // a bad length fails below
 		}
 	}
 	if n, err := w.in.Discard(length); err != nil || n == 0 {
@@ -145,13 +145,13 @@ func (w *wire) ask(b *testing.B) (length int) {
 	return length
 }
 
-// cpuTime that a process has used, of all its threads (proc_pid_stat(5), utime and
-// stime, in ticks of 10 ms).
+// cpuTime returns the CPU time that all threads of a process used (proc_pid_stat(5),
+// utime and stime, in ticks of 10 ms).
 func cpuTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		t.Skipf("this system does not tell a process's time: %v", err)
+		t.Skipf("this system does not report CPU time: %v", err)
 	}
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	var ticks int

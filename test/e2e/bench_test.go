@@ -23,14 +23,14 @@ import (
 	"skr/test/program"
 )
 
-// Latencies of the emulated services, near those of Azure within a region.
+// Latencies of the emulated services, similar to Azure within a region.
 const (
 	latencyMAA   = 40 * time.Millisecond
 	latencyVault = 20 * time.Millisecond
 )
 
-// serviceTimes sums up how long the emulated services took, by their own clock: the
-// injected latency, and the cryptography that in Azure other machines do.
+// serviceTimes sums the time that the emulated services took, by their own clock: the
+// injected latency, and the cryptography that Azure runs on other machines.
 type serviceTimes struct {
 	slog.Handler
 
@@ -42,10 +42,10 @@ func newServiceTimes() *serviceTimes {
 	return &serviceTimes{Handler: slog.DiscardHandler, took: map[string]time.Duration{}}
 }
 
-// Enabled wants every line.
+// Enabled accepts every line.
 func (s *serviceTimes) Enabled(context.Context, slog.Level) bool { return true }
 
-// Handle reads the cloud's line of one request.
+// Handle reads the cloud's log line of one request.
 func (s *serviceTimes) Handle(_ context.Context, r slog.Record) error {
 	var service string
 	var took time.Duration
@@ -64,7 +64,7 @@ func (s *serviceTimes) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// reset returns the time of the services since the last reset.
+// reset returns the time spent in the services since the last reset.
 func (s *serviceTimes) reset(services ...string) (total time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *serviceTimes) reset(services ...string) (total time.Duration) {
 	return total
 }
 
-// far is a cloud with the latencies of one in a region, and a key in it.
+// far is a cloud with the latencies of a region, and a key.
 func far(b *testing.B) (cloud *emulator.Cloud, times *serviceTimes, request api.ReleaseRequest) {
 	b.Helper()
 	times = newServiceTimes()
@@ -96,10 +96,10 @@ func (s *sidecar) release(b *testing.B, request api.ReleaseRequest) time.Duratio
 	return time.Since(begin)
 }
 
-// A warm release through the HTTP API of the real binary: the attested KEK is
-// reused, the connection to the vault is open. "over" is what is left of the time
-// when that of the vault, by its own clock, is taken away; the ratios are to the
-// latency alone, and to that time. 1 would be a program that costs nothing.
+// A warm release through the HTTP API of the real binary: the attested KEK is reused, and
+// the connection to the vault is open. "over" is the time without the vault's, which the
+// vault measures itself. The ratios compare the whole time with the injected latency and
+// with the vault's time. A program that costs nothing has a ratio of 1.
 func BenchmarkWarm(b *testing.B) {
 	cloud, times, request := far(b)
 	ops := program.FreeAddress(b)
@@ -127,9 +127,9 @@ func BenchmarkWarm(b *testing.B) {
 	logChecks(b, ops)
 }
 
-// A cold release: the first of a process that is ready, has made its first pair and
-// collected evidence of it. Nothing is cached but the certificates that readiness has
-// verified; where the configuration names the key, also the authority's signing keys.
+// A cold release: the first one of a process that is ready, has made its first key pair
+// and has collected evidence for it. Only the certificates that readiness verified are
+// cached. If the configuration names the key, the authority's signing keys are cached too.
 func BenchmarkCold(b *testing.B) {
 	cloud, times, request := far(b)
 	b.Run("named by the request", func(b *testing.B) { cold(b, cloud, times, request, nil) })
@@ -173,8 +173,8 @@ func cold(b *testing.B, cloud *emulator.Cloud, times *serviceTimes, request api.
 	b.ReportMetric(float64(took[len(took)/2])*float64(len(took))/float64(services), "ratio-served")
 }
 
-// settle waits until the process uses no more time: its first pair is made. It is
-// another process, which does not say so.
+// settle waits until the process uses no more CPU time: its first key pair is made.
+// Another process offers no event for that.
 func settle(b testing.TB, s *sidecar) {
 	b.Helper()
 	for quiet, last := 0, time.Duration(-1); quiet < 10; time.Sleep(10 * time.Millisecond) {
@@ -185,8 +185,8 @@ func settle(b testing.TB, s *sidecar) {
 	}
 }
 
-// Attesting for each release, as attestation_max_age 0 has it: a pair is made each
-// time, and only the first was made ahead.
+// Attesting for each release, as with attestation_max_age 0: each release makes a key
+// pair. Only the first pair is made ahead.
 func BenchmarkAttesting(b *testing.B) {
 	cloud, _, request := far(b)
 	s := start(b, append(cloud.Environment(cloud.Machine()), "SKR_ATTESTATION_MAX_AGE=0")).ready(b)
@@ -206,8 +206,8 @@ func reportSpread(b *testing.B, name string, took []time.Duration) {
 
 var stageCount = regexp.MustCompile(`skr_stage_duration_seconds_count\{stage="([a-z]+)"\} ([0-9]+)`)
 
-// logChecks prints which stages ran, as the process itself counts them. None of them
-// can be run without what it verifies: docs/performance.md lists that.
+// logChecks logs the stages that ran, as the process counts them. No stage runs without
+// its checks: docs/performance.md lists them.
 func logChecks(b *testing.B, ops string) {
 	b.Helper()
 	response, err := http.Get("http://" + ops + "/metrics")
@@ -226,10 +226,10 @@ func logChecks(b *testing.B, ops string) {
 	b.Logf("stages that ran, each with its checks: %s", strings.Join(stages, ", "))
 }
 
-// From exec until the process logs that it is ready: evidence has been collected and
-// verified with its certificates, which the host has put beside it, or which are
-// fetched from THIM. There are no CAs of a system, as in the image. "faults" are the
-// pages that were touched for the first time.
+// From exec until the process logs that it is ready: it has collected evidence and
+// verified the certificates. They come from the host, beside the evidence, or from THIM.
+// There are no system CAs, as in the image. "faults" counts the pages that were touched
+// for the first time.
 func BenchmarkReady(b *testing.B) {
 	cloud := program.Cloud(b, emulator.Config{})
 	env := append(cloud.Environment(cloud.Machine()), "SSL_CERT_FILE=/nonexistent", "SSL_CERT_DIR=/nonexistent")
@@ -261,7 +261,7 @@ func becomeReady(b *testing.B, env []string) {
 	b.ReportMetric(float64(slices.Min(ready).Microseconds())/1e3, "ready-least-ms")
 }
 
-// logged is when the process wrote the line with this message; zero if it has not.
+// logged returns when the process wrote the line with this message, or zero if it did not.
 func (s *sidecar) logged(message string) time.Time {
 	for line := range strings.Lines(s.log.String()) {
 		var said struct {
@@ -285,9 +285,9 @@ func statusOK(s *sidecar) bool {
 	return json.NewDecoder(response.Body).Decode(&status) == nil && status.Message == api.StatusOK
 }
 
-// What knowing the caller, limits, audit records, metrics and traces cost: warm
-// releases with all of it, and without, in turns. The services have the
-// latencies that they have in a region; every verification is on in both.
+// The cost of caller authentication, limits, audit records, metrics and traces: warm
+// releases with all of them and with none, in turns. The services have the latencies of a
+// region. Every verification is on in both.
 func BenchmarkHardening(b *testing.B) {
 	cloud := program.Cloud(b, emulator.Config{})
 	vault := cloud.Host("demo", "vault")

@@ -24,10 +24,10 @@ type sidecar struct {
 	exited  chan struct{}
 	err     error // how it ended; valid after exited
 
-	timeout time.Duration // of its requests, where a test compares how long they take
+	timeout time.Duration // of its requests, for tests that measure their time
 }
 
-// start runs skr with env and args; the address is added as Port.
+// start runs skr with env and args, and adds the address as Port.
 func start(t testing.TB, env []string, args ...string) *sidecar {
 	t.Helper()
 	address := program.FreeAddress(t)
@@ -37,7 +37,7 @@ func start(t testing.TB, env []string, args ...string) *sidecar {
 	return launch(t, process, "localhost:"+port)
 }
 
-// launch starts a process that is skr, or becomes skr, on that address.
+// launch starts a process that is or becomes skr, and listens on that address.
 func launch(t testing.TB, process *exec.Cmd, address string) *sidecar {
 	t.Helper()
 	s := &sidecar{address: address, log: new(program.Output), process: process, exited: make(chan struct{})}
@@ -83,7 +83,7 @@ func (s *sidecar) kill(t testing.TB) {
 	_ = s.process.Process.Kill()
 	<-s.exited
 	if text := s.log.String(); strings.Contains(text, "WARNING: DATA RACE") {
-		t.Errorf("the program under the race detector:\n%s", text[:min(len(text), 8000)])
+		t.Errorf("the race detector reports:\n%s", text[:min(len(text), 8000)])
 	}
 }
 

@@ -22,12 +22,12 @@ import (
 	"skr/test/emulator"
 )
 
-// attackPage tries each way in which a page can send something.
+// attackPage tries every way in which a page can send a request.
 //
 //go:embed testdata/attack.html
 var attackPage string
 
-// patience is for a machine that is busy; a browser sends all of it in a few seconds.
+// patience allows for a busy machine; a browser sends all requests in a few seconds.
 
 // seen is a request of a browser, and what skr answered.
 type seen struct {
@@ -36,8 +36,8 @@ type seen struct {
 	status       int
 }
 
-// tap stands where skr listens, hands each request on as it came, and notes it under
-// the name that its query has.
+// tap listens in front of skr. It forwards each request unchanged, and records it under
+// the name in its query.
 type tap struct {
 	*httptest.Server
 
@@ -77,7 +77,7 @@ func (w *tap) note(answer *http.Response) error {
 
 func (w *tap) port() string { _, port, _ := net.SplitHostPort(w.Listener.Addr().String()); return port }
 
-// missing are those of the names of which nothing has been seen.
+// missing returns the names that have not been seen.
 func (w *tap) missing(names []string) (missing []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,8 +89,8 @@ func (w *tap) missing(names []string) (missing []string) {
 	return missing
 }
 
-// await the names; a browser that sends one of them never would pass for one that is
-// refused.
+// await waits for all names. A browser that never sends one of them would look like a
+// browser that is refused.
 func (w *tap) await(t *testing.T, names []string) {
 	t.Helper()
 	late := time.After(patience)
@@ -102,20 +102,20 @@ func (w *tap) await(t *testing.T, names []string) {
 		select {
 		case <-w.more:
 		case <-late:
-			t.Fatalf("the browser has not sent %q", missing)
+			t.Fatalf("the browser did not send %q", missing)
 		}
 	}
 }
 
-// browse opens a page in Chromium, which ends with the test. The network that it is in
-// does not decide: skr is what is tested.
+// browse opens a page in Chromium, which ends with the test. Chromium's own protection of
+// local networks is off, because skr is under test.
 func browse(t *testing.T, page string) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is not installed")
 	}
-	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // its last processes may still write while it is removed
+	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // its last processes may still write during the removal
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func browse(t *testing.T, page string) {
 		"--disable-component-update", "--disable-sync", "--disable-quic", "--no-proxy-server", "--user-data-dir="+profile, "--remote-debugging-port=0",
 		"--ignore-certificate-errors", "--disable-popup-blocking", "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 		"--host-resolver-rules=MAP evil.example 127.0.0.1, MAP rebind.example 127.0.0.1", page)
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it starts others
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it starts child processes
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func browse(t *testing.T, page string) {
 	})
 }
 
-// attacker serves the page, redirects, and hears what the page could read.
+// attacker serves the page and the redirects, and receives what the page could read.
 type attacker struct {
 	page string
 	mu   sync.Mutex
@@ -158,17 +158,17 @@ func (a *attacker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// techniques are the names that the page's requests have. The page also provokes a CSP
-// report, which this Chromium does not always send: its body is not the page's, and has
-// members that skr does not know.
+// techniques are the names of the page's requests. The page also provokes a CSP report,
+// which this Chromium does not always send. The page does not control the report's body,
+// whose members skr does not know.
 var techniques = []string{
 	"fetch-text", "fetch-form", "fetch-bytes", "fetch-cors", "fetch-no-referrer", "fetch-keepalive", "fetch-json", "beacon", "beacon-blob", "xhr", "worker",
 	"form-text", "form-urlencoded", "form-no-referrer", "form-sandboxed", "form-data-url", "form-srcdoc", "ping", "redirect", "form-redirect",
 	"get-fetch", "get-image", "get-script", "get-frame", "get-events", "get-navigation",
 }
 
-// TestWebPages: whatever a page of another site, of another local server or of a file
-// sends to skr is refused, and it reads nothing.
+// TestWebPages: skr refuses every request that a page of another site, of another local
+// server or of a file sends, and the page reads nothing.
 func TestWebPages(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
@@ -207,7 +207,7 @@ func TestWebPages(t *testing.T) {
 	}
 }
 
-// controlled: the page's body is one that succeeds when a program sends it.
+// controlled checks that the page's body succeeds when a program sends it.
 func controlled(t *testing.T, l *lab, w *tap) {
 	t.Helper()
 	answer, err := http.Post(w.URL+api.RouteRelease+"?t=control", "text/plain", strings.NewReader(attackBody(l)))
@@ -216,7 +216,7 @@ func controlled(t *testing.T, l *lab, w *tap) {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("the body of the attack is answered %d to a program", answer.StatusCode)
+		t.Fatalf("the attack's body, sent by a program, got status %d", answer.StatusCode)
 	}
 }
 
@@ -229,7 +229,7 @@ func attackOn(l *lab, port string, hosts []string, server string) string {
 	return strings.NewReplacer("@BODY@", attackBody(l), "@PORT@", port, "@HOSTS@", strings.Join(hosts, " "), "@SERVER@", server).Replace(attackPage)
 }
 
-// serve the page, and return its address and that of the server.
+// serve serves the page, and returns its address and the server's.
 func (a *attacker) serve(t *testing.T, from string) (page, server string) {
 	t.Helper()
 	start := httptest.NewServer
@@ -239,7 +239,9 @@ func (a *attacker) serve(t *testing.T, from string) (page, server string) {
 	listening := start(a)
 	t.Cleanup(listening.Close)
 	_, port, _ := net.SplitHostPort(listening.Listener.Addr().String())
-	server = map[string]string{"http": "http://evil.example:", "https": "https://evil.example:", "local": "http://localhost:", "file": "http://evil.example:"}[from] + port
+	server = map[string]string{
+		"http": "http://evil.example:", "https": "https://evil.example:", "local": "http://localhost:", "file": "http://evil.example:",
+	}[from] + port
 	return server + "/", server
 }
 
@@ -252,7 +254,7 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// refusedAll checks all that was seen but the control.
+// refusedAll checks every request except the control.
 func (w *tap) refusedAll(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
@@ -263,17 +265,17 @@ func (w *tap) refusedAll(t *testing.T) {
 				continue
 			}
 			if r.status != http.StatusForbidden {
-				t.Errorf("%s: %s with Origin %q and Sec-Fetch-Site %q is answered %d", name, r.method, r.origin, r.site, r.status)
+				t.Errorf("%s: %s with Origin %q and Sec-Fetch-Site %q: status %d", name, r.method, r.origin, r.site, r.status)
 			}
 			if r.method == http.MethodPost && len(r.origin) == 0 && !strings.HasSuffix(name, "-csp") {
-				t.Errorf("%s: a POST without an Origin, Sec-Fetch-Site %q; docs/threat-model.md says that there is none", name, r.site)
+				t.Errorf("%s: a POST without an Origin, Sec-Fetch-Site %q; docs/threat-model.md rules that out", name, r.site)
 			}
 		}
 	}
 }
 
-// TestRebinding: a page whose name now means this machine is of the same origin. It
-// may read all that it is answered, which is a refusal.
+// TestRebinding: a page whose name now resolves to this machine has skr's origin. It may
+// read every answer, and every answer is a refusal.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
@@ -283,7 +285,7 @@ func TestRebinding(t *testing.T) {
 	skr := w.Config.Handler
 	w.Config.Handler = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/page": // of the time before the name meant skr
+		case "/page": // from before the name resolved to skr
 			out.Header().Set("Content-Type", "text/html")
 			_, _ = fmt.Fprintf(out, `<script>
 				const tell = (what, r) => fetch("/read?what=" + what + "-" + r.status);
@@ -303,7 +305,7 @@ func TestRebinding(t *testing.T) {
 		case what := <-read:
 			got[what] = true
 		case <-late:
-			t.Fatalf("the page has told %v", got)
+			t.Fatalf("the page reported %v", got)
 		}
 	}
 	if !got["post-403"] || !got["get-403"] {

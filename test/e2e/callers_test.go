@@ -15,20 +15,21 @@ import (
 	"skr/test/emulator"
 )
 
-// caller is a program that asks the reference sidecar, byte for byte. In its request
-// MAA, AKV and TOKEN stand for the emulated authority, vault and access token, and
+// caller is a program that calls the reference sidecar, byte for byte. In its request
+// MAA, AKV, HSM and TOKEN stand for the emulated authority, vaults and access token, and
 // LENGTH for the length of the body. Lines end with LF here, and with CR LF on the wire.
 type caller struct {
 	name, source string
 	request      string
-	chunked      bool // the client does not count the body
+	chunked      bool // the client sends no Content-Length
 }
 
-// callers are shapes of requests. Those with a repository were read there; a file that
-// was found by its text alone is named without one. Those that say "captured" were
-// recorded from the client itself.
+// callers are shapes of requests. Those with a repository were read there. A file that
+// was found only by its text has no repository. Those marked "captured" were recorded
+// from the client itself.
 var callers = []caller{
-	{name: "documentation, release with curl", source: "microsoft/confidential-sidecar-containers docker/skr/tests/skr_client.sh", request: `POST /key/release HTTP/1.1
+	{name: "documentation, release with curl",
+		source: "microsoft/confidential-sidecar-containers docker/skr/tests/skr_client.sh", request: `POST /key/release HTTP/1.1
 Host: localhost:8080
 User-Agent: curl/7.88.1
 Accept: */*
@@ -36,7 +37,8 @@ Content-Type: application/json
 Content-Length: LENGTH
 
 {"maa_endpoint": "MAA", "akv_endpoint": "AKV", "kid": "k"}`},
-	{name: "documentation, report with curl", source: "microsoft/confidential-sidecar-containers docker/skr/tests/attest_client.sh", request: `POST /attest/raw HTTP/1.1
+	{name: "documentation, report with curl",
+		source: "microsoft/confidential-sidecar-containers docker/skr/tests/attest_client.sh", request: `POST /attest/raw HTTP/1.1
 Host: localhost:8080
 User-Agent: curl/7.88.1
 Accept: */*
@@ -44,7 +46,8 @@ Content-Type: application/json
 Content-Length: LENGTH
 
 {"runtime_data": "eyJrZXlzIjpbXX0="}`},
-	{name: "documentation, token with curl", source: "microsoft/confidential-sidecar-containers docker/skr/tests/attest_client.sh", request: `POST /attest/maa HTTP/1.1
+	{name: "documentation, token with curl",
+		source: "microsoft/confidential-sidecar-containers docker/skr/tests/attest_client.sh", request: `POST /attest/maa HTTP/1.1
 Host: localhost:8080
 User-Agent: curl/7.88.1
 Accept: */*
@@ -52,7 +55,8 @@ Content-Type: application/json
 Content-Length: LENGTH
 
 {"maa_endpoint": "MAA", "runtime_data": "eyJrZXlzIjpbXX0="}`},
-	{name: "own test, status", source: "microsoft/confidential-sidecar-containers tests/skr/test.py test_skr_http_status, through proxy.py, which hands on headers", request: `GET /status HTTP/1.1
+	{name: "own test, status", source: "microsoft/confidential-sidecar-containers tests/skr/test.py test_skr_http_status, " +
+		"through proxy.py, which forwards headers", request: `GET /status HTTP/1.1
 Host: localhost:8080
 User-Agent: python-requests/2.32.3
 Accept-Encoding: gzip, deflate
@@ -89,7 +93,8 @@ Connection: keep-alive
 Content-Type: application/json
 Content-Length: LENGTH
 
-{"maa_endpoint": "MAA", "runtime_data": "` + base64.URLEncoding.EncodeToString([]byte(`{"keys": [{"key_ops": ["encrypt"], "kid": "test-key", "kty": "oct-HSM", "k": "example"}]}`)) + `"}`},
+{"maa_endpoint": "MAA", "runtime_data": "` +
+		base64.URLEncoding.EncodeToString([]byte(`{"keys": [{"key_ops": ["encrypt"], "kid": "test-key", "kty": "oct-HSM", "k": "example"}]}`)) + `"}`},
 	{name: "own test, symmetric key", source: "tests/skr/test.py test_skr_http_oct_key_release: key_ops must be the vault's", request: `POST /key/release HTTP/1.1
 Host: localhost:8080
 User-Agent: python-requests/2.32.3
@@ -110,19 +115,22 @@ Content-Type: application/json
 Content-Length: LENGTH
 
 {"maa_endpoint": "MAA", "akv_endpoint": "HSM", "kid": "ec"}`},
-	{name: "C#, System.Text.Json without an access token", source: "SecureKeyReleasePayload.cs and Utils.cs of a clean room's identity tests: JsonContent is chunked, and null is written", chunked: true, request: `POST /key/release HTTP/1.1
+	{name: "C#, System.Text.Json without an access token", source: "SecureKeyReleasePayload.cs and Utils.cs of a clean room's identity tests: " +
+		"JsonContent is chunked, and null is written", chunked: true, request: `POST /key/release HTTP/1.1
 Host: localhost:8284
 Content-Type: application/json; charset=utf-8
 Transfer-Encoding: chunked
 
 {"maa_endpoint":"MAA","akv_endpoint":"AKV","kid":"k","access_token":null}`},
-	{name: "C#, evidence of a clean room", source: "GetCACIReportAsync of a clean room: JsonContent of an anonymous object", chunked: true, request: `POST /attest/combined HTTP/1.1
+	{name: "C#, evidence of a clean room", source: "GetCACIReportAsync of a clean room: JsonContent of an anonymous object", chunked: true,
+		request: `POST /attest/combined HTTP/1.1
 Host: localhost:8284
 Content-Type: application/json; charset=utf-8
 Transfer-Encoding: chunked
 
 {"runtime_data":"eyJrZXlzIjpbXX0="}`},
-	{name: "Python, key of a clean room", source: "SkrHttpConnector.get_released_jwt_key of a clean room: requests with json=, an access token", request: `POST /key/release HTTP/1.1
+	{name: "Python, key of a clean room", source: "SkrHttpConnector.get_released_jwt_key of a clean room: requests with json=, an access token",
+		request: `POST /key/release HTTP/1.1
 Host: localhost:8284
 User-Agent: python-requests/2.31.0
 Accept-Encoding: gzip, deflate
@@ -132,7 +140,8 @@ Content-Type: application/json
 Content-Length: LENGTH
 
 {"maa_endpoint": "MAA", "akv_endpoint": "AKV", "kid": "k", "access_token": "TOKEN"}`},
-	{name: "Java, UID2", source: "IABTechLab/uid2-attestation-azure AzureCCAttestationProvider.java: Gson, java.net.http with its offer of HTTP/2, captured", request: `POST /attest/maa HTTP/1.1
+	{name: "Java, UID2", source: "IABTechLab/uid2-attestation-azure AzureCCAttestationProvider.java: Gson, " +
+		"java.net.http with its offer of HTTP/2, captured", request: `POST /attest/maa HTTP/1.1
 Connection: Upgrade, HTTP2-Settings
 Content-Length: LENGTH
 Host: localhost:8080
@@ -142,7 +151,8 @@ User-Agent: Java-http-client/17.0.15
 Content-Type: application/json
 
 {"maa_endpoint":"MAA","runtime_data":"` + base64.StdEncoding.EncodeToString([]byte(`{"location":"East US","publicKey":"YWJj"}`)) + `"}`},
-	{name: "JavaScript, polaris", source: "AzureSKRSidecarKeyHandler.ts of @fr0ntier-x/polaris: axios, whose undefined access token is left out", request: `POST /key/release HTTP/1.1
+	{name: "JavaScript, polaris", source: "AzureSKRSidecarKeyHandler.ts of @fr0ntier-x/polaris: axios, which omits the undefined access token",
+		request: `POST /key/release HTTP/1.1
 Accept: application/json, text/plain, */*
 Content-Type: application/json
 User-Agent: axios/1.7.9
@@ -152,7 +162,8 @@ Host: localhost:8080
 Connection: keep-alive
 
 {"maa_endpoint":"MAA","akv_endpoint":"AKV","kid":"k"}`},
-	{name: "Go, consumer of the Kafka demonstration", source: "microsoft/confidential-container-demos, retrieveKey: net/http and a string", request: `POST /key/release HTTP/1.1
+	{name: "Go, consumer of the Kafka demonstration", source: "microsoft/confidential-container-demos, retrieveKey: net/http and a string",
+		request: `POST /key/release HTTP/1.1
 Host: localhost:8080
 User-Agent: Go-http-client/1.1
 Content-Length: LENGTH
@@ -176,7 +187,7 @@ host: localhost:9000
 content-length: LENGTH
 
 {"akv_endpoint":"AKV","kid":"k","maa_endpoint":"MAA"}`},
-	{name: "Python, httpx", source: "_fetch_secret_from_skr of an MCP server: httpx with json=, the vault as people copy it", request: `POST /key/release HTTP/1.1
+	{name: "Python, httpx", source: "_fetch_secret_from_skr of an MCP server: httpx with json=, the vault as people paste it", request: `POST /key/release HTTP/1.1
 Host: localhost:9000
 Accept: */*
 Accept-Encoding: gzip, deflate
@@ -251,7 +262,7 @@ Content-type: application/x-www-form-urlencoded
 Content-Length: LENGTH
 
 {"runtime_data":"eyJrZXlzIjogWyJhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh\r\nYWFhYWFhYWFhIl19"}`},
-	{name: "Java, Jackson", source: "java.net.http as captured; a class with all members, those that are not set null", request: `POST /key/release HTTP/1.1
+	{name: "Java, Jackson", source: "java.net.http as captured; a class with all members; unset ones are null", request: `POST /key/release HTTP/1.1
 Connection: Upgrade, HTTP2-Settings
 Content-Length: LENGTH
 Host: localhost:8080
@@ -260,7 +271,7 @@ Upgrade: h2c
 User-Agent: Java-http-client/17.0.15
 
 {"access_token":null,"akv_endpoint":"AKV","kid":"k","maa_endpoint":"MAA"}`},
-	{name: "OkHttp", source: "the type of its RequestBody.create with a string: application/json; charset=utf-8", request: `POST /key/release HTTP/1.1
+	{name: "OkHttp", source: "the type of RequestBody.create with a string: application/json; charset=utf-8", request: `POST /key/release HTTP/1.1
 Content-Type: application/json; charset=utf-8
 Content-Length: LENGTH
 Host: localhost:8080
@@ -292,7 +303,7 @@ func (c caller) wire(l *lab, hsm string) string {
 	return head + body
 }
 
-// TestCallers: every program that asks the reference sidecar gets what it asks for.
+// TestCallers: every program that calls the reference sidecar gets what it requests.
 func TestCallers(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
@@ -304,14 +315,14 @@ func TestCallers(t *testing.T) {
 			raw := c.wire(l, hsm)
 			r := ask(t, s, raw)
 			if r.status != http.StatusOK {
-				t.Fatalf("%s\nis answered %d: %s", c.request, r.status, r.body)
+				t.Fatalf("%s\nstatus %d: %s", c.request, r.status, r.body)
 			}
 			route := strings.Fields(raw)[1]
 			holdsResult(t, route, r)
 		})
 	}
 	if len(callers) < 18 {
-		t.Errorf("%d callers, want 18 at least", len(callers))
+		t.Errorf("%d callers, want at least 18", len(callers))
 	}
 }
 
@@ -320,7 +331,7 @@ func holdsResult(t *testing.T, route string, r reply) {
 	t.Helper()
 	var answer map[string]string
 	if err := json.Unmarshal(r.body, &answer); err != nil {
-		t.Fatalf("the answer is no object of texts: %v", err)
+		t.Fatalf("the answer is not an object of strings: %v", err)
 	}
 	want := map[string][]string{
 		api.RouteStatus: {"message"}, api.RouteRaw: {"report"}, api.RouteMAA: {"token"}, api.RouteRelease: {"key"},
@@ -334,7 +345,7 @@ func holdsResult(t *testing.T, route string, r reply) {
 	}
 	var key map[string]any
 	if err := json.Unmarshal([]byte(answer["key"]), &key); err != nil {
-		t.Fatalf("the key is no JSON: %v", err)
+		t.Fatalf("the key is not JSON: %v", err)
 	}
 	members := map[any][]string{
 		"RSA": {"d", "dp", "dq", "e", "key_ops", "kty", "n", "p", "q", "qi"}, "EC": {"crv", "d", "key_ops", "kty", "x", "y"}, "oct": {"k", "key_ops", "kty"},
@@ -347,18 +358,19 @@ func holdsResult(t *testing.T, route string, r reply) {
 	}
 }
 
-// TestInstalledClients asks with the clients that this machine has, as people write it.
+// TestInstalledClients runs the clients of this machine with the usual command lines.
 func TestInstalledClients(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
 	body := `{"maa_endpoint":"` + l.cloud.AttestationHost() + `","akv_endpoint":"` + l.vault + `","kid":"k","access_token":null}`
 	url := "http://" + s.address + "/key/release"
 	for name, command := range map[string][]string{
-		"curl -d":       {"curl", "-sS", "-d", body, url},
-		"curl, a slash": {"curl", "-sS", "-d", body, url + "/"},
-		"curl --json":   {"curl", "-sS", "--json", body, url},
-		"wget":          {"wget", "-q", "-O", "-", "--post-data=" + body, url},
-		"python3":       {"python3", "-c", "import sys,urllib.request as r; print(r.urlopen(sys.argv[1],data=sys.argv[2].encode()).read().decode())", url, body},
+		"curl -d":              {"curl", "-sS", "-d", body, url},
+		"curl, trailing slash": {"curl", "-sS", "-d", body, url + "/"},
+		"curl --json":          {"curl", "-sS", "--json", body, url},
+		"wget":                 {"wget", "-q", "-O", "-", "--post-data=" + body, url},
+		"python3": {"python3", "-c", "import sys,urllib.request as r; print(r.urlopen(sys.argv[1],data=sys.argv[2].encode()).read().decode())",
+			url, body},
 		"node": {"node", "-e", "fetch(process.argv[1],{method:'POST',body:process.argv[2]}).then(async a=>{console.log(await a.text())})",
 			url, body},
 	} {

@@ -20,12 +20,12 @@ import (
 	"skr/internal/sidecar/keyproviderpb"
 )
 
-// layerKey is what the key provider unwraps, and tells to its caller alone.
+// layerKey is the key that the key provider unwraps, and returns only to its caller.
 const layerKey = "canary~layer_key~9c3e7a51d2b84f06"
 
 const grpcAddress = "SKR_GRPC_LISTEN="
 
-// exerciseGRPC calls every method, with secrets where they do not belong, too.
+// exerciseGRPC calls every method, also with secrets in the wrong places.
 func (c *canary) exerciseGRPC(t *testing.T, l *lab, address string, released []byte) {
 	t.Helper()
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -58,7 +58,7 @@ func (c *canary) exerciseGRPC(t *testing.T, l *lab, address string, released []b
 			base64.StdEncoding.EncodeToString([]byte(secret))+`"]}},"optsdata":"`+base64.StdEncoding.EncodeToString([]byte(secret))+`"}}`))
 		c.noteStatus(t, err)
 		report, err := client.GetReport(bearing(t, callerToken), &keyproviderpb.KeyProviderGetReportInput{ReportDataHexString: secret})
-		if err != nil || strings.Contains(report.GetReportHexString(), secret) { // it takes any text, and hashes it
+		if err != nil || strings.Contains(report.GetReportHexString(), secret) { // any text is accepted and hashed
 			t.Errorf("a report over a secret: %v", err)
 		}
 		_, err = client.GetAttestationData(bearing(t, callerToken), &keyproviderpb.KeyProviderGetAttestationDataInput{B64RuntimeDataString: secret})
@@ -68,11 +68,11 @@ func (c *canary) exerciseGRPC(t *testing.T, l *lab, address string, released []b
 	}
 }
 
-// noteStatus keeps the whole status with its details; each of these calls fails.
+// noteStatus records the whole status with its details. Each of these calls must fail.
 func (c *canary) noteStatus(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
-		t.Error("a call with a secret in a wrong place succeeded")
+		t.Error("a call with a secret in the wrong place succeeded")
 		return
 	}
 	c.wrote([]byte(fmt.Sprint(err, status.Convert(err).Proto())))
@@ -83,7 +83,7 @@ func bearing(t *testing.T, token string) context.Context {
 	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token, "x-request-id", token, "traceparent", token)
 }
 
-// annotation for the key that was released.
+// annotation returns an annotation that wraps layerKey for the released key.
 func (c *canary) annotation(t *testing.T, l *lab, released []byte) map[string]any {
 	t.Helper()
 	key, err := jwk.Parse(released)

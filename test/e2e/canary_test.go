@@ -26,14 +26,14 @@ import (
 	"skr/test/program"
 )
 
-// The tokens that this test plants. They cannot be the name of a host, which is
-// repeated to people where it is not allowed.
+// The tokens that this test plants. They cannot be host names: error texts repeat a host
+// name that is not allowed.
 const (
 	callerToken    = "canary~caller_token~3f9a1c5e7b2d4860"
 	collectorToken = "canary~collector_token~0b1c2d3e4f5a6978"
 )
 
-// canary knows every secret that a sidecar gets to see, and all that it writes.
+// canary knows every secret that a sidecar sees, and everything that it writes.
 type canary struct {
 	mu      sync.Mutex
 	secrets map[string]string   // value to name
@@ -62,7 +62,7 @@ func (c *canary) wrote(text []byte) {
 	c.output.Write(append(text, '\n'))
 }
 
-// tap takes the tokens out of the cloud's answers.
+// tap records the tokens in the cloud's answers.
 func (c *canary) tap(service string, answer []byte) {
 	var tokens struct {
 		Token  string `json:"token"`
@@ -78,7 +78,7 @@ func (c *canary) tap(service string, answer []byte) {
 	}
 }
 
-// plantKEK takes the public half of a KEK out of the claims of a token.
+// plantKEK records the public half of a KEK from the claims of a token.
 func (c *canary) plantKEK(payload string) {
 	var claims struct {
 		Runtime struct {
@@ -98,7 +98,7 @@ func (c *canary) plantKEK(payload string) {
 	}
 }
 
-// plantKey takes apart a key that was released to us.
+// plantKey records the parts of a released key.
 func (c *canary) plantKey(t *testing.T, text []byte) {
 	t.Helper()
 	key, err := jwk.Parse(text)
@@ -137,7 +137,7 @@ func (c *canary) search(t *testing.T) {
 	t.Logf("%d secrets and %d RSA keys searched in %d bytes of output", len(c.secrets), len(c.modules), len(text))
 }
 
-// collector is where traces go.
+// collector starts a collector of traces, and returns its URL.
 func (c *canary) collector(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != collectorToken {
@@ -153,8 +153,8 @@ func (c *canary) collector(t *testing.T) string {
 	return server.URL
 }
 
-// No secret is in anything that the program writes: log, audit records, metrics,
-// readiness, traces, answers that are errors, its arguments, and its configuration.
+// No output of the program holds a secret: log, audit records, metrics, readiness, traces,
+// error answers, arguments and configuration.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	for level, formats := range map[string][]string{"debug": {"json", "text"}, "info": {"text"}, "warn": {"json"}, "error": {"json"}} {
@@ -181,7 +181,7 @@ func TestCanary(t *testing.T) {
 
 const opsAddress = "SKR_OPS_LISTEN="
 
-// sidecar with everything on that writes something.
+// sidecar starts a sidecar with every kind of output on.
 func (c *canary) sidecar(t *testing.T, l *lab, more ...string) (*sidecar, []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -224,8 +224,8 @@ var canaryFaults = []string{
 	"report:status=500", "maa/attest:status=401", "maa/attest:not-json", "maa/certs:status=500", "vault/release:truncate", "imds:status=500",
 }
 
-// exercise every route, with and without faults, and with secrets where they do
-// not belong. It returns a released key.
+// exercise calls every route, with and without faults, and with secrets in the wrong
+// places. It returns a released key.
 func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) (released []byte) {
 	t.Helper()
 	ctx := t.Context()
@@ -236,7 +236,7 @@ func (c *canary) exercise(t *testing.T, l *lab, s *sidecar, faults []string) (re
 		c.note(failed)
 		token, failed := s.client.Token(ctx, l.cloud.AttestationHost(), []byte(`{"keys":[]}`))
 		c.note(failed)
-		c.plant("an attestation token that was asked for", string(token))
+		c.plant("a requested attestation token", string(token))
 		for _, request := range []api.ReleaseRequest{{Alias: "demo"}, l.request(), {Alias: "demo", AccessToken: api.Secret(l.access)}} {
 			key, failed := s.client.Release(ctx, request)
 			c.note(failed)
@@ -271,7 +271,7 @@ func (c *canary) note(err error) {
 	}
 }
 
-// misplace secrets in every member and header of a request.
+// misplace sends secrets in every member and header of a request.
 func (c *canary) misplace(t *testing.T, l *lab, s *sidecar) {
 	t.Helper()
 	for _, secret := range []string{l.access, callerToken, "Bearer " + callerToken} {
@@ -313,13 +313,13 @@ func (c *canary) send(t *testing.T, s *sidecar, route string, body []byte, autho
 	}
 }
 
-// valueOf a variable, with its equals sign, of an environment.
+// valueOf returns the value of a variable in env. The name includes the equals sign.
 func valueOf(env []string, name string) string {
 	at := slices.IndexFunc(env, func(variable string) bool { return strings.HasPrefix(variable, name) })
 	return strings.TrimPrefix(env[at], name)
 }
 
-// collect all that the sidecar wrote, until its end.
+// collect gathers everything that the sidecar writes until it ends.
 func (c *canary) collect(t *testing.T, s *sidecar, env []string) {
 	t.Helper()
 	for _, path := range []string{"/doctor", "/metrics", "/readyz", "/livez", "/" + callerToken} {
@@ -361,7 +361,7 @@ func (c *canary) collect(t *testing.T, s *sidecar, env []string) {
 	}
 }
 
-// The canary itself can fail: a key that is written in PEM is found.
+// The canary can fail: it finds a key that is written as PEM.
 func TestCanaryFinds(t *testing.T) {
 	t.Parallel()
 	c := newCanary()

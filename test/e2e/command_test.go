@@ -53,7 +53,7 @@ func TestReleaseCommand(t *testing.T) {
 	})
 }
 
-// Exit codes tell who refused; nothing is written on failure.
+// Exit codes show who refused. A command that fails writes nothing.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -131,7 +131,8 @@ func TestAttestCommands(t *testing.T) {
 	}
 }
 
-// `skr config` prints what --config takes, and flags win over environment over file.
+// `skr config` prints what --config accepts. Flags win over the environment, and the
+// environment wins over the file.
 func TestConfigPrecedence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,3 +1,2 @@
-// Package e2e runs the real binary against the emulated cloud, as a pod does.
-// It is tests only.
+// Package e2e tests the real binary against the emulated cloud, as in a pod.
 package e2e

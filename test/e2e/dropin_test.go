@@ -23,9 +23,9 @@ const (
 	realVault = "demo.vault.azure.net"
 )
 
-// The reference sidecar's environment, flags and request, with the real host
-// names, default allow-lists and one CA: nothing of skr's own configuration but
-// the report source and the roots of silicon that is not AMD's.
+// The reference sidecar's environment, flags and request, with the real host names, the
+// default allow-lists and one CA. Only two settings are skr's own: the report source, and
+// the roots of silicon that AMD did not make.
 func TestDropIn(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
@@ -65,8 +65,8 @@ func TestDropIn(t *testing.T) {
 	}
 }
 
-// /skr.sh is the binary under another name; its arguments stand in for the
-// environment. `sh -c /skr.sh` is the one thing it does as a shell.
+// /skr.sh is the same binary, and its arguments replace the environment. `sh -c /skr.sh`
+// is the only thing that it does as a shell.
 func TestScriptNames(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -92,7 +92,7 @@ func TestScriptNames(t *testing.T) {
 	}
 }
 
-// curl posts as a person would, with curl itself where it is installed.
+// curl posts as a person would, with curl itself if it is installed.
 func curl(t *testing.T, url, body string) []byte {
 	t.Helper()
 	if path, err := exec.LookPath("curl"); err == nil {
@@ -102,7 +102,7 @@ func curl(t *testing.T, url, body string) []byte {
 		}
 		return out
 	}
-	response, err := http.Post(url, "application/x-www-form-urlencoded", strings.NewReader(body)) // as curl -d
+	response, err := http.Post(url, "application/x-www-form-urlencoded", strings.NewReader(body)) // like curl -d
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func curl(t *testing.T, url, body string) []byte {
 	return out
 }
 
-// connectProxy takes every CONNECT to the cloud, so that real names reach it.
+// connectProxy connects every CONNECT to the cloud, so that real names reach it.
 func connectProxy(t *testing.T, cloud *emulator.Cloud) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(cloud.AttestationHost())
@@ -158,7 +158,7 @@ func environmentOf(cloud *emulator.Cloud) map[string]string {
 	return env
 }
 
-// The binary needs no CA bundle: it brings one for machines that have none.
+// The binary needs no CA bundle: it contains one for machines without their own.
 func TestOwnRoots(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA}})
@@ -168,11 +168,11 @@ func TestOwnRoots(t *testing.T) {
 	env = program.Unassigned(append(env, "SKR_CA_FILE="))
 	_, stderr, code := once(t, env, "{}", "attest", "maa", "--authority", realMAA)
 	if code != 6 || !strings.Contains(stderr, "unknown authority") {
-		t.Errorf("a server that is not Azure's was not refused as such: exit %d, %s", code, stderr)
+		t.Errorf("want a refusal of a server that is not Azure's: exit %d, %s", code, stderr)
 	}
 }
 
-// The reference's log file is named by a flag or by the environment.
+// A flag or the environment names the reference's log file.
 func TestLogFile(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})

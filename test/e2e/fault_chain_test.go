@@ -17,8 +17,8 @@ import (
 	"skr/test/snptest"
 )
 
-// chainArtefacts: what a certificate service says counts only once it has
-// verified. Each case begins with a firmware update, so that nothing is cached.
+// chainArtefacts: certificates from a service count only after verification. Each case
+// begins with a firmware update, so that nothing is cached.
 func chainArtefacts(t *testing.T, m *matrix, lab *lab) {
 	service := newStub(t, nil)
 	host := "127.0.0.1:" + service.port
@@ -57,7 +57,7 @@ func chainArtefacts(t *testing.T, m *matrix, lab *lab) {
 			older.SNP--
 			return must(chip.THIMDocument(older.TCB(snp.Milan)))
 		}},
-		{"TCB of the certificate is a lie", func() []byte {
+		{"false TCB in the certificate", func() []byte {
 			higher := chip.TCB().Components()
 			higher.SNP++
 			return thim(lying(snptest.Lies{TCB: &higher}), tcbm(), issuers())
@@ -67,13 +67,13 @@ func chainArtefacts(t *testing.T, m *matrix, lab *lab) {
 		{"another vendor's issuers", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), string(stranger.ChainPEM())) }},
 		{"another vendor's leaf", func() []byte { return thim(must(strangersChip.VCEK(chip.TCB())), tcbm(), issuers()) }},
 		{"VLEK issuers", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), string(must(vendor.VLEKChainPEM()))) }},
-		{"taken: issuers in reverse", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), reversed(issuers())) }},
+		{"accepted: issuers in reverse", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), reversed(issuers())) }},
 		{"no intermediate", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), string(vendor.RootsPEM())) }},
-		{"taken: one issuer more", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), issuers()+string(vendor.RootsPEM())) }},
+		{"accepted: one issuer more", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), issuers()+string(vendor.RootsPEM())) }},
 		{"text between", func() []byte { return thim(must(chip.VCEK(chip.TCB())), tcbm(), "hello\n"+issuers()) }},
-		{"taken: no tcbm", func() []byte { return thim(must(chip.VCEK(chip.TCB())), "", issuers()) }},
-		{"taken: other tcbm", func() []byte { return thim(must(chip.VCEK(chip.TCB())), strings.Repeat("0", 16), issuers()) }},
-		{"taken: two leafs", func() []byte {
+		{"accepted: no tcbm", func() []byte { return thim(must(chip.VCEK(chip.TCB())), "", issuers()) }},
+		{"accepted: other tcbm", func() []byte { return thim(must(chip.VCEK(chip.TCB())), strings.Repeat("0", 16), issuers()) }},
+		{"accepted: two leafs", func() []byte {
 			return thim(append(must(chip.VCEK(chip.TCB())), must(chip.VCEK(chip.TCB()))...), tcbm(), issuers())
 		}},
 		{"duplicate member", func() []byte {
@@ -98,7 +98,7 @@ func chainArtefacts(t *testing.T, m *matrix, lab *lab) {
 			chip.SetTCB(levels)
 			service.say(host, text(200, string(c.body())))
 			want := api.NoEndorsements
-			if strings.HasPrefix(c.name, "taken: ") { // the certificates count, in any order, not what describes them
+			if strings.HasPrefix(c.name, "accepted: ") { // the certificates count in any order; their description does not
 				want = served
 			}
 			expectOf(t, s, evidence, lab.request(), want)
@@ -113,7 +113,7 @@ func chainArtefacts(t *testing.T, m *matrix, lab *lab) {
 	})
 }
 
-// thim is a document of the certificate service.
+// thim returns a document of the certificate service.
 func thim(leaf []byte, tcbm, issuers string) []byte {
 	return must(json.Marshal(map[string]string{"vcekCert": string(leaf), "tcbm": tcbm, "certificateChain": issuers, "cacheControl": "86400"}))
 }
@@ -123,7 +123,7 @@ func reversed(chain string) string {
 	return string(rest) + string(pem.EncodeToMemory(first))
 }
 
-// must is for what cannot fail in a test's own preparations.
+// must is for test preparations that cannot fail.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

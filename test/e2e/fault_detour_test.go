@@ -15,16 +15,16 @@ import (
 	"skr/test/emulator"
 )
 
-// gate is an address that is taken and at which nothing listens: who connects is
-// refused. Opened, it leads to a service.
+// gate is an address that is bound and at which nothing listens, so that connections are
+// refused. Once open, it leads to a service.
 type gate struct {
 	address string
 	target  net.Addr
 	socket  int
 }
 
-// newGate takes a free loopback port, or for a unix socket a path beside it. As
-// it is bound, nobody else comes to listen there.
+// newGate binds a free loopback port, or for a unix socket a path beside it. While it is
+// bound, no other process can listen there.
 func newGate(t *testing.T, target net.Addr) *gate {
 	t.Helper()
 	g := &gate{target: target}
@@ -55,7 +55,7 @@ func (g *gate) port() string {
 	return port
 }
 
-// open lets everybody through from now on.
+// open lets all connections through from now on.
 func (g *gate) open(t *testing.T) {
 	t.Helper()
 	if err := syscall.Listen(g.socket, 16); err != nil {
@@ -97,8 +97,8 @@ func (g *gate) relay(conn net.Conn) {
 	_, _ = io.Copy(conn, onward)
 }
 
-// detour is a gate in a service's place. A service whose address the request
-// names is good again at its own address, others where the gate opens.
+// detour puts a gate in a service's place. If the request names the service's address,
+// the service recovers at its own address; otherwise it recovers when the gate opens.
 type detour struct {
 	gate  *gate
 	env   []string
@@ -164,7 +164,7 @@ func tlsAddress(cloud *emulator.Cloud) net.Addr {
 	return must(net.ResolveTCPAddr("tcp", "127.0.0.1:"+port))
 }
 
-// decoy is the other host that redirects name; it counts who comes.
+// decoy is the host that redirects name; it counts its guests.
 type decoy struct {
 	address string
 	guests  atomic.Int64

@@ -13,8 +13,8 @@ import (
 	"skr/test/emulator"
 )
 
-// hostileHTTP are answers that no service gives, and what they lead to. refused
-// stands for what the service's own 4xx means.
+// hostileHTTP are answers that no real service gives, and their outcomes. refused stands
+// for the meaning of the service's own 4xx.
 const refused api.Code = "refused"
 
 var hostileHTTP = []struct {
@@ -44,7 +44,8 @@ var hostileHTTP = []struct {
 		_, _ = w.Write([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0})
 	}, api.UntrustedResponse},
 	{"claims challenge", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="https://login.localhost/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="https://login.localhost/common/oauth2/authorize", `+
+			`error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}, refused},
 	{"challenge without a path", func(w http.ResponseWriter, _ *http.Request) {
@@ -69,9 +70,9 @@ var hostileHTTP = []struct {
 	}, api.Throttled},
 }
 
-// TestHostileServers puts a stranger with a good TLS name in a service's place.
-// Whatever it says, skr says who refused, tells no secret, and the next call,
-// to the true service, succeeds.
+// TestHostileServers puts a stranger with a valid TLS name in a service's place. Whatever
+// it answers, skr reports who refused and leaks no secret. The next call, to the real
+// service, succeeds.
 func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
@@ -85,7 +86,7 @@ func TestHostileServers(t *testing.T) {
 				places := make(chan struct{}, 4)
 				var waiting sync.WaitGroup
 				for _, c := range hostileHTTP {
-					if strings.HasPrefix(c.name, "echo") { // one by one, so that the log tells which
+					if strings.HasPrefix(c.name, "echo") { // one at a time, so that the log shows which
 						m.run(t, "as "+name, c.name, func(t *testing.T) {
 							begin := len(who.sidecar.log.String())
 							try(who, t, c.answer, c.want)
@@ -107,7 +108,7 @@ func TestHostileServers(t *testing.T) {
 	m.print(t, "a stranger in the place of a service")
 }
 
-// stranger is a server of ours that a sidecar may ask beside its cloud.
+// stranger is a server of the test that a sidecar may call besides its cloud.
 type stranger struct {
 	*lab
 	*stub
@@ -119,14 +120,14 @@ func newStranger(t *testing.T) *stranger {
 	who := &stranger{lab: newLab(t, emulator.Config{})}
 	who.stub = newStub(t, who.cloud)
 	own := environmentOf(who.cloud)
-	// Each case has a host of its own, so what is kept of the true ones hides nothing.
+	// Each case has its own host, so that cached data of the real hosts hides nothing.
 	who.sidecar = who.lab.sidecar(t, "SKR_ATTESTATION_MAX_AGE=1h",
 		"SKR_MAA_ALLOW=*.attest.localhost:"+who.port+","+own["SKR_MAA_ALLOW"],
 		"SKR_VAULT_ALLOW=*.vault.localhost:"+who.port+","+own["SKR_VAULT_ALLOW"])
 	return who
 }
 
-// host that was never asked before, so that nothing of it is kept.
+// host returns a host that was never called before, so that nothing of it is cached.
 func (w *stranger) host(domain string) string {
 	return fmt.Sprintf("case%d.%s.localhost:%s", w.cases.Add(1), domain, w.port)
 }
@@ -142,8 +143,8 @@ func (w *stranger) asAuthority(t *testing.T, answer http.HandlerFunc, want api.C
 	expectOf(t, w.sidecar, token, w.request(), served)
 }
 
-// asKeys gives a token that may be good and keys that are not. The answers
-// that follow name no key of the token's signature, and come at once.
+// asKeys answers with a token that may be good, and with keys that are not. None of the
+// key sets has the token's signing key, and all answers come at once.
 func (w *stranger) asKeys(t *testing.T, answer http.HandlerFunc, want api.Code) {
 	if want == refused {
 		want = api.UntrustedResponse
@@ -153,13 +154,13 @@ func (w *stranger) asKeys(t *testing.T, answer http.HandlerFunc, want api.Code) 
 	w.say(request.MAAEndpoint, attesting(answer))
 	expectOf(t, w.sidecar, token, request, want)
 	if want == api.Throttled {
-		return // the host is left alone for a while, whatever it says now
+		return // skr does not call the host again for a while
 	}
 	w.say(request.MAAEndpoint, attesting(text(200, `{"jwks_uri":"https://`+request.MAAEndpoint+`/certs","keys":[]}`)))
 	expectOf(t, w.sidecar, token, request, api.UntrustedResponse)
 }
 
-// attesting answers to evidence with a token, and to questions for keys else.
+// attesting answers evidence with a token, and passes all other requests to keys.
 func attesting(keys http.HandlerFunc) http.HandlerFunc {
 	token := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k"}`)) + ".e30.AAAA"
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// served is the outcome of a fault that does no harm.
+	// served is the outcome of a harmless fault.
 	served api.Code = ""
-	// late is the outcome where the sidecar waits or asks again until the deadline: the
-	// time of the last attempt decides whether the deadline passed or all attempts failed.
+	// late is the outcome if the sidecar waits or retries until the deadline. The timing of
+	// the last attempt decides whether the deadline passed or all attempts failed.
 	late api.Code = "timeout or unavailable"
 )
 
-// lab is a cloud with a key, and the secrets that must not be written anywhere.
+// lab is a cloud with a key, and the secrets that must not appear in any output.
 type lab struct {
 	cloud  *emulator.Cloud
 	vault  string
@@ -81,7 +81,7 @@ func startListening(t *testing.T, env []string) *sidecar {
 	}
 }
 
-// expect asks for a release, and wants that outcome in time.
+// expect requests a release and expects this outcome in time.
 func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
@@ -92,7 +92,7 @@ func (l *lab) expect(t *testing.T, s *sidecar, request api.ReleaseRequest, want 
 	}
 }
 
-// expectOf does the same for a part of the pipeline.
+// expectOf does the same for one part of the pipeline.
 func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	begin := time.Now()
@@ -100,8 +100,7 @@ func expectOf(t *testing.T, s *sidecar, ask asking, request api.ReleaseRequest, 
 	judgeAnswer(t, s, err, want, time.Since(begin))
 }
 
-// judgeAnswer compares the outcome of a request with the row of the error table that is
-// wanted.
+// judgeAnswer compares the outcome of a request with the expected row of the error table.
 func judgeAnswer(t *testing.T, s *sidecar, err error, want api.Code, took time.Duration) {
 	t.Helper()
 	if took > s.timeout+answerSlack {
@@ -123,10 +122,10 @@ func judgeAnswer(t *testing.T, s *sidecar, err error, want api.Code, took time.D
 	case refused.Code != want:
 		t.Errorf("got code %q (%s) after %v, want %q", refused.Code, refused.Message, took, want)
 	case refused.Status != want.HTTPStatus() || refused.RequestID == "" || refused.Message == "":
-		t.Errorf("the answer is not a row of the table: %+v", refused)
+		t.Errorf("the answer is not a row of the error table: %+v", refused)
 	case want == api.Throttled && refused.RetryAfter < time.Second:
 		t.Errorf("throttled without a Retry-After: %v", refused.RetryAfter)
 	case strings.Contains(refused.Message, "eyJ") || longRun.MatchString(refused.Message):
-		t.Errorf("the answer holds what may be a secret: %s", refused.Message)
+		t.Errorf("the answer may hold a secret: %s", refused.Message)
 	}
 }

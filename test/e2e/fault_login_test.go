@@ -9,7 +9,7 @@ import (
 	"skr/test/emulator"
 )
 
-// loginThat publishes its endpoints, and answers to assertions.
+// loginThat serves the endpoints of a login service, and answers assertions with answer.
 func loginThat(host string, answer http.HandlerFunc) http.HandlerFunc {
 	login := "https://" + host
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -21,7 +21,7 @@ func loginThat(host string, answer http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// TestHostileLogin: the client assertion is a secret, too.
+// TestHostileLogin: the client assertion is a secret too.
 func TestHostileLogin(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t, emulator.Config{})

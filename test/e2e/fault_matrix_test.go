@@ -14,9 +14,8 @@ import (
 	"testing"
 )
 
-// matrix counts the cases of a test with many, by row, and prints a table of
-// them. Its seed decides the order of the cases, and which is taken where
-// several would do; SKR_SEED repeats a run.
+// matrix counts the cases of a large test by row, and prints a table. Its seed decides the
+// order of the cases, and which of several equivalent cases runs. SKR_SEED repeats a run.
 type matrix struct {
 	seed uint64
 
@@ -38,14 +37,15 @@ func newMatrix(t *testing.T) *matrix {
 	return m
 }
 
-// random is a row's own generator, as the rows run at the same time.
+// random returns the row's own generator. The rows run at the same time, and with a shared
+// generator a seed would not repeat their order.
 func (m *matrix) random(name string) *rand.Rand {
 	hash := fnv.New64a()
 	_, _ = io.WriteString(hash, name)
 	return rand.New(rand.NewPCG(m.seed, hash.Sum64()))
 }
 
-// run a case as a subtest, and count it unless -run leaves it out.
+// run runs a case as a subtest, and counts it unless -run leaves it out.
 func (m *matrix) run(t *testing.T, name, label string, test func(*testing.T)) {
 	ran := false
 	passed := t.Run(label, func(t *testing.T) {
@@ -63,7 +63,7 @@ func (m *matrix) run(t *testing.T, name, label string, test func(*testing.T)) {
 	})
 }
 
-// foreign counts a case that cannot be for this row.
+// foreign counts a case that does not apply to this row.
 func (m *matrix) foreign(name string) { m.count(name, func(r *row) { r.foreign++ }) }
 
 func (m *matrix) count(name string, count func(*row)) {
@@ -75,8 +75,8 @@ func (m *matrix) count(name string, count func(*row)) {
 	count(m.rows[name])
 }
 
-// print the table. Lines that begin with "matrix:" are shown where go test
-// hides those of a test that passes.
+// print prints the table. test/summary shows lines that begin with "matrix:", although go
+// test hides the output of a test that passes.
 func (m *matrix) print(t *testing.T, title string) {
 	t.Helper()
 	const form = "matrix: %-40s %6s %12s %16s %15s\n"
@@ -90,10 +90,10 @@ func (m *matrix) print(t *testing.T, title string) {
 	}
 	fmt.Fprintf(&table, form, "total", strconv.Itoa(sum.good+sum.bad), strconv.Itoa(sum.good), strconv.Itoa(sum.bad), strconv.Itoa(sum.foreign))
 	fmt.Fprintf(&table, "matrix: repeat with SKR_SEED=%d\n", m.seed)
-	_, _ = io.WriteString(t.Output(), table.String()) // at once, or others' lines would be between
+	_, _ = io.WriteString(t.Output(), table.String()) // in one write, so that no other output comes between
 }
 
-// TestMatrix: the table counts what fails, too.
+// TestMatrix: the table counts failures too.
 func TestMatrix(t *testing.T) {
 	t.Setenv("SKR_SEED", "7")
 	m := newMatrix(t)

@@ -10,7 +10,7 @@ import (
 	"skr/test/snptest"
 )
 
-// reportCases spoil what the firmware says.
+// reportCases falsify what the firmware reports.
 var reportCases = []struct {
 	name   string
 	change func(*snptest.Options)
@@ -25,7 +25,7 @@ var reportCases = []struct {
 	{"signed bit: REPORT_DATA", func(o *snptest.Options) { o.MutateSigned = flip(0x50) }, api.NoEvidence},
 	{"signed bit: MEASUREMENT", func(o *snptest.Options) { o.MutateSigned = flip(0x90) }, api.NoEndorsements},
 	{"other REPORT_DATA", func(o *snptest.Options) { o.ReportData = &snp.ReportData{1} }, api.NoEvidence},
-	{"other measurement", func(o *snptest.Options) { o.Measurement = snp.Measurement{1} }, api.ReleaseRejected}, // goes without its endorsement
+	{"other measurement", func(o *snptest.Options) { o.Measurement = snp.Measurement{1} }, api.ReleaseRejected}, // is sent without its endorsement
 	{"version 1", func(o *snptest.Options) { o.Version = 1 }, api.NoEvidence},
 	{"version 4294967295", func(o *snptest.Options) { o.Version = 0xFFFFFFFF }, api.NoEvidence},
 	{"reserved bytes", func(o *snptest.Options) { o.Mutate = func(raw []byte) { raw[0x4C] = 1 } }, api.NoEvidence},
@@ -40,7 +40,7 @@ var reportCases = []struct {
 	{"other product", func(o *snptest.Options) { o.CPUID = &snp.CPUID{Family: 0x19, Model: 0x11, Stepping: 1} }, api.NoEndorsements},
 	{"debug", func(o *snptest.Options) { o.Policy = 0x3001f | 1<<19 }, api.ReleaseRejected},
 	{"other HOST_DATA", func(o *snptest.Options) { o.HostData = snp.HostData{1} }, api.ReleaseRejected},
-	{"VMPL 3", func(o *snptest.Options) { o.VMPL = 3 }, served}, // genuine, and this key's policy does not ask for a level
+	{"VMPL 3", func(o *snptest.Options) { o.VMPL = 3 }, served}, // genuine, and this key's policy requires no level
 }
 
 func flip(offset int) func([]byte) { return func(raw []byte) { raw[offset] ^= 1 } }
@@ -51,8 +51,8 @@ func fill(raw []byte, b byte) {
 	}
 }
 
-// reportArtefacts: evidence that is not so never leads to a key. What is
-// genuine and unwanted, debugging or another level, is for the release policy.
+// reportArtefacts: false evidence never leads to a key. The release policy decides about
+// genuine evidence that is unwanted, such as debugging or another level.
 func reportArtefacts(t *testing.T, m *matrix, lab *lab) {
 	s := lab.sidecar(t).ready(t)
 	var original snptest.Options
@@ -67,12 +67,12 @@ func reportArtefacts(t *testing.T, m *matrix, lab *lab) {
 		c := reportCases[i]
 		m.run(t, reportRow, c.name, func(t *testing.T) { try(t, lab.request(), c.change, c.want) })
 	}
-	m.run(t, reportRow, "VMPL 3 for a key that wants VMPL 0", func(t *testing.T) {
+	m.run(t, reportRow, "VMPL 3 for a key that requires VMPL 0", func(t *testing.T) {
 		try(t, lab.onlyAtVMPL0(t), func(o *snptest.Options) { o.VMPL = 3 }, api.ReleaseRejected)
 	})
 }
 
-// onlyAtVMPL0 makes a key whose policy names a level, and asks for it.
+// onlyAtVMPL0 makes a key whose policy requires a level, and requests it.
 func (l *lab) onlyAtVMPL0(t *testing.T) api.ReleaseRequest {
 	t.Helper()
 	policy := bytes.Replace(policyFor(l.cloud, l.cloud.Machine().HostData()),

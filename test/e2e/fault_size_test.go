@@ -11,8 +11,8 @@ import (
 	"skr/api"
 )
 
-// TestDeepAnswers: a small body must not become a large one on its way into an
-// error text: indented, this one has hundreds of megabytes.
+// TestDeepAnswers: a small body must not become a large error text. Indented, this body
+// takes hundreds of megabytes.
 func TestDeepAnswers(t *testing.T) {
 	t.Parallel()
 	const depth, most = 9_000, 200 << 20
@@ -56,12 +56,12 @@ func TestDeepAnswers(t *testing.T) {
 	}
 }
 
-// peakBytes is the most memory that a sidecar ever had.
+// peakBytes returns the peak memory of a sidecar.
 func peakBytes(t *testing.T, s *sidecar) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
 	if err != nil {
-		t.Skipf("this system does not tell a process's memory: %v", err)
+		t.Skipf("this system does not report a process's memory: %v", err)
 	}
 	var kilobytes int
 	for line := range strings.Lines(string(status)) {

@@ -17,7 +17,7 @@ import (
 	"skr/test/snptest"
 )
 
-// TestHostileReportSocket: the peer at the report socket needs no trust.
+// TestHostileReportSocket: skr does not trust the peer at the report socket.
 func TestHostileReportSocket(t *testing.T) {
 	t.Parallel()
 	lab := newLab(t, emulator.Config{})

@@ -14,13 +14,13 @@ import (
 	"skr/test/emulator"
 )
 
-// stub is a server of ours in the place of an Azure service. It speaks HTTP/1.1.
+// stub is a server of the test in the place of an Azure service. It speaks HTTP/1.1.
 type stub struct {
 	port    string
 	answers sync.Map // of http.HandlerFunc, by host
 }
 
-// newStub answers over TLS with names of the cloud's CA, or, for nil, in plain.
+// newStub answers over TLS with names of the cloud's CA, or in plain HTTP if cloud is nil.
 func newStub(t *testing.T, cloud *emulator.Cloud) *stub {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// say what a host answers from now on.
+// say sets the answer of a host from now on.
 func (s *stub) say(host string, answer http.HandlerFunc) { s.answers.Store(host, answer) }
 
 // text answers with a status and a body.
@@ -60,8 +60,8 @@ func text(status int, body string) http.HandlerFunc {
 	}
 }
 
-// bytesOnWire answers with exactly these, and then keeps the connection open
-// until the client is gone.
+// bytesOnWire answers with exactly these bytes. It keeps the connection open until the
+// client closes it.
 func bytesOnWire(raw string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -75,7 +75,7 @@ func bytesOnWire(raw string) http.HandlerFunc {
 	}
 }
 
-// flood writes the same for as long as anybody reads.
+// flood repeats the same bytes until the client stops reading.
 func flood(head, again string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()

@@ -17,13 +17,13 @@ import (
 	"skr/test/snptest"
 )
 
-// atOnce is how many cases run at the same time beside those that wait for their
-// deadline: a small machine must answer them before theirs.
+// atOnce is how many cases run at the same time as those that wait for their deadline. A
+// small machine must answer them within their own deadline.
 const atOnce = 8
 
-// TestFaults makes each service fail in each way, and each artefact wrong in each way.
-// The answer must be the row of the error table that says who refused, come in time and
-// hold no secret, and the next good call must succeed.
+// TestFaults makes each service fail in each way, and falsifies each artefact in each way.
+// The answer must be the row of the error table that names the party at fault. It must
+// come in time and hold no secret, and the next good call must succeed.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	vendor, err := snptest.NewVendor(snp.Milan, time.Now())
@@ -42,14 +42,14 @@ func TestFaults(t *testing.T) {
 		return func() { <-places }
 	}
 	var building sync.Mutex
-	build := func(t *testing.T) *lab { // one by one, as it only computes
+	build := func(t *testing.T) *lab { // one at a time, because this only computes
 		building.Lock()
 		defer building.Unlock()
 		return newLab(t, emulator.Config{Vendor: vendor})
 	}
 	for _, u := range upstreams {
 		queue := m.queue(t, u)
-		lanes := 1 + u.waiting()/2 // each with a cloud of its own: most of the time is waiting
+		lanes := 1 + u.waiting()/2 // each with its own cloud: most of the time is waiting
 		for lane := range lanes {
 			running.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {
@@ -70,15 +70,15 @@ func TestFaults(t *testing.T) {
 	running.Go(func() { t.Run(chainRow, func(t *testing.T) { chainArtefacts(t, m, build(t)) }) })
 	running.Wait()
 	if other.guests.Load() != 0 {
-		t.Errorf("the host that redirects named was asked %d times", other.guests.Load())
+		t.Errorf("the host that the redirects name got %d requests", other.guests.Load())
 	}
 	m.print(t, "upstream or artefact")
 }
 
 // faultCase is one case of an upstream.
 type faultCase struct {
-	fault string // as the outcomes name it
-	words string // of the rule
+	fault string // the key in outcomes
+	words string // of the fault rule
 }
 
 // queue returns the cases of u in the order of the seed. The table of u must have an
@@ -88,7 +88,7 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	if !u.artefact {
 		for _, name := range faults {
 			if _, ok := u.want[name]; !ok {
-				t.Errorf("%s: nothing is expected of %q", u.name, name)
+				t.Errorf("%s: no outcome for %q", u.name, name)
 			}
 		}
 	}
@@ -96,7 +96,7 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	names := slices.Sorted(maps.Keys(u.want))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	long := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !u.waits(name) })
-	names = append(long, slices.DeleteFunc(names, u.waits)...) // what takes longest begins first
+	names = append(long, slices.DeleteFunc(names, u.waits)...) // the longest begin first
 	queue := make(chan faultCase, len(names))
 	defer close(queue)
 	for _, name := range names {
@@ -113,7 +113,7 @@ func (m *matrix) queue(t *testing.T, u upstream) <-chan faultCase {
 	return queue
 }
 
-// faulty is a cloud of which one service fails.
+// faulty is a cloud with one service that fails.
 type faulty struct {
 	*lab
 	upstream
@@ -130,7 +130,7 @@ func (f *faulty) environment(t *testing.T) []string {
 	return f.env(t, f.cloud)
 }
 
-// sidecar with that timeout of requests.
+// sidecar returns a sidecar with this timeout of requests.
 func (f *faulty) sidecar(t *testing.T, timeout time.Duration) *sidecar {
 	if s := f.shared[timeout]; s != nil {
 		return s
@@ -154,8 +154,8 @@ func (f *faulty) share(t *testing.T) {
 	}
 }
 
-// renew replaces the shared sidecars after the host throttled: a sidecar that asked it
-// does not ask again for a while, and a shared sidecar may have asked in the background.
+// renew replaces the shared sidecars after the host throttled. A throttled sidecar does
+// not ask again for a while, and a shared one may have asked in the background.
 func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
 	if f.shared != nil {
 		f.share(t)
@@ -163,7 +163,7 @@ func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
 	return f.sidecar(t, timeout)
 }
 
-// try one fault, and then none.
+// try injects one fault, and then none.
 func (f *faulty) try(t *testing.T, c faultCase) {
 	if f.byTCB {
 		f.update()
@@ -181,13 +181,13 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	timeout := f.timeout(c.fault)
 	s, throttles := f.sidecar(t, timeout), strings.HasPrefix(c.fault, "status=429")
 	if throttles {
-		s = f.newSidecar(t, timeout) // it does not ask the host again for a while
+		s = f.newSidecar(t, timeout) // it will not call the host again for a while
 	}
 	begin := len(s.log.String())
 	defer func() { f.inspect(t, s, begin) }()
 	f.answers(t, s, f.request(), f.want[c.fault])
 	if f.cloud.Faults().Requests(cmp.Or(f.counted(rule), f.service)) == 0 {
-		t.Errorf("%s was not asked", f.service)
+		t.Errorf("%s got no request", f.service)
 	}
 	f.cloud.Faults().Clear()
 	switch {
@@ -199,7 +199,7 @@ func (f *faulty) try(t *testing.T, c faultCase) {
 	f.answers(t, s, f.request(), served)
 }
 
-// tryDetour tries the case that nothing listens at the service's address.
+// tryDetour tries the case where nothing listens at the service's address.
 func (f *faulty) tryDetour(t *testing.T) {
 	d := f.detour(t, f)
 	timeout := f.timeout(nothingListens)
@@ -222,7 +222,8 @@ func (f *faulty) update() {
 	f.cloud.Chip().SetTCB(levels)
 }
 
-// rule returns the rule of a fault: for the service, or for its host where the path is not known yet.
+// rule returns the rule of a fault: for the service, or for its host while the path is
+// not known.
 func (f *faulty) rule(t *testing.T, words string) fault.Rule {
 	t.Helper()
 	if strings.Contains(words, "%s") {
@@ -259,7 +260,7 @@ func (f *faulty) request() api.ReleaseRequest {
 	return request
 }
 
-// answers asks what the row asks, and wants that outcome.
+// answers sends the row's request and expects this outcome.
 func (f *faulty) answers(t *testing.T, s *sidecar, request api.ReleaseRequest, want api.Code) {
 	t.Helper()
 	if f.ask == nil {

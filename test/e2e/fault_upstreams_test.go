@@ -12,8 +12,8 @@ import (
 	"skr/test/emulator/maa"
 )
 
-// faults are what each upstream is tried with: the words of a fault rule, or the name of
-// a list of rules in variants.
+// faults are tried on each upstream. Each is the words of a fault rule, or the name of a
+// list of rules in variants.
 var faults = []string{
 	nothingListens, "refuse", "reset", "black-hole",
 	"slow-first-byte", "late-first-byte", "slow-body,delay=20ms", "slow-body", "truncate", "oversize", "not-json", "content-type",
@@ -26,7 +26,7 @@ var faults = []string{
 // nothingListens is not a rule: nothing listens at the service's address.
 const nothingListens = "nothing-listens"
 
-// variants are equally good rules, of which the seed chooses one.
+// variants are equivalent rules; the seed chooses one of them.
 var variants = map[string][]string{
 	"slow-body":       {"slow-body,delay=5s", "slow-body,delay=8s"},
 	"slow-first-byte": {"slow-first-byte,delay=5ms", "slow-first-byte,delay=50ms"},
@@ -38,11 +38,11 @@ var variants = map[string][]string{
 // outcomes are the codes that faults lead to.
 type outcomes map[string]api.Code
 
-// foreign marks a fault that the upstream cannot have.
+// foreign marks a fault that does not apply to the upstream.
 const foreign api.Code = "not applicable"
 
-// usual are the outcomes for a service that is asked over HTTP and whose answer is
-// verified. What a 4xx or a wrong clock means differs, and is in the rows below.
+// usual are the outcomes for a service that is called over HTTP and whose answer skr
+// verifies. The meaning of a 4xx or a wrong clock differs by row, see below.
 var usual = outcomes{
 	nothingListens:              api.Unavailable,
 	"refuse":                    api.Unavailable,
@@ -55,8 +55,8 @@ var usual = outcomes{
 	"truncate":                  api.Unavailable,
 	"oversize":                  api.UntrustedResponse,
 	"not-json":                  api.UntrustedResponse,
-	"content-type":              served,                // the true answer, whatever it is called
-	"status=200":                api.UntrustedResponse, // an error's body under a good status
+	"content-type":              served,                // the real answer, whatever its type
+	"status=200":                api.UntrustedResponse, // an error's body with a success status
 	"status=204":                api.UntrustedResponse,
 	"status=302":                api.UntrustedResponse,
 	"redirect":                  api.UntrustedResponse,
@@ -99,47 +99,47 @@ func (o outcomes) but(more ...outcomes) outcomes {
 	return all
 }
 
-// upstream is a service, and what its faults lead to.
+// upstream is a service, and the outcomes of its faults.
 type upstream struct {
 	name    string // of the row
 	service string
 	want    outcomes
 	// clock is the service whose clock is set; "" means the head of service.
 	clock string
-	// artefact: the row is about wrong content, and has none of the faults.
+	// artefact: the row tests wrong content, and has none of the faults.
 	artefact bool
-	// own: the vault is asked with the sidecar's identity, not the caller's.
+	// own: the sidecar calls the vault with its own identity, not with the caller's token.
 	own bool
-	// ask for as much of the pipeline as reaches the service; nil means a release,
-	// which costs making a key.
+	// ask runs as much of the pipeline as reaches the service; nil means a release, which
+	// costs a key pair.
 	ask asking
-	// fresh: the sidecar caches the answer, so that each fault needs a sidecar that has
-	// not asked yet.
+	// fresh: the sidecar caches the answer, so that each fault needs a sidecar with an empty
+	// cache.
 	fresh bool
 	// byTCB: the sidecar caches the answer by TCB, so that each fault needs a firmware
 	// update.
 	byTCB bool
 	env   func(*testing.T, *emulator.Cloud) []string
-	// detour puts a gate in the service's place; nil if that is foreign.
+	// detour puts a gate in the service's place; nil if nothingListens is foreign.
 	detour func(*testing.T, *faulty) detour
 	// silence is the deadline of requests while the service is silent; 0 means
 	// requestTimeout.
 	silence time.Duration
 }
 
-// timeout of requests while the service has the fault.
+// timeout returns the timeout of requests while the service has the fault.
 func (u upstream) timeout(fault string) time.Duration {
 	switch {
 	case u.waits(fault):
 		return cmp.Or(u.silence, requestTimeout)
-	case u.want[fault] == api.Throttled: // is waited for while that fits into the deadline
+	case u.want[fault] == api.Throttled: // skr waits if the deadline allows
 		return requestTimeout
 	default:
 		return attemptsTimeout
 	}
 }
 
-// waiting is how many faults make requests wait for their deadline.
+// waiting returns how many faults make requests wait for their deadline.
 func (u upstream) waiting() (count int) {
 	for fault := range u.want {
 		if u.waits(fault) {
@@ -154,7 +154,7 @@ func (u upstream) waits(fault string) bool {
 	return u.want[fault] == late || u.want[fault] == api.Timeout
 }
 
-// asking is a route.
+// asking calls a route.
 type asking func(context.Context, *sidecar, api.ReleaseRequest) error
 
 func evidence(ctx context.Context, s *sidecar, _ api.ReleaseRequest) error {
@@ -167,9 +167,9 @@ func token(ctx context.Context, s *sidecar, request api.ReleaseRequest) error {
 	return err
 }
 
-// upstreams are the rows of services. Who refused decides the outcome (api/error.go).
+// upstreams are the rows of services. The outcome shows who refused (api/error.go).
 var upstreams = []upstream{
-	// The Attester: whatever is wrong, there is no evidence.
+	// The Attester: every fault means no evidence.
 	{name: "report source", service: emulator.ServiceReport, ask: evidence, silence: sooner, detour: reportDetour, want: outcomes{
 		"status=400": api.NoEvidence, "status=401": api.NoEvidence, "status=403": api.NoEvidence, "status=404": api.NoEvidence,
 		"status=200": api.NoEvidence, "status=204": api.NoEvidence, "status=302": api.NoEvidence, "status=408": api.NoEvidence,
@@ -180,7 +180,7 @@ var upstreams = []upstream{
 		"truncate": api.NoEvidence, "oversize": api.NoEvidence, "not-json": api.NoEvidence, "content-type": served,
 	}.but(plain, timeless)},
 	{name: "THIM", service: emulator.ServiceTHIM, byTCB: true, ask: evidence, env: only("thim"), detour: thimDetour,
-		want: usual.but(noChain, plain, timeless)}, // its certificates' times are a row of artefacts
+		want: usual.but(noChain, plain, timeless)}, // chainArtefacts tests the times of certificates
 	{name: "Azure cache", service: emulator.ServiceAzureCache, byTCB: true, ask: evidence, env: only("azure-cache"), detour: cacheDetour,
 		want: usual.but(noChain, timeless)},
 	{name: "KDS", service: emulator.ServiceKDS, byTCB: true, ask: evidence, env: only("kds"), detour: kdsDetour,
@@ -188,41 +188,41 @@ var upstreams = []upstream{
 	{name: "IMDS token", service: emulator.ServiceIdentity, own: true, fresh: true, clock: emulator.ServiceEntra, detour: imdsDetour,
 		want: usual.but(plain, outcomes{
 			"status=400": api.ReleaseRejected, "status=401": api.ReleaseRejected, "status=403": api.ReleaseRejected,
-			// IMDS while it is being updated is asked again until the deadline, in which the last attempt may be under way.
+			// skr retries an IMDS that is being updated until the deadline; the last attempt may still run then.
 			"status=404": late, "status=410": late,
-			"clock=+10m": api.ReleaseRejected, // the vault finds the token not valid yet
-			"clock=-10m": served,              // ten minutes of its hour are gone
+			"clock=+10m": api.ReleaseRejected, // to the vault the token is not valid yet
+			"clock=-10m": served,              // ten minutes of its hour have passed
 		})},
 	{name: "Entra token", service: emulator.ServiceEntraToken, own: true, fresh: true, env: workloadIdentity, detour: entraDetour,
 		want: usual.but(outcomes{
 			"status=400": api.ReleaseRejected, "status=401": api.ReleaseRejected, "status=403": api.ReleaseRejected, "status=404": api.ReleaseRejected,
-			"clock=+10m": api.ReleaseRejected, // the vault finds the token not valid yet
-			"clock=-10m": api.ReleaseRejected, // Entra ID finds our assertion not valid yet
+			"clock=+10m": api.ReleaseRejected, // to the vault the token is not valid yet
+			"clock=-10m": api.ReleaseRejected, // to Entra ID our assertion is not valid yet
 		})},
 	{name: "MAA attest", service: emulator.ServiceAttest, ask: token, detour: maaDetour, want: usual.but(outcomes{
 		"status=400": api.AttestationRejected, "status=401": api.AttestationRejected, "status=403": api.AttestationRejected,
-		"status=404": api.UntrustedResponse, // there is no attestation service at all
-		"clock=+10m": api.UntrustedResponse, // the token is from the future, by more than the leeway
-		"clock=-10m": served,                // ten minutes of its hours are gone
+		"status=404": api.UntrustedResponse, // the host is not an attestation service
+		"clock=+10m": api.UntrustedResponse, // the token is from the future by more than the leeway
+		"clock=-10m": served,                // ten minutes of its hours have passed
 	})},
 	{name: "MAA certs", service: emulator.ServiceMAACerts, ask: token, fresh: true, want: usual.but(sameHost, timeless, outcomes{
 		"status=400": api.UntrustedResponse, "status=401": api.UntrustedResponse, "status=403": api.UntrustedResponse, "status=404": api.UntrustedResponse,
 	})},
 	{name: "MAA discovery", service: emulator.ServiceMAAConfig, ask: token, fresh: true, want: usual.but(sameHost, timeless, outcomes{
 		"status=400": api.UntrustedResponse, "status=401": api.UntrustedResponse, "status=403": api.UntrustedResponse,
-		"status=404": served, // the keys' path is documented without it
+		"status=404": served, // the documented path of the keys needs no discovery
 	})},
 	{name: "vault release", service: emulator.ServiceRelease, env: attestOnce, detour: vaultDetour, want: usual.but(outcomes{
 		"status=400": api.ReleaseRejected, "status=401": api.ReleaseRejected, "status=403": api.ReleaseRejected,
 		"status=404": api.KeyNotFound,
-		"clock=+10m": served,              // to it our tokens are older, but not too old
-		"clock=-10m": api.ReleaseRejected, // to it our tokens are not valid yet
+		"clock=+10m": served,              // to the vault our tokens are older, but not expired
+		"clock=-10m": api.ReleaseRejected, // to the vault our tokens are not valid yet
 	})},
 	{name: "artefact: token", service: emulator.ServiceAttest, artefact: true, want: tokenForgeries()},
 	{name: "artefact: statement", service: emulator.ServiceRelease, artefact: true, env: attestOnce, want: forged(emulator.StatementForgeries()...)},
 }
 
-// The rows of artefacts that have tests of their own.
+// The rows of artefacts with their own tests.
 const (
 	reportRow = "artefact: report"
 	chainRow  = "artefact: chain"
@@ -232,11 +232,11 @@ func only(source string) func(*testing.T, *emulator.Cloud) []string {
 	return func(*testing.T, *emulator.Cloud) []string { return []string{"SKR_CERTIFICATE_SOURCES=" + source} }
 }
 
-// sooner is a deadline below the 10 s after which a report socket is given up.
+// sooner is below the 10 s after which skr gives up on a report socket.
 const sooner = 9 * time.Second
 
-// attestOnce saves the time to make keys where attestation is not tested. The vault is
-// asked for each release.
+// attestOnce saves key pairs where attestation is not under test. Each release still
+// calls the vault.
 func attestOnce(*testing.T, *emulator.Cloud) []string {
 	return []string{"SKR_ATTESTATION_MAX_AGE=1h"}
 }

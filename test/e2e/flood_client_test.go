@@ -16,7 +16,7 @@ import (
 	"skr/test/program"
 )
 
-// TestMain makes a flood of this process, if it was started for one.
+// TestMain turns this process into a flood if it was started as one.
 func TestMain(m *testing.M) {
 	if kind := os.Getenv("SKR_TEST_FLOOD"); kind != "" {
 		floodFrom(kind, os.Getenv("SKR_TEST_FLOOD_HTTP"), os.Getenv("SKR_TEST_FLOOD_GRPC"))
@@ -25,15 +25,15 @@ func TestMain(m *testing.M) {
 	program.Main(m, "skr", "skrctl")
 }
 
-// flooder is a user that no access rule knows.
+// flooder is a user ID that no access rule names.
 const flooder = 61001
 
-// wave is how many connections, streams or requests a flood sends before it says so. It
-// goes on until it is killed.
+// wave is how many connections, streams or requests a flood sends before it reports. The
+// flood continues until it is killed.
 const wave = 2000
 
-// floods by their names. Each is one connection's worth, and reports how many requests,
-// streams or connections that was; it returns when the connection ends.
+// floods maps names to floods. Each uses one connection and returns when that ends. It
+// reports how many requests, streams or connections it sent.
 var floods = map[string]func(conn net.Conn, sent func(int)) error{
 	"idle connections": func(conn net.Conn, sent func(int)) error {
 		sent(1)
@@ -61,7 +61,7 @@ var floods = map[string]func(conn net.Conn, sent func(int)) error{
 	"reset streams":   resetStreams,
 }
 
-// floodFrom runs one kind from many connections, as another user.
+// floodFrom runs one kind of flood from many connections, as another user.
 func floodFrom(kind, http, grpc string) {
 	if err := syscall.Setuid(flooder); err != nil {
 		panic(err)
@@ -85,26 +85,26 @@ func floodFrom(kind, http, grpc string) {
 					_ = conn.Close()
 				}
 				count(1)
-				time.Sleep(50 * time.Millisecond) // a flood, and not the end of a machine with two processors
+				time.Sleep(50 * time.Millisecond) // floods skr, but does not stall a machine with two processors
 			}
 		})
 	}
 	all.Wait()
 }
 
-// untilClosed waits for the other side.
+// untilClosed waits until the other side closes the connection.
 func untilClosed(conn net.Conn) error {
 	_, err := io.Copy(io.Discard, conn)
 	return err
 }
 
-// stalledStreams asks for a key in many streams, and ends none of the messages.
+// stalledStreams requests a key in many streams, and finishes none of the messages.
 func stalledStreams(conn net.Conn, sent func(int)) error {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	if err := greet(conn); err != nil {
 		return err
 	}
-	// The flag, a length of 200 KiB, and what a stream may send before it is read.
+	// The flag, a length of 200 KiB, and as much as a stream may send before the server reads it.
 	message := append([]byte{0, 0, 3, 0x20, 0}, make([]byte, 60<<10)...)
 	for stream := uint32(1); stream < 256; stream += 2 {
 		if err := askStream(conn, stream, message); err != nil {
@@ -112,7 +112,7 @@ func stalledStreams(conn net.Conn, sent func(int)) error {
 		}
 		sent(1)
 	}
-	for { // while streams end, others begin
+	for { // new streams begin while others end
 		time.Sleep(time.Second)
 		if err := writeFrame(conn, frameWindowUpdate, 0, 0, []byte{0, 0, 0, 1}); err != nil {
 			return err
@@ -138,7 +138,7 @@ func resetStreams(conn net.Conn, sent func(int)) error {
 	}
 }
 
-// Frames of HTTP/2 (RFC 9113 section 6).
+// HTTP/2 frames (RFC 9113 section 6).
 const (
 	frameData         = 0
 	frameHeaders      = 1
@@ -149,7 +149,7 @@ const (
 	maxFrame          = 16 << 10
 )
 
-// greet sends the preface of a client and empty settings (section 3.4).
+// greet sends a client's preface and empty settings (section 3.4).
 func greet(conn net.Conn) error {
 	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); err != nil {
 		return err
@@ -157,7 +157,7 @@ func greet(conn net.Conn) error {
 	return writeFrame(conn, frameSettings, 0, 0, nil)
 }
 
-// askStream begins a call with a part of its message.
+// askStream begins a call and sends a part of its message.
 func askStream(conn net.Conn, stream uint32, message []byte) error {
 	if err := writeFrame(conn, frameHeaders, flagEndHeaders, stream, unwrapHeaders()); err != nil {
 		return err
@@ -172,7 +172,8 @@ func askStream(conn net.Conn, stream uint32, message []byte) error {
 	return nil
 }
 
-// unwrapHeaders of a call, in literals without an index (RFC 7541 section 6.2.2).
+// unwrapHeaders are the headers of a call, as literals without an index (RFC 7541 section
+// 6.2.2).
 func unwrapHeaders() (block []byte) {
 	for _, field := range [][2]string{
 		{":method", "POST"}, {":scheme", "http"}, {":authority", "localhost"}, {":path", "/keyprovider.KeyProviderService/UnWrapKey"},

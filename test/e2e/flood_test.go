@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	floodMemory   = 64 << 20 // bytes of RssAnon: what the process has of its own
+	floodMemory   = 64 << 20 // bytes of RssAnon: memory that the process does not share
 	floodRequests = 100
-	floodInTime   = 95 // of a hundred
+	floodInTime   = 95 // percent
 	floodWaves    = 4
 	floodPatience = time.Second
-	floodLog      = 64 << 10 // bytes that may be written about the flood
+	floodLog      = 64 << 10 // bytes that the log may hold about the flood
 )
 
-// Under each flood by another user, memory stays bounded, the log says what happens
-// in a few lines, and a caller with a rule gets its key in time.
+// Under each flood by another user, memory stays bounded, the log describes the flood in
+// a few lines, and a caller with a rule gets its key in time.
 func TestFloods(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can be several users")
+		t.Skip("only root can act as several users")
 	}
 	for kind := range floods {
 		t.Run(kind, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestFloods(t *testing.T) {
 					late++
 				}
 			}
-			t.Logf("%d of %d requests later than %v, the middle one took %v; RssAnon %.1f MB at most; %d bytes of log about the flood",
+			t.Logf("%d of %d requests later than %v, median %v; peak RssAnon %.1f MB; %d bytes of log about the flood",
 				late, len(took), floodPatience, took[len(took)/2], float64(most)/1e6, f.written())
 			if late*100 > max(len(took), floodRequests)*(100-floodInTime) {
 				t.Errorf("%d of %d requests took longer than %v", late, len(took), floodPatience)
@@ -61,10 +61,10 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// BenchmarkFloods tells how long a request of another user takes under each flood.
+// BenchmarkFloods measures how long another user's request takes under each flood.
 func BenchmarkFloods(b *testing.B) {
 	if os.Getuid() != 0 {
-		b.Skip("only root can be several users")
+		b.Skip("only root can act as several users")
 	}
 	for kind := range floods {
 		b.Run(kind, func(b *testing.B) {
@@ -82,14 +82,14 @@ func BenchmarkFloods(b *testing.B) {
 	}
 }
 
-// flooded is a sidecar on sockets, with one caller that it knows: this process.
+// flooded is a sidecar on sockets with one known caller: this process.
 type flooded struct {
 	*sidecar
 	http, grpc string
-	waves      chan string // what the flood says after each
+	waves      chan string // the flood's report after each
 
 	mu     sync.Mutex
-	memory int // the most that was seen
+	memory int // the peak
 }
 
 func newFlooded(t testing.TB) *flooded {
@@ -115,10 +115,10 @@ func newFlooded(t testing.TB) *flooded {
 	return f
 }
 
-// flood starts one as another user and returns once it is under way.
+// flood starts a flood as another user, and returns once it is under way.
 func (f *flooded) flood(t testing.TB, kind string) {
 	t.Helper()
-	_ = f.once(t) // the key is kept
+	_ = f.once(t) // caches the key
 	process := exec.Command(os.Args[0])
 	process.Env = []string{"SKR_TEST_FLOOD=" + kind, "SKR_TEST_FLOOD_HTTP=" + f.http, "SKR_TEST_FLOOD_GRPC=" + f.grpc, "GOMAXPROCS=2"}
 	out, err := process.StdoutPipe()
@@ -145,11 +145,11 @@ func (f *flooded) flood(t testing.TB, kind string) {
 		}
 	}()
 	if _, begun := <-f.waves; !begun {
-		t.Fatal("the flood has not begun")
+		t.Fatal("the flood did not begin")
 	}
 }
 
-// watch the memory of the process.
+// watch records the peak memory of the process.
 func (f *flooded) watch(ctx context.Context, t testing.TB) {
 	for tick := time.NewTicker(20 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 		now := residentBytes(t, f.process.Process.Pid, "RssAnon:")
@@ -165,7 +165,7 @@ func (f *flooded) most() int {
 	return f.memory
 }
 
-// written is how much of the log is not about the requests of the caller that is known.
+// written returns how many bytes of the log are not about the known caller's requests.
 func (f *flooded) written() (bytes int) {
 	for line := range strings.Lines(f.log.String()) {
 		if !strings.Contains(line, "rule app") {
@@ -175,22 +175,22 @@ func (f *flooded) written() (bytes int) {
 	return bytes
 }
 
-// ask for the key again and again while the waves come, and return how long it took each
-// time, in order.
+// ask requests the key repeatedly while the waves come, and returns the times in
+// ascending order.
 func (f *flooded) ask(t *testing.T) (took []time.Duration) {
 	failed := 0
 	for waves := 0; failed <= floodRequests-floodInTime && (waves < floodWaves || len(took) < floodRequests); {
 		select { // the requests do not wait for the waves
 		case _, open := <-f.waves:
 			if !open {
-				t.Fatal("the flood has ended")
+				t.Fatal("the flood ended")
 			}
 			waves++
 		default:
 			one := f.once(t)
 			took = append(took, one)
 			if one == never {
-				failed++ // with too many the loop ends: each takes seconds
+				failed++ // too many end the loop, because each takes seconds
 			}
 		}
 	}
@@ -200,7 +200,7 @@ func (f *flooded) ask(t *testing.T) (took []time.Duration) {
 
 const never = time.Hour // for a request that got no key
 
-// once asks for the key, on a connection of its own.
+// once requests the key on a new connection.
 func (f *flooded) once(t testing.TB) time.Duration {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", f.http)

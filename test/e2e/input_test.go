@@ -21,8 +21,8 @@ import (
 	"skr/test/emulator"
 )
 
-// goodBodies are requests that succeed: each hostile one below is one of them
-// with one thing wrong.
+// goodBodies are requests that succeed. Each hostile request below is one of them with
+// one fault.
 func goodBodies(l *lab) map[string]map[string]string {
 	data := base64.StdEncoding.EncodeToString([]byte(`{"keys":[]}`))
 	return map[string]map[string]string{
@@ -34,17 +34,17 @@ func goodBodies(l *lab) map[string]map[string]string {
 	}
 }
 
-// with is a copy of body that has the member.
+// with returns a copy of body with the member set.
 func with(body map[string]string, member, value string) map[string]string {
 	changed := maps.Clone(body)
 	changed[member] = value
 	return changed
 }
 
-// jsonOf is the JSON of a body.
+// jsonOf returns the JSON of a body.
 func jsonOf(body map[string]string) string { return string(must(json.Marshal(body))) }
 
-// reply is what came back, as a client of HTTP/1.1 reads it.
+// reply is an answer as an HTTP/1.1 client reads it.
 type reply struct {
 	status int
 	header http.Header
@@ -52,7 +52,7 @@ type reply struct {
 	code   api.Code
 }
 
-// client asks over a connection of its own, byte by byte as given.
+// client sends requests on its own connection, byte for byte as given.
 type client struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -69,10 +69,10 @@ func dial(t *testing.T, s *sidecar) *client {
 	return &client{conn, bufio.NewReader(conn)}
 }
 
-// send ignores what the other side does meanwhile: it may well hang up.
+// send ignores errors, because the other side may hang up.
 func (c *client) send(raw string) { _, _ = io.WriteString(c.conn, raw) }
 
-// receive one answer. The method decides whether it has a body.
+// receive reads one answer. The method decides whether it has a body.
 func (c *client) receive(method string) (reply, error) {
 	response, err := http.ReadResponse(c.in, &http.Request{Method: method})
 	if err != nil {
@@ -101,7 +101,7 @@ func ask(t *testing.T, s *sidecar, raw string) reply {
 	return r
 }
 
-// post is a plain request; headers are whole lines without their ends.
+// post returns a plain request. Headers are whole lines without line breaks.
 func post(path, body string, headers ...string) string {
 	return message("POST", path, body, append([]string{"Host: localhost", "Content-Type: application/json"}, headers...)...)
 }
@@ -115,14 +115,14 @@ func (r reply) refusedAs(t *testing.T, code api.Code, status int) {
 	t.Helper()
 	var fields map[string]string
 	if err := json.Unmarshal(r.body, &fields); err != nil && len(r.body) > 0 {
-		t.Errorf("status %d, the body is no object of strings: %.300q", r.status, r.body)
+		t.Errorf("status %d, the body is not an object of strings: %.300q", r.status, r.body)
 		return
 	}
 	switch {
 	case r.status != status || r.code != code && len(r.body) > 0:
 		t.Errorf("got %d %q (%s), want %d %q", r.status, r.code, fields["error"], status, code)
 	case len(r.body) > 0 && (len(fields) != 3 || fields["error"] == "" || fields["request_id"] == "" || fields["request_id"] != r.header.Get("X-Request-Id")):
-		t.Errorf("the body has other members than error, code and request_id, or an empty one: %.300q", r.body)
+		t.Errorf("the body does not have exactly error, code and request_id, or one is empty: %.300q", r.body)
 	case !strings.HasPrefix(r.header.Get("Content-Type"), "application/json") || r.header.Get("Cache-Control") != "no-store":
 		t.Errorf("the headers are %v", r.header)
 	case len(r.body) > 4<<10:
@@ -130,53 +130,53 @@ func (r reply) refusedAs(t *testing.T, code api.Code, status int) {
 	}
 }
 
-// inputLab has a sidecar that keeps its attested key: what is tested here is
-// refused before that matters.
+// inputLab has a sidecar that reuses its attested key: skr refuses the requests of these
+// tests before the key matters.
 func inputLab(t *testing.T) (*lab, *sidecar) {
 	t.Helper()
 	l := newLab(t, emulator.Config{})
 	return l, l.sidecar(t, "SKR_ATTESTATION_MAX_AGE=1h").ready(t)
 }
 
-// TestGoodInput keeps the tables below from passing for another reason than
-// the one that they name.
+// TestGoodInput ensures that the cases of the tables below fail for the reason that they
+// name, and not for another.
 func TestGoodInput(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
 	for route, body := range goodBodies(l) {
 		text := jsonOf(body)
 		for name, raw := range map[string]string{
-			"plain":             post(route, text),
-			"no content type":   message("POST", route, text, "Host: localhost"),
-			"as curl -d says":   message("POST", route, text, "Host: localhost", "Content-Type: application/x-www-form-urlencoded"),
-			"charset":           message("POST", route, text, "Host: localhost", "Content-Type: Application/JSON; charset=utf-8"),
-			"white space":       post(route, " \r\n\t"+text+"\n"),
-			"escaped members":   post(route, strings.Replace(text, `"kid"`, `"\u006bid"`, 1)),
-			"IPv4 host":         message("POST", route, text, "Host: 127.0.0.1:1"),
-			"IPv6 host":         message("POST", route, text, "Host: [::1]"),
-			"forwarded port":    message("POST", route, text, "Host: LOCALHOST:65535"),
-			"query":             post(route+"?a=b", text),
-			"absolute form":     post("http://"+s.address+route, text),
-			"HTTP/1.0":          strings.Replace(post(route, text), "HTTP/1.1", "HTTP/1.0", 1),
-			"expect":            post(route, text, "Expect: 100-continue"),
-			"chunked":           chunked(route, text, 7),
-			"one byte a chunk":  chunked(route, text, 1),
-			"text/plain":        message("POST", route, text, "Host: localhost", "Content-Type: text/plain; charset=utf-8"),
-			"any type":          message("POST", route, text, "Host: localhost", "Content-Type: application/xml"),
-			"malformed type":    message("POST", route, text, "Host: localhost", "Content-Type: application/json;;"),
-			"identity":          post(route, text, "Content-Encoding: identity"),
-			"fetch of a server": post(route, text, "Sec-Fetch-Mode: cors"),
-			"typed by a person": post(route, text, "Sec-Fetch-Site: none"),
-			"slash":             post(route+"/", text),
-			"HTTP/1.0, no host": fmt.Sprintf("POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", route, len(text), text),
-			"any address":       message("POST", route, text, "Host: 0.0.0.0:8080"),
-			"any IPv6 address":  message("POST", route, text, "Host: [::]:8080"),
-			"other loopback":    message("POST", route, text, "Host: 127.0.0.2"),
-			"mapped address":    message("POST", route, text, "Host: [::ffff:127.0.0.1]:1"),
-			"name with a dot":   message("POST", route, text, "Host: localhosT."),
-			"below localhost":   message("POST", route, text, "Host: skr.localhost:8080"),
-			"null is absence":   post(route, strings.Replace(text, `"access_token":"`+l.access+`"`, `"access_token":null,"alias":null`, 1)),
-			"a hundred headers": post(route, text, strings.TrimSuffix(strings.Repeat("X-A: b\r\n", 100), "\r\n")),
+			"plain":                  post(route, text),
+			"no content type":        message("POST", route, text, "Host: localhost"),
+			"type of curl -d":        message("POST", route, text, "Host: localhost", "Content-Type: application/x-www-form-urlencoded"),
+			"charset":                message("POST", route, text, "Host: localhost", "Content-Type: Application/JSON; charset=utf-8"),
+			"white space":            post(route, " \r\n\t"+text+"\n"),
+			"escaped members":        post(route, strings.Replace(text, `"kid"`, `"\u006bid"`, 1)),
+			"IPv4 host":              message("POST", route, text, "Host: 127.0.0.1:1"),
+			"IPv6 host":              message("POST", route, text, "Host: [::1]"),
+			"forwarded port":         message("POST", route, text, "Host: LOCALHOST:65535"),
+			"query":                  post(route+"?a=b", text),
+			"absolute form":          post("http://"+s.address+route, text),
+			"HTTP/1.0":               strings.Replace(post(route, text), "HTTP/1.1", "HTTP/1.0", 1),
+			"expect":                 post(route, text, "Expect: 100-continue"),
+			"chunked":                chunked(route, text, 7),
+			"one byte a chunk":       chunked(route, text, 1),
+			"text/plain":             message("POST", route, text, "Host: localhost", "Content-Type: text/plain; charset=utf-8"),
+			"any type":               message("POST", route, text, "Host: localhost", "Content-Type: application/xml"),
+			"malformed type":         message("POST", route, text, "Host: localhost", "Content-Type: application/json;;"),
+			"identity":               post(route, text, "Content-Encoding: identity"),
+			"fetch by a server":      post(route, text, "Sec-Fetch-Mode: cors"),
+			"typed in a browser":     post(route, text, "Sec-Fetch-Site: none"),
+			"slash":                  post(route+"/", text),
+			"HTTP/1.0, no host":      fmt.Sprintf("POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", route, len(text), text),
+			"any address":            message("POST", route, text, "Host: 0.0.0.0:8080"),
+			"any IPv6 address":       message("POST", route, text, "Host: [::]:8080"),
+			"other loopback":         message("POST", route, text, "Host: 127.0.0.2"),
+			"mapped address":         message("POST", route, text, "Host: [::ffff:127.0.0.1]:1"),
+			"name with a dot":        message("POST", route, text, "Host: localhosT."),
+			"subdomain of localhost": message("POST", route, text, "Host: skr.localhost:8080"),
+			"null means absent":      post(route, strings.Replace(text, `"access_token":"`+l.access+`"`, `"access_token":null,"alias":null`, 1)),
+			"a hundred headers":      post(route, text, strings.TrimSuffix(strings.Repeat("X-A: b\r\n", 100), "\r\n")),
 		} {
 			t.Run(route+"/"+name, func(t *testing.T) {
 				c := dial(t, s)
@@ -202,15 +202,15 @@ func chunked(route, body string, size int) string {
 	return text.String() + "0\r\n\r\n"
 }
 
-// TestHostileBodies: two readers of one body must not disagree on what it says.
+// TestHostileBodies: two parsers must not read one body differently.
 func TestHostileBodies(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
 	for route, good := range goodBodies(l) {
 		bodies := map[string]string{
 			"nothing": "", "white space": " \n", "null": "null", "array": "[]", "text": `"x"`, "number": "1", "true": "true", "empty object": "{}",
-			"byte order mark": "\ufeff" + jsonOf(good), "two values": jsonOf(good) + jsonOf(good), "rubbish behind": jsonOf(good) + "x",
-			"brace behind": jsonOf(good) + "}", "NUL behind": jsonOf(good) + "\x00", "cut off": jsonOf(good)[:len(jsonOf(good))-1],
+			"byte order mark": "\ufeff" + jsonOf(good), "two values": jsonOf(good) + jsonOf(good), "rubbish after": jsonOf(good) + "x",
+			"brace after": jsonOf(good) + "}", "NUL after": jsonOf(good) + "\x00", "cut off": jsonOf(good)[:len(jsonOf(good))-1],
 			"comment": "/**/" + jsonOf(good), "comma": strings.TrimSuffix(jsonOf(good), "}") + ",}", "single quotes": strings.ReplaceAll(jsonOf(good), `"`, `'`),
 			"UTF-16": "\xff\xfe{\x00}\x00", "array around": "[" + jsonOf(good) + "]", "object around": `{"request":` + jsonOf(good) + "}",
 			"form": "kid=k&maa_endpoint=x", "unknown member": jsonOf(with(good, "maa_token", "x")), "empty member": jsonOf(with(good, "", "x")),
@@ -227,8 +227,11 @@ func TestHostileBodies(t *testing.T) {
 			bodies["duplicate escaped "+member] = `{"\u00` + fmt.Sprintf("%x", member[0]) + member[1:] + `":` + quoted + `,` + rest
 			bodies["capitals "+member] = strings.Replace(jsonOf(good), member, strings.ToUpper(member), 1)
 			bodies["Kelvin "+member] = strings.Replace(strings.Replace(jsonOf(good), `"kid"`, `"`+"\u212a"+`id"`, 1), `time_`, "ti\u0261me_", 1)
-			for kind, other := range map[string]string{"null": "null", "number": "1", "true": "true", "array": "[" + quoted + "]", "object": `{"a":` + quoted + "}", "deep": strings.Repeat("[", 9000) + strings.Repeat("]", 9000)} {
-				if kind != "null" || member != "access_token" { // null is absence, and that one may be absent
+			for kind, other := range map[string]string{
+				"null": "null", "number": "1", "true": "true", "array": "[" + quoted + "]", "object": `{"a":` + quoted + "}",
+				"deep": strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+			} {
+				if kind != "null" || member != "access_token" { // null means absent, and this member is optional
 					bodies[kind+" "+member] = strings.Replace(jsonOf(good), quoted, other, 1)
 				}
 			}
@@ -258,7 +261,7 @@ func without(body map[string]string, member string) map[string]string {
 	return changed
 }
 
-// inspectAlive: one good release after all that was bad.
+// inspectAlive checks that a good release succeeds after all bad requests.
 func inspectAlive(t *testing.T, l *lab, s *sidecar) {
 	t.Helper()
 	l.expect(t, s, l.request(), served)
@@ -294,11 +297,15 @@ func TestHostileValues(t *testing.T) {
 		domain := name[strings.Index(name, ".")+1:]
 		service := name[max(strings.Index(name, "attest."), strings.Index(name, "vault.")):]
 		for _, host := range []string{
-			"u@" + place, "u:p@" + place, "evil.example@" + place, place + "@evil.example", place + "//", place + "/x", place + "/../x", place + "?x", place + "#x", place + "\\", "//" + place,
-			"http://" + place, "HTTP://" + place, "https://https://" + place, "https:/" + place, "https://" + place + "//", "https://" + place + "/x", "ftp://" + place, "https://", "unix:/x",
-			name + ":", name + ":0", name + ":65536", name + ":+" + port, name + ":0" + port, name + ":" + port + ":1", name + ": " + port, ":" + port, name + "%3a" + port,
+			"u@" + place, "u:p@" + place, "evil.example@" + place, place + "@evil.example", place + "//", place + "/x", place + "/../x",
+			place + "?x", place + "#x", place + "\\", "//" + place,
+			"http://" + place, "HTTP://" + place, "https://https://" + place, "https:/" + place, "https://" + place + "//",
+			"https://" + place + "/x", "ftp://" + place, "https://", "unix:/x",
+			name + ":", name + ":0", name + ":65536", name + ":+" + port, name + ":0" + port, name + ":" + port + ":1", name + ": " + port,
+			":" + port, name + "%3a" + port,
 			name + ".:" + port, "." + place, name + "..:" + port, strings.Replace(place, ".", "..", 1), strings.Replace(place, ".", "。", 1),
-			"ünï." + domain + ":" + port, "xn--e1afmkfd." + domain + ":" + port, "a_b." + domain + ":" + port, "-a." + domain + ":" + port, "a-." + domain + ":" + port, "*." + domain + ":" + port,
+			"ünï." + domain + ":" + port, "xn--e1afmkfd." + domain + ":" + port, "a_b." + domain + ":" + port, "-a." + domain + ":" + port,
+			"a-." + domain + ":" + port, "*." + domain + ":" + port,
 			" " + place, place + " ", place + "\n", "a\r\nb." + domain, "a\x00." + domain + ":" + port, "a%00." + domain + ":" + port, "a%2e" + domain + ":" + port,
 			"127.0.0.1", "127.0.0.1:" + port, "[::1]:" + port, "::1", "169.254.169.254", "::ffff:127.0.0.1", "127.0.0.1." + domain + ":" + port + "\t",
 			strings.Repeat("a", 64) + "." + domain + ":" + port, strings.Repeat("a.", 200) + domain + ":" + port, strings.Repeat("!", 100_000),
@@ -308,7 +315,8 @@ func TestHostileValues(t *testing.T) {
 		}
 		for _, host := range []string{
 			"evil.example", "evil.example:443", name, name + ":1", name + ":443", service + ":" + port, "localhost:" + port, "localhost", "evil" + service + ":" + port,
-			name + ".evil.example:" + port, "a." + service + ".example:" + port, "2130706433", "0x7f000001", "0177.1:" + port, "metadata.google.internal", "kubernetes.default.svc",
+			name + ".evil.example:" + port, "a." + service + ".example:" + port, "2130706433", "0x7f000001", "0177.1:" + port,
+			"metadata.google.internal", "kubernetes.default.svc",
 		} {
 			refuse(api.RouteRelease, member, host, api.EndpointNotAllowed)
 		}
@@ -316,8 +324,10 @@ func TestHostileValues(t *testing.T) {
 	refuse(api.RouteRelease, "maa_endpoint", vault, api.EndpointNotAllowed)
 	refuse(api.RouteRelease, "akv_endpoint", maa, api.EndpointNotAllowed)
 	for _, kid := range []string{
-		"../secrets/s", "..", ".", "/", "//", "/k", "k//", "k/..", "k/../j", "k/" + strings.Repeat("0", 65), "k/0_1", "k/0-1", "k/٠", "k/" + strings.Repeat("0", 32) + "//",
-		"k/" + strings.Repeat("0", 32) + "/release", "%2e%2e", "%2e%2e%2fsecrets", "k%2f..", "k%00", "k\x00", "k?x", "k#x", "k;x", "k x", " k", "k\n", "k\r\nX: y", "k\\", "k:1", "k@v", "ķ", "k.", "a_b", "k&x", "https://other." + vault + "/keys/k", "https://" + vault + "/secrets/k",
+		"../secrets/s", "..", ".", "/", "//", "/k", "k//", "k/..", "k/../j", "k/" + strings.Repeat("0", 65), "k/0_1", "k/0-1", "k/٠",
+		"k/" + strings.Repeat("0", 32) + "//",
+		"k/" + strings.Repeat("0", 32) + "/release", "%2e%2e", "%2e%2e%2fsecrets", "k%2f..", "k%00", "k\x00", "k?x", "k#x", "k;x", "k x", " k", "k\n",
+		"k\r\nX: y", "k\\", "k:1", "k@v", "ķ", "k.", "a_b", "k&x", "https://other." + vault + "/keys/k", "https://" + vault + "/secrets/k",
 		strings.Repeat("k", 257), strings.Repeat("k", 100_000), l.access,
 	} {
 		refuse(api.RouteRelease, "kid", kid, api.BadRequest)
@@ -325,9 +335,10 @@ func TestHostileValues(t *testing.T) {
 	for _, kid := range []string{strings.Repeat("k", 127), "k/" + strings.Repeat("0", 32), "k/" + strings.Repeat("0", 32) + "/", "absent", "absent/"} {
 		refuse(api.RouteRelease, "kid", kid, api.KeyNotFound)
 	}
-	refuse(api.RouteRelease, "kid", strings.Repeat("k", 128), api.ReleaseRejected) // a limit of the vault, which says so
+	refuse(api.RouteRelease, "kid", strings.Repeat("k", 128), api.ReleaseRejected) // the vault's own limit
 	for _, token := range []string{
-		l.access + "\r\nX-Evil: 1", l.access + "\n", "\n" + l.access, l.access + " ", "Bearer " + l.access, " ", "\x00", "a\x00b", "ü", "a,b", "a;b", `a"b`, "=", "==a", "\t",
+		l.access + "\r\nX-Evil: 1", l.access + "\n", "\n" + l.access, l.access + " ", "Bearer " + l.access, " ", "\x00", "a\x00b", "ü", "a,b", "a;b", `a"b`,
+		"=", "==a", "\t",
 	} {
 		refuse(api.RouteRelease, "access_token", token, api.BadRequest)
 	}
@@ -337,7 +348,7 @@ func TestHostileValues(t *testing.T) {
 	inspectAlive(t, l, s)
 }
 
-// TestHostileMessages: requests that no client of ours sends.
+// TestHostileMessages: requests that no known client sends.
 func TestHostileMessages(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
@@ -358,14 +369,16 @@ func TestHostileMessages(t *testing.T) {
 			add("host "+host, message("POST", route, text, "Host: "+host), api.CallerNotAllowed, notAllowed)
 		}
 		for _, line := range []string{
-			"Origin: https://evil.example", "Origin: null", "Origin: http://localhost.evil.example", "Origin: http://localhost:1", "Origin: http://localhost@evil.example", "Origin: ", "Origin: file://",
-			"Origin: http://localhost", "Origin: http://" + s.address, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: ", "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site",
+			"Origin: https://evil.example", "Origin: null", "Origin: http://localhost.evil.example", "Origin: http://localhost:1",
+			"Origin: http://localhost@evil.example", "Origin: ", "Origin: file://",
+			"Origin: http://localhost", "Origin: http://" + s.address, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: ",
+			"Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site",
 			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: anything", "Origin: http://localhost\r\nOrigin: https://evil.example",
 		} {
 			add(line, post(route, text, line), api.CallerNotAllowed, notAllowed)
 			add(line+" as a form", message("POST", route, text, "Host: localhost", "Content-Type: text/plain", line), api.CallerNotAllowed, notAllowed)
 		}
-		add("absolute form of a stranger", post("http://evil.example"+route, text), api.CallerNotAllowed, notAllowed)
+		add("absolute form with a foreign host", post("http://evil.example"+route, text), api.CallerNotAllowed, notAllowed)
 		for _, encoding := range []string{"gzip", "br", "identity, gzip"} {
 			add("encoding "+encoding, post(route, text, "Content-Encoding: "+encoding), api.BadRequest, badRequest)
 		}
@@ -373,13 +386,17 @@ func TestHostileMessages(t *testing.T) {
 			add("method "+method, message(method, route, text, "Host: localhost"), api.BadRequest, http.StatusMethodNotAllowed)
 		}
 		add("bad chunk", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", api.BadRequest, badRequest)
-		add("endless chunk size", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 100_000), api.BadRequest, badRequest)
-		add("endless chunk extension", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;"+strings.Repeat("a", 100_000), api.BadRequest, badRequest)
+		add("endless chunk size", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 100_000),
+			api.BadRequest, badRequest)
+		add("endless chunk extension", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;"+strings.Repeat("a", 100_000),
+			api.BadRequest, badRequest)
 		add("chunks beyond the limit", chunked(route, strings.Repeat(" ", 300<<10)+text, 64<<10), api.BadRequest, badRequest)
 		add("no length", "POST "+route+" HTTP/1.1\r\nHost: localhost\r\n\r\n", api.BadRequest, badRequest)
 		for _, path := range []string{
-			route + "//", "/" + route, strings.Replace(route[1:], "/", "//", 1), strings.ToUpper(route), route + "%00", route + "%20", route + ";a=b", route + "/..", "/x/.." + route, "/." + route, route + ".json",
-			"/%2e" + route, strings.Replace(route[1:], "/", "%2f", 1), strings.Replace(route[1:], "/", "%2F", 1), "/%" + fmt.Sprintf("%x", route[1]) + route[2:], strings.Replace(route, "/", `\`, 2), "/v1" + route, route + "%0d%0aX:y",
+			route + "//", "/" + route, strings.Replace(route[1:], "/", "//", 1), strings.ToUpper(route), route + "%00", route + "%20", route + ";a=b",
+			route + "/..", "/x/.." + route, "/." + route, route + ".json",
+			"/%2e" + route, strings.Replace(route[1:], "/", "%2f", 1), strings.Replace(route[1:], "/", "%2F", 1),
+			"/%" + fmt.Sprintf("%x", route[1]) + route[2:], strings.Replace(route, "/", `\`, 2), "/v1" + route, route + "%0d%0aX:y",
 		} {
 			if !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, `\`) {
 				path = "/" + path
@@ -390,16 +407,19 @@ func TestHostileMessages(t *testing.T) {
 			add("path "+path, post(path, text), api.BadRequest, http.StatusNotFound)
 		}
 	}
-	for _, path := range []string{"/", "*", "/metrics", "/debug/pprof/", "/debug/vars", "/healthz", "/.env", "/key", "/attest", "/key/release/k", "/status//", "//status", "/status%2f", "/" + strings.Repeat("a", 8000)} {
+	for _, path := range []string{
+		"/", "*", "/metrics", "/debug/pprof/", "/debug/vars", "/healthz", "/.env", "/key", "/attest", "/key/release/k",
+		"/status//", "//status", "/status%2f", "/" + strings.Repeat("a", 8000),
+	} {
 		method := "GET"
 		if path == "*" {
 			method = "OPTIONS"
 		}
-		cases["none "+path] = want{message(method, path, "", "Host: localhost"), api.BadRequest, http.StatusNotFound}
+		cases["unknown "+path] = want{message(method, path, "", "Host: localhost"), api.BadRequest, http.StatusNotFound}
 	}
 	cases["POST /status"] = want{post("/status", ""), api.BadRequest, http.StatusMethodNotAllowed}
 	cases["HEAD /status"] = want{message("HEAD", "/status", "", "Host: localhost"), api.BadRequest, http.StatusMethodNotAllowed}
-	cases["GET /status for a stranger"] = want{message("GET", "/status", "", "Host: evil.example"), api.CallerNotAllowed, notAllowed}
+	cases["GET /status with a foreign host"] = want{message("GET", "/status", "", "Host: evil.example"), api.CallerNotAllowed, notAllowed}
 	cases["CONNECT"] = want{message("CONNECT", "localhost:80", "", "Host: localhost"), api.BadRequest, http.StatusNotFound}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
@@ -414,8 +434,8 @@ func TestHostileMessages(t *testing.T) {
 	inspectAlive(t, l, s)
 }
 
-// TestBrokenHTTP is refused by net/http before skr sees a request: the answer
-// has no JSON, but a status of 4xx or 5xx or none, and the connection ends.
+// TestBrokenHTTP: net/http refuses these requests before skr sees them. The answer has no
+// JSON but a 4xx or 5xx status, or there is no answer, and the connection ends.
 func TestBrokenHTTP(t *testing.T) {
 	t.Parallel()
 	l, s := inputLab(t)
@@ -445,9 +465,9 @@ func TestBrokenHTTP(t *testing.T) {
 		"huge path":             "GET /" + strings.Repeat("a", 64<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"path with percent":     "GET /% HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"path with a control":   "GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		"path that is a word":   "GET status HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"path without a slash":  "GET status HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"method with a control": "G\x01T /status HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		"expect something else": post("/key/release", text, "Expect: 200-ok"),
+		"unknown expectation":   post("/key/release", text, "Expect: 200-ok"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, s)
@@ -479,11 +499,11 @@ func TestConnections(t *testing.T) {
 			}
 		}
 	})
-	// A request inside a body that is refused unread must stay a body.
+	// skr must not parse an unread, refused body as a request.
 	for name, head := range map[string]string{
 		"unknown path": "/nothing", "wrong host": api.RouteRaw + "\x00evil", "too large": api.RouteRaw + "\x00large",
 	} {
-		t.Run("smuggling behind "+name, func(t *testing.T) {
+		t.Run("smuggling after "+name, func(t *testing.T) {
 			path, kind, _ := strings.Cut(head, "\x00")
 			host, body := "localhost", good
 			switch kind {
@@ -504,7 +524,9 @@ func TestConnections(t *testing.T) {
 		})
 	}
 	t.Run("request id", func(t *testing.T) {
-		for given, kept := range map[string]bool{"abc-123": true, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false, "a b": false, "a\"b": false, "é": false, "": false, "a_b": false} {
+		for given, kept := range map[string]bool{
+			"abc-123": true, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false, "a b": false, "a\"b": false, "é": false, "": false, "a_b": false,
+		} {
 			r := ask(t, s, post(api.RouteRaw, "{", "X-Request-Id: "+given))
 			r.refusedAs(t, api.BadRequest, http.StatusBadRequest)
 			if id := r.header.Get("X-Request-Id"); (id == given) != kept || len(id) > 64 {
@@ -512,7 +534,7 @@ func TestConnections(t *testing.T) {
 			}
 		}
 	})
-	t.Run("caller that leaves", func(t *testing.T) {
+	t.Run("caller disconnects", func(t *testing.T) {
 		for _, part := range []string{good[:10], good[:len(good)-3], good} {
 			c := dial(t, s)
 			c.send(part)
@@ -526,13 +548,16 @@ func TestConnections(t *testing.T) {
 		status int
 		within time.Duration
 	}{
-		"half a body":  {good[:len(good)-5], api.Timeout, http.StatusGatewayTimeout, requestTimeout + answerSlack},
-		"half a chunk": {"POST " + api.RouteRaw + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", api.Timeout, http.StatusGatewayTimeout, requestTimeout + answerSlack},
-		// What is refused without its body does not wait for it: the answer
-		// must be written before the time for writing has passed, too.
-		"half a body to nowhere":        {strings.Replace(good[:len(good)-5], api.RouteRaw, "/nothing", 1), api.BadRequest, http.StatusNotFound, answerSlack},
-		"half a body from a stranger":   {strings.Replace(good[:len(good)-5], "Host: localhost", "Host: evil.example", 1), api.CallerNotAllowed, http.StatusForbidden, answerSlack},
-		"half a compressed body":        {strings.Replace(good[:len(good)-5], "Host:", "Content-Encoding: gzip\r\nHost:", 1), api.BadRequest, http.StatusBadRequest, answerSlack},
+		"half a body": {good[:len(good)-5], api.Timeout, http.StatusGatewayTimeout, requestTimeout + answerSlack},
+		"half a chunk": {"POST " + api.RouteRaw + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+			api.Timeout, http.StatusGatewayTimeout, requestTimeout + answerSlack},
+		// A refusal that does not need the body does not wait for it. It must also be
+		// written before the time for writing has passed.
+		"half a body to an unknown path": {strings.Replace(good[:len(good)-5], api.RouteRaw, "/nothing", 1), api.BadRequest, http.StatusNotFound, answerSlack},
+		"half a body to a foreign host": {strings.Replace(good[:len(good)-5], "Host: localhost", "Host: evil.example", 1),
+			api.CallerNotAllowed, http.StatusForbidden, answerSlack},
+		"half a compressed body": {strings.Replace(good[:len(good)-5], "Host:", "Content-Encoding: gzip\r\nHost:", 1),
+			api.BadRequest, http.StatusBadRequest, answerSlack},
 		"half a body in another method": {strings.Replace(good[:len(good)-5], "POST", "PUT", 1), api.BadRequest, http.StatusMethodNotAllowed, answerSlack},
 	} {
 		waiting.Go(func() {
@@ -540,7 +565,7 @@ func TestConnections(t *testing.T) {
 				begin := time.Now()
 				ask(t, s, c.sent).refusedAs(t, c.code, c.status)
 				if took := time.Since(begin); took > c.within {
-					t.Errorf("answered after %v, want %v at most", took, c.within)
+					t.Errorf("answered after %v, want at most %v", took, c.within)
 				}
 			})
 		})
@@ -549,8 +574,8 @@ func TestConnections(t *testing.T) {
 	inspectAlive(t, l, s)
 }
 
-// TestSlowCallers: callers that send nothing do not keep the status from
-// others, and do not keep their places for longer than a request may take.
+// TestSlowCallers: callers that send nothing do not block the status for others. They keep
+// their places no longer than a request may take.
 func TestSlowCallers(t *testing.T) {
 	l, s := inputLab(t)
 	good := post(api.RouteRelease, jsonOf(goodBodies(l)[api.RouteRelease]))
@@ -583,7 +608,7 @@ func TestSlowCallers(t *testing.T) {
 	inspectAlive(t, l, s)
 }
 
-// TestBurst: more releases at once than skr has places for.
+// TestBurst: more concurrent releases than skr has places for.
 func TestBurst(t *testing.T) {
 	l, s := inputLab(t)
 	l.cloud.Faults().SetLatency(emulator.ServiceRelease, 100*time.Millisecond)

@@ -57,8 +57,8 @@ func newVMLab(t testing.TB, config emulator.MachineConfig) *vmLab {
 	return l
 }
 
-// conditions that a machine meets which started securely; of one without a log,
-// nobody knows.
+// conditions returns the conditions that a securely started machine meets. Without an event
+// log, the state of secure boot is unknown.
 func conditions(c emulator.MachineConfig) string {
 	all := []string{`{"claim":"x-ms-attestation-type","equals":"azurevm"}`}
 	if c.EventLog == emulator.TrueLog {
@@ -80,7 +80,7 @@ func (l *vmLab) sidecar(t *testing.T, env ...string) *sidecar {
 	return start(t, append(l.Environment(l.vm), env...)).ready(t)
 }
 
-// The same API on every kind of virtual machine.
+// Every kind of virtual machine has the same API.
 func TestVirtualMachines(t *testing.T) {
 	t.Parallel()
 	for _, platform := range vmPlatforms {
@@ -106,7 +106,7 @@ func TestVirtualMachines(t *testing.T) {
 	}
 }
 
-// checkToken: what the caller wants to have bound is in the token.
+// checkToken checks that the token is bound to the caller's data.
 func (l *vmLab) checkToken(t *testing.T, s *sidecar) {
 	t.Helper()
 	data := []byte("any bytes of the caller")
@@ -135,8 +135,8 @@ func (l *vmLab) checkToken(t *testing.T, s *sidecar) {
 	}
 }
 
-// identity is how a policy knows the paravisor of an emulated machine, which no key of
-// Azure's signed.
+// identity returns the policy's description of an emulated machine's paravisor, which no
+// key of Azure signed.
 func identity(t *testing.T, raw []byte) string {
 	t.Helper()
 	if raw == nil {
@@ -149,7 +149,7 @@ func identity(t *testing.T, raw []byte) string {
 	return "measurements: [" + report.Measurement().String() + "]\n"
 }
 
-// checkEvidence: skrctl vtpm verify takes the answer as it is.
+// checkEvidence checks that skrctl vtpm verify accepts the answer unchanged.
 func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	t.Helper()
 	data := []byte("some data")
@@ -181,8 +181,8 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	}
 }
 
-// A report of the processor comes with what ties it to the caller's data, over HTTP
-// and gRPC; without a processor there is none.
+// A report of the processor comes with what ties it to the caller's data, over HTTP and gRPC.
+// Without a confidential processor there is no report.
 func TestVirtualMachineReport(t *testing.T) {
 	t.Parallel()
 	for _, platform := range vmPlatforms {
@@ -222,7 +222,7 @@ func TestVirtualMachineReport(t *testing.T) {
 	}
 }
 
-// Answers that are not what the TPM asked for are not believed.
+// skr refuses answers that do not match what the TPM requested.
 func TestVirtualMachineForgeries(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
@@ -245,7 +245,7 @@ func TestVirtualMachineForgeries(t *testing.T) {
 	}
 	l.Faults().Clear()
 	if _, err := s.client.Release(t.Context(), l.request()); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("a good release afterwards: %v", err)
 	}
 }
 
@@ -261,8 +261,8 @@ func (l *vmLab) forge(t *testing.T, service, what string) {
 	}
 }
 
-// A machine that is not what it was when it was attested has another key: one
-// release says so, the next attests anew.
+// A machine that changed since its attestation has another key. One release reports that,
+// and the next one attests again.
 func TestVirtualMachineChanges(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, EventLog: emulator.NoLog})
@@ -278,11 +278,11 @@ func TestVirtualMachineChanges(t *testing.T) {
 		t.Errorf("error %v, want no_evidence", err)
 	}
 	if err := release(); err != nil {
-		t.Errorf("the second time: %v", err)
+		t.Errorf("the second release: %v", err)
 	}
 }
 
-// A sidecar without privileges gets the TPM and the log through the agent.
+// A sidecar without privileges uses the TPM and the log through the agent.
 func TestAgent(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
@@ -301,7 +301,7 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// agent runs an agent of the machine, and returns the directory where it lends.
+// agent runs an agent on the machine, and returns the directory in which it lends the TPM.
 func (l *vmLab) agent(t testing.TB) (dir string, end func() error) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // a socket's path must be short
@@ -324,11 +324,11 @@ func (l *vmLab) agent(t testing.TB) (dir string, end func() error) {
 		return nil
 	})
 	t.Cleanup(func() { _ = end() })
-	eventually(t, "the agent lends", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
+	eventually(t, "the agent lends the TPM", func() bool { _, err := os.Stat(filepath.Join(dir, "tpm.sock")); return err == nil })
 	return dir, end
 }
 
-// lent are the settings of a sidecar that uses an agent.
+// lent returns the settings of a sidecar that uses an agent.
 func lent(dir string) []string {
 	return []string{"SKR_TPM=unix:" + filepath.Join(dir, "tpm.sock"), "SKR_EVENT_LOG=" + filepath.Join(dir, "event-log")}
 }

@@ -24,8 +24,8 @@ import (
 	"skr/test/samples"
 )
 
-// unusable are optional parts that are there and cannot be used, each at once: the
-// words are in what is told of it.
+// unusable maps optional parts that are present and unusable, all at once, to words of
+// their reports.
 var unusable = map[string]string{
 	"security policy":  "security-policy-base64: illegal base64",
 	"host certificate": "the document cannot be used",
@@ -35,7 +35,7 @@ var unusable = map[string]string{
 	"tracing":          "OTEL_EXPORTER_OTLP_PROTOCOL",
 }
 
-// spoiledEnvironment is that of the cloud's machine, with all that is unusable.
+// spoiledEnvironment returns the environment of the cloud's machine with all unusable parts.
 func spoiledEnvironment(t *testing.T, cloud *emulator.Cloud) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -63,8 +63,8 @@ func problemOf(problems []api.Problem, part string) string {
 	return problems[i].Problem
 }
 
-// With every optional part unusable the sidecar serves, and tells each where it is
-// looked for: in its status, its log, and the answers that lack it.
+// With every optional part unusable the sidecar serves. It reports each part where people
+// look for it: in its status, its log, and the answers that lack it.
 func TestServeWithUnusableParts(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -99,7 +99,7 @@ func TestServeWithUnusableParts(t *testing.T) {
 	t.Run("log", func(t *testing.T) {
 		for part, words := range unusable {
 			if !hasLine(s.log.String(), "an optional part cannot be used", part, words) {
-				t.Errorf("no line of %s with %q", part, words)
+				t.Errorf("no line about %s with %q", part, words)
 			}
 		}
 	})
@@ -147,7 +147,7 @@ func TestServeWithUnusableParts(t *testing.T) {
 	})
 }
 
-// hasLine reports whether a line of the log has all words.
+// hasLine reports whether a line of the log contains all words.
 func hasLine(log string, words ...string) bool {
 	for line := range strings.Lines(log) {
 		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
@@ -174,7 +174,7 @@ func postTo(t *testing.T, s *sidecar, route, body string, into any) {
 	}
 }
 
-// The status of a sidecar without problems is, byte for byte, that of the drop-in.
+// The status of a sidecar without problems is the drop-in's, byte for byte.
 func TestStatusIsTheDropIns(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -193,7 +193,7 @@ func TestStatusIsTheDropIns(t *testing.T) {
 	}
 }
 
-// The doctor tells each part; what works all the same is no failure.
+// The doctor reports each part. A part that skr works without is not a failure.
 func TestDoctorTellsUnusableParts(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -214,7 +214,7 @@ func TestDoctorTellsUnusableParts(t *testing.T) {
 		case c.Check == "security-context" && (c.Status != "warning" || !strings.Contains(c.Evidence, unusable["UVM endorsement"])):
 			t.Errorf("%+v", c)
 		case c.Check == "local-api" && (c.Status != "warning" || !strings.Contains(c.Evidence, unusable["ops_listen"])):
-			t.Errorf("%+v", c) // who examines opens no listener: the sidecar tells
+			t.Errorf("%+v", c) // the doctor opens no listener, and relies on the sidecar's report
 		}
 	}
 	for part, words := range unusable {
@@ -224,7 +224,7 @@ func TestDoctorTellsUnusableParts(t *testing.T) {
 	}
 }
 
-// Commands that look at files start, and say nothing of parts that they do not need.
+// Commands that read files start, and report only the parts that they need.
 func TestCommandsStartWithUnusableParts(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -261,8 +261,8 @@ func TestCommandsStartWithUnusableParts(t *testing.T) {
 	}
 }
 
-// A machine with the genuine endorsement of a current fleet starts. That it is for
-// another utility VM than the emulator's is found when there is a report.
+// A machine with the genuine endorsement of a current fleet starts. The endorsement is for
+// another utility VM than the emulator's, which skr finds once there is a report.
 func TestOctetStreamEndorsement(t *testing.T) {
 	t.Parallel()
 	const folder = "turn2/01-uvm-endorsement-octet-stream"
@@ -285,7 +285,7 @@ func TestOctetStreamEndorsement(t *testing.T) {
 	}
 }
 
-// The emulator's own endorsement is that of its silicon, and no cause for a warning.
+// The emulator's own endorsement belongs to its silicon, and causes no warning.
 func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -298,7 +298,7 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 		{"attest", "maa", "--authority", cloud.AttestationHost()}, append([]string{"doctor", "--listen", "localhost:1"}, key...),
 	} {
 		stdout, stderr, code := once(t, env, "{}", args...)
-		if code != 0 || strings.Contains(stderr, "WARN") { // records of releases are there, too
+		if code != 0 || strings.Contains(stderr, "WARN") { // the log also has records of releases
 			t.Errorf("%q: exit %d\n%s", args, code, stderr)
 		}
 		if args[0] == "doctor" && !hasLine(stdout, "ok ", "security-context", "silicon that is not AMD's") {
@@ -311,7 +311,7 @@ func TestEmulatorsEndorsementIsNoWarning(t *testing.T) {
 	}
 }
 
-// The agent lends the TPM also where there is no event log to lend, and leaves no old copy.
+// The agent lends the TPM even if it cannot read the event log, and leaves no old copy.
 func TestAgentWithoutItsLog(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.TrustedLaunch, EventLog: emulator.NoLog})
@@ -331,13 +331,13 @@ func TestAgentWithoutItsLog(t *testing.T) {
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the agent lends", func() bool { return hasLine(log.String(), "lending", "tpm.sock") })
+	eventually(t, "the agent lends the TPM", func() bool { return hasLine(log.String(), "lending", "tpm.sock") })
 	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) || !hasLine(log.String(), "WARN", "the event log cannot be read") {
 		t.Errorf("the old copy: %v; the log:\n%s", err, log)
 	}
 }
 
-// An event log that cannot be used costs what a token says of the boot, and no more.
+// An unusable event log only removes what a token would say about the boot.
 func TestUnusableEventLog(t *testing.T) {
 	t.Parallel()
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, EventLog: emulator.NoLog})
@@ -355,11 +355,11 @@ func TestUnusableEventLog(t *testing.T) {
 		t.Errorf("status %+v, error %v", status, err)
 	}
 	if _, err := s.client.Release(t.Context(), l.request()); err != nil {
-		t.Errorf("a key that does not ask for secure boot: %v", err)
+		t.Errorf("a key that does not require secure boot: %v", err)
 	}
 	request := l.request()
 	request.KID = "secure"
 	if _, err := s.client.Release(t.Context(), request); !errors.Is(err, api.ReleaseRejected) || !strings.Contains(err.Error(), "without the event log") {
-		t.Errorf("a key that does: %v", err)
+		t.Errorf("a key that requires secure boot: %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"skr/test/program"
 )
 
-// single is a cloud with one key, and how a command asks for it.
+// single is a cloud with one key, and the command that requests it.
 type single struct {
 	*emulator.Cloud
 
@@ -38,8 +38,8 @@ func newSingle(t *testing.T) *single {
 
 func (s *single) releases() int { return s.Faults().Requests(emulator.ServiceRelease) }
 
-// Where the result cannot be written, no key is released, and the message has the
-// path that the user gave.
+// If the result cannot be written, no key is released. The message has the path that the
+// user gave.
 func TestOutputIsLookedAtFirst(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
@@ -65,11 +65,11 @@ func TestOutputIsLookedAtFirst(t *testing.T) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 2 || entries[0].Type() != os.ModeSymlink || entries[1].Type() != os.ModeNamedPipe {
-		t.Errorf("there are %v, %v", entries, err)
+		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
 
-// Through /dev/stdout a key goes where standard output goes, and the device stays.
+// With /dev/stdout a key goes to standard output, and the device remains.
 func TestOutputToDevice(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
@@ -84,8 +84,8 @@ func TestOutputToDevice(t *testing.T) {
 	}
 }
 
-// A command of its own writes the same records as a sidecar: to audit_file, or to
-// the log, which is standard error without log_file.
+// A separate command writes the same records as a sidecar. They go to audit_file or to the
+// log, which is standard error unless log_file is set.
 func TestCommandsAreRecorded(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
@@ -109,7 +109,7 @@ func TestCommandsAreRecorded(t *testing.T) {
 	}
 }
 
-// verified wants one released record in a log.
+// verified expects one released record in a log.
 func verified(t *testing.T, name, log string) {
 	t.Helper()
 	stdout, stderr, code := operate(t, nil, log, "audit", "verify")
@@ -118,7 +118,7 @@ func verified(t *testing.T, name, log string) {
 	}
 }
 
-// A command that cannot write its record releases nothing.
+// A command that cannot write its audit record releases nothing.
 func TestCommandWithoutRecord(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)

@@ -25,17 +25,17 @@ import (
 	"skr/test/program"
 )
 
-// pods is how many processes of a node ask at once.
+// pods is how many processes of a node send requests at once.
 const pods = 32
 
-// hasty is a paravisor's clock that runs ahead at each look, so that the two seconds
-// between its reports, which no guest can shorten, do not count.
+// hasty is a paravisor's clock that advances at each reading. It removes the two seconds
+// between reports, which no guest can shorten.
 func hasty() func() time.Time {
 	begun, looks := time.Now(), new(atomic.Int64)
 	return func() time.Time { return begun.Add(time.Duration(looks.Add(3)) * time.Second) }
 }
 
-// crowd runs a command in as many processes at once, and returns what they print.
+// crowd runs a command in that many processes at once, and returns their output.
 func crowd(ctx context.Context, t testing.TB, env []string, args func(pod int) (stdin string, args []string)) []string {
 	t.Helper()
 	printed := make([]string, pods)
@@ -56,7 +56,7 @@ func crowd(ctx context.Context, t testing.TB, env []string, args func(pod int) (
 	return printed
 }
 
-// released has each pod release the key.
+// released makes each pod release the key.
 func (l *vmLab) released(ctx context.Context, t testing.TB, env []string) {
 	t.Helper()
 	for pod, printed := range crowd(ctx, t, env, func(int) (string, []string) {
@@ -68,7 +68,7 @@ func (l *vmLab) released(ctx context.Context, t testing.TB, env []string) {
 	}
 }
 
-// reported has each pod get a report over data of its own.
+// reported makes each pod get a report over its own data.
 func reported(ctx context.Context, t testing.TB, env []string) {
 	t.Helper()
 	question := func(pod int) string { return fmt.Sprint("question of pod ", pod) }
@@ -95,7 +95,7 @@ func reported(ctx context.Context, t testing.TB, env []string) {
 	}
 }
 
-// All pods of a node at once have their keys and their reports through the agent, in a TPM
+// All pods of a node get their keys and their reports at once through the agent, in a TPM
 // with three slots and no resource manager.
 func TestManyPods(t *testing.T) {
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, Paravisor: hasty()})
@@ -111,7 +111,7 @@ func TestManyPods(t *testing.T) {
 	}
 }
 
-// BenchmarkManyPods is how long the last of them waits.
+// BenchmarkManyPods measures how long the last of them waits.
 func BenchmarkManyPods(b *testing.B) {
 	l := newVMLab(b, emulator.MachineConfig{Platform: emulator.ConfidentialVM, Paravisor: hasty()})
 	dir, _ := l.agent(b)
@@ -128,8 +128,8 @@ func BenchmarkManyPods(b *testing.B) {
 	})
 }
 
-// A TPM that is busy is not one that gives no evidence: the sidecar answers 503 and when
-// to try again, at each step that needs it.
+// A busy TPM is not a TPM without evidence. At each step that needs the TPM, the sidecar
+// answers 503 with a time to retry.
 func TestBusyTPM(t *testing.T) {
 	var busy atomic.Uint32
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, TPMFault: func(code tpm2.TPMCC, _, _ tpm2.TPMHandle) tpm2.TPMRC {
@@ -155,6 +155,6 @@ func TestBusyTPM(t *testing.T) {
 	}
 	busy.Store(0)
 	if _, err := client.Release(t.Context(), l.request()); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("a good request afterwards: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"skr/test/program"
 )
 
-// Without a device there is no evidence, and nothing takes its place.
+// Without a device there is no evidence, and nothing replaces it.
 func TestWithoutDevice(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -28,7 +28,7 @@ func TestWithoutDevice(t *testing.T) {
 	}
 	for _, tried := range []string{"/dev/sev-guest", "configfs-tsm"} {
 		if !strings.Contains(refused.Message, tried) {
-			t.Errorf("the message does not say that %s was tried: %s", tried, refused.Message)
+			t.Errorf("the message does not name %s, which was tried: %s", tried, refused.Message)
 		}
 	}
 	response, err := http.Get("http://" + s.address + "/status")
@@ -41,7 +41,7 @@ func TestWithoutDevice(t *testing.T) {
 	}
 }
 
-// After SIGTERM a running release is completed, and then the process ends with code 0.
+// After SIGTERM a running release completes, and then the process ends with code 0.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -54,12 +54,12 @@ func TestGracefulStop(t *testing.T) {
 		_, err := s.client.Release(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: "k"})
 		released <- err
 	}()
-	eventually(t, "the vault is asked", func() bool { return cloud.Faults().Requests(emulator.ServiceRelease) == 1 })
+	eventually(t, "the vault gets the request", func() bool { return cloud.Faults().Requests(emulator.ServiceRelease) == 1 })
 	if err := s.stop(); err != nil {
 		t.Errorf("the process ended with %v", err)
 	}
 	if err := <-released; err != nil {
-		t.Errorf("the release that was running got %v", err)
+		t.Errorf("the running release got %v", err)
 	}
 }
 
@@ -76,19 +76,20 @@ func TestSizeAndMemory(t *testing.T) {
 	s := start(t, cloud.Environment(cloud.Machine())).ready(t)
 	ready := time.Since(began)
 	pid := s.process.Process.Pid
-	eventually(t, "the memory of the start is given back", func() bool { return residentBytes(t, pid, "RssAnon:") < 8<<20 })
+	eventually(t, "the memory of the start is freed", func() bool { return residentBytes(t, pid, "RssAnon:") < 8<<20 })
 	rss := residentBytes(t, pid, "VmRSS:")
 	settle(t, s)
 	cpu, wakes := cpuTime(t, pid), wakeUps(t, pid)
 	time.Sleep(3 * time.Second) // another process: there is no clock to inject
-	t.Logf("binary %.1f MB, ready after %d ms as a client sees it; idle: %.1f MB resident, %.1f MB of them its own and not the binary's; in 3 s at rest %v of processor and %d wake-ups",
+	t.Logf("binary %.1f MB, ready after %d ms as a client sees it; idle: %.1f MB resident, "+
+		"%.1f MB of them its own and not the binary's; in 3 s at rest %v of CPU time and %d wake-ups",
 		float64(info.Size())/1e6, ready.Milliseconds(), float64(rss)/1e6, float64(residentBytes(t, pid, "RssAnon:"))/1e6, cpuTime(t, pid)-cpu, wakeUps(t, pid)-wakes)
 	if rss > 27<<20 {
 		t.Errorf("%d bytes resident when idle, more than 27 MiB", rss)
 	}
 }
 
-// residentBytes returns a field of the status of the process (proc_pid_status(5)).
+// residentBytes returns a field of the process's status in bytes (proc_pid_status(5)).
 func residentBytes(t testing.TB, pid int, field string) int {
 	t.Helper()
 	kilobytes, found := statusField(t, "/proc/"+strconv.Itoa(pid)+"/status", field)
@@ -98,7 +99,7 @@ func residentBytes(t testing.TB, pid int, field string) int {
 	return kilobytes << 10
 }
 
-// wakeUps returns how often the threads of the process have waited for something.
+// wakeUps returns how often the threads of the process waited for something.
 func wakeUps(t *testing.T, pid int) (total int) {
 	t.Helper()
 	threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/status")
@@ -116,7 +117,7 @@ func statusField(t testing.TB, path, field string) (value int, found bool) {
 	t.Helper()
 	status, err := os.ReadFile(path)
 	if err != nil {
-		t.Skipf("this system does not tell a process's state: %v", err)
+		t.Skipf("this system does not report a process's state: %v", err)
 	}
 	for line := range bytes.Lines(status) {
 		if fields := strings.Fields(string(line)); len(fields) > 1 && fields[0] == field {
@@ -140,7 +141,7 @@ func listening(t *testing.T, s *sidecar) {
 	})
 }
 
-// eventually polls another process; there is no clock to inject there.
+// eventually polls another process, which has no clock to inject.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -148,10 +149,10 @@ func eventually(t testing.TB, what string, done func() bool) {
 			return
 		}
 	}
-	t.Fatalf("after %v it is still not so that %s", patience, what)
+	t.Fatalf("still waiting after %v: %s", patience, what)
 }
 
-// skr warns if the mounted policy is not the enforced one: a release policy that is made
+// skr warns if the mounted policy is not the enforced one. A release policy that is made
 // from the mounted file would refuse this pod.
 func TestMountedPolicyIsCompared(t *testing.T) {
 	t.Parallel()
@@ -160,10 +161,10 @@ func TestMountedPolicyIsCompared(t *testing.T) {
 	env := cloud.Environment(cloud.Machine())
 	same := start(t, env).ready(t)
 	if strings.Contains(same.log.String(), warning) {
-		t.Error("the enforced policy is called another")
+		t.Error("the log warns although the enforced policy is mounted")
 	}
 	other := start(t, append(env, "UVM_SECURITY_CONTEXT_DIR=/nonexistent", "UVM_SECURITY_POLICY=cGFja2FnZSBwb2xpY3k=")).ready(t)
 	if !strings.Contains(other.log.String(), warning) {
-		t.Error("another policy is not told")
+		t.Error("the log does not warn about another policy")
 	}
 }

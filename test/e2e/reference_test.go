@@ -16,8 +16,8 @@ import (
 	"skr/test/program"
 )
 
-// The sidecar starts with every value that the reference starts with. Where the
-// reference ignores a value without a word, the log has a warning.
+// The sidecar starts with every value that the reference starts with. If the reference
+// ignores a value silently, skr logs a warning.
 func TestReferenceValues(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -43,7 +43,7 @@ func TestReferenceValues(t *testing.T) {
 	}
 }
 
-// A log that cannot be written goes to standard error, with a warning.
+// If skr cannot write its log file, it logs to standard error, with a warning.
 func TestLogFileThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -58,7 +58,7 @@ func TestLogFileThatCannotBeWritten(t *testing.T) {
 				s := start(t, append(cloud.Environment(cloud.Machine()), "LogFile="+path, "SKR_LOG_FORMAT="+format)).ready(t)
 				for _, want := range []string{"the log goes to standard error", "ready"} {
 					if !strings.Contains(s.log.String(), want) {
-						t.Errorf("standard error does not have %q:\n%s", want, s.log)
+						t.Errorf("standard error lacks %q:\n%s", want, s.log)
 					}
 				}
 			})
@@ -66,8 +66,7 @@ func TestLogFileThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// The other containers of the pod may read the log, and only its owner may read
-// the audit file.
+// The other containers of the pod may read the log. Only its owner may read the audit file.
 func TestModesOfFiles(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{})
 	log, audit := filepath.Join(t.TempDir(), "skr.log"), filepath.Join(t.TempDir(), "audit")
@@ -86,8 +85,8 @@ func umask() os.FileMode {
 	return os.FileMode(mask)
 }
 
-// The image's entry point takes the names that manifests give as commands for the
-// image of the reference.
+// The image's entry point accepts the commands that manifests use with the reference's
+// image.
 func TestNamesAsArguments(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -114,7 +113,8 @@ func TestNamesAsArguments(t *testing.T) {
 		})
 	}
 	for _, args := range [][]string{
-		{"/tests/skr/skr_client.sh"}, {"curl", "http://localhost:8080/status"}, {"get-snp-report"}, {"/bin/get-snp-report"}, {"sleep", "1000000"}, {"sh", "-c", "id"}, {"sh"},
+		{"/tests/skr/skr_client.sh"}, {"curl", "http://localhost:8080/status"},
+		{"get-snp-report"}, {"/bin/get-snp-report"}, {"sleep", "1000000"}, {"sh", "-c", "id"}, {"sh"},
 	} {
 		_, stderr, code := once(t, nil, "", args...)
 		if code != 2 || !strings.Contains(stderr, "docs/deployment.md lists what to use instead") {
@@ -123,8 +123,8 @@ func TestNamesAsArguments(t *testing.T) {
 	}
 }
 
-// docs/deployment.md lists each program of the reference's image (its Dockerfile.skr),
-// and what it names instead is there.
+// docs/deployment.md lists each program of the reference's image (its Dockerfile.skr) with
+// a replacement, and each replacement exists.
 func TestProgramsOfTheReference(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/deployment.md")
@@ -142,7 +142,7 @@ func TestProgramsOfTheReference(t *testing.T) {
 	for _, command := range commands {
 		var words []string
 		for _, word := range strings.Fields(command[1]) {
-			if strings.ToUpper(word) != word { // else it stands for a value
+			if strings.ToUpper(word) != word { // otherwise it stands for a value
 				words = append(words, strings.TrimSuffix(word, ","))
 			}
 		}
@@ -161,7 +161,7 @@ func TestProgramsOfTheReference(t *testing.T) {
 	}
 }
 
-// commandOf are the words before the flags.
+// commandOf returns the words before the flags.
 func commandOf(words []string) []string {
 	for i, word := range words {
 		if strings.HasPrefix(word, "-") {
@@ -171,8 +171,8 @@ func commandOf(words []string) []string {
 	return slices.Clone(words)
 }
 
-// A file is wrapped as the test of the reference does it: `compose run sidecar
-// /bin/skr -infile …` with the image's entry point before it.
+// Wrapping a file works as in the reference's test: `compose run sidecar /bin/skr
+// -infile …`, after the image's entry point.
 func TestWrapByEntryPoint(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})

@@ -14,7 +14,7 @@ import (
 	"skr/test/snptest"
 )
 
-// policyFor lets a machine with that HOST_DATA have a key.
+// policyFor returns a policy that allows a key to machines with this HOST_DATA.
 func policyFor(cloud *emulator.Cloud, data snp.HostData) []byte {
 	return fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[
 		{"claim":"x-ms-attestation-type","equals":"sevsnpvm"},
@@ -91,7 +91,7 @@ func releaseOne(t *testing.T, cloud *emulator.Cloud, s *sidecar, vault string, s
 		return
 	}
 	if _, err := key.PrivateKey(); err != nil {
-		t.Errorf("the released key is no private key: %v", err)
+		t.Errorf("the released key is not a private key: %v", err)
 	}
 }
 
@@ -137,7 +137,7 @@ func TestRefusals(t *testing.T) {
 		{"no such version", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.KID = "k/" + strings.Repeat("0", 32) }), api.KeyNotFound},
 		{"vault not allowed", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.AKVEndpoint = "evil.example" }), api.EndpointNotAllowed},
 		{"authority not allowed", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.MAAEndpoint = "evil.example" }), api.EndpointNotAllowed},
-		{"spelt path", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.KID = "../secrets/s" }), api.BadRequest},
+		{"path as key name", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.KID = "../secrets/s" }), api.BadRequest},
 		{"bad access token", cloud.Machine(), with(func(r *api.ReleaseRequest) { r.AccessToken = api.Secret("not-ours") }), api.ReleaseRejected},
 	}
 	sidecars := map[*emulator.Machine]*sidecar{}
@@ -156,8 +156,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A firmware update changes TCB and VCEK. The next call works, and so does the
-// one after it.
+// A firmware update changes TCB and VCEK. The next call succeeds, and so does the one
+// after it.
 func TestFirmwareUpdate(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -202,6 +202,6 @@ func TestWorkloadIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := cloud.Faults().Requests(emulator.ServiceIdentity); got != 0 {
-		t.Errorf("the managed identity was asked %d times", got)
+		t.Errorf("the managed identity got %d requests", got)
 	}
 }

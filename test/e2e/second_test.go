@@ -11,9 +11,8 @@ import (
 	"skr/test/program"
 )
 
-// A second skr says which process has its address, whichever listener that is for. It
-// ends where applications would otherwise be answered by the first, and goes on without
-// the listener for probes.
+// A second skr reports which process has its address, for each listener. It ends if the
+// first would answer the applications, and goes on without the listener for probes.
 func TestSecondStart(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})

@@ -32,15 +32,15 @@ var soakMinutes = flag.Float64("minutes", 0, "how long TestSoak drives the sidec
 
 const (
 	soakWorkers = 16
-	soakIdle    = time.Second // after which the cloud closes a connection
-	// What may differ after the traffic from before: the scrape itself, and a
-	// connection that is just being closed.
+	soakIdle    = time.Second // the cloud closes a connection after this time
+	// Allowed differences after the traffic: the scrape itself, and a connection that
+	// is being closed.
 	moreGoroutines  = 3
 	moreDescriptors = 3
 	moreHeap        = 2 << 20 // bytes
 )
 
-// soakFaults happen all the time, each to a small part of the requests.
+// soakFaults happen all the time, each to a few of the requests.
 var soakFaults = []string{
 	"maa/attest:status=500,probability=0.02", "maa/attest:reset,probability=0.02", "maa/attest:not-json,probability=0.02",
 	"maa/attest:forge=other-kek,probability=0.02", "maa/attest:status=429,retry-after=1s,probability=0.01",
@@ -49,15 +49,15 @@ var soakFaults = []string{
 	"report:status=500,probability=0.02", "report:reset,probability=0.02", "imds/token:status=500,probability=0.02",
 }
 
-// TestSoak drives mixed good and faulty traffic at full rate, and then wants the
-// process to be what it was before, and each request to have been answered and
-// logged exactly once.
+// TestSoak drives mixed good and faulty traffic at full rate. Afterwards the process must
+// use no more resources than before. Each request must have been answered and logged
+// exactly once.
 func TestSoak(t *testing.T) {
 	if *soakMinutes <= 0 {
 		t.Skip("this test takes minutes: make soak")
 	}
 	k := newSoak(t)
-	k.drive(t, 5*time.Second) // so that what is made once has been made
+	k.drive(t, 5*time.Second) // creates everything that is created once
 	before := k.settle(t)
 	k.drive(t, time.Duration(*soakMinutes*float64(time.Minute)))
 	after := k.settle(t)
@@ -76,7 +76,7 @@ func TestSoak(t *testing.T) {
 	k.account(t)
 }
 
-// soak is a sidecar under traffic, with what was asked and answered.
+// soak is a sidecar under traffic, with the requests and their answers.
 type soak struct {
 	*lab
 	s          *sidecar
@@ -85,7 +85,7 @@ type soak struct {
 	http       *http.Client
 
 	mu       sync.Mutex
-	answered map[string]string // request id to code; "" where the caller did not wait
+	answered map[string]string // request id to code; "" if the caller did not wait
 }
 
 func newSoak(t *testing.T) *soak {
@@ -106,7 +106,7 @@ func newSoak(t *testing.T) *soak {
 	return k
 }
 
-// drive requests of all kinds from all workers.
+// drive sends requests of all kinds from all workers.
 func (k *soak) drive(t *testing.T, length time.Duration) {
 	t.Helper()
 	for _, words := range soakFaults {
@@ -131,7 +131,7 @@ func (k *soak) drive(t *testing.T, length time.Duration) {
 	workers.Wait()
 }
 
-// question is one kind of request, and what share of all it is.
+// question is one kind of request, and its share of all.
 type question struct {
 	share int
 	path  string
@@ -168,7 +168,7 @@ func (k *soak) one(t *testing.T) {
 	}
 }
 
-// ask one question; some callers do not wait for the answer.
+// ask sends one request; some callers do not wait for the answer.
 func (k *soak) ask(t *testing.T, q question) {
 	id := fmt.Sprintf("soak-%d", rand.Uint64())
 	ctx := t.Context()
@@ -205,7 +205,7 @@ func (k *soak) send(request *http.Request, id string) (code string, err error) {
 	case err != nil:
 		return "", err
 	case response.Header.Get("X-Request-Id") != id:
-		return "", fmt.Errorf("this is the answer to %s", response.Header.Get("X-Request-Id"))
+		return "", fmt.Errorf("the answer belongs to request %s", response.Header.Get("X-Request-Id"))
 	case response.StatusCode == http.StatusOK:
 		return "ok", nil
 	}
@@ -216,16 +216,16 @@ func (k *soak) send(request *http.Request, id string) (code string, err error) {
 	return string(refused.Code), nil
 }
 
-// vitals are what a leak would show in.
+// vitals are the resources in which a leak would show.
 type vitals struct{ goroutines, descriptors, heap int }
 
 func (v vitals) String() string {
 	return fmt.Sprintf("%d goroutines, %d descriptors, %.1f MB of live heap", v.goroutines, v.descriptors, float64(v.heap)/1e6)
 }
 
-// settle waits until idle connections are closed and the collector has run twice,
-// which takes some traffic, and reads the vitals: the lowest of a while, as the
-// process has work of its own now and then.
+// settle waits until idle connections are closed and the collector has run twice, which
+// takes some traffic. It returns the lowest vitals of a while, because the process does
+// some work of its own.
 func (k *soak) settle(t *testing.T) vitals {
 	t.Helper()
 	k.http.CloseIdleConnections()
@@ -265,7 +265,7 @@ func (k *soak) metric(t *testing.T, name string) float64 {
 	}
 	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
 	if found == nil {
-		t.Fatalf("there is no metric %s", name)
+		t.Fatalf("metric %s is missing", name)
 	}
 	value, err := strconv.ParseFloat(string(found[1]), 64)
 	if err != nil {
@@ -281,8 +281,9 @@ func (k *soak) stop(t *testing.T) {
 	}
 }
 
-// account for every request: each has one line in the log, with the code that the
-// caller saw, or is counted in a line of refusals with that code, and each key that was given out has one audit record.
+// account checks every request. Each has one log line with the code that the caller saw,
+// or is counted in a line of refusals with that code. Each released key has one audit
+// record.
 func (k *soak) account(t *testing.T) {
 	t.Helper()
 	logged := k.logged(t)
@@ -293,7 +294,7 @@ func (k *soak) account(t *testing.T) {
 	for id, code := range k.answered {
 		lines := logged[id]
 		switch {
-		case code == "" && len(lines) <= 1: // the caller was gone; perhaps before the request had arrived
+		case code == "" && len(lines) <= 1: // the caller left, perhaps before the request arrived
 			codes["gone"]++
 		case code != "ok" && len(lines) == 0:
 			codes[code]++
@@ -323,7 +324,7 @@ type logLine struct {
 	ID      string `json:"request_id"`
 	Route   string `json:"route"`
 	Code    string `json:"code"`
-	Count   int    `json:"count"` // of a line that stands for several
+	Count   int    `json:"count"` // of the requests that this line stands for
 }
 
 func (k *soak) logged(t *testing.T) map[string][]logLine {

@@ -17,7 +17,7 @@ import (
 
 const together = 64 // clients at once
 
-// askTogether asks for the keys at once and returns the first error.
+// askTogether requests the keys at once and returns the first error.
 func askTogether(t *testing.T, s *sidecar, requests []api.ReleaseRequest) error {
 	t.Helper()
 	var all sync.WaitGroup
@@ -29,8 +29,8 @@ func askTogether(t *testing.T, s *sidecar, requests []api.ReleaseRequest) error 
 	return errors.Join(failed...)
 }
 
-// Clients that ask at once for one key cost one request to the vault, and those that
-// ask for as many keys one attestation.
+// Concurrent requests for one key cost one request to the vault. Concurrent requests for
+// different keys cost one attestation.
 func TestTogether(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -66,7 +66,7 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// A pod with max_stale survives an outage of the vault, and says so.
+// A pod with max_stale survives an outage of the vault, and reports the stale key.
 func TestOutageIsSurvived(t *testing.T) {
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -97,18 +97,18 @@ func TestOutageIsSurvived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a stale key is given out", func() bool { return ask() == "stale" })
+	eventually(t, "skr serves a stale key", func() bool { return ask() == "stale" })
 	cloud.Faults().Clear()
 }
 
-// The signing keys of each authority that an alias names, also of those that it falls
-// back to, are fetched before anybody asks for a release.
+// The signing keys of each authority that an alias names, fallbacks included, are fetched
+// before the first request for a release.
 func TestAuthoritiesAreMet(t *testing.T) {
 	t.Parallel()
 	cloud := program.Cloud(t, emulator.Config{})
 	start(t, append(cloud.Environment(cloud.Machine()), `SKR_KEYS={"demo":{"vault":"`+cloud.Host("demo", "vault")+
 		`","key":"k","authorities":["`+cloud.AttestationHost()+`","`+cloud.Host("sharedweu.weu", "attest")+`"]}}`))
-	eventually(t, "both authorities are asked for their keys", func() bool {
+	eventually(t, "both authorities get a request for their keys", func() bool {
 		return cloud.Faults().Requests(emulator.ServiceMAACerts) == 2
 	})
 }

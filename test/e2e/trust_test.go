@@ -24,12 +24,12 @@ import (
 	"skr/test/program"
 )
 
-// keys is the section of the configuration with one alias.
+// keys returns the section of the configuration with one alias.
 func (l *lab) keys() string {
 	return `SKR_KEYS={"demo":{"vault":"` + l.vault + `","key":"k","authority":"` + l.cloud.AttestationHost() + `"}}`
 }
 
-// startWith runs skr with the lab's cloud, its alias, and more.
+// startWith runs skr with the lab's cloud, its alias and more.
 func (l *lab) startWith(t *testing.T, more ...string) *sidecar {
 	t.Helper()
 	return start(t, append(append(l.cloud.Environment(l.cloud.Machine()), l.keys()), more...))
@@ -43,16 +43,16 @@ func wantCode(t *testing.T, err error, want api.Code) {
 	}
 }
 
-// awaitStart waits until skr has asked all that it asks at its start: for a report to
-// be ready and one for the first KEK, and for the signing keys of the one authority that
-// the aliases name. The counters were reset before the start.
+// awaitStart waits until skr has sent all requests of its start: for a report for readiness,
+// for a report for the first KEK, and for the signing keys of the authority that the aliases
+// name. The counters were reset before the start.
 func (l *lab) awaitStart(t *testing.T) {
 	t.Helper()
 	want := map[string]int{emulator.ServiceReport: 2, emulator.ServiceMAAConfig: 1, emulator.ServiceMAACerts: 1}
-	eventually(t, fmt.Sprintf("skr has asked %v", want), func() bool { return maps.Equal(l.cloud.Faults().Counters(), want) })
+	eventually(t, fmt.Sprintf("skr has sent %v", want), func() bool { return maps.Equal(l.cloud.Faults().Counters(), want) })
 }
 
-// Two applications, each with a token and a key; neither gets the other's.
+// Each of two applications has a token and a key. Neither gets the other's key.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
@@ -91,23 +91,23 @@ func TestAccess(t *testing.T) {
 	_, err = clients[""].Release(t.Context(), api.ReleaseRequest{Alias: "demo"})
 	wantCode(t, err, api.CallerNotAllowed)
 	if asked := l.cloud.Faults().Counters(); len(asked) != 0 {
-		t.Errorf("a refused caller made skr ask %v", asked)
+		t.Errorf("a refused caller made skr send %v", asked)
 	}
 	for _, app := range []string{"demo", "other"} {
 		if _, err := clients[app].Release(t.Context(), api.ReleaseRequest{Alias: app}); err != nil {
-			t.Errorf("%s asks for its own key: %v", app, err)
+			t.Errorf("%s requests its own key: %v", app, err)
 		}
 	}
 }
 
-// On a unix socket the kernel says who calls. curl is a process of its own.
+// On a unix socket the kernel identifies the caller. curl runs as a process of its own.
 func TestAccessByUID(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can run curl as another user")
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not here")
+		t.Skip("curl is not installed")
 	}
 	l := newLab(t, emulator.Config{})
 	dir, err := os.MkdirTemp("", "skr-") //nolint:usetesting // another user must reach it
@@ -123,7 +123,7 @@ func TestAccessByUID(t *testing.T) {
 	process.Env = append(l.cloud.Environment(l.cloud.Machine()), l.keys(),
 		`SKR_ACCESS=[{"name":"app","uid":1234,"routes":["/key/release"],"keys":["demo"]}]`)
 	s := launch(t, process, "localhost")
-	eventually(t, "the socket is there", func() bool { _, err := os.Stat(socket); return err == nil })
+	eventually(t, "the socket exists", func() bool { _, err := os.Stat(socket); return err == nil })
 	ask := func(uid uint32) string {
 		cmd := exec.CommandContext(t.Context(), "curl", "-s", "--max-time", "20", "--unix-socket", socket,
 			"-H", "Content-Type: application/json", "-d", `{"alias":"demo"}`, "http://localhost/key/release")
@@ -143,12 +143,12 @@ func TestAccessByUID(t *testing.T) {
 		}
 	}
 	if !strings.Contains(s.log.String(), `"caller":"uid 1234 gid 1234 pid`) {
-		t.Error("the log does not say who asked")
+		t.Error("the log does not name the caller")
 	}
 }
 
-// A dead service costs a fast 503 once that is known, and serves again soon
-// after it is back.
+// After the first failures, requests for a dead service get a fast 503. Soon after the
+// service returns, it serves again.
 func TestDeadService(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
@@ -168,28 +168,28 @@ func TestDeadService(t *testing.T) {
 		_ = refused()
 	}
 	spared := false
-	for range 6 { // the first pause, below a second, may be over; each is twice as long as the one before
+	for range 6 { // the first pause, below a second, may be over; each is twice as long as the last
 		l.cloud.Faults().ResetCounters()
 		e := refused()
 		if spared = l.cloud.Faults().Requests(emulator.ServiceMAA) == 0; spared {
 			if e.Status != http.StatusServiceUnavailable || e.RetryAfter < time.Second {
-				t.Errorf("a request that asked nobody got %+v", e)
+				t.Errorf("a request that called no service got %+v", e)
 			}
 			break
 		}
 	}
 	if !spared {
-		t.Error("the dead service was asked by each request")
+		t.Error("every request called the dead service")
 	}
 	l.cloud.Faults().Clear()
-	eventually(t, "the service is asked again", func() bool {
+	eventually(t, "skr calls the service again", func() bool {
 		_, err := s.client.Release(t.Context(), l.request())
 		return err == nil
 	})
 }
 
-// The running process: not dumpable, no core file, no new privileges, secrets in
-// memory that the kernel keeps from everybody else.
+// The running process is not dumpable and leaves no core file. It gains no privileges, and
+// its secrets are in memory that the kernel hides from other processes.
 func TestHardened(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
@@ -225,7 +225,7 @@ func TestHardened(t *testing.T) {
 	}
 }
 
-// The audit file tells who got what; it verifies, and a change is found.
+// The audit file shows who got which key. It verifies, and verification finds a change.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})
@@ -241,7 +241,7 @@ func TestAudit(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	// A command of its own continues the chain.
+	// A separate command continues the chain.
 	_, stderr, code := once(t, append(l.cloud.Environment(l.cloud.Machine()), l.keys(), "SKR_AUDIT_FILE="+file), "", "release", "--alias", "demo")
 	if code != 0 {
 		t.Fatalf("skr release: %s", stderr)
@@ -259,7 +259,7 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, stderr, code = operate(t, nil, "", "audit", "verify", file); code != 6 || !strings.Contains(stderr, "line 2") {
-		t.Errorf("a changed file: %d %s", code, stderr)
+		t.Errorf("a modified file: %d %s", code, stderr)
 	}
 }
 
@@ -291,7 +291,7 @@ func checkRecords(t *testing.T, text []byte, l *lab) {
 	}
 }
 
-// A release of which no record can be written is refused, and readiness says so.
+// skr refuses a release whose audit record it cannot write, and reports that in readiness.
 func TestAuditFails(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, emulator.Config{})

@@ -11,9 +11,9 @@ import (
 	"skr/test/program"
 )
 
-// wrong has for each variable a value that cannot be. Two ends are tried where a
-// value may be wrong in itself or as what it names. What names an optional part is
-// wrong in itself alone: see TestServeWithUnusableParts.
+// wrong has invalid values for each variable: malformed values, and well-formed values that
+// name something unusable. Variables of optional parts have only malformed values here, see
+// TestServeWithUnusableParts.
 var wrong = map[string][]string{
 	"SKR_LISTEN":               {"0.0.0.0:80", "localhost:http", "unix:relative"},
 	"SKR_GRPC_LISTEN":          {"10.0.0.1:50000"},
@@ -61,14 +61,14 @@ var wrong = map[string][]string{
 	"AZURE_FEDERATED_TOKEN_FILE": {"/nonexistent/token"},
 }
 
-// unjudged fields take any text: what is wrong with it only a service can say, or
-// it stands under another name above.
+// unjudged fields accept any text. Only a service can judge the value, or it appears under
+// another name above.
 var unjudged = strings.Fields(`azure_cache_api_version azure_cache_client_id maa_api_version maa_user_agent
 	vault_api_version client_id tenant_id federated_token_file authority_host
 	security_policy host_certificate reference_info log_file`)
 
-// A wrong variable ends the program at once, and the last line that it says, which
-// Kubernetes takes for the termination message, names the variable.
+// A wrong variable ends the program at once. The last line of its output, which Kubernetes
+// uses as the termination message, names the variable.
 func TestWrongVariable(t *testing.T) {
 	t.Parallel()
 	for name, values := range wrong {
@@ -86,7 +86,7 @@ func TestWrongVariable(t *testing.T) {
 				out, err := run.CombinedOutput()
 				exit, ended := errors.AsType[*exec.ExitError](err)
 				if !ended || exit.ExitCode() != 2 {
-					t.Fatalf("it ended with %v, want exit code 2\n%s", err, out)
+					t.Fatalf("skr ended with %v, want exit code 2\n%s", err, out)
 				}
 				lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 				last := lines[len(lines)-1]
@@ -98,7 +98,7 @@ func TestWrongVariable(t *testing.T) {
 	}
 }
 
-// Every field of the configuration is tried above, or takes anything.
+// Every field of the configuration is in wrong, or accepts any text.
 func TestWrongVariablesAreAll(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), program.Path("skr"), "config").Output()

@@ -11,8 +11,8 @@ import (
 	"skr/test/samples"
 )
 
-// Genuine files that were cut, altered or given with another machine's: each passed once,
-// since what could not be read or was not there was passed over.
+// Genuine files that were cut, modified or combined with another machine's. Each passed
+// once, because the verifier skipped what it could not read or find.
 func TestSampleVerdicts(t *testing.T) {
 	t.Parallel()
 	for _, command := range [][]string{{"verify"}, {"report", "verify"}} {
@@ -27,17 +27,17 @@ func sampleVerdicts(t *testing.T, command []string) {
 		name string
 		args []string
 		want []string // checks that fail
-		boot bool     // there is a quote, too
+		boot bool     // the file also has a quote
 	}{
 		{"TDX with a chain", []string{path(tdx + "hcl-report-tdx.bin"), "--chain", path(tdx + "certs.pem")}, []string{"report", "runtime data"}, false},
 		{"TDX with a chain and data", []string{path(tdx + "hcl-report-tdx.bin"), "--chain", path(tdx + "certs.pem"), "--runtime-data", path(tdx + "rd.txt")},
 			[]string{"report", "runtime data"}, false},
-		{"a chain alone", []string{path(tdx + "certs.pem")}, []string{"report"}, false},
+		{"only a chain", []string{path(tdx + "certs.pem")}, []string{"report"}, false},
 		{"control", []string{path(unreadable + "b-good.json")}, nil, false},
 		{"version 6", []string{path(unreadable + "b-v6.json")}, []string{"contents", "report"}, false},
 		{"reserved byte", []string{path(unreadable + "b-reserved.json")}, []string{"contents", "report"}, false},
 		{"short", []string{path(unreadable + "b-short.json")}, []string{"contents", "report"}, false},
-		// The numbers are the bytes of the control's report, so that they verify as it does.
+		// The numbers are the bytes of the control's report, so the files verify like the control.
 		{"list of numbers", []string{path(unreadable + "b-list.json")}, nil, false},
 		{"report, quote and VCEK as numbers", []string{path("turn2/05-byte-lists/evidence-v0.json")}, nil, true},
 		{"VCEK without issuers", []string{path("turn2/10-lone-vcek/evidence-v1.json")}, nil, true},
@@ -51,7 +51,7 @@ func sampleVerdicts(t *testing.T, command []string) {
 		t.Run(c.name, func(t *testing.T) {
 			args := slices.Concat(command, []string{"--output", "json", "--at", "2026-06-01T00:00:00Z", "--certificate-sources", "host"}, c.args)
 			stdout, stderr, code := operate(t, nil, "", args...)
-			if c.boot && command[0] == "verify" { // which does not pass over the quote
+			if c.boot && command[0] == "verify" { // verify does not skip the quote
 				if code != 2 || !strings.Contains(stderr, "--policy is needed: this is boot evidence") {
 					t.Errorf("exit %d: %s%s", code, stdout, stderr)
 				}
@@ -86,8 +86,8 @@ func sampleVerdicts(t *testing.T, command []string) {
 	}
 }
 
-// Genuine files of each kind are recognised, and pass or fail for what is known of them: the
-// keys that signed the tokens are not published any more.
+// Genuine files of each kind are recognised, and pass or fail as known. The keys that
+// signed the tokens are no longer published.
 func TestSampleSubjects(t *testing.T) {
 	path := func(name string) string { return samples.Path(t, filepath.FromSlash(name)) }
 	const padded, signingKey = "turn2/06-ak-pem-padded/", "maa/maa-signing-certificate-uks.pem"
@@ -131,7 +131,7 @@ func TestSampleSubjects(t *testing.T) {
 	}
 }
 
-// recordedStatement writes the answer with a release statement from recorded traffic.
+// recordedStatement writes an answer with a release statement from recorded traffic.
 func recordedStatement(t *testing.T, name string) string {
 	t.Helper()
 	var recording struct {

@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// settled is when the first wave is over: what follows is what the policy is
-// judged by.
+// settled is when the first wave is over. The policy is judged by what follows.
 const settled = 10 // seconds
 
-// figures sum a run up.
+// figures summarise a run.
 type figures struct {
 	total          float64 // of pods ÷ limit
-	vault, maa     float64 // requests a pod, of all regions
+	vault, maa     float64 // requests per pod, over all regions
 	median, max    time.Duration
-	first, settled float64 // most requests to one vault in a second of the first 10, and after them, of the limit
+	first, settled float64 // peak requests per second to one vault ÷ limit, in the first 10 s and later
 	memory         uint64
 }
 
-// perSecond is the limit of a vault in a second.
+// perSecond is the limit of a vault per second.
 const perSecond = float64(vaultLimit) / float64(window/time.Second)
 
 // ideal is how long one vault takes to serve all pods.
@@ -52,11 +51,10 @@ func most(rates []int) float64 {
 	return float64(slices.Max(rates))
 }
 
-const header = `| policy | got a key | total | vault requests a pod | authority requests a pod | median wait | longest wait | peak, first 10 s | peak, later |
-|---|---|---|---|---|---|---|---|---|
-`
+const header = "| policy | got a key | total | vault requests per pod | authority requests per pod " +
+	"| median wait | longest wait | peak, first 10 s | peak, later |\n|---|---|---|---|---|---|---|---|---|\n"
 
-// row of the table in docs/fleet.md.
+// row returns the run's row of the table in docs/fleet.md.
 func (r *Result) row() string {
 	f := r.figures()
 	return fmt.Sprintf("| %s | %d of %d | %.2f × | %.2f | %.2f | %s | %s | %.2f × | %.2f × |\n",

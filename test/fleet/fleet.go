@@ -22,36 +22,36 @@ const (
 	alias = "key"
 	// skew is how far apart the pods of a restart start.
 	skew = 2 * time.Second
-	// patience bounds the simulated time, so that a pod which never gets its key
-	// ends the run.
+	// patience bounds the simulated time, so that the run ends even if a pod never gets
+	// its key.
 	patience = 24 * time.Hour
 )
 
-// Limits of the simulated services. That of the vault is Azure's for RSA-3072 keys
-// of a premium vault ("Azure Key Vault service limits"); that of the authority is
-// assumed, as none is published.
+// Limits of the simulated services. The vault's limit is Azure's for RSA-3072 keys of a
+// premium vault ("Azure Key Vault service limits"). The authority's limit is an assumption,
+// because Azure publishes none.
 const (
 	vaultLimit = 500
 	maaLimit   = 2000
 	window     = 10 * time.Second
 )
 
-// Config of one run.
+// Config describes one run.
 type Config struct {
 	Pods   int
 	Policy Policy
-	// Regions, each with an authority and a vault; zero means one. Pods prefer
-	// them in turn and fall back on the others.
+	// Regions, each with an authority and a vault; zero means one. Pods prefer them in
+	// turn and fall back to the others.
 	Regions int
-	// Kill is when the first region dies after the start; zero lets it live.
+	// Kill is when the first region dies after the start; zero means never.
 	Kill time.Duration
-	// Silent is how: without an answer, instead of refusing connections.
+	// Silent makes the dead region silent; otherwise it refuses connections.
 	Silent bool
 	// Skew overrides how far apart the pods start; zero means 2 s.
 	Skew time.Duration
 }
 
-// Result is what happened.
+// Result is the outcome of a run.
 type Result struct {
 	Config Config
 	// Failed are pods that got no key.
@@ -64,7 +64,7 @@ type Result struct {
 	Vaults, Authorities []*Service
 	// Total is from the first start to the last key.
 	Total time.Duration
-	// Memory is the largest heap with stacks that was seen, in bytes.
+	// Memory is the peak of heap and stacks in bytes.
 	Memory uint64
 }
 
@@ -80,7 +80,7 @@ func hostOf(service string, region int) string {
 	return fmt.Sprintf("r%d.%s.azure.net", region, map[string]string{"maa": "attest", "vault": "vault"}[service])
 }
 
-// Run must be called in a bubble of testing/synctest.
+// Run simulates one fleet. Call it in a bubble of testing/synctest.
 func Run(c Config) (*Result, error) {
 	c.Regions = max(c.Regions, 1)
 	if c.Skew == 0 {
@@ -108,7 +108,7 @@ func Run(c Config) (*Result, error) {
 	return result, nil
 }
 
-// start a pod a little after the others, and let it run.
+// start starts a pod a little after the others, and lets it run.
 func (w *world) start(ctx context.Context, n int, c *Config) *outcome {
 	chance := rand.New(rand.NewPCG(seed+1, uint64(n)))
 	time.Sleep(time.Duration(chance.Int64N(int64(c.Skew))))
@@ -124,7 +124,7 @@ func (w *world) start(ctx context.Context, n int, c *Config) *outcome {
 	return &o
 }
 
-// watch measures until done is closed.
+// watch measures memory until done is closed.
 func watch(done <-chan struct{}) (most uint64) {
 	for {
 		var m runtime.MemStats
@@ -197,13 +197,13 @@ func (w *world) serve(regions int) error {
 	return err
 }
 
-// request of the n-th pod, whose own region comes first.
+// request returns the request of the n-th pod, whose own region comes first.
 func (w *world) request(n int) keyrelease.Request {
 	own := n % len(w.ways)
 	return keyrelease.WithFallbacks(append(slices.Clone(w.ways[own:]), w.ways[:own]...))
 }
 
-// nothing attests outside of a release.
+// Nothing attests outside of a release.
 type nothing struct{}
 
 var errNothing = errors.New("fleet: not simulated")

@@ -29,15 +29,15 @@ func simulate(t *testing.T, c Config) (r *Result) {
 	return r
 }
 
-// inTurn is the policy that is held to all targets.
+// inTurn returns the policy that must meet all targets.
 func inTurn() Policy {
 	return Policy{Name: "in turn", Window: fleetWindow(), InTurn: true, Index: true}
 }
 
-// fleetWindow is the setting that docs/fleet.md advises.
+// fleetWindow returns the setting that docs/fleet.md recommends.
 func fleetWindow() time.Duration { return ideal(*pods) * 105 / 100 }
 
-// policies in the order of docs/fleet.md.
+// policies returns the policies in the order of docs/fleet.md.
 func policies() []Policy {
 	return []Policy{
 		{Name: "Retry-After alone", Insist: true},
@@ -49,13 +49,13 @@ func policies() []Policy {
 	}
 }
 
-// bounds are the most that a run may reach; zero is no bound.
+// bounds are the maxima of a run; zero means no bound.
 type bounds struct {
 	total, vault, maa, settled float64
-	median                     float64 // the longest wait, of the median
+	median                     float64 // longest wait ÷ median
 }
 
-// fleetTargets are those of a fleet that restarts at once.
+// fleetTargets are the bounds of a fleet that restarts at once.
 var fleetTargets = bounds{total: 1.2, vault: 1.5, maa: 1.5, settled: 1.2, median: 3}
 
 func (b bounds) check(t *testing.T, r *Result) {
@@ -68,11 +68,11 @@ func (b bounds) check(t *testing.T, r *Result) {
 		name      string
 		got, most float64
 	}{
-		{"total time, of pods ÷ limit", f.total, b.total},
-		{"requests a pod to the vault", f.vault, b.vault},
-		{"requests a pod to the authority", f.maa, b.maa},
-		{"requests in one second after the first 10, of the limit", f.settled, b.settled},
-		{"longest wait, of the median", float64(f.max) / float64(f.median), b.median},
+		{"total time ÷ (pods ÷ limit)", f.total, b.total},
+		{"requests per pod to the vault", f.vault, b.vault},
+		{"requests per pod to the authority", f.maa, b.maa},
+		{"peak requests per second after the first 10 s ÷ limit", f.settled, b.settled},
+		{"longest wait ÷ median", float64(f.max) / float64(f.median), b.median},
 	} {
 		if bound.most > 0 && bound.got > bound.most {
 			t.Errorf("%s: %.3f, more than %.2f", bound.name, bound.got, bound.most)
@@ -86,15 +86,15 @@ func TestRestart(t *testing.T) {
 	fleetTargets.check(t, simulate(t, Config{Pods: *pods, Policy: inTurn()}))
 }
 
-// TestSlowRestart: pods that start over a longer time than the window keep their
-// places, and the vault sees no more than its limit.
+// TestSlowRestart: pods that start over a longer time than the window keep their places, and
+// the vault gets no more requests than its limit.
 func TestSlowRestart(t *testing.T) {
 	t.Parallel()
 	r := simulate(t, Config{Pods: *pods / 4, Policy: Policy{Name: "in turn", Window: fleetWindow() / 4, InTurn: true, Index: true}, Skew: fleetWindow() / 2})
 	bounds{vault: 1.5, maa: 1.5, settled: 1.2}.check(t, r)
 }
 
-// TestLonePod: without in_turn a pod that is alone does not wait for its turn.
+// TestLonePod: without in_turn a single pod does not wait for its turn.
 func TestLonePod(t *testing.T) {
 	t.Parallel()
 	r := simulate(t, Config{Pods: 1, Policy: Policy{Name: "window and member", Window: time.Hour, Index: true}})
@@ -103,17 +103,20 @@ func TestLonePod(t *testing.T) {
 	}
 }
 
-// TestRegionDies before, and in the middle of, a restart: every pod gets its key
-// from the region that is left. The authority and the vault of the dead one refuse
-// connections, or are silent.
+// TestRegionDies: if a region dies before or during a restart, every pod gets its key from
+// the other region. The authority and the vault of the dead region refuse connections or are
+// silent.
 func TestRegionDies(t *testing.T) {
 	t.Parallel()
 	for _, silent := range []bool{false, true} {
 		for _, kill := range []time.Duration{time.Nanosecond, fleetWindow() / 6} {
 			t.Run(fmt.Sprintf("after %v, silent %v", kill, silent), func(t *testing.T) {
 				t.Parallel()
-				r := simulate(t, Config{Pods: *pods / 2, Policy: Policy{Name: "in turn", Window: fleetWindow() / 2, InTurn: true, Index: true}, Regions: 2, Kill: kill, Silent: silent})
-				// Half a minute is what a request gives a silent region.
+				r := simulate(t, Config{
+					Pods: *pods / 2, Policy: Policy{Name: "in turn", Window: fleetWindow() / 2, InTurn: true, Index: true},
+					Regions: 2, Kill: kill, Silent: silent,
+				})
+				// A request waits half a minute for a silent region.
 				late := float64(time.Minute) / float64(ideal(*pods/2))
 				bounds{total: 1.2 + late, settled: 1.6}.check(t, r)
 				if first, second := r.Vaults[0].Asked, r.Vaults[1].Asked; second < *pods/2-first {
@@ -124,10 +127,10 @@ func TestRegionDies(t *testing.T) {
 	}
 }
 
-// TestDocumented: docs/fleet.md and its plot show what is simulated here.
+// TestDocumented: docs/fleet.md and its plot show the results of this simulation.
 func TestDocumented(t *testing.T) {
 	if detecting {
-		t.Skip("the documented fleets are larger than the race detector can watch")
+		t.Skip("the documented fleets are too large for the race detector")
 	}
 	t.Parallel()
 	results := make([]*Result, len(policies()))
@@ -142,7 +145,7 @@ func TestDocumented(t *testing.T) {
 	table := header
 	for _, r := range results {
 		if r == nil {
-			return // a filter of -run left it out
+			return // -run left a policy out
 		}
 		table += r.row()
 	}
@@ -150,7 +153,7 @@ func TestDocumented(t *testing.T) {
 	compare(t, "../../docs/fleet.md", func(text string) string { return replaceTable(text, *pods, table) })
 }
 
-// replaceTable puts the table after the marker of its fleet.
+// replaceTable replaces the table after the marker of its fleet.
 func replaceTable(text string, pods int, table string) string {
 	before, rest, found := strings.Cut(text, fmt.Sprintf("<!-- %d pods -->\n", pods))
 	if !found {
@@ -160,7 +163,7 @@ func replaceTable(text string, pods int, table string) string {
 	return before + fmt.Sprintf("<!-- %d pods -->\n", pods) + table + "\n" + after
 }
 
-// compare a file with what it should be, or write it.
+// compare compares a file with its expected content, or writes it.
 func compare(t *testing.T, path string, want func(text string) string) {
 	t.Helper()
 	got, err := os.ReadFile(path)
@@ -175,6 +178,6 @@ func compare(t *testing.T, path string, want func(text string) string) {
 		return
 	}
 	if string(got) != wanted {
-		t.Errorf("%s is not what the simulation gives; `make fleet` writes it", path)
+		t.Errorf("%s differs from the simulation; `make fleet` writes it", path)
 	}
 }

@@ -7,29 +7,30 @@ import (
 	"time"
 )
 
-// A plot is two panels of lines, one for each run: requests to the vault in a
-// second, and how many pods have their key.
+// A plot has two panels with a line for each run: the requests per second to the vault, and
+// the share of pods that have their key.
 const (
 	plotWidth   = 860
 	panelWidth  = 720
 	panelHeight = 220
 	panelLeft   = 70
-	points      = 180 // of a line; each is the largest of its seconds
+	points      = 180 // of a line; each is the maximum of its seconds
 )
 
 var colours = []string{"#c0392b", "#8e44ad", "#e67e22", "#16a085", "#2c3e50", "#2980b9"}
 
-// svg draws the runs.
+// svg returns a plot of the runs.
 func svg(results []*Result) string {
 	last := time.Duration(0)
 	for _, r := range results {
 		last = max(last, r.Total)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, 2*panelHeight+150+16*len(results))
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
+		plotWidth, 2*panelHeight+150+16*len(results))
 	fmt.Fprintf(&out, "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n")
 	rates := panel{top: 40, seconds: last.Seconds(), low: 1, high: highest(results), logarithmic: true}
-	rates.frame(&out, fmt.Sprintf("Requests to the vault in a second, %d pods", results[0].Config.Pods), "%.0f")
+	rates.frame(&out, fmt.Sprintf("Requests per second to the vault, %d pods", results[0].Config.Pods), "%.0f")
 	rates.level(&out, perSecond, "limit")
 	shares := panel{top: 40 + panelHeight + 70, seconds: last.Seconds(), high: 100}
 	shares.frame(&out, "Pods that have their key, %", "%.0f")
@@ -38,13 +39,14 @@ func svg(results []*Result) string {
 		rates.line(&out, colour, rateLine(r))
 		shares.line(&out, colour, shareLine(r))
 		y := shares.top + panelHeight + 46 + 16*i
-		fmt.Fprintf(&out, "<path d=\"M%d %dh24\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"%d\" y=\"%d\">%s</text>\n", panelLeft, y-4, colour, panelLeft+32, y, r.Config.Policy.Name)
+		fmt.Fprintf(&out, "<path d=\"M%d %dh24\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"%d\" y=\"%d\">%s</text>\n",
+			panelLeft, y-4, colour, panelLeft+32, y, r.Config.Policy.Name)
 	}
 	out.WriteString("</svg>\n")
 	return out.String()
 }
 
-// highest power of ten that holds all rates.
+// highest returns the lowest power of ten above all rates.
 func highest(results []*Result) float64 {
 	top := 0.0
 	for _, r := range results {
@@ -53,10 +55,10 @@ func highest(results []*Result) float64 {
 	return math.Pow(10, math.Ceil(math.Log10(top)))
 }
 
-// point of a line: seconds since the start, and a value.
+// point is a point of a line: seconds since the start, and a value.
 type point struct{ x, y float64 }
 
-// rateLine keeps the peaks: each point is the largest of the seconds it stands for.
+// rateLine keeps the peaks: each point is the maximum of its seconds.
 func rateLine(r *Result) (line []point) {
 	rates := r.Vaults[0].Rate
 	step := max(1, len(rates)/points)

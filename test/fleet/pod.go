@@ -42,8 +42,8 @@ func (p *pod) jitter(ceiling time.Duration) time.Duration {
 // attestationAge is the product's attestation_max_age.
 const attestationAge = time.Hour
 
-// Release asks what keyrelease.Releaser asks: the authority unless it has vouched
-// for us lately, and then the vault.
+// Release sends the requests of keyrelease.Releaser: one to the authority unless it attested
+// the pod recently, and one to the vault.
 func (p *pod) Release(ctx context.Context, r keyrelease.Request) (*hsm.Key, error) {
 	if at, done := p.attested[r.Authority]; !done || time.Since(at) >= attestationAge {
 		if _, err := p.maa.Do(ctx, httpclient.Request{Method: http.MethodPost, URL: r.Authority.Host().URL() + "/attest/SevSnpVm"}); err != nil {
@@ -57,8 +57,8 @@ func (p *pod) Release(ctx context.Context, r keyrelease.Request) (*hsm.Key, erro
 	return p.world.key.Clone(), nil
 }
 
-// RoundTrip is the way from the application to its sidecar. All pods have one
-// server between them, for its memory's sake, which finds the pod in the context.
+// RoundTrip passes a request from the application to its sidecar. To save memory, all pods
+// share one server, which finds the pod in the context.
 func (p *pod) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := httptest.NewRecorder()
 	p.world.server.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), podKey{}, p)))
@@ -67,7 +67,7 @@ func (p *pod) RoundTrip(r *http.Request) (*http.Response, error) {
 
 type podKey struct{}
 
-// releases is the Releaser of the one server.
+// releases is the Releaser of the shared server.
 type releases struct{}
 
 func (releases) Release(ctx context.Context, _ keyrelease.Request) (*hsm.Key, error) {
@@ -76,15 +76,15 @@ func (releases) Release(ctx context.Context, _ keyrelease.Request) (*hsm.Key, er
 	return key, err
 }
 
-// outcome is how a pod got its key.
+// outcome describes how a pod got its key.
 type outcome struct {
 	waited   time.Duration
 	restarts int // of the application, after an error that its client does not retry
 }
 
-// run is the application: it asks until it has its key. Its client waits as long
-// as skr says; where that says nothing the application ends, and is started again
-// as Kubernetes does it, after 10 s that double up to 5 min.
+// run is the application, which requests its key until it has it. Its client waits as long as
+// skr demands. Without such a wait the application ends. It is then restarted after 10 s,
+// doubling up to 5 min, as in Kubernetes.
 func (p *pod) run(ctx context.Context) (o outcome, err error) {
 	begin := time.Now()
 	client, err := api.NewClient(api.Config{
@@ -108,8 +108,8 @@ func (p *pod) run(ctx context.Context) (o outcome, err error) {
 	}
 }
 
-// insist is what a pod does without skr's policy: it asks, and asks again when the
-// service said, the second after the second. It is here to be compared with.
+// insist is a pod without skr's policy, for comparison. It retries exactly when the service
+// allows it.
 func (p *pod) insist(ctx context.Context) (o outcome, err error) {
 	begin := time.Now()
 	for _, host := range []string{hostOf("maa", 0), hostOf("vault", 0)} {

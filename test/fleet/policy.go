@@ -10,18 +10,18 @@ import (
 
 // Policy is how pods wait.
 type Policy struct {
-	// Name in tables and plots.
+	// Name is the name in tables and plots.
 	Name string
-	// Window, InTurn: the settings fleet_window and fleet_in_turn.
+	// Window and InTurn are the settings fleet_window and fleet_in_turn.
 	Window time.Duration
 	InTurn bool
-	// Index gives each pod its number as fleet_member; else its turn is at random.
+	// Index gives each pod its number as fleet_member; otherwise its turn is random.
 	Index bool
-	// Insist takes skr's policy away altogether.
+	// Insist disables skr's policy.
 	Insist bool
 }
 
-// fleet is what the n-th pod's configuration makes of it.
+// fleet returns the configuration of the n-th pod.
 func (p Policy) fleet(n int, chance *rand.Rand) httpclient.Fleet {
 	fleet := httpclient.Fleet{Window: p.Window, Place: chance.Float64()}
 	if p.Index {

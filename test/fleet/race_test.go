@@ -2,7 +2,7 @@
 
 package fleet
 
-// The race detector counts at most 8128 goroutines that live at once, and each pod is one.
+// The race detector allows at most 8128 live goroutines, and each pod is one.
 const (
 	defaultPods = 1000
 	detecting   = true

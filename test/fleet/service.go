@@ -10,31 +10,30 @@ import (
 	"time"
 )
 
-// Service is an authority or a vault, which serves a number of requests in each
-// window of time and refuses the rest with 429 until the window is over. What it
-// refuses it does not count, as Azure Key Vault does not ("Azure Key Vault
-// throttling guidance").
+// Service is an authority or a vault. It serves a limited number of requests in each window
+// of time, and refuses the rest with 429 until the window ends. Refused requests do not count
+// towards the limit, as in Azure Key Vault ("Azure Key Vault throttling guidance").
 type Service struct {
-	// Limit of requests in a Window.
+	// Limit is how many requests it serves in a Window.
 	Limit  int
 	Window time.Duration
-	// Latency of an answer; a refusal takes a tenth of it.
+	// Latency is the time of an answer; a refusal takes a tenth of it.
 	Latency time.Duration
-	// Dies is when the service is gone; zero lets it live.
+	// Dies is when the service dies; zero means never.
 	Dies time.Time
-	// Silent is how it is gone: it takes requests and never answers, instead of
-	// refusing connections.
+	// Silent makes the dead service accept requests and never answer; otherwise it
+	// refuses connections.
 	Silent bool
 
 	began  time.Time
 	window int64
 	served int   // in the window
-	Asked  int   // requests in all
+	Asked  int   // all requests
 	Rate   []int // requests in each second
 }
 
-// ask is one request at the time now. It says how long to wait before asking
-// again, or zero where it serves.
+// ask handles one request at the time now. It returns how long the client must wait before it
+// retries, or zero if the request is served.
 func (s *Service) ask(now time.Time) (after time.Duration) {
 	second := int(now.Sub(s.began) / time.Second)
 	for len(s.Rate) <= second {
@@ -58,7 +57,7 @@ func (s *Service) dead(now time.Time) bool { return !s.Dies.IsZero() && !now.Bef
 type network struct {
 	services map[string]*Service // by host
 
-	mu sync.Mutex // of the services
+	mu sync.Mutex // guards the services
 }
 
 func newNetwork(services map[string]*Service) *network {
@@ -97,7 +96,7 @@ func answer(status int, header http.Header) *http.Response {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader("{}"))}
 }
 
-// seconds rounds up: a client that comes early is refused again.
+// seconds rounds up: a client that retries early is refused again.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

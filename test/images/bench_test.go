@@ -12,10 +12,9 @@ import (
 	"skr/internal/sidecar/keyproviderpb"
 )
 
-// BenchmarkUnWrapKey with a key that is kept, eight callers at once: the ratio is
-// the time for as many of them to that of the bare decryptions with an RSA key of
-// the same size. Both are done in turn, so that a machine that changes its pace
-// changes both.
+// BenchmarkUnWrapKey measures a cached key with eight concurrent callers. The ratio compares
+// their time with the time of as many bare decryptions with an RSA key of the same size.
+// The two alternate, so that a change of the machine's speed affects both.
 func BenchmarkUnWrapKey(b *testing.B) {
 	p := newPod(b, "SKR_KEY_CACHE_TTL=10m", "SKR_LOG_FILE="+filepath.Join(b.TempDir(), "log"))
 	client := keyproviderpb.NewKeyProviderServiceClient(p.dial(b))
@@ -36,7 +35,7 @@ func BenchmarkUnWrapKey(b *testing.B) {
 	b.ReportMetric(float64(asked)/float64(alone), "ratio")
 }
 
-// eightfold is how long eight callers take to have it done four times each.
+// eightfold returns how long eight concurrent callers need to run do four times each.
 func eightfold(do func()) time.Duration {
 	begin := time.Now()
 	var callers sync.WaitGroup

@@ -32,7 +32,7 @@ func TestServerType(t *testing.T) {
 		return string(out), err
 	}
 	if out, err := check("ServerType=grpc", "Port="+port); err == nil || !strings.Contains(out, "is not ready") {
-		t.Errorf("nobody listens there, and healthcheck says %s", out)
+		t.Errorf("nothing listens there, and healthcheck prints %s", out)
 	}
 	process := exec.Command(program.Path("skr"))
 	process.Env = append(p.cloud.Environment(p.cloud.Machine()), "ServerType=GRPC", "Port="+port)
@@ -49,7 +49,7 @@ func TestServerType(t *testing.T) {
 	}
 }
 
-// TestCallers: the rules of the HTTP routes hold for the methods.
+// TestCallers: the access rules of the HTTP routes also apply to the gRPC methods.
 func TestCallers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -79,7 +79,8 @@ func TestCallers(t *testing.T) {
 	}
 }
 
-// TestAuthority: a name that is not loopback's is that of a page that rebinds it.
+// TestAuthority: an authority that does not mean loopback comes from a page that rebinds a
+// name.
 func TestAuthority(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)

@@ -1,3 +1,3 @@
-// Package images runs the key provider with the tools that use it: skopeo, which
-// encrypts and decrypts container images through it, and grpcurl.
+// Package images tests the key provider with its clients: skopeo, which encrypts and
+// decrypts container images through it, and grpcurl.
 package images

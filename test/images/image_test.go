@@ -30,8 +30,8 @@ type manifest struct {
 	Layers        []descriptor `json:"layers"`
 }
 
-// writeImage makes an OCI layout (OCI image specification, image-layout.md) named
-// "x" with that many layers, each of one small file.
+// writeImage makes an OCI layout (OCI image specification, image-layout.md) named "x" with
+// the given number of layers. Each layer has one small file.
 func writeImage(t *testing.T, dir string, layers int) {
 	t.Helper()
 	blob := func(mediaType string, data []byte) descriptor {
@@ -113,7 +113,7 @@ func readFile(t *testing.T, path string) []byte {
 	return data
 }
 
-// layersOf are the media types of an image's layers.
+// layersOf returns the media types of an image's layers.
 func layersOf(t *testing.T, dir string) (types []string) {
 	t.Helper()
 	for _, layer := range readManifest(t, dir).Layers {
@@ -122,7 +122,7 @@ func layersOf(t *testing.T, dir string) (types []string) {
 	return types
 }
 
-// unpacked is the archive of a layer, which skopeo may have compressed.
+// unpacked returns the archive of a layer, which skopeo may have compressed.
 func unpacked(t *testing.T, blob []byte) []byte {
 	t.Helper()
 	packed, err := gzip.NewReader(bytes.NewReader(blob))
@@ -136,7 +136,7 @@ func unpacked(t *testing.T, blob []byte) []byte {
 	return archive
 }
 
-// content of the layers, one after the other.
+// content returns the contents of all layers, concatenated.
 func content(t *testing.T, dir string) string {
 	t.Helper()
 	var all bytes.Buffer

@@ -21,16 +21,16 @@ import (
 	"skr/test/program"
 )
 
-// grpcurlVersion is installed by the tests, in a module of its own.
+// The tests install grpcurlVersion, from its own module.
 const grpcurlVersion = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
 func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl", "skr-emulator") }
 
-// patience is how long tests wait for what must happen in the end.
+// patience is how long tests wait for an event that must happen.
 const patience = 2 * time.Minute
 
-// pod is a sidecar with a key provider in an emulated cloud, and a directory of
-// keys to wrap with.
+// pod is a sidecar with a key provider in an emulated cloud, and a directory of keys to
+// wrap with.
 type pod struct {
 	cloud         *emulator.Cloud
 	vault, keys   string
@@ -41,8 +41,8 @@ type pod struct {
 	otherWorkload snp.HostData
 }
 
-// newPod has a key of 3072 bits named "layers", which the pod may release, and one
-// named "locked", which another workload may.
+// newPod creates a 3072-bit key named "layers", which the pod may release, and a key named
+// "locked", which another workload may release.
 func newPod(t testing.TB, env ...string) *pod {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -53,7 +53,7 @@ func newPod(t testing.TB, env ...string) *pod {
 	return p
 }
 
-// create a key as an operator does.
+// create creates a key as an operator does.
 func (p *pod) create(t testing.TB, name string, workload snp.HostData) {
 	t.Helper()
 	create := exec.Command(program.Path("skrctl"), "key", "create", name, "--vault", p.vault, "--authority", p.cloud.AttestationHost(),
@@ -88,7 +88,7 @@ func (p *pod) stop() {
 	_ = p.process.Wait()
 }
 
-// await what gRPC health says of a sidecar that is ready.
+// await waits for the gRPC health status of a sidecar that is ready.
 func (p *pod) await(t testing.TB) {
 	t.Helper()
 	client := grpc_health_v1.NewHealthClient(p.dial(t))
@@ -116,8 +116,8 @@ func (p *pod) dial(t testing.TB) *grpc.ClientConn {
 	return conn
 }
 
-// TestSkopeo encrypts an image's layers through the key provider, and decrypts
-// them through it.
+// TestSkopeo encrypts an image's layers through the key provider, and decrypts them through
+// it.
 func TestSkopeo(t *testing.T) {
 	t.Parallel()
 	skopeo := findSkopeo(t)
@@ -131,21 +131,21 @@ func TestSkopeo(t *testing.T) {
 	releases := p.cloud.Faults().Requests(emulator.ServiceRelease)
 	p.copy(t, skopeo, "", "--decryption-key", "provider:skr:skr", "oci:"+images+"/encrypted:x", "oci:"+images+"/decrypted:x")
 	if got, want := content(t, filepath.Join(images, "decrypted")), content(t, filepath.Join(images, "plain")); got != want {
-		t.Errorf("what was decrypted is not what was encrypted")
+		t.Errorf("the decrypted layers differ from the original")
 	}
 	if asked := p.cloud.Faults().Requests(emulator.ServiceRelease) - releases; asked != 1 {
-		t.Errorf("twelve layers asked the vault %d times, want once", asked)
+		t.Errorf("twelve layers cost %d requests to the vault, want 1", asked)
 	}
 	t.Run("refusals", func(t *testing.T) { p.refusals(t, skopeo, images) })
 }
 
-// The example says what it lacks, and how to get it, before it starts anything.
+// The example reports what it lacks and how to get it, before it starts anything.
 func TestExampleSaysWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ env, want string }{
-		"no programs":           {"BIN=" + t.TempDir(), "run make build first"},
-		"no skopeo":             {"SKOPEO=skopeo-that-is-not-there", "is not installed. Do one of these:\n  apt-get install skopeo"},
-		"one without providers": {"SKOPEO=/bin/true", "/bin/true knows no key providers. Do one of these:"},
+		"no programs":      {"BIN=" + t.TempDir(), "run make build first"},
+		"no skopeo":        {"SKOPEO=skopeo-that-is-not-there", "is not installed. Do one of these:\n  apt-get install skopeo"},
+		"no key providers": {"SKOPEO=/bin/true", "/bin/true knows no key providers. Do one of these:"},
 	} {
 		example := exec.Command("sh", "examples/encrypted-image/run.sh")
 		example.Dir = "../.."
@@ -155,27 +155,27 @@ func TestExampleSaysWhatItNeeds(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if strings.Contains(string(out), "-- an emulated cloud") {
-			t.Errorf("%s: it starts all the same\n%s", name, out)
+			t.Errorf("%s: it starts anyway\n%s", name, out)
 		}
 	}
 }
 
-// findSkopeo wants one that knows key providers, which Debian 12's does not.
+// findSkopeo finds a skopeo that supports key providers. Debian 12's does not.
 func findSkopeo(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("SKR_SKOPEO")
 	if path == "" {
-		path, _ = exec.LookPath("skopeo") // "" if there is none
+		path, _ = exec.LookPath("skopeo") // "" if not installed
 	}
 	program, err := os.ReadFile(path)
 	if err == nil && (bytes.Contains(program, []byte("keyprovider")) || bytes.HasPrefix(program, []byte("#!"))) {
 		return path
 	}
-	t.Skip("no skopeo that knows key providers: run `sh test/images/skopeo.sh DIR`, and set SKR_SKOPEO=DIR/skopeo")
+	t.Skip("no skopeo that supports key providers: run `sh test/images/skopeo.sh DIR`, and set SKR_SKOPEO=DIR/skopeo")
 	return ""
 }
 
-// refusals have a clear message in skopeo's output.
+// refusals checks that each refusal has a clear message in skopeo's output.
 func (p *pod) refusals(t *testing.T, skopeo, images string) {
 	out := "oci:" + images + "/none:x"
 	p.copy(t, skopeo, "has no information of the key", "--encryption-key", "provider:skr:nothing", "oci:"+images+"/plain:x", out)
@@ -188,7 +188,7 @@ func (p *pod) refusals(t *testing.T, skopeo, images string) {
 	p.copy(t, skopeo, "connection refused", "--decryption-key", "provider:skr:skr", "oci:"+images+"/encrypted:x", out)
 }
 
-// rename copies the information of a key under a name that the vault does not know.
+// rename copies the description of a key to a name that the vault does not have.
 func (p *pod) rename(t *testing.T, from, to string) {
 	t.Helper()
 	for _, suffix := range []string{"-info.json", "-pub.pem"} {
@@ -197,7 +197,7 @@ func (p *pod) rename(t *testing.T, from, to string) {
 	}
 }
 
-// copy with skopeo; its output holds words if it is to fail.
+// copy runs skopeo copy. If words is not empty, skopeo must fail and print them.
 func (p *pod) copy(t *testing.T, skopeo, words string, args ...string) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "ocicrypt.json")
@@ -216,7 +216,7 @@ func (p *pod) copy(t *testing.T, skopeo, words string, args ...string) {
 	}
 }
 
-// TestGRPCurl: a client that knows nothing lists and calls each method.
+// TestGRPCurl: a client without the protocol's definition lists and calls each method.
 func TestGRPCurl(t *testing.T) {
 	t.Parallel()
 	install := exec.Command("go", "install", grpcurlVersion)
@@ -229,8 +229,11 @@ func TestGRPCurl(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{p.address, "list"}, "grpc.health.v1.Health\ngrpc.reflection.v1.ServerReflection\ngrpc.reflection.v1alpha.ServerReflection\nkey_provider.KeyProviderService\nkeyprovider.KeyProviderService\n"},
-		{[]string{p.address, "list", "key_provider.KeyProviderService"}, "key_provider.KeyProviderService.GetAttestationData\nkey_provider.KeyProviderService.GetReport\nkey_provider.KeyProviderService.SayHello\nkey_provider.KeyProviderService.UnWrapKey\nkey_provider.KeyProviderService.WrapKey\n"},
+		{[]string{p.address, "list"}, "grpc.health.v1.Health\ngrpc.reflection.v1.ServerReflection\n" +
+			"grpc.reflection.v1alpha.ServerReflection\nkey_provider.KeyProviderService\nkeyprovider.KeyProviderService\n"},
+		{[]string{p.address, "list", "key_provider.KeyProviderService"}, "key_provider.KeyProviderService.GetAttestationData\n" +
+			"key_provider.KeyProviderService.GetReport\nkey_provider.KeyProviderService.SayHello\n" +
+			"key_provider.KeyProviderService.UnWrapKey\nkey_provider.KeyProviderService.WrapKey\n"},
 		{[]string{"-d", `{"name":"you"}`, p.address, "key_provider.KeyProviderService/SayHello"}, `"message": "Hello you"`},
 		{[]string{"-d", `{"reportDataHexString":"6869"}`, p.address, "key_provider.KeyProviderService/GetReport"}, `"reportHexString": "0300000`},
 		{[]string{"-d", `{"b64RuntimeDataString":"aGk="}`, p.address, "key_provider.KeyProviderService/GetAttestationData"}, `"uvmReferenceInfo": "`},
@@ -246,10 +249,12 @@ func TestGRPCurl(t *testing.T) {
 	}
 }
 
-// wrapAndUnwrap with grpcurl, by the name of a service.
+// wrapAndUnwrap calls both methods of a service with grpcurl.
 func (p *pod) wrapAndUnwrap(t *testing.T, service string) {
 	t.Helper()
-	member := map[string]string{"key_provider.KeyProviderService": "key_provider_key_wrap_protocol_", "keyprovider.KeyProviderService": "KeyProviderKeyWrapProtocol"}[service]
+	member := map[string]string{
+		"key_provider.KeyProviderService": "key_provider_key_wrap_protocol_", "keyprovider.KeyProviderService": "KeyProviderKeyWrapProtocol",
+	}[service]
 	in, outMember := member+"input", "keyProviderKeyWrapProtocolOutput"
 	if service == "keyprovider.KeyProviderService" {
 		in, outMember = member+"Input", "KeyProviderKeyWrapProtocolOutput"
@@ -295,7 +300,7 @@ func decode(t testing.TB, text []byte, into any) {
 	}
 }
 
-// TestExample: the example does what it says.
+// TestExample: the example runs to its end and prints what it decrypted.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	skopeo := findSkopeo(t)

@@ -15,7 +15,7 @@ import (
 	"skr/test/emulator/fault"
 )
 
-// wrapInput is what the reference's clients send.
+// wrapInput returns a request as the reference's clients send it.
 func wrapInput(key, data string) []byte {
 	parameter := base64.StdEncoding.EncodeToString([]byte("skr:/some/path/" + key))
 	return []byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + parameter + `"]}},"optsdata":"` +
@@ -27,7 +27,7 @@ func unwrapInput(annotation []byte) []byte {
 		base64.StdEncoding.EncodeToString(annotation) + `"}}`)
 }
 
-// wrapped is an annotation of the key, changed.
+// wrapped returns an annotation of the key with the members of change.
 func (p *pod) wrapped(t testing.TB, client keyproviderpb.KeyProviderServiceClient, key string, change map[string]any) []byte {
 	t.Helper()
 	answer, err := client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: wrapInput(key, "the secret")})
@@ -48,7 +48,7 @@ func (p *pod) wrapped(t testing.TB, client keyproviderpb.KeyProviderServiceClien
 	return encode(t, members)
 }
 
-// TestErrors: each refusal has its code of gRPC and the API's in its details.
+// TestErrors: each refusal has a gRPC code, and the API's code in its details.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
@@ -62,16 +62,20 @@ func TestErrors(t *testing.T) {
 		words  string
 		reason string
 	}{
-		{"no JSON", []byte("{"), "", codes.InvalidArgument, api.BadRequest, "", ""},
+		{"not JSON", []byte("{"), "", codes.InvalidArgument, api.BadRequest, "", ""},
 		{"another operation", wrapInput("layers", "x"), "", codes.InvalidArgument, api.BadRequest, "op must be", ""},
-		{"another host", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"kms_endpoint": "evil.example"})), "", codes.PermissionDenied, api.EndpointNotAllowed, "vault_allow", ""},
-		{"another authority", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"attester_endpoint": "evil.example"})), "", codes.PermissionDenied, api.EndpointNotAllowed, "maa_allow", ""},
-		{"a path for a key", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"kid": "../secrets/x"})), "", codes.InvalidArgument, api.BadRequest, "", ""},
+		{"another host", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"kms_endpoint": "evil.example"})), "",
+			codes.PermissionDenied, api.EndpointNotAllowed, "vault_allow", ""},
+		{"another authority", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"attester_endpoint": "evil.example"})), "",
+			codes.PermissionDenied, api.EndpointNotAllowed, "maa_allow", ""},
+		{"a path as key name", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"kid": "../secrets/x"})), "", codes.InvalidArgument, api.BadRequest, "", ""},
 		{"no such key", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"kid": "absent"})), "", codes.NotFound, api.KeyNotFound, "", ""},
-		{"another key's data", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"wrapped_data": make([]byte, 384)})), "", codes.InvalidArgument, api.BadRequest, "does not open", ""},
-		{"another workload's key", unwrapInput(p.wrapped(t, client, "locked", nil)), "", codes.PermissionDenied, api.ReleaseRejected, "not met is", "x-ms-sevsnpvm-hostdata"},
+		{"data of another key", unwrapInput(p.wrapped(t, client, "layers", map[string]any{"wrapped_data": make([]byte, 384)})), "",
+			codes.InvalidArgument, api.BadRequest, "does not open", ""},
+		{"key of another workload", unwrapInput(p.wrapped(t, client, "locked", nil)), "",
+			codes.PermissionDenied, api.ReleaseRejected, "not met is", "x-ms-sevsnpvm-hostdata"},
 		{"forged", unwrapInput(p.wrapped(t, client, "layers", nil)), "vault/release:not-json", codes.DataLoss, api.UntrustedResponse, "", ""},
-		// The last: a vault that throttles is left alone for a while.
+		// This case is last: skr does not call a throttling vault again for a while.
 		{"throttled", unwrapInput(p.wrapped(t, client, "layers", nil)), "vault/release:status=429,retry-after=7s", codes.ResourceExhausted, api.Throttled, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,14 +92,15 @@ func TestErrors(t *testing.T) {
 			_, err := client.UnWrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: c.input})
 			got := status.Convert(err)
 			info, unmet := detailsOf(got)
-			if got.Code() != c.code || info.GetReason() != string(c.api) || info.GetDomain() != "skr" || info.GetMetadata()["request_id"] == "" || !strings.Contains(got.Message(), c.words) {
+			if got.Code() != c.code || info.GetReason() != string(c.api) || info.GetDomain() != "skr" ||
+				info.GetMetadata()["request_id"] == "" || !strings.Contains(got.Message(), c.words) {
 				t.Errorf("got %v with %v, want %v %s %q", got, info, c.code, c.api, c.words)
 			}
 			if c.reason != "" && !slices.Contains(unmet, c.reason) {
-				t.Errorf("unmet are %q, want %s", unmet, c.reason)
+				t.Errorf("unmet conditions: %q, want %s", unmet, c.reason)
 			}
 			if strings.Contains(p.log.String(), "the secret") || strings.Contains(p.log.String(), base64.StdEncoding.EncodeToString([]byte("the secret"))) {
-				t.Error("the secret is in the log")
+				t.Error("the log holds the secret")
 			}
 		})
 	}
@@ -115,16 +120,19 @@ func detailsOf(s *status.Status) (info *errdetails.ErrorInfo, unmet []string) {
 	return info, unmet
 }
 
-// TestInputs that are no protocol at all.
+// TestInputs: skr refuses requests beyond the limits of the protocol.
 func TestInputs(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
 	client := keyproviderpb.NewKeyProviderServiceClient(p.dial(t))
-	if _, err := client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: make([]byte, 1<<20)}); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("a message that is too large: %v", err)
+	_, err := client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: make([]byte, 1<<20)})
+	if status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a large message: %v", err)
 	}
-	if _, err := client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: wrapInput("layers", strings.Repeat("x", 319))}); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "wraps 318 at most") {
-		t.Errorf("more than RSA takes: %v", err)
+	input := wrapInput("layers", strings.Repeat("x", 319))
+	_, err = client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: input})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "wraps 318 at most") {
+		t.Errorf("more bytes than RSA wraps: %v", err)
 	}
 	if _, err := client.SayHello(t.Context(), &keyproviderpb.HelloRequest{Name: strings.Repeat("a", 300)}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a long name: %v", err)

@@ -11,8 +11,8 @@ import (
 	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
 )
 
-// TestReportDataOfTheReference: the methods take what the reference's do. Its own test
-// sends base64url to GetReport, and its manual sends nothing to both.
+// TestReportDataOfTheReference: the methods accept what the reference's methods accept. The
+// reference's own test sends base64url to GetReport, and its manual sends nothing to both.
 func TestReportDataOfTheReference(t *testing.T) {
 	t.Parallel()
 	client := keyproviderpb.NewKeyProviderServiceClient(newPod(t).dial(t))
@@ -46,11 +46,11 @@ func checkBound(t *testing.T, raw []byte, err error, bound string) {
 		t.Fatal(err)
 	}
 	if want := snp.Bind([]byte(bound)); report.ReportData() != want {
-		t.Errorf("REPORT_DATA is %s, want %s, which is of %q", report.ReportData(), want, bound)
+		t.Errorf("REPORT_DATA is %s, want %s, the digest of %q", report.ReportData(), want, bound)
 	}
 }
 
-// rust is what serde_json gives to Vec<u8>: a list of numbers, and no base64.
+// rust is the JSON that serde_json writes for Vec<u8>: a list of numbers, not base64.
 type rust []uint16
 
 func (r rust) bytes(t *testing.T) []byte {
@@ -58,21 +58,22 @@ func (r rust) bytes(t *testing.T) []byte {
 	data := make([]byte, len(r))
 	for i, number := range r {
 		if number > 255 {
-			t.Fatalf("%d is no byte", number)
+			t.Fatalf("%d is not a byte", number)
 		}
 		data[i] = byte(number)
 	}
 	return data
 }
 
-// TestImageRS: image-rs of Kata and Confidential Containers wraps and unwraps, with the
-// requests that its ocicrypt-rs writes (guest-components 0e0fb720,
-// ocicrypt-rs/src/keywrap/keyprovider/mod.rs) and a reader as strict as its own.
+// TestImageRS wraps and unwraps like image-rs of Kata and Confidential Containers. It sends
+// the requests of ocicrypt-rs (guest-components 0e0fb720,
+// ocicrypt-rs/src/keywrap/keyprovider/mod.rs), and its parser is as strict.
 func TestImageRS(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
 	client := ocicryptpb.NewKeyProviderServiceClient(p.dial(t))
-	options := `{"symkey":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) + `","digest":"sha256:` + hex.EncodeToString(make([]byte, 32)) + `","cipheroptions":{}}`
+	options := `{"symkey":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) +
+		`","digest":"sha256:` + hex.EncodeToString(make([]byte, 32)) + `","cipheroptions":{}}`
 	parameter := base64.StdEncoding.EncodeToString([]byte("skr:layers"))
 	wrap := encode(t, map[string]any{
 		"op": "keywrap",
@@ -113,7 +114,7 @@ func TestImageRS(t *testing.T) {
 	if got := string(unwrapped.Results.Data.bytes(t)); got != options {
 		t.Errorf("unwrapped %q, want %q", got, options)
 	}
-	var inGo struct { // of containers/ocicrypt, which skopeo has
+	var inGo struct { // as containers/ocicrypt reads it, which is in skopeo
 		Results struct {
 			Data []byte `json:"optsdata"`
 		} `json:"keyunwrapresults"`

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes DIR/skopeo a skopeo that knows key providers: the one that is installed if
-# it does (ocicrypt has them since skopeo 1.13 or so in Debian), else that of Debian
-# 13, unpacked below DIR with its own libraries.
+# Makes DIR/skopeo a skopeo that supports key providers. The installed skopeo is used if it
+# supports them (in Debian since about skopeo 1.13). Otherwise Debian 13's skopeo is unpacked
+# in DIR with its own libraries.
 #
 #	sh test/images/skopeo.sh DIR
 set -eu

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// Ports of FreeAddress are below those that the system gives to connections and to
-// listeners on port 0 (32768 and up, ip_local_port_range in ip(7)): nothing takes such a
-// port between FreeAddress and the start of a program.
+// Ports of FreeAddress are below those that the system assigns to connections and to
+// listeners on port 0 (32768 and up, ip_local_port_range in ip(7)). Nothing takes such a port
+// between FreeAddress and the start of a program.
 const (
 	firstPort = 10_000
 	lastPort  = 32_000
 )
 
-// nextPort begins anywhere, as several processes look for ports at the same time.
+// nextPort begins at random, because several processes search for ports at the same time.
 var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(lastPort - firstPort)) }

@@ -10,12 +10,12 @@ import (
 )
 
 // sharedVariable names a directory in which all test packages share the programs. The
-// Makefile sets it, to a directory that is empty at first. Without the variable, each
-// package builds programs of its own.
+// Makefile sets it to a directory that is empty at first. Without the variable, each package
+// builds its own programs.
 const sharedVariable = "SKR_TEST_PROGRAMS"
 
-// sharedDirectory is a directory below the shared one: a program that has the race
-// detector never stands in for one that has not.
+// sharedDirectory returns a directory below the shared one. Programs with the race detector
+// have their own, so that they never replace the others.
 func sharedDirectory(shared string) (string, error) {
 	if !filepath.IsAbs(shared) {
 		return "", fmt.Errorf("%s is %q: it must be an absolute path", sharedVariable, shared)
@@ -27,16 +27,16 @@ func sharedDirectory(shared string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o750)
 }
 
-// build puts the programs of these packages into dir. A program there is never taken on trust: the go command
-// compares the build ID that it holds with the sources, and links only what differs. One
-// package at a time does this, so that none starts a program that is half written.
+// build builds the programs of these packages in dir. It does not trust a program that is
+// there: the go command compares the program's build ID with the sources, and links only what
+// differs. A lock admits one package at a time, so that none starts a half-written program.
 func build(dir string, packages []string) error {
 	unlock, err := lockedfile.MutexAt(filepath.Join(dir, "lock")).Lock()
 	if err != nil {
 		return fmt.Errorf("locking the directory of the programs: %w", err)
 	}
 	defer unlock()
-	args := []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"} // as test/stranger has them
+	args := []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"} // the same as in test/stranger
 	cgo := "CGO_ENABLED=0"
 	if raced {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"

@@ -1,5 +1,5 @@
 // Package program builds the programs of this repository for tests that run them as
-// processes, and has what such tests need around them:
+// processes, and provides what such tests need around them:
 //
 //	func TestMain(m *testing.M) { program.Main(m, "skr") }
 //
@@ -22,11 +22,11 @@ import (
 	"skr/test/emulator"
 )
 
-// directory of the programs, while Main runs the tests.
+// directory contains the programs while Main runs the tests.
 var directory string
 
-// Main builds the programs as they ship, runs the tests, and ends the process. Under
-// the race detector the programs have one too, which writes its findings to their log.
+// Main builds the programs as they ship, runs the tests, and ends the process. Under the race
+// detector the programs have it too, and write its findings to their log.
 func Main(m *testing.M, names ...string) {
 	remove, err := prepare(names)
 	if err != nil {
@@ -61,18 +61,18 @@ func prepare(names []string) (remove func(), err error) {
 	return remove, nil
 }
 
-// runMoreAtOnce makes twice as many tests run at once as go test does without -parallel:
-// tests of processes wait as much as they compute.
+// runMoreAtOnce makes twice as many tests run at once as go test's default for -parallel,
+// because tests of processes wait as much as they compute.
 func runMoreAtOnce() {
 	if err := flag.Lookup("test.parallel").Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 }
 
-// Path of a program that Main has built, or that a test puts there.
+// Path returns the path of a program that Main built, or that a test puts there.
 func Path(name string) string { return filepath.Join(directory, name) }
 
-// Directory of the programs.
+// Directory returns the directory of the programs.
 func Directory() string { return directory }
 
 // Cloud starts an emulated cloud in a directory with a short path.

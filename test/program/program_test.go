@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestBuild: what is up to date stays as it is, and what is stale is replaced before a
-// test can run it.
+// TestBuild: build leaves a program that is up to date unchanged, and replaces a stale one
+// before a test can run it.
 func TestBuild(t *testing.T) {
 	t.Setenv(sharedVariable, t.TempDir())
 	dir, err := sharedDirectory(os.Getenv(sharedVariable))
@@ -50,8 +50,8 @@ func TestSharedMustBeAbsolute(t *testing.T) {
 	}
 }
 
-// TestStranger: test/stranger, which imports nothing of ours, builds skr into the same
-// directory. With other flags the two would link it again and again.
+// TestStranger: test/stranger, which imports no other package of this repository, builds skr
+// in the same directory. With different flags each of the two would link it again.
 func TestStranger(t *testing.T) {
 	const flags = `"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"`
 	for _, file := range []string{"build.go", "../stranger/main_test.go"} {

@@ -2,5 +2,5 @@
 
 package program
 
-// raced: programs are built with the race detector if the tests are.
+// raced reports whether the tests, and so the programs, have the race detector.
 const raced = true

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Unassigned returns env without the variables to which nothing is assigned in the
-// end, as a manifest has it from which they were removed.
+// Unassigned returns env without the variables whose last assignment is empty, as if a
+// manifest did not contain them.
 func Unassigned(env []string) []string {
 	last := map[string]string{}
 	for _, assignment := range env {

@@ -11,10 +11,10 @@ import (
 	"skr/test/program"
 )
 
-// available are the lines of --help that name a command.
+// available matches the lines of --help that name a command.
 var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
 
-// commands below those words, which --help tells.
+// commands returns the commands below these words, according to --help.
 func commands(t *testing.T, name string, words ...string) (all []string) {
 	t.Helper()
 	out, err := exec.Command(program.Path(name), append(words, "--help")...).Output()
@@ -34,7 +34,7 @@ func commands(t *testing.T, name string, words ...string) (all []string) {
 	return all
 }
 
-// TestEveryCommand: each has a script that runs it.
+// TestEveryCommand: each command has a script that runs it.
 func TestEveryCommand(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -52,7 +52,7 @@ func TestEveryCommand(t *testing.T) {
 	for _, name := range []string{"skr", "skrctl"} {
 		all := commands(t, name)
 		if len(all) < 15 {
-			t.Errorf("of %s only %q were found", name, all)
+			t.Errorf("%s: found only %q", name, all)
 		}
 		for _, command := range all {
 			if !strings.Contains(scripts.String(), "exec "+name+" "+command) {

@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
-// patience is how long a script may take: a command that hangs fails its own script, and
-// does not use up the time of all tests.
+// patience is how long a script may take. A command that hangs fails its own script, and does
+// not use up the time of all tests.
 const patience = 4 * time.Minute
 
 func TestScripts(t *testing.T) {
@@ -51,8 +51,8 @@ func runScript(t testscript.T, file string, within time.Duration) {
 	})
 }
 
-// script is the test of one script. It has begun when testscript runs it, so that its
-// deadline does not count the time in which it waited for other tests.
+// script is the test of one script. It has already begun when testscript runs it, so its
+// deadline excludes the time spent waiting for other tests.
 type script struct{ *testing.T }
 
 func (script) Parallel() {}
@@ -61,7 +61,7 @@ func (s script) Run(_ string, run func(testscript.T)) { run(s) }
 
 func (script) Verbose() bool { return testing.Verbose() }
 
-// ending is a script that is to fail; it keeps what testscript says.
+// ending is a script that must fail. It records testscript's output.
 type ending struct {
 	script
 	said []string
@@ -78,8 +78,8 @@ func (e *ending) Fatal(args ...any) {
 
 func (e *ending) FailNow() { runtime.Goexit() }
 
-// TestHangingScripts: a command that does not end fails its script when the time is up,
-// in the foreground and in the background.
+// TestHangingScripts: a command that does not end, in the foreground or in the background,
+// fails its script when the time is up.
 func TestHangingScripts(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -100,20 +100,19 @@ func TestHangingScripts(t *testing.T) {
 			}()
 			<-ended
 			if said := strings.Join(e.said, "\n"); !strings.Contains(said, "FAIL: ") {
-				t.Errorf("it did not fail: %s", said)
+				t.Errorf("the script did not fail: %s", said)
 			}
 		})
 	}
 }
 
-// cloud starts an emulated cloud and gives the script the environment of a pod in
-// it: "cloud", "cloud aks-kata" for a pod on AKS, or "cloud cvm" and "cloud
-// trusted-launch" for one on a virtual machine. $VAULT, $HSM and $MAA are the
-// hosts of its vault, its Managed HSM and its authority, $KEY is the name of a key
-// that the pod may release, $HOSTDATA the pod's own. $POD_AZURE_CLIENT_ID and
-// its like are what AKS gives to a pod with workload identity, and $TOKEN_FILE holds
-// an access token of it for $VAULT. Vaults of other names are at $PORT, and differ as
-// [rules] says. $DEPLOY is the repository's directory of that name.
+// cloud starts an emulated cloud and gives the script the environment of a pod in it. The pod
+// runs on AKS with "cloud aks-kata", and on a virtual machine with "cloud cvm" and "cloud
+// trusted-launch". $VAULT, $HSM and $MAA are the hosts of the vault, the Managed HSM and the
+// authority. $KEY is a key that the pod may release, and $HOSTDATA is the pod's own.
+// $POD_AZURE_CLIENT_ID and its like are what AKS gives to a pod with workload identity, and
+// $TOKEN_FILE contains its access token for $VAULT. Vaults with other names are at $PORT and
+// follow [rules]. $DEPLOY is the repository's directory of that name.
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	machine, known := machines[strings.Join(args, " ")]
 	if neg || !known {
@@ -159,8 +158,8 @@ var machines = map[string]emulator.MachineConfig{
 	"trusted-launch": {Platform: emulator.TrustedLaunch},
 }
 
-// rules of vaults by the first label of their names: "standard" is of that tier,
-// "readonly" lets nobody make keys and "closed" lets nobody do anything.
+// rules returns the rules of a vault by the first label of its name. "standard" has that
+// tier, "readonly" lets no caller create keys, and "closed" lets no caller do anything.
 func rules(host string, c *vault.Config) {
 	name, _, _ := strings.Cut(host, ".")
 	c.StandardSKU = name == "standard"

@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// statement asks the emulated vault to release $KEY for the token in a file, and writes its
+// statement asks the emulated vault to release $KEY for the token in a file, and writes the
 // answer, which holds a release statement: "statement TOKEN FILE".
 func statement(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -44,7 +44,7 @@ func statement(ts *testscript.TestScript, neg bool, args []string) {
 func vaultClient(ts *testscript.TestScript) *http.Client {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(ts.ReadFile(ts.Getenv("SKR_CA_FILE")))) {
-		ts.Fatalf("there is no CA: run cloud first")
+		ts.Fatalf("no CA: run cloud first")
 	}
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},

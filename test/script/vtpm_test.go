@@ -16,10 +16,10 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// vm writes the evidence of an emulated confidential VM into the script's directory,
-// a file for each part, and that of a start without secure boot into off. $AMD_ROOTS
-// and $AK_ROOTS are who vouches for it, $CHAIN its chain, $MEASUREMENT its paravisor's, and
-// $PCR4 is a good value. As with a guest that anybody starts, no key of Azure's signed it.
+// vm writes the evidence of an emulated confidential VM into the script's directory, one file
+// for each part, and the evidence of a start without secure boot into off. $AMD_ROOTS and
+// $AK_ROOTS are the roots, $CHAIN is the chain, $MEASUREMENT is the paravisor's, and $PCR4 is
+// a good value. No key of Azure signed the machine, as with a guest that anyone can start.
 func vm(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: vm")

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// runtimeText has spaces and an order of its own: its digest covers the bytes
-// as sent.
+// runtimeText has spaces and an unusual order of members: its digest covers the bytes as
+// sent.
 const runtimeText = `{"keys": [{"use":"enc","kty":"RSA","n":"AQ","e":"AQAB"}],  "location":"East US"}`
 
 func runtimeRequest(changes object) object {
@@ -30,7 +30,7 @@ func runtimeRequest(changes object) object {
 	return body
 }
 
-// TestAnswers asks each route but /key/release.
+// TestAnswers calls each route except /key/release.
 func TestAnswers(t *testing.T) {
 	for _, version := range []uint32{2, 3} {
 		t.Run(fmt.Sprint("report version ", version), func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestAnswers(t *testing.T) {
 			w.thim.document["tcbm"] = strings.ToLower(w.thim.document["tcbm"].(string))
 			w.wantAnswers(t, w.start(t))
 			if len(w.seen.at("vault")) != 0 {
-				t.Error("evidence alone asked the vault")
+				t.Error("a request for evidence called the vault")
 			}
 		})
 	}
@@ -53,7 +53,7 @@ func (w *world) wantAnswers(t *testing.T, s *sidecar) {
 	s.wantToken(t)
 }
 
-// wantStatus waits until the sidecar says that it is ready.
+// wantStatus waits until the sidecar reports that it is ready.
 func (s *sidecar) wantStatus(t *testing.T) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -82,8 +82,8 @@ func (s *sidecar) wantRaw(t *testing.T) {
 	wantBound(t, report, milan().vcek)
 }
 
-// wantCombined verifies the evidence as a relying party: the chain, the report
-// against it, the TCB against both.
+// wantCombined verifies the evidence as a relying party does: the chain, the report
+// against the chain, and the TCB against both.
 func (s *sidecar) wantCombined(t *testing.T, uvm string) {
 	t.Helper()
 	body := s.post(t, "/attest/combined", runtimeRequest(nil)).wantOK(t).body
@@ -92,7 +92,7 @@ func (s *sidecar) wantCombined(t *testing.T, uvm string) {
 		text, ok := body[name].(string)
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if !ok || err != nil {
-			t.Fatalf("%s is no base64: %v", name, err)
+			t.Fatalf("%s is not base64: %v", name, err)
 		}
 		return raw
 	}
@@ -104,14 +104,14 @@ func (s *sidecar) wantCombined(t *testing.T, uvm string) {
 	wantBound(t, report, vcek)
 	tcb := fmt.Sprintf("%016x", binary.LittleEndian.Uint64(report[atReportedTCB:]))
 	if got, _ := body["endorsed_tcb"].(string); !strings.EqualFold(got, tcb) {
-		t.Errorf("endorsed_tcb = %q, want %q as in the report", got, tcb)
+		t.Errorf("endorsed_tcb = %q, want the report's %q", got, tcb)
 	}
 	if got := base64.StdEncoding.EncodeToString(part("uvm_endorsements")); got != uvm {
-		t.Errorf("uvm_endorsements are %d characters, want the %d of the file", len(got), len(uvm))
+		t.Errorf("uvm_endorsements are %d characters, want the file's %d", len(got), len(uvm))
 	}
 }
 
-// wantToken asks for a token and finds the runtime data in it.
+// wantToken requests a token and checks that it has the runtime data.
 func (s *sidecar) wantToken(t *testing.T) {
 	t.Helper()
 	body := s.post(t, "/attest/maa", runtimeRequest(object{"maa_endpoint": authorityName})).wantOK(t).body
@@ -132,7 +132,7 @@ func (s *sidecar) wantToken(t *testing.T) {
 	}
 }
 
-// wantBound checks that a report is this chip's and bound to the runtime data.
+// wantBound checks that a report is from this chip and bound to the runtime data.
 func wantBound(t *testing.T, report []byte, vcek *x509.Certificate) {
 	t.Helper()
 	if err := verifyReport(report, vcek); err != nil {
@@ -144,14 +144,14 @@ func wantBound(t *testing.T, report []byte, vcek *x509.Certificate) {
 	}
 }
 
-// TestUVMEndorsement gives the sidecar a genuine endorsement, for the
-// measurement that the report then has, and an authority that ignores it.
+// TestUVMEndorsement gives the sidecar a genuine endorsement and a report with the
+// endorsed measurement. The authority ignores the endorsement.
 func TestUVMEndorsement(t *testing.T) {
 	text := sample(t, "aci-security-context/reference-info-base64")
 	endorsement := must(base64.StdEncoding.DecodeString(text))
 	found := regexp.MustCompile(`"x-ms-sevsnpvm-launchmeasurement":\s*"([0-9a-f]{96})"`).FindSubmatch(endorsement)
 	if found == nil {
-		t.Fatal("the sample names no measurement")
+		t.Fatal("the sample has no measurement")
 	}
 	w := newWorld(t)
 	w.report.measurement = must(hex.DecodeString(string(found[1])))
@@ -166,7 +166,7 @@ func TestUVMEndorsement(t *testing.T) {
 	w.wantRelease(t, s, nil)
 }
 
-// sample reads real data, which is not part of this repository.
+// sample reads real data, which is not in this repository.
 func sample(t *testing.T, name string) string {
 	t.Helper()
 	directory := os.Getenv("SKR_SAMPLES")

@@ -26,24 +26,24 @@ import (
 const (
 	authorityName = "sharedeus.eus.attest.azure.net"
 	authorityURL  = "https://" + authorityName
-	otherKid      = "J0pAPdfXXHqWWimgrH853wMIdh5_fLe1z6uSXYPXCa0" // of the key that signs no token
+	otherKid      = "J0pAPdfXXHqWWimgrH853wMIdh5_fLe1z6uSXYPXCa0" // a key that signs no token
 )
 
-// authority is an attestation service for SEV-SNP (Azure REST API
-// specification, attestation): it appraises a report and signs what it saw.
+// authority is an attestation service for SEV-SNP (Azure REST API specification,
+// attestation). It appraises a report and signs the result.
 type authority struct {
 	before   intercept
 	key      *rsa.PrivateKey // the announced signing key
 	kid      string
-	signWith *rsa.PrivateKey // the key that really signs
+	signWith *rsa.PrivateKey // the key that signs
 
-	discovery func(object) // bends the openid-configuration
-	keys      func(object) // bends the JWKS
-	claims    func(object) // bends the claims before they are signed
-	header    func(object) // bends the token's header
+	discovery func(object) // changes the openid-configuration
+	keys      func(object) // changes the JWKS
+	claims    func(object) // changes the claims before signing
+	header    func(object) // changes the token's header
 }
 
-// bent is body after a test's change.
+// bent returns body after the test's change.
 func bent(bend func(object), body object) object {
 	if bend != nil {
 		bend(body)
@@ -51,8 +51,8 @@ func bent(bend func(object), body object) object {
 	return body
 }
 
-// authorityKey signs all tokens. The certificate is self-signed and carries the
-// service's own evidence in an extension, which makes it about 30 kB long.
+// authorityKey signs all tokens. The certificate is self-signed. An extension carries the
+// service's own evidence, so the certificate is about 30 kB long.
 var authorityKey = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
 	key := must(rsa.GenerateKey(rand.Reader, 2048))
 	return key, issue(&x509.Certificate{
@@ -85,7 +85,7 @@ func (a *authority) handler() http.Handler {
 
 func (a *authority) certs(w http.ResponseWriter, _ *http.Request) {
 	_, certificate := authorityKey()
-	other := vaultIdentity() // a second key with a longer chain, as the shared instances have
+	other := vaultIdentity() // like the shared instances, a second key with a longer chain
 	keys := []object{
 		{"alg": "RS256", "kid": otherKid, "kty": "RSA", "use": "sig", "x5c": other.x5c()},
 		{"alg": "RS256", "kid": a.kid, "kty": "RSA", "use": "sig", "x5c": []string{base64.StdEncoding.EncodeToString(certificate.Raw)}},
@@ -104,8 +104,8 @@ func (a *authority) attest(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, object{"token": sign(header, bent(a.claims, claims), a.signWith)})
 }
 
-// appraise reads the request as the REST specification words it and verifies
-// the evidence in it.
+// appraise parses the request as the REST specification describes it, and verifies the
+// evidence in it.
 func (a *authority) appraise(r *http.Request) (object, error) {
 	if r.URL.Query().Get("api-version") == "" {
 		return nil, errors.New("the query has no api-version")
@@ -177,7 +177,7 @@ func verifyTCB(report []byte, vcek *x509.Certificate) error {
 			return e.Id.Equal(extension.Id) && bytes.Equal(e.Value, extension.Value)
 		}
 		if !slices.ContainsFunc(vcek.Extensions, same) {
-			return fmt.Errorf("the certificate's %v is not the report's", extension.Id)
+			return fmt.Errorf("%v of the certificate differs from the report", extension.Id)
 		}
 	}
 	return nil
@@ -194,12 +194,12 @@ func verifyChain(text []byte) (*x509.Certificate, error) {
 		chain = append(chain, certificate)
 	}
 	if len(chain) != 3 || !chain[2].Equal(milan().ark) {
-		return nil, fmt.Errorf("a chain of %d certificates that does not end at the ARK", len(chain))
+		return nil, fmt.Errorf("the chain of %d certificates does not end at the ARK", len(chain))
 	}
 	return chain[0], errors.Join(chain[0].CheckSignatureFrom(chain[1]), chain[1].CheckSignatureFrom(chain[2]))
 }
 
-// runtimeData checks that REPORT_DATA is SHA-256 of the data as sent, and
+// runtimeData checks that REPORT_DATA is the SHA-256 digest of the data as sent, and
 // returns the data as a claim.
 func runtimeData(body object, report []byte) (any, error) {
 	given, _ := body["runtimeData"].(object)
@@ -221,7 +221,7 @@ func runtimeData(body object, report []byte) (any, error) {
 	return decode(data)
 }
 
-// reportClaims are the claims that a small authority takes from a report.
+// reportClaims returns the claims that a small authority takes from a report.
 func reportClaims(report []byte) object {
 	number := func(at int) uint32 { return binary.LittleEndian.Uint32(report[at:]) }
 	bytesAt := func(at, size int) string { return hex.EncodeToString(report[at : at+size]) }

@@ -6,9 +6,8 @@ import (
 	"math/big"
 )
 
-// curve is y² = x³ + ax + b over the integers modulo p, with a generator of
-// order n (SEC 2). It exists because crypto/elliptic has no P-256K and
-// crypto/x509 writes no explicit parameters.
+// curve is y² = x³ + ax + b over the integers modulo p, with a generator of order n
+// (SEC 2). crypto/elliptic has no P-256K, and crypto/x509 writes no explicit parameters.
 type curve struct {
 	p, a, b, gx, gy, n *big.Int
 }
@@ -33,7 +32,7 @@ func secp256k1() *curve {
 
 func (c *curve) bytes(x *big.Int) []byte { return x.FillBytes(make([]byte, (c.p.BitLen()+7)/8)) }
 
-// times is d times the generator: double and add, for tests only.
+// times returns d times the generator, by double and add. It is for tests only.
 func (c *curve) times(d *big.Int) (x, y *big.Int) {
 	for i := d.BitLen() - 1; i >= 0; i-- {
 		if x != nil {
@@ -51,7 +50,7 @@ func (c *curve) times(d *big.Int) (x, y *big.Int) {
 	return x, y
 }
 
-// add is the sum of two points, which may be equal but not opposite.
+// add returns the sum of two points, which may be equal but not opposite.
 func (c *curve) add(x1, y1, x2, y2 *big.Int) (x, y *big.Int) {
 	over, under := new(big.Int).Sub(y2, y1), new(big.Int).Sub(x2, x1)
 	if under.Sign() == 0 {
@@ -66,8 +65,8 @@ func (c *curve) add(x1, y1, x2, y2 *big.Int) (x, y *big.Int) {
 	return x, y
 }
 
-// pkcs8 is a private key in PKCS#8 with the given curve parameters and without
-// the public key (RFC 5208, RFC 5915).
+// pkcs8 returns a private key in PKCS#8 with the given curve parameters and without the
+// public key (RFC 5208, RFC 5915).
 func (c *curve) pkcs8(d *big.Int, parameters []byte) []byte {
 	type algorithm struct {
 		Type       asn1.ObjectIdentifier
@@ -86,8 +85,8 @@ func (c *curve) pkcs8(d *big.Int, parameters []byte) []byte {
 	}))
 }
 
-// explicit spells the curve out (RFC 3279, section 2.3.5), as vaults have been
-// seen to do.
+// explicit returns the curve's parameters in full (RFC 3279, section 2.3.5), which some
+// vaults send.
 func (c *curve) explicit() []byte {
 	type field struct {
 		Type  asn1.ObjectIdentifier
@@ -107,5 +106,5 @@ func (c *curve) explicit() []byte {
 	}))
 }
 
-// named is the curve's object identifier.
+// named returns an object identifier, such as the curve's.
 func named(arc ...int) []byte { return must(asn1.Marshal(asn1.ObjectIdentifier(arc))) }

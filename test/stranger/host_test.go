@@ -49,13 +49,13 @@ func (s *reportSocket) serve(t *testing.T, seen *ledger) {
 	t.Cleanup(func() { _ = server.Close() })
 }
 
-// thim serves the host's certificates in plain HTTP (Trusted Hardware Identity
-// Management, "LocalTHIM" to the reference sidecar).
+// thim serves the host's certificates over plain HTTP (Trusted Hardware Identity
+// Management, "LocalTHIM" in the reference sidecar).
 type thim struct {
 	host   string // address and port
 	before intercept
 
-	document object // what it answers
+	document object // the answer
 }
 
 const thimPath = "/metadata/THIM/amd/certification"
@@ -68,7 +68,7 @@ func newTHIM() *thim {
 	}}
 }
 
-// each bends every string of the document.
+// each changes every string of the document.
 func (h *thim) each(bend func(string) string) {
 	for name, value := range h.document {
 		h.document[name] = bend(value.(string))
@@ -87,10 +87,10 @@ func (h *thim) handler() http.Handler {
 	return mux
 }
 
-// archive serves certificates over the internet, in AMD's form (AMD 57230,
-// chapter "VCEK certificate") and in that of the Azure cache.
+// archive serves certificates over the internet, in AMD's form (AMD 57230, chapter "VCEK
+// certificate") and in the form of the Azure cache.
 type archive struct {
-	kds, cache bool // which of the two knows the chip
+	kds, cache bool // which of the two services has the chip's certificate
 }
 
 const (

@@ -16,18 +16,18 @@ import (
 	"testing"
 )
 
-// keyVersion is a version as the services make them.
+// keyVersion is a version in the form that the services use.
 const keyVersion = "25be256ab4534bb38fffaa1cb206cc40"
 
-// message is what is encrypted to a key or signed with it.
+// message is encrypted to a key or signed with it.
 const message = "Azure Confidential Computing"
 
-// vaultKey is a key at rest in a vault, and how to tell that a JWK holds it.
+// vaultKey is a key at rest in a vault, and the check that a JWK contains it.
 type vaultKey struct {
 	kty, curve, version string
 	operations          []string
 	public              map[string][]byte // members of the JWK
-	plaintext           []byte            // what is wrapped: PKCS#8, or the octets
+	plaintext           []byte            // the wrapped bytes: PKCS#8, or the octets
 	private             string            // a member that must never be logged
 	check               func(*testing.T, object)
 }
@@ -48,7 +48,7 @@ func newRSAKey(bits int) vaultKey {
 	}
 }
 
-// decryptsRSA sends a message to the public key and reads it with the JWK.
+// decryptsRSA encrypts a message to the public key and decrypts it with the JWK.
 func decryptsRSA(t *testing.T, jwk object, public *rsa.PublicKey) {
 	t.Helper()
 	wantType(t, jwk, "RSA", "")
@@ -57,7 +57,7 @@ func decryptsRSA(t *testing.T, jwk object, public *rsa.PublicKey) {
 		D:         member(t, jwk, "d"), Primes: []*big.Int{member(t, jwk, "p"), member(t, jwk, "q")},
 	}
 	if err := private.Validate(); err != nil {
-		t.Fatalf("the JWK is no RSA key: %v", err)
+		t.Fatalf("the JWK is not an RSA key: %v", err)
 	}
 	private.Precompute()
 	for name, want := range map[string]*big.Int{"dp": private.Precomputed.Dp, "dq": private.Precomputed.Dq, "qi": private.Precomputed.Qinv} {
@@ -72,8 +72,8 @@ func decryptsRSA(t *testing.T, jwk object, public *rsa.PublicKey) {
 	}
 }
 
-// newECKey is a key on a curve of crypto/elliptic, in PKCS#8 as crypto/x509
-// writes it: named curve, with the public key.
+// newECKey returns a key on a curve of crypto/elliptic, in PKCS#8 as crypto/x509 writes
+// it: with the named curve and the public key.
 func newECKey(named elliptic.Curve) vaultKey {
 	key := must(ecdsa.GenerateKey(named, rand.Reader))
 	point := must(key.PublicKey.Bytes())
@@ -93,16 +93,16 @@ func signsEC(t *testing.T, jwk object, public *ecdsa.PublicKey) {
 	size := (public.Curve.Params().BitSize + 7) / 8
 	private, err := ecdsa.ParseRawPrivateKey(public.Curve, member(t, jwk, "d").FillBytes(make([]byte, size)))
 	if err != nil {
-		t.Fatalf("the JWK is no key on this curve: %v", err)
+		t.Fatalf("the JWK is not a key on this curve: %v", err)
 	}
 	digest := sha256.Sum256([]byte(message))
 	if !ecdsa.VerifyASN1(public, digest[:], must(ecdsa.SignASN1(rand.Reader, private, digest[:]))) {
-		t.Error("the released key signs for another public key")
+		t.Error("the public key does not verify the released key's signature")
 	}
 }
 
-// newBareECKey is a key on any curve, in PKCS#8 with the given parameters and
-// without the public key.
+// newBareECKey returns a key on any curve, in PKCS#8 with the given parameters and without
+// the public key.
 func newBareECKey(name string, c *curve, parameters []byte) vaultKey {
 	d := must(rand.Int(rand.Reader, c.n))
 	x, y := c.times(d)
@@ -131,7 +131,7 @@ func newOctKey(size int) vaultKey {
 	}
 }
 
-// decryptsAES seals a message with the key and opens it with the JWK.
+// decryptsAES encrypts a message with the key and decrypts it with the JWK.
 func decryptsAES(t *testing.T, jwk object, key []byte) {
 	t.Helper()
 	wantType(t, jwk, "oct", "")
@@ -148,21 +148,21 @@ func decryptsAES(t *testing.T, jwk object, key []byte) {
 	}
 }
 
-// wantType checks kty, with or without the suffix of a vault, and crv.
+// wantType checks kty, with or without a vault's suffix, and crv.
 func wantType(t *testing.T, jwk object, kty, crv string) {
 	t.Helper()
 	if jwk["kty"] != kty && jwk["kty"] != kty+"-HSM" {
 		t.Errorf("kty = %v, want %s", jwk["kty"], kty)
 	}
 	if crv == "P-256K" {
-		crv = "secp256k1" // RFC 8812: no JOSE library knows the vault's name
+		crv = "secp256k1" // the name in RFC 8812; JOSE libraries do not know the vault's name
 	}
 	if got, _ := jwk["crv"].(string); got != crv {
 		t.Errorf("crv = %q, want %q", got, crv)
 	}
 }
 
-// member is a number in a JWK.
+// member returns a number in a JWK.
 func member(t *testing.T, jwk object, name string) *big.Int {
 	t.Helper()
 	text, _ := jwk[name].(string)
@@ -182,7 +182,7 @@ func parseKey(t *testing.T, body object) object {
 	}
 	var jwk object
 	if err := json.Unmarshal([]byte(text), &jwk); err != nil {
-		t.Fatalf("key is no JSON: %v", err)
+		t.Fatalf("key is not JSON: %v", err)
 	}
 	return jwk
 }

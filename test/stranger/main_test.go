@@ -22,7 +22,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if shared := os.Getenv("SKR_TEST_PROGRAMS"); shared != "" {
-		dir = filepath.Join(shared, "plain") // as package program has it
+		dir = filepath.Join(shared, "plain") // like package program
 	}
 	if err := build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "building the sidecar:", err)
@@ -32,8 +32,8 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// build does what package program does, with the same lock and the same flags: if the
-// program is there and up to date, the go command leaves it as it is.
+// build does the same as package program, with the same lock and the same flags. If the
+// program is up to date, the go command does not change it.
 func build(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err

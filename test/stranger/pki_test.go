@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// object is JSON as a third party writes it.
+// object is a JSON object as a third party writes it.
 type object = map[string]any
 
 func must[T any](value T, err error) T {
@@ -37,7 +37,7 @@ func random(n int) []byte {
 
 func b64url(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// unb64url takes base64url with and without padding, as the public services do.
+// unb64url decodes base64url with and without padding, as the public services do.
 func unb64url(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 }
@@ -64,7 +64,7 @@ func (i *identity) x5c() []string {
 	return list
 }
 
-// tls is the identity as a TLS server presents it: without the root.
+// tls returns the identity as a TLS server presents it: without the root.
 func (i *identity) tls() tls.Certificate {
 	c := tls.Certificate{PrivateKey: i.key}
 	for _, certificate := range i.chain[:len(i.chain)-1] {
@@ -103,7 +103,7 @@ func (ca *certificateAuthority) identity(names ...string) *identity {
 	return &identity{key: key, chain: []*x509.Certificate{leaf, ca.intermediate, ca.root}}
 }
 
-// testCA is the one CA that the sidecar is told to trust; mallory's is another.
+// testCA is the only CA that the sidecar trusts; malloryCA is another one.
 var (
 	testCA    = sync.OnceValue(func() *certificateAuthority { return newCertificateAuthority("Test only") })
 	malloryCA = sync.OnceValue(func() *certificateAuthority { return newCertificateAuthority("Mallory") })
@@ -134,7 +134,7 @@ func sign(header, payload object, key *rsa.PrivateKey) string {
 func verifyJWS(token string, key *rsa.PublicKey) (object, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil, fmt.Errorf("a token of %d parts", len(parts))
+		return nil, fmt.Errorf("the token has %d parts", len(parts))
 	}
 	signature, err := unb64url(parts[2])
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestRedirects lets each server of a release send the sidecar elsewhere, in
-// each way that HTTP has. Nobody may follow, and the access token may be shown
-// to nobody but the vault that was named.
+// TestRedirects makes each server of a release redirect the sidecar, with each redirect
+// status of HTTP. The sidecar must not follow, and only the named vault may receive the
+// access token.
 func TestRedirects(t *testing.T) {
 	const foreign, sameService = "https://elsewhere.example/x", "https://other.vault.azure.net/keys/k1/release?api-version=7.4"
 	steps := []struct {
@@ -40,8 +40,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// TestChallenge answers a release with a challenge that names another place to
-// get tokens and another resource to use them at (RFC 6750, section 3).
+// TestChallenge answers a release with a challenge that names a foreign token service and
+// a foreign resource (RFC 6750, section 3).
 func TestChallenge(t *testing.T) {
 	challenge := func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("WWW-Authenticate", `Bearer authorization="https://elsewhere.example/tenant", resource="https://elsewhere.example"`)
@@ -51,8 +51,8 @@ func TestChallenge(t *testing.T) {
 	refusal{bend: func(w *world) { w.vault.before = challenge }, status: 403, code: releaseRejected, reaches: true}.refuse(t)
 }
 
-// TestForeignKeyURL names another place for the signing keys in the token's own
-// header, which nobody may ask (RFC 7515, section 4.1.2).
+// TestForeignKeyURL puts a foreign location of the signing keys into the token's own
+// header. The sidecar must not use it (RFC 7515, section 4.1.2).
 func TestForeignKeyURL(t *testing.T) {
 	w := newWorld(t)
 	w.authority.signWith = malloryIdentity().key

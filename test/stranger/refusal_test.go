@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The codes of DESIGN.md, section "Errors".
+// The codes of the error table.
 const (
 	badRequest           = "bad_request"
 	endpointNotAllowed   = "endpoint_not_allowed"
@@ -34,12 +34,12 @@ const (
 	forbiddenByAuthority = "Native operation failed with 65518: Policy Evaluation Error has occurred"
 )
 
-// TestWrongRequests sends what no caller should, to one sidecar. Nothing of it
-// may leave the machine.
+// TestWrongRequests sends wrong requests to one sidecar. None of them may cause a request
+// to another machine.
 func TestWrongRequests(t *testing.T) {
 	w := newWorld(t)
 	s := w.start(t)
-	s.wantStatus(t) // readiness asks for a report once
+	s.wantStatus(t) // readiness requests one report
 	before := len(w.seen.all())
 	t.Run("methods", s.refuseMethods)
 	t.Run("bodies", s.refuseBodies)
@@ -47,13 +47,13 @@ func TestWrongRequests(t *testing.T) {
 	t.Run("callers", s.refuseCallers)
 	for _, v := range w.seen.all()[before:] {
 		if v.server != "report socket" {
-			t.Errorf("a wrong request led to %s %s at %s", v.method, v.path, v.server)
+			t.Errorf("a wrong request caused %s %s at %s", v.method, v.path, v.server)
 		}
 	}
 }
 
-// refuseMethods tries each route with other methods: never a success, always
-// the error body. DESIGN.md has no row of its own for these.
+// refuseMethods tries each route with other methods, and other routes. It expects a status
+// of failure and the error body.
 func (s *sidecar) refuseMethods(t *testing.T) {
 	for route, right := range map[string]string{
 		"/status": http.MethodGet, routeRaw: http.MethodPost, routeCombined: http.MethodPost,
@@ -70,7 +70,9 @@ func (s *sidecar) refuseMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, route := range []string{"/", "/key", "/key/release//", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release"} {
+	for _, route := range []string{
+		"/", "/key", "/key/release//", "/key/release/x", "/attest", "//key/release", "/key//release", "/key/../key/release", "/KEY/release",
+	} {
 		s.send(t, http.MethodPost, route, "{}", nil).wantRefusal(t, http.StatusNotFound, badRequest)
 	}
 }
@@ -89,7 +91,7 @@ func (s *sidecar) refuseBodies(t *testing.T) {
 	}
 }
 
-// refuseMembers takes a right request and spoils one member.
+// refuseMembers makes one member of a good request wrong.
 func (s *sidecar) refuseMembers(t *testing.T) {
 	refuse := func(route string, body object, member string, status int, code string, values ...any) {
 		for _, value := range values {
@@ -118,11 +120,12 @@ func (s *sidecar) refuseMembers(t *testing.T) {
 	refuse(routeRelease, releaseRequest(nil), "maa_endpoint", 403, endpointNotAllowed, vaultName, "attest.azure.net")
 	refuse(routeToken, runtimeRequest(nil), "maa_endpoint", 403, endpointNotAllowed, "elsewhere.example")
 	refuse(routeRelease, releaseRequest(nil), "kid", 400, badRequest, nil, "", 5, "/k1", "k1//", "../k1", "k1/..", "k1/../k2", "k1/"+keyVersion+"/x",
-		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://elsewhere.example/keys/k1", "https://"+vaultName+"/secrets/k1", strings.Repeat("k", 4096))
+		"k1?api-version=7.4", "k1#x", "k1%2f..", "k 1", "k_1", "k1\n", "https://elsewhere.example/keys/k1",
+		"https://"+vaultName+"/secrets/k1", strings.Repeat("k", 4096))
 	refuse(routeRelease, releaseRequest(nil), "access_token", 400, badRequest, 5, true, "a\r\nX: y", "a b", "ä")
 }
 
-// refuseCallers asks as a web page would, with and without DNS rebinding.
+// refuseCallers sends requests as a web page would, with and without DNS rebinding.
 func (s *sidecar) refuseCallers(t *testing.T) {
 	for _, host := range []string{"elsewhere.example", "elsewhere.example:" + strconv.Itoa(s.port), "localhost.elsewhere.example", "127.0.0.1.elsewhere.example"} {
 		got := s.send(t, http.MethodPost, routeRaw, "{}", func(r *http.Request) { r.Host = host })
@@ -132,13 +135,13 @@ func (s *sidecar) refuseCallers(t *testing.T) {
 	got.wantRefusal(t, http.StatusForbidden, callerNotAllowed)
 }
 
-// refusal is a world in which a release must fail, and how.
+// refusal is a world in which a release must fail, and the expected failure.
 type refusal struct {
 	name    string
 	bend    func(*world)
 	status  int
 	code    string
-	reaches bool // whether the vault is asked, and so shown the access token
+	reaches bool // whether the vault gets a request, and with it the access token
 }
 
 func (r refusal) refuse(t *testing.T) {
@@ -161,7 +164,7 @@ func (r refusal) refuse(t *testing.T) {
 	}
 }
 
-// TestUnwillingServers lists what each server may answer instead of helping.
+// TestUnwillingServers lists the ways in which each server may refuse or fail.
 func TestUnwillingServers(t *testing.T) {
 	for _, r := range []refusal{
 		{name: "no device", bend: func(w *world) { w.report.before = answers(500, object{"error": firmwareError}) }, status: 500, code: noEvidence},
@@ -174,20 +177,24 @@ func TestUnwillingServers(t *testing.T) {
 		}, status: 403, code: attestationRejected},
 		{name: "authority throttles", bend: func(w *world) { w.authority.before = throttles }, status: 503, code: throttled},
 		{name: "authority fails", bend: func(w *world) { w.authority.before = status(500) }, status: 503, code: unavailable},
-		{name: "authority is away", bend: func(w *world) { w.proxy.names[authorityName+":443"] = "127.0.0.1:1" }, status: 503, code: unavailable},
+		{name: "authority is unreachable", bend: func(w *world) { w.proxy.names[authorityName+":443"] = "127.0.0.1:1" }, status: 503, code: unavailable},
 		{name: "access token refused", bend: func(w *world) { w.vault.token = "another" }, status: 403, code: releaseRejected, reaches: true},
-		{name: "release policy", bend: func(w *world) { w.vault.before = answers(403, azure("Forbidden", forbiddenByPolicy)) }, status: 403, code: releaseRejected, reaches: true},
-		{name: "no such key", bend: func(w *world) { w.vault.before = answers(404, azure("KeyNotFound", "no key k1")) }, status: 404, code: keyNotFound, reaches: true},
+		{name: "release policy", bend: func(w *world) {
+			w.vault.before = answers(403, azure("Forbidden", forbiddenByPolicy))
+		}, status: 403, code: releaseRejected, reaches: true},
+		{name: "no such key", bend: func(w *world) {
+			w.vault.before = answers(404, azure("KeyNotFound", "no key k1"))
+		}, status: 404, code: keyNotFound, reaches: true},
 		{name: "vault throttles", bend: func(w *world) { w.vault.before = throttles }, status: 503, code: throttled, reaches: true},
 		{name: "vault fails", bend: func(w *world) { w.vault.before = status(503) }, status: 503, code: unavailable, reaches: true},
-		{name: "vault is away", bend: func(w *world) { w.proxy.names[vaultName+":443"] = "127.0.0.1:1" }, status: 503, code: unavailable},
+		{name: "vault is unreachable", bend: func(w *world) { w.proxy.names[vaultName+":443"] = "127.0.0.1:1" }, status: 503, code: unavailable},
 	} {
 		t.Run(r.name, r.refuse)
 	}
 }
 
-// TestUntrustworthyServers lists answers that are not authentic, or not answers
-// to what was asked.
+// TestUntrustworthyServers lists answers that are not authentic, or that answer another
+// question.
 func TestUntrustworthyServers(t *testing.T) {
 	claim := func(name string, value any) func(*world) {
 		return func(w *world) { w.authority.claims = func(claims object) { claims[name] = value } }
@@ -195,8 +202,8 @@ func TestUntrustworthyServers(t *testing.T) {
 	state := func(bend func(object)) func(*world) { return func(w *world) { w.vault.statement = bend } }
 	authority := []refusal{
 		{name: "no token", bend: func(w *world) { w.authority.before = at("/attest/SevSnpVm", answers(200, object{})) }},
-		{name: "no JSON", bend: func(w *world) { w.authority.before = at("/attest/SevSnpVm", status(200)) }},
-		{name: "another key's signature", bend: func(w *world) { w.authority.signWith = malloryIdentity().key }},
+		{name: "not JSON", bend: func(w *world) { w.authority.before = at("/attest/SevSnpVm", status(200)) }},
+		{name: "signature of another key", bend: func(w *world) { w.authority.signWith = malloryIdentity().key }},
 		{name: "unknown kid", bend: func(w *world) {
 			w.authority.kid = "unknown"
 			w.authority.keys = func(k object) { k["keys"] = []object{} }
@@ -204,24 +211,24 @@ func TestUntrustworthyServers(t *testing.T) {
 		{name: "another issuer", bend: claim("iss", "https://other.eus.attest.azure.net")},
 		{name: "another nonce", bend: claim("nonce", "1")},
 		{name: "expired", bend: claim("exp", time.Now().Add(-time.Hour).Unix())},
-		{name: "another machine kind", bend: claim("x-ms-attestation-type", "sgx")},
+		{name: "another kind of machine", bend: claim("x-ms-attestation-type", "sgx")},
 		{name: "another report", bend: claim("x-ms-sevsnpvm-reportdata", strings.Repeat("00", 64))},
 		{name: "another wrapping key", bend: claim("x-ms-runtime", object{"keys": []object{}})},
 		{name: "keys on another host", bend: func(w *world) {
 			w.authority.discovery = func(document object) { document["jwks_uri"] = "https://elsewhere.example/certs" }
 		}},
-		{name: "TLS of a CA nobody trusts", bend: func(w *world) { w.drop = []string{"SSL_CERT_FILE"} }},
+		{name: "TLS of an untrusted CA", bend: func(w *world) { w.drop = []string{"SSL_CERT_FILE"} }},
 	}
 	vault := []refusal{
 		{name: "no statement", bend: func(w *world) { w.vault.before = answers(200, object{}) }},
 		{name: "signed under another CA", bend: func(w *world) { w.vault.signer = malloryIdentity() }},
 		{name: "signed by another host", bend: func(w *world) { w.vault.signer = elsewhereIdentity() }},
 		{name: "signed by a managed HSM", bend: func(w *world) { w.vault.signer = hsmIdentity() }},
-		{name: "signed by nobody", bend: func(w *world) { w.vault.header = func(h object) { delete(h, "x5c") } }},
+		{name: "no x5c", bend: func(w *world) { w.vault.header = func(h object) { delete(h, "x5c") } }},
 		{name: "empty x5c", bend: func(w *world) { w.vault.header = func(h object) { h["x5c"] = []string{} } }},
-		{name: "another key asked", bend: state(func(s object) { asked(s)["kid"] = "https://" + vaultName + "/keys/k2" })},
-		{name: "another enc asked", bend: state(func(s object) { asked(s)["enc"] = "CKM_RSA_AES_KEY_WRAP" })},
-		{name: "another nonce asked", bend: state(func(s object) { asked(s)["nonce"] = "1" })},
+		{name: "request for another key", bend: state(func(s object) { asked(s)["kid"] = "https://" + vaultName + "/keys/k2" })},
+		{name: "request for another enc", bend: state(func(s object) { asked(s)["enc"] = "CKM_RSA_AES_KEY_WRAP" })},
+		{name: "request with another nonce", bend: state(func(s object) { asked(s)["nonce"] = "1" })},
 		{name: "another key released", bend: state(func(s object) { releasedJWK(s)["kid"] = "https://" + vaultName + "/keys/k2/" + keyVersion })},
 		{name: "another public half", bend: state(func(s object) { releasedJWK(s)["n"] = b64url(hsmIdentity().key.N.Bytes()) })},
 		{name: "no ciphertext", bend: state(func(s object) { releasedJWK(s)["key_hsm"] = b64url([]byte(`{"ciphertext":"AA"}`)) })},
@@ -250,14 +257,14 @@ func TestUntrustworthySilicon(t *testing.T) {
 		{name: "certificates of another chip", bend: func(w *world) {
 			w.thim.document["vcekCert"] = pemOf(milan().endorse(vcekTemplate("Milan-B0", chipTCB, random(64))))
 		}, status: 502, code: noEndorsements},
-		{name: "an ARK that is not ours", bend: func(w *world) { w.roots = pemOf(counterfeitARK()) }, status: 502, code: noEndorsements},
-		{name: "no PEM", bend: func(w *world) { w.thim.each(func(string) string { return "x" }) }, status: 502, code: noEndorsements},
+		{name: "an untrusted ARK", bend: func(w *world) { w.roots = pemOf(counterfeitARK()) }, status: 502, code: noEndorsements},
+		{name: "not PEM", bend: func(w *world) { w.thim.each(func(string) string { return "x" }) }, status: 502, code: noEndorsements},
 	} {
 		t.Run(r.name, r.refuse)
 	}
 }
 
-// counterfeitARK has the right name and another key.
+// counterfeitARK returns an ARK with the right name and another key.
 func counterfeitARK() *x509.Certificate {
 	key := malloryIdentity().key
 	return issue(amdAuthority("ARK-Milan", 65536, -1), nil, key.Public(), key)
@@ -268,7 +275,7 @@ func at(path string, i intercept) intercept {
 	return func(w http.ResponseWriter, r *http.Request) bool { return r.URL.Path == path && i(w, r) }
 }
 
-// answers gives the same answer to everything.
+// answers gives the same answer to every request.
 func answers(code int, body any) intercept {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		answer(w, code, body)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// variant is a world that differs in one thing that the public formats leave
-// open. The key must come out of each.
+// variant is a world that differs in one thing that the public formats leave open. Every
+// variant must release the key.
 type variant struct {
 	name    string
 	bend    func(*world)
@@ -31,8 +31,8 @@ func (v variant) release(t *testing.T) {
 	w.wantRelease(t, w.start(t), v.request)
 }
 
-// wantRelease asks for the key and uses it; the access token must have reached
-// the vault that was named, and no log.
+// wantRelease requests the key and uses it. Only the named vault may have received the
+// access token, and the log must not have the key.
 func (w *world) wantRelease(t *testing.T, s *sidecar, changes object) {
 	t.Helper()
 	from, server := w.vault, "vault"
@@ -47,7 +47,7 @@ func (w *world) wantRelease(t *testing.T, s *sidecar, changes object) {
 	}
 }
 
-// TestRequest varies what the caller writes.
+// TestRequest varies the caller's request.
 func TestRequest(t *testing.T) {
 	for _, v := range []variant{
 		{name: "as documented"},
@@ -72,22 +72,22 @@ func TestSilicon(t *testing.T) {
 		{name: "tcbm in lower case", bend: func(w *world) { w.thim.document["tcbm"] = strings.ToLower(w.thim.document["tcbm"].(string)) }},
 		{name: "tcbm of another TCB", bend: func(w *world) { w.thim.document["tcbm"] = "DA18000000000004" }},
 		{name: "chain with CRLF", bend: func(w *world) { w.thim.each(crlf) }},
-		{name: "chain without last line end", bend: func(w *world) { w.thim.each(strings.TrimSpace) }},
+		{name: "chain without a final line break", bend: func(w *world) { w.thim.each(strings.TrimSpace) }},
 		{name: "no cacheControl", bend: func(w *world) { delete(w.thim.document, "cacheControl") }},
 		{name: "roots with CRLF", bend: func(w *world) { w.roots = crlf(w.roots) }},
-		{name: "roots with the ASK, first", bend: func(w *world) { w.roots = pemOf(milan().ask) + w.roots }},
-		{name: "roots with the ASK, last, CRLF", bend: func(w *world) { w.roots = crlf(w.roots + pemOf(milan().ask)) }},
+		{name: "roots after the ASK", bend: func(w *world) { w.roots = pemOf(milan().ask) + w.roots }},
+		{name: "roots before the ASK, CRLF", bend: func(w *world) { w.roots = crlf(w.roots + pemOf(milan().ask)) }},
 		{name: "product Milan-B1, extensions in another order", bend: endorsed(func(w *world, s *silicon) {
 			template := vcekTemplate("Milan-B1", chipTCB, s.chip)
 			slices.Reverse(template.ExtraExtensions)
 			w.thim.document["vcekCert"] = pemOf(s.endorse(template))
 		})},
-		{name: "certificates of the host", bend: func(w *world) {
+		{name: "certificates from the host", bend: func(w *world) {
 			w.env = []string{"UVM_HOST_AMD_CERTIFICATE=" + base64.StdEncoding.EncodeToString([]byte(encode(w.thim.document)))}
 			w.thim.before = status(http.StatusNotFound)
 		}},
-		{name: "AMD for a host that has none", bend: func(w *world) { w.archive.kds, w.thim.before = true, status(http.StatusNotFound) }},
-		{name: "AMD for a host with those of another TCB", bend: endorsed(func(w *world, s *silicon) {
+		{name: "AMD for a host without certificates", bend: func(w *world) { w.archive.kds, w.thim.before = true, status(http.StatusNotFound) }},
+		{name: "AMD for a host with certificates of another TCB", bend: endorsed(func(w *world, s *silicon) {
 			w.archive.kds = true
 			w.thim.document["tcbm"] = "DA18000000000004"
 			w.thim.document["vcekCert"] = pemOf(s.endorse(vcekTemplate("Milan-B0", 0xDA18000000000004, s.chip)))
@@ -111,9 +111,11 @@ func TestAuthority(t *testing.T) {
 				list(jwks)[1]["n"], list(jwks)[1]["e"] = b64url(w.authority.key.N.Bytes()), "AQAB"
 			}
 		}},
-		{name: "keys of kinds nobody here uses", bend: func(w *world) {
+		{name: "keys of unused kinds", bend: func(w *world) {
 			w.authority.keys = func(jwks object) {
-				jwks["keys"] = append([]object{{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "ec"}, {"kty": "OKP", "crv": "Ed25519", "x": "AA"}}, list(jwks)...)
+				jwks["keys"] = append([]object{
+					{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "ec"}, {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+				}, list(jwks)...)
 			}
 		}},
 		{name: "keys without use and alg", bend: func(w *world) {
@@ -127,7 +129,7 @@ func TestAuthority(t *testing.T) {
 		{name: "discovery without issuer", bend: func(w *world) {
 			w.authority.discovery = func(document object) { delete(document, "issuer") }
 		}},
-		{name: "a clock that is a little fast", bend: func(w *world) {
+		{name: "a slightly fast clock", bend: func(w *world) {
 			w.authority.claims = func(claims object) {
 				soon := time.Now().Add(30 * time.Second).Unix()
 				claims["iat"], claims["nbf"] = soon, soon
@@ -145,7 +147,7 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
-// TestVault varies the key, and the statement around it.
+// TestVault varies the key and the statement around it.
 func TestVault(t *testing.T) {
 	keys := []struct {
 		name string
@@ -181,7 +183,7 @@ func TestVault(t *testing.T) {
 	}
 }
 
-// TestTransport varies the connection.
+// TestTransport varies the properties of the connection.
 func TestTransport(t *testing.T) {
 	for name, set := range map[string]func(*httptest.Server){
 		"HTTP/2":        func(s *httptest.Server) { s.EnableHTTP2 = true },
@@ -195,7 +197,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestEntryPoints starts the sidecar in each way that its image offers.
+// TestEntryPoints starts the sidecar with each entry point of its image.
 func TestEntryPoints(t *testing.T) {
 	t.Run("skr.sh with arguments", func(t *testing.T) {
 		w, port := newWorld(t), freePort()
@@ -216,8 +218,8 @@ func TestEntryPoints(t *testing.T) {
 	})
 }
 
-// TestMoreReleases counts round trips: many callers at once cost one
-// attestation, and each later release costs one request to the vault.
+// TestMoreReleases counts requests. Concurrent callers cost one attestation, and each later
+// release costs one request to the vault.
 func TestMoreReleases(t *testing.T) {
 	w := newWorld(t)
 	s := w.start(t)
@@ -233,7 +235,7 @@ func TestMoreReleases(t *testing.T) {
 	callers.Wait()
 	attestations := slices.DeleteFunc(w.seen.at("authority"), func(v visit) bool { return v.method != http.MethodPost })
 	if len(attestations) != 1 {
-		t.Errorf("%d attestations for callers at once, want 1", len(attestations))
+		t.Errorf("%d attestations for concurrent callers, want 1", len(attestations))
 	}
 	before := len(w.seen.all())
 	w.wantRelease(t, s, nil)
@@ -242,7 +244,7 @@ func TestMoreReleases(t *testing.T) {
 	}
 }
 
-// status answers with a status and nothing else.
+// status answers with a status and no body.
 func status(code int) intercept {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(code)

@@ -22,8 +22,8 @@ type reply struct {
 	raw    string
 }
 
-// post sends JSON as `curl -d` does, with its form content type; with curl
-// itself where it is installed.
+// post sends JSON as `curl -d` does, with its form content type. It uses curl itself if
+// that is installed.
 func (s *sidecar) post(t *testing.T, path string, body any) reply {
 	t.Helper()
 	text := encode(body)
@@ -48,7 +48,7 @@ func (s *sidecar) curl(t *testing.T, curl, path, text string) reply {
 
 func encode(body any) string { return string(must(json.Marshal(body))) }
 
-// send is a request in every detail.
+// send sends a request that change may modify in every detail.
 func (s *sidecar) send(t *testing.T, method, path, text string, bend func(*http.Request)) reply {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -71,13 +71,13 @@ func (s *sidecar) send(t *testing.T, method, path, text string, bend func(*http.
 	return read(t, response.StatusCode, response.Header, raw)
 }
 
-// read decodes an answer, which is one JSON object, in success and refusal.
+// read decodes an answer, which is one JSON object, on success and on refusal.
 func read(t *testing.T, status int, header http.Header, raw []byte) reply {
 	t.Helper()
 	r := reply{status: status, header: header, raw: string(raw)}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if err := decoder.Decode(&r.body); err != nil {
-		t.Fatalf("%d %q is no JSON object: %v", status, raw, err)
+		t.Fatalf("%d %q is not a JSON object: %v", status, raw, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		t.Errorf("%q holds more than one JSON value", raw)
@@ -105,7 +105,7 @@ func (r reply) wantRefusal(t *testing.T, status int, code string) {
 	}
 	for _, name := range []string{"error", "code", "request_id"} {
 		if text, ok := r.body[name].(string); !ok || text == "" {
-			t.Errorf("%s is no text in %s", name, r.raw)
+			t.Errorf("%s is not a string in %s", name, r.raw)
 		}
 	}
 	if strings.Contains(r.raw, accessToken) {

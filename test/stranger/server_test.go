@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// intercept may answer in a server's place; it says whether it did.
+// intercept may answer in a server's place. It reports whether it did.
 type intercept func(w http.ResponseWriter, r *http.Request) bool
 
 // visit is one request as a server saw it.
@@ -31,7 +31,7 @@ type ledger struct {
 	visits []visit
 }
 
-// watch notes each request in the ledger before it is served.
+// watch records each request in the ledger before the server handles it.
 func (l *ledger) watch(server string, before *intercept, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -50,19 +50,19 @@ func (l *ledger) note(v visit) {
 	l.visits = append(l.visits, v)
 }
 
-// all lists the requests, oldest first.
+// all returns the requests, oldest first.
 func (l *ledger) all() []visit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.visits)
 }
 
-// at lists the requests that reached one server.
+// at returns the requests that reached one server.
 func (l *ledger) at(server string) []visit {
 	return slices.DeleteFunc(l.all(), func(v visit) bool { return v.server != server })
 }
 
-// holders lists the servers that were shown a secret in any part of a request.
+// holders returns the servers that received a secret in any part of a request.
 func (l *ledger) holders(secret string) []string {
 	var found []string
 	for _, v := range l.all() {
@@ -89,7 +89,7 @@ func azureError(w http.ResponseWriter, status int, code, message string) {
 	answer(w, status, object{"error": object{"code": code, "message": message}})
 }
 
-// decode reads a JSON object, keeping numbers as they were written.
+// decode reads a JSON object and keeps numbers as written.
 func decode(raw []byte) (object, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -117,8 +117,8 @@ func serveTLS(t *testing.T, who *identity, handler http.Handler, settings ...fun
 	return server.Listener.Addr().String()
 }
 
-// proxy is the smallest CONNECT proxy (RFC 9110, section 9.3.6): it leads each
-// name to a server on loopback, and every other name to elsewhere.
+// proxy is a minimal CONNECT proxy (RFC 9110, section 9.3.6). It connects each known name
+// to a server on loopback, and every other name to elsewhere.
 type proxy struct {
 	seen      *ledger
 	names     map[string]string // host:443 to address

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// world is everything outside the sidecar: one server of each kind, a proxy
-// that leads the public names to them, and what the sidecar is told of it.
+// world is everything outside the sidecar: one server of each kind, a proxy that connects
+// the public names to them, and the sidecar's configuration.
 type world struct {
 	seen      *ledger
 	report    *reportSocket
@@ -31,15 +31,15 @@ type world struct {
 	hsm       *vault
 	proxy     *proxy
 	archive   *archive
-	bystander string // host:port of an HTTP server that nobody has a reason to ask
+	bystander string // host:port of an HTTP server that should get no request
 
 	certcache object   // of SkrSideCarArgs
 	roots     string   // PEM of the AMD root file
-	env       []string // further environment
-	drop      []string // names taken out of the environment
+	env       []string // more of the environment
+	drop      []string // names to remove from the environment
 }
 
-// newWorld starts the servers; settings are for those that speak TLS.
+// newWorld starts the servers. The settings apply to the servers that speak TLS.
 func newWorld(t *testing.T, settings ...func(*httptest.Server)) *world {
 	w := &world{
 		seen: &ledger{}, report: &reportSocket{version: 3, measurement: measurement}, thim: newTHIM(), archive: &archive{},
@@ -64,12 +64,12 @@ func newWorld(t *testing.T, settings ...func(*httptest.Server)) *world {
 	return w
 }
 
-// sideCarArgs is the drop-in configuration, in base64.
+// sideCarArgs returns the drop-in configuration in base64.
 func (w *world) sideCarArgs() string {
 	return base64.StdEncoding.EncodeToString(must(json.Marshal(object{"certcache": w.certcache})))
 }
 
-// environment is all that the sidecar is told, in names that are documented.
+// environment returns the sidecar's whole environment, in documented names.
 func (w *world) environment(t *testing.T) []string {
 	env := []string{
 		"SKR_REPORT_SOURCE=unix:" + w.report.path,
@@ -99,7 +99,7 @@ type sidecar struct {
 	log  *transcript
 }
 
-// transcript collects what a process writes.
+// transcript collects the output of a process.
 type transcript struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -117,7 +117,7 @@ func (l *transcript) String() string {
 	return l.text.String()
 }
 
-// patience is how long tests wait for what must happen in the end.
+// patience is how long tests wait for an event that must happen.
 const patience = 2 * time.Minute
 
 // start runs the sidecar as the image's entry point does.
@@ -127,8 +127,8 @@ func (w *world) start(t *testing.T) *sidecar {
 	return w.run(t, port, "skr", "-port", strconv.Itoa(port), "-loglevel", "info")
 }
 
-// run starts the binary under a name and waits until it answers. The process
-// must stop on SIGTERM with status 0, and its log must hold no token.
+// run starts the binary under a name and waits until it answers. The process must stop on
+// SIGTERM with status 0, and its log must not contain a token.
 func (w *world) run(t *testing.T, port int, name string, arguments ...string) *sidecar {
 	t.Helper()
 	s := &sidecar{port: port, log: &transcript{}}
@@ -176,7 +176,7 @@ func (s *sidecar) stop(t *testing.T, command *exec.Cmd, ended chan error) {
 		}
 	case <-time.After(patience):
 		_ = command.Process.Kill()
-		t.Errorf("the sidecar does not end on SIGTERM, only killed: %v\n%s", <-ended, s.log)
+		t.Errorf("the sidecar did not end on SIGTERM and was killed: %v\n%s", <-ended, s.log)
 	}
 	if strings.Contains(s.log.String(), accessToken) {
 		t.Error("the log holds the access token")
@@ -188,8 +188,8 @@ func (s *sidecar) stop(t *testing.T, command *exec.Cmd, ended chan error) {
 
 func (s *sidecar) address() string { return net.JoinHostPort("localhost", strconv.Itoa(s.port)) }
 
-// lastPort counts below the range from which the system takes its own, so that
-// no server or connection of a parallel test gets in between.
+// lastPort counts down below the range from which the system assigns ports, so that no
+// server or connection of a parallel test takes one.
 var lastPort atomic.Int32
 
 func init() { lastPort.Store(int32(10000 + os.Getpid()%15000)) }
@@ -205,8 +205,8 @@ func freePort() int {
 	}
 }
 
-// wantTokenOnlyAt checks that the access token reached the named servers and
-// no other, and that nothing at all reached a server nobody named.
+// wantTokenOnlyAt checks that the access token reached only the named servers, and that no
+// request reached a server that the configuration does not name.
 func (w *world) wantTokenOnlyAt(t *testing.T, servers ...string) {
 	t.Helper()
 	if got := w.seen.holders(accessToken); !slices.Equal(got, servers) {
@@ -214,10 +214,10 @@ func (w *world) wantTokenOnlyAt(t *testing.T, servers ...string) {
 	}
 	for _, stray := range []string{"elsewhere", "bystander"} {
 		for _, v := range w.seen.at(stray) {
-			t.Errorf("%s %s%s reached a server that nobody named", v.method, v.host, v.path)
+			t.Errorf("%s %s%s reached a server that should get no request", v.method, v.host, v.path)
 		}
 	}
 }
 
-// crlf gives text the line ends of a file edited on Windows.
+// crlf gives text the line breaks of a file that was edited on Windows.
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }

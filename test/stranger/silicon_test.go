@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// Offsets in an attestation report (AMD 56860, table "ATTESTATION_REPORT
-// Structure"); all integers are little-endian.
+// Offsets in an attestation report (AMD 56860, table "ATTESTATION_REPORT Structure"). All
+// integers are little-endian.
 const (
 	atVersion      = 0x000
 	atGuestSVN     = 0x004
@@ -45,8 +45,8 @@ const (
 	reportSize     = 1184
 )
 
-// chipTCB is a Milan TCB: bootloader 4, TEE 0, SNP firmware 0x18, microcode
-// 0xDB. Microcode above 127 tells signed from unsigned readings.
+// chipTCB is a Milan TCB: bootloader 4, TEE 0, SNP firmware 0x18, microcode 0xDB. Microcode
+// above 127 distinguishes signed from unsigned parsing.
 const chipTCB = 0xDB18000000000004
 
 // silicon is a processor: a key signed by an ASK, signed by an ARK.
@@ -57,7 +57,7 @@ type silicon struct {
 	chip           []byte
 }
 
-// milan is one processor for all tests; its RSA-4096 keys take a while to make.
+// milan is one processor for all tests, because its RSA-4096 keys take a while to make.
 var milan = sync.OnceValue(func() *silicon {
 	keys := [2]*rsa.PrivateKey{}
 	var wg sync.WaitGroup
@@ -93,8 +93,8 @@ func amdAuthority(common string, serial int64, pathLength int) *x509.Certificate
 	}
 }
 
-// vcekTemplate follows AMD 57230, table "VCEK certificate extensions": the
-// serial number is 0 and the hardware id is raw, without an ASN.1 tag.
+// vcekTemplate follows AMD 57230, table "VCEK certificate extensions". The serial number is
+// 0, and the hardware ID is raw, without an ASN.1 tag.
 func vcekTemplate(product string, tcb uint64, chip []byte) *x509.Certificate {
 	level := func(shift uint) []byte { return must(asn1.Marshal(int(tcb >> shift & 0xFF))) }
 	name := must(asn1.MarshalWithParams(product, "ia5"))
@@ -118,10 +118,10 @@ func amdExtension(value []byte, arc ...int) pkix.Extension {
 	return pkix.Extension{Id: slices.Concat(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3704, 1}, arc), Value: value}
 }
 
-// measurement and hostData are what every report says unless a test bends it.
+// measurement and hostData are in every report unless a test changes them.
 var measurement, hostData = slices.Repeat([]byte{0x4D}, 48), slices.Repeat([]byte{0x48}, 32)
 
-// report signs a report of the given version over reportData.
+// report returns a signed report of the given version over reportData.
 func (s *silicon) report(version uint32, measurement, reportData []byte) []byte {
 	raw := make([]byte, reportSize)
 	le := binary.LittleEndian
@@ -152,7 +152,7 @@ func (s *silicon) report(version uint32, measurement, reportData []byte) []byte 
 	return raw
 }
 
-// littleEndian is x in 72 bytes, least significant first.
+// littleEndian returns x in 72 bytes, least significant first.
 func littleEndian(x *big.Int) []byte {
 	raw := x.FillBytes(make([]byte, 72))
 	slices.Reverse(raw)
@@ -162,7 +162,7 @@ func littleEndian(x *big.Int) []byte {
 // verifyReport checks a report's signature with the key of a certificate.
 func verifyReport(raw []byte, vcek *x509.Certificate) error {
 	if len(raw) != reportSize {
-		return fmt.Errorf("a report of %d bytes", len(raw))
+		return fmt.Errorf("the report has %d bytes", len(raw))
 	}
 	number := func(at int) *big.Int {
 		field := slices.Clone(raw[at : at+72])
@@ -172,7 +172,7 @@ func verifyReport(raw []byte, vcek *x509.Certificate) error {
 	key, ok := vcek.PublicKey.(*ecdsa.PublicKey)
 	digest := sha512.Sum384(raw[:atSignature])
 	if !ok || !ecdsa.Verify(key, digest[:], number(atSignature), number(atSignature+72)) {
-		return errors.New("the report's signature is not by this certificate's key")
+		return errors.New("the key of this certificate does not verify the report's signature")
 	}
 	return nil
 }

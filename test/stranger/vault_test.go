@@ -36,9 +36,9 @@ type vault struct {
 	key       vaultKey
 	echoNonce bool
 
-	statement func(object) // bends the statement before it is signed
-	header    func(object) // bends its JWS header
-	token     string       // the access token that lets a caller in
+	statement func(object) // changes the statement before signing
+	header    func(object) // changes its JWS header
+	token     string       // the only valid access token
 }
 
 func newVault() *vault {
@@ -85,7 +85,7 @@ func (v *vault) state(r *http.Request) (object, error) {
 		return nil, err
 	}
 	if r.Header.Get("Content-Type") != "application/json" || r.URL.Query().Get("api-version") == "" {
-		return nil, errors.New("the request is no JSON of any version")
+		return nil, errors.New("the request is not JSON, or has no api-version")
 	}
 	key, _ := authorityKey()
 	target, _ := request["target"].(string)
@@ -113,7 +113,7 @@ func (v *vault) keyID(version string) string {
 	return strings.TrimSuffix("https://"+v.host+"/keys/k1/"+version, "/")
 }
 
-// bundle is the released key as a KeyBundle.
+// bundle returns the released key as a KeyBundle.
 func (v *vault) bundle(keyHSM string) object {
 	jwk := object{"kid": v.keyID(v.key.version), "kty": v.key.kty, "key_ops": v.key.operations, "key_hsm": keyHSM}
 	if !v.managed {
@@ -137,7 +137,7 @@ func (v *vault) bundle(keyHSM string) object {
 	}
 }
 
-// asked and released are the halves of a statement; releasedJWK is the key in it.
+// asked and released return the halves of a statement. releasedJWK returns its key.
 func asked(statement object) object       { return statement["request"].(object) }
 func released(statement object) object    { return statement["response"].(object)["key"].(object) }
 func releasedJWK(statement object) object { return released(statement)["key"].(object) }
@@ -152,15 +152,15 @@ func (v *vault) jwsHeader() object {
 	return bent(v.header, header)
 }
 
-// wrap encrypts the key to the first encryption key of the token's top-level
-// runtime claim: RSA-OAEP over a fresh AES key, AES-KWP over the key itself.
+// wrap encrypts the key to the first encryption key of the token's top-level runtime claim:
+// RSA-OAEP over a new AES key, and AES-KWP over the key itself.
 func (v *vault) wrap(claims object, enc string) (string, error) {
 	hashes := map[string]func() hash.Hash{
 		"CKM_RSA_AES_KEY_WRAP": sha1.New, "RSA_AES_KEY_WRAP_256": sha256.New, "RSA_AES_KEY_WRAP_384": sha512.New384,
 	}
 	newHash, known := hashes[enc]
 	if !known {
-		return "", fmt.Errorf("enc %q is not known", enc)
+		return "", fmt.Errorf("unknown enc %q", enc)
 	}
 	public, kid, err := wrappingKey(claims)
 	if err != nil {
@@ -178,8 +178,8 @@ func (v *vault) wrap(claims object, enc string) (string, error) {
 	return b64url(must(json.Marshal(blob))), nil
 }
 
-// wrappingKey is the first key with use "enc" or with "encrypt" in key_ops (Key
-// Vault release policy grammar, "Environment Assertion").
+// wrappingKey returns the first key with use "enc" or with "encrypt" in key_ops (Key Vault
+// release policy grammar, "Environment Assertion").
 func wrappingKey(claims object) (*rsa.PublicKey, any, error) {
 	runtime, _ := claims["x-ms-runtime"].(object)
 	keys, _ := runtime["keys"].([]any)

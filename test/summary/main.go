@@ -1,11 +1,10 @@
-// Command summary runs `go test -json` and prints it for people: a line for each
-// package, the whole output of each test that failed, tables, and at the end each
-// skipped test with its reason, which go test hides. A table is the lines that begin
-// with "matrix:".
+// Command summary runs `go test -json` and prints a readable summary: a line for each
+// package, the whole output of each failed test, tables, and at the end each skipped test
+// with its reason, which go test hides. The lines of a table begin with "matrix:".
 //
 //	summary go test -json ./...
 //
-// Its exit code is that of the command.
+// Its exit code is the command's.
 package main
 
 import (
@@ -22,7 +21,7 @@ import (
 func main() {
 	code, err := run(os.Args[1:], os.Stdout)
 	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "summary:", err) // there is nowhere else to report it
+		_, _ = fmt.Fprintln(os.Stderr, "summary:", err) // no other place to report it
 		code = 1
 	}
 	os.Exit(code)
@@ -42,7 +41,7 @@ func run(args []string, out io.Writer) (int, error) {
 		return 0, err
 	}
 	readErr := summarise(events, out)
-	_, _ = io.Copy(io.Discard, events) // else the command would block
+	_, _ = io.Copy(io.Discard, events) // otherwise the command would block
 	if err := command.Wait(); err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return exit.ExitCode(), readErr
@@ -61,8 +60,7 @@ type event struct {
 	Output     string
 }
 
-// tableMark begins each line of a table that is shown whether or not its test
-// passes.
+// tableMark begins each line of a table. Tables are printed even if their test passes.
 const tableMark = "matrix:"
 
 // test is one test of one package.
@@ -83,7 +81,7 @@ func summarise(events io.Reader, out io.Writer) error {
 		switch {
 		case e.Action == "build-output", e.Action == "output" && e.Test == "":
 			if e.Output != "PASS\n" {
-				_, _ = io.WriteString(out, e.Output) // the exit code tells, even if this is not read
+				_, _ = io.WriteString(out, e.Output) // the exit code reports the result even if this write fails
 			}
 		case e.Action == "output":
 			outputs[id] = append(outputs[id], e.Output)
@@ -102,7 +100,7 @@ func summarise(events io.Reader, out io.Writer) error {
 	}
 }
 
-// reason is what the test said, without go test's own lines.
+// reason returns the test's output without go test's own lines.
 func reason(lines []string) string {
 	var words []string
 	for _, line := range lines {

@@ -44,9 +44,9 @@ func TestExitCodeIsTheCommands(t *testing.T) {
 		}
 	}
 	if _, err := run([]string{"sh", "-c", "echo not JSON"}, new(bytes.Buffer)); err == nil {
-		t.Error("what is no event was taken for one")
+		t.Error("output that is not an event was accepted")
 	}
 	if _, err := run(nil, new(bytes.Buffer)); err == nil {
-		t.Error("no command was taken for one")
+		t.Error("a missing command was accepted")
 	}
 }
