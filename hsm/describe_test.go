@@ -15,7 +15,7 @@ import (
 const somePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net/",
 	"allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
 
-// described is the answer of a good vault to GET /keys/NAME.
+// described is the answer of a correct vault to GET /keys/NAME.
 func (v *vault) described() tree {
 	return tree{
 		"key":            tree{"kid": v.kid + "/" + keyVersion, "kty": "EC-HSM"},

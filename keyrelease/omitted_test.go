@@ -19,7 +19,7 @@ func (o omitting) Evidence(_ context.Context, data []byte) (*attest.Evidence, er
 	return &attest.Evidence{RuntimeData: data, Omitted: torn}, nil
 }
 
-// TestOmissionsAreTold: with a token, and where the authority refuses the evidence.
+// TestOmissionsAreTold checks that omissions are reported with a token and with the authority's refusal.
 func TestOmissionsAreTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		refuse error
