@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A log whose reader has stopped reading stops nothing: what it does not take goes to
-// standard error.
+// A log reader that stops reading does not block the program. Lines that it does not
+// read go to standard error.
 func TestLogReaderStops(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -29,7 +29,7 @@ func TestLogReaderStops(t *testing.T) {
 	}
 	defer log.close()
 	line := []byte(strings.Repeat("x", 1<<10) + "\n")
-	for stderr.Len() < 3*len(line) { // without a limit it hangs here
+	for stderr.Len() < 3*len(line) { // without a limit the write blocks
 		if _, err := log.Write(line); err != nil {
 			t.Fatal(err)
 		}
@@ -42,6 +42,6 @@ func TestLogReaderStops(t *testing.T) {
 	}
 	before := stderr.Len()
 	if _, err := log.Write(line); err != nil || stderr.Len() != before || log.failed {
-		t.Errorf("a reader that reads again gets nothing: %v, %q", err, stderr.String()[before:])
+		t.Errorf("a reader that resumes gets nothing: %v, %q", err, stderr.String()[before:])
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// tokenLike is as long and as deep as the payload of a token of the authority.
+// tokenLike is as long and as deep as the payload of an authority's token.
 func tokenLike() []byte {
 	inner := map[string]any{"x-ms-compliance-status": "azure-compliant-uvm", "x-ms-attestation-type": "sevsnpvm"}
 	for _, n := range strings.Fields("bootloader microcode snpfw tee guest family smt vmpl image launch id author report host") {
