@@ -231,7 +231,7 @@ var answerRefusals = map[string]struct {
 	"policy": {"/attest/SevSnpVm", `{"error":{"code":"PolicyEvaluationError","message":"secret detail"}}`, 400,
 		refusal.AttestationRejected, "(PolicyEvaluationError): its attestation policy denies"},
 	"unknown code": {"/attest/SevSnpVm", `{"error":{"code":"secret detail","message":"secret detail"}}`, 400,
-		refusal.AttestationRejected, "log contains the service's message"},
+		refusal.AttestationRejected, "log has the service's message"},
 	"400 without a body":  {"/attest/SevSnpVm", ``, 400, refusal.AttestationRejected, "refused the evidence"},
 	"401":                 {"/attest/SevSnpVm", `{"error":"secret detail"}`, 401, refusal.AttestationRejected, "asks for credentials"},
 	"403":                 {"/attest/SevSnpVm", `<html>secret detail</html>`, 403, refusal.AttestationRejected, "network rules"},

@@ -98,7 +98,7 @@ func TestEventLogRefused(t *testing.T) {
 		wrong string
 	}{
 		{"type of the header", with(4, 1), "its type is EV_POST_CODE"},
-		{"another form", with(32, 's'), "not a crypto-agile log"},
+		{"another form", with(32, 's'), "no crypto-agile log"},
 		{"cut in the header", good[:40], "ends too early"},
 		{"no SHA-256", with(32+28+8, 0x0d), "digests of SHA-1 and SHA-384 and SHA-512 only; skr verifies the SHA-256 bank"},
 		{"size of SHA-256", with(32+28+10, 33), "SHA-256 have 33 bytes"},
