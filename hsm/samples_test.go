@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	_ "golang.org/x/crypto/x509roots/fallback" // the product's roots
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/samples"
 )
 
 // recordedRelease returns the statement in recorded traffic.

@@ -9,10 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/strictjson"
-
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest"
@@ -20,6 +16,8 @@ import (
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/internal/jose/jws"
+	"skr/internal/strictjson"
+	"skr/test/samples"
 )
 
 // unwrapped is a request with each layer of base64url decoded.

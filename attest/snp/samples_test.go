@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/test/samples"
 )
 
 // member returns a string from JSON; "a.b" is member b of member a.

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"skr/attest/snp"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 

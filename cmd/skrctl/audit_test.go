@@ -13,7 +13,7 @@ import (
 	"skr/internal/observe/audit"
 )
 
-// auditFile is an intact file, its text, and its head.
+// auditFile returns an intact file, its text and its head.
 func auditFile(t *testing.T) (path, text, head string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "audit.log")
@@ -37,7 +37,7 @@ func auditFile(t *testing.T) (path, text, head string) {
 	return path, string(data), head
 }
 
-// runAudit returns what the command prints, its error line and its exit code.
+// runAudit returns the command's output, its error line and its exit code.
 func runAudit(stdin string, args ...string) (out, line string, code int) {
 	var stdout, stderr bytes.Buffer
 	in := iotest.OneByteReader(strings.NewReader(stdin))
@@ -93,7 +93,8 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
-// In a log a start whose end was cut out goes unseen, also with the last head: that is told.
+// In a log, the loss of a start's last records cannot be detected, even with the last head.
+// The output says so.
 func TestAuditVerifyLog(t *testing.T) {
 	var log bytes.Buffer
 	var head string

@@ -9,7 +9,7 @@ import (
 	"skr/test/commands"
 )
 
-// exitTable has rows for each command; those of all outcomes that need services are in
+// exitTable has rows for each command. Rows for outcomes that need services are in
 // test/script and test/e2e.
 var exitTable = map[string]commands.Rows{
 	"skrctl": {Rows: map[string]int{
@@ -72,7 +72,7 @@ const (
 	makeArgs      = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
 
-// group2 is a command that only holds others.
+// group2 is a command that only groups others.
 var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}
 
 func adopting(flag string) string {

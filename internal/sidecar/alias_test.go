@@ -9,7 +9,7 @@ import (
 	"skr/internal/config"
 )
 
-// TestAliasWays: what is in the same position of both lists is tried first.
+// TestAliasWays checks that entries in the same position of both lists are tried first.
 func TestAliasWays(t *testing.T) {
 	for text, want := range map[string][]string{
 		`{"vault":"v1.vault.azure.net","key":"k","authority":"a1.attest.azure.net"}`:                                                   {"a1 v1"},

@@ -9,7 +9,7 @@ import (
 	"skr/internal/config"
 )
 
-// What is not allowed is refused at the start, not at the first request.
+// Forbidden values are refused at the start, not at the first request.
 func TestBadCallers(t *testing.T) {
 	const key = `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`
 	for _, c := range []struct{ name, keys, access, want string }{
@@ -24,7 +24,7 @@ func TestBadCallers(t *testing.T) {
 		{"bad alias", `{"a b":{"key":"k"}}`, "", "letters"},
 		{"unknown alias", key, `[{"name":"x","uid":1,"routes":["*"],"keys":["b"]}]`, `"b"`},
 		{"unknown route", key, `[{"name":"x","uid":1,"routes":["/nowhere"]}]`, "/nowhere"},
-		{"nobody in particular", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
+		{"rule without a caller", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
 		{"no token file", key, `[{"name":"x","token_file":"/nonexistent/token","routes":["*"]}]`, "token_file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestBadCallers(t *testing.T) {
 	}
 }
 
-// isSetting reports whether err is about a setting.
+// isSetting reports whether err concerns a setting.
 func isSetting(err error) bool {
 	_, ok := errors.AsType[*config.SettingError](err)
 	return ok

@@ -67,7 +67,7 @@ func (c *cloud) policy() *releasepolicy.Policy {
 	return policy
 }
 
-// transport is ours, to the cloud.
+// transport is skr's own, with the cloud as its target.
 func (c *cloud) transport() policy.Transporter {
 	return httpclient.New(httpclient.Config{
 		Service: "the vault", Transport: c.HTTPClient().Transport, Retry: httpclient.Retry{Attempts: 1},
@@ -162,7 +162,8 @@ func TestRequestRefuses(t *testing.T) {
 	}
 }
 
-// What the services are not known to do is warned of, sent, and refused by the vault alone.
+// Requests that the services are not known to support cause a warning and are sent. Only the
+// vault refuses them.
 func TestServiceLimits(t *testing.T) {
 	c := newCloud(t, nil)
 	for says, change := range map[string]func(*provision.Spec){
@@ -186,7 +187,7 @@ func TestServiceLimits(t *testing.T) {
 	}
 }
 
-// tampering changes the answers to GET requests on their way.
+// tampering changes the answers to GET requests in transit.
 type tampering struct {
 	next   policy.Transporter
 	change func(bundle map[string]any)
@@ -207,7 +208,7 @@ func (t tampering) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// What the vault stores must be what was asked for.
+// The vault must store what was requested.
 func TestMakeReadsBack(t *testing.T) {
 	c := newCloud(t, nil)
 	at := func(o map[string]any, name string) map[string]any { inner, _ := o[name].(map[string]any); return inner }
@@ -264,7 +265,7 @@ func TestImport(t *testing.T) {
 		}
 		checkPreview(t, request(t, spec), text)
 	}
-	// Another public key than the one that was sent is no success.
+	// If the vault returns another public key than the one sent, the import fails.
 	material, err := hsm.ReadKey([]byte(files["ec"]))
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +280,7 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// checkPreview: the preview is all of the request but the key.
+// checkPreview checks that the preview contains the whole request except the key.
 func checkPreview(t *testing.T, r *provision.Request, text string) {
 	t.Helper()
 	preview, err := r.Preview("7.5")
@@ -287,7 +288,7 @@ func checkPreview(t *testing.T, r *provision.Request, text string) {
 		t.Fatalf("%+v, %v", preview, err)
 	}
 	var private map[string]string
-	_ = json.Unmarshal([]byte(text), &private) // it was read before
+	_ = json.Unmarshal([]byte(text), &private) // the key was read before
 	for _, name := range []string{"d", "k"} {
 		if secret := private[name]; secret != "" && (bytes.Contains(preview.Body, []byte(secret)) || !bytes.Contains(preview.Body, []byte(`"`+name+`":"withheld"`))) {
 			t.Errorf("the preview holds %q: %s", name, preview.Body)
@@ -295,7 +296,7 @@ func checkPreview(t *testing.T, r *provision.Request, text string) {
 	}
 }
 
-// A preview is what is sent, to the byte.
+// A preview equals the request byte for byte.
 func TestPreviewIsWhatIsSent(t *testing.T) {
 	c := newCloud(t, nil)
 	var sent []byte
@@ -329,7 +330,7 @@ func (r recording) Do(request *http.Request) (*http.Response, error) {
 	return r.next.Do(request)
 }
 
-// Lists of both services are followed over their pages.
+// Lists of both services are followed across their pages.
 func TestList(t *testing.T) {
 	for _, service := range []string{"vault", "managedhsm"} {
 		c := newCloud(t, nil)
@@ -338,7 +339,7 @@ func TestList(t *testing.T) {
 			t.Fatalf("%d keys, %v", len(items), err)
 		}
 		var makers sync.WaitGroup
-		for i := range 60 { // pages have 25
+		for i := range 60 { // a page has 25 keys
 			spec := provision.Spec{ID: c.id(service, fmt.Sprintf("k%02d", i)), Policy: c.policy(), Type: "EC-HSM"}
 			makers.Go(func() {
 				if _, err := opened.Make(t.Context(), request(t, spec)); err != nil {
@@ -378,7 +379,7 @@ func TestHostileLists(t *testing.T) {
 	} {
 		opened := c.open("vault", handler(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Host != here.String() {
-				t.Errorf("the token went to %q", r.URL.Host)
+				t.Errorf("the token was sent to %q", r.URL.Host)
 			}
 			_, _ = io.WriteString(w, page)
 		}))
@@ -431,7 +432,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %v: %q", name, err, test.kind, test.says)
 		}
 		if strings.Contains(fmt.Sprint(err), token) || strings.Contains(fmt.Sprint(err), "\n") {
-			t.Errorf("%s: the error holds the token, or more lines than one", name)
+			t.Errorf("%s: the error contains the token or more than one line", name)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// A report without its certificates, whose guest may be debugged.
+// A report without certificates whose guest may be debugged.
 func ExampleOfEvidence() {
 	found, err := inspect.Recognise(testdata.AttestationBytes)
 	if err != nil {

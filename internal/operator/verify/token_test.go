@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	_ "golang.org/x/crypto/x509roots/fallback" // the product's roots
 
 	"skr/attest"
 	"skr/attest/maa"
@@ -22,8 +23,6 @@ import (
 	"skr/releasepolicy"
 	"skr/test/emulator/pki"
 	"skr/test/samples"
-
-	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
 )
 
 func authority(t *testing.T, host string) attest.Authority {
@@ -49,7 +48,7 @@ func keys(t *testing.T, key *rsa.PrivateKey, kid string) func(*maa.Token) error 
 	return func(token *maa.Token) error { return token.VerifySignature(set) }
 }
 
-// Each fault fails the check that is about it.
+// Each fault fails the check that concerns it.
 func TestOfToken(t *testing.T) {
 	key, foreign := must(rsa.GenerateKey(rand.Reader, 2048))(t), must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	now := time.Now()
@@ -87,7 +86,7 @@ func TestOfToken(t *testing.T) {
 	}
 }
 
-// recorded is the release statement in recorded traffic.
+// recorded returns the release statement in recorded traffic.
 func recorded(t *testing.T, file string) *hsm.Statement {
 	t.Helper()
 	var recording struct {
@@ -109,8 +108,8 @@ func recorded(t *testing.T, file string) *hsm.Statement {
 	return nil
 }
 
-// Statements that Key Vault and Managed HSM signed verify at that time, for their
-// own hosts, and not otherwise.
+// Statements that Key Vault and Managed HSM signed verify at that time and for their own
+// hosts only.
 func TestSampleStatements(t *testing.T) {
 	then := time.Date(2023, 3, 28, 22, 7, 28, 0, time.UTC)
 	for file, host := range map[string]string{
@@ -135,7 +134,7 @@ func TestSampleStatements(t *testing.T) {
 	}
 }
 
-// A statement is verified with the roots that are given, as one of a private CA is.
+// A statement is verified with the given roots, for example those of a private CA.
 func TestOfStatement(t *testing.T) {
 	ca := must(pki.New(pki.Config{}))(t)
 	signer := must(ca.StatementSigner("v.vault.localhost"))(t)

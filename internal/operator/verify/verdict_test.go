@@ -59,7 +59,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The table of the document is that of the code.
+// The document's table matches the code.
 func TestDocument(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/artefacts.md")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"skr/keyrelease"
 )
 
-// TestFallbackIsTold in the answer, in the log and to the auditor.
+// TestFallbackIsTold checks the answer, the log and the audit record.
 func TestFallbackIsTold(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		p, w := newPipeline(t), &auditor{}
