@@ -75,7 +75,7 @@ func jwkOf(t testing.TB, private crypto.PrivateKey, changes map[string]any) api.
 
 // Released keys convert to Go keys, whether or not their type carries the vault's
 // mark for hardware keys.
-func TestKeysOfGo(t *testing.T) {
+func TestGoKeys(t *testing.T) {
 	for _, mark := range []string{"", "-HSM"} {
 		for _, private := range []crypto.Signer{
 			rsaKey(), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521()),
@@ -149,7 +149,7 @@ func TestLeadingZeros(t *testing.T) {
 	}
 }
 
-func TestKeysThatGoHasNot(t *testing.T) {
+func TestKeysWithoutGoType(t *testing.T) {
 	oct := api.Key{JWK: api.Secret(`{"kty":"oct","k":"AAEC"}`)}
 	p256k, err := jwk.ParseScalar(jwk.P256K(), bytes.Repeat([]byte{1}, 32))
 	if err != nil {

@@ -231,7 +231,7 @@ func TestUnreadableCertificate(t *testing.T) {
 }
 
 // addHCL accepts only claims that the report covers and that name this TPM's key.
-func TestHCLIsHeldAgainstTheTPM(t *testing.T) {
+func TestHCLMustMatchTheTPM(t *testing.T) {
 	machine, chip := swtpm.Require(t, swtpm.Config{}), newChip(t)
 	opened, err := tpm.Open(machine.Address())
 	if err != nil {

@@ -16,7 +16,7 @@ func (unwilling) Size() int                                         { return 256
 func (u unwilling) DecryptOAEP(crypto.Hash, []byte) ([]byte, error) { return nil, u.reason }
 
 // An error of the key itself is not reported as a fault of the vault.
-func TestUnwrapTellsTheKeysFault(t *testing.T) {
+func TestUnwrapReportsTheKeysFault(t *testing.T) {
 	w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", algorithm: keywrap.RSA256, ciphertext: make([]byte, 256+40)}
 	for _, kind := range []*refusal.Kind{refusal.NoEvidence, refusal.Throttled} {
 		_, err := w.Unwrap(unwilling{refusal.Newf(kind, "the TPM says no")})

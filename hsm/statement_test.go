@@ -310,7 +310,7 @@ func TestDescriptiveMembers(t *testing.T) {
 }
 
 // The error for a misread key includes the key's description of itself.
-func TestUnfamiliarDescriptionIsTold(t *testing.T) {
+func TestUnfamiliarDescriptionIsReported(t *testing.T) {
 	v := newVault(t)
 	v.spoil = func(r *release) {
 		r.keyHSM["schema_version"] = "2.0"

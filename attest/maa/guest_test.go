@@ -215,7 +215,7 @@ func TestGuestRequest(t *testing.T) {
 }
 
 // Each case changes one thing in an otherwise authentic answer.
-func TestGuestTokenIsHeldAgainstTheQuestion(t *testing.T) {
+func TestGuestTokenMustAnswerTheRequest(t *testing.T) {
 	runtimeOf := func(c map[string]any) map[string]any { return c["x-ms-runtime"].(map[string]any) }
 	payloadOf := func(c map[string]any) map[string]any { return runtimeOf(c)["client-payload"].(map[string]any) }
 	teeOf := func(c map[string]any) map[string]any { return c["x-ms-isolation-tee"].(map[string]any) }

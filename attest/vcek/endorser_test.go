@@ -187,7 +187,7 @@ func TestEndorserRefuses(t *testing.T) {
 }
 
 // Some reports cannot have a certificate. No source is asked for one.
-func TestEndorserAsksNobodyInVain(t *testing.T) {
+func TestEndorserSkipsUnendorsableReports(t *testing.T) {
 	m := milan(t)
 	source := issuing(t, "source", m.first)
 	for name, o := range map[string]snptest.Options{
@@ -385,7 +385,7 @@ func TestEndorserSendsItsOwnRoot(t *testing.T) {
 
 // A caller's short deadline does not count as a missing source and does not keep the
 // next source from being asked.
-func TestCallersTimeSaysNothingOfSources(t *testing.T) {
+func TestCallersDeadlineIsNotASourceFault(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
 	chain := chainOf(t, m.first)

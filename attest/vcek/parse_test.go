@@ -237,7 +237,7 @@ func TestLeafIsOne(t *testing.T) {
 }
 
 // A VCEK named as a VLEK is refused because its issuer's name does not match.
-func TestKindIsHeldAgainstTheIssuer(t *testing.T) {
+func TestKindMustMatchTheIssuer(t *testing.T) {
 	m := milan(t)
 	leaf, err := m.first.LyingVCEK(m.first.TCB(), snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-VLEK" }})
 	if err != nil {

@@ -103,7 +103,7 @@ func TestDocumentedVariables(t *testing.T) {
 }
 
 // Every variable that the Azure libraries read is in the table or is a setting.
-func TestForeignersAreAll(t *testing.T) {
+func TestForeignVariablesAreListed(t *testing.T) {
 	known := map[string]bool{"OS": true, "SYSTEMROOT": true, "ProgramData": true, "SYSTEM_OIDCREQUESTURI": true,
 		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that skr never makes, and variables that internal/hardening refuses
 	for _, f := range config.Foreigners {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestErrorTellsTheLogMoreThanTheCaller(t *testing.T) {
+func TestErrorLogsMoreThanTheCallerSees(t *testing.T) {
 	err := Because(KeyNotFound, "the vault has no key \"k\"", io.ErrUnexpectedEOF)
 	refused, ok := errors.AsType[*Error](err)
 	if !ok {

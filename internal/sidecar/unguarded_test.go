@@ -11,7 +11,7 @@ import (
 
 // The start reports callers that may attest and have every key, because the aliases do not
 // restrict them.
-func TestUnguardedRulesAreTold(t *testing.T) {
+func TestUnguardedRulesAreReported(t *testing.T) {
 	for routes, want := range map[string]string{
 		`"*"`:           "rule=app",
 		`"/attest/maa"`: "rule=app",

@@ -29,7 +29,7 @@ func (l leaving) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (az
 
 // If the caller leaves between two requests, the error counts neither as an answer of the
 // identity provider nor as its absence.
-func TestCallersEndSaysNothingOfTheProvider(t *testing.T) {
+func TestCallersEndIsNotTheProvidersFault(t *testing.T) {
 	for _, status := range []int{0, http.StatusOK, http.StatusNotFound, http.StatusUnauthorized} {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &Source{identity: identity{kind: managed, name: managed, provider: "IMDS", rejected: refusal.ReleaseRejected}, credential: leaving{cancel, status}}

@@ -59,7 +59,7 @@ func TestTokensAreKept(t *testing.T) {
 	}
 }
 
-func TestTokensAreOfTheirAudience(t *testing.T) {
+func TestTokensPerAudience(t *testing.T) {
 	source := &Source{credential: &counted{lifetime: time.Hour}}
 	for _, audience := range []string{"https://vault.azure.net", "https://managedhsm.azure.net", "https://vault.azure.net"} {
 		token, err := source.AccessToken(t.Context(), audience)

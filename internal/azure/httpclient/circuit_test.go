@@ -129,8 +129,8 @@ func checkAtOnce(err error, left string, asked int) error {
 	return nil
 }
 
-// TestUntrustedShowsLife checks that a service with malformed answers counts as alive.
-func TestUntrustedShowsLife(t *testing.T) {
+// TestUntrustedCountsAsAlive checks that a service with malformed answers counts as alive.
+func TestUntrustedCountsAsAlive(t *testing.T) {
 	service := &upstream{status: http.StatusOK}
 	client := newSteady(Config{Transport: service, MaxBody: 3})
 	for range 2 * defaultFailures {
@@ -174,8 +174,8 @@ func TestOneProbe(t *testing.T) {
 	})
 }
 
-// TestProbeIsGivenBack checks that a probe without a result frees its place.
-func TestProbeIsGivenBack(t *testing.T) {
+// TestProbePlaceIsFreed checks that a probe without a result frees its place.
+func TestProbePlaceIsFreed(t *testing.T) {
 	for name, probe := range map[string]func(context.Context, *Client){
 		"cancelled": func(ctx context.Context, client *Client) {
 			ctx, cancel := context.WithCancel(ctx)

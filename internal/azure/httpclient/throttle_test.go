@@ -123,8 +123,8 @@ func TestOthersWaitToo(t *testing.T) {
 	})
 }
 
-// TestRefusalsAtOnceAreOne checks that concurrent requests widen the window once.
-func TestRefusalsAtOnceAreOne(t *testing.T) {
+// TestConcurrentRefusalsCountOnce checks that concurrent requests widen the window once.
+func TestConcurrentRefusalsCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, ceiling)
 		for range 5 {
@@ -143,7 +143,7 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 	})
 }
 
-func TestAbsurdWishes(t *testing.T) {
+func TestAbsurdRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
 		if wait := s.refused("", "host", longestWait); wait > maxAsked+maxSpread {

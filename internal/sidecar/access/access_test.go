@@ -212,7 +212,7 @@ func TestPermissionsAreUnited(t *testing.T) {
 	}
 }
 
-func TestNoPolicyRefusesNobody(t *testing.T) {
+func TestWithoutPolicyAllCallersPass(t *testing.T) {
 	p, err := New(Config{})
 	if p != nil || err != nil {
 		t.Fatalf("no access section gave %v, %v", p, err)

@@ -149,7 +149,7 @@ func TestManyCallersLeaveRoom(t *testing.T) {
 }
 
 // Free places are taken by all callers that may have them.
-func TestNobodyWaitsBelowItsShare(t *testing.T) {
+func TestNoCallerWaitsBelowItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{MaxConcurrent: 8, MaxQueued: 64, Rate: fast})
 		var running []func()

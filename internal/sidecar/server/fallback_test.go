@@ -12,8 +12,8 @@ import (
 	"skr/keyrelease"
 )
 
-// TestFallbackIsTold checks the answer, the log and the audit record.
-func TestFallbackIsTold(t *testing.T) {
+// TestFallbackIsReported checks the answer, the log and the audit record.
+func TestFallbackIsReported(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		p, w := newPipeline(t), &auditor{}
 		first := true

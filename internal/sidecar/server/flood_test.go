@@ -152,7 +152,7 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 }
 
 // A caller that has used its lines gets no new ones because other callers arrive.
-func TestNewKindsGiveNoLinesBack(t *testing.T) {
+func TestNewKindsDoNotRestoreLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := newRefusalLog(slog.New(slog.DiscardHandler))
 		tell := func(caller string, n int) (own bool) {
