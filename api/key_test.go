@@ -149,7 +149,7 @@ func TestLeadingZeros(t *testing.T) {
 	}
 }
 
-func TestKeysWithoutGoType(t *testing.T) {
+func TestUnsupportedKeys(t *testing.T) {
 	oct := api.Key{JWK: api.Secret(`{"kty":"oct","k":"AAEC"}`)}
 	p256k, err := jwk.ParseScalar(jwk.P256K(), bytes.Repeat([]byte{1}, 32))
 	if err != nil {

@@ -28,7 +28,8 @@ func TestUnreadableHCLIndex(t *testing.T) {
 	}})
 	a := of(t, machine, nil)
 	platform, err := a.Platform(t.Context())
-	if platform != 0 || !errors.Is(err, ErrNoEvidence) || !strings.Contains(err.Error(), "0x14a") || !strings.Contains(err.Error(), "not a Trusted Launch machine") {
+	if platform != 0 || !errors.Is(err, ErrNoEvidence) || !strings.Contains(err.Error(), "0x14a") ||
+		!strings.Contains(err.Error(), "not a Trusted Launch machine") {
 		t.Errorf("platform %s, error %v", platform, err)
 	}
 	for _, data := range [][]byte{nil, []byte("data")} {

@@ -168,7 +168,8 @@ func TestReleaseVectors(t *testing.T) {
 			if err != nil || !bytes.Equal(plaintext, want) || hex.EncodeToString(sum[:]) != v.PlaintextSHA256 {
 				t.Fatalf("wrong plaintext: %v", err)
 			}
-			w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", keyOps: []string{"sign", "verify"}, algorithm: algorithm, ciphertext: k.ciphertext}
+			w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", keyOps: []string{"sign", "verify"}, algorithm: algorithm,
+				ciphertext: k.ciphertext}
 			var secret any = want
 			if !strings.HasPrefix(v.PlaintextKind, "oct") {
 				w.describe(t, want)

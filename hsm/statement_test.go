@@ -523,7 +523,8 @@ func flip(text string, i int) string {
 }
 
 func FuzzParseStatement(f *testing.F) {
-	f.Add(b64(`{"alg":"RS256","x5c":["AAAA"]}`) + "." + b64(`{"request":{"kid":"https://a.vault.azure.net/keys/a"},"response":{"key":{"key":{"kty":"oct"}}}}`) + ".AA")
+	f.Add(b64(`{"alg":"RS256","x5c":["AAAA"]}`) + "." +
+		b64(`{"request":{"kid":"https://a.vault.azure.net/keys/a"},"response":{"key":{"key":{"kty":"oct"}}}}`) + ".AA")
 	f.Add("..")
 	f.Add(b64(`{"crit":null}`) + ".e30.AA")
 	f.Fuzz(func(t *testing.T, text string) {

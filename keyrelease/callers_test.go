@@ -59,7 +59,8 @@ func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (Lookup, 
 	last := new(lastLookup)
 	v := &slowVault{fakeParties: &fakeParties{lifetime: 8 * time.Hour}, takes: takes}
 	v.http = httpclient.New(httpclient.Config{Service: "the vault", Transport: v})
-	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour, Looked: last.looked})
+	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour,
+		Looked: last.looked})
 	req := parseRequest(t, "a.eus.attest.azure.net")
 	if _, _, err := r.attest(t.Context(), req); err != nil { // attest first, so that only the vault takes time
 		t.Fatal(err)

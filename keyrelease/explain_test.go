@@ -96,7 +96,8 @@ func TestExplain(t *testing.T) {
 		"wrong value": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`)},
 			`not met is: x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`,
 			[]unmet{{Claim: "x-ms-sevsnpvm-is-debuggable", Operator: "equals", Expected: "true", Actual: "false"}}},
-		"absent, and one more": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData + `"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
+		"absent, and one more": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData +
+			`"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
 			`x-ms-sevsnpvm-hostdata equals "` + hostData + `", and there is no such claim; and 1 more`,
 			[]unmet{
 				{Claim: "x-ms-sevsnpvm-hostdata", Operator: "equals", Expected: hostData, Absent: true},
@@ -109,7 +110,8 @@ func TestExplain(t *testing.T) {
 				{Claim: "nonce", Operator: "equals", Expected: withheld, Actual: withheld},
 				{Claim: "my-claim", Operator: "equals", Expected: withheld, Absent: true},
 			}},
-		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` + strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
+		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` +
+			strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
 			"not met is", nil},
 		"explained by an omission": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)},
 			"and there is no such claim; the evidence goes without the UVM endorsement, which cannot be used: it is torn",

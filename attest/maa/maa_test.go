@@ -111,9 +111,11 @@ var tokenRefusals = map[string]struct {
 		s.method = jwt.SigningMethodES256
 		s.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}, "algorithm or key cannot be used"},
-	"PS256":                             {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" }, "algorithm or key cannot be used"},
-	"signed by another key":             {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
-	"PS256 declared as RS256":           {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") }, "signature does not verify"},
+	"PS256": {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" },
+		"algorithm or key cannot be used"},
+	"signed by another key": {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
+	"PS256 declared as RS256": {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") },
+		"signature does not verify"},
 	"unknown alg":                       {func(_ *testing.T, s *service) { head(s, "alg", "RS1") }, "algorithm or key cannot be used"},
 	"no alg":                            {func(_ *testing.T, s *service) { head(s, "alg", nil) }, "algorithm or key cannot be used"},
 	"unknown kid":                       {func(_ *testing.T, s *service) { head(s, "kid", "other") }, "does not publish the key"},

@@ -26,8 +26,9 @@ func TestAllowListsOfAliases(t *testing.T) {
 		maa, vault []string
 		unset      []string
 	}{
-		"aliases":             {config.Environment{"SKR_KEYS": narrowKeys}, authorities, vaults, nil},
-		"aliases and a list":  {config.Environment{"SKR_KEYS": narrowKeys, "SKR_VAULT_ALLOW": "*.azure.net=https://azure.net,b.vault.azure.cn"}, authorities, []string{"*.azure.net=https://azure.net", "b.vault.azure.cn"}, nil},
+		"aliases": {config.Environment{"SKR_KEYS": narrowKeys}, authorities, vaults, nil},
+		"aliases and a list": {config.Environment{"SKR_KEYS": narrowKeys, "SKR_VAULT_ALLOW": "*.azure.net=https://azure.net,b.vault.azure.cn"},
+			authorities, []string{"*.azure.net=https://azure.net", "b.vault.azure.cn"}, nil},
 		"neither":             {config.Environment{}, nil, nil, []string{"maa_allow", "vault_allow"}},
 		"aliases set to none": {config.Environment{"SKR_KEYS": config.None}, nil, nil, []string{"maa_allow", "vault_allow"}},
 		"one list":            {config.Environment{"SKR_VAULT_ALLOW": "a.vault.azure.net"}, nil, []string{"a.vault.azure.net"}, []string{"maa_allow"}},

@@ -15,7 +15,8 @@ func tokenLike() []byte {
 		inner["x-ms-sevsnpvm-"+n+"-svn"] = 115
 	}
 	key := map[string]any{"kty": "RSA", "n": base64.RawURLEncoding.EncodeToString(make([]byte, 256)), "e": "AQAB", "key_ops": []string{"encrypt"}}
-	text, _ := json.Marshal(map[string]any{"iss": "https://a", "exp": 1, "iat": 1, "x-ms-runtime": map[string]any{"keys": []any{key}}, "x-ms-isolation-tee": inner})
+	text, _ := json.Marshal(map[string]any{"iss": "https://a", "exp": 1, "iat": 1, "x-ms-runtime": map[string]any{"keys": []any{key}},
+		"x-ms-isolation-tee": inner})
 	return text
 }
 

@@ -22,12 +22,14 @@ type rule struct {
 
 func TestDecode(t *testing.T) {
 	for text, want := range map[string]rule{
-		"name: a\nuid: 0\nroutes: ['*']\nkeys: []":                     {Name: "a", UID: new(uint32(0)), Routes: []string{"*"}, Keys: []string{}},
-		`{"name":"a","routes":["x"],"strict":false}`:                   {Name: "a", Routes: []string{"x"}, Strict: new(false)},
-		"---\nname: yes\nroutes: [no, 'null', \"1\"]\n...\n":           {Name: "yes", Routes: []string{"no", "null", "1"}},
-		"# a comment\nname: 2001-01-01\nroutes: [<<]":                  {Name: "2001-01-01", Routes: []string{"<<"}},
-		"name: a\nroutes: [b]\npcrs: {4: x}\nlabels: {no: y, '1': z}":  {Name: "a", Routes: []string{"b"}, PCRs: map[int]string{4: "x"}, Labels: map[string]string{"no": "y", "1": "z"}},
-		"name: a\nroutes: [b]\nclaims: {x: null, y: [], z: '', n: 10}": {Name: "a", Routes: []string{"b"}, Claims: json.RawMessage(`{"n":10,"x":null,"y":[],"z":""}`)},
+		"name: a\nuid: 0\nroutes: ['*']\nkeys: []":           {Name: "a", UID: new(uint32(0)), Routes: []string{"*"}, Keys: []string{}},
+		`{"name":"a","routes":["x"],"strict":false}`:         {Name: "a", Routes: []string{"x"}, Strict: new(false)},
+		"---\nname: yes\nroutes: [no, 'null', \"1\"]\n...\n": {Name: "yes", Routes: []string{"no", "null", "1"}},
+		"# a comment\nname: 2001-01-01\nroutes: [<<]":        {Name: "2001-01-01", Routes: []string{"<<"}},
+		"name: a\nroutes: [b]\npcrs: {4: x}\nlabels: {no: y, '1': z}": {Name: "a", Routes: []string{"b"}, PCRs: map[int]string{4: "x"},
+			Labels: map[string]string{"no": "y", "1": "z"}},
+		"name: a\nroutes: [b]\nclaims: {x: null, y: [], z: '', n: 10}": {Name: "a", Routes: []string{"b"},
+			Claims: json.RawMessage(`{"n":10,"x":null,"y":[],"z":""}`)},
 	} {
 		var got rule
 		if err := Decode([]byte(text), &got); err != nil {

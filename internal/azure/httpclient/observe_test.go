@@ -106,7 +106,8 @@ func TestRefusedIsCounted(t *testing.T) {
 }
 
 func FuzzRequestID(f *testing.F) {
-	for _, text := range []string{guid, "", "a", strings.Repeat("a", maxRequestID), strings.Repeat("a", maxRequestID+1), "a\nb", "é", "a b", `"`, guid + ";drop"} {
+	for _, text := range []string{guid, "", "a", strings.Repeat("a", maxRequestID), strings.Repeat("a", maxRequestID+1), "a\nb", "é", "a b", `"`,
+		guid + ";drop"} {
 		f.Add(text)
 	}
 	form := regexp.MustCompile(`^[A-Za-z0-9-]{1,64}\z`)

@@ -26,7 +26,8 @@ func TestTransporter(t *testing.T) {
 	}
 	defer answer.Body.Close() //nolint:errcheck // the body is in memory
 	body, err := io.ReadAll(answer.Body)
-	if err != nil || string(body) != "no" || answer.StatusCode != http.StatusForbidden || answer.Status != "403 Forbidden" || answer.Header.Get("X-Test") != "1" || answer.Request != request {
+	if err != nil || string(body) != "no" || answer.StatusCode != http.StatusForbidden || answer.Status != "403 Forbidden" ||
+		answer.Header.Get("X-Test") != "1" || answer.Request != request {
 		t.Errorf("got %+v with %q, %v", answer, body, err)
 	}
 	for _, r := range *seen {

@@ -154,11 +154,12 @@ func TestOneWayToWriteARecord(t *testing.T) {
 		t.Fatalf("signing anew gives\n%s", signed)
 	}
 	for name, c := range map[string][2]string{
-		"unknown member":          {`"released","prev"`, `"released","more":1,"prev"`},
-		"member twice":            {`"caller":`, `"caller":"x","caller":`},
-		"other capitals":          {`"caller":`, `"Caller":`},
-		"member missing":          {`"result":"released",`, ``},
-		"other order":             {`"authority":"sharedneu.neu.attest.azure.net","policy_sha256":"` + entry.PolicySHA256 + `"`, `"policy_sha256":"` + entry.PolicySHA256 + `","authority":"sharedneu.neu.attest.azure.net"`},
+		"unknown member": {`"released","prev"`, `"released","more":1,"prev"`},
+		"member twice":   {`"caller":`, `"caller":"x","caller":`},
+		"other capitals": {`"caller":`, `"Caller":`},
+		"member missing": {`"result":"released",`, ``},
+		"other order": {`"authority":"sharedneu.neu.attest.azure.net","policy_sha256":"` + entry.PolicySHA256 + `"`,
+			`"policy_sha256":"` + entry.PolicySHA256 + `","authority":"sharedneu.neu.attest.azure.net"`},
 		"white space":             {`"caller":`, `"caller": `},
 		"escaped":                 {`kafka`, `k\u0061fka`},
 		"null":                    {`"result":"released"`, `"result":null`},

@@ -122,7 +122,8 @@ func TestSpans(t *testing.T) {
 	if len(c.spans) != 6 || root == nil {
 		t.Fatalf("%d spans: %v", len(c.spans), c.spans)
 	}
-	if trace, parent := hex.EncodeToString(root.TraceId), hex.EncodeToString(root.ParentSpanId); trace != "0af7651916cd43dd8448eb211c80319c" || parent != "b7ad6b7169203331" {
+	if trace, parent := hex.EncodeToString(root.TraceId), hex.EncodeToString(root.ParentSpanId); trace != "0af7651916cd43dd8448eb211c80319c" ||
+		parent != "b7ad6b7169203331" {
 		t.Errorf("trace %s, parent %s", trace, parent)
 	}
 	for name, want := range map[string]struct {

@@ -122,7 +122,8 @@ func statementOf(t testing.TB) []byte {
 	payload := jsonOf(t, map[string]any{
 		"request": map[string]any{"kid": "https://v.vault.azure.net/keys/k", "enc": "CKM_RSA_AES_KEY_WRAP"},
 		"response": map[string]any{"key": map[string]any{
-			"key":        map[string]any{"kid": "https://v.vault.azure.net/keys/k/1", "kty": "oct-HSM", "key_ops": []string{"sign"}, "key_hsm": unpadded([]byte(wrapped))},
+			"key": map[string]any{"kid": "https://v.vault.azure.net/keys/k/1", "kty": "oct-HSM", "key_ops": []string{"sign"},
+				"key_hsm": unpadded([]byte(wrapped))},
 			"attributes": map[string]any{"exportable": true}, "release_policy": map[string]any{"data": unpadded([]byte(policyJSON))},
 		}},
 	})
@@ -166,7 +167,8 @@ func specimens(t testing.TB) []specimen {
 		{"request-unbound", requestOf(t, testdata.AttestationBytes), MAARequest},
 		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`, `{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example","x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
 		{"answer", fixed(`{"token":"` + string(signed(`{"alg":"RS256"}`, `{"x-ms-ver":"1.0"}`)) + `"}`), MAAToken},
-		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON + `],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
+		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON +
+			`],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
 		{"jws", signed(`{"alg":"ES256"}`, "text"), SignedObject},
 		{"jwt", signed(`{"alg":"none"}`, `{"sub":"me","exp":1}`), SignedObject},
 		{"statement", statementOf(t), ReleaseStatement},
@@ -196,7 +198,8 @@ func specimens(t testing.TB) []specimen {
 		{"event-log-header", vtpmtest.NewLog().Raw(), EventLog},
 		{"quote", quoteOf([]byte("nonce")), Quote},
 		{"quote-object", jsonOf(t, map[string]any{
-			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)), "pcrs": []string{strings.Repeat("ab", 32), strings.Repeat("00", 32)},
+			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)), "pcrs": []string{strings.Repeat("ab", 32),
+				strings.Repeat("00", 32)},
 		}), Quote},
 		{"pcrs", fixed(`{"7":"` + strings.Repeat("ab", 32) + `","17":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 32)) + `"}`), PCRs},
 		{"pcrs-tool", toolFile(1<<0|1<<23, 1), PCRs},

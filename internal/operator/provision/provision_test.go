@@ -301,7 +301,8 @@ func TestPreviewIsWhatIsSent(t *testing.T) {
 	c := newCloud(t, nil)
 	var sent []byte
 	seen := recording{c.transport(), &sent}
-	spec := provision.Spec{ID: c.id("vault", "k"), Policy: c.policy(), Type: "EC-HSM", Tags: map[string]string{"b": "1", "a": "2"}, Expires: time.Unix(4102444800, 0)}
+	spec := provision.Spec{ID: c.id("vault", "k"), Policy: c.policy(), Type: "EC-HSM", Tags: map[string]string{"b": "1", "a": "2"},
+		Expires: time.Unix(4102444800, 0)}
 	preview, err := request(t, spec).Preview("")
 	if err != nil {
 		t.Fatal(err)
@@ -422,8 +423,9 @@ func TestRefusals(t *testing.T) {
 		"private":   {status(403, "ForbiddenByConnection"), refusal.ManagementRejected, "use its private endpoint"},
 		"unknown":   {status(403, ""), refusal.ManagementRejected, "the identity needs the role Key Vault Crypto Officer"},
 		"invalid":   {status(400, ""), refusal.ManagementRejected, "calls the request invalid"},
-		"page":      {handler(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), refusal.Untrusted, "the vault's answer cannot be used"},
-		"strange":   {status(302, ""), refusal.Untrusted, "the vault's answer cannot be used"},
+		"page": {handler(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), refusal.Untrusted,
+			"the vault's answer cannot be used"},
+		"strange": {status(302, ""), refusal.Untrusted, "the vault's answer cannot be used"},
 	} {
 		spec := provision.Spec{ID: c.id("vault", name), Policy: c.policy(), Type: "EC-HSM"}
 		_, err := c.open("vault", test.over).Make(t.Context(), request(t, spec))

@@ -96,7 +96,8 @@ func TestOfBoot(t *testing.T) {
 			v.Boot.Certificate = must(vtpm.ParseAKCertificate(other.ak.Index()))(t)
 			v.Roots = must(vtpm.ParseRoots(other.ak.RootsPEM()))(t)
 		}, []string{"quote signature"}},
-		{"HCL report of another key", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }), []string{"quote signature"}},
+		{"HCL report of another key", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }),
+			[]string{"quote signature"}},
 		{"claims changed", verify.AKFromHCL, boot(func(b *inspect.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[1236+len(`{"keys":[{"kid":"`)] ^= 1 }})
 		}), []string{"runtime data"}},
@@ -182,12 +183,15 @@ func TestSampleBoot(t *testing.T) {
 		{"cvm/milan-2025-evidence.json", "ak: hcl\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]\n" +
 			"secure_boot: false\npcrs: {3: 3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969}\nunlogged: [3]", "2026-02-01T00:00:00Z", nil},
 		{"cvm/milan-2025-evidence.json", "ak: hcl", "2026-02-01T00:00:00Z", []string{"PCR selection", "event log"}},
-		{"cvm/milan-2025-evidence.json", "ak: certificate\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]", "2026-04-01T00:00:00Z", []string{"event log"}},
-		{"cvm/milan-quote-with-nonce.json", "ak: hcl\nsecure_boot: false\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]", "2026-02-01T00:00:00Z", nil},
+		{"cvm/milan-2025-evidence.json", "ak: certificate\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]",
+			"2026-04-01T00:00:00Z", []string{"event log"}},
+		{"cvm/milan-quote-with-nonce.json", "ak: hcl\nsecure_boot: false\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]",
+			"2026-02-01T00:00:00Z", nil},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			found := must(inspect.Recognise(samples.Read(t, c.file)))(t)
-			m := verify.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(), Given: verify.Given{Evidence: inspect.Evidence{Chain: chainOf(found)}, Parts: found.Parts()}}
+			m := verify.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(),
+				Given: verify.Given{Evidence: inspect.Evidence{Chain: chainOf(found)}, Parts: found.Parts()}}
 			if m.Given.Chain == nil {
 				m.Given.Chain = completed(t, m.Boot.Issuers)
 			}

@@ -153,7 +153,8 @@ func TestSampleEvidence(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			found := must(inspect.Recognise(samples.Read(t, file)))(t)
 			evidence, _ := found.Evidence()
-			v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()}, must(time.Parse(time.RFC3339, at))(t))
+			v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()},
+				must(time.Parse(time.RFC3339, at))(t))
 			if !v.Passed {
 				t.Errorf("%+v", v.Checks)
 			}

@@ -71,14 +71,16 @@ func TestGiven(t *testing.T) {
 		{"data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte(claims)}, nil, ""},
 		{"other data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte("x")}, []string{"runtime data"}, ""},
 		{"other data than the file's", verify.Given{Evidence: good, GivenData: []byte("x")}, []string{"runtime data"}, ""},
-		{"right data beside wrong data in the file", verify.Given{Evidence: inspect.Evidence{Report: good.Report, RuntimeData: []byte("x")}, GivenChain: m.chain, GivenData: []byte(claims)},
+		{"right data beside wrong data in the file",
+			verify.Given{Evidence: inspect.Evidence{Report: good.Report, RuntimeData: []byte("x")}, GivenChain: m.chain, GivenData: []byte(claims)},
 			[]string{"runtime data"}, ""},
 		{"empty data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte{}}, []string{"runtime data"}, ""},
 		{"data without a report", verify.Given{GivenChain: m.chain, GivenData: []byte(claims)}, []string{"report"}, ""},
 		{"data that are not the user data", verify.Given{Evidence: hcl, GivenChain: m.chain, GivenData: []byte("x")}, []string{"runtime data"}, ""},
 		{"another chain", verify.Given{Evidence: good, GivenChain: other}, []string{"chip and TCB", "report signature"}, "the chain that came with the evidence"},
 		{"chain beside a broken one", verify.Given{Evidence: bare, GivenChain: m.chain, Parts: broken}, []string{"contents"}, ""},
-		{"unused parts", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Kind: inspect.MAAToken}, {Path: "b"}}}, nil, `"a" (MAA token); "b" (not recognised)`},
+		{"unused parts", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Kind: inspect.MAAToken}, {Path: "b"}}}, nil,
+			`"a" (MAA token); "b" (not recognised)`},
 		{"data for a report", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Bound: true}}}, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +109,8 @@ func TestUserData(t *testing.T) {
 			t.Errorf("%q: passed %t: %+v", given, v.Passed, v.Checks)
 		}
 	}
-	altered := must(inspect.Recognise(must(vtpmtest.HCL(m.chip, []byte(text), vtpmtest.HCLOptions{Mutate: func(index []byte) { copy(index[1236:], `{"keyz"`) }}))(t)))(t)
+	altered := must(inspect.Recognise(must(vtpmtest.HCL(m.chip, []byte(text),
+		vtpmtest.HCLOptions{Mutate: func(index []byte) { copy(index[1236:], `{"keyz"`) }}))(t)))(t)
 	e, _ = altered.Evidence()
 	if v := verify.OfEvidence(verify.Given{Evidence: e, GivenChain: m.chain, GivenData: data}, m.silicon, time.Now()); v.Passed {
 		t.Errorf("claims that the report does not cover: %+v", v.Checks)

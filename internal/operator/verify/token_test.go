@@ -145,8 +145,9 @@ func TestOfStatement(t *testing.T) {
 	wrapped := `{"schema_version":"1.0","header":{"alg":"dir","enc":"RSA_AES_KEY_WRAP_256"},"ciphertext":"AAAA"}`
 	kid := "https://v.vault.localhost/keys/k/1"
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"request":  map[string]any{"kid": kid, "enc": "RSA_AES_KEY_WRAP_256"},
-		"response": map[string]any{"key": map[string]any{"key": map[string]any{"kid": kid, "kty": "oct", "key_hsm": base64.RawURLEncoding.EncodeToString([]byte(wrapped))}}},
+		"request": map[string]any{"kid": kid, "enc": "RSA_AES_KEY_WRAP_256"},
+		"response": map[string]any{"key": map[string]any{"key": map[string]any{"kid": kid, "kty": "oct",
+			"key_hsm": base64.RawURLEncoding.EncodeToString([]byte(wrapped))}}},
 	})
 	token.Header["x5c"] = x5c
 	text := must(token.SignedString(signer.Key))(t)
@@ -159,7 +160,8 @@ func TestOfStatement(t *testing.T) {
 	if v := verify.OfStatement(statement, own, ca.Pool(), verify.Question{At: time.Now()}); !v.Passed {
 		t.Errorf("%+v", v.Checks)
 	}
-	if got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"vault", "statement signature"}) {
+	if got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures(); !slices.Equal(got,
+		[]string{"vault", "statement signature"}) {
 		t.Errorf("another vault: failed %q", got)
 	}
 	if got := verify.OfStatement(statement, own, nil, verify.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"statement signature"}) {

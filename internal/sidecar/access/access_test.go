@@ -189,7 +189,8 @@ func TestPermissionsAreUnited(t *testing.T) {
 	}{
 		{both, "/key/release", "disk", true, true, "", ""},
 		{both, "/attest/maa", "kafka", true, true, "", ""},
-		{both, "/attest/raw", "other", false, false, "the routes of access rule user, group do not list", "the keys of access rule user, group do not list this alias"},
+		{both, "/attest/raw", "other", false, false, "the routes of access rule user, group do not list",
+			"the keys of access rule user, group do not list this alias"},
 		{user, "/attest/maa", "kafka", false, true, `the routes of access rule user do not list "/attest/maa"`, ""},
 		{group, "/attest/maa", "kafka", true, false, "", `the keys of access rule group do not list this alias`},
 		{everything, "/attest/raw", "disk", true, true, "", ""},

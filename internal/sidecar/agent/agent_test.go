@@ -227,7 +227,8 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 		t.Error(err)
 	}
 	hostile.Wait()
-	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") || !strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
+	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") ||
+		!strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
 		t.Errorf("the log has %q", text)
 	}
 }

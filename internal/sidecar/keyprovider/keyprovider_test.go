@@ -32,31 +32,33 @@ func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(t
 // The input is what ocicrypt's client writes: the members of the other operation are
 // null.
 func wrapInput(provider, parameter string) string {
-	return `{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"` + provider + `":["` + b64(parameter) + `"]},"DecryptConfig":{"Parameters":null}},"optsdata":"` +
+	return `{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"` + provider + `":["` + b64(parameter) +
+		`"]},"DecryptConfig":{"Parameters":null}},"optsdata":"` +
 		b64("secret of the layer") + `"},"keyunwrapparams":{"dc":null,"annotation":null}}`
 }
 
 func TestParseWrap(t *testing.T) {
 	good := wrapInput("attestation-agent", "skr:/keys/kafka")
 	for name, tc := range map[string]struct{ input, key, err string }{
-		"reference":                   {good, "kafka", ""},
-		"no path":                     {wrapInput("attestation-agent", "skr:kafka"), "kafka", ""},
-		"own provider":                {wrapInput("skr", "kafka"), "kafka", ""},
-		"own name with a path":        {wrapInput("skr", "skr:/a/b/kafka"), "kafka", ""},
-		"climbing path":               {wrapInput("skr", "../../etc/shadow"), "shadow", ""}, // a name in the directory, like any other
-		"another scheme":              {wrapInput("attestation-agent", "kbs:/keys/kafka"), "", "must begin with"},
-		"another provider":            {wrapInput("other", "skr:kafka"), "", "0 are named"},
-		"two keys":                    {strings.Replace(good, `["`, `["`+b64("skr:other")+`","`, 1), "", "2 are named"},
-		"no name":                     {wrapInput("skr", "skr:/keys/"), "", "1 to 127"},
-		"dots":                        {wrapInput("skr", "skr:.."), "", "1 to 127"},
-		"name with NUL":               {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
-		"parameter is a number":       {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
-		"parameters are not a list":   {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
-		"parameters null":             {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
-		"other is null":               {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
-		"capitals":                    {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
-		"mixed capitals":              {wrapInput("skr", "Skr:kafka"), "kafka", ""},
-		"numbers":                     {strings.NewReplacer(`"`+b64("secret of the layer")+`"`, numbers("secret of the layer"), `"`+b64("skr:/keys/kafka")+`"`, numbers("skr:kafka")).Replace(good), "kafka", ""},
+		"reference":                 {good, "kafka", ""},
+		"no path":                   {wrapInput("attestation-agent", "skr:kafka"), "kafka", ""},
+		"own provider":              {wrapInput("skr", "kafka"), "kafka", ""},
+		"own name with a path":      {wrapInput("skr", "skr:/a/b/kafka"), "kafka", ""},
+		"climbing path":             {wrapInput("skr", "../../etc/shadow"), "shadow", ""}, // a name in the directory, like any other
+		"another scheme":            {wrapInput("attestation-agent", "kbs:/keys/kafka"), "", "must begin with"},
+		"another provider":          {wrapInput("other", "skr:kafka"), "", "0 are named"},
+		"two keys":                  {strings.Replace(good, `["`, `["`+b64("skr:other")+`","`, 1), "", "2 are named"},
+		"no name":                   {wrapInput("skr", "skr:/keys/"), "", "1 to 127"},
+		"dots":                      {wrapInput("skr", "skr:.."), "", "1 to 127"},
+		"name with NUL":             {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
+		"parameter is a number":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
+		"parameters are not a list": {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
+		"parameters null":           {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
+		"other is null":             {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
+		"capitals":                  {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
+		"mixed capitals":            {wrapInput("skr", "Skr:kafka"), "kafka", ""},
+		"numbers": {strings.NewReplacer(`"`+b64("secret of the layer")+`"`, numbers("secret of the layer"),
+			`"`+b64("skr:/keys/kafka")+`"`, numbers("skr:kafka")).Replace(good), "kafka", ""},
 		"number too large":            {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1,256]`, 1), "", "neither base64 nor"},
 		"number negative":             {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[-1]`, 1), "", "neither base64 nor"},
 		"number with a decimal point": {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1.0]`, 1), "", "neither base64 nor"},
@@ -148,7 +150,8 @@ func writeKey(t *testing.T, dir, name, publicPath string, public any) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, name+"-pub.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-	write(t, filepath.Join(dir, name+"-info.json"), `{"kid":"x","public_key_path":"`+publicPath+`","kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`)
+	write(t, filepath.Join(dir, name+"-info.json"),
+		`{"kid":"x","public_key_path":"`+publicPath+`","kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`)
 }
 
 func write(t *testing.T, path, text string) {
@@ -208,7 +211,8 @@ func TestKeysStayInTheirDirectory(t *testing.T) {
 		}
 	}
 	writeKey(t, outside, "secret", "secret-pub.pem", &pair().PublicKey)
-	for link, target := range map[string]string{"linked-info.json": "../outside/secret-info.json", "absolute-info.json": filepath.Join(outside, "secret-info.json")} {
+	for link, target := range map[string]string{"linked-info.json": "../outside/secret-info.json",
+		"absolute-info.json": filepath.Join(outside, "secret-info.json")} {
 		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +301,8 @@ func TestRequestsOfImageRS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrap, err := ParseWrap([]byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + b64("skr:layers") + `"]},"DecryptConfig":null},"optsdata":` + string(text) + `},"keyunwrapparams":{"dc":null,"annotation":null}}`))
+	wrap, err := ParseWrap([]byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + b64("skr:layers") +
+		`"]},"DecryptConfig":null},"optsdata":` + string(text) + `},"keyunwrapparams":{"dc":null,"annotation":null}}`))
 	if err != nil || wrap.Key != "layers" || string(wrap.Data) != options {
 		t.Errorf("wrap: %+v, %v", wrap, err)
 	}

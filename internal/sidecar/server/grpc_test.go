@@ -111,8 +111,10 @@ func TestGRPCNamesTheKey(t *testing.T) {
 	var log strings.Builder
 	conn, stop := serveGRPC(t, newPipeline(t), func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
 	encode := base64.StdEncoding.EncodeToString
-	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte, 256)) + `","wrap_type":"rsa_2048","kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
-	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` + encode([]byte(annotation)) + `"}}`
+	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte,
+		256)) + `","wrap_type":"rsa_2048","kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
+	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` +
+		encode([]byte(annotation)) + `"}}`
 	var header metadata.MD
 	_, err := keyproviderpb.NewKeyProviderServiceClient(conn).UnWrapKey(t.Context(),
 		&keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: []byte(input)}, grpc.Header(&header))
@@ -131,7 +133,8 @@ func TestGRPCHealth(t *testing.T) {
 	ready := errors.New("not yet")
 	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return ready }}} })
 	client := grpc_health_v1.NewHealthClient(conn)
-	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING, grpc_health_v1.HealthCheckResponse_SERVING} {
+	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING,
+		grpc_health_v1.HealthCheckResponse_SERVING} {
 		got, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 		if err != nil || got.GetStatus() != want {
 			t.Errorf("got %v, %v; want %v", got, err, want)

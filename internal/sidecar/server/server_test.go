@@ -70,7 +70,8 @@ func TestReady(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	evidence, audit = refusal.Because(refusal.NoEvidence, "mount /dev/sev-guest", errors.New(secretText)), errors.New(secretText)
-	if got := read(http.StatusServiceUnavailable); got.Ready || got.String() != "audit: not ready, see the log of skr; evidence: no evidence: mount /dev/sev-guest" {
+	if got := read(http.StatusServiceUnavailable); got.Ready ||
+		got.String() != "audit: not ready, see the log of skr; evidence: no evidence: mount /dev/sev-guest" {
 		t.Errorf("got %+v", got)
 	}
 	evidence = nil
