@@ -82,8 +82,8 @@ func TestDescribeRefuses(t *testing.T) {
 		"no JSON policy": {func(o tree) { at(o, "release_policy")["data"] = "AAAA" }, 200, refusal.Untrusted, "description"},
 		"no base64":      {func(o tree) { at(o, "release_policy")["data"] = "!" }, 200, refusal.Untrusted, ""},
 		"not an object":  {func(o tree) { o["key"] = 1 }, 200, refusal.Untrusted, ""},
-		"policy is empty": {func(o tree) { at(o, "release_policy")["data"] = base64.RawURLEncoding.EncodeToString([]byte("{}")) }, 200, refusal.Untrusted,
-			"description"},
+		"policy is empty": {func(o tree) { at(o, "release_policy")["data"] = base64.RawURLEncoding.EncodeToString([]byte("{}")) },
+			200, refusal.Untrusted, "description"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)

@@ -103,7 +103,8 @@ func TestExplain(t *testing.T) {
 				{Claim: "x-ms-sevsnpvm-hostdata", Operator: "equals", Expected: hostData, Absent: true},
 				{Claim: "x-ms-sevsnpvm-vmpl", Operator: "greater", Expected: "0", Actual: "0"},
 			}},
-		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
+		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},` +
+			`{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
 			`x-ms-runtime.secret equals "(withheld)", and it is "(withheld)"`,
 			[]unmet{
 				{Claim: "x-ms-runtime.secret", Operator: "equals", Expected: withheld, Actual: withheld},

@@ -154,7 +154,7 @@ func TestHWID(t *testing.T) {
 		}
 	}
 	if id.IsZero() || !(snp.ChipID{}).IsZero() {
-		t.Error("IsZero does not recognize a masked identity")
+		t.Error("IsZero does not recognise a masked identity")
 	}
 }
 

@@ -21,7 +21,7 @@ func sha1Event(pcr, kind uint32, digest byte, data string) []byte {
 func TestSHA1Log(t *testing.T) {
 	good := append(sha1Event(0, 8, 1, "version"), sha1Event(7, 4, 2, "")...)
 	if !vtpm.IsEventLog(good) {
-		t.Error("a SHA-1 log is not recognized")
+		t.Error("a SHA-1 log is not recognised")
 	}
 	_, err := vtpm.ParseEventLog(good)
 	checkError(t, err, "digests of SHA-1 only; skr verifies the SHA-256 bank")

@@ -11,8 +11,8 @@ import (
 	"skr/test/samples"
 )
 
-// Genuine confidential VMs are recognized by the key that signed their paravisor. A
-// container group, in which any container chooses REPORT_DATA, is not recognized.
+// Genuine confidential VMs are recognised by the key that signed their paravisor. A
+// container group, in which any container chooses REPORT_DATA, is not recognised.
 func TestKnownParavisor(t *testing.T) {
 	group, err := snp.Parse(samples.Read(t, "aci-milan/snp_report.bin"))
 	if err != nil {
@@ -40,6 +40,6 @@ func TestKnownParavisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !vtpm.KnownParavisor(hcl.Report()) {
-		t.Errorf("an Azure confidential VM is not recognized: ID_KEY_DIGEST %x", hcl.Report().IDKeyDigest())
+		t.Errorf("an Azure confidential VM is not recognised: ID_KEY_DIGEST %x", hcl.Report().IDKeyDigest())
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 const narrowKeys = `{"a":{"vault":"https://a.vault.azure.net/","key":"k","authority":"sharedeus.eus.attest.azure.net"},` +
-	`"b":{"vaults":["b.region.managedhsm.azure.net","b.vault.azure.cn"],"key":"k/0123","authorities":["sharedeus.eus.attest.azure.net","mine.wus.attest.azure.net"]}}`
+	`"b":{"vaults":["b.region.managedhsm.azure.net","b.vault.azure.cn"],"key":"k/0123",` +
+	`"authorities":["sharedeus.eus.attest.azure.net","mine.wus.attest.azure.net"]}}`
 
 // With aliases, the allow-lists default to the vaults and authorities that the aliases name.
 func TestAllowListsOfAliases(t *testing.T) {

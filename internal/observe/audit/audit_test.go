@@ -99,9 +99,13 @@ func TestFormat(t *testing.T) {
 		}
 		end(t, l)
 	})
-	const want = `{"seq":1,"time":"2000-01-01T00:00:00.000000Z","kind":"opened","version":"v1.2.3","prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a"}
-{"seq":2,"time":"2000-01-01T00:00:00.000000Z","kind":"release","request_id":"r-2","caller":"loopback","key":"v.vault.azure.net/keys/other","released":"","authority":"sharedneu.neu.attest.azure.net","policy_sha256":"","result":"release_rejected","prev":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a","hash":"3577569a02de44d7ab2b8cec8bbe8d1573c8b07e721c356e63c3af886e93947b"}
-`
+	const want = `{"seq":1,"time":"2000-01-01T00:00:00.000000Z","kind":"opened","version":"v1.2.3",` +
+		`"prev":"0000000000000000000000000000000000000000000000000000000000000000",` +
+		`"hash":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a"}` + "\n" +
+		`{"seq":2,"time":"2000-01-01T00:00:00.000000Z","kind":"release","request_id":"r-2","caller":"loopback","key":"v.vault.azure.net/keys/other",` +
+		`"released":"","authority":"sharedneu.neu.attest.azure.net","policy_sha256":"","result":"release_rejected",` +
+		`"prev":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a",` +
+		`"hash":"3577569a02de44d7ab2b8cec8bbe8d1573c8b07e721c356e63c3af886e93947b"}` + "\n"
 	if got := string(contents(t, path)); got != want {
 		t.Errorf("wrote\n%s\nwant\n%s", got, want)
 	}

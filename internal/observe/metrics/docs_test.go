@@ -48,9 +48,14 @@ func TestDocumentedLabels(t *testing.T) {
 	for _, row := range []struct {
 		label  string
 		values words
-	}{{"`cache`", caches}, {"`outcome`", outcomes}, {"`protection`", protections},
-		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(),
-			journal.Lookup{Stale: true}.Result())}, {"`result` of a release", results}, {"`stage`", stages}} {
+	}{
+		{"`cache`", caches},
+		{"`outcome`", outcomes},
+		{"`protection`", protections},
+		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())},
+		{"`result` of a release", results},
+		{"`stage`", stages},
+	} {
 		fmt.Fprintf(&want, "| %s | `%s` |\n", row.label, strings.Join(slices.Sorted(maps.Keys(row.values)), "` `"))
 	}
 	inDocument(t, want.String())

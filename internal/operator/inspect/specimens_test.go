@@ -37,7 +37,8 @@ var (
 const (
 	policyJSON = `{"version":"1.0.0","anyOf":[{"authority":"https://maa.example","allOf":[` +
 		`{"claim":"x-ms-sevsnpvm-hostdata","equals":"00"},{"anyOf":[{"claim":"x-ms-sevsnpvm-guestsvn","greater":1},{"claim":"own","exists":true}]}]}]}`
-	bundleJSON  = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
+	bundleJSON = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},` +
+		`"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
 	keyListJSON = `{"value":[{"kid":"https://v.vault.azure.net/keys/a","attributes":{"enabled":true,"exportable":true}},` +
 		`{"kid":"https://v.vault.azure.net/keys/b","attributes":{"enabled":false}}],"nextLink":"https://v.vault.azure.net/keys?$skiptoken=x"}`
 	// coseText is a COSE_Sign1 of text with ES256.
@@ -165,7 +166,9 @@ func specimens(t testing.TB) []specimen {
 		{"hcl-tdx", hclOf(nil, 4, runtimeJSON), HCLReport},
 		{"request-bound", requestOf(t, bound), MAARequest},
 		{"request-unbound", requestOf(t, testdata.AttestationBytes), MAARequest},
-		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`, `{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example","x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
+		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`,
+			`{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example",`+
+				`"x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
 		{"answer", fixed(`{"token":"` + string(signed(`{"alg":"RS256"}`, `{"x-ms-ver":"1.0"}`)) + `"}`), MAAToken},
 		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON +
 			`],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
@@ -198,8 +201,8 @@ func specimens(t testing.TB) []specimen {
 		{"event-log-header", vtpmtest.NewLog().Raw(), EventLog},
 		{"quote", quoteOf([]byte("nonce")), Quote},
 		{"quote-object", jsonOf(t, map[string]any{
-			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)), "pcrs": []string{strings.Repeat("ab", 32),
-				strings.Repeat("00", 32)},
+			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)),
+			"pcrs": []string{strings.Repeat("ab", 32), strings.Repeat("00", 32)},
 		}), Quote},
 		{"pcrs", fixed(`{"7":"` + strings.Repeat("ab", 32) + `","17":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 32)) + `"}`), PCRs},
 		{"pcrs-tool", toolFile(1<<0|1<<23, 1), PCRs},

@@ -56,8 +56,10 @@ func TestWritesAreNotRepeated(t *testing.T) {
 
 // FuzzAnswers checks that any answer of a vault gives a key of that vault or a refusal.
 func FuzzAnswers(f *testing.F) {
-	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"RSA-HSM","key_ops":["sign"],"n":"AQAB","e":"AQAB"},"attributes":{"enabled":true,"exp":1}}`))
-	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"oct-HSM"},"attributes":{},"release_policy":{"data":"e30","immutable":true},"tags":{"a":null}}`))
+	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"RSA-HSM","key_ops":["sign"],"n":"AQAB","e":"AQAB"},`+
+		`"attributes":{"enabled":true,"exp":1}}`))
+	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"oct-HSM"},"attributes":{},`+
+		`"release_policy":{"data":"e30","immutable":true},"tags":{"a":null}}`))
 	f.Add(200, []byte(`{"value":[{"kid":"https://one.vault.azure.net/keys/k","attributes":{"created":1}}],"nextLink":null}`))
 	f.Add(200, []byte(`{"value":[{"kid":null}],"nextLink":"::"}`))
 	f.Add(403, []byte(`{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByRbac"}}}`))

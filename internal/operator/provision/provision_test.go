@@ -226,7 +226,8 @@ func TestMakeReadsBack(t *testing.T) {
 		"its tags differ":              func(o map[string]any) { o["tags"] = map[string]any{"x": "y"} },
 		"its times of validity differ": func(o map[string]any) { at(o, "attributes")["exp"] = 4102444800 },
 		"its release policy differs": func(o map[string]any) {
-			at(o, "release_policy")["data"] = "eyJ2ZXJzaW9uIjoiMS4wLjAiLCJhbnlPZiI6W3siYXV0aG9yaXR5IjoiaHR0cHM6Ly9hIiwiYWxsT2YiOlt7ImNsYWltIjoiYSIsImVxdWFscyI6ImIifV19XX0"
+			at(o, "release_policy")["data"] = "eyJ2ZXJzaW9uIjoiMS4wLjAiLCJhbnlPZiI6W3siYXV0aG9yaXR5IjoiaHR0cHM6Ly9hIiwi" +
+				"YWxsT2YiOlt7ImNsYWltIjoiYSIsImVxdWFscyI6ImIifV19XX0"
 		},
 		"release policy cannot be read":      func(o map[string]any) { delete(o, "release_policy") },
 		"it is of":                           func(o map[string]any) { at(o, "key")["kid"] = c.id("vault", "foreign").String() + "/1" },
@@ -250,7 +251,8 @@ func TestImport(t *testing.T) {
 	c := newCloud(t, nil)
 	files := map[string]string{
 		"symmetric": `{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA"}`,
-		"ec":        `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`, // RFC 7515 appendix A.3
+		"ec": `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",` + // RFC 7515 appendix A.3
+			`"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`,
 	}
 	for name, text := range files {
 		material, err := hsm.ReadKey([]byte(text))

@@ -55,7 +55,9 @@ func TestOfToken(t *testing.T) {
 	token := signedToken(t, key, now)
 	own, other := authority(t, "a.weu.attest.azure.net"), authority(t, "b.weu.attest.azure.net")
 	policy := func(value string) *releasepolicy.Policy {
-		return must(releasepolicy.Parse([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`)))(t)
+		text := `{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[` +
+			`{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`
+		return must(releasepolicy.Parse([]byte(text)))(t)
 	}
 	good := verify.Trust{Authority: own, Signature: keys(t, key, "1")}
 	with := func(change func(*verify.Trust)) verify.Trust { c := good; change(&c); return c }
@@ -160,8 +162,8 @@ func TestOfStatement(t *testing.T) {
 	if v := verify.OfStatement(statement, own, ca.Pool(), verify.Question{At: time.Now()}); !v.Passed {
 		t.Errorf("%+v", v.Checks)
 	}
-	if got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures(); !slices.Equal(got,
-		[]string{"vault", "statement signature"}) {
+	got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures()
+	if !slices.Equal(got, []string{"vault", "statement signature"}) {
 		t.Errorf("another vault: failed %q", got)
 	}
 	if got := verify.OfStatement(statement, own, nil, verify.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"statement signature"}) {

@@ -182,7 +182,8 @@ func TestFetchFromServers(t *testing.T) {
 
 func TestLocalNames(t *testing.T) {
 	const hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost LocalHost4\n::1 localhost ip6-localhost ip6-loopback # local\n" +
-		"fe00::0 ip6-localnet\n10.244.0.7 mypod\n127.0.0.1 skr.pod.internal\n0.0.0.0 nowhere\n127.0.0.1\nnonsense here\n127.0.0.1 evil.test@x a_b\n::ffff:127.0.0.3 mapped"
+		"fe00::0 ip6-localnet\n10.244.0.7 mypod\n127.0.0.1 skr.pod.internal\n0.0.0.0 nowhere\n" +
+		"127.0.0.1\nnonsense here\n127.0.0.1 evil.test@x a_b\n::ffff:127.0.0.3 mapped"
 	path := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(path, []byte(hosts), 0o600); err != nil {
 		t.Fatal(err)

@@ -133,7 +133,8 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 		}
 		time.Sleep(firstCount)
 		synctest.Wait()
-		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,"last_route":"/key/release","last_error":"refusal 9999"`, 10000-linesAtOnce)
+		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,`+
+			`"last_route":"/key/release","last_error":"refusal 9999"`, 10000-linesAtOnce)
 		if strings.Count(text.String(), "\n") != 1 || !strings.Contains(text.String(), want) {
 			t.Errorf("the log is %s", &text)
 		}

@@ -111,8 +111,8 @@ func TestGRPCNamesTheKey(t *testing.T) {
 	var log strings.Builder
 	conn, stop := serveGRPC(t, newPipeline(t), func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
 	encode := base64.StdEncoding.EncodeToString
-	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte,
-		256)) + `","wrap_type":"rsa_2048","kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
+	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte, 256)) + `","wrap_type":"rsa_2048",` +
+		`"kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
 	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` +
 		encode([]byte(annotation)) + `"}}`
 	var header metadata.MD

@@ -200,7 +200,8 @@ func TestNullIsAbsence(t *testing.T) {
 func TestRuntimeDataForms(t *testing.T) {
 	for text, want := range map[string]string{
 		"aGVsbG8=": "hello", "aGVsbG8": "hello", "aGVs\r\nbG8=\r\n": "hello", "aGVs\nbG8": "hello", "aGVsbG8\n=": "hello", "aGVsbG9=": "hello", "aGVsbG9": "hello",
-		"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "-_8": "\xfb\xff", "-_8=": "\xfb\xff", "+_8=": "\xfb\xff", "AA==": "\x00", "AA": "\x00", "AAAA": "\x00\x00\x00",
+		"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "-_8": "\xfb\xff", "-_8=": "\xfb\xff", "+_8=": "\xfb\xff",
+		"AA==": "\x00", "AA": "\x00", "AAAA": "\x00\x00\x00",
 		strings.Repeat("QUFB", 19) + "\n" + strings.Repeat("QUFB", 3) + "QQ==\n": strings.Repeat("AAA", 22) + "A",
 	} {
 		if got, err := parseRuntimeData(text); err != nil || string(got) != want {
@@ -208,7 +209,8 @@ func TestRuntimeDataForms(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "\r\n", "=", "==", "====", "A", "A===", "AA=", "AA===", "AAA==", "AAAA=", "AAAA====", "AAAAA", "AA==AA==", "AA=A", "=AAA", "!", "A A=", "A\tA=", "A\x00A=", "AA\u2028==", "AAAé",
+		"", "\r\n", "=", "==", "====", "A", "A===", "AA=", "AA===", "AAA==", "AAAA=", "AAAA====", "AAAAA",
+		"AA==AA==", "AA=A", "=AAA", "!", "A A=", "A\tA=", "A\x00A=", "AA\u2028==", "AAAé",
 		"AA.=", "AA%3D%3D",
 	} {
 		if got, err := parseRuntimeData(text); !errors.Is(err, refusal.BadRequest) {
