@@ -162,7 +162,7 @@ func TestReadKeyRefuses(t *testing.T) {
 		"more than one private key":              append(bytes.Clone(one), one...),
 		"is encrypted":                           pemText("ENCRYPTED PRIVATE KEY", []byte{1}),
 		`"RSA PRIVATE KEY" is encrypted`:         legacy,
-		"unsupported kind":                       pemText("OPENSSH PRIVATE KEY", []byte{1}),
+		"of a kind that is not supported":        pemText("OPENSSH PRIVATE KEY", []byte{1}),
 		"is not PKCS #8":                         pemText("PRIVATE KEY", []byte{1}),
 		"is not a consistent RSA":                pemText("RSA PRIVATE KEY", []byte{1}),
 		"that names its curve":                   pemText("EC PRIVATE KEY", []byte{0x30, 0}),

@@ -138,7 +138,7 @@ func TestExplain(t *testing.T) {
 				for _, secret := range []string{"s3cr3t", "n0nce", "t0p", token[:40], strings.ReplaceAll(token, ".", "-")[:40]} {
 					for _, u := range append(conditions, unmet{Claim: got.Error()}) {
 						if strings.Contains(u.Claim+u.Expected+u.Actual, secret) {
-							t.Errorf("%+v contains %q", secret, u)
+							t.Errorf("%q is repeated in %+v", secret, u)
 						}
 					}
 				}
