@@ -244,7 +244,7 @@ func TestRelayRefusesSessionAttributes(t *testing.T) {
 	good := recorded(quoteCommand(passworded(attestationKey), boot(t), []byte("nonce")))
 	const attributes = oneHandle + 4 + 2 // after the session's handle and its empty nonce
 	if shapeOf(good) == nil || handleAt(good, oneHandle) != tpm2.TPMRSPW {
-		t.Fatalf("the command is not ours, or has another session: %x", good)
+		t.Fatalf("the command is not lent or has another session: %x", good)
 	}
 	for bit := range 8 {
 		altered := bytes.Clone(good)

@@ -35,7 +35,7 @@ func TestLogReaderStops(t *testing.T) {
 		}
 	}
 	if told := strings.Count(stderr.String(), "the log goes to standard error"); told != 1 {
-		t.Errorf("it is told %d times:\n%.300q", told, &stderr)
+		t.Errorf("the message appears %d times:\n%.300q", told, &stderr)
 	}
 	if _, err := reader.Read(make([]byte, 64<<10)); err != nil {
 		t.Fatal(err)

@@ -88,7 +88,7 @@ func TestEveryLineMatters(t *testing.T) {
 		edits[fmt.Sprintf("line %d repeated", i+1)] = slices.Insert(slices.Clone(lines), i, lines[i])
 		edits[fmt.Sprintf("line %d exchanged", i+1)] = slices.Replace(slices.Clone(lines), i, i+1, others[i])
 		edits[fmt.Sprintf("line %d and all before removed", i+1)] = lines[i+1:]
-		edits[fmt.Sprintf("all behind line %d exchanged", i+1)] = slices.Concat(lines[:i+1], others[i+1:])
+		edits[fmt.Sprintf("all lines after %d exchanged", i+1)] = slices.Concat(lines[:i+1], others[i+1:])
 		for k := range i {
 			swapped := slices.Clone(lines)
 			swapped[i], swapped[k] = swapped[k], swapped[i]
@@ -151,7 +151,7 @@ func TestOneWayToWriteARecord(t *testing.T) {
 	lines := slices.Collect(bytes.Lines(text))
 	two := string(lines[0]) + string(lines[1])
 	if signed := resign([]byte(two)); string(signed) != two {
-		t.Fatalf("signing anew gives\n%s", signed)
+		t.Fatalf("signing again gives\n%s", signed)
 	}
 	for name, c := range map[string][2]string{
 		"unknown member": {`"released","prev"`, `"released","more":1,"prev"`},

@@ -278,7 +278,7 @@ func TestRedirect(t *testing.T) {
 		t.Errorf("the redirect was followed: %v", other.header)
 	}
 	if !strings.Contains(log.String(), "redirect") {
-		t.Errorf("the log says %s", log.String())
+		t.Errorf("the log is %s", log.String())
 	}
 }
 

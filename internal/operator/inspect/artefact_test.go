@@ -162,7 +162,7 @@ func TestPrivatePartIsWithheld(t *testing.T) {
 			}
 		}
 		if !strings.Contains(text, withheld) {
-			t.Errorf("%s: nothing says that the private part is withheld:\n%s", name, text)
+			t.Errorf("%s: the output does not say that the private part is withheld:\n%s", name, text)
 		}
 	}
 }

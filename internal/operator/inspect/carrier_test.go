@@ -87,7 +87,7 @@ func TestNoNumbers(t *testing.T) {
 		"", "[", "[]x", "[256]", "[-1]", "[1.0]", "[1e1]", "[null]", `["1"]`, "[true]", "[[1]]", "[1,]", "[1 2]", "[01]", "[1]]", "[1][2]",
 	} {
 		if data, ok := decodeNumbers([]byte(text)); ok {
-			t.Errorf("%q is taken as % x", text, data)
+			t.Errorf("%q is read as % x", text, data)
 		}
 	}
 	if data, ok := decodeNumbers([]byte("[0,\n 255,\t7 ]")); !ok || !bytes.Equal(data, []byte{0, 255, 7}) {

@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 	cases := []struct {
 		name, text string
 		platform   claims.Platform
-		want       string // RULE:LINE of each finding but those of the first rule in `aside`
+		want       string // RULE:LINE of each finding, except findings of the first rule in `aside`
 		fix        string // part of one of the fixes
 	}{
 		{name: "aci", text: aci()},

@@ -148,7 +148,7 @@ func TestCrash(t *testing.T) {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
 		}
 		if !strings.Contains(log.String(), "panic with a string") || strings.Contains(log.String(), secretText) {
-			t.Errorf("%s: the log says %s", path, log.String())
+			t.Errorf("%s: the log is %s", path, log.String())
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestFallbackIsReported(t *testing.T) {
 			t.Errorf("down %v: the auditor recorded %v", down, w.keys)
 		}
 		if strings.Contains(log.String(), `"fallback":1`) != field {
-			t.Errorf("down %v: the log says %s", down, log)
+			t.Errorf("down %v: the log is %s", down, log)
 		}
 	}
 }
