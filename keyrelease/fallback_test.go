@@ -175,8 +175,8 @@ func TestSilenceLeavesTime(t *testing.T) {
 	})
 }
 
-// TestAllWaysFail checks that the error is that of the first way. Its retry time is that
-// of the way that may work soonest.
+// TestAllWaysFail checks that the error is that of the first way, with the earliest retry
+// time of all ways.
 func TestAllWaysFail(t *testing.T) {
 	places, request := threeWays(t)
 	places.set("v0", refusing(refusal.Throttled, time.Hour))
