@@ -45,7 +45,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			}
 		}
 		if !strings.Contains(text, "redacted") {
-			t.Errorf("nothing was redacted in %s", text)
+			t.Errorf("%s has no redaction", text)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestSecretsTravel(t *testing.T) {
 				t.Fatalf("%s: %v", text, err)
 			}
 			if plain["key"] != value || string(back.Key) != value {
-				t.Errorf("%q travels as %s", value, text)
+				t.Errorf("%q is encoded as %s", value, text)
 			}
 		}
 	}
@@ -84,7 +84,7 @@ func TestSecretsTravel(t *testing.T) {
 func TestAppendJSONLeavesNoCopy(t *testing.T) {
 	key := api.ReleaseResponse{Key: api.Secret(strings.Repeat(`"`, 4096))}
 	if n := testing.AllocsPerRun(10, func() { _ = key.AppendJSON(nil) }); n != 1 {
-		t.Errorf("encoding a key allocates %v times, and each but the last is a copy", n)
+		t.Errorf("encoding a key allocates %v times; each allocation but the last is a copy of the key", n)
 	}
 	key.Wipe()
 	if string(key.Key) != strings.Repeat("\x00", 4096) {
@@ -95,7 +95,7 @@ func TestAppendJSONLeavesNoCopy(t *testing.T) {
 func TestCodes(t *testing.T) {
 	for _, code := range api.Codes() {
 		if status := code.HTTPStatus(); status < 400 || status > 599 {
-			t.Errorf("%s comes with status %d", code, status)
+			t.Errorf("%s has status %d", code, status)
 		}
 	}
 	if api.Code("new").HTTPStatus() != 500 {
@@ -103,7 +103,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// answers serves the given handlers one after the other, the last one forever.
+// answers serves the given handlers in turn and repeats the last one.
 func answers(t *testing.T, handlers ...http.HandlerFunc) (*api.Client, *int) {
 	t.Helper()
 	asked := 0
@@ -155,10 +155,10 @@ func TestErrors(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 			if test.want.Code != "" && !errors.Is(err, test.want.Code) || errors.Is(err, api.KeyNotFound) {
-				t.Errorf("errors.Is does not tell the code of %v", err)
+				t.Errorf("errors.Is does not match the code of %v", err)
 			}
 			if *asked != 1 || strings.Contains(err.Error(), secretText) {
-				t.Errorf("asked %d times; error %v", *asked, err)
+				t.Errorf("%d requests; error %v", *asked, err)
 			}
 		})
 	}
@@ -175,7 +175,7 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 	client, _ := answers(t, say(200, `{"evidence":"!"}`))
 	if _, err := client.Evidence(t.Context(), nil); err == nil {
-		t.Error("evidence that is not base64 was taken")
+		t.Error("evidence that is not base64 was accepted")
 	}
 }
 
@@ -191,7 +191,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// scripted is a transport whose answers are given; it runs inside synctest.
+// scripted is a transport with prepared answers. It runs inside synctest.
 type scripted struct {
 	steps []func() (*http.Response, error)
 	asked []time.Time
@@ -243,11 +243,11 @@ func TestRetries(t *testing.T) {
 		{"at once", steps{done}, 1, false, 0},
 		{"starting", steps{refuseConnection, refuseConnection, done}, 3, false, 150 * time.Millisecond},
 		{"never starts", steps{refuseConnection}, 5, true, 0},
-		{"told to wait", steps{busy("3"), done}, 2, false, 3 * time.Second},
-		{"told to wait forever", steps{busy("1")}, 5, true, 4 * time.Second},
-		{"told to wait too long", steps{busy("31"), done}, 1, true, 0},
-		{"unavailable without a hint", steps{busy(""), done}, 1, true, 0},
-		{"a date as hint", steps{busy("Fri, 31 Dec 1999 23:59:59 GMT"), done}, 1, true, 0},
+		{"Retry-After", steps{busy("3"), done}, 2, false, 3 * time.Second},
+		{"Retry-After without end", steps{busy("1")}, 5, true, 4 * time.Second},
+		{"Retry-After too long", steps{busy("31"), done}, 1, true, 0},
+		{"unavailable without Retry-After", steps{busy(""), done}, 1, true, 0},
+		{"Retry-After is a date", steps{busy("Fri, 31 Dec 1999 23:59:59 GMT"), done}, 1, true, 0},
 		{"broken connection", steps{func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, done}, 1, true, 0},
 	}
 	for _, test := range tests {
@@ -261,10 +261,10 @@ func TestRetries(t *testing.T) {
 				begin := time.Now()
 				_, err = client.Report(t.Context(), []byte("x"))
 				if (err != nil) != test.fails || len(script.asked) != test.asked {
-					t.Errorf("asked %d times, want %d; error %v", len(script.asked), test.asked, err)
+					t.Errorf("%d requests, want %d; error %v", len(script.asked), test.asked, err)
 				}
 				if took := time.Since(begin); took < test.least {
-					t.Errorf("took %v, want %v at least", took, test.least)
+					t.Errorf("took %v, want at least %v", took, test.least)
 				}
 			})
 		})
@@ -291,11 +291,11 @@ func TestWaitReady(t *testing.T) {
 			refuseConnection, refuseConnection, notReady, busy(""), notReady, notReady, answer(`{"message":"Status OK"}`)}}
 		client, _ := api.NewClient(api.Config{HTTPClient: &http.Client{Transport: script}})
 		if err := client.WaitReady(t.Context()); err != nil || len(script.asked) != 7 {
-			t.Errorf("asked %d times, error %v", len(script.asked), err)
+			t.Errorf("%d requests, error %v", len(script.asked), err)
 		}
 		for i := 1; i < len(script.asked); i++ {
 			if gap := script.asked[i].Sub(script.asked[i-1]); gap < 5*time.Millisecond<<(i-1) || gap > 2*time.Second {
-				t.Errorf("asked again after %v", gap)
+				t.Errorf("the next request came after %v", gap)
 			}
 		}
 	})
@@ -312,7 +312,7 @@ func TestWaitReadyEndsWithContext(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 		if len(script.asked) > 60 {
-			t.Errorf("asked %d times in a minute", len(script.asked))
+			t.Errorf("%d requests in a minute", len(script.asked))
 		}
 	})
 }
@@ -323,6 +323,6 @@ func TestUnixSocketThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := client.Report(t.Context(), []byte("x")); err == nil {
-		t.Error("nothing answered, and there is no error")
+		t.Error("no error for an absent socket")
 	}
 }

@@ -17,7 +17,7 @@ const exampleKey = `{"kty":"EC","crv":"P-256",
  "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
  "d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`
 
-// newSidecar stands for skr.
+// newSidecar starts a server that answers as skr does.
 func newSidecar() *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {

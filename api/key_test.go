@@ -45,7 +45,8 @@ func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// jwkOf is the key as the sidecar writes it, with some members changed; nil takes one away.
+// jwkOf returns the key as the sidecar writes it, with the given members changed. A nil
+// value removes the member.
 func jwkOf(t testing.TB, private crypto.PrivateKey, changes map[string]any) api.Key {
 	t.Helper()
 	key, err := jwk.FromPrivate(private)
@@ -72,9 +73,9 @@ func jwkOf(t testing.TB, private crypto.PrivateKey, changes map[string]any) api.
 	return api.Key{JWK: text}
 }
 
-// The keys that the sidecar releases become keys of Go, whether or not their type carries the
-// vault's mark for hardware.
-func TestKeysOfGo(t *testing.T) {
+// Released keys convert to Go keys, whether or not their type carries the vault's
+// mark for hardware keys.
+func TestGoKeys(t *testing.T) {
 	for _, mark := range []string{"", "-HSM"} {
 		for _, private := range []crypto.Signer{
 			rsaKey(), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521()),
@@ -88,7 +89,7 @@ func TestKeysOfGo(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !signer.(interface{ Equal(crypto.PrivateKey) bool }).Equal(private) {
-				t.Errorf("%s%s: the key is another one", kind, mark)
+				t.Errorf("%s%s: got a different key", kind, mark)
 			}
 			digest := sha256.Sum256([]byte("x"))
 			if _, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256); err != nil {
@@ -114,7 +115,7 @@ func TestKeysOfGo(t *testing.T) {
 	}
 }
 
-// A vault may write numbers with a zero in front, or without the one that fills the width.
+// A vault may add a leading zero to a number or omit the one that fills the width.
 func TestLeadingZeros(t *testing.T) {
 	private := ecKey(t, elliptic.P256())
 	short := ecKey(t, elliptic.P256())
@@ -148,7 +149,7 @@ func TestLeadingZeros(t *testing.T) {
 	}
 }
 
-func TestKeysThatGoHasNot(t *testing.T) {
+func TestUnsupportedKeys(t *testing.T) {
 	oct := api.Key{JWK: api.Secret(`{"kty":"oct","k":"AAEC"}`)}
 	p256k, err := jwk.ParseScalar(jwk.P256K(), bytes.Repeat([]byte{1}, 32))
 	if err != nil {
@@ -174,7 +175,7 @@ func TestKeysThatGoHasNot(t *testing.T) {
 	}
 }
 
-// Malformed keys are refused with a name of the fault and without the key.
+// Malformed keys are refused. The error names the fault and does not contain the key.
 func TestMalformedKeys(t *testing.T) {
 	other := ecKey(t, elliptic.P256())
 	rsaWith := func(name string, value any) api.Key { return jwkOf(t, rsaKey(), map[string]any{name: value}) }
@@ -187,36 +188,36 @@ func TestMalformedKeys(t *testing.T) {
 		key  api.Key
 		want string
 	}{
-		"nothing":             {text(""), "not a JSON Web Key"},
-		"array":               {text("[]"), "not a JSON Web Key"},
-		"open":                {text(whole[:len(whole)-1]), "not a JSON Web Key"},
-		"a value is missing":  {text(`{"kty"}`), "not a JSON Web Key"},
-		"two":                 {text(whole + whole), "not a JSON Web Key"},
-		"twice":               {text(`{"kty":"RSA",` + whole[1:]), "stands twice"},
-		"n is missing":        {rsaWith("n", nil), `"n" is missing`},
-		"p is missing":        {rsaWith("p", nil), `"p" is missing`},
-		"d in capitals":       {text(strings.Replace(whole, `"d"`, `"D"`, 1)), `"d" is missing`},
-		"d is a number":       {rsaWith("d", 5), `"d" is not a string`},
-		"d is null":           {text(`{"kty":"RSA","n":"AQ","e":"AQ","d":null}`), `"d" is not a string`},
-		"d is empty":          {rsaWith("d", ""), `"d" is not base64url`},
-		"d is padded":         {rsaWith("d", "AQ=="), `"d" is not base64url`},
-		"d has stray bits":    {rsaWith("d", "AR"), `"d" is not base64url`},
-		"d has a line break":  {rsaWith("d", "A\nQ"), `"d" is not base64url`},
-		"n is huge":           {rsaWith("n", strings.Repeat("A", 2000)), `"n" is too long`},
-		"e is large":          {rsaWith("e", "AQAAAAAB"), "exponent is too large"},
-		"e is zero":           {rsaWith("e", "AA"), "contradict"},
-		"d of another":        {rsaWith("d", "AQAB"), "contradict"},
-		"p is one":            {rsaWith("p", "AQ"), "contradict"},
-		"p is zero":           {rsaWith("p", "AA"), "contradict"},
-		"crv is missing":      {ecWith("crv", nil), "curve"},
-		"x is of another":     {ecWith("x", encode64(scalar(t, other))), "not on its curve"},
-		"d is of another":     {ecWith("d", encode64(scalar(t, other))), "contradict"},
-		"d is zero":           {ecWith("d", encode64(make([]byte, 32))), "contradict"},
-		"d is long":           {ecWith("d", encode64(make([]byte, 34))), "longer than the curve"},
-		"x is long":           {ecWith("x", encode64(make([]byte, 33+1))), "longer than the curve"},
-		"kty is a number":     {rsaWith("kty", 1), "another type"},
-		"P-384 with P-256's":  {ecWith("crv", "P-384"), "not on its curve"},
-		"RSA with EC members": {ecWith("kty", "RSA"), `"n" is missing`},
+		"nothing":                  {text(""), "not a JSON Web Key"},
+		"array":                    {text("[]"), "not a JSON Web Key"},
+		"open":                     {text(whole[:len(whole)-1]), "not a JSON Web Key"},
+		"a value is missing":       {text(`{"kty"}`), "not a JSON Web Key"},
+		"two":                      {text(whole + whole), "not a JSON Web Key"},
+		"twice":                    {text(`{"kty":"RSA",` + whole[1:]), "stands twice"},
+		"n is missing":             {rsaWith("n", nil), `"n" is missing`},
+		"p is missing":             {rsaWith("p", nil), `"p" is missing`},
+		"d in capitals":            {text(strings.Replace(whole, `"d"`, `"D"`, 1)), `"d" is missing`},
+		"d is a number":            {rsaWith("d", 5), `"d" is not a string`},
+		"d is null":                {text(`{"kty":"RSA","n":"AQ","e":"AQ","d":null}`), `"d" is not a string`},
+		"d is empty":               {rsaWith("d", ""), `"d" is not base64url`},
+		"d is padded":              {rsaWith("d", "AQ=="), `"d" is not base64url`},
+		"d has stray bits":         {rsaWith("d", "AR"), `"d" is not base64url`},
+		"d has a line break":       {rsaWith("d", "A\nQ"), `"d" is not base64url`},
+		"n is huge":                {rsaWith("n", strings.Repeat("A", 2000)), `"n" is too long`},
+		"e is large":               {rsaWith("e", "AQAAAAAB"), "exponent is too large"},
+		"e is zero":                {rsaWith("e", "AA"), "contradict"},
+		"d of a different RSA key": {rsaWith("d", "AQAB"), "contradict"},
+		"p is one":                 {rsaWith("p", "AQ"), "contradict"},
+		"p is zero":                {rsaWith("p", "AA"), "contradict"},
+		"crv is missing":           {ecWith("crv", nil), "curve"},
+		"x of a different key":     {ecWith("x", encode64(scalar(t, other))), "not on its curve"},
+		"d of a different key":     {ecWith("d", encode64(scalar(t, other))), "contradict"},
+		"d is zero":                {ecWith("d", encode64(make([]byte, 32))), "contradict"},
+		"d is long":                {ecWith("d", encode64(make([]byte, 34))), "longer than the curve"},
+		"x is long":                {ecWith("x", encode64(make([]byte, 33+1))), "longer than the curve"},
+		"kty is a number":          {rsaWith("kty", 1), "another type"},
+		"P-384 with P-256's":       {ecWith("crv", "P-384"), "not on its curve"},
+		"RSA with EC members":      {ecWith("kty", "RSA"), `"n" is missing`},
 	} {
 		_, err := c.key.Signer()
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 120 {
@@ -228,19 +229,19 @@ func TestMalformedKeys(t *testing.T) {
 	}
 }
 
-// What the sidecar says about a key's origin reaches the application.
+// The application can read what the sidecar reports about a key's origin.
 func TestOrigin(t *testing.T) {
 	for name, c := range map[string]struct {
 		cache, age string
 		want       api.Key
 	}{
-		"no keys are kept": {"", "", api.Key{}},
-		"kept":             {"hit", "7", api.Key{Cache: api.CacheHit, Age: 7 * time.Second}},
-		"fresh":            {"miss", "0", api.Key{Cache: api.CacheMiss}},
-		"beyond its time":  {"stale", "86400", api.Key{Cache: api.CacheStale, Age: 24 * time.Hour}},
-		"no age":           {"hit", "", api.Key{Cache: api.CacheHit}},
-		"negative":         {"hit", "-1", api.Key{Cache: api.CacheHit}},
-		"another cache's":  {"", "7", api.Key{}},
+		"key cache off":     {"", "", api.Key{}},
+		"kept":              {"hit", "7", api.Key{Cache: api.CacheHit, Age: 7 * time.Second}},
+		"fresh":             {"miss", "0", api.Key{Cache: api.CacheMiss}},
+		"past its lifetime": {"stale", "86400", api.Key{Cache: api.CacheStale, Age: 24 * time.Hour}},
+		"no age":            {"hit", "", api.Key{Cache: api.CacheHit}},
+		"negative":          {"hit", "-1", api.Key{Cache: api.CacheHit}},
+		"another cache's":   {"", "7", api.Key{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, _ := answers(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -264,8 +265,8 @@ func TestWipeKey(t *testing.T) {
 	}
 }
 
-// FuzzKey reads keys that anything may have written. Where the sidecar's own reader takes the
-// same text, both see one key.
+// FuzzKey parses keys from arbitrary input. If the sidecar's own parser accepts the
+// same text, both parsers must return the same key.
 func FuzzKey(f *testing.F) {
 	f.Add([]byte(jwkOf(f, rsaKey(), nil).JWK))
 	f.Add([]byte(jwkOf(f, rsaKey(), map[string]any{"p": "AQ"}).JWK))
@@ -281,10 +282,10 @@ func FuzzKey(f *testing.F) {
 		signer, err := key.Signer()
 		secret, secretErr := key.Bytes()
 		if _, decrypterErr := key.Decrypter(); decrypterErr == nil && err != nil {
-			t.Error("a key decrypts that could not be read")
+			t.Error("a key that cannot be parsed decrypts")
 		}
 		if err == nil && secretErr == nil {
-			t.Errorf("%q is two keys", text)
+			t.Errorf("%q is read as two different keys", text)
 		}
 		if !bytes.Equal(key.JWK, text) {
 			t.Errorf("%q was changed to %q", text, string(key.JWK))
@@ -294,10 +295,10 @@ func FuzzKey(f *testing.F) {
 			return
 		}
 		if private, err := theirs.PrivateKey(); signer != nil && err == nil && !signer.(interface{ Equal(crypto.PrivateKey) bool }).Equal(private) {
-			t.Errorf("%q is two keys to two readers", text)
+			t.Errorf("the two parsers read different keys from %q", text)
 		}
 		if secretErr == nil && encode64(secret) != theirs.K {
-			t.Errorf("%q is %x, and %q to the other reader", text, secret, theirs.K)
+			t.Errorf("%q is %x here and %q to the other parser", text, secret, theirs.K)
 		}
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whatever answers, a status other than 200 is an Error with it.
+// Any status other than 200 becomes an Error with that status.
 func FuzzRead(f *testing.F) {
 	f.Add(200, "", []byte(`{"key":"{}"}`))
 	f.Add(503, "3", []byte(`{"error":"throttled","code":"throttled","request_id":"r"}`))

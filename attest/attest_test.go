@@ -18,7 +18,7 @@ import (
 
 var measured = snp.Measurement{0: 0xab, 47: 0xcd}
 
-// source is a fake: what it reports is set by each test.
+// source is a fake. Each test sets what it reports.
 type source func(ctx context.Context, data snp.ReportData) (*snp.Report, error)
 
 func (s source) Report(ctx context.Context, data snp.ReportData) (*snp.Report, error) {
@@ -26,7 +26,7 @@ func (s source) Report(ctx context.Context, data snp.ReportData) (*snp.Report, e
 }
 func (source) String() string { return "/dev/fake" }
 
-// endorser is a fake that knows one chain.
+// endorser is a fake with one chain.
 type endorser struct {
 	chain *vcek.Chain
 	err   error
@@ -87,14 +87,14 @@ func TestEvidence(t *testing.T) {
 				t.Error("the report is not over the runtime data")
 			}
 			if evidence.Chain != chain || evidence.Endorsement != endorsement {
-				t.Error("the chain or the endorsement was lost")
+				t.Error("the chain or the endorsement is missing")
 			}
 		})
 	}
 }
 
-// TestUnusableEndorsement: evidence goes without an endorsement that cannot be used,
-// and says why; one of another utility VM would have the Verifier refuse all of it.
+// TestUnusableEndorsement checks that evidence leaves out an unusable endorsement and
+// reports why. The Verifier would refuse evidence with another utility VM's endorsement.
 func TestUnusableEndorsement(t *testing.T) {
 	other := snp.Measurement{1}
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func TestUnusableEndorsement(t *testing.T) {
 		want        string
 	}{
 		"unreadable": {nil, errors.New("reference-info-base64: illegal base64"), "illegal base64"},
-		"of another utility VM": {endorsementOf(t, other), nil,
+		"another utility VM's": {endorsementOf(t, other), nil,
 			"is for measurement " + hex.EncodeToString(other[:]) + " but the report's measurement is " + hex.EncodeToString(measured[:])},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestOmissionExplains(t *testing.T) {
 }
 
 func TestEvidenceRefuses(t *testing.T) {
-	unendorsed := refusal.Newf(refusal.NoEndorsements, "nobody knows the chip")
+	unendorsed := refusal.Newf(refusal.NoEndorsements, "unknown chip")
 	noDevice := errors.New("no report source: tried /dev/sev-guest (not found)")
 	for name, c := range map[string]struct {
 		config Config
@@ -149,7 +149,7 @@ func TestEvidenceRefuses(t *testing.T) {
 			Config{Source: source(func(context.Context, snp.ReportData) (*snp.Report, error) { return nil, noDevice })},
 			ErrNoEvidence, "no evidence: no report source: tried /dev/sev-guest (not found)",
 		},
-		"report over other data": {
+		"report over different data": {
 			Config{Source: source(func(context.Context, snp.ReportData) (*snp.Report, error) {
 				return newReport(t, snp.Bind([]byte("other"))), nil
 			})},
@@ -164,7 +164,7 @@ func TestEvidenceRefuses(t *testing.T) {
 		},
 		"no certificates": {
 			Config{Source: honest(t), Endorser: endorser{err: unendorsed}},
-			ErrNoEndorsements, "nobody knows the chip",
+			ErrNoEndorsements, "unknown chip",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,8 +177,8 @@ func TestEvidenceRefuses(t *testing.T) {
 	}
 }
 
-// TestReportEnded has a source that fails because the request is over, which is
-// no fault of the machine.
+// TestReportEnded checks a source that fails because the request ended. That is not a
+// fault of the machine.
 func TestReportEnded(t *testing.T) {
 	attester := NewAttester(Config{Source: source(func(context.Context, snp.ReportData) (*snp.Report, error) {
 		return nil, errors.New("interrupted")

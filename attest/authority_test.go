@@ -50,7 +50,7 @@ func TestAuthorities(t *testing.T) {
 		}
 	}
 	if _, err := ParseAuthorities([]string{"https://x"}); err == nil {
-		t.Error("a URL passes for a pattern")
+		t.Error("a URL was accepted as a pattern")
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 	"skr/test/swtpm"
 )
 
-// If the index exists but cannot be read, the error says so, and the machine is not taken
-// for one with Trusted Launch.
+// If the index exists but cannot be read, the error says so. The machine does not
+// count as Trusted Launch.
 func TestUnreadableHCLIndex(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{Chip: newChip(t), Fault: func(code tpm2.TPMCC, _, second tpm2.TPMHandle) tpm2.TPMRC {
 		if code == tpm2.TPMCCNVRead && second == tpm2.TPMHandle(tpm.HCLReport) {
@@ -28,7 +28,8 @@ func TestUnreadableHCLIndex(t *testing.T) {
 	}})
 	a := of(t, machine, nil)
 	platform, err := a.Platform(t.Context())
-	if platform != 0 || !errors.Is(err, ErrNoEvidence) || !strings.Contains(err.Error(), "0x14a") || !strings.Contains(err.Error(), "not a Trusted Launch machine") {
+	if platform != 0 || !errors.Is(err, ErrNoEvidence) || !strings.Contains(err.Error(), "0x14a") ||
+		!strings.Contains(err.Error(), "not a Trusted Launch machine") {
 		t.Errorf("platform %s, error %v", platform, err)
 	}
 	for _, data := range [][]byte{nil, []byte("data")} {
@@ -38,9 +39,9 @@ func TestUnreadableHCLIndex(t *testing.T) {
 	}
 }
 
-// A TPM that serves others is no machine without evidence: the caller may try again.
+// A busy TPM is not a machine without evidence: the caller may try again.
 func TestBusyTPMIsThrottling(t *testing.T) {
-	var busy atomic.Uint32 // code of the command that is answered so
+	var busy atomic.Uint32 // code of the command that gets this answer
 	machine := swtpm.Require(t, swtpm.Config{Fault: func(code tpm2.TPMCC, _, _ tpm2.TPMHandle) tpm2.TPMRC {
 		if uint32(code) == busy.Load() {
 			return tpm2.TPMRCRetry

@@ -10,7 +10,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// A TPM whose answer was not awaited is not to blame, nor is who wrapped the key.
+// If the caller's time ends before the TPM answers, the error blames neither the TPM nor
+// the party that wrapped the key.
 func TestBlame(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -30,7 +31,7 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%v: got %v, want %v", test.err, got, test.want)
 		}
 		if errors.Is(got, context.Canceled) && errors.Is(got, refusal.NoEvidence) {
-			t.Errorf("%v blames somebody for what the caller did", got)
+			t.Errorf("%v blames another party for the caller's end", got)
 		}
 	}
 }

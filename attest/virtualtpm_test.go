@@ -28,8 +28,8 @@ import (
 
 var today = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// hasty is a paravisor's clock that runs ahead at each look, so that nobody waits
-// for the two seconds.
+// hasty is a paravisor's clock that advances at each look, so that tests do not wait
+// two seconds.
 func hasty() func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time { return today.Add(time.Duration(looks.Add(3)) * time.Second) }
@@ -48,7 +48,7 @@ func newChip(t *testing.T) *snptest.Chip {
 	return chip
 }
 
-// of is an Attester of the machine's virtual TPM.
+// of returns an Attester for the machine's virtual TPM.
 func of(t *testing.T, machine *swtpm.Machine, change func(*VirtualTPMConfig)) *Attester {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "event-log")
@@ -75,7 +75,7 @@ func rootsOf(t *testing.T, machine *swtpm.Machine) *vtpm.Roots {
 	return roots
 }
 
-// What one machine says, to Verifiers and to whoever asks.
+// One machine's evidence, as Verifiers and operators get it.
 func TestConfidentialVM(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{Chip: newChip(t), Now: hasty()})
 	a := of(t, machine, nil)
@@ -132,7 +132,7 @@ func TestTrustedLaunch(t *testing.T) {
 	}
 }
 
-// The key opens what is wrapped to it; whose fault it is if not is told apart.
+// The key opens what is wrapped to it. If it fails, the error tells whose fault it is.
 func TestGuestKey(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{})
 	evidence, err := of(t, machine, nil).Evidence(t.Context(), nil)
@@ -156,7 +156,7 @@ func TestGuestKey(t *testing.T) {
 		t.Errorf("%q, error %v", got, err)
 	}
 	if _, err := key.DecryptRSAES(t.Context(), wrapped); err == nil || errors.Is(err, refusal.NoEvidence) {
-		t.Errorf("other padding is the TPM's fault: %v", err)
+		t.Errorf("other padding counts as the TPM's fault: %v", err)
 	}
 	if err := machine.Extend(4, []byte("another program was started")); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestVirtualTPMRefuses(t *testing.T) {
 	}
 }
 
-// A confidential VM's certificate is carried, and nothing rests on it.
+// A confidential VM's certificate is included in the evidence, but no check relies on it.
 func TestConfidentialVMNeedsNoCertificate(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{Chip: newChip(t), CertificateSize: -1})
 	evidence, err := of(t, machine, nil).Evidence(t.Context(), nil)
@@ -212,8 +212,8 @@ func TestConfidentialVMNeedsNoCertificate(t *testing.T) {
 	}
 }
 
-// A certificate that cannot be read is left out where nothing rests on it, and refused
-// where all does.
+// An unreadable certificate is left out if no check relies on it. Otherwise it is
+// refused.
 func TestUnreadableCertificate(t *testing.T) {
 	spoil := func(index []byte) { clear(index) }
 	confidential := swtpm.Require(t, swtpm.Config{Chip: newChip(t), SpoilCertificate: spoil})
@@ -230,8 +230,8 @@ func TestUnreadableCertificate(t *testing.T) {
 	}
 }
 
-// addHCL believes claims only that the report is over and that name this TPM's key.
-func TestHCLIsHeldAgainstTheTPM(t *testing.T) {
+// addHCL accepts only claims that the report covers and that name this TPM's key.
+func TestHCLMustMatchTheTPM(t *testing.T) {
 	machine, chip := swtpm.Require(t, swtpm.Config{}), newChip(t)
 	opened, err := tpm.Open(machine.Address())
 	if err != nil {
@@ -270,7 +270,7 @@ func TestHCLIsHeldAgainstTheTPM(t *testing.T) {
 	}
 }
 
-// Without a chip to ask, the virtual TPM is; without both, both are named.
+// Without a chip, the virtual TPM is asked. Without both, the error names both.
 func TestAutomatic(t *testing.T) {
 	noChip := source(func(context.Context, snp.ReportData) (*snp.Report, error) { return nil, errors.New("no chip here") })
 	machine := swtpm.Require(t, swtpm.Config{Chip: newChip(t), Now: hasty()})
@@ -291,7 +291,7 @@ func TestAutomatic(t *testing.T) {
 		}, there, 0, "over other data"},
 	} {
 		a := NewAttester(Config{Source: c.source, VirtualTPM: c.virtual, Endorser: endorser{chain: new(vcek.Chain)}})
-		for range 2 { // the second time, it is known
+		for range 2 { // the second call uses the known source
 			got, err := a.Platform(t.Context())
 			if got != c.want || (err == nil) != (c.text == "") || err != nil && !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%s: platform %s, error %v", name, got, err)
@@ -303,14 +303,14 @@ func TestAutomatic(t *testing.T) {
 	}
 }
 
-// A log that tells nothing is left out, and its absence is no omission.
+// A log without content is left out. That is not an omission.
 func TestUsableLog(t *testing.T) {
 	log := vtpmtest.SecureBootLog(true).Raw()
-	header := bytes.Index(log, []byte("Spec ID")) + 41 // as far as its last byte
+	header := bytes.Index(log, []byte("Spec ID")) + 41 // end of the header
 	for name, c := range map[string]struct {
-		content []byte // nil: there is no file
+		content []byte // nil if there is no file
 		usable  bool
-		want    string // in the error
+		want    string // part of the error
 	}{
 		"a log":       {log, true, ""},
 		"no file":     {nil, false, ""},
@@ -338,7 +338,7 @@ func TestReadLog(t *testing.T) {
 		t.Errorf("a missing log: %x, %v", log, err)
 	}
 	if _, err := readLog(filepath.Dir(file)); err == nil {
-		t.Error("a folder is no log")
+		t.Error("a directory was read as a log")
 	}
 	if err := os.WriteFile(file, make([]byte, vtpm.MaxLog+1), 0o600); err != nil {
 		t.Fatal(err)

@@ -9,14 +9,14 @@ import (
 	"skr/internal/refusal"
 )
 
-// unwilling is a key that does not open anything for a reason of its own.
+// unwilling is a key that always fails with its own error.
 type unwilling struct{ reason error }
 
 func (unwilling) Size() int                                         { return 256 }
 func (u unwilling) DecryptOAEP(crypto.Hash, []byte) ([]byte, error) { return nil, u.reason }
 
-// What keeps the key from being used is not the vault's fault.
-func TestUnwrapTellsTheKeysFault(t *testing.T) {
+// An error of the key itself is not reported as a fault of the vault.
+func TestUnwrapReportsTheKeysFault(t *testing.T) {
 	w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", algorithm: keywrap.RSA256, ciphertext: make([]byte, 256+40)}
 	for _, kind := range []*refusal.Kind{refusal.NoEvidence, refusal.Throttled} {
 		_, err := w.Unwrap(unwilling{refusal.Newf(kind, "the TPM says no")})

@@ -28,10 +28,10 @@ import (
 	"skr/internal/secmem"
 )
 
-// TestReleaseIsOneRequest: nothing reaches the vault but the question itself.
+// TestReleaseIsOneRequest checks that a release sends exactly one request.
 func TestReleaseIsOneRequest(t *testing.T) {
 	for _, c := range []struct{ kid, path string }{
-		{keyName, "/keys/my-key/release"}, // and not /keys/my-key//release
+		{keyName, "/keys/my-key/release"}, // not /keys/my-key//release
 		{keyName + "/" + keyVersion, "/keys/my-key/" + keyVersion + "/release"},
 	} {
 		v := newVault(t)
@@ -42,7 +42,7 @@ func TestReleaseIsOneRequest(t *testing.T) {
 			}
 		}
 		if len(v.requests) != 3 {
-			t.Fatalf("3 releases took %d requests", len(v.requests))
+			t.Fatalf("3 releases sent %d requests", len(v.requests))
 		}
 		nonces := map[string]bool{}
 		for _, r := range v.requests {
@@ -70,12 +70,12 @@ func TestAPIVersion(t *testing.T) {
 	}
 }
 
-// TestTokensStayApart: many callers share a client, and each is served in its
-// own name.
+// TestTokensStayApart checks that callers who share a client each use their own access
+// token.
 func TestTokensStayApart(t *testing.T) {
 	v := newVault(t)
 	client, id := v.client(), v.id(keyName)
-	for round := range 2 { // in the first, the SDK does not know the audience yet
+	for round := range 2 { // in the first round the SDK does not know the audience
 		var callers sync.WaitGroup
 		for i := range 16 {
 			callers.Go(func() {
@@ -96,7 +96,7 @@ func TestTokensStayApart(t *testing.T) {
 		seen[r.authorization] = true
 	}
 	if len(seen) != 32 {
-		t.Errorf("%d of 32 tokens were seen", len(seen))
+		t.Errorf("%d of 32 tokens reached the vault", len(seen))
 	}
 }
 
@@ -170,8 +170,8 @@ func checkJWK(t *testing.T, key *Key, want crypto.PrivateKey) {
 	}
 }
 
-// checkMembers wants what the reference sidecar's JWK has (jwx's FromRaw and key_ops),
-// under the names that JOSE libraries know.
+// checkMembers checks that the JWK has the members of the reference sidecar's JWK (jwx's
+// FromRaw and key_ops), under the names that JOSE libraries expect.
 func checkMembers(t *testing.T, text []byte) {
 	t.Helper()
 	var members map[string]any
@@ -237,7 +237,7 @@ func checkWipe(t *testing.T, key *Key) {
 		t.Errorf("the clone was wiped too: %v", err)
 	}
 	if _, err := key.Clone().JWK(); !errors.Is(err, secmem.ErrWiped) || clone.ID() != key.ID() || clone.PolicyHash() != key.PolicyHash() {
-		t.Error("the clone has another state")
+		t.Error("the clone has a different state")
 	}
 }
 
@@ -255,13 +255,19 @@ func TestVaultRefusals(t *testing.T) {
 		kind   *refusal.Kind
 		reason string
 	}{
-		"policy":             {403, body("Forbidden", "AccessDenied", "Target environment attestation does not meet key release policy requirements"), refusal.ReleaseRejected, "key's release policy"},
-		"token":              {403, body("Forbidden", "AccessDenied", "Target environment attestation statement cannot be verified. (Activity ID: 1)"), refusal.ReleaseRejected, "cannot verify the attestation token"},
-		"role":               {403, body("Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\nCaller: appid=1"), refusal.ReleaseRejected, "Crypto Service Release User"},
-		"role, no code":      {403, body("Forbidden", "", "User is NOT authorized to perform action"), refusal.ReleaseRejected, "Crypto Service Release User"},
-		"access policy":      {403, body("Forbidden", "AccessDenied", "The user, group or application 'appid=1' does not have keys release permission on key vault 'v;location=r'."), refusal.ReleaseRejected, "access policy"},
-		"standard vault":     {403, body("Forbidden", "", "Hardware key operation not allowed on standard vault"), refusal.ReleaseRejected, "premium vault"},
-		"firewall":           {403, body("Forbidden", "ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service."), refusal.ReleaseRejected, "firewall"},
+		"policy": {403, body("Forbidden", "AccessDenied", "Target environment attestation does not meet key release policy requirements"),
+			refusal.ReleaseRejected, "key's release policy"},
+		"token": {403, body("Forbidden", "AccessDenied", "Target environment attestation statement cannot be verified. (Activity ID: 1)"),
+			refusal.ReleaseRejected, "cannot verify the attestation token"},
+		"role": {403, body("Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\nCaller: appid=1"),
+			refusal.ReleaseRejected, "Crypto Service Release User"},
+		"role, no code": {403, body("Forbidden", "", "User is NOT authorized to perform action"), refusal.ReleaseRejected, "Crypto Service Release User"},
+		"access policy": {403, body("Forbidden", "AccessDenied",
+			"The user, group or application 'appid=1' does not have keys release permission on key vault 'v;location=r'."),
+			refusal.ReleaseRejected, "access policy"},
+		"standard vault": {403, body("Forbidden", "", "Hardware key operation not allowed on standard vault"), refusal.ReleaseRejected, "premium vault"},
+		"firewall": {403, body("Forbidden", "ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service."),
+			refusal.ReleaseRejected, "firewall"},
 		"private":            {403, body("Forbidden", "ForbiddenByConnection", "x"), refusal.ReleaseRejected, "private endpoint"},
 		"disabled":           {403, body("Forbidden", "KeyDisabled", "x"), refusal.ReleaseRejected, "enable it"},
 		"expired":            {403, body("Forbidden", "", "Operation release is not allowed on an expired key."), refusal.ReleaseRejected, "extend it"},
@@ -271,7 +277,7 @@ func TestVaultRefusals(t *testing.T) {
 		"conflict":           {409, body("Conflict", "", "x"), refusal.ReleaseRejected, "invalid"},
 		"no key":             {404, body("KeyNotFound", "", "A key with (name/id) x was not found"), refusal.KeyNotFound, "my-key"},
 		"not JSON":           {403, "<html>", refusal.ReleaseRejected, "in the log"},
-		"error is a text":    {403, `{"error":"no"}`, refusal.ReleaseRejected, "in the log"},
+		"error is a string":  {403, `{"error":"no"}`, refusal.ReleaseRejected, "in the log"},
 		"empty":              {403, "", refusal.ReleaseRejected, "in the log"},
 		"throttled":          {429, "", refusal.Throttled, ""},
 		"failing":            {503, "", refusal.Unavailable, ""},
@@ -280,10 +286,10 @@ func TestVaultRefusals(t *testing.T) {
 		"no value":           {200, `{}`, refusal.Untrusted, "without a release statement"},
 		"nothing":            {200, ``, refusal.Untrusted, "without a release statement"},
 		"value null":         {200, `{"value":null}`, refusal.Untrusted, "without a release statement"},
-		"value a number":     {200, `{"value":1}`, refusal.Untrusted, "not a release result"},
-		"answer not JSON":    {200, `{`, refusal.Untrusted, "not a release result"},
-		"answer an array":    {200, `[]`, refusal.Untrusted, "not a release result"},
-		"value is no JWS":    {200, `{"value":"a.b"}`, refusal.Untrusted, "malformed"},
+		"value is a number":  {200, `{"value":1}`, refusal.Untrusted, "not a release result"},
+		"answer is not JSON": {200, `{`, refusal.Untrusted, "not a release result"},
+		"answer is an array": {200, `[]`, refusal.Untrusted, "not a release result"},
+		"value is not a JWS": {200, `{"value":"a.b"}`, refusal.Untrusted, "malformed"},
 		"answer is too long": {200, strings.Repeat(" ", 2<<20), refusal.Untrusted, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -295,7 +301,7 @@ func TestVaultRefusals(t *testing.T) {
 			_, err := v.release(keyName)
 			checkRefusal(t, err, c.kind, c.reason)
 			if len(v.requests) != 1 {
-				t.Errorf("took %d requests", len(v.requests))
+				t.Errorf("%d requests", len(v.requests))
 			}
 		})
 	}
@@ -315,8 +321,8 @@ func checkRefusal(t *testing.T, err error, kind *refusal.Kind, reason string) {
 	}
 }
 
-// TestVaultTextIsBounded: what a server says reaches the log quoted, shortened
-// and without our tokens, and the caller not at all.
+// TestVaultTextIsBounded checks that the log quotes and shortens a server's text and
+// omits access tokens. The caller gets none of the text.
 func TestVaultTextIsBounded(t *testing.T) {
 	v := newVault(t)
 	v.answer = func(w http.ResponseWriter, r *http.Request) {
@@ -331,15 +337,15 @@ func TestVaultTextIsBounded(t *testing.T) {
 		t.Errorf("logged as %q", text)
 	}
 	if refused, _ := errors.AsType[*refusal.Error](err); strings.Contains(refused.Public(), "fake") {
-		t.Errorf("the caller reads %q", refused.Public())
+		t.Errorf("the public error is %q", refused.Public())
 	}
 }
 
-// TestChallengesOfServers: whatever a server demands, nothing panics, no other
-// token is got, and nothing is sent again.
+// TestChallengesOfServers checks that a server's challenge causes no panic, no request for
+// another token and no repeated request.
 func TestChallengesOfServers(t *testing.T) {
 	for _, challenge := range []string{
-		`Bearer authorization="x", resource="https://vault.localhost"`, // the SDK's parser panics on it
+		`Bearer authorization="x", resource="https://vault.localhost"`, // the SDK's parser panics on this
 		`Bearer authorization="https://login.evil.example/t", resource="https://evil.example"`,
 		`Bearer error="insufficient_claims", claims="e30="`, `Bearer error="insufficient_claims", claims="%%%"`,
 		`Bearer`, `Basic realm="x"`, ``, strings.Repeat(`Bearer a="b", `, 1000),
@@ -352,7 +358,7 @@ func TestChallengesOfServers(t *testing.T) {
 		_, err := v.release(keyName)
 		checkRefusal(t, err, refusal.ReleaseRejected, "does not accept the access token")
 		if len(v.requests) != 1 {
-			t.Errorf("%.40q took %d requests", challenge, len(v.requests))
+			t.Errorf("%.40q caused %d requests", challenge, len(v.requests))
 		}
 	}
 }
@@ -366,7 +372,7 @@ func TestReleaseNeedsTokenAndKey(t *testing.T) {
 		t.Errorf("without a key: %v", err)
 	}
 	if len(v.requests) != 0 {
-		t.Errorf("took %d requests", len(v.requests))
+		t.Errorf("%d requests", len(v.requests))
 	}
 }
 
@@ -390,8 +396,8 @@ func TestUnknownCA(t *testing.T) {
 	}
 }
 
-// TestSDKVerifiesTheAudience: the SDK's own comparison of audience and host is
-// on, should the allow-list ever let a foreign audience through.
+// TestSDKVerifiesTheAudience checks that the SDK compares audience and host. This
+// protects against an allow-list that contains a foreign audience.
 func TestSDKVerifiesTheAudience(t *testing.T) {
 	v := newVault(t)
 	id := v.id(keyName)

@@ -15,7 +15,7 @@ import (
 const somePolicy = `{"version":"1.0.0","anyOf":[{"authority":"https://sharedeus.eus.attest.azure.net/",
 	"allOf":[{"claim":"x-ms-attestation-type","equals":"sevsnpvm"}]}]}`
 
-// described is the answer of a good vault to GET /keys/NAME.
+// described is the answer of a correct vault to GET /keys/NAME.
 func (v *vault) described() tree {
 	return tree{
 		"key":            tree{"kid": v.kid + "/" + keyVersion, "kty": "EC-HSM"},
@@ -70,19 +70,20 @@ func TestDescribeRefuses(t *testing.T) {
 		kind   *refusal.Kind
 		reason string
 	}{
-		"no permission":   {nil, 403, refusal.ReleaseRejected, "may not read the key"},
-		"no token":        {nil, 401, refusal.ReleaseRejected, "does not accept the access token"},
-		"no key":          {nil, 404, refusal.KeyNotFound, "my-key"},
-		"failing":         {nil, 500, refusal.Unavailable, ""},
-		"another key":     {func(o tree) { at(o, "key")["kid"] = "https://" + vaultName + "/keys/other/1" }, 200, refusal.Untrusted, "description"},
-		"another vault":   {func(o tree) { at(o, "key")["kid"] = "https://evil.example/keys/" + keyName + "/1" }, 200, refusal.Untrusted, "description"},
-		"no kid":          {func(o tree) { delete(at(o, "key"), "kid") }, 200, refusal.Untrusted, "description"},
-		"no key in it":    {func(o tree) { delete(o, "key") }, 200, refusal.Untrusted, "description"},
-		"no attributes":   {func(o tree) { delete(o, "attributes") }, 200, refusal.Untrusted, "description"},
-		"no JSON policy":  {func(o tree) { at(o, "release_policy")["data"] = "AAAA" }, 200, refusal.Untrusted, "description"},
-		"no base64":       {func(o tree) { at(o, "release_policy")["data"] = "!" }, 200, refusal.Untrusted, ""},
-		"not an object":   {func(o tree) { o["key"] = 1 }, 200, refusal.Untrusted, ""},
-		"policy is empty": {func(o tree) { at(o, "release_policy")["data"] = base64.RawURLEncoding.EncodeToString([]byte("{}")) }, 200, refusal.Untrusted, "description"},
+		"no permission":  {nil, 403, refusal.ReleaseRejected, "may not read the key"},
+		"no token":       {nil, 401, refusal.ReleaseRejected, "does not accept the access token"},
+		"no key":         {nil, 404, refusal.KeyNotFound, "my-key"},
+		"failing":        {nil, 500, refusal.Unavailable, ""},
+		"another key":    {func(o tree) { at(o, "key")["kid"] = "https://" + vaultName + "/keys/other/1" }, 200, refusal.Untrusted, "description"},
+		"another vault":  {func(o tree) { at(o, "key")["kid"] = "https://evil.example/keys/" + keyName + "/1" }, 200, refusal.Untrusted, "description"},
+		"no kid":         {func(o tree) { delete(at(o, "key"), "kid") }, 200, refusal.Untrusted, "description"},
+		"no key in it":   {func(o tree) { delete(o, "key") }, 200, refusal.Untrusted, "description"},
+		"no attributes":  {func(o tree) { delete(o, "attributes") }, 200, refusal.Untrusted, "description"},
+		"no JSON policy": {func(o tree) { at(o, "release_policy")["data"] = "AAAA" }, 200, refusal.Untrusted, "description"},
+		"no base64":      {func(o tree) { at(o, "release_policy")["data"] = "!" }, 200, refusal.Untrusted, ""},
+		"not an object":  {func(o tree) { o["key"] = 1 }, 200, refusal.Untrusted, ""},
+		"policy is empty": {func(o tree) { at(o, "release_policy")["data"] = base64.RawURLEncoding.EncodeToString([]byte("{}")) },
+			200, refusal.Untrusted, "description"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)

@@ -30,7 +30,7 @@ import (
 	"skr/internal/secmem"
 )
 
-// The names of the fake vault and of the key in it.
+// Names of the fake vault and of its key.
 const (
 	vaultName  = "demo.vault.localhost"
 	keyName    = "my-key"
@@ -130,10 +130,10 @@ func (c *ca) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Certifi
 	return sign(t, template, c.certificate, pub, c.key)
 }
 
-// tree is a JSON tree that tests change.
+// tree is a JSON tree that tests modify.
 type tree = map[string]any
 
-// at walks to a nested object.
+// at returns a nested object.
 func at(o tree, path ...string) tree {
 	for _, name := range path {
 		o = o[name].(tree)
@@ -141,7 +141,7 @@ func at(o tree, path ...string) tree {
 	return o
 }
 
-// release is one answer of the fake vault, each part of which a test may spoil.
+// release is one answer of the fake vault. Tests can alter each part.
 type release struct {
 	header, payload, keyHSM tree
 	key                     tree // inside the payload
@@ -152,7 +152,7 @@ type release struct {
 	spoilText func(string) string
 }
 
-// statement signs the parts as they are now.
+// statement signs the current parts.
 func (r *release) statement(t testing.TB) string {
 	t.Helper()
 	if r.keyHSM != nil {
@@ -186,7 +186,7 @@ func encodeJSON(t testing.TB, value any) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// vault is a fake vault: real TLS, real signatures, real wrapping, one key.
+// vault is a fake vault with real TLS, real signatures, real wrapping and one key.
 type vault struct {
 	t        testing.TB
 	root     *ca
@@ -195,13 +195,13 @@ type vault struct {
 	leaf     *x509.Certificate
 	server   *httptest.Server
 	host     string // with port
-	kid      string // of the key, unversioned
+	kid      string // key id without version
 	key      crypto.PrivateKey
 	kty      string
 	wrapTo   *rsa.PublicKey
 	requests []*recorded
 	spoil    func(*release)
-	answer   http.HandlerFunc // instead of a release
+	answer   http.HandlerFunc // replaces the release
 	mu       sync.Mutex
 }
 
@@ -211,7 +211,7 @@ type recorded struct {
 	body                                  struct{ Target, Enc, Nonce string }
 }
 
-// testSigner is the RSA key of every fake vault; each has its own certificates.
+// testSigner is the RSA key of every fake vault. Each vault has its own certificates.
 var testSigner = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -227,7 +227,7 @@ func newVault(t testing.TB) *vault {
 	v.leaf = v.issuer.issue(t, v.signer.Public(), nil)
 	v.key, v.kty = newEC(t, elliptic.P256()), "EC-HSM"
 	v.server = httptest.NewUnstartedServer(http.HandlerFunc(v.serve))
-	// TLS is checked against the real time, statements against the test's.
+	// TLS is verified at the real time, statements at the test's time.
 	tlsLeaf := v.issuer.issue(t, v.signer.Public(), func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	})
@@ -250,8 +250,8 @@ func newVault(t testing.TB) *vault {
 	return v
 }
 
-// client trusts the root for TLS and for statements; the statements' clock is
-// the test's own.
+// client returns a client that trusts the root for TLS and for statements. Statements
+// are verified with the test's clock.
 func (v *vault) client() *Client {
 	transport := httpclient.NewTransport(httpclient.TransportConfig{Roots: v.root.pool()})
 	v.t.Cleanup(transport.CloseIdleConnections)
@@ -262,7 +262,7 @@ func (v *vault) client() *Client {
 	})
 }
 
-// id is the fake's key as a request would name it.
+// id returns the fake's key as a request names it.
 func (v *vault) id(kid string) KeyID {
 	v.t.Helper()
 	_, port, err := net.SplitHostPort(v.host)
@@ -308,7 +308,7 @@ func (v *vault) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(tree{"value": v.answerTo(request).statement(v.t)})
 }
 
-// answerTo makes the answer of a good vault and lets the test spoil it.
+// answerTo makes the answer of a correct vault and lets the test change it.
 func (v *vault) answerTo(request *recorded) *release {
 	kid := "https://" + v.host + request.path[:len(request.path)-len("/release")]
 	key := v.describe()

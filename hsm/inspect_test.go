@@ -8,7 +8,7 @@ import (
 	"skr/internal/azure/endpoint"
 )
 
-// A statement that a person looks at is held to the rules of a release.
+// A statement that an operator inspects must meet the rules of a release.
 func TestInspect(t *testing.T) {
 	v := newVault(t)
 	request := &recorded{path: "/keys/" + keyName + "/release"}
@@ -26,7 +26,7 @@ func TestInspect(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-		want string // "": none
+		want string // "" if no check fails
 	}{
 		{"good", s.VerifySignature(own, v.root.pool(), clock), ""},
 		{"later", s.VerifySignature(own, v.root.pool(), clock.Add(100*24*time.Hour)), "verifying the certificate chain"},

@@ -59,14 +59,14 @@ func TestKEK(t *testing.T) {
 	}
 }
 
-// TestDecrypterOnlyDecrypts: what leaves the KEK is no signer and no private key.
+// TestDecrypterOnlyDecrypts checks that the Decrypter is neither a signer nor a private key.
 func TestDecrypterOnlyDecrypts(t *testing.T) {
 	d := testKEK().Decrypter(t.Context())
 	if _, is := d.(crypto.Signer); is {
 		t.Error("the decrypter signs")
 	}
 	if _, is := d.(crypto.Decrypter); is {
-		t.Error("the decrypter opens more than OAEP")
+		t.Error("the decrypter opens other padding than OAEP")
 	}
 	if _, err := d.DecryptOAEP(crypto.SHA256, make([]byte, 10)); err == nil {
 		t.Error("a short ciphertext opens")
@@ -99,9 +99,9 @@ func TestPrintsRedact(t *testing.T) {
 	}
 }
 
-// BenchmarkUnwrap measures the whole way from a wrapped key to its JWK, and in turns
-// with it the RSA decryption that no implementation can save. The ratio is that of
-// their medians: so other load on the machine is in both.
+// BenchmarkUnwrap measures the whole path from a wrapped key to its JWK. In turn, it
+// measures the RSA decryption that every implementation needs. The ratio compares their
+// medians, so other load on the machine affects both.
 func BenchmarkUnwrap(b *testing.B) {
 	for name, key := range map[string]any{"RSA-2048": newRSA(b, 2048), "P-256K": curveKeys(b)["P-256K"], "oct": make([]byte, 32)} {
 		b.Run(name, func(b *testing.B) {
@@ -150,8 +150,8 @@ func wrappedFor(b *testing.B, key any) *WrappedKey {
 	return w
 }
 
-// BenchmarkRelease measures what a release costs beside the network: a new SDK
-// client, TLS on loopback, the fake vault's work, and the statement.
+// BenchmarkRelease measures what a release adds to the network time: a new SDK client,
+// TLS on loopback, the fake vault's work and the statement.
 func BenchmarkRelease(b *testing.B) {
 	v := newVault(b)
 	client, id := v.client(), v.id(keyName)

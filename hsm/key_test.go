@@ -10,7 +10,7 @@ import (
 )
 
 func TestPolicyHash(t *testing.T) {
-	// Of "{}", as sha256sum says.
+	// The hash of "{}" according to sha256sum.
 	const empty = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 	for name, c := range map[string]struct {
 		spoil func(key tree)
@@ -46,8 +46,8 @@ func TestPolicyHash(t *testing.T) {
 	}
 }
 
-// TestPrivateJWK: the text never outgrew its memory, which would leave a copy, and
-// the members are wiped.
+// TestPrivateJWK checks that the JWK never outgrew its memory, which would leave a copy,
+// and that the members are wiped.
 func TestPrivateJWK(t *testing.T) {
 	for name, private := range map[string]any{"RSA": newRSA(t, 2048), "EC": newEC(t, elliptic.P521())} {
 		secret, err := secretMembers(private)
@@ -65,19 +65,19 @@ func TestPrivateJWK(t *testing.T) {
 		}
 	}
 	if _, err := secretMembers("text"); err == nil {
-		t.Error("a text has private members")
+		t.Error("secretMembers accepts a string")
 	}
 }
 
-// TestEraseParsedKey: what was parsed on the way to the JWK does not stay.
+// TestEraseParsedKey checks that the intermediate parsed key is erased.
 func TestEraseParsedKey(t *testing.T) {
 	pair, scalar := newRSA(t, 2048), newEC(t, elliptic.P256())
 	for name, c := range map[string]struct {
 		key   any
 		words []big.Word
-	}{"RSA": {pair, pair.Primes[0].Bits()}, "EC": {scalar, scalar.D.Bits()}} { //nolint:staticcheck // the words themselves are looked at
+	}{"RSA": {pair, pair.Primes[0].Bits()}, "EC": {scalar, scalar.D.Bits()}} { //nolint:staticcheck // the test inspects the words themselves
 		if erase(c.key); slices.Max(c.words) != 0 {
-			t.Errorf("%s: the private number is still there", name)
+			t.Errorf("%s: the private number remains", name)
 		}
 	}
 }

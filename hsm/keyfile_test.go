@@ -20,7 +20,7 @@ func pemText(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// sec1 is an ECPrivateKey by itself, with its curve.
+// sec1 is an ECPrivateKey without PKCS #8, with its curve.
 func sec1(t testing.TB, key *ecdsa.PrivateKey, explicit bool) []byte {
 	t.Helper()
 	scalar, err := jwk.ScalarBytes(key)
@@ -44,7 +44,7 @@ func keyFiles(t testing.TB) map[string]keyFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := pemText("CERTIFICATE", []byte("not looked at"))
+	certificate := pemText("CERTIFICATE", []byte("ignored"))
 	files := map[string]keyFile{
 		"RSA, PKCS #8":              {pemText("PRIVATE KEY", pkcs8), private},
 		"RSA, PKCS #1":              {pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), private},
@@ -69,7 +69,7 @@ func keyFiles(t testing.TB) map[string]keyFile {
 	return files
 }
 
-// The editors and shells of Windows write the same key in other bytes.
+// Editors and shells on Windows write the same key with different bytes.
 func TestReadKeyForms(t *testing.T) {
 	private := newRSA(t, 2048)
 	written, err := jwk.FromPrivate(private)
@@ -97,7 +97,7 @@ func TestReadKeyForms(t *testing.T) {
 		checkPEM(t, key, private)
 		key.Wipe()
 		if strings.Trim(string(data), "\xef\xbb\xbf\x00") != "" {
-			t.Errorf("%s: the file's bytes are left in memory", name)
+			t.Errorf("%s: the file's bytes remain in memory", name)
 		}
 	}
 }
@@ -116,12 +116,12 @@ func TestReadKey(t *testing.T) {
 			}
 			public, err := key.Public()
 			if err != nil || public.D != "" || public.P != "" {
-				t.Errorf("the public part holds more, or %v", err)
+				t.Errorf("the public part contains private members, or error %v", err)
 			}
 			got, err := public.PublicKey()
 			want := file.key.(interface{ Public() crypto.PublicKey }).Public()
 			if err != nil || !got.(interface{ Equal(crypto.PublicKey) bool }).Equal(want) {
-				t.Errorf("the public part is another: %v", err)
+				t.Errorf("got a different public part: %v", err)
 			}
 		})
 	}
@@ -176,7 +176,7 @@ func TestReadKeyRefuses(t *testing.T) {
 	}
 }
 
-// What PublicPEM writes is what crypto/x509 and openssl write, on the curves that they know.
+// PublicPEM writes what crypto/x509 and openssl write, on the curves that these support.
 func TestPublicPEM(t *testing.T) {
 	keys := map[string]crypto.PublicKey{"RSA": &newRSA(t, 2048).PublicKey}
 	for name, key := range curveKeys(t) {
@@ -192,11 +192,11 @@ func TestPublicPEM(t *testing.T) {
 			continue // test/script compares with openssl
 		}
 		if want, err := x509.MarshalPKIXPublicKey(key); err != nil || !bytes.Equal(want, block.Bytes) {
-			t.Errorf("%s: another form than crypto/x509's, %v", name, err)
+			t.Errorf("%s: differs from crypto/x509's form, %v", name, err)
 		}
 	}
 	if _, err := PublicPEM("text"); err == nil {
-		t.Error("a text has a public key")
+		t.Error("PublicPEM accepts a string")
 	}
 }
 

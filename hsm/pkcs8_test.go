@@ -21,7 +21,7 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// describe sets what a statement would say of the key in der.
+// describe sets what a statement would state about the key in der.
 func (w *WrappedKey) describe(t testing.TB, der []byte) {
 	t.Helper()
 	private, err := parsePKCS8(der)
@@ -48,22 +48,22 @@ func curveKeys(t testing.TB) map[string]*ecdsa.PrivateKey {
 	}
 }
 
-// ecDER writes EC private keys in all the forms there are.
+// ecDER encodes EC private keys in all forms.
 type ecDER struct {
 	key        *ecdsa.PrivateKey
 	explicit   bool
 	noPublic   bool
-	inner      bool // parameters again inside ECPrivateKey
+	inner      bool // repeats the parameters inside ECPrivateKey
 	compressed bool
 	seed       []byte
 	noCofactor bool
-	version    int64 // of PKCS #8
+	version    int64 // PKCS #8 version
 	attributes bool
 	change     func(*explicitCurve)
-	scalar     []byte // instead of the key's
-	public     []byte // instead of the key's
+	scalar     []byte // replaces the key's
+	public     []byte // replaces the key's
 	innerCurve elliptic.Curve
-	trailing   [4][]byte // after PKCS #8, in it, after ECPrivateKey, in it
+	trailing   [4][]byte // after PKCS #8, inside it, after ECPrivateKey, inside it
 }
 
 func (e ecDER) bytes(t testing.TB) []byte {
@@ -212,14 +212,14 @@ func TestECForms(t *testing.T) {
 			form.key = key
 			got, err := parsePKCS8(form.bytes(t))
 			if err != nil || !key.Equal(got) {
-				t.Errorf("%s, %s: got another key, %v", curve, name, err)
+				t.Errorf("%s, %s: got a different key, %v", curve, name, err)
 			}
 		}
 	}
 }
 
-// TestLengthsOfVaultKeys: the two forms of P-256K that recorded vaults sent
-// have these lengths.
+// TestLengthsOfVaultKeys checks that both forms of P-256K have the lengths seen in
+// recordings of vaults.
 func TestLengthsOfVaultKeys(t *testing.T) {
 	key := curveKeys(t)["P-256K"]
 	if n := len((ecDER{key: key}).bytes(t)); n != 135 {
@@ -244,29 +244,29 @@ func TestECRefused(t *testing.T) {
 		}
 		changed := func(change func(*explicitCurve)) ecDER { return ecDER{explicit: true, change: change} }
 		for name, form := range map[string]ecDER{
-			"trailing data":         {trailing: [4][]byte{{0}, nil, nil, nil}},
-			"trailing in PKCS #8":   {trailing: [4][]byte{nil, {5, 0}, nil, nil}},
-			"trailing key data":     {trailing: [4][]byte{nil, nil, {0}, nil}},
-			"trailing in the key":   {trailing: [4][]byte{nil, nil, nil, {5, 0}}},
-			"version 2":             {version: 2},
-			"scalar zero":           {scalar: make([]byte, width)},
-			"scalar empty":          {scalar: []byte{}},
-			"scalar the order":      {scalar: key.Params().N.FillBytes(make([]byte, width)), noPublic: true},
-			"scalar too long":       {scalar: make([]byte, width+2)},
-			"scalar with a first 1": {scalar: append([]byte{1}, make([]byte, width)...)},
-			"another public key":    {public: otherPoint},
-			"public key cut":        {public: []byte{4}},
-			"public key empty":      {public: []byte{}},
-			"two curves":            {inner: true, innerCurve: foreign},
-			"another prime":         changed(func(c *explicitCurve) { c.p = new(big.Int).Add(c.p, big.NewInt(2)) }),
-			"another order":         changed(func(c *explicitCurve) { c.n = new(big.Int).Sub(c.n, big.NewInt(2)) }),
-			"another a":             changed(func(c *explicitCurve) { c.a[0] ^= 1 }),
-			"another b":             changed(func(c *explicitCurve) { c.b[len(c.b)-1] ^= 1 }),
-			"another base point":    changed(func(c *explicitCurve) { c.base[len(c.base)-1] ^= 1 }),
-			"base at infinity":      changed(func(c *explicitCurve) { c.base = []byte{0} }),
-			"cofactor 2":            changed(func(c *explicitCurve) { c.cofactor = big.NewInt(2) }),
-			"negative prime":        changed(func(c *explicitCurve) { c.p = new(big.Int).Neg(c.p) }),
-			"huge a":                changed(func(c *explicitCurve) { c.a = append(make([]byte, width), c.a...) }),
+			"trailing data":           {trailing: [4][]byte{{0}, nil, nil, nil}},
+			"trailing in PKCS #8":     {trailing: [4][]byte{nil, {5, 0}, nil, nil}},
+			"trailing key data":       {trailing: [4][]byte{nil, nil, {0}, nil}},
+			"trailing in the key":     {trailing: [4][]byte{nil, nil, nil, {5, 0}}},
+			"version 2":               {version: 2},
+			"scalar zero":             {scalar: make([]byte, width)},
+			"scalar empty":            {scalar: []byte{}},
+			"scalar is the order":     {scalar: key.Params().N.FillBytes(make([]byte, width)), noPublic: true},
+			"scalar too long":         {scalar: make([]byte, width+2)},
+			"scalar with a leading 1": {scalar: append([]byte{1}, make([]byte, width)...)},
+			"another public key":      {public: otherPoint},
+			"public key truncated":    {public: []byte{4}},
+			"empty public key":        {public: []byte{}},
+			"two curves":              {inner: true, innerCurve: foreign},
+			"another prime":           changed(func(c *explicitCurve) { c.p = new(big.Int).Add(c.p, big.NewInt(2)) }),
+			"another order":           changed(func(c *explicitCurve) { c.n = new(big.Int).Sub(c.n, big.NewInt(2)) }),
+			"another a":               changed(func(c *explicitCurve) { c.a[0] ^= 1 }),
+			"another b":               changed(func(c *explicitCurve) { c.b[len(c.b)-1] ^= 1 }),
+			"another base point":      changed(func(c *explicitCurve) { c.base[len(c.base)-1] ^= 1 }),
+			"base at infinity":        changed(func(c *explicitCurve) { c.base = []byte{0} }),
+			"cofactor 2":              changed(func(c *explicitCurve) { c.cofactor = big.NewInt(2) }),
+			"negative prime":          changed(func(c *explicitCurve) { c.p = new(big.Int).Neg(c.p) }),
+			"huge a":                  changed(func(c *explicitCurve) { c.a = append(make([]byte, width), c.a...) }),
 		} {
 			form.key = key
 			if _, err := parsePKCS8(form.bytes(t)); err == nil {
@@ -276,8 +276,8 @@ func TestECRefused(t *testing.T) {
 	}
 }
 
-// TestChosenBasePoint is CVE-2020-0601: with the generator left open, anyone
-// has a private key for a known public key.
+// TestChosenBasePoint is CVE-2020-0601: if the generator is not checked, anyone has a
+// private key for a known public key.
 func TestChosenBasePoint(t *testing.T) {
 	victim := newEC(t, elliptic.P256())
 	point, err := jwk.PointBytes(&victim.PublicKey)
@@ -334,7 +334,7 @@ func TestRSAForms(t *testing.T) {
 	}
 }
 
-// pkcs1 writes what crypto/x509 refuses to write.
+// pkcs1 encodes what crypto/x509 refuses to encode.
 func pkcs1(t *testing.T, key *rsa.PrivateKey) []byte {
 	t.Helper()
 	one := big.NewInt(1)
@@ -370,7 +370,7 @@ func TestOtherKeysAreRefused(t *testing.T) {
 	}
 }
 
-// TestOpenSSLKeys: what an independent program writes, in both forms.
+// TestOpenSSLKeys parses and compares both forms as an independent program writes them.
 func TestOpenSSLKeys(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
@@ -395,7 +395,7 @@ func TestOpenSSLKeys(t *testing.T) {
 			}
 			again, err := marshalPKCS8(key)
 			if err != nil || encoding == "named_curve" && !bytes.Equal(again, block.Bytes) {
-				t.Errorf("%s, %s: written in another form, %v", curve, encoding, err)
+				t.Errorf("%s, %s: written in a different form, %v", curve, encoding, err)
 			}
 			check := exec.CommandContext(t.Context(), openssl, "pkey", "-inform", "DER", "-check", "-noout")
 			check.Stdin = bytes.NewReader(again)
@@ -421,7 +421,7 @@ func FuzzParsePKCS8(f *testing.F) {
 		}
 		again, err := marshalPKCS8(key)
 		if err != nil {
-			t.Fatalf("a key that was read cannot be written: %v", err)
+			t.Fatalf("a parsed key cannot be encoded: %v", err)
 		}
 		if same, err := parsePKCS8(again); err != nil || !key.(interface{ Equal(crypto.PrivateKey) bool }).Equal(same) {
 			t.Fatalf("the key changed: %v", err)

@@ -12,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
-	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
+	_ "golang.org/x/crypto/x509roots/fallback" // the product's roots
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/samples"
 )
 
-// recordedRelease finds the statement in recorded traffic.
+// recordedRelease returns the statement in recorded traffic.
 func recordedRelease(t *testing.T, name string) string {
 	t.Helper()
 	var recording struct {
@@ -42,9 +41,9 @@ func recordedRelease(t *testing.T, name string) string {
 	return ""
 }
 
-// TestRecordedStatements: statements that Key Vault and Managed HSM signed in
-// 2023 verify at that time with the public roots. The recordings were made
-// without enc and nonce.
+// TestRecordedStatements verifies statements that Key Vault and Managed HSM signed in
+// 2023, at that time and with the public roots. The recorded requests had neither enc nor
+// nonce.
 func TestRecordedStatements(t *testing.T) {
 	recorded := time.Date(2023, 3, 28, 22, 7, 28, 0, time.UTC)
 	for _, c := range []struct{ file, host, name, version string }{
@@ -74,7 +73,7 @@ func TestRecordedStatements(t *testing.T) {
 			t.Errorf("%s: policy hash %q, want %q", c.file, wrapped.policyHash, want)
 		}
 		if _, err := wrapped.Unwrap(testKEK().Decrypter(t.Context())); err == nil {
-			t.Errorf("%s: opened with a KEK it was not wrapped to", c.file)
+			t.Errorf("%s: opened with the wrong KEK", c.file)
 		}
 		for name, other := range map[string]*Client{
 			"today":         NewClient(Config{}),
@@ -88,12 +87,12 @@ func TestRecordedStatements(t *testing.T) {
 		}
 		asked.enc = keywrap.RSA256
 		if _, err := client.verify(asked, text, nil); err == nil {
-			t.Errorf("%s: verifies for an enc that was not asked", c.file)
+			t.Errorf("%s: verifies for an enc that was not requested", c.file)
 		}
 	}
 }
 
-// recordedPolicyHash reads the policy of a statement without our parsers.
+// recordedPolicyHash reads the policy of a statement without the product's parsers.
 func recordedPolicyHash(t *testing.T, statement string) string {
 	t.Helper()
 	var payload tree
@@ -146,8 +145,8 @@ func sampleKEK(t testing.TB) *KEK {
 	return kek
 }
 
-// TestReleaseVectors: each blob opens to the key it was made from, and comes
-// out as a JWK.
+// TestReleaseVectors checks that each blob opens to its original key and becomes a
+// JWK.
 func TestReleaseVectors(t *testing.T) {
 	kek := sampleKEK(t)
 	for _, v := range releaseVectors(t) {
@@ -167,9 +166,10 @@ func TestReleaseVectors(t *testing.T) {
 			want, err := base64.RawURLEncoding.DecodeString(v.PlaintextBase64)
 			sum := sha256.Sum256(plaintext)
 			if err != nil || !bytes.Equal(plaintext, want) || hex.EncodeToString(sum[:]) != v.PlaintextSHA256 {
-				t.Fatalf("another plain text: %v", err)
+				t.Fatalf("wrong plaintext: %v", err)
 			}
-			w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", keyOps: []string{"sign", "verify"}, algorithm: algorithm, ciphertext: k.ciphertext}
+			w := &WrappedKey{id: "https://v.vault.azure.net/keys/n/" + keyVersion, kind: "oct", keyOps: []string{"sign", "verify"}, algorithm: algorithm,
+				ciphertext: k.ciphertext}
 			var secret any = want
 			if !strings.HasPrefix(v.PlaintextKind, "oct") {
 				w.describe(t, want)
@@ -187,8 +187,8 @@ func TestReleaseVectors(t *testing.T) {
 	}
 }
 
-// The published wrapping key is the one that the genuine report is bound to:
-// its public half stands in the runtime data.
+// The genuine report is bound to the published wrapping key: the runtime data contains
+// its public half.
 func TestSampleKEKIsInTheRuntimeData(t *testing.T) {
 	set, err := jwk.ParseSet(samples.Read(t, "aci-milan-v3/runtime-data.jwks.json"))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A key that takes seconds to verify with is refused before it is used.
+// A key so large that verification takes seconds is refused before use.
 func TestHugeKeysAreRefused(t *testing.T) {
 	huge := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 9000, 1), E: 65537}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}

@@ -19,7 +19,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// TestStatementAccepted: what may differ between honest vaults.
+// TestStatementAccepted checks the permitted differences between honest vaults.
 func TestStatementAccepted(t *testing.T) {
 	signedBy := func(method jwt.SigningMethod) func(*testing.T, *vault, *release) {
 		return func(_ *testing.T, _ *vault, r *release) { r.method, r.header["alg"] = method, method.Alg() }
@@ -73,7 +73,7 @@ func TestStatementAccepted(t *testing.T) {
 	}
 }
 
-// TestStatementRefused spoils each part of a good statement once.
+// TestStatementRefused changes each part of a good statement once.
 func TestStatementRefused(t *testing.T) {
 	const (
 		malformed = "malformed"
@@ -135,7 +135,7 @@ func TestStatementRefused(t *testing.T) {
 		"no signature":        {part(2, func(string) string { return "" }), unsigned},
 		"no payload":          {part(1, func(string) string { return "" }), unsigned},
 		"no header":           {part(0, func(string) string { return "" }), malformed},
-		"header not JSON":     {part(0, func(string) string { return "AAAA" }), malformed},
+		"header is not JSON":  {part(0, func(string) string { return "AAAA" }), malformed},
 		"header duplicates":   {part(0, func(string) string { return b64(`{"alg":"RS256","alg":"none"}`) }), malformed},
 		"header of types":     {part(0, func(string) string { return b64(`{"alg":1}`) }), malformed},
 		"crit":                {header("crit", []string{"exp"}), malformed},
@@ -151,13 +151,13 @@ func TestStatementRefused(t *testing.T) {
 		"alg PSS":             {header("alg", "PS256"), unsigned},
 		"alg EdDSA":           {header("alg", "EdDSA"), unsigned},
 		"no x5c":              {header("x5c", []string{}), unsigned},
-		"x5c of a text":       {header("x5c", "MIIB"), malformed},
-		"x5c not base64":      {header("x5c", []string{"%"}), unsigned},
-		"x5c not DER":         {header("x5c", []string{"AAAA"}), unsigned},
+		"x5c is a string":     {header("x5c", "MIIB"), malformed},
+		"x5c is not base64":   {header("x5c", []string{"%"}), unsigned},
+		"x5c is not DER":      {header("x5c", []string{"AAAA"}), unsigned},
 		"seven certificates": {func(_ *testing.T, v *vault, r *release) {
 			r.chain = append(r.chain, slices.Repeat([]*x509.Certificate{v.root.certificate}, 4)...)
 		}, unsigned},
-		"alg that lies": {func(t *testing.T, v *vault, r *release) {
+		"false alg": {func(t *testing.T, v *vault, r *release) {
 			k := newEC(t, elliptic.P256())
 			r.signer, r.method, r.header["alg"] = k, jwt.SigningMethodES256, "ES384"
 			r.chain[0] = v.issuer.issue(t, k.Public(), nil)
@@ -206,9 +206,9 @@ func TestStatementRefused(t *testing.T) {
 		"no request kid":      {member(nil, "request", "kid"), malformed},
 		"no response":         {member(nil, "response"), malformed},
 		"no key":              {member(nil, "response", "key", "key"), malformed},
-		"key of a text":       {member("x", "response", "key", "key"), malformed},
+		"key is a string":     {member("x", "response", "key", "key"), malformed},
 		"no key kid":          {key(nil, "kid"), malformed},
-		"kid a number":        {key(1, "kid"), malformed},
+		"kid is a number":     {key(1, "kid"), malformed},
 		"kid over http":       {kid(released, func(s string) string { return strings.Replace(s, "https", "http", 1) }), malformed},
 		"kid with a query":    {kid(released, func(s string) string { return s + "?a" }), malformed},
 		"kid with a user":     {kid(request, func(s string) string { return strings.Replace(s, "https://", "https://a@", 1) }), malformed},
@@ -219,29 +219,29 @@ func TestStatementRefused(t *testing.T) {
 		"request: no port": {kid(request, func(s string) string {
 			return strings.Replace(s, s[strings.LastIndex(s, ":"):strings.Index(s, "/keys")], "", 1)
 		}), unasked},
-		"request: other name":  {kid(request, func(s string) string { return s + "2" }), unasked},
-		"released: other host": {kid(released, func(s string) string { return strings.Replace(s, "demo", "other", 1) }), unasked},
-		"released: other name": {kid(released, func(s string) string { return strings.Replace(s, keyName, "another", 1) }), unasked},
-		"released: no version": {kid(released, func(s string) string { return strings.TrimSuffix(s, "/"+keyVersion) }), unasked},
-		"no enc":               {member(nil, "request", "enc"), unasked},
-		"enc CKM":              {member("CKM_RSA_AES_KEY_WRAP", "request", "enc"), unasked},
-		"another nonce":        {member("another", "request", "nonce"), unasked},
-		"empty nonce":          {member("", "request", "nonce"), unasked},
-		"no kty":               {key(nil, "kty"), malformed},
-		"kty unknown":          {key("OKP", "kty"), malformed},
-		"kty RSA for EC":       {key("RSA-HSM", "kty"), malformed},
-		"kty oct for EC":       {key("oct-HSM", "kty"), malformed},
-		"no crv":               {key(nil, "crv"), malformed},
-		"crv of another key":   {key("P-384", "crv"), malformed},
-		"off the curve":        {key("AAAA", "x"), malformed},
-		"key_ops of a text":    {key("sign", "key_ops"), malformed},
-		"no key_hsm":           {func(_ *testing.T, _ *vault, r *release) { r.keyHSM = nil }, malformed},
-		"key_hsm not base64":   {func(_ *testing.T, _ *vault, r *release) { r.keyHSM = nil; at(r.payload, released...)["key_hsm"] = "%" }, malformed},
+		"request: other name":   {kid(request, func(s string) string { return s + "2" }), unasked},
+		"released: other host":  {kid(released, func(s string) string { return strings.Replace(s, "demo", "other", 1) }), unasked},
+		"released: other name":  {kid(released, func(s string) string { return strings.Replace(s, keyName, "another", 1) }), unasked},
+		"released: no version":  {kid(released, func(s string) string { return strings.TrimSuffix(s, "/"+keyVersion) }), unasked},
+		"no enc":                {member(nil, "request", "enc"), unasked},
+		"enc CKM":               {member("CKM_RSA_AES_KEY_WRAP", "request", "enc"), unasked},
+		"another nonce":         {member("another", "request", "nonce"), unasked},
+		"empty nonce":           {member("", "request", "nonce"), unasked},
+		"no kty":                {key(nil, "kty"), malformed},
+		"kty unknown":           {key("OKP", "kty"), malformed},
+		"kty RSA for EC":        {key("RSA-HSM", "kty"), malformed},
+		"kty oct for EC":        {key("oct-HSM", "kty"), malformed},
+		"no crv":                {key(nil, "crv"), malformed},
+		"crv of another key":    {key("P-384", "crv"), malformed},
+		"off the curve":         {key("AAAA", "x"), malformed},
+		"key_ops is a string":   {key("sign", "key_ops"), malformed},
+		"no key_hsm":            {func(_ *testing.T, _ *vault, r *release) { r.keyHSM = nil }, malformed},
+		"key_hsm is not base64": {func(_ *testing.T, _ *vault, r *release) { r.keyHSM = nil; at(r.payload, released...)["key_hsm"] = "%" }, malformed},
 		"key_hsm padded": {func(_ *testing.T, _ *vault, r *release) {
 			r.keyHSM = nil
 			at(r.payload, released...)["key_hsm"] = "e30="
 		}, malformed},
-		"key_hsm not JSON": {func(_ *testing.T, _ *vault, r *release) {
+		"key_hsm is not JSON": {func(_ *testing.T, _ *vault, r *release) {
 			r.keyHSM = nil
 			at(r.payload, released...)["key_hsm"] = "AAAA"
 		}, malformed},
@@ -249,11 +249,11 @@ func TestStatementRefused(t *testing.T) {
 			r.keyHSM = nil
 			at(r.payload, released...)["key_hsm"] = b64(`{"a":1,"a":2}`)
 		}, malformed},
-		"key_hsm enc":         {wrapped(func(o tree) { at(o, "header")["enc"] = "RSA_AES_KEY_WRAP_384" }), unasked},
-		"key_hsm no enc":      {wrapped(func(o tree) { delete(at(o, "header"), "enc") }), unasked},
-		"no ciphertext":       {wrapped(func(o tree) { delete(o, "ciphertext") }), malformed},
-		"ciphertext padded":   {wrapped(func(o tree) { o["ciphertext"] = o["ciphertext"].(string) + "=" }), malformed},
-		"ciphertext a number": {wrapped(func(o tree) { o["ciphertext"] = 1 }), malformed},
+		"key_hsm enc":            {wrapped(func(o tree) { at(o, "header")["enc"] = "RSA_AES_KEY_WRAP_384" }), unasked},
+		"key_hsm no enc":         {wrapped(func(o tree) { delete(at(o, "header"), "enc") }), unasked},
+		"no ciphertext":          {wrapped(func(o tree) { delete(o, "ciphertext") }), malformed},
+		"ciphertext padded":      {wrapped(func(o tree) { o["ciphertext"] = o["ciphertext"].(string) + "=" }), malformed},
+		"ciphertext is a number": {wrapped(func(o tree) { o["ciphertext"] = 1 }), malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)
@@ -264,9 +264,9 @@ func TestStatementRefused(t *testing.T) {
 	}
 }
 
-// TestDescriptiveMembers: what a statement only tells about a key does not keep the
-// key back. A symmetric key has no public part to prove that it was read rightly:
-// there the description counts.
+// TestDescriptiveMembers checks that a statement's description of a key does not block
+// the key. A symmetric key has no public part to prove that it was parsed correctly, so
+// its description must match.
 func TestDescriptiveMembers(t *testing.T) {
 	attribute := func(value any) func(*release) {
 		return func(r *release) {
@@ -278,7 +278,7 @@ func TestDescriptiveMembers(t *testing.T) {
 		form  bool // of key_hsm
 	}{
 		"not exportable":         {attribute(false), false},
-		"exportable a text":      {attribute("true"), false},
+		"exportable is a string": {attribute("true"), false},
 		"no attributes":          {func(r *release) { delete(at(r.payload, "response", "key"), "attributes") }, false},
 		"another schema version": {func(r *release) { r.keyHSM["schema_version"] = "2.0" }, true},
 		"no schema version":      {func(r *release) { delete(r.keyHSM, "schema_version") }, true},
@@ -309,8 +309,8 @@ func TestDescriptiveMembers(t *testing.T) {
 	}
 }
 
-// A key that was misread tells how it describes itself.
-func TestUnfamiliarDescriptionIsTold(t *testing.T) {
+// The error for a misread key includes the key's description of itself.
+func TestUnfamiliarDescriptionIsReported(t *testing.T) {
 	v := newVault(t)
 	v.spoil = func(r *release) {
 		r.keyHSM["schema_version"] = "2.0"
@@ -328,7 +328,7 @@ func TestUnfamiliarDescriptionIsTold(t *testing.T) {
 
 func renameMember(o tree, from, to string, value any) { delete(o, from); o[to] = value }
 
-// x5cOf is the member that the statement would have.
+// x5cOf returns the member that the statement would have.
 func x5cOf(r *release) []string {
 	var x5c []string
 	for _, certificate := range r.chain {
@@ -338,18 +338,18 @@ func x5cOf(r *release) []string {
 	return x5c
 }
 
-// TestAnotherVersionIsRefused: where a version was asked for, request and
-// answer must name it.
+// TestAnotherVersionIsRefused checks that request and answer name the version that was
+// requested.
 func TestAnotherVersionIsRefused(t *testing.T) {
 	const other = "ffffffffffffffffffffffffffffffff"
 	v := newVault(t)
 	v.spoil = func(r *release) { at(r.payload, "request")["kid"] = v.kid + "/" + other }
 	if _, err := v.release(keyName + "/" + other); err == nil {
-		t.Error("a statement for another version was taken")
+		t.Error("a statement for another version was accepted")
 	}
 	v.spoil = func(r *release) { at(r.payload, "request")["kid"] = v.kid }
 	if _, err := v.release(keyName + "/" + keyVersion); err == nil {
-		t.Error("a statement that names no version in its request was taken")
+		t.Error("a statement without a version in its request was accepted")
 	}
 	v.spoil = nil
 	if _, err := v.release(keyName + "/" + keyVersion); err != nil {
@@ -357,7 +357,7 @@ func TestAnotherVersionIsRefused(t *testing.T) {
 	}
 }
 
-// TestReplayIsRefused: the statement of an earlier release has another nonce.
+// TestReplayIsRefused replays the statement of an earlier release, which has another nonce.
 func TestReplayIsRefused(t *testing.T) {
 	v := newVault(t)
 	var first *release
@@ -402,21 +402,21 @@ func TestUnwrapRefused(t *testing.T) {
 			key, err := wrapped.Unwrap(testKEK().Decrypter(t.Context()))
 			checkRefusal(t, err, refusal.Untrusted, c.reason)
 			if key != nil {
-				t.Error("there is a key nevertheless")
+				t.Error("a key was returned with the error")
 			}
 		})
 	}
 }
 
-// TestForgedStatement: what is wrong with the signature is told first, whatever else
-// is wrong.
+// TestForgedStatement checks that a bad signature is reported first, whatever else is
+// wrong.
 func TestForgedStatement(t *testing.T) {
 	forge := func(text string) string { return text[:strings.LastIndex(text, ".")+1] + b64(strings.Repeat("x", 256)) }
 	for name, set := range map[string]func(*testing.T, *vault, *release){
-		"all else is right":  func(*testing.T, *vault, *release) {},
-		"for another KEK":    func(_ *testing.T, _ *vault, r *release) { r.keyHSM["ciphertext"] = b64(strings.Repeat("c", 300)) },
-		"not what was asked": func(_ *testing.T, _ *vault, r *release) { at(r.payload, "request")["enc"] = "other" },
-		"malformed":          func(_ *testing.T, _ *vault, r *release) { delete(r.payload, "response") },
+		"everything else is correct": func(*testing.T, *vault, *release) {},
+		"for another KEK":            func(_ *testing.T, _ *vault, r *release) { r.keyHSM["ciphertext"] = b64(strings.Repeat("c", 300)) },
+		"not what was requested":     func(_ *testing.T, _ *vault, r *release) { at(r.payload, "request")["enc"] = "other" },
+		"malformed":                  func(_ *testing.T, _ *vault, r *release) { delete(r.payload, "response") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)
@@ -424,7 +424,7 @@ func TestForgedStatement(t *testing.T) {
 			wrapped, err := v.release(keyName)
 			checkRefusal(t, err, refusal.Untrusted, "not signed by the vault")
 			if wrapped != nil {
-				t.Error("there is a wrapped key nevertheless")
+				t.Error("a wrapped key was returned with the error")
 			}
 		})
 	}
@@ -438,7 +438,7 @@ func cipher(change func([]byte) []byte) func(*testing.T, *vault) {
 	}
 }
 
-// describedAs makes the statement describe another key than it wraps.
+// describedAs makes the statement describe a different key from the one it wraps.
 func describedAs(t *testing.T, v *vault, key any) {
 	t.Helper()
 	described := &vault{t: t, key: key}
@@ -457,8 +457,8 @@ func selfSigned(t *testing.T, v *vault) []*x509.Certificate {
 	return []*x509.Certificate{sign(t, &template, &template, v.signer.Public(), v.signer)}
 }
 
-// signAcross makes a P-256 key sign with the hash and the width of ES384, which
-// the signing method itself would verify.
+// signAcross makes a P-256 key sign with the hash and the width of ES384. The signing
+// method itself would verify that.
 func signAcross(t *testing.T, v *vault, r *release) {
 	t.Helper()
 	key := newEC(t, elliptic.P256())
@@ -513,7 +513,7 @@ func unb64(text string) string {
 	return string(data)
 }
 
-// flip changes one character of base64url to another.
+// flip replaces one character of base64url with another.
 func flip(text string, i int) string {
 	c := byte('A')
 	if text[i] == c {
@@ -523,7 +523,8 @@ func flip(text string, i int) string {
 }
 
 func FuzzParseStatement(f *testing.F) {
-	f.Add(b64(`{"alg":"RS256","x5c":["AAAA"]}`) + "." + b64(`{"request":{"kid":"https://a.vault.azure.net/keys/a"},"response":{"key":{"key":{"kty":"oct"}}}}`) + ".AA")
+	f.Add(b64(`{"alg":"RS256","x5c":["AAAA"]}`) + "." +
+		b64(`{"request":{"kid":"https://a.vault.azure.net/keys/a"},"response":{"key":{"key":{"kty":"oct"}}}}`) + ".AA")
 	f.Add("..")
 	f.Add(b64(`{"crit":null}`) + ".e30.AA")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -532,7 +533,7 @@ func FuzzParseStatement(f *testing.F) {
 			return
 		}
 		if rest := strings.SplitN(text, ".", 3); b64(string(s.object.Header)) != rest[0] || b64(string(s.object.Payload)) != rest[1] {
-			t.Fatal("the parts are not those of the text")
+			t.Fatal("the parts differ from the text")
 		}
 		if err := s.verifySignature(KeyID{}.host, x509.NewCertPool(), clock); err == nil {
 			t.Fatal("verified without roots")
@@ -552,7 +553,7 @@ func FuzzParsePayload(f *testing.F) {
 		}
 		_ = p.validate(inquiry{})
 		if _, err := p.wrappedKey().Unwrap(testKEK().Decrypter(t.Context())); err == nil {
-			t.Fatal("unwrapped a key that nobody wrapped")
+			t.Fatal("unwrapped a key that was never wrapped")
 		} else if !errors.Is(err, refusal.Untrusted) {
 			t.Fatalf("got %v", err)
 		}

@@ -16,7 +16,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// withoutNonce is a vault that does not echo it and whose answers a test may replace.
+// withoutNonce is a vault that does not echo the nonce. Tests may replace its answers.
 func withoutNonce(t *testing.T) (v *vault, replay func(string)) {
 	t.Helper()
 	v = newVault(t)
@@ -33,7 +33,7 @@ func withoutNonce(t *testing.T) (v *vault, replay func(string)) {
 	return v, func(text string) { instead = text }
 }
 
-// catch is the text of the next statement.
+// catch returns the text of the next statement.
 func catch(v *vault, text *string) {
 	spoil := v.spoil
 	v.spoil = func(r *release) {
@@ -48,7 +48,7 @@ func catch(v *vault, text *string) {
 	}
 }
 
-// A statement without the nonce is taken once for each KEK, from whichever client.
+// A statement without the nonce is accepted once for each KEK, across all clients.
 func TestStatementIsTakenOnce(t *testing.T) {
 	v, replay := withoutNonce(t)
 	var first string
@@ -60,7 +60,7 @@ func TestStatementIsTakenOnce(t *testing.T) {
 		_, err := v.client().Release(t.Context(), v.id(keyName), with)
 		return err
 	}
-	for range 3 { // the vault answers equal requests with statements that differ
+	for range 3 { // the vault's statements for equal requests differ
 		if err := ask(seen); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestStatementIsTakenOnce(t *testing.T) {
 		checkRefusal(t, ask(seen), refusal.Untrusted, "replay")
 	}
 	if err := ask(new(Statements)); err != nil {
-		t.Errorf("another KEK, for which it will not open: %v", err)
+		t.Errorf("with another KEK the statement does not open: %v", err)
 	}
 	replay("")
 	if err := ask(seen); err != nil {
@@ -78,8 +78,8 @@ func TestStatementIsTakenOnce(t *testing.T) {
 	}
 }
 
-// Another signature over the same content makes no other statement: of each ECDSA
-// signature (r, s), (r, -s) is one too.
+// Another signature over the same content does not make a new statement: for each ECDSA
+// signature (r, s), (r, -s) is valid too.
 func TestReplayWithAnotherSignature(t *testing.T) {
 	v, replay := withoutNonce(t)
 	key := newEC(t, elliptic.P256())
@@ -113,7 +113,7 @@ func mirrored(t *testing.T, text string, key *ecdsa.PrivateKey) string {
 	return text[:end] + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// What the vault has not signed is not remembered: it would keep the genuine one out.
+// Forged statements are not remembered. Otherwise they would block the genuine one.
 func TestForgedStatementsAreNotRemembered(t *testing.T) {
 	v, replay := withoutNonce(t)
 	var first string
@@ -132,7 +132,7 @@ func TestForgedStatementsAreNotRemembered(t *testing.T) {
 	}
 }
 
-// Of many releases at once that bring one statement, one is served.
+// If many concurrent releases get the same statement, one succeeds.
 func TestReplaysAtOnce(t *testing.T) {
 	seen, taken := new(Statements), atomic.Int32{}
 	var callers sync.WaitGroup
@@ -145,12 +145,12 @@ func TestReplaysAtOnce(t *testing.T) {
 	}
 	callers.Wait()
 	if taken.Load() != 1 {
-		t.Errorf("taken %d times", taken.Load())
+		t.Errorf("accepted %d times", taken.Load())
 	}
 }
 
-// Nothing is forgotten before it is time for another KEK; one that stays in use
-// remembers the latest.
+// No statement is forgotten before a new KEK is due. A KEK that stays in use remembers
+// the latest statements.
 func TestStatementsAreBounded(t *testing.T) {
 	seen := new(Statements)
 	digest := func(n int) (d [32]byte) { binary.BigEndian.PutUint64(d[:], uint64(n)); return d }

@@ -16,7 +16,7 @@ type leaving struct{ err error }
 func (l leaving) DecryptOAEP(crypto.Hash, []byte) ([]byte, error) { return nil, l.err }
 func (leaving) Size() int                                         { return 256 }
 
-// That the caller's time ended while the TPM opened the key says nothing of the vault.
+// If the caller's time ends while the TPM opens the key, the vault is not at fault.
 func TestUnwrapInTheCallersTime(t *testing.T) {
 	v := newVault(t)
 	wrapped, err := v.release(keyName)

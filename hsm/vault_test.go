@@ -66,7 +66,7 @@ func TestKeyOfVault(t *testing.T) {
 	}
 }
 
-// recorder notes what would reach the network.
+// recorder records what would reach the network.
 type recorder struct {
 	sent          int
 	authorization string // of the last request
@@ -91,7 +91,7 @@ func vaultNamed(t *testing.T, name string) Vault {
 	return vault
 }
 
-// The token goes to its vault alone, wherever a link leads.
+// The token is sent only to its vault, wherever a link leads.
 func TestTokenStaysWithItsVault(t *testing.T) {
 	vault := vaultNamed(t, "one")
 	for link, allowed := range map[string]bool{
@@ -123,7 +123,7 @@ func TestTokenStaysWithItsVault(t *testing.T) {
 	}
 }
 
-// TestNothingIsSentWithoutToken: the SDK's placeholder never leaves this process.
+// TestNothingIsSentWithoutToken checks that the SDK's placeholder is never sent.
 func TestNothingIsSentWithoutToken(t *testing.T) {
 	network := new(recorder)
 	client, err := Connection{Vault: vaultNamed(t, "one"), Transport: network}.Open()

@@ -8,7 +8,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// A vault that is not allowed is refused with what is; a bare name with what it lacks.
+// If a vault is not allowed, the error lists the allowed vaults. For a bare name, the error
+// says what is missing.
 func TestRefusedVaults(t *testing.T) {
 	for _, c := range []struct{ entries, vault, want string }{
 		{"*.vault.azure.cn,mine.vault.azure.net/keys/k/1", "evil.example",

@@ -25,13 +25,16 @@ func TestVaultsParse(t *testing.T) {
 		{DefaultVaults(), "managedhsm.vault.azure.net", "k", "https://managedhsm.vault.azure.net/keys/k", "https://vault.azure.net", nil},
 		{[]string{"*.vault.localhost:8443"}, "demo.vault.localhost:8443", "k", "https://demo.vault.localhost:8443/keys/k", "https://vault.localhost:8443", nil},
 		{[]string{"v.vault.azure.net"}, "v.vault.azure.net", "k", "https://v.vault.azure.net/keys/k", "https://vault.azure.net", nil},
-		{[]string{"*.eu.vault.azure.net=https://vault.azure.net/"}, "v.eu.vault.azure.net", "k", "https://v.eu.vault.azure.net/keys/k", "https://vault.azure.net", nil},
+		{[]string{"*.eu.vault.azure.net=https://vault.azure.net/"}, "v.eu.vault.azure.net", "k", "https://v.eu.vault.azure.net/keys/k",
+			"https://vault.azure.net", nil},
 		{DefaultVaults(), "v.vault.azure.net/", "k/", "https://v.vault.azure.net/keys/k", "https://vault.azure.net", nil},
 		{DefaultVaults(), "V.vault.azure.net:443", "k/" + version + "/", "https://v.vault.azure.net/keys/k/" + version, "https://vault.azure.net", nil},
 		{[]string{"v.vault.azure.net/keys/k"}, "v.vault.azure.net", "k/" + version, "https://v.vault.azure.net/keys/k/" + version, "https://vault.azure.net", nil},
 		{[]string{"v.vault.azure.net/keys/k"}, "v.vault.azure.net", "K", "https://v.vault.azure.net/keys/K", "https://vault.azure.net", nil},
-		{[]string{"v.vault.azure.net/keys/k/" + version + "=https://azure.net"}, "v.vault.azure.net", "k/" + version, "https://v.vault.azure.net/keys/k/" + version, "https://azure.net", nil},
-		{[]string{"v.vault.azure.net/keys/a", "*.vault.azure.net/keys/b"}, "v.vault.azure.net", "b", "https://v.vault.azure.net/keys/b", "https://vault.azure.net", nil},
+		{[]string{"v.vault.azure.net/keys/k/" + version + "=https://azure.net"}, "v.vault.azure.net", "k/" + version,
+			"https://v.vault.azure.net/keys/k/" + version, "https://azure.net", nil},
+		{[]string{"v.vault.azure.net/keys/a", "*.vault.azure.net/keys/b"}, "v.vault.azure.net", "b", "https://v.vault.azure.net/keys/b",
+			"https://vault.azure.net", nil},
 
 		{DefaultVaults(), "vault.azure.net", "k", "", "", refusal.EndpointNotAllowed},
 		{DefaultVaults(), "evil.example", "k", "", "", refusal.EndpointNotAllowed},
@@ -87,7 +90,7 @@ func TestKidRefused(t *testing.T) {
 	}
 }
 
-// What people copy in the place of a key's name is taken where it is plain what is meant.
+// Common forms that users copy in place of a key's name are accepted if they are unambiguous.
 func TestKidForms(t *testing.T) {
 	vaults, err := ParseVaults(DefaultVaults())
 	if err != nil {
@@ -113,11 +116,11 @@ func TestKidForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id, err := only.Parse("v.vault.azure.net", "https://v.vault.azure.net/keys/other"); !errors.Is(err, refusal.EndpointNotAllowed) {
-		t.Errorf("a URL goes past the allow-list: %q, %v", id, err)
+		t.Errorf("a URL bypasses the allow-list: %q, %v", id, err)
 	}
 }
 
-// A version of another form is the vault's to refuse; the refusal says what to send.
+// The vault refuses a version in another form. The error says what to send.
 func TestVersionAdvice(t *testing.T) {
 	vaults, err := ParseVaults(DefaultVaults())
 	if err != nil {
@@ -166,7 +169,7 @@ func FuzzParseKeyID(f *testing.F) {
 		}
 		location, err := parseLocation(id.String())
 		if err != nil || !id.covers(location) || location.String() != id.String() {
-			t.Fatalf("%q is read back as %q, %v", id, location, err)
+			t.Fatalf("%q is parsed again as %q, %v", id, location, err)
 		}
 		if !strings.HasSuffix(id.Host().String(), "."+strings.TrimPrefix(id.Audience(), "https://")) {
 			t.Fatalf("%q has the audience %q", id, id.Audience())
@@ -182,7 +185,7 @@ func FuzzParseLocation(f *testing.F) {
 			return
 		}
 		if again, err := parseLocation(location.String()); err != nil || again != location {
-			t.Fatalf("%q is read back as %q, %v", location, again, err)
+			t.Fatalf("%q is parsed again as %q, %v", location, again, err)
 		}
 	})
 }

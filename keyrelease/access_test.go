@@ -16,7 +16,7 @@ func tokenOf(claims string) secmem.Text {
 	return secmem.NewText(text([]byte(`{"alg":"RS256"}`)) + "." + text([]byte(claims)) + "." + text([]byte("signature")))
 }
 
-// tokenUntil is one of many access tokens that expire then.
+// tokenUntil returns one of many access tokens that expire at the given time.
 func tokenUntil(expires time.Time, n int) secmem.Text {
 	return tokenOf(fmt.Sprintf(`{"exp":%d,"n":%d}`, expires.Unix(), n))
 }
@@ -49,8 +49,8 @@ func FuzzExpiryOf(f *testing.F) {
 	})
 }
 
-// A key that was released with a caller's access token ends with the token, whatever
-// key_cache_ttl and max_stale allow, and is wiped then.
+// A key released with a caller's access token expires with the token, whatever
+// key_cache_ttl and max_stale allow. It is wiped then.
 func TestKeysEndWithTheCallersToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
@@ -63,7 +63,7 @@ func TestKeysEndWithTheCallersToken(t *testing.T) {
 		v.refuse(refusal.Newf(refusal.Unavailable, "down"))
 		time.Sleep(10*time.Minute - time.Nanosecond)
 		if told, err := v.ask(t, r, req); err != nil || resultOf(told) != "hit" {
-			t.Errorf("before its end: %+v, %v", told, err)
+			t.Errorf("before the token expires: %+v, %v", told, err)
 		}
 		kept, _ := r.keys.copyOf(req.question())
 		time.Sleep(time.Nanosecond)
@@ -77,7 +77,7 @@ func TestKeysEndWithTheCallersToken(t *testing.T) {
 	})
 }
 
-// The clock that counts is that on the wall: timers stand still while a machine sleeps.
+// The wall clock decides: timers stand still while a machine sleeps.
 func TestTokensEndByTheWallClock(t *testing.T) {
 	c := newKeyCache(time.Hour, time.Hour, unseen)
 	req := parseRequest(t, "a.eus.attest.azure.net")
@@ -86,14 +86,14 @@ func TestTokensEndByTheWallClock(t *testing.T) {
 	held, _ := c.kept.Peek(req.question())
 	held.ends, held.failed = time.Now().Add(-time.Second), time.Now()
 	if c.lookUp(t.Context(), req.question()) != nil {
-		t.Error("it is given out")
+		t.Error("the key is returned")
 	}
 	if key, _ := c.serveStale(t.Context(), req.question(), refusal.Newf(refusal.Unavailable, "down")); key != nil {
-		t.Error("it is given out as a stale one")
+		t.Error("the key is returned as stale")
 	}
 }
 
-// A key is not kept under a token that does not say when it ends, or has ended.
+// A key is not cached if the token's expiry is unknown or past.
 func TestUnknownExpiryKeepsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Config{KeyTTL: time.Hour, KeyMaxStale: time.Hour})
@@ -102,17 +102,17 @@ func TestUnknownExpiryKeepsNothing(t *testing.T) {
 			req.Access = token
 			r.keys.keep(t.Context(), req, newKey())
 			if key := r.keys.lookUp(t.Context(), req.question()); key != nil {
-				t.Error("a key is kept that nothing ends in time")
+				t.Error("a key is kept without a timely expiry")
 			}
 		}
 		synctest.Wait()
 		if r.keys.kept.Len() != 0 {
-			t.Errorf("%d keys are there", r.keys.kept.Len())
+			t.Errorf("%d keys are cached", r.keys.kept.Len())
 		}
 	})
 }
 
-// A description that was learnt with a token is not told after its end.
+// A description obtained with a token is not used after the token expires.
 func TestDescriptionsEndWithTheCallersToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDescriber{policy: policyOf(`{"claim":"x","equals":"1"}`)}
@@ -125,7 +125,7 @@ func TestDescriptionsEndWithTheCallersToken(t *testing.T) {
 			}
 		}
 		if len(d.access) != 2 {
-			t.Errorf("asked %d times, want once more after the end", len(d.access))
+			t.Errorf("%d requests, want one more after the expiry", len(d.access))
 		}
 	})
 }

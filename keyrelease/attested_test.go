@@ -15,19 +15,19 @@ import (
 	"skr/internal/secmem"
 )
 
-// fakeParties stand in for everybody but the Releaser; each party takes a second.
+// fakeParties replaces all parties except the Releaser. Each party takes a second.
 type fakeParties struct {
 	attestations int
-	collected    [][]byte      // what evidence was asked to bind
-	mute         bool          // there is no evidence
-	lifetime     time.Duration // of a token
-	refuse       error         // what the verifier says instead of a token
-	identified   []Request     // that the identity was asked for
-	grant        hsm.Grant     // that the vault was shown
-	asked        time.Time     // when the vault was asked
-	asking       func()        // is called when it is; may be nil
-	nobody       error         // what the identity says instead of a token
-	no           error         // what the vault says; nil means errNoVault
+	collected    [][]byte      // data that the evidence must bind
+	mute         bool          // makes evidence unavailable
+	lifetime     time.Duration // lifetime of a token
+	refuse       error         // error of the verifier
+	identified   []Request     // requested from the identity
+	grant        hsm.Grant     // received by the vault
+	asked        time.Time     // time of the vault's request
+	asking       func()        // called on that request; may be nil
+	nobody       error         // error of the identity
+	no           error         // error of the vault; nil means errNoVault
 }
 
 var errNoVault = errors.New("the fake vault has no keys")
@@ -99,7 +99,7 @@ func parseRequest(t *testing.T, authority string) Request {
 func release(t *testing.T, r *Releaser, req Request) {
 	t.Helper()
 	if _, err := r.Release(t.Context(), req); !errors.Is(err, errNoVault) {
-		t.Fatalf("the release came to %v and not to the vault", err)
+		t.Fatalf("the release ended with %v before the vault", err)
 	}
 }
 
@@ -113,9 +113,9 @@ func TestAttestedKEKIsReusedWhileFresh(t *testing.T) {
 			want int
 			why  string
 		}{
-			{0, 1, "nothing is there"},
+			{0, 1, "no pair"},
 			{time.Minute, 1, "it is fresh"},
-			{time.Hour, 2, "it is older than the maximum age"},
+			{time.Hour, 2, "it exceeds the maximum age"},
 			{30 * time.Minute, 2, "it is fresh again"},
 		}
 		for _, step := range steps {
@@ -172,7 +172,7 @@ func TestRefusalIsNotKept(t *testing.T) {
 	})
 }
 
-// A clock that is set back must not make an old token eternal.
+// Setting the clock back must not make an old token valid forever.
 func TestPairFromTheFutureIsNotFresh(t *testing.T) {
 	p := &fakeParties{lifetime: 8 * time.Hour}
 	r := newReleaser(p, time.Hour)
@@ -197,13 +197,13 @@ func TestAuthoritiesAreBounded(t *testing.T) {
 		before := p.attestations
 		release(t, r, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", maxAuthorities+3)))
 		if p.attestations != before {
-			t.Error("the newest pair was dropped")
+			t.Error("the newest pair was evicted")
 		}
 	})
 }
 
-// The access token is fetched while the attestation runs, by the whole request: the
-// Identity decides between the caller's token and one of its own.
+// The access token is fetched while the attestation runs, with the whole request. The
+// Identity chooses between the caller's token and its own.
 func TestAccessToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: time.Hour}
@@ -213,7 +213,7 @@ func TestAccessToken(t *testing.T) {
 		began := time.Now()
 		release(t, r, req)
 		if took := p.asked.Sub(began); took != time.Second {
-			t.Errorf("the vault was asked after %s; side by side it is 1s", took)
+			t.Errorf("the vault was asked after %s, want 1s as both run concurrently", took)
 		}
 		if len(p.identified) != 1 || p.identified[0].question() != req.question() {
 			t.Errorf("the identity was asked for %v", p.identified)
@@ -224,7 +224,7 @@ func TestAccessToken(t *testing.T) {
 	})
 }
 
-// A release that fails leaves no request for an access token behind.
+// A failed release leaves no pending request for an access token.
 func TestRefusedAttestationEndsTheIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{refuse: refusal.Newf(refusal.AttestationRejected, "no")}
@@ -238,7 +238,7 @@ func TestRefusedAttestationEndsTheIdentity(t *testing.T) {
 	})
 }
 
-// endlessIdentity answers when its context ends.
+// endlessIdentity returns only when its context ends.
 type endlessIdentity struct{ ended bool }
 
 func (i *endlessIdentity) AccessToken(ctx context.Context, _ Request) (secmem.Text, error) {
@@ -247,7 +247,7 @@ func (i *endlessIdentity) AccessToken(ctx context.Context, _ Request) (secmem.Te
 	return secmem.Text{}, ctx.Err()
 }
 
-// A party that panics is an error of the release and does not end the program.
+// A panic in a party becomes an error of the release and does not end the program.
 func TestPanicOfAPartyIsAnError(t *testing.T) {
 	for name, broken := range map[string]func(*Config){
 		"identity": func(c *Config) { c.Identity = nil },
@@ -266,7 +266,7 @@ func TestPanicOfAPartyIsAnError(t *testing.T) {
 	}
 }
 
-// A pair is made before it is needed, is used once, and is followed by the next.
+// A pair is made before it is needed and used once. Then the next one is made.
 func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	r := newReleaser(&fakeParties{lifetime: time.Hour}, 0)
 	r.Prepare()
@@ -293,14 +293,14 @@ func TestPreparedKEKIsUsedOnce(t *testing.T) {
 	cancel()
 	r.spare.next = &pair{done: make(chan struct{})}
 	if _, err := r.newKEK(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("who does not wait for a pair got %v", err)
+		t.Errorf("a caller that does not wait for a pair got %v", err)
 	}
 }
 
-// The next pair is made when the release that used one is over, unless each release
-// needs one.
+// The next pair is made when the release that used the last one has ended, unless every
+// release needs its own.
 func TestNextKEKIsMadeBehindTheRelease(t *testing.T) {
-	for name, maxAge := range map[string]time.Duration{"reused": time.Hour, "of one release": 0} {
+	for name, maxAge := range map[string]time.Duration{"reused": time.Hour, "one release": 0} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &fakeParties{lifetime: 8 * time.Hour}
@@ -309,7 +309,7 @@ func TestNextKEKIsMadeBehindTheRelease(t *testing.T) {
 				p.asking = func() { beside = r.spare.next != nil }
 				release(t, r, parseRequest(t, "a.eus.attest.azure.net"))
 				if beside != (maxAge == 0) {
-					t.Errorf("while the vault was asked, a pair was in the making: %v", beside)
+					t.Errorf("while the vault was asked, a pair was being made: %v", beside)
 				}
 				if r.spare.next == nil {
 					t.Fatal("no next pair is made")
@@ -320,20 +320,20 @@ func TestNextKEKIsMadeBehindTheRelease(t *testing.T) {
 	}
 }
 
-// Evidence of the first pair is collected with it, and serves the first release if
-// that comes soon. The next pair's is collected when it is needed.
+// The first pair's evidence is collected together with the pair and used if the first
+// release comes soon. Later pairs collect evidence on demand.
 func TestEvidenceAhead(t *testing.T) {
 	for name, c := range map[string]struct {
 		maxAge    time.Duration
 		wait      time.Duration
-		mute      bool  // while it is collected ahead
-		collected []int // how often, after each release
+		mute      bool  // during the collection ahead
+		collected []int // number of collections after each release
 	}{
-		"at once":                        {time.Hour, 0, false, []int{1, 2}},
-		"soon":                           {time.Hour, provenFor - time.Second, false, []int{1, 2}},
-		"later":                          {time.Hour, provenFor, false, []int{2, 3}},
-		"there is none":                  {time.Hour, 0, true, []int{1, 2}},
-		"an attestation of each release": {0, 0, false, []int{1, 2}},
+		"at once":                      {time.Hour, 0, false, []int{1, 2}},
+		"soon":                         {time.Hour, provenFor - time.Second, false, []int{1, 2}},
+		"later":                        {time.Hour, provenFor, false, []int{2, 3}},
+		"no evidence":                  {time.Hour, 0, true, []int{1, 2}},
+		"attestation for each release": {0, 0, false, []int{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestEvidenceAhead(t *testing.T) {
 					}
 				}
 				if string(p.collected[0]) != string(kek.kek.RuntimeData()) {
-					t.Error("the evidence is not of the pair")
+					t.Error("the evidence is not for the pair")
 				}
 				for _, again := range p.collected[c.collected[0]:] {
 					if string(again) == string(kek.kek.RuntimeData()) {
@@ -365,7 +365,7 @@ func TestEvidenceAhead(t *testing.T) {
 	}
 }
 
-// If the attestation and the identity both fail, the error is that of the attestation.
+// If both the attestation and the identity fail, the attestation's error is returned.
 func TestRefusalOfTheEarlierStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: time.Hour, nobody: refusal.Newf(refusal.ReleaseRejected, "no identity")}
@@ -381,7 +381,7 @@ func TestRefusalOfTheEarlierStep(t *testing.T) {
 	})
 }
 
-// A refused release may be due to an attestation of yesterday's machine.
+// The vault may refuse because the attestation describes an earlier state of the machine.
 func TestRefusedPairIsInvalidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: 8 * time.Hour, no: refusal.Newf(refusal.ReleaseRejected, "policy")}
@@ -398,7 +398,7 @@ func TestRefusedPairIsInvalidated(t *testing.T) {
 		refused(time.Second, 1) // too new to be invalidated
 		refused(time.Minute, 1) // invalidated after this one
 		refused(0, 2)
-		p.no = refusal.Newf(refusal.Unavailable, "down") // which says nothing of the pair
+		p.no = refusal.Newf(refusal.Unavailable, "down") // which does not concern the pair
 		time.Sleep(2 * time.Minute)
 		for range 2 {
 			if _, err := r.Release(t.Context(), req); !errors.Is(err, refusal.Unavailable) || p.attestations != 2 {

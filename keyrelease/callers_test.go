@@ -17,13 +17,13 @@ import (
 	"skr/internal/secmem"
 )
 
-// slowVault answers after a time, through the real client of services, unless it is
-// revoked: then it says no.
+// slowVault answers after a delay, through the real client of services. If the key is
+// revoked, it refuses.
 type slowVault struct {
 	*fakeParties
 
 	http  *httpclient.Client
-	takes time.Duration // 0 is never
+	takes time.Duration // 0 means never
 }
 
 func (v *slowVault) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -46,22 +46,23 @@ func (v *slowVault) Release(ctx context.Context, id hsm.KeyID, _ hsm.Grant) (*hs
 	return nil, refusal.Newf(refusal.ReleaseRejected, "the key was revoked")
 }
 
-// AccessToken notes nothing: callers that leave let the next one begin beside it.
+// AccessToken records nothing: after a caller leaves, the next one may start concurrently.
 func (v *slowVault) AccessToken(context.Context, Request) (secmem.Text, error) {
 	time.Sleep(time.Second)
 	return secmem.NewText("our own"), nil
 }
 
-// stale is a Releaser with a key past its time, of which nobody has heard that it was
-// revoked, and what a caller with that much time gets.
+// stale returns a Releaser with an expired key whose revocation it has not seen yet, and
+// the result of a caller with that much time.
 func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (Lookup, error)) {
 	t.Helper()
 	last := new(lastLookup)
 	v := &slowVault{fakeParties: &fakeParties{lifetime: 8 * time.Hour}, takes: takes}
 	v.http = httpclient.New(httpclient.Config{Service: "the vault", Transport: v})
-	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour, Looked: last.looked})
+	r := New(Config{Attester: v, Verifier: v, Vault: v, Identity: v, AttestationMaxAge: 8 * time.Hour, KeyTTL: time.Hour, KeyMaxStale: time.Hour,
+		Looked: last.looked})
 	req := parseRequest(t, "a.eus.attest.azure.net")
-	if _, _, err := r.attest(t.Context(), req); err != nil { // attested, so that only the vault takes time
+	if _, _, err := r.attest(t.Context(), req); err != nil { // attest first, so that only the vault takes time
 		t.Fatal(err)
 	}
 	r.keys.keep(t.Context(), req, newKey())
@@ -75,8 +76,8 @@ func stale(t *testing.T, takes time.Duration) (ask func(time.Duration) (Lookup, 
 	}
 }
 
-// A caller whose time is too short for the vault's answer does not get the key that the
-// vault would refuse, and makes nobody else get it.
+// A caller whose time is too short for the vault's answer does not get a key that the
+// vault would refuse. It does not cause another caller to get it either.
 func TestImpatientCallersGetNoStaleKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ask := stale(t, 3*time.Second)
@@ -84,7 +85,7 @@ func TestImpatientCallersGetNoStaleKey(t *testing.T) {
 			if told, err := ask(limit); err == nil {
 				t.Fatalf("a caller with %v got a %s key", limit, resultOf(told))
 			} else if errors.Is(err, refusal.Unavailable) {
-				t.Errorf("a caller with %v was told of an outage: %v", limit, err)
+				t.Errorf("a caller with %v got an outage: %v", limit, err)
 			}
 		}
 		if told, err := ask(time.Minute); !errors.Is(err, refusal.ReleaseRejected) {
@@ -93,8 +94,8 @@ func TestImpatientCallersGetNoStaleKey(t *testing.T) {
 	})
 }
 
-// A vault that is silent for as long as skr waits for it is missing, also for a caller
-// whose time ends in a later attempt.
+// A vault that is silent for the whole attempt counts as missing, even for a caller whose
+// time ends in a later attempt.
 func TestSilenceIsAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ask := stale(t, 0)
@@ -105,13 +106,13 @@ func TestSilenceIsAnOutage(t *testing.T) {
 			t.Errorf("after an attempt: %+v, %v", told, err)
 		}
 		if told, err := ask(time.Millisecond); err != nil || resultOf(told) != "stale" {
-			t.Errorf("when it is known: %+v, %v", told, err)
+			t.Errorf("once the outage is known: %+v, %v", told, err)
 		}
 	})
 }
 
-// A caller that was in too much of a hurry for the first way does not send all others
-// the second way.
+// A caller with too little time for the first way does not move other callers to the
+// second way.
 func TestImpatientCallersMoveNobody(t *testing.T) {
 	for err, want := range map[error]string{
 		refusing(refusal.Timeout, 0):                                    "v0",
@@ -131,8 +132,8 @@ func TestImpatientCallersMoveNobody(t *testing.T) {
 	}
 }
 
-// What kept a vault from being asked, for a caller with little time, is not told to
-// others as the vault's word.
+// If a caller's short time keeps a vault from being asked, other callers do not see that
+// as the vault's answer.
 func TestHurriedDescriptionsAreNotKept(t *testing.T) {
 	for err, kept := range map[error]int{
 		refusing(refusal.Timeout, 0): 0, refusing(refusal.Throttled, time.Second): 0, refusing(refusal.Unavailable, 0): 0, context.DeadlineExceeded: 0,
@@ -143,12 +144,12 @@ func TestHurriedDescriptionsAreNotKept(t *testing.T) {
 			t.Fatal(got)
 		}
 		if e.kept.Len() != kept {
-			t.Errorf("%v: %d are kept, want %d", err, e.kept.Len(), kept)
+			t.Errorf("%v: %d are cached, want %d", err, e.kept.Len(), kept)
 		}
 	}
 }
 
-// One caller that fills each cache takes nothing from another.
+// A caller that fills each cache does not evict another caller's entries.
 func TestFloodsStayWithTheirCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: 8 * time.Hour}
@@ -168,16 +169,16 @@ func TestFloodsStayWithTheirCaller(t *testing.T) {
 			r.explainer.keep("flooder", theirs.question(), described{at: r.now()})
 		}
 		if r.keys.lookUp(victim, mine.question()) == nil {
-			t.Error("the key is gone")
+			t.Error("the key was evicted")
 		}
 		if r.fresh(victim, mine.Authority) == nil {
-			t.Error("the attested KEK is gone")
+			t.Error("the attested KEK was evicted")
 		}
 		if _, found := r.explainer.kept.Peek(mine.question()); !found {
-			t.Error("the description is gone")
+			t.Error("the description was evicted")
 		}
 		if a, k, d := r.attested.Len(), r.keys.kept.Len(), r.explainer.kept.Len(); a != maxAuthorities+1 || k != maxKeys+1 || d != maxDescribed+1 {
-			t.Errorf("%d KEKs, %d keys and %d descriptions are kept", a, k, d)
+			t.Errorf("%d KEKs, %d keys and %d descriptions are cached", a, k, d)
 		}
 	})
 }
@@ -193,12 +194,12 @@ func TestEvictedKeysAreWiped(t *testing.T) {
 			c.keep(t.Context(), parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)), newKey())
 		}
 		if !isWiped(kept) {
-			t.Error("it is still there")
+			t.Error("the key is still cached")
 		}
 	})
 }
 
-// Callers of one piece of work all hold the key that came of it.
+// All callers that joined one release hold its key.
 func TestJoinedCallersHoldTheKey(t *testing.T) {
 	c := newKeyCache(time.Hour, 0, unseen)
 	mine := parseRequest(t, "mine.eus.attest.azure.net")
@@ -209,6 +210,6 @@ func TestJoinedCallersHoldTheKey(t *testing.T) {
 		c.keep(flooder, parseRequest(t, fmt.Sprintf("a%d.eus.attest.azure.net", i)), newKey())
 	}
 	if c.lookUp(victim, mine.question()) == nil {
-		t.Error("who joined has lost it")
+		t.Error("the caller that joined does not hold the key")
 	}
 }

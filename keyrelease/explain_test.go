@@ -17,7 +17,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// fakeDescriber answers with a key of that policy, or with err, after wait.
+// fakeDescriber answers after wait with a key of that policy or with err.
 type fakeDescriber struct {
 	policy string
 	err    error
@@ -51,8 +51,7 @@ func policyOf(conditions string) string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"https://a.eus.attest.azure.net","allOf":[` + conditions + `]}]}`
 }
 
-// refusedBecause is what a release is refused with, by a vault that says no and
-// nothing more.
+// refusedBecause returns the refusal of a release by a vault that gives no reason.
 func refusedBecause(t *testing.T, d Describer) (*refusal.Error, []unmet) {
 	t.Helper()
 	no := refusal.Newf(refusal.ReleaseRejected, "the vault forbids it")
@@ -60,7 +59,7 @@ func refusedBecause(t *testing.T, d Describer) (*refusal.Error, []unmet) {
 	return explained(t, e, no)
 }
 
-// unmet is a condition that is not met.
+// unmet returns a condition that is not met.
 type unmet struct {
 	Claim, Operator, Expected, Actual string
 	Absent                            bool
@@ -77,7 +76,7 @@ func explained(t *testing.T, e *explainer, no error) (*refusal.Error, []unmet) {
 	err = e.explain(t.Context(), req, result, secmem.NewText("access"), no)
 	got, ok := errors.AsType[*refusal.Error](err)
 	if !ok {
-		t.Fatal("no refusal any more")
+		t.Fatal("no longer a refusal")
 	}
 	var conditions []unmet
 	if refused, ok := errors.AsType[*UnmetError](err); ok {
@@ -97,22 +96,25 @@ func TestExplain(t *testing.T) {
 		"wrong value": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`)},
 			`not met is: x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`,
 			[]unmet{{Claim: "x-ms-sevsnpvm-is-debuggable", Operator: "equals", Expected: "true", Actual: "false"}}},
-		"absent, and another": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData + `"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
+		"absent, and one more": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + hostData +
+			`"},{"claim":"x-ms-sevsnpvm-vmpl","greater":"0"}`)},
 			`x-ms-sevsnpvm-hostdata equals "` + hostData + `", and there is no such claim; and 1 more`,
 			[]unmet{
 				{Claim: "x-ms-sevsnpvm-hostdata", Operator: "equals", Expected: hostData, Absent: true},
 				{Claim: "x-ms-sevsnpvm-vmpl", Operator: "greater", Expected: "0", Actual: "0"},
 			}},
-		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
+		"guest's own claim": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-runtime.secret","equals":"t0p"},` +
+			`{"claim":"nonce","equals":"t0p"},{"claim":"my-claim","equals":"t0p"}`)},
 			`x-ms-runtime.secret equals "(withheld)", and it is "(withheld)"`,
 			[]unmet{
 				{Claim: "x-ms-runtime.secret", Operator: "equals", Expected: withheld, Actual: withheld},
 				{Claim: "nonce", Operator: "equals", Expected: withheld, Actual: withheld},
 				{Claim: "my-claim", Operator: "equals", Expected: withheld, Absent: true},
 			}},
-		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` + strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
+		"policy that repeats a token": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + token + `"},{"claim":"` +
+			strings.ReplaceAll(token, ".", "-") + `","equals":"x"}`)},
 			"not met is", nil},
-		"what an omission explains": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)},
+		"explained by an omission": {&fakeDescriber{policy: policyOf(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)},
 			"and there is no such claim; the evidence goes without the UVM endorsement, which cannot be used: it is torn",
 			[]unmet{{Claim: "x-ms-compliance-status", Operator: "equals", Expected: "azure-compliant-uvm", Absent: true}}},
 		"another authority": {&fakeDescriber{policy: strings.Replace(policyOf(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"0"}`), "//a.", "//b.", 1)},
@@ -145,26 +147,26 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What is no refusal of the vault, and what nobody can explain, stays as it is.
+// Errors that are not the vault's refusal and refusals without an explanation stay unchanged.
 func TestExplainLeavesOthersAlone(t *testing.T) {
 	d := &fakeDescriber{policy: policyOf(`{"claim":"x","equals":"1"}`)}
 	e := newExplainer(d, time.Now)
 	for _, err := range []error{
 		errNoVault, refusal.Newf(refusal.Untrusted, "x"), refusal.Newf(refusal.Throttled, "x"), refusal.Newf(refusal.KeyNotFound, "x"),
 	} {
-		if got := e.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err || len(d.access) != 0 { //nolint:errorlint // the same value is meant
+		if got := e.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err || len(d.access) != 0 { //nolint:errorlint // compares the value itself
 			t.Errorf("%v became %v", err, got)
 		}
 	}
 	none := newExplainer(nil, time.Now)
 	err := refusal.Newf(refusal.ReleaseRejected, "x")
-	if got := none.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err { //nolint:errorlint // the same value is meant
+	if got := none.explain(t.Context(), Request{}, nil, secmem.Text{}, err); got != err { //nolint:errorlint // compares the value itself
 		t.Errorf("without a describer: %v", got)
 	}
 }
 
-// A vault is asked once a minute for each key and token, whatever it says, and is
-// not thought to have said what a caller's deadline cut off.
+// A vault is asked once a minute for each key and token, whatever it answers. A request
+// that a caller's deadline cut short does not count as an answer.
 func TestDescriptionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDescriber{err: refusal.Newf(refusal.ReleaseRejected, "no")}
@@ -173,12 +175,12 @@ func TestDescriptionsAreKept(t *testing.T) {
 		_, _ = explained(t, e, no)
 		_, _ = explained(t, e, no)
 		if len(d.access) != 1 {
-			t.Errorf("asked %d times within a minute", len(d.access))
+			t.Errorf("%d requests within a minute", len(d.access))
 		}
 		time.Sleep(describedAge)
 		_, _ = explained(t, e, no)
 		if len(d.access) != 2 {
-			t.Errorf("asked %d times after a minute", len(d.access))
+			t.Errorf("%d requests after a minute", len(d.access))
 		}
 		key := parseRequest(t, "a.eus.attest.azure.net").Key
 		if _, err := e.describe(t.Context(), Request{Key: key}, secmem.NewText("another")); err == nil || d.access[len(d.access)-1] != "another" {
@@ -186,7 +188,7 @@ func TestDescriptionsAreKept(t *testing.T) {
 		}
 		e = newExplainer(&fakeDescriber{wait: time.Hour}, time.Now)
 		if _, _ = explained(t, e, no); e.kept.Len() != 0 {
-			t.Error("a silence is kept")
+			t.Error("a missing answer is cached")
 		}
 	})
 }
@@ -196,7 +198,7 @@ func TestDescriptionsAreBounded(t *testing.T) {
 	for i := range 3 * maxDescribed {
 		e.keep("", question{access: [32]byte{byte(i), byte(i >> 8)}}, described{})
 		if e.kept.Len() > maxDescribed {
-			t.Fatalf("%d are kept", e.kept.Len())
+			t.Fatalf("%d are cached", e.kept.Len())
 		}
 	}
 }

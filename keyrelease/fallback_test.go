@@ -42,7 +42,7 @@ func (r *regions) Release(ctx context.Context, req Request) (*hsm.Key, error) {
 
 func (r *regions) set(vault string, err error) { r.answers[vault+".vault.azure.net"] = err }
 
-// release by a request, and say whom that asked and which answered.
+// release requests a key and returns which vaults were asked and which answered.
 func (r *regions) release(ctx context.Context, req Request) (asked, used string, err error) {
 	r.asked = nil
 	_, by, err := Anywhere(ctx, r, req)
@@ -76,7 +76,7 @@ func refusing(kind *refusal.Kind, after time.Duration) error {
 	return &refusal.Error{Kind: kind, Reason: "no", RetryAfter: after}
 }
 
-// TestFallsBack: only what may pass leads to the next way.
+// TestFallsBack checks that only temporary errors lead to the next way.
 func TestFallsBack(t *testing.T) {
 	for _, test := range []struct {
 		err   error
@@ -107,7 +107,7 @@ func TestFallsBack(t *testing.T) {
 	}
 }
 
-// TestRefusalOfAFallbackIsFinal: no third opinion.
+// TestRefusalOfAFallbackIsFinal checks that a fallback's refusal ends the search.
 func TestRefusalOfAFallbackIsFinal(t *testing.T) {
 	places, request := threeWays(t)
 	places.set("v0", refusing(refusal.Unavailable, 0))
@@ -118,7 +118,8 @@ func TestRefusalOfAFallbackIsFinal(t *testing.T) {
 	}
 }
 
-// TestFallbackIsRemembered, until it fails too or it is time to come back.
+// TestFallbackIsRemembered checks that a fallback is used until it fails or the time to
+// return has come.
 func TestFallbackIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		places, request := threeWays(t)
@@ -147,8 +148,8 @@ func TestFallbackIsRemembered(t *testing.T) {
 	})
 }
 
-// TestSilenceLeavesTime: a way that never answers leaves time for the others, and
-// the whole keeps its deadline.
+// TestSilenceLeavesTime checks that a silent way leaves time for the others and that the
+// total stays within the deadline.
 func TestSilenceLeavesTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		places, request := threeWays(t)
@@ -174,8 +175,8 @@ func TestSilenceLeavesTime(t *testing.T) {
 	})
 }
 
-// TestAllWaysFail: the error is that of the first way, and says when the soonest
-// may work.
+// TestAllWaysFail checks that the error is that of the first way, with the earliest retry
+// time of all ways.
 func TestAllWaysFail(t *testing.T) {
 	places, request := threeWays(t)
 	places.set("v0", refusing(refusal.Throttled, time.Hour))
@@ -194,7 +195,7 @@ func TestCallerIsGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if asked, _, _ := places.release(ctx, request); asked != "v0" {
-		t.Errorf("asked %s for nobody", asked)
+		t.Errorf("asked %s after the caller left", asked)
 	}
 }
 
@@ -219,6 +220,6 @@ func TestWays(t *testing.T) {
 	}
 	mixed := Request{Authority: request.Ways()[0].Authority, Key: request.Ways()[1].Key}
 	if request.Leads(mixed) || slices.ContainsFunc(mixed.Ways(), request.Leads) {
-		t.Error("an authority and a vault of two ways are not one")
+		t.Error("the authority and the vault of different ways form one way")
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"skr/internal/jose/keywrap"
 )
 
-// tpmKey is a key of a TPM as far as it matters here.
+// tpmKey stands in for a key of a TPM.
 type tpmKey struct {
 	attest.GuestKey
 
@@ -35,7 +35,7 @@ func newTPMKey(t *testing.T) tpmKey {
 	return tpmKey{public: &pair.PublicKey}
 }
 
-// fill makes the memory one of a KEK that has served its number.
+// fill makes the memory one of a KEK that has reached its limit of statements.
 func fill(seen *hsm.Statements) {
 	digests := make(map[[16]byte]struct{})
 	for n := range 8 << 10 {
@@ -47,8 +47,8 @@ func fill(seen *hsm.Statements) {
 	*(*map[[16]byte]struct{})(unsafe.Pointer(field.UnsafeAddr())) = digests
 }
 
-// The vault is shown the memory of the KEK that it is to wrap to: the same for all
-// releases with one KEK, a new one for a new KEK, and a new KEK before it is full.
+// The vault gets the memory of the KEK to which it wraps. All releases with one KEK share
+// one memory. A new KEK has a new memory and replaces the old KEK before its memory is full.
 func TestStatementsBelongToTheKEK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeParties{lifetime: 8 * time.Hour}
@@ -58,11 +58,11 @@ func TestStatementsBelongToTheKEK(t *testing.T) {
 		first := p.grant.Seen
 		release(t, r, req)
 		if first == nil || p.grant.Seen != first {
-			t.Error("one KEK has two memories, or none")
+			t.Error("one KEK has two memories or none")
 		}
 		fill(first)
 		if release(t, r, req); p.grant.Seen == first || p.attestations != 2 {
-			t.Errorf("a full memory goes on after %d attestations", p.attestations)
+			t.Errorf("a full memory is still used after %d attestations", p.attestations)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -76,8 +76,8 @@ func TestStatementsBelongToTheKEK(t *testing.T) {
 	})
 }
 
-// The TPM's key is the same for each attestation and each authority, and so is what was
-// released to it. It cannot be exchanged, so that a full memory does not attest anew.
+// The TPM's key and its memory are the same for each attestation and authority. The key
+// cannot be replaced, so a full memory does not cause a new attestation.
 func TestStatementsOfTheTPMsKey(t *testing.T) {
 	r := New(Config{AttestationMaxAge: time.Hour})
 	key, another := newTPMKey(t), newTPMKey(t)

@@ -15,8 +15,8 @@ import (
 	"skr/internal/secmem"
 )
 
-// newKey sets the private field of a key, which only a vault's verified
-// statement can make otherwise.
+// newKey sets the private field of a key. Otherwise only a vault's verified statement
+// can make one.
 func newKey() *hsm.Key {
 	key := &hsm.Key{}
 	field := reflect.ValueOf(key).Elem().FieldByName("held")
@@ -29,7 +29,7 @@ func isWiped(key *hsm.Key) bool {
 	return err != nil
 }
 
-// copyOf returns the key that the cache itself has, and how many it has.
+// copyOf returns the cache's own key and the number of cached keys.
 func (c *keyCache) copyOf(asked question) (*hsm.Key, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,25 +46,25 @@ func TestKeysAreKeptForATime(t *testing.T) {
 		asked := req.question()
 		released := newKey()
 		c.keep(t.Context(), req, released)
-		released.Wipe() // the first caller's
+		released.Wipe() // the first caller's copy
 		time.Sleep(time.Minute - 1)
 		copied := c.lookUp(t.Context(), asked)
 		if copied == nil || isWiped(copied) {
-			t.Fatal("it is not kept")
+			t.Fatal("the key is not cached")
 		}
 		kept, _ := c.copyOf(asked)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if c.lookUp(t.Context(), asked) != nil || !isWiped(kept) {
-			t.Error("it is kept longer, or not wiped")
+			t.Error("the key is cached too long or not wiped")
 		}
 		if isWiped(copied) {
-			t.Error("the copy of a caller is wiped")
+			t.Error("a caller's copy is wiped")
 		}
 	})
 }
 
-// Another token, key or authority is another question.
+// Another token, key or authority makes another cache entry.
 func TestKeysOfOthersAreNotGiven(t *testing.T) {
 	c := newKeyCache(time.Minute, 0, unseen)
 	mine := parseRequest(t, "a.eus.attest.azure.net")
@@ -73,7 +73,7 @@ func TestKeysOfOthersAreNotGiven(t *testing.T) {
 	theirs.Access = secmem.NewText("another token")
 	elsewhere := parseRequest(t, "b.eus.attest.azure.net")
 	if c.lookUp(t.Context(), theirs.question()) != nil || c.lookUp(t.Context(), elsewhere.question()) != nil {
-		t.Error("the key of another question was given")
+		t.Error("got the key of another entry")
 	}
 }
 
@@ -89,13 +89,13 @@ func TestKeysAreReplacedAndBounded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if !isWiped(old) || c.lookUp(t.Context(), asked) == nil {
-			t.Error("the older is not wiped, or its end took the newer along")
+			t.Error("the old key is not wiped, or its expiry removed the new one")
 		}
 		for i := range 3 * maxKeys {
 			req.Access = tokenUntil(time.Now().Add(time.Hour), i)
 			c.keep(t.Context(), req, newKey())
 			if _, number := c.copyOf(req.question()); number > maxKeys {
-				t.Fatalf("%d keys are kept", number)
+				t.Fatalf("%d keys are cached", number)
 			}
 		}
 	})
@@ -106,14 +106,14 @@ func TestNothingIsKeptByDefault(t *testing.T) {
 	req := parseRequest(t, "a.eus.attest.azure.net")
 	asked := req.question()
 	if c.keep(t.Context(), req, newKey()); c.kept.Len() != 0 || c.lookUp(t.Context(), asked) != nil {
-		t.Error("a key is kept")
+		t.Error("a key is cached")
 	}
 }
 
 // unseen ignores lookups.
 func unseen(context.Context, Lookup) {}
 
-// lastLookup remembers the last lookup of a key.
+// lastLookup records the last lookup of a key.
 type lastLookup struct{ Lookup }
 
 func (l *lastLookup) looked(_ context.Context, lookup Lookup) {
@@ -132,7 +132,7 @@ func resultOf(l Lookup) string {
 	return "miss"
 }
 
-// releases is a vault behind a cache: it counts, and refuses with no.
+// releases is a vault behind a cache. It counts requests and refuses with the error no.
 type releases struct {
 	mu     sync.Mutex
 	number int
@@ -146,7 +146,7 @@ func (v *releases) refuse(no error) {
 	v.no = no
 }
 
-// asked says how often.
+// asked returns the number of requests.
 func (v *releases) asked() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -160,7 +160,7 @@ func (v *releases) answer() error {
 	return v.no
 }
 
-// kept is a Releaser whose releases end there.
+// keeper returns a Releaser whose releases go to v.
 func (v *releases) keeper(t *testing.T, ttl, maxStale time.Duration) *Releaser {
 	r := New(Config{KeyTTL: ttl, KeyMaxStale: maxStale, Looked: v.last.looked})
 	r.keys.release = func(_ context.Context, req Request) (*hsm.Key, error) {
@@ -174,7 +174,7 @@ func (v *releases) keeper(t *testing.T, ttl, maxStale time.Duration) *Releaser {
 	return r
 }
 
-// ask is Release without the pipeline behind it.
+// ask does what Release does, without the pipeline behind it.
 func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told Lookup, err error) {
 	t.Helper()
 	key := r.keys.lookUp(t.Context(), req.question())
@@ -187,8 +187,8 @@ func (v *releases) ask(t *testing.T, r *Releaser, req Request) (told Lookup, err
 	return v.last.Lookup, err
 }
 
-// A key in use is renewed before its time ends, by nobody's waiting; one that
-// nobody asks for ends.
+// A key in use is renewed before it expires, so that no caller waits. An unused key
+// expires.
 func TestKeysInUseAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
@@ -206,10 +206,10 @@ func TestKeysInUseAreRenewed(t *testing.T) {
 		before := v.asked()
 		time.Sleep(3 * time.Hour)
 		if n := v.asked() - before; n > 1 {
-			t.Errorf("%d releases that nobody has asked for", n)
+			t.Errorf("%d releases without a request", n)
 		}
 		if _, number := r.keys.copyOf(req.question()); number != 0 {
-			t.Error("a key is kept that nobody uses")
+			t.Error("an unused key is still cached")
 		}
 	})
 }
@@ -224,7 +224,7 @@ func TestRenewalIsSpread(t *testing.T) {
 	}
 }
 
-// Of a caller's token only the digest is known: nothing can be released with it.
+// Only the digest of a caller's token is kept, so nothing can be released with it later.
 func TestCallersTokenIsNotUsedBehindItsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}
@@ -243,8 +243,8 @@ func TestCallersTokenIsNotUsedBehindItsBack(t *testing.T) {
 	})
 }
 
-// An outage is survived for maxStale and not longer, without asking at each
-// request, and its end is noticed.
+// A key survives an outage for maxStale and no longer. Not every request causes an
+// attempt, and the end of the outage is noticed.
 func TestOutage(t *testing.T) {
 	for _, no := range []error{
 		refusal.Newf(refusal.Unavailable, "down"), refusal.Newf(refusal.Throttled, "slower"),
@@ -275,7 +275,7 @@ func TestOutage(t *testing.T) {
 			}
 			time.Sleep(time.Hour - 1)
 			want("stale", 2*time.Hour-1)
-			if n := v.asked(); n > 151 { // one each 30 s, since the first refresh
+			if n := v.asked(); n > 151 { // one every 30 s since the first refresh
 				t.Errorf("%d attempts in an outage of some 75 minutes", n)
 			}
 			time.Sleep(time.Nanosecond)
@@ -309,7 +309,7 @@ func TestEndOfOutageIsNoticed(t *testing.T) {
 	})
 }
 
-// Whoever decides against us is obeyed at once, whatever time was left.
+// A refusal takes effect at once, whatever time the key has left.
 func TestRefusalDropsTheKey(t *testing.T) {
 	for _, no := range []*refusal.Kind{refusal.ReleaseRejected, refusal.AttestationRejected, refusal.KeyNotFound, refusal.Untrusted} {
 		synctest.Test(t, func(t *testing.T) {
@@ -323,10 +323,10 @@ func TestRefusalDropsTheKey(t *testing.T) {
 			}
 			v.refuse(refusal.Newf(no, "no"))
 			kept, _ := r.keys.copyOf(req.question())
-			time.Sleep(55 * time.Minute) // the refresh has heard it
+			time.Sleep(55 * time.Minute) // the refresh got the refusal
 			synctest.Wait()
 			if !isWiped(kept) {
-				t.Errorf("%v: the key is still there", no)
+				t.Errorf("%v: the key is still cached", no)
 			}
 			if _, err := v.ask(t, r, req); !errors.Is(err, no) {
 				t.Errorf("%v: got %v", no, err)
@@ -335,7 +335,7 @@ func TestRefusalDropsTheKey(t *testing.T) {
 	}
 }
 
-// Without max_stale an outage of the refresh ends the key at its time.
+// Without max_stale, a failed refresh lets the key expire at its time.
 func TestNothingIsStaleByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &releases{}

@@ -19,8 +19,8 @@ func (o omitting) Evidence(_ context.Context, data []byte) (*attest.Evidence, er
 	return &attest.Evidence{RuntimeData: data, Omitted: torn}, nil
 }
 
-// TestOmissionsAreTold: with a token, and where the authority refuses the evidence.
-func TestOmissionsAreTold(t *testing.T) {
+// TestOmissionsAreReported checks that omissions are reported with a token and with the authority's refusal.
+func TestOmissionsAreReported(t *testing.T) {
 	for name, c := range map[string]struct {
 		refuse error
 		want   string

@@ -19,7 +19,7 @@ const policyFile = `{
   }]
 }`
 
-// The claims are those of a token that was verified before.
+// The claims come from a token that was already verified.
 func Example() {
 	policy, err := releasepolicy.Parse([]byte(policyFile))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 const hostData = "fef932e0103f6132437e8a1223f32efc4bea63342f893b5124645224ef29ba73"
 
-// at is a policy with one authority and these conditions.
+// at returns a policy with one authority and these conditions.
 func at(authority string, conditions ...string) string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"` + authority + `","allOf":[` + strings.Join(conditions, ",") + `]}]}`
 }
@@ -109,8 +109,8 @@ func TestExplainJSON(t *testing.T) {
 	}
 }
 
-// The direct token lacks what the policy asks for below x-ms-isolation-tee, and the
-// explanation says where it is.
+// The direct token lacks the claims below x-ms-isolation-tee that the policy requires. The
+// explanation names where the token has them.
 func TestExplainGenuineToken(t *testing.T) {
 	policy := mustPolicy(t, string(samples.Read(t, "cvm/release-policy-30-authorities.json")))
 	text := policy.Explain(mustClaims(t, genoaClaims(t))).Text(PlainMarks)

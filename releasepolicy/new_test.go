@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Parsing what New writes gives the same tree.
+// Parsing the output of New gives the same tree.
 func TestNew(t *testing.T) {
 	compare := func(claim string, o Operator, v Value) Condition {
 		return Condition{Kind: Claim, Claim: claim, Operator: o, Value: v}
@@ -34,7 +34,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// New refuses what the grammar does not have.
+// New refuses what the grammar does not allow.
 func TestNewRefuses(t *testing.T) {
 	one := Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Text("b")}
 	of := func(c Condition) []Condition {
@@ -48,7 +48,7 @@ func TestNewRefuses(t *testing.T) {
 		"unknown kind":     of(Condition{Kind: "noneOf", Conditions: []Condition{one}}),
 		"unknown operator": of(Condition{Kind: Claim, Claim: "a", Operator: "matches", Value: Text("b")}),
 		"no value":         of(Condition{Kind: Claim, Claim: "a", Operator: Equals}),
-		"value of two":     of(Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Value{JSON: `1,"less":2`}}),
+		"two values":       of(Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Value{JSON: `1,"less":2`}}),
 		"more conditions":  of(Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Value{JSON: `1},{"claim":"b","equals":1`}}),
 		"value null":       of(Condition{Kind: Claim, Claim: "a", Operator: Equals, Value: Value{JSON: "null"}}),
 		"empty claim":      of(Condition{Kind: Claim, Operator: Equals, Value: Text("b")}),
@@ -59,7 +59,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// A float64 may have lost digits and does not count as a number.
+// A float64 may have lost digits, so it does not count as a number.
 func TestEvaluateNumbersOfOtherTypes(t *testing.T) {
 	p := mustPolicy(t, onePolicy(`{"claim":"n","greaterOrEquals":1}`))
 	for _, number := range []any{float64(2), int(2), uint64(2), math.NaN()} {
@@ -94,7 +94,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// Outcomes leave it to the encoder whether < and > are escaped.
+// An Outcome leaves the escaping of < and > to the encoder.
 func TestOutcomeJSONEscapes(t *testing.T) {
 	p := mustPolicy(t, onePolicy(`{"claim":"c","equals":"<a>"}`))
 	e := p.Evaluate("https://a", map[string]any{"c": "<a>"})

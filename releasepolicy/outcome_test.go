@@ -23,7 +23,7 @@ func TestUnmet(t *testing.T) {
 		"no alternative":          {nested, "https://a.attest.azure.net", `{"x":"1","y":"2"}`, []string{"y equals 1, not 2", "z exists true, absent"}},
 		"nothing": {nested, "https://a.attest.azure.net", `{}`,
 			[]string{"x equals 1, absent", "y equals 1, absent", "y equals 2, absent", "z exists true, absent"}},
-		"of the issuer alone":       {nested, "https://b.attest.azure.net", `{"w":5}`, []string{"w greater 5, not 5"}},
+		"only the issuer's branch":  {nested, "https://b.attest.azure.net", `{"w":5}`, []string{"w greater 5, not 5"}},
 		"another issuer":            {nested, "https://c.attest.azure.net", `{"x":"1","y":"1","w":9}`, []string{otherIssuer}},
 		"one of two met by another": {nested, "https://c.attest.azure.net", `{}`, []string{otherIssuer}},
 	} {
@@ -57,6 +57,6 @@ func TestUnmetIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := len(e.Unmet()); got != maxUnmet {
-		t.Errorf("%d are told, want %d", got, maxUnmet)
+		t.Errorf("%d are reported, want %d", got, maxUnmet)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// aciPolicy is a policy as confidential containers use it.
+// aciPolicy is a typical policy of confidential containers.
 const aciPolicy = `{
   "version": "1.0.0",
   "anyOf": [{
@@ -55,12 +55,12 @@ func TestParseKeepsRaw(t *testing.T) {
 	}
 }
 
-// onePolicy is a policy of one authority with one condition.
+// onePolicy returns a policy with one authority and one condition.
 func onePolicy(condition string) string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[` + condition + `]}]}`
 }
 
-// inside is the column where the condition of onePolicy begins.
+// inside is the column of the condition in onePolicy.
 const inside = 63
 
 func TestParseRefuses(t *testing.T) {
@@ -120,7 +120,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// nested is a comparison inside depth lists.
+// nested returns a comparison inside depth lists.
 func nested(depth int) string {
 	return strings.Repeat(`{"anyOf":[`, depth) + `{"claim":"c","equals":1}` + strings.Repeat(`]}`, depth)
 }
@@ -196,7 +196,7 @@ func TestEvaluateOperators(t *testing.T) {
 		{`"claim":"list.0","exists":true`, false},
 		{`"claim":"s.a","exists":true`, false},
 		{`"claim":"o.a.b.c","exists":true`, false},
-		{`"claim":"a.b","exists":true`, false}, // a dot always leads into an object
+		{`"claim":"a.b","exists":true`, false}, // a dot always selects a member of an object
 		{`"claim":"é\n","equals":"odd"`, true},
 	}
 	for _, c := range cases {
@@ -301,8 +301,8 @@ func TestNormalised(t *testing.T) {
 	}
 }
 
-// sameMeaning is equality of meaning: all but the bytes, the version, places and one
-// trailing slash of an authority.
+// sameMeaning reports whether two policies mean the same. It ignores the bytes, the version,
+// positions and one trailing slash of an authority.
 var sameMeaning = cmp.Options{
 	cmp.AllowUnexported(Policy{}, plan{}),
 	cmpopts.IgnoreFields(Policy{}, "raw", "version"),
@@ -371,7 +371,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			e, ok := errors.AsType[*ParseError](err)
 			if !ok || e.Line < 1 || e.Column < 1 {
-				t.Fatalf("error %v has no place", err)
+				t.Fatalf("error %v has no position", err)
 			}
 			return
 		}
@@ -383,7 +383,7 @@ func FuzzParse(f *testing.F) {
 		}
 		evaluated, err := evaluate(p, p.Authorities()[0], claims)
 		if members := map[string]any(nil); err == nil && json.Unmarshal(claims, &members) != nil {
-			t.Fatalf("claims are no object, evaluation is %v", evaluated)
+			t.Fatalf("claims are not an object, evaluation is %v", evaluated)
 		}
 	})
 }

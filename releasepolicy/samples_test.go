@@ -19,8 +19,8 @@ func genoaClaims(t testing.TB) json.RawMessage {
 	return claims
 }
 
-// The policy asks for claims below x-ms-isolation-tee. Only tokens of the AzureGuest protocol
-// have them, so that the direct token does not meet it.
+// The policy requires claims below x-ms-isolation-tee. Only tokens of the AzureGuest
+// protocol have them, so the direct token does not meet it.
 func TestPolicyOfThirtyAuthorities(t *testing.T) {
 	p, err := Parse(samples.Read(t, "cvm/release-policy-30-authorities.json"))
 	if err != nil {
@@ -44,8 +44,8 @@ func TestPolicyOfThirtyAuthorities(t *testing.T) {
 	t.Logf("%d authorities", len(p.Authorities()))
 }
 
-// Normalised makes the stored forms in the recorded release statements of what the SDK's test
-// sent.
+// Normalised turns the policy that the SDK's test sent into the form in the recorded
+// release statement.
 func TestNormalisedAsRecorded(t *testing.T) {
 	for file, flavour := range map[string]Flavour{
 		"keyvault/releasekey-kv.json": KeyVault, "keyvault/releasekey-mhsm.json": ManagedHSM,

@@ -14,8 +14,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// slowSender sends a request for a token only after everybody else has done what they
-// can, and notes in which order requests came. All requests fail.
+// slowSender delays a request for a token until all other goroutines are blocked. It
+// records the order of requests. All requests fail.
 type slowSender struct {
 	mu   sync.Mutex
 	came []string
@@ -35,8 +35,8 @@ func (s *slowSender) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusForbidden, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 }
 
-// The signing keys are asked for once the request for the token has been sent, and
-// before it is answered.
+// The client asks for the signing keys after it sends the request for the token and
+// before the answer arrives.
 func TestKeysComeAfterTheRequest(t *testing.T) {
 	authority := newService(t).authority
 	evidence := newEvidence(t, runtimeData)
@@ -47,7 +47,7 @@ func TestKeysComeAfterTheRequest(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if len(sender.came) < 2 || sender.came[0] != http.MethodPost || sender.came[1] != http.MethodGet {
-			t.Errorf("the requests came as %q", sender.came)
+			t.Errorf("the order of requests is %q", sender.came)
 		}
 	})
 }

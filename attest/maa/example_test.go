@@ -14,8 +14,8 @@ import (
 	"skr/attest/maa"
 )
 
-// A relying party verifies a token with the keys that it has from the authority. With
-// [maa.Client.Keys] it asks the authority for them.
+// A relying party verifies a token with keys that it already has from the authority.
+// [maa.Client.Keys] gets them from the authority.
 func ExampleToken_Verify() {
 	text, jwks := tokenOfAuthority()
 	authorities, err := attest.ParseAuthorities([]string{"*.attest.azure.net"})
@@ -51,7 +51,7 @@ func ExampleToken_Verify() {
 	// tomorrow, expired: true
 }
 
-// tokenOfAuthority signs a token as the authority does, and gives the authority's JWKS.
+// tokenOfAuthority signs a token as the authority does and returns the authority's JWKS.
 func tokenOfAuthority() (text string, jwks []byte) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"skr/internal/azure/endpoint"
 )
 
-// findAny finds a key of ours for each id.
+// findAny returns a test key for each id.
 func findAny(string, string) (*rsa.PublicKey, error) { return &rsaKeys()[0].PublicKey, nil }
 
 func FuzzParseToken(f *testing.F) {
@@ -39,7 +39,7 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
-// FuzzClaims feeds the checks that follow the signature.
+// FuzzClaims fuzzes the checks that follow the signature.
 func FuzzClaims(f *testing.F) {
 	s := &service{key: rsaKeys()[0], method: jwt.SigningMethodRS256, authority: authorityOf(f, "maa.attest.localhost")}
 	f.Add([]byte(`{"iss":"https://maa.attest.localhost","exp":1e300,"nbf":1e-300,"iat":-1}`))
@@ -66,7 +66,7 @@ func FuzzDiscovery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, document []byte) {
 		address, err := parseDiscovery(document, host)
 		if err == nil && address != host.URL() && !strings.HasPrefix(address, host.URL()+"/") && !strings.HasPrefix(address, host.URL()+"?") {
-			t.Errorf("%q led to %q", document, address)
+			t.Errorf("%q gave the address %q", document, address)
 		}
 	})
 }

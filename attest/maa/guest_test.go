@@ -24,8 +24,8 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// guestKey is a key in memory where a TPM would have one; package attest tests its
-// own with a TPM.
+// guestKey is a key in memory in place of one in a TPM. Package attest tests its own
+// key with a TPM.
 type guestKey struct {
 	*rsa.PrivateKey
 
@@ -44,7 +44,7 @@ func (k guestKey) DecryptRSAES(_ context.Context, ciphertext []byte) ([]byte, er
 	return rsa.DecryptPKCS1v15(nil, k.PrivateKey, ciphertext) //nolint:staticcheck // MAA's envelope has it
 }
 
-// guestEvidence of a confidential VM, or with Trusted Launch.
+// guestEvidence returns evidence of a confidential VM or of a Trusted Launch VM.
 func guestEvidence(t testing.TB, confidential bool, runtime []byte) *attest.Evidence {
 	t.Helper()
 	e := &attest.Evidence{RuntimeData: runtime, Guest: &attest.Guest{
@@ -71,13 +71,13 @@ func guestEvidence(t testing.TB, confidential bool, runtime []byte) *attest.Evid
 	return e
 }
 
-// guestService is an instance whose AzureGuest answers, and can be spoilt.
+// guestService is an instance that serves AzureGuest. Tests can alter its answers.
 type guestService struct {
 	*service
 
 	got      attestationInfo
-	key      *rsa.PublicKey // that the token names
-	sealTo   *rsa.PublicKey // that the envelope is for
+	key      *rsa.PublicKey // the key that the token names
+	sealTo   *rsa.PublicKey // the key that the envelope is sealed to
 	envelope func(e map[string]any)
 	answer   func(text string) string
 }
@@ -185,7 +185,7 @@ func (g *guestService) seal(t *testing.T, token string) map[string]any {
 	return envelope
 }
 
-// What is sent is what Azure's own client sends.
+// The request equals the one that Azure's own client sends.
 func TestGuestRequest(t *testing.T) {
 	for _, confidential := range []bool{true, false} {
 		g, runtime := newGuestService(t), []byte("any bytes")
@@ -214,8 +214,8 @@ func TestGuestRequest(t *testing.T) {
 	}
 }
 
-// One thing is wrong with an answer that is authentic otherwise.
-func TestGuestTokenIsHeldAgainstTheQuestion(t *testing.T) {
+// Each case changes one thing in an otherwise authentic answer.
+func TestGuestTokenMustAnswerTheRequest(t *testing.T) {
 	runtimeOf := func(c map[string]any) map[string]any { return c["x-ms-runtime"].(map[string]any) }
 	payloadOf := func(c map[string]any) map[string]any { return runtimeOf(c)["client-payload"].(map[string]any) }
 	teeOf := func(c map[string]any) map[string]any { return c["x-ms-isolation-tee"].(map[string]any) }
@@ -243,9 +243,9 @@ func TestGuestTokenIsHeldAgainstTheQuestion(t *testing.T) {
 		"short IV": {func(g *guestService) {
 			g.envelope = func(e map[string]any) { e["EncryptionParams"].(map[string]any)["Iv"] = make([]byte, 11) }
 		}, "no envelope"},
-		"not sealed":   {func(g *guestService) { g.answer = func(string) string { return "eyJhbGciOiJub25lIn0.e30." } }, "no envelope"},
-		"a line break": {func(g *guestService) { g.answer = func(text string) string { return text[:8] + "\n" + text[8:] } }, "no envelope"},
-		"much too long": {func(g *guestService) {
+		"not sealed": {func(g *guestService) { g.answer = func(string) string { return "eyJhbGciOiJub25lIn0.e30." } }, "no envelope"},
+		"line break": {func(g *guestService) { g.answer = func(text string) string { return text[:8] + "\n" + text[8:] } }, "no envelope"},
+		"far too long": {func(g *guestService) {
 			g.answer = func(string) string { return strings.Repeat("A", maxGuestEnvelope+1) }
 		}, "more than"},
 		"long token": {spoil(func(c map[string]any) { c["filler"] = strings.Repeat("x", maxToken) }), "more than"},
@@ -261,7 +261,7 @@ func TestGuestTokenIsHeldAgainstTheQuestion(t *testing.T) {
 	}
 }
 
-// firstKey puts another key before the TPM's.
+// firstKey puts another key before the TPM's key.
 func firstKey(runtime map[string]any) {
 	other, _ := json.Marshal(map[string]any{"kty": "RSA", "n": base64.RawURLEncoding.EncodeToString(rsaKeys()[0].N.Bytes()), "e": "AQAB", "use": "enc"})
 	var key any
@@ -269,7 +269,7 @@ func firstKey(runtime map[string]any) {
 	runtime["keys"] = append([]any{key}, runtime["keys"].([]any)...)
 }
 
-// Both alphabets are read, with and without padding: which the service writes is not documented.
+// Both alphabets are accepted, with and without padding: the service does not document which it uses.
 func TestGuestEnvelopeAlphabets(t *testing.T) {
 	g := newGuestService(t)
 	g.envelope = func(e map[string]any) {
@@ -283,7 +283,7 @@ func TestGuestEnvelopeAlphabets(t *testing.T) {
 	}
 }
 
-// The TPM's own fault is not the authority's.
+// A fault of the TPM is not reported as a fault of the authority.
 func TestGuestKeyFault(t *testing.T) {
 	g, e := newGuestService(t), guestEvidence(t, false, nil)
 	for _, kind := range []*refusal.Kind{refusal.NoEvidence, refusal.Throttled} {

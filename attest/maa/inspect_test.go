@@ -10,7 +10,7 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// tokenOf is a token of the service, as a person may have it in a file.
+// tokenOf returns a token of the service as an operator may have it in a file.
 func tokenOf(t *testing.T, s *service) *Token {
 	t.Helper()
 	result, err := s.client.Appraise(t.Context(), s.authority, newEvidence(t, runtimeData))
@@ -24,7 +24,7 @@ func tokenOf(t *testing.T, s *service) *Token {
 	return token
 }
 
-// Each check finds its own fault.
+// Each fault fails its own check.
 func TestInspect(t *testing.T) {
 	s := newService(t)
 	token := tokenOf(t, s)
@@ -34,11 +34,11 @@ func TestInspect(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-		want string // "": none
+		want string // "" if no check fails
 	}{
 		{"online", s.client.VerifyToken(t.Context(), s.authority, token), ""},
-		{"the first of two with one id", verify(foreign, own), "verif"},
-		{"own key alone", verify(own), ""},
+		{"first of two keys with one id", verify(foreign, own), "verif"},
+		{"only the token's own key", verify(own), ""},
 		{"key without id", verify(named(own, "")), ""},
 		{"keys without id", verify(named(own, ""), named(own, "")), "none of the keys has"},
 		{"foreign key", verify(foreign), "verif"},
@@ -60,7 +60,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// What no authority signs with is refused also with the right key.
+// Algorithms that no authority uses are refused even with the right key.
 func TestInspectAlgorithm(t *testing.T) {
 	text, err := jwt.NewWithClaims(jwt.SigningMethodPS256, jwt.MapClaims{}).SignedString(rsaKeys()[0])
 	if err != nil {
@@ -79,7 +79,7 @@ func TestInspectAlgorithm(t *testing.T) {
 	}
 	for _, bad := range []string{"", "e30.W10.AAAA", strings.Repeat("e", maxToken+1)} {
 		if _, err := ParseUnverified(bad); err == nil {
-			t.Errorf("%.10q was parsed", bad)
+			t.Errorf("%.10q was accepted", bad)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// publisher is a fake that counts how often it is asked.
+// publisher is a fake that counts requests.
 type publisher struct {
 	asked int
 	keys  []jwk.Key
@@ -50,7 +50,7 @@ func TestKeyCache(t *testing.T) {
 		}
 		find("a", nil, 1)
 		find("a", nil, 1)
-		find("b", refusal.Untrusted, 1) // the keys are fresh: no second request
+		find("b", refusal.Untrusted, 1) // fresh keys cause no second request
 		time.Sleep(keysMinAge)
 		find("b", refusal.Untrusted, 2)
 		find("b", refusal.Untrusted, 2)
@@ -75,9 +75,9 @@ func TestKeyCacheAsksOnce(t *testing.T) {
 		defer cancel()
 		cancelled, stop := context.WithCancel(t.Context())
 		var all sync.WaitGroup
-		all.Go(func() { // begins the request, which ends with its short time
+		all.Go(func() { // its request ends at its short deadline
 			if _, err := cache.key(impatient, authority, "a", "RS256"); !errors.Is(err, refusal.Timeout) {
-				t.Errorf("the impatient one got %v", err)
+				t.Errorf("the caller with a short deadline got %v", err)
 			}
 		})
 		synctest.Wait()
@@ -90,14 +90,14 @@ func TestKeyCacheAsksOnce(t *testing.T) {
 		}
 		all.Go(func() {
 			if _, err := cache.key(cancelled, authority, "a", "RS256"); !errors.Is(err, context.Canceled) {
-				t.Errorf("the cancelled one got %v", err)
+				t.Errorf("the cancelled caller got %v", err)
 			}
 		})
 		synctest.Wait()
 		stop()
 		all.Wait()
-		if p.asked != 2 { // once more for all who had more time
-			t.Errorf("asked %d times", p.asked)
+		if p.asked != 2 { // one more request for all callers with more time
+			t.Errorf("%d requests", p.asked)
 		}
 	})
 }
@@ -130,10 +130,10 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 	before := p.asked
 	if ask(maxAuthorities + 2); p.asked != before {
-		t.Error("the newest was dropped")
+		t.Error("the newest entry was evicted")
 	}
 	if ask(0); p.asked == before {
-		t.Error("the oldest was kept")
+		t.Error("the oldest entry was kept")
 	}
 }
 
@@ -153,7 +153,7 @@ func TestKeysOfOneCallerAreApart(t *testing.T) {
 	}
 	before := p.asked
 	if ask(victim, "mine"); p.asked != before {
-		t.Error("they were got anew")
+		t.Error("the keys were requested again")
 	}
 }
 
@@ -171,7 +171,7 @@ func FuzzKeySet(f *testing.F) {
 		}
 		for _, key := range set.Keys {
 			if public, err := jws.RSAVerificationKey(key, "RS256"); err == nil && public.N.BitLen() < 2048 {
-				t.Errorf("took a key of %d bits", public.N.BitLen())
+				t.Errorf("accepted a key of %d bits", public.N.BitLen())
 			}
 		}
 	})

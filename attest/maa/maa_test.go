@@ -45,10 +45,10 @@ func TestAppraise(t *testing.T) {
 				t.Fatal(err)
 			}
 			if kid, _ := result.Claims.Lookup("x-ms-runtime.svn"); kid != json.Number("9007199254740993") {
-				t.Errorf("the runtime claim's number is %v", kid)
+				t.Errorf("the number in the runtime claims is %v", kid)
 			}
 			if strings.Count(result.Token.Reveal(), ".") != 2 {
-				t.Error("the token is lost")
+				t.Error("the result lacks the token")
 			}
 		})
 	}
@@ -81,8 +81,8 @@ func TestAppraiseResult(t *testing.T) {
 	}
 }
 
-// When a token was made only describes it: exp and nbf say when it is valid.
-func TestIssueTimeIsNotHeldAgainstAToken(t *testing.T) {
+// iat only describes a token: exp and nbf decide whether it is valid.
+func TestIssueTimeIsIgnored(t *testing.T) {
 	for name, spoil := range map[string]func(map[string]any){
 		"in the future": times(3600, 0, 28800),
 		"none":          set("iat", nil),
@@ -96,7 +96,7 @@ func TestIssueTimeIsNotHeldAgainstAToken(t *testing.T) {
 	}
 }
 
-// tokenRefusals spoil one thing of the token each.
+// tokenRefusals each change one thing in the token.
 var tokenRefusals = map[string]struct {
 	arrange func(*testing.T, *service)
 	want    string
@@ -111,32 +111,34 @@ var tokenRefusals = map[string]struct {
 		s.method = jwt.SigningMethodES256
 		s.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}, "algorithm or key cannot be used"},
-	"PS256":                  {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" }, "algorithm or key cannot be used"},
-	"signed by another key":  {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
-	"PS256 named RS256":      {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") }, "signature does not verify"},
-	"unknown alg":            {func(_ *testing.T, s *service) { head(s, "alg", "RS1") }, "algorithm or key cannot be used"},
-	"no alg":                 {func(_ *testing.T, s *service) { head(s, "alg", nil) }, "algorithm or key cannot be used"},
-	"unknown kid":            {func(_ *testing.T, s *service) { head(s, "kid", "other") }, "does not publish the key"},
-	"kid of an unusable key": {func(_ *testing.T, s *service) { head(s, "kid", "unrelated") }, "cannot be used"},
-	"no kid":                 {func(_ *testing.T, s *service) { head(s, "kid", nil) }, "names no signing key"},
-	"kid a number":           {func(_ *testing.T, s *service) { head(s, "kid", 1) }, "token is malformed"},
-	"long kid":               {func(_ *testing.T, s *service) { head(s, "kid", strings.Repeat("k", maxKeyID+1)) }, "names no signing key"},
-	"critical extension":     {func(_ *testing.T, s *service) { head(s, "crit", []string{"b64"}) }, "token is malformed"},
-	"another issuer":         {claim("iss", "https://other.attest.localhost"), "issued by another authority"},
-	"issuer with a slash":    {func(_ *testing.T, s *service) { s.spoil = set("iss", s.authority.Issuer()+"/") }, "issued by another authority"},
-	"no issuer":              {claim("iss", nil), "lacks a required claim"},
-	"expired":                {func(_ *testing.T, s *service) { s.spoil = times(-28861, -28861, -60) }, "has expired"},
-	"not valid yet":          {func(_ *testing.T, s *service) { s.spoil = times(0, 61, 28800) }, "not valid yet"},
-	"no exp":                 {claim("exp", nil), "lacks a required claim"},
-	"exp a text":             {claim("exp", "tomorrow"), "does not verify"},
-	"another nonce":          {claim("nonce", "7394904505194784658"), "does not carry our nonce"},
-	"no nonce":               {claim("nonce", nil), "does not carry our nonce"},
-	"another kind":           {claim("x-ms-attestation-type", "sgx"), "not about an SEV-SNP machine"},
-	"no runtime data":        {claim("x-ms-runtime", nil), "does not carry our runtime data"},
-	"another KEK":            {func(_ *testing.T, s *service) { s.spoil = otherKEK }, "does not carry our runtime data"},
-	"runtime data with more": {func(_ *testing.T, s *service) { s.spoil = moreRuntime }, "does not carry our runtime data"},
-	"another report":         {claim("x-ms-sevsnpvm-reportdata", strings.Repeat("0", 128)), "about another report"},
-	"report not a text":      {claim("x-ms-sevsnpvm-reportdata", 1), "about another report"},
+	"PS256": {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; s.keys[1].Alg = "" },
+		"algorithm or key cannot be used"},
+	"signed by another key": {func(_ *testing.T, s *service) { s.key = rsaKeys()[1] }, "signature does not verify"},
+	"PS256 declared as RS256": {func(_ *testing.T, s *service) { s.method = jwt.SigningMethodPS256; head(s, "alg", "RS256") },
+		"signature does not verify"},
+	"unknown alg":                       {func(_ *testing.T, s *service) { head(s, "alg", "RS1") }, "algorithm or key cannot be used"},
+	"no alg":                            {func(_ *testing.T, s *service) { head(s, "alg", nil) }, "algorithm or key cannot be used"},
+	"unknown kid":                       {func(_ *testing.T, s *service) { head(s, "kid", "other") }, "does not publish the key"},
+	"kid of an unusable key":            {func(_ *testing.T, s *service) { head(s, "kid", "unrelated") }, "cannot be used"},
+	"no kid":                            {func(_ *testing.T, s *service) { head(s, "kid", nil) }, "names no signing key"},
+	"kid is a number":                   {func(_ *testing.T, s *service) { head(s, "kid", 1) }, "token is malformed"},
+	"long kid":                          {func(_ *testing.T, s *service) { head(s, "kid", strings.Repeat("k", maxKeyID+1)) }, "names no signing key"},
+	"critical extension":                {func(_ *testing.T, s *service) { head(s, "crit", []string{"b64"}) }, "token is malformed"},
+	"another issuer":                    {claim("iss", "https://other.attest.localhost"), "issued by another authority"},
+	"issuer with a slash":               {func(_ *testing.T, s *service) { s.spoil = set("iss", s.authority.Issuer()+"/") }, "issued by another authority"},
+	"no issuer":                         {claim("iss", nil), "lacks a required claim"},
+	"expired":                           {func(_ *testing.T, s *service) { s.spoil = times(-28861, -28861, -60) }, "has expired"},
+	"not valid yet":                     {func(_ *testing.T, s *service) { s.spoil = times(0, 61, 28800) }, "not valid yet"},
+	"no exp":                            {claim("exp", nil), "lacks a required claim"},
+	"exp is a string":                   {claim("exp", "tomorrow"), "does not verify"},
+	"another nonce":                     {claim("nonce", "7394904505194784658"), "does not carry our nonce"},
+	"no nonce":                          {claim("nonce", nil), "does not carry our nonce"},
+	"another kind":                      {claim("x-ms-attestation-type", "sgx"), "not about an SEV-SNP machine"},
+	"no runtime data":                   {claim("x-ms-runtime", nil), "does not carry our runtime data"},
+	"another KEK":                       {func(_ *testing.T, s *service) { s.spoil = otherKEK }, "does not carry our runtime data"},
+	"runtime data with an extra member": {func(_ *testing.T, s *service) { s.spoil = moreRuntime }, "does not carry our runtime data"},
+	"another report":                    {claim("x-ms-sevsnpvm-reportdata", strings.Repeat("0", 128)), "about another report"},
+	"report is not a string":            {claim("x-ms-sevsnpvm-reportdata", 1), "about another report"},
 	"member twice": {func(_ *testing.T, s *service) {
 		s.payload = func(p []byte) []byte { return append(p[:len(p)-1], `,"nonce":"1"}`...) }
 	}, "claims are malformed"},
@@ -149,7 +151,7 @@ var tokenRefusals = map[string]struct {
 	"padded base64": {func(_ *testing.T, s *service) {
 		s.respell = func(token string) string { return token + "==" }
 	}, "token is malformed"},
-	"claims not JSON": {func(_ *testing.T, s *service) {
+	"claims are not JSON": {func(_ *testing.T, s *service) {
 		s.payload = func([]byte) []byte { return []byte(`claims`) }
 	}, "claims are malformed"},
 	"oversized token": {func(_ *testing.T, s *service) {
@@ -219,7 +221,7 @@ func refuses(t *testing.T, s *service, kind *refusal.Kind, want string) {
 	}
 }
 
-// answerRefusals replace one answer each.
+// answerRefusals each replace one answer.
 var answerRefusals = map[string]struct {
 	path, body string
 	status     int
@@ -247,17 +249,17 @@ var answerRefusals = map[string]struct {
 	"token of four parts": {"/attest/SevSnpVm", `{"token":"a.b.c.d"}`, 200, refusal.Untrusted, "token is malformed"},
 	"oversized answer":    {"/attest/SevSnpVm", strings.Repeat("x", 2<<20), 200, refusal.Untrusted, "bytes"},
 
-	"discovery not JSON":       {discoveryPath, `x`, 200, refusal.Untrusted, "discovery document"},
-	"discovery without keys":   {discoveryPath, `{}`, 200, refusal.Untrusted, "discovery document"},
-	"discovery twice":          {discoveryPath, `{"jwks_uri":"https://a","jwks_uri":"https://a"}`, 200, refusal.Untrusted, "discovery document"},
-	"discovery forbidden":      {discoveryPath, ``, 403, refusal.Untrusted, "status 403"},
-	"discovery redirects":      {discoveryPath, ``, 302, refusal.Untrusted, "redirect"},
-	"discovery failing":        {discoveryPath, ``, 503, refusal.Unavailable, ""},
-	"keys not JSON":            {keysPath, `x`, 200, refusal.Untrusted, "signing keys are malformed"},
-	"keys not found":           {keysPath, ``, 404, refusal.Untrusted, "status 404"},
-	"keys redirect":            {keysPath, ``, 301, refusal.Untrusted, "redirect"},
-	"keys oversized":           {keysPath, strings.Repeat(" ", 2<<20), 200, refusal.Untrusted, "bytes"},
-	"keys of no usable member": {keysPath, `{"keys":[{"kid":"` + keyName + `","kty":"RSA"}]}`, 200, refusal.Untrusted, "cannot be used"},
+	"discovery is not JSON":  {discoveryPath, `x`, 200, refusal.Untrusted, "discovery document"},
+	"discovery without keys": {discoveryPath, `{}`, 200, refusal.Untrusted, "discovery document"},
+	"discovery twice":        {discoveryPath, `{"jwks_uri":"https://a","jwks_uri":"https://a"}`, 200, refusal.Untrusted, "discovery document"},
+	"discovery forbidden":    {discoveryPath, ``, 403, refusal.Untrusted, "status 403"},
+	"discovery redirects":    {discoveryPath, ``, 302, refusal.Untrusted, "redirect"},
+	"discovery failing":      {discoveryPath, ``, 503, refusal.Unavailable, ""},
+	"keys are not JSON":      {keysPath, `x`, 200, refusal.Untrusted, "signing keys are malformed"},
+	"keys not found":         {keysPath, ``, 404, refusal.Untrusted, "status 404"},
+	"keys redirect":          {keysPath, ``, 301, refusal.Untrusted, "redirect"},
+	"keys oversized":         {keysPath, strings.Repeat(" ", 2<<20), 200, refusal.Untrusted, "bytes"},
+	"no usable key":          {keysPath, `{"keys":[{"kid":"` + keyName + `","kty":"RSA"}]}`, 200, refusal.Untrusted, "cannot be used"},
 }
 
 func TestAnswerRefusals(t *testing.T) {
@@ -272,13 +274,13 @@ func TestAnswerRefusals(t *testing.T) {
 			refuses(t, s, c.kind, c.want)
 			_, err := s.client.Appraise(t.Context(), s.authority, newEvidence(t, runtimeData))
 			if refused, ok := errors.AsType[*refusal.Error](err); !ok || strings.Contains(refused.Public(), "secret") {
-				t.Errorf("the caller sees %v", err)
+				t.Errorf("the public error is %v", err)
 			}
 		})
 	}
 }
 
-// TestJWKSElsewhere has discovery documents that lead away from the host.
+// TestJWKSElsewhere serves discovery documents that point to another host.
 func TestJWKSElsewhere(t *testing.T) {
 	s := newService(t)
 	_, port, _ := strings.Cut(s.authority.String(), ":")
@@ -296,7 +298,7 @@ func TestJWKSElsewhere(t *testing.T) {
 	}
 }
 
-// TestForeignKeyPlaces has a forged token that brings its own keys.
+// TestForeignKeyPlaces forges a token that carries its own keys.
 func TestForeignKeyPlaces(t *testing.T) {
 	var visits int
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -317,7 +319,7 @@ func TestForeignKeyPlaces(t *testing.T) {
 	}
 }
 
-// TestForgedAlgorithms has tokens that are refused before a key is looked for.
+// TestForgedAlgorithms checks tokens that are refused before any key lookup.
 func TestForgedAlgorithms(t *testing.T) {
 	for name, arrange := range map[string]func(*service){
 		"none":  func(s *service) { s.method, s.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType },
@@ -328,7 +330,7 @@ func TestForgedAlgorithms(t *testing.T) {
 			arrange(s)
 			refuses(t, s, refusal.Untrusted, "algorithm or key cannot be used")
 			if got := s.requests.Load(); got > 3 {
-				t.Errorf("%d requests, want one for the token and at most two for keys, ahead of it", got)
+				t.Errorf("%d requests, want one for the token and at most two for keys", got)
 			}
 		})
 	}
@@ -343,12 +345,12 @@ func TestRuntimeDataMustBeJSON(t *testing.T) {
 		}
 	}
 	if s.requests.Load() != 0 {
-		t.Error("something left the machine")
+		t.Error("a request was sent")
 	}
 }
 
-// TestRepeatedRuntimeData: which of two members of one name the token has is for the
-// authority to say; the report data must then name the exact bytes.
+// TestRepeatedRuntimeData checks runtime data with a duplicate member. The authority
+// decides which value the token has, so the report data must match the exact bytes.
 func TestRepeatedRuntimeData(t *testing.T) {
 	const twice = `{"a":1,"a":2}`
 	for name, c := range map[string]struct {
@@ -371,7 +373,7 @@ func TestRepeatedRuntimeData(t *testing.T) {
 	}
 }
 
-// TestLongRuntimeData has as many bytes as a request of the local API can carry.
+// TestLongRuntimeData uses the longest runtime data that a request of the local API can carry.
 func TestLongRuntimeData(t *testing.T) {
 	s := newService(t)
 	text := `{"a":"` + strings.Repeat("x", 190<<10) + `"}`
@@ -380,7 +382,7 @@ func TestLongRuntimeData(t *testing.T) {
 	}
 }
 
-// TestNoncesDiffer asks twice with the same evidence.
+// TestNoncesDiffer sends two requests with the same evidence.
 func TestNoncesDiffer(t *testing.T) {
 	s, evidence := newService(t), newEvidence(t, runtimeData)
 	seen := map[uint64]bool{}
@@ -407,7 +409,7 @@ func TestAppraiseEnded(t *testing.T) {
 	}
 }
 
-// TestReplayedToken answers with a token that was right a request ago.
+// TestReplayedToken answers with a valid token of the previous request.
 func TestReplayedToken(t *testing.T) {
 	s, evidence := newService(t), newEvidence(t, runtimeData)
 	first, err := s.client.Appraise(t.Context(), s.authority, evidence)

@@ -9,10 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"skr/internal/strictjson"
-
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest"
@@ -20,9 +16,11 @@ import (
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/internal/jose/jws"
+	"skr/internal/strictjson"
+	"skr/test/samples"
 )
 
-// unwrapped is a request with each layer of base64url taken off.
+// unwrapped is a request with each layer of base64url decoded.
 type unwrapped struct {
 	Members                    []string
 	Report, Chain, Endorsement []byte
@@ -31,7 +29,7 @@ type unwrapped struct {
 	InitTimeData, Nonce        string
 }
 
-// unwrap accepts padded base64url only, as it is sent.
+// unwrap accepts only padded base64url, which is what the client sends.
 func unwrap(t *testing.T, body []byte) unwrapped {
 	t.Helper()
 	decode := func(text string) []byte {
@@ -96,7 +94,7 @@ func TestRequestAsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report.ReportData() != snp.Bind(want.RuntimeData) || endorsement.Measurement() != report.Measurement() {
-		t.Error("the recorded evidence does not hold together")
+		t.Error("the recorded evidence is inconsistent")
 	}
 	body, err := encodeRequest(&attest.Evidence{Report: report, Chain: chain, RuntimeData: want.RuntimeData, Endorsement: endorsement}, 13202930541250959283)
 	if err != nil {
@@ -107,7 +105,7 @@ func TestRequestAsRecorded(t *testing.T) {
 	}
 }
 
-// unverified reads a recorded token; MAA's signing keys are not recorded.
+// unverified parses a recorded token without verification: the recordings lack MAA's signing keys.
 func unverified(t *testing.T, path ...string) strictjson.Object {
 	t.Helper()
 	signed, err := jws.Parse(strings.TrimSpace(string(samples.Read(t, path...))), maxToken)
@@ -155,8 +153,8 @@ func TestRecordedToken(t *testing.T) {
 	}
 }
 
-// TestRecordedRuntimeData has MAA's own rendering of runtime data: members
-// sorted, white space dropped.
+// TestRecordedRuntimeData checks MAA's own encoding of runtime data: sorted members
+// and no white space.
 func TestRecordedRuntimeData(t *testing.T) {
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")
 	data := samples.Read(t, "maa", "cvm-genoa-runtime-data.json")
@@ -165,7 +163,7 @@ func TestRecordedRuntimeData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if q := (question{runtime: parsed}); !q.bound(claims) {
-		t.Error("the runtime data is not found in the token")
+		t.Error("the token does not contain the runtime data")
 	}
 	sum := sha256.Sum256(data)
 	if contradicts(claims, claimReportData, hex.EncodeToString(sum[:])+strings.Repeat("0", 64)) {
@@ -173,8 +171,8 @@ func TestRecordedRuntimeData(t *testing.T) {
 	}
 }
 
-// TestRecordedTokenVerdict runs the whole verification on a recorded token with
-// a key that did not sign it: nothing before the signature stops it.
+// TestRecordedTokenVerdict verifies a recorded token with a key that did not sign it.
+// Only the signature check fails.
 func TestRecordedTokenVerdict(t *testing.T) {
 	token := strings.TrimSpace(string(samples.Read(t, "maa", "cvm-genoa-token.jwt")))
 	claims := unverified(t, "maa", "cvm-genoa-token.jwt")

@@ -36,7 +36,7 @@ import (
 	"skr/test/uvmtest"
 )
 
-// now is when the tests take place.
+// now is the time of the tests.
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const (
@@ -52,7 +52,7 @@ var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	return keys
 })
 
-// service is an attestation instance whose every part can be spoilt.
+// service is an attestation instance. Tests can alter each of its parts.
 type service struct {
 	authority attest.Authority
 	client    *Client
@@ -69,10 +69,10 @@ type service struct {
 	respell    func(token string) string   // replaces the signed token
 	keys       []jwk.Key
 	discovery  func() any
-	intercepts map[string]http.HandlerFunc // by path
+	intercepts map[string]http.HandlerFunc // answers by path
 }
 
-// newService starts an instance that behaves.
+// newService starts an instance that answers correctly.
 func newService(t *testing.T) *service {
 	t.Helper()
 	s := &service{
@@ -206,8 +206,8 @@ func decoded(text string) []byte {
 	return data
 }
 
-// certified is a key as instances publish it: only x5c, in which the
-// certificate carries 20 KB of embedded evidence.
+// certified returns a key as instances publish it: only x5c. Its certificate carries
+// 20 KB of embedded evidence.
 func certified(t testing.TB, id string, key crypto.Signer) jwk.Key {
 	t.Helper()
 	template := &x509.Certificate{
@@ -276,7 +276,7 @@ var theMachine = sync.OnceValues(func() (machine, error) {
 	return machine{chip, endorsement}, err
 })
 
-// newEvidence is real evidence of emulated hardware.
+// newEvidence returns complete evidence of emulated hardware.
 func newEvidence(t testing.TB, runtime string) *attest.Evidence {
 	t.Helper()
 	m, err := theMachine()

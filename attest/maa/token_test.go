@@ -15,8 +15,8 @@ import (
 	"skr/internal/jose/jwk"
 )
 
-// A token from elsewhere is verified with the keys that the authority publishes, or with
-// those in a file, and each fault has an error of its own.
+// A token from elsewhere is verified with the keys that the authority publishes or with
+// keys from a file. Each fault has its own error.
 func TestVerify(t *testing.T) {
 	s := newService(t)
 	token := tokenOf(t, s)
@@ -54,7 +54,7 @@ func TestVerify(t *testing.T) {
 	} {
 		for _, sentinel := range []error{ErrSignature, ErrIssuer, ErrTimes} {
 			if got := errors.Is(c.err, sentinel); got != slices.Contains(c.want, sentinel) {
-				t.Errorf("%s: that the error is %q is %v: %v", c.name, sentinel, got, c.err)
+				t.Errorf("%s: errors.Is(err, %q) = %v: %v", c.name, sentinel, got, c.err)
 			}
 		}
 		if (c.err == nil) != (c.want == nil) {
@@ -79,12 +79,12 @@ func TestParseKeysRefuses(t *testing.T) {
 	block := func(kind string) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte{1}})) }
 	for _, text := range []string{"", "x", "{}", `{"keys":[],"keys":[]}`, block("PUBLIC KEY"), block("CERTIFICATE") + "x"} {
 		if keys, err := ParseKeys([]byte(text)); err == nil {
-			t.Errorf("%q gave %v", text, keys)
+			t.Errorf("ParseKeys(%q) = %v", text, keys)
 		}
 	}
 }
 
-// roundTrip answers in the place of the network.
+// roundTrip answers in place of the network.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -106,8 +106,8 @@ func answering(status int, header http.Header) *http.Client {
 	})}
 }
 
-// The client works over a plain http.Client, and sorts its failures as it sorts those of a
-// client that retries. An answer to which a redirect leads is not the authority's.
+// The client works over a plain http.Client and classifies its failures like those of a
+// retrying client. An answer after a redirect is not the authority's.
 func TestPlainHTTPClient(t *testing.T) {
 	authority := authorityOf(t, "maa.attest.localhost")
 	offline := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("offline") })}

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-sev-guest/client/linuxabi"
 )
 
-// driver stands for the kernel's sev-guest driver.
+// driver emulates the kernel's sev-guest driver.
 type driver struct {
 	answer        func(*linuxabi.SnpUserGuestRequest) (uintptr, error)
 	closeErr      error
@@ -53,7 +53,7 @@ func TestSevGuest(t *testing.T) {
 		name     string
 		answer   func(*linuxabi.SnpUserGuestRequest) (uintptr, error)
 		closeErr error
-		want     string // empty: a report
+		want     string // empty if a report is expected
 	}{
 		{"good", sign, nil, ""},
 		{"errno", func(*linuxabi.SnpUserGuestRequest) (uintptr, error) { return 0, syscall.ENOTTY }, nil, syscall.ENOTTY.Error()},
@@ -91,14 +91,14 @@ func TestOpenSevGuest(t *testing.T) {
 	if _, err := openSevGuest(absent); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want fs.ErrNotExist", err)
 	}
-	// A device that is not the driver refuses the ioctl.
+	// Another device refuses the ioctl.
 	_, err := sevGuest{"/dev/null", openSevGuest}.read(ReportData{})
 	if !errors.Is(err, syscall.ENOTTY) {
 		t.Errorf("asking /dev/null: error %v, want ENOTTY", err)
 	}
 }
 
-// kernel is configfs-tsm as provider offers it.
+// kernel emulates configfs-tsm with the given provider.
 func kernel(provider string, outblob func(inblob []byte) ([]byte, error)) (*faketsm.ReportSubsystem, configfsi.Client) {
 	reports := &faketsm.ReportSubsystem{
 		Random: rand.Reader,
@@ -129,7 +129,7 @@ func TestConfigFS(t *testing.T) {
 	tests := []struct {
 		name, provider string
 		outblob        func([]byte) ([]byte, error)
-		want           string // empty: a report
+		want           string // empty if a report is expected
 	}{
 		{"good", "sev_guest", good, ""},
 		{"another provider", "tdx_guest", good, `provider is "tdx_guest"`},
@@ -141,7 +141,7 @@ func TestConfigFS(t *testing.T) {
 			reports, client := kernel(test.provider, test.outblob)
 			raw, err := configFS{func() (configfsi.Client, error) { return client, nil }}.read(data)
 			if len(reports.Entries) != 0 {
-				t.Errorf("%d entries were left behind", len(reports.Entries))
+				t.Errorf("%d entries remain", len(reports.Entries))
 			}
 			if test.want == "" {
 				if err != nil || !bytes.Equal(raw, genuine(data)) {

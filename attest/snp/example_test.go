@@ -17,7 +17,7 @@ func ExampleParse() {
 	fmt.Println("version", report.Version(), "signed by a", report.SigningKey())
 	fmt.Println("reported TCB:", report.ReportedTCB())
 	fmt.Println("debugging allowed:", report.Policy().Debug())
-	// A version 2 report does not say what made it: its VCEK certificate does.
+	// A version 2 report does not name its product. Its VCEK certificate does.
 	fmt.Println("product:", report.Product())
 	// Output:
 	// version 2 signed by a VCEK

@@ -47,7 +47,7 @@ func parse(tb testing.TB, raw []byte) *snp.Report {
 	return report
 }
 
-// filled returns n bytes from b upwards, so that no two fields are alike.
+// filled returns n bytes that count up from b, so that all fields differ.
 func filled(n int, b byte) []byte {
 	out := make([]byte, n)
 	for i := range out {
@@ -56,7 +56,7 @@ func filled(n int, b byte) []byte {
 	return out
 }
 
-// fields are all that a report says, for comparison.
+// fields holds every value of a report, for comparison.
 type fields struct {
 	Version, GuestSVN, VMPL, Algorithm    uint32
 	Policy                                snp.GuestPolicy
@@ -141,7 +141,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestGenuineReport reads a report of real Milan hardware. What it says was
+// TestGenuineReport parses a report of real Milan hardware. The expected values were
 // read from the bytes by hand.
 func TestGenuineReport(t *testing.T) {
 	report := parse(t, testdata.AttestationBytes)
@@ -174,7 +174,7 @@ func TestCopies(t *testing.T) {
 		b[0] ^= 0xff
 	}
 	if !bytes.Equal(report.Raw(), testdata.AttestationBytes) {
-		t.Error("the report changed with a slice that was given to or by it")
+		t.Error("the report shares memory with its input or output")
 	}
 }
 
@@ -185,7 +185,7 @@ func TestParseRefuses(t *testing.T) {
 		name    string
 		version uint32
 		mutate  func([]byte)
-		want    string // empty: accepted
+		want    string // empty if accepted
 	}{
 		{"version 0", 3, set(0, 0), "version 0"},
 		{"version 1", 3, set(0, 1), "version 1"},
@@ -244,7 +244,7 @@ func TestReportDoesNotPrintItsBytes(t *testing.T) {
 	report := parse(t, rawReport(t, newChip(t, snp.Milan), snptest.Options{}))
 	want := "SEV-SNP report version 3, Milan, reported TCB bootloader 4, tee 0, snp 24, microcode 219"
 	if got := fmt.Sprintf("%v", report); got != want {
-		t.Errorf("printed %q, want %q", got, want)
+		t.Errorf("prints %q, want %q", got, want)
 	}
 }
 
@@ -266,7 +266,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if !bytes.Equal(report.Raw(), raw) {
-			t.Error("the report is not what was parsed")
+			t.Error("the report differs from the parsed bytes")
 		}
 		if got := fieldsOf(report); got.Version != binary.LittleEndian.Uint32(raw) {
 			t.Errorf("version %d", got.Version)

@@ -7,14 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/test/samples"
 )
 
-// member digs a string out of JSON; "a.b" is member b of member a.
+// member returns a string from JSON; "a.b" is member b of member a.
 func member(t *testing.T, document []byte, path string) string {
 	t.Helper()
 	var value any
@@ -45,8 +44,8 @@ func decode64(t *testing.T, text string) []byte {
 	return data
 }
 
-// ofHCL is the hardware report in an Azure confidential VM's HCL report, which
-// begins at offset 32 (MicrosoftDocs/azure-docs, guest-attestation-
+// ofHCL returns the hardware report in an Azure confidential VM's HCL report. It
+// starts at offset 32 (MicrosoftDocs/azure-docs, guest-attestation-
 // confidential-virtual-machines-design).
 func ofHCL(blob []byte) []byte { return blob[32 : 32+snp.ReportSize] }
 
@@ -56,7 +55,7 @@ func TestSamples(t *testing.T) {
 		milan2025 = "bootloader 4, tee 0, snp 24, microcode 219"
 	)
 	tests := []struct {
-		file, member string // member: base64 in JSON
+		file, member string // path of a base64 member in JSON
 		hcl          bool
 		version      uint32
 		product      snp.Product
@@ -92,14 +91,14 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// sampleRequest is the report of a request to Microsoft Azure Attestation.
+// sampleRequest returns the report of a request to Microsoft Azure Attestation.
 func sampleRequest(t *testing.T, file string) *snp.Report {
 	t.Helper()
 	request := decode64(t, member(t, samples.Read(t, file), "report"))
 	return parse(t, decode64(t, member(t, request, "SnpReport")))
 }
 
-// TestSampleRuntimeData binds the runtime data of a genuine report.
+// TestSampleRuntimeData checks that a genuine report binds its runtime data.
 func TestSampleRuntimeData(t *testing.T) {
 	report := sampleRequest(t, "aci-milan-v3/maa-request.json")
 	if got, want := report.ReportData(), snp.Bind(samples.Read(t, "aci-milan-v3/runtime-data.jwks.json")); got != want {
@@ -107,8 +106,8 @@ func TestSampleRuntimeData(t *testing.T) {
 	}
 }
 
-// TestSampleClaims compares a report with what Microsoft Azure Attestation read
-// in it.
+// TestSampleClaims compares a report with the claims that Microsoft Azure Attestation
+// issued for it.
 func TestSampleClaims(t *testing.T) {
 	r := sampleRequest(t, "maa/aci-request.json")
 	token := strings.Split(string(samples.Read(t, "maa/aci-token.jwt")), ".")
@@ -146,6 +145,6 @@ func TestSampleClaims(t *testing.T) {
 		t.Errorf("claims (-token +report):\n%s", diff)
 	}
 	if r.CurrentTCB().Components().Microcode != 0xd2 {
-		t.Errorf("current TCB %s, want microcode 210: it must not be mixed up with the reported one", r.CurrentTCB())
+		t.Errorf("current TCB %s, want microcode 210: it differs from the reported TCB", r.CurrentTCB())
 	}
 }

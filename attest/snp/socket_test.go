@@ -70,7 +70,7 @@ func TestSocketRefuses(t *testing.T) {
 	}{
 		{"error", status(500, `{"error":"firmware \u001b[31m said no"}`), `answered 500: "firmware \x1b[31m said no"`},
 		{"error with 200", status(200, `{"error":"no"}`), `answered 200: "no"`},
-		{"error beside a report", status(200, fmt.Sprintf(`{"error":"no","report":"%x"}`, genuine(ReportData{}))), `"no"`},
+		{"error and report", status(200, fmt.Sprintf(`{"error":"no","report":"%x"}`, genuine(ReportData{}))), `"no"`},
 		{"long error", status(500, `{"error":"`+long+`"}`), `"` + long[:maxComplaint] + `..."`},
 		{"not JSON", status(502, "<html>"), `answered 502: "<html>"`},
 		{"report with 500", status(500, fmt.Sprintf(`{"report":"%x"}`, genuine(ReportData{}))), "answered 500"},
@@ -130,7 +130,7 @@ func TestSocketDeadline(t *testing.T) {
 	}
 }
 
-// deadliner tells what deadline a request has.
+// deadliner records the deadline of each request.
 type deadliner struct{ left time.Duration }
 
 func (d *deadliner) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -146,7 +146,7 @@ func TestSocketCap(t *testing.T) {
 		t.Error("no error")
 	}
 	if transport.left <= 0 || transport.left > socketTimeout {
-		t.Errorf("without a deadline of the caller, %v are left, want at most %v", transport.left, socketTimeout)
+		t.Errorf("without a caller's deadline, %v remain, want at most %v", transport.left, socketTimeout)
 	}
 }
 

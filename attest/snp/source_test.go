@@ -16,15 +16,15 @@ import (
 	"github.com/google/go-sev-guest/verify/testdata"
 )
 
-// genuine is a genuine report with its REPORT_DATA replaced: well formed, and
-// over data.
+// genuine returns a genuine report with its REPORT_DATA replaced by data. It is well
+// formed.
 func genuine(data ReportData) []byte {
 	raw := append([]byte(nil), testdata.AttestationBytes...)
 	copy(raw[0x50:], data[:])
 	return raw
 }
 
-// reader is a device's read that gives genuine reports.
+// reader returns a device read function that returns genuine reports.
 func reader(data ReportData) ([]byte, error) { return genuine(data), nil }
 
 func failing(err error) func(ReportData) ([]byte, error) {
@@ -60,7 +60,7 @@ func TestSingleSource(t *testing.T) {
 	tests := []struct {
 		name string
 		read func(ReportData) ([]byte, error)
-		want string // empty: a report
+		want string // empty if a report is expected
 	}{
 		{"good", reader, ""},
 		{"firmware error", failing(errors.New("error 0x22")), "no SEV-SNP report from test: error 0x22"},
@@ -101,7 +101,7 @@ func TestAutomaticSaysWhatItTried(t *testing.T) {
 	}
 }
 
-// TestAutomaticHere needs a machine without SEV-SNP, as where tests run.
+// TestAutomaticHere needs a machine without SEV-SNP.
 func TestAutomaticHere(t *testing.T) {
 	for _, path := range []string{sevGuestPath, configfsi.TsmPrefix} {
 		if _, err := os.Stat(path); err == nil {
@@ -140,7 +140,7 @@ func TestAutomaticKeepsWhatWorks(t *testing.T) {
 	absent = false
 	for range 2 {
 		if _, err := source.Report(t.Context(), ReportData{}); err != nil {
-			t.Errorf("the device appeared: %v", err)
+			t.Errorf("after the device appeared: %v", err)
 		}
 	}
 	if got := strings.Join(asked, " "); got != "first second first second second" {
@@ -187,7 +187,7 @@ func TestDeviceRespectsContext(t *testing.T) {
 		})
 		source := newAutomatic(d, newDevice("never", reader))
 		start := time.Now()
-		// The first is stuck in the firmware, the second waits for its turn.
+		// The first call hangs in the firmware; the second waits for its turn.
 		for range 2 {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
@@ -201,12 +201,12 @@ func TestDeviceRespectsContext(t *testing.T) {
 		}
 		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
-		time.Sleep(time.Hour) // the stuck call returns and gives its turn back
+		time.Sleep(time.Hour) // the hanging call returns and releases its turn
 		if _, err := d.fetch(canceled, ReportData{}); !errors.Is(err, context.Canceled) || calls.Load() != 1 {
 			t.Errorf("error %v with %d calls: a canceled context reached the device", err, calls.Load())
 		}
 		if len(d.turn) != 0 {
-			t.Error("the turn was not given back")
+			t.Error("the turn was not released")
 		}
 	})
 }

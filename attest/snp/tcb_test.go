@@ -61,7 +61,7 @@ func TestAtLeast(t *testing.T) {
 	if !base.AtLeast(base) {
 		t.Error("a TCB is not at least itself")
 	}
-	// A rise of one component does not make up for the fall of another.
+	// A higher component does not compensate for a lower one.
 	for i, lower := range []snp.Components{
 		{FMC: 0, Bootloader: 9, TEE: 9, SNP: 9, Microcode: 9},
 		{FMC: 9, Bootloader: 1, TEE: 9, SNP: 9, Microcode: 9},
@@ -128,7 +128,7 @@ func TestPolicyBits(t *testing.T) {
 	for n, method := range bits {
 		for other := range uint(64) {
 			if got := method(1 << other); got != (n == other) {
-				t.Errorf("the method of bit %d says %v for bit %d", n, got, other)
+				t.Errorf("the method of bit %d returns %v for bit %d", n, got, other)
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func TestHWID(t *testing.T) {
 		}
 	}
 	if id.IsZero() || !(snp.ChipID{}).IsZero() {
-		t.Error("IsZero does not tell a masked identity")
+		t.Error("IsZero does not recognise a masked identity")
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 	"skr/attest/vtpm"
 )
 
-// recording is a link that keeps the answers.
+// recording is a link that records the answers.
 type recording struct {
 	link
 	answers *bytes.Buffer
@@ -30,14 +30,14 @@ func (r recording) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// playback is a link to a TPM that says this, whatever it is asked.
+// playback is a link to a TPM that gives this answer to every command.
 type playback struct{ io.Reader }
 
 func (playback) Write(command []byte) (int, error) { return len(command), nil }
 func (playback) SetDeadline(time.Time) error       { return nil }
 func (playback) Close() error                      { return nil }
 
-// saying is a TPM that says this at each connection.
+// saying returns a TPM that gives this answer on each connection.
 func saying(answers []byte) *TPM {
 	return &TPM{
 		address: "playback",
@@ -47,7 +47,7 @@ func saying(answers []byte) *TPM {
 	}
 }
 
-// operations are all that read answers; the key's TPM is the one they are for.
+// operations are all operations that read answers. The key belongs to this TPM.
 var operations = []struct {
 	name string
 	do   func(context.Context, *EphemeralKey) error
@@ -84,7 +84,7 @@ var operations = []struct {
 	}},
 }
 
-// with is the key in another TPM.
+// with returns the key in another TPM.
 func (k *EphemeralKey) with(t *TPM) *EphemeralKey {
 	moved := *k
 	moved.tpm = t
@@ -93,13 +93,13 @@ func (k *EphemeralKey) with(t *TPM) *EphemeralKey {
 
 const smallSelection vtpm.Selection = 1 << 7
 
-// someKey is any key of 2048 bits; the TPM's is another.
+// someKey is any 2048-bit key that is not the TPM's.
 func someKey() *EphemeralKey {
 	n := new(big.Int).SetBit(big.NewInt(1), 2047, 1)
 	return &EphemeralKey{selection: smallSelection, PublicKey: &PublicKey{rsa: &rsa.PublicKey{N: n, E: 65537}}}
 }
 
-// Genuine answers, cut anywhere, or with any byte changed: errors, never panics.
+// Genuine answers that are truncated or have one byte changed cause errors, never panics.
 func TestMalformedAnswers(t *testing.T) {
 	opened, _ := confidential(t)
 	key, err := opened.EphemeralKey(t.Context(), smallSelection)
@@ -117,11 +117,11 @@ func TestMalformedAnswers(t *testing.T) {
 		said := bytes.Clone(answers.Bytes())
 		for i := range said {
 			if err := operation.do(t.Context(), key.with(saying(said[:i]))); err == nil && genuine == nil {
-				t.Errorf("%s: %d of %d bytes are enough", operation.name, i, len(said))
+				t.Errorf("%s: %d of %d bytes were accepted", operation.name, i, len(said))
 			}
 			for _, flip := range []byte{0x01, 0x80, 0xFF} {
 				said[i] ^= flip
-				_ = operation.do(t.Context(), key.with(saying(said))) // some bytes mean nothing to us
+				_ = operation.do(t.Context(), key.with(saying(said))) // the client ignores some bytes
 				said[i] ^= flip
 			}
 		}
@@ -135,7 +135,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte("\x80\x02\x00\x00\x00\x13\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00"))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		for _, operation := range operations {
-			_ = operation.do(t.Context(), someKey().with(saying(said))) // it must only return
+			_ = operation.do(t.Context(), someKey().with(saying(said))) // it must not panic or hang
 		}
 	})
 }
@@ -155,13 +155,13 @@ func TestReadAnswer(t *testing.T) {
 		{"too long", answer(maxAnswer+1, maxAnswer-9), "4097 bytes, which cannot be"},
 		{"no header", answer(9, 0), "9 bytes, which cannot be"},
 		{"the largest number", answer(1<<32-1, 0), "which cannot be"},
-		{"more than it says", answer(10, 1), "more than the 10 bytes"},
+		{"more than its size", answer(10, 1), "more than the 10 bytes"},
 		{"cut", answer(12, 1), "EOF"},
 		{"nothing", nil, "EOF"},
 	}
 	for _, test := range tests {
 		for _, parts := range []io.Reader{bytes.NewReader(test.said), &slow{test.said}} {
-			if _, slowly := parts.(*slow); slowly && test.name == "more than it says" {
+			if _, slowly := parts.(*slow); slowly && test.name == "more than its size" {
 				continue // the next byte is not read
 			}
 			got, err := readMessage(parts, make([]byte, maxAnswer))
@@ -175,7 +175,7 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// slow gives a byte at a time.
+// slow returns one byte per read.
 type slow struct{ rest []byte }
 
 func (s *slow) Read(b []byte) (int, error) {
@@ -187,7 +187,7 @@ func (s *slow) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// mute listens and never answers.
+// mute accepts connections and never answers.
 func mute(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tpm") //nolint:usetesting // a test's own folder has too long a name for a socket
@@ -210,7 +210,7 @@ func TestDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened.dial = func(context.Context) (link, error) { return dialSocket(t.Context(), path) } // the time is the command's
+	opened.dial = func(context.Context) (link, error) { return dialSocket(t.Context(), path) } // the deadline applies to the command
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	begun := time.Now()
@@ -228,7 +228,7 @@ func TestDeadline(t *testing.T) {
 
 func TestTurn(t *testing.T) {
 	opened := saying(nil)
-	opened.turn <- struct{}{} // somebody works
+	opened.turn <- struct{}{} // another operation holds the turn
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := opened.AK(ctx); err == nil || !strings.Contains(err.Error(), "waiting for other operations") {
@@ -253,11 +253,11 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", test.address, err, test.want)
 		}
 	}
-	opened, err := Open("/dev/null") // a device, but no TPM
+	opened, err := Open("/dev/null") // a device that is not a TPM
 	if err != nil || opened.String() != "/dev/null" {
 		t.Fatal(opened, err)
 	}
 	if _, err := opened.AK(t.Context()); err == nil || !strings.Contains(err.Error(), "reading the answer") {
-		t.Errorf("a device that says nothing: error %v", err)
+		t.Errorf("a silent device: error %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// Each code of a busy TPM is waited out; if it stays, the error is ErrBusy.
+// Each code of a busy TPM is retried. If it persists, the error is ErrBusy.
 func TestBusyTPM(t *testing.T) {
 	var code atomic.Uint32
 	var left atomic.Int32
@@ -40,15 +40,15 @@ func TestBusyTPM(t *testing.T) {
 	}
 	code.Store(uint32(tpm2.TPMRCLockout))
 	if _, err := opened.AK(t.Context()); err == nil || errors.Is(err, ErrBusy) {
-		t.Errorf("a lock does not go away in a moment: error %v", err)
+		t.Errorf("a lockout counts as busy: error %v", err)
 	}
 	left.Store(0)
 }
 
-// A device that another process has open, and a connection that is closed at once, are
-// tried again, for as long as patience and the request last.
+// A device that another process has open and a connection that closes at once are
+// retried, up to the limits of patience and the request's deadline.
 func TestRetry(t *testing.T) {
-	for name, fault := range map[string]error{"opened elsewhere": unix.EBUSY, "a full queue": unix.EAGAIN, "closed at once": errTurnedAway} {
+	for name, fault := range map[string]error{"opened elsewhere": unix.EBUSY, "full queue": unix.EAGAIN, "closed at once": errTurnedAway} {
 		synctest.Test(t, func(t *testing.T) {
 			attempts := 0
 			again := func() (int, error) {
@@ -68,7 +68,7 @@ func TestRetry(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			if _, err := retry(ctx, time.Hour, never); !errors.Is(err, ErrBusy) || ctx.Err() != nil {
-				t.Errorf("%s: the request's time is used up: error %v, %v", name, err, ctx.Err())
+				t.Errorf("%s: the request's deadline has passed: error %v, %v", name, err, ctx.Err())
 			}
 			cancelled, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
@@ -79,8 +79,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// An operation begins anew where the connection had no place, and not where it was
-// already answered.
+// An operation starts again if the connection was turned away, and does not start again
+// after a first answer.
 func TestTurnedAway(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{})
 	opened, err := Open(machine.Address())
@@ -93,7 +93,7 @@ func TestTurnedAway(t *testing.T) {
 			return dial(ctx)
 		}
 		ours, theirs := net.Pipe()
-		go func() { // reads the command and has no answer
+		go func() { // reads the command and closes without an answer
 			_, _ = io.ReadFull(theirs, make([]byte, headerSize+4))
 			_ = theirs.Close()
 		}()
@@ -102,7 +102,7 @@ func TestTurnedAway(t *testing.T) {
 	if _, err := opened.AK(t.Context()); err != nil || dialled != 4 {
 		t.Errorf("%d connections, error %v", dialled, err)
 	}
-	cut := saying([]byte("\x80\x01\x00\x00\x00\x0a\x00\x00\x00\x00")) // one answer, and then the end
+	cut := saying([]byte("\x80\x01\x00\x00\x00\x0a\x00\x00\x00\x00")) // one answer, then EOF
 	cut.patience = time.Hour
 	if _, err := cut.Quote(t.Context(), boot(t), nil); err == nil || errors.Is(err, ErrBusy) {
 		t.Errorf("cut off: error %v", err)

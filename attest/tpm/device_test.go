@@ -16,8 +16,8 @@ import (
 	"skr/test/swtpm"
 )
 
-// terminal is a character device whose other end is given: no kernel without a
-// TPM driver has a device that is nearer to one.
+// terminal returns a character device and its other end. Without a TPM driver, no device
+// is closer to a TPM's.
 func terminal(t *testing.T) (other *os.File, path string) {
 	t.Helper()
 	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -38,7 +38,7 @@ func terminal(t *testing.T) (other *os.File, path string) {
 	return other, path
 }
 
-// raw makes the terminal pass bytes on as they are, and keeps it open.
+// raw makes the terminal pass bytes unchanged and keeps it open.
 func raw(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)

@@ -12,7 +12,7 @@ import (
 func ExampleOpen() {
 	device, err := tpm.Open("/dev/tpmrm0")
 	if err != nil {
-		return // no vTPM here
+		return // no vTPM on this machine
 	}
 	boot, err := vtpm.Select(0, 1, 2, 3, 4, 5, 6, 7)
 	if err != nil {
@@ -23,6 +23,6 @@ func ExampleOpen() {
 		return // a TPM, but not one of Azure
 	}
 	if err == nil {
-		fmt.Println("what is wrapped to this key opens in this TPM alone:", key.RSA().N.BitLen(), "bits")
+		fmt.Println("only this TPM opens what is wrapped to this key:", key.RSA().N.BitLen(), "bits")
 	}
 }

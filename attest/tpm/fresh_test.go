@@ -14,11 +14,11 @@ import (
 	"skr/test/swtpm"
 )
 
-// clock is that of the paravisor and of the one who waits.
+// clock is shared by the paravisor and the caller that waits.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
-	// after is called as the waiting ends.
+	// after, if set, is called after each Sleep.
 	after func()
 }
 
@@ -49,7 +49,7 @@ func confidential(t *testing.T) (*TPM, *clock) {
 	return opened, c
 }
 
-// carries is what package attest/vtpm does with a parsed report.
+// carries does what package attest/vtpm does with a parsed report.
 func carries(report []byte, data UserData) (bool, error) {
 	return strings.Contains(string(report), fmt.Sprintf(`"user-data":"%X"`, data)), nil
 }
@@ -83,7 +83,7 @@ func TestFreshReportConcurrently(t *testing.T) {
 	opened, c := confidential(t)
 	c.after = func() {
 		if len(opened.report) != 1 {
-			t.Error("others do not wait for who waits for a report")
+			t.Error("a second caller does not wait for the first one's report")
 		}
 	}
 	var group sync.WaitGroup
@@ -117,7 +117,7 @@ func TestFreshReportRedefinesUserData(t *testing.T) {
 	}
 }
 
-// Another program writes user data of its own, once, and then each time.
+// Another program writes its own user data, once in one case and always in the other.
 func TestFreshReportWithAnotherWriter(t *testing.T) {
 	for _, times := range []int{1, 100} {
 		opened, c := confidential(t)
@@ -132,7 +132,7 @@ func TestFreshReportWithAnotherWriter(t *testing.T) {
 				if err := putUserData(x, c.ask(fmt.Sprint("other ", times)).UserData); err != nil {
 					return err
 				}
-				c.mu.Lock() // and has its report made, so that ours is never due
+				c.mu.Lock() // and reads its report, so that ours never becomes due
 				c.now = c.now.Add(3 * time.Second)
 				c.mu.Unlock()
 				_, err := readIndex(x, HCLReport)

@@ -17,7 +17,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// hooked is a link that tells what is sent, before it is.
+// hooked is a link that passes each command code to tell before it sends the command.
 type hooked struct {
 	link
 	tell func(tpm2.TPMCC)
@@ -28,7 +28,7 @@ func (h hooked) Write(command []byte) (int, error) {
 	return h.link.Write(command)
 }
 
-// hook has all further commands told.
+// hook makes all further commands call tell.
 func hook(t *TPM, tell func(tpm2.TPMCC)) {
 	dial := t.dial
 	t.dial = func(ctx context.Context) (link, error) {
@@ -37,7 +37,7 @@ func hook(t *TPM, tell func(tpm2.TPMCC)) {
 	}
 }
 
-// Whenever the caller gives up, what was loaded is flushed: start looks.
+// If the caller gives up, the loaded objects are flushed. start checks that.
 func TestGivingUpFlushes(t *testing.T) {
 	opened, machine := start(t, swtpm.Config{})
 	key, err := opened.EphemeralKey(t.Context(), boot(t))
@@ -62,7 +62,7 @@ func TestGivingUpFlushes(t *testing.T) {
 	if len(commands) != 6 {
 		t.Errorf("commands %x, want make, start, policy, decrypt and two flushes", commands)
 	}
-	for n := range 3 { // from the fourth on there is nothing to give up
+	for n := range 3 { // from the fourth command on, cancellation has no effect
 		ctx, cancel := context.WithCancel(t.Context())
 		left := n
 		giveUp = func(tpm2.TPMCC) {
@@ -74,12 +74,12 @@ func TestGivingUpFlushes(t *testing.T) {
 			t.Errorf("cancelled in command %d: error %v", n, err)
 		}
 		if loaded, err := machine.Loaded(); err != nil || loaded != 0 {
-			t.Errorf("cancelled in command %d: %d stayed (%v)", n, loaded, err)
+			t.Errorf("cancelled in command %d: %d objects remain (%v)", n, loaded, err)
 		}
 	}
 }
 
-// A register that changes between reading and quoting is read again.
+// If a register changes between reading and quoting, it is read again.
 func TestQuoteOfMovingRegisters(t *testing.T) {
 	for _, times := range []int{1, attempts} {
 		opened, machine := start(t, swtpm.Config{})
@@ -100,7 +100,7 @@ func TestQuoteOfMovingRegisters(t *testing.T) {
 	}
 }
 
-// What was quoted is held against what was asked for.
+// The quote is compared with the request.
 func TestCheckQuote(t *testing.T) {
 	opened, _ := start(t, swtpm.Config{})
 	quote, err := opened.Quote(t.Context(), boot(t), []byte("nonce"))
@@ -136,7 +136,7 @@ func TestCheckQuote(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := checkQuote(certified.Info, boot(t), nil, quote.PCRs); err == nil {
-		t.Error("a certification passed for a quote")
+		t.Error("a certification was accepted as a quote")
 	}
 }
 

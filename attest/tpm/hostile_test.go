@@ -19,7 +19,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// lender is a machine whose TPM is lent.
+// lender is a machine whose TPM a relay lends to guests.
 type lender struct {
 	*Relay
 
@@ -31,11 +31,11 @@ func lend(t *testing.T, config swtpm.Config) *lender {
 	t.Helper()
 	opened, machine := start(t, config)
 	l := &lender{Relay: opened.NewRelay(), machine: machine}
-	t.Cleanup(l.guests.Wait) // after the connections of below, which are closed first
+	t.Cleanup(l.guests.Wait) // runs after the cleanups that close the connections
 	return l
 }
 
-// enter is a user's connection.
+// enter opens a user's connection.
 func (l *lender) enter(t *testing.T, user uint32) net.Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -44,7 +44,7 @@ func (l *lender) enter(t *testing.T, user uint32) net.Conn {
 	return ours
 }
 
-// as is this package's own client, as a user.
+// as returns this package's own client for a user.
 func (l *lender) as(t *testing.T, user uint32) *TPM {
 	t.Helper()
 	opened := saying(nil)
@@ -53,7 +53,7 @@ func (l *lender) as(t *testing.T, user uint32) *TPM {
 	return opened
 }
 
-// refused sends one command over a connection of its own. It must be refused, and the
+// refused sends one command over its own connection. The command must be refused and the
 // connection must end.
 func (l *lender) refused(t *testing.T, what string, command []byte) {
 	t.Helper()
@@ -67,15 +67,15 @@ func (l *lender) refused(t *testing.T, what string, command []byte) {
 		t.Errorf("%s: answer %x, error %v", what, answer, err)
 	}
 	if _, err := conn.Write(recorded(readAKCommand())); err == nil {
-		t.Errorf("%s: the connection goes on", what)
+		t.Errorf("%s: the connection stays open", what)
 	}
 }
 
-// Each command of the TPM library is refused if it is not one of ours, whatever follows.
+// Each command of the TPM library that this package does not use is refused, whatever follows the code.
 func TestRelayRefusesEveryOtherCode(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	handles := []tpm2.TPMHandle{0, tpm2.TPMRHOwner, tpm2.TPMRHPlatform, tpm2.TPMRHNull, tpm2.TPMRHLockout, attestationKey, 0x80000000, 0x03000000}
-	for code := uint32(0x11F); code <= 0x1A0; code++ { // part 2, table of TPM_CC; and those of vendors below
+	for code := uint32(0x11F); code <= 0x1A0; code++ { // part 2, table of TPM_CC; vendor codes follow below
 		for _, handle := range handles[:1+int(code)%len(handles)] {
 			body := binary.BigEndian.AppendUint32(nil, uint32(handle))
 			command := request(uint16(tpm2.TPMSTNoSessions), code, body)
@@ -95,8 +95,8 @@ func request(tag uint16, code uint32, body []byte) []byte {
 	return append(command, body...)
 }
 
-// What changes a machine, reaches other secrets of its TPM, or makes more of a command
-// than this package does, is refused.
+// Commands are refused if they change the machine, reach other secrets of its TPM, or use
+// a command in a way that this package does not.
 func TestRelayRefuses(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	password := tpm2.PasswordAuth(nil)
@@ -178,7 +178,7 @@ func TestRelayRefuses(t *testing.T) {
 			AuthHandle: by(tpm2.TPMRHPlatform, ""), NVIndex: named(UserDataIndex),
 		}),
 		"write another index": recorded(writeCommand(named(AKCertificate), make([]byte, userDataSize))),
-		"write a part":        recorded(writeCommand(named(UserDataIndex), make([]byte, userDataSize-1))),
+		"partial write":       recorded(writeCommand(named(UserDataIndex), make([]byte, userDataSize-1))),
 		"read another index":  recorded(readCommand(named(0x01C101D2), 8, 0)),
 		"read with the index's own password": recorded(tpm2.NVRead{
 			AuthHandle: passworded(tpm2.TPMHandle(AKCertificate)), NVIndex: named(AKCertificate), Size: 8,
@@ -191,12 +191,12 @@ func TestRelayRefuses(t *testing.T) {
 			SignHandle: passworded(attestationKey), InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
 			PCRSelect: tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{{Hash: tpm2.TPMAlgSHA1, PCRSelect: []byte{1, 0, 0}}}},
 		}),
-		"certify the AK":             recorded(certifyCommand(passworded(attestationKey), passworded(attestationKey), nil)),
-		"certify the EK":             recorded(certifyCommand(passworded(0x81010001), passworded(attestationKey), nil)),
-		"certify a key that is none": recorded(certifyCommand(passworded(lentKey), passworded(attestationKey), nil)),
-		"certify another's key":      recorded(certifyCommand(passworded(0x80000000), passworded(attestationKey), nil)),
-		"decrypt with the EK":        recorded(decryptCommand(passworded(0x81010001), schemeRSAES(), make([]byte, keySize))),
-		"decrypt with a password":    recorded(decryptCommand(passworded(lentKey), schemeRSAES(), make([]byte, keySize))),
+		"certify the AK":                 recorded(certifyCommand(passworded(attestationKey), passworded(attestationKey), nil)),
+		"certify the EK":                 recorded(certifyCommand(passworded(0x81010001), passworded(attestationKey), nil)),
+		"certify a handle without a key": recorded(certifyCommand(passworded(lentKey), passworded(attestationKey), nil)),
+		"certify another's key":          recorded(certifyCommand(passworded(0x80000000), passworded(attestationKey), nil)),
+		"decrypt with the EK":            recorded(decryptCommand(passworded(0x81010001), schemeRSAES(), make([]byte, keySize))),
+		"decrypt with a password":        recorded(decryptCommand(passworded(lentKey), schemeRSAES(), make([]byte, keySize))),
 
 		"an HMAC session": starting(func(c *tpm2.StartAuthSession) { c.SessionType = tpm2.TPMSEHMAC }),
 		"a trial session": starting(func(c *tpm2.StartAuthSession) { c.SessionType = tpm2.TPMSETrial }),
@@ -212,7 +212,7 @@ func TestRelayRefuses(t *testing.T) {
 		l.refused(t, what, command)
 	}
 	if exists, err := l.as(t, 1).Exists(t.Context(), UserDataIndex); exists || err != nil {
-		t.Errorf("afterwards the user data exist: %t, error %v", exists, err)
+		t.Errorf("afterwards the user data exists: %t, error %v", exists, err)
 	}
 }
 
@@ -237,14 +237,14 @@ func starting(change func(*tpm2.StartAuthSession)) []byte {
 	return recorded(c)
 }
 
-// Attributes of a session that encrypt, audit or end it, and further sessions, are no
-// part of our commands.
+// This package's commands have one session, without attributes that encrypt, audit or end
+// it.
 func TestRelayRefusesSessionAttributes(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	good := recorded(quoteCommand(passworded(attestationKey), boot(t), []byte("nonce")))
-	const attributes = oneHandle + 4 + 2 // behind the session's handle and its empty nonce
+	const attributes = oneHandle + 4 + 2 // after the session's handle and its empty nonce
 	if shapeOf(good) == nil || handleAt(good, oneHandle) != tpm2.TPMRSPW {
-		t.Fatalf("the command is not ours, or has another session: %x", good)
+		t.Fatalf("the command is not lent or has another session: %x", good)
 	}
 	for bit := range 8 {
 		altered := bytes.Clone(good)
@@ -257,8 +257,8 @@ func TestRelayRefusesSessionAttributes(t *testing.T) {
 	l.refused(t, "two sessions", second)
 }
 
-// Sizes that lie, halves and more than one command at once end the connection, and
-// nothing of it reaches the TPM.
+// Wrong sizes, incomplete commands and several commands at once end the connection.
+// Nothing of them reaches the TPM.
 func TestRelayEndsOnNonsense(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	good := recorded(readAKCommand())
@@ -269,7 +269,7 @@ func TestRelayEndsOnNonsense(t *testing.T) {
 	}
 	for what, said := range map[string][]byte{
 		"no size": sized(0), "half a header": sized(9), "too long": sized(maxAnswer + 1), "the largest": sized(1<<32 - 1),
-		"two at once": slices.Concat(good, good), "shorter than it is": sized(uint32(len(good) - 1)),
+		"two at once": slices.Concat(good, good), "size too small": sized(uint32(len(good) - 1)),
 	} {
 		conn := l.enter(t, 7)
 		if _, err := conn.Write(said); err != nil {
@@ -293,7 +293,7 @@ func TestRelayEndsOnNonsense(t *testing.T) {
 	}
 }
 
-// A guest has its own key and session, and one of each.
+// Each guest has its own key and session, and at most one of each.
 func TestRelayGuestsAreApart(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	mine, theirs := transport.FromReadWriter(l.enter(t, 1)), l.enter(t, 2)
@@ -306,7 +306,7 @@ func TestRelayGuestsAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if made.ObjectHandle != lentKey {
-		t.Errorf("the TPM's own handle 0x%x is told", made.ObjectHandle)
+		t.Errorf("the answer has the TPM's own handle 0x%x", made.ObjectHandle)
 	}
 	if _, err := policyCommand(opened.Handle(), 0, make([]byte, 32)).Execute(transport.FromReadWriter(theirs)); !errors.Is(err, tpm2.TPMRCCommandCode) {
 		t.Errorf("another's session: error %v", err)
@@ -316,7 +316,7 @@ func TestRelayGuestsAreApart(t *testing.T) {
 	}
 }
 
-// A refused command is counted, with its user.
+// A refused command is counted together with its user.
 func TestRelayCountsRefused(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	var counted []uint32

@@ -22,8 +22,8 @@ import (
 	"skr/test/swtpm"
 )
 
-// Many guests with keys of their own and of others, at once, in a TPM with three slots
-// and no resource manager: none hears of it.
+// Many guests use their own and shared keys at once in a TPM with three slots and no
+// resource manager. No guest sees an error.
 func TestRelaySwaps(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	l.observe(t, func(code tpm2.TPMCC, result tpm2.TPMRC) {
@@ -42,7 +42,7 @@ func TestRelaySwaps(t *testing.T) {
 	guests.Wait()
 }
 
-// observe has the answers to guests told.
+// observe passes each answer to a guest's command to tell.
 func (l *lender) observe(t *testing.T, tell func(tpm2.TPMCC, tpm2.TPMRC)) {
 	t.Helper()
 	dial := l.contexts.tpm.dial
@@ -72,7 +72,7 @@ func (o *observed) Read(answer []byte) (int, error) {
 	return n, err
 }
 
-// useKey makes a key, has it certified and opens something with it.
+// useKey makes a key, certifies it and decrypts with it.
 func useKey(ctx context.Context, t *TPM, s vtpm.Selection) error {
 	key, err := t.EphemeralKey(ctx, s)
 	if err != nil {
@@ -87,13 +87,13 @@ func useKey(ctx context.Context, t *TPM, s vtpm.Selection) error {
 	}
 	got, err := key.Decrypter(ctx).DecryptOAEP(crypto.SHA256, ciphertext)
 	if err == nil && string(got) != "secret" {
-		err = fmt.Errorf("it opened %q", got)
+		err = fmt.Errorf("the plaintext is %q", got)
 	}
 	return err
 }
 
-// The key is made once for all guests, and again after a reset, of which no guest is
-// told something old.
+// The key is made once for all guests and again after a reset. No guest gets outdated
+// values after the reset.
 func TestRelayMakesKeysOnce(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	var made atomic.Int32
@@ -102,7 +102,7 @@ func TestRelayMakesKeysOnce(t *testing.T) {
 			made.Add(1)
 		}
 	})
-	stays := l.enter(t, 9) // so that the connection to the TPM stays, and what is in it
+	stays := l.enter(t, 9) // keeps the connection to the TPM and its objects
 	key, err := l.as(t, 1).EphemeralKey(t.Context(), selection(t, 16))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestRelayMakesKeysOnce(t *testing.T) {
 	}
 }
 
-// Users that hold as many sessions as they can do not keep another from having one.
+// Users with the maximum number of sessions do not keep another user from having one.
 func TestRelaySessionsMakeRoom(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	for range 5 * maxSessions {
@@ -141,7 +141,7 @@ func TestRelaySessionsMakeRoom(t *testing.T) {
 }
 
 // A user with many connections that each make a key delays another user's command by one
-// of its own, and what is forbidden takes no turn at all.
+// command. A forbidden command needs no turn.
 func TestRelayStarvesNobody(t *testing.T) {
 	l := lend(t, swtpm.Config{})
 	var made, before atomic.Int32
@@ -153,7 +153,7 @@ func TestRelayStarvesNobody(t *testing.T) {
 			before.Store(made.Load())
 		}
 	})
-	turn := l.commands.join(99) // nothing is served until all wait
+	turn := l.commands.join(99) // nothing is served until all commands wait
 	const hostile = 16
 	var asked sync.WaitGroup
 	for i := range hostile {
@@ -171,7 +171,7 @@ func TestRelayStarvesNobody(t *testing.T) {
 		}
 	})
 	l.waits(t, 1, 1)
-	l.refused(t, "clear", recorded(tpm2.Clear{AuthHandle: owner})) // although the turn is taken
+	l.refused(t, "clear", recorded(tpm2.Clear{AuthHandle: owner})) // although another command holds the turn
 	turn.leave()
 	asked.Wait()
 	if before.Load() != 1 || made.Load() != hostile {
@@ -179,7 +179,7 @@ func TestRelayStarvesNobody(t *testing.T) {
 	}
 }
 
-// waits returns when as many commands of a user wait.
+// waits returns when the given number of a user's commands wait.
 func (l *lender) waits(t *testing.T, user uint32, commands int) {
 	t.Helper()
 	for {
@@ -196,7 +196,7 @@ func (l *lender) waits(t *testing.T, user uint32, commands int) {
 	}
 }
 
-// Guests that want fresh reports take turns, so that each writes its data once.
+// Guests that request fresh reports take turns. Each writes its data once.
 func TestRelayLeasesUserData(t *testing.T) {
 	chip, err := newChip()
 	if err != nil {
@@ -225,8 +225,8 @@ func TestRelayLeasesUserData(t *testing.T) {
 	}
 }
 
-// A guest that has the user data and rests loses it with its connection; what is not
-// about them goes on meanwhile.
+// A guest that holds the user data and goes idle loses them with its connection. Other
+// commands continue meanwhile.
 func TestRelayLeaseEnds(t *testing.T) {
 	chip, err := newChip()
 	if err != nil {
@@ -236,7 +236,7 @@ func TestRelayLeaseEnds(t *testing.T) {
 	l := lend(t, swtpm.Config{Chip: chip, Now: c.Now})
 	holder := l.enter(t, 2)
 	if _, err := readAreaCommand(UserDataIndex).Execute(transport.FromReadWriter(holder)); err == nil {
-		t.Fatal("the user data are there already")
+		t.Fatal("the user data already exist")
 	}
 	if _, err := l.as(t, 1).ReadIndex(t.Context(), HCLReport); err != nil {
 		t.Errorf("reading the report: %v", err)
@@ -245,21 +245,21 @@ func TestRelayLeaseEnds(t *testing.T) {
 		t.Errorf("using a key: %v", err)
 	}
 	if _, err := l.as(t, 1).FreshReport(t.Context(), c.ask("question")); err != nil {
-		t.Errorf("after the holder rested: %v", err)
+		t.Errorf("after the holder went idle: %v", err)
 	}
 	if _, err := holder.Read(make([]byte, 1)); err == nil {
 		t.Error("the holder keeps its connection")
 	}
 }
 
-// A guest that was told to ask again, and does other things in place of it, does not keep
-// the lease that becomes its own meanwhile.
+// A guest that was told to retry and does something else does not keep the lease that
+// it gets meanwhile.
 func TestRelayLeaseIsNotHoarded(t *testing.T) {
 	var leases turns
 	held := leases.join(1)
 	g := &guest{lease: leases.join(2)}
 	if g.limit(); !g.leaseEnd.IsZero() {
-		t.Error("the lease of another ends the guest")
+		t.Error("another guest's lease limits this guest")
 	}
 	held.leave()
 	g.limit()
@@ -268,12 +268,12 @@ func TestRelayLeaseIsNotHoarded(t *testing.T) {
 	}
 	g.leaseEnd = time.Now().Add(-time.Second)
 	if time.Until(g.limit()) > 0 {
-		t.Error("after the lease the guest may go on")
+		t.Error("the guest may continue after the lease")
 	}
 }
 
-// A report that is read in chunks is one report, although another guest has it made
-// anew in between.
+// A report that is read in chunks stays one report even if another guest has it made
+// again between the chunks.
 func TestRelayReadsWhole(t *testing.T) {
 	chip, err := newChip()
 	if err != nil {
@@ -303,6 +303,6 @@ func TestRelayReadsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := report.CheckBound(); err != nil {
-		t.Errorf("the chunks are of two reports: %v", err)
+		t.Errorf("the chunks come from different reports: %v", err)
 	}
 }

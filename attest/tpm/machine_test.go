@@ -24,7 +24,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// begin is when the emulated machines are made.
+// begin is the creation time of the emulated machines.
 var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 var newChip = sync.OnceValues(func() (*snptest.Chip, error) {
@@ -35,7 +35,7 @@ var newChip = sync.OnceValues(func() (*snptest.Chip, error) {
 	return vendor.NewChip()
 })
 
-// start gives the TPM of a machine, and finds at the end that nothing stayed in it.
+// start returns the TPM of a machine. At the end it checks that the TPM holds no objects.
 func start(t *testing.T, c swtpm.Config) (*TPM, *swtpm.Machine) {
 	t.Helper()
 	machine := swtpm.Require(t, c)
@@ -45,7 +45,7 @@ func start(t *testing.T, c swtpm.Config) (*TPM, *swtpm.Machine) {
 	}
 	t.Cleanup(func() {
 		if n, err := machine.Loaded(); err != nil || n != 0 {
-			t.Errorf("%d objects and sessions stayed in the TPM (%v)", n, err)
+			t.Errorf("%d objects and sessions remain in the TPM (%v)", n, err)
 		}
 	})
 	return opened, machine
@@ -82,10 +82,10 @@ func TestQuote(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !ak.RSA().Equal(machine.AK()) {
-		t.Error("the AK is another key than the machine's")
+		t.Error("the AK is not the machine's")
 	}
 	for name, s := range map[string]vtpm.Selection{
-		"boot": boot(t), "one": selection(t, 7), "more than one read": selection(t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 16, 23),
+		"boot": boot(t), "one": selection(t, 7), "needs more than one read": selection(t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 16, 23),
 	} {
 		t.Run(name, func(t *testing.T) {
 			nonce := []byte("a nonce of this question")
@@ -106,7 +106,7 @@ func TestQuote(t *testing.T) {
 		t.Errorf("a long nonce: error %v", err)
 	}
 	if _, err := opened.Quote(t.Context(), 0, nil); err == nil {
-		t.Error("a quote over nothing was made")
+		t.Error("a quote over no PCR was made")
 	}
 }
 
@@ -175,7 +175,7 @@ func TestDecryptRSAES(t *testing.T) {
 		t.Errorf("a short cipher text: error %v", err)
 	}
 	if _, err := key.Decrypter(t.Context()).DecryptOAEP(crypto.MD5, ciphertext); err == nil {
-		t.Error("OAEP with MD5 was tried")
+		t.Error("OAEP with MD5 was attempted")
 	}
 	_, err = key.Decrypter(t.Context()).DecryptOAEP(crypto.SHA256, ciphertext)
 	if !errors.Is(err, ErrCiphertext) || !strings.Contains(err.Error(), "TPM2_RSA_Decrypt") || errors.Is(err, ErrChanged) {
@@ -205,7 +205,7 @@ func TestCertify(t *testing.T) {
 		}
 	}
 	if _, err := key.Certify(t.Context(), make([]byte, 65)); err == nil {
-		t.Error("a long nonce was taken")
+		t.Error("a long nonce was accepted")
 	}
 }
 
@@ -219,7 +219,7 @@ func TestEphemeralKeyEnds(t *testing.T) {
 		{"nothing", boot(t), func(*swtpm.Machine) error { return nil }, false},
 		{"another PCR", boot(t), func(m *swtpm.Machine) error { return m.Extend(14, []byte("x")) }, false},
 		{"a selected PCR", boot(t), func(m *swtpm.Machine) error { return m.Extend(7, []byte("x")) }, true},
-		{"a reset", selection(t, 16), (*swtpm.Machine).Reset, true}, // which leaves this PCR as it is
+		{"a reset", selection(t, 16), (*swtpm.Machine).Reset, true}, // this PCR stays unchanged
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestEphemeralKeyEnds(t *testing.T) {
 	}
 }
 
-// Without the session that the policy is satisfied in, the key is of no use.
+// Without the session that satisfies the policy, the key is unusable.
 func TestPolicyGuardsTheKey(t *testing.T) {
 	opened, _ := start(t, swtpm.Config{})
 	key, err := opened.EphemeralKey(t.Context(), boot(t))
@@ -276,7 +276,7 @@ func TestCertificate(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !machine.AK().Equal(certificate.PublicKey) {
-				t.Error("the certificate is not the AK's")
+				t.Error("the certificate is not for the AK")
 			}
 			if raw, err := opened.ReadIndex(t.Context(), AKCertificate); err != nil || len(raw) != max(size, len(der)) {
 				t.Errorf("the index has %d bytes (%v)", len(raw), err)
@@ -299,11 +299,11 @@ func TestAbsent(t *testing.T) {
 		t.Errorf("the certificate exists: %t, error %v", exists, err)
 	}
 	if exists, err := opened.Exists(t.Context(), UserDataIndex); exists || err != nil {
-		t.Errorf("a refused fresh report left user data behind: %t, error %v", exists, err)
+		t.Errorf("user data remains after a refused fresh report: %t, error %v", exists, err)
 	}
 }
 
-// A TPM without a resource manager whose few slots another program holds.
+// The TPM has no resource manager, and another program holds its few slots.
 func TestMemoryIsFull(t *testing.T) {
 	opened, machine := start(t, swtpm.Config{})
 	other, err := linuxudstpm.Open(strings.TrimPrefix(machine.Address(), "unix:"))

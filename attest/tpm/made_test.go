@@ -31,15 +31,15 @@ func TestCheckMade(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*tpm2.TPMTPublic, *tpm2.TPMSRSAParms){
-		"another policy":           func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.AuthPolicy.Buffer = make([]byte, 32) },
-		"no policy":                func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.AuthPolicy.Buffer = nil },
-		"a password opens it":      func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.UserWithAuth = true },
-		"it may leave the TPM":     func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.FixedTPM = false },
-		"it comes from outside":    func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.SensitiveDataOrigin = false },
-		"it signs":                 func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.SignEncrypt = true },
-		"another name's algorithm": func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.NameAlg = tpm2.TPMAlgSHA1 },
-		"a small exponent":         func(_ *tpm2.TPMTPublic, r *tpm2.TPMSRSAParms) { r.Exponent = 3 },
-		"another length":           func(_ *tpm2.TPMTPublic, r *tpm2.TPMSRSAParms) { r.KeyBits = 3072 },
+		"another policy":         func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.AuthPolicy.Buffer = make([]byte, 32) },
+		"no policy":              func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.AuthPolicy.Buffer = nil },
+		"unlocked by a password": func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.UserWithAuth = true },
+		"may leave the TPM":      func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.FixedTPM = false },
+		"not made in the TPM":    func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.SensitiveDataOrigin = false },
+		"it signs":               func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.ObjectAttributes.SignEncrypt = true },
+		"another name algorithm": func(p *tpm2.TPMTPublic, _ *tpm2.TPMSRSAParms) { p.NameAlg = tpm2.TPMAlgSHA1 },
+		"small exponent":         func(_ *tpm2.TPMTPublic, r *tpm2.TPMSRSAParms) { r.Exponent = 3 },
+		"another length":         func(_ *tpm2.TPMTPublic, r *tpm2.TPMSRSAParms) { r.KeyBits = 3072 },
 	} {
 		if err := checkMade(made(change), template); !errors.Is(err, errOther) {
 			t.Errorf("%s: error %v", name, err)
@@ -47,7 +47,7 @@ func TestCheckMade(t *testing.T) {
 	}
 }
 
-// dishonest is a link to a TPM that alters what it makes.
+// dishonest is a link to a TPM that alters the keys that it makes.
 type dishonest struct{ link }
 
 func (d dishonest) Read(b []byte) (int, error) {

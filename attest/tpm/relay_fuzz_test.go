@@ -13,14 +13,14 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// strict is a link to a TPM that refuses everything, and that no command but ours reaches.
+// strict is a link to a TPM that refuses everything. Only this package's commands may reach it.
 type strict struct{ t *testing.T }
 
 var ownCommands = []tpm2.TPMCC{tpm2.TPMCCContextSave, tpm2.TPMCCContextLoad, tpm2.TPMCCFlushContext, tpm2.TPMCCReadPublic}
 
 func (s strict) Write(command []byte) (int, error) {
 	if shapeOf(command) == nil && !slices.Contains(ownCommands, codeOf(command)) {
-		s.t.Errorf("the TPM is sent %x", command)
+		s.t.Errorf("%x reached the TPM", command)
 	}
 	return len(command), nil
 }
@@ -30,7 +30,7 @@ func (strict) Read(answer []byte) (int, error) {
 func (strict) SetDeadline(time.Time) error { return nil }
 func (strict) Close() error                { return nil }
 
-// Whatever a guest says, the relay ends with it, and passes on what this package issues.
+// For any input, the relay returns and passes on only commands that this package issues.
 func FuzzRelay(f *testing.F) {
 	var all []byte
 	for _, code := range []tpm2.TPMCC{
@@ -53,7 +53,7 @@ func FuzzRelay(f *testing.F) {
 		relay, served := opened.NewRelay(), make(chan struct{})
 		go func() { defer close(served); _ = relay.Serve(t.Context(), 1, theirs) }()
 		go func() { _, _ = io.Copy(io.Discard, ours) }()
-		for len(said) > 0 { // a command at a time, by its own size
+		for len(said) > 0 { // one command at a time, by its own size
 			size := len(said)
 			if size >= headerSize {
 				size = min(size, max(headerSize, int(binary.BigEndian.Uint32(said[2:]))))
@@ -66,7 +66,7 @@ func FuzzRelay(f *testing.F) {
 		_ = ours.Close()
 		<-served
 		if relay.contexts.x != nil || relay.commands.held || relay.lease.held || relay.guests.Load() != 0 {
-			t.Error("something is left behind")
+			t.Error("the relay still holds resources")
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// relayed is the machine's TPM behind a relay.
+// relayed returns the machine's TPM behind a relay.
 func relayed(t *testing.T, config swtpm.Config) (*TPM, string) {
 	t.Helper()
 	inner, _ := start(t, config)

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// free counts the bytes of a command that a guest may choose.
+// free returns the number of bytes in a command that a guest may choose.
 func (s *shape) freeBytes() (count int) {
 	for _, free := range s.free {
 		if free {
@@ -18,7 +18,7 @@ func (s *shape) freeBytes() (count int) {
 	return count
 }
 
-// What a guest may choose in each command, in bytes: everything else is ours.
+// The table lists the free bytes of each command. All other bytes are fixed.
 func TestShapes(t *testing.T) {
 	const registers = vtpmRegisters / 8
 	want := map[tpm2.TPMCC][]int{
@@ -59,7 +59,7 @@ func TestShapes(t *testing.T) {
 
 const vtpmRegisters = 24
 
-// A byte that is not free may not differ, and nothing may be cut off or added.
+// Fixed bytes must not differ, and the length must match exactly.
 func TestShapesAreExact(t *testing.T) {
 	for code, all := range shapes() {
 		for _, s := range all {
@@ -70,17 +70,17 @@ func TestShapesAreExact(t *testing.T) {
 				altered := bytes.Clone(s.command)
 				altered[i] ^= 0xFF
 				if fits := s.fits(altered); fits != s.free[i] {
-					t.Errorf("%s: with byte %d altered it fits: %t", nameOf(code), i, fits)
+					t.Errorf("%s: with byte %d altered it is accepted: %t", nameOf(code), i, fits)
 				}
 			}
 			if s.fits(s.command[:len(s.command)-1]) || s.fits(append(bytes.Clone(s.command), 0)) {
-				t.Errorf("%s: a command of another length fits", nameOf(code))
+				t.Errorf("%s: a command of another length is accepted", nameOf(code))
 			}
 		}
 	}
 }
 
-// Whatever is passed on has a shape's length, its own size, and our fixed bytes.
+// A command that is passed on has a shape's length, a correct size and the fixed bytes.
 func FuzzShape(f *testing.F) {
 	f.Add([]byte{0x80, 0x01, 0, 0, 0, 14, 0, 0, 1, 0x73, 0x81, 0, 0, 3})
 	f.Add([]byte{0x80, 0x02, 0, 0, 0, 12, 0, 0, 1, 0x2a, 0x40, 0})
@@ -97,14 +97,14 @@ func FuzzShape(f *testing.F) {
 			return
 		}
 		if len(command) < headerSize || int(binary.BigEndian.Uint32(command[2:])) != len(command) {
-			t.Fatal("a command that is not of its own size is passed on")
+			t.Fatal("a command with a wrong size is passed on")
 		}
 		if _, named := names[codeOf(command)]; !named {
 			t.Errorf("command 0x%x is passed on", uint32(codeOf(command)))
 		}
 		for i, b := range command {
 			if !s.free[i] && b != s.command[i] {
-				t.Fatalf("byte %d is not ours", i)
+				t.Fatalf("byte %d differs from the fixed byte", i)
 			}
 		}
 		if s.object != 0 && handleAt(command, s.object)>>24 != transient || s.session != 0 && handleAt(command, s.session)>>24 != policySession {

@@ -19,7 +19,7 @@ func served(t *testing.T, held *ticket, waiting []*ticket) (users []uint32) {
 			}
 		})
 		if i < 0 {
-			t.Fatalf("after %v it is no ticket's turn", users)
+			t.Fatalf("after %v no ticket is ready", users)
 		}
 		users = append(users, waiting[i].user)
 		waiting[i].leave()
@@ -27,7 +27,7 @@ func served(t *testing.T, held *ticket, waiting []*ticket) (users []uint32) {
 	return users
 }
 
-// A user with many tickets delays another by one turn.
+// A user with many tickets delays another user by one turn.
 func TestTurnsRotate(t *testing.T) {
 	var turns turns
 	held := turns.join(1)
@@ -46,7 +46,7 @@ func TestTurnsRotate(t *testing.T) {
 	}
 }
 
-// A ticket that is given up while it waits is passed over.
+// A ticket that is given up while it waits is skipped.
 func TestTurnsGivenUp(t *testing.T) {
 	var turns turns
 	held := turns.join(1)
@@ -56,8 +56,8 @@ func TestTurnsGivenUp(t *testing.T) {
 	if got := served(t, held, []*ticket{second, third}); !slices.Equal(got, []uint32{2, 3}) {
 		t.Errorf("users are served as %v", got)
 	}
-	held.leave() // the second time means nothing
+	held.leave() // the second call has no effect
 	if turns.held {
-		t.Error("the lock is held, and nobody has it")
+		t.Error("the lock is held without a holder")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"skr/test/swtpm"
 )
 
-// begin a fresh report on a machine whose index another program defined.
+// withIndex defines the index for user data as another program would.
 func (c *clock) withIndex(t *testing.T, opened *TPM, by tpm2.TPMHandle, public tpm2.TPMSNVPublic, password string) {
 	t.Helper()
 	public.NVIndex, public.NameAlg = tpm2.TPMHandle(UserDataIndex), tpm2.TPMAlgSHA256
@@ -26,8 +26,8 @@ func (c *clock) withIndex(t *testing.T, opened *TPM, by tpm2.TPMHandle, public t
 	}
 }
 
-// An index that is of no use is defined anew, or, if its owner may not, named; one that
-// can be used stays, whatever process defined it.
+// An unusable index is redefined. If the owner may not redefine it, the error names it.
+// A usable index stays, whichever process defined it.
 func TestUserDataOfOthers(t *testing.T) {
 	owned := tpm2.TPMANV{OwnerRead: true, OwnerWrite: true, NT: tpm2.TPMNTOrdinary}
 	with := func(change func(*tpm2.TPMANV)) tpm2.TPMANV { a := owned; change(&a); return a }
@@ -66,13 +66,13 @@ func TestUserDataOfOthers(t *testing.T) {
 			attributes := found.public.Attributes
 			attributes.Written = false
 			if stayed := attributes == c.public.Attributes; stayed != c.stays {
-				t.Errorf("it stayed: %t, attributes %+v", stayed, attributes)
+				t.Errorf("the index stayed: %t, attributes %+v", stayed, attributes)
 			}
 		})
 	}
 }
 
-// Another process defines, removes or replaces the index between our commands.
+// Another process defines, removes or replaces the index between this package's commands.
 func TestUserDataRaces(t *testing.T) {
 	undefine := func(x *exchange) error { _, err := run(x, undefineCommand(named(UserDataIndex))); return err }
 	define := func(x *exchange) error { _, err := run(x, defineCommand()); return err }
@@ -113,7 +113,7 @@ func TestUserDataRaces(t *testing.T) {
 	}
 }
 
-// An index that is defined and cannot be read is not one that is absent.
+// A defined index that cannot be read does not count as absent.
 func TestUnwritten(t *testing.T) {
 	opened, _ := start(t, swtpm.Config{CertificateSize: -1})
 	err := opened.do(t.Context(), "defining", func(x *exchange) error {

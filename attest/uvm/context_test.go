@@ -58,7 +58,7 @@ func TestLoad(t *testing.T) {
 			},
 			policy: "policy",
 		},
-		"each file for itself": {
+		"each file alone": {
 			config: Config{Policy: "b3RoZXI=", HostCertificate: certificate + "\n", ReferenceInfo: first},
 			root:   fstest.MapFS{"security-context-1/security-policy-base64": file(policy)},
 			policy: "policy", certificate: "certificate", svn: 1, reference: first,
@@ -82,7 +82,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestUnusableParts: the fault of one part leaves the others as they are.
+// TestUnusableParts checks that a fault of one part leaves the others unchanged.
 func TestUnusableParts(t *testing.T) {
 	const directory = "security-context-1/"
 	const policy, certificate, reference, whole = "policy", "certificate", "reference", "directory"
@@ -111,7 +111,7 @@ func TestUnusableParts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := fstest.MapFS{}
 			maps.Copy(root, c.root)
-			config := c.config // the variables stand in for what is missing
+			config := c.config // the variables replace the missing files
 			config.Policy = cmp.Or(config.Policy, "cG9saWN5")
 			config.HostCertificate = cmp.Or(config.HostCertificate, "Y2VydGlmaWNhdGU=")
 			config.ReferenceInfo = cmp.Or(config.ReferenceInfo, good)
@@ -136,13 +136,13 @@ func TestUnusableParts(t *testing.T) {
 				t.Errorf("%s: usable %t, error %v; want one about %q", c.part, usable[c.part], err, c.want)
 			}
 			if context.Endorsement == nil && context.ReferenceInfo() != "" {
-				t.Errorf("the reference info of no endorsement is %.40q", context.ReferenceInfo())
+				t.Errorf("without an endorsement the reference info is %.40q", context.ReferenceInfo())
 			}
 		})
 	}
 }
 
-// TestLoadFromDisk uses the real root.
+// TestLoadFromDisk uses the real root file system.
 func TestLoadFromDisk(t *testing.T) {
 	directory := t.TempDir()
 	if err := os.WriteFile(filepath.Join(directory, policyFile), []byte("cG9saWN5"), 0o600); err != nil {

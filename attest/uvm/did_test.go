@@ -39,7 +39,7 @@ func TestParseDIDRefuses(t *testing.T) {
 	}
 }
 
-// authority is a chain made by hand, so that each certificate can be spoilt.
+// authority is a hand-made chain. Tests can alter each certificate.
 type authority struct {
 	leaf, ca, root *x509.Certificate
 }
@@ -107,7 +107,7 @@ func TestPolicies(t *testing.T) {
 		"::subject:C:US::eku:1.3.6.1.5.5.7.3.3":                       "",
 		"::subject:C:US::eku:1.3.6.1.5.5.7.3.4":                       "lacks the extended key usage",
 		"::subject:CN:Test":                                           "attribute 2.5.4.3",
-		"::subject:O:A":                                               "attribute 2.5.4.10", // it is there twice
+		"::subject:O:A":                                               "attribute 2.5.4.10", // it is present twice
 		"::subject:L:A":                                               "attribute 2.5.4.7",
 		"::san:dns:leaf.example.com":                                  "",
 		"::san:email:bob%40example.com":                               "",
@@ -131,7 +131,7 @@ func TestChainRefusals(t *testing.T) {
 		spoil func(*authority)
 		want  string
 	}{
-		"issuer is no CA":        {func(a *authority) { a.ca.IsCA = false }, "its issuer is not a CA"},
+		"issuer is not a CA":     {func(a *authority) { a.ca.IsCA = false }, "its issuer is not a CA"},
 		"issuer may not certify": {func(a *authority) { a.ca.KeyUsage = x509.KeyUsageCRLSign }, "certificate 0"},
 		"path too long":          {func(a *authority) { a.root.MaxPathLenZero = true }, "so long a path"},
 		"leaf may not sign":      {func(a *authority) { a.leaf.KeyUsage = x509.KeyUsageKeyEncipherment }, "lacks digital signature"},

@@ -47,7 +47,7 @@ func TestParseEndorsement(t *testing.T) {
 				t.Errorf("parsed %s", e)
 			}
 			if e.KnownIssuer() {
-				t.Error("a test endorser passes for Microsoft")
+				t.Error("a test endorser counts as Microsoft")
 			}
 			if !bytes.Equal(e.Raw(), raw) {
 				t.Error("Raw is not what was parsed")
@@ -56,7 +56,7 @@ func TestParseEndorsement(t *testing.T) {
 	}
 }
 
-// refusals spoil one thing each; want is part of the error.
+// refusals each change one thing; want is part of the error.
 var refusals = []struct {
 	name, want string
 	bare       bool
@@ -127,8 +127,8 @@ var refusals = []struct {
 	{"no issuer", "parameter iss is not a text", false, func(v *uvmtest.Envelope) { delete(v.Protected, "iss") }},
 	{"issuer is a number", "parameter iss is not a text", false, func(v *uvmtest.Envelope) { v.Protected["iss"] = int64(1) }},
 	{"no feed", "parameter feed is not a text", false, func(v *uvmtest.Envelope) { delete(v.Protected, "feed") }},
-	{"payload not JSON", "is not JSON", false, payload(`guestsvn`)},
-	{"payload an array", "is not a JSON object", false, payload(`[]`)},
+	{"payload is not JSON", "is not JSON", false, payload(`guestsvn`)},
+	{"payload is an array", "is not a JSON object", false, payload(`[]`)},
 	{"payload followed by more", "has data after the JSON object", false, payload(`{} {}`)},
 	{"member twice", "\"x-ms-sevsnpvm-guestsvn\" twice", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1","x-ms-sevsnpvm-guestsvn":"200"}`)},
 	{"member in another case", "reading x-ms-sevsnpvm-guestsvn", false,
@@ -137,11 +137,11 @@ var refusals = []struct {
 	{"negative svn", "not a decimal number", false, payload(`{"x-ms-sevsnpvm-guestsvn":-1}`)},
 	{"svn with a sign", "not a decimal number", false, payload(`{"x-ms-sevsnpvm-guestsvn":"+1"}`)},
 	{"svn too large", "not a decimal number", false, payload(`{"x-ms-sevsnpvm-guestsvn":"18446744073709551616"}`)},
-	{"svn a boolean", "not a decimal number", false, payload(`{"x-ms-sevsnpvm-guestsvn":true}`)},
+	{"svn is a boolean", "not a decimal number", false, payload(`{"x-ms-sevsnpvm-guestsvn":true}`)},
 	{"svn disagrees", "is 1 but x-ms-sevsnpvm-guestsvn-int is 2", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1","x-ms-sevsnpvm-guestsvn-int":2}`)},
 	{"no measurement", "reading x-ms-sevsnpvm-launchmeasurement", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1"}`)},
 	{"short measurement", "has 47 bytes", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1","x-ms-sevsnpvm-launchmeasurement":"` + strings.Repeat("ab", 47) + `"}`)},
-	{"measurement not hex", "invalid byte", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1","x-ms-sevsnpvm-launchmeasurement":"zz"}`)},
+	{"measurement is not hex", "invalid byte", false, payload(`{"x-ms-sevsnpvm-guestsvn":"1","x-ms-sevsnpvm-launchmeasurement":"zz"}`)},
 
 	{"bare: other root", "fingerprint", true, func(v *uvmtest.Envelope) {
 		other, _ := uvmtest.NewEndorser()
@@ -151,14 +151,14 @@ var refusals = []struct {
 	{"bare: no feed", "parameter 2 is not a text", true, func(v *uvmtest.Envelope) { delete(claims(v), int64(2)) }},
 	{"bare: no svn", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { delete(claims(v), "svn") }},
 	{"bare: negative svn", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = int64(-1) }},
-	{"bare: svn a text", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = "104" }},
+	{"bare: svn is a string", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = "104" }},
 	{"bare: other hash", "is not SHA-384", true, func(v *uvmtest.Envelope) { v.Protected[int64(258)] = int64(-16) }},
 	{"bare: hash unprotected", "parameter 258 is in the unprotected header", true, func(v *uvmtest.Envelope) {
 		v.Unprotected[int64(258)] = v.Protected[int64(258)]
 		delete(v.Protected, int64(258))
 	}},
 	{"bare: short payload", "has 32 bytes", true, func(v *uvmtest.Envelope) { v.Payload = v.Payload[:32] }},
-	{"bare: claims not a map", "not a map", true, func(v *uvmtest.Envelope) { v.Protected[int64(15)] = []any{int64(1)} }},
+	{"bare: claims are not a map", "not a map", true, func(v *uvmtest.Envelope) { v.Protected[int64(15)] = []any{int64(1)} }},
 	{"bare: claims unprotected", "parameter 15 is in the unprotected header", true, func(v *uvmtest.Envelope) {
 		v.Unprotected[int64(15)] = v.Protected[int64(15)]
 	}},
@@ -191,8 +191,8 @@ func TestDescriptiveHeaders(t *testing.T) {
 			v.Unprotected[int64(259)] = v.Protected[int64(259)]
 			delete(v.Protected, int64(259))
 		}},
-		{"bare: no hash named", "application/json", true, func(v *uvmtest.Envelope) { delete(v.Protected, int64(258)) }},
-		{"bare: location of what was measured", "application/json", true, func(v *uvmtest.Envelope) { v.Protected[int64(260)] = "https://example.com" }},
+		{"bare: no hash algorithm", "application/json", true, func(v *uvmtest.Envelope) { delete(v.Protected, int64(258)) }},
+		{"bare: location of the measured content", "application/json", true, func(v *uvmtest.Envelope) { v.Protected[int64(260)] = "https://example.com" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			envelope := endorser.BareEnvelope(measured, 104, "TEST-UVM")
@@ -247,7 +247,7 @@ func TestParseEndorsementRefuses(t *testing.T) {
 	}
 }
 
-// TestParseEndorsementRefusesBytes spoils a message after it was signed.
+// TestParseEndorsementRefusesBytes alters a message after it was signed.
 func TestParseEndorsementRefusesBytes(t *testing.T) {
 	endorser := newEndorser(t)
 	good, err := endorser.Endorse(measured, 104, "TEST-UVM")
@@ -257,7 +257,7 @@ func TestParseEndorsementRefusesBytes(t *testing.T) {
 	change := func(old, replacement string) []byte {
 		changed := bytes.Replace(good, []byte(old), []byte(replacement), 1)
 		if bytes.Equal(changed, good) {
-			t.Fatalf("%q is not in the message", old)
+			t.Fatalf("the message does not contain %q", old)
 		}
 		return changed
 	}
@@ -288,8 +288,8 @@ func TestParseEndorsementRefusesBytes(t *testing.T) {
 	}
 }
 
-// TestSwappedAlgorithm writes another algorithm into the header than the leaf's
-// key can have made, which no signer would.
+// TestSwappedAlgorithm writes an algorithm into the header that does not fit the leaf's
+// key. No signer would write it.
 func TestSwappedAlgorithm(t *testing.T) {
 	endorser := newEndorser(t)
 	for algorithm, want := range map[cose.Algorithm]string{

@@ -10,15 +10,15 @@ import (
 	"skr/test/uvmtest"
 )
 
-// Another module can tell a wrong issuer, a wrong signature and a malformed message apart.
+// Another module can distinguish a wrong issuer, a wrong signature and a malformed message.
 func TestErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil             func(*uvmtest.Envelope)
 		issuer, signature bool
 	}{
-		"name of another": {func(v *uvmtest.Envelope) { v.Protected["iss"] = newEndorser(t).Issuer() }, true, false},
-		"no did":          {func(v *uvmtest.Envelope) { v.Protected["iss"] = "Microsoft" }, true, false},
-		"key of another": {func(v *uvmtest.Envelope) {
+		"issuer of another chain": {func(v *uvmtest.Envelope) { v.Protected["iss"] = newEndorser(t).Issuer() }, true, false},
+		"no did":                  {func(v *uvmtest.Envelope) { v.Protected["iss"] = "Microsoft" }, true, false},
+		"signature by another key": {func(v *uvmtest.Envelope) {
 			key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 			if err != nil {
 				t.Fatal(err)

@@ -8,10 +8,10 @@ import (
 	"skr/test/uvmtest"
 )
 
-// An endorsement counts for a machine if its measurement is that of the machine's verified
-// report, and if its issuer, feed and version are acceptable.
+// An endorsement applies to a machine if its measurement equals the one in the machine's
+// verified report and its issuer, feed and version are acceptable.
 func ExampleParseEndorsement() {
-	measurement := [48]byte{1, 2, 3} // of the report: report.Measurement()
+	measurement := [48]byte{1, 2, 3} // from the report: report.Measurement()
 	endorser, err := uvmtest.NewEndorser()
 	if err != nil {
 		fmt.Println(err)

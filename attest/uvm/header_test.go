@@ -6,7 +6,7 @@ import (
 	"skr/test/uvmtest"
 )
 
-// ReadHeader tells an endorsement from another COSE_Sign1 without verifying either.
+// ReadHeader distinguishes an endorsement from another COSE_Sign1 without verifying either.
 func TestHeader(t *testing.T) {
 	endorser, err := uvmtest.NewEndorser()
 	if err != nil {
@@ -25,10 +25,10 @@ func TestHeader(t *testing.T) {
 		"no issuer": {hasFeed: true}, "another issuer": {Issuer: "did:attestedsvc:x", hasSVN: true}, "neither feed nor svn": {Issuer: "did:x509:0:sha256:x"},
 	} {
 		if h.IsEndorsement() {
-			t.Errorf("%s: it is taken for an endorsement", name)
+			t.Errorf("%s: it counts as an endorsement", name)
 		}
 	}
 	if _, err := ReadHeader([]byte{0xd2, 0x84, 1, 2, 3}); err == nil {
-		t.Error("what is no COSE_Sign1 is read")
+		t.Error("ReadHeader accepts input that is not a COSE_Sign1")
 	}
 }

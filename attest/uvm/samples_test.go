@@ -61,7 +61,7 @@ func TestRecordedEndorsements(t *testing.T) {
 	}
 }
 
-// The endorsement of a current fleet says of what was measured that it is octets.
+// The endorsement of a current fleet declares its measured content as octets.
 const (
 	octets            = "turn2/01-uvm-endorsement-octet-stream"
 	octetsMeasurement = "4904167aa9102a7557b97ac102469f50289d5be76036fcbb8107897ee146a6184772c4ea6e3f050a1bac6951c285bc89"
@@ -78,7 +78,7 @@ func TestOctetStreamEndorsement(t *testing.T) {
 			t.Errorf("%s: endorsement %v, error %v", name, e, err)
 		}
 		if context.ReferenceInfo() != strings.TrimSpace(reference) {
-			t.Errorf("%s: the reference info is not the file's", name)
+			t.Errorf("%s: the reference info differs from the file", name)
 		}
 	}
 }

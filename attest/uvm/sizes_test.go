@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A key that takes seconds to verify with is refused before it is used.
+// A key so large that verification takes seconds is refused before use.
 func TestHugeKeysAreRefused(t *testing.T) {
 	huge := &x509.Certificate{PublicKey: &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 9000, 1), E: 65537}}
 	if _, err := (did{}).resolve([]*x509.Certificate{huge, huge}); err == nil || !strings.Contains(err.Error(), "9001 bits") {

@@ -19,7 +19,7 @@ import (
 	"skr/test/snptest"
 )
 
-// scripted is a Source that counts what it is asked.
+// scripted is a Source that counts requests.
 type scripted struct {
 	name  string
 	calls atomic.Int32
@@ -33,12 +33,12 @@ func (s *scripted) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Ch
 	return s.give(ctx, chip, tcb)
 }
 
-// giving always gives the same.
+// giving returns a Source that always returns the same chain.
 func giving(name string, chain *Chain, err error) *scripted {
 	return &scripted{name: name, give: func(context.Context, snp.ChipID, snp.TCB) (*Chain, error) { return chain, err }}
 }
 
-// issuing gives chip's chain for whichever TCB is asked.
+// issuing returns a Source that has chip's chain for each TCB.
 func issuing(t *testing.T, name string, chip *snptest.Chip) *scripted {
 	return &scripted{name: name, give: func(_ context.Context, id snp.ChipID, tcb snp.TCB) (*Chain, error) {
 		if id != chip.ID() {
@@ -63,8 +63,8 @@ func mustChain(t *testing.T, e *Endorser, report *snp.Report, want snp.TCB) {
 	}
 }
 
-// TestEndorserAsksInOrder: sources that do not serve are passed over, those
-// behind the first that does are left alone.
+// TestEndorserAsksInOrder checks that sources are asked in order until one has the
+// chain. Later sources are not asked.
 func TestEndorserAsksInOrder(t *testing.T) {
 	m := milan(t)
 	broken := giving("broken", nil, errors.New("no such file"))
@@ -78,16 +78,16 @@ func TestEndorserAsksInOrder(t *testing.T) {
 	}
 	for _, s := range []*scripted{broken, wrong, nothing, right} {
 		if got := s.calls.Load(); got != 1 {
-			t.Errorf("%s was asked %d times", s.name, got)
+			t.Errorf("%s got %d requests", s.name, got)
 		}
 	}
 	if spare.calls.Load() != 0 {
-		t.Error("the spare source was asked")
+		t.Error("the spare source got a request")
 	}
 }
 
-// TestEndorserFollowsFirmware: the host's document stays as it was; after an
-// update the next call works, and the one after it, and so it is on the way back.
+// TestEndorserFollowsFirmware keeps the host's document unchanged. After an update, and
+// after the way back, the next two calls succeed.
 func TestEndorserFollowsFirmware(t *testing.T) {
 	for _, version := range []uint32{2, 3} {
 		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
@@ -107,15 +107,15 @@ func TestEndorserFollowsFirmware(t *testing.T) {
 				chip.SetTCB(tcb.Components())
 				mustChain(t, e, reportOf(t, chip, snptest.Options{Version: version}), tcb)
 				if want := int32(min(step/2, 1)); other.calls.Load() != want {
-					t.Errorf("after step %d the other source was asked %d times, want %d", step, other.calls.Load(), want)
+					t.Errorf("after step %d the other source got %d requests, want %d", step, other.calls.Load(), want)
 				}
 			}
 		})
 	}
 }
 
-// TestEndorserVerifiesCached: a chain that was good is no licence for a bad
-// report, and is not used beyond its time.
+// TestEndorserVerifiesCached checks that a cached chain does not make a bad report
+// acceptable and is not used after it expires.
 func TestEndorserVerifiesCached(t *testing.T) {
 	m := milan(t)
 	source := issuing(t, "source", m.first)
@@ -164,7 +164,7 @@ func TestEndorserRefuses(t *testing.T) {
 	}{
 		{"no sources", nil, refusal.NoEndorsements, 0, []string{"there are no sources"}},
 		{"wrong", []Source{wrong}, refusal.NoEndorsements, 0, []string{"wrong: ", "comes from chip"}},
-		{"each is told", []Source{lying, wrong}, refusal.NoEndorsements, 0, []string{"lying: untrusted", "wrong: "}},
+		{"each source is named", []Source{lying, wrong}, refusal.NoEndorsements, 0, []string{"lying: untrusted", "wrong: "}},
 		{"throttled", []Source{busy("busy", time.Minute)}, refusal.Throttled, time.Minute, []string{"busy"}},
 		{"the shortest wait", []Source{busy("busy", time.Minute), busy("busier", time.Second)}, refusal.Throttled, time.Second, nil},
 		{"down", []Source{down, slow, late}, refusal.Unavailable, 0, []string{"down", "slow", "late"}},
@@ -186,8 +186,8 @@ func TestEndorserRefuses(t *testing.T) {
 	}
 }
 
-// TestEndorserAsksNobodyInVain: for some reports there can be no certificate.
-func TestEndorserAsksNobodyInVain(t *testing.T) {
+// Some reports cannot have a certificate. No source is asked for one.
+func TestEndorserSkipsUnendorsableReports(t *testing.T) {
 	m := milan(t)
 	source := issuing(t, "source", m.first)
 	for name, o := range map[string]snptest.Options{
@@ -197,11 +197,11 @@ func TestEndorserAsksNobodyInVain(t *testing.T) {
 		checkRefused(t, err, refusal.NoEndorsements, name)
 	}
 	if source.calls.Load() != 0 {
-		t.Error("the source was asked")
+		t.Error("the source got a request")
 	}
 }
 
-// TestEndorserAsksOnce: many requests at once are one search.
+// TestEndorserAsksOnce checks that concurrent requests share one search.
 func TestEndorserAsksOnce(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -218,25 +218,25 @@ func TestEndorserAsksOnce(t *testing.T) {
 		}
 		group.Wait()
 		mustServe(t, e, report)
-		// A request that missed the cache just before another's search ended.
+		// This request missed the cache just before another request's search ended.
 		if _, err := e.search(t.Context(), report); err != nil {
 			t.Error(err)
 		}
 		if got := source.calls.Load(); got != 1 {
-			t.Errorf("the source was asked %d times", got)
+			t.Errorf("the source got %d requests", got)
 		}
 	})
 }
 
-// mustServe is mustChain for other goroutines than the test's.
+// mustServe does what mustChain does, for goroutines other than the test's.
 func mustServe(t *testing.T, e *Endorser, report *snp.Report) {
 	if _, err := e.Chain(context.Background(), report); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestEndorserOutlivesRequest: the request that began the search may end; those that wait
-// are served, by a search of their own if the first had too little time.
+// TestEndorserOutlivesRequest ends the request that started the search. The waiting requests
+// get the chain, with a search of their own if the first had too little time.
 func TestEndorserOutlivesRequest(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -281,14 +281,14 @@ func TestEndorserOutlivesRequest(t *testing.T) {
 				group.Go(func() { mustServe(t, e, report) })
 				group.Wait()
 				if got := source.calls.Load(); got != test.searches {
-					t.Errorf("the source was asked %d times, want %d", got, test.searches)
+					t.Errorf("the source got %d requests, want %d", got, test.searches)
 				}
 			})
 		})
 	}
 }
 
-// TestEndorserBoundsSources: a silent source costs its time and no more.
+// TestEndorserBoundsSources checks that a silent source costs only its time limit.
 func TestEndorserBoundsSources(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -315,7 +315,7 @@ func TestCacheKeepsLastUsed(t *testing.T) {
 	for i := range chains {
 		chains[i] = &Chain{}
 		if i == maxCached {
-			c.get(id(0)) // now 1 is the one used longest ago
+			c.get(id(0)) // now 1 is the least recently used
 		}
 		c.put(id(i), chains[i], time.Time{})
 	}
@@ -334,7 +334,7 @@ func TestCacheKeepsLastUsed(t *testing.T) {
 	}
 }
 
-// TestIdentity: reports that need different chains are told apart.
+// TestIdentity checks that reports with different chains have different identities.
 func TestIdentity(t *testing.T) {
 	m := milan(t)
 	tcb := snp.NewTCB(m.first.TCB().Raw()+1, snp.Milan)
@@ -350,8 +350,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestEndorserSendsItsOwnRoot: of the root that a source sends, only name and key are
-// compared. What goes on from here is the one that is trusted, byte for byte.
+// TestEndorserSendsItsOwnRoot checks that the chain ends with the trusted root, byte for byte.
+// Only name and key of a source's root are compared.
 func TestEndorserSendsItsOwnRoot(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -366,7 +366,7 @@ func TestEndorserSendsItsOwnRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain.root.NotAfter = now // which would be told as the chain's end
+	chain.root.NotAfter = now // which would appear as the chain's expiry
 	chain.tcbm = "DB18000000000004"
 	e := endorserOf(m, giving("hostile", chain, nil))
 	for range 2 { // from the source, then from the cache
@@ -375,23 +375,23 @@ func TestEndorserSendsItsOwnRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.PEM(), honest.PEM()) || got.TCBM() != chain.tcbm {
-			t.Error("altered bytes go on")
+			t.Error("altered bytes are passed on")
 		}
 		if _, expires := e.Current(); !expires.Equal(honest.Expires()) {
-			t.Errorf("it ends at %v", expires)
+			t.Errorf("the chain expires at %v", expires)
 		}
 	}
 }
 
-// TestCallersTimeSaysNothingOfSources: who has little time makes no source look missing,
-// and does not keep the next from being served.
-func TestCallersTimeSaysNothingOfSources(t *testing.T) {
+// A caller's short deadline does not count as a missing source and does not keep the
+// next source from being asked.
+func TestCallersDeadlineIsNotASourceFault(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
 	chain := chainOf(t, m.first)
 	for name, answer := range map[string]error{
-		"silent":             context.DeadlineExceeded,
-		"as httpclient says": &refusal.Error{Kind: refusal.Timeout, Err: context.DeadlineExceeded},
+		"silent":                   context.DeadlineExceeded,
+		"as httpclient reports it": &refusal.Error{Kind: refusal.Timeout, Err: context.DeadlineExceeded},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			slow := &scripted{name: "slow", give: func(ctx context.Context, _ snp.ChipID, _ snp.TCB) (*Chain, error) {

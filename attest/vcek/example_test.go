@@ -15,8 +15,8 @@ import (
 	"skr/attest/vcek"
 )
 
-// A report with the certificates that came with it. Verify says only that AMD's chip made the
-// report: what the report says is for the caller to judge.
+// The report comes with its certificates. Verify proves only that AMD's chip made the
+// report. The caller judges the content of the report.
 func ExampleChain_Verify() {
 	report, err := snp.Parse(testdata.AttestationBytes)
 	if err != nil {
@@ -41,7 +41,7 @@ func ExampleChain_Verify() {
 	// a century later, expired: true
 }
 
-// An Endorser finds the chain of a report itself. This one asks AMD's service.
+// An Endorser finds the chain of a report. This one asks AMD's service.
 func ExampleNewEndorser() {
 	endorser := vcek.NewEndorser(vcek.Config{Sources: []vcek.Source{
 		vcek.NewKDSSource(&http.Client{Timeout: 10 * time.Second}, "https://kdsintf.amd.com"),

@@ -21,7 +21,7 @@ func ia5(text string) []byte {
 	return append([]byte{22, byte(len(text))}, text...)
 }
 
-// milanExtensions are those of a Milan VCEK, in their real order.
+// milanExtensions are the extensions of a Milan VCEK in their real order.
 func milanExtensions() []pkix.Extension {
 	return []pkix.Extension{
 		{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: []byte("not AMD's")},
@@ -49,7 +49,7 @@ func turinExtensions() []pkix.Extension {
 	}
 }
 
-// with replaces the extension of the same place, or adds one.
+// with replaces the extension with the same identifier or adds one.
 func with(list []pkix.Extension, x pkix.Extension) []pkix.Extension {
 	return append(without(list, x.Id[len(amdArc):]...), x)
 }
@@ -108,7 +108,7 @@ func TestParseEndorsementRefuses(t *testing.T) {
 		{"256", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 2, 1, 0}, 3, 8)), "is 256"},
 		{"-1", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 1, 0xFF}, 3, 8)), "is -1"},
 		{"not minimal", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 2, 0, 8}, 3, 8)), "3.8 is not an INTEGER"},
-		{"a bare byte", snp.VCEK, with(milanExtensions(), extensionAt([]byte{8}, 3, 8)), "3.8 is not an INTEGER"},
+		{"bare byte", snp.VCEK, with(milanExtensions(), extensionAt([]byte{8}, 3, 8)), "3.8 is not an INTEGER"},
 		{"more after the INTEGER", snp.VCEK, with(milanExtensions(), extensionAt([]byte{2, 1, 8, 0}, 3, 8)), "3.8 is not an INTEGER"},
 		{"a huge INTEGER", snp.VCEK, with(milanExtensions(), extensionAt(append([]byte{2, 20, 1}, make([]byte, 19)...), 3, 8)), "3.8 is not an INTEGER"},
 		{"an unknown product", snp.VCEK, with(milanExtensions(), extensionAt(ia5("Rome"), 2)), "Rome"},
@@ -116,7 +116,7 @@ func TestParseEndorsementRefuses(t *testing.T) {
 		{"a short hardware id", snp.VCEK, with(milanExtensions(), extensionAt(make([]byte, 8), 4)), "4 has 8 bytes, want 64"},
 		{"a long hardware id on Turin", snp.VCEK, with(turinExtensions(), extensionAt(make([]byte, 64), 4)), "4 has 64 bytes, want 8"},
 		{"twice", snp.VCEK, append(milanExtensions(), extensionAt(integer(9), 3, 3)), "1.3.6.1.4.1.3704.1.3.3 appears twice"},
-		{"an unknown one twice", snp.VCEK, append(milanExtensions(), extensionAt(nil, 9), extensionAt(nil, 9)), "appears twice"},
+		{"duplicate unknown extension", snp.VCEK, append(milanExtensions(), extensionAt(nil, 9), extensionAt(nil, 9)), "appears twice"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := parseEndorsement(test.kind, test.list)
@@ -125,7 +125,7 @@ func TestParseEndorsementRefuses(t *testing.T) {
 	}
 }
 
-// The hardware id is bare, also where it begins like an OCTET STRING.
+// The hardware id has no wrapping, even if it starts like an OCTET STRING.
 func TestHardwareIDForms(t *testing.T) {
 	id := bytes.Repeat([]byte{0xAB}, 64)
 	id[0], id[1] = asn1.TagOctetString, 64

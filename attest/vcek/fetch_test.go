@@ -12,8 +12,8 @@ import (
 	"skr/test/snptest"
 )
 
-// The sources work over a plain http.Client, and sort its failures as they sort those of a
-// client that retries.
+// The sources work over a plain http.Client and classify its failures like those of a
+// retrying client.
 func TestPlainHTTPClient(t *testing.T) {
 	chip := newTestChip(t, snp.Milan)
 	report := reportOf(t, chip, snptest.Options{})
@@ -39,7 +39,7 @@ func TestPlainHTTPClient(t *testing.T) {
 			endorser := NewEndorser(Config{Sources: []Source{NewKDSSource(http.DefaultClient, server.URL)}})
 			_, err := endorser.Chain(t.Context(), report)
 			if !errors.Is(err, test.want) || asked != test.asked {
-				t.Errorf("asked %d times; error %v", asked, err)
+				t.Errorf("%d requests; error %v", asked, err)
 			}
 		})
 	}
@@ -61,8 +61,8 @@ func TestPlainHTTPClient(t *testing.T) {
 	}
 }
 
-// A report of version 2 does not name its product: only a service that answers that it has no
-// such certificate of Milan is asked for one of Genoa.
+// A version 2 report does not name its product. Genoa's certificate is requested only
+// if the service answers that Milan has none.
 func TestThrottledKDSIsAskedOnce(t *testing.T) {
 	var asked []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,11 +76,11 @@ func TestThrottledKDSIsAskedOnce(t *testing.T) {
 	defer server.Close()
 	_, err := NewKDSSource(http.DefaultClient, server.URL).Chain(t.Context(), snp.ChipID{1}, snp.TCB{})
 	if !errors.Is(err, ErrThrottled) || len(asked) != 1 {
-		t.Errorf("asked %q; error %v", asked, err)
+		t.Errorf("requests %q; error %v", asked, err)
 	}
 }
 
-// An answer of any size is read to one byte beyond the bound, and refused.
+// An answer is read up to one byte beyond the limit and then refused.
 func TestLargeAnswerIsBounded(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(make([]byte, 16*maxDocument))

@@ -15,7 +15,7 @@ import (
 	"skr/attest/snp"
 )
 
-// FuzzParsePEM: what parses can be printed and parsed again.
+// FuzzParsePEM checks that a parsed chain can be encoded and parsed again.
 func FuzzParsePEM(f *testing.F) {
 	for _, list := range [][]pkix.Extension{milanExtensions(), turinExtensions()} {
 		leaf, issuers := unsignedByAMD(f, list)
@@ -35,7 +35,7 @@ func FuzzParsePEM(f *testing.F) {
 	})
 }
 
-// FuzzParseTHIM: what parses is a chain of exactly the TCB that it says.
+// FuzzParseTHIM checks that a parsed document is a chain of exactly its stated TCB.
 func FuzzParseTHIM(f *testing.F) {
 	for tcbm, list := range map[string][]pkix.Extension{"d308000000000003": milanExtensions(), "5A00000005020301": turinExtensions()} {
 		leaf, issuers := unsignedByAMD(f, list)
@@ -58,9 +58,9 @@ func FuzzParseTHIM(f *testing.F) {
 	})
 }
 
-// unsignedByAMD makes a leaf with the extensions, and one self-signed issuer twice:
-// parsing looks no further. It needs no RSA key, which takes a fuzzing worker many
-// seconds to make.
+// unsignedByAMD makes a leaf with the extensions and one self-signed issuer, used
+// twice. Parsing checks no more. It needs no RSA key, which takes a fuzzing worker many
+// seconds to generate.
 func unsignedByAMD(f testing.TB, list []pkix.Extension) (leaf, issuers string) {
 	f.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -85,14 +85,14 @@ func checkRoundTrip(t *testing.T, chain *Chain) {
 		t.Fatal(err)
 	}
 	if again.TCB() != chain.TCB() || again.Product() != chain.Product() || !bytes.Equal(again.PEM(), chain.PEM()) {
-		t.Error("the chain has changed on the way")
+		t.Error("the chain changed when it was encoded and parsed")
 	}
 	if chain.Product() == snp.ProductUnknown {
-		t.Error("a chain of no product")
+		t.Error("a chain without a product")
 	}
 }
 
-// FuzzParseEndorsement takes the DER of a certificate's list of extensions.
+// FuzzParseEndorsement parses the DER of a certificate's list of extensions.
 func FuzzParseEndorsement(f *testing.F) {
 	for _, list := range [][]pkix.Extension{milanExtensions(), turinExtensions()} {
 		der, err := asn1.Marshal(list)

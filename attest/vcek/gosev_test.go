@@ -13,7 +13,7 @@ import (
 	"skr/attest/snp"
 )
 
-// Silicon that others emulate, with go-sev-guest's signer, verifies as well.
+// Emulated silicon of another project, go-sev-guest's signer, verifies too.
 func TestOtherEmulatedSilicon(t *testing.T) {
 	now := time.Now()
 	parts := kds.TCBParts{BlSpl: 3, SnpSpl: 8, UcodeSpl: 211}
@@ -64,6 +64,6 @@ func TestOtherEmulatedSilicon(t *testing.T) {
 		t.Error(err)
 	}
 	if err := chain.Verify(report, BuiltinRoots(), now); err == nil {
-		t.Error("it verifies to AMD's own roots")
+		t.Error("it verifies with AMD's roots")
 	}
 }

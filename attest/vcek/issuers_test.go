@@ -21,15 +21,15 @@ import (
 	"skr/test/snptest"
 )
 
-// amdFiles are the files of each product as AMD publishes them: ASK and ARK, ASVK and ARK.
+// amdFiles lists AMD's published files of each product: ASK and ARK, ASVK and ARK.
 var amdFiles = []string{
 	string(trust.AskArkMilanVcekBytes) + "\n" + string(trust.AskArkMilanVlekBytes),
 	string(trust.AskArkGenoaVcekBytes) + "\n" + string(trust.AskArkGenoaVlekBytes),
 	string(trust.AskArkTurinVcekBytes) + "\n" + string(trust.AskArkTurinVlekBytes),
 }
 
-// TestPublicIssuers pins AMD's certificates by the SHA-256 of their DER, so that an
-// update of the module that carries them cannot change them unnoticed.
+// TestPublicIssuers pins AMD's certificates by the SHA-256 of their DER. An update of the
+// module that contains them cannot change them unnoticed.
 func TestPublicIssuers(t *testing.T) {
 	want := map[string]string{
 		"ARK-Milan":      "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd",
@@ -52,7 +52,7 @@ func TestPublicIssuers(t *testing.T) {
 	}
 }
 
-// They are those that were downloaded from AMD.
+// The built-in certificates are those downloaded from AMD.
 func TestPublicIssuersAreAMDs(t *testing.T) {
 	for _, product := range []string{"milan", "genoa", "turin"} {
 		published, err := parseAllCertificates(samples.Read(t, "amd-roots/"+product+"_ask_ark_asvk.pem"))
@@ -71,8 +71,8 @@ func TestPublicIssuersAreAMDs(t *testing.T) {
 	}
 }
 
-// A genuine report verifies with its VCEK alone, and with any of AMD's certificates
-// beside it in any order. What was put in is told.
+// A genuine report verifies with its VCEK alone and with any of AMD's certificates in any
+// order. The chain reports which certificates were added.
 func TestCompleted(t *testing.T) {
 	report := parsed(t, testdata.AttestationBytes)
 	leaf := pemOf(testdata.VcekBytes)
@@ -86,7 +86,7 @@ func TestCompleted(t *testing.T) {
 		{"VCEK and ARK", ark + leaf, "AMD's public ASK"},
 		{"all of Milan first", amdFiles[0] + leaf, ""},
 		{"all of AMD's last", leaf + strings.Join(amdFiles, ""), ""},
-		{"those of another product", leaf + amdFiles[2], "AMD's public ASK and ARK"},
+		{"another product's", leaf + amdFiles[2], "AMD's public ASK and ARK"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			chain := mustParse(t, []byte(test.text))
@@ -98,7 +98,7 @@ func TestCompleted(t *testing.T) {
 				t.Errorf("completed with %q, want %q", chain.Completed(), test.completed)
 			}
 			if want := mustParse(t, []byte(leaf+ask+ark)); !bytes.Equal(chain.PEM(), want.PEM()) {
-				t.Error("its PEM is not that of the whole chain")
+				t.Error("the PEM does not hold the whole chain")
 			}
 			checkError(t, chain.Verify(report, milan(t).roots, at), "not among the trusted")
 			checkError(t, chain.Verify(report, nil, at), "not among the trusted")
@@ -106,8 +106,8 @@ func TestCompleted(t *testing.T) {
 	}
 }
 
-// Completing a chain makes nothing genuine: a leaf that names AMD's ASK gets AMD's ASK,
-// which has not signed it.
+// Completion does not make a chain genuine. A leaf that names AMD's ASK gets AMD's ASK,
+// which did not sign it.
 func TestCompletedIsVerified(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -134,7 +134,7 @@ func TestCompletedIsVerified(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := chain.VerifySignature(report); err != nil {
-				t.Errorf("the report is not the leaf's: %v", err)
+				t.Errorf("the leaf did not sign the report: %v", err)
 			}
 			checkError(t, chain.Verify(report, BuiltinRoots(), now), test.wrong)
 			checkError(t, chain.Verify(report, m.roots, now), "not among the trusted")
@@ -142,7 +142,7 @@ func TestCompletedIsVerified(t *testing.T) {
 	}
 }
 
-// forgedASK has the name of AMD's ASK of Milan, and its issuer's.
+// forgedASK has the name of AMD's Milan ASK and of its issuer.
 func forgedASK(t *testing.T) (*x509.Certificate, *rsa.PrivateKey) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -184,7 +184,7 @@ func foreignCertificate(t *testing.T) *x509.Certificate {
 	return certificates[0]
 }
 
-// Silicon that is not AMD's has other issuers: nothing is put in for it.
+// Silicon from another vendor has other issuers. Its chain is not completed.
 func TestOtherSiliconIsNotCompleted(t *testing.T) {
 	for _, make := range []func(testing.TB) *maker{milan, genoa, turin} {
 		leaf, ask, _ := blocks(t, chainPEM(t, make(t).first, make(t).first.TCB()))
@@ -217,7 +217,7 @@ func TestCompletedVLEK(t *testing.T) {
 	checkError(t, chain.Verify(report, BuiltinRoots(), now), "leaf: crypto/rsa: verification error")
 }
 
-// Issuers of other silicon in the file do not matter, wherever they stand.
+// Issuers of other silicon in the file are ignored, wherever they appear.
 func TestOtherIssuersBeside(t *testing.T) {
 	m := milan(t)
 	leaf, ask, ark := blocks(t, chainPEM(t, m.first, m.first.TCB()))
@@ -241,7 +241,7 @@ func TestUnknownIssuer(t *testing.T) {
 	checkError(t, err, `issued by "SEV-Venice", whose certificate is not here`)
 }
 
-// The genuine VCEK of Azure's Turin machines, and one of Milan, are completed.
+// The genuine VCEKs of Azure's Turin machines and of Milan are completed.
 func TestCompletedSamples(t *testing.T) {
 	for _, name := range []string{"turin/vcek_turin_azure.pem", "turn2/10-lone-vcek/milanv0-vcek.pem"} {
 		chain := mustParse(t, samples.Read(t, name))

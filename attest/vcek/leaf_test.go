@@ -11,7 +11,7 @@ import (
 	"skr/test/snptest"
 )
 
-// A leaf says the same alone and in its chain.
+// A leaf reports the same values alone and in its chain.
 func TestLeaf(t *testing.T) {
 	for _, product := range []snp.Product{snp.Milan, snp.Turin} {
 		chip := newTestChip(t, product)
@@ -25,7 +25,7 @@ func TestLeaf(t *testing.T) {
 		}
 		all := chain.Certificates()
 		if len(all) != 3 || !IsLeaf(all[0]) || IsLeaf(all[1]) || IsLeaf(all[2]) {
-			t.Fatalf("%d certificates, which are not leaf, intermediate and root", len(all))
+			t.Fatalf("%d certificates, want leaf, intermediate and root", len(all))
 		}
 		leaf, err := ParseLeaf(all[0])
 		if err != nil {
@@ -35,12 +35,12 @@ func TestLeaf(t *testing.T) {
 			t.Errorf("%s: got %s, %s, %x", product, leaf.Product(), leaf.TCB(), leaf.HWID())
 		}
 		if _, err := ParseLeaf(all[1]); err == nil {
-			t.Errorf("%s: an intermediate was read as a leaf", product)
+			t.Errorf("%s: an intermediate was accepted as a leaf", product)
 		}
 	}
 }
 
-// Verify is the three steps, and each finds its own fault.
+// Verify runs the three steps. Each step detects its own fault.
 func TestSteps(t *testing.T) {
 	chip, other := newTestChip(t, snp.Milan), newTestChip(t, snp.Milan)
 	pem, err := chip.ChainPEM(chip.TCB())
@@ -59,8 +59,8 @@ func TestSteps(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
-		kind error  // nil: none
-		want string // begins the text
+		kind error  // nil if no step fails
+		want string // prefix of the error
 	}{
 		{"endorses", chain.Endorses(good), nil, ""},
 		{"endorses another chip", chain.Endorses(foreign), ErrNotEndorsed, "comparing certificate and report: the report comes from chip"},

@@ -33,7 +33,7 @@ func TestParsePEM(t *testing.T) {
 	other, _, _ := blocks(t, chainPEM(t, milan(t).second, milan(t).second.TCB()))
 	foreign := pemOf(foreignCertificate(t).Raw)
 	for _, test := range []struct {
-		name, text, wrong string // wrong is part of the error, "" for none
+		name, text, wrong string // wrong is part of the error; "" if there is none
 	}{
 		{"LF", string(pem), ""},
 		{"CRLF", string(crlf(pem)), ""},
@@ -44,14 +44,14 @@ func TestParsePEM(t *testing.T) {
 		{"empty", "", "no VCEK or VLEK"},
 		{"issuers alone", ask + ark, "no VCEK or VLEK"},
 		{"two leaves", string(pem) + other, "several VCEK or VLEK"},
-		{"a certificate of something else", string(pem) + foreign, "certificate 4, of"},
+		{"an unrelated certificate", string(pem) + foreign, "certificate 4, of"},
 		{"text before", "x\n" + string(pem), "outside of the blocks"},
 		{"text between", leaf + "x\n" + ask + ark, "outside of the blocks"},
 		{"text after", string(pem) + "x", "outside of the blocks"},
 		{"another type", strings.ReplaceAll(string(pem), "CERTIFICATE", "X509 CRL"), "not a plain CERTIFICATE"},
 		{"headers", strings.Replace(string(pem), "CERTIFICATE-----\n", "CERTIFICATE-----\nA: b\n\n", 1), "not a plain CERTIFICATE"},
 		{"cut off", string(pem[:len(pem)-30]), "malformed"},
-		{"a broken block before", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n" + string(pem), "malformed"},
+		{"a broken block first", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n" + string(pem), "malformed"},
 		{"garbled", leaf + ask + strings.Replace(ark, "MII", "AII", 1), "certificate 3"},
 		{"too long", string(pem) + strings.Repeat("\n", maxDocument), "more than 65536"},
 	} {
@@ -108,7 +108,7 @@ func TestParseTHIMRefuses(t *testing.T) {
 	good := map[string]any{"vcekCert": leaf, "certificateChain": ask + ark, "tcbm": strings.ToUpper(chip.TCB().Hex()), "cacheControl": "86400"}
 	for _, test := range []struct {
 		name   string
-		change map[string]any // nil removes
+		change map[string]any // nil removes the member
 		wrong  string
 	}{
 		{"nothing", nil, ""},
@@ -118,12 +118,12 @@ func TestParseTHIMRefuses(t *testing.T) {
 		{"unknown member", map[string]any{"new": map[string]any{"deep": []int{1}}}, ""},
 		{"no leaf", map[string]any{"vcekCert": nil}, "vcekCert is missing"},
 		{"no chain", map[string]any{"certificateChain": nil}, "certificateChain is missing"},
-		{"name of another case", map[string]any{"vcekCert": nil, "VCEKCERT": leaf}, "vcekCert is missing"},
+		{"name in another case", map[string]any{"vcekCert": nil, "VCEKCERT": leaf}, "vcekCert is missing"},
 		{"number", map[string]any{"vcekCert": 1}, "vcekCert is not a string"},
-		{"chain in the leaf", map[string]any{"vcekCert": leaf + ask}, ""},
+		{"chain in the leaf member", map[string]any{"vcekCert": leaf + ask}, ""},
 		{"in another order", map[string]any{"certificateChain": ark + ask}, ""},
 		{"no issuers", map[string]any{"certificateChain": ""}, "whose certificate is not here"},
-		{"a certificate of something else", map[string]any{"certificateChain": ask + ark + foreign}, "certificate 4, of"},
+		{"an unrelated certificate", map[string]any{"certificateChain": ask + ark + foreign}, "certificate 4, of"},
 		{"no VCEK", map[string]any{"vcekCert": ask}, "no VCEK or VLEK"},
 		{"garbled issuers", map[string]any{"certificateChain": ask + "x"}, "certificateChain: certificate 2"},
 	} {
@@ -144,8 +144,8 @@ func TestParseTHIMRefuses(t *testing.T) {
 	}
 }
 
-// TestDescriptiveMembers: what a THIM document tells of its own certificate is not
-// refused, and not passed on where it is wrong.
+// TestDescriptiveMembers checks that a wrong description in a THIM document does not
+// cause a refusal and is not passed on.
 func TestDescriptiveMembers(t *testing.T) {
 	chip := milan(t).first
 	other := chip.TCB().Components()
@@ -153,7 +153,7 @@ func TestDescriptiveMembers(t *testing.T) {
 	own := strings.ToUpper(chip.TCB().Hex())
 	for _, test := range []struct {
 		name         string
-		tcbm, cache  any // nil: there is none
+		tcbm, cache  any // nil if absent
 		want, remark string
 	}{
 		{"as served", chip.TCB().Hex(), "86400", chip.TCB().Hex(), ""},
@@ -208,7 +208,7 @@ func TestParseTHIMRefusesJSON(t *testing.T) {
 	}
 }
 
-// TestLeafIsOne: a leaf that cannot endorse anything is refused at once.
+// TestLeafIsOne checks that a leaf that cannot endorse a report is refused at once.
 func TestLeafIsOne(t *testing.T) {
 	chip := milan(t).first
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -236,8 +236,8 @@ func TestLeafIsOne(t *testing.T) {
 	}
 }
 
-// A VCEK that is named a VLEK is one by its issuer's name, which does not fit.
-func TestKindIsHeldAgainstTheIssuer(t *testing.T) {
+// A VCEK named as a VLEK is refused because its issuer's name does not match.
+func TestKindMustMatchTheIssuer(t *testing.T) {
 	m := milan(t)
 	leaf, err := m.first.LyingVCEK(m.first.TCB(), snptest.Lies{Template: func(c *x509.Certificate) { c.Subject.CommonName = "SEV-VLEK" }})
 	if err != nil {
@@ -250,7 +250,7 @@ func TestKindIsHeldAgainstTheIssuer(t *testing.T) {
 	checkError(t, chain.VerifyCertificates(m.roots, now), `want "SEV-VLEK-Milan"`)
 }
 
-// Clients compare TCBM with what the certificate service gave them.
+// Clients compare TCBM with the value from the certificate service.
 func TestTCBMIsKeptAsWritten(t *testing.T) {
 	chip := milan(t).first
 	document, err := chip.THIMDocument(chip.TCB())

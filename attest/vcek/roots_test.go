@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBuiltinRoots pins AMD's ARKs by the SHA-256 of their DER, so that an
-// update of the module that carries them cannot change them unnoticed.
+// TestBuiltinRoots pins AMD's ARKs by the SHA-256 of their DER. An update of the module
+// that contains them cannot change them unnoticed.
 func TestBuiltinRoots(t *testing.T) {
 	want := map[string]string{
 		"ARK-Milan": "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd",

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 
@@ -116,7 +115,7 @@ func TestGenuineChains(t *testing.T) {
 			}
 			again, err := ParsePEM(chain.PEM())
 			if err != nil || !bytes.Equal(again.leaf.Raw, chain.leaf.Raw) {
-				t.Errorf("its own PEM gives %v", err)
+				t.Errorf("its own PEM is parsed as %v", err)
 			}
 			if chain.TCB().Raw() != report.ReportedTCB().Raw() {
 				t.Errorf("chain is for %s, report has %s", chain.TCB().Hex(), report.ReportedTCB().Hex())
@@ -140,9 +139,9 @@ func TestGenuineHostDocument(t *testing.T) {
 	}
 }
 
-// TestGenuineTurin: no genuine Turin report is public, so the certificates are
-// verified alone, and the report comes from emulated silicon that claims the
-// genuine chip: it gets as far as its signature.
+// TestGenuineTurin verifies genuine Turin certificates alone, because no genuine Turin
+// report is public. The report comes from emulated silicon that claims the genuine
+// chip. Verification fails only at its signature.
 func TestGenuineTurin(t *testing.T) {
 	leaf := samples.Read(t, "turin/vcek_turin_azure.pem")
 	chain := mustParse(t, append(leaf, firstTwo(t, samples.Read(t, "amd-roots/turin_ask_ark_asvk.pem"))...))
@@ -187,7 +186,7 @@ func TestRootsEqualSamples(t *testing.T) {
 	}
 }
 
-// TestGenuineHWID: the extension is the report's CHIP_ID, bare.
+// TestGenuineHWID checks that the extension is the report's CHIP_ID without wrapping.
 func TestGenuineHWID(t *testing.T) {
 	report := sampleReport(t)
 	chain := mustParse(t, samples.Read(t, "aci-milan/uvm_host_amd_certificate.pem"))

@@ -10,10 +10,10 @@ import (
 	"skr/test/snptest"
 )
 
-// now is when the tests take place, unless they say otherwise.
+// now is the default time of the tests.
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// maker is an emulated AMD and two of its chips.
+// maker is an emulated AMD with two of its chips.
 type maker struct {
 	vendor *snptest.Vendor
 	roots  *Roots
@@ -21,7 +21,7 @@ type maker struct {
 	second *snptest.Chip
 }
 
-// Keys take a while to make, so each product has one maker; tests that update
+// Keys take a while to generate, so each product has one maker. Tests that update
 // firmware make their own chip.
 var milan, genoa, turin = makerOf(snp.Milan), makerOf(snp.Genoa), makerOf(snp.Turin)
 
@@ -87,7 +87,7 @@ func chainOf(t testing.TB, chip *snptest.Chip) *Chain {
 	return mustParse(t, chainPEM(t, chip, chip.TCB()))
 }
 
-// lyingChain is chip's chain with a leaf that lies.
+// lyingChain returns chip's chain with a leaf that contains false values.
 func lyingChain(t testing.TB, chip *snptest.Chip, lies snptest.Lies) *Chain {
 	t.Helper()
 	leaf, err := chip.LyingVCEK(chip.TCB(), lies)

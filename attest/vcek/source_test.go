@@ -18,7 +18,7 @@ import (
 	"skr/test/snptest"
 )
 
-// service answers by path and query and remembers what it was asked.
+// service answers by path and query and records the requests.
 type service struct {
 	*httptest.Server
 	answers map[string][]byte
@@ -82,7 +82,7 @@ func TestHostSource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			clear(document) // the source has its own copy
+			clear(document) // the source keeps its own copy
 			mustVerify(t, source, m, report)
 		})
 	}
@@ -90,7 +90,7 @@ func TestHostSource(t *testing.T) {
 
 func TestHostSourceIsLazy(t *testing.T) {
 	if _, err := NewHostSource([]byte(" \n")); err == nil {
-		t.Error("an empty document is a source")
+		t.Error("an empty document was accepted as a source")
 	}
 	m := milan(t)
 	for _, document := range []string{"{", "{}", "garbage", "-----BEGIN CERTIFICATE-----"} {
@@ -99,14 +99,14 @@ func TestHostSourceIsLazy(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := source.Chain(t.Context(), snp.ChipID{}, snp.TCB{}); err == nil {
-			t.Errorf("%q is a chain", document)
+			t.Errorf("%q was accepted as a chain", document)
 		}
 		mustChain(t, endorserOf(m, source, issuing(t, "next", m.first)), reportOf(t, m.first, snptest.Options{}), m.first.TCB())
 	}
 }
 
-// TestUnusableHostDocument: where no other source serves, the refusal says what is
-// wrong with the document.
+// TestUnusableHostDocument checks that the refusal explains what is wrong with the
+// document if no other source has the chain.
 func TestUnusableHostDocument(t *testing.T) {
 	m := milan(t)
 	malformed, err := NewHostSource([]byte("{}"))
@@ -161,8 +161,8 @@ func TestTHIMSourceKeepsQuery(t *testing.T) {
 	}
 }
 
-// TestEndorserFollowsTHIM is the whole way with the real client: the node's
-// THIM moves with the firmware, the endorser with it.
+// TestEndorserFollowsTHIM tests the whole path with the real client: the endorser follows
+// the node's THIM after a firmware update.
 func TestEndorserFollowsTHIM(t *testing.T) {
 	m := turin(t)
 	chip := m.newChip(t)
@@ -232,7 +232,7 @@ func TestKDSSource(t *testing.T) {
 	}
 }
 
-// TestKDSSourceGuessesProduct: a version 2 report may come from Genoa.
+// TestKDSSourceGuessesProduct checks that a version 2 report may come from Genoa.
 func TestKDSSourceGuessesProduct(t *testing.T) {
 	m := genoa(t)
 	report := reportOf(t, m.first, snptest.Options{Version: 2})
@@ -242,8 +242,8 @@ func TestKDSSourceGuessesProduct(t *testing.T) {
 	s.checkAsked(t, strings.Replace(path, "Genoa", "Milan", 1), path, "/vcek/v1/Genoa/cert_chain")
 }
 
-// TestKDSSourceForgetsBadIssuers: authorities that did not sign the leaf are
-// not kept, nor are those kept that sign no longer.
+// TestKDSSourceForgetsBadIssuers checks that issuers are kept only if they signed the
+// leaf, and only as long as they sign new ones.
 func TestKDSSourceForgetsBadIssuers(t *testing.T) {
 	m := milan(t)
 	other, err := snptest.NewVendor(snp.Milan, now)
@@ -274,13 +274,13 @@ func TestKDSSourceForgetsBadIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := checkLink(foreign.leaf, foreign.intermediate); err != nil {
-		t.Error(err) // consistent, and for Verify to refuse
+		t.Error(err) // consistent; Verify must refuse it
 	}
 	s.answers[path], s.answers[issuers] = der(t, m.first, m.first.TCB()), m.vendor.ChainPEM()
 	mustVerify(t, source, m, report)
 }
 
-// TestSourcesRefuse: what the services send is an error, never a panic.
+// TestSourcesRefuse checks that a bad answer of a service causes an error, never a panic.
 func TestSourcesRefuse(t *testing.T) {
 	chip := milan(t).first
 	for _, status := range []int{400, 403, 404, 429, 503} {
@@ -300,7 +300,7 @@ func TestSourcesRefuse(t *testing.T) {
 		defer server.Close()
 		for _, source := range everySource(server.URL) {
 			if _, err := source.Chain(t.Context(), chip.ID(), chip.TCB()); err == nil {
-				t.Errorf("%s: %.10q is a chain", source, body)
+				t.Errorf("%s: %.10q was accepted as a chain", source, body)
 			}
 		}
 	}

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"skr/test/samples"
-
 	"skr/attest/snp"
+	"skr/test/samples"
 	"skr/test/snptest"
 )
 
@@ -43,7 +42,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyRefusesReports holds reports that lie against an honest chain.
+// TestVerifyRefusesReports verifies false reports with an honest chain.
 func TestVerifyRefusesReports(t *testing.T) {
 	m := milan(t)
 	chip, chain := m.first, chainOf(t, m.first)
@@ -82,7 +81,7 @@ func TestVerifyRefusesReports(t *testing.T) {
 	}
 }
 
-// TestVerifyEachComponent: no component of the TCB is left out.
+// TestVerifyEachComponent checks every component of the TCB.
 func TestVerifyEachComponent(t *testing.T) {
 	for _, make := range []func(testing.TB) *maker{milan, turin} {
 		m := make(t)
@@ -106,7 +105,7 @@ func TestVerifyEachComponent(t *testing.T) {
 	}
 }
 
-// TestVerifyRefusesCertificates holds chains that lie against an honest report.
+// TestVerifyRefusesCertificates verifies an honest report with false chains.
 func TestVerifyRefusesCertificates(t *testing.T) {
 	m := milan(t)
 	report := reportOf(t, m.first, snptest.Options{})
@@ -171,8 +170,8 @@ func TestVerifyRefusesChains(t *testing.T) {
 	}
 	oversized := *honest.intermediate
 	oversized.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), maxRSABits), E: 65537}
-	// Copies of certificates that differ in one field from what was signed:
-	// AMD would have to sign such certificates for them to exist.
+	// These certificates differ in one field from the signed originals. They could exist
+	// only if AMD signed them.
 	noCA := *honest.intermediate
 	noCA.IsCA = false
 	issuedElsewhere := *honest.leaf
@@ -222,7 +221,7 @@ func TestVerifyRefusesChains(t *testing.T) {
 	}
 }
 
-// TestReportNeedsItsOwnKind: a VCEK's report does not verify with a VLEK.
+// TestReportNeedsItsOwnKind checks that a VCEK's report does not verify with a VLEK.
 func TestReportNeedsItsOwnKind(t *testing.T) {
 	m := milan(t)
 	err := vlekChain(t, m.first).Verify(reportOf(t, m.first, snptest.Options{}), m.roots, now)

@@ -8,7 +8,7 @@ import (
 	"skr/attest/vtpm"
 )
 
-// sha1Event is a TCG_PCR_EVENT.
+// sha1Event returns a TCG_PCR_EVENT.
 func sha1Event(pcr, kind uint32, digest byte, data string) []byte {
 	raw := binary.LittleEndian.AppendUint32(nil, pcr)
 	raw = binary.LittleEndian.AppendUint32(raw, kind)
@@ -17,11 +17,11 @@ func sha1Event(pcr, kind uint32, digest byte, data string) []byte {
 	return append(raw, data...)
 }
 
-// Logs of SHA-1 have no magic number, and nothing else is taken for one.
+// SHA-1 logs have no magic number. Nothing else counts as one.
 func TestSHA1Log(t *testing.T) {
 	good := append(sha1Event(0, 8, 1, "version"), sha1Event(7, 4, 2, "")...)
 	if !vtpm.IsEventLog(good) {
-		t.Error("a log of SHA-1 is not known")
+		t.Error("a SHA-1 log is not recognised")
 	}
 	_, err := vtpm.ParseEventLog(good)
 	checkError(t, err, "digests of SHA-1 only; skr verifies the SHA-256 bank")
@@ -30,12 +30,12 @@ func TestSHA1Log(t *testing.T) {
 		"another PCR": sha1Event(24, 4, 1, ""), "another type": sha1Event(0, 0x77, 1, ""), "nothing extended": sha1Event(0, 3, 1, ""),
 	} {
 		if vtpm.IsEventLog(data) {
-			t.Errorf("%s is taken for a log", name)
+			t.Errorf("%s counts as a SHA-1 log", name)
 		}
 	}
 }
 
-// A signature of any algorithm is known, and only RSASSA with SHA-256 is taken.
+// A signature of any algorithm is parsed. Only RSASSA with SHA-256 is accepted.
 func TestSignature(t *testing.T) {
 	form := func(scheme, hash uint16, parts ...int) []byte {
 		raw := binary.BigEndian.AppendUint16(nil, scheme)
@@ -49,7 +49,7 @@ func TestSignature(t *testing.T) {
 		name  string
 		data  []byte
 		is    bool
-		wrong string // of ParseSignature; "" if it is taken
+		wrong string // error of ParseSignature; "" if accepted
 	}{
 		{"RSASSA", form(0x14, 0xb, 256), true, ""},
 		{"3072 bits", form(0x14, 0xb, 384), true, ""},
@@ -59,7 +59,7 @@ func TestSignature(t *testing.T) {
 		{"short", form(0x14, 0xb, 64), false, "no TPMT_SIGNATURE"},
 		{"another hash", form(0x14, 0xff, 256), false, "no TPMT_SIGNATURE"},
 		{"bytes behind", append(form(0x14, 0xb, 256), 0), false, "no TPMT_SIGNATURE"},
-		{"one number of two", form(0x18, 0xb, 32), false, "no TPMT_SIGNATURE"},
+		{"one of two numbers", form(0x18, 0xb, 32), false, "no TPMT_SIGNATURE"},
 		{"zeros", make([]byte, 262), false, "no TPMT_SIGNATURE"},
 		{"nothing", nil, false, "no TPMT_SIGNATURE"},
 	} {

@@ -9,7 +9,7 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// area is a TPM2B_PUBLIC, of which only the bytes matter here.
+// area returns a TPM2B_PUBLIC. Only its bytes matter here.
 var area = append([]byte{0, 4}, "area"...)
 
 func TestCertification(t *testing.T) {
@@ -49,14 +49,14 @@ func TestCertificationRefuses(t *testing.T) {
 	} {
 		_, err := vtpm.ParseCertification(c.attest, c.signature)
 		if err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s was accepted", name)
 			continue
 		}
 		checkError(t, err, c.want)
 	}
 }
 
-// FuzzCertification: what is about the key names it.
+// FuzzCertification checks that a certification of the key contains its name.
 func FuzzCertification(f *testing.F) {
 	ak := must(makeAK())(f)
 	attest, signature, err := ak.Certify(area, nil)
@@ -68,7 +68,7 @@ func FuzzCertification(f *testing.F) {
 	f.Fuzz(func(t *testing.T, attest, signature []byte) {
 		certified, err := vtpm.ParseCertification(attest, signature)
 		if err == nil && certified.CheckKey(area) == nil && !bytes.Contains(attest, name[:]) {
-			t.Error("the name is not in the statement")
+			t.Error("the statement does not contain the name")
 		}
 	})
 }

@@ -20,7 +20,8 @@ func seal(t testing.TB, aad string) string {
 	iv := []byte("0123456789ab")
 	sealed := gcm.Seal(nil, iv, []byte("e30.e30.AA"), []byte(aad))
 	text := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf(`{"EncryptedInnerKey":%q,"EncryptionParams":{"BlockMode":"ChainingModeGCM","BlockPadding":"PKCS7","Cipher":"AES","KeySizeInBits":256,"Iv":%q},`+
+	return fmt.Sprintf(`{"EncryptedInnerKey":%q,"EncryptionParams":{`+
+		`"BlockMode":"ChainingModeGCM","BlockPadding":"PKCS7","Cipher":"AES","KeySizeInBits":256,"Iv":%q},`+
 		`"AuthenticationData":%q,"Jwt":%q}`,
 		text(make([]byte, 256)), text(iv), text(sealed[len(sealed)-16:]), text(sealed[:len(sealed)-16]))
 }

@@ -12,7 +12,7 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// What fails can be told apart by another module, too.
+// Another module can distinguish the failures.
 func TestErrors(t *testing.T) {
 	ak, other := must(makeAK())(t), must(vtpmtest.NewAK())(t)
 	log := vtpmtest.SecureBootLog(true)
@@ -32,18 +32,18 @@ func TestErrors(t *testing.T) {
 		},
 	}))(t)))(t)
 	for name, c := range map[string]struct{ got, want error }{
-		"signature":         {quote.VerifySignature(other.Public()), vtpm.ErrSignature},
-		"no signature":      {unsigned.VerifySignature(ak.Public()), vtpm.ErrSignature},
-		"of a key":          {certified.VerifySignature(other.Public()), vtpm.ErrSignature},
-		"nonce":             {quote.CheckNonce([]byte("another")), vtpm.ErrNonce},
-		"selection":         {quote.CheckSelection(1), vtpm.ErrSelection},
-		"values":            {quote.CheckPCRs(vtpmtest.SecureBootLog(false).PCRs()), vtpm.ErrPCRs},
-		"missing value":     {quote.CheckPCRs(nil), vtpm.ErrPCRs},
-		"log":               {must(vtpm.ParseEventLog(log.Raw()))(t).Explain(nil, 1), vtpm.ErrLog},
-		"certificate":       {certificate.Verify(vtpm.AzureRoots(), nil, time.Now()), vtpm.ErrCertificate},
-		"another key":       {certified.CheckKey([]byte{0, 1, 3}), vtpm.ErrCertifiedKey},
-		"malformed key":     {certified.CheckKey([]byte{0}), vtpm.ErrCertifiedKey},
-		"claims of another": {unbound.CheckBound(), vtpm.ErrNotBound},
+		"signature":                {quote.VerifySignature(other.Public()), vtpm.ErrSignature},
+		"no signature":             {unsigned.VerifySignature(ak.Public()), vtpm.ErrSignature},
+		"certification signature":  {certified.VerifySignature(other.Public()), vtpm.ErrSignature},
+		"nonce":                    {quote.CheckNonce([]byte("another")), vtpm.ErrNonce},
+		"selection":                {quote.CheckSelection(1), vtpm.ErrSelection},
+		"values":                   {quote.CheckPCRs(vtpmtest.SecureBootLog(false).PCRs()), vtpm.ErrPCRs},
+		"missing value":            {quote.CheckPCRs(nil), vtpm.ErrPCRs},
+		"log":                      {must(vtpm.ParseEventLog(log.Raw()))(t).Explain(nil, 1), vtpm.ErrLog},
+		"certificate":              {certificate.Verify(vtpm.AzureRoots(), nil, time.Now()), vtpm.ErrCertificate},
+		"another key":              {certified.CheckKey([]byte{0, 1, 3}), vtpm.ErrCertifiedKey},
+		"malformed key":            {certified.CheckKey([]byte{0}), vtpm.ErrCertifiedKey},
+		"claims of another report": {unbound.CheckBound(), vtpm.ErrNotBound},
 	} {
 		if !errors.Is(c.got, c.want) {
 			t.Errorf("%s: error %v, want %v", name, c.got, c.want)

@@ -29,13 +29,13 @@ func TestExplain(t *testing.T) {
 		wrong  string
 	}{
 		{"header only", vtpmtest.NewLog(), good.PCRs(), 1 << 7, "PCR 7 is " + good.PCRs()[7].String() + " and has no events"},
-		{"header only, PCR as at the start", vtpmtest.NewLog(), good.PCRs(), 1<<11 | 1<<17, ""},
+		{"header only, PCR at its initial value", vtpmtest.NewLog(), good.PCRs(), 1<<11 | 1<<17, ""},
 		{"PCR without events", good, vtpmtest.SecureBootLog(true).Extend(11, vtpm.Digest{1}).PCRs(), 1 << 11, "PCR 11 is "},
-		{"that PCR is not asked about", good, vtpmtest.SecureBootLog(true).Extend(11, vtpm.Digest{1}).PCRs(), 1 << 7, ""},
+		{"PCR not requested", good, vtpmtest.SecureBootLog(true).Extend(11, vtpm.Digest{1}).PCRs(), 1 << 7, ""},
 		{"extended without the log", good, vtpmtest.SecureBootLog(true).Extend(7, vtpm.Digest{1}).PCRs(), 1 << 7, "its 6 events lead to "},
 		{"a longer log", vtpmtest.SecureBootLog(true).Add(4, vtpmtest.IPL, nil), good.PCRs(), 1 << 4, "its 3 events lead to "},
-		{"the log of another start", vtpmtest.SecureBootLog(false), good.PCRs(), 0xff, "PCR 7 is "},
-		{"locality not told", vtpmtest.SecureBootLog(true), vtpmtest.NewLog().Locality(3).PCRs(), 1, "PCR 0 is "},
+		{"log of another boot", vtpmtest.SecureBootLog(false), good.PCRs(), 0xff, "PCR 7 is "},
+		{"locality not logged", vtpmtest.SecureBootLog(true), vtpmtest.NewLog().Locality(3).PCRs(), 1, "PCR 0 is "},
 		{"value missing", good, vtpm.PCRs{}, 1, "the value of PCR 0 is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkError(t, logOf(t, c.log).Explain(c.values, c.s), c.wrong) })
@@ -87,7 +87,7 @@ func forgedVariable(t *testing.T) []byte {
 
 func TestEventLogRefused(t *testing.T) {
 	if _, err := vtpm.ParseEventLog(nil); !errors.Is(err, vtpm.ErrNoLog) {
-		t.Errorf("of nothing: %v", err)
+		t.Errorf("empty log: %v", err)
 	}
 	good := vtpmtest.SecureBootLog(true).Raw()
 	header := len(vtpmtest.NewLog().Raw())

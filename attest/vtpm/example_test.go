@@ -8,7 +8,7 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// A log counts only together with quoted PCRs; then it tells secure boot.
+// A log counts only together with quoted PCRs. Then it shows whether secure boot was on.
 func ExampleEventLog() {
 	made := vtpmtest.SecureBootLog(true)
 	log, err := vtpm.ParseEventLog(made.Raw())
@@ -31,8 +31,8 @@ func ExampleEventLog() {
 	// secure boot: true <nil>
 }
 
-// A quote proves what was started once its signature, nonce, selection and values are
-// checked. The attestation key is that of a verified HCL report or AK certificate.
+// A quote proves what was started after its signature, nonce, selection and values are
+// checked. The attestation key comes from a verified HCL report or AK certificate.
 func ExampleQuote() {
 	ak, err := vtpmtest.NewAK()
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// oneLine wants an error that a log can hold.
+// oneLine checks that the error fits one line of a log.
 func oneLine(t *testing.T, err error) {
 	t.Helper()
 	if strings.ContainsAny(err.Error(), "\n\r\x1b") {
@@ -14,7 +14,7 @@ func oneLine(t *testing.T, err error) {
 	}
 }
 
-// FuzzHCL: the parts are those of the input.
+// FuzzHCL checks that the parts are slices of the input.
 func FuzzHCL(f *testing.F) {
 	claims := `{"keys":[{"kid":"HCLAkPub","kty":"RSA","e":"AQAB","n":"AAAA"}],"user-data":"00"}`
 	raw := make([]byte, hclClaims, hclClaims+len(claims))
@@ -38,12 +38,12 @@ func FuzzHCL(f *testing.F) {
 			return
 		}
 		if !bytes.Contains(raw, h.claims.raw) || (h.report != nil) != (h.hardware == SEVSNP) {
-			t.Fatal("the parts are not those of the input")
+			t.Fatal("the parts differ from the input")
 		}
 	})
 }
 
-// FuzzClaims: a key that is given has a usable size.
+// FuzzClaims checks that a returned key has a usable size.
 func FuzzClaims(f *testing.F) {
 	modulus := strings.Repeat("q6ur", 85) + "qw"
 	f.Add(`{"keys":[{"kid":"HCLAkPub","kty":"RSA","e":"AQAB","n":"` + modulus + `"}],"vm-configuration":{"secure-boot":true}}`)
@@ -64,7 +64,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzQuote: what parses is over PCRs that exist.
+// FuzzQuote checks that a parsed quote covers only PCRs that exist.
 func FuzzQuote(f *testing.F) {
 	attest := []byte("\xffTCG\x80\x18\x00\x00\x00\x02no")
 	attest = append(attest, make([]byte, 25)...)
@@ -83,12 +83,12 @@ func FuzzQuote(f *testing.F) {
 			return
 		}
 		if !bytes.Contains(raw, q.attest) || q.selection >= 1<<PCRCount {
-			t.Fatal("the parts are not those of the input")
+			t.Fatal("the parts differ from the input")
 		}
 	})
 }
 
-// FuzzEventLog: what parses can be replayed and read.
+// FuzzEventLog checks that a parsed log can be replayed and read.
 func FuzzEventLog(f *testing.F) {
 	header := make([]byte, 4+4+sha1Size, 128)
 	header[4] = byte(NoAction)
@@ -126,7 +126,7 @@ func FuzzEventLog(f *testing.F) {
 	})
 }
 
-// FuzzDatabase: hashes and certificates are no more than there is room for.
+// FuzzDatabase checks that the number of hashes and certificates fits the input.
 func FuzzDatabase(f *testing.F) {
 	list := append(bytes.Clone(typeSHA256[:]), 76, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0)
 	f.Add(append(list, make([]byte, 48)...))
@@ -138,7 +138,7 @@ func FuzzDatabase(f *testing.F) {
 	})
 }
 
-// FuzzEnvelope: what parses can be tried with any key.
+// FuzzEnvelope checks that a parsed envelope can be tried with any key.
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(`{"EncryptedInnerKey":"AA==","EncryptionParams":{"BlockMode":"ChainingModeGCM","Cipher":"AES","Iv":"MDEyMzQ1Njc4OWFi"},`+
 		`"AuthenticationData":"AAAAAAAAAAAAAAAAAAAAAA==","Jwt":"AA=="}`), make([]byte, 32))
@@ -155,7 +155,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// FuzzAKCertificate: what parses has an RSA key.
+// FuzzAKCertificate checks that a parsed certificate has an RSA key.
 func FuzzAKCertificate(f *testing.F) {
 	f.Add(azureCertificates)
 	f.Add([]byte{0x30, 0})

@@ -11,8 +11,8 @@ import (
 	"skr/test/samples"
 )
 
-// Genuine confidential VMs are recognised by the key that signed their paravisor. Container
-// groups, in which any container chooses REPORT_DATA, are not.
+// Genuine confidential VMs are recognised by the key that signed their paravisor. A
+// container group, in which any container chooses REPORT_DATA, is not recognised.
 func TestKnownParavisor(t *testing.T) {
 	group, err := snp.Parse(samples.Read(t, "aci-milan/snp_report.bin"))
 	if err != nil {
@@ -23,7 +23,7 @@ func TestKnownParavisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if vtpm.KnownParavisor(group) || vtpm.KnownParavisor(turin) {
-		t.Error("a container group passes for a confidential VM")
+		t.Error("a container group counts as a confidential VM")
 	}
 	var evidence struct {
 		HCL string `json:"hcl_report"`
@@ -40,6 +40,6 @@ func TestKnownParavisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !vtpm.KnownParavisor(hcl.Report()) {
-		t.Errorf("a confidential VM of Azure's is not known: ID_KEY_DIGEST %x", hcl.Report().IDKeyDigest())
+		t.Errorf("an Azure confidential VM is not recognised: ID_KEY_DIGEST %x", hcl.Report().IDKeyDigest())
 	}
 }

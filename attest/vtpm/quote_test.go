@@ -44,7 +44,7 @@ func TestQuote(t *testing.T) {
 	delete(changed, 3)
 	checkError(t, quote.CheckPCRs(changed), "the value of PCR 3 is missing")
 
-	// A quote over fewer PCRs has a digest that fits: only its bitmap tells.
+	// A quote over fewer PCRs has a matching digest: only its bitmap differs.
 	fewer := quoteOf(t, vtpmtest.QuoteOptions{PCRs: pcrs, Nonce: nonce, Bitmap: [3]byte{0x7f, 0, 0}})
 	checkError(t, fewer.CheckPCRs(pcrs), "")
 	checkError(t, fewer.CheckSelection(firstEight), "over PCR 0-6, want 0-7")
@@ -87,7 +87,7 @@ func TestQuoteRefused(t *testing.T) {
 	set := func(at int, value byte) func([]byte) []byte {
 		return func(attest []byte) []byte { attest[at] = value; return attest }
 	}
-	// Offsets of a quote without a nonce: the selection begins at 69.
+	// Offsets of a quote without a nonce: the selection starts at 69.
 	const selection = 6 + 36 + 2 + 17 + 8
 	for _, c := range []struct {
 		name   string

@@ -23,7 +23,7 @@ func fingerprints(t *testing.T, text []byte) (all []string) {
 	}
 }
 
-// The built-in certificates are these four, and the first alone is trusted.
+// The built-in certificates are these four. Only the first is trusted.
 func TestAzureRoots(t *testing.T) {
 	want := []string{
 		"e6c596b17f8ffefba5c300f714cfb1260c6028704ecf7becc4ab5018efb00e95",
@@ -40,16 +40,16 @@ func TestAzureRoots(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !AzureRoots().pool.Equal(alone.pool) {
-		t.Error("more than the root of 2023 is trusted")
+		t.Error("a root other than that of 2023 is trusted")
 	}
 }
 
-// An authority that may certify attestation keys names their usage, too.
+// An authority that may certify attestation keys names their usage too.
 func TestAuthorityIsNoAK(t *testing.T) {
 	_, rest := pem.Decode(azureCertificates)
 	issuer, _ := pem.Decode(rest)
 	if _, err := ParseAKCertificate(issuer.Bytes); err == nil {
-		t.Error("an authority was taken for an attestation key")
+		t.Error("an authority counts as an attestation key")
 	}
 }
 

@@ -30,7 +30,7 @@ func fromHex(t *testing.T, text string) []byte {
 	return must(hex.DecodeString(strings.TrimSpace(text)))(t)
 }
 
-// A confidential VM: HCL report, binding, quote over all PCRs, AK's certificate.
+// A confidential VM: HCL report, binding, quote over all PCRs, AK certificate.
 func TestSampleBundle(t *testing.T) {
 	bundle := read[struct {
 		Report struct {
@@ -57,17 +57,17 @@ func TestSampleBundle(t *testing.T) {
 	checkError(t, quote.CheckPCRs(pcrs), "")
 	certificate := must(vtpm.ParseAKCertificate(bundle.Evidence.AIKCert))(t)
 	if !certificate.Key().Equal(ak) {
-		t.Error("the certificate is for another key than HCLAkPub")
+		t.Error("the certificate is not for HCLAkPub")
 	}
 	checkError(t, certificate.Verify(vtpm.AzureRoots(), nil, certificate.Certificate().NotBefore.Add(time.Hour)), "")
 	if on, known := h.Claims().SecureBoot(); !on || !known {
-		t.Error("secure boot is not told")
+		t.Error("the claims do not report secure boot")
 	}
 	pcrs[4] = vtpm.Digest{}
 	checkError(t, quote.CheckPCRs(pcrs), "the values have the digest")
 }
 
-// A quote with a nonce of 48 bytes, whose signature comes alone.
+// A quote with a 48-byte nonce and a separate signature.
 func TestSampleQuote(t *testing.T) {
 	evidence := read[struct {
 		Quote struct {
@@ -89,27 +89,27 @@ func TestSampleQuote(t *testing.T) {
 		t.Errorf("the nonce is %x", quote.Nonce())
 	}
 	if _, ok := h.Claims().UserData(); !ok {
-		t.Error("there is no user-data")
+		t.Error("user-data is missing")
 	}
 }
 
-// A report of 2022: 2048 bytes, one key, and no user-data.
+// A report of 2022: 2048 bytes, one key, no user-data.
 func TestSampleOldHCL(t *testing.T) {
 	h := must(vtpm.ParseHCL(samples.Read(t, "cvm/hcl-report-2022.bin")))(t)
 	checkError(t, h.CheckBound(), "")
 	must(h.Claims().AK())(t)
 	if _, ok := h.Claims().UserData(); ok {
-		t.Error("there is user-data")
+		t.Error("user-data is present")
 	}
 }
 
-// Trusted Launch: the quote is good by the key that made it, which is not the
-// certified one.
+// Trusted Launch: the quote verifies with the key that made it. That is not the
+// certified key.
 func TestSampleTrustedLaunch(t *testing.T) {
 	block, _ := pem.Decode(samples.Read(t, "trusted-launch/ak.pub"))
 	made, ok := must(x509.ParsePKIXPublicKey(block.Bytes))(t).(*rsa.PublicKey)
 	if !ok {
-		t.Fatal("ak.pub is no RSA key")
+		t.Fatal("ak.pub is not an RSA key")
 	}
 	quote := must(vtpm.ParseQuote(samples.Read(t, "trusted-launch/quote.msg")))(t)
 	quote = must(quote.WithSignature(samples.Read(t, "trusted-launch/quote.sig")))(t)
@@ -117,7 +117,7 @@ func TestSampleTrustedLaunch(t *testing.T) {
 	checkError(t, quote.CheckNonce(fromHex(t, string(samples.Read(t, "trusted-launch/nonce.hex")))), "")
 	checkError(t, quote.CheckSelection(firstEight), "")
 	pcrs := vtpm.PCRs{}
-	list := samples.Read(t, "trusted-launch/pcrs.bin")[136:] // as tpm2-tools write them
+	list := samples.Read(t, "trusted-launch/pcrs.bin")[136:] // as tpm2-tools writes them
 	for pcr := range 8 {
 		at := 4 + pcr*66
 		if size := binary.LittleEndian.Uint16(list[at:]); size != 32 {
@@ -132,7 +132,7 @@ func TestSampleTrustedLaunch(t *testing.T) {
 	checkError(t, quote.VerifySignature(certificate.Key()), "has not signed")
 }
 
-// Logs of other clouds: they replay, and tell secure boot.
+// Logs of other clouds replay and report secure boot.
 func TestSampleEventLogs(t *testing.T) {
 	for name, on := range map[string]bool{
 		"cos-101-amd-sev.bin": true, "rhel8-uefi.bin": true, "ubuntu-2104-no-secure-boot.bin": false, "ubuntu-2404-amd-sevsnp.bin": false,
@@ -140,7 +140,7 @@ func TestSampleEventLogs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := must(vtpm.ParseEventLog(samples.Read(t, "event-logs/"+name)))(t)
 			pcrs := log.Replay()
-			// Nothing but separators goes into PCR 3: its value is Azure's, too.
+			// PCR 3 contains only separators, so its value is the same on Azure.
 			if got := pcrs[3].String(); got != "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969" {
 				t.Errorf("PCR 3 is %s", got)
 			}

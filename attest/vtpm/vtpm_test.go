@@ -23,7 +23,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// checkError wants an error with the text, or none for "".
+// checkError checks that the error contains the text, or that there is no error for "".
 func checkError(t *testing.T, err error, wrong string) {
 	t.Helper()
 	switch {
@@ -36,7 +36,7 @@ func checkError(t *testing.T, err error, wrong string) {
 	}
 }
 
-// Keys take long to make.
+// Keys take long to generate.
 var (
 	makeAK   = sync.OnceValues(vtpmtest.NewAK)
 	makeChip = sync.OnceValues(func() (*snptest.Chip, error) {
@@ -62,7 +62,7 @@ func TestHCL(t *testing.T) {
 			t.Errorf("user-data is %x", data)
 		}
 		if on, known := h.Claims().SecureBoot(); !on || !known {
-			t.Error("secure-boot is not told")
+			t.Error("secure-boot is missing")
 		}
 	}
 }
@@ -82,14 +82,14 @@ func TestHCLRefused(t *testing.T) {
 		{name: "short", claims: claims, cut: 1235, parse: "1236 are needed"},
 		{name: "cut claims", claims: claims, cut: 1300, parse: "contradict"},
 		{name: "version 3", claims: claims, o: vtpmtest.HCLOptions{Version: 3}, parse: "header has version 3"},
-		{name: "status", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(16, 1)}}, // it only describes
+		{name: "status", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(16, 1)}}, // the version only describes
 		{name: "request's data", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(1220, 2)}, parse: "version 2"},
 		{name: "SHA-384", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(1228, 2)}, parse: "hash type is 2"},
 		{name: "data size", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(1216, 0)}, parse: "contradict"},
 		{name: "huge claims", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(1235, 0xff)}, parse: "contradict"},
 		{name: "broken report", claims: claims, o: vtpmtest.HCLOptions{Mutate: set(32, 9)}, parse: "malformed SEV-SNP report"},
 		{name: "claims are no JSON", claims: "[]", parse: "is not a JSON object"},
-		{name: "a member twice", claims: `{"a":1,"a":2}`, parse: "twice"},
+		{name: "duplicate member", claims: `{"a":1,"a":2}`, parse: "twice"},
 		{name: "one byte of the claims", claims: claims, o: vtpmtest.HCLOptions{Mutate: func(raw []byte) {
 			raw[1236+strings.Index(claims, "console-enabled")] ^= 0x20
 		}}, bound: "the claims need"},
@@ -129,7 +129,7 @@ func TestCertificate(t *testing.T) {
 	roots := must(vtpm.ParseRoots(ak.RootsPEM()))(t)
 	certificate := must(vtpm.ParseAKCertificate(ak.Index()))(t)
 	if !certificate.Key().Equal(ak.Public()) {
-		t.Error("the key is another one")
+		t.Error("got a different key")
 	}
 	now := time.Now()
 	checkError(t, certificate.Verify(roots, nil, now), "")

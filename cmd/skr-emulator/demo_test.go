@@ -39,8 +39,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestServe checks the printed environment of a sidecar and the key that the
-// machine may get.
+// TestServe checks the printed environment for a sidecar and the key that the machine may
+// get.
 func TestServe(t *testing.T) {
 	for platform, wants := range map[string][]string{
 		"aci":            {"SKR_REPORT_SOURCE='unix:", "UVM_SECURITY_CONTEXT_DIR='"},

@@ -23,13 +23,13 @@ import (
 	"skr/internal/config"
 )
 
-// steered is what ACI and others set in a container.
+// steered lists variables that ACI and other platforms set in a container.
 var steered = map[string]string{
 	"IDENTITY_ENDPOINT": "http://127.0.0.1:1/token", "IDENTITY_HEADER": "header", "IDENTITY_SERVER_THUMBPRINT": strings.Repeat("ab", 20),
 	"IMDS_ENDPOINT": "http://127.0.0.1:1", "MSI_ENDPOINT": "http://127.0.0.1:1/msi", "MSI_SECRET": "secret",
 }
 
-// Whatever the environment names, imds_url is asked.
+// imds_url is used, whatever the environment names.
 func TestSteeringVariables(t *testing.T) {
 	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"access_token": "t", "token_type": "Bearer",
@@ -58,18 +58,18 @@ func TestSteeringVariables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// MSAL keeps tokens for the whole process: each case has an audience of its own.
+			// MSAL keeps tokens for the whole process, so each case has its own audience.
 			if _, err := identity.AccessToken(t.Context(), fmt.Sprintf("https://vault%d.azure.net", i)); err != nil {
 				t.Error(err)
 			}
 			if !slices.Equal(s.Steering, set) {
-				t.Errorf("%q are told, want %q", s.Steering, set)
+				t.Errorf("%q are reported, want %q", s.Steering, set)
 			}
 		})
 	}
 }
 
-// `skr config` names what is set for libraries, and no value.
+// `skr config` lists variables that are set for libraries, without their values.
 func TestConfigNamesForeignVariables(t *testing.T) {
 	env := config.Environment{"IDENTITY_ENDPOINT": "http://there", "AZURE_CLIENT_SECRET": "hidden", "https_proxy": "http://proxy"}
 	var out bytes.Buffer
@@ -102,10 +102,10 @@ func TestDocumentedVariables(t *testing.T) {
 	documented(t, want.String())
 }
 
-// Every variable that the Azure libraries read is in the table, or is a setting.
-func TestForeignersAreAll(t *testing.T) {
+// Every variable that the Azure libraries read is in the table or is a setting.
+func TestForeignVariablesAreListed(t *testing.T) {
 	known := map[string]bool{"OS": true, "SYSTEMROOT": true, "ProgramData": true, "SYSTEM_OIDCREQUESTURI": true,
-		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that nothing makes, and what internal/hardening refuses
+		"AZURE_SDK_GO_LOGGING": true} // Windows, a credential that skr never makes, and variables that internal/hardening refuses
 	for _, f := range config.Foreigners {
 		known[f.Name] = true
 	}
@@ -123,7 +123,7 @@ func TestForeignersAreAll(t *testing.T) {
 	}
 }
 
-// variablesOfLibraries are those of the packages that the program links, of one owner.
+// variablesOfLibraries returns the variables that the linked packages of one owner read.
 func variablesOfLibraries(t *testing.T, owner string) (names []string) {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{.Dir}}", "skr/cmd/skr", "skr/cmd/skrctl").Output()

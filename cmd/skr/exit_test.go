@@ -7,7 +7,7 @@ import (
 	"skr/test/commands"
 )
 
-// exitTable has a row for each command; those of all outcomes that need services are in
+// exitTable has a row for each command. Rows for outcomes that need services are in
 // test/script and test/e2e.
 var exitTable = map[string]commands.Rows{
 	"skr": {Rows: map[string]int{
@@ -53,10 +53,10 @@ var exitTable = map[string]commands.Rows{
 
 const named = "--authority a.attest.azure.net --vault v.vault.localhost:1 --key k"
 
-// movedRows are of a command that skrctl has.
+// movedRows are rows of commands that skrctl has.
 var movedRows = commands.Rows{Rows: map[string]int{"": 2, "check policy": 2, "--help": 2, "--strict x": 2}}
 
-// group2 is a command that only holds others.
+// group2 is a command that only groups others.
 var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}
 
 func TestExitCodes(t *testing.T) {

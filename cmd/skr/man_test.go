@@ -8,8 +8,8 @@ import (
 	"skr/test/commands"
 )
 
-// manDirectory is where `make man` has the pages. The program itself does not link what
-// writes them.
+// manDirectory is where `make man` writes the pages. The program itself does not link the
+// page generator.
 var manDirectory = flag.String("man", "", "directory for the manual pages")
 
 func TestManPages(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// TestPatience: only throttling is waited for, and not beyond the deadline.
+// TestPatience checks that only throttling causes a wait, and none beyond the deadline.
 func TestPatience(t *testing.T) {
 	throttled := &refusal.Error{Kind: refusal.Throttled, RetryAfter: 20 * time.Second}
 	for _, c := range []struct {
@@ -23,7 +23,7 @@ func TestPatience(t *testing.T) {
 		{"at once", nil, nil, 0},
 		{"throttled twice", []error{throttled, throttled}, nil, 40 * time.Second},
 		{"throttled too long", []error{throttled, throttled, throttled}, refusal.Throttled, 40 * time.Second},
-		{"throttled, nobody knows how long", []error{&refusal.Error{Kind: refusal.Throttled}}, refusal.Throttled, 0},
+		{"throttled for an unknown time", []error{&refusal.Error{Kind: refusal.Throttled}}, refusal.Throttled, 0},
 		{"refused", []error{throttled, refusal.Newf(refusal.ReleaseRejected, "no")}, refusal.ReleaseRejected, 20 * time.Second},
 		{"unreachable", []error{&refusal.Error{Kind: refusal.Unavailable, RetryAfter: time.Second}}, refusal.Unavailable, 0},
 	} {

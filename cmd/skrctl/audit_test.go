@@ -13,7 +13,7 @@ import (
 	"skr/internal/observe/audit"
 )
 
-// auditFile is an intact file, its text, and its head.
+// auditFile returns an intact file, its text and its head.
 func auditFile(t *testing.T) (path, text, head string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "audit.log")
@@ -37,7 +37,7 @@ func auditFile(t *testing.T) (path, text, head string) {
 	return path, string(data), head
 }
 
-// runAudit returns what the command prints, its error line and its exit code.
+// runAudit returns the command's output, its error line and its exit code.
 func runAudit(stdin string, args ...string) (out, line string, code int) {
 	var stdout, stderr bytes.Buffer
 	in := iotest.OneByteReader(strings.NewReader(stdin))
@@ -66,9 +66,10 @@ func TestAuditVerify(t *testing.T) {
 		"intact":               {"", []string{"verify", path}, path + summary + head + unseen, "", cli.ExitOK},
 		"standard input":       {text, []string{"verify"}, "-" + summary + head + unseen, "", cli.ExitOK},
 		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + unseen, "", cli.ExitOK},
-		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", cli.ExitOK},
-		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: --head: it is empty", cli.ExitConfiguration},
-		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted},
+		"with its head": {"", []string{"verify", "--head", head, path},
+			path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", cli.ExitOK},
+		"empty head": {"", []string{"verify", "--head=", path}, "", "skr: --head: it is empty", cli.ExitConfiguration},
+		"changed":    {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted},
 		"changed, in JSON": {
 			"", []string{"verify", "--output", "json", changed},
 			`{"file":"` + changed + `","intact":false,"line":2,"error":"line 2: has been changed: its hash is another"}` + "\n",
@@ -93,7 +94,8 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
-// In a log a start whose end was cut out goes unseen, also with the last head: that is told.
+// In a log, the loss of a start's last records cannot be detected, even with the last head.
+// The output says so.
 func TestAuditVerifyLog(t *testing.T) {
 	var log bytes.Buffer
 	var head string
@@ -119,7 +121,8 @@ func TestAuditVerifyJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != cli.ExitOK {
 		t.Fatalf("%v, exit code %d", err, code)
 	}
-	if got["file"] != path || got["intact"] != true || got["records"] != 4.0 || got["released"] != 1.0 || got["refused"] != 2.0 || got["head"] != head || got["torn"] != 0.0 {
+	if got["file"] != path || got["intact"] != true || got["records"] != 4.0 || got["released"] != 1.0 || got["refused"] != 2.0 || got["head"] != head ||
+		got["torn"] != 0.0 {
 		t.Errorf("prints %s", out)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func TestColour(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("there are no terminals here: %v", err)
+		t.Skipf("this system has no terminals: %v", err)
 	}
 	defer func() { _ = terminal.Close() }()
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
@@ -26,7 +26,7 @@ func TestColour(t *testing.T) {
 		t.Error("a terminal has no colour")
 	}
 	if marksFor(terminal, config.Environment{"NO_COLOR": "1"}) != releasepolicy.PlainMarks || cli.IsColourful(terminal, config.Environment{"TERM": "dumb"}) {
-		t.Error("colour is not wanted, and there")
+		t.Error("the output has colour although it is disabled")
 	}
 	if cli.IsColourful(file, config.Environment{}) || cli.IsColourful(new(bytes.Buffer), config.Environment{}) {
 		t.Error("a file has colour")

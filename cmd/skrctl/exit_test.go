@@ -9,7 +9,7 @@ import (
 	"skr/test/commands"
 )
 
-// exitTable has rows for each command; those of all outcomes that need services are in
+// exitTable has rows for each command. Rows for outcomes that need services are in
 // test/script and test/e2e.
 var exitTable = map[string]commands.Rows{
 	"skrctl": {Rows: map[string]int{
@@ -36,7 +36,8 @@ var exitTable = map[string]commands.Rows{
 	"skrctl policy": group2,
 	"skrctl policy new": {Rows: map[string]int{"": 2, newPolicyArgs: 0, newPolicyArgs + " --out dir": 2, newPolicyArgs + " --live": 2},
 		Files: []string{adopting("workload"), adopting("report"), adopting("token")}},
-	"skrctl policy explain": {Rows: map[string]int{"policy claims": 3, "policy": 2, "policy --live": 2, "policy - -": 2, "- -": 2}, Files: []string{"%s claims", "policy %s"}},
+	"skrctl policy explain": {Rows: map[string]int{"policy claims": 3, "policy": 2, "policy --live": 2, "policy - -": 2, "- -": 2},
+		Files: []string{"%s claims", "policy %s"}},
 	"skrctl policy check":   {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
 	"skrctl policy diff":    {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
 	"skrctl measure":        {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
@@ -72,7 +73,7 @@ const (
 	makeArgs      = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
 
-// group2 is a command that only holds others.
+// group2 is a command that only groups others.
 var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}
 
 func adopting(flag string) string {

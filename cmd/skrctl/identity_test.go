@@ -8,13 +8,13 @@ import (
 	"skr/internal/config"
 )
 
-// A part of an identity is refused: the rest would be another one.
+// An incomplete identity is refused: the remaining variables would select a different one.
 func TestPartOfAnIdentity(t *testing.T) {
 	const client, tenant, file, secret = "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_SECRET"
 	const annotation = "azure.workload.identity/client-id"
 	for _, test := range []struct {
 		set        []string
-		pod, desk  string // what is missing; "" where that is an identity
+		pod, desk  string // the missing variable; "" if the identity is complete
 		annotation bool
 	}{
 		{nil, "", "", false},

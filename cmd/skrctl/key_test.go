@@ -23,7 +23,7 @@ func keysDocument(t *testing.T) string {
 	return string(text)
 }
 
-// The table of flags in docs/keys.md is that of the code.
+// The table of flags in docs/keys.md matches the code.
 func TestDocumentedKeyFlags(t *testing.T) {
 	for _, cmd := range []*cobra.Command{keyCreateCommand(nil, cli.Streams{}), keyImportCommand(nil, cli.Streams{})} {
 		var want strings.Builder
@@ -41,7 +41,7 @@ func TestDocumentedKeyFlags(t *testing.T) {
 	}
 }
 
-// The table of members in docs/keys.md has those of keyInfo in their order.
+// The table of members in docs/keys.md has the members of keyInfo in their order.
 func TestDocumentedKeyInfo(t *testing.T) {
 	_, table, _ := strings.Cut(keysDocument(t), "| member | meaning |\n|---|---|\n")
 	table, _, _ = strings.Cut(table, "\n\n")
@@ -58,7 +58,7 @@ func TestDocumentedKeyInfo(t *testing.T) {
 	}
 }
 
-// A policy that nobody can read is shown as such, and its text stays out of JSON.
+// An unreadable policy is reported as such, and its text is left out of JSON.
 func TestUnreadablePolicy(t *testing.T) {
 	info := describeKey(&provision.Key{Policy: []byte("\x1b[2J{")})
 	if info.Policy != nil || info.PolicyError == "" || strings.ContainsRune(info.policyLine(), '\x1b') {

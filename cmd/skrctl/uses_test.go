@@ -10,7 +10,7 @@ import (
 
 func TestUses(t *testing.T) { commands.CheckUses(t, rootCommand(nil, cli.Streams{})) }
 
-// Help shows what the command uses and nothing else, and log_level and log_file always.
+// Help shows exactly the settings that the command uses, plus log_level and log_file.
 func TestHelp(t *testing.T) {
 	for _, c := range []struct{ args, has, lacks string }{
 		{"policy check", "--strict,--log-level,--log-file,--config", "--vault-allow,--listen,--base64,--infile"},

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// A caller that fills the cache evicts its own values and nobody else's.
+// A caller that fills the cache evicts only its own values.
 func TestOneCallerDoesNotEvictAnother(t *testing.T) {
 	c := New[string, int](4)
 	c.Put("victim", "mine", 1)
 	c.Put("victim", "ours", 2)
-	c.Put("flooder", "ours", 3) // holds the same, so that letting go of it must not evict it
+	c.Put("flooder", "ours", 3) // also holds the value, so that releasing it must not evict it
 	for i := range 100 {
 		c.Put("flooder", strconv.Itoa(i), i)
 	}
@@ -29,22 +29,22 @@ func TestOneCallerDoesNotEvictAnother(t *testing.T) {
 	}
 }
 
-// A value that a caller uses without having put it there stays for that caller.
+// A value that a caller uses but did not add stays for that caller.
 func TestUseHolds(t *testing.T) {
 	c := New[string, int](2)
 	c.Put("first", "k", 1)
 	if _, found := c.Get("second", "k"); !found {
-		t.Fatal("it is not there")
+		t.Fatal("the value is missing")
 	}
 	c.Put("first", "x", 0)
 	c.Put("first", "y", 0)
 	if _, found := c.Peek("k"); !found {
-		t.Error("the first caller has evicted what the second uses")
+		t.Error("the first caller evicted a value that the second uses")
 	}
 	c.Put("second", "a", 0)
 	c.Put("second", "b", 0)
 	if _, found := c.Peek("k"); found {
-		t.Error("it is kept for nobody")
+		t.Error("the value is kept without a holder")
 	}
 }
 
@@ -56,18 +56,18 @@ func TestEvictedAndBefore(t *testing.T) {
 	for key, value := range map[string]int{"low": 1, "mid": 2, "high": 3} {
 		c.Put("c", key, value)
 	}
-	c.Put("c", "new", 5) // in place of low, not of what was used least
+	c.Put("c", "new", 5) // replaces low, not the least recently used
 	c.Put("c", "newer", 5)
 	c.Delete("high")
 	if !slices.Equal(evicted, []string{"low", "mid"}) || c.Len() != 2 {
-		t.Errorf("evicted %v, %d are left", evicted, c.Len())
+		t.Errorf("evicted %v, %d remain", evicted, c.Len())
 	}
 	if got := slices.Sorted(maps.Keys(maps.Collect(c.All()))); !slices.Equal(got, []string{"new", "newer"}) {
-		t.Errorf("left are %v", got)
+		t.Errorf("remaining: %v", got)
 	}
 }
 
-// Whatever callers do, nothing grows beyond its bound and the counts agree.
+// For any sequence of calls, the bounds hold and the counts agree.
 func TestBounds(t *testing.T) {
 	const each = 5
 	random := rand.New(rand.NewPCG(1, 2))
@@ -100,7 +100,7 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		if len(holds) != c.Len() {
-			t.Fatalf("%d held, %d there", len(holds), c.Len())
+			t.Fatalf("%d held, %d in the cache", len(holds), c.Len())
 		}
 	}
 }

@@ -12,16 +12,16 @@ func TestRates(t *testing.T) {
 		r := NewRates(1, 2, 4)
 		spend := func(name string) bool { return r.Of(name, time.Now()).AllowN(time.Now(), 1) }
 		if !spend("a") || !spend("a") || spend("a") || !spend("b") {
-			t.Fatal("names do not have a limit each")
+			t.Fatal("names do not have separate limits")
 		}
 		time.Sleep(time.Hour)
-		for i := range 4 { // a and b are full by now and leave
+		for i := range 4 { // a and b are full and are removed
 			spend(strconv.Itoa(i))
 		}
 		if r.Len() != 4 {
 			t.Errorf("%d names", r.Len())
 		}
-		for i := range 2 { // the others share one
+		for i := range 2 { // the others share one limiter
 			if !spend("other" + strconv.Itoa(i)) {
 				t.Errorf("other %d is refused", i)
 			}
@@ -30,14 +30,14 @@ func TestRates(t *testing.T) {
 			t.Error("the others do not share one limiter")
 		}
 		if !spend("0") || spend("0") {
-			t.Error("a flood of names changes the limit of one that was there")
+			t.Error("a flood of names changes the limit of an earlier name")
 		}
 		if r.Renew("0", time.Now()) == nil || !spend("0") {
 			t.Error("a renewed limiter is not full")
 		}
 		time.Sleep(time.Hour)
 		if spend("new"); r.Len() != 1 {
-			t.Errorf("%d names after a quiet time, want 1", r.Len())
+			t.Errorf("%d names after an idle period, want 1", r.Len())
 		}
 	})
 }

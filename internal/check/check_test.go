@@ -40,7 +40,7 @@ func written(t *testing.T, r check.Report, style check.Style) string {
 	return out.String()
 }
 
-// Columns align, a failure stands out without colour, and nothing moves a terminal's cursor.
+// Columns align, a failure is visible without colour, and no output moves a terminal's cursor.
 func TestText(t *testing.T) {
 	report := check.Report{Format: format, Heading: "machine", File: "policy.json", Results: results, Closing: "that is all"}
 	want := `machine
@@ -70,7 +70,7 @@ that is all
 	}
 }
 
-// Members have the names and the order of the format; empty ones are left out.
+// Members have the names and the order of the format. Empty members are left out.
 func TestJSON(t *testing.T) {
 	document := struct {
 		Checks []check.Row `json:"checks"`
@@ -101,7 +101,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Without a member for details the text of a cause stays out, as it may be for operators only.
+// Without a member for details, the text of a cause is left out: it may be only for operators.
 func TestDetailsStayOut(t *testing.T) {
 	quiet := format
 	quiet.Details = ""
@@ -125,7 +125,7 @@ func TestFailure(t *testing.T) {
 
 func ExampleReport() {
 	report := check.Report{Format: format, Results: results[2:3]}
-	_ = report.Write(os.Stdout, check.Plain) // standard output takes it
+	_ = report.Write(os.Stdout, check.Plain) // writes to standard output never fail
 	// Output:
 	//   warning  lists  not set
 	//            fix: set them

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A file appears whole, with its mode, or not at all.
+// A file appears complete and with its mode, or not at all.
 func TestPendingFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")

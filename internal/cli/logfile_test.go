@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A log whose reader has stopped reading stops nothing: what it does not take goes to
-// standard error.
+// A log reader that stops reading does not block the program. Lines that it does not
+// read go to standard error.
 func TestLogReaderStops(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -29,19 +29,19 @@ func TestLogReaderStops(t *testing.T) {
 	}
 	defer log.close()
 	line := []byte(strings.Repeat("x", 1<<10) + "\n")
-	for stderr.Len() < 3*len(line) { // without a limit it hangs here
+	for stderr.Len() < 3*len(line) { // without a limit the write blocks
 		if _, err := log.Write(line); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if told := strings.Count(stderr.String(), "the log goes to standard error"); told != 1 {
-		t.Errorf("it is told %d times:\n%.300q", told, &stderr)
+		t.Errorf("the message appears %d times:\n%.300q", told, &stderr)
 	}
 	if _, err := reader.Read(make([]byte, 64<<10)); err != nil {
 		t.Fatal(err)
 	}
 	before := stderr.Len()
 	if _, err := log.Write(line); err != nil || stderr.Len() != before || log.failed {
-		t.Errorf("a reader that reads again gets nothing: %v, %q", err, stderr.String()[before:])
+		t.Errorf("a reader that resumes gets nothing: %v, %q", err, stderr.String()[before:])
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"skr/internal/config"
 )
 
-// place makes something at path.
+// place creates something at path.
 type place func(t *testing.T, path string)
 
 func File(text string) place {
@@ -55,24 +55,24 @@ func Directory(t *testing.T, path string) {
 	}
 }
 
-// What cannot be written is refused before anything is asked for, by the path that
-// the user gave; what is there stays.
+// An output that cannot be written is refused before any request, with the path that the
+// user gave. Existing files stay unchanged.
 func TestOutputRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		make place
 		at   string
 		want string
 	}{
-		"no path":             {nil, "", "--out: it is empty"},
-		"missing folder":      {nil, "absent/key", "absent/key: in its directory no file can be made: no such file or directory"},
-		"a file as a folder":  {File("x"), "place/key", "place/key: not a directory"},
-		"directory":           {Directory, "place", "place: is a directory"},
-		"folder to be":        {nil, "new/", "new/: is a directory"},
-		"socket":              {socket, "place", "place: is no regular file"},
-		"link to a file":      {link("/etc/hostname"), "place", "place: is a symbolic link"},
-		"link to nothing":     {link("/nonexistent"), "place", "place: is a symbolic link"},
-		"link to a directory": {link("/tmp"), "place", "place: is a symbolic link"},
-		"a name that is long": {nil, strings.Repeat("a", 300), "file name too long"},
+		"no path":                       {nil, "", "--out: it is empty"},
+		"missing folder":                {nil, "absent/key", "absent/key: in its directory no file can be made: no such file or directory"},
+		"a file as a directory":         {File("x"), "place/key", "place/key: not a directory"},
+		"directory":                     {Directory, "place", "place: is a directory"},
+		"directory that does not exist": {nil, "new/", "new/: is a directory"},
+		"socket":                        {socket, "place", "place: is no regular file"},
+		"link to a file":                {link("/etc/hostname"), "place", "place: is a symbolic link"},
+		"link to nothing":               {link("/nonexistent"), "place", "place: is a symbolic link"},
+		"link to a directory":           {link("/tmp"), "place", "place: is a symbolic link"},
+		"a long name":                   {nil, strings.Repeat("a", 300), "file name too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -88,13 +88,13 @@ func TestOutputRefuses(t *testing.T) {
 				t.Errorf("got %v, want a configuration error with %q", err, c.want)
 			}
 			if after := filesHere(t); after != before {
-				t.Errorf("there is %q, and was %q", after, before)
+				t.Errorf("files %q, before %q", after, before)
 			}
 		})
 	}
 }
 
-// filesHere lists the working directory, with types.
+// filesHere lists the working directory with file types.
 func filesHere(t *testing.T) string {
 	t.Helper()
 	entries, err := os.ReadDir(".")
@@ -108,7 +108,7 @@ func filesHere(t *testing.T) string {
 	return text.String()
 }
 
-// Devices and pipes are written into and stay what they are.
+// Devices and pipes are written to and keep their type.
 func TestOutputStreams(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := unix.Mkfifo("pipe", 0o600); err != nil {
@@ -133,14 +133,14 @@ func TestOutputStreams(t *testing.T) {
 	}
 	info, err := os.Stat("/dev/null")
 	if after := filesHere(t); after != before || err != nil || info.Mode().Type() != fs.ModeDevice|fs.ModeCharDevice {
-		t.Errorf("there is %q, and was %q; /dev/null is %v, %v", after, before, info.Mode(), err)
+		t.Errorf("files %q, before %q; /dev/null is %v, %v", after, before, info.Mode(), err)
 	}
 	if err := WriteOutput(t.Context(), "/dev/full", []byte("secret"), secretMode, nil); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("a full device: %v", err)
 	}
 }
 
-// A pipe that nobody reads is refused when the time is over.
+// A pipe without a reader is refused when the time limit ends.
 func TestOutputPipeWithoutReader(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := unix.Mkfifo("pipe", 0o600); err != nil {
@@ -152,7 +152,7 @@ func TestOutputPipeWithoutReader(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "--out: pipe: nothing reads this pipe") || ExitCode(err) != ExitConfiguration {
 		t.Errorf("got %v", err)
 	}
-	reader, err := os.OpenFile("pipe", os.O_RDONLY|unix.O_NONBLOCK, 0) // lets the goroutine that still waits end
+	reader, err := os.OpenFile("pipe", os.O_RDONLY|unix.O_NONBLOCK, 0) // ends the goroutine that still waits
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,8 +167,8 @@ func TestOutputStandard(t *testing.T) {
 	}
 }
 
-// A secret never takes the place of the records of its release, also if their file is
-// yet to be made.
+// A secret never replaces the file of its release's records, even if that file does not
+// exist yet.
 func TestOutputIsNoRecord(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "records")

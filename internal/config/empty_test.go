@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// fileWith returns a configuration file with that text.
+// fileWith returns the path of a configuration file with that text.
 func fileWith(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "skr.yaml")
@@ -20,7 +20,7 @@ func fileWith(t *testing.T, text string) string {
 	return path
 }
 
-// isSetting reports whether err is about a setting.
+// isSetting reports whether err concerns a setting.
 func isSetting(err error) bool {
 	_, ok := errors.AsType[*SettingError](err)
 	return ok
@@ -33,8 +33,8 @@ func wantEmpty(t *testing.T, err error, name string) {
 	}
 }
 
-// No setting loses what it restricts because its value is missing: in a variable, a
-// file or a flag, a name without a value is an error.
+// A missing value does not remove a setting's restriction: in a variable, a file or a flag,
+// a name without a value is an error.
 func TestNoSettingIsEmpty(t *testing.T) {
 	var flags []*pflag.Flag
 	new(Settings).Flags().VisitAll(func(flag *pflag.Flag) { flags = append(flags, flag) })
@@ -49,7 +49,7 @@ func TestNoSettingIsEmpty(t *testing.T) {
 			}
 			for _, text := range []string{"", " ", ",", "null"} {
 				if text == "null" && flag.Value.Type() == "string" {
-					continue // a name like another
+					continue // a name similar to another
 				}
 				_, _, err := Load(nil, Environment{envName(flag.Name): text})
 				wantEmpty(t, err, envName(flag.Name))
@@ -63,13 +63,13 @@ func TestNoSettingIsEmpty(t *testing.T) {
 				return // pflag refuses it
 			}
 			if _, _, err := Load(given, Environment{}); err == nil || !strings.Contains(err.Error(), flag.Name) {
-				t.Errorf("--%s= is taken: %v", flag.Name, err)
+				t.Errorf("--%s= is accepted: %v", flag.Name, err)
 			}
 		})
 	}
 }
 
-// A file that is named and holds nothing is no configuration.
+// A file that is named but empty is not a configuration.
 func TestNoConfigurationIsEmpty(t *testing.T) {
 	for _, env := range []Environment{
 		{"SKR_CONFIG": ""},
@@ -83,7 +83,7 @@ func TestNoConfigurationIsEmpty(t *testing.T) {
 	}
 }
 
-// Rules of a file are not undone by what says nothing, and are by what says so.
+// An empty value does not remove a file's rules. An explicit value does.
 func TestAccessNone(t *testing.T) {
 	file := fileWith(t, callersYAML)
 	for _, text := range []string{"", "[]", "null", "{}", "[ ]"} {

@@ -20,8 +20,8 @@ access:
   keys: [orders]
 `
 
-// A section is the same in the file, in a variable and on the command line, and
-// what `skr config` prints is taken again.
+// A section means the same in the file, in a variable and on the command line. The output of
+// `skr config` is valid input.
 func TestSections(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "skr.yaml")
 	if err := os.WriteFile(path, []byte(callersYAML), 0o600); err != nil {
@@ -80,7 +80,7 @@ func TestBadSections(t *testing.T) {
 		{"token without a file", "SKR_ACCESS", `[{"name":"a","uid":7,"token_file":"","routes":["*"]}]`, `"token_file" is present and empty`},
 		{"octal uid", "SKR_ACCESS", "[{name: a, uid: 01750, routes: ['*']}]", "decimal"},
 		{"alias in two capitals", "SKR_KEYS", `{"a":{"vault":"x"},"A":{"vault":"y"}}`, "differ in case only"},
-		{"none of several", "SKR_KEYS", `{"a":{"vaults":[],"key":"k"}}`, `"vaults" is present and empty`},
+		{"empty list", "SKR_KEYS", `{"a":{"vaults":[],"key":"k"}}`, `"vaults" is present and empty`},
 		{"negative uid", "SKR_ACCESS", `[{"name":"a","uid":-1}]`, "uid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The tables of docs/configuration.md are those of the code.
+// The tables of docs/configuration.md match the code.
 func TestDocumentedSettings(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("| field | default | meaning |\n|---|---|---|\n")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Members in other capitals mean what they mean to the reference. A name that is there
-// twice has two meanings, and is refused.
+// Members in different capitals mean what they mean to the reference. A duplicate name has
+// two meanings and is refused.
 func TestSideCarArgs(t *testing.T) {
 	const id = `"00000000-0000-0000-0000-000000000001"`
 	for text, want := range map[string]string{

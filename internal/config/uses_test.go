@@ -10,7 +10,7 @@ func TestGroups(t *testing.T) {
 	seen := map[string]bool{}
 	for _, row := range table() {
 		if !slices.Contains(AllGroups, row.group) && row.group != Logging {
-			t.Errorf("the setting %q is in no group that help shows", row.name)
+			t.Errorf("help shows no group with the setting %q", row.name)
 		}
 		if seen[row.name] {
 			t.Errorf("the setting %q has two rows", row.name)

@@ -12,7 +12,7 @@ func TestGuard(t *testing.T) {
 		want string
 	}{
 		"a value that quotes a secret": {func(secret string) { panic("working on " + secret) }, "panic with a string"},
-		"the runtime's own":            {func(secret string) { _ = []int{}[len(secret)] }, "index out of range [12]"},
+		"runtime panic":                {func(secret string) { _ = []int{}[len(secret)] }, "index out of range [12]"},
 	} {
 		err, ok := errors.AsType[*Error](Guard(func() error { c.do("canary-value"); return nil }))
 		if !ok || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error()+err.Stack(), "canary") {
@@ -28,13 +28,13 @@ func TestGuard(t *testing.T) {
 func TestBeside(t *testing.T) {
 	begun := make(chan struct{})
 	wait := Beside(func() error { close(begun); return errors.New("no") })
-	<-begun // nobody waits yet
+	<-begun // nothing waits yet
 	for range 2 {
 		if err := wait(); err == nil || err.Error() != "no" {
 			t.Errorf("got %v", err)
 		}
 	}
 	if _, crashed := errors.AsType[*Error](Beside(func() error { panic("secret") })()); !crashed {
-		t.Error("a panic is no error")
+		t.Error("a panic gave no error")
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 func TestExcerpts(t *testing.T) {
 	long := strings.Repeat("é", maxShown)
-	for text, want := range map[string][3]string{ // Of, Quote, Word
+	for text, want := range map[string][3]string{ // results of Of, Quote and Word
 		"":               {``, `""`, `""`},
 		"sevsnpvm":       {`sevsnpvm`, `"sevsnpvm"`, `sevsnpvm`},
 		"two words":      {`two words`, `"two words"`, `"two words"`},

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// role tells a child of the test what it is.
+// role tells a child of the test which role it has.
 const role = "SKR_HARDENING_TEST_ROLE"
 
-// nobody is the user of the children where the test is root, who may read
+// nobody is the children's user if the test runs as root, because root may read
 // everything.
 const nobody = 65534
 
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// state is what a child tells of itself.
+// state is what a child reports about itself.
 type state struct {
 	Refused    []string
 	Dumpable   int
@@ -42,7 +42,7 @@ type state struct {
 	Threads    int
 }
 
-// stand describes the process and waits for the end of the input.
+// stand reports the process's state and waits for the end of the input.
 func stand(hardened bool) {
 	var s state
 	if hardened {
@@ -63,7 +63,7 @@ func stand(hardened bool) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// open tries to open a file and says how it went.
+// open tries to open a file and returns the result as text.
 func open(path string) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -74,8 +74,8 @@ func open(path string) {
 	fmt.Println("opened")
 }
 
-// child runs this binary in a role, without privileges. The link leads past
-// folders that its user may not enter.
+// child runs this binary in a role, without privileges. The link bypasses directories that
+// its user may not enter.
 func child(t *testing.T, part string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "/proc/self/exe")
@@ -87,7 +87,7 @@ func child(t *testing.T, part string) *exec.Cmd {
 	return c
 }
 
-// start runs a child that stands until the test ends, and returns what it is.
+// start runs a child until the test ends and returns its state.
 func start(t *testing.T, part string) (pid int, s state) {
 	t.Helper()
 	c := child(t, part)
@@ -116,22 +116,22 @@ func start(t *testing.T, part string) (pid int, s state) {
 func TestApply(t *testing.T) {
 	_, plain := start(t, "plain")
 	if plain.Dumpable != 1 {
-		t.Errorf("an ordinary process has dumpable %d: the test shows nothing", plain.Dumpable)
+		t.Errorf("an ordinary process has dumpable %d: the test proves nothing", plain.Dumpable)
 	}
 	_, s := start(t, "hardened")
 	if s.Dumpable != 0 || s.Core.Cur != 0 || s.Core.Max != 0 {
 		t.Errorf("dumpable is %d and the core size %d of at most %d, want zeros", s.Dumpable, s.Core.Cur, s.Core.Max)
 	}
 	if len(s.Refused) == 1 && strings.HasSuffix(s.Refused[0], syscall.ENOTSUP.Error()) {
-		t.Skip("this test binary has cgo: no_new_privs of all threads is not tested")
+		t.Skip("the test binary has cgo: no_new_privs of all threads is not tested")
 	}
 	if len(s.Refused) != 0 || s.Privileged != 0 || s.Threads < 2 {
 		t.Errorf("%d of %d threads may gain privileges; refused: %q", s.Privileged, s.Threads, s.Refused)
 	}
 }
 
-// TestNeighbourReadsNothing: a process of the same user cannot open what shows
-// memory and environment.
+// TestNeighbourReadsNothing checks that a process of the same user cannot open the files
+// that expose memory and environment.
 func TestNeighbourReadsNothing(t *testing.T) {
 	hardened, _ := start(t, "hardened")
 	plain, _ := start(t, "plain")
@@ -147,7 +147,7 @@ func TestNeighbourReadsNothing(t *testing.T) {
 			t.Errorf("%s: %s", file, got)
 		}
 		if got := read(plain); got != "opened" {
-			t.Logf("%s of an ordinary process: %s; on this system the test shows little", file, got)
+			t.Logf("%s of an ordinary process: %s; on this system the test proves little", file, got)
 		}
 	}
 }

@@ -15,15 +15,15 @@ func TestAdvice(t *testing.T) {
 		err  error
 		want string
 	}{
-		"none":                    {cause, ""},
-		"the cause's":             {deep, "restart it"},
-		"the nearest":             {refusal.Advised(refusal.Because(refusal.NoEvidence, "no report; look", deep), "far"), "restart it"},
-		"one of two":              {fmt.Errorf("%w; %w", cause, deep), "restart it"},
-		"the reason's":            {refusal.Because(refusal.Untrusted, "another server; check the name", cause), "check the name"},
-		"a cause is no advice":    {refusal.Because(refusal.KeyNotFound, cause.Error(), cause), "`skrctl key list` shows the keys that there are"},
-		"the kind's":              {refusal.Newf(refusal.KeyNotFound, "none"), "`skrctl key list` shows the keys that there are"},
-		"a kind without":          {refusal.Newf(refusal.BadRequest, "no JSON"), ""},
-		"nothing, said by nobody": {refusal.Advised(nil, "x"), ""},
+		"none":                   {cause, ""},
+		"the cause's":            {deep, "restart it"},
+		"the nearest":            {refusal.Advised(refusal.Because(refusal.NoEvidence, "no report; look", deep), "far"), "restart it"},
+		"one of two":             {fmt.Errorf("%w; %w", cause, deep), "restart it"},
+		"the reason's":           {refusal.Because(refusal.Untrusted, "another server; check the name", cause), "check the name"},
+		"a cause without advice": {refusal.Because(refusal.KeyNotFound, cause.Error(), cause), "`skrctl key list` shows the keys that there are"},
+		"the kind's":             {refusal.Newf(refusal.KeyNotFound, "none"), "`skrctl key list` shows the keys that there are"},
+		"a kind without":         {refusal.Newf(refusal.BadRequest, "no JSON"), ""},
+		"nil cause":              {refusal.Advised(nil, "x"), ""},
 	} {
 		if got := refusal.Advice(test.err); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)

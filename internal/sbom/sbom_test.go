@@ -53,7 +53,7 @@ func TestSameProgramSameBill(t *testing.T) {
 	first, err := write(t, &debug.Module{Path: "example.org/a", Version: "v1.0.0", Sum: zeros})
 	second, again := write(t, &debug.Module{Path: "example.org/a", Version: "v1.0.0", Sum: zeros})
 	if err != nil || again != nil || first != second {
-		t.Errorf("two bills of one program differ: %v, %v", err, again)
+		t.Errorf("two SBOMs of one program differ: %v, %v", err, again)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestArena: blocks are zero, have the right size and no byte in common; what is
-// idle goes back, but for one chunk.
+// TestArena checks that blocks are zero, have the right size and do not overlap. All idle
+// chunks except one are returned.
 func TestArena(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var a arena
@@ -22,7 +22,7 @@ func TestArena(t *testing.T) {
 		give := func(i int) {
 			mark := held[i].memory
 			if len(mark) > 0 && (mark[0] != byte(len(mark)) || slices.Min(mark) != slices.Max(mark)) {
-				t.Fatal("somebody else wrote into a block")
+				t.Fatal("another writer changed a block")
 			}
 			a.free(held[i])
 			held = slices.Delete(held, i, i+1)
@@ -46,7 +46,7 @@ func TestArena(t *testing.T) {
 			give(0)
 		}
 		if a.status.Locked > chunkSize || len(a.chunks) > 1 {
-			t.Fatalf("%d bytes in %d chunks are kept for nobody", a.status.Locked, len(a.chunks))
+			t.Fatalf("%d unused bytes in %d chunks are kept", a.status.Locked, len(a.chunks))
 		}
 		for _, c := range a.chunks {
 			a.shrink(c)
@@ -61,16 +61,16 @@ func TestReusedBlockIsZero(t *testing.T) {
 	a.free(first)
 	second := a.alloc(100)
 	if &first.memory[0] != &second.memory[0] {
-		t.Skip("the block was not used again: no protected memory here")
+		t.Skip("the block was not reused: this system has no protected memory")
 	}
 	if !bytes.Equal(second.memory, make([]byte, 100)) {
-		t.Error("the block still holds the secret before")
+		t.Error("the block still contains the previous secret")
 	}
 	a.free(second)
 	a.shrink(a.chunks[0])
 }
 
-// TestBound: at the bound secrets live on the heap, and are counted.
+// TestBound checks that secrets beyond the bound live on the heap and are counted.
 func TestBound(t *testing.T) {
 	for _, size := range []int{10, chunkSize + 1} {
 		a := arena{status: Status{Locked: maxLocked - chunkSize + 1}}
@@ -84,19 +84,19 @@ func TestBound(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	if got := Protect(); got.Locked < chunkSize || got.Protection == None {
-		t.Skipf("%+v: no memory may be locked here", got)
+		t.Skipf("%+v: this process may not lock memory", got)
 	}
 	before := Now()
 	large := Hold(make([]byte, 3*chunkSize))
 	if got := Now().Locked - before.Locked; got != 3*chunkSize {
-		t.Errorf("a secret of %d bytes takes %d", 3*chunkSize, got)
+		t.Errorf("a secret of %d bytes takes %d bytes", 3*chunkSize, got)
 	}
 	if large.Wipe(); Now() != before {
 		t.Errorf("then %+v, before %+v", Now(), before)
 	}
 }
 
-// TestProtection: the kernel confirms that memory is locked and in no dump.
+// TestProtection checks that the kernel reports locked memory that is excluded from dumps.
 func TestProtection(t *testing.T) {
 	for name, mapped := range map[string]func(int) ([]byte, error){"secretmem": mapSecret, "": mapLocked} {
 		memory, err := mapped(chunkSize)
@@ -111,13 +111,13 @@ func TestProtection(t *testing.T) {
 			}
 		}
 		if !strings.Contains(header, name) {
-			t.Errorf("%q is no %s", header, name)
+			t.Errorf("%q is not %s", header, name)
 		}
 		unprotect(memory)
 	}
 }
 
-// mapping finds the entry of /proc/self/smaps that holds the memory.
+// mapping returns the entry of /proc/self/smaps that contains the memory.
 func mapping(t *testing.T, memory []byte) (header, flags string) {
 	t.Helper()
 	f, err := os.Open("/proc/self/smaps")
@@ -142,15 +142,15 @@ func mapping(t *testing.T, memory []byte) (header, flags string) {
 	return "", ""
 }
 
-// TestTouchSurvivesAFault: memory that the kernel does not give is an error and
-// not the end of the process.
+// TestTouchSurvivesAFault checks that memory that the kernel does not provide causes an
+// error and does not end the process.
 func TestTouchSurvivesAFault(t *testing.T) {
 	memory, err := mapLocked(chunkSize)
 	if err != nil {
-		t.Skipf("no memory may be locked here: %v", err)
+		t.Skipf("this process may not lock memory: %v", err)
 	}
 	unprotect(memory)
 	if touch(memory) == nil {
-		t.Error("memory that is not mapped can be touched")
+		t.Error("unmapped memory can be touched")
 	}
 }

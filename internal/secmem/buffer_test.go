@@ -46,12 +46,12 @@ func TestBuffer(t *testing.T) {
 	none.Wipe()
 	new(Buffer).Wipe()
 	if _, err := valueOf(none); !errors.Is(err, ErrWiped) {
-		t.Errorf("nil holds a secret: %v", err)
+		t.Errorf("a nil Buffer has a secret: %v", err)
 	}
 }
 
-// Clones have one secret in memory, which the last of them overwrites, together
-// with what was derived from it.
+// Clones share one secret in memory. The last of them overwrites it together with its
+// derived values.
 func TestClonesShareTheSecret(t *testing.T) {
 	anchor := Hold([]byte(canary)) // keeps the memory mapped
 	defer anchor.Wipe()
@@ -67,12 +67,12 @@ func TestClonesShareTheSecret(t *testing.T) {
 	derivedMemory := derived.secret.place.memory
 	for _, one := range []*Buffer{b, derived, again} {
 		if one.Wipe(); string(memory) != canary || string(derivedMemory) != "of "+canary {
-			t.Error("it is gone while a clone is left")
+			t.Error("the secret was wiped while a clone remains")
 		}
 	}
 	clone.Wipe()
 	if !bytes.Equal(memory, make([]byte, len(memory))) || !bytes.Equal(derivedMemory, make([]byte, len(derivedMemory))) {
-		t.Error("the last clone left it in memory")
+		t.Error("the last clone left the secret in memory")
 	}
 	if _, err := valueOf(clone.Derived(derive)); !errors.Is(err, ErrWiped) {
 		t.Errorf("derived from a wiped secret: %v", err)
@@ -111,7 +111,7 @@ func TestUnreachableBufferIsWiped(t *testing.T) {
 	memory := Hold([]byte(canary)).secret.place.memory
 	done := make(chan struct{})
 	for range 100 {
-		// Cleanups run in goroutines of the runtime: this one tells when they are at work.
+		// Cleanups run in goroutines of the runtime. Another cleanup signals when they run.
 		runtime.AddCleanup(new([64]byte), func(done chan struct{}) { done <- struct{}{} }, done)
 		runtime.GC()
 		if <-done; string(memory) != canary {
@@ -119,11 +119,11 @@ func TestUnreachableBufferIsWiped(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(memory, make([]byte, len(canary))) {
-		t.Error("the secret is still there")
+		t.Error("the secret remains in memory")
 	}
 }
 
-// TestConcurrentUseAndWipe: each use sees the whole secret, or that it was wiped.
+// TestConcurrentUseAndWipe checks that each use sees the whole secret or that it was wiped.
 func TestConcurrentUseAndWipe(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
@@ -147,7 +147,7 @@ func TestConcurrentUseAndWipe(t *testing.T) {
 	all.Wait()
 }
 
-// BenchmarkHold compares with what the heap asks for the same.
+// BenchmarkHold compares Hold with the same allocation on the heap.
 func BenchmarkHold(b *testing.B) {
 	secret := make([]byte, 2<<10)
 	b.Run("Buffer", func(b *testing.B) {

@@ -10,6 +10,6 @@ import (
 func TestDoErases(t *testing.T) {
 	inside := false
 	if Do(func() { inside = secret.Enabled() }); !inside || secret.Enabled() || !Erases {
-		t.Error("the function does not run in secret mode, or what comes after it does")
+		t.Error("the function does not run in secret mode, or the code after it does")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unprivileged tells a child of the test that it may lock no memory.
+// unprivileged tells a child of the test to run without the right to lock memory.
 const unprivileged = "SKR_SECMEM_TEST_UNPRIVILEGED"
 
 func TestMain(m *testing.M) {
@@ -31,13 +31,13 @@ type answer struct {
 	Found      string
 }
 
-// TestWithoutPermission: where nothing may be locked, secrets live on the heap
-// and Status says so.
+// TestWithoutPermission checks that secrets live on the heap if the process may not lock
+// memory, and that Status reports it.
 func TestWithoutPermission(t *testing.T) {
-	child := exec.CommandContext(t.Context(), "/proc/self/exe") // past folders that nobody may enter
+	child := exec.CommandContext(t.Context(), "/proc/self/exe") // bypasses directories that the user nobody may not enter
 	child.Env = []string{unprivileged + "=yes"}
 	if os.Getuid() == 0 {
-		const nobody = 65534 // has no CAP_IPC_LOCK, which lifts the limit
+		const nobody = 65534 // has no CAP_IPC_LOCK, which would lift the limit
 		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	out, err := child.Output()

@@ -32,7 +32,7 @@ func TestTextRedactsEverywhere(t *testing.T) {
 		}
 	}
 	if secret.Reveal() != canary || secret.IsZero() || !NewText("").IsZero() {
-		t.Error("the secret is not what it was made of")
+		t.Error("the secret differs from its source")
 	}
 }
 
@@ -40,7 +40,7 @@ func TestWipe(t *testing.T) {
 	a, b := []byte("aaaa"), []byte("bb")
 	Wipe(a, b, nil)
 	if !bytes.Equal(a, make([]byte, 4)) || !bytes.Equal(b, make([]byte, 2)) {
-		t.Errorf("left: %q %q", a, b)
+		t.Errorf("remaining: %q %q", a, b)
 	}
 }
 

@@ -17,19 +17,19 @@ func TestTextOfJSON(t *testing.T) {
 		t.Errorf("read as %q, %q and %q", got.A.Reveal(), got.B.Reveal(), got.C.Reveal())
 	}
 	if err := json.Unmarshal([]byte(`{"A":5}`), &got); err == nil {
-		t.Error("a number is a secret text")
+		t.Error("a number was accepted as a secret text")
 	}
 }
 
 func TestDigest(t *testing.T) {
 	a, same, other := NewText(canary), NewText(canary), NewText("another")
 	if a.Digest() != same.Digest() || a.Digest() == other.Digest() || a.Digest() == (Text{}).Digest() || (Text{}).Digest() != NewText("").Digest() {
-		t.Error("digests are not equal exactly where the secrets are")
+		t.Error("digests must be equal exactly if the secrets are")
 	}
 	guess := hmac.New(sha256.New, nil)
 	guess.Write([]byte(canary))
 	if a.Digest() == sha256.Sum256([]byte(canary)) || a.Digest() == [32]byte(guess.Sum(nil)) {
-		t.Error("who guesses the secret can tell from the digest")
+		t.Error("a guess of the secret can be confirmed by the digest")
 	}
 	if reflect.TypeFor[Text]().Comparable() {
 		t.Error("two Texts can be compared by ==, which is false for equal secrets")

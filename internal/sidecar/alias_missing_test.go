@@ -8,7 +8,7 @@ import (
 	"skr/internal/config"
 )
 
-// An alias that lacks a part says which, once.
+// The error for an incomplete alias names the missing part once.
 func TestAliasWithoutParts(t *testing.T) {
 	for section, want := range map[string]string{
 		`{"orders": {"vault": "v.vault.azure.net", "key": "k"}}`:          `keys: "orders": authority is missing: name one, or several as authorities`,

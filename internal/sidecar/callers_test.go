@@ -9,22 +9,26 @@ import (
 	"skr/internal/config"
 )
 
-// What is not allowed is refused at the start, not at the first request.
+// Forbidden values are refused at the start, not at the first request.
 func TestBadCallers(t *testing.T) {
 	const key = `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`
 	for _, c := range []struct{ name, keys, access, want string }{
 		{"vault not allowed", `{"a":{"vault":"evil.example","key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
 		{"authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authority":"evil.example"}}`, "", "maa_allow"},
 		{"no key", `{"a":{"vault":"contoso.vault.azure.net","authority":"sharedeus.eus.attest.azure.net"}}`, "", "kid"},
-		{"fall-back vault not allowed", `{"a":{"vaults":["contoso.vault.azure.net","evil.example"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
-		{"fall-back authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
-		{"one and several", `{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
-		{"too many", `{"a":{"vaults":["a.vault.azure.net","b.vault.azure.net","c.vault.azure.net","d.vault.azure.net","e.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
+		{"fall-back vault not allowed",
+			`{"a":{"vaults":["contoso.vault.azure.net","evil.example"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
+		{"fall-back authority not allowed",
+			`{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
+		{"one and several",
+			`{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
+		{"too many", `{"a":{"vaults":["a.vault.azure.net","b.vault.azure.net","c.vault.azure.net","d.vault.azure.net","e.vault.azure.net"],` +
+			`"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
 		{"listed twice", `{"a":{"vaults":["a.vault.azure.net","a.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "twice"},
 		{"bad alias", `{"a b":{"key":"k"}}`, "", "letters"},
 		{"unknown alias", key, `[{"name":"x","uid":1,"routes":["*"],"keys":["b"]}]`, `"b"`},
 		{"unknown route", key, `[{"name":"x","uid":1,"routes":["/nowhere"]}]`, "/nowhere"},
-		{"nobody in particular", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
+		{"rule without a caller", key, `[{"name":"x","routes":["*"]}]`, "uid, gid, token_file"},
 		{"no token file", key, `[{"name":"x","token_file":"/nonexistent/token","routes":["*"]}]`, "token_file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,7 +48,7 @@ func TestBadCallers(t *testing.T) {
 	}
 }
 
-// isSetting reports whether err is about a setting.
+// isSetting reports whether err concerns a setting.
 func isSetting(err error) bool {
 	_, ok := errors.AsType[*config.SettingError](err)
 	return ok

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fileWith returns a configuration file with that text.
+// fileWith returns the path of a configuration file with that text.
 func fileWith(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "skr.yaml")

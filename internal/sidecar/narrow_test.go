@@ -11,9 +11,10 @@ import (
 )
 
 const narrowKeys = `{"a":{"vault":"https://a.vault.azure.net/","key":"k","authority":"sharedeus.eus.attest.azure.net"},` +
-	`"b":{"vaults":["b.region.managedhsm.azure.net","b.vault.azure.cn"],"key":"k/0123","authorities":["sharedeus.eus.attest.azure.net","mine.wus.attest.azure.net"]}}`
+	`"b":{"vaults":["b.region.managedhsm.azure.net","b.vault.azure.cn"],"key":"k/0123",` +
+	`"authorities":["sharedeus.eus.attest.azure.net","mine.wus.attest.azure.net"]}}`
 
-// With aliases, the allow-lists are what these name, until somebody sets them.
+// With aliases, the allow-lists default to the vaults and authorities that the aliases name.
 func TestAllowListsOfAliases(t *testing.T) {
 	authorities := []string{"mine.wus.attest.azure.net", "sharedeus.eus.attest.azure.net"}
 	vaults := []string{
@@ -26,10 +27,11 @@ func TestAllowListsOfAliases(t *testing.T) {
 		maa, vault []string
 		unset      []string
 	}{
-		"aliases":             {config.Environment{"SKR_KEYS": narrowKeys}, authorities, vaults, nil},
-		"aliases and a list":  {config.Environment{"SKR_KEYS": narrowKeys, "SKR_VAULT_ALLOW": "*.azure.net=https://azure.net,b.vault.azure.cn"}, authorities, []string{"*.azure.net=https://azure.net", "b.vault.azure.cn"}, nil},
+		"aliases": {config.Environment{"SKR_KEYS": narrowKeys}, authorities, vaults, nil},
+		"aliases and a list": {config.Environment{"SKR_KEYS": narrowKeys, "SKR_VAULT_ALLOW": "*.azure.net=https://azure.net,b.vault.azure.cn"},
+			authorities, []string{"*.azure.net=https://azure.net", "b.vault.azure.cn"}, nil},
 		"neither":             {config.Environment{}, nil, nil, []string{"maa_allow", "vault_allow"}},
-		"no aliases in words": {config.Environment{"SKR_KEYS": config.None}, nil, nil, []string{"maa_allow", "vault_allow"}},
+		"aliases set to none": {config.Environment{"SKR_KEYS": config.None}, nil, nil, []string{"maa_allow", "vault_allow"}},
 		"one list":            {config.Environment{"SKR_VAULT_ALLOW": "a.vault.azure.net"}, nil, []string{"a.vault.azure.net"}, []string{"maa_allow"}},
 	} {
 		t.Run(name, func(t *testing.T) {

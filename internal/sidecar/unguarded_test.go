@@ -9,9 +9,9 @@ import (
 	"skr/internal/config"
 )
 
-// Callers that may attest and have every key are not held to the aliases, and the start
-// says so.
-func TestUnguardedRulesAreTold(t *testing.T) {
+// The start reports callers that may attest and have every key, because the aliases do not
+// restrict them.
+func TestUnguardedRulesAreReported(t *testing.T) {
 	for routes, want := range map[string]string{
 		`"*"`:           "rule=app",
 		`"/attest/maa"`: "rule=app",
@@ -29,7 +29,7 @@ func TestUnguardedRulesAreTold(t *testing.T) {
 		}
 		warnOfAttesting(parts.access, slog.New(slog.NewTextHandler(&told, nil)))
 		if !strings.Contains(told.String(), want) || want == "" && told.Len() > 0 {
-			t.Errorf("%s: told %q, want %q", routes, &told, want)
+			t.Errorf("%s: reported %q, want %q", routes, &told, want)
 		}
 	}
 }

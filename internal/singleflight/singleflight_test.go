@@ -33,7 +33,7 @@ func TestFlightDoesEqualWorkOnce(t *testing.T) {
 			t.Errorf("%d works, %d shares, %d discards; want 1, 64, 1", works.Load(), shares.Load(), discards.Load())
 		}
 		if _, err := g.Do(t.Context(), "k", work); err != nil || works.Load() != 2 {
-			t.Errorf("a later call did not work anew: %v, %d works", err, works.Load())
+			t.Errorf("a later call did not start new work: %v, %d works", err, works.Load())
 		}
 	})
 }
@@ -54,12 +54,12 @@ func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			if _, err := g.Do(ctx, "k", work); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("the impatient caller got %v", err)
+				t.Errorf("the caller with a short deadline got %v", err)
 			}
 		})
 		synctest.Wait()
 		if v, err := g.Do(t.Context(), "k", work); v != 7 || err != nil {
-			t.Errorf("the patient caller got %v, %v", v, err)
+			t.Errorf("the other caller got %v, %v", v, err)
 		}
 		callers.Wait()
 	})
@@ -74,7 +74,7 @@ func TestFlightEndsWithItsLastCaller(t *testing.T) {
 		_, err := g.Do(ctx, "k", func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			ended.Store(true)
-			return 7, nil // too late: nobody is there to wipe it
+			return 7, nil // too late: no caller is left to wipe it
 		})
 		synctest.Wait()
 		if !errors.Is(err, context.Canceled) || !ended.Load() || !discarded.Load() {
@@ -101,8 +101,8 @@ func TestFlightSurvivesAPanic(t *testing.T) {
 	}
 }
 
-// The caller that began the work hears why it ended, and one that joined with
-// more time gets work of its own.
+// The caller that started the work learns why it ended. A caller that joined with more time
+// gets its own work.
 func TestFlightTimeOfAnotherCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[string, int]
@@ -133,8 +133,8 @@ func TestFlightTimeOfAnotherCaller(t *testing.T) {
 	})
 }
 
-// A caller whose time ends at the very deadline of the work, by the clock and before
-// the context's timer, spends its own time alone.
+// If a caller's time ends at the same moment as the work's deadline, by the clock and
+// before the context's timer, only that caller's time is spent.
 func TestFlightEndsByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[string, int]
@@ -144,7 +144,7 @@ func TestFlightEndsByTheClock(t *testing.T) {
 			if works.Add(1) == 2 {
 				return 7, nil
 			}
-			<-over // as a dial does, which has the deadline itself
+			<-over // like a dial, which applies the deadline itself
 			return 0, errors.New("the time is over")
 		}
 		go func() {
@@ -161,8 +161,8 @@ func TestFlightEndsByTheClock(t *testing.T) {
 	})
 }
 
-// Callers with little time that come again and again cost one with more time no more
-// than one of their own times; and those with more time still share their work.
+// Repeated callers with little time delay a caller with more time by at most one of their
+// own deadlines. Callers with more time still share their work.
 func TestFlightOfImpatientCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := Group[string, int]{Limit: time.Minute}
@@ -212,7 +212,7 @@ func TestFlightOfImpatientCallers(t *testing.T) {
 		callers.Wait()
 		close(done)
 		if n := patient.Load(); n > 2 {
-			t.Errorf("%d works of callers with time, want one, or one of each kind", n)
+			t.Errorf("%d works for callers with more time, want one, or one of each kind", n)
 		}
 	})
 }

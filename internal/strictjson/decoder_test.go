@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A decoder with bounds refuses what is beyond each, and takes what is not.
+// A bounded decoder refuses what exceeds a bound and accepts everything else.
 func TestDecoderBounds(t *testing.T) {
 	for _, bounds := range []struct {
 		decoder  Decoder
@@ -29,7 +29,7 @@ func TestDecoderBounds(t *testing.T) {
 		}
 	}
 	if err := (Decoder{}).Check([]byte("[" + strings.Repeat("1,", defaultValues) + "1]")); err == nil {
-		t.Error("the zero value has no bound of values")
+		t.Error("the zero value does not bound the number of values")
 	}
 }
 
@@ -57,7 +57,7 @@ func TestKnownOnly(t *testing.T) {
 	}
 }
 
-// The text may be a key: no error of Decode, Check or Members quotes it.
+// The text may be a key: no error of Decode, Check or Members contains it.
 func TestDecoderErrorsHoldNoText(t *testing.T) {
 	const secret = "s3cret"
 	for _, text := range []string{
@@ -86,7 +86,7 @@ func TestMembersInOrder(t *testing.T) {
 			text, isText := Text(value)
 			got = append(got, name, string(value), string(text))
 			if isText != (value[0] == '"') {
-				t.Errorf("%s is a text: %v", value, isText)
+				t.Errorf("%s was accepted as a string: %v", value, isText)
 			}
 			return nil
 		})
@@ -103,7 +103,7 @@ func TestMembersInOrder(t *testing.T) {
 	}
 	for _, text := range []string{``, `{`, `{"a"}`, `{"a":1,}`, `{"a":1}}`, `{"a":1,"A":2}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"a":{"b":1,"B":1}}`} {
 		if err := read(text); err == nil {
-			t.Errorf("%q is taken", text)
+			t.Errorf("%q was accepted", text)
 		}
 	}
 }

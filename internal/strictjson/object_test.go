@@ -32,7 +32,7 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	if _, found := claims.Text("iat"); found {
-		t.Error("a number passes for a text")
+		t.Error("a number was accepted as a string")
 	}
 }
 
@@ -70,7 +70,7 @@ func TestEqual(t *testing.T) {
 		}
 	}
 	if claims(`{}`).Equal(nil) {
-		t.Error("nothing equals an empty object")
+		t.Error("a missing value equals an empty object")
 	}
 }
 

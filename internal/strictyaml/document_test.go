@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rule is like what grants something: a list in it that is empty grants nothing.
+// rule resembles an access rule: an empty list in it grants nothing.
 type rule struct {
 	Name   string            `json:"name"`
 	UID    *uint32           `json:"uid,omitempty"`
@@ -22,12 +22,14 @@ type rule struct {
 
 func TestDecode(t *testing.T) {
 	for text, want := range map[string]rule{
-		"name: a\nuid: 0\nroutes: ['*']\nkeys: []":                     {Name: "a", UID: new(uint32(0)), Routes: []string{"*"}, Keys: []string{}},
-		`{"name":"a","routes":["x"],"strict":false}`:                   {Name: "a", Routes: []string{"x"}, Strict: new(false)},
-		"---\nname: yes\nroutes: [no, 'null', \"1\"]\n...\n":           {Name: "yes", Routes: []string{"no", "null", "1"}},
-		"# a comment\nname: 2001-01-01\nroutes: [<<]":                  {Name: "2001-01-01", Routes: []string{"<<"}},
-		"name: a\nroutes: [b]\npcrs: {4: x}\nlabels: {no: y, '1': z}":  {Name: "a", Routes: []string{"b"}, PCRs: map[int]string{4: "x"}, Labels: map[string]string{"no": "y", "1": "z"}},
-		"name: a\nroutes: [b]\nclaims: {x: null, y: [], z: '', n: 10}": {Name: "a", Routes: []string{"b"}, Claims: json.RawMessage(`{"n":10,"x":null,"y":[],"z":""}`)},
+		"name: a\nuid: 0\nroutes: ['*']\nkeys: []":           {Name: "a", UID: new(uint32(0)), Routes: []string{"*"}, Keys: []string{}},
+		`{"name":"a","routes":["x"],"strict":false}`:         {Name: "a", Routes: []string{"x"}, Strict: new(false)},
+		"---\nname: yes\nroutes: [no, 'null', \"1\"]\n...\n": {Name: "yes", Routes: []string{"no", "null", "1"}},
+		"# a comment\nname: 2001-01-01\nroutes: [<<]":        {Name: "2001-01-01", Routes: []string{"<<"}},
+		"name: a\nroutes: [b]\npcrs: {4: x}\nlabels: {no: y, '1': z}": {Name: "a", Routes: []string{"b"}, PCRs: map[int]string{4: "x"},
+			Labels: map[string]string{"no": "y", "1": "z"}},
+		"name: a\nroutes: [b]\nclaims: {x: null, y: [], z: '', n: 10}": {Name: "a", Routes: []string{"b"},
+			Claims: json.RawMessage(`{"n":10,"x":null,"y":[],"z":""}`)},
 	} {
 		var got rule
 		if err := Decode([]byte(text), &got); err != nil {
@@ -46,8 +48,8 @@ var refused = map[string]string{
 	"name: a\nname: b":                       `line 2: member "name" is there twice`,
 	`{"name":"a","\u006eame":"b"}`:           "is there twice",
 	"name: a\nName: b":                       `line 2: members "name" and "Name" differ in case only`,
-	"name: a\nroute\u017f: [b]\nroutes: [c]": "differ in case only", // encoding/json takes ſ for s
-	"labels: {\u212a: a, k: b}":              "differ in case only", // and the sign of kelvin for k
+	"name: a\nroute\u017f: [b]\nroutes: [c]": "differ in case only", // encoding/json treats ſ as s
+	"labels: {\u212a: a, k: b}":              "differ in case only", // and the Kelvin sign as k
 	"labels: {a: b, A: c}":                   "differ in case only",
 	"Name: a":                                `member "Name" must be written "name"`,
 	"route\u017f: ['*']":                     `must be written "routes"`,
@@ -102,7 +104,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// What is decoded is what the text says: written as JSON, it is taken again.
+// Decoded values match the text: encoded as JSON, they are accepted again.
 func FuzzDecode(f *testing.F) {
 	for text := range refused {
 		f.Add([]byte(text))

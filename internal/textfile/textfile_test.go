@@ -22,7 +22,7 @@ func TestUTF8(t *testing.T) {
 		"\xff\xfe\x3d\xd8{\x00":            "\xff\xfe\x3d\xd8{\x00",            // half a pair
 		"\x02\x00\x00\x00\x00\x00\x00\x00": "\x02\x00\x00\x00\x00\x00\x00\x00", // an attestation report
 		"\x00\x01\x00\x00":                 "\x00\x01\x00\x00",
-		"\x00KN-e\x87ri":                   "\x00KN-e\x87ri", // a key: its bytes are also Chinese in UTF-16
+		"\x00KN-e\x87ri":                   "\x00KN-e\x87ri", // a key: its bytes are also valid Chinese text in UTF-16
 		"K\x00-N\x87eir":                   "K\x00-N\x87eir",
 	} {
 		if got := string(UTF8([]byte(data))); got != want {
@@ -38,7 +38,7 @@ func FuzzUTF8(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		text := UTF8(data)
 		if len(text) > 2*len(data) || utf8.Valid(data) && !utf8.Valid(text) {
-			t.Fatalf("%q became %q", data, text)
+			t.Fatalf("%q was converted to %q", data, text)
 		}
 	})
 }

@@ -124,8 +124,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// Every claim of the genuine tokens is in the catalogue, on its platform and with
-// its type.
+// The catalogue has every claim of the genuine tokens, with its platform and type.
 func TestGenuineTokens(t *testing.T) {
 	jwt := func(file string) []byte {
 		claims, err := base64.RawURLEncoding.DecodeString(strings.Split(string(samples.Read(t, file)), ".")[1])
@@ -197,10 +196,10 @@ func fits(c Claim, value any) bool {
 func TestCatalogueIsSorted(t *testing.T) {
 	for i, c := range All() {
 		if i > 0 && All()[i-1].Name >= c.Name {
-			t.Errorf("%s stands twice or out of order", c.Name)
+			t.Errorf("%s is duplicate or out of order", c.Name)
 		}
 		if (c.Kind == Hex) != (len(c.Digits) > 0) || c.Kind == Free && c.public || strings.HasSuffix(c.Meaning, ".") {
-			t.Errorf("%+v does not hold together", c)
+			t.Errorf("%+v is inconsistent", c)
 		}
 	}
 }

@@ -22,8 +22,8 @@ type goPackage struct {
 	Deps       []string
 }
 
-// open reads what `go list` will read: the test cache knows only of files that
-// the test itself opens.
+// open reads the files that `go list` will read: the test cache tracks only files that the
+// test itself opens.
 func open(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
@@ -64,21 +64,21 @@ func TestImports(t *testing.T) {
 	for _, p := range list(t, "skr/...") {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "test/") || strings.HasPrefix(name, "examples/") {
-			continue // they assemble, or stand in for the cloud
+			continue // they assemble the program or emulate the cloud
 		}
 		may, known := allowed[name]
 		if !known {
-			t.Errorf("%s: is not in the table of allowed imports", name)
+			t.Errorf("%s is not in the table of allowed imports", name)
 		}
 		for _, imported := range p.Imports {
 			if ours, is := strings.CutPrefix(imported, module); is && !slices.Contains(may, ours) {
-				t.Errorf("%s: must not import %s", name, ours)
+				t.Errorf("%s must not import %s", name, ours)
 			}
 		}
 	}
 }
 
-// What an operator runs is not linked into the sidecar, and knows nothing of it.
+// The operator's packages are not linked into the sidecar and do not import its packages.
 func TestWings(t *testing.T) {
 	for _, wing := range []struct{ own, other string }{{"skr/internal/operator/", "skr/internal/sidecar/"}, {"skr/internal/sidecar/", "skr/internal/operator/"}} {
 		found := list(t, wing.own+"...")
@@ -95,11 +95,11 @@ func TestWings(t *testing.T) {
 	}
 }
 
-// The product holds no emulation and no test support.
+// The product contains no emulation and no test support.
 func TestProductReachesNoTest(t *testing.T) {
 	product := list(t, "skr/cmd/skr")
 	if len(product) != 1 || !slices.Contains(product[0].Deps, "skr/keyrelease") {
-		t.Fatal("go list did not tell what cmd/skr depends on")
+		t.Fatal("go list did not list the dependencies of cmd/skr")
 	}
 	product = append(product, list(t, "skr/cmd/skrctl")...)
 	forbidden := []string{"skr/test/", "testing", "net/http/httptest", "github.com/google/go-sev-guest/testing", "html/template"}
@@ -114,13 +114,13 @@ func TestProductReachesNoTest(t *testing.T) {
 	}
 }
 
-// A program links nothing of the other's, and the operator's packages know no sidecar.
+// Neither program links the other's packages, and the operator's packages do not import the sidecar's.
 func TestTwoPrograms(t *testing.T) {
 	for _, c := range []struct {
 		packages  string
 		forbidden []string
 	}{
-		// azidentity has the logins of people in its one package, MSAL's public those in a browser.
+		// azidentity has the logins of people in its only package; MSAL's public package logs in with a browser.
 		{"skr/cmd/skr", []string{
 			"skr/internal/operator", "skr/cmd", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/pkg/browser",
 			"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public",
@@ -133,7 +133,7 @@ func TestTwoPrograms(t *testing.T) {
 	} {
 		listed := list(t, c.packages)
 		if len(listed) == 0 {
-			t.Fatalf("go list told nothing of %s", c.packages)
+			t.Fatalf("go list listed nothing for %s", c.packages)
 		}
 		for _, p := range listed {
 			for _, dep := range p.Deps {
@@ -151,7 +151,7 @@ func TestPackageNames(t *testing.T) {
 	for _, p := range list(t, "skr/...") {
 		switch name := path.Base(p.ImportPath); name {
 		case "util", "utils", "common", "helpers", "helper", "types", "pkg", "misc", "base":
-			t.Errorf("%s: the name says nothing about its content", p.ImportPath)
+			t.Errorf("%s: the name does not describe its content", p.ImportPath)
 		}
 	}
 }

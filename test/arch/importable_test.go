@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// importable lists the packages that other modules may build against. No type of skr/internal,
-// which another module cannot name, stands in their exported signatures.
+// importable lists the packages that other modules may import. Their exported signatures
+// must not contain types of skr/internal, which another module cannot name.
 var importable = []string{"api", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm", "attest/maa", "releasepolicy"}
 
 func TestExportedSignaturesHoldNoInternalType(t *testing.T) {
@@ -29,7 +29,7 @@ func TestExportedSignaturesHoldNoInternalType(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(p.Scope().Names()) == 0 {
-			t.Errorf("%s: the walk saw no names", path)
+			t.Errorf("%s: no exported names found", path)
 		}
 		for _, leak := range leaks(p) {
 			t.Errorf("%s: another module cannot use %s", path, leak)
@@ -37,7 +37,7 @@ func TestExportedSignaturesHoldNoInternalType(t *testing.T) {
 	}
 }
 
-// Each way in which a type can stand in an exported signature is found, and nothing else.
+// Each way in which a type can appear in an exported signature is found, and nothing else.
 func TestLeaksAreFound(t *testing.T) {
 	hidden := check(t, nil, "skr/internal/hidden", `package hidden
 		type T struct{ N int }
@@ -91,7 +91,7 @@ func importablePaths(t *testing.T) (paths []string) {
 	return paths
 }
 
-// exportData is what the compiler knows of the packages and of all that they import.
+// exportData holds the compiler's data about the packages and all their imports.
 func exportData(t *testing.T, paths []string) types.Importer {
 	t.Helper()
 	open(t)
@@ -111,7 +111,7 @@ func exportData(t *testing.T, paths []string) types.Importer {
 	return importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(files[path]) })
 }
 
-// importing gives the one package that a source of TestLeaksAreFound imports.
+// importing returns the one package that a source of TestLeaksAreFound imports.
 type importing struct{ p *types.Package }
 
 func (i importing) Import(string) (*types.Package, error) { return i.p, nil }
@@ -131,7 +131,7 @@ func check(t *testing.T, imported *types.Package, path, source string) *types.Pa
 	return p
 }
 
-// leaks names the exported identifiers of p with the internal types in their signatures.
+// leaks returns the exported identifiers of p that have internal types in their signatures.
 func leaks(p *types.Package) []string {
 	w := walk{of: p, seen: map[types.Type]bool{}}
 	for _, name := range p.Scope().Names() {
@@ -180,7 +180,7 @@ func (w *walk) visit(at string, t types.Type) {
 	}
 }
 
-// named looks into the types of this package; those of others are only named.
+// named inspects the types of this package. Types of other packages are only compared by name.
 func (w *walk) named(at string, t *types.Named) {
 	w.check(at, t.Obj())
 	for argument := range t.TypeArgs().Types() {

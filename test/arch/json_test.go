@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// ownTokens are the files that read JSON token by token beside package strictjson.
+// ownTokens lists the files outside package strictjson that read JSON token by token.
 var ownTokens = []string{
-	"api/jwk.go",                            // package api imports the standard library only
-	"releasepolicy/reader.go",               // a policy's errors have line and column
+	"api/jwk.go",                            // package api imports only the standard library
+	"releasepolicy/reader.go",               // errors in a policy have line and column
 	"internal/operator/measure/document.go", // several documents in one file
 }
 
-// One package reads JSON strictly: a second decoder would have rules of its own.
+// Only one package decodes JSON strictly: a second decoder would have different rules.
 func TestOneJSONDecoder(t *testing.T) {
 	found := 0
 	for _, root := range []string{"api", "attest", "cmd/skr", "cmd/skrctl", "hsm", "internal", "keyrelease", "releasepolicy"} {
@@ -31,7 +31,7 @@ func TestOneJSONDecoder(t *testing.T) {
 			}
 			found++
 			if !strings.HasPrefix(name, "internal/strictjson/") && !slices.Contains(ownTokens, name) {
-				t.Errorf("%s has a decoder of its own; use strictjson.Decoder", name)
+				t.Errorf("%s has its own decoder; use strictjson.Decoder", name)
 			}
 			return err
 		})
@@ -40,6 +40,6 @@ func TestOneJSONDecoder(t *testing.T) {
 		}
 	}
 	if found <= len(ownTokens) {
-		t.Errorf("found %d files with a decoder, want those of the list and package strictjson", found)
+		t.Errorf("found %d files with a decoder, want the listed ones and package strictjson", found)
 	}
 }

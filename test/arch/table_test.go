@@ -1,10 +1,10 @@
 package arch
 
-// allowed lists, for each package, the packages of this module that it may import. A
-// package that is missing may import none.
+// allowed lists, for each package, the packages of this module that it may import. A package
+// that is not listed may import none.
 var allowed = map[string][]string{
 
-	// Foundations: they know nothing of key release.
+	// Foundations: they do not depend on key release.
 	"internal/cache":        {},
 	"internal/certificate":  {},
 	"internal/check":        {"internal/refusal"},
@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"internal/jose/jws":     {"internal/jose/jwk"},
 	"internal/jose/keywrap": {},
 
-	// For applications, and for other modules.
+	// For applications and for other modules.
 	"api":                  {},
 	"releasepolicy":        {"internal/excerpt", "internal/strictjson", "releasepolicy/claims"},
 	"releasepolicy/claims": {},
@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	},
 	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
 
-	// Azure: the services that are asked, and how.
+	// Azure: the services and how they are reached.
 	"internal/azure/endpoint": {"internal/secmem"},
 	"internal/azure/entra": {
 		"internal/azure/httpclient", "internal/crash", "internal/refusal", "internal/secmem",
@@ -59,7 +59,7 @@ var allowed = map[string][]string{
 		"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
 	},
 
-	// The vault, and the use case.
+	// The vault and the use case.
 	"hsm": {
 		"internal/azure/endpoint", "internal/azure/httpclient", "internal/certificate", "internal/crash",
 		"internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/refusal", "internal/secmem",
@@ -71,13 +71,13 @@ var allowed = map[string][]string{
 		"releasepolicy/claims",
 	},
 
-	// What is told.
+	// Audit, metrics, traces.
 	"internal/observe/audit":   {"internal/cache"},
 	"internal/observe/journal": {},
 	"internal/observe/metrics": {"internal/observe/journal"},
 	"internal/observe/tracing": {"internal/observe/journal"},
 
-	// What both programs share.
+	// Shared by both programs.
 	"internal/cli": {
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
@@ -85,7 +85,7 @@ var allowed = map[string][]string{
 	"internal/config":    {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
-	// The sidecar. Its root package assembles, and knows the implementations.
+	// The sidecar. Its root package assembles the implementations.
 	"internal/sidecar": {
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",

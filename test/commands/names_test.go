@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// No error of ours begins with the name of its package, wherever it is made.
+// No error of this module starts with the name of its package, wherever it is made.
 func TestNoPackageNamesInErrors(t *testing.T) {
 	for _, root := range []string{"../../attest", "../../hsm", "../../internal", "../../keyrelease", "../../api"} {
 		err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
@@ -18,7 +18,7 @@ func TestNoPackageNamesInErrors(t *testing.T) {
 			prefix := filepath.Base(filepath.Dir(path)) + ": "
 			for _, call := range []string{`Errorf("`, `errors.New("`} {
 				if strings.Contains(string(text), call+prefix) {
-					t.Errorf("%s: an error begins with %q: people see it, and the name of a package tells them nothing", path, prefix)
+					t.Errorf("%s: an error starts with %q; leave out the package name, which does not help users", path, prefix)
 				}
 			}
 			return err

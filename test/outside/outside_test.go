@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
-// want is what the steps of the program print.
+// want holds the output of the program's steps.
 var want = map[string]string{
 	"report": `report verified: Milan true
 AMD's own roots refuse it: true
@@ -55,7 +55,7 @@ func TestAnotherModule(t *testing.T) {
 	}
 	names := strings.Fields(strings.Trim(strings.TrimPrefix(string(listed), "the steps are "), "[]\n"))
 	if len(names) != len(want) {
-		t.Errorf("the program has the steps %q, and the test knows %d", names, len(want))
+		t.Errorf("the program has the steps %q, the test has %d", names, len(want))
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAnotherModule(t *testing.T) {
 	}
 }
 
-// buildOutside builds the program in a module of its own, which replaces this one by the
+// buildOutside builds the program in its own module, which replaces this module by the
 // working tree.
 func buildOutside(t *testing.T) string {
 	t.Helper()
@@ -102,8 +102,8 @@ func buildOutside(t *testing.T) string {
 	return built
 }
 
-// sidecar starts an emulated cloud with keys of each kind and skr on a machine of it, and
-// returns where they are.
+// sidecar starts an emulated cloud with keys of each kind and skr on one of its machines. It
+// returns their addresses.
 func sidecar(t *testing.T) []string {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})
@@ -165,7 +165,7 @@ func start(t *testing.T, environment []string) (address string) {
 	return address
 }
 
-// virtualMachine writes the evidence of a confidential virtual machine to files.
+// virtualMachine writes the evidence of a confidential VM to files.
 func virtualMachine(t *testing.T) (dir string) {
 	t.Helper()
 	vendor, err := snptest.NewVendor(snp.Milan, time.Now())

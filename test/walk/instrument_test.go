@@ -16,8 +16,8 @@ import (
 
 const module = "skr/"
 
-// recorder is the package that each function of the overlay calls. It writes down the
-// stacks between two signals: SIGUSR1 begins, and the next one ends.
+// recorder is the source of a package that each function of the overlay calls. It records
+// the stacks between two SIGUSR1 signals.
 const recorder = `package recorder
 
 import (
@@ -76,13 +76,13 @@ func Enter() {
 }
 `
 
-// goPackage is what go list tells of a package.
+// goPackage is what go list reports about a package.
 type goPackage struct {
 	ImportPath, Dir string
 	GoFiles         []string
 }
 
-// build builds skr with the recorder, in dir, and returns its path.
+// build builds skr with the recorder in dir and returns its path.
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	replaced := map[string]string{}
@@ -119,7 +119,7 @@ func root(t *testing.T) string {
 	return filepath.Dir(strings.TrimSpace(string(command(t, "env", "GOMOD"))))
 }
 
-// packages of this repository that skr links.
+// packages returns this repository's packages that skr links.
 func packages(t *testing.T) (ours []goPackage) {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(string(
@@ -148,7 +148,7 @@ func command(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// instrument makes each function of a file call the recorder first. No line moves.
+// instrument makes each function of a file call the recorder first. It keeps all line numbers.
 func instrument(t *testing.T, path string) (text string, changed bool) {
 	t.Helper()
 	source, err := os.ReadFile(path)

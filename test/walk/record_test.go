@@ -11,25 +11,25 @@ import (
 // frame is a function of this repository on a stack.
 type frame struct{ function, file string }
 
-// directory is the package of a frame, as its path below the root.
+// directory returns the package of a frame as its path below the root.
 func (f frame) directory() string { return path.Dir(f.file) }
 
-// entry is the entry of one function, with the functions of ours that led to it, the
+// entry is the entry of one function, with this repository's functions that led to it,
 // innermost first.
 type entry struct {
 	goroutine       string
-	creator, parent string // who began the goroutine: a function, and a goroutine
+	creator, parent string // function and goroutine that started this goroutine
 	stack           []frame
 }
 
 var (
 	header  = regexp.MustCompile(`^goroutine (\d+) `)
 	created = regexp.MustCompile(`^created by (.+) in goroutine (\d+)$`)
-	// arguments end the line of a function. Those of a generic one follow "[...]".
+	// The arguments end a function's line. Those of a generic function follow "[...]".
 	arguments = regexp.MustCompile(`\((\.\.\.|[^()]*|[^()]*\([^()]*\)[^()]*)\)$`)
 )
 
-// parse reads what the recorder wrote.
+// parse reads the recorder's output.
 func parse(t *testing.T, stacks []byte) (entries []entry) {
 	t.Helper()
 	for text := range strings.SplitSeq(strings.TrimSpace(string(stacks)), "\n\n") {
@@ -55,21 +55,21 @@ func parse(t *testing.T, stacks []byte) (entries []entry) {
 }
 
 const (
-	// entrance is where the request comes in.
+	// entrance is the function that receives the request.
 	entrance = "skr/internal/sidecar/server.(*Server).ServeHTTP"
-	// ahead is what makes the next KEK, which is not on the way of this release.
+	// ahead is the function that makes the next KEK. It is not part of this release.
 	ahead = "skr/keyrelease.(*spareKEK).begin"
 )
 
-// walk puts the entries of one request in an order that does not depend on the
-// scheduler: what a goroutine enters follows the function that began it. The stack of
-// each goes on with that of its goroutine's beginning.
+// walk orders the entries of one request independently of the scheduler: a goroutine's
+// entries follow the function that started it. Each stack continues with the stack at which
+// its goroutine started.
 func walk(entries []entry) []entry {
 	w := walker{by: map[string][]entry{}, children: map[string][]string{}}
 	root := ""
 	for _, e := range entries {
 		if root == "" && e.stack[0].function == entrance {
-			root, w.by[e.goroutine] = e.goroutine, nil // before, it ended another request
+			root, w.by[e.goroutine] = e.goroutine, nil // earlier, it ended another request
 		}
 		if w.by[e.goroutine] == nil && e.parent != "" {
 			w.children[e.parent] = append(w.children[e.parent], e.goroutine)
@@ -81,8 +81,8 @@ func walk(entries []entry) []entry {
 }
 
 type walker struct {
-	by       map[string][]entry  // of each goroutine
-	children map[string][]string // goroutines by that which began them
+	by       map[string][]entry  // entries by goroutine
+	children map[string][]string // goroutines by the goroutine that started them
 	walked   []entry
 }
 
@@ -99,7 +99,7 @@ func (w *walker) visit(goroutine string, below []frame) {
 			}
 		}
 	}
-	for _, child := range waiting { // a library began them
+	for _, child := range waiting { // started by a library
 		w.begin(child, below)
 	}
 }
@@ -110,8 +110,8 @@ func (w *walker) begin(child string, below []frame) {
 	}
 }
 
-// steps are the packages that a walk enters, each with its files, all in the order of
-// their first entry.
+// steps are the packages that a walk enters, each with its files, in the order of first
+// entry.
 type step struct {
 	directory string
 	files     []string
@@ -131,8 +131,8 @@ func stepsOf(walked []entry) (steps []step) {
 	return steps
 }
 
-// route is the packages of a stack, the outermost first. Packages that run work of their
-// callers count as the caller.
+// route returns the packages of a stack, outermost first. A package that runs its callers'
+// work counts as the caller.
 func route(stack []frame) (route []string) {
 	for _, f := range slices.Backward(stack) {
 		directory := f.directory()

@@ -58,7 +58,7 @@ func start(t *testing.T, binary string, env []string) *sidecar {
 	return s
 }
 
-// record what one release enters.
+// record returns the functions that one release enters.
 func (s *sidecar) record(t *testing.T, request api.ReleaseRequest) []byte {
 	t.Helper()
 	s.signal(t, "begun")
@@ -66,16 +66,16 @@ func (s *sidecar) record(t *testing.T, request api.ReleaseRequest) []byte {
 	if _, err := s.client.Release(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	for s.lines() == lines { // the line of log is the last that a request does
+	for s.lines() == lines { // the log line is the last step of a request
 		time.Sleep(time.Millisecond)
 	}
 	return s.signal(t, "stacks")
 }
 
-// lines counts the lines of log about releases.
+// lines returns the number of log lines about releases.
 func (s *sidecar) lines() int { return strings.Count(s.log.String(), `"route":"/key/release"`) }
 
-// signal waits for what the recorder writes.
+// signal sends the signal and waits for the recorder's output.
 func (s *sidecar) signal(t *testing.T, name string) []byte {
 	t.Helper()
 	path := filepath.Join(s.dir, name)
@@ -91,23 +91,23 @@ func (s *sidecar) signal(t *testing.T, name string) []byte {
 		if !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond) // another process, which has no clock of ours
+		time.Sleep(time.Millisecond) // another process, whose clock tests cannot control
 	}
 }
 
-// mechanisms run work of their callers, which thereby do not enter anything anew.
+// mechanisms run their callers' work, which does not count as a new entry.
 var mechanisms = []string{"internal/singleflight", "internal/crash", "internal/secmem", "internal/strictjson"}
 
-// tools are called by many packages for a value, a calculation or a note. They ask nobody
-// and decide nothing about the release, so that the table of the walk leaves them out.
+// tools are packages that many others call for a value, a calculation or a note. They make no
+// requests and no decisions about the release, so the table leaves them out.
 var tools = []string{
 	"api", "internal/cache", "internal/azure/endpoint", "internal/certificate", "internal/jose/jwk", "internal/jose/jws",
 	"internal/jose/keywrap", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 	"internal/refusal", "internal/strictjson",
 }
 
-// record releases a key of an emulated cloud twice: cold, and warm with the attested KEK
-// of the first release.
+// record releases a key of an emulated cloud twice: cold, then warm with the first release's
+// attested KEK.
 func record(t *testing.T) (cold, warm []entry) {
 	t.Helper()
 	binary := build(t, t.TempDir())
@@ -124,8 +124,9 @@ func record(t *testing.T) (cold, warm []entry) {
 	return cold, walk(parse(t, s.record(t, request)))
 }
 
-// TestWalk compares what two releases enter with the tables of docs/architecture.md. On the
-// way in, no package may be entered again from a package that it led to.
+// TestWalk compares the packages that two releases enter with the tables of
+// docs/architecture.md. On the way in, no package may be entered again from a package that it
+// led to.
 func TestWalk(t *testing.T) {
 	cold, warm := record(t)
 	compare(t, "cold", stepsOf(cold))
@@ -140,7 +141,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// wayIn ends where the release is recorded for the audit log: the key is open.
+// wayIn ends where the release is recorded for the audit log: the key is open by then.
 func wayIn(t *testing.T, walked []entry) []entry {
 	t.Helper()
 	end := slices.IndexFunc(walked, func(e entry) bool { return strings.HasSuffix(e.stack[0].function, ").Released") })
@@ -150,7 +151,7 @@ func wayIn(t *testing.T, walked []entry) []entry {
 	return walked[:end]
 }
 
-// compare holds the steps against the table after the mark <!-- walk: name -->.
+// compare checks the steps against the table after the mark <!-- walk: name -->.
 func compare(t *testing.T, name string, steps []step) {
 	t.Helper()
 	var table strings.Builder
@@ -162,7 +163,7 @@ func compare(t *testing.T, name string, steps []step) {
 			fmt.Fprintf(&table, "| `%s` | `%s` |\n", s.directory, strings.Join(s.files, "` `"))
 		}
 	}
-	t.Logf("%s: %d files of %d packages, and with the tools %d of %d", name, listed, packages, files, len(steps))
+	t.Logf("%s: %d files of %d packages; with the tools %d of %d", name, listed, packages, files, len(steps))
 	path := filepath.Join(root(t), "docs/architecture.md")
 	text, err := os.ReadFile(path)
 	if err != nil {

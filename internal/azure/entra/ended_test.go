@@ -12,8 +12,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// leaving is a credential whose first request is answered, and which is not let send the
-// second.
+// leaving is a credential whose caller leaves between the first answer and the second
+// request.
 type leaving struct {
 	leave  context.CancelFunc
 	status int
@@ -24,12 +24,12 @@ func (l leaving) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (az
 	seen.status = l.status
 	l.leave()
 	<-ctx.Done()
-	return azcore.AccessToken{}, errors.New("azidentity tells it in words of its own")
+	return azcore.AccessToken{}, errors.New("azidentity uses its own wording")
 }
 
-// That the caller left between two requests is neither an answer of the identity provider
-// nor its absence.
-func TestCallersEndSaysNothingOfTheProvider(t *testing.T) {
+// If the caller leaves between two requests, the error counts neither as an answer of the
+// identity provider nor as its absence.
+func TestCallersEndIsNotTheProvidersFault(t *testing.T) {
 	for _, status := range []int{0, http.StatusOK, http.StatusNotFound, http.StatusUnauthorized} {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &Source{identity: identity{kind: managed, name: managed, provider: "IMDS", rejected: refusal.ReleaseRejected}, credential: leaving{cancel, status}}

@@ -30,10 +30,10 @@ const (
 	clientID    = "6ad1b4f0-0000-4000-8000-3b0a7d1f8a52"
 )
 
-// once keeps tests from waiting for the back-off of httpclient.
+// once keeps tests from waiting for httpclient's backoff.
 var once = httpclient.Retry{Attempts: 1, Base: time.Millisecond, Cap: time.Millisecond, MaxRetryAfter: time.Millisecond}
 
-// audience must differ between tests: MSAL keeps the tokens of managed
+// audience returns a different audience for each test: MSAL keeps the tokens of managed
 // identities in one cache for the whole process.
 func audience(t *testing.T) string {
 	return "https://" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-", "#", "-").Replace(t.Name())) + ".vault.test"
@@ -78,7 +78,7 @@ func TestManagedIdentity(t *testing.T) {
 			source := newManagedSource(t, id, func(w http.ResponseWriter, r *http.Request) {
 				asked.Add(1)
 				if r.URL.Path != "/metadata/identity/oauth2/token" || r.Header.Get("Metadata") != "true" {
-					t.Errorf("asked for %s with Metadata %q", r.URL.Path, r.Header.Get("Metadata"))
+					t.Errorf("requested %s with Metadata %q", r.URL.Path, r.Header.Get("Metadata"))
 				}
 				if got := r.URL.Query().Get("resource"); got != audience(t) {
 					t.Errorf("resource is %q, want %q", got, audience(t))
@@ -95,7 +95,7 @@ func TestManagedIdentity(t *testing.T) {
 				}
 			}
 			if asked.Load() != 1 {
-				t.Errorf("IMDS was asked %d times for one token", asked.Load())
+				t.Errorf("IMDS got %d requests for one token", asked.Load())
 			}
 			if source.String() != managed {
 				t.Errorf("String is %q", source)
@@ -129,7 +129,7 @@ func TestManagedIdentityRefused(t *testing.T) {
 			http.Error(w, "network unreachable", http.StatusForbidden)
 		},
 			refusal.ReleaseRejected, "pass access_token", "unreachable"},
-		{"code is no word", said(400, "<script>"+accessToken, ""), refusal.ReleaseRejected, "no access token;", "script"},
+		{"code is not a word", said(400, "<script>"+accessToken, ""), refusal.ReleaseRejected, "no access token;", "script"},
 		{"throttled", said(429, "throttled", ""), refusal.Throttled, "", ""},
 		{"failing", said(500, "unknown", ""), refusal.Unavailable, "", ""},
 		{"updating", said(410, "gone", ""), refusal.Unavailable, "being updated", ""},
@@ -142,7 +142,7 @@ func TestManagedIdentityRefused(t *testing.T) {
 			checkRefusal(t, err, test.kind, test.says)
 			refused, _ := errors.AsType[*refusal.Error](err)
 			if test.saysNot != "" && strings.Contains(refused.Public(), test.saysNot) {
-				t.Errorf("a caller reads the answer's text: %v", err)
+				t.Errorf("the public error contains the answer's text: %v", err)
 			}
 			if test.saysNot != "" && test.saysNot != "script" && test.saysNot != "unreachable" && !strings.Contains(err.Error(), test.saysNot) {
 				t.Errorf("the log has no cause: %v", err)
@@ -158,12 +158,12 @@ func checkRefusal(t *testing.T, err error, kind *refusal.Kind, says string) {
 		t.Fatalf("error %v, want a refusal of kind %q", err, kind)
 	}
 	if !strings.Contains(refused.Public(), says) {
-		t.Errorf("caller reads %q, want %q in it", refused.Public(), says)
+		t.Errorf("public error %q, want %q in it", refused.Public(), says)
 	}
 	for _, secret := range []string{assertion, accessToken} {
 		for part := range strings.SplitSeq(secret, ".") {
 			if strings.Contains(err.Error(), part) {
-				t.Errorf("error holds a part of a token: %v", err)
+				t.Errorf("the error contains part of a token: %v", err)
 			}
 		}
 	}
@@ -188,7 +188,7 @@ func TestConcurrentCallsAskOnce(t *testing.T) {
 		<-release
 		writeJSON(w, http.StatusOK, imdsToken(audience(t)))
 	})
-	// One caller gives up; the others must still get the token it asked for.
+	// One caller gives up. The others must still get the token that it requested.
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := source.AccessToken(impatient, audience(t)); !errors.Is(err, context.Canceled) {
@@ -205,7 +205,7 @@ func TestConcurrentCallsAskOnce(t *testing.T) {
 	close(release)
 	callers.Wait()
 	if asked.Load() != 1 {
-		t.Errorf("IMDS was asked %d times", asked.Load())
+		t.Errorf("IMDS got %d requests", asked.Load())
 	}
 }
 
@@ -219,8 +219,8 @@ func TestDeadline(t *testing.T) {
 	checkRefusal(t, err, refusal.Timeout, "deadline")
 }
 
-// login is a fake of the login service: discovery, and a token endpoint that
-// answers with token.
+// login is a fake of the login service: discovery and a token endpoint that answers with
+// token.
 type login struct {
 	*httptest.Server
 	asked atomic.Int32
@@ -287,7 +287,7 @@ func TestWorkloadIdentity(t *testing.T) {
 		}
 	}
 	if fake.asked.Load() != 1 {
-		t.Errorf("the login service was asked %d times for one token", fake.asked.Load())
+		t.Errorf("the login service got %d requests for one token", fake.asked.Load())
 	}
 	if source.String() != workload {
 		t.Errorf("String is %q", source)
@@ -321,7 +321,7 @@ func TestWorkloadIdentityRefused(t *testing.T) {
 }
 
 func TestWorkloadIdentityWithoutTokenFile(t *testing.T) {
-	fake := newLogin(t, func(http.ResponseWriter, *http.Request) { t.Error("asked without an assertion") })
+	fake := newLogin(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent without an assertion") })
 	_, err := newWorkloadSource(t, fake, filepath.Join(t.TempDir(), "absent")).AccessToken(t.Context(), "https://vault.azure.net")
 	checkRefusal(t, err, refusal.Unavailable, "token file")
 }
@@ -344,8 +344,8 @@ func TestNew(t *testing.T) {
 		{"no client id", with(func(c *Config) { c.ClientID = "" }), "", "needs a client id"},
 		{"no tenant", with(func(c *Config) { c.TenantID = "" }), "", "needs a client id, a tenant"},
 		{"no token file", with(func(c *Config) { c.TokenFile = "" }), "", "and a token file"},
-		{"a token file alone", Config{TokenFile: "/token", HTTP: client, IMDS: client}, "", "needs a client id"},
-		{"a client id alone", Config{ClientID: clientID, IMDS: client}, managed, ""},
+		{"only a token file", Config{TokenFile: "/token", HTTP: client, IMDS: client}, "", "needs a client id"},
+		{"only a client id", Config{ClientID: clientID, IMDS: client}, managed, ""},
 		{"nothing", Config{IMDS: client}, managed, ""},
 		{"sovereign cloud", with(func(c *Config) { c.AuthorityHost = "https://login.microsoftonline.us/" }), workload, ""},
 		{"plain http", with(func(c *Config) { c.AuthorityHost = "http://login.microsoftonline.com" }), "", "not an https URL"},
@@ -361,7 +361,7 @@ func TestNew(t *testing.T) {
 			case test.err == "" && err != nil:
 				t.Fatal(err)
 			case test.err == "" && source.String() != test.kind:
-				t.Errorf("chose %q, want %q", source, test.kind)
+				t.Errorf("got %q, want %q", source, test.kind)
 			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
 				t.Errorf("error %v, want %q", err, test.err)
 			}
@@ -376,7 +376,7 @@ func TestBriefHidesTokens(t *testing.T) {
 	}
 }
 
-// FuzzReadCodes: whatever a service answers, only plain codes leave it.
+// FuzzReadCodes checks that only plain codes of a service's answer are returned.
 func FuzzReadCodes(f *testing.F) {
 	f.Add([]byte(`{"error":"invalid_client","error_description":"AADSTS700016: no such application"}`))
 	f.Add([]byte(`{"error":1}`))
@@ -388,7 +388,7 @@ func FuzzReadCodes(f *testing.F) {
 			t.Fatal(err)
 		}
 		if left, _ := io.ReadAll(response.Body); !bytes.Equal(left, body) {
-			t.Error("the body is not left for azidentity")
+			t.Error("azidentity can no longer read the body")
 		}
 		if words := seen.codes(); len(words) > 90 || strings.Trim(words, " (),_ADSTabcdefghijklmnopqrstuvwxyz0123456789") != "" {
 			t.Errorf("codes are %q", words)

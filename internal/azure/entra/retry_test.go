@@ -19,8 +19,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// updated is an instance metadata service that answers with a status until its update
-// ends, and then with tokens.
+// updated is an instance metadata service. It answers with a status until its update ends
+// and then with tokens.
 type updated struct {
 	status int
 	ends   time.Time
@@ -36,7 +36,7 @@ func (u *updated) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answered(r, http.StatusOK, fmt.Sprintf(`{"access_token":%q,"expires_on":"%d","resource":"https://r","token_type":"Bearer"}`, accessToken, expires)), nil
 }
 
-// Do makes it azcore's transport too.
+// Do lets updated serve as azcore's transport too.
 func (u *updated) Do(r *http.Request) (*http.Response, error) { return u.RoundTrip(r) }
 
 func answered(r *http.Request, status int, body string) *http.Response {
@@ -53,51 +53,51 @@ func askDuring(t *testing.T, u *updated, limit time.Duration) (err error) {
 	return err
 }
 
-// An update of IMDS, in which it answers 404 or 410, is waited for.
+// Requests are retried during an update of IMDS, in which it answers 404 or 410.
 func TestUpdateIsWaitedFor(t *testing.T) {
 	for _, status := range []int{http.StatusNotFound, http.StatusGone} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := &updated{status: status, ends: time.Now().Add(3 * time.Minute)}
 				if err := askDuring(t, u, 5*time.Minute); err != nil || u.asked > 60 {
-					t.Errorf("after %d questions: %v", u.asked, err)
+					t.Errorf("after %d requests: %v", u.asked, err)
 				}
 			})
 		})
 	}
 }
 
-// A request that ends before says so, and that it may be tried again.
+// If the request ends before the update, the error says so and that a retry may succeed.
 func TestUpdateOutlastsTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		err := askDuring(t, &updated{status: http.StatusGone, ends: began.Add(time.Hour)}, 20*time.Second)
 		checkRefusal(t, err, refusal.Unavailable, "is being updated")
 		if took := time.Since(began); took > 20*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the request took %s", took)
 		}
 		err = askDuring(t, &updated{status: http.StatusGone, ends: began.Add(24 * time.Hour)}, time.Hour)
 		checkRefusal(t, err, refusal.Unavailable, "is being updated")
 		if took := time.Since(began); took > 4*time.Minute {
-			t.Errorf("it took %s", took)
+			t.Errorf("the request took %s", took)
 		}
 	})
 }
 
-// retries counts how often a client asks that gets the status every time.
+// retries returns the number of retries of a client that always gets the status.
 func retries(t *testing.T, status int, ask func(t *testing.T, u *updated) error) int {
 	t.Helper()
 	u := &updated{status: status}
 	synctest.Test(t, func(t *testing.T) {
 		u.ends = time.Now().Add(12 * time.Hour)
 		if err := ask(t, u); err == nil && status >= http.StatusBadRequest {
-			t.Errorf("status %d is no error", status)
+			t.Errorf("no error for status %d", status)
 		}
 	})
 	return u.asked - 1
 }
 
-// What azidentity asks IMDS again after, we do; and 408 besides.
+// We retry the statuses that azidentity retries for IMDS, and 408 too.
 func TestIMDSStatusesAreAzidentitys(t *testing.T) {
 	for status := 400; status < 512; status++ {
 		theirs := retries(t, status, func(t *testing.T, u *updated) error {
@@ -111,12 +111,12 @@ func TestIMDSStatusesAreAzidentitys(t *testing.T) {
 		})
 		ours := retries(t, status, func(t *testing.T, u *updated) error { return askDuring(t, u, time.Hour) })
 		if (theirs > 0) != (ours > 0) && status != http.StatusRequestTimeout {
-			t.Errorf("after status %d azidentity asks IMDS %d times again, and we %d", status, theirs, ours)
+			t.Errorf("for status %d azidentity retries IMDS %d times, and skr %d times", status, theirs, ours)
 		}
 	}
 }
 
-// What azcore asks any service again after, we do, as often.
+// We retry the statuses that azcore retries for any service, equally often.
 func TestStatusesAreAzcores(t *testing.T) {
 	for status := 400; status < 512; status++ {
 		theirs := retries(t, status, func(t *testing.T, u *updated) error {
@@ -139,7 +139,7 @@ func TestStatusesAreAzcores(t *testing.T) {
 			return err
 		})
 		if theirs != ours {
-			t.Errorf("after status %d azcore asks %d times again, and we %d", status, theirs, ours)
+			t.Errorf("for status %d azcore retries %d times, and skr %d times", status, theirs, ours)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// counted gives a new token each time it is asked.
+// counted returns a new token for each request.
 type counted struct {
 	asked             int
 	lifetime, refresh time.Duration // refresh may be zero
@@ -32,13 +32,13 @@ func TestTokensAreKept(t *testing.T) {
 		wait              time.Duration
 		asked             int
 	}{
-		"still good":          {time.Hour, 0, 55*time.Minute - time.Second, 1},
-		"about to end":        {time.Hour, 0, 55 * time.Minute, 2},
-		"to be refreshed":     {24 * time.Hour, 12 * time.Hour, 12 * time.Hour, 2},
-		"not yet refreshed":   {24 * time.Hour, 12 * time.Hour, 12*time.Hour - time.Second, 1},
-		"refreshed too late":  {time.Hour, 2 * time.Hour, 55 * time.Minute, 2},
-		"too short a life":    {time.Minute, 0, 0, 2},
-		"born without a life": {0, 0, 0, 2},
+		"still good":               {time.Hour, 0, 55*time.Minute - time.Second, 1},
+		"about to expire":          {time.Hour, 0, 55 * time.Minute, 2},
+		"due for a refresh":        {24 * time.Hour, 12 * time.Hour, 12 * time.Hour, 2},
+		"refresh not yet due":      {24 * time.Hour, 12 * time.Hour, 12*time.Hour - time.Second, 1},
+		"refresh after the expiry": {time.Hour, 2 * time.Hour, 55 * time.Minute, 2},
+		"lifetime too short":       {time.Minute, 0, 0, 2},
+		"lifetime is zero":         {0, 0, 0, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -52,14 +52,14 @@ func TestTokensAreKept(t *testing.T) {
 					time.Sleep(c.wait)
 				}
 				if credential.asked != c.asked {
-					t.Errorf("asked %d times, want %d", credential.asked, c.asked)
+					t.Errorf("%d requests, want %d", credential.asked, c.asked)
 				}
 			})
 		})
 	}
 }
 
-func TestTokensAreOfTheirAudience(t *testing.T) {
+func TestTokensPerAudience(t *testing.T) {
 	source := &Source{credential: &counted{lifetime: time.Hour}}
 	for _, audience := range []string{"https://vault.azure.net", "https://managedhsm.azure.net", "https://vault.azure.net"} {
 		token, err := source.AccessToken(t.Context(), audience)

@@ -17,7 +17,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// newCounted is a TLS server that counts the connections made to it.
+// newCounted starts a TLS server that counts its connections.
 func newCounted(t *testing.T) (host string, pool *x509.CertPool, connections *atomic.Int32) {
 	t.Helper()
 	connections = new(atomic.Int32)
@@ -35,8 +35,8 @@ func newCounted(t *testing.T) (host string, pool *x509.CertPool, connections *at
 	return strings.TrimPrefix(server.URL, "https://"), pool, connections
 }
 
-// A connection that was made ahead is the one that the request takes, whether it is
-// ready by then or not; with one open there is no second.
+// A request uses the connection made ahead, whether it is ready yet or not. There is no
+// second one.
 func TestConnectAhead(t *testing.T) {
 	for _, wait := range []bool{false, true} {
 		host, pool, connections := newCounted(t)
@@ -53,12 +53,12 @@ func TestConnectAhead(t *testing.T) {
 		}
 		transport.Connect(t.Context(), host)
 		if len(transport.ahead.early) != 0 || connections.Load() != 1 {
-			t.Errorf("%d connections, %d on their way; want one", connections.Load(), len(transport.ahead.early))
+			t.Errorf("%d connections, %d in progress; want one", connections.Load(), len(transport.ahead.early))
 		}
 	}
 }
 
-// What fails ahead of a request is tried again by the request, which tells of it.
+// If a connection ahead of a request fails, the request tries again and reports the error.
 func TestConnectAheadFails(t *testing.T) {
 	host, _, connections := newCounted(t)
 	transport := NewTransport(TransportConfig{Roots: x509.NewCertPool()})
@@ -72,7 +72,7 @@ func TestConnectAheadFails(t *testing.T) {
 	}
 }
 
-// Nobody takes it: it is closed.
+// An unused connection is closed.
 func TestConnectAheadIsAbandoned(t *testing.T) {
 	host, pool, _ := newCounted(t)
 	transport := NewTransport(TransportConfig{Roots: pool})
@@ -81,10 +81,10 @@ func TestConnectAheadIsAbandoned(t *testing.T) {
 	<-e.done
 	transport.ahead.abandon(host, e)
 	if _, err := e.conn.Write([]byte("x")); err == nil {
-		t.Error("it is still open")
+		t.Error("the connection is still open")
 	}
 	if len(transport.ahead.early) != 0 {
-		t.Error("it is still remembered")
+		t.Error("the connection is still recorded")
 	}
 }
 
@@ -97,12 +97,12 @@ func TestConnectAheadIsBounded(t *testing.T) {
 		a.answered("", strings.Repeat("x", i)+".example:443")
 	}
 	if len(a.early) != maxAhead || a.last.Len() > maxAhead {
-		t.Errorf("%d on their way, %d remembered; want %d", len(a.early), a.last.Len(), maxAhead)
+		t.Errorf("%d in progress, %d recorded; want %d", len(a.early), a.last.Len(), maxAhead)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := a.dialTLS(ctx, "tcp", ".example:443"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("who waits longer than its time got %v", err)
+		t.Errorf("a caller that waited beyond its deadline got %v", err)
 	}
 }
 
@@ -112,6 +112,6 @@ func TestConnectAheadHeedsTheProxy(t *testing.T) {
 	transport.base.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "proxy.example"}, nil }
 	transport.Connect(t.Context(), "contoso.vault.azure.net")
 	if len(transport.ahead.early) != 0 {
-		t.Error("the proxy was passed by")
+		t.Error("the connection bypassed the proxy")
 	}
 }

@@ -28,7 +28,7 @@ func BenchmarkDoObserved(b *testing.B) {
 	benchmarkDo(b, Config{Observe: func(context.Context, Exchange) {}})
 }
 
-// BenchmarkPolicy is what circuit and budget add to an answered request.
+// BenchmarkPolicy measures the cost of circuit and budget for an answered request.
 func BenchmarkPolicy(b *testing.B) {
 	client := New(Config{Transport: silent})
 	b.ReportAllocs()
@@ -40,14 +40,14 @@ func BenchmarkPolicy(b *testing.B) {
 	}
 }
 
-// BenchmarkRefused is what a dead service costs.
+// BenchmarkRefused measures the cost of a request to a dead service.
 func BenchmarkRefused(b *testing.B) {
 	client := New(Config{Transport: &upstream{}, Circuit: Circuit{Failures: 1, Open: 1 << 62}, Retry: Retry{Attempts: 1}})
 	_ = ask(b.Context(), client, "vault.example")
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := ask(b.Context(), client, "vault.example"); err == nil {
-			b.Fatal("an open circuit lets a request through")
+			b.Fatal("an open circuit allows a request")
 		}
 	}
 }

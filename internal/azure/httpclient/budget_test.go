@@ -10,7 +10,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// retries counts what the budget allows until it is empty.
+// retries returns the number of retries until the budget is empty.
 func (b *budget) retries() (n int) {
 	for b.spend() {
 		n++
@@ -26,14 +26,14 @@ func TestBudget(t *testing.T) {
 		want     int
 	}{
 		{"empty", 0, 0, 0},
-		{"one answer is half a retry", 1, 0, 0},
-		{"two answers are one", 2, 0, 1},
-		{"one second is half a retry", 0, time.Second, 0},
+		{"one answer earns half a retry", 1, 0, 0},
+		{"two answers earn one", 2, 0, 1},
+		{"one second earns half a retry", 0, time.Second, 0},
 		{"both", 1, time.Second, 1},
 		{"ten seconds", 0, 10 * time.Second, 5},
-		{"never more than the capacity by answers", 1000, 0, 20},
-		{"never more than the capacity by time", 0, time.Hour, 20},
-		{"nor by both", 1000, time.Hour, 20},
+		{"answers do not exceed the capacity", 1000, 0, 20},
+		{"time does not exceed the capacity", 0, time.Hour, 20},
+		{"both do not exceed the capacity", 1000, time.Hour, 20},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,8 +53,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestRetriesDoNotMultiplyAnOutage: after the budget each request is one
-// attempt, which is never denied and not waited after.
+// TestRetriesDoNotMultiplyAnOutage checks that each request makes one attempt once the
+// budget is empty. That attempt is never denied and has no wait after it.
 func TestRetriesDoNotMultiplyAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &upstream{status: http.StatusBadGateway}
@@ -67,11 +67,11 @@ func TestRetriesDoNotMultiplyAnOutage(t *testing.T) {
 				t.Fatalf("request %d got %v", i+1, err)
 			}
 			if i >= 4 && service.asked != before+1 {
-				t.Fatalf("request %d was %d attempts", i+1, service.asked-before)
+				t.Fatalf("request %d made %d attempts", i+1, service.asked-before)
 			}
 		}
 		if service.asked != 100+7 {
-			t.Errorf("100 requests were %d attempts, want 107", service.asked)
+			t.Errorf("100 requests made %d attempts, want 107", service.asked)
 		}
 		start := time.Now()
 		if _ = ask(t.Context(), client, "maa.example"); time.Since(start) != 0 {
@@ -81,7 +81,7 @@ func TestRetriesDoNotMultiplyAnOutage(t *testing.T) {
 		_, _ = ask(t.Context(), client, "maa.example"), ask(t.Context(), client, "maa.example")
 		service.status, service.asked = http.StatusBadGateway, 0
 		if _ = ask(t.Context(), client, "maa.example"); service.asked != 2 {
-			t.Errorf("two answers later a request is %d attempts, want 2", service.asked)
+			t.Errorf("after two answers a request makes %d attempts, want 2", service.asked)
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// That the caller's time is over is told as such and is no sign of an outage; an attempt
-// that failed in its own time is.
+// If the caller's time ends, the error says so and does not count as an outage. A failed
+// attempt within its own time does count.
 func TestDeadlineIsNoOutage(t *testing.T) {
 	retry := Retry{Attempts: 3, Base: time.Second, Cap: time.Second}
 	for _, test := range []struct {
@@ -43,8 +43,8 @@ func TestDeadlineIsNoOutage(t *testing.T) {
 	}
 }
 
-// Callers who leave while they wait for another attempt use up no retries, which belong
-// to all.
+// Callers that leave while they wait for another attempt use no retries of the shared
+// budget.
 func TestCallersWhoLeaveSpareTheBudget(t *testing.T) {
 	for name, limit := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"cancelled": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -52,7 +52,7 @@ func TestCallersWhoLeaveSpareTheBudget(t *testing.T) {
 			time.AfterFunc(time.Millisecond, cancel)
 			return ctx, cancel
 		},
-		"cancelled, and a deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+		"cancelled with a deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, stop := context.WithTimeout(ctx, time.Hour)
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Millisecond, func() { cancel(); stop() })
@@ -68,14 +68,14 @@ func TestCallersWhoLeaveSpareTheBudget(t *testing.T) {
 					cancel()
 				}
 				if left := client.budget.retries(); left != 20 {
-					t.Errorf("%d retries are left", left)
+					t.Errorf("%d retries remain", left)
 				}
 			})
 		})
 	}
 }
 
-// A caller who names many hosts makes nobody else's be forgotten.
+// A caller that names many hosts does not evict the state of other callers' hosts.
 func TestHostsOfOneCallerAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := newSteady(Config{Service: "MAA", Transport: &upstream{}})
@@ -91,18 +91,18 @@ func TestHostsOfOneCallerAreApart(t *testing.T) {
 			client.hosts.refused("flooder", fmt.Sprintf("host%d.example", i), time.Hour)
 		}
 		if err := ask(victim, client, "mine.example"); !errors.Is(err, errOpen) {
-			t.Errorf("the flood has closed the circuit: %v", err)
+			t.Errorf("the flood closed the circuit: %v", err)
 		}
 		if client.hosts.left("slow.example") == 0 {
-			t.Error("the flood has made us forget who throttles")
+			t.Error("the flood evicted the throttling host")
 		}
 		if n := client.hosts.known.Len(); n != maxHosts+2 {
-			t.Errorf("%d hosts are kept", n)
+			t.Errorf("%d hosts are recorded", n)
 		}
 	})
 }
 
-// A caller who is about to ask many hosts leaves places to others.
+// A caller about to contact many hosts leaves places for other callers.
 func TestPlacesAheadAreApart(t *testing.T) {
 	block := make(chan struct{})
 	defer close(block)
@@ -118,7 +118,7 @@ func TestPlacesAheadAreApart(t *testing.T) {
 	a.begin("victim", "mine.example:443")
 	a.begin("victim", "warm.example:443")
 	if a.early["mine.example:443"] == nil || a.early["warm.example:443"] != nil {
-		t.Error("no place is left, or a warm connection was forgotten")
+		t.Error("no place is free or a warm connection was evicted")
 	}
 	for caller := range 10 {
 		for i := range maxAhead {

@@ -17,10 +17,10 @@ import (
 	"skr/internal/refusal"
 )
 
-// upstream is a transport in memory that counts what it is asked.
+// upstream is a transport in memory that counts requests.
 type upstream struct {
 	mu     sync.Mutex
-	status int // of each answer; 0 gives none
+	status int // of each answer; 0 means none
 	asked  int
 }
 
@@ -38,8 +38,8 @@ func answerOf(status int) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("body"))}
 }
 
-// newSteady makes a client that tries once and chooses each wait and pause as
-// long as it may be.
+// newSteady makes a client that makes one attempt and always chooses the longest wait and
+// pause.
 func newSteady(c Config) *Client {
 	if c.Retry.Attempts == 0 {
 		c.Retry = Retry{Attempts: 1}
@@ -48,7 +48,7 @@ func newSteady(c Config) *Client {
 	return New(c)
 }
 
-// ceiling is the longest wait that chance could draw.
+// ceiling returns the longest wait that the random choice allows.
 func ceiling(longest time.Duration) time.Duration { return longest }
 
 func ask(ctx context.Context, client *Client, host string) error {
@@ -56,7 +56,7 @@ func ask(ctx context.Context, client *Client, host string) error {
 	return err
 }
 
-// break5 opens the circuit of the host with as few failures as it takes.
+// break5 opens the host's circuit with the fewest failures.
 func break5(t *testing.T, client *Client, host string) {
 	t.Helper()
 	for range defaultFailures {
@@ -66,22 +66,22 @@ func break5(t *testing.T, client *Client, host string) {
 	}
 }
 
-// TestCircuit plays a script: a status (0 for a broken connection) is a request
-// that must go out and meet it, "no:1s" one that must be refused with that time
-// left, "+1s" lets time pass, "open:1" counts circuits.
+// TestCircuit runs a script. A status is a request that must be sent and get it; 0 means a
+// broken connection. "no:1s" is a request that must be refused with that time left, "+1s"
+// lets time pass, and "open:1" counts open circuits.
 func TestCircuit(t *testing.T) {
 	for name, script := range map[string]string{
 		"opens after five failures":      "503 0 503 408 501 no:1s open:1",
 		"not before":                     "503 503 503 503 200 503 503 503 503 404 503",
-		"4xx shows life":                 "0 0 0 0 403 0 0 0 0 404 0 0 0 0 400 0",
-		"throttling shows life":          "0 0 0 0 429 0 0 0 0 429 0",
-		"a redirect shows life":          "0 0 0 0 302 0 0 0 0 302 0",
-		"the time that is left":          "0 0 0 0 0 no:1s +400ms no:600ms +599ms no:1ms",
-		"a probe that is answered":       "0 0 0 0 0 +1s open:0 200 0 0 0 0 200",
-		"a probe that is refused":        "0 0 0 0 0 +1s 403 0 0 0 0 0 no:1s",
+		"4xx counts as alive":            "0 0 0 0 403 0 0 0 0 404 0 0 0 0 400 0",
+		"throttling counts as alive":     "0 0 0 0 429 0 0 0 0 429 0",
+		"a redirect counts as alive":     "0 0 0 0 302 0 0 0 0 302 0",
+		"the remaining time":             "0 0 0 0 0 no:1s +400ms no:600ms +599ms no:1ms",
+		"an answered probe":              "0 0 0 0 0 +1s open:0 200 0 0 0 0 200",
+		"a refused probe":                "0 0 0 0 0 +1s 403 0 0 0 0 0 no:1s",
 		"failed probes double the pause": "0 0 0 0 0 +1s 0 no:2s +2s 503 no:4s +4s 0 no:8s +8s 0 no:16s +16s 0 no:30s +30s 0 no:30s +30s 200 open:0",
 		"the next pause is short again":  "0 0 0 0 0 +1s 0 no:2s +2s 200 0 0 0 0 0 no:1s",
-		"failures count for ever":        "0 0 0 0 +1h 0 no:1s +1h open:0 0 no:2s",
+		"failures never expire":          "0 0 0 0 +1h 0 no:1s +1h open:0 0 no:2s",
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -129,8 +129,8 @@ func checkAtOnce(err error, left string, asked int) error {
 	return nil
 }
 
-// TestUntrustedShowsLife: what answers with nonsense is not dead.
-func TestUntrustedShowsLife(t *testing.T) {
+// TestUntrustedCountsAsAlive checks that a service with malformed answers counts as alive.
+func TestUntrustedCountsAsAlive(t *testing.T) {
 	service := &upstream{status: http.StatusOK}
 	client := newSteady(Config{Transport: service, MaxBody: 3})
 	for range 2 * defaultFailures {
@@ -140,7 +140,7 @@ func TestUntrustedShowsLife(t *testing.T) {
 	}
 }
 
-// TestOneProbe: while it is on its way the others are refused.
+// TestOneProbe checks that other requests are refused while a probe is in progress.
 func TestOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &upstream{}
@@ -166,7 +166,7 @@ func TestOneProbe(t *testing.T) {
 		}
 		refused.Wait()
 		if client.OpenCircuits() != 1 {
-			t.Error("a host that is only probed does not count as open")
+			t.Error("a host under probe must count as open")
 		}
 		if err := <-probe; !errors.Is(err, refusal.Unavailable) || service.asked != 1 {
 			t.Errorf("the probe got %v after %d attempts, want one", err, service.asked)
@@ -174,8 +174,8 @@ func TestOneProbe(t *testing.T) {
 	})
 }
 
-// TestProbeIsGivenBack: a probe that shows nothing leaves its place to another.
-func TestProbeIsGivenBack(t *testing.T) {
+// TestProbePlaceIsFreed checks that a probe without a result frees its place.
+func TestProbePlaceIsFreed(t *testing.T) {
 	for name, probe := range map[string]func(context.Context, *Client){
 		"cancelled": func(ctx context.Context, client *Client) {
 			ctx, cancel := context.WithCancel(ctx)
@@ -189,7 +189,7 @@ func TestProbeIsGivenBack(t *testing.T) {
 		},
 		"panic": func(ctx context.Context, client *Client) {
 			defer func() { _ = recover() }()
-			client.observe = func(context.Context, Exchange) { panic("of the observer") }
+			client.observe = func(context.Context, Exchange) { panic("from the observer") }
 			_ = ask(ctx, client, "silent.example")
 		},
 	} {
@@ -209,8 +209,8 @@ func TestProbeIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestImpatientCallers: who gives up before an attempt has ended says nothing
-// of the service; who has seen one fail does.
+// TestImpatientCallers checks that a caller that leaves before an attempt ends does not
+// count for the circuit. A caller whose attempt failed does.
 func TestImpatientCallers(t *testing.T) {
 	const attempt, many = 2 * time.Second, 4 * defaultFailures
 	ending := func(err error, after time.Duration) func(context.Context) (context.Context, func()) {
@@ -251,7 +251,7 @@ func TestImpatientCallers(t *testing.T) {
 	}
 }
 
-// TestRetriesEndWithTheCircuit: a request that another one finds hopeless stops.
+// TestRetriesEndWithTheCircuit checks that a request stops when another one opens the circuit.
 func TestRetriesEndWithTheCircuit(t *testing.T) {
 	for name, other := range map[string]time.Duration{"in an attempt": 500 * time.Millisecond, "in a wait": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestRetriesEndWithTheCircuit(t *testing.T) {
 	}
 }
 
-// TestLateEnds: requests that began before the circuit opened end after it.
+// TestLateEnds checks requests that start before the circuit opens and end after it.
 func TestLateEnds(t *testing.T) {
 	begin := func(client *Client) *visit { v, _ := client.hosts.enter("", "maa.example"); return v }
 	end := func(client *Client, v *visit, saw sight) {
@@ -292,7 +292,7 @@ func TestLateEnds(t *testing.T) {
 		probe := begin(client)
 		end(client, answered, life)
 		if got := left(client); got != 0 {
-			t.Errorf("after a late answer the host is left alone for %v", got)
+			t.Errorf("after a late answer the host is avoided for %v", got)
 		}
 		end(client, probe, outage)
 		if got := left(client); got != 0 {
@@ -301,8 +301,8 @@ func TestLateEnds(t *testing.T) {
 	})
 }
 
-// TestHostsAreApart: a name that does not exist costs one attempt, none of the
-// budget, and nothing of another host.
+// TestHostsAreApart checks that a name that does not exist costs one attempt, no budget and
+// does not affect other hosts.
 func TestHostsAreApart(t *testing.T) {
 	asked := map[string]int{}
 	client := newSteady(Config{Retry: Retry{Attempts: 4}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -321,10 +321,10 @@ func TestHostsAreApart(t *testing.T) {
 		}
 	}
 	if asked["none.example"] != defaultFailures || asked["live.example"] != 2*defaultFailures || client.OpenCircuits() != 1 {
-		t.Errorf("asked %v, with %d open circuits", asked, client.OpenCircuits())
+		t.Errorf("requests %v, with %d open circuits", asked, client.OpenCircuits())
 	}
 	if left := client.budget.left; left != float64(DefaultRetry().Budget) {
-		t.Errorf("%v retries are left", left)
+		t.Errorf("%v retries remain", left)
 	}
 }
 
@@ -337,17 +337,17 @@ func TestHostsAreBounded(t *testing.T) {
 			_ = ask(t.Context(), client, name(i+1))
 		}
 		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
-			t.Errorf("many hosts that failed once make us forget one that is dead: %v", err)
+			t.Errorf("many hosts with one failure evict a dead host: %v", err)
 		}
 		for i := range 2 * maxHosts {
 			break5(t, client, fmt.Sprintf("dead%d.example", i))
-			_ = ask(t.Context(), client, name(0)) // is used, so it is kept
+			_ = ask(t.Context(), client, name(0)) // a used host is kept
 		}
 		if err := checkAtOnce(ask(t.Context(), client, name(0)), "1s", 0); err != nil {
-			t.Errorf("the host that is used is forgotten: %v", err)
+			t.Errorf("a used host was evicted: %v", err)
 		}
 		if n := client.hosts.known.Len(); n != maxHosts || client.OpenCircuits() != maxHosts {
-			t.Errorf("%d circuits are kept, %d of them open, want %d", n, client.OpenCircuits(), maxHosts)
+			t.Errorf("%d circuits are recorded, %d of them open, want %d", n, client.OpenCircuits(), maxHosts)
 		}
 	})
 }
@@ -366,7 +366,7 @@ func TestCircuitDefaults(t *testing.T) {
 	}
 }
 
-// TestPausesDiffer: from half of the pause to all of it.
+// TestPausesDiffer checks that pauses vary from half of the maximum to all of it.
 func TestPausesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
@@ -388,8 +388,8 @@ func TestPausesDiffer(t *testing.T) {
 	})
 }
 
-// TestCircuitUnderLoad: many callers, of whom some give up, on a service that
-// comes and goes. In the end each host can be asked again.
+// TestCircuitUnderLoad runs many callers, some of which leave, against a service that
+// comes and goes. At the end each host can be asked again.
 func TestCircuitUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -421,13 +421,13 @@ func TestCircuitUnderLoad(t *testing.T) {
 			}
 		}
 		if client.hosts.known.Len() != 0 {
-			t.Errorf("%d circuits are kept of hosts that answer", client.hosts.known.Len())
+			t.Errorf("%d circuits are recorded for hosts that answer", client.hosts.known.Len())
 		}
 	})
 }
 
-// A host has one state: an answer after an outage leaves its throttling alone, and the
-// other way round; one that answers has none.
+// A host has one state. An answer after an outage leaves its throttling unchanged, and the
+// reverse. A host that answers has no state.
 func TestHostHasOneState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
@@ -458,7 +458,7 @@ func TestHostHasOneState(t *testing.T) {
 	})
 }
 
-// To make room, a host that may be asked leaves before one that is avoided, for whichever
+// To make room, hosts that may be asked are evicted before hosts that are avoided for any
 // reason.
 func TestAvoidedHostsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

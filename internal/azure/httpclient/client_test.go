@@ -21,8 +21,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// TestMain sets a proxy that does not exist, before net/http reads the
-// environment once and for all: whatever is sent to it is lost.
+// TestMain sets a proxy that does not exist before net/http reads the environment. A
+// request to that proxy is lost.
 func TestMain(m *testing.M) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
 		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// waits records the waits of a client that does not really sleep.
+// waits records the waits of a client that does not sleep.
 type waits struct{ all []time.Duration }
 
 // newImpatient makes a client whose jitter is always the ceiling.
@@ -54,7 +54,7 @@ type step struct {
 	body   string
 }
 
-// serve answers with the steps in turn, the last again and again.
+// serve answers with the steps in turn and repeats the last one.
 func serve(t *testing.T, steps ...step) (*httptest.Server, *[]*http.Request) {
 	t.Helper()
 	var seen []*http.Request
@@ -128,7 +128,7 @@ func TestDoRetries(t *testing.T) {
 	}
 }
 
-// A further status is asked again after as often as others, and opens no circuit.
+// An additional status is retried as often as others and opens no circuit.
 func TestDoRetriesAlso(t *testing.T) {
 	server, seen := serve(t, step{status: 410})
 	client, _ := newImpatient(Config{Service: "THIM", Retry: Retry{Also: []int{410}, Budget: 100}})
@@ -196,8 +196,8 @@ func TestDoBoundsBody(t *testing.T) {
 	}
 }
 
-// TestErrorsHoldNoSecret: whatever goes wrong, the text names the service and
-// the host, and nothing of what was sent or received.
+// TestErrorsHoldNoSecret checks that an error names the service and the host and contains
+// nothing that was sent or received.
 func TestErrorsHoldNoSecret(t *testing.T) {
 	garbage := roundTrip(func(*http.Request) (*http.Response, error) {
 		return nil, errors.New(`malformed HTTP response "hush"`)
@@ -245,7 +245,7 @@ func TestDoRefusesURLs(t *testing.T) {
 	}
 }
 
-// TestDoLeavesRequestAlone: the caller's header is not the one that is sent.
+// TestDoLeavesRequestAlone checks that the caller's header is not modified.
 func TestDoLeavesRequestAlone(t *testing.T) {
 	server, seen := serve(t, step{status: 200})
 	client, _ := newImpatient(Config{Service: "MAA", UserAgent: "other"})
@@ -254,14 +254,14 @@ func TestDoLeavesRequestAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(header) != 1 {
-		t.Errorf("the header has become %v", header)
+		t.Errorf("the header was changed to %v", header)
 	}
 	if got := (*seen)[0].Header; got.Get("Accept") != "application/json" || got.Get("User-Agent") != "other" {
 		t.Errorf("the server saw %v", got)
 	}
 }
 
-// closing is a body that knows whether it was closed.
+// closing is a body that records whether it was closed.
 type closing struct {
 	io.Reader
 	closed bool
@@ -281,11 +281,11 @@ func TestBodiesAreClosed(t *testing.T) {
 			return &http.Response{StatusCode: status, Body: body}, nil
 		})})
 		if _, err := client.Do(t.Context(), Request{URL: "https://maa.example/"}); err == nil {
-			t.Errorf("status %d is no error", status)
+			t.Errorf("no error for status %d", status)
 		}
 		for i, body := range bodies {
 			if !body.closed {
-				t.Errorf("status %d: body %d is open", status, i)
+				t.Errorf("status %d: body %d is still open", status, i)
 			}
 		}
 	}
@@ -305,7 +305,7 @@ func TestConnectionIsReused(t *testing.T) {
 		addresses[r.RemoteAddr] = true
 	}
 	if len(*seen) != 6 || len(addresses) != 1 {
-		t.Errorf("%d requests came over %d connections", len(*seen), len(addresses))
+		t.Errorf("%d requests used %d connections", len(*seen), len(addresses))
 	}
 }
 
@@ -313,13 +313,13 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// endless never gives a byte and heeds no context, as the body of a 101.
+// endless returns no bytes and ignores the context, like the body of a 101.
 type endless struct{ closed chan struct{} }
 
 func (e endless) Read([]byte) (int, error) { <-e.closed; return 0, io.EOF }
 func (e endless) Close() error             { close(e.closed); return nil }
 
-// An unwanted body is not waited for, and what its status says is kept.
+// The client does not wait for an unwanted body and keeps the meaning of its status.
 func TestEndlessBodies(t *testing.T) {
 	for status, want := range map[int]*refusal.Kind{101: refusal.Untrusted, 302: refusal.Untrusted, 429: refusal.Throttled, 503: refusal.Unavailable} {
 		client, _ := newImpatient(Config{Transport: roundTrip(func(*http.Request) (*http.Response, error) {

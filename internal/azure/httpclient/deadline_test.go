@@ -31,7 +31,7 @@ func TestDeadlines(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		transport http.RoundTripper
-		deadline  time.Duration // of the caller; 0 for none
+		deadline  time.Duration // caller's deadline; 0 means none
 		kind      *refusal.Kind
 		elapsed   time.Duration
 	}{
@@ -41,7 +41,7 @@ func TestDeadlines(t *testing.T) {
 		{"Retry-After beyond the deadline", busy(retryAfter("20")), 15 * time.Second, refusal.Throttled, 0},
 		{"Retry-After within the deadline", busy(retryAfter("20")), 35 * time.Second, refusal.Throttled, 20 * time.Second},
 		{"Retry-After as a date, then past", busy(retryAfter("Sat, 01 Jan 2000 00:00:05 GMT")), 0, refusal.Throttled, 5 * time.Second},
-		{"more than we keep a caller waiting", busy(retryAfter("31")), 0, refusal.Throttled, 0},
+		{"longer than skr keeps a caller waiting", busy(retryAfter("31")), 0, refusal.Throttled, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestCancellation(t *testing.T) {
 					t.Errorf("got %v after %v", err, time.Since(start))
 				}
 				if _, refused := errors.AsType[*refusal.Error](err); refused {
-					t.Errorf("%v blames somebody", err)
+					t.Errorf("%v blames another party", err)
 				}
 			})
 		})

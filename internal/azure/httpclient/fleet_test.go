@@ -25,14 +25,14 @@ func TestTurnIsOnTheDial(t *testing.T) {
 	})
 }
 
-// TestPlacesAreEven: members that lie close together, as the pods of a set or
-// the addresses that nodes give out do, are spread more evenly than by chance.
+// TestPlacesAreEven checks that similar members, such as the pods of a set or the addresses
+// of nodes, are spread more evenly than by chance.
 func TestPlacesAreEven(t *testing.T) {
 	for name, members := range map[string]func(i int) string{
-		"index":                func(i int) string { return fmt.Sprint(i) },
-		"100 addresses a node": func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i/25600, i/100%256, i%100+5) },
-		"30 addresses a node":  func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i/7680, i/30%256, i%30+4) },
-		"IPv6":                 func(i int) string { return fmt.Sprintf("fd00::%x:%x", i/100+1, i%100+1) },
+		"index":                  func(i int) string { return fmt.Sprint(i) },
+		"100 addresses per node": func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i/25600, i/100%256, i%100+5) },
+		"30 addresses per node":  func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i/7680, i/30%256, i%30+4) },
+		"IPv6":                   func(i int) string { return fmt.Sprintf("fd00::%x:%x", i/100+1, i%100+1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			const total, slots = 20_000, 400
@@ -55,12 +55,12 @@ func TestPlacesAreEven(t *testing.T) {
 func TestParsePlace(t *testing.T) {
 	for _, bad := range []string{"pod-1", "-1", "1.5", " 1", "10.0.0", "18446744073709551616", "fe80::1%"} {
 		if _, err := ParsePlace(bad); err == nil {
-			t.Errorf("%q is taken for a member", bad)
+			t.Errorf("%q was accepted as a member", bad)
 		}
 	}
 	first, _ := ParsePlace("")
 	second, _ := ParsePlace("")
 	if first == second {
-		t.Error("two members without a name have one place")
+		t.Error("two members without a name have the same place")
 	}
 }

@@ -27,8 +27,8 @@ func TestObserve(t *testing.T) {
 	const took = time.Second
 	for _, test := range []struct {
 		name    string
-		answers []*http.Response // in turn; nil is a broken connection
-		limit   time.Duration    // of the caller; 0 for none
+		answers []*http.Response // in turn; nil means a broken connection
+		limit   time.Duration    // caller's deadline; 0 means none
 		want    []Exchange       // without times
 	}{
 		{"an answer", []*http.Response{named(200, strings.NewReader(""))}, 0, []Exchange{{Status: 200, RequestID: guid}}},
@@ -76,7 +76,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// limited ends ctx by its deadline, or for a negative d by cancellation.
+// limited ends ctx by its deadline or, if d is negative, by cancellation.
 func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d > 0 {
 		return context.WithTimeout(ctx, d)
@@ -88,7 +88,7 @@ func limited(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return ctx, cancel
 }
 
-// TestRefusedIsCounted: what did not go out is not observed.
+// TestRefusedIsCounted checks that requests that are not sent are not observed.
 func TestRefusedIsCounted(t *testing.T) {
 	observed, refused := 0, 0
 	client := newSteady(Config{
@@ -106,7 +106,8 @@ func TestRefusedIsCounted(t *testing.T) {
 }
 
 func FuzzRequestID(f *testing.F) {
-	for _, text := range []string{guid, "", "a", strings.Repeat("a", maxRequestID), strings.Repeat("a", maxRequestID+1), "a\nb", "é", "a b", `"`, guid + ";drop"} {
+	for _, text := range []string{guid, "", "a", strings.Repeat("a", maxRequestID), strings.Repeat("a", maxRequestID+1), "a\nb", "é", "a b", `"`,
+		guid + ";drop"} {
 		f.Add(text)
 	}
 	form := regexp.MustCompile(`^[A-Za-z0-9-]{1,64}\z`)
@@ -129,7 +130,7 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, name := range []string{"Retry-After", "Retry-After-Ms"} {
 			if wait := retryAfter(http.Header{name: {text}}, now); wait < 0 || wait > longestWait {
-				t.Errorf("%s %q is a wait of %v", name, text, wait)
+				t.Errorf("%s %q gives a wait of %v", name, text, wait)
 			}
 		}
 	})

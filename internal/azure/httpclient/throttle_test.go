@@ -19,7 +19,7 @@ import (
 type throttling struct {
 	mu       sync.Mutex
 	refusals int
-	asks     string // the Retry-After of a refusal
+	asks     string // Retry-After of a refusal
 	at       []time.Time
 }
 
@@ -36,11 +36,11 @@ func (s *throttling) RoundTrip(*http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// patient keeps requests waiting however long it takes.
+// patient lets requests wait without a limit.
 var patient = Retry{MaxRetryAfter: 24 * time.Hour}
 
-// TestThrottlingSpreads: the wait is what the service asked for and up to a
-// window that widens, and begins anew after an answer.
+// TestThrottlingSpreads checks that the wait is the requested time plus up to a window. The
+// window widens with refusals and is reset by an answer.
 func TestThrottlingSpreads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{refusals: 6, asks: "10"}
@@ -66,7 +66,8 @@ func TestThrottlingSpreads(t *testing.T) {
 	})
 }
 
-// TestNeverBeforeRetryAfter, whatever chance and the dial say.
+// TestNeverBeforeRetryAfter checks that no wait is shorter than Retry-After, for any random
+// choice and place on the dial.
 func TestNeverBeforeRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for i := range 200 {
@@ -85,7 +86,7 @@ func TestNeverBeforeRetryAfter(t *testing.T) {
 	})
 }
 
-// TestOthersWaitToo: while a host throttles, no other request of ours asks it.
+// TestOthersWaitToo checks that no other request goes to a host while it throttles.
 func TestOthersWaitToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{refusals: 1, asks: "60"}
@@ -99,7 +100,7 @@ func TestOthersWaitToo(t *testing.T) {
 		err := ask(short, client, "vault.example")
 		checkRefusal(t, err, refusal.Throttled, left-margin)
 		if !errors.Is(err, errHeld) || len(service.at) != 1 || refusedAtOnce != 1 {
-			t.Errorf("got %v after %d requests, and %d were told", err, len(service.at), refusedAtOnce)
+			t.Errorf("got %v after %d requests with %d callbacks", err, len(service.at), refusedAtOnce)
 		}
 		if err := ask(t.Context(), client, "other.example"); err != nil || len(service.at) != 2 {
 			t.Errorf("another host: %v after %d requests", err, len(service.at))
@@ -122,9 +123,8 @@ func TestOthersWaitToo(t *testing.T) {
 	})
 }
 
-// TestRefusalsAtOnceAreOne: requests that were on their way together widen the
-// window once.
-func TestRefusalsAtOnceAreOne(t *testing.T) {
+// TestConcurrentRefusalsCountOnce checks that concurrent requests widen the window once.
+func TestConcurrentRefusalsCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, ceiling)
 		for range 5 {
@@ -134,20 +134,20 @@ func TestRefusalsAtOnceAreOne(t *testing.T) {
 			t.Errorf("the wait is %v", left)
 		}
 		if s.refused("", "host", 25*time.Second); s.left("host") != 25*time.Second {
-			t.Errorf("a longer wish was not heard: %v", s.left("host"))
+			t.Errorf("a longer Retry-After was ignored: %v", s.left("host"))
 		}
-		s.answered("host") // to a request that was sent before
+		s.answered("host") // to a request that was sent earlier
 		if s.left("host") == 0 {
 			t.Error("an old answer ended the wait")
 		}
 	})
 }
 
-func TestAbsurdWishes(t *testing.T) {
+func TestAbsurdRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHosts(Circuit{}, Fleet{}, time.Second, fullJitter)
 		if wait := s.refused("", "host", longestWait); wait > maxAsked+maxSpread {
-			t.Errorf("a service that asks for a year is left alone for %v", wait)
+			t.Errorf("a service that requests a year is avoided for %v", wait)
 		}
 	})
 }
@@ -158,12 +158,12 @@ func TestThrottledHostsAreBounded(t *testing.T) {
 		s.refused("", strconv.Itoa(i), time.Duration(i+1)*time.Second)
 	}
 	if s.known.Len() != maxHosts || s.left(strconv.Itoa(2*maxHosts-1)) == 0 {
-		t.Errorf("%d hosts are kept", s.known.Len())
+		t.Errorf("%d hosts are recorded", s.known.Len())
 	}
 }
 
-// TestTurn: a member that is throttled comes back at its place on the dial; one
-// that waits for its first turn does so before it asks at all.
+// TestTurn checks that a throttled member returns at its place on the dial. A member that
+// waits for its first turn waits before it sends a request.
 func TestTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -184,7 +184,7 @@ func TestTurn(t *testing.T) {
 		client := New(Config{Transport: service, Fleet: fleet})
 		left := time.Until(fleet.First)
 		checkRefusal(t, ask(t.Context(), client, "vault.example"), refusal.Throttled, left-margin)
-		time.Sleep(left - margin) // what a caller hears
+		time.Sleep(left - margin) // the caller's error
 		if err := ask(t.Context(), client, "vault.example"); err != nil {
 			t.Fatal(err)
 		}
@@ -194,8 +194,8 @@ func TestTurn(t *testing.T) {
 	})
 }
 
-// TestFirstTurnIsWaitedForOutside: requests that began together must not have
-// their deadlines together.
+// TestFirstTurnIsWaitedForOutside checks that requests that start together do not get
+// the same deadline.
 func TestFirstTurnIsWaitedForOutside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &throttling{}
@@ -204,7 +204,7 @@ func TestFirstTurnIsWaitedForOutside(t *testing.T) {
 	})
 }
 
-// TestRefusedInTurn: who is refused at its turn does not wait for the next one.
+// TestRefusedInTurn checks that a member refused at its turn does not wait for the next turn.
 func TestRefusedInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := Fleet{Window: time.Hour}

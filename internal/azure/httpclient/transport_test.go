@@ -121,7 +121,7 @@ func TestTLS(t *testing.T) {
 	_, err = client.Do(t.Context(), Request{URL: server.URL})
 	checkRefusal(t, err, refusal.Untrusted, 0)
 	if len(slept.all) != 0 {
-		t.Error("a certificate that does not verify is asked for again")
+		t.Error("a request with an unverified certificate is retried")
 	}
 
 	wrongName := strings.Replace(server.URL, "127.0.0.1", "other.localhost", 1)

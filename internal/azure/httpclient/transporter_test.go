@@ -24,9 +24,10 @@ func TestTransporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it is in memory
+	defer answer.Body.Close() //nolint:errcheck // the body is in memory
 	body, err := io.ReadAll(answer.Body)
-	if err != nil || string(body) != "no" || answer.StatusCode != http.StatusForbidden || answer.Status != "403 Forbidden" || answer.Header.Get("X-Test") != "1" || answer.Request != request {
+	if err != nil || string(body) != "no" || answer.StatusCode != http.StatusForbidden || answer.Status != "403 Forbidden" ||
+		answer.Header.Get("X-Test") != "1" || answer.Request != request {
 		t.Errorf("got %+v with %q, %v", answer, body, err)
 	}
 	for _, r := range *seen {
@@ -39,7 +40,7 @@ func TestTransporter(t *testing.T) {
 	}
 }
 
-// TestTransporterInPipeline: azcore's own retries do not multiply ours.
+// TestTransporterInPipeline checks that azcore's retries do not multiply the client's retries.
 func TestTransporterInPipeline(t *testing.T) {
 	server, seen := serve(t, step{status: 429, header: map[string]string{"Retry-After": "1"}})
 	client, _ := newImpatient(Config{Service: "Key Vault"})

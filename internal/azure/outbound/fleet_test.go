@@ -21,7 +21,7 @@ func TestFleet(t *testing.T) {
 	}
 	s.FleetMember = "pod-7"
 	if _, err := placeInFleet(s, now); err == nil {
-		t.Error("a name is taken for a member")
+		t.Error("a name was accepted as a member")
 	}
 }
 

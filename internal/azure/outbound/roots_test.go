@@ -9,9 +9,9 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// Where the system has no CAs, as in the image, a root that Azure's services use is
-// trusted, also by whoever verifies with the system's by default. A process loads
-// those once, so another one looks.
+// If the system has no CAs, as in the image, the default verification trusts a root that
+// Azure's services use. A process loads the system's CAs once, so a child process
+// checks.
 func TestRootsOfTheImage(t *testing.T) {
 	const nowhere = "/nonexistent"
 	if os.Getenv("SSL_CERT_FILE") != nowhere {

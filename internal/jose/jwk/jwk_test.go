@@ -50,7 +50,7 @@ func newEC(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// testKeys has a private key of each type and curve.
+// testKeys returns a private key of each type and curve.
 func testKeys(t *testing.T) map[string]crypto.Signer {
 	t.Helper()
 	return map[string]crypto.Signer{
@@ -98,8 +98,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestAgainstGoJose: an independent library reads what we write, we read what
-// it writes, and the thumbprints are equal. It does not know P-256K.
+// TestAgainstGoJose checks that an independent library reads our output, that we read its
+// output and that the thumbprints match. The library does not support P-256K.
 func TestAgainstGoJose(t *testing.T) {
 	for name, private := range testKeys(t) {
 		if name == "P-256K" {
@@ -119,7 +119,7 @@ func TestAgainstGoJose(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !theirs.Valid() || !private.(interface{ Equal(crypto.PrivateKey) bool }).Equal(theirs.Key) {
-				t.Error("go-jose reads another key")
+				t.Error("go-jose reads a different key")
 			}
 			sum, err := theirs.Thumbprint(crypto.SHA256)
 			if err != nil {
@@ -137,18 +137,19 @@ func TestAgainstGoJose(t *testing.T) {
 				t.Fatal(err)
 			}
 			if again, err := key.PrivateKey(); err != nil || !private.(interface{ Equal(crypto.PrivateKey) bool }).Equal(again) {
-				t.Errorf("we read another key: %v", err)
+				t.Errorf("we read a different key: %v", err)
 			}
 		})
 	}
 }
 
-// TestThumbprintOfRFC is the example of RFC 7638 section 3.1.
+// TestThumbprintOfRFC uses the example of RFC 7638 section 3.1.
 func TestThumbprintOfRFC(t *testing.T) {
 	key := Key{
 		Kty: "RSA", E: "AQAB", Alg: "RS256", Kid: "2011-04-29",
 		N: "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs" +
-			"tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+			"tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbO" +
+			"pbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
 	}
 	const want = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 	for _, change := range []func(*Key){
@@ -178,9 +179,9 @@ func TestLenientNumbers(t *testing.T) {
 		t.Fatalf("x has %d bytes, want the curve's width", len(x))
 	}
 	for name, bytes := range map[string][]byte{
-		"without leading zeros":   new(big.Int).SetBytes(x).Bytes(),
-		"with a leading zero":     append([]byte{0}, x...),
-		"as the standard demands": x,
+		"without leading zeros": new(big.Int).SetBytes(x).Bytes(),
+		"with a leading zero":   append([]byte{0}, x...),
+		"standard form":         x,
 	} {
 		key.X, key.Kty = base64.RawURLEncoding.EncodeToString(bytes), "EC-HSM"
 		pub, err := key.PublicKey()
@@ -189,7 +190,7 @@ func TestLenientNumbers(t *testing.T) {
 			continue
 		}
 		if canonical, err := FromPublic(pub); err != nil || canonical.X != want {
-			t.Errorf("%s: written as %q, %v", name, canonical.X, err)
+			t.Errorf("%s: encoded as %q, %v", name, canonical.X, err)
 		}
 	}
 }
@@ -210,8 +211,8 @@ func certify(t *testing.T, signer crypto.Signer, extra int) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// TestCertificateOnly: Microsoft Azure Attestation lists keys without n and e,
-// with certificates of about 30 KB.
+// TestCertificateOnly parses keys without n and e, as Microsoft Azure Attestation lists
+// them, with certificates of about 30 KB.
 func TestCertificateOnly(t *testing.T) {
 	x5c := certify(t, testRSA(), 30<<10)
 	set, err := ParseSet([]byte(fmt.Sprintf(`{"keys":[{"alg":"RS256","kid":"a+/=","kty":"RSA","use":"sig","x5c":[%q]},{"kty":"future","new":{"a":[1]}}]}`, x5c)))
@@ -307,7 +308,7 @@ func TestPublicKeyRefuses(t *testing.T) {
 		"endless modulus":      {rsaKey, func(k *Key) { k.N = strings.Repeat("A", 20000) }},
 		"exponent 1":           {rsaKey, func(k *Key) { k.E = "AQ" }},
 		"even exponent":        {rsaKey, func(k *Key) { k.E = "AQAA" }},
-		"exponent of 32 bits":  {rsaKey, func(k *Key) { k.E = "_____w" }},
+		"32-bit exponent":      {rsaKey, func(k *Key) { k.E = "_____w" }},
 		"no curve":             {ecKey, func(k *Key) { k.Crv = "" }},
 		"unknown curve":        {ecKey, func(k *Key) { k.Crv = "P-224" }},
 		"another curve":        {ecKey, func(k *Key) { k.Crv = "P-384" }},
@@ -320,8 +321,8 @@ func TestPublicKeyRefuses(t *testing.T) {
 		"x beyond the field":   {koblitz, func(k *Key) { k.X = encode(bytes.Repeat([]byte{255}, 32)) }},
 		"long coordinate":      {ecKey, func(k *Key) { k.X = encode(append([]byte{1}, make([]byte, 32)...)) }},
 		"two leading zeros":    {ecKey, func(k *Key) { k.X = encode(make([]byte, 34)) }},
-		"x5c not base64":       {Key{Kty: "RSA", X5c: []string{"-_"}}, func(*Key) {}},
-		"x5c not DER":          {Key{Kty: "RSA", X5c: []string{"AAAA"}}, func(*Key) {}},
+		"x5c is not base64":    {Key{Kty: "RSA", X5c: []string{"-_"}}, func(*Key) {}},
+		"x5c is not DER":       {Key{Kty: "RSA", X5c: []string{"AAAA"}}, func(*Key) {}},
 		"x5c of another type":  {Key{Kty: "RSA", X5c: []string{ecCert}}, func(*Key) {}},
 		"x5c with line breaks": {Key{Kty: "EC", X5c: []string{ecCert[:8] + "\r\n" + ecCert[8:]}}, func(*Key) {}},
 	} {
@@ -370,12 +371,12 @@ func TestPrivateKeyRefuses(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: accepted", name)
 		} else if len(c.key.D) > 20 && strings.Contains(err.Error(), c.key.D) {
-			t.Errorf("%s: the error holds the private member", name)
+			t.Errorf("%s: the error contains the private member", name)
 		}
 	}
 }
 
-// TestParseScalar: values from the order upwards are refused, not reduced.
+// TestParseScalar checks that values from the order upwards are refused, not reduced.
 func TestParseScalar(t *testing.T) {
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521(), P256K()} {
 		width, order := widthOf(curve), curve.Params().N
@@ -436,7 +437,7 @@ func TestPrintsRedact(t *testing.T) {
 				}
 			}
 			if !strings.Contains(print, redacted) {
-				t.Errorf("%s: %q does not say that it is redacted", name, print)
+				t.Errorf("%s: %q has no redaction", name, print)
 			}
 		}
 	}
@@ -463,7 +464,7 @@ func FuzzParse(f *testing.F) {
 		}
 		written, err := FromPublic(pub)
 		if err != nil {
-			t.Fatalf("a public key that was read cannot be written: %v", err)
+			t.Fatalf("a parsed public key cannot be encoded: %v", err)
 		}
 		again, err := written.PublicKey()
 		if err != nil || !pub.(interface{ Equal(crypto.PublicKey) bool }).Equal(again) {
@@ -490,8 +491,8 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
-// A name counts only as it is written, at each place where it would be read, and
-// elsewhere not at all.
+// A name counts only in its exact spelling, wherever that name would be read. Elsewhere it
+// has no effect.
 func TestUnmarshalIsExact(t *testing.T) {
 	type inner struct{ Deep string }
 	type wire struct {

@@ -82,13 +82,13 @@ func TestVerify(t *testing.T) {
 		{"symmetric key", good, []byte("key"), "neither RSA nor ECDSA"},
 		{"critical extension", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","crit":["b64"]}`), public, "critical"},
 		{"algorithm twice", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"none","alg":"RS256"}`), public, "header"},
-		{"algorithm a number", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":1}`), public, "wrong JSON type"},
+		{"algorithm is a number", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":1}`), public, "wrong JSON type"},
 		{"algorithm in capitals", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"ALG":"RS256"}`), public, "other capitals"},
-		{"algorithm once more, in capitals", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","Alg":"RS256"}`), public, "twice"},
+		{"second algorithm, in capitals", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","Alg":"RS256"}`), public, "twice"},
 		{"key id in capitals", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","Kid":"a"}`), public, "other capitals"},
 		{"key id with a Kelvin sign", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","\u212aid":"a"}`), public, "other capitals"},
 		{"critical in capitals", sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256","CRIT":["b64"]}`), public, "other capitals"},
-		{"header an array", sign(t, jwt.SigningMethodRS256, rsaKey(), `[]`), public, "header"},
+		{"header is an array", sign(t, jwt.SigningMethodRS256, rsaKey(), `[]`), public, "header"},
 		{"two parts", good[:strings.LastIndexByte(good, '.')], public, "three parts"},
 		{"four parts", good + ".AA", public, "three parts"},
 		{"padding", good + "=", public, "not base64url"},
@@ -108,11 +108,11 @@ func TestVerify(t *testing.T) {
 
 func TestFlippedBits(t *testing.T) {
 	good := sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256"}`)
-	for i := range len(good) - 1 { // the last character's spare bits are not all significant
+	for i := range len(good) - 1 { // the last character has spare bits
 		flipped := []byte(good)
 		flipped[i] ^= 1
 		if verify(string(flipped), rsaKey().Public()) == nil {
-			t.Fatalf("byte %d may be changed", i)
+			t.Fatalf("the change of byte %d was not detected", i)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func TestVerificationKey(t *testing.T) {
 		key, err := VerificationKey(c.key, "RS256")
 		if name == "nothing but type" {
 			if err == nil {
-				t.Errorf("%s: a key came out: %v", name, key)
+				t.Errorf("%s: returned a key: %v", name, key)
 			}
 			continue
 		}
@@ -159,7 +159,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if again := b64(string(object.Header)) + "." + b64(string(object.Payload)); !strings.HasPrefix(text, again+".") {
-			t.Fatalf("%q was read as %q", text, again)
+			t.Fatalf("%q was parsed as %q", text, again)
 		}
 		if object.Verify(rsaKey().Public()) == nil {
 			t.Fatal("a forged signature verified")

@@ -27,7 +27,7 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// opener is a Decrypter that keeps the last plain text, to see it wiped.
+// opener is a Decrypter that keeps the last plaintext, so that the test sees it wiped.
 type opener struct {
 	key    *rsa.PrivateKey
 	opened []byte
@@ -62,8 +62,8 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// TestLengthsOfRecordedKeys: what recorded vaults answered, 256 bytes and the
-// wrapped PKCS #8 of RSA-2048, P-256K with a curve's name, and with parameters.
+// TestLengthsOfRecordedKeys compares with recorded vault answers: 256 bytes plus the
+// wrapped PKCS #8 of RSA-2048, P-256K with a named curve, and P-256K with parameters.
 func TestLengthsOfRecordedKeys(t *testing.T) {
 	for payload, want := range map[int]int{1217: 1488, 135: 400, 287: 552, 32: 296, 64: 328} {
 		wrapped, err := Wrap(nil, &testKey().PublicKey, CKM, make([]byte, payload))
@@ -135,7 +135,7 @@ func TestUnwrapRefuses(t *testing.T) {
 			t.Errorf("%s: got %x, %v; want %v", name, got, err, c.want)
 		}
 		if err != nil && strings.Contains(fmt.Sprintf("%v %+v", err, err), string(payload)) {
-			t.Errorf("%s: the error holds the payload", name)
+			t.Errorf("%s: the error contains the payload", name)
 		}
 	}
 }
@@ -176,8 +176,8 @@ func TestWrapRefuses(t *testing.T) {
 	}
 }
 
-// TestAgainstOpenSSL: AES-KWP of the same payload under the same key is the
-// same ciphertext, for it has no randomness.
+// TestAgainstOpenSSL checks that AES-KWP of the same payload under the same key gives the
+// same ciphertext: it uses no randomness.
 func TestAgainstOpenSSL(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
@@ -206,8 +206,8 @@ func TestAgainstOpenSSL(t *testing.T) {
 	}
 }
 
-// TestAES192IsRefused: the examples of RFC 5649 section 6 use AES-192, but
-// release keys never do and the library does not know it.
+// TestAES192IsRefused checks AES-192, which the examples of RFC 5649 section 6 use. Release
+// keys never use it, and the library does not support it.
 func TestAES192IsRefused(t *testing.T) {
 	if _, err := wrapPayload(make([]byte, 24), make([]byte, 20)); err == nil {
 		t.Error("an AES-192 key wraps")

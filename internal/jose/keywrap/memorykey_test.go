@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// privateWords are the words of the private numbers, which stay the same memory.
+// privateWords returns the words of the private numbers, without a copy.
 func privateWords(key *rsa.PrivateKey) (words [][]big.Word) {
 	pre := key.Precomputed
 	for _, number := range []*big.Int{key.D, key.Primes[0], key.Primes[1], pre.Dp, pre.Dq, pre.Qinv} {
@@ -45,7 +45,7 @@ func TestErase(t *testing.T) {
 	}
 	Erase(key)
 	if Erase(&rsa.PrivateKey{}); !zeros(words) {
-		t.Error("a private number is left")
+		t.Error("a private number remains")
 	}
 }
 
@@ -61,11 +61,11 @@ func TestUnreachableDecrypterErasesItsKey(t *testing.T) {
 	for range 3 {
 		runtime.GC()
 		if _, err := Unwrap(d, RSA256, wrapped); err != nil || zeros(words) {
-			t.Fatalf("erased while it is held: %v", err)
+			t.Fatalf("erased while referenced: %v", err)
 		}
 	}
 	erased := make(chan struct{})
-	// Cleanups run in goroutines of the runtime: another one tells when they are at work.
+	// Cleanups run in goroutines of the runtime. Another cleanup signals when they run.
 	for range 100 {
 		runtime.AddCleanup(new([64]byte), func(done chan struct{}) { done <- struct{}{} }, erased)
 		runtime.GC()
@@ -73,5 +73,5 @@ func TestUnreachableDecrypterErasesItsKey(t *testing.T) {
 			return
 		}
 	}
-	t.Error("the private numbers are still there")
+	t.Error("the private numbers remain")
 }

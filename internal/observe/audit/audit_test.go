@@ -99,9 +99,13 @@ func TestFormat(t *testing.T) {
 		}
 		end(t, l)
 	})
-	const want = `{"seq":1,"time":"2000-01-01T00:00:00.000000Z","kind":"opened","version":"v1.2.3","prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a"}
-{"seq":2,"time":"2000-01-01T00:00:00.000000Z","kind":"release","request_id":"r-2","caller":"loopback","key":"v.vault.azure.net/keys/other","released":"","authority":"sharedneu.neu.attest.azure.net","policy_sha256":"","result":"release_rejected","prev":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a","hash":"3577569a02de44d7ab2b8cec8bbe8d1573c8b07e721c356e63c3af886e93947b"}
-`
+	const want = `{"seq":1,"time":"2000-01-01T00:00:00.000000Z","kind":"opened","version":"v1.2.3",` +
+		`"prev":"0000000000000000000000000000000000000000000000000000000000000000",` +
+		`"hash":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a"}` + "\n" +
+		`{"seq":2,"time":"2000-01-01T00:00:00.000000Z","kind":"release","request_id":"r-2","caller":"loopback","key":"v.vault.azure.net/keys/other",` +
+		`"released":"","authority":"sharedneu.neu.attest.azure.net","policy_sha256":"","result":"release_rejected",` +
+		`"prev":"4a37120ea1910a60cc9c31c2c20b2d471c9b6efa2128133fd779453820598b3a",` +
+		`"hash":"3577569a02de44d7ab2b8cec8bbe8d1573c8b07e721c356e63c3af886e93947b"}` + "\n"
 	if got := string(contents(t, path)); got != want {
 		t.Errorf("wrote\n%s\nwant\n%s", got, want)
 	}
@@ -113,7 +117,7 @@ func TestFormat(t *testing.T) {
 
 func TestContinues(t *testing.T) {
 	path := newPath(t)
-	for range 200 { // longer than what is read of the end
+	for range 200 { // longer than the part read from the end
 		l := begin(t, path)
 		record(t, l, entry, refused)
 		end(t, l)
@@ -182,11 +186,11 @@ func TestOpenRefuses(t *testing.T) {
 			put(t, path, append(lines[0], lines[2]...))
 			return nil
 		}, "has seq 3 instead of 2"},
-		"the end is long and foreign": {func(t *testing.T, path string) error {
+		"long foreign text at the end": {func(t *testing.T, path string) error {
 			put(t, path, append(good(t, path), bytes.Repeat([]byte("x"), maxTail)...))
 			return nil
 		}, "its end holds no record"},
-		"the end is too torn": {func(t *testing.T, path string) error {
+		"torn line too long": {func(t *testing.T, path string) error {
 			put(t, path, append(good(t, path), bytes.Repeat([]byte("\n"), maxTorn+1)...))
 			return nil
 		}, "is not a whole record"},
@@ -214,7 +218,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// held is what a regular file holds.
+// held returns the content of a regular file.
 func held(path string) string {
 	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
 		return ""
@@ -223,7 +227,7 @@ func held(path string) string {
 	return string(text)
 }
 
-// The child of TestAnotherProcess.
+// TestMain also runs the child process of TestAnotherProcess.
 func TestMain(m *testing.M) {
 	path := os.Getenv("AUDIT_TEST_FILE")
 	if path == "" {
@@ -234,7 +238,7 @@ func TestMain(m *testing.M) {
 		err = l.Append(entry)
 	}
 	fmt.Println(err)
-	_, _ = io.ReadAll(os.Stdin) // until we are told to go
+	_, _ = io.ReadAll(os.Stdin) // until the parent closes the input
 }
 
 func TestAnotherProcess(t *testing.T) {
@@ -253,7 +257,7 @@ func TestAnotherProcess(t *testing.T) {
 	}
 	var said string
 	if _, err := fmt.Fscanln(out, &said); err != nil || said != "<nil>" {
-		t.Fatalf("the child says %q, %v", said, err)
+		t.Fatalf("the child prints %q, %v", said, err)
 	}
 	if _, err := Open(path, "v"); err == nil || !strings.Contains(err.Error(), "another skr writes it") {
 		t.Errorf("with the other process alive: %v", err)
@@ -261,7 +265,7 @@ func TestAnotherProcess(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait() // it was killed
+	_ = child.Wait() // the child was killed
 	l := begin(t, path)
 	record(t, l, entry)
 	if report := intact(t, contents(t, path)); report.Records != 4 || report.Releases != 2 {
@@ -269,8 +273,7 @@ func TestAnotherProcess(t *testing.T) {
 	}
 }
 
-// A crash can leave any beginning of what was to be written, and the next start
-// as well.
+// A crash can leave any prefix of a write. The next start can crash in the same way.
 func TestEveryCrash(t *testing.T) {
 	path := newPath(t)
 	l := begin(t, path)
@@ -291,7 +294,7 @@ func TestEveryCrash(t *testing.T) {
 	}
 }
 
-// mend opens a file and returns what it holds then. All that was there is still.
+// mend opens a file and returns its content. All earlier content must still be there.
 func mend(t *testing.T, path string, was []byte) []byte {
 	t.Helper()
 	l, err := Open(path, "v2")
@@ -310,7 +313,7 @@ func mend(t *testing.T, path string, was []byte) []byte {
 	return now
 }
 
-// A disk can be full at any byte, and again while the last line is mended.
+// A disk can be full at any byte, also while the last line is mended.
 func TestEveryFullDisk(t *testing.T) {
 	signal.Ignore(syscall.SIGXFSZ)
 	t.Cleanup(func() { limit(t, math.MaxInt) })

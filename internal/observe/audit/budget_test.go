@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Refusals beyond the budget are counted in one record; releases are written, each.
+// Refusals beyond the budget are counted in one record. Each release is recorded.
 func TestRefusalsHaveABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
@@ -23,11 +23,11 @@ func TestRefusalsHaveABudget(t *testing.T) {
 			}
 		}
 		flood("uid 1", 100*refusalsOnce)
-		flood("uid 2", 2) // another caller's are not lost in the flood
+		flood("uid 2", 2) // another caller's refusals are not lost in the flood
 		record(t, l, entry, entry)
 		time.Sleep(countEvery)
 		synctest.Wait()
-		flood("uid 1", 3) // one minute has earned one record
+		flood("uid 1", 3) // one minute earns one record
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestRefusalsHaveABudget(t *testing.T) {
 	})
 }
 
-// A flood of callers shares one budget in the end.
+// In the end, a flood of callers shares one budget.
 func TestManyCallersShareABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
@@ -76,7 +76,7 @@ func TestTheCountIsNotLost(t *testing.T) {
 		time.Sleep(countEvery)
 		synctest.Wait()
 		if l.Err() == nil {
-			t.Error("nobody is told that the record could not be written")
+			t.Error("the failed write of the record is not reported")
 		}
 		out.isFull.Store(false)
 		time.Sleep(countEvery)
@@ -87,7 +87,7 @@ func TestTheCountIsNotLost(t *testing.T) {
 	})
 }
 
-// full is a disk that may be.
+// full is a disk that can be full.
 type full struct {
 	bytes.Buffer
 

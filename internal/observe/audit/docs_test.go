@@ -11,7 +11,7 @@ import (
 func TestDocumentedRecipe(t *testing.T) {
 	for _, tool := range []string{"sh", "sha256sum", "cut"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("there is no %s here", tool)
+			t.Skipf("%s is not installed", tool)
 		}
 	}
 	_, recipe, _ := strings.Cut(string(contents(t, "../../../docs/audit.md")), "```sh\n")
@@ -32,12 +32,12 @@ func TestDocumentedRecipe(t *testing.T) {
 		run.Stdin = bytes.NewReader(text)
 		out, err := run.Output()
 		if strings.TrimSpace(string(out)) != want || (err == nil) != bytes.Equal(text, good) {
-			t.Errorf("the recipe says %q, %v; want %s", out, err, want)
+			t.Errorf("the recipe prints %q, %v; want %s", out, err, want)
 		}
 	}
 }
 
-// The table of docs/audit.md has the members in their order.
+// The table of docs/audit.md has the members in order.
 func TestDocumentedMembers(t *testing.T) {
 	_, table, _ := strings.Cut(string(contents(t, "../../../docs/audit.md")), "## Format")
 	for _, r := range []Record{
@@ -53,11 +53,11 @@ func TestDocumentedMembers(t *testing.T) {
 		for part := range strings.SplitSeq(string(line), `":`) {
 			name := part[strings.LastIndexByte(part, '"')+1:]
 			if strings.ContainsAny(name, "}\n") {
-				continue // behind the last value
+				continue // after the last value
 			}
 			at := strings.Index(rest, "`"+name+"`")
 			if at < 0 {
-				t.Fatalf("%s is not in the table, or not in its place", name)
+				t.Fatalf("%s is missing from the table or out of order", name)
 			}
 			rest = rest[at:]
 		}

@@ -15,7 +15,7 @@ func jsonLog(out io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
 }
 
-// Both ways into a log in JSON give the same lines.
+// Both ways into a JSON log give the same lines.
 func TestToLogger(t *testing.T) {
 	open := map[string]func(io.Writer, *slog.Logger) *Log{
 		"ToLogger": func(_ io.Writer, logger *slog.Logger) *Log { return ToLogger(logger, "v1") },
@@ -49,16 +49,16 @@ func logged(t *testing.T, open func(io.Writer, *slog.Logger) *Log) string {
 		t.Errorf("report is %+v in\n%s", report, out.Bytes())
 	}
 	lines := slices.Collect(bytes.Lines(out.Bytes()))
-	for _, i := range []int{0, 2, 6, 8} { // a chain's end cannot be missed
+	for _, i := range []int{0, 2, 6, 8} { // removing a chain's last record cannot be detected
 		edit := slices.Delete(slices.Clone(lines), i, i+1)
 		if _, ok := broken(t, slices.Concat(edit...), ""); !ok {
-			t.Errorf("line %d removed is not found", i+1)
+			t.Errorf("the removal of line %d was not detected", i+1)
 		}
 	}
 	return out.String()
 }
 
-// The record in the line is protected, the line around it is not.
+// The record in the line is protected. The rest of the line is not.
 func TestEveryByteOfALogMatters(t *testing.T) {
 	var out bytes.Buffer
 	l := ToJSON(&out, "v1")
@@ -85,7 +85,7 @@ func TestTextLogHoldsTheRecord(t *testing.T) {
 	}
 }
 
-// fullDisk is where a log is written that now and then is full.
+// fullDisk is the target of a log. It is full at times.
 type fullDisk struct {
 	bytes.Buffer
 	err error

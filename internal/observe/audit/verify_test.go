@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// sample is a file with each kind of record, and its head.
+// sample returns a file with each kind of record, and its head.
 func sample(t testing.TB) ([]byte, string) {
 	t.Helper()
 	path := newPath(t)
@@ -55,7 +55,7 @@ func TestEveryByteMatters(t *testing.T) {
 				continue
 			}
 			if _, ok := broken(t, text, ""); !ok {
-				t.Fatalf("byte %d changed from %q to %q is not found", at, was, is)
+				t.Fatalf("the change of byte %d from %q to %q was not detected", at, was, is)
 			}
 		}
 		text[at] = was
@@ -67,13 +67,13 @@ func TestEveryByteIsNeeded(t *testing.T) {
 	text, head := sample(t)
 	for at := range text {
 		if _, ok := broken(t, slices.Delete(bytes.Clone(text), at, at+1), ""); !ok {
-			t.Fatalf("byte %d removed is not found", at)
+			t.Fatalf("the removal of byte %d was not detected", at)
 		}
 		if _, ok := broken(t, text[:at], head); !ok {
-			t.Fatalf("a file cut off at byte %d is not found", at)
+			t.Fatalf("the cut at byte %d was not detected", at)
 		}
 		if _, ok := broken(t, slices.Insert(bytes.Clone(text), at, "\n 0"[at%3]), ""); !ok {
-			t.Fatalf("a byte inserted before byte %d is not found", at)
+			t.Fatalf("the byte inserted before byte %d was not detected", at)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestEveryLineMatters(t *testing.T) {
 		edits[fmt.Sprintf("line %d repeated", i+1)] = slices.Insert(slices.Clone(lines), i, lines[i])
 		edits[fmt.Sprintf("line %d exchanged", i+1)] = slices.Replace(slices.Clone(lines), i, i+1, others[i])
 		edits[fmt.Sprintf("line %d and all before removed", i+1)] = lines[i+1:]
-		edits[fmt.Sprintf("all behind line %d exchanged", i+1)] = slices.Concat(lines[:i+1], others[i+1:])
+		edits[fmt.Sprintf("all lines after %d exchanged", i+1)] = slices.Concat(lines[:i+1], others[i+1:])
 		for k := range i {
 			swapped := slices.Clone(lines)
 			swapped[i], swapped[k] = swapped[k], swapped[i]
@@ -102,7 +102,7 @@ func TestEveryLineMatters(t *testing.T) {
 	for name, edit := range edits {
 		same := slices.Equal(slices.Concat(edit...), text) // the torn line is the same in both
 		if _, ok := broken(t, slices.Concat(edit...), head); !ok && !same {
-			t.Errorf("%s: is not found", name)
+			t.Errorf("%s: not detected", name)
 		}
 	}
 }
@@ -145,41 +145,42 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// Whoever can write hashes that fit cannot write what skr would not.
+// An attacker who can compute hashes still cannot write a record that skr would not write.
 func TestOneWayToWriteARecord(t *testing.T) {
 	text, _ := sample(t)
 	lines := slices.Collect(bytes.Lines(text))
 	two := string(lines[0]) + string(lines[1])
 	if signed := resign([]byte(two)); string(signed) != two {
-		t.Fatalf("signing anew gives\n%s", signed)
+		t.Fatalf("signing again gives\n%s", signed)
 	}
 	for name, c := range map[string][2]string{
-		"unknown member":        {`"released","prev"`, `"released","more":1,"prev"`},
-		"member twice":          {`"caller":`, `"caller":"x","caller":`},
-		"other capitals":        {`"caller":`, `"Caller":`},
-		"member missing":        {`"result":"released",`, ``},
-		"other order":           {`"authority":"sharedneu.neu.attest.azure.net","policy_sha256":"` + entry.PolicySHA256 + `"`, `"policy_sha256":"` + entry.PolicySHA256 + `","authority":"sharedneu.neu.attest.azure.net"`},
-		"white space":           {`"caller":`, `"caller": `},
-		"escaped":               {`kafka`, `k\u0061fka`},
-		"null":                  {`"result":"released"`, `"result":null`},
-		"number as text":        {`{"seq":2`, `{"seq":"2"`},
-		"number in other form":  {`{"seq":2`, `{"seq":2.0`},
-		"other zone":            {`Z","kind":"release"`, `+00:00","kind":"release"`},
-		"no time":               {`"time":"20`, `"time":"xx`},
-		"unknown kind":          {`"kind":"release"`, `"kind":"other"`},
-		"members of another":    {`"kind":"release"`, `"kind":"opened"`},
-		"version in a release":  {`"kind":"release"`, `"kind":"release","version":"v"`},
-		"torn in a release":     {`"kind":"release"`, `"kind":"release","torn_bytes":0,"torn_sha256":""`},
-		"recovered, not torn":   {`"kind":"opened"`, `"kind":"recovered"`},
-		"data behind the value": {`"result":"released"`, `"result":"released"} {"x":"y"`},
-		"invalid UTF-8":         {`kafka`, "k\xffka"},
+		"unknown member": {`"released","prev"`, `"released","more":1,"prev"`},
+		"member twice":   {`"caller":`, `"caller":"x","caller":`},
+		"other capitals": {`"caller":`, `"Caller":`},
+		"member missing": {`"result":"released",`, ``},
+		"other order": {`"authority":"sharedneu.neu.attest.azure.net","policy_sha256":"` + entry.PolicySHA256 + `"`,
+			`"policy_sha256":"` + entry.PolicySHA256 + `","authority":"sharedneu.neu.attest.azure.net"`},
+		"white space":             {`"caller":`, `"caller": `},
+		"escaped":                 {`kafka`, `k\u0061fka`},
+		"null":                    {`"result":"released"`, `"result":null`},
+		"number as string":        {`{"seq":2`, `{"seq":"2"`},
+		"number in another form":  {`{"seq":2`, `{"seq":2.0`},
+		"other zone":              {`Z","kind":"release"`, `+00:00","kind":"release"`},
+		"no time":                 {`"time":"20`, `"time":"xx`},
+		"unknown kind":            {`"kind":"release"`, `"kind":"other"`},
+		"members of another kind": {`"kind":"release"`, `"kind":"opened"`},
+		"version in a release":    {`"kind":"release"`, `"kind":"release","version":"v"`},
+		"torn in a release":       {`"kind":"release"`, `"kind":"release","torn_bytes":0,"torn_sha256":""`},
+		"recovered, not torn":     {`"kind":"opened"`, `"kind":"recovered"`},
+		"data after the value":    {`"result":"released"`, `"result":"released"} {"x":"y"`},
+		"invalid UTF-8":           {`kafka`, "k\xffka"},
 	} {
 		edit := strings.Replace(two, c[0], c[1], 1)
 		if edit == two {
 			t.Fatalf("%s: nothing was changed", name)
 		}
 		if _, ok := broken(t, resign([]byte(edit)), ""); !ok {
-			t.Errorf("%s: is taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 	release := strings.Replace(string(lines[1]), `{"seq":2`, `{"seq":1`, 1)
@@ -197,7 +198,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// resign gives each line the prev and hash that it should have.
+// resign gives each line the correct prev and hash.
 func resign(text []byte) []byte {
 	var out []byte
 	prev := noHead
@@ -227,8 +228,8 @@ func TestReadErrorIsNotBroken(t *testing.T) {
 	}
 }
 
-// What is taken is exactly what would be written, so that nobody can read it in
-// another way.
+// An accepted record is exactly what would be written, so that other readers cannot read it
+// differently.
 func FuzzVerify(f *testing.F) {
 	text, _ := sample(f)
 	f.Add(text)

@@ -40,11 +40,11 @@ func TestEnded(t *testing.T) {
 	}
 	journal.Begin(ctx, journal.Release)
 	if got := j.Notes().Ended(); got != journal.Release {
-		t.Errorf("with a stage that runs: ended at %q", got)
+		t.Errorf("with a running stage: ended at %q", got)
 	}
 }
 
-// What one request may note is bounded, and the copy stays as it is.
+// A request's notes are bounded, and a copy does not change.
 func TestBound(t *testing.T) {
 	ctx, j := journal.With(t.Context(), "r1")
 	before := j.Notes()

@@ -14,7 +14,7 @@ import (
 	"skr/internal/observe/journal"
 )
 
-// documented has each metric at least once.
+// documented returns each metric at least once.
 func documented() *Metrics {
 	m := New(some)
 	m.Finished(release("ok"))
@@ -30,7 +30,7 @@ func documented() *Metrics {
 	return m
 }
 
-// The table of docs/observability.md is what Prometheus sees.
+// The table of docs/observability.md has what Prometheus scrapes.
 func TestDocumentedMetrics(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
@@ -48,8 +48,14 @@ func TestDocumentedLabels(t *testing.T) {
 	for _, row := range []struct {
 		label  string
 		values words
-	}{{"`cache`", caches}, {"`outcome`", outcomes}, {"`protection`", protections},
-		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())}, {"`result` of a release", results}, {"`stage`", stages}} {
+	}{
+		{"`cache`", caches},
+		{"`outcome`", outcomes},
+		{"`protection`", protections},
+		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())},
+		{"`result` of a release", results},
+		{"`stage`", stages},
+	} {
 		fmt.Fprintf(&want, "| %s | `%s` |\n", row.label, strings.Join(slices.Sorted(maps.Keys(row.values)), "` `"))
 	}
 	inDocument(t, want.String())

@@ -29,7 +29,7 @@ var some = Config{
 	Claims: []string{"x-ms-sevsnpvm-hostdata"},
 }
 
-// release is an outcome with all stages but the last.
+// release returns an outcome with all stages except the last.
 func release(code string) journal.Outcome {
 	start := time.Unix(1_700_000_000, 0)
 	o := journal.Outcome{Route: "/key/release", Code: code, Start: start, End: start.Add(300 * time.Millisecond)}
@@ -61,7 +61,7 @@ func TestFinished(t *testing.T) {
 		`skr_release_unmet_total{claim="x-ms-sevsnpvm-hostdata"}`:             "1",
 		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.005"}`:      "0",
 		`skr_stage_duration_seconds_bucket{stage="appraise",le="0.025"}`:      "3",
-		`skr_stage_duration_seconds_count{stage="unwrap"}`:                    "", // it still runs
+		`skr_stage_duration_seconds_count{stage="unwrap"}`:                    "", // the release still runs
 		`skr_cache_lookups_total{cache="certificates",result="hit"}`:          "3",
 		`skr_cache_lookups_total{cache="attestation",result="miss"}`:          "3",
 		`skr_releases_total{reason="ok",result="released"}`:                   "1",
@@ -120,7 +120,7 @@ func TestState(t *testing.T) {
 	})
 }
 
-// No State, and none of its functions, is no error.
+// A missing State, or one without functions, is not an error.
 func TestEmptyState(t *testing.T) {
 	m := New(Config{})
 	m.Watch(State{})
@@ -129,7 +129,7 @@ func TestEmptyState(t *testing.T) {
 	}
 }
 
-// Whatever a caller or a service says adds at most one series to each metric.
+// Any input of a caller or a service adds at most one series to each metric.
 func TestBoundedSeries(t *testing.T) {
 	m := New(some)
 	hostile := func(i int) {
@@ -160,7 +160,7 @@ func TestBoundedSeries(t *testing.T) {
 	}
 }
 
-// The list of stages is that of package journal.
+// The list of stages matches package journal.
 func TestStages(t *testing.T) {
 	got := slices.Sorted(maps.Keys(stages))
 	if want := constants(t, "Stage"); !slices.Equal(got, want) {
@@ -172,7 +172,7 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// constants of a type in journal.go, sorted.
+// constants returns the sorted constants of a type in journal.go.
 func constants(t *testing.T, kind string) (values []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../journal/journal.go", nil, 0)
@@ -215,7 +215,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// What Prometheus says of the names, and what its own parser reads.
+// Prometheus's linter accepts the names, and its parser reads the text.
 func TestConventions(t *testing.T) {
 	m := documented()
 	if problems, err := testutil.GatherAndLint(m.registry); err != nil || len(problems) > 0 {
@@ -233,7 +233,7 @@ func TestConventions(t *testing.T) {
 	}
 }
 
-// value of the line that begins with name, "" if there is none.
+// value returns the value of the line that starts with name, or "".
 func value(t *testing.T, m *Metrics, name string) string {
 	t.Helper()
 	for line := range strings.Lines(text(t, m)) {

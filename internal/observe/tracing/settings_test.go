@@ -22,7 +22,7 @@ import (
 
 var limitless = rate.NewLimiter(rate.Inf, 0)
 
-// keeper is an exporter that keeps spans.
+// keeper is an exporter that records spans.
 type keeper struct{ spans []sdk.ReadOnlySpan }
 
 func (k *keeper) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error {
@@ -31,7 +31,7 @@ func (k *keeper) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error 
 }
 func (*keeper) Shutdown(context.Context) error { return nil }
 
-// stuckExporter ends with its context.
+// stuckExporter blocks until its context ends.
 type stuckExporter struct{}
 
 func (stuckExporter) ExportSpans(ctx context.Context, _ []sdk.ReadOnlySpan) error {
@@ -73,7 +73,7 @@ func TestEndpoint(t *testing.T) {
 			t.Errorf("%v: %q, %v", c.env, got, err)
 		}
 		if err != nil && strings.Contains(err.Error(), secretText) {
-			t.Errorf("the error repeats the text: %v", err)
+			t.Errorf("the error contains the text: %v", err)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestMalformedSettings(t *testing.T) {
 	}
 }
 
-// What the collector wrote is in no warning.
+// Warnings do not contain the collector's text.
 func TestCause(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// A dead collector is one warning a minute.
+// A dead collector causes one warning a minute.
 func TestWarnings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder

@@ -26,7 +26,7 @@ import (
 
 const secretText = "hunter2-do-not-print"
 
-// collected is an OTLP collector that keeps what it gets.
+// collected is an OTLP collector that records requests.
 type collected struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -72,7 +72,7 @@ func attributes(list []*common.KeyValue) map[string]string {
 	return all
 }
 
-// newTracer has the environment of the test's process, as the library has.
+// newTracer uses the environment of the test process, like the library.
 func newTracer(t *testing.T, log io.Writer) *Tracer {
 	t.Helper()
 	tracer, err := New(t.Context(), Config{Getenv: os.Getenv, Version: "1.2.3", Logger: slog.New(slog.NewJSONHandler(log, nil))})
@@ -122,7 +122,8 @@ func TestSpans(t *testing.T) {
 	if len(c.spans) != 6 || root == nil {
 		t.Fatalf("%d spans: %v", len(c.spans), c.spans)
 	}
-	if trace, parent := hex.EncodeToString(root.TraceId), hex.EncodeToString(root.ParentSpanId); trace != "0af7651916cd43dd8448eb211c80319c" || parent != "b7ad6b7169203331" {
+	if trace, parent := hex.EncodeToString(root.TraceId), hex.EncodeToString(root.ParentSpanId); trace != "0af7651916cd43dd8448eb211c80319c" ||
+		parent != "b7ad6b7169203331" {
 		t.Errorf("trace %s, parent %s", trace, parent)
 	}
 	for name, want := range map[string]struct {
@@ -153,7 +154,7 @@ func TestSpans(t *testing.T) {
 			t.Errorf("%s has %s", name, told)
 		}
 		if name != "/key/release" && !bytes.Equal(span.ParentSpanId, root.SpanId) {
-			t.Errorf("%s is not in the request", name)
+			t.Errorf("%s is outside the request", name)
 		}
 	}
 	if c.resource["service.name"] != "skr" || c.resource["service.version"] != "1.2.3" || len(c.resource) != 2 {
@@ -175,8 +176,7 @@ func TestServiceName(t *testing.T) {
 	}
 }
 
-// The sampler of the environment decides, and the caller's flag only where that
-// sampler says so.
+// The environment's sampler decides. The caller's flag counts only if that sampler uses it.
 func TestSampler(t *testing.T) {
 	const unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	for _, c := range []struct {
@@ -207,7 +207,7 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// A caller that wants everything traced gets a bounded number of traces.
+// A caller that requests traces for everything gets a bounded number.
 func TestVolume(t *testing.T) {
 	c := collect(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
@@ -221,8 +221,8 @@ func TestVolume(t *testing.T) {
 	}
 }
 
-// While the collector does not answer, more than the queue holds is dropped and
-// nobody waits: this test would not end.
+// While the collector does not answer, spans beyond the queue are dropped and no caller
+// blocks. Otherwise this test would not end.
 func TestDeadCollector(t *testing.T) {
 	stuck := make(chan struct{})
 	c := &collected{resource: map[string]string{}}
@@ -244,12 +244,12 @@ func TestDeadCollector(t *testing.T) {
 	if err := tracer.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(c.spans); n < maxQueue || n > maxQueue+2*maxBatch { // a batch is on its way, one is made up
+	if n := len(c.spans); n < maxQueue || n > maxQueue+2*maxBatch { // one batch is being sent, another is being built
 		t.Errorf("%d spans were kept", n)
 	}
 }
 
-// Shutdown waits for the last spans, and not for ever.
+// Shutdown waits for the last spans for a limited time.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := newProvider(stuckExporter{}, "")
@@ -259,11 +259,11 @@ func TestShutdown(t *testing.T) {
 		if err := tracer.Shutdown(t.Context()); err == nil || time.Since(begin) != endGrace {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		time.Sleep(exportTime) // then the exporter has ended too
+		time.Sleep(exportTime) // by then the exporter has ended
 	})
 }
 
-// A redirect is not followed, so the credentials stay with the collector.
+// A redirect is not followed, so the credentials reach only the collector.
 func TestRedirect(t *testing.T) {
 	other := collect(t)
 	first := httptest.NewServer(http.RedirectHandler(other.URL+"/v1/traces", http.StatusTemporaryRedirect))
@@ -273,25 +273,25 @@ func TestRedirect(t *testing.T) {
 	var log bytes.Buffer
 	tracer := newTracer(t, &log)
 	tracer.Finished(outcome())
-	_ = tracer.Shutdown(t.Context()) // the warning says what happened
+	_ = tracer.Shutdown(t.Context()) // the warning reports the redirect
 	if len(other.spans) > 0 || other.header != nil {
 		t.Errorf("the redirect was followed: %v", other.header)
 	}
 	if !strings.Contains(log.String(), "redirect") {
-		t.Errorf("the log says %s", log.String())
+		t.Errorf("the log is %s", log.String())
 	}
 }
 
-// TLS is as the URL says, whatever the environment says elsewhere.
+// The URL decides about TLS, whatever the environment says elsewhere.
 func TestInsecure(t *testing.T) {
 	plain := collect(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(plain.URL, "http:", "https:", 1))
 	t.Setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
 	tracer := newTracer(t, io.Discard)
 	tracer.Finished(outcome())
-	_ = tracer.Shutdown(t.Context()) // it fails, as it must
+	_ = tracer.Shutdown(t.Context()) // the export fails as expected
 	if plain.header != nil {
-		t.Error("an https endpoint was asked without TLS")
+		t.Error("an https endpoint was contacted without TLS")
 	}
 }
 
@@ -303,7 +303,7 @@ func TestNilTracer(t *testing.T) {
 	}
 }
 
-// The library writes headers that it cannot parse to standard error by itself.
+// The library itself writes headers that it cannot parse to standard error.
 func TestMalformedHeaders(t *testing.T) {
 	if os.Getenv("SKR_TEST_CHILD") != "" {
 		_, err := New(t.Context(), Config{Getenv: os.Getenv})
@@ -318,11 +318,11 @@ func TestMalformedHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(out, []byte("error: reading OTEL_*: parse headers")) || bytes.Contains(out, []byte(secretText)) {
-		t.Errorf("the child says %s", out)
+		t.Errorf("the child prints %s", out)
 	}
 }
 
-// Whatever a caller sends as traceparent, there is one trace with all its spans.
+// For any traceparent, there is one trace with all its spans.
 func FuzzParent(f *testing.F) {
 	f.Add(outcome().Parent)
 	f.Add("00-00000000000000000000000000000000-b7ad6b7169203331-01")

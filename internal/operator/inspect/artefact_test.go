@@ -20,7 +20,7 @@ import (
 	"skr/attest/snp"
 )
 
-// Every specimen is recognised bare and in every carrier.
+// Every specimen is recognised both bare and in every carrier.
 func TestRecognise(t *testing.T) {
 	seen := map[Kind]bool{}
 	for _, s := range specimens(t) {
@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Carriers are taken off only so often.
+// The number of carriers that are removed is limited.
 func TestLayers(t *testing.T) {
 	data := testdata.AttestationBytes
 	for range maxLayers {
@@ -113,11 +113,11 @@ func TestLayers(t *testing.T) {
 		t.Errorf("%d layers: %v", maxLayers, err)
 	}
 	if _, err := Recognise([]byte(unpadded(data))); err == nil {
-		t.Error("one layer more was taken off")
+		t.Error("one layer too many was removed")
 	}
 }
 
-// The private part of a key stands nowhere, whatever carries it.
+// The private part of a key is never shown, in any carrier.
 func TestPrivatePartIsWithheld(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -162,12 +162,12 @@ func TestPrivatePartIsWithheld(t *testing.T) {
 			}
 		}
 		if !strings.Contains(text, withheld) {
-			t.Errorf("%s: nothing says that the private part is withheld:\n%s", name, text)
+			t.Errorf("%s: the output does not say that the private part is withheld:\n%s", name, text)
 		}
 	}
 }
 
-// A token is shown decoded and never repeated.
+// A token is shown decoded. Its encoded form is not repeated.
 func TestTokenIsNotRepeated(t *testing.T) {
 	for _, s := range specimens(t) {
 		if s.kind != MAAToken && s.kind != SignedObject && s.kind != ReleaseStatement {
@@ -184,7 +184,7 @@ func TestTokenIsNotRepeated(t *testing.T) {
 	}
 }
 
-// textFor is both forms, one after the other.
+// textFor returns both forms, one after the other.
 func textFor(t testing.TB, found Artefact, now time.Time) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -201,7 +201,7 @@ func textFor(t testing.TB, found Artefact, now time.Time) string {
 	return out.String()
 }
 
-// What strangers wrote cannot move the cursor of a terminal.
+// Foreign text cannot move a terminal's cursor.
 func TestPrintable(t *testing.T) {
 	found, err := Recognise([]byte(`{"x-ms-ver":"1.0","iss":"\u001b[2J\nfake  ok","\u0007":"\u202e"}`))
 	if err != nil {
@@ -231,7 +231,7 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-// The output stays bounded for claims whose paths grow with each level.
+// The output stays bounded for claims whose paths get longer with each level.
 func TestClaimsAreBounded(t *testing.T) {
 	name := strings.Repeat("n", 150)
 	nested := `{"x-ms-attestation-type":"x","a":` + strings.Repeat(`{"`+name+`":`, 40) + "1" + strings.Repeat("}", 40) + "}"
@@ -247,7 +247,7 @@ func TestClaimsAreBounded(t *testing.T) {
 	}
 }
 
-// The bits are those that package snp enforces by.
+// The bits match those that package snp enforces.
 func TestPolicyBits(t *testing.T) {
 	for name, method := range map[string]func(snp.GuestPolicy) bool{
 		"SMT": snp.GuestPolicy.SMT, "MIGRATE_MA": snp.GuestPolicy.MigrationAgent, "DEBUG": snp.GuestPolicy.Debug,
@@ -257,10 +257,10 @@ func TestPolicyBits(t *testing.T) {
 	} {
 		at := slices.IndexFunc(policyBits, func(b bit) bool { return b.name == name })
 		if at < 0 || !method(1<<policyBits[at].at) {
-			t.Errorf("%s is another bit", name)
+			t.Errorf("%s is a different bit", name)
 		}
 	}
 	if len(policyBits) != 9 {
-		t.Errorf("%d bits, the test knows 9", len(policyBits))
+		t.Errorf("%d bits, the test covers 9", len(policyBits))
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-sev-guest/verify/trust"
 )
 
-// numbersOf is a list of bytes as JSON numbers.
+// numbersOf returns bytes as a list of JSON numbers.
 func numbersOf(data []byte) []int {
 	list := make([]int, len(data))
 	for i, b := range data {
@@ -22,8 +22,8 @@ func numbersOf(data []byte) []int {
 	return list
 }
 
-// A certificate with the zeros of a TPM's NV index behind it is the same in every
-// carrier: as DER, as PEM of all that, as a member and as a file.
+// A certificate with the trailing zeros of a TPM's NV index is recognised in every carrier:
+// as DER, as PEM of certificate and zeros, as a member and as a file.
 func TestPaddedCertificate(t *testing.T) {
 	padded := append(bytes.Clone(testdata.VcekBytes), make([]byte, 4096-len(testdata.VcekBytes))...)
 	inPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: padded})
@@ -40,7 +40,7 @@ func TestPaddedCertificate(t *testing.T) {
 		}
 		evidence, _ := found.Evidence()
 		if !bytes.Equal(evidence.Chain.Certificates()[0].Raw, testdata.VcekBytes) {
-			t.Errorf("%s: it is another certificate", name)
+			t.Errorf("%s: got a different certificate", name)
 		}
 	}
 	for name, value := range map[string]any{
@@ -55,12 +55,12 @@ func TestPaddedCertificate(t *testing.T) {
 	trailing := append(bytes.Clone(padded), 1)
 	for name, data := range map[string][]byte{"DER": trailing, "PEM": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: trailing})} {
 		if found, err := Recognise(data); err == nil {
-			t.Errorf("%s with other bytes behind it is taken as %s", name, found)
+			t.Errorf("%s with other trailing bytes is recognised as %s", name, found)
 		}
 	}
 }
 
-// The same evidence is read whether its bytes are text or numbers.
+// The same evidence is read from text and from numbers.
 func TestNumbers(t *testing.T) {
 	report, nonce := testdata.AttestationBytes, []byte("nonce")
 	pcrValues := []any{numbersOf(bytes.Repeat([]byte{1}, 32)), numbersOf(bytes.Repeat([]byte{2}, 32))}
@@ -81,13 +81,13 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// What is no byte is not taken for one.
+// Numbers that are not bytes are not read as bytes.
 func TestNoNumbers(t *testing.T) {
 	for _, text := range []string{
 		"", "[", "[]x", "[256]", "[-1]", "[1.0]", "[1e1]", "[null]", `["1"]`, "[true]", "[[1]]", "[1,]", "[1 2]", "[01]", "[1]]", "[1][2]",
 	} {
 		if data, ok := decodeNumbers([]byte(text)); ok {
-			t.Errorf("%q is taken as % x", text, data)
+			t.Errorf("%q is read as % x", text, data)
 		}
 	}
 	if data, ok := decodeNumbers([]byte("[0,\n 255,\t7 ]")); !ok || !bytes.Equal(data, []byte{0, 255, 7}) {
@@ -95,7 +95,7 @@ func TestNoNumbers(t *testing.T) {
 	}
 }
 
-// A quote and its signature may be files of their own.
+// A quote and its signature may be separate files.
 func TestSignatureFile(t *testing.T) {
 	file := func(name string, data []byte) File {
 		found, err := Recognise(data)
@@ -119,7 +119,7 @@ func TestSignatureFile(t *testing.T) {
 	}
 }
 
-// A release policy is shown however the tool that printed the key calls it.
+// A release policy is shown under each name that a tool gives it in a key.
 func TestPolicyOfKey(t *testing.T) {
 	encoded := unpadded([]byte(policyJSON))
 	for _, members := range []map[string]any{
@@ -138,8 +138,8 @@ func TestPolicyOfKey(t *testing.T) {
 	}
 }
 
-// Lists and results of operations are known as vaults and az print them, and the result
-// is not shown: it may be plaintext.
+// Lists and results of operations are recognised as vaults and az print them. The result is
+// not shown: it may be plaintext.
 func TestVaultAnswers(t *testing.T) {
 	kid := "https://v.vault.azure.net/keys/k/1"
 	for _, c := range []struct {
@@ -152,7 +152,7 @@ func TestVaultAnswers(t *testing.T) {
 		{"az keyvault key sign", `{"algorithm":"RS256","keyId":"` + kid + `","signature":"` + secretText + `"}`, KeyOperation},
 		{"az keyvault key verify", `{"algorithm":"RS256","isValid":false,"keyId":"` + kid + `"}`, KeyOperation},
 		{"with tag", `{"kid":"` + kid + `","value":"` + secretText + `","iv":"AA","tag":"AA","aad":"AA"}`, KeyOperation},
-		{"list of others", `{"value":[{"id":"x"}],"nextLink":null}`, ""},
+		{"unrelated list", `{"value":[{"id":"x"}],"nextLink":null}`, ""},
 		{"value alone", `{"value":"` + secretText + `"}`, ""},
 		{"list of names", `["kid","attributes"]`, ""},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The table of the document names each kind, and no others.
+// The document's table names exactly the existing kinds.
 func TestDocument(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/artefacts.md")
 	if err != nil {

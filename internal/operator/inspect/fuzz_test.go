@@ -41,12 +41,12 @@ func FuzzRecognise(f *testing.F) {
 			}
 		}
 		if e, ok := found.Evidence(); ok && e.empty() {
-			t.Fatal("there is evidence, and it is empty")
+			t.Fatal("the evidence is empty")
 		}
 	})
 }
 
-// FuzzPCRs: what is read are PCRs that exist.
+// FuzzPCRs checks that only existing PCRs are returned.
 func FuzzPCRs(f *testing.F) {
 	f.Add(toolFile(0xff, 1))
 	f.Add(toolFile(1<<24-1, 3))
@@ -79,7 +79,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzText fuzzes what reads text: PEM, policies, tokens, requests.
+// FuzzText fuzzes the parsers of text: PEM, policies, tokens and requests.
 func FuzzText(f *testing.F) {
 	for _, s := range specimens(f) {
 		if newInput(s.data).text != nil {

@@ -18,12 +18,12 @@ import (
 	"skr/test/samples"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // goldenNow is the time of all golden files.
 var goldenNow = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Specimens look as their golden files, which people have read.
+// Specimens match their golden files, which are reviewed by hand.
 func TestGolden(t *testing.T) {
 	for _, s := range specimens(t) {
 		t.Run(s.name, func(t *testing.T) {
@@ -52,8 +52,8 @@ func compare(t *testing.T, path, got string) {
 	}
 }
 
-// sampleRecord says of a sample what may stand in the project: nothing of its
-// content but hashes and names.
+// sampleRecord holds what the project may store about a sample: only hashes and names, none
+// of its content.
 type sampleRecord struct {
 	Kind   Kind     `json:"kind,omitempty"`
 	Error  string   `json:"error,omitempty"`
@@ -61,7 +61,7 @@ type sampleRecord struct {
 	SHA256 string   `json:"sha256,omitempty"` // of text and JSON
 }
 
-// All samples of real data are recognised, or knowingly refused.
+// All samples of real data are recognised or refused as listed.
 func TestSamplesGolden(t *testing.T) {
 	const path = "testdata/samples.json"
 	root := samples.Path(t)
@@ -88,11 +88,11 @@ func TestSamplesGolden(t *testing.T) {
 		}
 	}
 	if len(want) != len(got) {
-		t.Errorf("there are %d samples, the golden file has %d", len(got), len(want))
+		t.Errorf("%d samples, the golden file has %d", len(got), len(want))
 	}
 }
 
-// sampleFiles are all files, but for the index and prose.
+// sampleFiles returns all files except the index and documents.
 func sampleFiles(t *testing.T, root string) []string {
 	t.Helper()
 	var files []string

@@ -11,8 +11,8 @@ import (
 	"unicode/utf16"
 )
 
-// Of what nothing recognises one line says what its bytes look like, and shows nothing of
-// a text.
+// For unrecognised input, one line describes what its bytes look like. It shows no text from
+// the input.
 func TestLooks(t *testing.T) {
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
@@ -52,7 +52,7 @@ func TestLooks(t *testing.T) {
 		{"an unwritten index", strings.Repeat("\xff", 100), "nobody wrote"},
 		{"signature", string(noise[:256]), "a bare RSA signature of 2048 bits, by its size; for a quote give it with --signature"},
 		{"key", string(noise[:32]), "a hash or a key of 256 bits, by its size"},
-		{"key that could be Chinese", "\x00K" + strings.Repeat("N-", 15), "a hash or a key of 256 bits, by its size"},
+		{"key that is also valid Chinese text", "\x00K" + strings.Repeat("N-", 15), "a hash or a key of 256 bits, by its size"},
 		{"noise", string(noise), "binary data, whose first bytes are " + hex.EncodeToString(noise[:8])},
 		{"in hex", hex.EncodeToString(noise), "1000 bytes in hex, which are binary data, whose first bytes are " + hex.EncodeToString(noise[:8])},
 		{"in base64", base64.StdEncoding.EncodeToString(noise), "1000 bytes in base64, which are binary data"},
@@ -73,7 +73,7 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// A name that says what a file should be is a fault that says so, too.
+// If a file's name implies a kind, the fault for unrecognised content names that kind.
 func TestUnknownFileIsJoined(t *testing.T) {
 	_, err := Recognise([]byte("x"))
 	joined := Join([]File{{Name: "event_log.bin", Err: err}, {Name: "notes.txt", Err: err}})

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What skr itself writes is recognised, and shown with its meaning.
+// skr's own files are recognised and shown with their meaning.
 func TestOwnFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, file string

@@ -15,8 +15,8 @@ import (
 	"skr/attest/snp"
 )
 
-// A member under a known name that cannot be read is a fault, in whatever way it is
-// wrong. One that is not there is none.
+// A member with a known name that cannot be read is a fault, whatever is wrong with it. An
+// absent member is not a fault.
 func TestKnownParts(t *testing.T) {
 	report, chain := base64.StdEncoding.EncodeToString(testdata.AttestationBytes), string(chainPEM())
 	garbage := strings.Repeat("A", 100)
@@ -79,7 +79,7 @@ func faults(found Artefact) string {
 	return strings.Join(texts, "; ")
 }
 
-// What stands beside what a kind is made of is looked at, too.
+// Members beside those that make up a kind are parsed too.
 func TestBeside(t *testing.T) {
 	for _, s := range specimens(t) {
 		if s.kind != MAAToken && s.kind != MAARequest && s.kind != THIM && s.kind != Quote {
@@ -100,8 +100,8 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// Two parts that say different things of the same contradict each other; that both say the
-// same does not matter.
+// Two parts that state different values for the same thing contradict each other. Equal
+// values do not.
 func TestContradictions(t *testing.T) {
 	one, other := hex.EncodeToString(testdata.AttestationBytes), hex.EncodeToString(turinReport(t, snp.ReportData{1}))
 	pcrs := func(digit string) map[string]any { return map[string]any{"0": strings.Repeat(digit, 64)} }
@@ -130,7 +130,7 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
-// What does not fit is a fault, not something that is left out.
+// Excess parts are a fault and are not silently left out.
 func TestTooManyParts(t *testing.T) {
 	members := map[string]any{"a": hex.EncodeToString(testdata.AttestationBytes), strings.Repeat("n", maxPath) + "_uvm_endorsements": strings.Repeat("x", 100)}
 	found, err := Recognise(jsonOf(t, members))
@@ -151,7 +151,7 @@ func TestTooManyParts(t *testing.T) {
 	}
 }
 
-// Data that a report is over come with it under their names, as the bytes that they are.
+// Data that a report covers is returned under its name, as its exact bytes.
 func TestBoundData(t *testing.T) {
 	report := hex.EncodeToString(testdata.AttestationBytes)
 	for _, c := range []struct {
@@ -179,8 +179,8 @@ func TestBoundData(t *testing.T) {
 	}
 }
 
-// Of an object nobody knows the exact bytes: it does no harm beside them, and stands for
-// nothing alone.
+// The exact bytes of an object are unknown. Beside exact bytes, the object has no effect;
+// alone, it is a fault.
 func TestLostData(t *testing.T) {
 	alone := map[string]any{"report": hex.EncodeToString(testdata.AttestationBytes), "runtimeClaims": json.RawMessage(`{"a":{"b":1}}`)}
 	both := maps.Clone(alone)
@@ -194,13 +194,13 @@ func TestLostData(t *testing.T) {
 			t.Errorf("faults %q, want %q", got, want)
 		}
 		if !slices.ContainsFunc(found.Parts(), func(p Part) bool { return p.Path == "runtimeClaims" && !p.Bound }) {
-			t.Errorf("the object is not told: %+v", found.Parts())
+			t.Errorf("the object is not reported: %+v", found.Parts())
 		}
 	}
 }
 
-// What stands beside an artefact in its own object is a part like all others, also where
-// that object is a part of another one.
+// Members beside an artefact in its own object are parts like all others, even if that
+// object is part of another one.
 func TestBesideContradicts(t *testing.T) {
 	other := hex.EncodeToString(turinReport(t, snp.ReportData{1}))
 	for name, whole := range map[string][]byte{"request": requestOf(t, testdata.AttestationBytes), "THIM": thimOf(t)} {
@@ -222,7 +222,7 @@ func TestBesideContradicts(t *testing.T) {
 					t.Errorf("%s with %s: no report", name, member)
 				}
 				if document["x"] == nil && name == "THIM" {
-					continue // there is one report
+					continue // the object has one report
 				}
 				if got := faults(found); !strings.Contains(got, "its report is another than that of") {
 					t.Errorf("%s with %s: faults %q", name, member, got)
@@ -232,7 +232,7 @@ func TestBesideContradicts(t *testing.T) {
 	}
 }
 
-// Runtime data beside a request without its own are what its report must be over.
+// A report must cover the runtime data beside a request without its own.
 func TestBesideRequest(t *testing.T) {
 	whole := map[string]any{}
 	if err := json.Unmarshal(requestOf(t, testdata.AttestationBytes), &whole); err != nil {
@@ -248,8 +248,8 @@ func TestBesideRequest(t *testing.T) {
 	}
 }
 
-// MAA reads one endorsement, in one place. Another one beside it, or in another spelling,
-// would be one that nothing verifies.
+// MAA reads one endorsement in one place. A second one, or one in another spelling, would
+// not be verified.
 func TestRequestEndorsements(t *testing.T) {
 	for _, text := range []string{
 		`{"Uvm":["AA"],"Uvm":["BB"]}`, `{"Uvm":["AA"],"uvm":["BB"]}`, `{"uvm":["AA"]}`, `{"Uvm":["AA"],"Other":["BB"]}`,
@@ -288,7 +288,7 @@ func TestBesideReport(t *testing.T) {
 	}
 }
 
-// A request to MAA with members of another type than they have to have is refused.
+// A request to MAA with members of a wrong type is refused.
 func TestRequestTypes(t *testing.T) {
 	whole := map[string]any{}
 	if err := json.Unmarshal(requestOf(t, testdata.AttestationBytes), &whole); err != nil {

@@ -19,14 +19,14 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// specimen is one artefact of fixed bytes.
+// specimen is one artefact with fixed bytes.
 type specimen struct {
 	name string
 	data []byte
 	kind Kind
 }
 
-// modulus is of no key: 2048 bits, and odd.
+// modulus belongs to no key: it has 2048 bits and is odd.
 var modulus = strings.Repeat("q6ur", 85) + "qw"
 
 var (
@@ -37,10 +37,11 @@ var (
 const (
 	policyJSON = `{"version":"1.0.0","anyOf":[{"authority":"https://maa.example","allOf":[` +
 		`{"claim":"x-ms-sevsnpvm-hostdata","equals":"00"},{"anyOf":[{"claim":"x-ms-sevsnpvm-guestsvn","greater":1},{"claim":"own","exists":true}]}]}]}`
-	bundleJSON  = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
+	bundleJSON = `{"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA-HSM","n":"AQAB","e":"AQAB"},` +
+		`"attributes":{"exportable":true,"created":1767294245,"exp":1767333845},"release_policy":{"data":`
 	keyListJSON = `{"value":[{"kid":"https://v.vault.azure.net/keys/a","attributes":{"enabled":true,"exportable":true}},` +
 		`{"kid":"https://v.vault.azure.net/keys/b","attributes":{"enabled":false}}],"nextLink":"https://v.vault.azure.net/keys?$skiptoken=x"}`
-	// coseText is a COSE_Sign1 of text by ES256.
+	// coseText is a COSE_Sign1 of text with ES256.
 	coseText   = "\xd2\x84\x4f\xa2\x01\x26\x03\x6atext/plain\xa0\x45hello\x44\x01\x02\x03\x04"
 	regoText   = "# TEST ONLY\npackage policy\n\ndefault allow := true\n"
 	secretText = "c2VjcmV0LXNlY3JldC1zZWNyZXQ"
@@ -58,7 +59,7 @@ func jsonOf(t testing.TB, value any) []byte {
 	return text
 }
 
-// turinReport is version 5, and all that is random in it is overridden.
+// turinReport is a version 5 report with all random parts replaced.
 func turinReport(t testing.TB, data snp.ReportData) []byte {
 	t.Helper()
 	vendor, err := snptest.NewVendor(snp.Turin, time.Now())
@@ -81,7 +82,7 @@ func turinReport(t testing.TB, data snp.ReportData) []byte {
 	return raw
 }
 
-// Offsets in an HCL report, see package vtpm.
+// Offsets in an HCL report; see package vtpm.
 const (
 	hclMagic       = "HCLA"
 	hclVersion     = 4
@@ -95,7 +96,7 @@ const (
 	hclTypeSNP     = 2
 )
 
-// hclOf is the content of the TPM's NV index, with the zeros at its end.
+// hclOf returns the content of the TPM's NV index, with its trailing zeros.
 func hclOf(report []byte, kind uint32, claims string) []byte {
 	raw := make([]byte, 2600)
 	copy(raw, hclMagic)
@@ -122,7 +123,8 @@ func statementOf(t testing.TB) []byte {
 	payload := jsonOf(t, map[string]any{
 		"request": map[string]any{"kid": "https://v.vault.azure.net/keys/k", "enc": "CKM_RSA_AES_KEY_WRAP"},
 		"response": map[string]any{"key": map[string]any{
-			"key":        map[string]any{"kid": "https://v.vault.azure.net/keys/k/1", "kty": "oct-HSM", "key_ops": []string{"sign"}, "key_hsm": unpadded([]byte(wrapped))},
+			"key": map[string]any{"kid": "https://v.vault.azure.net/keys/k/1", "kty": "oct-HSM", "key_ops": []string{"sign"},
+				"key_hsm": unpadded([]byte(wrapped))},
 			"attributes": map[string]any{"exportable": true}, "release_policy": map[string]any{"data": unpadded([]byte(policyJSON))},
 		}},
 	})
@@ -144,7 +146,7 @@ func requestOf(t testing.TB, report []byte) []byte {
 	})
 }
 
-// thimOf needs the TCB that the certificate names.
+// thimOf needs the TCB that the certificate states.
 func thimOf(t testing.TB) []byte {
 	t.Helper()
 	return jsonOf(t, map[string]string{
@@ -153,7 +155,7 @@ func thimOf(t testing.TB) []byte {
 	})
 }
 
-// specimens has one artefact of each kind at least, of fixed bytes.
+// specimens returns at least one artefact of each kind, with fixed bytes.
 func specimens(t testing.TB) []specimen {
 	t.Helper()
 	bound := turinReport(t, snp.Bind([]byte(runtimeJSON)))
@@ -164,9 +166,12 @@ func specimens(t testing.TB) []specimen {
 		{"hcl-tdx", hclOf(nil, 4, runtimeJSON), HCLReport},
 		{"request-bound", requestOf(t, bound), MAARequest},
 		{"request-unbound", requestOf(t, testdata.AttestationBytes), MAARequest},
-		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`, `{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example","x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
+		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`,
+			`{"exp":1767323045,"iat":1767294245,"iss":"https://maa.example",`+
+				`"x-ms-attestation-type":"sevsnpvm","x-ms-sevsnpvm-is-debuggable":false,"x-ms-ver":"1.0"}`), MAAToken},
 		{"answer", fixed(`{"token":"` + string(signed(`{"alg":"RS256"}`, `{"x-ms-ver":"1.0"}`)) + `"}`), MAAToken},
-		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON + `],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
+		{"claims", fixed(`{"x-ms-attestation-type":"azurevm","secureboot":true,"x-ms-runtime":{"keys":[` + keyJSON +
+			`],"\u001b[31m":"\u001b]0;title\u0007"}}`), Claims},
 		{"jws", signed(`{"alg":"ES256"}`, "text"), SignedObject},
 		{"jwt", signed(`{"alg":"none"}`, `{"sub":"me","exp":1}`), SignedObject},
 		{"statement", statementOf(t), ReleaseStatement},
@@ -196,7 +201,8 @@ func specimens(t testing.TB) []specimen {
 		{"event-log-header", vtpmtest.NewLog().Raw(), EventLog},
 		{"quote", quoteOf([]byte("nonce")), Quote},
 		{"quote-object", jsonOf(t, map[string]any{
-			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)), "pcrs": []string{strings.Repeat("ab", 32), strings.Repeat("00", 32)},
+			"message": hex.EncodeToString(quoteOf(nil)), "signature": hex.EncodeToString(make([]byte, 256)),
+			"pcrs": []string{strings.Repeat("ab", 32), strings.Repeat("00", 32)},
 		}), Quote},
 		{"pcrs", fixed(`{"7":"` + strings.Repeat("ab", 32) + `","17":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 32)) + `"}`), PCRs},
 		{"pcrs-tool", toolFile(1<<0|1<<23, 1), PCRs},
@@ -207,14 +213,14 @@ func specimens(t testing.TB) []specimen {
 	}
 }
 
-// quoteOf is a TPMS_ATTEST of PCR 0 to 7 without a signature.
+// quoteOf returns a TPMS_ATTEST of PCR 0 to 7 without a signature.
 func quoteOf(nonce []byte) []byte {
 	attest := vtpmtest.QuoteOptions{Nonce: nonce}.Attest()
 	return append([]byte{0, byte(len(attest))}, attest...)
 }
 
-// toolFile is as tpm2-tools write the values of PCRs: 1 in each byte of the first,
-// 2 in each of the next.
+// toolFile holds PCR values as tpm2-tools writes them: each byte of the first is 1, of the
+// next 2, and so on.
 func toolFile(selection uint32, lists int) []byte {
 	raw := make([]byte, toolValues+lists*toolList)
 	raw[0], raw[4], raw[6], raw[toolLists] = 1, sha256Bank, 3, byte(lists)
@@ -227,7 +233,7 @@ func toolFile(selection uint32, lists int) []byte {
 	return raw
 }
 
-// tdxQuoteOf is a quote of zeros with what recognises it.
+// tdxQuoteOf returns a zeroed quote with the bytes that identify a TDX quote.
 func tdxQuoteOf(version byte) []byte {
 	raw := make([]byte, tdxHeader+6+tdxBody15+200)
 	raw[0], raw[2], raw[4] = version, 2, tdxTEE
@@ -247,7 +253,7 @@ func tdReportOf() []byte {
 
 const algorithmRSASSA = 0x14
 
-// signatureOf is a TPMT_SIGNATURE with SHA-256.
+// signatureOf returns a TPMT_SIGNATURE with SHA-256.
 func signatureOf(scheme byte, size int) []byte {
 	return append([]byte{0, scheme, 0, sha256Bank, byte(size >> 8), byte(size)}, bytes.Repeat([]byte{0x5a}, size)...)
 }

@@ -9,7 +9,7 @@ import (
 	"skr/test/samples"
 )
 
-// Real files are called what they are.
+// Real files are described correctly.
 func TestSampleNames(t *testing.T) {
 	for file, want := range map[string]string{
 		"turn2/08-az-key-show/az-key-show.json":                      "Authority https://",
@@ -35,7 +35,7 @@ func TestSampleNames(t *testing.T) {
 	}
 }
 
-// An event log of SHA-1 is named and refused as that.
+// A SHA-1 event log is identified as such and refused.
 func TestSampleSHA1Log(t *testing.T) {
 	_, err := Recognise(samples.Read(t, "turn2/11-sha1-log/debian-10.bin"))
 	if err == nil || !strings.Contains(err.Error(), "it looks like: TCG event log; but") || !strings.Contains(err.Error(), "digests of SHA-1 only") {
@@ -43,7 +43,7 @@ func TestSampleSHA1Log(t *testing.T) {
 	}
 }
 
-// The certificate is the same as index, as PEM of the index, and as a member.
+// The certificate is the same from the index, from PEM of the index and from a member.
 func TestSamplePadded(t *testing.T) {
 	index := samples.Read(t, "turn2/06-ak-pem-padded/fb25-ak.index")
 	inPEM := samples.Read(t, "turn2/06-ak-pem-padded/fb25-ak.pem")
@@ -57,12 +57,12 @@ func TestSamplePadded(t *testing.T) {
 			continue
 		}
 		if boot := found.Boot(); boot.Certificate == nil || faults(found) != "" {
-			t.Errorf("%s: there is no AK certificate, faults %q", name, faults(found))
+			t.Errorf("%s: no AK certificate, faults %q", name, faults(found))
 		}
 	}
 }
 
-// All that a vault answered, in the recordings of its traffic, is known.
+// All recorded vault answers are recognised.
 func TestSampleVaultAnswers(t *testing.T) {
 	kinds := map[Kind]int{}
 	for _, name := range []string{"crud-ec", "crud-ec_mhsm", "crud-rsa", "importkey-kv", "importkey-mhsm", "listkeys-kv", "releasekey-kv", "releasekey-mhsm"} {
@@ -77,7 +77,7 @@ func TestSampleVaultAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, entry := range recorded.Entries {
-			if entry.StatusCode != http.StatusOK || strings.HasSuffix(entry.RequestURI, "/generate-test-token") { // of no vault
+			if entry.StatusCode != http.StatusOK || strings.HasSuffix(entry.RequestURI, "/generate-test-token") { // not from a vault
 				continue
 			}
 			found, err := Recognise(entry.ResponseBody)
@@ -90,7 +90,7 @@ func TestSampleVaultAnswers(t *testing.T) {
 	}
 	for _, kind := range []Kind{KeyBundle, KeyList, ReleaseStatement} {
 		if kinds[kind] == 0 {
-			t.Errorf("no answer is a %s: %v", kind, kinds)
+			t.Errorf("no answer was recognised as %s: %v", kind, kinds)
 		}
 	}
 }

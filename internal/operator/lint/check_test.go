@@ -22,7 +22,7 @@ const (
 
 var pcr4 = strings.Repeat("A", 43) + "="
 
-// at is a policy with one authority, each condition in a line from 2 on.
+// at returns a policy with one authority. Each condition has its own line, from line 2.
 func at(authority string, conditions ...string) string {
 	return `{"version":"1.0.0","anyOf":[{"authority":"` + authority + `","allOf":[` + "\n" + strings.Join(conditions, ",\n") + "\n]}]}"
 }
@@ -32,7 +32,7 @@ func is(claim, value string) string { return fmt.Sprintf(`{"claim":%q,"equals":%
 func anyOf(members ...string) string { return `{"anyOf":[` + strings.Join(members, ",") + `]}` }
 func allOf(members ...string) string { return `{"allOf":[` + strings.Join(members, ",") + `]}` }
 
-// aci, cvm and launch are policies without a finding, and more conditions.
+// aci, cvm and launch return a policy without findings, plus the given conditions.
 func aci(more ...string) string {
 	return at(own, append([]string{is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-uvm"),
 		is(hostData, digest), is(debuggable, "false"), svn}, more...)...)
@@ -55,8 +55,8 @@ func TestCheck(t *testing.T) {
 	cases := []struct {
 		name, text string
 		platform   claims.Platform
-		want       string // RULE:LINE of each finding but those of the first rule in `aside`
-		fix        string // in one of the fixes
+		want       string // RULE:LINE of each finding, except findings of the first rule in `aside`
+		fix        string // part of one of the fixes
 	}{
 		{name: "aci", text: aci()},
 		{name: "cvm", text: cvm(), platform: claims.CVM},
@@ -129,7 +129,7 @@ func TestCheck(t *testing.T) {
 		{name: "typo", text: aci(is("x-ms-sevsnpvm-host-data", digest)), want: "unknown-claim:7", fix: "write " + hostData},
 		{name: "unknown", text: aci(is("my-claim", "x")), want: "unknown-claim:7", fix: "skrctl policy explain"},
 		{name: "policy claim", text: aci(is("x-ms-policy.mine", "x"))},
-		{name: "claim of others", text: aci(is("x-ms-azurevm-ostype", "Linux")), platform: claims.ACI, want: "claim-not-on-platform:7"},
+		{name: "claim of another service", text: aci(is("x-ms-azurevm-ostype", "Linux")), platform: claims.ACI, want: "claim-not-on-platform:7"},
 		{name: "needs prefix", text: cvm(is(measurement, strings.Repeat("a", 96))), want: "claim-prefix:7", fix: isolation + measurement},
 		{name: "has prefix", text: aci(is(isolation+measurement, strings.Repeat("a", 96))), platform: claims.AKSKata,
 			want: "claim-prefix:7 value-not-on-platform:3", fix: "write " + measurement},
@@ -160,7 +160,7 @@ func TestCheck(t *testing.T) {
 		{name: "list", text: cvm(is("x-ms-azurevm-attested-pcrs", "[0]")), want: "compares-object:7"},
 		{name: "object exists", text: cvm(`{"claim":"x-ms-isolation-tee","exists":true}`)},
 		{name: "exists", text: cvm(`{"claim":"x-ms-azurevm-is-windows","exists":true}`), want: "exists-ignores-value:7"},
-		{name: "value of others", text: strings.Replace(aci(), "azure-compliant-uvm", "azure-signed-katacc-uvm", 1), platform: claims.ACI,
+		{name: "value of another service", text: strings.Replace(aci(), "azure-compliant-uvm", "azure-signed-katacc-uvm", 1), platform: claims.ACI,
 			want: "value-not-on-platform:3", fix: "write azure-compliant-uvm"},
 		{name: "capitals in a value", text: strings.Replace(aci(), "sevsnpvm\"}", "SevSnpVm\"}", 1), want: "value-not-on-platform:2", fix: "write sevsnpvm"},
 
@@ -199,7 +199,7 @@ func TestCheck(t *testing.T) {
 			fixed = fixed || strings.Contains(f.Fix, c.fix)
 			fired[f.Name] = true
 			if f.Found == "" || f.Fix == "" || f.Column < 1 {
-				t.Errorf("%s: %+v lacks something", c.name, f)
+				t.Errorf("%s: %+v is incomplete", c.name, f)
 			}
 		}
 		slices.Sort(got)
@@ -246,7 +246,7 @@ func TestCheckIsBounded(t *testing.T) {
 	}
 }
 
-// The policy is in use. The findings must be true of it.
+// This policy is in production use. The findings must be true for it.
 func TestCheckPolicyInProduction(t *testing.T) {
 	count := make(map[string]int)
 	for _, f := range Check(samples.Read(t, "cvm/release-policy-30-authorities.json"), Subject{}) {
@@ -287,7 +287,7 @@ func FuzzCheck(f *testing.F) {
 		findings := Check(text, Subject{Platform: claims.Platform(platform)})
 		_, err := releasepolicy.Parse(text)
 		if err != nil && !failed(findings) {
-			t.Fatalf("%v is no finding", err)
+			t.Fatalf("%v is not a valid finding", err)
 		}
 		for _, f := range findings {
 			if f.Line < 1 || f.Found == "" || f.Fix == "" || strings.ContainsAny(f.Found+f.Fix, "\n\r\x1b") {
@@ -301,7 +301,7 @@ func failed(findings []check.Result) bool {
 	return slices.ContainsFunc(findings, func(f check.Result) bool { return f.Outcome == Error })
 }
 
-// The advice for real policies names the claims of their technology.
+// Advice for real policies names the claims of their technology.
 func TestCheckRealPolicies(t *testing.T) {
 	findings := Check(samples.Read(t, "turn2/09-policy-check/p11-learn-uvm-cvm.json"), Subject{})
 	if !slices.ContainsFunc(findings, func(f check.Result) bool { return f.Name == "mixed-platforms" && f.Outcome == Error }) {
@@ -315,6 +315,6 @@ func TestCheckRealPolicies(t *testing.T) {
 		}
 	}
 	if !tdx {
-		t.Error("a debugger of a TDX machine is not excluded, and nothing says so")
+		t.Error("no finding for a TDX policy that does not exclude debugging")
 	}
 }

@@ -45,11 +45,11 @@ func numbers(text string) string {
 	return string(list)
 }
 
-// Every form has the same policy.
+// Every form contains the same policy.
 func TestOpenForms(t *testing.T) {
 	url, std := base64.RawURLEncoding.EncodeToString([]byte(opened)), base64.StdEncoding.EncodeToString([]byte(opened))
 	if !strings.ContainsAny(url, "-_") || !strings.ContainsAny(std, "+/") {
-		t.Fatal("the alphabets do not differ")
+		t.Fatal("the two alphabets give the same text")
 	}
 	text, _ := json.Marshal(opened)
 	key := func(member, policy string) string {
@@ -131,7 +131,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// A text that is not a policy in any form stays as it is, so that the parser says what is wrong and where.
+// Text that is not a policy in any form stays unchanged, so that the parser reports the fault
+// and its position.
 func TestOpenLeavesTheRest(t *testing.T) {
 	for _, file := range []string{"", " \n", "{", `{"version":"1.0.0"}`, `{"anyOf":[],}`, "hello", "a: b\n", "[1, 2]", "\xff\x00", `{"a":1}`} {
 		if d, err := Open([]byte(file)); err != nil || string(d.Text) != file || d.Source != "" {

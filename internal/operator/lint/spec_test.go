@@ -20,7 +20,7 @@ var (
 	zeroPCR  = strings.Repeat("0", 64)
 )
 
-// summary is a policy as lines: authorities, and conditions in words.
+// summary returns a policy as lines: authorities and conditions in words.
 func summary(p *releasepolicy.Policy) string {
 	var lines []string
 	for _, tree := range p.Tree() {
@@ -94,7 +94,7 @@ https://mine.weu.attest.azure.net
 		}
 		for _, f := range Check(policy.Raw(), Subject{Platform: c.spec.Platform}) {
 			if f.Outcome != Info {
-				t.Errorf("%s: what New writes is found to be wrong: %+v", name, f)
+				t.Errorf("%s: findings for the output of New: %+v", name, f)
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func TestNewForAnyWorkload(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if findings := Check(policy.Raw(), Subject{}); !failed(findings) {
-		t.Error("nothing is found to be wrong")
+		t.Error("no finding")
 	}
 }
 
@@ -137,8 +137,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// The token of a machine meets a policy from its genuine report or token. A token with another
-// HOST_DATA or version does not.
+// A machine's token meets the policy made from its genuine report or token. A token with
+// another HOST_DATA or version does not.
 func TestAdopt(t *testing.T) {
 	endorsed := mustClaims(t, samples.Read(t, "maa/aci-claims-with-uvm-endorsement.json"))
 	spec := Spec{Platform: claims.ACI}
@@ -253,7 +253,7 @@ func TestOpen(t *testing.T) {
 	}
 	for _, text := range []string{bundle("null"), bundle(`{"data":"%"}`), `{"key":{}}`} {
 		if _, err := Open([]byte(text)); err == nil {
-			t.Errorf("%s is opened", text)
+			t.Errorf("%s is accepted", text)
 		}
 	}
 	for _, text := range []string{"", "{", "hello world", `{"version":1}`} {

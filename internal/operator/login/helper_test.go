@@ -8,12 +8,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"skr/internal/azure/httpclient"
-	"skr/internal/refusal"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"skr/internal/azure/httpclient"
+	"skr/internal/refusal"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 	clientID    = "6ad1b4f0-0000-4000-8000-3b0a7d1f8a52"
 )
 
-// once keeps tests from waiting for the back-off of httpclient.
+// once keeps tests from waiting for httpclient's backoff.
 var once = httpclient.Retry{Attempts: 1, Base: time.Millisecond, Cap: time.Millisecond, MaxRetryAfter: time.Millisecond}
 
 func audience(t *testing.T) string {
@@ -49,12 +50,12 @@ func checkRefusal(t *testing.T, err error, kind *refusal.Kind, says string) {
 		t.Fatalf("error %v, want a refusal of kind %q", err, kind)
 	}
 	if !strings.Contains(refused.Public(), says) {
-		t.Errorf("caller reads %q, want %q in it", refused.Public(), says)
+		t.Errorf("public error %q, want %q in it", refused.Public(), says)
 	}
 	for _, secret := range []string{assertion, accessToken} {
 		for part := range strings.SplitSeq(secret, ".") {
 			if strings.Contains(err.Error(), part) {
-				t.Errorf("error holds a part of a token: %v", err)
+				t.Errorf("the error contains part of a token: %v", err)
 			}
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"skr/internal/refusal"
 )
 
-// newPerson has an environment without identities, but for an IMDS.
+// newPerson returns an environment without identities except for an IMDS.
 func newPerson(t *testing.T, imds http.HandlerFunc) *entra.Source {
 	t.Helper()
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"} {
-		t.Setenv(name, "") // to have it back afterwards
+		t.Setenv(name, "") // restores the variable after the test
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func newPerson(t *testing.T, imds http.HandlerFunc) *entra.Source {
 
 func TestPersonOnAMachineWithAnIdentity(t *testing.T) {
 	source := newPerson(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Metadata") == "" { // azidentity looks whether anybody is there
+		if r.Header.Get("Metadata") == "" { // azidentity probes whether IMDS answers
 			writeJSON(w, http.StatusBadRequest, map[string]any{"error": "invalid_request"})
 			return
 		}
@@ -65,12 +65,12 @@ func TestPersonWithoutIdentity(t *testing.T) {
 	}
 	for _, tried := range []string{"az login", "EnvironmentCredential", "WorkloadIdentityCredential", "AzureCLICredential"} {
 		if !strings.Contains(err.Error(), tried) {
-			t.Errorf("%v does not speak of %s", err, tried)
+			t.Errorf("%v does not mention %s", err, tried)
 		}
 	}
 }
 
-// A login that is refused ends the search, and is told as such.
+// A refused login ends the search and is reported.
 func TestPersonRefused(t *testing.T) {
 	fake := newLogin(t, func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, 401, map[string]any{"error": "invalid_client", "error_description": "AADSTS700024 " + assertion})

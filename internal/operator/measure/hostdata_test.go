@@ -48,7 +48,8 @@ func TestRead(t *testing.T) {
 		{"pod of a virtual node", strings.Replace(manifest("Pod", "kafka", encoded), agentPolicy, groupPolicy, 1), []string{`Pod "kafka"`}},
 		{"deployment", fmt.Sprintf(deployment, "Deployment", encoded), []string{`Deployment "web"`}},
 		{"stateful set", fmt.Sprintf(deployment, "StatefulSet", encoded), []string{`StatefulSet "web"`}},
-		{"cron job", "kind: CronJob\nmetadata: {name: nightly}\nspec:\n  jobTemplate:\n    " + strings.Replace(cron, "kind: Job", "", 1), []string{`CronJob "nightly"`}},
+		{"cron job", "kind: CronJob\nmetadata: {name: nightly}\nspec:\n  jobTemplate:\n    " + strings.Replace(cron, "kind: Job", "", 1),
+			[]string{`CronJob "nightly"`}},
 		{"documents", "---\n# none\n---\nkind: ConfigMap\ndata: {a: b}\n--- # next\n" + manifest("Pod", "a", encoded) + "---\r\n" + manifest("Pod", "b", encoded),
 			[]string{`Pod "a"`, `Pod "b"`}},
 		{"list", `{"kind":"List","items":[{"kind":"Pod","metadata":{"name":"a","annotations":{"` + agentPolicy + `":"` + encoded + `"}}}]}`, []string{`Pod "a"`}},
@@ -90,21 +91,21 @@ func template(policy, parameters string) string {
  "name": "cg", "properties": { "confidentialComputeProperties": { "ccePolicy": ` + policy + ` } } } ] }`
 }
 
-// nested is a template in a template, with a parameter p in both.
+// nested is a template inside a template. Both have a parameter p.
 func nested(scope, policy, outer, inner, passed string) string {
 	within := template(`"`+policy+`"`, `"p": {"defaultValue":"`+inner+`"}`)
 	return `{"parameters":{"p":{"defaultValue":"` + outer + `"}},"resources":[{"type":"Microsoft.Resources/deployments","name":"d","properties":{
 		"expressionEvaluationOptions":{"scope":"` + scope + `"},"parameters":{` + passed + `},"template":` + within + `}}]}`
 }
 
-// sum asks the tool of the documentation.
+// sum runs the tool that the documentation names.
 func sum(t *testing.T, text string) string {
 	t.Helper()
 	run := exec.CommandContext(t.Context(), "sha256sum")
 	run.Stdin = strings.NewReader(text)
 	out, err := run.Output()
 	if err != nil {
-		t.Skipf("there is no sha256sum here: %v", err)
+		t.Skipf("sha256sum is not installed: %v", err)
 	}
 	return strings.Fields(string(out))[0]
 }
@@ -122,7 +123,7 @@ func TestReadRefuses(t *testing.T) {
 		{"number", template(`1`, ""), "is not a string"},
 		{"Rego with a BOM", "\ufeff" + module, "save it as UTF-8 without a byte order mark"},
 		{"no member of a parameter", template(`"[parameters('p').x]"`, `"p":{"defaultValue":{"y":"`+encoded+`"}}`), `parameter "p.x", which has no default value`},
-		{"initdata that is none", initdataManifest("QUJD"), "cc_init_data cannot be used: it is not initdata"},
+		{"not initdata", initdataManifest("QUJD"), "cc_init_data cannot be used: it is not initdata"},
 		{"initdata of another hash", initdataManifest(base64.StdEncoding.EncodeToString([]byte("version = \"0.1.0\"\nalgorithm = \"md5\"\n"))), `"md5" is none of`},
 		{"initdata with two hashes", initdataManifest(base64.StdEncoding.EncodeToString([]byte("algorithm = \"sha256\"\nalgorithm = \"sha512\"\n"))), "twice"},
 		{"initdata, broken gzip", initdataManifest("H4sIAAAA"), "gzip"},
@@ -155,7 +156,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// A policy of many megabytes, as containers of hundreds of layers have it.
+// A policy of many megabytes, as for containers with hundreds of layers.
 func TestReadLargePolicy(t *testing.T) {
 	large := module + strings.Repeat("# layer 0123456789abcdef\n", 200_000)
 	policies, err := Read([]byte(manifest("Pod", "large", base64.StdEncoding.EncodeToString([]byte(large)))))
@@ -164,7 +165,7 @@ func TestReadLargePolicy(t *testing.T) {
 	}
 }
 
-// The policies of genuine container groups have the HOST_DATA of their reports.
+// The policies of genuine container groups hash to the HOST_DATA of their reports.
 func TestGenuinePolicies(t *testing.T) {
 	report, err := snp.Parse(samples.Read(t, "aci-milan/snp_report.bin"))
 	if err != nil {
@@ -213,7 +214,7 @@ func initdataManifest(value string) string {
 const toml = "# initdata\nalgorithm = 'sha384'\n\"version\" = \"0.1.0\" # of the form\n\n[data]\n\"policy.rego\" = '''\npackage agent_policy\n" +
 	"default CreateContainerRequest := true\n'''\n"
 
-// HOST_DATA is the digest of initdata by the algorithm that it names, as sha384sum says.
+// HOST_DATA is the digest of initdata with its named algorithm, as sha384sum computes it.
 func TestInitdata(t *testing.T) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)

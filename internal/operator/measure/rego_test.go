@@ -56,7 +56,7 @@ func TestAllowsEverything(t *testing.T) {
 
 func TestRealPolicies(t *testing.T) {
 	if !allowsEverything(samples.Read(t, "turn2/07-allow-all-policies/allow_all_policy.rego")) {
-		t.Error("a published policy that allows everything is not seen as that")
+		t.Error("a published policy that allows everything is not detected")
 	}
 	for _, file := range []string{"aci-security-context/security-policy-base64", "aci-milan/uvm_security_policy.base64"} {
 		text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(samples.Read(t, file))))
@@ -64,7 +64,7 @@ func TestRealPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !allowsEverything(text) {
-			t.Errorf("%s is not seen as a policy that allows everything", file)
+			t.Errorf("%s is not detected as a policy that allows everything", file)
 		}
 	}
 }

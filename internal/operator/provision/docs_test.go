@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The table of roles in docs/keys.md is that of the refusals.
+// The table of roles in docs/keys.md matches the refusals.
 func TestDocumentedRoles(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/keys.md")
 	if err != nil {

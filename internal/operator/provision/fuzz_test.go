@@ -31,12 +31,12 @@ func open(t testing.TB, reads, writes policy.Transporter) (*provision.Vault, hsm
 	return opened, id
 }
 
-// What may not be sent twice goes over the transport that sends once.
+// Requests that must not be repeated use the transport that sends once.
 func TestWritesAreNotRepeated(t *testing.T) {
 	answer := func(method string) handler {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != method {
-				t.Errorf("%s went over the transport for %s", r.Method, method)
+				t.Errorf("%s used the transport for %s", r.Method, method)
 			}
 			w.WriteHeader(http.StatusForbidden)
 		}
@@ -54,10 +54,12 @@ func TestWritesAreNotRepeated(t *testing.T) {
 	}
 }
 
-// FuzzAnswers: whatever a vault answers, the end is a key of that vault or a refusal.
+// FuzzAnswers checks that any answer of a vault gives a key of that vault or a refusal.
 func FuzzAnswers(f *testing.F) {
-	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"RSA-HSM","key_ops":["sign"],"n":"AQAB","e":"AQAB"},"attributes":{"enabled":true,"exp":1}}`))
-	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"oct-HSM"},"attributes":{},"release_policy":{"data":"e30","immutable":true},"tags":{"a":null}}`))
+	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"RSA-HSM","key_ops":["sign"],"n":"AQAB","e":"AQAB"},`+
+		`"attributes":{"enabled":true,"exp":1}}`))
+	f.Add(200, []byte(`{"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"oct-HSM"},"attributes":{},`+
+		`"release_policy":{"data":"e30","immutable":true},"tags":{"a":null}}`))
 	f.Add(200, []byte(`{"value":[{"kid":"https://one.vault.azure.net/keys/k","attributes":{"created":1}}],"nextLink":null}`))
 	f.Add(200, []byte(`{"value":[{"kid":null}],"nextLink":"::"}`))
 	f.Add(403, []byte(`{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByRbac"}}}`))
@@ -72,9 +74,9 @@ func FuzzAnswers(f *testing.F) {
 			if key.ID.Vault() != id.Vault() || key.ID.Name() != "k" {
 				t.Errorf("a key of another vault: %q", key.ID)
 			}
-			_, _ = key.PEM() // an error is good
+			_, _ = key.PEM() // an error is acceptable
 		} else if _, ok := errors.AsType[*refusal.Error](err); !ok {
-			t.Errorf("%v is no refusal", err)
+			t.Errorf("%v is not a refusal", err)
 		}
 		items, err := opened.List(t.Context())
 		for _, item := range items {

@@ -67,7 +67,7 @@ func (c *cloud) policy() *releasepolicy.Policy {
 	return policy
 }
 
-// transport is ours, to the cloud.
+// transport is skr's own, with the cloud as its target.
 func (c *cloud) transport() policy.Transporter {
 	return httpclient.New(httpclient.Config{
 		Service: "the vault", Transport: c.HTTPClient().Transport, Retry: httpclient.Retry{Attempts: 1},
@@ -162,7 +162,8 @@ func TestRequestRefuses(t *testing.T) {
 	}
 }
 
-// What the services are not known to do is warned of, sent, and refused by the vault alone.
+// Requests that the services are not known to support cause a warning and are sent. Only the
+// vault refuses them.
 func TestServiceLimits(t *testing.T) {
 	c := newCloud(t, nil)
 	for says, change := range map[string]func(*provision.Spec){
@@ -186,7 +187,7 @@ func TestServiceLimits(t *testing.T) {
 	}
 }
 
-// tampering changes the answers to GET requests on their way.
+// tampering changes the answers to GET requests in transit.
 type tampering struct {
 	next   policy.Transporter
 	change func(bundle map[string]any)
@@ -207,7 +208,7 @@ func (t tampering) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// What the vault stores must be what was asked for.
+// The vault must store what was requested.
 func TestMakeReadsBack(t *testing.T) {
 	c := newCloud(t, nil)
 	at := func(o map[string]any, name string) map[string]any { inner, _ := o[name].(map[string]any); return inner }
@@ -225,7 +226,8 @@ func TestMakeReadsBack(t *testing.T) {
 		"its tags differ":              func(o map[string]any) { o["tags"] = map[string]any{"x": "y"} },
 		"its times of validity differ": func(o map[string]any) { at(o, "attributes")["exp"] = 4102444800 },
 		"its release policy differs": func(o map[string]any) {
-			at(o, "release_policy")["data"] = "eyJ2ZXJzaW9uIjoiMS4wLjAiLCJhbnlPZiI6W3siYXV0aG9yaXR5IjoiaHR0cHM6Ly9hIiwiYWxsT2YiOlt7ImNsYWltIjoiYSIsImVxdWFscyI6ImIifV19XX0"
+			at(o, "release_policy")["data"] = "eyJ2ZXJzaW9uIjoiMS4wLjAiLCJhbnlPZiI6W3siYXV0aG9yaXR5IjoiaHR0cHM6Ly9hIiwi" +
+				"YWxsT2YiOlt7ImNsYWltIjoiYSIsImVxdWFscyI6ImIifV19XX0"
 		},
 		"release policy cannot be read":      func(o map[string]any) { delete(o, "release_policy") },
 		"it is of":                           func(o map[string]any) { at(o, "key")["kid"] = c.id("vault", "foreign").String() + "/1" },
@@ -249,7 +251,8 @@ func TestImport(t *testing.T) {
 	c := newCloud(t, nil)
 	files := map[string]string{
 		"symmetric": `{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA"}`,
-		"ec":        `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`, // RFC 7515 appendix A.3
+		"ec": `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",` + // RFC 7515 appendix A.3
+			`"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`,
 	}
 	for name, text := range files {
 		material, err := hsm.ReadKey([]byte(text))
@@ -264,7 +267,7 @@ func TestImport(t *testing.T) {
 		}
 		checkPreview(t, request(t, spec), text)
 	}
-	// Another public key than the one that was sent is no success.
+	// If the vault returns another public key than the one sent, the import fails.
 	material, err := hsm.ReadKey([]byte(files["ec"]))
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +282,7 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// checkPreview: the preview is all of the request but the key.
+// checkPreview checks that the preview contains the whole request except the key.
 func checkPreview(t *testing.T, r *provision.Request, text string) {
 	t.Helper()
 	preview, err := r.Preview("7.5")
@@ -287,7 +290,7 @@ func checkPreview(t *testing.T, r *provision.Request, text string) {
 		t.Fatalf("%+v, %v", preview, err)
 	}
 	var private map[string]string
-	_ = json.Unmarshal([]byte(text), &private) // it was read before
+	_ = json.Unmarshal([]byte(text), &private) // the key was read before
 	for _, name := range []string{"d", "k"} {
 		if secret := private[name]; secret != "" && (bytes.Contains(preview.Body, []byte(secret)) || !bytes.Contains(preview.Body, []byte(`"`+name+`":"withheld"`))) {
 			t.Errorf("the preview holds %q: %s", name, preview.Body)
@@ -295,12 +298,13 @@ func checkPreview(t *testing.T, r *provision.Request, text string) {
 	}
 }
 
-// A preview is what is sent, to the byte.
+// A preview equals the request byte for byte.
 func TestPreviewIsWhatIsSent(t *testing.T) {
 	c := newCloud(t, nil)
 	var sent []byte
 	seen := recording{c.transport(), &sent}
-	spec := provision.Spec{ID: c.id("vault", "k"), Policy: c.policy(), Type: "EC-HSM", Tags: map[string]string{"b": "1", "a": "2"}, Expires: time.Unix(4102444800, 0)}
+	spec := provision.Spec{ID: c.id("vault", "k"), Policy: c.policy(), Type: "EC-HSM", Tags: map[string]string{"b": "1", "a": "2"},
+		Expires: time.Unix(4102444800, 0)}
 	preview, err := request(t, spec).Preview("")
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +333,7 @@ func (r recording) Do(request *http.Request) (*http.Response, error) {
 	return r.next.Do(request)
 }
 
-// Lists of both services are followed over their pages.
+// Lists of both services are followed across their pages.
 func TestList(t *testing.T) {
 	for _, service := range []string{"vault", "managedhsm"} {
 		c := newCloud(t, nil)
@@ -338,7 +342,7 @@ func TestList(t *testing.T) {
 			t.Fatalf("%d keys, %v", len(items), err)
 		}
 		var makers sync.WaitGroup
-		for i := range 60 { // pages have 25
+		for i := range 60 { // a page has 25 keys
 			spec := provision.Spec{ID: c.id(service, fmt.Sprintf("k%02d", i)), Policy: c.policy(), Type: "EC-HSM"}
 			makers.Go(func() {
 				if _, err := opened.Make(t.Context(), request(t, spec)); err != nil {
@@ -378,7 +382,7 @@ func TestHostileLists(t *testing.T) {
 	} {
 		opened := c.open("vault", handler(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Host != here.String() {
-				t.Errorf("the token went to %q", r.URL.Host)
+				t.Errorf("the token was sent to %q", r.URL.Host)
 			}
 			_, _ = io.WriteString(w, page)
 		}))
@@ -421,8 +425,9 @@ func TestRefusals(t *testing.T) {
 		"private":   {status(403, "ForbiddenByConnection"), refusal.ManagementRejected, "use its private endpoint"},
 		"unknown":   {status(403, ""), refusal.ManagementRejected, "the identity needs the role Key Vault Crypto Officer"},
 		"invalid":   {status(400, ""), refusal.ManagementRejected, "calls the request invalid"},
-		"page":      {handler(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), refusal.Untrusted, "the vault's answer cannot be used"},
-		"strange":   {status(302, ""), refusal.Untrusted, "the vault's answer cannot be used"},
+		"page": {handler(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), refusal.Untrusted,
+			"the vault's answer cannot be used"},
+		"strange": {status(302, ""), refusal.Untrusted, "the vault's answer cannot be used"},
 	} {
 		spec := provision.Spec{ID: c.id("vault", name), Policy: c.policy(), Type: "EC-HSM"}
 		_, err := c.open("vault", test.over).Make(t.Context(), request(t, spec))
@@ -431,7 +436,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %v: %q", name, err, test.kind, test.says)
 		}
 		if strings.Contains(fmt.Sprint(err), token) || strings.Contains(fmt.Sprint(err), "\n") {
-			t.Errorf("%s: the error holds the token, or more lines than one", name)
+			t.Errorf("%s: the error contains the token or more than one line", name)
 		}
 	}
 }

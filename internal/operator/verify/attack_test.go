@@ -16,7 +16,7 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// mix is the evidence of a good machine as one JSON document, which an attacker changes.
+// mix is the evidence of a good machine as one JSON document. The attacker modifies it.
 type mix map[string]any
 
 func (m *vm) mix(t *testing.T) mix {
@@ -33,7 +33,7 @@ func (m *vm) mix(t *testing.T) mix {
 	}
 }
 
-// Ways to have a machine pass with something that nobody looked at. Each fails, or is told.
+// Ways to make a machine pass with unverified content. Each fails or is reported.
 func TestMixedBoots(t *testing.T) {
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
 	other := &vm{m.machine, must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(false)}
@@ -44,11 +44,11 @@ func TestMixedBoots(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(mix)
-		want   string // a check that fails; "" for none
+		want   string // a failing check; "" if none fails
 		unseen string
 	}{
-		{"as it is", func(mix) {}, "", "PCR 0-3, 5-6"},
-		{"another machine's report beside", func(x mix) { x["report"] = report(snptest.Options{}) }, "contents", ""},
+		{"unchanged", func(mix) {}, "", "PCR 0-3, 5-6"},
+		{"another machine's report in addition", func(x mix) { x["report"] = report(snptest.Options{}) }, "contents", ""},
 		{"another HCL report later in the file", func(x mix) { x["z"] = foreign["hcl_report"] }, "contents", ""},
 		{"another HCL report earlier in the file", func(x mix) { x["a"] = foreign["hcl_report"] }, "contents", ""},
 		{"another quote", func(x mix) { x["tpm_quote"] = foreign["quote"] }, "contents", ""},

@@ -27,17 +27,17 @@ func policyOf(t *testing.T, text string, values ...any) *verify.BootPolicy {
 	return must(verify.ParseBootPolicy(fmt.Appendf(nil, text, values...)))(t)
 }
 
-// vm is an emulated confidential VM, which Trusted Launch is a part of.
+// vm is an emulated confidential VM. Its evidence includes that of Trusted Launch.
 type vm struct {
 	*machine
 	ak  *vtpmtest.AK
 	log *vtpmtest.Log
 }
 
-// identity is how a policy knows the guests of package snptest.
+// identity is the part of a policy that identifies the guests of package snptest.
 var identity = map[verify.AKSource]string{verify.AKFromHCL: fmt.Sprintf("\nmeasurements: [%x]", sha512.Sum384([]byte("TEST ONLY")))}
 
-// good are the machine's evidence and a policy that it meets.
+// good returns the machine's evidence and a policy that it meets.
 func (m *vm) good(t *testing.T, trust verify.AKSource) verify.Machine {
 	t.Helper()
 	log := must(vtpm.ParseEventLog(m.log.Raw()))(t)
@@ -67,7 +67,7 @@ func (m *vm) quote(t *testing.T, o vtpmtest.QuoteOptions) *vtpm.Quote {
 	return must(vtpm.ParseQuote(must(m.ak.Quote(o))(t)))(t)
 }
 
-// Each fault fails the checks that are about it, and no others.
+// Each fault fails exactly the checks that concern it.
 func TestOfBoot(t *testing.T) {
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
 	other := &vm{m.machine, must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(false)}
@@ -96,7 +96,8 @@ func TestOfBoot(t *testing.T) {
 			v.Boot.Certificate = must(vtpm.ParseAKCertificate(other.ak.Index()))(t)
 			v.Roots = must(vtpm.ParseRoots(other.ak.RootsPEM()))(t)
 		}, []string{"quote signature"}},
-		{"HCL report of another key", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }), []string{"quote signature"}},
+		{"HCL report of another key", verify.AKFromHCL, boot(func(b *inspect.Boot) { b.HCL = other.hcl(t, true, vtpmtest.HCLOptions{}) }),
+			[]string{"quote signature"}},
 		{"claims changed", verify.AKFromHCL, boot(func(b *inspect.Boot) {
 			b.HCL = m.hcl(t, true, vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[1236+len(`{"keys":[{"kid":"`)] ^= 1 }})
 		}), []string{"runtime data"}},
@@ -113,17 +114,17 @@ func TestOfBoot(t *testing.T) {
 		{"fewer PCRs", tl, boot(func(b *inspect.Boot) { b.Quote = m.quote(t, vtpmtest.QuoteOptions{Bitmap: [3]byte{0x7f}}) }), []string{"PCR selection"}},
 		{"more PCRs", tl, boot(func(b *inspect.Boot) { b.Quote = m.quote(t, vtpmtest.QuoteOptions{Bitmap: [3]byte{0xff, 1}}) }), []string{"PCR selection"}},
 		{"no values", tl, boot(func(b *inspect.Boot) { b.PCRs = nil }), []string{"PCR values"}},
-		{"values of another start", tl, boot(func(b *inspect.Boot) { b.PCRs = other.log.PCRs() }), []string{"PCR values"}},
+		{"values of another boot", tl, boot(func(b *inspect.Boot) { b.PCRs = other.log.PCRs() }), []string{"PCR values"}},
 		{"another value is pinned", tl, policy("ak: certificate\npcrs: {4: %s}", vtpm.Digest{0xab}), []string{"pinned PCRs"}},
-		{"several are good", tl, policy("ak: certificate\npcrs: {4: [%s, %s]}", vtpm.Digest{0xab}, pinned), nil},
+		{"several values accepted", tl, policy("ak: certificate\npcrs: {4: [%s, %s]}", vtpm.Digest{0xab}, pinned), nil},
 		{"no log", tl, boot(func(b *inspect.Boot) { b.Log = nil }), []string{"event log"}},
 		{"header only", tl, boot(func(b *inspect.Boot) { b.Log = must(vtpm.ParseEventLog(vtpmtest.NewLog().Raw()))(t) }), []string{"event log"}},
-		{"log of another start", tl, boot(func(b *inspect.Boot) { b.Log = offLog }), []string{"event log"}},
+		{"log of another boot", tl, boot(func(b *inspect.Boot) { b.Log = offLog }), []string{"event log"}},
 		{"secure boot off", tl, func(v *verify.Machine) {
 			v.Boot.Log, v.Boot.PCRs = offLog, other.log.PCRs()
 			v.Boot.Quote = m.quote(t, vtpmtest.QuoteOptions{PCRs: other.log.PCRs()})
 		}, []string{"secure boot"}},
-		{"secure boot not demanded", tl, func(v *verify.Machine) {
+		{"secure boot not required", tl, func(v *verify.Machine) {
 			v.Boot.Log, v.Boot.PCRs = nil, other.log.PCRs()
 			v.Boot.Quote = m.quote(t, vtpmtest.QuoteOptions{PCRs: other.log.PCRs()})
 			v.Policy = policyOf(t, "ak: certificate\nsecure_boot: false")
@@ -156,7 +157,7 @@ func TestOfBoot(t *testing.T) {
 	}
 }
 
-// A confidential VM on Turin, whose TCB has another layout and whose chip a shorter name.
+// A confidential VM on Turin has another TCB layout and a shorter chip id.
 func TestOfBootTurin(t *testing.T) {
 	vendor := must(snptest.NewVendor(snp.Turin, time.Now()))(t)
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
@@ -171,7 +172,7 @@ func TestOfBootTurin(t *testing.T) {
 	}
 }
 
-// Genuine evidence: there is no public event log of Azure, so that this is what is missing.
+// Genuine evidence. No event log of Azure is public, so only the log is missing.
 func TestSampleBoot(t *testing.T) {
 	roots := must(vcek.ParseRoots(samples.Read(t, "amd-roots/milan_ask_ark_asvk.pem")))(t)
 	chainOf := func(found inspect.Artefact) *vcek.Chain { e, _ := found.Evidence(); return e.Chain }
@@ -182,12 +183,15 @@ func TestSampleBoot(t *testing.T) {
 		{"cvm/milan-2025-evidence.json", "ak: hcl\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]\n" +
 			"secure_boot: false\npcrs: {3: 3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969}\nunlogged: [3]", "2026-02-01T00:00:00Z", nil},
 		{"cvm/milan-2025-evidence.json", "ak: hcl", "2026-02-01T00:00:00Z", []string{"PCR selection", "event log"}},
-		{"cvm/milan-2025-evidence.json", "ak: certificate\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]", "2026-04-01T00:00:00Z", []string{"event log"}},
-		{"cvm/milan-quote-with-nonce.json", "ak: hcl\nsecure_boot: false\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]", "2026-02-01T00:00:00Z", nil},
+		{"cvm/milan-2025-evidence.json", "ak: certificate\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]",
+			"2026-04-01T00:00:00Z", []string{"event log"}},
+		{"cvm/milan-quote-with-nonce.json", "ak: hcl\nsecure_boot: false\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]",
+			"2026-02-01T00:00:00Z", nil},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			found := must(inspect.Recognise(samples.Read(t, c.file)))(t)
-			m := verify.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(), Given: verify.Given{Evidence: inspect.Evidence{Chain: chainOf(found)}, Parts: found.Parts()}}
+			m := verify.Machine{Boot: found.Boot(), Policy: policyOf(t, "%s", c.policy), Roots: vtpm.AzureRoots(),
+				Given: verify.Given{Evidence: inspect.Evidence{Chain: chainOf(found)}, Parts: found.Parts()}}
 			if m.Given.Chain == nil {
 				m.Given.Chain = completed(t, m.Boot.Issuers)
 			}
@@ -199,7 +203,7 @@ func TestSampleBoot(t *testing.T) {
 	}
 }
 
-// completed is the chain of a VCEK that came without its issuers.
+// completed returns the chain of a VCEK that came without its issuers.
 func completed(t *testing.T, found []*x509.Certificate) *vcek.Chain {
 	t.Helper()
 	at := slices.IndexFunc(found, vcek.IsLeaf)

@@ -28,7 +28,7 @@ func TestParseBootPolicy(t *testing.T) {
 	}
 }
 
-// The policy of the document can be used.
+// The policy in the document is valid.
 func TestDocumentedBootPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/vtpm.md")
 	if err != nil {
@@ -71,8 +71,8 @@ var refused = []struct{ name, text, wrong string }{
 	{"no nonce", "ak: hcl\nnonce: ''", `nonce: "" is not hexadecimal`},
 	{"merged", "ak: hcl\n<<: {secure_boot: false}", "merge keys"},
 	{"second document", "ak: hcl\n---\nmeasurements: [ab]", "a second document"},
-	{"two documents, the first begun", "# demands\n---\nak: hcl\n--- # more\nsecure_boot: true", "a second document"},
-	{"text behind the end", "ak: hcl\n...\nsecure_boot: true", "expected <document start>"},
+	{"two documents with a start marker", "# demands\n---\nak: hcl\n--- # more\nsecure_boot: true", "a second document"},
+	{"text after the end", "ak: hcl\n...\nsecure_boot: true", "expected <document start>"},
 	{"in capitals", "ak: hcl\nMeasurements: any", `must be written "measurements"`},
 	{"no YAML", "ak: [", "did not find"},
 	{"empty selection", "ak: hcl\nselection: []", `member "selection" is present and empty`},
@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// How a paravisor is known: Azure's keys, if nothing else is said.
+// A paravisor is identified by Azure's keys unless the policy says otherwise.
 func TestIdentity(t *testing.T) {
 	for _, c := range []struct {
 		text         string

@@ -19,7 +19,7 @@ import (
 	"skr/test/uvmtest"
 )
 
-// machine has all that evidence can have, emulated.
+// machine is an emulated machine with all kinds of evidence.
 type machine struct {
 	chip        *snptest.Chip
 	silicon     verify.Silicon
@@ -70,7 +70,7 @@ func (m *machine) evidence(t *testing.T, o snptest.Options) inspect.Evidence {
 	}
 }
 
-// Each fault fails the checks that are about it, and no others.
+// Each fault fails exactly the checks that concern it.
 func TestOfEvidence(t *testing.T) {
 	m := newMachine(t)
 	other := must(m.chip.Vendor().NewChip())(t)
@@ -121,8 +121,8 @@ func TestOfEvidence(t *testing.T) {
 	}
 }
 
-// causes are the checks that found something wrong, without those that could not be made
-// because of it.
+// causes returns the checks that failed by themselves. It leaves out checks that could not
+// be made because of them.
 func causes(v *verify.Verdict) []string {
 	var names []string
 	for _, c := range v.Checks {
@@ -137,7 +137,7 @@ func isCause(c check.Result) bool {
 	return c.Outcome == check.Failed && !strings.HasPrefix(c.Found, "it cannot be made") && c.Found != "it is needed and cannot be made"
 }
 
-// Genuine evidence verifies with AMD's roots at the time when it was made.
+// Genuine evidence verifies with AMD's roots at the time of its creation.
 func TestSampleEvidence(t *testing.T) {
 	for file, at := range map[string]string{
 		"aci-milan-v3/maa-request.json":                         "2025-06-01T00:00:00Z",
@@ -153,7 +153,8 @@ func TestSampleEvidence(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			found := must(inspect.Recognise(samples.Read(t, file)))(t)
 			evidence, _ := found.Evidence()
-			v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()}, must(time.Parse(time.RFC3339, at))(t))
+			v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()},
+				must(time.Parse(time.RFC3339, at))(t))
 			if !v.Passed {
 				t.Errorf("%+v", v.Checks)
 			}

@@ -2,7 +2,7 @@ package verify_test
 
 import (
 	"fmt"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/google/go-sev-guest/verify/testdata"
@@ -13,7 +13,7 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// A report without its certificates, whose guest may be debugged.
+// A report without certificates whose guest may be debugged.
 func ExampleOfEvidence() {
 	found, err := inspect.Recognise(testdata.AttestationBytes)
 	if err != nil {
@@ -23,9 +23,11 @@ func ExampleOfEvidence() {
 	evidence, _ := found.Evidence()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	v := verify.OfEvidence(verify.Given{Evidence: evidence, Parts: found.Parts()}, verify.Silicon{Roots: vcek.BuiltinRoots()}, at)
-	if err := v.Report().Write(os.Stdout, check.Plain); err != nil {
+	var text strings.Builder
+	if err := v.Report().Write(&text, check.Plain); err != nil {
 		fmt.Println(err)
 	}
+	fmt.Print(strings.ReplaceAll(text.String(), "); ", ");\n")) // shorter lines
 	// Output:
 	// evidence as of 2026-01-02T03:04:05Z
 	//   ok       contents           every known part can be read
@@ -40,5 +42,8 @@ func ExampleOfEvidence() {
 	//   skipped  runtime data       none was given
 	//   skipped  init-time data     none was given
 	//   skipped  UVM endorsement    there is none
-	// not looked at: runtime data (none was given); init-time data (none was given); UVM endorsement (there is none); whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept; AMD's revocation lists
+	// not looked at: runtime data (none was given);
+	// init-time data (none was given);
+	// UVM endorsement (there is none);
+	// whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept; AMD's revocation lists
 }

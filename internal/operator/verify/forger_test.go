@@ -16,9 +16,9 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// forger has a guest of its own on genuine silicon elsewhere. All is made up but the
-// report: claims that name a key in software HCLAkPub, a quote that this key signs, and
-// a log of a start with secure boot that never was.
+// forger has a guest of its own on genuine silicon elsewhere. Everything except the report
+// is made up: claims that name a software key HCLAkPub, a quote signed with that key, and a
+// log of a boot with secure boot that never happened.
 type forger struct {
 	chip  *snptest.Chip
 	roots *vcek.Roots
@@ -31,7 +31,7 @@ func newForger(t *testing.T) forger {
 	return forger{must(vendor.NewChip())(t), must(vcek.ParseRoots(vendor.RootsPEM()))(t), must(vtpmtest.NewAK())(t)}
 }
 
-// machine is the evidence, with a report as o has it.
+// machine returns the evidence with a report that has the options o.
 func (f forger) machine(t *testing.T, policy string, o snptest.Options) verify.Machine {
 	t.Helper()
 	log := vtpmtest.SecureBootLog(true)
@@ -56,8 +56,8 @@ const (
 	azures = "942fd93ebde6ea7a96efadeafc60f1c6b3d10e703b1dafd7555b92f7f3d32d0e006767648cba5b102af3d65756af4177"
 )
 
-// A guest of one's own does not pass for an Azure confidential VM, whatever signed it.
-// REPORT_DATA over claims says nothing unless a paravisor made the report.
+// An attacker's own guest does not pass for an Azure confidential VM, whoever signed it.
+// REPORT_DATA over the claims proves something only if a paravisor made the report.
 func TestForgedConfidentialVM(t *testing.T) {
 	f := newForger(t)
 	own := [48]byte{0xee, 1, 2, 3}
@@ -68,20 +68,20 @@ func TestForgedConfidentialVM(t *testing.T) {
 		report       snptest.Options
 		want         []string
 	}{
-		{"nobody signed it", "ak: hcl", ofMachine, []string{"paravisor"}},
-		{"the forger signed it", "ak: hcl", snptest.Options{IDKeyDigest: own}, []string{"paravisor"}},
-		{"another key of the policy's", "ak: hcl\nid_keys: [" + azures + "]", snptest.Options{IDKeyDigest: own}, []string{"paravisor"}},
+		{"unsigned", "ak: hcl", ofMachine, []string{"paravisor"}},
+		{"signed by the forger", "ak: hcl", snptest.Options{IDKeyDigest: own}, []string{"paravisor"}},
+		{"another key in the policy", "ak: hcl\nid_keys: [" + azures + "]", snptest.Options{IDKeyDigest: own}, []string{"paravisor"}},
 		{"Azure's digest as author's, without an author key", "ak: hcl\nauthor_keys: [" + strings.Replace(zeros, "00", "aa", 1) + "]",
 			snptest.Options{IDKeyDigest: own, AuthorKeyDigest: author}, []string{"paravisor"}},
 		{"another measurement", "ak: hcl\nmeasurements: [" + strings.Repeat("ab", 48) + "]", ofMachine, []string{"launch measurement"}},
-		{"both are demanded", "ak: hcl\nid_keys: [" + azures + "]\nmeasurements: ['07" + zeros[2:] + "']", ofMachine, []string{"paravisor"}},
+		{"key and measurement required", "ak: hcl\nid_keys: [" + azures + "]\nmeasurements: ['07" + zeros[2:] + "']", ofMachine, []string{"paravisor"}},
 		{"measurement and another key", "ak: hcl\nmeasurements: any\nid_keys: [" + azures + "]", ofMachine, []string{"paravisor"}},
 		{"a user of the real VM, at VMPL 2", "ak: hcl", snptest.Options{IDKeyDigest: keyOf(t, azures), VMPL: 2}, []string{"privilege level"}},
 		{"debugged", "ak: hcl", snptest.Options{IDKeyDigest: keyOf(t, azures), Policy: 0x3001f | 1<<19}, []string{"guest policy"}},
 		{"signed by Azure", "ak: hcl", snptest.Options{IDKeyDigest: keyOf(t, azures)}, nil},
 		{"author of the policy", "ak: hcl\nauthor_keys: [" + strings.Replace(zeros, "00", "aa", 1) + "]",
 			snptest.Options{IDKeyDigest: own, AuthorKeyDigest: author, AuthorKeyEnabled: true}, nil},
-		{"whoever it is", "ak: hcl\nmeasurements: any", ofMachine, nil},
+		{"any guest accepted", "ak: hcl\nmeasurements: any", ofMachine, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := verify.OfBoot(f.machine(t, c.policy, c.report), verify.Silicon{Roots: f.roots}, time.Now())

@@ -18,8 +18,8 @@ import (
 	"skr/test/vtpmtest"
 )
 
-// Each part that is taken away fails the verdict, or nothing was said of it before. No
-// combination of parts passes without those that are needed.
+// If a part is removed, the verdict fails unless no check relied on it. No combination
+// passes without the required parts.
 func TestPlan(t *testing.T) {
 	m := newMachine(t)
 	good := m.evidence(t, snptest.Options{})
@@ -53,7 +53,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// What was asked is needed: data and chain of the caller's beside those of the file.
+// The caller's own data and chain must be verified in addition to those of the file.
 func TestGiven(t *testing.T) {
 	m := newMachine(t)
 	other := chainOf(t, must(m.chip.Vendor().NewChip())(t))
@@ -71,14 +71,16 @@ func TestGiven(t *testing.T) {
 		{"data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte(claims)}, nil, ""},
 		{"other data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte("x")}, []string{"runtime data"}, ""},
 		{"other data than the file's", verify.Given{Evidence: good, GivenData: []byte("x")}, []string{"runtime data"}, ""},
-		{"data that do not save the file's", verify.Given{Evidence: inspect.Evidence{Report: good.Report, RuntimeData: []byte("x")}, GivenChain: m.chain, GivenData: []byte(claims)},
+		{"right data beside wrong data in the file",
+			verify.Given{Evidence: inspect.Evidence{Report: good.Report, RuntimeData: []byte("x")}, GivenChain: m.chain, GivenData: []byte(claims)},
 			[]string{"runtime data"}, ""},
 		{"empty data", verify.Given{Evidence: bare, GivenChain: m.chain, GivenData: []byte{}}, []string{"runtime data"}, ""},
 		{"data without a report", verify.Given{GivenChain: m.chain, GivenData: []byte(claims)}, []string{"report"}, ""},
 		{"data that are not the user data", verify.Given{Evidence: hcl, GivenChain: m.chain, GivenData: []byte("x")}, []string{"runtime data"}, ""},
 		{"another chain", verify.Given{Evidence: good, GivenChain: other}, []string{"chip and TCB", "report signature"}, "the chain that came with the evidence"},
-		{"chain for a broken one", verify.Given{Evidence: bare, GivenChain: m.chain, Parts: broken}, []string{"contents"}, ""},
-		{"parts of no use", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Kind: inspect.MAAToken}, {Path: "b"}}}, nil, `"a" (MAA token); "b" (not recognised)`},
+		{"chain beside a broken one", verify.Given{Evidence: bare, GivenChain: m.chain, Parts: broken}, []string{"contents"}, ""},
+		{"unused parts", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Kind: inspect.MAAToken}, {Path: "b"}}}, nil,
+			`"a" (MAA token); "b" (not recognised)`},
 		{"data for a report", verify.Given{Evidence: good, Parts: []inspect.Part{{Path: "a", Bound: true}}}, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,7 +95,7 @@ func TestGiven(t *testing.T) {
 	}
 }
 
-// On a confidential VM the caller's data are bound by the user data in the claims.
+// On a confidential VM, the user data in the claims bind the caller's data.
 func TestUserData(t *testing.T) {
 	m := newMachine(t)
 	data := []byte("the caller's")
@@ -107,14 +109,15 @@ func TestUserData(t *testing.T) {
 			t.Errorf("%q: passed %t: %+v", given, v.Passed, v.Checks)
 		}
 	}
-	altered := must(inspect.Recognise(must(vtpmtest.HCL(m.chip, []byte(text), vtpmtest.HCLOptions{Mutate: func(index []byte) { copy(index[1236:], `{"keyz"`) }}))(t)))(t)
+	altered := must(inspect.Recognise(must(vtpmtest.HCL(m.chip, []byte(text),
+		vtpmtest.HCLOptions{Mutate: func(index []byte) { copy(index[1236:], `{"keyz"`) }}))(t)))(t)
 	e, _ = altered.Evidence()
 	if v := verify.OfEvidence(verify.Given{Evidence: e, GivenChain: m.chain, GivenData: data}, m.silicon, time.Now()); v.Passed {
-		t.Errorf("claims that the report is not over: %+v", v.Checks)
+		t.Errorf("claims that the report does not cover: %+v", v.Checks)
 	}
 }
 
-// Asking a token for a vault, or a statement for claims, is not passed over.
+// Questions about a token's vault or a statement's claims are not ignored.
 func TestQuestion(t *testing.T) {
 	key := must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	now := time.Now()
@@ -129,8 +132,8 @@ func TestQuestion(t *testing.T) {
 		{"nothing", verify.Question{}, nil, "whose authority it is"},
 		{"authority and keys", verify.Question{Authority: true, SigningKeys: true}, nil, "no claim was compared"},
 		{"vault", verify.Question{Vault: true}, []string{"vault"}, ""},
-		{"policy that was not read", verify.Question{Policy: true}, []string{"release policy"}, ""},
-		{"something broken beside it", verify.Question{Parts: []inspect.Part{{Path: "b", Err: errors.New("broken")}}}, []string{"contents"}, ""},
+		{"policy that could not be read", verify.Question{Policy: true}, []string{"release policy"}, ""},
+		{"broken part beside the token", verify.Question{Parts: []inspect.Part{{Path: "b", Err: errors.New("broken")}}}, []string{"contents"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.q.At = now
@@ -145,7 +148,7 @@ func TestQuestion(t *testing.T) {
 	}
 }
 
-// A policy's demands are needed, and so is a chain of the caller's.
+// A policy's requirements and a caller's own chain must be verified.
 func TestBootPlan(t *testing.T) {
 	m := &vm{newMachine(t), must(vtpmtest.NewAK())(t), vtpmtest.SecureBootLog(true)}
 	for _, trust := range []verify.AKSource{verify.AKFromHCL, verify.AKFromCertificate} {
@@ -177,6 +180,6 @@ func TestBootPlan(t *testing.T) {
 	given.Given = verify.Given{GivenChain: m.chain}
 	v := verify.OfBoot(given, verify.Silicon{Roots: vcek.BuiltinRoots()}, time.Now())
 	if got := v.Failures(); !slices.Equal(got, []string{"certificate chain"}) {
-		t.Errorf("a chain that nothing needs: failed %q", got)
+		t.Errorf("a chain without a use: failed %q", got)
 	}
 }

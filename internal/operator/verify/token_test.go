@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	_ "golang.org/x/crypto/x509roots/fallback" // the product's roots
 
 	"skr/attest"
 	"skr/attest/maa"
@@ -22,8 +23,6 @@ import (
 	"skr/releasepolicy"
 	"skr/test/emulator/pki"
 	"skr/test/samples"
-
-	_ "golang.org/x/crypto/x509roots/fallback" // the roots of the product
 )
 
 func authority(t *testing.T, host string) attest.Authority {
@@ -49,14 +48,16 @@ func keys(t *testing.T, key *rsa.PrivateKey, kid string) func(*maa.Token) error 
 	return func(token *maa.Token) error { return token.VerifySignature(set) }
 }
 
-// Each fault fails the check that is about it.
+// Each fault fails the check that concerns it.
 func TestOfToken(t *testing.T) {
 	key, foreign := must(rsa.GenerateKey(rand.Reader, 2048))(t), must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	now := time.Now()
 	token := signedToken(t, key, now)
 	own, other := authority(t, "a.weu.attest.azure.net"), authority(t, "b.weu.attest.azure.net")
 	policy := func(value string) *releasepolicy.Policy {
-		return must(releasepolicy.Parse([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`)))(t)
+		text := `{"version":"1.0.0","anyOf":[{"authority":"https://a.weu.attest.azure.net","allOf":[` +
+			`{"claim":"x-ms-attestation-type","equals":"` + value + `"}]}]}`
+		return must(releasepolicy.Parse([]byte(text)))(t)
 	}
 	good := verify.Trust{Authority: own, Signature: keys(t, key, "1")}
 	with := func(change func(*verify.Trust)) verify.Trust { c := good; change(&c); return c }
@@ -87,7 +88,7 @@ func TestOfToken(t *testing.T) {
 	}
 }
 
-// recorded is the release statement in recorded traffic.
+// recorded returns the release statement in recorded traffic.
 func recorded(t *testing.T, file string) *hsm.Statement {
 	t.Helper()
 	var recording struct {
@@ -109,8 +110,8 @@ func recorded(t *testing.T, file string) *hsm.Statement {
 	return nil
 }
 
-// Statements that Key Vault and Managed HSM signed verify at that time, for their
-// own hosts, and not otherwise.
+// Statements that Key Vault and Managed HSM signed verify at that time and for their own
+// hosts only.
 func TestSampleStatements(t *testing.T) {
 	then := time.Date(2023, 3, 28, 22, 7, 28, 0, time.UTC)
 	for file, host := range map[string]string{
@@ -135,7 +136,7 @@ func TestSampleStatements(t *testing.T) {
 	}
 }
 
-// A statement is verified with the roots that are given, as one of a private CA is.
+// A statement is verified with the given roots, for example those of a private CA.
 func TestOfStatement(t *testing.T) {
 	ca := must(pki.New(pki.Config{}))(t)
 	signer := must(ca.StatementSigner("v.vault.localhost"))(t)
@@ -146,8 +147,9 @@ func TestOfStatement(t *testing.T) {
 	wrapped := `{"schema_version":"1.0","header":{"alg":"dir","enc":"RSA_AES_KEY_WRAP_256"},"ciphertext":"AAAA"}`
 	kid := "https://v.vault.localhost/keys/k/1"
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"request":  map[string]any{"kid": kid, "enc": "RSA_AES_KEY_WRAP_256"},
-		"response": map[string]any{"key": map[string]any{"key": map[string]any{"kid": kid, "kty": "oct", "key_hsm": base64.RawURLEncoding.EncodeToString([]byte(wrapped))}}},
+		"request": map[string]any{"kid": kid, "enc": "RSA_AES_KEY_WRAP_256"},
+		"response": map[string]any{"key": map[string]any{"key": map[string]any{"kid": kid, "kty": "oct",
+			"key_hsm": base64.RawURLEncoding.EncodeToString([]byte(wrapped))}}},
 	})
 	token.Header["x5c"] = x5c
 	text := must(token.SignedString(signer.Key))(t)
@@ -160,7 +162,8 @@ func TestOfStatement(t *testing.T) {
 	if v := verify.OfStatement(statement, own, ca.Pool(), verify.Question{At: time.Now()}); !v.Passed {
 		t.Errorf("%+v", v.Checks)
 	}
-	if got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"vault", "statement signature"}) {
+	got := verify.OfStatement(statement, other, ca.Pool(), verify.Question{At: time.Now()}).Failures()
+	if !slices.Equal(got, []string{"vault", "statement signature"}) {
 		t.Errorf("another vault: failed %q", got)
 	}
 	if got := verify.OfStatement(statement, own, nil, verify.Question{At: time.Now()}).Failures(); !slices.Equal(got, []string{"statement signature"}) {

@@ -18,12 +18,12 @@ func checkNamed(t *testing.T, v *verify.Verdict, name string) check.Result {
 	t.Helper()
 	at := slices.IndexFunc(v.Checks, func(c check.Result) bool { return c.Name == name })
 	if at < 0 {
-		t.Fatalf("there is no check %q: %+v", name, v.Checks)
+		t.Fatalf("no check %q: %+v", name, v.Checks)
 	}
 	return v.Checks[at]
 }
 
-// The verdict tells that a chain was completed, and from where.
+// The verdict reports that a chain was completed and with what.
 func TestSampleCompleted(t *testing.T) {
 	found := must(inspect.Recognise(samples.Read(t, "turn2/10-lone-vcek/evidence-v1.json")))(t)
 	evidence, _ := found.Evidence()
@@ -40,7 +40,7 @@ func TestSampleCompleted(t *testing.T) {
 	}
 }
 
-// What is of TDX is called that, and the advice is for it.
+// TDX evidence is named as such and gets matching advice.
 func TestSampleTDX(t *testing.T) {
 	for file, name := range map[string]string{
 		"turn2/12-tdx-messages/evidence-v1.json": "evidence of a TDX machine", "turn2/12-tdx-messages/hcl-report.bin": "HCL report of a TDX machine",
@@ -70,8 +70,8 @@ func TestSampleTDX(t *testing.T) {
 	}
 }
 
-// A quote and the certificate of its key verify, whether the certificate is the index, or
-// PEM of all of the index.
+// A quote and the certificate of its key verify, whether the certificate is the index or PEM
+// of the whole index.
 func TestSamplePaddedCertificate(t *testing.T) {
 	const folder = "turn2/06-ak-pem-padded/"
 	policy := must(verify.ParseBootPolicy(samples.Read(t, folder+"pol-cert.yaml")))(t)
@@ -91,7 +91,7 @@ func TestSamplePaddedCertificate(t *testing.T) {
 	}
 }
 
-// Evidence as lists of numbers also verifies as a measured boot.
+// Evidence as lists of numbers verifies as a measured boot too.
 func TestSampleNumbersOfBoot(t *testing.T) {
 	found := must(inspect.Recognise(samples.Read(t, "turn2/05-byte-lists/evidence-v0.json")))(t)
 	evidence, _ := found.Evidence()

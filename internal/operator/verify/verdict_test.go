@@ -52,14 +52,15 @@ func TestJSON(t *testing.T) {
 	}
 	want := `{"subject":"token","at":"2026-01-02T03:04:05Z","passed":false,"checks":[` +
 		`{"name":"issuer","outcome":"ok","detail":"https://maa.example"},` +
-		`{"name":"times","outcome":"failed","detail":"too late\u001b[2J","advice":"get a new token, check this machine's clock, or look at another time with --at"},` +
+		`{"name":"times","outcome":"failed","detail":"too late\u001b[2J",` +
+		`"advice":"get a new token, check this machine's clock, or look at another time with --at"},` +
 		`{"name":"release policy","outcome":"skipped","detail":"none was given"}],"not_looked_at":["release policy (none was given)","the nonce"]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// The table of the document is that of the code.
+// The document's table matches the code.
 func TestDocument(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/artefacts.md")
 	if err != nil {

@@ -28,8 +28,8 @@ func newPolicy(t *testing.T, rules ...Rule) *Policy {
 	return p
 }
 
-// peerContext is the context of a request whose peer is this process, alive,
-// with other credentials.
+// peerContext returns the context of a request whose peer is this process with other
+// credentials.
 func peerContext(t *testing.T, uid, gid uint32) context.Context {
 	t.Helper()
 	pidfd, err := unix.PidfdOpen(unix.Getpid(), 0)
@@ -42,7 +42,7 @@ func peerContext(t *testing.T, uid, gid uint32) context.Context {
 	return context.WithValue(t.Context(), peerKey{}, p)
 }
 
-// wantRefusal looks for the kind and for words of the public sentence.
+// wantRefusal checks for the kind and for words of the public text.
 func wantRefusal(t *testing.T, err error, words string) {
 	t.Helper()
 	refused, ok := errors.AsType[*refusal.Error](err)
@@ -90,7 +90,7 @@ func TestRuleErrorsNameRuleAndField(t *testing.T) {
 func TestNumberOfRules(t *testing.T) {
 	rules := []Rule{}
 	if p, err := New(Config{Rules: rules}); err == nil || p != nil {
-		t.Error("an access section without rules was taken")
+		t.Error("an access section without rules was accepted")
 	}
 	for i := range maxRules {
 		rules = append(rules, Rule{Name: fmt.Sprint("rule-", i), UID: new(uint32(i)), Routes: routes})
@@ -101,7 +101,7 @@ func TestNumberOfRules(t *testing.T) {
 		t.Errorf("the last rule gave %v, %v", c, err)
 	}
 	if _, err := New(Config{Rules: append(rules, Rule{Name: "more", UID: new(uint32(1)), Routes: routes}), Routes: routes}); err == nil {
-		t.Error("more rules than bits were taken")
+		t.Error("more rules than bits were accepted")
 	}
 }
 
@@ -130,29 +130,29 @@ func TestIdentify(t *testing.T) {
 	for name, tc := range map[string]struct {
 		ctx           context.Context
 		authorization string
-		want          string // of Caller.String; "" for a refusal
+		want          string // Caller.String; "" means a refusal
 		limit         string
 		matched       uint64
 	}{
-		"uid":               {peerContext(t, 1000, 5), "", "uid 1000 gid 5 pid 4711 rule user", "user", 0b00001},
-		"gid":               {peerContext(t, 5, 2000), "", "uid 5 gid 2000 pid 4711 rule group", "group", 0b00010},
-		"uid and gid apart": {peerContext(t, 1000, 2000), "", "uid 1000 gid 2000 pid 4711 rule user", "user", 0b00011},
-		"both":              {peerContext(t, 1001, 2001), "", "uid 1001 gid 2001 pid 4711 rule both", "both", 0b00100},
-		"half of both":      {peerContext(t, 1001, 5), "", "", "", 0},
-		"nobody":            {peerContext(t, 5, 5), "", "", "", 0},
-		"token on tcp":      {tcp, "Bearer " + firstToken, "rule token", "token", 0b01000},
-		"token on unix":     {peerContext(t, 5, 5), "Bearer " + firstToken, "uid 5 gid 5 pid 4711 rule token", "token", 0b01000},
-		"uid and token":     {peerContext(t, 1002, 5), "Bearer " + firstToken, "uid 1002 gid 5 pid 4711 rule token", "token", 0b11000},
-		"uid without token": {peerContext(t, 1002, 5), "", "", "", 0},
-		"other token":       {tcp, "Bearer " + secondToken, "", "", 0},
-		"no token":          {tcp, "", "", "", 0},
+		"uid":                           {peerContext(t, 1000, 5), "", "uid 1000 gid 5 pid 4711 rule user", "user", 0b00001},
+		"gid":                           {peerContext(t, 5, 2000), "", "uid 5 gid 2000 pid 4711 rule group", "group", 0b00010},
+		"uid and gid in separate rules": {peerContext(t, 1000, 2000), "", "uid 1000 gid 2000 pid 4711 rule user", "user", 0b00011},
+		"both":                          {peerContext(t, 1001, 2001), "", "uid 1001 gid 2001 pid 4711 rule both", "both", 0b00100},
+		"half of both":                  {peerContext(t, 1001, 5), "", "", "", 0},
+		"nobody":                        {peerContext(t, 5, 5), "", "", "", 0},
+		"token on tcp":                  {tcp, "Bearer " + firstToken, "rule token", "token", 0b01000},
+		"token on unix":                 {peerContext(t, 5, 5), "Bearer " + firstToken, "uid 5 gid 5 pid 4711 rule token", "token", 0b01000},
+		"uid and token":                 {peerContext(t, 1002, 5), "Bearer " + firstToken, "uid 1002 gid 5 pid 4711 rule token", "token", 0b11000},
+		"uid without token":             {peerContext(t, 1002, 5), "", "", "", 0},
+		"other token":                   {tcp, "Bearer " + secondToken, "", "", 0},
+		"no token":                      {tcp, "", "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := p.Identify(tc.ctx, tc.authorization)
 			if tc.want == "" {
 				wantRefusal(t, err, "no access rule is for")
 				if strings.Contains(fmt.Sprint(err), secondToken) || c != (Caller{}) {
-					t.Errorf("the refusal tells too much: %v, %v", c, err)
+					t.Errorf("the refusal reveals too much: %v, %v", c, err)
 				}
 				return
 			}
@@ -163,7 +163,7 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// A rule for root must not let in a TCP connection, whose credentials are zero.
+// A rule for root must not admit a TCP connection, whose credentials are zero.
 func TestRootRuleIsForRootAlone(t *testing.T) {
 	p := newPolicy(t, Rule{Name: "root", UID: new(uint32(0)), GID: new(uint32(0)), Routes: routes})
 	_, err := p.Identify(t.Context(), "")
@@ -189,7 +189,8 @@ func TestPermissionsAreUnited(t *testing.T) {
 	}{
 		{both, "/key/release", "disk", true, true, "", ""},
 		{both, "/attest/maa", "kafka", true, true, "", ""},
-		{both, "/attest/raw", "other", false, false, "the routes of access rule user, group do not list", "the keys of access rule user, group do not list this alias"},
+		{both, "/attest/raw", "other", false, false, "the routes of access rule user, group do not list",
+			"the keys of access rule user, group do not list this alias"},
 		{user, "/attest/maa", "kafka", false, true, `the routes of access rule user do not list "/attest/maa"`, ""},
 		{group, "/attest/maa", "kafka", true, false, "", `the keys of access rule group do not list this alias`},
 		{everything, "/attest/raw", "disk", true, true, "", ""},
@@ -212,7 +213,7 @@ func TestPermissionsAreUnited(t *testing.T) {
 	}
 }
 
-func TestNoPolicyRefusesNobody(t *testing.T) {
+func TestWithoutPolicyAllCallersPass(t *testing.T) {
 	p, err := New(Config{})
 	if p != nil || err != nil {
 		t.Fatalf("no access section gave %v, %v", p, err)
@@ -225,11 +226,11 @@ func TestNoPolicyRefusesNobody(t *testing.T) {
 		}
 	}
 	if !newPolicy(t, Rule{Name: "user", UID: new(uint32(1000)), Routes: routes}).Binds() {
-		t.Error("a policy does not bind")
+		t.Error("a policy does not bind the caller")
 	}
 }
 
-// Self is who runs the process, and matches no rule.
+// Self returns the user that runs the process. It matches no rule.
 func TestSelf(t *testing.T) {
 	want := fmt.Sprintf("uid %d gid %d pid %d", unix.Getuid(), unix.Getgid(), unix.Getpid())
 	if got := Self().String(); got != want {
@@ -251,7 +252,7 @@ func TestCallerInContext(t *testing.T) {
 	}
 }
 
-// Who may not have every key may not have a key pair attested, however it is written.
+// A caller without access to every key must not have a key pair attested, in any encoding.
 func TestMayAttest(t *testing.T) {
 	p := newPolicy(t,
 		Rule{Name: "one-key", UID: new(uint32(1)), Routes: []string{"*"}, Keys: keys[:1]},
@@ -279,8 +280,8 @@ func TestMayAttest(t *testing.T) {
 	}
 }
 
-// Rules that let their callers attest a key pair are known, also where two rules
-// together do.
+// Unguarded returns rules that allow their callers to attest a key pair, even if only two
+// rules together do.
 func TestUnguarded(t *testing.T) {
 	attesting := []string{"/attest/maa", "/attest/raw"}
 	every, maa, release := []string{"*"}, []string{"/attest/maa"}, []string{"/key/release"}
@@ -308,7 +309,7 @@ func TestUnguarded(t *testing.T) {
 	}
 }
 
-// What is kept for a caller is held under the name by which it is limited.
+// Cached values are held under the name that limits the caller.
 func TestCallersHoldWhatIsKept(t *testing.T) {
 	for want, c := range map[string]Caller{"kafka": {rule: "kafka", known: true, uid: 7}, "uid 7": {known: true, uid: 7}, "loopback": {local: true}} {
 		if got := cache.Caller(With(t.Context(), c)); got != want {

@@ -20,9 +20,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// childSocket makes the test binary a child that connects to that socket,
-// passes the connection on through descriptor 3 and lives until its standard
-// input ends.
+// childSocket makes the test binary a child. The child connects to that socket, passes the
+// connection on through descriptor 3 and lives until its standard input ends.
 const childSocket = "ACCESS_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -59,7 +58,7 @@ type child struct {
 	stdin io.Closer
 }
 
-// startChild with other credentials, or nil for our own.
+// startChild starts a child with other credentials, or with our own if nil.
 func startChild(t *testing.T, path string, as *syscall.Credential) *child {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -68,7 +67,7 @@ func startChild(t *testing.T, path string, as *syscall.Credential) *child {
 	}
 	defer func() { _ = unix.Close(pair[0]) }()
 	theirs := os.NewFile(uintptr(pair[1]), "theirs")
-	cmd := exec.Command("/proc/self/exe") // by its path, another user might not reach it
+	cmd := exec.Command("/proc/self/exe") // another user might not reach the binary by its path
 	cmd.Env = append(os.Environ(), childSocket+"="+path)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stderr = os.Stderr
@@ -110,7 +109,7 @@ func receiveConn(t *testing.T, fd int) net.Conn {
 	return c
 }
 
-// exit ends the child; unless it is reaped, its number is still taken.
+// exit ends the child. If it is not reaped, its process id stays in use.
 func (c *child) exit(t *testing.T, reap bool) {
 	t.Helper()
 	_ = c.stdin.Close()
@@ -124,7 +123,7 @@ func (c *child) exit(t *testing.T, reap bool) {
 	}
 }
 
-// ask on an open connection: the answer is the caller, or why it is refused.
+// ask sends a request on an open connection. The answer is the caller or the reason for the refusal.
 func ask(t *testing.T, c net.Conn) string {
 	t.Helper()
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: local\r\n\r\n"); err != nil {
@@ -159,7 +158,7 @@ func listenUnix(t *testing.T) net.Listener {
 	return l
 }
 
-// serve answers each request with who the policy says asks.
+// serve answers each request with the caller according to the policy.
 func serve(t *testing.T, l net.Listener, p *Policy) {
 	t.Helper()
 	server := &http.Server{ConnContext: ConnContext, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -217,8 +216,8 @@ func TestPeerThatHasExited(t *testing.T) {
 	}
 }
 
-// A peer that is gone before its connection is accepted is refused, and the
-// listener goes on.
+// A peer that ends before its connection is accepted is refused. The listener keeps
+// running.
 func TestPeerThatExitsBeforeAccept(t *testing.T) {
 	for name, reap := range map[string]bool{"zombie": false, "reaped": true} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +239,7 @@ func ownRule() Rule {
 	return Rule{Name: "own", UID: new(uint32(os.Getuid())), GID: new(uint32(os.Getgid())), Routes: routes}
 }
 
-// The descriptor of the process is closed with the connection.
+// The process descriptor is closed together with the connection.
 func TestPidfdIsClosed(t *testing.T) {
 	l := Listen(listenUnix(t))
 	client, err := net.Dial("unix", l.Addr().String())
@@ -289,8 +288,7 @@ func TestTCPPassesUntouched(t *testing.T) {
 	}
 }
 
-// Where no descriptor can be had, the credentials count for nothing, but a
-// token does.
+// Without a process descriptor, the peer's credentials do not count. A token does.
 func TestPeerWithoutPidfd(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	writeFile(t, token, firstToken)
@@ -307,7 +305,7 @@ func TestPeerWithoutPidfd(t *testing.T) {
 	}
 }
 
-// Before Linux 6.5 the process is opened by its number.
+// Before Linux 6.5, the process is opened by its id.
 func TestOpenPID(t *testing.T) {
 	l := listenUnix(t)
 	c := startChild(t, l.Addr().String(), nil)

@@ -24,25 +24,25 @@ func writeFile(t *testing.T, path, content string) {
 
 func TestAuthorizationHeader(t *testing.T) {
 	for name, tc := range map[string]struct{ header, want string }{
-		"bearer":       {"Bearer abc", "abc"},
-		"lower case":   {"bearer abc", "abc"},
-		"more spaces":  {"BEARER   abc", "abc"},
-		"all of it":    {"Bearer aZ0-._~+/==", "aZ0-._~+/=="},
-		"longest":      {"Bearer " + strings.Repeat("a", maxToken), strings.Repeat("a", maxToken)},
-		"overlong":     {"Bearer " + strings.Repeat("a", maxToken+1), ""},
-		"no token":     {"Bearer ", ""},
-		"no space":     {"Bearer", ""},
-		"basic":        {"Basic YTpi", ""},
-		"token alone":  {"abc", ""},
-		"space first":  {" Bearer abc", ""},
-		"space after":  {"Bearer abc ", ""},
-		"tab":          {"Bearer\tabc", ""},
-		"two tokens":   {"Bearer abc, Bearer def", ""},
-		"inner equals": {"Bearer a=b", ""},
-		"line end":     {"Bearer abc\n", ""},
-		"not ASCII":    {"Bearer ábc", ""},
-		"longer name":  {"Bearers abc", ""},
-		"lookalike":    {"Bea\u0280er abc", ""},
+		"bearer":         {"Bearer abc", "abc"},
+		"lower case":     {"bearer abc", "abc"},
+		"more spaces":    {"BEARER   abc", "abc"},
+		"all characters": {"Bearer aZ0-._~+/==", "aZ0-._~+/=="},
+		"longest":        {"Bearer " + strings.Repeat("a", maxToken), strings.Repeat("a", maxToken)},
+		"overlong":       {"Bearer " + strings.Repeat("a", maxToken+1), ""},
+		"no token":       {"Bearer ", ""},
+		"no space":       {"Bearer", ""},
+		"basic":          {"Basic YTpi", ""},
+		"token alone":    {"abc", ""},
+		"space first":    {" Bearer abc", ""},
+		"space after":    {"Bearer abc ", ""},
+		"tab":            {"Bearer\tabc", ""},
+		"two tokens":     {"Bearer abc, Bearer def", ""},
+		"inner equals":   {"Bearer a=b", ""},
+		"line end":       {"Bearer abc\n", ""},
+		"not ASCII":      {"Bearer ábc", ""},
+		"longer name":    {"Bearers abc", ""},
+		"lookalike":      {"Bea\u0280er abc", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := parseBearer(tc.header)
@@ -64,17 +64,17 @@ func TestTokenFileForm(t *testing.T) {
 		content string
 		good    bool
 	}{
-		"plain":                 {firstToken, true},
-		"white space around":    {"\n " + firstToken + "\r\n", true},
-		"shortest":              {strings.Repeat("a", minToken), true},
-		"too short":             {strings.Repeat("a", minToken-1) + "\n\n", false},
-		"longest":               {strings.Repeat("a", maxToken) + "\n", true},
-		"too long":              {strings.Repeat("a", maxToken+1), false},
-		"empty":                 {"", false},
-		"two lines":             {firstToken + "\n" + secondToken, false},
-		"not of the syntax":     {firstToken + "ä", false},
-		"much white space":      {firstToken + strings.Repeat(" ", maxTokenFile), false},
-		"equals signs and more": {"====" + firstToken, false},
+		"plain":                   {firstToken, true},
+		"white space around":      {"\n " + firstToken + "\r\n", true},
+		"shortest":                {strings.Repeat("a", minToken), true},
+		"too short":               {strings.Repeat("a", minToken-1) + "\n\n", false},
+		"longest":                 {strings.Repeat("a", maxToken) + "\n", true},
+		"too long":                {strings.Repeat("a", maxToken+1), false},
+		"empty":                   {"", false},
+		"two lines":               {firstToken + "\n" + secondToken, false},
+		"not of the syntax":       {firstToken + "ä", false},
+		"much white space":        {firstToken + strings.Repeat(" ", maxTokenFile), false},
+		"text after equals signs": {"====" + firstToken, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "token")
@@ -84,13 +84,13 @@ func TestTokenFileForm(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if err != nil && strings.Contains(err.Error(), firstToken) {
-				t.Errorf("the error has the token: %v", err)
+				t.Errorf("the error contains the token: %v", err)
 			}
 		})
 	}
 }
 
-// Nothing but a file is read, and nothing blocks.
+// Only a regular file is read, and nothing blocks.
 func TestTokenFileIsAFile(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -103,8 +103,8 @@ func TestTokenFileIsAFile(t *testing.T) {
 	}
 }
 
-// Kubernetes renews a secret like this: the file is reached through a symbolic
-// link to a directory, which is replaced.
+// Kubernetes renews a secret like this: the file is behind a symbolic link to a directory,
+// and the link is replaced.
 func TestTokenRotation(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "..data", "token"), filepath.Join(dir, "..data")
@@ -139,18 +139,18 @@ func TestTokenRotation(t *testing.T) {
 	_ = want(secondToken, true)
 	swap("v3", "short")
 	if err := want(secondToken, false); err == nil || !strings.Contains(err.Error(), `rule "token"`) {
-		t.Errorf("the log is not told which file is bad: %v", err)
+		t.Errorf("the error does not name the bad file: %v", err)
 	}
 	_ = want("short", false)
 	swap("v4", "")
 	if err := want(secondToken, false); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the log is not told that the file is gone: %v", err)
+		t.Errorf("the error does not report the missing file: %v", err)
 	}
 	swap("v5", secondToken)
 	_ = want(secondToken, true)
 }
 
-// Without a change the file is not read again.
+// An unchanged file is not read again.
 func TestTokenIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	writeFile(t, path, firstToken)

@@ -43,7 +43,7 @@ func lend(t *testing.T, serve func(context.Context, net.Listener) error) string 
 	return path
 }
 
-// Several clients use the TPM at once, each with a connection of its own.
+// Several clients use the TPM at once, each over its own connection.
 func TestServeTPM(t *testing.T) {
 	machine := swtpm.Require(t, swtpm.Config{})
 	inner, err := tpm.Open(machine.Address())
@@ -70,7 +70,7 @@ func TestServeTPM(t *testing.T) {
 	clients.Wait()
 }
 
-// A client that says nothing does not keep the agent from stopping.
+// A silent client does not keep the agent from stopping.
 func TestServeTPMStops(t *testing.T) {
 	inner, err := tpm.Open(swtpm.Require(t, swtpm.Config{}).Address())
 	if err != nil {
@@ -98,7 +98,7 @@ func (s silicon) Report(_ context.Context, data snp.ReportData) (*snp.Report, er
 	return snp.Parse(raw)
 }
 
-// The product's own client of report sockets gets what it asks for.
+// The product's own client of report sockets gets the report.
 func TestServeReports(t *testing.T) {
 	vendor, err := snptest.NewVendor(snp.Milan, day)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestServeReports(t *testing.T) {
 	}
 }
 
-// A caller can have as many reports fail as it likes, and so must not fill the log.
+// A caller can cause any number of failed reports, so they must not fill the log.
 func TestServeReportsThatFail(t *testing.T) {
 	var log lines
 	a := New(Config{Source: noReports{}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -187,8 +187,8 @@ var (
 	long = strings.Repeat("00", maxRequest)
 )
 
-// Callers that send what is not lent, from many connections of the honest caller's uid,
-// keep nobody from the TPM: each leaves at once, and the log has few lines of it.
+// Callers under the honest caller's uid send forbidden commands over many connections. The
+// TPM stays usable: each connection ends at once, and the log gets few lines.
 func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	inner, err := tpm.Open(swtpm.Require(t, swtpm.Config{}).Address())
 	if err != nil {
@@ -197,9 +197,9 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 	var log lines
 	path := lend(t, New(Config{TPM: inner, Logger: slog.New(slog.NewTextHandler(&log, nil))}).ServeTPM)
 	clear := []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x26} // TPM2_Clear
-	lies := []byte{0x80, 0x01, 0, 0, 0, 3, 0, 0, 0x01, 0x26}   // of its size
+	lies := []byte{0x80, 0x01, 0, 0, 0, 3, 0, 0, 0x01, 0x26}   // its size
 	var hostile sync.WaitGroup
-	for i := range maxConnections / 4 { // all of them and the honest one fit the share of one uid
+	for i := range maxConnections / 4 { // all of them plus the honest one fit one uid's share
 		command, answers := clear, 10
 		if i%2 == 1 {
 			command, answers = lies, 0
@@ -214,7 +214,7 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 			if _, err := conn.Write(command); err != nil {
 				t.Error(err)
 			}
-			if answer, err := io.ReadAll(conn); err != nil || len(answer) != answers { // it ends by itself
+			if answer, err := io.ReadAll(conn); err != nil || len(answer) != answers { // the connection ends by itself
 				t.Errorf("answer %x, error %v", answer, err)
 			}
 		})
@@ -227,12 +227,13 @@ func TestServeTPMUnderForbiddenCommands(t *testing.T) {
 		t.Error(err)
 	}
 	hostile.Wait()
-	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") || !strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
+	if text := log.String(); strings.Count(text, "\n") > 2*4 || !strings.Contains(text, "command=0x126") ||
+		!strings.Contains(text, fmt.Sprint("uid=", os.Getuid())) {
 		t.Errorf("the log has %q", text)
 	}
 }
 
-// lines is a log.
+// lines records log lines.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -257,6 +258,6 @@ func TestTally(t *testing.T) {
 	now = now.Add(refusalPause)
 	told = append(told, refused.add(), refused.add())
 	if want := []int{1, 0, 0, 3, 0}; !slices.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+		t.Errorf("logged %v, want %v", told, want)
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"skr/internal/check"
 )
 
-// absent is a virtual TPM that is not there.
+// absent is a virtual TPM that does not exist.
 var absent = attest.NewVirtualTPM(attest.VirtualTPMConfig{Address: "/nonexistent/tpm"})
 
-// noDevice counts how often a report is asked for, and takes its time.
+// noDevice counts the requests for a report and takes some time for each.
 type noDevice struct {
 	mu    sync.Mutex
 	asked int
@@ -44,7 +44,7 @@ func examined(t *testing.T, h *Handler) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// Who polls /doctor does not make it ask the authority and the vault each time.
+// Polling /doctor does not cause requests to the authority and the vault each time.
 func TestHandlerRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		device := &noDevice{}
@@ -77,7 +77,7 @@ func TestHandlerExaminesOneAtATime(t *testing.T) {
 		go examined(t, h)
 		synctest.Wait()
 		if status, body := examined(t, h); status != http.StatusServiceUnavailable || !strings.Contains(body, "throttled") {
-			t.Errorf("the second is answered %d %s", status, body)
+			t.Errorf("the second request got %d %s", status, body)
 		}
 		time.Sleep(2 * time.Second)
 		if device.asked != 1 {
@@ -86,7 +86,7 @@ func TestHandlerExaminesOneAtATime(t *testing.T) {
 	})
 }
 
-// A caller that leaves cuts an examination short: that is not what others get.
+// If a caller leaves during an examination, other callers do not get its incomplete result.
 func TestHandlerForgetsWhatWasCutShort(t *testing.T) {
 	device := &noDevice{}
 	h := NewHandler(New(Config{Attester: attest.NewAttester(attest.Config{Source: device, VirtualTPM: absent})}))
@@ -100,7 +100,7 @@ func TestHandlerForgetsWhatWasCutShort(t *testing.T) {
 
 // A panic in one check is a failure of that check.
 func TestCrashIsAFailure(t *testing.T) {
-	results := New(Config{}).Examine(t.Context()) // there is no source
+	results := New(Config{}).Examine(t.Context()) // no source
 	if len(results) == 0 || results[0].Outcome != check.Failed || strings.Contains(results[0].Found, "nil") {
 		t.Errorf("got %+v", results)
 	}

@@ -9,8 +9,8 @@ import (
 	"skr/internal/check"
 )
 
-// TestParts: each part that cannot be used has a check of its own, which needs no
-// other; without any there is none.
+// TestParts checks that each unusable part has its own check without requirements. If all
+// parts are usable, there are no such checks.
 func TestParts(t *testing.T) {
 	problems := []Problem{{"tracing", "no such protocol", "correct it"}, {"wrap_keys", "not mounted", "mount it"}}
 	e := &examination{Config: Config{Problems: func() []Problem { return problems }}}
@@ -31,7 +31,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestLocalSidecar: the sidecar's own problems, ready or not.
+// TestLocalSidecar checks the sidecar's own problems, whether it is ready or not.
 func TestLocalSidecar(t *testing.T) {
 	some := []Problem{{"ops_listen", "address in use", "use another"}}
 	for name, c := range map[string]struct {

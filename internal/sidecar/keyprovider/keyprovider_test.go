@@ -29,47 +29,49 @@ var pair = sync.OnceValue(func() *rsa.PrivateKey {
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// The input as ocicrypt's client writes it: with the members of the other
-// operation, null.
+// The input is what ocicrypt's client writes: the members of the other operation are
+// null.
 func wrapInput(provider, parameter string) string {
-	return `{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"` + provider + `":["` + b64(parameter) + `"]},"DecryptConfig":{"Parameters":null}},"optsdata":"` +
+	return `{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"` + provider + `":["` + b64(parameter) +
+		`"]},"DecryptConfig":{"Parameters":null}},"optsdata":"` +
 		b64("secret of the layer") + `"},"keyunwrapparams":{"dc":null,"annotation":null}}`
 }
 
 func TestParseWrap(t *testing.T) {
 	good := wrapInput("attestation-agent", "skr:/keys/kafka")
 	for name, tc := range map[string]struct{ input, key, err string }{
-		"reference":           {good, "kafka", ""},
-		"no path":             {wrapInput("attestation-agent", "skr:kafka"), "kafka", ""},
-		"own provider":        {wrapInput("skr", "kafka"), "kafka", ""},
-		"own with a path":     {wrapInput("skr", "skr:/a/b/kafka"), "kafka", ""},
-		"climbing path":       {wrapInput("skr", "../../etc/shadow"), "shadow", ""}, // of the directory, as any name
-		"another scheme":      {wrapInput("attestation-agent", "kbs:/keys/kafka"), "", "must begin with"},
-		"another provider":    {wrapInput("other", "skr:kafka"), "", "0 are named"},
-		"two keys":            {strings.Replace(good, `["`, `["`+b64("skr:other")+`","`, 1), "", "2 are named"},
-		"no name":             {wrapInput("skr", "skr:/keys/"), "", "1 to 127"},
-		"dots":                {wrapInput("skr", "skr:.."), "", "1 to 127"},
-		"name with NUL":       {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
-		"parameter a number":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
-		"parameters no list":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
-		"parameters null":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
-		"other is null":       {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
-		"capitals":            {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
-		"mixed capitals":      {wrapInput("skr", "Skr:kafka"), "kafka", ""},
-		"numbers":             {strings.NewReplacer(`"`+b64("secret of the layer")+`"`, numbers("secret of the layer"), `"`+b64("skr:/keys/kafka")+`"`, numbers("skr:kafka")).Replace(good), "kafka", ""},
-		"number too large":    {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1,256]`, 1), "", "neither base64 nor"},
-		"number negative":     {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[-1]`, 1), "", "neither base64 nor"},
-		"number with a point": {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1.0]`, 1), "", "neither base64 nor"},
-		"no numbers at all":   {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `["1",null]`, 1), "", "neither base64 nor"},
-		"data null":           {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `null`, 1), "", "is missing"},
-		"parameter no base64": {strings.Replace(good, b64("skr:/keys/kafka"), "@", 1), "", "is not base64"},
-		"other operation":     {strings.Replace(good, "keywrap", "keyunwrap", 1), "", "op must be"},
-		"twice":               {strings.Replace(good, `{"op"`, `{"op":"keyunwrap","op"`, 1), "", "the input"},
-		"no data":             {strings.Replace(good, b64("secret of the layer"), "", 1), "", "missing or empty"},
-		"data no base64":      {strings.Replace(good, b64("secret of the layer"), "@@@@", 1), "", "is not base64"},
-		"data a number":       {strings.Replace(good, `"`+b64("secret of the layer")+`"`, "1", 1), "", "neither base64 nor"},
-		"not JSON":            {"{", "", "the input"},
-		"too long":            {strings.Repeat(" ", maxInput+1), "", "longer than"},
+		"reference":                 {good, "kafka", ""},
+		"no path":                   {wrapInput("attestation-agent", "skr:kafka"), "kafka", ""},
+		"own provider":              {wrapInput("skr", "kafka"), "kafka", ""},
+		"own name with a path":      {wrapInput("skr", "skr:/a/b/kafka"), "kafka", ""},
+		"climbing path":             {wrapInput("skr", "../../etc/shadow"), "shadow", ""}, // a name in the directory, like any other
+		"another scheme":            {wrapInput("attestation-agent", "kbs:/keys/kafka"), "", "must begin with"},
+		"another provider":          {wrapInput("other", "skr:kafka"), "", "0 are named"},
+		"two keys":                  {strings.Replace(good, `["`, `["`+b64("skr:other")+`","`, 1), "", "2 are named"},
+		"no name":                   {wrapInput("skr", "skr:/keys/"), "", "1 to 127"},
+		"dots":                      {wrapInput("skr", "skr:.."), "", "1 to 127"},
+		"name with NUL":             {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
+		"parameter is a number":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
+		"parameters are not a list": {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
+		"parameters null":           {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
+		"other is null":             {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
+		"capitals":                  {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
+		"mixed capitals":            {wrapInput("skr", "Skr:kafka"), "kafka", ""},
+		"numbers": {strings.NewReplacer(`"`+b64("secret of the layer")+`"`, numbers("secret of the layer"),
+			`"`+b64("skr:/keys/kafka")+`"`, numbers("skr:kafka")).Replace(good), "kafka", ""},
+		"number too large":            {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1,256]`, 1), "", "neither base64 nor"},
+		"number negative":             {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[-1]`, 1), "", "neither base64 nor"},
+		"number with a decimal point": {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `[1.0]`, 1), "", "neither base64 nor"},
+		"empty list of numbers":       {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `["1",null]`, 1), "", "neither base64 nor"},
+		"data null":                   {strings.Replace(good, `"`+b64("secret of the layer")+`"`, `null`, 1), "", "is missing"},
+		"parameter is not base64":     {strings.Replace(good, b64("skr:/keys/kafka"), "@", 1), "", "is not base64"},
+		"other operation":             {strings.Replace(good, "keywrap", "keyunwrap", 1), "", "op must be"},
+		"twice":                       {strings.Replace(good, `{"op"`, `{"op":"keyunwrap","op"`, 1), "", "the input"},
+		"no data":                     {strings.Replace(good, b64("secret of the layer"), "", 1), "", "missing or empty"},
+		"data is not base64":          {strings.Replace(good, b64("secret of the layer"), "@@@@", 1), "", "is not base64"},
+		"data is a number":            {strings.Replace(good, `"`+b64("secret of the layer")+`"`, "1", 1), "", "neither base64 nor"},
+		"not JSON":                    {"{", "", "the input"},
+		"too long":                    {strings.Repeat(" ", maxInput+1), "", "longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseWrap([]byte(tc.input))
@@ -80,7 +82,7 @@ func TestParseWrap(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.err)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
-				t.Errorf("the error repeats the data: %v", err)
+				t.Errorf("the error contains the data: %v", err)
 			}
 		})
 	}
@@ -106,24 +108,24 @@ func TestParseUnwrap(t *testing.T) {
 		change func(map[string]any)
 		err    string
 	}{
-		"good":             {nil, ""},
-		"capitals":         {func(m map[string]any) { m["wrap_type"] = "RSA_2048" }, ""},
-		"no iv":            {func(m map[string]any) { delete(m, "iv") }, ""},
-		"more members":     {func(m map[string]any) { m["note"] = "x" }, ""},
-		"no kid":           {func(m map[string]any) { delete(m, "kid") }, "kid"},
-		"kid a number":     {func(m map[string]any) { m["kid"] = 1 }, "kid"},
-		"empty vault":      {func(m map[string]any) { m["kms_endpoint"] = "" }, "kms_endpoint"},
-		"long authority":   {func(m map[string]any) { m["attester_endpoint"] = strings.Repeat("a", 513) }, "attester_endpoint"},
-		"another type":     {func(m map[string]any) { m["wrap_type"] = "aes_256" }, "wrap_type"},
-		"short data":       {func(m map[string]any) { m["wrapped_data"] = make([]byte, 255) }, "has 255 bytes"},
-		"another size":     {func(m map[string]any) { m["wrap_type"] = "rsa_3072" }, ""}, // the reference writes it for each key
-		"no type":          {func(m map[string]any) { delete(m, "wrap_type") }, ""},
-		"type null":        {func(m map[string]any) { m["wrap_type"] = nil }, ""},
-		"type a number":    {func(m map[string]any) { m["wrap_type"] = 1 }, "wrap_type"},
-		"data as numbers":  {func(m map[string]any) { m["wrapped_data"] = make([]int, 256) }, ""},
-		"no data":          {func(m map[string]any) { delete(m, "wrapped_data") }, "wrapped_data"},
-		"data no base64":   {func(m map[string]any) { m["wrapped_data"] = "@" }, "not base64"},
-		"data far too big": {func(m map[string]any) { m["wrapped_data"] = make([]byte, maxData+3) }, "longer than"},
+		"good":               {nil, ""},
+		"capitals":           {func(m map[string]any) { m["wrap_type"] = "RSA_2048" }, ""},
+		"no iv":              {func(m map[string]any) { delete(m, "iv") }, ""},
+		"more members":       {func(m map[string]any) { m["note"] = "x" }, ""},
+		"no kid":             {func(m map[string]any) { delete(m, "kid") }, "kid"},
+		"kid is a number":    {func(m map[string]any) { m["kid"] = 1 }, "kid"},
+		"empty vault":        {func(m map[string]any) { m["kms_endpoint"] = "" }, "kms_endpoint"},
+		"long authority":     {func(m map[string]any) { m["attester_endpoint"] = strings.Repeat("a", 513) }, "attester_endpoint"},
+		"another type":       {func(m map[string]any) { m["wrap_type"] = "aes_256" }, "wrap_type"},
+		"short data":         {func(m map[string]any) { m["wrapped_data"] = make([]byte, 255) }, "has 255 bytes"},
+		"another size":       {func(m map[string]any) { m["wrap_type"] = "rsa_3072" }, ""}, // the reference writes this for each key
+		"no type":            {func(m map[string]any) { delete(m, "wrap_type") }, ""},
+		"type null":          {func(m map[string]any) { m["wrap_type"] = nil }, ""},
+		"type is a number":   {func(m map[string]any) { m["wrap_type"] = 1 }, "wrap_type"},
+		"data as numbers":    {func(m map[string]any) { m["wrapped_data"] = make([]int, 256) }, ""},
+		"no data":            {func(m map[string]any) { delete(m, "wrapped_data") }, "wrapped_data"},
+		"data is not base64": {func(m map[string]any) { m["wrapped_data"] = "@" }, "not base64"},
+		"data far too big":   {func(m map[string]any) { m["wrapped_data"] = make([]byte, maxData+3) }, "longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + b64("skr") + `"]}},"annotation":"` +
@@ -140,7 +142,7 @@ func TestParseUnwrap(t *testing.T) {
 	}
 }
 
-// writeKey writes what `skrctl key create` does.
+// writeKey writes the files that `skrctl key create` writes.
 func writeKey(t *testing.T, dir, name, publicPath string, public any) {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
@@ -148,7 +150,8 @@ func writeKey(t *testing.T, dir, name, publicPath string, public any) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, name+"-pub.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-	write(t, filepath.Join(dir, name+"-info.json"), `{"kid":"x","public_key_path":"`+publicPath+`","kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`)
+	write(t, filepath.Join(dir, name+"-info.json"),
+		`{"kid":"x","public_key_path":"`+publicPath+`","kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`)
 }
 
 func write(t *testing.T, path, text string) {
@@ -190,14 +193,14 @@ func TestWrapAndAnnotation(t *testing.T) {
 		}
 	}
 	if _, err := info.Wrap(make([]byte, 190)); err != nil {
-		t.Errorf("the most that a key of 2048 bits wraps: %v", err)
+		t.Errorf("the most that a 2048-bit key wraps: %v", err)
 	}
 	if _, err := info.Wrap(make([]byte, 191)); err == nil || !strings.Contains(err.Error(), "wraps 190 at most") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
 
-// Nothing outside the directory can be read, whatever its files say.
+// No file outside the directory can be read, whatever its files contain.
 func TestKeysStayInTheirDirectory(t *testing.T) {
 	parent := t.TempDir()
 	outside := filepath.Join(parent, "outside")
@@ -208,7 +211,8 @@ func TestKeysStayInTheirDirectory(t *testing.T) {
 		}
 	}
 	writeKey(t, outside, "secret", "secret-pub.pem", &pair().PublicKey)
-	for link, target := range map[string]string{"linked-info.json": "../outside/secret-info.json", "absolute-info.json": filepath.Join(outside, "secret-info.json")} {
+	for link, target := range map[string]string{"linked-info.json": "../outside/secret-info.json",
+		"absolute-info.json": filepath.Join(outside, "secret-info.json")} {
 		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +229,7 @@ func TestKeysStayInTheirDirectory(t *testing.T) {
 		}
 	}
 	if _, err := keys.Find("none"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a key that is not there: %v", err)
+		t.Errorf("a missing key: %v", err)
 	}
 }
 
@@ -262,8 +266,8 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// The longest answer stays in the buffer that was made for it: a second one would
-// keep a copy of the secret.
+// The longest answer fits the buffer that was made for it. A second buffer would keep a
+// copy of the secret.
 func TestOutputMakesOneBuffer(t *testing.T) {
 	data := []byte(long)
 	for _, form := range []Form{Base64, Numbers} {
@@ -275,7 +279,7 @@ func TestOutputMakesOneBuffer(t *testing.T) {
 
 var long = strings.Repeat("\xff", 4096)
 
-// numbers is how ocicrypt-rs's serializer writes bytes.
+// numbers returns bytes as ocicrypt-rs's serializer writes them.
 func numbers(text string) string {
 	list := make([]int, len(text))
 	for i := range len(text) {
@@ -288,16 +292,17 @@ func numbers(text string) string {
 	return string(encoded)
 }
 
-// What ocicrypt-rs sends (guest-components 0e0fb720, keyprovider/mod.rs and
-// config.rs): the options as the JSON that they are, and null for the parameters of
-// the other operation.
+// Requests as ocicrypt-rs sends them (guest-components 0e0fb720, keyprovider/mod.rs and
+// config.rs): the options are plain JSON, and the other operation's parameters are
+// null.
 func TestRequestsOfImageRS(t *testing.T) {
 	options := `{"symkey":"c3ltbWV0cmlj","digest":"sha256:00","cipheroptions":{}}`
 	text, err := json.Marshal(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrap, err := ParseWrap([]byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + b64("skr:layers") + `"]},"DecryptConfig":null},"optsdata":` + string(text) + `},"keyunwrapparams":{"dc":null,"annotation":null}}`))
+	wrap, err := ParseWrap([]byte(`{"op":"keywrap","keywrapparams":{"ec":{"Parameters":{"attestation-agent":["` + b64("skr:layers") +
+		`"]},"DecryptConfig":null},"optsdata":` + string(text) + `},"keyunwrapparams":{"dc":null,"annotation":null}}`))
 	if err != nil || wrap.Key != "layers" || string(wrap.Data) != options {
 		t.Errorf("wrap: %+v, %v", wrap, err)
 	}
@@ -328,7 +333,7 @@ func FuzzParseUnwrap(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, input []byte) { _, _ = ParseUnwrap(input) })
 }
 
-// What is read is written as something that is read as the same.
+// Parsed annotations are encoded as annotations with the same meaning.
 func FuzzAnnotation(f *testing.F) {
 	f.Add(annotationText(nil))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestGeneratedCode: the code is that of the pinned generators.
+// TestGeneratedCode checks that the pinned generators produce the committed code.
 func TestGeneratedCode(t *testing.T) {
 	out := t.TempDir()
 	generate := exec.Command("go", "run", "./test/generate", out)
@@ -37,7 +37,7 @@ func TestGeneratedCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(filepath.Join("../../..", name)); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not current: make generate", name)
+			t.Errorf("%s is outdated; run make generate", name)
 		}
 	}
 }

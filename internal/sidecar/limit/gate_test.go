@@ -35,7 +35,7 @@ func wantLoad(t *testing.T, g *Gate, running, queued int) {
 	}
 }
 
-// wantThrottled looks for the reason and the time to wait.
+// wantThrottled checks for the reason and the time to wait.
 func wantThrottled(t *testing.T, err error, reason string, wait time.Duration) {
 	t.Helper()
 	refused, ok := errors.AsType[*refusal.Error](err)
@@ -44,7 +44,7 @@ func wantThrottled(t *testing.T, err error, reason string, wait time.Duration) {
 	}
 }
 
-// arrivals notes in which order waiting requests got their places.
+// arrivals records the order in which waiting requests got their places.
 type arrivals struct {
 	mu    sync.Mutex
 	names []string
@@ -66,7 +66,7 @@ func (a *arrivals) await(t *testing.T, g *Gate, caller, name string) {
 		}
 		a.leave[name] = leave
 	}()
-	synctest.Wait() // one after the other, so that their order in the queue is known
+	synctest.Wait() // one after the other, for a known order in the queue
 }
 
 func (a *arrivals) want(t *testing.T, names ...string) {
@@ -98,7 +98,7 @@ func TestFirstComeFirst(t *testing.T) {
 	})
 }
 
-// A caller at its share waits, also while places are free, and others pass it.
+// A caller that uses its share waits even while places are free. Other callers pass it.
 func TestOneCallerDoesNotStarveTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{MaxConcurrent: 4, MaxQueued: 4})
@@ -128,8 +128,8 @@ func TestOneCallerDoesNotStarveTheOthers(t *testing.T) {
 	})
 }
 
-// Callers that take what they get leave room for the next one, in the places and in
-// the queue.
+// Callers that use all they get leave room for the next caller, in the places and in the
+// queue.
 func TestManyCallersLeaveRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
@@ -148,8 +148,8 @@ func TestManyCallersLeaveRoom(t *testing.T) {
 	})
 }
 
-// Places that come free are all taken by those who may have them.
-func TestNobodyWaitsBelowItsShare(t *testing.T) {
+// Free places are taken by all callers that may have them.
+func TestNoCallerWaitsBelowItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{MaxConcurrent: 8, MaxQueued: 64, Rate: fast})
 		var running []func()
@@ -172,18 +172,18 @@ func TestNobodyWaitsBelowItsShare(t *testing.T) {
 			}
 		}
 		for g.queue.Len() > 0 {
-			for _, leave := range slices.Collect(maps.Values(got.leave)) { // leaving lets others in
+			for _, leave := range slices.Collect(maps.Values(got.leave)) { // leaving admits others
 				leave()
 			}
 			synctest.Wait()
 		}
 		if len(got.names) != 8 {
-			t.Errorf("%v were let in", got.names)
+			t.Errorf("%v were admitted", got.names)
 		}
 	})
 }
 
-// Answers from the cache count for what they cost.
+// Answers from the cache count only with their cost.
 func TestCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Rate: 4})
@@ -207,20 +207,20 @@ func TestCredit(t *testing.T) {
 			enter(t, g, "a")()
 		}
 		if _, err := g.Enter(t.Context(), "a"); err == nil {
-			t.Error("a fifth request at once")
+			t.Error("a fifth request was admitted at once")
 		}
 	})
 }
 
-// A kept key may be asked for as often as a processor can answer.
+// A cached key may be requested as often as a processor can answer.
 func TestDefaultRate(t *testing.T) {
 	if kept := DefaultRate(2) / KeptShare; kept < 20000 {
-		t.Errorf("one caller gets a kept key %.0f times a second on two processors", kept)
+		t.Errorf("one caller gets a cached key %.0f times a second on two processors", kept)
 	}
 }
 
-// The first refusals come at once, more of them later, never later than the limit; a
-// peer's own refusals delay no other's.
+// The first refusals are immediate. Further ones are delayed, up to a limit. A peer's
+// refusals do not delay another peer's.
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Refusals
@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 		begin := time.Now()
 		r.Wait(t.Context(), "uid 1")
 		if took := time.Since(begin); took != time.Second/refusalRate {
-			t.Errorf("the first one that waits does so for %v", took)
+			t.Errorf("the first delayed refusal waits %v", took)
 		}
 		for range 10000 {
 			if delay := r.delay("uid 1"); delay > refusalDelay {
@@ -250,7 +250,7 @@ func TestRefusals(t *testing.T) {
 		begin = time.Now()
 		r.Wait(gone, "uid 1")
 		if time.Since(begin) != 0 {
-			t.Error("a caller that has gone is waited for")
+			t.Error("the gate waits for a caller that has left")
 		}
 		for range maxWaiting + 1 {
 			go r.Wait(t.Context(), "uid 1")
@@ -271,7 +271,7 @@ func TestRefusals(t *testing.T) {
 			r.delay(fmt.Sprint("uid ", i))
 		}
 		if r.peers.Len() > maxPeers {
-			t.Errorf("%d peers are remembered", r.peers.Len())
+			t.Errorf("%d peers are recorded", r.peers.Len())
 		}
 	})
 }
@@ -382,7 +382,7 @@ func TestAFloodOfCallersIsForgotten(t *testing.T) {
 			enter(t, g, fmt.Sprint("uid ", i))()
 		}
 		if len(g.callers) > maxCallers {
-			t.Errorf("%d callers are remembered, want %d at most", len(g.callers), maxCallers)
+			t.Errorf("%d callers are recorded, want at most %d", len(g.callers), maxCallers)
 		}
 		_, err := g.Enter(t.Context(), "drained")
 		wantThrottled(t, err, "too many requests a second by this caller, try again", time.Second)
@@ -395,12 +395,12 @@ func TestAFloodOfCallersIsForgotten(t *testing.T) {
 			enter(t, g, fmt.Sprint("new ", i))()
 		}
 		if len(g.callers) > more {
-			t.Errorf("%d callers are remembered, want %d at most", len(g.callers), more)
+			t.Errorf("%d callers are recorded, want at most %d", len(g.callers), more)
 		}
 	})
 }
 
-// Many requests come, wait, give up and leave at once, and no place is lost.
+// Many requests arrive, wait, give up and leave at once. No place is lost.
 func TestNoPlaceIsLost(t *testing.T) {
 	g := New(Config{MaxConcurrent: 4, MaxQueued: 8, Rate: fast})
 	var all sync.WaitGroup

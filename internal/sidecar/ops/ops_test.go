@@ -88,7 +88,7 @@ func TestWithoutMetrics(t *testing.T) {
 	}
 }
 
-// Each part that is not ready says why, in public words alone.
+// Each part that is not ready gives its reason in public text only.
 func TestNotReady(t *testing.T) {
 	var log bytes.Buffer
 	inner := errors.New(secretText)
@@ -115,7 +115,7 @@ func TestNotReady(t *testing.T) {
 		t.Errorf("%d %s", answer.Code, diff)
 	}
 	if strings.Contains(answer.Body.String()+log.String(), secretText) {
-		t.Errorf("a cause is told: %s %s", answer.Body, log.String())
+		t.Errorf("a private cause is shown: %s %s", answer.Body, log.String())
 	}
 }
 
@@ -133,7 +133,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// A panic is an answer and a line of log, and its value in neither.
+// A panic gives an error answer and a log line. Neither contains its value.
 func TestCrash(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(t, Config{
@@ -148,12 +148,12 @@ func TestCrash(t *testing.T) {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
 		}
 		if !strings.Contains(log.String(), "panic with a string") || strings.Contains(log.String(), secretText) {
-			t.Errorf("%s: the log says %s", path, log.String())
+			t.Errorf("%s: the log is %s", path, log.String())
 		}
 	}
 }
 
-// A scrape that hangs ends for its caller, and a few of them are all there are.
+// A scrape that hangs ends for its caller. The number of scrapes is limited.
 func TestScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
@@ -169,7 +169,7 @@ func TestScrapes(t *testing.T) {
 			}
 		}
 		if took := time.Since(begin); took != maxScrapes*scrapeTimeout {
-			t.Errorf("they took %v", took)
+			t.Errorf("the scrapes took %v", took)
 		}
 		answer := ask(s, "GET", "/metrics")
 		if answer.Code != 503 || !strings.Contains(answer.Body.String(), `"code":"throttled"`) {
@@ -209,13 +209,13 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := net.Dial("tcp", address); err == nil {
-		t.Error("it still listens")
+		t.Error("the server still listens")
 	}
 }
 
 func TestOversizedHeader(t *testing.T) {
 	address, stop := serve(t, newServer(t, Config{}))
-	defer stop() //nolint:errcheck // of TestServe
+	defer stop() //nolint:errcheck // as in TestServe
 	request, err := http.NewRequest(http.MethodGet, "http://"+address+"/livez", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -231,20 +231,20 @@ func TestOversizedHeader(t *testing.T) {
 	}
 }
 
-// A request that does not end is cut off after the grace, and that is an error.
+// A request that does not end is cut off after the grace period and reported as an error.
 func TestGrace(t *testing.T) {
 	stuck, entered := make(chan struct{}), make(chan struct{})
 	defer close(stuck)
 	c := Config{Grace: time.Millisecond, Parts: []Part{{Name: "audit", Err: func() error { close(entered); <-stuck; return nil }}}}
 	address, stop := serve(t, newServer(t, c))
-	go http.Get("http://" + address + "/readyz") //nolint:errcheck // it never ends
+	go http.Get("http://" + address + "/readyz") //nolint:errcheck // the request never ends
 	<-entered
 	if err := stop(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A listener that breaks ends Serve.
+// A broken listener ends Serve.
 func TestBrokenListener(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

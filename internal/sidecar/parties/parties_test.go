@@ -19,7 +19,7 @@ import (
 	"skr/keyrelease"
 )
 
-// cloud refuses whatever it is asked, if it is to refuse.
+// cloud refuses every request if refuse is set.
 type cloud struct {
 	refuse   error
 	audience string
@@ -51,7 +51,7 @@ func request(t *testing.T, vault, pattern string) keyrelease.Request {
 	return req
 }
 
-// Each party is a stage of the journal, which also shows that it failed.
+// Each party is a stage of the journal that also records its failure.
 func TestStages(t *testing.T) {
 	for _, refused := range []error{nil, refusal.Newf(refusal.Unavailable, "down")} {
 		ctx, notes := journal.With(t.Context(), "")
@@ -86,7 +86,7 @@ func TestLooked(t *testing.T) {
 	}
 }
 
-// A caller's access token is used as it is, and the sidecar's own identity only if the
+// A caller's access token is used unchanged. The sidecar's own identity is used only if the
 // caller sent none.
 func TestIdentity(t *testing.T) {
 	c := &cloud{}
@@ -101,11 +101,11 @@ func TestIdentity(t *testing.T) {
 	ctx, notes := journal.With(t.Context(), "")
 	token, err = identity.AccessToken(ctx, req)
 	if err != nil || token.Reveal() != "the caller's" || c.audience != "" || len(notes.Notes().Spans) != 0 {
-		t.Errorf("got %q, %v; our identity was asked for %q", token.Reveal(), err, c.audience)
+		t.Errorf("got %q, %v; skr's own identity was asked for %q", token.Reveal(), err, c.audience)
 	}
 }
 
-// door accepts connections and never answers; knocks has one element for each.
+// door accepts connections and never answers. knocks gets one element for each.
 func door(t *testing.T) (port string, knocks chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,10 +128,10 @@ func door(t *testing.T) (port string, knocks chan struct{}) {
 	return port, knocks
 }
 
-// The connection to the vault is opened when there is an access token for it, whoever
-// brought it, and not before.
+// The connection to the vault is opened as soon as there is an access token for it, from
+// the caller or from skr, and not earlier.
 func TestVaultIsConnectedAhead(t *testing.T) {
-	for name, access := range map[string]string{"our own token": "", "the caller's token": "the caller's"} {
+	for name, access := range map[string]string{"own token": "", "the caller's token": "the caller's"} {
 		t.Run(name, func(t *testing.T) {
 			port, knocks := door(t)
 			req := request(t, "v.vault.localhost:"+port, "*.vault.localhost:"+port)
@@ -152,7 +152,7 @@ func TestVaultIsConnectedAhead(t *testing.T) {
 			select {
 			case <-knocks:
 			case <-time.After(30 * time.Second):
-				t.Fatal("nobody connected to the vault")
+				t.Fatal("no connection to the vault")
 			}
 		})
 	}

@@ -15,11 +15,11 @@ import (
 	"skr/internal/sidecar/keyproviderpb"
 )
 
-// keySet is what a caller would have attested in order to do without us.
+// keySet is what a caller could have attested to release keys without skr.
 const keySet = `{"keys":[{"kty":"RSA","key_ops":["encrypt"],"kid":"mine","e":"AQAB","n":"sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1Wl"}]}`
 
-// A caller who may not have every key gets no evidence over a key pair of its own, by
-// no route, and evidence over a digest by all of them.
+// A caller without access to every key gets no evidence over its own key pair, on any
+// route. It gets evidence over a digest on all routes.
 func TestBoundCallersAttestNoKeys(t *testing.T) {
 	digest := sha256.Sum256([]byte(keySet))
 	for name, c := range map[string]struct {

@@ -25,7 +25,7 @@ const (
 	otherToken = "token-of-somebody-else"
 )
 
-// withAccess adds two keys, and two callers of whom each may have one.
+// withAccess adds two keys and two callers. Each caller may have one of the keys.
 func withAccess(t *testing.T) func(*Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,16 +77,16 @@ func TestAccess(t *testing.T) {
 	}{
 		{"own alias", appToken, api.RouteRelease, `{"alias":"orders"}`, 200, ""},
 		{"own key by its names", appToken, api.RouteRelease, names("orders"), 200, ""},
-		{"alias of another", appToken, api.RouteRelease, `{"alias":"bills"}`, 403, api.CallerNotAllowed},
-		{"key of another by its names", appToken, api.RouteRelease, names("bills"), 403, api.CallerNotAllowed},
-		{"key that has no alias", appToken, api.RouteRelease, names("demo"), 403, api.CallerNotAllowed},
+		{"alias of another caller", appToken, api.RouteRelease, `{"alias":"bills"}`, 403, api.CallerNotAllowed},
+		{"another caller's key by its names", appToken, api.RouteRelease, names("bills"), 403, api.CallerNotAllowed},
+		{"key without an alias", appToken, api.RouteRelease, names("demo"), 403, api.CallerNotAllowed},
 		{"own key in another version", appToken, api.RouteRelease, names("orders/0123"), 403, api.CallerNotAllowed},
-		{"alias that nobody has", appToken, api.RouteRelease, `{"alias":"nothing"}`, 403, api.CallerNotAllowed},
+		{"alias that no rule has", appToken, api.RouteRelease, `{"alias":"nothing"}`, 403, api.CallerNotAllowed},
 		{"route that the rule does not list", appToken, api.RouteRaw, good[api.RouteRaw], 403, api.CallerNotAllowed},
 		{"route of another rule", otherToken, api.RouteRaw, good[api.RouteRaw], 200, ""},
 		{"no token", "", api.RouteRelease, `{"alias":"orders"}`, 403, api.CallerNotAllowed},
 		{"wrong token", appToken + "x", api.RouteRelease, `{"alias":"orders"}`, 403, api.CallerNotAllowed},
-		{"secret in the place of an alias", appToken, api.RouteRelease, `{"alias":"token-of-the-vault"}`, 403, api.CallerNotAllowed},
+		{"secret in place of an alias", appToken, api.RouteRelease, `{"alias":"token-of-the-vault"}`, 403, api.CallerNotAllowed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPipeline(t)
@@ -104,7 +104,7 @@ func TestAccess(t *testing.T) {
 			}
 			refused := readError(t, response, c.status, c.code)
 			if strings.Contains(refused.Message, "token-of") {
-				t.Errorf("the answer repeats a token: %s", refused.Message)
+				t.Errorf("the answer contains a token: %s", refused.Message)
 			}
 			if p.key != nil {
 				t.Error("the pipeline was asked for a key")
@@ -113,7 +113,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The status is for everybody, a second token for nobody.
+// Every caller may ask for the status. A second token is always refused.
 func TestAccessOddities(t *testing.T) {
 	s := newServer(t, newPipeline(t), withAccess(t))
 	readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", api.RouteStatus, "")))
@@ -146,14 +146,14 @@ func TestAlias(t *testing.T) {
 			}
 			readJSON[api.ReleaseResponse](t, response)
 			if got := p.request.Key.String(); got != "https://contoso.vault.azure.net/keys/orders" {
-				t.Errorf("released was %s", got)
+				t.Errorf("released %s", got)
 			}
 		})
 	}
 }
 
-// Node's fetch sends Sec-Fetch-Mode from servers too. A page's request is refused with
-// every content type.
+// Node's fetch sends Sec-Fetch-Mode on servers too. A page's request is refused with every
+// content type.
 func TestFetchFromServers(t *testing.T) {
 	for _, c := range []struct {
 		header, value string
@@ -174,7 +174,7 @@ func TestFetchFromServers(t *testing.T) {
 			r.Header.Set("Content-Type", media)
 			r.Header.Set(c.header, c.value)
 			if got := ask(t, newServer(t, newPipeline(t), nil), r).StatusCode; got != c.status {
-				t.Errorf("%s: %q with %q is answered %d, want %d", c.header, c.value, media, got, c.status)
+				t.Errorf("%s: %q with %q got status %d, want %d", c.header, c.value, media, got, c.status)
 			}
 		}
 	}
@@ -182,7 +182,8 @@ func TestFetchFromServers(t *testing.T) {
 
 func TestLocalNames(t *testing.T) {
 	const hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost LocalHost4\n::1 localhost ip6-localhost ip6-loopback # local\n" +
-		"fe00::0 ip6-localnet\n10.244.0.7 mypod\n127.0.0.1 skr.pod.internal\n0.0.0.0 nowhere\n127.0.0.1\nnonsense here\n127.0.0.1 evil.test@x a_b\n::ffff:127.0.0.3 mapped"
+		"fe00::0 ip6-localnet\n10.244.0.7 mypod\n127.0.0.1 skr.pod.internal\n0.0.0.0 nowhere\n" +
+		"127.0.0.1\nnonsense here\n127.0.0.1 evil.test@x a_b\n::ffff:127.0.0.3 mapped"
 	path := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(path, []byte(hosts), 0o600); err != nil {
 		t.Fatal(err)
@@ -196,7 +197,7 @@ func TestLocalNames(t *testing.T) {
 	}
 }
 
-// auditor remembers what it recorded, and may fail.
+// auditor keeps what it recorded and may fail.
 type auditor struct {
 	told []error
 	keys []string
@@ -251,7 +252,7 @@ func TestAuditor(t *testing.T) {
 	}
 }
 
-// Who looks for a caller that tried the keys of another finds which.
+// The record of a refused release names the key that the caller tried to get.
 func TestAuditorOfRefusedCaller(t *testing.T) {
 	const bills = "https://contoso.vault.azure.net/keys/bills"
 	for body, want := range map[string]string{
@@ -272,7 +273,7 @@ func TestAuditorOfRefusedCaller(t *testing.T) {
 	}
 }
 
-// One request is one outcome, with the stages that it went through.
+// One request gives one outcome with the stages that it passed.
 func TestFinished(t *testing.T) {
 	var outcomes []journal.Outcome
 	p := newPipeline(t)

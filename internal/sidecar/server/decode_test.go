@@ -11,7 +11,7 @@ import (
 	"skr/internal/strictjson"
 )
 
-// acceptable reports by the tokens of encoding/json what decode accepts.
+// acceptable reports, from the tokens of encoding/json, whether decode accepts the text.
 func acceptable(body []byte, members []string) bool {
 	if !utf8.Valid(body) || !json.Valid(body) {
 		return false
@@ -38,7 +38,7 @@ func acceptable(body []byte, members []string) bool {
 	return true
 }
 
-// Programs with one class for all requests write null for the members of the others.
+// Programs with one class for all requests write null for the members of other requests.
 func TestNullOfOtherRequests(t *testing.T) {
 	var got struct{ A string }
 	if err := decode([]byte(`{"c":null,"a":"x", "d" : null }`), []string{"a"}, &got); err != nil || got.A != "x" {
@@ -46,7 +46,7 @@ func TestNullOfOtherRequests(t *testing.T) {
 	}
 	for _, body := range []string{`{"c":"","a":"x"}`, `{"c":null,"d":7}`, `{"a":null,"a":"x"}`, `{"a":"x","c":[null]}`, `{"a":"x","c":null,"C":null}`} {
 		if err := decode([]byte(body), []string{"a"}, &got); err == nil {
-			t.Errorf("%s is taken", body)
+			t.Errorf("%s is accepted", body)
 		}
 	}
 }

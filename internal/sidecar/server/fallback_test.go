@@ -12,8 +12,8 @@ import (
 	"skr/keyrelease"
 )
 
-// TestFallbackIsTold in the answer, in the log and to the auditor.
-func TestFallbackIsTold(t *testing.T) {
+// TestFallbackIsReported checks the answer, the log and the audit record.
+func TestFallbackIsReported(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		p, w := newPipeline(t), &auditor{}
 		first := true
@@ -44,7 +44,7 @@ func TestFallbackIsTold(t *testing.T) {
 			t.Errorf("down %v: the auditor recorded %v", down, w.keys)
 		}
 		if strings.Contains(log.String(), `"fallback":1`) != field {
-			t.Errorf("down %v: the log says %s", down, log)
+			t.Errorf("down %v: the log is %s", down, log)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"skr/internal/sidecar/limit"
 )
 
-// callStalled begins a call of gRPC whose message never comes, and returns its status.
+// callStalled starts a gRPC call that never sends its message and returns its status.
 func callStalled(ctx context.Context, address, host string) (status string, err error) {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
@@ -42,7 +42,7 @@ func callStalled(ctx context.Context, address, host string) (status string, err 
 	return response.Header.Get("Grpc-Status") + response.Trailer.Get("Grpc-Status"), err
 }
 
-// A call is refused by its header. It is told in a line, and its message is not waited for.
+// A call is refused after its header. The refusal is logged, and the server does not wait for the message.
 func TestNothingIsReadBeforeAdmission(t *testing.T) {
 	told := make(chan journal.Outcome, 1)
 	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Finished = func(o journal.Outcome) { told <- o } })
@@ -55,7 +55,7 @@ func TestNothingIsReadBeforeAdmission(t *testing.T) {
 	}
 }
 
-// A message that does not come ends at the deadline, not with its caller.
+// A message that does not arrive ends at the deadline, even if the caller stays.
 func TestStalledCallEnds(t *testing.T) {
 	told := make(chan journal.Outcome, 1)
 	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) {
@@ -70,7 +70,7 @@ func TestStalledCallEnds(t *testing.T) {
 	}
 }
 
-// Calls that are waiting for a message have places, and no more than there are.
+// Calls that wait for a message occupy places, up to the limit.
 func TestStalledCallsHavePlaces(t *testing.T) {
 	const places = 4
 	gate := limit.New(limit.Config{MaxConcurrent: 2 * places, MaxQueued: 2})
@@ -94,7 +94,7 @@ func TestStalledCallsHavePlaces(t *testing.T) {
 	all.Wait()
 }
 
-// A body takes memory as it arrives, and leaves no copies.
+// A body takes memory as it arrives and leaves no copies.
 func TestReadAll(t *testing.T) {
 	long := strings.Repeat("secret", 20<<10)
 	text, err := readAll(io.MultiReader(strings.NewReader(long[:100]), strings.NewReader(long[100:])))
@@ -111,8 +111,8 @@ type broken struct{}
 
 func (*broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-// Of equal refusals the first have a line each; the others share one with their number,
-// and another caller's or another kind's are not lost among them.
+// The first of equal refusals get a line each. The others share one line with their number.
+// Another caller's or another kind's refusals are not lost among them.
 func TestEqualRefusalsShareALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
@@ -129,11 +129,12 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 		tell("uid 2", api.CallerNotAllowed, 1)
 		tell("uid 1", api.BadRequest, 1)
 		if lines != linesAtOnce+2 {
-			t.Errorf("%d refusals have a line of their own", lines)
+			t.Errorf("%d refusals have their own line", lines)
 		}
 		time.Sleep(firstCount)
 		synctest.Wait()
-		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,"last_route":"/key/release","last_error":"refusal 9999"`, 10000-linesAtOnce)
+		want := fmt.Sprintf(`"msg":"refusals","caller":"uid 1","code":"caller_not_allowed","count":%d,`+
+			`"last_route":"/key/release","last_error":"refusal 9999"`, 10000-linesAtOnce)
 		if strings.Count(text.String(), "\n") != 1 || !strings.Contains(text.String(), want) {
 			t.Errorf("the log is %s", &text)
 		}
@@ -141,7 +142,7 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 			tell(fmt.Sprint("uid ", i), api.CallerNotAllowed, 100)
 		}
 		if len(told.kinds) > maxKinds+1 {
-			t.Errorf("%d kinds are remembered", len(told.kinds))
+			t.Errorf("%d kinds are recorded", len(told.kinds))
 		}
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
@@ -151,8 +152,8 @@ func TestEqualRefusalsShareALine(t *testing.T) {
 	})
 }
 
-// A caller that has used its lines has none again because others come.
-func TestNewKindsGiveNoLinesBack(t *testing.T) {
+// A caller that has used its lines gets no new ones because other callers arrive.
+func TestNewKindsDoNotRestoreLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := newRefusalLog(slog.New(slog.DiscardHandler))
 		tell := func(caller string, n int) (own bool) {
@@ -163,7 +164,7 @@ func TestNewKindsGiveNoLinesBack(t *testing.T) {
 		}
 		tell("flood", linesAtOnce+1)
 		time.Sleep(firstCount)
-		synctest.Wait() // the one too many is counted
+		synctest.Wait() // the one above the limit is counted
 		for i := range maxKinds {
 			tell(fmt.Sprint("uid ", i), 1)
 		}
@@ -173,12 +174,12 @@ func TestNewKindsGiveNoLinesBack(t *testing.T) {
 		time.Sleep(linesAtOnce * lineEvery)
 		synctest.Wait()
 		if !tell("new", 1) || told.kinds[refusalKind{"new", api.CallerNotAllowed}] == nil {
-			t.Error("a new kind has no place, though all are quiet")
+			t.Error("a new kind has no place although all others are idle")
 		}
 	})
 }
 
-// A kept key may be asked for more often than one that the vault releases.
+// A cached key may be requested more often than one that the vault releases.
 func TestKeptKeysCountForLess(t *testing.T) {
 	for kept, want := range map[bool]int{true: 50, false: 2} {
 		p := newPipeline(t)
@@ -198,7 +199,7 @@ func TestKeptKeysCountForLess(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, newRequest(http.MethodPost, api.RouteRelease, good[api.RouteRelease]))
 		if answered != want || (w.Code == http.StatusOK) != kept {
-			t.Errorf("kept is %v: %d were answered, and the next one with %d", kept, answered, w.Code)
+			t.Errorf("kept is %v: %d were answered, and the next one got %d", kept, answered, w.Code)
 		}
 	}
 }

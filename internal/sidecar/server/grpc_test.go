@@ -24,7 +24,7 @@ import (
 	"skr/internal/sidecar/ops"
 )
 
-// serveGRPC returns a connection, and what ends the server and tells how it ended.
+// serveGRPC returns a connection and a function that stops the server and returns its result.
 func serveGRPC(t *testing.T, p *pipeline, change func(*Config)) (*grpc.ClientConn, func() error) {
 	t.Helper()
 	s := newServer(t, p, change)
@@ -50,7 +50,7 @@ func askReport(ctx context.Context, conn *grpc.ClientConn) error {
 	return err
 }
 
-// A panic is an internal error of that one request, and tells the caller nothing.
+// A panic is an internal error of that one request. The caller learns nothing about it.
 func TestGRPCPanic(t *testing.T) {
 	p := newPipeline(t)
 	p.fail = func(context.Context) error { panic("s3cr3t") }
@@ -72,7 +72,7 @@ func TestGRPCPanic(t *testing.T) {
 	}
 }
 
-// Our deadline and a caller that leaves both end the work; one line tells of each.
+// skr's deadline and a caller that leaves both end the work. One log line reports each.
 func TestGRPCEnds(t *testing.T) {
 	for code, tc := range map[string]struct {
 		deadline time.Duration
@@ -105,14 +105,16 @@ func TestGRPCEnds(t *testing.T) {
 	}
 }
 
-// A method that releases a key names it, as POST /key/release does. This key opens
-// nothing, and has been released all the same.
+// A method that releases a key names it in the log, like POST /key/release. This key opens
+// nothing but was released.
 func TestGRPCNamesTheKey(t *testing.T) {
 	var log strings.Builder
 	conn, stop := serveGRPC(t, newPipeline(t), func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
 	encode := base64.StdEncoding.EncodeToString
-	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte, 256)) + `","wrap_type":"rsa_2048","kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
-	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` + encode([]byte(annotation)) + `"}}`
+	annotation := `{"kid":"demo","wrapped_data":"` + encode(make([]byte, 256)) + `","wrap_type":"rsa_2048",` +
+		`"kms_endpoint":"contoso.vault.azure.net","attester_endpoint":"sharedeus.eus.attest.azure.net"}`
+	input := `{"op":"keyunwrap","keyunwrapparams":{"dc":{"Parameters":{"attestation-agent":["` + encode([]byte("skr")) + `"]}},"annotation":"` +
+		encode([]byte(annotation)) + `"}}`
 	var header metadata.MD
 	_, err := keyproviderpb.NewKeyProviderServiceClient(conn).UnWrapKey(t.Context(),
 		&keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: []byte(input)}, grpc.Header(&header))
@@ -131,7 +133,8 @@ func TestGRPCHealth(t *testing.T) {
 	ready := errors.New("not yet")
 	conn, _ := serveGRPC(t, newPipeline(t), func(c *Config) { c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return ready }}} })
 	client := grpc_health_v1.NewHealthClient(conn)
-	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING, grpc_health_v1.HealthCheckResponse_SERVING} {
+	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{grpc_health_v1.HealthCheckResponse_NOT_SERVING,
+		grpc_health_v1.HealthCheckResponse_SERVING} {
 		got, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 		if err != nil || got.GetStatus() != want {
 			t.Errorf("got %v, %v; want %v", got, err, want)

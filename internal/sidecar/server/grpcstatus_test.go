@@ -11,14 +11,14 @@ import (
 	"skr/api"
 )
 
-// TestGRPCCodes: each code of the API has one, and docs/encrypted-images.md says
-// which.
+// TestGRPCCodes checks that each code of the API has a gRPC code, as listed in
+// docs/encrypted-images.md.
 func TestGRPCCodes(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("| code | gRPC |\n|---|---|\n")
 	for _, code := range api.Codes() {
 		if GRPCCode(code) == grpccodes.OK {
-			t.Errorf("%s has no code", code)
+			t.Errorf("%s has no gRPC code", code)
 		}
 		fmt.Fprintf(&want, "| `%s` | %s |\n", code, GRPCCode(code))
 	}

@@ -17,7 +17,7 @@ import (
 	"skr/keyrelease"
 )
 
-// keeping answers as a Releaser does that has the key in its cache.
+// keeping answers like a Releaser that has the key in its cache.
 type keeping struct {
 	key    *hsm.Key
 	lookup *journal.Lookup
@@ -30,21 +30,21 @@ func (k keeping) Release(ctx context.Context, _ keyrelease.Request) (*hsm.Key, e
 	return k.key.Clone(), nil
 }
 
-// discard is a response writer whose header is used again.
+// discard is a response writer that reuses its header.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header       { return d.header }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
 
-// What the server itself adds to a release of a key that is kept: every check of
-// the caller and of the request, the answer, and the line of log.
+// BenchmarkKeptKey measures the server's own share of a release of a cached key: every check
+// of caller and request, the answer and the log line.
 func BenchmarkKeptKey(b *testing.B) {
 	rsaKey := `{"kty":"RSA","n":"` + strings.Repeat("x", 512) + `","d":"` + strings.Repeat("y", 1200) + `","kid":"https://contoso.vault.azure.net/keys/demo/1"}`
 	s := newServer(b, newPipeline(b), func(c *Config) {
 		c.Releases = keeping{newKey(rsaKey), &journal.Lookup{Cache: journal.Key, Hit: true}}
 		c.Gate = limit.New(limit.Config{Rate: 1e9})
-		c.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // the line is part of what is measured
+		c.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // the benchmark includes the line
 	})
 	w := discard{http.Header{}}
 	b.ReportAllocs()
@@ -53,7 +53,7 @@ func BenchmarkKeptKey(b *testing.B) {
 	}
 }
 
-// events notes in which order a caller and the log hear of a request.
+// events records the order in which a caller and the log learn about a request.
 type events struct {
 	slog.Handler
 	http.ResponseWriter
@@ -68,7 +68,7 @@ func (e *events) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// The caller has the answer before its line of log is written.
+// The caller gets the answer before its log line is written.
 func TestAnswerComesBeforeItsLine(t *testing.T) {
 	e := &events{Handler: slog.DiscardHandler, ResponseWriter: discard{http.Header{}}}
 	s := newServer(t, newPipeline(t), func(c *Config) {
@@ -81,7 +81,7 @@ func TestAnswerComesBeforeItsLine(t *testing.T) {
 	}
 }
 
-// Each answer with a key says where it came from, if keys are kept at all.
+// Each answer with a key names its origin if the key cache is on.
 func TestOrigin(t *testing.T) {
 	for want, lookup := range map[string]*journal.Lookup{
 		"hit 7":   {Cache: journal.Key, Hit: true, Age: 7999 * time.Millisecond},

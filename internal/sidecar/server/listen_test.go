@@ -43,7 +43,7 @@ func TestListenRefuses(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(taken); err != nil {
-		t.Error("the file in the socket's place was removed")
+		t.Error("the file in place of the socket was removed")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestListenPortTakenOnIPv6(t *testing.T) {
 	_, port, _ := net.SplitHostPort(stranger.Addr().String())
 	if listener, err := Listen(t.Context(), "localhost:"+port, OwnerOnly); err == nil {
 		_ = listener.Close()
-		t.Error("a stranger's port on ::1 was accepted")
+		t.Error("another program's port on ::1 was accepted")
 	}
 }
 
@@ -111,12 +111,12 @@ func TestListenUnix(t *testing.T) {
 	if _, err := Listen(t.Context(), "unix:"+path, OwnerOnly); err == nil || !strings.Contains(err.Error(), "this process itself listens on this socket") {
 		t.Errorf("a live socket is refused with %v", err)
 	}
-	// A process that dies leaves its socket behind.
+	// A process that ends abruptly leaves its socket behind.
 	aside := path + ".aside"
 	if err := os.Rename(path, aside); err != nil {
 		t.Fatal(err)
 	}
-	if err := listener.Close(); err != nil { // unlinks its path, where nothing is
+	if err := listener.Close(); err != nil { // unlinks its path, which no longer exists
 		t.Fatal(err)
 	}
 	if err := os.Rename(aside, path); err != nil {
@@ -188,7 +188,7 @@ func askAll(t *testing.T, base string) {
 	}
 }
 
-// TestUnixTakesAnyHost: a socket's callers have no host name to send.
+// TestUnixTakesAnyHost checks any Host header: callers of a socket have no host name to send.
 func TestUnixTakesAnyHost(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
 	r := newRequest("GET", api.RouteStatus, "")

@@ -31,7 +31,7 @@ func rsaKey(t *testing.T) *hsm.Key {
 	return newKey(string(members))
 }
 
-// An opened key is kept as long as released keys are, and not at all where they are not.
+// An opened key is cached as long as released keys, and not at all if they are not.
 func TestOpeners(t *testing.T) {
 	key := rsaKey(t)
 	for _, ttl := range []time.Duration{0, time.Minute} {
@@ -60,7 +60,7 @@ func TestOpeners(t *testing.T) {
 	}
 }
 
-// A caller who opens many keys leaves what others have opened.
+// A caller that opens many keys does not evict what others have opened.
 func TestOpenersOfOneCallerAreApart(t *testing.T) {
 	o := newOpeners(time.Hour)
 	o.keep("victim", "mine", nil)
@@ -68,6 +68,6 @@ func TestOpenersOfOneCallerAreApart(t *testing.T) {
 		o.keep("flooder", strconv.Itoa(i), nil)
 	}
 	if _, found := o.held.Peek("mine"); !found || o.held.Len() != maxOpeners+1 {
-		t.Errorf("mine is kept: %v, of %d", found, o.held.Len())
+		t.Errorf("mine is cached: %v, of %d", found, o.held.Len())
 	}
 }

@@ -38,13 +38,13 @@ const (
 	uvmText   = "0oRZ"
 )
 
-// pipeline is what the server asks, in memory: real reports and a real chain of
-// emulated silicon, unless fail says otherwise.
+// pipeline replaces the server's dependencies in memory. It has real reports and a real
+// chain of emulated silicon, unless fail is set.
 type pipeline struct {
 	chip *snptest.Chip
 	// fail, if set, is called first by each step.
 	fail func(ctx context.Context) error
-	// request is the last one to Release, key what it returned.
+	// request is the last request to Release; key is its result.
 	request keyrelease.Request
 	key     *hsm.Key
 }
@@ -58,7 +58,7 @@ var chip = sync.OnceValues(func() (*snptest.Chip, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The digits of this TCB have letters, so that their case shows.
+	// The hex digits of this TCB include letters, so that their case is visible.
 	c.SetTCB(snp.Components{Bootloader: 0x0A, TEE: 0, SNP: 0x1B, Microcode: 0xDB})
 	return c, nil
 })
@@ -119,8 +119,8 @@ func (p *pipeline) Release(ctx context.Context, r keyrelease.Request) (*hsm.Key,
 	return p.key, nil
 }
 
-// newKey sets the private fields of a key, which only a vault's verified
-// statement can make otherwise.
+// newKey sets the private fields of a key. Otherwise only a vault's verified statement can
+// make one.
 func newKey(jwk string) *hsm.Key {
 	key := &hsm.Key{}
 	field := func(name string) unsafe.Pointer {
@@ -152,14 +152,14 @@ func newServer(t testing.TB, p *pipeline, change func(*Config)) *Server {
 	return s
 }
 
-// logTo returns a logger and what it has written.
+// logTo returns a logger and its output.
 func logTo(c *Config) *bytes.Buffer {
 	var text bytes.Buffer
 	c.Logger = slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return &text
 }
 
-// good are the bodies of requests that succeed.
+// good holds the bodies of requests that succeed.
 var good = map[string]string{
 	api.RouteRaw:      `{"runtime_data":"aGVsbG8="}`,
 	api.RouteCombined: `{"runtime_data":"aGVsbG8="}`,
@@ -173,8 +173,8 @@ func newRequest(method, path, body string) *http.Request {
 	return r
 }
 
-// ask sends one request past the network and holds request and answer against
-// the OpenAPI description.
+// ask sends one request without a network and checks request and answer against the OpenAPI
+// description.
 func ask(t testing.TB, h http.Handler, r *http.Request) *http.Response {
 	t.Helper()
 	sent, err := io.ReadAll(r.Body)
@@ -209,12 +209,12 @@ var spec = sync.OnceValues(func() (routers.Router, error) {
 	if err := description.Validate(context.Background()); err != nil {
 		return nil, err
 	}
-	description.Servers = nil // tests listen elsewhere
+	description.Servers = nil // tests listen on another address
 	return gorillamux.NewRouter(description)
 })
 
-// checkSpec wants every answer of a known route and method to be described, and
-// a request that succeeds to be described too.
+// checkSpec checks that the description covers every answer of a known route and method, and
+// every request that succeeds.
 func checkSpec(t testing.TB, r *http.Request, sent []byte, response *http.Response, body []byte) {
 	t.Helper()
 	router, err := spec()
@@ -250,19 +250,19 @@ func checkSpec(t testing.TB, r *http.Request, sent []byte, response *http.Respon
 	}
 }
 
-// withoutNulls is the body without the members that are null, which the description
-// says in words: a client that is made of it need not know.
+// withoutNulls removes the members that are null from the body. The description covers them in
+// words, so a generated client need not know them.
 func withoutNulls(body []byte) []byte {
 	var members map[string]any
 	if json.Unmarshal(body, &members) != nil {
 		return body
 	}
 	maps.DeleteFunc(members, func(_ string, value any) bool { return value == nil })
-	text, _ := json.Marshal(members) // it was JSON
+	text, _ := json.Marshal(members) // it was valid JSON
 	return text
 }
 
-// readError wants status and code, and returns the body.
+// readError checks status and code and returns the body.
 func readError(t testing.TB, response *http.Response, status int, code api.Code) api.Error {
 	t.Helper()
 	var refused api.Error

@@ -13,7 +13,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// The conditions that an attestation does not meet reach the caller, member by member.
+// The caller gets the conditions that an attestation does not meet, member by member.
 func TestReasons(t *testing.T) {
 	policy, err := releasepolicy.Parse([]byte(`{"version":"1.0.0","anyOf":[{"authority":"https://a","allOf":[
 		{"claim":"x-ms-sevsnpvm-vmpl","less":1},{"claim":"x-ms-sevsnpvm-hostdata","equals":"33"}]}]}`))

@@ -15,15 +15,15 @@ import (
 	"skr/keyrelease"
 )
 
-// goodValues of each member of a request.
+// goodValues holds valid values of each member of a request.
 var goodValues = map[string]string{
 	"runtime_data": "aGVsbG8=", "maa_endpoint": "contoso.eus.attest.azure.net", "akv_endpoint": "contoso.vault.azure.net",
 	"kid": "demo", "access_token": "e30.e30.c2ln", "alias": "orders",
 }
 
-// A request is taken exactly if the description allows it. Each member of each route
-// is absent, good, empty or of another type, in all combinations. A member that is
-// empty counts as absent, as the description says in words.
+// A request is accepted if and only if the description allows it. Each member of each route
+// is absent, good, empty or of another type, in all combinations. An empty member counts as
+// absent, as the description states in words.
 func TestSchemaAndServerAgree(t *testing.T) {
 	description, err := openapi3.NewLoader().LoadFromData(api.OpenAPI())
 	if err != nil {
@@ -62,15 +62,15 @@ func TestSchemaAndServerAgree(t *testing.T) {
 			}
 		}
 		if taken == 0 || refused == 0 {
-			t.Errorf("%s: %d taken and %d refused", path, taken, refused)
+			t.Errorf("%s: %d accepted and %d refused", path, taken, refused)
 		}
 	}
 }
 
-// combinations of what each member may be, and one member that is not known.
+// combinations returns all combinations of the members' values, plus one unknown member.
 func combinations(members []string) func(yield func(map[string]any) bool) {
 	return func(yield func(map[string]any) bool) {
-		values := func(member string) []any { return []any{nil, goodValues[member], "", float64(7)} } // nil: absent
+		values := func(member string) []any { return []any{nil, goodValues[member], "", float64(7)} } // nil means absent
 		total := 1
 		for range members {
 			total *= 4
@@ -109,7 +109,7 @@ func send(t *testing.T, s *Server, path, contentType string, body map[string]any
 	return recorder.Code
 }
 
-// The types that the description names or that clients send with JSON are taken
+// The content types that the description names or that clients send with JSON are treated
 // alike.
 func TestContentTypesAgree(t *testing.T) {
 	description, err := openapi3.NewLoader().LoadFromData(api.OpenAPI())

@@ -47,19 +47,19 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// A probe reads the status code. Who is refused a release may ask, and reads no cause
-// that is not public.
+// A probe reads the status code. A caller that may not release keys may ask, and sees only
+// public causes.
 func TestReady(t *testing.T) {
 	var evidence, audit error
 	var log bytes.Buffer
 	s := newServer(t, newPipeline(t), func(c *Config) {
-		c.Access = new(access.Policy) // knows nobody
+		c.Access = new(access.Policy) // admits no caller
 		c.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 		c.Parts = ops.Parts{{Name: "evidence", Err: func() error { return evidence }}, {Name: "audit", Err: func() error { return audit }}}
 	})
 	read := func(status int) api.ReadyResponse {
 		t.Helper()
-		response := ask(t, s, newRequest("GET", api.RouteReady, "")) // holds the answer against openapi.yaml
+		response := ask(t, s, newRequest("GET", api.RouteReady, "")) // checks the answer against openapi.yaml
 		var got api.ReadyResponse
 		if err := json.NewDecoder(response.Body).Decode(&got); err != nil || response.StatusCode != status {
 			t.Errorf("status %d, want %d, %v", response.StatusCode, status, err)
@@ -70,7 +70,8 @@ func TestReady(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	evidence, audit = refusal.Because(refusal.NoEvidence, "mount /dev/sev-guest", errors.New(secretText)), errors.New(secretText)
-	if got := read(http.StatusServiceUnavailable); got.Ready || got.String() != "audit: not ready, see the log of skr; evidence: no evidence: mount /dev/sev-guest" {
+	if got := read(http.StatusServiceUnavailable); got.Ready ||
+		got.String() != "audit: not ready, see the log of skr; evidence: no evidence: mount /dev/sev-guest" {
 		t.Errorf("got %+v", got)
 	}
 	evidence = nil
@@ -140,7 +141,7 @@ func TestRelease(t *testing.T) {
 	response := ask(t, s, newRequest("POST", api.RouteRelease, body))
 	got := readJSON[map[string]string](t, response)
 	if id := response.Header.Get(api.HeaderKeyID); id != keyID || !strings.Contains(log.String(), `"key":"`+keyID+`"`) {
-		t.Errorf("the key's identifier is %q in the header; log %s", id, log)
+		t.Errorf("the header has the key identifier %q; log %s", id, log)
 	}
 	if diff := cmp.Diff(map[string]string{"key": jwkText}, got); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
@@ -154,8 +155,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestKeyIDIsOfReleases: what releases nothing names no key, neither in its header nor
-// in its line of the log.
+// TestKeyIDIsOfReleases checks that requests that release no key name none, neither in the
+// header nor in their log line.
 func TestKeyIDIsOfReleases(t *testing.T) {
 	p := newPipeline(t)
 	var log *bytes.Buffer
@@ -173,7 +174,7 @@ func TestKeyIDIsOfReleases(t *testing.T) {
 	}
 }
 
-// TestNullIsAbsence: System.Text.Json, Jackson and Go pointers write it.
+// TestNullIsAbsence checks null, which System.Text.Json, Jackson and Go pointers write.
 func TestNullIsAbsence(t *testing.T) {
 	p := newPipeline(t)
 	s := newServer(t, p, func(c *Config) { c.Aliases = map[string]keyrelease.Request{"demo": {}} })
@@ -183,23 +184,24 @@ func TestNullIsAbsence(t *testing.T) {
 		`{"alias":"demo","maa_endpoint":null,"akv_endpoint":null,"kid":null,"access_token":null}`:    200,
 		`{"alias":null,"maa_endpoint":null,"akv_endpoint":null,"kid":null}`:                          400,
 		strings.Replace(good[api.RouteRelease], `"demo"`, `null`, 1):                                 400,
-		strings.Replace(good[api.RouteRelease], `{`, `{"kid":null,`, 1):                              400, // there twice
+		strings.Replace(good[api.RouteRelease], `{`, `{"kid":null,`, 1):                              400, // duplicate
 		strings.Replace(good[api.RouteRelease], `}`, `,"access_token":null,"access_token":null}`, 1): 400,
-		strings.Replace(good[api.RouteRelease], `{`, `{"other":null,`, 1):                            200, // another request has it
+		strings.Replace(good[api.RouteRelease], `{`, `{"other":null,`, 1):                            200, // member of another request
 		strings.Replace(good[api.RouteRelease], `{`, `{"access_token":NULL,`, 1):                     400,
 		`null`: 400,
 	} {
 		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)).StatusCode; got != status {
-			t.Errorf("%s is answered %d, want %d", body, got, status)
+			t.Errorf("%s got status %d, want %d", body, got, status)
 		}
 	}
 }
 
-// TestRuntimeDataForms: one text has one meaning, in whatever alphabet it is written.
+// TestRuntimeDataForms checks that one text has one meaning in each base64 alphabet.
 func TestRuntimeDataForms(t *testing.T) {
 	for text, want := range map[string]string{
 		"aGVsbG8=": "hello", "aGVsbG8": "hello", "aGVs\r\nbG8=\r\n": "hello", "aGVs\nbG8": "hello", "aGVsbG8\n=": "hello", "aGVsbG9=": "hello", "aGVsbG9": "hello",
-		"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "-_8": "\xfb\xff", "-_8=": "\xfb\xff", "+_8=": "\xfb\xff", "AA==": "\x00", "AA": "\x00", "AAAA": "\x00\x00\x00",
+		"-_-_": "\xfb\xff\xbf", "+/+/": "\xfb\xff\xbf", "-_8": "\xfb\xff", "-_8=": "\xfb\xff", "+_8=": "\xfb\xff",
+		"AA==": "\x00", "AA": "\x00", "AAAA": "\x00\x00\x00",
 		strings.Repeat("QUFB", 19) + "\n" + strings.Repeat("QUFB", 3) + "QQ==\n": strings.Repeat("AAA", 22) + "A",
 	} {
 		if got, err := parseRuntimeData(text); err != nil || string(got) != want {
@@ -207,7 +209,8 @@ func TestRuntimeDataForms(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "\r\n", "=", "==", "====", "A", "A===", "AA=", "AA===", "AAA==", "AAAA=", "AAAA====", "AAAAA", "AA==AA==", "AA=A", "=AAA", "!", "A A=", "A\tA=", "A\x00A=", "AA\u2028==", "AAAé",
+		"", "\r\n", "=", "==", "====", "A", "A===", "AA=", "AA===", "AAA==", "AAAA=", "AAAA====", "AAAAA",
+		"AA==AA==", "AA=A", "=AAA", "!", "A A=", "A\tA=", "A\x00A=", "AA\u2028==", "AAAé",
 		"AA.=", "AA%3D%3D",
 	} {
 		if got, err := parseRuntimeData(text); !errors.Is(err, refusal.BadRequest) {
@@ -216,7 +219,7 @@ func TestRuntimeDataForms(t *testing.T) {
 	}
 }
 
-// TestAnswerIsWiped holds the buffer that goes to the network.
+// TestAnswerIsWiped checks the buffer that was sent to the network.
 func TestAnswerIsWiped(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
 	kept := &keeper{ResponseRecorder: httptest.NewRecorder()}
@@ -263,7 +266,7 @@ func TestMalformed(t *testing.T) {
 			"escaped repeat":   strings.Replace(body, `{`, `{"\u00`+fmt.Sprintf("%02x", member[0])+member[1:]+`":"`+value+`",`, 1),
 			"other capitals":   strings.Replace(body, member, strings.ToUpper(member), 1),
 			"capitals beside":  strings.Replace(body, `{`, `{"`+strings.ToUpper(member)+`":"`+secretText+`",`, 1),
-			"null member":      strings.Replace(body, `"`+value+`"`, `null`, 1), // it is needed
+			"null member":      strings.Replace(body, `"`+value+`"`, `null`, 1), // the member is required
 			"number member":    strings.Replace(body, `"`+value+`"`, `1`, 1),
 			"array member":     strings.Replace(body, `"`+value+`"`, `["`+secretText+`"]`, 1),
 			"object member":    strings.Replace(body, `"`+value+`"`, `{"a":"`+secretText+`"}`, 1),
@@ -278,7 +281,7 @@ func TestMalformed(t *testing.T) {
 			t.Run(path+"/"+name, func(t *testing.T) {
 				refused := readError(t, ask(t, s, newRequest("POST", path, body)), http.StatusBadRequest, api.BadRequest)
 				if strings.Contains(refused.Message, secretText) {
-					t.Errorf("the message repeats a value: %q", refused.Message)
+					t.Errorf("the message contains a value: %q", refused.Message)
 				}
 			})
 		}
@@ -313,7 +316,7 @@ func TestMalformedMembers(t *testing.T) {
 		{"no base64", api.RouteRaw, data("aGVsb"), 400, api.BadRequest, "runtime_data"},
 		{"half the padding", api.RouteRaw, data("aA="), 400, api.BadRequest, "runtime_data"},
 		{"a space", api.RouteRaw, data("aGVs bG8="), 400, api.BadRequest, "runtime_data"},
-		{"only line ends", api.RouteCombined, data("\r\n"), 400, api.BadRequest, "runtime_data"},
+		{"only line endings", api.RouteCombined, data("\r\n"), 400, api.BadRequest, "runtime_data"},
 		{"no authority", api.RouteRelease, release("", akv, "demo", ""), 400, api.BadRequest, "maa_endpoint"},
 		{"no vault", api.RouteRelease, release(maa, "", "demo", ""), 400, api.BadRequest, "akv_endpoint"},
 		{"no kid", api.RouteRelease, release(maa, akv, "", ""), 400, api.BadRequest, `"kid" is missing`},
@@ -336,7 +339,7 @@ func TestMalformedMembers(t *testing.T) {
 	}
 }
 
-// TestDecodeKeepsText: encoding/json would put U+FFFD in place of these.
+// TestDecodeKeepsText checks text in which encoding/json would insert U+FFFD.
 func TestDecodeKeepsText(t *testing.T) {
 	for _, text := range []string{`\ud800`, `\udc00`, `\ud800\ud800`, "\ufffd"} {
 		var into api.ReleaseRequest
@@ -356,17 +359,17 @@ func TestContentType(t *testing.T) {
 		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
 		r.Header.Set("Content-Type", claimed)
 		if got := ask(t, s, r).StatusCode; got != 200 {
-			t.Errorf("Content-Type %q is answered %d, want 200", claimed, got)
+			t.Errorf("Content-Type %q got status %d, want 200", claimed, got)
 		}
 		r = newRequest("POST", api.RouteRaw, "runtime_data=aGVsbG8=")
 		r.Header.Set("Content-Type", claimed)
-		readError(t, ask(t, s, r), 400, api.BadRequest) // it is read as nothing else
+		readError(t, ask(t, s, r), 400, api.BadRequest) // no other type is tried
 	}
 	for encoding, status := range map[string]int{"identity": 200, "gzip": 400, "br": 400} {
 		r := newRequest("POST", api.RouteRaw, good[api.RouteRaw])
 		r.Header.Set("Content-Encoding", encoding)
 		if got := ask(t, s, r).StatusCode; got != status {
-			t.Errorf("Content-Encoding %q is answered %d, want %d", encoding, got, status)
+			t.Errorf("Content-Encoding %q got status %d, want %d", encoding, got, status)
 		}
 	}
 }
@@ -376,7 +379,7 @@ func TestBodyLimit(t *testing.T) {
 	fits := `{"runtime_data":"aGVsbG8="}`
 	fits += strings.Repeat(" ", 64-len(fits))
 	if got := ask(t, s, newRequest("POST", api.RouteRaw, fits)).StatusCode; got != 200 {
-		t.Errorf("64 bytes are answered %d", got)
+		t.Errorf("64 bytes got status %d", got)
 	}
 	readError(t, ask(t, s, newRequest("POST", api.RouteRaw, fits+" ")), 400, api.BadRequest)
 }
@@ -400,12 +403,12 @@ func TestWrongRoute(t *testing.T) {
 	}
 }
 
-// TestSlash: the reference sidecar redirects, and not every client follows.
+// TestSlash checks a trailing slash: the reference sidecar redirects, but not every client follows.
 func TestSlash(t *testing.T) {
 	s := newServer(t, newPipeline(t), nil)
 	for path, body := range good {
 		if got := ask(t, s, newRequest("POST", path+"/", body)).StatusCode; got != 200 {
-			t.Errorf("%s/ is answered %d", path, got)
+			t.Errorf("%s/ got status %d", path, got)
 		}
 	}
 	readJSON[api.StatusResponse](t, ask(t, s, newRequest("GET", "/status/", "")))
@@ -426,7 +429,7 @@ func TestCaller(t *testing.T) {
 		{"127.0.0.1:8080", "", "", true},
 		{"[::1]:8080", "", "", true},
 		{"[::1]", "", "", true},
-		{"", "", "", true}, // HTTP/1.0, and so no browser
+		{"", "", "", true}, // HTTP/1.0, so not a browser
 		{"0.0.0.0:8080", "", "", true},
 		{"[::]:8080", "", "", true},
 		{"127.0.0.2:8080", "", "", true},
@@ -480,7 +483,7 @@ func TestCaller(t *testing.T) {
 		}
 		response := ask(t, s, r)
 		if test.allowed && response.StatusCode != http.StatusOK {
-			t.Errorf("%+v is answered %d", test, response.StatusCode)
+			t.Errorf("%+v got status %d", test, response.StatusCode)
 		}
 		if !test.allowed {
 			readError(t, response, 403, api.CallerNotAllowed)
@@ -549,7 +552,7 @@ func TestBugs(t *testing.T) {
 			s := newServer(t, p, func(c *Config) { log = logTo(c) })
 			refused := readError(t, ask(t, s, newRequest("POST", api.RouteRaw, good[api.RouteRaw])), 500, api.Internal)
 			if strings.Contains(refused.Message+log.String(), secretText) {
-				t.Errorf("the panic's text is in %q or in the log %s", refused.Message, log)
+				t.Errorf("%q or the log %s contains the panic's text", refused.Message, log)
 			}
 			if !strings.Contains(log.String(), `"level":"ERROR"`) {
 				t.Errorf("log is %s", log)
@@ -586,7 +589,7 @@ func TestLog(t *testing.T) {
 	log.Reset()
 	ask(t, s, newRequest("BREW", "/"+secretText, ""))
 	if strings.Contains(log.String(), secretText) || strings.Contains(log.String(), "BREW") {
-		t.Errorf("log repeats the caller's path or method: %s", log)
+		t.Errorf("the log contains the caller's path or method: %s", log)
 	}
 }
 
@@ -597,7 +600,7 @@ func TestRequestID(t *testing.T) {
 		r := newRequest("GET", api.RouteStatus, "")
 		r.Header.Set("X-Request-Id", given)
 		if got := ask(t, s, r).Header.Get("X-Request-Id"); (got == given) != kept || got == "" {
-			t.Errorf("X-Request-Id %q became %q", given, got)
+			t.Errorf("X-Request-Id %q was changed to %q", given, got)
 		}
 	}
 }
@@ -620,12 +623,12 @@ func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		p.fail = func(context.Context) error { <-release; return nil }
-		// Half of both is for one caller: one request runs, and one waits.
+		// One caller gets half of both: one request runs, and one waits.
 		s := newServer(t, p, func(c *Config) { c.Gate = limit.New(limit.Config{MaxConcurrent: 2, MaxQueued: 2}) })
 		for range 2 {
 			go func() {
 				if got := ask(t, s, newRequest("POST", api.RouteRaw, good[api.RouteRaw])).StatusCode; got != 200 {
-					t.Errorf("a request within the limit is answered %d", got)
+					t.Errorf("a request within the limit got status %d", got)
 				}
 			}()
 		}
@@ -639,7 +642,7 @@ func TestFullQueue(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		if got := ask(t, s, newRequest("POST", api.RouteRaw, good[api.RouteRaw])).StatusCode; got != 200 {
-			t.Errorf("after the others have ended a request is answered %d", got)
+			t.Errorf("after the others have ended, a request got status %d", got)
 		}
 	})
 }
@@ -648,11 +651,11 @@ func TestCallerGone(t *testing.T) {
 	p := newPipeline(t)
 	var log *bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
-	p.fail = func(context.Context) error { cancel(); return nil } // the pipeline succeeds, too late
+	p.fail = func(context.Context) error { cancel(); return nil } // the pipeline succeeds too late
 	s := newServer(t, p, func(c *Config) { log = logTo(c) })
 	recorder := httptest.NewRecorder()
 	defer func() {
-		if recover() != http.ErrAbortHandler { //nolint:errorlint // net/http compares so too
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // net/http compares in the same way
 			t.Error("the connection was not aborted")
 		}
 		if recorder.Body.Len() != 0 || !strings.Contains(log.String(), `"status":499`) {
@@ -662,7 +665,7 @@ func TestCallerGone(t *testing.T) {
 	s.ServeHTTP(recorder, newRequest("POST", api.RouteRelease, good[api.RouteRelease]).WithContext(ctx))
 }
 
-// pipes is a listener of in-memory connections, which synctest can follow.
+// pipes is a listener of in-memory connections that synctest can track.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -708,9 +711,9 @@ func TestGracefulStop(t *testing.T) {
 		takes time.Duration
 		clean bool
 	}{
-		"running requests end":   {5 * time.Second, true},
-		"slow requests are cut":  {50 * time.Second, false},
-		"within the grace, just": {9 * time.Second, true},
+		"running requests end":         {5 * time.Second, true},
+		"slow requests are cut off":    {50 * time.Second, false},
+		"just within the grace period": {9 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPipeline(t)
@@ -755,7 +758,7 @@ func postRaw(ctx context.Context, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // it is read to its end
+	defer response.Body.Close() //nolint:errcheck // it was read to its end
 	if _, err := io.ReadAll(response.Body); err != nil {
 		return err
 	}
@@ -765,7 +768,7 @@ func postRaw(ctx context.Context, client *http.Client) error {
 	return nil
 }
 
-// TestSlowBody: a body that never ends holds its place until the deadline only.
+// TestSlowBody checks that an endless body occupies its place only until the deadline.
 func TestSlowBody(t *testing.T) {
 	p := newPipeline(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -789,8 +792,8 @@ func TestSlowBody(t *testing.T) {
 	})
 }
 
-// TestCodesAgree compares the codes of package api, of the OpenAPI description
-// and of the server's table.
+// TestCodesAgree compares the codes of package api, of the OpenAPI description and of the
+// server's table.
 func TestCodesAgree(t *testing.T) {
 	table := map[string]int{string(api.Internal): http.StatusInternalServerError}
 	for _, row := range codes {
@@ -821,7 +824,7 @@ func TestCodesAgree(t *testing.T) {
 	}
 }
 
-// describedCodes are those that some route's answer may carry, with its status.
+// describedCodes returns the codes and statuses that the answers of some route may have.
 func describedCodes(t *testing.T, description *openapi3.T) map[string]int {
 	t.Helper()
 	described := map[string]int{}
@@ -885,7 +888,7 @@ func FuzzDecodeRequest(f *testing.F) {
 	s := newServer(f, newPipeline(f), nil)
 	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
 		path := paths[int(which)%len(paths)]
-		response := ask(t, s, newRequest("POST", path, string(body))) // holds the answer against openapi.yaml
+		response := ask(t, s, newRequest("POST", path, string(body))) // checks the answer against openapi.yaml
 		if code := response.StatusCode; code != 200 && code != 400 && code != 403 {
 			t.Errorf("answer is %d", code)
 		}

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A socket has its mode whatever the umask is, and never a laxer one: also not between
-// bind and what follows it.
+// A socket has its mode under any umask and never a weaker one, not even between bind and the
+// next step.
 func TestModeOfSockets(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o077, 0o777} {
 		for _, mode := range []fs.FileMode{OwnerOnly, 0o660, Everybody} {
@@ -39,7 +39,7 @@ func TestModeOfSockets(t *testing.T) {
 	}
 }
 
-// Files that are made while sockets are have the mode that they would have otherwise.
+// Files created at the same time as sockets keep their normal mode.
 func TestSocketsLeaveTheUmaskAlone(t *testing.T) {
 	before := syscall.Umask(0)
 	defer syscall.Umask(before)
@@ -67,12 +67,12 @@ func TestSocketsLeaveTheUmaskAlone(t *testing.T) {
 		info, err := file.Stat()
 		_, _ = file.Close(), os.Remove(path)
 		if err != nil || info.Mode().Perm() != 0o666 {
-			t.Fatalf("a file that is made beside a socket has mode %v, %v", info.Mode(), err)
+			t.Fatalf("a file created at the same time as a socket has mode %v, %v", info.Mode(), err)
 		}
 	}
 }
 
-// What stands in the socket's place is left alone, and so is what a link leads to.
+// A file in place of the socket and the target of a link stay unchanged.
 func TestLendFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	target, path := filepath.Join(dir, "target"), filepath.Join(dir, "skr.sock")
@@ -101,7 +101,7 @@ func TestLendFollowsNoLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		if Lend(path, os.Getgid()+1) == nil || setMode(path, Everybody) == nil {
-			t.Errorf("%s was taken for the socket", name)
+			t.Errorf("%s was accepted as the socket", name)
 		}
 		_ = os.Remove(path)
 	}
@@ -114,7 +114,7 @@ func TestLendFollowsNoLink(t *testing.T) {
 	}
 }
 
-// The group gets the socket, where this process may give it away.
+// The group gets the socket if this process may change its group.
 func TestLend(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "skr.sock")
 	listener, err := Listen(t.Context(), "unix:"+path, 0o660)

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// incoming is a listener whose connections come from the addresses that it is given.
+// incoming is a listener whose connections come from the given addresses.
 type incoming struct {
 	addresses []string
-	errors    []error // what Accept returns before the first of them
+	errors    []error // errors that Accept returns before the first connection
 }
 
 func (a *incoming) Accept() (net.Conn, error) {
@@ -47,8 +47,8 @@ type from struct {
 
 func (f from) RemoteAddr() net.Addr { return f.address }
 
-// A peer has as many connections as are free; the next peer finds room, and so does
-// the one after that. A connection that ends makes room, once.
+// A peer gets half of the free connections. The next peer finds room, and so does the one
+// after it. A connection that ends frees its place once.
 func TestShares(t *testing.T) {
 	var log bytes.Buffer
 	b := NewBound(8, slog.New(slog.NewTextHandler(&log, nil)))
@@ -79,12 +79,12 @@ func TestShares(t *testing.T) {
 	_ = first.Close()
 	_ = first.Close()
 	if open, _ := b.Load(); open != 6 {
-		t.Errorf("%d open after one has left", open)
+		t.Errorf("%d open after one has closed", open)
 	}
 }
 
-// A user opens a bounded number of connections a second, and after a punishment none
-// for a second; all of the loopback interface has no such limit.
+// A user may open a bounded number of connections a second, and none for a second after a
+// punishment. The loopback interface as a whole has no such limit.
 func TestArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newArrivals()
@@ -105,18 +105,18 @@ func TestArrivals(t *testing.T) {
 		a.punish("uid 1")
 		time.Sleep(time.Second)
 		if a.admit("uid 1") || count("uid 2") != arrivalRate {
-			t.Error("the punishment is too short, or of another")
+			t.Error("the punishment is too short or hits another user")
 		}
 		for i := range 2 * maxUsers {
 			a.admit(fmt.Sprint("uid ", i))
 		}
 		if a.users.Len() > maxUsers {
-			t.Errorf("%d users are remembered", a.users.Len())
+			t.Errorf("%d users are recorded", a.users.Len())
 		}
 	})
 }
 
-// What is beyond the limit is closed, and does not wait.
+// Connections beyond the limit are closed and do not wait.
 func TestSurplusIsClosed(t *testing.T) {
 	socket, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
@@ -145,7 +145,7 @@ func TestSurplusIsClosed(t *testing.T) {
 	}
 }
 
-// A shortage passes; another error, and the end, do not.
+// A shortage is temporary. Other errors and the end of the listener are not.
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		short := &net.OpError{Op: "accept", Err: syscall.EMFILE}
@@ -199,7 +199,7 @@ func TestComplaints(t *testing.T) {
 	})
 }
 
-// The process of a connection that is no socket, or is closed, is unknown, and not root's.
+// The process of a connection that is closed or not a socket is unknown. It does not count as root's.
 func TestProcess(t *testing.T) {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })

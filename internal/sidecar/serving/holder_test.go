@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestMain runs the tests, or is a second process: it listens there and tells that.
+// TestMain runs the tests or, as a second process, listens and reports that.
 func TestMain(m *testing.M) {
 	if address := os.Getenv("HOLD"); address != "" {
 		network, address, _ := strings.Cut(address, " ")
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold lets another process listen on the address.
+// hold makes another process listen on the address.
 func hold(t *testing.T, network, address string) (pid int) {
 	t.Helper()
 	other := exec.CommandContext(t.Context(), os.Args[0])
@@ -45,7 +45,7 @@ func hold(t *testing.T, network, address string) (pid int) {
 	}
 	t.Cleanup(func() { _ = stdin.Close(); _ = other.Wait() })
 	if line := make([]byte, 9); !isListening(stdout.Read(line)) || string(line) != "listening" {
-		t.Fatalf("the other process says %q", line)
+		t.Fatalf("the other process prints %q", line)
 	}
 	return other.Process.Pid
 }
@@ -62,7 +62,7 @@ func freeAddress(t *testing.T, host string) string {
 	return socket.Addr().String()
 }
 
-// The real /proc names a real process, whichever of the two addresses is the wildcard.
+// The real /proc names a real process, whichever address is the wildcard.
 func TestWithHolder(t *testing.T) {
 	for name, pair := range map[string]func(port string) (held, wanted string){
 		"the same":       func(port string) (string, string) { return "127.0.0.1:" + port, "127.0.0.1:" + port },
@@ -97,19 +97,19 @@ func TestHolder(t *testing.T) {
 	}
 }
 
-// Other errors stay as they are.
+// Other errors stay unchanged.
 func TestWithHolderOfNothingElse(t *testing.T) {
 	_, err := net.Listen("tcp", "127.0.0.1:port")
 	for _, err := range []error{nil, errors.New("other"), err} {
-		if got := WithHolder(err); got != err { //nolint:errorlint // it must be the same value
-			t.Errorf("%v became %v", err, got)
+		if got := WithHolder(err); got != err { //nolint:errorlint // compares the value itself
+			t.Errorf("%v was changed to %v", err, got)
 		}
 	}
 }
 
 const header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
-// fake makes a proc file system with a listener on 127.0.0.1:8080 of user 1000.
+// fake makes a proc file system with a listener of user 1000 on 127.0.0.1:8080.
 func fake(t *testing.T, processes map[int]fakeProcess) proc {
 	t.Helper()
 	dir := t.TempDir()
