@@ -22,7 +22,7 @@ const (
 )
 
 // Programs are the paths of the binaries that `make build` builds.
-type Programs struct{ Skr, Emulator string }
+type Programs struct{ Skr, Skrctl, Emulator string }
 
 // In returns the programs in a directory.
 func In(dir string) Programs {
