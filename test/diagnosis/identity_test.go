@@ -36,7 +36,7 @@ var identities = []misconfiguration{
 		check: "identity", words: "Multiple user assigned identities exist", fix: "set client_id", exit: 3},
 	{name: "the user-assigned identity is not assigned to the machine", wrong: env("AZURE_CLIENT_ID=00000000-0000-0000-0000-000000000009"),
 		check: "identity", words: "Identity not found", fix: "check client_id", exit: 3},
-	{name: "the instance metadata service does not recognise the caller", fault: "imds/token:answer=imds-unknown-source",
+	{name: "the instance metadata service does not know who asks", fault: "imds/token:answer=imds-unknown-source",
 		check: "identity", words: "unknown_source", fix: "assign that identity", exit: 3},
 	{name: "the instance metadata service is being updated", fault: "imds/token:status=410",
 		check: "identity", words: "is being updated or is not ready", fix: "try again", exit: 4},
@@ -44,9 +44,9 @@ var identities = []misconfiguration{
 		check: "identity", words: "no access token", fix: "a network policy or a proxy", exit: 3},
 	{name: "the instance metadata service throttles", fault: "imds/token:status=429",
 		check: "identity", words: "is throttling requests", fix: "try again later", exit: 4},
-	{name: "another service answers in place of the instance metadata service", fault: "imds/token:not-json",
+	{name: "something else answers for the instance metadata service", fault: "imds/token:not-json",
 		check: "identity", words: "could not be read", fix: "which server answers there", exit: 6},
-	{name: "a portal redirects requests to the instance metadata service", fault: "imds/token:redirect=http://portal.localhost/",
+	{name: "a portal redirects what is for the instance metadata service", fault: "imds/token:redirect=http://portal.localhost/",
 		check: "identity", words: "answered with a redirect", fix: "check its address", exit: 6},
 
 	entra("the identity has no federated credential", "entra-no-credential", "AADSTS70021", "add a federated credential"),
@@ -54,7 +54,7 @@ var identities = []misconfiguration{
 	entra("the federated credential is for another cluster", "entra-other-issuer", "AADSTS700211", "correct the issuer"),
 	entra("the projected token is for another audience", "entra-other-audience", "AADSTS700212", "api://AzureADTokenExchange"),
 	entra("the projected token has expired", "entra-stale-assertion", "AADSTS700024", "is renewed by kubelet"),
-	entra("the projected token is from a cluster whose keys changed", "entra-bad-signature", "AADSTS50013", "does not verify with the issuer's keys"),
+	entra("the projected token is of a cluster whose keys changed", "entra-bad-signature", "AADSTS50013", "does not verify with the issuer's keys"),
 	entra("the application is disabled", "entra-disabled", "AADSTS7000112", "have the application"),
 	entra("the vault's audience is of another cloud", "entra-no-resource", "AADSTS500011", "check the audience of vault_allow"),
 	entra("conditional access keeps the pod out", "entra-conditional", "AADSTS53003", "conditional access policy"),
@@ -68,9 +68,9 @@ var identities = []misconfiguration{
 	authority("the authority finds the evidence malformed", "answer=maa-evidence", "InvalidParameter", "check that the certificates match", 3),
 	authority("the authority does not serve such machines", "answer=maa-operation", "InvalidOperation", "check that it serves this kind", 3),
 	authority("the authority's network rules keep the pod out", "answer=maa-network", "Access denied by network rules", "check the instance's network rules", 3),
-	authority("the authority requires credentials", "answer=maa-login", "asks for credentials", "check the endpoint", 3),
-	authority("another service answers for the authority with 404", "status=404", "answered with status 404", "check that it is an attestation endpoint", 6),
-	authority("another service answers in place of the authority", "not-json", "its answer is not JSON", "which server answers there", 6),
+	authority("the authority wants credentials", "answer=maa-login", "asks for credentials", "check the endpoint", 3),
+	authority("what answers for the authority does not know the route", "status=404", "answered with status 404", "check that it is an attestation endpoint", 6),
+	authority("something else answers for the authority", "not-json", "its answer is not JSON", "which server answers there", 6),
 	authority("the authority's token has expired", "forge=expired", "its token has expired", "check this machine's clock", 6),
 
 	release("the vault's firewall keeps the pod out", "vault-firewall", "firewall does not let this address in", "allow it, or use a private endpoint"),
@@ -79,7 +79,7 @@ var identities = []misconfiguration{
 	release("the vault's access policy has no permission to release", "vault-permission", "no permission to release keys", "add release to its key permissions"),
 	release("the vault is of the standard tier", "vault-standard", "premium vault or a managed HSM", "this vault is of the standard tier"),
 	release("the vault cannot verify the token", "vault-unverified", "cannot verify the attestation token", "check that the release policy names the authority"),
-	release("the key was disabled in the meantime", "vault-disabled", "the key is disabled", "enable it, or name another version"),
+	release("the key was disabled meanwhile", "vault-disabled", "the key is disabled", "enable it, or name another version"),
 }
 
 func entra(name, answer, words, fix string) misconfiguration {

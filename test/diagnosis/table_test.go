@@ -101,7 +101,7 @@ var containers = []misconfiguration{
 	{name: "the report service hangs", fault: "report:black-hole", check: "report-source", words: "no SEV-SNP report from unix:", exit: 5},
 	{name: "`report_source` is misspelt", wrong: env("SKR_REPORT_SOURCE=sevguest"), words: `report source "sevguest": want auto`, exit: 2},
 
-	{name: "the AMD roots belong to other silicon", wrong: env("SKR_AMD_ROOTS="), check: "report", words: "no certificate chain", exit: 5},
+	{name: "the AMD roots are of other silicon", wrong: env("SKR_AMD_ROOTS="), check: "report", words: "no certificate chain", exit: 5},
 	{name: "the certificate cache is at another address", wrong: env("SKR_CERTIFICATE_SOURCES=thim", "SKR_THIM_URL=http://127.0.0.1:1/"),
 		check: "report", words: "cannot be reached; try again later: host 127.0.0.1:1", exit: 4},
 	{name: "the certificate cache has no certificate for this chip", fault: "imds/thim:status=404",
@@ -131,7 +131,7 @@ var containers = []misconfiguration{
 		machine("source", emulator.MachineConfig{Report: snptest.Options{Measurement: snp.Measurement{1}}})(t, w, other)
 		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR="+other.machine.SecurityContext())
 	}, check: "security-context", words: "the utility VM endorsement is for measurement", warning: true},
-	{name: "the mounted policy differs from the enforced policy", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "the mounted policy is another than the enforced one", wrong: func(t *testing.T, w *ward, s *situation) {
 		other := &situation{}
 		machine("workload", emulator.MachineConfig{Policy: "package another"})(t, w, other)
 		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR="+other.machine.SecurityContext())
@@ -140,15 +140,15 @@ var containers = []misconfiguration{
 		check: "security-context", words: "there is no utility VM endorsement", warning: true},
 	{name: "the utility VM endorsement is not base64", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=@"),
 		check: "optional-parts", words: "reading UVM_REFERENCE_INFO: illegal base64", warning: true},
-	{name: "unusable endorsement, policy on compliance", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "the utility VM endorsement cannot be used, and the policy asks for the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
 		s.key = w.create(t, emulator.KeySpec{}, w.policy(`,{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`))
 		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=AAAA")
-	}, check: "security-context", words: "endorsement cannot be used and is left out", warning: true, exit: 3, claim: "x-ms-compliance-status"},
+	}, check: "security-context", words: "the utility VM endorsement cannot be used and is left out", warning: true, exit: 3, claim: "x-ms-compliance-status"},
 	{name: "the host's certificate file is not what the platform wrote", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_HOST_AMD_CERTIFICATE=e30="),
 		check: "optional-parts", words: "the document cannot be used", warning: true},
 	{name: "the directory `wrap_keys` is not mounted", wrong: env("SKR_WRAP_KEYS=/nonexistent"),
 		check: "optional-parts", words: "opening the directory of keys", warning: true},
-	{name: "traces are configured for an unsupported protocol",
+	{name: "traces are to be sent by a protocol that skr does not speak",
 		wrong: env("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
 		check: "optional-parts", words: "only http/protobuf is", warning: true},
 
@@ -163,7 +163,7 @@ var containers = []misconfiguration{
 	{name: "a proxy opens TLS with a CA of its own", wrong: env("SKR_CA_FILE="), check: "reach", words: "not by a CA that is trusted here", exit: 6},
 	{name: "another server answers under the authority's name", fault: "maa:tls=wrong-name", check: "reach", words: "is for another name", exit: 6},
 	{name: "the authority's certificate has expired", fault: "maa:tls=expired", check: "reach", words: "is not valid now", exit: 6},
-	{name: "a firewall drops packets to the authority", fault: "maa:black-hole", check: "reach", words: "does not answer in time", exit: 4},
+	{name: "a firewall swallows what goes to the authority", fault: "maa:black-hole", check: "reach", words: "does not answer in time", exit: 4},
 	{name: "a firewall tears down connections to the vault", fault: "vault:reset", check: "reach", words: "the vault cannot be reached", exit: 4},
 	{name: "the authority is down", fault: "maa:status=503", check: "reach", words: "the attestation service is failing", exit: 4},
 	{name: "the clock is ahead", fault: "maa:clock=-10m", check: "clock", words: "ahead of the service's", exit: 6},
@@ -186,17 +186,15 @@ var containers = []misconfiguration{
 		}
 		s.args = append(s.args, "--access-token-file", w.file(t, "other-audience", token))
 	}, check: "key", words: "does not accept the access token; check that it is for the audience", exit: 3},
-	{name: "the access token is malformed", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "the access token is not one", wrong: func(t *testing.T, w *ward, s *situation) {
 		s.args = append(s.args, "--access-token-file", w.file(t, "no-token", "hello"))
 	}, check: "key", words: "does not accept the access token", exit: 3},
 
 	{name: "the authority's policy refuses the machine", fault: "maa/attest:status=400", check: "attestation", words: "refused the evidence", exit: 3},
 	{name: "the authority throttles", fault: "maa/attest:status=429", check: "attestation", words: "the attestation service is throttling requests", exit: 4},
-	{name: "the authority signs with keys that it does not publish",
-		fault: "maa/attest:forge=other-signature", check: "attestation", words: "its token's signature does not verify", exit: 6},
+	{name: "the authority's signing keys are not those of its tokens", fault: "maa/attest:forge=other-signature", check: "attestation", words: "its token's signature does not verify", exit: 6},
 
-	{name: "the key's name is misspelt",
-		wrong: func(_ *testing.T, _ *ward, s *situation) { s.key = "absent" }, check: "key", words: "the vault has no key", exit: 3},
+	{name: "the key's name is misspelt", wrong: func(_ *testing.T, _ *ward, s *situation) { s.key = "absent" }, check: "key", words: "the vault has no key", exit: 3},
 	{name: "the key has no such version", wrong: func(_ *testing.T, _ *ward, s *situation) { s.key = "good/0123456789abcdef0123456789abcdef" },
 		check: "key", words: "the vault has no key", exit: 3},
 	{name: "the key's name has a character that is not allowed", wrong: func(_ *testing.T, _ *ward, s *situation) { s.key = "my_key" },
@@ -219,17 +217,16 @@ var containers = []misconfiguration{
 	{name: "the policy is for another workload", wrong: policy(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + strings.Repeat("ab", 32) + `"}`),
 		check: "release-policy", words: "x-ms-sevsnpvm-hostdata equals", exit: 3, claim: "x-ms-sevsnpvm-hostdata"},
 	{name: "the policy is for another platform", wrong: policy(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-cvm"}`),
-		check: "release-policy", words: `equals "azure-compliant-cvm", and it is "azure-compliant-uvm"`, exit: 3, claim: "x-ms-compliance-status"},
-	{name: "the policy has the claims of a confidential VM",
-		wrong: condition(`{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}`),
+		check: "release-policy", words: `x-ms-compliance-status equals "azure-compliant-cvm", and it is "azure-compliant-uvm"`, exit: 3, claim: "x-ms-compliance-status"},
+	{name: "the policy has the claims of a confidential VM", wrong: condition(`{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}`),
 		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
-	{name: "the policy requires a VM's token", wrong: condition(`{"claim":"x-ms-attestation-type","equals":"azurevm"}`),
+	{name: "the policy wants a virtual machine's token", wrong: condition(`{"claim":"x-ms-attestation-type","equals":"azurevm"}`),
 		check: "release-policy", words: `x-ms-attestation-type equals "azurevm", and it is "sevsnpvm"`, exit: 3, claim: "x-ms-attestation-type"},
-	{name: "the policy requires debugging", wrong: condition(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`),
+	{name: "the policy wants debugging", wrong: condition(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`),
 		check: "release-policy", words: `x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`, exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},
-	{name: "a boolean in the policy is capitalized", wrong: condition(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"False"}`),
+	{name: "a boolean of the policy has a capital", wrong: condition(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"False"}`),
 		check: "release-policy", words: `equals "False", and it is "false"`, exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},
-	{name: "a hash in the policy is in upper case", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "a hash of the policy has capitals", wrong: func(t *testing.T, w *ward, s *situation) {
 		condition(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"`+strings.ToUpper(w.cloud.Machine().HostData().String())+`"}`)(t, w, s)
 	}, check: "release-policy", words: "x-ms-sevsnpvm-hostdata equals", exit: 3, claim: "x-ms-sevsnpvm-hostdata"},
 	{name: "a claim of the policy is misspelt", wrong: condition(`{"claim":"x-ms-sevsnpvm-host-data","equals":"00"}`),
@@ -237,24 +234,24 @@ var containers = []misconfiguration{
 	{name: "the policy names another authority", wrong: func(_ *testing.T, w *ward, s *situation) {
 		s.authority = w.cloud.Host("sharedweu.weu", "attest")
 	}, check: "release-policy", words: "iss equals", exit: 3, claim: "iss"},
-	{name: "the policy requires a newer UVM", wrong: policy(`{"claim":"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn","greaterOrEquals":"101"}`),
+	{name: "the policy wants a newer utility VM", wrong: policy(`{"claim":"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn","greaterOrEquals":"101"}`),
 		check: "release-policy", words: `greaterOrEquals "101", and it is "100"`, exit: 3, claim: "x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn"},
 	{name: "the policy pins another utility VM", wrong: policy(`{"claim":"x-ms-sevsnpvm-launchmeasurement","equals":"` + strings.Repeat("cd", 48) + `"}`),
 		check: "release-policy", words: "x-ms-sevsnpvm-launchmeasurement equals", exit: 3, claim: "x-ms-sevsnpvm-launchmeasurement"},
-	{name: "the policy requires newer firmware", wrong: policy(`{"claim":"x-ms-sevsnpvm-snpfw-svn","greaterOrEquals":255}`),
+	{name: "the policy wants newer firmware", wrong: policy(`{"claim":"x-ms-sevsnpvm-snpfw-svn","greaterOrEquals":255}`),
 		check: "release-policy", words: `x-ms-sevsnpvm-snpfw-svn greaterOrEquals "255"`, exit: 3, claim: "x-ms-sevsnpvm-snpfw-svn"},
 	{name: "an ordering operator of the policy compares text", wrong: policy(`{"claim":"x-ms-compliance-status","greater":"azure"}`),
 		check: "release-policy", words: `x-ms-compliance-status greater "azure"`, exit: 3, claim: "x-ms-compliance-status"},
-	{name: "the policy requires another privilege level", wrong: policy(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"2"}`),
+	{name: "the policy wants a privilege level that this guest is not at", wrong: policy(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"2"}`),
 		check: "release-policy", words: `x-ms-sevsnpvm-vmpl equals "2", and it is "0"`, exit: 3, claim: "x-ms-sevsnpvm-vmpl"},
-	{name: "no endorsement, and the policy requires the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "the pod runs without its endorsement, and the policy asks for the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
 		machine("bare", emulator.MachineConfig{Unendorsed: true})(t, w, s)
 		policy(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)(t, w, s)
 	}, check: "release-policy", words: "and there is no such claim", exit: 3, claim: "x-ms-compliance-status"},
 	{name: "another workload asks for the key", wrong: machine("stranger", emulator.MachineConfig{Policy: "package stranger"}),
 		check: "release-policy", words: "x-ms-sevsnpvm-hostdata equals", exit: 3, claim: "x-ms-sevsnpvm-hostdata"},
 
-	{name: "the vault refuses for another reason", fault: "vault/release:status=403", check: "release", words: "the key's release policy is met", exit: 3},
+	{name: "the vault refuses for a reason of its own", fault: "vault/release:status=403", check: "release", words: "the key's release policy is met", exit: 3},
 	{name: "the vault throttles releases", fault: "vault/release:status=429", check: "release", words: "the vault is throttling requests", exit: 4},
 	{name: "the sidecar does not run", check: "local-api", words: "no sidecar that is ready answers", warning: true},
 }

@@ -35,14 +35,13 @@ type difference struct {
 }
 
 const (
-	ambiguous = "two parsers could read the body differently"
-	pages     = "web pages send it, programs do not"
+	ambiguous = "two readers of one body could disagree on what it asks for"
+	pages     = "a web page sends it, and never a program"
 	tokens    = "the pod's access token would go there"
-	paths     = "the text would become a path of a request with the pod's access token"
-	refuser   = "our status says who refused; the reference always answers 403"
-	unbound   = "the token would not show what the report is bound to"
-	copied    = "people copy it in this form"
-	standard  = "the request has no result with either"
+	paths     = "the text becomes a path that is asked with the pod's access token"
+	refuser   = "the status says who refused; the reference's 403 is for every cause"
+	unbound   = "nobody could find in the token what the report is bound to"
+	standard  = "a program that asks so gets a result from neither"
 )
 
 // differences are asked of a sidecar with an RSA key k, version VERSION, in the vault.
@@ -74,11 +73,11 @@ func differences(l *lab, version string) []difference {
 		{"`POST /unknown`", post("/unknown", "{}"), 404, "a text", ""},
 		{"`POST //key/release`", post("//key/release", release), 404, "", ""},
 		{"`POST /KEY/release`", post("/KEY/release", release), 404, "", ""},
-		{"`POST /key%2Frelease`", post("/key%2Frelease", release), 200, "", "a filter in front compares the path as sent"},
+		{"`POST /key%2Frelease`", post("/key%2Frelease", release), 200, "", "a filter in front compares the path as it is sent"},
 		{"`POST /key/release/`", post("/key/release/", release), 307, "to `/key/release`", "`curl -d` does not follow"},
 		{"`POST /key/release?a=b`", post("/key/release?a=b", release), 200, "", ""},
 
-		{"a report", post(api.RouteRaw, raw), 200, "without a device, an invented report", ""},
+		{"a report", post(api.RouteRaw, raw), 200, "also without a device, then made up", ""},
 		{"report and endorsements", post(api.RouteCombined, raw), 200, "", ""},
 		{"a token", post(api.RouteMAA, token(data)), 200, "not verified", ""},
 		{"a key", post(api.RouteRelease, release), 200, "", ""},
@@ -89,7 +88,7 @@ func differences(l *lab, version string) []difference {
 		{"`text/plain; charset=utf-8`", of("localhost", "text/plain; charset=utf-8"), 200, "", ""},
 		{"`application/x-www-form-urlencoded`", of("localhost", "application/x-www-form-urlencoded"), 200, "", ""},
 		{"`application/json; charset=utf-8`", of("localhost", "application/json; charset=utf-8"), 200, "", ""},
-		{"`Content-Encoding: gzip`, a body that is not", post(api.RouteRaw, raw, "Content-Encoding: gzip"), 200, "", "another parser would see another body"},
+		{"`Content-Encoding: gzip`, a body that is not", post(api.RouteRaw, raw, "Content-Encoding: gzip"), 200, "", "another reader would see another body"},
 		{"`Content-Encoding: identity`", post(api.RouteRaw, raw, "Content-Encoding: identity"), 200, "", ""},
 		{"chunked", chunked(api.RouteRaw, raw, 7), 200, "", ""},
 		{"a body of 300 KiB", post(api.RouteRaw, raw+strings.Repeat(" ", 300<<10)), 200, "no limit", "a caller could take all memory"},
@@ -101,7 +100,7 @@ func differences(l *lab, version string) []difference {
 		{"`Host: skr.localhost:8080`", of("skr.localhost:8080", ""), 200, "", ""},
 		{"HTTP/1.0 without `Host`", "GET /status HTTP/1.0\r\n\r\n", 200, "", ""},
 		{"`Host: evil.example`", of("evil.example", ""), 200, "", "DNS rebinding"},
-		{"`Host: 10.0.0.7:8080`", of("10.0.0.7:8080", ""), 200, "", "a forwarder would let other machines in"},
+		{"`Host: 10.0.0.7:8080`", of("10.0.0.7:8080", ""), 200, "", "keys are not for other machines, which a forwarder would let in"},
 		{"`Sec-Fetch-Mode: cors`", post(api.RouteRaw, raw, "Sec-Fetch-Mode: cors"), 200, "", ""},
 		{"`Sec-Fetch-Site: none`", get("/status", "Sec-Fetch-Site: none"), 200, "", ""},
 		{"`Sec-Fetch-Site: cross-site`", post(api.RouteRaw, raw, "Sec-Fetch-Site: cross-site"), 200, "", pages},
@@ -114,49 +113,46 @@ func differences(l *lab, version string) []difference {
 		{"`[]`", post(api.RouteRaw, "[]"), 400, "", ""},
 		{"not JSON", post(api.RouteRaw, "runtime_data=x"), 400, "", ""},
 		{"a byte order mark", post(api.RouteRaw, "\ufeff"+raw), 400, "", ""},
-		{"data after the object", post(api.RouteRaw, raw+"{}"), 200, "", ambiguous},
+		{"something behind the object", post(api.RouteRaw, raw+"{}"), 200, "", ambiguous},
 		{"a member twice", post(api.RouteRaw, `{"runtime_data":"AAAA",`+raw[1:]), 200, "the last", ambiguous},
 		{"a member in other capitals", post(api.RouteRaw, strings.Replace(raw, "runtime_data", "Runtime_Data", 1)), 200, "", ambiguous},
-		{"an unknown member", post(api.RouteRelease, with("acess_token", "x")), 200, "", "with a misspelt `access_token`, skr would use the pod's identity"},
+		{"an unknown member", post(api.RouteRelease, with("acess_token", "x")), 200, "", "a misspelt `access_token` would ask with the pod's identity"},
 		{"`null` for an optional member", post(api.RouteRelease, strings.Replace(release, "{", `{"access_token":null,`, 1)), 200, "", ""},
 		{"`null` for a member of another route", post(api.RouteRaw, strings.Replace(raw, "{", `{"maa_endpoint":null,"kid":null,`, 1)), 200, "", ""},
 		{"`null` for a needed member", post(api.RouteRaw, `{"runtime_data":null}`), 400, "", ""},
 		{"an empty access token", post(api.RouteRelease, with("access_token", "")), 200, "", ""},
 		{"an empty needed member", post(api.RouteRelease, with("kid", "")), 400, "", ""},
-		{"a number in place of a string", post(api.RouteRaw, `{"runtime_data":1}`), 400, "", ""},
-		{"a string that is not UTF-8", post(api.RouteRelease, strings.Replace(release, `"k"`, "\"k\xff\"", 1)),
-			403, "asked with U+FFFD", "no name contains such bytes"},
+		{"a number for a text", post(api.RouteRaw, `{"runtime_data":1}`), 400, "", ""},
+		{"a text that is not UTF-8", post(api.RouteRelease, strings.Replace(release, `"k"`, "\"k\xff\"", 1)), 403, "asked with U+FFFD", "it is no name that anybody has written"},
 
 		{"base64 with padding", report("aGVsbG8="), 200, "", ""},
-		{"base64 without padding", report("aGVsbG8"), 400, "", "it has one meaning, and clients send it"},
-		{"base64 of the URL alphabet", report("-_-_"), 400, "", "it has one meaning, and the reference's own tests send it"},
-		{"base64 with line breaks", report(`aGVs\r\nbG8=\r\n`), 200, "", ""},
+		{"base64 without padding", report("aGVsbG8"), 400, "", "one meaning, and clients write it"},
+		{"base64 of the URL alphabet", report("-_-_"), 400, "", "one meaning, and the reference's own tests write it"},
+		{"base64 with line ends", report(`aGVs\r\nbG8=\r\n`), 200, "", ""},
 		{"base64 with unused bits", report("aGVsbG9="), 200, "", ""},
 		{"base64 with a space", report("aGVs bG8="), 400, "", ""},
-		{"empty runtime data", report(`\n`), 200, "", "the report would be bound to nothing"},
+		{"runtime data of no bytes", report(`\n`), 200, "", "a report that is bound to nothing"},
 		{"a token over 150 KiB", post(api.RouteMAA, token(encoded(`{"a":"`+strings.Repeat("x", 150<<10)+`"}`))), 0, "", ""},
-		{"a token over a repeated member", post(api.RouteMAA, token(encoded(`{"a":1,"a":2}`))), 0, "", ""},
-		{"a token over data that is not JSON", post(api.RouteMAA, token(encoded("hello"))), 403, "and a second object in the body", unbound},
+		{"a token over a member that is there twice", post(api.RouteMAA, token(encoded(`{"a":1,"a":2}`))), 0, "", ""},
+		{"a token over what is no JSON", post(api.RouteMAA, token(encoded("hello"))), 403, "and a second object in the body", unbound},
 		{"a token over a list", post(api.RouteMAA, token(encoded("[]"))), 0, "", unbound},
 
-		{"`https://HOST`", post(api.RouteRelease, with("akv_endpoint", "https://"+l.vault)), 403, "", copied},
-		{"`HOST/`", post(api.RouteRelease, with("akv_endpoint", l.vault+"/")), 403, "", copied},
-		{"`https://HOST/`", post(api.RouteMAA, strings.Replace(token(data), l.cloud.AttestationHost(), "https://"+l.cloud.AttestationHost()+"/", 1)),
-			403, "", copied},
+		{"`https://HOST`", post(api.RouteRelease, with("akv_endpoint", "https://"+l.vault)), 403, "", "people copy it so"},
+		{"`HOST/`", post(api.RouteRelease, with("akv_endpoint", l.vault+"/")), 403, "", "people copy it so"},
+		{"`https://HOST/`", post(api.RouteMAA, strings.Replace(token(data), l.cloud.AttestationHost(), "https://"+l.cloud.AttestationHost()+"/", 1)), 403, "", "people copy it so"},
 		{"`HOST` in upper case", post(api.RouteRelease, with("akv_endpoint", strings.ToUpper(l.vault))), 200, "", ""},
 		{"`http://HOST`", post(api.RouteRelease, with("akv_endpoint", "http://"+l.vault)), 403, "", refuser},
 		{"`HOST/path`", post(api.RouteRelease, with("akv_endpoint", l.vault+"/x")), 403, "", paths},
-		{"a stranger's host as vault", post(api.RouteRelease, with("akv_endpoint", "evil.example")), 0, "with the access token", tokens},
-		{"a stranger's host as authority", post(api.RouteRelease, with("maa_endpoint", "evil.example")),
-			0, "and the vault must refuse the token", "its token could state anything"},
-		{"`169.254.169.254` as vault", post(api.RouteRelease, with("akv_endpoint", "169.254.169.254")), 403, "after a request to it", tokens},
+		{"a host of somebody else as vault", post(api.RouteRelease, with("akv_endpoint", "evil.example")), 0, "which is sent the access token", tokens},
+		{"a host of somebody else as authority", post(api.RouteRelease, with("maa_endpoint", "evil.example")), 0, "whose token the vault must refuse", "it could vouch for anything"},
+		{"`169.254.169.254` as vault", post(api.RouteRelease, with("akv_endpoint", "169.254.169.254")), 403, "after it was asked", tokens},
 		{"`kid` with a slash at its end", post(api.RouteRelease, with("kid", "k/")), 0, "", ""},
 		{"`kid`, version and a slash", post(api.RouteRelease, with("kid", "k/"+version+"/")), 0, "", ""},
 		{"`kid` `../secrets/s`", post(api.RouteRelease, with("kid", "../secrets/s")), 0, "", paths},
 		{"`kid` `k?x`", post(api.RouteRelease, with("kid", "k?x")), 0, "", paths},
 		{"`kid` of no key", post(api.RouteRelease, with("kid", "absent")), 403, "", refuser},
-		{"another identity's access token", post(api.RouteRelease, with("access_token", "not-ours")), 403, "", ""},
-		{"an access token with a line break", post(api.RouteRelease, with("access_token", l.access+"\n")), 403, "", refuser},
+		{"an access token of somebody else", post(api.RouteRelease, with("access_token", "not-ours")), 403, "", ""},
+		{"an access token with a line end", post(api.RouteRelease, with("access_token", l.access+"\n")), 403, "", refuser},
 	}
 	return rows
 }
@@ -173,7 +169,7 @@ func TestDropInTable(t *testing.T) {
 	}
 	rows := differences(l, key.ID[strings.LastIndex(key.ID, "/")+1:])
 	var table bytes.Buffer
-	table.WriteString("| request | reference | skr | reason for the difference |\n|---|---|---|---|\n")
+	table.WriteString("| request | reference | skr | why not the same |\n|---|---|---|---|\n")
 	for _, row := range rows {
 		ours := ask(t, s, row.raw)
 		if (ours.status == row.reference) != (row.why == "") && row.reference != 0 {
