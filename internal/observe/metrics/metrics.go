@@ -63,18 +63,18 @@ func New(c Config) *Metrics {
 		codes:    list(append([]string{"ok"}, c.Codes...)...),
 		services: list(c.Services...),
 		claims:   list(c.Claims...),
-		requests: counter("skr_requests_total", "Requests that are over.", "route", "code"),
-		releases: counter("skr_releases_total", "Key releases, by how they ended and why.", "result", "reason"),
+		requests: counter("skr_requests_total", "Completed requests.", "route", "code"),
+		releases: counter("skr_releases_total", "Key releases, by result and reason.", "result", "reason"),
 		unmet:    counter("skr_release_unmet_total", "Conditions of release policies that a refused release did not meet.", "claim"),
-		lookups:  counter("skr_cache_lookups_total", "Questions to a cache: hit, miss or stale.", "cache", "result"),
-		asked:    counter("skr_upstream_requests_total", "Attempts to ask a service, by class of status or unreachable.", "service", "outcome"),
+		lookups:  counter("skr_cache_lookups_total", "Cache lookups, by result.", "cache", "result"),
+		asked:    counter("skr_upstream_requests_total", "Attempts to call a service, by status class or unreachable.", "service", "outcome"),
 
 		fallbacks: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skr_fallbacks_total", Help: "Requests that ended at another authority or vault than the first of their list.",
+			Name: "skr_fallbacks_total", Help: "Requests that ended at a fall-back authority or vault.",
 		}),
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
-		stages:    histogram("skr_stage_duration_seconds", "Time that one stage of a request took.", "stage"),
-		waited:    histogram("skr_upstream_duration_seconds", "Time that one attempt to ask a service took.", "service"),
+		stages:    histogram("skr_stage_duration_seconds", "Duration of one stage of a request.", "stage"),
+		waited:    histogram("skr_upstream_duration_seconds", "Duration of one attempt to call a service.", "service"),
 	}
 	m.registry.MustRegister(m.requests, m.releases, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -94,7 +94,7 @@ func buildInfo(version string) prometheus.Collector {
 		version = "unknown"
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "skr_build_info", Help: "1, labelled with what was built.",
+		Name: "skr_build_info", Help: "1, labelled with the version of the build.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	})
 	info.Set(1)
