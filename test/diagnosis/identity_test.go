@@ -69,7 +69,7 @@ var identities = []misconfiguration{
 	authority("the authority does not serve this kind of machine", "answer=maa-operation", "InvalidOperation", "check that it serves this kind", 3),
 	authority("the authority's network rules block the pod", "answer=maa-network", "Access denied by network rules", "check the instance's network rules", 3),
 	authority("the authority asks for credentials", "answer=maa-login", "asks for credentials", "check the endpoint", 3),
-	authority("another server answers instead of the authority, without the route", "status=404", "answered with status 404",
+	authority("another server in place of the authority has no such route", "status=404", "answered with status 404",
 		"check that it is an attestation endpoint", 6),
 	authority("another server answers instead of the authority", "not-json", "its answer is not JSON", "which server answers there", 6),
 	authority("the authority's token has expired", "forge=expired", "its token has expired", "check this machine's clock", 6),

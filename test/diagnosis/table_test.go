@@ -140,10 +140,10 @@ var containers = []misconfiguration{
 		check: "security-context", words: "there is no utility VM endorsement", warning: true},
 	{name: "the utility VM endorsement is not base64", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=@"),
 		check: "optional-parts", words: "reading UVM_REFERENCE_INFO: illegal base64", warning: true},
-	{name: "the utility VM endorsement cannot be used, and the policy requires the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "unusable endorsement, policy on compliance", wrong: func(t *testing.T, w *ward, s *situation) {
 		s.key = w.create(t, emulator.KeySpec{}, w.policy(`,{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`))
 		s.env = append(s.env, "UVM_SECURITY_CONTEXT_DIR=", "UVM_REFERENCE_INFO=AAAA")
-	}, check: "security-context", words: "the utility VM endorsement cannot be used and is left out", warning: true, exit: 3, claim: "x-ms-compliance-status"},
+	}, check: "security-context", words: "endorsement cannot be used and is left out", warning: true, exit: 3, claim: "x-ms-compliance-status"},
 	{name: "the host's certificate file is not what the platform wrote", wrong: env("UVM_SECURITY_CONTEXT_DIR=", "UVM_HOST_AMD_CERTIFICATE=e30="),
 		check: "optional-parts", words: "the document cannot be used", warning: true},
 	{name: "the directory `wrap_keys` is not mounted", wrong: env("SKR_WRAP_KEYS=/nonexistent"),
@@ -219,12 +219,12 @@ var containers = []misconfiguration{
 	{name: "the policy is for another workload", wrong: policy(`{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + strings.Repeat("ab", 32) + `"}`),
 		check: "release-policy", words: "x-ms-sevsnpvm-hostdata equals", exit: 3, claim: "x-ms-sevsnpvm-hostdata"},
 	{name: "the policy is for another platform", wrong: policy(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-cvm"}`),
-		check: "release-policy", words: `x-ms-compliance-status equals "azure-compliant-cvm", and it is "azure-compliant-uvm"`,
+		check: "release-policy", words: `equals "azure-compliant-cvm", and it is "azure-compliant-uvm"`,
 		exit: 3, claim: "x-ms-compliance-status"},
 	{name: "the policy has the claims of a confidential VM",
 		wrong: condition(`{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}`),
 		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
-	{name: "the policy requires a virtual machine's token", wrong: condition(`{"claim":"x-ms-attestation-type","equals":"azurevm"}`),
+	{name: "the policy requires a VM's token", wrong: condition(`{"claim":"x-ms-attestation-type","equals":"azurevm"}`),
 		check: "release-policy", words: `x-ms-attestation-type equals "azurevm", and it is "sevsnpvm"`, exit: 3, claim: "x-ms-attestation-type"},
 	{name: "the policy requires debugging", wrong: condition(`{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"true"}`),
 		check: "release-policy", words: `x-ms-sevsnpvm-is-debuggable equals "true", and it is "false"`, exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},
@@ -238,7 +238,7 @@ var containers = []misconfiguration{
 	{name: "the policy names another authority", wrong: func(_ *testing.T, w *ward, s *situation) {
 		s.authority = w.cloud.Host("sharedweu.weu", "attest")
 	}, check: "release-policy", words: "iss equals", exit: 3, claim: "iss"},
-	{name: "the policy requires a newer utility VM", wrong: policy(`{"claim":"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn","greaterOrEquals":"101"}`),
+	{name: "the policy requires a newer UVM", wrong: policy(`{"claim":"x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn","greaterOrEquals":"101"}`),
 		check: "release-policy", words: `greaterOrEquals "101", and it is "100"`, exit: 3, claim: "x-ms-sevsnpvm-uvm-endorsement.x-ms-sevsnpvm-guestsvn"},
 	{name: "the policy pins another utility VM", wrong: policy(`{"claim":"x-ms-sevsnpvm-launchmeasurement","equals":"` + strings.Repeat("cd", 48) + `"}`),
 		check: "release-policy", words: "x-ms-sevsnpvm-launchmeasurement equals", exit: 3, claim: "x-ms-sevsnpvm-launchmeasurement"},
@@ -248,7 +248,7 @@ var containers = []misconfiguration{
 		check: "release-policy", words: `x-ms-compliance-status greater "azure"`, exit: 3, claim: "x-ms-compliance-status"},
 	{name: "the policy requires another privilege level than the guest's", wrong: policy(`{"claim":"x-ms-sevsnpvm-vmpl","equals":"2"}`),
 		check: "release-policy", words: `x-ms-sevsnpvm-vmpl equals "2", and it is "0"`, exit: 3, claim: "x-ms-sevsnpvm-vmpl"},
-	{name: "the pod runs without its endorsement, and the policy requires the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
+	{name: "no endorsement, and the policy requires the compliance status", wrong: func(t *testing.T, w *ward, s *situation) {
 		machine("bare", emulator.MachineConfig{Unendorsed: true})(t, w, s)
 		policy(`{"claim":"x-ms-compliance-status","equals":"azure-compliant-uvm"}`)(t, w, s)
 	}, check: "release-policy", words: "and there is no such claim", exit: 3, claim: "x-ms-compliance-status"},

@@ -76,7 +76,7 @@ var tpmFaults = []misconfiguration{
 		check: "report-source", words: "TPM2_ReadPublic", fix: "no attestation key", exit: 5},
 	{name: "the certificate of the attestation key does not exist yet", wrong: indexFails("tl-uncertified", tl, akCertificateIndex, tpm2.TPMRCHandle),
 		check: "report", words: "no certificate for its attestation key yet", fix: "wait until Azure has finished", exit: 5},
-	{name: "the certificate of the attestation key is not written yet", wrong: indexFails("tl-unwritten", tl, akCertificateIndex, tpm2.TPMRCNVUninitialized),
+	{name: "the AK's certificate is not written yet", wrong: indexFails("tl-unwritten", tl, akCertificateIndex, tpm2.TPMRCNVUninitialized),
 		check: "report", words: "no certificate for its attestation key yet", fix: "let Azure finish setting the machine up", exit: 5},
 	{name: "`tpm` does not name a TPM", wrong: vm("vm-file", cvm, azureVM, "SKR_TPM=/etc/passwd"),
 		check: "report-source", words: "it is not a device", fix: "let the container use", exit: 5},

@@ -33,11 +33,11 @@ func In(dir string) Programs {
 // root.
 func Build(ctx context.Context, root, dir string) (Programs, error) {
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", //nolint:gosec // the developer names the directories
-		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator")
+		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skrctl", "./cmd/skr-emulator")
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("building skrctl: %w\n%s", err, out)
+		return Programs{}, fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
 	return In(dir), nil
 }
@@ -162,7 +162,7 @@ func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (sto
 	skr := command(ctx, c.programs.Skr, "serve", "--listen", address)
 	skr.Env, skr.Stderr = append(skr.Environ(), c.Environment...), log
 	if err := skr.Start(); err != nil {
-		return nil, fmt.Errorf("starting skrctl: %w", err)
+		return nil, fmt.Errorf("starting skr: %w", err)
 	}
 	return sync.OnceFunc(func() { end(skr) }), nil
 }
