@@ -84,7 +84,7 @@ func (s *stage) measure(t *testing.T) string {
 	pod.Annotations = map[string]string{annotation: base64.StdEncoding.EncodeToString([]byte(executionPolicy))}
 	s.consumer = filepath.Join(t.TempDir(), "consumer.yaml")
 	writeYAML(t, s.consumer, pod)
-	out, err := s.cloud.Run(t.Context(), "", programs.Skrctl, "policy", "measure", s.consumer)
+	out, err := s.cloud.Run(t.Context(), "", programs.Skrctl, "measure", s.consumer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func (s *stage) setUpKey(t *testing.T, measurement string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	_, err = s.cloud.Run(t.Context(), dir, "env", "SKR="+programs.Skr, "MAA_ENDPOINT="+s.cloud.Authority(), "WORKLOAD_MEASUREMENT="+measurement,
+	_, err = s.cloud.Run(t.Context(), dir, "env", "SKRCTL="+programs.Skrctl, "MAA_ENDPOINT="+s.cloud.Authority(), "WORKLOAD_MEASUREMENT="+measurement,
 		"sh", script, keyName, s.cloud.Vault())
 	if err != nil {
 		t.Fatal(err)
