@@ -22,7 +22,7 @@ const (
 )
 
 // Programs are the paths of the binaries that `make build` builds.
-type Programs struct{ Skr, Emulator string }
+type Programs struct{ Skr, Skrctl, Emulator string }
 
 // In returns the programs in a directory.
 func In(dir string) Programs {
@@ -33,11 +33,11 @@ func In(dir string) Programs {
 // root.
 func Build(ctx context.Context, root, dir string) (Programs, error) {
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", //nolint:gosec // the developer names the directories
-		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skr-emulator")
+		"-ldflags", "-s -w", "-o", dir+"/", "./cmd/skr", "./cmd/skrctl", "./cmd/skr-emulator")
 	build.Dir = root
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("building skrctl: %w\n%s", err, out)
+		return Programs{}, fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
 	return In(dir), nil
 }
@@ -126,7 +126,7 @@ func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
 
 // Measurement returns HOST_DATA of the pod in hexadecimal.
 func (c *Cloud) Measurement(ctx context.Context) (string, error) {
-	out, err := c.Run(ctx, "", c.programs.Skrctl, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
+	out, err := c.Run(ctx, "", c.programs.Skrctl, "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
 	measurement, _, _ := strings.Cut(out, " ")
 	return measurement, err
 }
