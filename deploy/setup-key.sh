@@ -1,13 +1,13 @@
 #!/bin/sh
 # setup-key.sh KEY VAULT_HOST: creates a key that only your workload gets. The AKS
-# documentation on confidential containers calls it. `skrctl key create` does the work:
-# use that directly for other keys (docs/keys.md).
+# documentation on confidential containers calls a script of this name. This one calls
+# `skrctl key create`: use that directly for other keys (docs/keys.md).
 #
 #   MAA_ENDPOINT          host of the attestation provider, without https://
 #   WORKLOAD_MEASUREMENT  SHA-256 of the pod's policy, in hexadecimal
 #   MANAGED_IDENTITY      client id of a managed identity of this machine, used if there
 #                         is no other login; optional
-#   SKR                   path of skr; found in PATH if empty
+#   SKRCTL                path of skrctl; optional, by default found in PATH
 set -eu
 
 die() {
@@ -21,7 +21,7 @@ die() {
 # Without it, the script of this name that Microsoft published creates a key that
 # every confidential container of every Azure customer can get.
 [ -n "${WORKLOAD_MEASUREMENT:-}" ] || die "WORKLOAD_MEASUREMENT is not set, and without it every pod \
-of every customer on such machines would get the key; set it to what \`skrctl policy measure pod.yaml\` prints first"
+of every customer on such machines would get the key; set it to the hash that \`skrctl measure pod.yaml\` prints"
 
 # azidentity reads the managed identity's client id from this variable. The variable
 # grants nothing; az role assignment create assigns the roles.

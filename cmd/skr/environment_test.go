@@ -95,7 +95,7 @@ func TestDocumentedVariables(t *testing.T) {
 		case f.Steers:
 			does = "hides it, except from `skrctl key`"
 		case f.Desk:
-			does = "`skrctl key` alone reads it"
+			does = "only `skrctl key` reads it"
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.Name, f.Meaning, does)
 	}

@@ -104,7 +104,7 @@ type keyAccess struct{ vault, tokenFile string }
 
 func (a *keyAccess) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.vault, "vault", "", "host of the Key Vault or Managed HSM")
-	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, instead of who is logged in; - is standard input")
+	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
 }
 
 // visit opens the vault of a command that only looks.

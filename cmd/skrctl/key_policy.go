@@ -27,11 +27,11 @@ type keyPolicy struct {
 }
 
 func (p *keyPolicy) flags(fs *pflag.FlagSet) {
-	fs.Var(&p.authorities, "authority", "attestation services, of which any may attest the workload")
+	fs.Var(&p.authorities, "authority", "attestation services; any of them may attest the workload")
 	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
-	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skrctl policy measure), launch measurements of a cvm; hexadecimal, any of several")
-	fs.StringVar(&p.file, "policy", "", "file with a release policy, in place of --authority and --measurement")
-	fs.Var(&p.accept, "accept", "rules of skrctl policy check whose errors are meant")
+	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm; hexadecimal, any of several")
+	fs.StringVar(&p.file, "policy", "", "file with a release policy, instead of --authority and --measurement")
+	fs.Var(&p.accept, "accept", "policy check rules to ignore")
 }
 
 // read takes the policy of the file, or writes one.

@@ -48,7 +48,7 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&n.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
-	flags.Var(&n.authorities, "authority", "attestation services, of which any may attest the workload; the issuer of --token if empty")
+	flags.Var(&n.authorities, "authority", "attestation services; any of them may attest the workload; the issuer of --token if empty")
 	flags.Var(&n.measurements, "measurement", "HOST_DATA of containers, launch measurements of a cvm; hexadecimal, any of several")
 	flags.StringVar(&n.workload, "workload", "", "manifest, ARM template or CCE policy, whose HOST_DATA is taken; - is standard input")
 	flags.StringVar(&n.report, "report", "", "attestation report, binary or hexadecimal, whose HOST_DATA is taken; - is standard input")

@@ -4,13 +4,13 @@
 #
 #	make build && sh examples/encrypted-image/run.sh
 #
-# BIN is the directory of skr and skr-emulator, SKOPEO a skopeo that knows key
-# providers: that of Debian 13 or later does. On an older system
-# `sh test/images/skopeo.sh DIR` makes one (DIR/skopeo) with apt-get and dpkg-deb.
+# BIN is the directory of skr, skrctl and skr-emulator. SKOPEO is a skopeo that supports
+# key providers, such as the one of Debian 13 or later. On an older system,
+# `sh test/images/skopeo.sh DIR` installs one as DIR/skopeo with apt-get and dpkg-deb.
 set -eu
 BIN=${BIN:-bin}
-[ -x "$BIN/skr" ] && [ -x "$BIN/skr-emulator" ] || {
-	echo "run.sh: there is no skr and skr-emulator in $BIN: run make build first, or set BIN" >&2
+[ -x "$BIN/skr" ] && [ -x "$BIN/skrctl" ] && [ -x "$BIN/skr-emulator" ] || {
+	echo "run.sh: skr, skrctl or skr-emulator is not in $BIN: run make build first, or set BIN" >&2
 	exit 2
 }
 BIN=$(cd "$BIN" && pwd)
@@ -19,19 +19,19 @@ PORT=${PORT:-50000}
 skopeo=$(command -v "$SKOPEO") || skopeo=
 case $skopeo in
 '') problem="$SKOPEO is not installed" ;;
-*) # a script, such as that of skopeo.sh, is believed
+*) # a script, such as the one from skopeo.sh, is not inspected
 	if head -c 2 "$skopeo" | grep -q '#!' || grep -q keyprovider "$skopeo"; then
 		problem=
 	else
-		problem="$skopeo knows no key providers"
+		problem="$skopeo does not support key providers"
 	fi ;;
 esac
 [ -z "$problem" ] || {
 	cat >&2 <<-EOF
 	run.sh: $problem. Do one of these:
-	  apt-get install skopeo   on Debian 13 or later, which has one that does
+	  apt-get install skopeo   on Debian 13 or later
 	  sh test/images/skopeo.sh /tmp/skopeo && SKOPEO=/tmp/skopeo/skopeo sh examples/encrypted-image/run.sh
-	                           elsewhere with apt-get: that of Debian 13, below /tmp/skopeo
+	                           on other systems with apt-get: installs Debian 13's below /tmp/skopeo
 	EOF
 	exit 2
 }
@@ -45,7 +45,7 @@ running=
 cd "$work"
 
 say() { printf '\n-- %s\n' "$*"; }
-await() { # a command that succeeds
+await() { # COMMAND...: retries the command until it succeeds
 	for _ in $(seq 100); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.2
@@ -61,10 +61,10 @@ await grep -q '^# ready' env.sh
 . ./env.sh
 
 say "a key that only this pod's workload gets"
-"$BIN/skr" key create layers --vault "$AKV_ENDPOINT" --authority "$MAA_ENDPOINT" --platform aci \
-	--measurement "$("$BIN/skr" policy measure "$UVM_SECURITY_CONTEXT_DIR/security-policy-base64" | cut -d' ' -f1)"
+"$BIN/skrctl" key create layers --vault "$AKV_ENDPOINT" --authority "$MAA_ENDPOINT" --platform aci \
+	--measurement "$("$BIN/skrctl" measure "$UVM_SECURITY_CONTEXT_DIR/security-policy-base64" | cut -d' ' -f1)"
 
-say "the key provider, beside which there is no HTTP"
+say "the key provider, without HTTP"
 SKR_LISTEN='' SKR_GRPC_LISTEN=localhost:$PORT SKR_WRAP_KEYS=$work SKR_KEY_CACHE_TTL=1m \
 	"$BIN/skr" --log-file "$work/skr.log" &
 running="$running $!"
@@ -76,7 +76,7 @@ say "an image of one layer"
 mkdir -p plain/blobs/sha256
 echo "the model's weights" >weights
 tar cf layer.tar weights
-blob() { # FILE: puts it among the blobs, prints its digest and size as JSON
+blob() { # FILE: copies it to the blobs and prints its digest and size as JSON
 	digest=$(sha256sum "$1" | cut -d' ' -f1)
 	cp "$1" "plain/blobs/sha256/$digest"
 	printf '"digest":"sha256:%s","size":%d' "$digest" "$(wc -c <"$1")"
@@ -90,7 +90,7 @@ printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.
 	"$(blob manifest.json)" >plain/index.json
 echo '{"imageLayoutVersion":"1.0.0"}' >plain/oci-layout
 
-say "encrypt: anybody who has the public key can"
+say "encrypt: this needs only the public key"
 "$SKOPEO" --insecure-policy copy --encryption-key provider:skr:layers oci:plain:1 oci:encrypted:1
 if grep -rq "the model's weights" encrypted; then
 	echo "the image is not encrypted" >&2

@@ -15,7 +15,7 @@ func TestDocumentedExitCodes(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("| exit code | when |\n|---|---|\n")
 	for code, meaning := range []string{"done", "a bug, or an error that no other code fits", "the configuration is wrong",
-		"somebody refused, and trying again is useless", "somebody is unreachable, failing, throttling or too slow: try again",
+		"refused; do not retry", "a service is unreachable, failing, throttling or too slow; retry later",
 		"this machine cannot prove what it is", "an answer is malformed or not authentic"} {
 		if more := kinds[code]; len(more) > 0 {
 			meaning += " (" + strings.Join(more, ", ") + ")"

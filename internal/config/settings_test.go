@@ -9,18 +9,26 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The tables of docs/configuration.md match the code.
+// TestDocumentedSettings compares the tables of docs/configuration.md with the settings.
+// Long lists of default hosts have a table of their own.
 func TestDocumentedSettings(t *testing.T) {
-	var want strings.Builder
+	var want, hosts strings.Builder
 	want.WriteString("| field | default | meaning |\n|---|---|---|\n")
+	hosts.WriteString("| field | default |\n|---|---|\n")
 	new(Settings).Flags().VisitAll(func(flag *pflag.Flag) {
 		value := flag.DefValue
-		if value != "" {
-			value = "`" + strings.ReplaceAll(value, ",", "` `") + "`"
+		if list := strings.Split(value, ","); strings.HasPrefix(value, "*.") {
+			value = "[hosts](#default-hosts)"
+			for _, host := range list {
+				fmt.Fprintf(&hosts, "| `%s` | `%s` |\n", FieldName(flag.Name), host)
+			}
+		} else if value != "" {
+			value = "`" + strings.Join(list, "` `") + "`"
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", FieldName(flag.Name), value, strings.ReplaceAll(flag.Usage, "|", "\\|"))
 	})
 	documented(t, want.String())
+	documented(t, hosts.String()+"\n")
 }
 
 func documented(t *testing.T, table string) {

@@ -45,12 +45,12 @@ func table() []setting {
 		},
 		{
 			name: "ops-doctor", group: operating, bind: yesNo(func(s *Settings) *bool { return &s.OpsDoctor }, false),
-			usage: "also answer /doctor there, which examines every alias of keys",
+			usage: "also serve /doctor on ops_listen, which examines every alias of keys",
 		},
 
 		{
 			name: "request-timeout", group: deadline, bind: wait(func(s *Settings) *time.Duration { return &s.RequestTimeout }, time.Minute),
-			usage: "deadline of one request, with all that it asks of others",
+			usage: "deadline of one request, including its calls to other services",
 			check: positive(func(s *Settings) time.Duration { return s.RequestTimeout }),
 		},
 
@@ -66,12 +66,12 @@ func table() []setting {
 		},
 		{
 			name: "max-queued", group: operating, bind: number(func(s *Settings) *int { return &s.MaxQueued }, 256),
-			usage: "requests that wait for a place, further ones get 503; one caller gets at most half",
+			usage: "requests that wait to run; more get 503; one caller gets at most half",
 			check: positive(func(s *Settings) int { return s.MaxQueued }),
 		},
 		{
 			name: "caller-rate", group: operating, bind: fraction(func(s *Settings) *float64 { return &s.CallerRate }, 0),
-			usage: "requests of one caller in a second, on average; a kept key counts as a 77th; what the processors can do if 0, 200 each",
+			usage: "average requests per second of one caller; a kept key counts as 1/77; 0 means 200 for each processor",
 			check: rate,
 		},
 
@@ -96,31 +96,31 @@ func table() []setting {
 		},
 		{
 			name: "event-log", group: devices, bind: text(func(s *Settings) *string { return &s.EventLog }, "/sys/kernel/security/tpm0/binary_bios_measurements"),
-			usage: "event log of the firmware; that it is missing is no error",
+			usage: "event log of the firmware; may be missing",
 			check: absolute(func(s *Settings) string { return s.EventLog }),
 		},
 
 		{
 			name: "ak-roots", group: tpmRoots, bind: text(func(s *Settings) *string { return &s.AKRoots }, ""),
-			usage: "PEM file of authorities for attestation keys in place of Azure's, for TPMs that are not Azure's",
+			usage: "PEM file of authorities for attestation keys, instead of Azure's; for TPMs that are not Azure's",
 		},
 
 		{
 			name: "security-context-dir", group: thisMachine, bind: text(func(s *Settings) *string { return &s.SecurityContextDir }, ""),
-			usage: "directory of the UVM security context; found by itself if not set",
+			usage: "directory of the UVM security context; detected if not set",
 			check: absolute(func(s *Settings) string { return s.SecurityContextDir }),
 		},
 		{
 			name: "security-policy", group: thisMachine, bind: text(func(s *Settings) *string { return &s.SecurityPolicy }, ""),
-			usage: "base64 CCE policy, where the directory has none",
+			usage: "base64 CCE policy, if the directory has none",
 		},
 		{
 			name: "host-certificate", group: thisMachine, bind: text(func(s *Settings) *string { return &s.HostCertificate }, ""),
-			usage: "base64 THIM document of this host, where the directory has none",
+			usage: "base64 THIM document of this host, if the directory has none",
 		},
 		{
 			name: "reference-info", group: thisMachine, bind: text(func(s *Settings) *string { return &s.ReferenceInfo }, ""),
-			usage: "base64 UVM endorsement, where the directory has none",
+			usage: "base64 UVM endorsement, if the directory has none",
 		},
 
 		{
@@ -165,7 +165,7 @@ func table() []setting {
 		},
 		{
 			name: "amd-roots", group: certificates, bind: text(func(s *Settings) *string { return &s.AMDRoots }, ""),
-			usage: "PEM file of ARK certificates in place of AMD's, for silicon that is not AMD's",
+			usage: "PEM file of ARK certificates, instead of AMD's; for silicon that is not AMD's",
 		},
 
 		{
@@ -175,7 +175,7 @@ func table() []setting {
 
 		{
 			name: "maa-allow", group: authorities, bind: words(func(s *Settings) *List { return &s.MAAAllow }, attest.DefaultAuthorities()),
-			usage: "hosts that a request may name as authority; with keys, the default is what these name",
+			usage: "hosts that requests may name as authority; with keys, the aliases' by default",
 		},
 		{
 			name: "maa-api-version", group: authorities, bind: text(func(s *Settings) *string { return &s.MAAAPIVersion }, "2022-08-01"),
@@ -188,7 +188,7 @@ func table() []setting {
 
 		{
 			name: "vault-allow", group: vaults, bind: words(func(s *Settings) *List { return &s.VaultAllow }, hsm.DefaultVaults()),
-			usage: "vaults and keys that a request may name: host[/keys/name[/version]][=audience]; with keys, the default is what these name",
+			usage: "vaults and keys that requests may name: host[/keys/name[/version]][=audience]; with keys, the aliases' by default",
 		},
 		{
 			name: "vault-api-version", group: vaults, bind: text(func(s *Settings) *string { return &s.VaultAPIVersion }, "7.4"),
@@ -214,16 +214,16 @@ func table() []setting {
 
 		{
 			name: "fleet-window", group: fleet, bind: wait(func(s *Settings) *time.Duration { return &s.FleetWindow }, 0),
-			usage: "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, and 5 % more; 0 if nobody knows",
+			usage: "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, and 5 % more; 0 means unknown",
 			check: notNegative(func(s *Settings) time.Duration { return s.FleetWindow }),
 		},
 		{
 			name: "fleet-member", group: fleet, bind: text(func(s *Settings) *string { return &s.FleetMember }, ""),
-			usage: "what only this pod of the fleet has: its index or its IP address; its turn is at random if not set",
+			usage: "value that is unique to this pod in the fleet: its index or its IP address; if not set, its turn is random",
 		},
 		{
 			name: "fleet-in-turn", group: fleet, bind: yesNo(func(s *Settings) *bool { return &s.FleetInTurn }, false),
-			usage: "wait for the turn also before anything was throttled",
+			usage: "wait for the turn even if nothing was throttled yet",
 			check: turns,
 		},
 
@@ -246,19 +246,19 @@ func table() []setting {
 		},
 		{
 			name: "max-stale", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.MaxStale }, 0),
-			usage: "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all",
+			usage: "how much longer a kept key is served while the authority or the vault cannot be reached; 0 disables this",
 			check: stale,
 		},
 
 		{
 			name: "wrap-keys", group: wrapping, bind: text(func(s *Settings) *string { return &s.WrapKeys }, ""),
-			usage: "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; without it, it wraps nothing",
+			usage: "directory of NAME-info.json and NAME-pub.pem, which the key provider wraps with; if not set, it cannot wrap",
 			check: absolute(func(s *Settings) string { return s.WrapKeys }),
 		},
 
 		{
 			name: "log-level", group: Logging, bind: text(func(s *Settings) *string { return &s.LogLevel }, "info"),
-			usage: "debug, info, warn or error, in any capitals; for commands that ask once and end, the default is warn",
+			usage: "debug, info, warn or error, in any capitals; for commands that run once, the default is warn",
 		},
 		{
 			name: "log-file", group: Logging, bind: text(func(s *Settings) *string { return &s.LogFile }, ""),
@@ -266,13 +266,13 @@ func table() []setting {
 		},
 		{
 			name: "log-format", group: Logging, bind: text(func(s *Settings) *string { return &s.LogFormat }, "json"),
-			usage: "json or text; for commands that ask once and end, the default is text",
+			usage: "json or text; for commands that run once, the default is text",
 			check: oneOf(func(s *Settings) string { return s.LogFormat }, "json", "text"),
 		},
 
 		{
 			name: "audit-file", group: records, bind: text(func(s *Settings) *string { return &s.AuditFile }, ""),
-			usage: "file for the hash-chained records of releases; they go to the log if not set",
+			usage: "file for the hash-chained records of releases; if not set, they go to the log",
 		},
 	}
 }

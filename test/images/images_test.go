@@ -145,7 +145,7 @@ func TestExampleSaysWhatItNeeds(t *testing.T) {
 	for name, c := range map[string]struct{ env, want string }{
 		"no programs":      {"BIN=" + t.TempDir(), "run make build first"},
 		"no skopeo":        {"SKOPEO=skopeo-that-is-not-there", "is not installed. Do one of these:\n  apt-get install skopeo"},
-		"no key providers": {"SKOPEO=/bin/true", "/bin/true knows no key providers. Do one of these:"},
+		"no key providers": {"SKOPEO=/bin/true", "/bin/true does not support key providers. Do one of these:"},
 	} {
 		example := exec.Command("sh", "examples/encrypted-image/run.sh")
 		example.Dir = "../.."

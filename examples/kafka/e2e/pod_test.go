@@ -84,7 +84,7 @@ func (s *stage) measure(t *testing.T) string {
 	pod.Annotations = map[string]string{annotation: base64.StdEncoding.EncodeToString([]byte(executionPolicy))}
 	s.consumer = filepath.Join(t.TempDir(), "consumer.yaml")
 	writeYAML(t, s.consumer, pod)
-	out, err := s.cloud.Run(t.Context(), "", programs.Skrctl, "policy", "measure", s.consumer)
+	out, err := s.cloud.Run(t.Context(), "", programs.Skrctl, "measure", s.consumer)
 	if err != nil {
 		t.Fatal(err)
 	}

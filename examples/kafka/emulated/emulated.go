@@ -126,7 +126,7 @@ func (c *Cloud) Vault() string { return c.Value("AKV_ENDPOINT") }
 
 // Measurement returns HOST_DATA of the pod in hexadecimal.
 func (c *Cloud) Measurement(ctx context.Context) (string, error) {
-	out, err := c.Run(ctx, "", c.programs.Skrctl, "policy", "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
+	out, err := c.Run(ctx, "", c.programs.Skrctl, "measure", c.Value("UVM_SECURITY_CONTEXT_DIR")+"/security-policy-base64")
 	measurement, _, _ := strings.Cut(out, " ")
 	return measurement, err
 }
