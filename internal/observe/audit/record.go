@@ -125,26 +125,31 @@ func beginsLikeRecord(line []byte) bool {
 	return bytes.HasPrefix(line, []byte(firstBytes)) || bytes.HasPrefix([]byte(firstBytes), line)
 }
 
-// valid tells whether the kind has its members, and no others.
+// valid reports whether the record has a canonical time and exactly the members of its kind.
 func (r *Record) valid() bool {
 	at, err := time.Parse(timeLayout, r.Time)
 	if err != nil || at.Format(timeLayout) != r.Time {
 		return false
 	}
-	switch r.Kind {
-	case kindOpened:
-		return r.Version != "" && r.Torn == nil && r.Entry == nil && r.Withheld == nil
-	case kindRecovered:
-		return r.Version != "" && r.Torn != nil && r.Entry == nil && r.Withheld == nil
-	case kindRelease:
-		return r.Version == "" && r.Torn == nil && r.Entry != nil && r.Withheld == nil
-	case kindWithheld:
-		return r.Version == "" && r.Torn == nil && r.Entry == nil && r.Withheld != nil && r.Count > 0
-	}
-	return false
+	want, known := membersOf[r.Kind]
+	return known && r.members() == want && (r.Withheld == nil || r.Count > 0)
 }
 
-// at is the record's time; valid has seen that it parses.
+// members says which of the optional members a record has.
+type members struct{ version, torn, entry, withheld bool }
+
+var membersOf = map[string]members{
+	kindOpened:    {version: true},
+	kindRecovered: {version: true, torn: true},
+	kindRelease:   {entry: true},
+	kindWithheld:  {withheld: true},
+}
+
+func (r *Record) members() members {
+	return members{r.Version != "", r.Torn != nil, r.Entry != nil, r.Withheld != nil}
+}
+
+// at returns the record's time, which valid has checked.
 func (r *Record) at() time.Time {
 	t, _ := time.Parse(timeLayout, r.Time)
 	return t
