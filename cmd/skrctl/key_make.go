@@ -100,10 +100,12 @@ func (w keyWish) send(ctx context.Context, desk *keyDesk, request *provision.Req
 	return vault.Make(ctx, request)
 }
 
-// warnOfChange: whoever names no version gets the new one, under its policy.
+// warnOfChange warns if the new version has a different policy: requests without a version
+// get the new one.
 func warnOfChange(present *provision.Key, request *provision.Request, out io.Writer) {
 	if err := provision.SamePolicy(present, request.Policy()); err != nil {
-		_, _ = fmt.Fprintf(out, "skrctl: warning: the release policy of version %q is another than that of the new one\n", present.ID.Version()) // nowhere else to say it
+		_, _ = fmt.Fprintf(out, "skrctl: warning: version %q has a different release policy than the new version\n",
+			present.ID.Version()) // a warning that cannot be printed is lost
 	}
 }
 

@@ -29,7 +29,8 @@ type keyPolicy struct {
 func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 	fs.Var(&p.authorities, "authority", "attestation services, of which any may attest the workload")
 	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
-	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skrctl policy measure), launch measurements of a cvm; hexadecimal, any of several")
+	fs.Var(&p.measurements, "measurement",
+		"accepted workloads: HOST_DATA of containers (see skrctl measure) or launch measurements of a cvm, in hexadecimal")
 	fs.StringVar(&p.file, "policy", "", "file with a release policy, in place of --authority and --measurement")
 	fs.Var(&p.accept, "accept", "rules of skrctl policy check whose errors are meant")
 }

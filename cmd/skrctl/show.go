@@ -17,16 +17,17 @@ import (
 func showCommand(io cli.Streams) *cobra.Command {
 	var view viewOptions
 	cmd := &cobra.Command{
-		Use:   "show FILE",
-		Short: "Recognise a file and print what is in it",
-		Long: "Recognises reports, tokens, certificates, endorsements, policies, keys and what carries them, in binary,\n" +
-			"hex, base64 or JSON, and prints each field with its meaning. Nothing is verified. FILE may be -, standard input.",
-		Args: cobra.ExactArgs(1),
+		Use:   "show FILE... | DIR",
+		Short: "Recognise a file and print its content",
+		Long: "Recognises reports, tokens, certificates, endorsements, boot evidence, policies and keys, in binary, hex, base64\n" +
+			"or JSON, and prints each field with its meaning. Nothing is verified. Several files, or the files of a directory,\n" +
+			"are the parts of one thing, such as a report and its chain. FILE may be - for standard input.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := view.check(); err != nil {
 				return err
 			}
-			found, err := readArtefact(args[0], io.In)
+			found, err := readShown(args, io.In)
 			if err != nil {
 				return err
 			}
@@ -37,7 +38,15 @@ func showCommand(io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// viewOptions say when and how an artefact is looked at.
+// readShown reads what to show. Alone, an empty file is an error, and not a missing part.
+func readShown(paths []string, in io.Reader) (inspect.Artefact, error) {
+	if len(paths) == 1 && !isDirectory(paths[0]) {
+		return readArtefact(paths[0], in)
+	}
+	return readParts(paths, in)
+}
+
+// viewOptions are the flags that say how an artefact is shown.
 type viewOptions struct {
 	output, at string
 	when       time.Time

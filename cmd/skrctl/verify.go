@@ -118,12 +118,7 @@ func (v *verifier) subject(found inspect.Artefact) verify.Subject {
 
 // readTogether reads the parts of one artefact. Tokens and statements have no other parts.
 func readTogether(paths []string, in io.Reader) (inspect.Artefact, error) {
-	for _, path := range paths {
-		if err := refuseToken(path); err != nil {
-			return inspect.Artefact{}, err
-		}
-	}
-	found, err := readBootEvidence(paths, in)
+	found, err := readParts(paths, in)
 	if err != nil || len(paths) == 1 {
 		return found, err
 	}

@@ -25,7 +25,7 @@ func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 				if len(args) == 0 {
 					return nil, needsFile(cmd, "skr attest combined")
 				}
-				found, err := readBootEvidence(args, v.in)
+				found, err := readParts(args, v.in)
 				if err != nil {
 					return nil, err
 				}

@@ -141,12 +141,14 @@ func table() []setting {
 		},
 
 		{
-			name: "azure-cache-url", group: certificates, bind: text(func(s *Settings) *string { return &s.AzureCacheURL }, "https://global.acccache.azure.net/SevSnpVM/certificates"),
+			name: "azure-cache-url", group: certificates,
+			bind:  text(func(s *Settings) *string { return &s.AzureCacheURL }, "https://global.acccache.azure.net/SevSnpVM/certificates"),
 			usage: "Azure's public certificate cache",
 			check: webAddress(func(s *Settings) string { return s.AzureCacheURL }),
 		},
 		{
-			name: "azure-cache-api-version", group: certificates, bind: text(func(s *Settings) *string { return &s.AzureCacheAPIVersion }, "api-version=2020-10-15-preview"),
+			name: "azure-cache-api-version", group: certificates,
+			bind:  text(func(s *Settings) *string { return &s.AzureCacheAPIVersion }, "api-version=2020-10-15-preview"),
 			usage: "query part for the Azure cache",
 		},
 		{

@@ -41,8 +41,11 @@ func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) 
 	}
 	counted := metrics.New(metrics.Config{
 		Version: sbom.Version(), Routes: routes(), Codes: append(codes, server.CodeGone),
-		Services: []string{outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS, outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS},
-		Claims:   publicClaims(),
+		Services: []string{
+			outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS,
+			outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS,
+		},
+		Claims: publicClaims(),
 	})
 	return &observer{counted, tracer, err}
 }
