@@ -11,8 +11,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// TestPatience: only throttling is waited for, and not beyond the deadline.
-func TestPatience(t *testing.T) {
+// Only throttling is retried, and only before the deadline.
+func TestRetryThrottled(t *testing.T) {
 	throttled := &refusal.Error{Kind: refusal.Throttled, RetryAfter: 20 * time.Second}
 	for _, c := range []struct {
 		name    string
@@ -23,7 +23,7 @@ func TestPatience(t *testing.T) {
 		{"at once", nil, nil, 0},
 		{"throttled twice", []error{throttled, throttled}, nil, 40 * time.Second},
 		{"throttled too long", []error{throttled, throttled, throttled}, refusal.Throttled, 40 * time.Second},
-		{"throttled, nobody knows how long", []error{&refusal.Error{Kind: refusal.Throttled}}, refusal.Throttled, 0},
+		{"throttled for an unknown time", []error{&refusal.Error{Kind: refusal.Throttled}}, refusal.Throttled, 0},
 		{"refused", []error{throttled, refusal.Newf(refusal.ReleaseRejected, "no")}, refusal.ReleaseRejected, 20 * time.Second},
 		{"unreachable", []error{&refusal.Error{Kind: refusal.Unavailable, RetryAfter: time.Second}}, refusal.Unavailable, 0},
 	} {
@@ -32,7 +32,7 @@ func TestPatience(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
 				defer cancel()
 				start, try := time.Now(), 0
-				_, err := patiently(ctx, func() (*hsm.Key, error) {
+				_, err := retryThrottled(ctx, func() (*hsm.Key, error) {
 					if try++; try <= len(c.answers) {
 						return nil, c.answers[try-1]
 					}

@@ -67,7 +67,7 @@ func TestAuditVerify(t *testing.T) {
 		"standard input":       {text, []string{"verify"}, "-" + summary + head + unseen, "", cli.ExitOK},
 		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + unseen, "", cli.ExitOK},
 		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", cli.ExitOK},
-		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: --head: it is empty", cli.ExitConfiguration},
+		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: --head: the value is empty", cli.ExitConfiguration},
 		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted},
 		"changed, in JSON": {
 			"", []string{"verify", "--output", "json", changed},

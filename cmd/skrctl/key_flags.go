@@ -30,21 +30,21 @@ func (o *keyOptions) flags(cmd *cobra.Command) {
 	fs.SortFlags = false
 	o.keyAccess.flags(cmd)
 	o.policy.flags(fs)
-	fs.BoolVar(&o.immutable, "immutable", false, "freeze the release policy for ever")
-	fs.StringVar(&o.kty, "kty", "", "RSA-HSM, EC-HSM or oct-HSM; RSA-HSM if empty, or what the file holds")
-	fs.IntVar(&o.size, "size", 0, "bits; 3072 of an RSA key and 256 of an oct key if 0, or what the file holds")
-	fs.StringVar(&o.curve, "curve", "", "P-256, P-256K, P-384 or P-521; P-256 if empty, or what the file holds")
-	fs.Var(&o.ops, "ops", "operations; wrapKey,unwrapKey,encrypt,decrypt of an RSA or oct key, sign,verify of an EC key, if empty")
-	fs.Var(&o.tags, "tags", "notes beside the key, not secret: name=text,name=text")
+	fs.BoolVar(&o.immutable, "immutable", false, "make the release policy immutable")
+	fs.StringVar(&o.kty, "kty", "", "RSA-HSM, EC-HSM or oct-HSM; if empty, the type of the key in FILE, or RSA-HSM")
+	fs.IntVar(&o.size, "size", 0, "bits; if 0, the size of the key in FILE, or 3072 for RSA and 256 for oct")
+	fs.StringVar(&o.curve, "curve", "", "P-256, P-256K, P-384 or P-521; if empty, the curve of the key in FILE, or P-256")
+	fs.Var(&o.ops, "ops", "operations; if empty, wrapKey,unwrapKey,encrypt,decrypt for RSA and oct, sign,verify for EC")
+	fs.Var(&o.tags, "tags", "tags of the key, not secret: name=text,name=text")
 	fs.StringVar(&o.notBefore, "not-before", "", "RFC 3339 time from which the key may be used")
 	fs.StringVar(&o.expires, "expires", "", "RFC 3339 time until which the key may be used")
-	fs.BoolVar(&o.newVersion, "new-version", false, "make a new version where the key exists already")
+	fs.BoolVar(&o.newVersion, "new-version", false, "create a new version if the key already exists")
 	fs.StringVar(&o.directory, "out-dir", ".", "directory for NAME-pub.pem and NAME-info.json")
-	fs.BoolVar(&o.dryRun, "dry-run", false, "print the request, and send nothing")
+	fs.BoolVar(&o.dryRun, "dry-run", false, "print the request and send nothing")
 	cli.OutputFlag(cmd, &o.output)
 }
 
-// parse reads the flags that are more than a word.
+// parse parses the flags for tags and times.
 func (o *keyOptions) parse(spec *provision.Spec) (err error) {
 	if spec.Tags, err = parseTags(o.tags); err != nil {
 		return fmt.Errorf("--tags: %w", err)
@@ -63,14 +63,14 @@ func parseTags(words config.List) (map[string]string, error) {
 	for _, word := range words {
 		name, text, found := strings.Cut(word, "=")
 		if _, twice := tags[name]; !found || name == "" || twice {
-			return nil, fmt.Errorf("%q is not name=text, or stands twice", word)
+			return nil, fmt.Errorf("%q is not name=text, or its name is repeated", word)
 		}
 		tags[name] = text
 	}
 	return tags, nil
 }
 
-// parseTime: the wire has whole seconds.
+// parseTime rounds down to seconds, which the vault uses.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

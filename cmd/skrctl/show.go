@@ -53,18 +53,18 @@ type viewOptions struct {
 }
 
 func (o *viewOptions) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.at, "at", "", "time to look from, as RFC 3339, such as 2026-01-31T12:00:00Z; now if empty")
+	cmd.Flags().StringVar(&o.at, "at", "", "time of the check in RFC 3339, such as 2026-01-31T12:00:00Z; now if empty")
 	cli.OutputFlag(cmd, &o.output)
 }
 
-// check also reads the clock, once.
+// check checks the flags and sets when.
 func (o *viewOptions) check() (err error) {
 	if err := cli.CheckOutput(o.output); err != nil {
 		return err
 	}
 	if o.when = time.Now(); o.at != "" {
 		if o.when, err = time.Parse(time.RFC3339, o.at); err != nil {
-			return cli.BadUsage(fmt.Errorf("--at: %q is no time as RFC 3339 has it, such as 2026-01-31T12:00:00Z", o.at))
+			return cli.BadUsage(fmt.Errorf("--at: %q is not a time in RFC 3339, such as 2026-01-31T12:00:00Z", o.at))
 		}
 	}
 	return nil
@@ -78,10 +78,10 @@ func (o *viewOptions) show(found inspect.Artefact, out io.Writer) error {
 	return description.WriteText(out)
 }
 
-// refuseToken refuses a token in the place of a file's name: arguments are no place for one.
+// refuseToken refuses a token instead of a file name: other users can see arguments.
 func refuseToken(path string) error {
 	if strings.HasPrefix(path, "eyJ") && strings.Count(path, ".") == 2 {
-		return cli.BadUsage(errors.New("this is a token and no file: pass tokens as files or on standard input"))
+		return cli.BadUsage(errors.New("this is a token, not a file; pass tokens as files or on standard input"))
 	}
 	return nil
 }

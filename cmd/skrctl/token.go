@@ -28,8 +28,8 @@ func tokenShowCommand(io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print each claim of a token with its meaning",
-		Long: "Takes an attestation token, its claims, another JWS, or a vault's release statement, and prints them decoded.\n" +
-			"FILE may be -, standard input. In a pod, `skr attest maa` prints a token.",
+		Long: "Prints the decoded content of an attestation token, its claims, another JWS, or a release statement of a vault.\n" +
+			"FILE may be - for standard input. In a pod, `skr attest maa` prints a token.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := view.check(); err != nil {
@@ -58,5 +58,5 @@ func readTokenFile(path string, in io.Reader) (inspect.Artefact, error) {
 	case inspect.MAAToken, inspect.Claims, inspect.SignedObject, inspect.ReleaseStatement:
 		return found, nil
 	}
-	return found, cli.BadUsage(fmt.Errorf("%s: this is no token; it is: %s", path, found))
+	return found, cli.BadUsage(fmt.Errorf("%s: this is not a token; it is: %s", path, found))
 }

@@ -11,14 +11,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// tokenVerifyCommand is an alias of skrctl verify that takes only tokens and release
-// statements.
+// tokenVerifyCommand is an alias of skrctl verify that accepts only tokens and release statements.
 func tokenVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:    "verify FILE",
 		Short:  "Verify an attestation token, or a vault's release statement",
-		Long:   "Verifies a token or a release statement as skrctl verify does. In a pod, `skr attest maa` prints a token.",
+		Long:   "Verifies a token or a release statement like skrctl verify. In a pod, `skr attest maa` prints a token.",
 		Args:   cobra.MaximumNArgs(1),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -14,13 +14,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// givenOf returns the evidence of an artefact with all its parts.
+// givenOf returns the evidence and the parts of an artefact.
 func givenOf(found inspect.Artefact) verify.Given {
 	evidence, _ := found.Evidence()
 	return verify.Given{Evidence: evidence, Parts: found.Parts()}
 }
 
-// evidence verifies a report with what belongs to it and what the flags add.
+// evidence verifies a report with its parts and the input of the flags.
 func (v *verifier) evidence(ctx context.Context, given verify.Given) (*verify.Verdict, error) {
 	var err error
 	if v.chain != "" {
@@ -45,8 +45,8 @@ func readChain(path string, in io.Reader) (*vcek.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	brought, _ := found.Evidence()
-	if brought.Chain == nil {
+	evidence, _ := found.Evidence()
+	if evidence.Chain == nil {
 		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, found))
 	}
 	for _, p := range found.Parts() {
@@ -54,10 +54,10 @@ func readChain(path string, in io.Reader) (*vcek.Chain, error) {
 			return nil, cli.BadUsage(fmt.Errorf("--chain: %s: %w", path, p.Err))
 		}
 	}
-	return brought.Chain, nil
+	return evidence.Chain, nil
 }
 
-// silicon returns the configured roots, and the configured sources at the time at.
+// silicon returns the configured roots and sources, as of the time at.
 func (d *desk) silicon(ctx context.Context, at time.Time) (verify.Silicon, error) {
 	roots, err := outbound.AMDRoots(d.settings)
 	if err != nil {

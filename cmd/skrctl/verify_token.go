@@ -15,7 +15,7 @@ import (
 	"skr/internal/operator/verify"
 )
 
-const maxKeysFile = 1 << 20 // an authority's key set has some 100 KB
+const maxKeysFile = 1 << 20 // the keys of an authority have about 100 KB
 
 // token verifies an attestation token.
 func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.Verdict, error) {
@@ -35,7 +35,7 @@ func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.V
 func (v *verifier) statement(found inspect.Artefact) (*verify.Verdict, error) {
 	statement, _ := found.Statement()
 	if v.vault == "" {
-		return nil, cli.BadUsage(fmt.Errorf("--vault is needed: this release statement says that it is of %s", statement.Host()))
+		return nil, cli.BadUsage(fmt.Errorf("--vault is needed; the release statement names %s", statement.Host()))
 	}
 	vault, err := endpoint.ParseHost(v.vault)
 	if err != nil {
@@ -44,7 +44,8 @@ func (v *verifier) statement(found inspect.Artefact) (*verify.Verdict, error) {
 	return verify.OfStatement(statement, vault, v.out.Roots, v.question(found)), nil
 }
 
-// question returns what the flags ask for. An alias also asks what does not apply, which fails.
+// question returns which checks the flags ask for. An alias may ask for a check that does not apply,
+// which then fails.
 func (v *verifier) question(found inspect.Artefact) verify.Question {
 	return verify.Question{
 		At: v.when, Parts: found.Parts(),
@@ -52,7 +53,7 @@ func (v *verifier) question(found inspect.Artefact) verify.Question {
 	}
 }
 
-// trust returns the authority that must have issued the token, and how to verify it.
+// trust returns the authority that must have issued the token, and how to verify the token.
 func (v *verifier) trust(ctx context.Context, token *maa.Token) (t verify.Trust, err error) {
 	if v.policy != "" {
 		if t.Policy, err = readPolicy(v.policy, v.in); err != nil {
@@ -92,7 +93,7 @@ func askAuthority(ctx context.Context, authority attest.Authority, out *outbound
 	return func(token *maa.Token) error { return client.VerifyToken(ctx, authority, token) }
 }
 
-// readKeys reads a JWKS, or a certificate, whose key has no id.
+// readKeys reads a JWKS or a certificate. The key of a certificate has no id.
 func readKeys(path string, in io.Reader) (*maa.Keys, error) {
 	data, err := cli.ReadInput(path, maxKeysFile, in)
 	if err != nil {

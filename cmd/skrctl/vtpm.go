@@ -22,8 +22,8 @@ func vtpmShowCommand(io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show {FILE... | DIR}",
 		Short: "Print PCRs, secure boot, event log, HCL claims and certificates",
-		Long: "Takes HCL reports, quotes, values of PCRs, event logs, certificates of attestation keys, and JSON that holds\n" +
-			"them, and prints each with its meaning. Nothing is verified. A FILE may be -, standard input. In a pod,\n" +
+		Long: "Prints HCL reports, quotes, PCR values, event logs and certificates of attestation keys, also inside JSON, with\n" +
+			"their meaning. Nothing is verified. A FILE may be - for standard input. In a pod,\n" +
 			"`skr attest combined` prints what to show.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

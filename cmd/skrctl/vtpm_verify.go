@@ -10,13 +10,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// vtpmVerifyCommand is an alias of skrctl verify that takes only boot evidence.
+// vtpmVerifyCommand is an alias of skrctl verify that accepts only boot evidence.
 func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify --policy FILE {FILE... | DIR}",
 		Short: "Verify a measured boot against a policy",
-		Long: "Verifies boot evidence as skrctl verify does. In a pod, `skr attest combined` prints what to verify: the nonce of\n" +
+		Long: "Verifies boot evidence like skrctl verify. In a pod, `skr attest combined` prints what to verify: the nonce of\n" +
 			"its quote is the SHA-256 of --runtime-data.",
 		Args:   cobra.ArbitraryArgs,
 		Hidden: true,
@@ -34,6 +34,6 @@ func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		},
 	}
 	o.bindOnly(cmd, "policy", "nonce", "signature", "chain")
-	_ = cmd.MarkFlagRequired("policy") // the flag is there
+	_ = cmd.MarkFlagRequired("policy") // the flag exists
 	return cmd
 }

@@ -9,16 +9,16 @@ import (
 	"skr/hsm"
 )
 
-// setting is a row of the table: flags, variables, fields of the file, help, documents and
-// `skr config` come from it.
+// setting is a row of the table, from which flags, variables, fields of the file, help, documents and
+// `skr config` come.
 type setting struct {
 	name  string // of the flag
 	group string // title in help; uses says which commands have it
 	bind  binding
 	usage string
-	check func(*Settings) error // refuses what no part would refuse by itself, or only much later; nil without a check
-	// mayBeEmpty: an empty value turns it off. Of any other setting, it would bring back a
-	// default that allows more than the value that is missing.
+	check func(*Settings) error // refuses values that no part refuses, or only much later; nil disables it
+	// mayBeEmpty is true if an empty value turns the setting off. An empty value of another
+	// setting would restore a default that may allow more.
 	mayBeEmpty bool
 }
 
@@ -27,30 +27,30 @@ func table() []setting {
 	return []setting{
 		{
 			name: "listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.Listen }, "localhost:8080"),
-			usage:      "HTTP: a loopback address and port, or unix:/path; none if empty",
+			usage:      "HTTP: a loopback address and port, or unix:/path; off if empty",
 			check:      listening,
 			mayBeEmpty: true,
 		},
 		{
 			name: "grpc-listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.GRPCListen }, ""),
-			usage:      "gRPC key provider: a loopback address and port (localhost:50000 by custom), or unix:/path; none if empty",
+			usage:      "gRPC key provider: a loopback address and port (usually localhost:50000), or unix:/path; off if empty",
 			mayBeEmpty: true,
 		},
 
 		{
 			name: "ops-listen", group: operating, bind: text(func(s *Settings) *string { return &s.OpsListen }, ""),
-			usage:      "address of /livez, /readyz and /metrics, such as :9090; none if empty",
+			usage:      "address of /livez, /readyz and /metrics, such as :9090; off if empty",
 			check:      hostPort,
 			mayBeEmpty: true,
 		},
 		{
 			name: "ops-doctor", group: operating, bind: yesNo(func(s *Settings) *bool { return &s.OpsDoctor }, false),
-			usage: "also answer /doctor there, which examines every alias of keys",
+			usage: "also serve /doctor on ops_listen, which examines every alias in keys",
 		},
 
 		{
 			name: "request-timeout", group: deadline, bind: wait(func(s *Settings) *time.Duration { return &s.RequestTimeout }, time.Minute),
-			usage: "deadline of one request, with all that it asks of others",
+			usage: "deadline of one request, including all calls to other services",
 			check: positive(func(s *Settings) time.Duration { return s.RequestTimeout }),
 		},
 
@@ -66,23 +66,23 @@ func table() []setting {
 		},
 		{
 			name: "max-queued", group: operating, bind: number(func(s *Settings) *int { return &s.MaxQueued }, 256),
-			usage: "requests that wait for a place, further ones get 503; one caller gets at most half",
+			usage: "requests that may wait; further ones get 503; one caller gets at most half",
 			check: positive(func(s *Settings) int { return s.MaxQueued }),
 		},
 		{
 			name: "caller-rate", group: operating, bind: fraction(func(s *Settings) *float64 { return &s.CallerRate }, 0),
-			usage: "requests of one caller in a second, on average; a kept key counts as a 77th; what the processors can do if 0, 200 each",
+			usage: "average requests of one caller per second; a cached key counts as 1/77; 0 means 200 for each processor",
 			check: rate,
 		},
 
 		{
 			name: "keys", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.Keys }),
-			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs",
+			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fallbacks",
 		},
 
 		{
 			name: "access", group: operating, bind: form(func(s *Settings) pflag.Value { return &s.Access }),
-			usage: "who may use which route and alias; with none, any caller that can connect",
+			usage: "which callers may use which routes and aliases; without rules, any caller that can connect",
 		},
 
 		{
@@ -96,31 +96,31 @@ func table() []setting {
 		},
 		{
 			name: "event-log", group: devices, bind: text(func(s *Settings) *string { return &s.EventLog }, "/sys/kernel/security/tpm0/binary_bios_measurements"),
-			usage: "event log of the firmware; that it is missing is no error",
+			usage: "event log of the firmware; a missing file is not an error",
 			check: absolute(func(s *Settings) string { return s.EventLog }),
 		},
 
 		{
 			name: "ak-roots", group: tpmRoots, bind: text(func(s *Settings) *string { return &s.AKRoots }, ""),
-			usage: "PEM file of authorities for attestation keys in place of Azure's, for TPMs that are not Azure's",
+			usage: "PEM file of CAs for attestation keys instead of Azure's, for TPMs that are not Azure's",
 		},
 
 		{
 			name: "security-context-dir", group: thisMachine, bind: text(func(s *Settings) *string { return &s.SecurityContextDir }, ""),
-			usage: "directory of the UVM security context; found by itself if not set",
+			usage: "directory of the UVM security context; found automatically if not set",
 			check: absolute(func(s *Settings) string { return s.SecurityContextDir }),
 		},
 		{
 			name: "security-policy", group: thisMachine, bind: text(func(s *Settings) *string { return &s.SecurityPolicy }, ""),
-			usage: "base64 CCE policy, where the directory has none",
+			usage: "base64 CCE policy, used if the directory has none",
 		},
 		{
 			name: "host-certificate", group: thisMachine, bind: text(func(s *Settings) *string { return &s.HostCertificate }, ""),
-			usage: "base64 THIM document of this host, where the directory has none",
+			usage: "base64 THIM document of this host, used if the directory has none",
 		},
 		{
 			name: "reference-info", group: thisMachine, bind: text(func(s *Settings) *string { return &s.ReferenceInfo }, ""),
-			usage: "base64 UVM endorsement, where the directory has none",
+			usage: "base64 UVM endorsement, used if the directory has none",
 		},
 
 		{
@@ -162,17 +162,17 @@ func table() []setting {
 		},
 		{
 			name: "amd-roots", group: certificates, bind: text(func(s *Settings) *string { return &s.AMDRoots }, ""),
-			usage: "PEM file of ARK certificates in place of AMD's, for silicon that is not AMD's",
+			usage: "PEM file of ARK certificates instead of AMD's, for silicon that is not AMD's",
 		},
 
 		{
 			name: "ca-file", group: network, bind: text(func(s *Settings) *string { return &s.CAFile }, ""),
-			usage: "PEM file of further CAs for outbound TLS and release statements",
+			usage: "PEM file of additional CAs for outbound TLS and release statements",
 		},
 
 		{
 			name: "maa-allow", group: authorities, bind: words(func(s *Settings) *List { return &s.MAAAllow }, attest.DefaultAuthorities()),
-			usage: "hosts that a request may name as authority; with keys, the default is what these name",
+			usage: "hosts that a request may name as authority; if keys is set, the default is what it names",
 		},
 		{
 			name: "maa-api-version", group: authorities, bind: text(func(s *Settings) *string { return &s.MAAAPIVersion }, "2022-08-01"),
@@ -185,7 +185,7 @@ func table() []setting {
 
 		{
 			name: "vault-allow", group: vaults, bind: words(func(s *Settings) *List { return &s.VaultAllow }, hsm.DefaultVaults()),
-			usage: "vaults and keys that a request may name: host[/keys/name[/version]][=audience]; with keys, the default is what these name",
+			usage: "vaults and keys that a request may name: host[/keys/name[/version]][=audience]; if keys is set, the default is what it names",
 		},
 		{
 			name: "vault-api-version", group: vaults, bind: text(func(s *Settings) *string { return &s.VaultAPIVersion }, "7.4"),
@@ -206,21 +206,21 @@ func table() []setting {
 		},
 		{
 			name: "authority-host", group: identity, bind: text(func(s *Settings) *string { return &s.AuthorityHost }, ""),
-			usage: "Entra ID of another cloud; the public one if not set",
+			usage: "Entra ID host of another cloud; the public cloud if not set",
 		},
 
 		{
 			name: "fleet-window", group: fleet, bind: wait(func(s *Settings) *time.Duration { return &s.FleetWindow }, 0),
-			usage: "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, and 5 % more; 0 if nobody knows",
+			usage: "how long the vault needs to serve every pod of the fleet once: pods ÷ its limit, plus 5 %; 0 means unknown",
 			check: notNegative(func(s *Settings) time.Duration { return s.FleetWindow }),
 		},
 		{
 			name: "fleet-member", group: fleet, bind: text(func(s *Settings) *string { return &s.FleetMember }, ""),
-			usage: "what only this pod of the fleet has: its index or its IP address; its turn is at random if not set",
+			usage: "index or IP address that identifies this pod in the fleet; its turn is random if not set",
 		},
 		{
 			name: "fleet-in-turn", group: fleet, bind: yesNo(func(s *Settings) *bool { return &s.FleetInTurn }, false),
-			usage: "wait for the turn also before anything was throttled",
+			usage: "wait for the turn even before the vault throttles",
 			check: turns,
 		},
 
@@ -238,24 +238,24 @@ func table() []setting {
 
 		{
 			name: "key-cache-ttl", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.KeyCacheTTL }, 0),
-			usage: "how long a released key is kept, in locked memory, for equal requests; 0 keeps none",
+			usage: "how long a released key is cached in locked memory for equal requests; 0 disables the cache",
 			check: notNegative(func(s *Settings) time.Duration { return s.KeyCacheTTL }),
 		},
 		{
 			name: "max-stale", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.MaxStale }, 0),
-			usage: "how much longer a kept key is given out while the authority or the vault cannot be reached; 0 is not at all",
+			usage: "how much longer a cached key is served while the authority or the vault is unreachable; 0 disables this",
 			check: stale,
 		},
 
 		{
 			name: "wrap-keys", group: wrapping, bind: text(func(s *Settings) *string { return &s.WrapKeys }, ""),
-			usage: "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; without it, it wraps nothing",
+			usage: "directory of NAME-info.json and NAME-pub.pem, with which the key provider wraps; if not set, it cannot wrap",
 			check: absolute(func(s *Settings) string { return s.WrapKeys }),
 		},
 
 		{
 			name: "log-level", group: Logging, bind: text(func(s *Settings) *string { return &s.LogLevel }, "info"),
-			usage: "debug, info, warn or error, in any capitals; for commands that ask once and end, the default is warn",
+			usage: "debug, info, warn or error, in any case; the default is warn for commands that run once",
 		},
 		{
 			name: "log-file", group: Logging, bind: text(func(s *Settings) *string { return &s.LogFile }, ""),
@@ -263,7 +263,7 @@ func table() []setting {
 		},
 		{
 			name: "log-format", group: Logging, bind: text(func(s *Settings) *string { return &s.LogFormat }, "json"),
-			usage: "json or text; for commands that ask once and end, the default is text",
+			usage: "json or text; the default is text for commands that run once",
 			check: oneOf(func(s *Settings) string { return s.LogFormat }, "json", "text"),
 		},
 
