@@ -28,7 +28,7 @@ func TestUnguardedRulesAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		warnOfAttesting(parts.access, slog.New(slog.NewTextHandler(&logged, nil)))
-		if !strings.Contains(logged.String(), want) || want == "" && told.Len() > 0 {
+		if !strings.Contains(logged.String(), want) || want == "" && logged.Len() > 0 {
 			t.Errorf("%s: logged %q, want %q", routes, &logged, want)
 		}
 	}
