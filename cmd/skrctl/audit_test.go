@@ -71,15 +71,15 @@ func TestAuditVerify(t *testing.T) {
 		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted},
 		"changed, in JSON": {
 			"", []string{"verify", "--output", "json", changed},
-			`{"file":"` + changed + `","intact":false,"line":2,"error":"line 2: has been changed: its hash is another"}` + "\n",
+			`{"file":"` + changed + `","intact":false,"line":2,"error":"line 2: was modified: hash mismatch"}` + "\n",
 			"skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted,
 		},
 		"no file, in JSON": {
 			"", []string{"verify", "--output", "json", "absent"},
 			`{"file":"absent","intact":false,"error":"open absent: no such file or directory"}` + "\n", "skr: open absent", cli.ExitConfiguration,
 		},
-		"cut off":          {cut, []string{"verify", "--head", head}, "", "skr: -: holds no record with the hash that was kept", cli.ExitUntrusted},
-		"empty":            {"", []string{"verify"}, "", "skr: -: holds no audit record", cli.ExitUntrusted},
+		"cut off":          {cut, []string{"verify", "--head", head}, "", "skr: -: has no record with the expected hash", cli.ExitUntrusted},
+		"empty":            {"", []string{"verify"}, "", "skr: -: has no audit record", cli.ExitUntrusted},
 		"no file":          {"", []string{"verify", path + "x"}, "", "skr: open", cli.ExitConfiguration},
 		"a directory":      {"", []string{"verify", filepath.Dir(path)}, "", "skr: read", cli.ExitConfiguration},
 		"head too short":   {"", []string{"verify", "--head", head[1:], path}, "", "skr: --head", cli.ExitConfiguration},

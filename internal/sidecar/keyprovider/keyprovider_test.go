@@ -51,7 +51,7 @@ func TestParseWrap(t *testing.T) {
 		"dots":                {wrapInput("skr", "skr:.."), "", "1 to 127"},
 		"name with NUL":       {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
 		"parameter a number":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
-		"parameters no list":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
+		"parameters no list":  {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is not a list"},
 		"parameters null":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
 		"other is null":       {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
 		"capitals":            {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
