@@ -68,11 +68,11 @@ func TestAuditVerify(t *testing.T) {
 		"standard input, by -": {text, []string{"verify", "-"}, "-" + summary + head + unseen, "", cli.ExitOK},
 		"with its head":        {"", []string{"verify", "--head", head, path}, path + summary + head + "\nnot looked at: whether records after that of --head were cut off\n", "", cli.ExitOK},
 		"empty head":           {"", []string{"verify", "--head=", path}, "", "skr: --head: the value is empty", cli.ExitConfiguration},
-		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted},
+		"changed":              {"", []string{"verify", changed}, "", "skr: " + changed + ": line 2: was modified", cli.ExitUntrusted},
 		"changed, in JSON": {
 			"", []string{"verify", "--output", "json", changed},
 			`{"file":"` + changed + `","intact":false,"line":2,"error":"line 2: was modified: hash mismatch"}` + "\n",
-			"skr: " + changed + ": line 2: has been changed", cli.ExitUntrusted,
+			"skr: " + changed + ": line 2: was modified", cli.ExitUntrusted,
 		},
 		"no file, in JSON": {
 			"", []string{"verify", "--output", "json", "absent"},

@@ -18,7 +18,7 @@ func TestBadCallers(t *testing.T) {
 		{"no key", `{"a":{"vault":"contoso.vault.azure.net","authority":"sharedeus.eus.attest.azure.net"}}`, "", "kid"},
 		{"fall-back vault not allowed", `{"a":{"vaults":["contoso.vault.azure.net","evil.example"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "vault_allow"},
 		{"fall-back authority not allowed", `{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
-		{"one and several", `{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
+		{"one and several", `{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "use one"},
 		{"too many", `{"a":{"vaults":["a.vault.azure.net","b.vault.azure.net","c.vault.azure.net","d.vault.azure.net","e.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
 		{"listed twice", `{"a":{"vaults":["a.vault.azure.net","a.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "twice"},
 		{"bad alias", `{"a b":{"key":"k"}}`, "", "letters"},

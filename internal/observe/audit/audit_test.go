@@ -171,12 +171,12 @@ func TestOpenRefuses(t *testing.T) {
 		"last record changed": {func(t *testing.T, path string) error {
 			put(t, path, bytes.Replace(good(t, path), []byte("release_rejected"), []byte("key_not_foundxxx"), 1))
 			return nil
-		}, "a line near its end has been changed"},
+		}, "a line near its end was modified"},
 		"last record changed, newline gone": {func(t *testing.T, path string) error {
 			text := bytes.Replace(good(t, path), []byte("release_rejected"), []byte("key_not_foundxxx"), 1)
 			put(t, path, text[:len(text)-1])
 			return nil
-		}, "its last line has been changed"},
+		}, "its last line was modified"},
 		"record removed": {func(t *testing.T, path string) error {
 			lines := bytes.SplitAfter(good(t, path), []byte("\n"))
 			put(t, path, append(lines[0], lines[2]...))

@@ -120,7 +120,7 @@ func TestReasons(t *testing.T) {
 		"empty":                  {"", "", "has no audit record"},
 		"no audit file":          {"root:x:0:0\n", "", "has no audit record"},
 		"end cut off":            {join(lines[:2]...), head, "has no record with the expected hash"},
-		"changed":                {change(2, `"released","prev"`, `"releasee","prev"`), "", "line 2: has been changed"},
+		"changed":                {change(2, `"released","prev"`, `"releasee","prev"`), "", "line 2: was modified"},
 		"hash in capitals":       {change(2, `,"hash":"`, `,"hash":"A`), "", "line 2: is not a complete record"},
 		"removed":                {join(lines[0], lines[2]), "", "line 2: has seq 3 instead of 2"},
 		"first removed":          {join(lines[1:]...), "", "line 1: has seq 2 instead of 1"},

@@ -126,7 +126,7 @@ func parseParameters(request strictjson.Object) (string, error) {
 		}
 	}
 	if len(names) != 1 {
-		return "", fmt.Errorf("want one key, got %d; use --encryption-key provider:skr:KEY, or provider:attestation-agent:skr:PATH/KEY", len(names))
+		return "", fmt.Errorf("exactly one key is needed, but %d are named: --encryption-key provider:skr:KEY, or provider:attestation-agent:skr:PATH/KEY", len(names))
 	}
 	return names[0], nil
 }

@@ -192,7 +192,7 @@ func TestWrapAndAnnotation(t *testing.T) {
 	if _, err := info.Wrap(make([]byte, 190)); err != nil {
 		t.Errorf("the most that a key of 2048 bits wraps: %v", err)
 	}
-	if _, err := info.Wrap(make([]byte, 191)); err == nil || !strings.Contains(err.Error(), "wraps 190 at most") {
+	if _, err := info.Wrap(make([]byte, 191)); err == nil || !strings.Contains(err.Error(), "wraps at most 190") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
@@ -239,7 +239,7 @@ func TestFindRefusesOtherKeys(t *testing.T) {
 	write(t, filepath.Join(dir, "no-pem-info.json"), `{"public_key_path":"no-pem-info.json","kms_endpoint":"v","attester_endpoint":"a"}`)
 	write(t, filepath.Join(dir, "no-vault-info.json"), `{"public_key_path":"small-pub.pem","attester_endpoint":"a"}`)
 	keys := openKeys(t, dir)
-	for name, want := range map[string]string{"small": "none of RSA", "no-pem": "not in PEM", "no-vault": "kms_endpoint"} {
+	for name, want := range map[string]string{"small": "is not RSA", "no-pem": "not in PEM", "no-vault": "kms_endpoint"} {
 		if _, err := keys.Find(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
