@@ -58,7 +58,7 @@ var refused = map[string]string{
 	"claims: {a: &x 1, b: *x}":               "anchors and aliases are not allowed",
 	"*x : a":                                 "unknown anchor",
 	"? [a]\n: b":                             "the name of a member must be a string",
-	"name: !!str a":                          `the tag "!!str" is not read`,
+	"name: !!str a":                          `the tag "!!str" is not allowed`,
 	"name: !!binary YQ==":                    "the tag",
 	"!!map {name: a}":                        "the tag",
 	"name: a\n---\nroutes: ['*']":            "a second document",

@@ -34,7 +34,7 @@ func (id identity) adviceFor(last *answer) string {
 	if id.explain != nil {
 		return id.advice // a person needs the right login first
 	}
-	text := strings.ToLower(last.said)
+	text := strings.ToLower(last.text)
 	for _, r := range refusals {
 		if r.aadsts != "" && r.aadsts == last.aadsts || r.words != "" && strings.Contains(text, r.words) {
 			return r.do
