@@ -36,11 +36,11 @@ func reportShowCommand(io cli.Streams) *cobra.Command {
 			if len(args) == 0 {
 				return needsFile(cmd, "skr attest raw")
 			}
-			found, err := readEvidenceFile(args[0], io.In)
+			artefact, err := readEvidenceFile(args[0], io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)
@@ -48,12 +48,12 @@ func reportShowCommand(io cli.Streams) *cobra.Command {
 }
 
 func readEvidenceFile(path string, in io.Reader) (inspect.Artefact, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
-		return found, err
+		return artefact, err
 	}
-	if _, ok := found.Evidence(); !ok {
-		return found, cli.BadUsage(fmt.Errorf("%s: this is not a report or an endorsement of one; it is: %s", path, found))
+	if _, ok := artefact.Evidence(); !ok {
+		return artefact, cli.BadUsage(fmt.Errorf("%s: this is not a report or an endorsement of one; it is: %s", path, artefact))
 	}
-	return found, nil
+	return artefact, nil
 }

@@ -24,11 +24,11 @@ func reportVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command 
 				if len(args) == 0 {
 					return nil, needsFile(cmd, "skr attest combined")
 				}
-				found, err := readEvidenceFile(args[0], v.in)
+				artefact, err := readEvidenceFile(args[0], v.in)
 				if err != nil {
 					return nil, err
 				}
-				return v.evidence(ctx, givenOf(found))
+				return v.evidence(ctx, givenOf(artefact))
 			})
 		},
 	}

@@ -27,11 +27,11 @@ func showCommand(io cli.Streams) *cobra.Command {
 			if err := view.check(); err != nil {
 				return err
 			}
-			found, err := readShown(args, io.In)
+			artefact, err := readShown(args, io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)
@@ -70,8 +70,8 @@ func (o *viewOptions) check() (err error) {
 	return nil
 }
 
-func (o *viewOptions) show(found inspect.Artefact, out io.Writer) error {
-	description := found.Show(o.when)
+func (o *viewOptions) show(artefact inspect.Artefact, out io.Writer) error {
+	description := artefact.Show(o.when)
 	if o.output == "json" {
 		return json.NewEncoder(out).Encode(description)
 	}
@@ -94,9 +94,9 @@ func readArtefact(path string, in io.Reader) (inspect.Artefact, error) {
 	if err != nil {
 		return inspect.Artefact{}, cli.BadUsage(err)
 	}
-	found, err := inspect.Recognise(data)
+	artefact, err := inspect.Recognise(data)
 	if err != nil {
-		return found, cli.BadUsage(fmt.Errorf("%s: %w", path, err))
+		return artefact, cli.BadUsage(fmt.Errorf("%s: %w", path, err))
 	}
-	return found, nil
+	return artefact, nil
 }

@@ -38,11 +38,11 @@ func tokenShowCommand(io cli.Streams) *cobra.Command {
 			if len(args) == 0 {
 				return needsFile(cmd, "skr attest maa")
 			}
-			found, err := readTokenFile(args[0], io.In)
+			artefact, err := readTokenFile(args[0], io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)
@@ -50,13 +50,13 @@ func tokenShowCommand(io cli.Streams) *cobra.Command {
 }
 
 func readTokenFile(path string, in io.Reader) (inspect.Artefact, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
-		return found, err
+		return artefact, err
 	}
-	switch found.Kind() {
+	switch artefact.Kind() {
 	case inspect.MAAToken, inspect.Claims, inspect.SignedObject, inspect.ReleaseStatement:
-		return found, nil
+		return artefact, nil
 	}
-	return found, cli.BadUsage(fmt.Errorf("%s: this is not a token; it is: %s", path, found))
+	return artefact, cli.BadUsage(fmt.Errorf("%s: this is not a token; it is: %s", path, artefact))
 }

@@ -34,15 +34,15 @@ func tokenVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 }
 
 func (v *verifier) signed(ctx context.Context, path string) (*verify.Verdict, error) {
-	found, err := readTokenFile(path, v.in)
+	artefact, err := readTokenFile(path, v.in)
 	if err != nil {
 		return nil, err
 	}
-	switch verify.SubjectOf(found) {
+	switch verify.SubjectOf(artefact) {
 	case verify.Statement:
-		return v.statement(found)
+		return v.statement(artefact)
 	case verify.Token:
-		return v.token(ctx, found)
+		return v.token(ctx, artefact)
 	}
-	return nil, cli.BadUsage(fmt.Errorf("only a whole attestation token or release statement can be verified; this is: %s", found))
+	return nil, cli.BadUsage(fmt.Errorf("only a whole attestation token or release statement can be verified; this is: %s", artefact))
 }

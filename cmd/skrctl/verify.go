@@ -77,36 +77,36 @@ func (o *verifyOptions) run(
 
 // recognised verifies files according to their kind.
 func (v *verifier) recognised(ctx context.Context, paths []string) (*verify.Verdict, error) {
-	found, err := readTogether(paths, v.in)
+	artefact, err := readTogether(paths, v.in)
 	if err != nil {
 		return nil, err
 	}
-	subject := v.subject(found)
+	subject := v.subject(artefact)
 	if subject == "" {
 		return nil, cli.BadUsage(fmt.Errorf("%s: this cannot be verified; it is: %s; use a report or its endorsements, boot evidence, "+
-			"a whole attestation token or a release statement", strings.Join(paths, ", "), found))
+			"a whole attestation token or a release statement", strings.Join(paths, ", "), artefact))
 	}
-	if err := v.checkApply(subject, found); err != nil {
+	if err := v.checkApply(subject, artefact); err != nil {
 		return nil, err
 	}
 	switch subject {
 	case verify.Token:
-		return v.token(ctx, found)
+		return v.token(ctx, artefact)
 	case verify.Statement:
-		return v.statement(found)
+		return v.statement(artefact)
 	case verify.Boot:
-		return v.boot(ctx, found)
+		return v.boot(ctx, artefact)
 	default:
-		return v.evidence(ctx, givenOf(found))
+		return v.evidence(ctx, givenOf(artefact))
 	}
 }
 
 // subject returns what to verify. With flags for boot evidence it is the boot, even if only its report
 // is present. With --runtime-data it is only the report.
-func (v *verifier) subject(found inspect.Artefact) verify.Subject {
-	subject := verify.SubjectOf(found)
+func (v *verifier) subject(artefact inspect.Artefact) verify.Subject {
+	subject := verify.SubjectOf(artefact)
 	isBoot := v.policy != "" || v.nonce != "" || v.signature != ""
-	boot := found.Boot()
+	boot := artefact.Boot()
 	switch {
 	case isBoot && (subject == verify.Evidence || subject == "") && (boot.HCL != nil || boot.Certificate != nil):
 		return verify.Boot
@@ -118,17 +118,17 @@ func (v *verifier) subject(found inspect.Artefact) verify.Subject {
 
 // readTogether reads the parts of one artefact. It refuses a token or a statement with other files.
 func readTogether(paths []string, in io.Reader) (inspect.Artefact, error) {
-	found, err := readParts(paths, in)
+	artefact, err := readParts(paths, in)
 	if err != nil || len(paths) == 1 {
-		return found, err
+		return artefact, err
 	}
-	for _, p := range found.Parts() {
+	for _, p := range artefact.Parts() {
 		isFile := slices.ContainsFunc(paths, func(path string) bool { return filepath.Base(path) == p.Path })
 		if isFile && (p.Kind == inspect.MAAToken || p.Kind == inspect.ReleaseStatement) {
-			return found, cli.BadUsage(fmt.Errorf("%s: this is a complete artefact (%s): verify it alone", p.Path, p.Kind.Name()))
+			return artefact, cli.BadUsage(fmt.Errorf("%s: this is a complete artefact (%s): verify it alone", p.Path, p.Kind.Name()))
 		}
 	}
-	return found, nil
+	return artefact, nil
 }
 
 // printVerdict prints the verdict. It returns an error if a check failed.

@@ -19,12 +19,12 @@ const (
 )
 
 // boot verifies a measured boot.
-func (v *verifier) boot(ctx context.Context, found inspect.Artefact) (*verify.Verdict, error) {
+func (v *verifier) boot(ctx context.Context, artefact inspect.Artefact) (*verify.Verdict, error) {
 	machine, err := v.requirements()
 	if err != nil {
 		return nil, err
 	}
-	machine.Boot, machine.Given = found.Boot(), givenOf(found)
+	machine.Boot, machine.Given = artefact.Boot(), givenOf(artefact)
 	if err := v.complete(&machine); err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 // givenOf returns the evidence and the parts of an artefact.
-func givenOf(found inspect.Artefact) verify.Given {
-	evidence, _ := found.Evidence()
-	return verify.Given{Evidence: evidence, Parts: found.Parts()}
+func givenOf(artefact inspect.Artefact) verify.Given {
+	evidence, _ := artefact.Evidence()
+	return verify.Given{Evidence: evidence, Parts: artefact.Parts()}
 }
 
 // evidence verifies a report with its parts and the input of the flags.
@@ -41,15 +41,15 @@ func (v *verifier) evidence(ctx context.Context, given verify.Given) (*verify.Ve
 }
 
 func readChain(path string, in io.Reader) (*vcek.Chain, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
 		return nil, err
 	}
-	evidence, _ := found.Evidence()
+	evidence, _ := artefact.Evidence()
 	if evidence.Chain == nil {
-		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, found))
+		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, artefact))
 	}
-	for _, p := range found.Parts() {
+	for _, p := range artefact.Parts() {
 		if p.Err != nil {
 			return nil, cli.BadUsage(fmt.Errorf("--chain: %s: %w", path, p.Err))
 		}

@@ -87,10 +87,10 @@ func (o *verifyOptions) bindOnly(cmd *cobra.Command, names ...string) {
 }
 
 // checkApply refuses flags that do not apply to the subject, and a missing flag that it requires.
-func (o *verifyOptions) checkApply(subject verify.Subject, found inspect.Artefact) error {
+func (o *verifyOptions) checkApply(subject verify.Subject, artefact inspect.Artefact) error {
 	for _, f := range verifyFlags {
 		if *f.value(o) != "" && !slices.Contains(f.subjects, subject) {
-			return cli.BadUsage(fmt.Errorf("--%s does not apply: it is for %s, and this is: %s", f.name, describeSubjects(f.subjects), found))
+			return cli.BadUsage(fmt.Errorf("--%s does not apply: it is for %s, and this is: %s", f.name, describeSubjects(f.subjects), artefact))
 		}
 	}
 	if subject == verify.Boot && o.policy == "" {

@@ -18,8 +18,8 @@ import (
 const maxKeysFile = 1 << 20 // the keys of an authority have about 100 KB
 
 // token verifies an attestation token.
-func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.Verdict, error) {
-	text, _ := found.Token()
+func (v *verifier) token(ctx context.Context, artefact inspect.Artefact) (*verify.Verdict, error) {
+	text, _ := artefact.Token()
 	token, err := maa.ParseUnverified(text)
 	if err != nil {
 		return nil, cli.BadUsage(err)
@@ -28,12 +28,12 @@ func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.V
 	if err != nil {
 		return nil, err
 	}
-	return verify.OfToken(token, trusted, v.question(found)), nil
+	return verify.OfToken(token, trusted, v.question(artefact)), nil
 }
 
 // statement verifies a vault's release statement.
-func (v *verifier) statement(found inspect.Artefact) (*verify.Verdict, error) {
-	statement, _ := found.Statement()
+func (v *verifier) statement(artefact inspect.Artefact) (*verify.Verdict, error) {
+	statement, _ := artefact.Statement()
 	if v.vault == "" {
 		return nil, cli.BadUsage(fmt.Errorf("--vault is needed; the release statement names %s", statement.Host()))
 	}
@@ -41,14 +41,14 @@ func (v *verifier) statement(found inspect.Artefact) (*verify.Verdict, error) {
 	if err != nil {
 		return nil, cli.BadUsage(fmt.Errorf("--vault: %w", err))
 	}
-	return verify.OfStatement(statement, vault, v.out.Roots, v.question(found)), nil
+	return verify.OfStatement(statement, vault, v.out.Roots, v.question(artefact)), nil
 }
 
 // question returns which checks the flags ask for. An alias may ask for a check that does not apply,
 // which then fails.
-func (v *verifier) question(found inspect.Artefact) verify.Question {
+func (v *verifier) question(artefact inspect.Artefact) verify.Question {
 	return verify.Question{
-		At: v.when, Parts: found.Parts(),
+		At: v.when, Parts: artefact.Parts(),
 		Authority: v.authority != "", SigningKeys: v.signingKeys != "", Policy: v.policy != "", Vault: v.vault != "",
 	}
 }

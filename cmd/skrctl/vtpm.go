@@ -33,11 +33,11 @@ func vtpmShowCommand(io cli.Streams) *cobra.Command {
 			if len(args) == 0 {
 				return needsFile(cmd, "skr attest combined")
 			}
-			found, err := readParts(args, io.In)
+			artefact, err := readParts(args, io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)

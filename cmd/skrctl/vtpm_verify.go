@@ -25,11 +25,11 @@ func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 				if len(args) == 0 {
 					return nil, needsFile(cmd, "skr attest combined")
 				}
-				found, err := readParts(args, v.in)
+				artefact, err := readParts(args, v.in)
 				if err != nil {
 					return nil, err
 				}
-				return v.boot(ctx, found)
+				return v.boot(ctx, artefact)
 			})
 		},
 	}
