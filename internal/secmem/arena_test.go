@@ -141,16 +141,3 @@ func mapping(t *testing.T, memory []byte) (header, flags string) {
 	t.Fatal("the memory is not in /proc/self/smaps")
 	return "", ""
 }
-
-// TestTouchSurvivesAFault: memory that the kernel does not give is an error and
-// not the end of the process.
-func TestTouchSurvivesAFault(t *testing.T) {
-	memory, err := mapLocked(chunkSize)
-	if err != nil {
-		t.Skipf("no memory may be locked here: %v", err)
-	}
-	unprotect(memory)
-	if touch(memory) == nil {
-		t.Error("memory that is not mapped can be touched")
-	}
-}
