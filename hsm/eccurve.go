@@ -51,8 +51,8 @@ func oidOf(curve elliptic.Curve) (asn1.ObjectIdentifier, error) {
 	return nil, errCurveName
 }
 
-// parseCurve reads EcpkParameters (RFC 3279 section 2.3.5): a curve's name, or
-// its parameters spelled out.
+// parseCurve parses EcpkParameters (RFC 3279 section 2.3.5): the name of a curve or its
+// parameters.
 func parseCurve(der cryptobyte.String) (elliptic.Curve, error) {
 	if der.PeekASN1Tag(cbasn1.SEQUENCE) {
 		return parseExplicit(der)
@@ -75,10 +75,10 @@ type explicitCurve struct {
 	a, b, base     []byte
 }
 
-// parseExplicit recognises the parameters of the four curves and no others: a
-// curve that a stranger chose may be weak on purpose (CVE-2020-0601).
+// parseExplicit accepts only the parameters of the four curves. Other parameters may
+// describe a curve that is weak on purpose (CVE-2020-0601).
 func parseExplicit(der cryptobyte.String) (elliptic.Curve, error) {
-	e, ok := readExplicit(der)
+	e, ok := parseECParameters(der)
 	if !ok {
 		return nil, errCurveParams
 	}
@@ -89,21 +89,14 @@ func parseExplicit(der cryptobyte.String) (elliptic.Curve, error) {
 	return ecCurves[i].curve, nil
 }
 
-func readExplicit(der cryptobyte.String) (explicitCurve, bool) {
+func parseECParameters(der cryptobyte.String) (explicitCurve, bool) {
 	e := explicitCurve{p: new(big.Int), n: new(big.Int)}
-	var params, field, curve cryptobyte.String
+	var params cryptobyte.String
 	var version int
-	var fieldType asn1.ObjectIdentifier
-	var seed asn1.BitString
 	ok := der.ReadASN1(&params, cbasn1.SEQUENCE) && der.Empty() &&
 		params.ReadASN1Integer(&version) && version == 1 &&
-		params.ReadASN1(&field, cbasn1.SEQUENCE) &&
-		field.ReadASN1ObjectIdentifier(&fieldType) && fieldType.Equal(oidPrimeField) &&
-		field.ReadASN1Integer(e.p) && field.Empty() &&
-		params.ReadASN1(&curve, cbasn1.SEQUENCE) &&
-		curve.ReadASN1Bytes(&e.a, cbasn1.OCTET_STRING) && curve.ReadASN1Bytes(&e.b, cbasn1.OCTET_STRING) &&
-		// The seed tells how b was chosen; b is compared, so it is not needed.
-		(curve.Empty() || curve.ReadASN1BitString(&seed) && curve.Empty()) &&
+		e.parseFieldID(&params) &&
+		e.parseCoefficients(&params) &&
 		params.ReadASN1Bytes(&e.base, cbasn1.OCTET_STRING) &&
 		params.ReadASN1Integer(e.n)
 	if ok && !params.Empty() {
@@ -113,7 +106,26 @@ func readExplicit(der cryptobyte.String) (explicitCurve, bool) {
 	return e, ok
 }
 
-// is compares number for number; the cofactor of all four curves is 1.
+// parseFieldID parses FieldID: a prime field and its prime.
+func (e *explicitCurve) parseFieldID(params *cryptobyte.String) bool {
+	var field cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	return params.ReadASN1(&field, cbasn1.SEQUENCE) &&
+		field.ReadASN1ObjectIdentifier(&kind) && kind.Equal(oidPrimeField) &&
+		field.ReadASN1Integer(e.p) && field.Empty()
+}
+
+// parseCoefficients parses Curve: a, b and an optional seed. The seed shows how b was chosen.
+// It is not needed, because b is compared.
+func (e *explicitCurve) parseCoefficients(params *cryptobyte.String) bool {
+	var curve cryptobyte.String
+	var seed asn1.BitString
+	return params.ReadASN1(&curve, cbasn1.SEQUENCE) &&
+		curve.ReadASN1Bytes(&e.a, cbasn1.OCTET_STRING) && curve.ReadASN1Bytes(&e.b, cbasn1.OCTET_STRING) &&
+		(curve.Empty() || curve.ReadASN1BitString(&seed) && curve.Empty())
+}
+
+// is reports whether all numbers equal those of known. The cofactor of all four curves is 1.
 func (e explicitCurve) is(known ecCurve) bool {
 	want := known.curve.Params()
 	width := (want.BitSize + 7) / 8

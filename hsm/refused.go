@@ -150,7 +150,8 @@ var vaultHints = []struct{ inner, message, hint string }{
 	{"", "on standard vault",
 		"the key needs a premium vault or a managed HSM; this vault is of the standard tier"},
 	{"ForbiddenByRbac", "not authorized to perform action",
-		"this identity has no role that allows a release; give it Key Vault Crypto Service Release User, or Managed HSM Crypto Service Release User, and wait for the role to take effect"},
+		"this identity has no role that allows a release; give it Key Vault Crypto Service Release User, or " +
+			"Managed HSM Crypto Service Release User, and wait for the role to take effect"},
 	{"", "does not have keys release permission",
 		"this identity has no permission to release keys; add release to its key permissions in the vault's access policy"},
 	{"ForbiddenByFirewall", "client address is not authorized",

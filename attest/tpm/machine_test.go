@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
-	"github.com/google/go-tpm/tpm2/transport/linuxudstpm"
+	"github.com/google/go-tpm/tpm2/transport"
 
 	"skr/attest/snp"
 	"skr/attest/vtpm"
@@ -306,10 +307,12 @@ func TestAbsent(t *testing.T) {
 // The TPM has no resource manager, and another program holds its few slots.
 func TestMemoryIsFull(t *testing.T) {
 	opened, machine := start(t, swtpm.Config{})
-	other, err := linuxudstpm.Open(strings.TrimPrefix(machine.Address(), "unix:"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "unix", strings.TrimPrefix(machine.Address(), "unix:"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = conn.Close() }() // after the keys are flushed
+	other := transport.FromReadWriter(conn)
 	for range 3 {
 		held, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHNull, InPublic: tpm2.New2B(tpm2.RSASRKTemplate)}.Execute(other)
 		if err != nil {

@@ -23,11 +23,11 @@ import (
 )
 
 const (
-	defaultGroup = 65532 // that of the image, see the Dockerfile
-	groupMay     = 0o660
+	defaultGroup = 65532 // group of the image, see the Dockerfile
+	socketMode   = 0o660
 )
 
-// agentOptions say where devices are lent, and to whom.
+// agentOptions are the flags of skr agent.
 type agentOptions struct {
 	dir   string
 	group int
@@ -38,15 +38,16 @@ func agentCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agent --dir DIR",
 		Short: "Lend this node's devices to sidecars without privileges",
-		Long: "Serves, in DIR, what of these the node has: tpm.sock, the virtual TPM without the commands that change a\n" +
-			"machine; report.sock, the processor's reports; event-log, a copy of the firmware's. Sidecars take them by tpm,\n" +
-			"report_source and event_log. The evidence is the node's: it does not tell pods apart.",
+		Long: "Serves those of these devices that the node has, in DIR: tpm.sock, the virtual TPM without the commands that\n" +
+			"change a machine; report.sock, reports of the processor; event-log, a copy of the firmware's event log. Sidecars\n" +
+			"use them with the settings tpm, report_source and event_log. The evidence is that of the node: it is the same\n" +
+			"for all pods.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd, o, env, io) },
 	}
 	cmd.Flags().StringVar(&o.dir, "dir", "", "directory for the sockets and the event log (required)")
 	cmd.Flags().IntVar(&o.group, "group", defaultGroup, "id of the group that may use the sockets")
-	_ = cmd.MarkFlagRequired("dir") // the flag is there
+	_ = cmd.MarkFlagRequired("dir") // the flag exists
 	return cmd
 }
 
@@ -72,17 +73,17 @@ func runAgent(cmd *cobra.Command, o agentOptions, env config.Environment, io cli
 	return lender.run(cmd.Context())
 }
 
-// lender is an agent with its sockets; nil ones are of devices that are not there.
+// lender is an agent with its sockets. A socket is nil if the node has no such device.
 type lender struct {
 	agent        *agent.Agent
 	tpm, reports net.Listener
 }
 
 func (o agentOptions) open(ctx context.Context, s *config.Settings, log *slog.Logger) (*lender, error) {
-	source, noReports := chip(s, ctx)
+	source, noReports := openReports(ctx, s)
 	device, noTPM := tpm.Open(s.TPM)
 	if noReports != nil && noTPM != nil {
-		return nil, refusal.Newf(refusal.NoEvidence, "there is nothing to lend: %s; %s", noReports, noTPM)
+		return nil, refusal.Newf(refusal.NoEvidence, "this node has no device to lend: %s; %s", noReports, noTPM)
 	}
 	if err := o.copyLog(s.EventLog, log); err != nil {
 		return nil, err
@@ -98,8 +99,8 @@ func (o agentOptions) open(ctx context.Context, s *config.Settings, log *slog.Lo
 	return l, errors.Join(failed[:]...)
 }
 
-// chip is the source of reports, if it gives one.
-func chip(s *config.Settings, ctx context.Context) (snp.Source, error) {
+// openReports returns the source of reports. It returns an error if the source gives no report.
+func openReports(ctx context.Context, s *config.Settings) (snp.Source, error) {
 	if s.ReportSource == config.VirtualTPM {
 		return nil, errors.New("report_source is vtpm")
 	}
@@ -115,10 +116,10 @@ func chip(s *config.Settings, ctx context.Context) (snp.Source, error) {
 	return source, nil
 }
 
-// listen opens a socket that the group may use.
+// listen opens a socket for members of the group.
 func (o agentOptions) listen(ctx context.Context, name, device string, log *slog.Logger) (net.Listener, error) {
 	path := filepath.Join(o.dir, name)
-	opened, err := server.Listen(ctx, "unix:"+path, groupMay)
+	opened, err := server.Listen(ctx, "unix:"+path, socketMode)
 	if err != nil {
 		return nil, cli.BadUsage(err)
 	}
@@ -130,12 +131,12 @@ func (o agentOptions) listen(ctx context.Context, name, device string, log *slog
 	return socket, nil
 }
 
-// copyLog leaves no half of a log, and none of an earlier start of the machine.
+// copyLog copies the whole event log. If there is none, it removes the copy of an earlier boot.
 func (o agentOptions) copyLog(from string, log *slog.Logger) error {
 	to := filepath.Join(o.dir, "event-log")
 	content, err := config.ReadBounded(from, vtpm.MaxLog)
 	if errors.Is(err, os.ErrNotExist) {
-		log.Warn("there is no event log", "path", from)
+		log.Warn("the node has no event log", "path", from)
 		return removeLog(to)
 	}
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 func attestCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	attest := &cobra.Command{
 		Use:   "attest",
-		Short: "Print a report, evidence, or an attestation token of this machine",
+		Short: "Print a report, evidence or an attestation token of this machine",
 		Args:  cobra.NoArgs,
 	}
 	var authority string
-	combined := attestStep(env, io, "combined", "Print a report with its endorsements, as POST /attest/combined",
+	combined := attestStep(env, io, "combined", "Print a report with its endorsements, like POST /attest/combined",
 		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
 			evidence, err := p.Attester.Evidence(ctx, data)
 			if err != nil {
@@ -29,7 +29,7 @@ func attestCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			}
 			return server.CombinedResponse(evidence, p.Context.ReferenceInfo()), nil
 		})
-	token := attestStep(env, io, "maa", "Print an attestation token, as POST /attest/maa",
+	token := attestStep(env, io, "maa", "Print an attestation token, like POST /attest/maa",
 		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
 			maa, err := p.Names.Authorities.Parse(authority)
 			if err != nil {
@@ -41,12 +41,12 @@ func attestCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			}
 			return server.TokenResponse(result), nil
 		})
-	token.Flags().StringVar(&authority, "authority", "", "attestation service to ask")
+	token.Flags().StringVar(&authority, "authority", "", "attestation service that issues the token")
 	attest.AddCommand(attestRawCommand(env, io), combined, token)
 	return attest
 }
 
-// step is a prefix of the pipeline over runtime data. It returns what is printed.
+// step runs the first steps of a release over runtime data. It returns the answer to print.
 type step func(ctx context.Context, parts *sidecar.Parts, runtimeData []byte) (any, error)
 
 func attestStep(env config.Environment, io cli.Streams, name, short string, run step) *cobra.Command {
@@ -58,7 +58,7 @@ func attestStep(env config.Environment, io cli.Streams, name, short string, run 
 			if err != nil {
 				return err
 			}
-			parts.TellMachine()
+			parts.WarnOfMachine()
 			data, err := cli.ReadRuntimeData(file, io.In)
 			if err != nil {
 				return err
@@ -76,7 +76,7 @@ func attestStep(env config.Environment, io cli.Streams, name, short string, run 
 	return cmd
 }
 
-// printAnswer prints text as a line, and anything else as JSON.
+// printAnswer prints a string as a line and any other value as JSON.
 func printAnswer(out io.Writer, answer any) error {
 	if text, ok := answer.(string); ok {
 		_, err := fmt.Fprintln(out, text)

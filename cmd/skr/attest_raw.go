@@ -16,11 +16,11 @@ import (
 	"skr/internal/sidecar/server"
 )
 
-// attestRawCommand prints what the program get-snp-report of the reference prints: the
-// report in hex, on one line (tools/get-snp-report/get-snp-report.c).
+// attestRawCommand prints the same as get-snp-report of the reference: the report in hex, on one
+// line (tools/get-snp-report/get-snp-report.c).
 func attestRawCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var output, reportData string
-	raw := attestStep(env, io, "raw", "Print an attestation report in hex, as get-snp-report; or as POST /attest/raw",
+	raw := attestStep(env, io, "raw", "Print an attestation report, in hex or like POST /attest/raw",
 		func(ctx context.Context, p *sidecar.Parts, data []byte) (any, error) {
 			evidence, err := p.Attester.Report(ctx, data)
 			if err != nil {
@@ -36,29 +36,29 @@ func attestRawCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		case !cmd.Flags().Changed("report-data"):
 			return overRuntimeData(cmd, args)
 		case cmd.Flags().Changed("runtime-data"):
-			return cli.Misused(cmd, "--report-data stands for --runtime-data: leave one of them out")
+			return cli.Misused(cmd, "--report-data replaces --runtime-data: use one of them")
 		}
 		return attestReportData(cmd, env, io, reportData, output)
 	}
-	raw.Flags().StringVar(&output, "output", "hex", "hex, or json as POST /attest/raw answers")
-	raw.Flags().StringVar(&reportData, "report-data", "", "REPORT_DATA itself in hex, to which zeros are added up to 64 bytes; in place of --runtime-data")
+	raw.Flags().StringVar(&output, "output", "hex", "hex, or json like the answer of POST /attest/raw")
+	raw.Flags().StringVar(&reportData, "report-data", "", "REPORT_DATA in hex, padded with zeros to 64 bytes; replaces --runtime-data")
 	return raw
 }
 
-// printableReport is a line of hex, or the object that the HTTP route answers with.
+// printableReport returns a line of hex, or the answer of the HTTP route.
 func printableReport(evidence *attest.Evidence, output string, io cli.Streams) any {
 	answer := server.RawResponse(evidence)
 	if output == "json" {
 		return answer
 	}
 	if answer.HCLReport != "" {
-		_, _ = fmt.Fprintln(io.Err, "skr: REPORT_DATA binds the claims of the paravisor, and these the runtime data; --output json prints them too")
+		_, _ = fmt.Fprintln(io.Err, "skr: REPORT_DATA binds the claims of the paravisor, and the claims bind the runtime data; --output json prints the claims too")
 	}
 	return answer.Report
 }
 
-// attestReportData prints a report whose REPORT_DATA the caller gave, which only
-// the processor itself makes.
+// attestReportData prints a report with the REPORT_DATA of the caller. Only the processor makes
+// such a report.
 func attestReportData(cmd *cobra.Command, env config.Environment, io cli.Streams, text, output string) error {
 	data, err := parseReportData(text)
 	if err != nil {
@@ -69,7 +69,7 @@ func attestReportData(cmd *cobra.Command, env config.Environment, io cli.Streams
 		return err
 	}
 	if s.ReportSource == config.VirtualTPM {
-		return refusal.Newf(refusal.NoEvidence, "report_source is vtpm: a virtual TPM takes runtime data and no REPORT_DATA; use --runtime-data")
+		return refusal.Newf(refusal.NoEvidence, "report_source is vtpm: a virtual TPM accepts only runtime data, not REPORT_DATA; use --runtime-data")
 	}
 	source, err := snp.NewSource(s.ReportSource)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 func configCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "config",
-		Short: "Print the configuration that is in force, as YAML",
-		Long: "Prints the configuration as YAML that --config accepts. Precedence, from strong to weak:\n" +
+		Short: "Print the configuration that applies, as YAML",
+		Long: "Prints the configuration as YAML that --config accepts. Precedence, from high to low:\n" +
 			"flags, environment (SKR_…), the reference sidecar's environment, the YAML file, defaults.\n" +
-			"Comments name the variables that are set for libraries, without their values.",
+			"Comments name the variables that libraries read, without their values.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, all, err := config.Load(cmd.Flags(), env)

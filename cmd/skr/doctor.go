@@ -17,7 +17,7 @@ import (
 	"skr/internal/sidecar/doctor"
 )
 
-// doctorOptions say which key is in question and how to tell.
+// doctorOptions are the flags of skr doctor.
 type doctorOptions struct {
 	releaseOptions
 
@@ -28,11 +28,11 @@ func doctorCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor [--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]]",
-		Short: "Find out what keeps this machine from getting its keys",
-		Long: "Looks at each step of a release: the machine's report and certificates, the services and\n" +
-			"their clock, the identity, the attestation, the key, its policy, and the release itself.\n" +
-			"Without a key it looks at every alias of the configuration. The exit code is that of the\n" +
-			"first failure: 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 anything else.",
+		Short: "Find out why this machine does not get its keys",
+		Long: "Checks each step of a release: the machine's report and certificates, the services and their\n" +
+			"clocks, the identity, the attestation, the key, its policy, and the release itself. Without\n" +
+			"a key, it checks every alias of the configuration. The first failure sets the exit code:\n" +
+			"3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 any other error.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return examine(cmd, o, env, io) },
 	}
@@ -54,15 +54,15 @@ func examine(cmd *cobra.Command, o doctorOptions, env config.Environment, io cli
 	if err != nil {
 		return err
 	}
-	seen, err := openAuditor(s, io.Err)
+	auditor, err := openAuditor(s, io.Err)
 	if err != nil {
 		return err
 	}
-	config := parts.Doctor(s, targets, seen.Auditor)
+	config := parts.Doctor(s, targets, auditor.Auditor)
 	parts.Faults.Add(sidecar.Traces, sidecar.CheckTracing(cmd.Context(), env))
 	config.Local = localSidecar(s.Listen)
 	results := doctor.New(config).Examine(cmd.Context())
-	if err := seen.close(); err != nil {
+	if err := auditor.close(); err != nil {
 		return err
 	}
 	if err := o.print(io.Out, env, results); err != nil {
@@ -71,7 +71,7 @@ func examine(cmd *cobra.Command, o doctorOptions, env config.Environment, io cli
 	return diagnosed(results)
 }
 
-// targets is the key that was named, or every alias.
+// targets returns the key that flags name, or every alias.
 func (o doctorOptions) targets(parts *sidecar.Parts, in io.Reader) ([]doctor.Target, error) {
 	if o.alias == "" && o.authority == "" && o.vault == "" && o.key == "" {
 		return parts.Targets(), nil
@@ -106,7 +106,7 @@ func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error)
 	}
 }
 
-// doctorFormat adds the causes of failures, which are for the operator of the command.
+// doctorFormat also shows the causes of failures, for the operator.
 var doctorFormat = func() check.Format {
 	f := doctor.Format
 	f.Details, f.Indent = "details", true
@@ -118,7 +118,7 @@ func (o doctorOptions) print(out io.Writer, env config.Environment, results []ch
 	return report.Write(out, cli.StyleFor(o.output, out, env))
 }
 
-// diagnosed returns the first failure as an error, whose kind decides the exit code.
+// diagnosed returns the first failure as an error. Its kind determines the exit code.
 func diagnosed(results []check.Result) error {
 	first := check.FirstFailure(results)
 	if first == nil {

@@ -9,7 +9,7 @@ import (
 	"skr/internal/config"
 )
 
-// addDropIns gives the flags of the drop-in to the commands that know the listeners.
+// addDropIns adds the flags of the drop-in to the commands that use the listeners.
 func addDropIns(cmd *cobra.Command) {
 	for _, c := range append(cmd.Commands(), cmd) {
 		if slices.Contains(config.Uses[c.CommandPath()], config.Addresses) {
@@ -18,15 +18,15 @@ func addDropIns(cmd *cobra.Command) {
 	}
 }
 
-// addDropInFlags adds the flags that exist only for the drop-in.
+// addDropInFlags adds the flags that only the drop-in has.
 func addDropInFlags(fs *pflag.FlagSet) {
-	fs.String("base64", "", "base64 of the JSON that SkrSideCarArgs holds")
+	fs.String("base64", "", "base64 of the JSON of SkrSideCarArgs")
 	fs.String("port", "", "port of the HTTP listener on localhost")
 	fs.String("server-type", "", "http or grpc")
 	fs.String("infile", "", "file to wrap")
 	fs.String("keypath", "", "PATH/NAME of the key to wrap with: PATH/NAME-info.json describes it")
 	fs.String("outfile", "", "file for the annotation")
-	fs.Bool("allow-testing-mismatched-tcb", false, "is refused")
+	fs.Bool("allow-testing-mismatched-tcb", false, "always refused")
 	for _, name := range config.DropInFlags {
 		if flag := fs.Lookup(name); flag != nil && new(config.Settings).Flags().Lookup(name) == nil {
 			flag.Hidden = true

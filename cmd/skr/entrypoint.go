@@ -10,13 +10,12 @@ import (
 	"skr/internal/config"
 )
 
-// ownNames are the names under which the image's links start the program. A
-// manifest gives one as its command, or as the first argument of the image's entry
-// point, which then stands for the program as well.
+// ownNames are the names of the image's links to the program. A manifest has one of them as its
+// command, or as the first argument of the image's entry point.
 var ownNames = []string{"skr", "skr.sh", "sh"}
 
-// dropInArguments rewrites what the drop-in's manifests pass: names under which the
-// program is started, and flags with a single dash.
+// dropInArguments rewrites the arguments of the drop-in's manifests: names of the program and
+// flags with a single dash.
 func dropInArguments(argv []string, env config.Environment) ([]string, error) {
 	argv = startedAs(argv)
 	program, args := path.Base(argv[0]), slices.Clone(argv[1:])
@@ -28,7 +27,7 @@ func dropInArguments(argv []string, env config.Environment) ([]string, error) {
 		return scriptArguments(args, env), nil
 	}
 	if len(args) > 0 && isProgram(args[0]) {
-		return nil, cli.BadUsage(errors.New(args[0] + " is not in this image: " + notHere))
+		return nil, cli.BadUsage(errors.New(args[0] + " is not in this image; " + notHere))
 	}
 	for i, arg := range args {
 		args[i] = dropInFlag(arg)
@@ -36,16 +35,15 @@ func dropInArguments(argv []string, env config.Environment) ([]string, error) {
 	return args, nil
 }
 
-const notHere = "skr is its only program, and docs/deployment.md lists what to use instead"
+const notHere = "skr is its only program; docs/deployment.md lists what to use instead"
 
-// isProgram reports whether an argument names a program, as a manifest of the
-// reference's image may have it.
+// isProgram reports whether arg names a program that manifests of the reference's image start.
 func isProgram(arg string) bool {
 	return strings.HasPrefix(arg, "/") || slices.Contains([]string{"bash", "curl", "get-snp-report", "sleep"}, arg)
 }
 
-// startedAs drops the name of the entry point where the program's own name follows.
-// The links /skr.sh and /bin/sh take arguments of their own.
+// startedAs drops the name of the entry point if a name of the program follows. The links /skr.sh
+// and /bin/sh have arguments of their own.
 func startedAs(argv []string) []string {
 	isScript := slices.Contains([]string{"skr.sh", "sh"}, path.Base(argv[0]))
 	if len(argv) > 1 && !isScript && slices.Contains(ownNames, path.Base(argv[1])) {
@@ -62,13 +60,13 @@ func shellArguments(args []string) ([]string, error) {
 	case len(args) > 0 && args[0] == "/skr.sh":
 		return args[1:], nil
 	}
-	return nil, cli.BadUsage(errors.New("this image has no shell: only `sh -c /skr.sh` and `sh /skr.sh` are understood; " + notHere))
+	return nil, cli.BadUsage(errors.New("this image has no shell; only `sh -c /skr.sh` and `sh /skr.sh` work; " + notHere))
 }
 
-// scriptArguments stands in for skr.sh: its two arguments are SkrSideCarArgs and
-// Port, where the environment has none.
+// scriptArguments replaces skr.sh, whose two arguments are SkrSideCarArgs and Port. Variables of
+// the environment take precedence.
 func scriptArguments(args []string, env config.Environment) []string {
-	flags := []string{} // cobra takes nil for os.Args
+	flags := []string{} // not nil: cobra would use os.Args
 	for i, name := range []string{"SkrSideCarArgs", "Port"} {
 		if i < len(args) && args[i] != "" && env[name] == "" {
 			flags = append(flags, []string{"--base64=", "--port="}[i]+args[i])

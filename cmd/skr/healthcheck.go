@@ -16,8 +16,8 @@ func healthcheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Ask the sidecar on this machine whether it is ready",
-		Long:  "Exits with 0 when the sidecar that listens where --listen says is ready, for a container's probe.",
+		Short: "Check whether the sidecar on this machine is ready",
+		Long:  "Exits with code 0 if the sidecar at the address of --listen is ready. Use it as a container's probe.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, _, err := config.Load(cmd.Flags(), env)
@@ -30,7 +30,7 @@ func healthcheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			return healthcheck(cmd.Context(), s.Listen, wait, io)
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to wait until it is ready")
+	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to wait for the sidecar to become ready")
 	return cmd
 }
 
@@ -48,7 +48,7 @@ func healthcheck(ctx context.Context, listen string, wait time.Duration, io cli.
 	return err
 }
 
-// whyNot returns which part is not ready, or err if skr does not answer.
+// whyNot adds to err which part is not ready. It returns err if skr does not answer.
 func whyNot(ctx context.Context, client *api.Client, err error) error {
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

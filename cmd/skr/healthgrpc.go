@@ -14,9 +14,8 @@ import (
 	"skr/internal/cli"
 )
 
-// healthcheckGRPC asks grpc.health.v1.Health/Check (grpc/doc/health-checking.md)
-// until the sidecar is ready. One request and one answer of a few bytes do not
-// need a client of gRPC, which is larger than all else that asks.
+// healthcheckGRPC calls grpc.health.v1.Health/Check (grpc/doc/health-checking.md) until the
+// sidecar is ready. One request and one response of a few bytes do not justify a gRPC client.
 func healthcheckGRPC(ctx context.Context, listen string, wait time.Duration, streams cli.Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -35,7 +34,7 @@ func healthcheckGRPC(ctx context.Context, listen string, wait time.Duration, str
 	}
 }
 
-// plainHTTP2 connects to a listener of ours, whatever the URL's host.
+// plainHTTP2 connects to listen and ignores the host of the URL.
 func plainHTTP2(listen string) *http.Transport {
 	network, address := "tcp", listen
 	if path, isUnix := strings.CutPrefix(listen, "unix:"); isUnix {
@@ -52,9 +51,9 @@ func plainHTTP2(listen string) *http.Transport {
 	}
 }
 
-// Messages of gRPC have a byte for compression and four for their length before
-// them (grpc/doc/PROTOCOL-HTTP2.md). An empty HealthCheckRequest has no bytes; a
-// response that says SERVING is field 1, of value 1.
+// A gRPC message begins with one byte for compression and four for its length
+// (grpc/doc/PROTOCOL-HTTP2.md). An empty HealthCheckRequest has no bytes. SERVING is field 1 with
+// value 1.
 var (
 	emptyMessage   = []byte{0, 0, 0, 0, 0}
 	servingMessage = []byte{0, 0, 0, 0, 2, 0x08, 0x01}

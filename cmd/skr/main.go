@@ -1,6 +1,6 @@
-// Command skr releases keys to a confidential pod: it proves to Microsoft Azure
-// Attestation what the pod's machine is, shows the token to Azure Key Vault or
-// Managed HSM, and unwraps the key that comes back, over a local API.
+// Command skr releases keys to a confidential pod over a local API. It proves to Microsoft Azure
+// Attestation what the pod's machine is, presents the token to Azure Key Vault or Managed HSM, and
+// unwraps the released key.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	os.Exit(cli.Report("skr", os.Stderr, err))
 }
 
-// run is the program: argv with the name it was started by, env, and streams.
+// run runs the program. argv begins with the name of the program.
 func run(ctx context.Context, argv []string, env config.Environment, io cli.Streams) error {
 	if err := hardening.CheckEnvironment(env); err != nil {
 		return config.WrongSetting(err)
@@ -43,7 +43,7 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Use:   "skr",
 		Short: "Secure key release for confidential pods",
 		Long: "skr proves to Microsoft Azure Attestation what this machine is, and releases keys of\n" +
-			"Azure Key Vault and Managed HSM to the applications of its pod. Without a command it serves.",
+			"Azure Key Vault and Managed HSM to the applications of its pod. Without a command, it runs `skr serve`.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveOrWrap(cmd, env, io) },
 	}
@@ -55,8 +55,8 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return root
 }
 
-// serveOrWrap is what the program does without a command: it serves, unless flags ask for
-// the version or, as the drop-in's do, to wrap a file.
+// serveOrWrap runs the program without a command. It serves, unless flags ask for the version or,
+// in the drop-in, to wrap a file.
 func serveOrWrap(cmd *cobra.Command, env config.Environment, io cli.Streams) error {
 	if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
 		return errors.Join(err, cli.PrintVersion("skr", io))

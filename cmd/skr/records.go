@@ -10,8 +10,8 @@ import (
 	"skr/internal/sidecar"
 )
 
-// openAuditor is for a command that asks once and ends. Its records go where those of
-// a sidecar with the same settings go: audit_file, else the log, else standard error.
+// openAuditor opens the auditor of a command that runs once. It writes to the same place as a
+// sidecar with the same settings: audit_file, else the log, else standard error.
 func openAuditor(s *config.Settings, stderr io.Writer) (*commandAuditor, error) {
 	if s.AuditFile != "" {
 		records, err := sidecar.OpenAudit(s, nil)
@@ -28,7 +28,7 @@ func openAuditor(s *config.Settings, stderr io.Writer) (*commandAuditor, error) 
 	return w, nil
 }
 
-// commandAuditor is the auditor of a command, which also opened its log.
+// commandAuditor is the auditor of a command together with the log that the command opened.
 type commandAuditor struct {
 	*sidecar.Auditor
 

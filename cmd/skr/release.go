@@ -19,7 +19,7 @@ import (
 	"skr/keyrelease"
 )
 
-// releaseOptions are what one release needs beside the settings.
+// releaseOptions are the flags of skr release.
 type releaseOptions struct {
 	authority, vault, key string
 	alias                 string
@@ -32,8 +32,8 @@ func releaseCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 	cmd := &cobra.Command{
 		Use:   "release {--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]}",
 		Short: "Release one key and print it, or write it to a file",
-		Long: "Releases one key without a running sidecar, as an init container does. Exit codes:\n" +
-			"0 released, 2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 anything else.",
+		Long: "Releases one key without a running sidecar, for example in an init container. Exit codes:\n" +
+			"0 released, 2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 any other error.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return releaseOnce(cmd, o, env, streams) },
 	}
@@ -44,13 +44,13 @@ func releaseCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 	return cmd
 }
 
-// keyFlags name the key and who asks for it.
+// keyFlags adds the flags that name the key and the access token.
 func (o *releaseOptions) keyFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.authority, "authority", "", "attestation service that the release policy names")
 	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
 	flags.StringVar(&o.key, "key", "", "key name, or name/version")
-	flags.StringVar(&o.alias, "alias", "", "a key of the section keys of the configuration, in place of the three")
-	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token, instead of our own identity; - is standard input")
+	flags.StringVar(&o.alias, "alias", "", "alias in the section keys of the configuration; replaces --authority, --vault and --key")
+	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token to use instead of the pod's identity; - is standard input")
 }
 
 func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, streams cli.Streams) error {
@@ -65,7 +65,7 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, s
 	if err != nil {
 		return err
 	}
-	parts.TellMachine()
+	parts.WarnOfMachine()
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
 	out, err := cli.OpenSecret(ctx, s, o.out, streams.Out)
@@ -73,23 +73,23 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, s
 		return err
 	}
 	defer out.Close()
-	seen, err := openAuditor(s, streams.Err)
+	auditor, err := openAuditor(s, streams.Err)
 	if err != nil {
 		return err
 	}
-	key, err := patiently(ctx, func() (*hsm.Key, error) {
-		return sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: seen.Auditor}.Release(ctx, req)
+	key, err := retryThrottled(ctx, func() (*hsm.Key, error) {
+		return sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: auditor.Auditor}.Release(ctx, req)
 	})
 	defer key.Wipe()
-	if err = errors.Join(err, seen.close()); err != nil {
+	if err = errors.Join(err, auditor.close()); err != nil {
 		return err
 	}
 	return o.write(key, out)
 }
 
-// patiently releases again when somebody who throttles says so, as long as the time
-// lasts. An init container that ended instead would forget when it may ask.
-func patiently(ctx context.Context, release func() (*hsm.Key, error)) (*hsm.Key, error) {
+// retryThrottled repeats the release after the time that a throttling service names, until the
+// deadline. An init container that ends instead forgets when it may ask again.
+func retryThrottled(ctx context.Context, release func() (*hsm.Key, error)) (*hsm.Key, error) {
 	for {
 		key, err := release()
 		refused, ok := errors.AsType[*refusal.Error](err)
@@ -119,7 +119,7 @@ func (o releaseOptions) checkNames() error {
 	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
 		return errors.New("--authority, --vault and --key are needed, or --alias")
 	case o.alias != "" && (o.authority != "" || o.vault != "" || o.key != ""):
-		return errors.New("--alias stands for --authority, --vault and --key: leave them out")
+		return errors.New("--alias replaces --authority, --vault and --key: leave them out")
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (o releaseOptions) request(parts *sidecar.Parts, in io.Reader) (req keyrele
 	if o.alias == "" {
 		req, err = parts.Parse(config.Alias{Vault: o.vault, Key: o.key, Authority: o.authority})
 	} else {
-		req, err = find(parts, o.alias)
+		req, err = findAlias(parts, o.alias)
 	}
 	if err != nil {
 		return req, err
@@ -153,10 +153,10 @@ func (o releaseOptions) write(key *hsm.Key, out *cli.Output) error {
 	return err
 }
 
-func find(p *sidecar.Parts, name string) (keyrelease.Request, error) {
+func findAlias(p *sidecar.Parts, name string) (keyrelease.Request, error) {
 	request, found := p.Aliases[name]
 	if !found {
-		return request, cli.BadUsage(fmt.Errorf("--alias: the section keys has no %q", name))
+		return request, cli.BadUsage(fmt.Errorf("--alias: the section keys of the configuration has no %q", name))
 	}
 	return request, nil
 }

@@ -11,8 +11,8 @@ import (
 	"skr/internal/refusal"
 )
 
-// TestPatience checks that only throttling causes a wait, and none beyond the deadline.
-func TestPatience(t *testing.T) {
+// Only throttling is retried, and only before the deadline.
+func TestRetryThrottled(t *testing.T) {
 	throttled := &refusal.Error{Kind: refusal.Throttled, RetryAfter: 20 * time.Second}
 	for _, c := range []struct {
 		name    string
@@ -32,7 +32,7 @@ func TestPatience(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
 				defer cancel()
 				start, try := time.Now(), 0
-				_, err := patiently(ctx, func() (*hsm.Key, error) {
+				_, err := retryThrottled(ctx, func() (*hsm.Key, error) {
 					if try++; try <= len(c.answers) {
 						return nil, c.answers[try-1]
 					}

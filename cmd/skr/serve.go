@@ -19,7 +19,7 @@ func serveCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	}
 }
 
-// serve answers until the context ends, which SIGTERM does.
+// serve serves until the context ends, for example on SIGTERM.
 func serve(cmd *cobra.Command, env config.Environment, io cli.Streams) error {
 	s, _, err := config.Load(cmd.Flags(), env)
 	if err != nil {
@@ -34,14 +34,14 @@ func serve(cmd *cobra.Command, env config.Environment, io cli.Streams) error {
 	return s.Origins.Explain(sidecar.Serve(cmd.Context(), s, env, log.Logger, log.Audit))
 }
 
-// oneShot assembles the parts for a command that asks once and ends. What is
-// wrong with optional parts concerns only commands that ask this machine: see tellMachine.
+// oneShot assembles the parts for a command that runs once. Faults of optional parts matter only
+// to commands that use this machine: see Parts.WarnOfMachine.
 func oneShot(cmd *cobra.Command, env config.Environment, io cli.Streams) (*config.Settings, *sidecar.Parts, error) {
 	s, _, err := config.Load(cmd.Flags(), env)
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.RequestTimeout <= s.FleetWindow { // it would end before its turn comes
+	if s.RequestTimeout <= s.FleetWindow { // the command would end before its turn
 		s.FleetWindow, s.FleetInTurn = 0, false
 	}
 	log, err := cli.CommandLog(s, io.Err)
@@ -53,7 +53,7 @@ func oneShot(cmd *cobra.Command, env config.Environment, io cli.Streams) (*confi
 	return s, parts, s.Origins.Explain(err)
 }
 
-// baseURL is where a client on this machine finds the listener.
+// baseURL returns the URL of the listener for a client on this machine.
 func baseURL(listen string) string {
 	if strings.HasPrefix(listen, "unix:") {
 		return listen

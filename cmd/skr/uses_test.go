@@ -15,7 +15,8 @@ func TestHelp(t *testing.T) {
 	for _, c := range []struct{ args, has, lacks string }{
 		{"release", "--vault-allow,--kek-bits,Identity:,Vault:", "--listen ,--ops-listen,--max-stale"},
 		{"agent", "--dir,--tpm,--request-timeout", "--maa-allow,--kds-url"},
-		{"", "--listen ,--key-cache-ttl,--version,Fleet:", "--base64,--infile,--allow-testing"},
+		{"version", "--sbom", "SKR_,skr config"},
+		{"", "--listen ,--key-cache-ttl,--version,Fleet:,skr config", "--base64,--infile,--allow-testing"},
 	} {
 		var out strings.Builder
 		args := append(append([]string{"skr"}, strings.Fields(c.args)...), "--help")

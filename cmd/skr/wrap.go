@@ -19,18 +19,19 @@ import (
 	"skr/internal/sidecar/server"
 )
 
-const maxWrapFile = 256 << 10 // RSA wraps some hundred bytes; an annotation has below 2 KiB
+const maxWrapFile = 256 << 10 // RSA wraps a few hundred bytes; an annotation is below 2 KiB
 
-// wrapOptions say what to wrap, and with which key of which directory.
+// wrapOptions are the flags of skr wrap.
 type wrapOptions struct{ key, keys, in, out string }
 
 func wrapCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o wrapOptions
 	cmd := &cobra.Command{
 		Use:   "wrap --key NAME [--wrap-keys DIR] [--in FILE] [--out FILE]",
-		Short: "Wrap a secret with a public key, for whoever may release the private one",
-		Long: "Wraps some hundred bytes by RSA-OAEP with SHA-256 and writes an annotation in base64, as encrypted\n" +
-			"images hold it. The directory has NAME-info.json and NAME-pub.pem, as `skrctl key create` writes them.",
+		Short: "Wrap a secret with a public key",
+		Long: "Wraps a few hundred bytes with RSA-OAEP and SHA-256, for machines that may release the private key. Writes an\n" +
+			"annotation in base64, as in encrypted images. DIR contains NAME-info.json and NAME-pub.pem, which\n" +
+			"`skrctl key create` writes.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, _, err := config.Load(cmd.Flags(), env)
@@ -112,7 +113,7 @@ func unwrapCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// unwrap trusts the annotation no more than the sidecar does.
+// unwrap checks the annotation as strictly as the sidecar does.
 func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text []byte, stderr io.Writer) ([]byte, error) {
 	annotation, err := keyprovider.ParseFile(text)
 	if err != nil {
@@ -122,14 +123,14 @@ func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text 
 	if err != nil {
 		return nil, err
 	}
-	parts.TellMachine()
-	seen, err := openAuditor(s, stderr)
+	parts.WarnOfMachine()
+	auditor, err := openAuditor(s, stderr)
 	if err != nil {
 		return nil, err
 	}
-	key, err := sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: seen.Auditor}.Release(ctx, request)
+	key, err := sidecar.AuditedReleaser{Releaser: parts.Releaser, Auditor: auditor.Auditor}.Release(ctx, request)
 	defer key.Wipe()
-	if err = errors.Join(err, seen.close()); err != nil {
+	if err = errors.Join(err, auditor.close()); err != nil {
 		return nil, err
 	}
 	opener, err := key.Decrypter()
@@ -139,11 +140,11 @@ func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text 
 	return server.OpenAnnotation(opener, annotation)
 }
 
-// readSmall reads what is wrapped, or an annotation.
+// readSmall reads a secret or an annotation.
 func readSmall(path string, in io.Reader) ([]byte, error) {
 	data, err := cli.ReadInput(path, maxWrapFile, in)
 	if err == nil && len(data) == 0 {
-		err = errors.New("there is nothing to read")
+		err = errors.New("the file is empty")
 	}
 	if err != nil {
 		return data, cli.BadUsage(fmt.Errorf("--in: %w", err))
@@ -151,7 +152,7 @@ func readSmall(path string, in io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// wrapsFile says whether the drop-in's flags ask to wrap a file, and with what.
+// wrapsFile reports whether the drop-in's flags ask to wrap a file, and returns their values.
 func wrapsFile(given *pflag.FlagSet) (o wrapOptions, asked bool, err error) {
 	text := func(name string) string { return given.Lookup(name).Value.String() }
 	in, key, out := text("infile"), text("keypath"), text("outfile")

@@ -19,7 +19,7 @@ import (
 func auditCommand(io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Look at the records of releases",
+		Short: "Verify the records of releases",
 		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(auditVerifyCommand(io))
@@ -30,10 +30,10 @@ func auditVerifyCommand(io cli.Streams) *cobra.Command {
 	var head, output string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "Tell whether an audit file, or a log with audit records, is as skr wrote it",
+		Short: "Verify that an audit file, or a log with audit records, is unchanged",
 		Long: "Checks each record of an audit file, or of a log in JSON, and that none was removed, added or moved.\n" +
-			"Without FILE, or with -, standard input is read. A removed end shows only with --head, the hash of a\n" +
-			"record that was kept elsewhere. Exit codes: 0 intact, 6 not intact, 2 unreadable.",
+			"Without FILE, or with -, it reads standard input. Use --head to find out whether the last records were removed:\n" +
+			"it is the hash of a record that you kept elsewhere. Exit codes: 0 intact, 6 not intact, 2 unreadable.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cli.NoEmptyFlags(cmd); err != nil {
@@ -46,12 +46,12 @@ func auditVerifyCommand(io cli.Streams) *cobra.Command {
 			return auditVerify(path, head, output, io)
 		},
 	}
-	cmd.Flags().StringVar(&head, "head", "", "hash of a record that must be there")
+	cmd.Flags().StringVar(&head, "head", "", "hash of a record that must be present")
 	cmd.Flags().StringVar(&output, "output", "text", "text or json")
 	return cmd
 }
 
-// recordHash is how audit writes a hash.
+// recordHash matches the hash of an audit record.
 var recordHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func auditVerify(path, head, output string, io cli.Streams) error {
@@ -63,17 +63,17 @@ func auditVerify(path, head, output string, io cli.Streams) error {
 	}
 	report, err := auditReport(path, head, io.In)
 	if output == "json" {
-		return errors.Join(printAudit(path, head, report, err, io.Out), auditVerdict(path, err))
+		return errors.Join(printAudit(path, head, report, err, io.Out), auditError(path, err))
 	}
 	if err != nil {
-		return auditVerdict(path, err)
+		return auditError(path, err)
 	}
-	_, err = fmt.Fprintf(io.Out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), strings.Join(auditUnseen(report, head), "; "))
+	_, err = fmt.Fprintf(io.Out, "%s: %s\nnot looked at: %s\n", path, auditSummary(report), strings.Join(auditUnchecked(report, head), "; "))
 	return err
 }
 
-// auditVerdict tells records that are not intact from a file that cannot be read.
-func auditVerdict(path string, err error) error {
+// auditError returns different errors for records that are not intact and for unreadable files.
+func auditError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -83,8 +83,7 @@ func auditVerdict(path string, err error) error {
 	return cli.BadUsage(err)
 }
 
-// printAudit prints JSON whatever the outcome. The counts of a file that is not intact
-// mean nothing and are left out.
+// printAudit prints the result as JSON. It leaves out the counts of a file that is not intact.
 func printAudit(path, head string, report audit.Report, failed error, out io.Writer) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
@@ -95,7 +94,7 @@ func printAudit(path, head string, report audit.Report, failed error, out io.Wri
 			audit.Report
 
 			NotLookedAt []string `json:"not_looked_at"`
-		}{path, true, report, auditUnseen(report, head)})
+		}{path, true, report, auditUnchecked(report, head)})
 	}
 	line := 0
 	if broken, ok := errors.AsType[*audit.BrokenError](failed); ok {
@@ -109,16 +108,16 @@ func printAudit(path, head string, report audit.Report, failed error, out io.Wri
 	}{path, false, line, failed.Error()})
 }
 
-// auditUnseen is what a chain of hashes cannot tell. A head closes its own chain alone.
-func auditUnseen(r audit.Report, head string) []string {
-	unseen := []string{"whether records after that of --head were cut off"}
+// auditUnchecked returns what a chain of hashes cannot show. A head covers only its own chain.
+func auditUnchecked(r audit.Report, head string) []string {
+	unchecked := []string{"whether records after that of --head were cut off"}
 	if head == "" {
-		unseen[0] = "whether the end was cut off, or all of it written anew (no --head was given)"
+		unchecked[0] = "whether the end was cut off, or all of it written anew (no --head was given)"
 	}
 	if r.Log {
-		unseen = append(unseen, "whether other starts, or the ends of their records, were cut out of the log (each start has a chain of its own)")
+		unchecked = append(unchecked, "whether other starts, or the ends of their records, were cut out of the log (each start has a chain of its own)")
 	}
-	return unseen
+	return unchecked
 }
 
 func auditReport(path, head string, in io.Reader) (audit.Report, error) {
@@ -133,7 +132,7 @@ func auditReport(path, head string, in io.Reader) (audit.Report, error) {
 	return audit.Verify(in, head)
 }
 
-// notIntactError names the file first, so that an editor finds the line.
+// notIntactError begins with the file, so that editors find the line.
 type notIntactError struct {
 	path  string
 	cause error

@@ -11,8 +11,8 @@ import (
 	"skr/internal/config"
 )
 
-// desk is what a command of the operator's works with: the settings, and clients of the
-// services that they name.
+// desk holds what a command of the operator needs: the settings, and clients of the services that
+// they name.
 type desk struct {
 	settings *config.Settings
 	out      *outbound.Clients
@@ -28,7 +28,7 @@ func openDesk(cmd *cobra.Command, env config.Environment, io cli.Streams) (*desk
 		return nil, err
 	}
 	cli.Harden(log.Logger)
-	s.Tell(log.Logger)
+	s.LogWarnings(log.Logger)
 	out, err := outbound.New(s, nil)
 	if err != nil {
 		return nil, s.Origins.Explain(config.WrongSetting(err))
@@ -45,8 +45,8 @@ func (d *desk) authorities() (*attest.Authorities, error) {
 	return allowed, nil
 }
 
-// needsFile returns the error of a command without a file, which names the command that
-// makes one in a pod.
+// needsFile returns the error for a missing FILE. It names the command that prints such a file in a
+// pod.
 func needsFile(cmd *cobra.Command, makes string) error {
 	return cli.Misused(cmd, "FILE is needed; in a pod, %q prints what to pass", makes)
 }

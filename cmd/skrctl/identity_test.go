@@ -47,7 +47,7 @@ func TestPartOfAnIdentity(t *testing.T) {
 			if test.pod != "" && test.annotation && !strings.Contains(err.Error(), annotation) {
 				t.Errorf("%v does not name the annotation", err)
 			}
-			_, err = person(s, env, out)
+			_, err = operatorIdentity(s, env, out)
 			checkMissing(t, "a desk", err, test.desk)
 		})
 	}

@@ -21,9 +21,9 @@ import (
 func keyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make keys that can be released, and look at them",
-		Long: "Makes keys of Key Vault and Managed HSM, and looks at them, in the name of whoever is logged in: the\n" +
-			"environment, workload identity, managed identity, the Azure CLI or the Azure Developer CLI.",
+		Short: "Create and show keys that can be released",
+		Long: "Creates and shows keys of Key Vault and Managed HSM. The identity comes from the first of: the environment,\n" +
+			"workload identity, managed identity, the Azure CLI, the Azure Developer CLI.",
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(keyCreateCommand(env, io), keyImportCommand(env, io),
@@ -31,8 +31,7 @@ func keyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// keyDesk is where keys are managed: no attester and no authority, but the
-// allow-list of vaults and an identity.
+// keyDesk holds what a command needs to manage keys: the allow-list of vaults and an identity.
 type keyDesk struct {
 	*desk
 
@@ -46,25 +45,25 @@ func openKeyDesk(cmd *cobra.Command, env config.Environment, streams cli.Streams
 		return nil, err
 	}
 	desk := &keyDesk{desk: d}
-	if desk.vaults, err = hsm.ParseVaults(managed(d.settings)); err != nil {
+	if desk.vaults, err = hsm.ParseVaults(allowedVaults(d.settings)); err != nil {
 		return nil, config.WrongSetting(fmt.Errorf("vault_allow: %w", err))
 	}
-	if desk.identity, err = person(d.settings, env, desk.out); err != nil {
+	if desk.identity, err = operatorIdentity(d.settings, env, desk.out); err != nil {
 		return nil, config.WrongSetting(err)
 	}
 	return desk, nil
 }
 
-// managed is the allow-list of vaults for people: a new key has no alias yet.
-func managed(s *config.Settings) []string {
+// allowedVaults returns the allow-list of vaults. Aliases do not narrow it, because a new key has none.
+func allowedVaults(s *config.Settings) []string {
 	if s.Origins["vault_allow"] == config.ByAliases {
 		return hsm.DefaultVaults()
 	}
 	return s.VaultAllow
 }
 
-// find is the key that a command names, if the allow-list holds it.
-func (d *keyDesk) find(vault, name string) (hsm.KeyID, error) {
+// parseKey parses the key that a command names, and checks it against the allow-list.
+func (d *keyDesk) parseKey(vault, name string) (hsm.KeyID, error) {
 	if vault == "" {
 		return hsm.KeyID{}, cli.BadUsage(errors.New("--vault is needed: the host of a Key Vault or Managed HSM"))
 	}
@@ -74,7 +73,7 @@ func (d *keyDesk) find(vault, name string) (hsm.KeyID, error) {
 	return d.vaults.Parse(vault, name)
 }
 
-// open asks for an access token, for the audience of the allow-list.
+// open opens the vault. If access is zero, it requests a token for the audience of the allow-list.
 func (d *keyDesk) open(ctx context.Context, vault hsm.Vault, access secmem.Text) (*provision.Vault, error) {
 	if access.IsZero() {
 		var err error
@@ -91,7 +90,7 @@ func (d *keyDesk) open(ctx context.Context, vault hsm.Vault, access secmem.Text)
 	})
 }
 
-// noIdentity is for the person who configures to mend.
+// noIdentity makes a missing identity an error that the user must fix.
 func noIdentity(err error) error {
 	if errors.Is(err, login.ErrNoIdentity) {
 		return cli.BadUsage(err)
@@ -99,7 +98,7 @@ func noIdentity(err error) error {
 	return err
 }
 
-// keyAccess is what every key command needs to be let in.
+// keyAccess are the flags of all key commands.
 type keyAccess struct{ vault, tokenFile string }
 
 func (a *keyAccess) flags(cmd *cobra.Command) {
@@ -107,7 +106,7 @@ func (a *keyAccess) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
 }
 
-// visit opens the vault of a command that only looks.
+// visit opens the vault with the access token of the flags, if any.
 func (a *keyAccess) visit(ctx context.Context, desk *keyDesk, vault hsm.Vault, in io.Reader) (*provision.Vault, error) {
 	access, err := cli.ReadToken(a.tokenFile, in)
 	if err != nil {

@@ -13,12 +13,12 @@ func keyCreateCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 	var o keyOptions
 	cmd := &cobra.Command{
 		Use:   "create NAME --vault HOST {--authority HOST --platform PLATFORM [--measurement HEX] | --policy FILE}",
-		Short: "Have a vault make a key that only an attested workload gets",
-		Long: "Checks the release policy, has the vault make the key, reads it back, and writes NAME-pub.pem and\n" +
-			"NAME-info.json. Nothing is sent, and no token asked for, with --dry-run.",
+		Short: "Create a key in a vault that only an attested workload can get",
+		Long: "Checks the release policy, creates the key in the vault, reads it back, and writes NAME-pub.pem and\n" +
+			"NAME-info.json. With --dry-run, it sends nothing and requests no token.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return makeKey(cmd, keyWish{name: args[0], options: o}, env, streams)
+			return makeKey(cmd, newKey{name: args[0], options: o}, env, streams)
 		},
 	}
 	o.flags(cmd)
@@ -29,9 +29,9 @@ func keyImportCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 	var o keyOptions
 	cmd := &cobra.Command{
 		Use:   "import NAME FILE --vault HOST {--authority HOST --platform PLATFORM [--measurement HEX] | --policy FILE}",
-		Short: "Import a private key that only an attested workload gets back",
-		Long: "As skrctl key create, with the key in FILE: PEM (PKCS #8, PKCS #1, SEC 1), a JWK, or with --kty oct-HSM\n" +
-			"the bytes of an AES key. The key is never printed.",
+		Short: "Import a private key that only an attested workload can get",
+		Long: "Like skrctl key create, but with the key in FILE: PEM (PKCS #8, PKCS #1, SEC 1), a JWK, or the bytes of an AES\n" +
+			"key with --kty oct-HSM. It never prints the key.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			material, err := readMaterial(args[1], o.kty)
@@ -39,7 +39,7 @@ func keyImportCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 				return cli.BadUsage(fmt.Errorf("%s: %w", args[1], err))
 			}
 			defer material.Wipe()
-			return makeKey(cmd, keyWish{name: args[0], options: o, material: material}, env, streams)
+			return makeKey(cmd, newKey{name: args[0], options: o, material: material}, env, streams)
 		},
 	}
 	o.flags(cmd)

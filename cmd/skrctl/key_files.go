@@ -11,14 +11,14 @@ import (
 	"skr/internal/operator/provision"
 )
 
-// keyFiles are what is left of a new key beside the vault.
+// keyFiles are the files that describe a new key.
 type keyFiles struct {
 	public, info *cli.PendingFile
 	directory    string
 }
 
-// files shows, before there is a key, that they can be written.
-func (w keyWish) files(name string) (*keyFiles, error) {
+// files creates the files before the key, so that an error shows early.
+func (w newKey) files(name string) (*keyFiles, error) {
 	f := &keyFiles{directory: w.options.directory}
 	var err error
 	if f.info, err = cli.NewPendingFile(filepath.Join(f.directory, name+"-info.json"), cli.PublicMode); err != nil {
@@ -36,7 +36,7 @@ func (f *keyFiles) discard() {
 	f.public.Discard()
 }
 
-// finish writes both files and tells of the key.
+// finish writes both files and prints what it made.
 func (f *keyFiles) finish(key *provision.Key, request *provision.Request, output string, out io.Writer) error {
 	info := describeKey(key)
 	if info.Size == 0 {
@@ -45,7 +45,7 @@ func (f *keyFiles) finish(key *provision.Key, request *provision.Request, output
 	info.KMSEndpoint, info.AttesterEndpoint = key.ID.Host().String(), firstHost(info.Authorities)
 	written, err := f.write(key, &info)
 	if err != nil {
-		return fmt.Errorf("the key %q was made, but its files could not be written; see skrctl key public and skrctl key show: %w", key.ID, err)
+		return fmt.Errorf("the key %q was created, but its files were not written; use skrctl key public and skrctl key show: %w", key.ID, err)
 	}
 	if output == "json" {
 		return json.NewEncoder(out).Encode(info)
@@ -54,7 +54,7 @@ func (f *keyFiles) finish(key *provision.Key, request *provision.Request, output
 	return err
 }
 
-// write leaves both files or none. A symmetric key has no public one.
+// write writes both files or none. A symmetric key has no public file.
 func (f *keyFiles) write(key *provision.Key, info *keyInfo) (written []string, err error) {
 	files := []*cli.PendingFile{f.info}
 	if key.Public.Type() != "oct" {
@@ -84,7 +84,7 @@ func (f *keyFiles) write(key *provision.Key, info *keyInfo) (written []string, e
 	return written, nil
 }
 
-// firstHost is an authority as the reference's tools write it.
+// firstHost returns the host of the first authority, in the form of the reference's tools.
 func firstHost(authorities []string) string {
 	if len(authorities) == 0 {
 		return ""

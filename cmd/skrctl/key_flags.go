@@ -44,7 +44,7 @@ func (o *keyOptions) flags(cmd *cobra.Command) {
 	cli.OutputFlag(cmd, &o.output)
 }
 
-// parse reads the flags that are more than a word.
+// parse parses the flags for tags and times.
 func (o *keyOptions) parse(spec *provision.Spec) (err error) {
 	if spec.Tags, err = parseTags(o.tags); err != nil {
 		return fmt.Errorf("--tags: %w", err)
@@ -63,14 +63,14 @@ func parseTags(words config.List) (map[string]string, error) {
 	for _, word := range words {
 		name, text, found := strings.Cut(word, "=")
 		if _, twice := tags[name]; !found || name == "" || twice {
-			return nil, fmt.Errorf("%q is not name=text, or stands twice", word)
+			return nil, fmt.Errorf("%q is not name=text, or its name is repeated", word)
 		}
 		tags[name] = text
 	}
 	return tags, nil
 }
 
-// parseTime: the wire has whole seconds.
+// parseTime rounds down to seconds, which the vault uses.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -10,8 +10,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// keyInfo is a key as the commands print it in JSON, and as it stands in
-// NAME-info.json. docs/keys.md describes it.
+// keyInfo is the JSON form of a key in output and in NAME-info.json. docs/keys.md describes it.
 type keyInfo struct {
 	Kid        string            `json:"kid"`
 	Kty        string            `json:"kty"`
@@ -32,7 +31,7 @@ type keyInfo struct {
 	PolicySHA256 string          `json:"policy_sha256,omitempty"`
 	PolicyError  string          `json:"policy_error,omitempty"`
 
-	// The next three are what the reference's tools read from NAME-info.json.
+	// The reference's tools read the next three from NAME-info.json.
 	PublicKeyPath    string `json:"public_key_path,omitempty"`
 	KMSEndpoint      string `json:"kms_endpoint,omitempty"`
 	AttesterEndpoint string `json:"attester_endpoint,omitempty"`
@@ -50,7 +49,7 @@ func describeKey(k *provision.Key) keyInfo {
 	return info
 }
 
-// addPolicy: the hash is of the bytes as the vault stores them, as in audit records.
+// addPolicy hashes the bytes that the vault stores, like audit records do.
 func (i *keyInfo) addPolicy(text []byte) {
 	sum := sha256.Sum256(text)
 	i.PolicySHA256 = hex.EncodeToString(sum[:])

@@ -21,7 +21,7 @@ func keyListCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 	var output string
 	cmd := &cobra.Command{
 		Use:   "list --vault HOST",
-		Short: "List the keys of a vault, and which can be released",
+		Short: "List the keys of a vault and whether they can be released",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cli.CheckOutput(output); err != nil {
@@ -63,7 +63,7 @@ func listKeys(cmd *cobra.Command, access keyAccess, output string, env config.En
 	return printList(items, streams.Out)
 }
 
-// keyListing is the list in JSON.
+// keyListing is the JSON form of the list.
 type keyListing struct {
 	Vault string      `json:"vault"`
 	Keys  []listedKey `json:"keys"`
@@ -93,7 +93,7 @@ func listing(place hsm.Vault, items []provision.Item) keyListing {
 
 func printList(items []provision.Item, out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tENABLED\tEXPORTABLE\tUPDATED\tEXPIRES") // Flush tells
+	_, _ = fmt.Fprintln(table, "NAME\tENABLED\tEXPORTABLE\tUPDATED\tEXPIRES") // Flush returns the error
 	for _, k := range items {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
 			k.ID.Name(), yesNo(k.Enabled), yesNo(k.Exportable), timeText(k.Updated), timeText(k.Expires))

@@ -17,14 +17,14 @@ import (
 	"skr/internal/refusal"
 )
 
-// keyWish is a key that somebody wants.
-type keyWish struct {
+// newKey is a key to create or import.
+type newKey struct {
 	name     string
 	options  keyOptions
-	material *hsm.Key // nil: the vault makes it
+	material *hsm.Key // nil: the vault generates the key
 }
 
-func makeKey(cmd *cobra.Command, w keyWish, env config.Environment, streams cli.Streams) error {
+func makeKey(cmd *cobra.Command, w newKey, env config.Environment, streams cli.Streams) error {
 	if err := cli.CheckOutput(w.options.output); err != nil {
 		return err
 	}
@@ -53,14 +53,14 @@ func makeKey(cmd *cobra.Command, w keyWish, env config.Environment, streams cli.
 	return files.finish(key, request, w.options.output, streams.Out)
 }
 
-// request parses all input, and judges the policy, before anybody is asked.
-func (w keyWish) request(desk *keyDesk, warnings io.Writer) (*provision.Request, error) {
+// request parses all input and checks the policy, before anything is sent.
+func (w newKey) request(desk *keyDesk, warnings io.Writer) (*provision.Request, error) {
 	o := &w.options
-	id, err := desk.find(o.vault, w.name)
+	id, err := desk.parseKey(o.vault, w.name)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := o.policy.read()
+	policy, err := o.policy.load()
 	if err != nil {
 		return nil, cli.BadUsage(err)
 	}
@@ -76,12 +76,12 @@ func (w keyWish) request(desk *keyDesk, warnings io.Writer) (*provision.Request,
 		return nil, cli.BadUsage(err)
 	}
 	for _, text := range request.Warnings() {
-		_, _ = fmt.Fprintf(warnings, "skrctl: warning: %s\n", text) // nowhere else to say it
+		_, _ = fmt.Fprintf(warnings, "skrctl: warning: %s\n", text) // a warning that cannot be printed is lost
 	}
-	return request, o.policy.judge(policy, o.immutable, warnings)
+	return request, o.policy.check(policy, o.immutable, warnings)
 }
 
-func (w keyWish) send(ctx context.Context, desk *keyDesk, request *provision.Request, streams cli.Streams) (*provision.Key, error) {
+func (w newKey) send(ctx context.Context, desk *keyDesk, request *provision.Request, streams cli.Streams) (*provision.Key, error) {
 	vault, err := w.options.visit(ctx, desk, request.ID().Vault(), streams.In)
 	if err != nil {
 		return nil, err
@@ -93,17 +93,19 @@ func (w keyWish) send(ctx context.Context, desk *keyDesk, request *provision.Req
 		return nil, err
 	case !w.options.newVersion:
 		return nil, refusal.Newf(refusal.ManagementRejected,
-			"the key %q exists; a new version is what unversioned requests get from then on: choose another name, or --new-version", present.ID)
+			"the key %q exists; choose another name, or use --new-version: requests without a version then get the new one", present.ID)
 	default:
 		warnOfChange(present, request, streams.Err)
 	}
 	return vault.Make(ctx, request)
 }
 
-// warnOfChange: whoever names no version gets the new one, under its policy.
+// warnOfChange warns if the new version has a different policy: requests without a version
+// get the new one.
 func warnOfChange(present *provision.Key, request *provision.Request, out io.Writer) {
 	if err := provision.SamePolicy(present, request.Policy()); err != nil {
-		_, _ = fmt.Fprintf(out, "skrctl: warning: the release policy of version %q is another than that of the new one\n", present.ID.Version()) // nowhere else to say it
+		_, _ = fmt.Fprintf(out, "skrctl: warning: version %q has a different release policy than the new version\n",
+			present.ID.Version()) // a warning that cannot be printed is lost
 	}
 }
 

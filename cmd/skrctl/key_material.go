@@ -12,12 +12,12 @@ import (
 
 const (
 	maxKeyFile = 64 << 10 // an RSA key of 8192 bits in PEM has 7 KiB
-	maxRawKey  = 40       // no JWK is as short, and no AES key longer
+	maxRawKey  = 40       // every JWK is longer, and no AES key is
 )
 
-// readMaterial reads a private key, and wipes what it has read.
+// readMaterial reads a private key and wipes the buffer.
 func readMaterial(path, kty string) (*hsm.Key, error) {
-	buffer := make([]byte, maxKeyFile+1) // never grows: that would leave a copy
+	buffer := make([]byte, maxKeyFile+1) // it must not grow, which would leave a copy
 	defer secmem.Wipe(buffer)
 	n, err := readInto(buffer, path)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 const maxPolicyFile = 1 << 20
 
-// keyPolicy are the flags that say what a workload must prove.
+// keyPolicy are the flags for the release policy.
 type keyPolicy struct {
 	authorities, measurements config.List
 	platform, file            string
@@ -29,17 +29,18 @@ type keyPolicy struct {
 func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 	fs.Var(&p.authorities, "authority", "attestation services; any of them may attest the workload")
 	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
-	fs.Var(&p.measurements, "measurement", "what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm; hexadecimal, any of several")
+	fs.Var(&p.measurements, "measurement",
+		"what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm; hexadecimal, any of several")
 	fs.StringVar(&p.file, "policy", "", "file with a release policy, instead of --authority and --measurement")
 	fs.Var(&p.accept, "accept", "policy check rules to ignore")
 }
 
-// read takes the policy of the file, or writes one.
-func (p *keyPolicy) read() (*releasepolicy.Policy, error) {
+// load reads the policy from the file, or creates one.
+func (p *keyPolicy) load() (*releasepolicy.Policy, error) {
 	known := lint.Rules()
 	for _, name := range p.accept {
 		if !slices.ContainsFunc(known, func(r lint.Rule) bool { return r.Name == name }) {
-			return nil, fmt.Errorf("--accept: %q is no rule of skrctl policy check", name)
+			return nil, fmt.Errorf("--accept: %q is not a rule of skrctl policy check", name)
 		}
 	}
 	if _, err := claims.ParsePlatform(p.platform); p.platform != "" && err != nil {
@@ -47,13 +48,13 @@ func (p *keyPolicy) read() (*releasepolicy.Policy, error) {
 	}
 	switch {
 	case p.file != "" && len(p.authorities)+len(p.measurements) > 0:
-		return nil, errors.New("--policy stands for --authority and --measurement: leave them out")
+		return nil, errors.New("--policy replaces --authority and --measurement: leave them out")
 	case p.file != "":
 		return p.open()
 	case len(p.authorities) == 0 || p.platform == "":
 		return nil, errors.New("--authority and --platform are needed, or --policy")
 	}
-	return p.write()
+	return p.create()
 }
 
 func (p *keyPolicy) open() (*releasepolicy.Policy, error) {
@@ -72,7 +73,7 @@ func (p *keyPolicy) open() (*releasepolicy.Policy, error) {
 	return policy, nil
 }
 
-func (p *keyPolicy) write() (*releasepolicy.Policy, error) {
+func (p *keyPolicy) create() (*releasepolicy.Policy, error) {
 	platform := claims.Platform(p.platform)
 	spec := lint.Spec{Platform: platform, Authorities: p.authorities}
 	if platform == claims.ACI || platform == claims.AKSKata {
@@ -83,7 +84,7 @@ func (p *keyPolicy) write() (*releasepolicy.Policy, error) {
 	return lint.New(spec)
 }
 
-// policyError is a policy that would give the key away, or to nobody.
+// policyError lists the errors of a policy.
 type policyError struct{ findings []check.Result }
 
 func (e *policyError) Error() string {
@@ -91,11 +92,11 @@ func (e *policyError) Error() string {
 	for i, f := range e.findings {
 		texts[i] = fmt.Sprintf("%s (line %d: %s; %s)", f.Name, f.Line, f.Found, f.Fix)
 	}
-	return "the release policy has errors, and nothing was sent; mend them, or name in --accept what is meant: " + strings.Join(texts, "; ")
+	return "the release policy has errors, and nothing was sent; fix them, or name the rules to ignore in --accept: " + strings.Join(texts, "; ")
 }
 
-// judge prints the warnings, and refuses errors that nobody has accepted by name.
-func (p *keyPolicy) judge(policy *releasepolicy.Policy, immutable bool, out io.Writer) error {
+// check prints warnings. It returns an error if the policy breaks a rule that --accept does not name.
+func (p *keyPolicy) check(policy *releasepolicy.Policy, immutable bool, out io.Writer) error {
 	var refused []check.Result
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: claims.Platform(p.platform), Immutable: &immutable}) {
 		accepted := slices.Contains(p.accept, f.Name)
@@ -103,7 +104,7 @@ func (p *keyPolicy) judge(policy *releasepolicy.Policy, immutable bool, out io.W
 		case f.Outcome == lint.Error && !accepted:
 			refused = append(refused, f)
 		case f.Outcome == lint.Error || f.Outcome == lint.Warning && !accepted:
-			_, _ = fmt.Fprintf(out, "skrctl: warning: %s: %s; %s\n", f.Name, f.Found, f.Fix) // nowhere else to say it
+			_, _ = fmt.Fprintf(out, "skrctl: warning: %s: %s; %s\n", f.Name, f.Found, f.Fix) // a warning that cannot be printed is lost
 		}
 	}
 	if len(refused) > 0 {

@@ -16,7 +16,7 @@ func keyPublicCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "public NAME[/VERSION] --vault HOST",
-		Short: "Print the public key, for whoever encrypts to the workload",
+		Short: "Print the public key, for programs that encrypt to the workload",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "pem" && format != "jwk" {
@@ -45,7 +45,7 @@ func keyPublicCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 }
 
 func publicText(key *provision.Key, format string) ([]byte, error) {
-	text, err := key.PEM() // says which keys have no public part
+	text, err := key.PEM() // returns an error for a key without a public part
 	if err != nil || format == "pem" {
 		return text, err
 	}

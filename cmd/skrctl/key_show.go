@@ -22,7 +22,7 @@ func keyShowCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 	var output string
 	cmd := &cobra.Command{
 		Use:   "show NAME[/VERSION] --vault HOST",
-		Short: "Print what a vault says of a key, with its release policy",
+		Short: "Print a key and its release policy",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cli.CheckOutput(output); err != nil {
@@ -48,7 +48,7 @@ func (a *keyAccess) read(cmd *cobra.Command, name string, env config.Environment
 	if err != nil {
 		return nil, err
 	}
-	id, err := desk.find(a.vault, name)
+	id, err := desk.parseKey(a.vault, name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (a *keyAccess) read(cmd *cobra.Command, name string, env config.Environment
 	return vault.Read(ctx, id)
 }
 
-// showKey prints for people. Tags are other people's text: they are quoted.
+// showKey prints the key as text. It quotes tags, which may contain any text.
 func showKey(i keyInfo, out io.Writer) error {
 	var b strings.Builder
 	line := func(name, text string) {
@@ -115,7 +115,7 @@ func (i keyInfo) policyLine() string {
 	return fmt.Sprintf("%s, SHA-256 %s", state, i.PolicySHA256)
 }
 
-// indented is JSON for people; it was parsed before.
+// indented returns text, which is valid JSON, with indentation.
 func indented(text []byte) []byte {
 	var b bytes.Buffer
 	if err := json.Indent(&b, text, "", "  "); err != nil {

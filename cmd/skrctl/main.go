@@ -1,6 +1,6 @@
-// Command skrctl prepares and checks what a confidential pod's keys depend on: release
-// policies, the keys of a vault, the evidence that pods print, and audit files. It runs at
-// a desk or in a pipeline, and asks no device of the machine. Command skr is for the pod.
+// Command skrctl prepares and checks what the keys of a confidential pod depend on: release policies,
+// keys in a vault, evidence that pods print, and audit files. It runs on an operator's machine or in
+// a pipeline and uses no device. In the pod, command skr runs.
 package main
 
 import (
@@ -50,7 +50,7 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	root.AddCommand(policyCommand(env, io), keyCommand(env, io), showCommand(io), verifyCommand(env, io), measureCommand(io), auditCommand(io),
 		cli.VersionCommand("skrctl", io))
 	for _, former := range []*cobra.Command{reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io)} {
-		former.Hidden = true // show and verify recognise the file; these remain for one release
+		former.Hidden = true // replaced by show and verify; kept for one release
 		root.AddCommand(former)
 	}
 	cli.Equip(root, env, io)

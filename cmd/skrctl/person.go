@@ -2,28 +2,26 @@ package main
 
 import (
 	"skr/internal/azure/entra"
-	"skr/internal/operator/login"
-
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
+	"skr/internal/operator/login"
 )
 
-// person is who manages keys. Where skr's own settings name an identity, that is
-// meant and no other; AZURE_… variables are azidentity's to read.
-func person(s *config.Settings, env config.Environment, out *outbound.Clients) (*entra.Source, error) {
+// operatorIdentity returns the identity that manages keys. If settings of skr name one, it uses only
+// that. Otherwise azidentity reads the AZURE_… variables.
+func operatorIdentity(s *config.Settings, env config.Environment, out *outbound.Clients) (*entra.Source, error) {
 	if s.ClientID != env["AZURE_CLIENT_ID"] || s.TenantID != env["AZURE_TENANT_ID"] ||
 		s.FederatedTokenFile != env["AZURE_FEDERATED_TOKEN_FILE"] {
 		return outbound.Identity(s, out)
 	}
-	if err := checkPerson(s, env); err != nil {
+	if err := checkOperator(s, env); err != nil {
 		return nil, err
 	}
 	return login.New(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.Entra, IMDS: out.IMDS})
 }
 
-// checkPerson refuses the same of what azidentity reads at a desk, where it would go on
-// to the next identity without a word.
-func checkPerson(s *config.Settings, env config.Environment) error {
+// checkOperator refuses incomplete identities, for which azidentity would silently use the next one.
+func checkOperator(s *config.Settings, env config.Environment) error {
 	if s.FederatedTokenFile != "" {
 		return s.CheckWorkload()
 	}

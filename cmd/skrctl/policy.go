@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxWorkloadFile = 32 << 20 // manifests with policies of hundreds of layers
+	maxWorkloadFile = 32 << 20 // manifests may contain policies with hundreds of layers
 	maxClaimsFile   = 2 << 20  // a token, or its claims
 )
 
@@ -32,8 +32,8 @@ func policyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// verdictError ends a command that did what was asked and found that the answer is
-// no, so that a pipeline stops: exit code 3.
+// verdictError is the error of a command that ran and found a negative result. Its exit code is 3, so
+// that a pipeline stops.
 type verdictError struct{ text string }
 
 func (e *verdictError) Error() string { return e.text }
@@ -66,7 +66,7 @@ func readPolicy(path string, in io.Reader) (*releasepolicy.Policy, error) {
 	return policy, nil
 }
 
-// parsePlatform reads --platform, which may be left out.
+// parsePlatform parses --platform, which is optional.
 func parsePlatform(name string) (claims.Platform, error) {
 	if name == "" {
 		return "", nil
@@ -78,8 +78,8 @@ func parsePlatform(name string) (claims.Platform, error) {
 	return platform, nil
 }
 
-// liveFlag adds the flag that older versions took, for an answer that says what to do in its place.
+// liveFlag adds --live of older versions. Its error says what to do instead.
 func liveFlag(flags *pflag.FlagSet, asked *bool) {
-	flags.BoolVar(asked, "live", false, "is refused")
-	_ = flags.MarkHidden("live") // the flag is there
+	flags.BoolVar(asked, "live", false, "always refused")
+	_ = flags.MarkHidden("live") // the flag exists
 }

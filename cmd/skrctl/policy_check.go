@@ -17,9 +17,10 @@ func policyCheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check FILE",
-		Short: "Tell what is wrong in a release policy",
-		Long: "Looks for conditions that give the key to others, or to nobody. FILE is a policy, or a key that has one, in any\n" +
-			"form that az, the SDKs, templates and skr write; - is standard input. Exit codes: 0 no error, 3 errors, 2 unreadable.",
+		Short: "Find errors in a release policy",
+		Long: "Finds conditions that give the key to other workloads, or to none. FILE is a policy, or a key with a policy, in\n" +
+			"any form that az, the SDKs, templates and skr write; - is standard input. Exit codes: 0 no error, 3 errors,\n" +
+			"2 unreadable.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			named, err := parsePlatform(platform)
@@ -38,18 +39,18 @@ func policyCheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 				return err
 			}
 			subject := lint.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
-			found := lint.Check(document.Text, subject)
-			return printFindings(args[0], document.Source, found, strict, io.Out, cli.StyleFor(output, io.Out, env))
+			results := lint.Check(document.Text, subject)
+			return printFindings(args[0], document.Source, results, strict, io.Out, cli.StyleFor(output, io.Out, env))
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
-	cmd.Flags().StringVar(&workload, "workload", "", "what is deployed, as skrctl policy measure takes it, to see whether its policy allows everything")
-	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 for warnings too")
+	cmd.Flags().StringVar(&workload, "workload", "", "deployment file, as for skrctl measure; checks whether its policy allows everything")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 also for warnings")
 	cli.OutputFlag(cmd, &output)
 	return cmd
 }
 
-// allowAll are the HOST_DATA of the workload's policies that allow everything.
+// allowAll returns the HOST_DATA of those policies of the workload that allow everything.
 func allowAll(workload, policy string, streams cli.Streams) (digests []string, err error) {
 	if workload == "" {
 		return nil, nil
@@ -72,25 +73,25 @@ func allowAll(workload, policy string, streams cli.Streams) (digests []string, e
 // checkReport is what skrctl policy check prints.
 type checkReport struct {
 	File     string      `json:"file"`
-	Source   string      `json:"source,omitempty"` // member of the file that lines count in
+	Source   string      `json:"source,omitempty"` // member of the file in which lines are counted
 	OK       bool        `json:"ok"`
 	Errors   int         `json:"errors"`
 	Warnings int         `json:"warnings"`
 	Findings []check.Row `json:"findings"`
 }
 
-// printFindings prints what the rules found, and returns an error if the policy does not pass.
-func printFindings(file, source string, found []check.Result, strict bool, out io.Writer, style check.Style) error {
+// printFindings prints the findings. It returns an error if the policy does not pass.
+func printFindings(file, source string, findings []check.Result, strict bool, out io.Writer, style check.Style) error {
 	r := checkReport{
-		File: file, Source: source, Errors: check.Count(found, lint.Error), Warnings: check.Count(found, lint.Warning),
-		Findings: lint.Format.Rows(found),
+		File: file, Source: source, Errors: check.Count(findings, lint.Error), Warnings: check.Count(findings, lint.Warning),
+		Findings: lint.Format.Rows(findings),
 	}
 	r.OK = r.Errors == 0 && (!strict || r.Warnings == 0)
 	place := r.File
 	if r.Source != "" {
 		place += ", " + r.Source
 	}
-	report := check.Report{Format: lint.Format, File: place, Results: found, Closing: r.File + ": " + r.count(), Document: r}
+	report := check.Report{Format: lint.Format, File: place, Results: findings, Closing: r.File + ": " + r.count(), Document: r}
 	if err := report.Write(out, style); err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ func policyDiffCommand(io cli.Streams) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
-		Short: "Tell how two release policies differ in meaning",
-		Long: "Compares what policies ask for: not order, spelling or nesting. Either file may be what skrctl policy check takes.\n" +
-			"Exit codes: 0 the same tokens meet both, 3 they differ, 2 unreadable.",
+		Short: "Show how two release policies differ in meaning",
+		Long: "Compares the conditions of policies, not their order, spelling or nesting. The files are as for skrctl policy check.\n" +
+			"Exit codes: 0 the same tokens meet both, 3 the policies differ, 2 unreadable.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := cli.CheckOutput(output); err != nil {

@@ -24,10 +24,10 @@ func policyExplainCommand(env config.Environment, io cli.Streams) *cobra.Command
 	var o explainOptions
 	cmd := &cobra.Command{
 		Use:   "explain POLICY TOKEN",
-		Short: "Tell why a token meets a release policy, or not",
-		Long: "Holds each condition against what the token says. TOKEN is an attestation token or its claims as JSON, and is\n" +
-			"not verified. In a pod, `skr attest maa` prints a token. Either file may be -, standard input.\n" +
-			"Exit codes: 0 the policy is met, 3 it is not, 2 unreadable.",
+		Short: "Explain why a token meets a release policy or not",
+		Long: "Compares each condition with the claims of the token. TOKEN is an attestation token or its claims as JSON; it is\n" +
+			"not verified. In a pod, `skr attest maa` prints a token. One of the files may be - for standard input.\n" +
+			"Exit codes: 0 the token meets the policy, 3 it does not, 2 unreadable.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.policy = args[0]
@@ -67,7 +67,7 @@ func explainPolicy(o explainOptions, env config.Environment, io cli.Streams) err
 func (o explainOptions) check() error {
 	switch {
 	case o.live:
-		return cli.BadUsage(errors.New("--live: this program asks no machine; in the pod run `skr attest maa`, and pass what it prints as TOKEN"))
+		return cli.BadUsage(errors.New("--live: skrctl uses no device; run `skr attest maa` in the pod and pass its output as TOKEN"))
 	case o.token == "":
 		return cli.BadUsage(errors.New("a file with a token is needed; in a pod, `skr attest maa` prints one"))
 	}

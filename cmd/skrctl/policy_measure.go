@@ -21,10 +21,10 @@ func measureCommand(io cli.Streams) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "measure FILE...",
-		Short: "Print the HOST_DATA that a workload will have",
-		Long: "Prints the digest of each policy in the files: the claim x-ms-sevsnpvm-hostdata of what they deploy. FILE is a\n" +
-			"Kubernetes manifest with a policy or initdata of Kata, or the policy of a virtual node, an ARM template, its\n" +
-			"parameter file or a container group with ccePolicy, or such a policy itself, as text or base64; - is standard input.",
+		Short: "Print the HOST_DATA of a workload",
+		Long: "Prints the digest of each policy in the files, which is the claim x-ms-sevsnpvm-hostdata of the workload. FILE is\n" +
+			"a Kubernetes manifest with a policy or initdata of Kata, or with the policy of a virtual node; an ARM template,\n" +
+			"its parameter file or a container group with ccePolicy; or such a policy as text or base64; - is standard input.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return printMeasured(args, output, io) },
 	}
@@ -32,7 +32,7 @@ func measureCommand(io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// measured is a policy in a file.
+// measured is the digest of a policy in a file.
 type measured struct {
 	HostData string `json:"hostdata"`
 	File     string `json:"file"`
@@ -48,11 +48,11 @@ func printMeasured(paths []string, output string, streams cli.Streams) error {
 	}
 	var all []measured
 	for _, path := range paths {
-		found, err := measureFile(path, streams)
+		digests, err := measureFile(path, streams)
 		if err != nil {
 			return err
 		}
-		all = append(all, found...)
+		all = append(all, digests...)
 	}
 	if output == "json" {
 		return json.NewEncoder(streams.Out).Encode(all)
@@ -81,8 +81,7 @@ func measureFile(path string, streams cli.Streams) ([]measured, error) {
 	return all, nil
 }
 
-// readWorkload finds the policies in what is deployed, and warns of what may be wrong
-// with them.
+// readWorkload returns the policies in a deployment file. It prints warnings about them.
 func readWorkload(path string, streams cli.Streams) ([]measure.Policy, error) {
 	data, err := cli.ReadInput(path, maxWorkloadFile, streams.In)
 	if err != nil {
@@ -94,7 +93,7 @@ func readWorkload(path string, streams cli.Streams) ([]measure.Policy, error) {
 	}
 	for _, p := range policies {
 		for _, text := range p.Warnings() {
-			_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: %s: %s\n", path, text) // nowhere else to say it
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: %s: %s\n", path, text) // a warning that cannot be printed is lost
 		}
 	}
 	return policies, nil

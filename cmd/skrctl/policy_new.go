@@ -34,9 +34,9 @@ func policyNewCommand(streams cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new --platform PLATFORM --authority HOST {--measurement HEX | --workload FILE | --report FILE | --token FILE}",
 		Short: "Write a release policy for a workload",
-		Long: "Writes the policy that gives a key to one workload only. What it must prove comes from a measurement, from\n" +
-			"what will be deployed (--workload, see skrctl measure), or from a machine that runs it already. Reports and\n" +
-			"tokens are not verified: the policy asks for what they say.",
+		Long: "Writes a policy that gives a key to only one workload. The conditions come from a measurement, from the\n" +
+			"deployment file (--workload, see skrctl measure), or from a report or token of a machine that runs the workload.\n" +
+			"Reports and tokens are not verified: their values become conditions.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return writePolicy(cmd, n, streams) },
 	}
@@ -54,9 +54,9 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags.StringVar(&n.report, "report", "", "attestation report, binary or hexadecimal, whose HOST_DATA is taken; - is standard input")
 	flags.StringVar(&n.token, "token", "", "attestation token, or its claims as JSON, whose HOST_DATA is taken; - is standard input")
 	liveFlag(flags, &n.live)
-	flags.Var(&n.with, "with", "what else to take from the report or token: svn, tcb, launch-measurement, pcr0 to pcr23")
-	flags.Var(&n.pcrs, "pcr", "values of PCRs of a virtual machine: NUMBER=VALUE, hexadecimal or base64")
-	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "least security version of the utility VM, or of the guest of a cvm")
+	flags.Var(&n.with, "with", "other values to require from the report or token: svn, tcb, launch-measurement, pcr0 to pcr23")
+	flags.Var(&n.pcrs, "pcr", "PCR values of a virtual machine: NUMBER=VALUE, in hexadecimal or base64")
+	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "minimum security version of the utility VM, or of the guest of a cvm")
 	flags.BoolVar(&n.anyWorkload, "any-workload", false, "give the key to every container of every tenant")
 	cli.OutFlag(cmd, &n.out, "file to write, mode 0644")
 }
@@ -72,13 +72,13 @@ func writePolicy(cmd *cobra.Command, n newPolicy, streams cli.Streams) error {
 	}
 	for _, f := range lint.Check(policy.Raw(), lint.Subject{Platform: spec.Platform}) {
 		if f.Outcome != lint.Info {
-			_, _ = fmt.Fprintf(streams.Err, "skrctl: %s: %s: %s; %s\n", lint.Format.Words[f.Outcome], f.Name, f.Found, f.Fix) // nowhere else to say it
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: %s: %s: %s; %s\n", lint.Format.Words[f.Outcome], f.Name, f.Found, f.Fix) // a finding that cannot be printed is lost
 		}
 	}
 	return cli.WriteOutput(cmd.Context(), n.out, policy.Raw(), cli.PublicMode, streams.Out)
 }
 
-// spec reads all flags and files.
+// spec returns the conditions from all flags and files.
 func (n newPolicy) spec(streams cli.Streams) (spec lint.Spec, err error) {
 	if err := n.check(); err != nil {
 		return spec, err
@@ -94,7 +94,7 @@ func (n newPolicy) spec(streams cli.Streams) (spec lint.Spec, err error) {
 	if n.minimumSVN != "" {
 		svn, err := strconv.ParseUint(n.minimumSVN, 10, 32)
 		if err != nil {
-			return spec, fmt.Errorf("--minimum-svn: %q is no number", n.minimumSVN)
+			return spec, fmt.Errorf("--minimum-svn: %q is not a number", n.minimumSVN)
 		}
 		spec.MinimumSVN = &svn
 	}
@@ -116,9 +116,9 @@ func (n newPolicy) check() error {
 	}
 	switch {
 	case n.live:
-		return errors.New("--live: this program asks no machine; in the pod run `skr attest raw`, and pass what it prints with --report")
+		return errors.New("--live: skrctl uses no device; run `skr attest raw` in the pod and pass its output with --report")
 	case sources > 1:
-		return errors.New("--workload, --report and --token: only one can say what the workload is")
+		return errors.New("--workload, --report and --token: use only one")
 	case len(n.with) > 0 && n.report == "" && n.token == "":
 		return errors.New("--with takes values from --report or --token")
 	}
@@ -167,7 +167,7 @@ func (n newPolicy) adoptFiles(spec *lint.Spec, streams cli.Streams) error {
 	return nil
 }
 
-// readReport takes the bytes, their hexadecimal digits, or what skr attest raw prints.
+// readReport reads a report as bytes, as hexadecimal digits, or as skr attest raw prints it.
 func readReport(path string, in io.Reader) (*snp.Report, error) {
 	data, err := cli.ReadInput(path, maxClaimsFile, in)
 	if err != nil {
@@ -179,7 +179,7 @@ func readReport(path string, in io.Reader) (*snp.Report, error) {
 			text, _ = answer.Text("report")
 		}
 		if data, err = hex.DecodeString(text); err != nil {
-			return nil, fmt.Errorf("%s is no attestation report: neither %d bytes nor their hexadecimal digits", path, snp.ReportSize)
+			return nil, fmt.Errorf("%s is not an attestation report: want %d bytes or their hexadecimal digits", path, snp.ReportSize)
 		}
 	}
 	report, err := snp.Parse(data)

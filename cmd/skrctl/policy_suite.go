@@ -17,9 +17,9 @@ func policySuiteCommand(io cli.Streams) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "test FILE",
-		Short: "Hold a release policy against a table of tokens with expected results",
+		Short: "Test a release policy with a table of tokens and expected results",
 		Long: "Runs a table in YAML (policy, and cases with name, claims, issuer, released and reason; see docs/policies.md).\n" +
-			"Files are found from where the table is. Exit codes: 0 all as expected, 3 some are not, 2 unreadable.",
+			"File names are relative to the table. Exit codes: 0 all results as expected, 3 some are not, 2 unreadable.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := cli.CheckOutput(output); err != nil {

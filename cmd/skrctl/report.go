@@ -14,7 +14,7 @@ import (
 func reportCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
-		Short: "Show or verify a report and what endorses it",
+		Short: "Show or verify a report and its endorsements",
 		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(reportShowCommand(io), reportVerifyCommand(env, io))
@@ -26,8 +26,8 @@ func reportShowCommand(io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print each field of a report with its meaning",
-		Long: "Takes what skrctl show takes, if it is or holds a report, certificates for one, or a UVM endorsement. FILE may\n" +
-			"be -, standard input. In a pod, `skr attest raw` prints a report.",
+		Long: "Shows a report, its certificates, or a UVM endorsement, in any form that skrctl show accepts. FILE may be - for\n" +
+			"standard input. In a pod, `skr attest raw` prints a report.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := view.check(); err != nil {
@@ -36,11 +36,11 @@ func reportShowCommand(io cli.Streams) *cobra.Command {
 			if len(args) == 0 {
 				return needsFile(cmd, "skr attest raw")
 			}
-			found, err := readEvidenceFile(args[0], io.In)
+			artefact, err := readEvidenceFile(args[0], io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)
@@ -48,12 +48,12 @@ func reportShowCommand(io cli.Streams) *cobra.Command {
 }
 
 func readEvidenceFile(path string, in io.Reader) (inspect.Artefact, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
-		return found, err
+		return artefact, err
 	}
-	if _, ok := found.Evidence(); !ok {
-		return found, cli.BadUsage(fmt.Errorf("%s: this is no report and nothing that endorses one; it is: %s", path, found))
+	if _, ok := artefact.Evidence(); !ok {
+		return artefact, cli.BadUsage(fmt.Errorf("%s: this is not a report or an endorsement of one; it is: %s", path, artefact))
 	}
-	return found, nil
+	return artefact, nil
 }

@@ -10,13 +10,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// reportVerifyCommand is an alias of skrctl verify that takes only reports.
+// reportVerifyCommand is an alias of skrctl verify that accepts only reports.
 func reportVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:    "verify FILE",
 		Short:  "Verify a report with its certificates, data and endorsement",
-		Long:   "Verifies a report as skrctl verify does. In a pod, `skr attest combined` prints what to verify.",
+		Long:   "Verifies a report like skrctl verify. In a pod, `skr attest combined` prints what to verify.",
 		Args:   cobra.MaximumNArgs(1),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,11 +24,11 @@ func reportVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command 
 				if len(args) == 0 {
 					return nil, needsFile(cmd, "skr attest combined")
 				}
-				found, err := readEvidenceFile(args[0], v.in)
+				artefact, err := readEvidenceFile(args[0], v.in)
 				if err != nil {
 					return nil, err
 				}
-				return v.evidence(ctx, givenOf(found))
+				return v.evidence(ctx, givenOf(artefact))
 			})
 		},
 	}

@@ -21,15 +21,13 @@ func tokenCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-const authorityUsage = "attestation service that issued the token"
-
 func tokenShowCommand(io cli.Streams) *cobra.Command {
 	var view viewOptions
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print each claim of a token with its meaning",
-		Long: "Takes an attestation token, its claims, another JWS, or a vault's release statement, and prints them decoded.\n" +
-			"FILE may be -, standard input. In a pod, `skr attest maa` prints a token.",
+		Long: "Prints the decoded content of an attestation token, its claims, another JWS, or a release statement of a vault.\n" +
+			"FILE may be - for standard input. In a pod, `skr attest maa` prints a token.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := view.check(); err != nil {
@@ -38,11 +36,11 @@ func tokenShowCommand(io cli.Streams) *cobra.Command {
 			if len(args) == 0 {
 				return needsFile(cmd, "skr attest maa")
 			}
-			found, err := readTokenFile(args[0], io.In)
+			artefact, err := readTokenFile(args[0], io.In)
 			if err != nil {
 				return err
 			}
-			return view.show(found, io.Out)
+			return view.show(artefact, io.Out)
 		},
 	}
 	view.bind(cmd)
@@ -50,13 +48,13 @@ func tokenShowCommand(io cli.Streams) *cobra.Command {
 }
 
 func readTokenFile(path string, in io.Reader) (inspect.Artefact, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
-		return found, err
+		return artefact, err
 	}
-	switch found.Kind() {
+	switch artefact.Kind() {
 	case inspect.MAAToken, inspect.Claims, inspect.SignedObject, inspect.ReleaseStatement:
-		return found, nil
+		return artefact, nil
 	}
-	return found, cli.BadUsage(fmt.Errorf("%s: this is no token; it is: %s", path, found))
+	return artefact, cli.BadUsage(fmt.Errorf("%s: this is not a token; it is: %s", path, artefact))
 }

@@ -11,14 +11,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// tokenVerifyCommand is an alias of skrctl verify that takes only tokens and release
-// statements.
+// tokenVerifyCommand is an alias of skrctl verify that accepts only tokens and release statements.
 func tokenVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:    "verify FILE",
 		Short:  "Verify an attestation token, or a vault's release statement",
-		Long:   "Verifies a token or a release statement as skrctl verify does. In a pod, `skr attest maa` prints a token.",
+		Long:   "Verifies a token or a release statement like skrctl verify. In a pod, `skr attest maa` prints a token.",
 		Args:   cobra.MaximumNArgs(1),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,15 +34,15 @@ func tokenVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 }
 
 func (v *verifier) signed(ctx context.Context, path string) (*verify.Verdict, error) {
-	found, err := readTokenFile(path, v.in)
+	artefact, err := readTokenFile(path, v.in)
 	if err != nil {
 		return nil, err
 	}
-	switch verify.SubjectOf(found) {
+	switch verify.SubjectOf(artefact) {
 	case verify.Statement:
-		return v.statement(found)
+		return v.statement(artefact)
 	case verify.Token:
-		return v.token(ctx, found)
+		return v.token(ctx, artefact)
 	}
-	return nil, cli.BadUsage(fmt.Errorf("only a whole attestation token or release statement can be verified; this is: %s", found))
+	return nil, cli.BadUsage(fmt.Errorf("only a whole attestation token or release statement can be verified; this is: %s", artefact))
 }

@@ -13,9 +13,11 @@ func TestUses(t *testing.T) { commands.CheckUses(t, rootCommand(nil, cli.Streams
 // Help shows exactly the settings that the command uses, plus log_level and log_file.
 func TestHelp(t *testing.T) {
 	for _, c := range []struct{ args, has, lacks string }{
-		{"policy check", "--strict,--log-level,--log-file,--config", "--vault-allow,--listen,--base64,--infile"},
-		{"key create", "--vault-allow,--client-id,--kty", "--listen ,--tpm,--report-source,--fleet-window"},
+		{"policy check", "--strict,--log-level,--log-file,--config", "--vault-allow,--listen,--base64,--infile,SKR_,skr config"},
+		{"key create", "--vault-allow,--client-id,--kty,SKR_A_B", "skr config,--listen ,--tpm,--report-source,--fleet-window"},
 		{"report verify", "--amd-roots,--chain,Certificates:", "--listen ,--tpm,--report-source,--vault-allow"},
+		{"show", "show FILE... | DIR,--at", "SKR_,skr config"},
+		{"policy", "policy COMMAND,policy COMMAND --help", "SKR_,[flags]"},
 		{"", "policy,measure,--version", "--base64,--infile,--listen ,  report ,  token ,  vtpm "},
 	} {
 		var out strings.Builder

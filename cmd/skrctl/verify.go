@@ -23,15 +23,15 @@ func verifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE... | DIR",
 		Short: "Verify a report, a token, boot evidence or a release statement",
-		Long: "Recognises what the files are, verifies it, and prints each check with its outcome and what to do. Several files, or\n" +
-			"those of a directory, are the parts of one thing, such as a report and its chain. FILE may be -, standard input.\n\n" +
+		Long: "Recognises the files, verifies them, and prints each check with its outcome and what to do. Several files, or the\n" +
+			"files of a directory, are the parts of one thing, such as a report and its chain. FILE may be - for standard input.\n\n" +
 			"  report             with its certificates, data and endorsement\n" +
-			"  boot evidence      quote, PCRs and event log of a virtual TPM. --policy is needed: docs/vtpm.md has its fields.\n" +
-			"                     With --runtime-data only its report is verified, as any report is\n" +
-			"  token              of an attestation service that maa_allow has. --policy adds a release policy that it must meet\n" +
-			"  release statement  of a vault. --vault is needed\n\n" +
-			"A flag that does not apply to what the file is ends with exit code 2. The first line says what was verified, the last\n" +
-			"line what was not looked at. Exit codes: 0 each check that is needed was made and none failed, 6 otherwise, 2 unreadable.",
+			"  boot evidence      quote, PCRs and event log of a virtual TPM; requires --policy, see docs/vtpm.md. With\n" +
+			"                     --runtime-data, only its report is verified, like any report\n" +
+			"  token              of an attestation service in maa_allow; --policy is a release policy that it must meet\n" +
+			"  release statement  of a vault; requires --vault\n\n" +
+			"A flag that does not apply to the file is an error. The first line says what was verified, the last line what was\n" +
+			"not checked. Exit codes: 0 every required check passed, 6 otherwise, 2 unreadable.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, args, env, io, func(ctx context.Context, v *verifier) (*verify.Verdict, error) {
@@ -43,7 +43,7 @@ func verifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	return cmd
 }
 
-// verifier verifies one artefact with what the flags add.
+// verifier verifies one artefact with the input of the flags.
 type verifier struct {
 	*verifyOptions
 
@@ -52,7 +52,7 @@ type verifier struct {
 	in io.Reader
 }
 
-// run opens the desk, and prints the verdict that decide returns.
+// run opens the desk, and prints the verdict.
 func (o *verifyOptions) run(
 	cmd *cobra.Command, args []string, env config.Environment, io cli.Streams, decide func(context.Context, *verifier) (*verify.Verdict, error),
 ) error {
@@ -75,38 +75,38 @@ func (o *verifyOptions) run(
 	return printVerdict(verdict, o.output, env, io.Out)
 }
 
-// recognised verifies files as what they are.
+// recognised verifies files according to their kind.
 func (v *verifier) recognised(ctx context.Context, paths []string) (*verify.Verdict, error) {
-	found, err := readTogether(paths, v.in)
+	artefact, err := readTogether(paths, v.in)
 	if err != nil {
 		return nil, err
 	}
-	subject := v.subject(found)
+	subject := v.subject(artefact)
 	if subject == "" {
-		return nil, cli.BadUsage(fmt.Errorf("%s: this cannot be verified; it is: %s; give a report or what endorses one, boot evidence, "+
-			"a whole attestation token or a release statement", strings.Join(paths, ", "), found))
+		return nil, cli.BadUsage(fmt.Errorf("%s: this cannot be verified; it is: %s; use a report or its endorsements, boot evidence, "+
+			"a whole attestation token or a release statement", strings.Join(paths, ", "), artefact))
 	}
-	if err := v.checkApply(subject, found); err != nil {
+	if err := v.checkApply(subject, artefact); err != nil {
 		return nil, err
 	}
 	switch subject {
 	case verify.Token:
-		return v.token(ctx, found)
+		return v.token(ctx, artefact)
 	case verify.Statement:
-		return v.statement(found)
+		return v.statement(artefact)
 	case verify.Boot:
-		return v.boot(ctx, found)
+		return v.boot(ctx, artefact)
 	default:
-		return v.evidence(ctx, givenOf(found))
+		return v.evidence(ctx, givenOf(artefact))
 	}
 }
 
-// subject returns what found is verified as. Flags for boot evidence ask for the boot also if
-// only the report of it is there; --runtime-data asks for the report alone.
-func (v *verifier) subject(found inspect.Artefact) verify.Subject {
-	subject := verify.SubjectOf(found)
+// subject returns what to verify. With flags for boot evidence it is the boot, even if only its report
+// is present. With --runtime-data it is only the report.
+func (v *verifier) subject(artefact inspect.Artefact) verify.Subject {
+	subject := verify.SubjectOf(artefact)
 	isBoot := v.policy != "" || v.nonce != "" || v.signature != ""
-	boot := found.Boot()
+	boot := artefact.Boot()
 	switch {
 	case isBoot && (subject == verify.Evidence || subject == "") && (boot.HCL != nil || boot.Certificate != nil):
 		return verify.Boot
@@ -116,27 +116,22 @@ func (v *verifier) subject(found inspect.Artefact) verify.Subject {
 	return subject
 }
 
-// readTogether reads the parts of one artefact. Tokens and statements have no other parts.
+// readTogether reads the parts of one artefact. It refuses a token or a statement with other files.
 func readTogether(paths []string, in io.Reader) (inspect.Artefact, error) {
-	for _, path := range paths {
-		if err := refuseToken(path); err != nil {
-			return inspect.Artefact{}, err
-		}
-	}
-	found, err := readBootEvidence(paths, in)
+	artefact, err := readParts(paths, in)
 	if err != nil || len(paths) == 1 {
-		return found, err
+		return artefact, err
 	}
-	for _, p := range found.Parts() {
+	for _, p := range artefact.Parts() {
 		isFile := slices.ContainsFunc(paths, func(path string) bool { return filepath.Base(path) == p.Path })
 		if isFile && (p.Kind == inspect.MAAToken || p.Kind == inspect.ReleaseStatement) {
-			return found, cli.BadUsage(fmt.Errorf("%s: it is an artefact of its own (%s): verify it alone", p.Path, p.Kind.Name()))
+			return artefact, cli.BadUsage(fmt.Errorf("%s: this is a complete artefact (%s): verify it alone", p.Path, p.Kind.Name()))
 		}
 	}
-	return found, nil
+	return artefact, nil
 }
 
-// printVerdict also makes a failed check the command's failure.
+// printVerdict prints the verdict. It returns an error if a check failed.
 func printVerdict(v *verify.Verdict, output string, env config.Environment, out io.Writer) error {
 	if err := v.Report().Write(out, cli.StyleFor(output, out, env)); err != nil || v.Passed {
 		return err
@@ -144,7 +139,7 @@ func printVerdict(v *verify.Verdict, output string, env config.Environment, out 
 	return &failedChecksError{v.Failures()}
 }
 
-// failedChecksError has exit code 6: what was verified must not be trusted.
+// failedChecksError has exit code 6: the artefact must not be trusted.
 type failedChecksError struct{ names []string }
 
 func (e *failedChecksError) Error() string {

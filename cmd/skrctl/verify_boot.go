@@ -19,12 +19,12 @@ const (
 )
 
 // boot verifies a measured boot.
-func (v *verifier) boot(ctx context.Context, found inspect.Artefact) (*verify.Verdict, error) {
-	machine, err := v.demanded()
+func (v *verifier) boot(ctx context.Context, artefact inspect.Artefact) (*verify.Verdict, error) {
+	machine, err := v.requirements()
 	if err != nil {
 		return nil, err
 	}
-	machine.Boot, machine.Given = found.Boot(), givenOf(found)
+	machine.Boot, machine.Given = artefact.Boot(), givenOf(artefact)
 	if err := v.complete(&machine); err != nil {
 		return nil, err
 	}
@@ -35,8 +35,8 @@ func (v *verifier) boot(ctx context.Context, found inspect.Artefact) (*verify.Ve
 	return verify.OfBoot(machine, silicon, v.when), nil
 }
 
-// demanded returns what evidence is compared with.
-func (v *verifier) demanded() (m verify.Machine, err error) {
+// requirements returns what the evidence is compared with.
+func (v *verifier) requirements() (m verify.Machine, err error) {
 	if m.Policy, err = readFlag("--policy", v.policy, maxBootPolicy, v.in, verify.ParseBootPolicy); err != nil {
 		return m, err
 	}
@@ -51,12 +51,12 @@ func (v *verifier) demanded() (m verify.Machine, err error) {
 	return m, nil
 }
 
-// complete adds the signature and the chain that flags name.
+// complete adds the signature and the chain of the flags.
 func (v *verifier) complete(m *verify.Machine) (err error) {
 	switch {
-	case v.signature == "", m.Boot.Quote == nil: // without a quote verification fails anyhow
+	case v.signature == "", m.Boot.Quote == nil: // without a quote, verification fails in any case
 	case m.Boot.Quote.Signed():
-		return cli.BadUsage(errors.New("--signature: the quote comes with a signature of its own"))
+		return cli.BadUsage(errors.New("--signature: the quote already has a signature"))
 	default:
 		if m.Boot.Quote, err = readFlag("--signature", v.signature, maxSignature, v.in, m.Boot.Quote.WithSignature); err != nil {
 			return err

@@ -14,13 +14,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// givenOf returns the evidence of an artefact with all its parts.
-func givenOf(found inspect.Artefact) verify.Given {
-	evidence, _ := found.Evidence()
-	return verify.Given{Evidence: evidence, Parts: found.Parts()}
+// givenOf returns the evidence and the parts of an artefact.
+func givenOf(artefact inspect.Artefact) verify.Given {
+	evidence, _ := artefact.Evidence()
+	return verify.Given{Evidence: evidence, Parts: artefact.Parts()}
 }
 
-// evidence verifies a report with what belongs to it and what the flags add.
+// evidence verifies a report with its parts and the input of the flags.
 func (v *verifier) evidence(ctx context.Context, given verify.Given) (*verify.Verdict, error) {
 	var err error
 	if v.chain != "" {
@@ -41,23 +41,23 @@ func (v *verifier) evidence(ctx context.Context, given verify.Given) (*verify.Ve
 }
 
 func readChain(path string, in io.Reader) (*vcek.Chain, error) {
-	found, err := readArtefact(path, in)
+	artefact, err := readArtefact(path, in)
 	if err != nil {
 		return nil, err
 	}
-	brought, _ := found.Evidence()
-	if brought.Chain == nil {
-		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, found))
+	evidence, _ := artefact.Evidence()
+	if evidence.Chain == nil {
+		return nil, cli.BadUsage(fmt.Errorf("--chain: %s: this is not a chain of VCEK, ASK and ARK; it is: %s", path, artefact))
 	}
-	for _, p := range found.Parts() {
+	for _, p := range artefact.Parts() {
 		if p.Err != nil {
 			return nil, cli.BadUsage(fmt.Errorf("--chain: %s: %w", path, p.Err))
 		}
 	}
-	return brought.Chain, nil
+	return evidence.Chain, nil
 }
 
-// silicon returns the configured roots, and the configured sources at the time at.
+// silicon returns the configured roots and sources, as of the time at.
 func (d *desk) silicon(ctx context.Context, at time.Time) (verify.Silicon, error) {
 	roots, err := outbound.AMDRoots(d.settings)
 	if err != nil {

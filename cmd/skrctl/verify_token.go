@@ -15,11 +15,11 @@ import (
 	"skr/internal/operator/verify"
 )
 
-const maxKeysFile = 1 << 20 // an authority's key set has some 100 KB
+const maxKeysFile = 1 << 20 // the keys of an authority have about 100 KB
 
 // token verifies an attestation token.
-func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.Verdict, error) {
-	text, _ := found.Token()
+func (v *verifier) token(ctx context.Context, artefact inspect.Artefact) (*verify.Verdict, error) {
+	text, _ := artefact.Token()
 	token, err := maa.ParseUnverified(text)
 	if err != nil {
 		return nil, cli.BadUsage(err)
@@ -28,31 +28,32 @@ func (v *verifier) token(ctx context.Context, found inspect.Artefact) (*verify.V
 	if err != nil {
 		return nil, err
 	}
-	return verify.OfToken(token, trusted, v.question(found)), nil
+	return verify.OfToken(token, trusted, v.question(artefact)), nil
 }
 
 // statement verifies a vault's release statement.
-func (v *verifier) statement(found inspect.Artefact) (*verify.Verdict, error) {
-	statement, _ := found.Statement()
+func (v *verifier) statement(artefact inspect.Artefact) (*verify.Verdict, error) {
+	statement, _ := artefact.Statement()
 	if v.vault == "" {
-		return nil, cli.BadUsage(fmt.Errorf("--vault is needed: this release statement says that it is of %s", statement.Host()))
+		return nil, cli.BadUsage(fmt.Errorf("--vault is needed; the release statement names %s", statement.Host()))
 	}
 	vault, err := endpoint.ParseHost(v.vault)
 	if err != nil {
 		return nil, cli.BadUsage(fmt.Errorf("--vault: %w", err))
 	}
-	return verify.OfStatement(statement, vault, v.out.Roots, v.question(found)), nil
+	return verify.OfStatement(statement, vault, v.out.Roots, v.question(artefact)), nil
 }
 
-// question returns what the flags ask for. An alias also asks what does not apply, which fails.
-func (v *verifier) question(found inspect.Artefact) verify.Question {
+// question returns which checks the flags ask for. An alias may ask for a check that does not apply,
+// which then fails.
+func (v *verifier) question(artefact inspect.Artefact) verify.Question {
 	return verify.Question{
-		At: v.when, Parts: found.Parts(),
+		At: v.when, Parts: artefact.Parts(),
 		Authority: v.authority != "", SigningKeys: v.signingKeys != "", Policy: v.policy != "", Vault: v.vault != "",
 	}
 }
 
-// trust returns the authority that must have issued the token, and how to verify it.
+// trust returns the authority that must have issued the token, and how to verify the token.
 func (v *verifier) trust(ctx context.Context, token *maa.Token) (t verify.Trust, err error) {
 	if v.policy != "" {
 		if t.Policy, err = readPolicy(v.policy, v.in); err != nil {
@@ -92,7 +93,7 @@ func askAuthority(ctx context.Context, authority attest.Authority, out *outbound
 	return func(token *maa.Token) error { return client.VerifyToken(ctx, authority, token) }
 }
 
-// readKeys reads a JWKS, or a certificate, whose key has no id.
+// readKeys reads a JWKS or a certificate. The key of a certificate has no id.
 func readKeys(path string, in io.Reader) (*maa.Keys, error) {
 	data, err := cli.ReadInput(path, maxKeysFile, in)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"skr/internal/operator/verify"
 )
 
-// vtpmVerifyCommand is an alias of skrctl verify that takes only boot evidence.
+// vtpmVerifyCommand is an alias of skrctl verify that accepts only boot evidence.
 func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify --policy FILE {FILE... | DIR}",
 		Short: "Verify a measured boot against a policy",
-		Long: "Verifies boot evidence as skrctl verify does. In a pod, `skr attest combined` prints what to verify: the nonce of\n" +
+		Long: "Verifies boot evidence like skrctl verify. In a pod, `skr attest combined` prints what to verify: the nonce of\n" +
 			"its quote is the SHA-256 of --runtime-data.",
 		Args:   cobra.ArbitraryArgs,
 		Hidden: true,
@@ -25,15 +25,15 @@ func vtpmVerifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 				if len(args) == 0 {
 					return nil, needsFile(cmd, "skr attest combined")
 				}
-				found, err := readBootEvidence(args, v.in)
+				artefact, err := readParts(args, v.in)
 				if err != nil {
 					return nil, err
 				}
-				return v.boot(ctx, found)
+				return v.boot(ctx, artefact)
 			})
 		},
 	}
 	o.bindOnly(cmd, "policy", "nonce", "signature", "chain")
-	_ = cmd.MarkFlagRequired("policy") // the flag is there
+	_ = cmd.MarkFlagRequired("policy") // the flag exists
 	return cmd
 }

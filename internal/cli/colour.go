@@ -8,7 +8,7 @@ import (
 	"skr/internal/config"
 )
 
-// IsColourful says whether out is a terminal whose user wants colour (no-color.org).
+// IsColourful reports whether out is a terminal and env allows colour (no-color.org).
 func IsColourful(out io.Writer, env config.Environment) bool {
 	file, ok := out.(*os.File)
 	if !ok || env["NO_COLOR"] != "" || env["TERM"] == "dumb" {
@@ -17,7 +17,7 @@ func IsColourful(out io.Writer, env config.Environment) bool {
 	return isTerminal(file)
 }
 
-// StyleFor returns the style of a list of checks for a value of --output.
+// StyleFor returns the style in which to print checks for a value of --output.
 func StyleFor(output string, out io.Writer, env config.Environment) check.Style {
 	switch {
 	case output == "json":

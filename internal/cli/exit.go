@@ -10,13 +10,13 @@ import (
 	"skr/internal/refusal"
 )
 
-// Exit codes tell a script who refused.
+// Exit codes show a script which party refused.
 const (
 	ExitOK            = 0
 	exitInternal      = 1
-	ExitConfiguration = 2 // flags, environment, files, or the request's form
-	exitRefused       = 3 // by our allow-list, the authority or the vault; trying again is useless
-	exitUnreachable   = 4 // a service is unreachable, failing, throttling or too slow; try again
+	ExitConfiguration = 2 // flags, environment, files or the form of the request
+	exitRefused       = 3 // by the allow-list, the authority or the vault; do not retry
+	exitUnreachable   = 4 // a service is unreachable, failing, throttling or too slow; retry
 	exitNoEvidence    = 5 // this machine cannot prove what it is
 	ExitUntrusted     = 6 // a service's answer is malformed or not authentic
 )
@@ -41,6 +41,7 @@ var exitCodes = []struct {
 	{context.DeadlineExceeded, exitUnreachable},
 }
 
+// ExitCode returns the exit code for an error.
 func ExitCode(err error) int {
 	if _, ok := errors.AsType[*configError](err); ok {
 		return ExitConfiguration
@@ -61,12 +62,12 @@ func Report(program string, out io.Writer, err error) int {
 	if err == nil {
 		return ExitOK
 	}
-	_, _ = fmt.Fprintln(out, program+":", err) // there is nowhere else to say it
+	_, _ = fmt.Fprintln(out, program+":", err) // an error that cannot be printed is lost
 	return ExitCode(err)
 }
 
-// configError is what the person who starts a command must mend: an argument, a flag, or a
-// file that one names.
+// configError is an error that the user of a command must fix: a wrong argument or flag, or a wrong
+// file that one of them names.
 type configError struct{ cause error }
 
 func (e *configError) Error() string { return e.cause.Error() }

@@ -9,28 +9,28 @@ import (
 	"strings"
 )
 
-// Modes of the files that commands write.
+// secretMode and PublicMode are the modes of the files that commands write.
 const (
 	secretMode os.FileMode = 0o600
 	PublicMode os.FileMode = 0o644
 )
 
-// PendingFile takes its name only when it is whole: what was there before stays
-// until then, and for ever if anything fails.
+// PendingFile is a file that replaces Path only when it is complete. If anything fails, the previous
+// file stays.
 type PendingFile struct {
 	file *os.File
 	Path string
 }
 
-// NewPendingFile shows early that the file can be written. It replaces regular files
-// alone: a device or a link that is replaced is gone.
+// NewPendingFile creates the file in the directory of path, so that an error shows early. It refuses
+// to replace devices and links.
 func NewPendingFile(path string, mode os.FileMode) (*PendingFile, error) {
 	if err := checkReplaceable(path); err != nil {
 		return nil, BadUsage(fmt.Errorf("%s: %w", path, err))
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".skr-*") // mode 0600
 	if err != nil {
-		return nil, BadUsage(fmt.Errorf("%s: in its directory no file can be made: %w", path, causeOf(err)))
+		return nil, BadUsage(fmt.Errorf("%s: cannot create a file in its directory: %w", path, causeOf(err)))
 	}
 	p := &PendingFile{file, path}
 	if err := file.Chmod(mode); err != nil {
@@ -52,12 +52,12 @@ func checkReplaceable(path string) error {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return errors.New("is a symbolic link; name the file itself")
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("is no regular file (%s)", info.Mode().Type())
+		return fmt.Errorf("is not a regular file (%s)", info.Mode().Type())
 	}
 	return isMountPoint(path)
 }
 
-// causeOf leaves out the name of a temporary file, which nobody gave.
+// causeOf removes the name of the temporary file from an error.
 func causeOf(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		return of.Err
@@ -65,6 +65,7 @@ func causeOf(err error) error {
 	return err
 }
 
+// Write writes and closes the file. Call it once.
 func (p *PendingFile) Write(data []byte) error {
 	_, err := p.file.Write(data)
 	if err == nil {
@@ -79,6 +80,7 @@ func (p *PendingFile) Write(data []byte) error {
 	return nil
 }
 
+// Commit moves the file to Path.
 func (p *PendingFile) Commit() error {
 	err := os.Rename(p.file.Name(), p.Path)
 	if of, ok := errors.AsType[*os.LinkError](err); ok {
@@ -87,7 +89,7 @@ func (p *PendingFile) Commit() error {
 	return err
 }
 
-// Discard is for a file that was not committed; of one that was it removes nothing.
+// Discard removes a file that was not committed. After Commit it does nothing.
 func (p *PendingFile) Discard() {
 	_ = p.file.Close()           // it may be closed already
 	_ = os.Remove(p.file.Name()) // another error matters more

@@ -6,7 +6,7 @@ import (
 	"skr/internal/config"
 )
 
-// addSettings gives the command and those below it the flags of the settings they use.
+// addSettings adds to the command and its subcommands the flags of the settings they use.
 func addSettings(cmd *cobra.Command) {
 	all := new(config.Settings).Flags()
 	for _, g := range config.Uses[cmd.CommandPath()] {

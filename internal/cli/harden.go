@@ -7,13 +7,13 @@ import (
 	"skr/internal/secmem"
 )
 
-// Harden the process before it has anything to keep. What the kernel does not
-// allow is told, and no reason to end: the key is as safe as the machine lets it be.
+// Harden hardens the process. Call it before the process holds any secret. It logs what the kernel
+// does not allow and continues.
 func Harden(log *slog.Logger) {
 	for _, err := range hardening.Apply() {
-		log.Warn("the process cannot be hardened", "error", err.Error())
+		log.Warn("cannot harden the process", "error", err.Error())
 	}
 	if status := secmem.Protect(); status.Protection == secmem.None {
-		log.Warn("secrets cannot be kept in locked memory; raise the limit of locked memory (RLIMIT_MEMLOCK)")
+		log.Warn("cannot keep secrets in locked memory; raise the limit of locked memory (RLIMIT_MEMLOCK)")
 	}
 }

@@ -11,14 +11,18 @@ import (
 	"skr/internal/config"
 )
 
-// helpWidth is where the help of flags is wrapped.
+// helpWidth is the column at which the help of flags wraps.
 const helpWidth = 110
 
-// printUsage is the part of help below the description: how the command is used, what is
-// below it, and its flags by group.
+const settingsNote = `
+Settings may also be in the file of --config, as a_b, and in the environment, as SKR_A_B.
+`
+
+// printUsage prints the part of help below the description: how to use the command, its
+// subcommands, and its flags by group.
 func printUsage(cmd *cobra.Command) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
+	fmt.Fprintf(&b, "Usage:\n  %s\n", usageLine(cmd))
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, child := range cmd.Commands() {
@@ -32,24 +36,43 @@ func printUsage(cmd *cobra.Command) error {
 	for _, title := range ownTitles(cmd) {
 		printFlags(&b, title, settings[title])
 	}
+	printSettingsNote(&b, cmd)
 	for _, g := range config.AllGroups {
 		printFlags(&b, g, settings[g])
 	}
 	printFlags(&b, config.Logging, every)
-	b.WriteString("\nSettings, the flags with a title of their own, may also stand in the file of --config as a_b and in the\n" +
-		"environment as SKR_A_B; `skr config` prints those that are in force.\n")
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "`%s COMMAND --help` prints more about a command.\n", cmd.CommandPath())
+		fmt.Fprintf(&b, "\nSee `%s COMMAND --help` for more about a command.\n", cmd.CommandPath())
 	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
 	return err
 }
 
-// flagsByGroup tells the flags of the command alone from settings, and from those that
-// every command has.
+// usageLine returns the use of a command. One that only holds other commands needs one of them.
+func usageLine(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() && cmd.HasParent() {
+		return cmd.CommandPath() + " COMMAND"
+	}
+	return cmd.UseLine()
+}
+
+// printSettingsNote prints where else the settings below may be, if the command has any.
+func printSettingsNote(b *strings.Builder, cmd *cobra.Command) {
+	if len(config.Uses[cmd.CommandPath()]) == 0 {
+		return
+	}
+	b.WriteString(settingsNote)
+	if root := cmd.Root(); slices.Contains(namesOf(root), "config") {
+		fmt.Fprintf(b, "`%s config` prints the values that apply.\n", root.Name())
+	}
+}
+
+// flagsByGroup separates the flags of the command from settings and from the flags that every
+// command has. The order is that in which they were added.
 func flagsByGroup(cmd *cobra.Command) (own *pflag.FlagSet, settings map[string]*pflag.FlagSet, every *pflag.FlagSet) {
 	own, every = newHelpSet(), newHelpSet()
 	settings = make(map[string]*pflag.FlagSet)
+	cmd.Flags().SortFlags = false
 	persistent := cmd.Root().PersistentFlags()
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		title := flag.Annotations[config.InGroup]

@@ -10,11 +10,11 @@ import (
 	"skr/internal/secmem"
 )
 
-const maxTokenFile = 64 << 10 // access tokens have a few kilobytes
+const maxTokenFile = 64 << 10 // an access token has a few kilobytes
 
-const maxRuntimeData = 192 << 10 // what the HTTP routes take, decoded
+const maxRuntimeData = 192 << 10 // the limit of the HTTP routes, decoded
 
-// ReadInput reads a file, or standard input for "-".
+// ReadInput reads at most limit bytes from a file, or from standard input if path is "-".
 func ReadInput(path string, limit int64, in io.Reader) ([]byte, error) {
 	if path != "-" {
 		return config.ReadBounded(path, limit)
@@ -26,18 +26,19 @@ func ReadInput(path string, limit int64, in io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// OneStandardInput refuses two files from one stream.
+// OneStandardInput returns an error if more than one path is "-".
 func OneStandardInput(paths ...string) error {
-	seen := false
+	used := false
 	for _, path := range paths {
-		if path == "-" && seen {
+		if path == "-" && used {
 			return BadUsage(errors.New("only one file can be standard input"))
 		}
-		seen = seen || path == "-"
+		used = used || path == "-"
 	}
 	return nil
 }
 
+// ReadToken reads the file of --access-token-file. The token is empty if path is.
 func ReadToken(path string, in io.Reader) (secmem.Text, error) {
 	var data []byte
 	var err error
@@ -63,6 +64,7 @@ func ReadToken(path string, in io.Reader) (secmem.Text, error) {
 	return secmem.NewText(token), nil
 }
 
+// ReadRuntimeData reads the file of --runtime-data.
 func ReadRuntimeData(path string, in io.Reader) (data []byte, err error) {
 	if path == "-" {
 		data, err = io.ReadAll(io.LimitReader(in, maxRuntimeData+1))

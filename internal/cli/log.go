@@ -11,7 +11,7 @@ import (
 	"skr/internal/observe/audit"
 )
 
-// processLog is where the process tells what it does, and its audit records.
+// processLog is the log of the process, and its audit records.
 type processLog struct {
 	*slog.Logger
 
@@ -19,6 +19,7 @@ type processLog struct {
 	Close func()
 }
 
+// OpenLog opens the log of the settings. If the file cannot be opened, the log goes to stderr.
 func OpenLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
 	level, err := logLevel(s.LogLevel)
 	if err != nil {
@@ -43,7 +44,7 @@ func newLog(format string, level slog.Level, out *logFile) *processLog {
 	return &processLog{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, out.close}
 }
 
-// wholeLines keeps the lines of two that write to one place apart.
+// wholeLines lets two writers share one output without mixing their lines.
 type wholeLines struct {
 	mu  sync.Mutex
 	out io.Writer

@@ -10,8 +10,8 @@ import (
 	"skr/internal/sbom"
 )
 
-// CommandLog is the log of a command that asks once and ends. Unless the settings say
-// otherwise it goes to standard error, as text, and holds only what went wrong.
+// CommandLog opens the log of a command that runs once. By default it prints warnings and errors as
+// text to standard error.
 func CommandLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
 	quiet := *s
 	if s.Origins["log_level"] == "" {
@@ -23,8 +23,8 @@ func CommandLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
 	return OpenLog(&quiet, stderr)
 }
 
-// logged makes the command and those below it honour the settings of the log: each says
-// that it runs, at the level debug, and with log_file also why it failed.
+// logged makes the command and its subcommands use the settings of the log. Each logs that it runs,
+// at level debug, and with log_file also why it failed.
 func logged(cmd *cobra.Command, env config.Environment, io Streams, except []string) {
 	if run := cmd.RunE; run != nil && cmd.Annotations[Moved] == "" && !slices.Contains(except, cmd.CommandPath()) {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error { return runLogged(cmd, args, run, env, io) }
@@ -40,7 +40,7 @@ func runLogged(cmd *cobra.Command, args []string, run func(*cobra.Command, []str
 	}
 	s, _, err := config.Load(cmd.Flags(), env)
 	if err != nil {
-		return run(cmd, args) // a command that needs the configuration refuses it
+		return run(cmd, args) // a command that needs the configuration reports the error
 	}
 	log, err := CommandLog(s, io.Err)
 	if err != nil {
@@ -55,7 +55,7 @@ func runLogged(cmd *cobra.Command, args []string, run func(*cobra.Command, []str
 	return err
 }
 
-// checkLogFlags refuses what a command that needs no configuration would not look at.
+// checkLogFlags checks the flags of the log for commands that do not load the configuration.
 func checkLogFlags(cmd *cobra.Command) error {
 	level, format := cmd.Flag("log-level"), cmd.Flag("log-format")
 	if _, err := logLevel(level.Value.String()); level.Changed && err != nil {

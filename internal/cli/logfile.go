@@ -7,37 +7,36 @@ import (
 	"time"
 )
 
-// logMode lets the pod's other containers read the log, as the reference does. It
-// holds no secrets.
+// logMode lets other containers of the pod read the log, as in the reference. The log contains no
+// secrets.
 const logMode = 0o644
 
-// Every request waits for its line, so that a reader of the log could stop the sidecar.
+// Each request waits for its line in the log. The limits keep a stalled reader from blocking skr.
 const (
-	patienceWithReader   = 100 * time.Millisecond
-	patienceAfterFailure = time.Millisecond
+	writeTimeout = 100 * time.Millisecond
+	retryTimeout = time.Millisecond
 )
 
-// logFile is where the log goes: a file, and standard error for what the file does
-// not take. A log that cannot be written stops nothing.
+// logFile writes the log to a file, and to standard error if the file cannot be written.
 type logFile struct {
-	file   *os.File // nil: standard error alone
+	file   *os.File // nil: standard error only
 	stderr io.Writer
-	failed bool // the last write to the file failed, and that was told
+	failed bool // the last write to the file failed, and a message said so
 }
 
-// openLogFile returns a logFile in any case. err says why it is standard error.
+// openLogFile always returns a logFile. If err is not nil, it writes to standard error.
 func openLogFile(path string, stderr io.Writer) (out *logFile, err error) {
 	out = &logFile{stderr: stderr}
 	if path == "" {
 		return out, nil
 	}
-	// A pipe without a reader is an error and does not wait for one.
+	// With noWait, a pipe without a reader is an error.
 	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | noWait
 	out.file, err = os.OpenFile(path, flags, logMode) //nolint:gosec // the operator names the file, which others may read
 	return out, err
 }
 
-// Write writes one line. Its callers take turns.
+// Write writes one line. Callers must not call it concurrently.
 func (f *logFile) Write(line []byte) (int, error) {
 	if f.file == nil {
 		return f.stderr.Write(line)
@@ -50,23 +49,23 @@ func (f *logFile) Write(line []byte) (int, error) {
 	}
 	if !f.failed {
 		f.failed = true
-		_, _ = fmt.Fprintln(f.stderr, "skr: the log goes to standard error until log_file can be written:", err) // there is nowhere else to say it
+		_, _ = fmt.Fprintln(f.stderr, "skr: cannot write log_file; the log goes to standard error:", err) // an error here is lost
 	}
 	return f.stderr.Write(line)
 }
 
-// limit ends the next write to a pipe or terminal whose reader has stopped reading. A
-// regular file takes no deadline.
+// limit sets a deadline for the next write, in case the reader of a pipe or terminal has stopped. It
+// has no effect on a regular file.
 func (f *logFile) limit() {
-	patience := patienceWithReader
+	timeout := writeTimeout
 	if f.failed {
-		patience = patienceAfterFailure
+		timeout = retryTimeout
 	}
-	_ = f.file.SetWriteDeadline(time.Now().Add(patience))
+	_ = f.file.SetWriteDeadline(time.Now().Add(timeout))
 }
 
 func (f *logFile) close() {
 	if f.file != nil {
-		_ = f.file.Close() // each line was written at once
+		_ = f.file.Close() // writes are not buffered
 	}
 }

@@ -14,26 +14,26 @@ import (
 	"skr/internal/config"
 )
 
-// StandardOutput is what --out calls it.
+// StandardOutput is the value of --out for standard output.
 const StandardOutput = "-"
 
-// Output is where a command writes its result. It is opened before anything is asked
-// for: a key that was released is not lost for want of a place.
+// Output is the destination of a command's result. Open it before the release, so that a released
+// key is not lost.
 type Output struct {
 	stream  io.Writer    // standard output, a device or a pipe; nil for a regular file
 	opened  *os.File     // the device or pipe
-	pending *PendingFile // a regular file, which appears when it is whole
+	pending *PendingFile // a regular file, which appears when it is complete
 }
 
-// OpenOutput opens the path of --out: "-" is standard output. What exists and is a
-// character device or a pipe is written into; for the reader of a pipe it waits as
-// long as ctx. Everything else that is no regular file is refused.
+// OpenOutput opens the path of --out, where "-" is standard output. It writes into an existing
+// character device or pipe, and waits for the reader of a pipe until ctx ends. It replaces regular
+// files and refuses all others.
 func OpenOutput(ctx context.Context, path string, mode os.FileMode, stdout io.Writer) (*Output, error) {
 	if path == StandardOutput {
 		return &Output{stream: stdout}, nil
 	}
 	if path == "" {
-		return nil, BadUsage(errors.New("--out: it is empty; - is standard output"))
+		return nil, BadUsage(errors.New("--out: the path is empty; use - for standard output"))
 	}
 	info, err := os.Stat(path)
 	if err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
@@ -53,19 +53,18 @@ func OpenOutput(ctx context.Context, path string, mode os.FileMode, stdout io.Wr
 	return &Output{pending: pending}, nil
 }
 
-// OpenSecret opens the output of a command that also writes records, which it must
-// not replace.
+// OpenSecret opens the output for a secret. It refuses the files of the log and the audit records.
 func OpenSecret(ctx context.Context, s *config.Settings, path string, stdout io.Writer) (*Output, error) {
 	for _, record := range []string{s.AuditFile, s.LogFile} {
 		if record != "" && path != StandardOutput && sameFile(path, record) {
-			return nil, BadUsage(fmt.Errorf("--out: %s: records are written there, see audit_file and log_file", path))
+			return nil, BadUsage(fmt.Errorf("--out: %s: this file is in use as audit_file or log_file", path))
 		}
 	}
 	return OpenOutput(ctx, path, secretMode, stdout)
 }
 
-// sameFile reports whether both paths lead to one regular file, or will when it is
-// made: the file of records may not exist yet.
+// sameFile reports whether both paths lead to the same regular file, or will once it is created: the
+// file of records may not exist yet.
 func sameFile(a, b string) bool {
 	one, err := os.Stat(a)
 	other, otherErr := os.Stat(b)
@@ -80,8 +79,8 @@ func sameFile(a, b string) bool {
 	return err == nil && otherErr == nil && os.SameFile(one, other)
 }
 
-// openStream waits for a pipe's reader. Opening cannot be interrupted: when the time
-// is over the goroutine stays behind, and the command ends.
+// openStream opens a device or a pipe, and waits for the reader of a pipe. Opening cannot be
+// interrupted: when ctx ends, the goroutine remains until the command ends.
 func openStream(ctx context.Context, path string) (*os.File, error) {
 	type result struct {
 		file *os.File
@@ -99,11 +98,11 @@ func openStream(ctx context.Context, path string) (*os.File, error) {
 		}
 		return r.file, nil
 	case <-ctx.Done():
-		return nil, errors.New("nothing reads this pipe: start its reader first")
+		return nil, errors.New("no process reads this pipe; start its reader first")
 	}
 }
 
-// Write writes all, and leaves a regular file whole or as it was.
+// Write writes the whole result. A regular file is replaced completely or not at all.
 func (o *Output) Write(data []byte) error {
 	if o.pending == nil {
 		_, err := o.stream.Write(data)
@@ -115,20 +114,20 @@ func (o *Output) Write(data []byte) error {
 	return o.pending.Commit()
 }
 
-// IsStandard reports whether people may read it: then text ends in a line end.
+// IsStandard reports whether the output is standard output, where text ends with a newline.
 func (o *Output) IsStandard() bool { return o.pending == nil && o.opened == nil }
 
-// Close is for every output, written or not.
+// Close closes the output. It discards a file that was not written.
 func (o *Output) Close() {
 	if o.pending != nil {
 		o.pending.Discard()
 	}
 	if o.opened != nil {
-		_ = o.opened.Close() // what was written is with the reader
+		_ = o.opened.Close() // the reader has the data
 	}
 }
 
-// WriteOutput is for results that cost nothing to have again.
+// WriteOutput opens the output and writes data. Use it only for results that can be produced again.
 func WriteOutput(ctx context.Context, path string, data []byte, mode os.FileMode, stdout io.Writer) error {
 	out, err := OpenOutput(ctx, path, mode, stdout)
 	if err != nil {
@@ -143,11 +142,12 @@ func OutFlag(cmd *cobra.Command, path *string, what string) {
 	cmd.Flags().StringVar(path, "out", StandardOutput, what+"; - is standard output")
 }
 
-// OutputFlag is the form of what a command prints.
+// OutputFlag adds --output.
 func OutputFlag(cmd *cobra.Command, output *string) {
 	cmd.Flags().StringVar(output, "output", "text", "text or json")
 }
 
+// CheckOutput checks the value of --output.
 func CheckOutput(output string) error {
 	if output != "text" && output != "json" {
 		return BadUsage(fmt.Errorf("--output: %q is none of text, json", output))

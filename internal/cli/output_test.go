@@ -63,12 +63,12 @@ func TestOutputRefuses(t *testing.T) {
 		at   string
 		want string
 	}{
-		"no path":                       {nil, "", "--out: it is empty"},
-		"missing folder":                {nil, "absent/key", "absent/key: in its directory no file can be made: no such file or directory"},
+		"no path":                       {nil, "", "--out: the path is empty"},
+		"missing folder":                {nil, "absent/key", "absent/key: cannot create a file in its directory: no such file or directory"},
 		"a file as a directory":         {File("x"), "place/key", "place/key: not a directory"},
 		"directory":                     {Directory, "place", "place: is a directory"},
 		"directory that does not exist": {nil, "new/", "new/: is a directory"},
-		"socket":                        {socket, "place", "place: is no regular file"},
+		"socket":                        {socket, "place", "place: is not a regular file"},
 		"link to a file":                {link("/etc/hostname"), "place", "place: is a symbolic link"},
 		"link to nothing":               {link("/nonexistent"), "place", "place: is a symbolic link"},
 		"link to a directory":           {link("/tmp"), "place", "place: is a symbolic link"},
@@ -149,7 +149,7 @@ func TestOutputPipeWithoutReader(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := OpenOutput(ctx, "pipe", secretMode, nil)
-	if err == nil || !strings.Contains(err.Error(), "--out: pipe: nothing reads this pipe") || ExitCode(err) != ExitConfiguration {
+	if err == nil || !strings.Contains(err.Error(), "--out: pipe: no process reads this pipe") || ExitCode(err) != ExitConfiguration {
 		t.Errorf("got %v", err)
 	}
 	reader, err := os.OpenFile("pipe", os.O_RDONLY|unix.O_NONBLOCK, 0) // ends the goroutine that still waits
@@ -180,7 +180,7 @@ func TestOutputIsNoRecord(t *testing.T) {
 		for _, s := range []*config.Settings{{AuditFile: path}, {LogFile: path}} {
 			for _, out := range []string{"/./records", "/link/records"} {
 				opened, err := OpenSecret(t.Context(), s, dir+out, nil)
-				if err == nil || !strings.Contains(err.Error(), "records are written there") {
+				if err == nil || !strings.Contains(err.Error(), "in use as audit_file or log_file") {
 					t.Errorf("%s: got %v", out, err)
 				}
 				if err == nil {

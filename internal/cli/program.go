@@ -14,14 +14,14 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// Equip gives the root of a program what both programs have in common. The commands of
-// logThemselves open the log for as long as they run.
+// Equip adds to the root command of a program what both programs have in common. The commands
+// in logThemselves open the log themselves.
 func Equip(root *cobra.Command, env config.Environment, io Streams, logThemselves ...string) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Flags().SortFlags = false
 	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().SortFlags = false
-	root.PersistentFlags().String("config", "", "YAML file with the fields that the command config of skr prints")
+	root.PersistentFlags().String("config", "", "YAML file with settings")
 	config.AddGroup(root.PersistentFlags(), config.Logging, new(config.Settings).Flags())
 	root.SetIn(io.In)
 	root.SetOut(io.Out)

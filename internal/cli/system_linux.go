@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isMountPoint refuses a file that is mounted by itself, as a container's single files
-// are: it cannot be replaced, which would show only after a key was released.
+// isMountPoint returns an error if the file itself is a mount point, like single files in a container.
+// Such a file cannot be replaced, which would otherwise show only after the release.
 func isMountPoint(path string) error {
 	var state unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &state)
 	if err == nil && state.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && state.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
-		return errors.New("is mounted by itself and cannot be replaced; mount its directory")
+		return errors.New("is a mount point and cannot be replaced; mount its directory")
 	}
-	return nil // where the kernel cannot tell, replacing it will
+	return nil // if the kernel does not know, replacing the file will show it
 }
 
 func isTerminal(file *os.File) bool {

@@ -4,7 +4,7 @@ package cli
 
 import "os"
 
-// isMountPoint returns nil: single files are mounted in Linux containers alone.
+// isMountPoint returns nil: single files are mounted only in Linux containers.
 func isMountPoint(string) error { return nil }
 
 func isTerminal(file *os.File) bool {

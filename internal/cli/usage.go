@@ -13,28 +13,28 @@ import (
 	"skr/internal/secmem"
 )
 
-// maxRepeated bounds how much of a mistaken argument an error repeats.
+// maxRepeated limits how much of a wrong argument an error repeats.
 const maxRepeated = 80
 
-// Misused is a command line that cannot be followed: what is wrong, and where help is.
+// Misused returns an error that says what is wrong with a command line and where to find help.
 func Misused(cmd *cobra.Command, format string, args ...any) error {
 	return BadUsage(fmt.Errorf("%s; see `%s --help`", fmt.Sprintf(format, args...), cmd.CommandPath()))
 }
 
-// Moved is the annotation of a command that another program has. Its value is what to type.
+// Moved is the annotation of a command that has moved to another program. Its value is what to type.
 const Moved = "moved"
 
-// strict makes the command and those below it refuse what they do not understand, which
-// cobra answers in part with help and exit code 0.
+// strict makes the command and its subcommands refuse unknown arguments. Cobra prints help for some
+// of them and ends with exit code 0.
 func strict(cmd *cobra.Command) {
 	if cmd.Annotations[Moved] != "" {
 		return
 	}
 	cmd.SetFlagErrorFunc(unknownFlag)
-	takes := cmd.Args
+	accepts := cmd.Args
 	switch {
 	case !cmd.HasSubCommands():
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return checkArguments(cmd, args, takes) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return checkArguments(cmd, args, accepts) }
 	case cmd.HasParent():
 		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, unknownCommand
 	default: // without a command the program serves
@@ -50,7 +50,7 @@ func strict(cmd *cobra.Command) {
 	}
 }
 
-// unknownCommand is the answer of a command that only holds others.
+// unknownCommand is the RunE of a command that only holds other commands.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return NeedsCommand(cmd)
@@ -62,7 +62,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return Misused(cmd, "unknown command %q for %q%s", secmem.Excerpt(args[0], maxRepeated), cmd.CommandPath(), didYouMean(meant))
 }
 
-// NeedsCommand returns the error of a command that only holds others.
+// NeedsCommand returns the error of a command that only holds other commands.
 func NeedsCommand(cmd *cobra.Command) error {
 	return Misused(cmd, "%q needs a command: %s", cmd.CommandPath(), strings.Join(namesOf(cmd), ", "))
 }
@@ -76,7 +76,7 @@ func namesOf(cmd *cobra.Command) (names []string) {
 	return names
 }
 
-// elsewhere finds the commands of that name in other places: "verify" of a report.
+// elsewhere returns the paths of all commands with that name, such as "verify" of a report.
 func elsewhere(cmd *cobra.Command, name string) (paths []string) {
 	for _, child := range cmd.Commands() {
 		if child.Name() == name {
@@ -87,7 +87,7 @@ func elsewhere(cmd *cobra.Command, name string) (paths []string) {
 	return paths
 }
 
-// similar are the names that a person may have meant, by cobra's measure.
+// similar returns the names that are close to what was typed, by the measure of cobra.
 func similar(typed string, names []string) []string {
 	known := &cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, name := range names {
@@ -103,18 +103,18 @@ func didYouMean(names []string) string {
 	return ": did you mean " + strings.Join(names, " or ") + "?"
 }
 
-// checkArguments refuses flags that are missing, and arguments that takes refuses.
-func checkArguments(cmd *cobra.Command, args []string, takes cobra.PositionalArgs) error {
+// checkArguments refuses missing flags, and arguments that accepts refuses.
+func checkArguments(cmd *cobra.Command, args []string, accepts cobra.PositionalArgs) error {
 	if missing := missingFlags(cmd); len(missing) > 0 {
 		return Misused(cmd, "%s is needed", strings.Join(missing, " and "))
 	}
-	if takes == nil || takes(cmd, args) == nil {
+	if accepts == nil || accepts(cmd, args) == nil {
 		return nil
 	}
-	if len(args) > 0 && takes(cmd, nil) == nil {
-		return Misused(cmd, "unknown argument %q: this is used as %q", secmem.Excerpt(args[len(args)-1], maxRepeated), cmd.UseLine())
+	if len(args) > 0 && accepts(cmd, nil) == nil {
+		return Misused(cmd, "unknown argument %q; usage: %q", secmem.Excerpt(args[len(args)-1], maxRepeated), cmd.UseLine())
 	}
-	return Misused(cmd, "%s were given: this is used as %q", Plural(len(args), "argument"), cmd.UseLine())
+	return Misused(cmd, "got %s; usage: %q", Plural(len(args), "argument"), cmd.UseLine())
 }
 
 func missingFlags(cmd *cobra.Command) (missing []string) {
@@ -126,8 +126,8 @@ func missingFlags(cmd *cobra.Command) (missing []string) {
 	return missing
 }
 
-// unknownFlag says what is wrong with a flag in place of pflag, whose texts repeat names
-// of Go's packages. An unknown command before the flag matters more.
+// unknownFlag rewrites errors of pflag, which contain names of Go packages. An unknown command before
+// the flag matters more.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
 		return unknownCommand(cmd, before)
@@ -144,7 +144,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	return Misused(cmd, "%s", err)
 }
 
-// absentFlag says what stands in the place of a flag that the command does not have.
+// absentFlag describes a flag that the command does not have, and what may be meant.
 func absentFlag(cmd *cobra.Command, wrong *pflag.NotExistError) string {
 	name, written := wrong.GetSpecifiedName(), "--"
 	if short := wrong.GetSpecifiedShortnames(); short != "" {
@@ -167,23 +167,22 @@ func absentFlag(cmd *cobra.Command, wrong *pflag.NotExistError) string {
 	return text + didYouMean(meant)
 }
 
-// wanted is what the flag takes. Values with a form of their own tell it themselves.
+// wanted describes the values that the flag accepts. Other types describe themselves in the error.
 func wanted(wrong *pflag.InvalidValueError) string {
 	switch wrong.GetFlag().Value.Type() {
 	case "int":
-		return "it takes a whole number"
+		return "use a whole number"
 	case "float64":
-		return "it takes a number"
+		return "use a number"
 	case "duration":
-		return "it takes a time such as 30s or 5m"
+		return "use a duration such as 30s or 5m"
 	case "bool":
-		return "it takes true or false"
+		return "use true or false"
 	}
 	return wrong.Unwrap().Error()
 }
 
-// helpCommand is `skr help COMMAND`, which cobra's own ends with exit code 0 when there
-// is no such command.
+// helpCommand returns the command help. The one of cobra ends with exit code 0 for an unknown command.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND...]",
@@ -207,6 +206,7 @@ func helpCommand() *cobra.Command {
 	}
 }
 
+// Plural returns the number with the word, in the plural unless n is 1.
 func Plural(n int, word string) string {
 	if n != 1 {
 		word += "s"
@@ -214,13 +214,13 @@ func Plural(n int, word string) string {
 	return fmt.Sprintf("%d %s", n, word)
 }
 
-// NoEmptyFlags refuses flags that are there and empty, as of a variable that is not set: what
-// they ask for would not be looked at.
+// NoEmptyFlags refuses flags with an empty value, for example of an unset variable: the check that
+// they ask for would not be made.
 func NoEmptyFlags(cmd *cobra.Command) error {
 	var empty error
 	cmd.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
 		if flag.Changed && flag.Name != "at" && flag.Value.String() == "" {
-			empty = errors.Join(empty, fmt.Errorf("--%s: it is empty; leave it out if you do not ask for it", flag.Name))
+			empty = errors.Join(empty, fmt.Errorf("--%s: the value is empty; leave the flag out if you do not need it", flag.Name))
 		}
 	})
 	if empty != nil {

@@ -11,6 +11,7 @@ import (
 	"skr/internal/sbom"
 )
 
+// VersionCommand returns the command version of a program.
 func VersionCommand(program string, io Streams) *cobra.Command {
 	var materials bool
 	cmd := &cobra.Command{
@@ -24,10 +25,11 @@ func VersionCommand(program string, io Streams) *cobra.Command {
 			return PrintVersion(program, io)
 		},
 	}
-	cmd.Flags().BoolVar(&materials, "sbom", false, "print the modules that this program consists of, as CycloneDX JSON")
+	cmd.Flags().BoolVar(&materials, "sbom", false, "print the modules of this program as CycloneDX JSON")
 	return cmd
 }
 
+// PrintVersion prints the version of a program.
 func PrintVersion(program string, io Streams) error {
 	_, err := fmt.Fprintf(io.Out, "%s %s %s %s/%s\n", program, sbom.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
@@ -36,7 +38,7 @@ func PrintVersion(program string, io Streams) error {
 func printMaterials(io Streams) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return errors.New("this program was built without information on its modules")
+		return errors.New("this program was built without module information")
 	}
 	return sbom.Write(io.Out, info, sbom.Version())
 }

@@ -1,6 +1,6 @@
 package config
 
-// AccessRule says which callers may use which routes and have which keys. Package access checks it.
+// AccessRule says which callers may use which routes and keys. Package access enforces it.
 type AccessRule struct {
 	// Name of the rule, for the log and the audit: [a-z0-9-], 1 to 32 of them.
 	Name string `json:"name"`
@@ -9,12 +9,12 @@ type AccessRule struct {
 	// GID is its primary (effective) group; supplementary ones do not count. Nil
 	// means any.
 	GID *uint32 `json:"gid,omitempty"`
-	// TokenFile is the absolute path of a file with a bearer token, which the
-	// request must send. "" means none. What is given of these three must all
-	// hold, and one must be given.
+	// TokenFile is the absolute path of a file with a bearer token that the request must
+	// send. "" means none. At least one of UID, GID and TokenFile is required, and all that
+	// are set must match.
 	TokenFile string `json:"token_file,omitempty"`
 	// Routes that these callers may use; "*" alone means all. Required.
 	Routes []string `json:"routes"`
-	// Keys are the aliases that they may have; "*" alone means all. Empty means none.
+	// Keys are the aliases that these callers may release; "*" alone means all. Empty means none.
 	Keys []string `json:"keys,omitempty" empty:"strict"`
 }

@@ -10,9 +10,8 @@ import (
 	"skr/hsm"
 )
 
-// Alias is a key under a name of its own, so that applications need not know
-// where it is and who attests. In place of one vault or one authority there may be
-// several, best first.
+// Alias is a key under a name of its own, so that applications need not know its vault and
+// authority. Vaults and Authorities list several, best first, and replace Vault and Authority.
 type Alias struct {
 	Vault       string   `json:"vault,omitempty"`
 	Vaults      []string `json:"vaults,omitempty"`
@@ -21,19 +20,18 @@ type Alias struct {
 	Authorities []string `json:"authorities,omitempty"`
 }
 
-// maxPlaces bounds the vaults and the authorities of an alias: each pair is one
-// more try of a release.
+// maxPlaces limits the vaults and the authorities of an alias. A release tries each pair.
 const maxPlaces = 4
 
 var aliasName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// Names parses the names of requests and aliases, and holds them against the allow-lists.
+// Names parses the names in requests and aliases, and checks them against the allow-lists.
 type Names struct {
 	Authorities *attest.Authorities
 	Vaults      *hsm.Vaults
 }
 
-// Way is a vault's key and the authority that attests for it.
+// Way is a key in a vault and the authority that attests for it.
 type Way struct {
 	Authority attest.Authority
 	Key       hsm.KeyID
@@ -87,7 +85,7 @@ func (n Names) way(authority, vault, key string) (way Way, err error) {
 	return way, err
 }
 
-// places are the one or the several.
+// places returns one or all, whichever is set.
 func places(oneName, allName, one string, all []string) ([]string, error) {
 	switch {
 	case all == nil && one == "":
@@ -95,7 +93,7 @@ func places(oneName, allName, one string, all []string) ([]string, error) {
 	case all == nil:
 		return []string{one}, nil
 	case one != "":
-		return nil, fmt.Errorf("has %s and %s: leave one of them out", oneName, allName)
+		return nil, fmt.Errorf("has %s and %s: use one of them", oneName, allName)
 	case len(all) == 0 || len(all) > maxPlaces:
 		return nil, fmt.Errorf("%s must have 1 to %d entries", allName, maxPlaces)
 	}
@@ -104,8 +102,8 @@ func places(oneName, allName, one string, all []string) ([]string, error) {
 
 type pair struct{ authority, vault int }
 
-// pairs of authorities and vaults, in the order in which they are tried. Those in
-// the same position come first: they are of one region, and regions fail as a whole.
+// pairs returns pairs of authorities and vaults, in the order to try them. Pairs in the same position
+// come first: they are in one region, and a region fails as a whole.
 func pairs(authorities, vaults int) []pair {
 	var together, crossed []pair
 	for a := range authorities {

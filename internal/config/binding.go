@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// binding gives fs a flag that sets one field of s, with the field's default.
+// binding adds to fs a flag that sets one field of s, with a default.
 type binding func(s *Settings, fs *pflag.FlagSet, name, usage string)
 
 func text(field func(*Settings) *string, value string) binding {
@@ -40,7 +40,7 @@ func form(field func(*Settings) pflag.Value) binding {
 	return func(s *Settings, fs *pflag.FlagSet, name, usage string) { fs.Var(field(s), name, usage) }
 }
 
-// Flags binds every setting to a flag that holds its default.
+// Flags returns a flag for each setting, with its default.
 func (s *Settings) Flags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("skr", pflag.ContinueOnError)
 	fs.SortFlags = false

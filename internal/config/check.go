@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// check refuses values by the checks of the table. Errors begin with the field.
+// check runs the checks of the table. Errors begin with the field.
 func (s *Settings) check() error {
 	for _, row := range table() {
 		if row.check == nil {
@@ -67,7 +67,7 @@ func listed[T any](values []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// absolute allows the empty path: what is needed has a default.
+// absolute allows the empty path: required paths have a default.
 func absolute(field func(*Settings) string) func(*Settings) error {
 	return func(s *Settings) error {
 		if name := field(s); name != "" && !path.IsAbs(name) {
@@ -101,7 +101,7 @@ func hostPort(s *Settings) error {
 	return nil
 }
 
-// isHostPort looks at the form alone: whether the address is free, listening shows.
+// isHostPort checks only the form, not whether the address is free.
 func isHostPort(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -113,7 +113,7 @@ func isHostPort(address string) bool {
 
 func turns(s *Settings) error {
 	if s.FleetInTurn && s.FleetWindow == 0 {
-		return errors.New(" needs a fleet_window: without one there are no turns")
+		return errors.New(" needs a fleet_window: without it there are no turns")
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func stale(s *Settings) error {
 }
 
 func rate(s *Settings) error {
-	if !(s.CallerRate >= 0) { // also if it is not a number
+	if !(s.CallerRate >= 0) { // also true for NaN
 		return errors.New(" must not be negative")
 	}
 	return nil
@@ -134,7 +134,7 @@ func rate(s *Settings) error {
 
 func tpmAddress(s *Settings) error {
 	if !path.IsAbs(strings.TrimPrefix(s.TPM, "unix:")) {
-		return fmt.Errorf(": %q is neither an absolute path nor unix: and one", s.TPM)
+		return fmt.Errorf(": %q is not an absolute path or unix:/path", s.TPM)
 	}
 	return nil
 }

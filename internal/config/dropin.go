@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The program that this one replaces (microsoft/confidential-sidecar-containers)
-// is configured by these names; docs/decisions/0004-drop-in.md lists them.
+// DropInNames, DropInFlags and DropInLevels are names of the reference sidecar
+// (microsoft/confidential-sidecar-containers); docs/decisions/0004-drop-in.md lists them.
 var (
 	DropInNames = map[string]string{ // environment variable: flag
 		"LogFile":                    "log-file",
@@ -32,8 +32,8 @@ var (
 	DropInLevels = map[string]string{"trace": "debug", "warning": "warn", "fatal": "error", "panic": "error"} // logrus' names
 )
 
-// dropIn sets fields by the names of the program that this one replaces, and
-// keeps what that program ignores without a word.
+// dropIn sets fields from the names of the reference sidecar. It warns of values that the reference
+// silently ignores.
 type dropIn struct {
 	fields   *pflag.FlagSet
 	warnings []string
@@ -70,9 +70,9 @@ func (d *dropIn) flags(given *pflag.FlagSet) error {
 	text := func(name string) string { return given.Lookup(name).Value.String() }
 	switch {
 	case given.Changed("allow-testing-mismatched-tcb"):
-		return errors.New("-allowTestingMismatchedTCB is refused: certificates that do not match the report's TCB prove nothing, and no switch weakens a check")
+		return errors.New("-allowTestingMismatchedTCB is refused: certificates that do not match the TCB of the report prove nothing, and no switch weakens a check")
 	case given.Changed("infile") || given.Changed("keypath") || given.Changed("outfile"):
-		return errors.New("-infile, -keypath and -outfile go together, and with no command")
+		return errors.New("-infile, -keypath and -outfile must be used together and without a command")
 	}
 	return errors.Join(
 		d.sideCarArgs("-base64", text("base64")),
@@ -94,8 +94,8 @@ func (d *dropIn) port(name, port string) error {
 
 const customaryGRPC = "localhost:50000"
 
-// serverType moves the listener to gRPC, which in the reference takes the place
-// of HTTP. Any other word means HTTP there.
+// serverType moves the listener to gRPC, which replaces HTTP in the reference. There, any other word
+// means HTTP.
 func (d *dropIn) serverType(name, value string) error {
 	switch strings.ToLower(value) {
 	case "", "http":

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Environment is the process environment; this file alone reads and changes it.
+// Environment is the process environment. Only this file reads and changes it.
 type Environment map[string]string
 
+// OSEnvironment returns the environment of the process.
 func OSEnvironment() Environment {
 	env := make(Environment)
 	for _, entry := range os.Environ() {
@@ -19,19 +20,19 @@ func OSEnvironment() Environment {
 	return env
 }
 
-// foreign is a variable that a library reads by itself.
+// foreign is a variable that a library reads.
 type foreign struct {
 	Name string
-	// Steers says that it would have the pod's identity ask another service than
-	// imds_url or authority_host. It is hidden from the library.
+	// Steers is true if it would send requests of the pod's identity to another service than
+	// imds_url or authority_host. skr hides it from the library.
 	Steers bool
-	// Desk says that only `skrctl key` heeds it.
+	// Desk is true if only `skrctl key` uses it.
 	Desk    bool
 	Meaning string
 }
 
-// Foreigners are all of them: docs/configuration.md has the same table, and a test
-// looks for others in the sources of the Azure libraries.
+// Foreigners lists all of them. docs/configuration.md has the same table, and a test searches the
+// sources of the Azure libraries for others.
 var Foreigners = []foreign{
 	{"IDENTITY_ENDPOINT", true, false, "token endpoint of App Service, Service Fabric or Azure Arc; ACI sets it too"},
 	{"IDENTITY_HEADER", true, false, "secret for IDENTITY_ENDPOINT; ACI sets it too"},
@@ -62,17 +63,16 @@ var Foreigners = []foreign{
 	{"SSL_CERT_DIR", false, false, "directory of such CAs"},
 }
 
-// HideSteering hides the variables that would move the pod's identity. azidentity takes
-// no option in their place.
+// HideSteering removes the variables with Steers. azidentity has no option for this.
 func HideSteering() {
 	for _, f := range Foreigners {
 		if f.Steers {
-			_ = os.Unsetenv(f.Name) // fails only for names that are none
+			_ = os.Unsetenv(f.Name) // fails only for invalid names
 		}
 	}
 }
 
-// foreign are the names in env of which is true. A proxy's may be in small letters.
+// foreign returns the names in env for which is returns true. Names of proxies may be in lower case.
 func (env Environment) foreign(is func(foreign) bool) (names []string) {
 	for _, f := range Foreigners {
 		for _, name := range slices.Compact([]string{f.Name, strings.ToLower(f.Name)}) {

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// idle warns of settings that do nothing, because another one that they belong to says
-// so. What rests on such a pair is refused by check; these only look as if they served.
+// idle returns warnings about settings that have no effect because of another setting. Combinations
+// that affect security are refused by check.
 func (s *Settings) idle(all *pflag.FlagSet) (warnings []string) {
 	chip := s.ReportSource != Automatic && s.ReportSource != VirtualTPM
 	for _, rule := range []struct {
@@ -16,12 +16,12 @@ func (s *Settings) idle(all *pflag.FlagSet) (warnings []string) {
 		why    string
 	}{
 		{chip, []string{"tpm", "event-log", "ak-roots"}, "report_source is " + s.ReportSource},
-		{s.OpsListen == "", []string{"ops-doctor"}, "there is no ops_listen"},
-		{s.GRPCListen == "", []string{"wrap-keys"}, "there is no grpc_listen"},
+		{s.OpsListen == "", []string{"ops-doctor"}, "ops_listen is not set"},
+		{s.GRPCListen == "", []string{"wrap-keys"}, "grpc_listen is not set"},
 	} {
 		for _, field := range rule.fields {
 			if flag := all.Lookup(field); rule.is && flag.Changed && flag.Value.String() != flag.DefValue {
-				warnings = append(warnings, fmt.Sprintf("%s (set by %s) does nothing: %s", FieldName(field), setterOf(flag), rule.why))
+				warnings = append(warnings, fmt.Sprintf("%s (set by %s) has no effect: %s", FieldName(field), setterOf(flag), rule.why))
 			}
 		}
 	}

@@ -15,11 +15,11 @@ import (
 	"skr/internal/strictyaml"
 )
 
-// maxConfig bounds the configuration file; a full one has a few kilobytes.
+// maxConfig limits the configuration file. A full one has a few kilobytes.
 const maxConfig = 1 << 20
 
-// Load merges, from weak to strong: defaults, the YAML file, the environment of
-// the drop-in, the environment, the drop-in's flags, flags.
+// Load merges these sources; later ones take precedence: defaults, the YAML file, the environment of
+// the drop-in, the environment, the flags of the drop-in, flags.
 func Load(given *pflag.FlagSet, env Environment) (*Settings, *pflag.FlagSet, error) {
 	s := new(Settings)
 	all := s.Flags()
@@ -47,13 +47,13 @@ func Load(given *pflag.FlagSet, env Environment) (*Settings, *pflag.FlagSet, err
 	return s, all, nil
 }
 
-// SettingError is what the person who configures must mend: a setting, wherever it comes from.
+// SettingError is a wrong setting, from any source.
 type SettingError struct{ cause error }
 
 func (e *SettingError) Error() string { return "configuration: " + e.cause.Error() }
 func (e *SettingError) Unwrap() error { return e.cause }
 
-// configFile is the file that is named, if one is.
+// configFile returns the configuration file and whether one is named.
 func configFile(given *pflag.FlagSet, env Environment) (path string, named bool) {
 	if given != nil {
 		if flag := given.Lookup("config"); flag != nil && flag.Changed {
@@ -99,23 +99,23 @@ func applyField(all *pflag.FlagSet, name string, value any) error {
 	return set(flag, name, text)
 }
 
-// textOf is what the flag's Set takes.
+// textOf returns the value as text for the Set method of the flag.
 func textOf(flag *pflag.Flag, value any) (string, error) {
 	if _, ok := flag.Value.(sectioned); !ok {
 		return scalar(value)
 	}
 	if value == nil {
-		return "", nil // set judges it
+		return "", nil // set checks it
 	}
 	text, err := json.Marshal(value)
 	return string(text), err
 }
 
-// scalar is the text of a YAML scalar, or of a list of them.
+// scalar returns the text of a YAML scalar or of a list of words.
 func scalar(value any) (string, error) {
 	switch value := value.(type) {
 	case nil:
-		return "", nil // set judges it
+		return "", nil // set checks it
 	case string, bool, json.Number:
 		return fmt.Sprint(value), nil
 	case []any:
@@ -144,8 +144,8 @@ func applyEnvironment(all *pflag.FlagSet, env Environment) error {
 	return failed
 }
 
-// unknownNames finds misspelt settings, to warn of them. They are no error: the
-// environment is not ours alone.
+// unknownNames returns misspelt settings, for a warning. They are not errors, because other programs
+// also set variables.
 func unknownNames(all *pflag.FlagSet, env Environment) []string {
 	known := map[string]bool{"SKR_CONFIG": true}
 	all.VisitAll(func(flag *pflag.Flag) { known[envName(flag.Name)] = true })
@@ -159,7 +159,7 @@ func unknownNames(all *pflag.FlagSet, env Environment) []string {
 	return unknown
 }
 
-// isServiceLink recognises what Kubernetes sets for a service called "skr"
+// isServiceLink reports whether Kubernetes sets the variable for a service called "skr"
 // (SKR_SERVICE_HOST, SKR_PORT_8080_TCP_ADDR and so on).
 func isServiceLink(name string) bool {
 	return strings.HasPrefix(name, "SKR_SERVICE_") || name == "SKR_PORT" || strings.HasPrefix(name, "SKR_PORT_")
@@ -184,8 +184,8 @@ func mayBeEmpty(name string) bool {
 }
 
 func set(flag *pflag.Flag, name, text string) error {
-	if hasNothing(text) && !mayBeEmpty(flag.Name) {
-		return isEmpty(flag, name)
+	if isBlank(text) && !mayBeEmpty(flag.Name) {
+		return emptyError(flag, name)
 	}
 	if err := flag.Value.Set(text); err != nil {
 		if _, ok := flag.Value.(sectioned); ok {
@@ -197,21 +197,22 @@ func set(flag *pflag.Flag, name, text string) error {
 	return nil
 }
 
-// hasNothing is true of white space, of a list without words, and of a section that
-// is null or without members.
-func hasNothing(text string) bool {
+// isBlank reports whether text is white space, a list without words, or a section that is null or has
+// no members.
+func isBlank(text string) bool {
 	rest := strings.Trim(text, ",[]{} \t\r\n")
 	return rest == "" || rest == "null" || rest == "~"
 }
 
-// isEmpty also says how an absent section is written.
-func isEmpty(flag *pflag.Flag, name string) error {
+// emptyError also says how to write an absent section.
+func emptyError(flag *pflag.Flag, name string) error {
 	if _, ok := flag.Value.(sectioned); ok {
 		return fmt.Errorf("%s: it is %w, or say %s", name, strictyaml.ErrEmpty, None)
 	}
 	return fmt.Errorf("%s: it is %w", name, strictyaml.ErrEmpty)
 }
 
+// ReadBounded reads a file. It returns an error if the file is larger than limit.
 func ReadBounded(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -228,8 +229,8 @@ func ReadBounded(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Tell logs what was found beside the settings.
-func (s *Settings) Tell(log *slog.Logger) {
+// LogWarnings logs unknown and ignored variables.
+func (s *Settings) LogWarnings(log *slog.Logger) {
 	for _, name := range s.unknown {
 		log.Warn("ignoring an unknown environment variable; `skr config` prints all fields", "name", name)
 	}
@@ -237,9 +238,9 @@ func (s *Settings) Tell(log *slog.Logger) {
 		log.Warn(warning)
 	}
 	if names := s.Steering; len(names) > 0 {
-		log.Info("variables of the environment are not used: imds_url and authority_host say whom the identity asks", "names", names)
+		log.Info("ignoring environment variables: imds_url and authority_host set the services for the identity", "names", names)
 	}
 }
 
-// WrongSetting returns the cause as a settingError.
+// WrongSetting returns the cause as a SettingError.
 func WrongSetting(cause error) error { return &SettingError{cause} }

@@ -12,25 +12,24 @@ import (
 	"skr/hsm"
 )
 
-// ByAliases is what sets an allow-list that nobody has set.
+// ByAliases is the origin of an allow-list that is not set and comes from the aliases.
 const ByAliases = "keys"
 
-// narrow makes what the aliases name the default of the allow-lists: an application
-// that asks by alias needs no other vault, and whoever can ask could otherwise have
-// the pod's access token sent to a vault of his own. An alias that is wrong is for
-// assemble to refuse.
+// narrow makes the vaults and authorities of the aliases the default of the allow-lists. An application
+// that uses aliases needs no others, and otherwise any caller could have the pod's access token sent
+// to a foreign vault. Assemble refuses wrong aliases.
 func (s *Settings) narrow(all *pflag.FlagSet) error {
 	var names Names
 	var err error
 	if names.Authorities, err = attest.ParseAuthorities(s.MAAAllow); err != nil {
-		return nil //nolint:nilerr // assemble refuses it, too
+		return nil //nolint:nilerr // Assemble refuses it
 	}
 	if names.Vaults, err = hsm.ParseVaults(s.VaultAllow); err != nil {
-		return nil //nolint:nilerr // assemble refuses it, too
+		return nil //nolint:nilerr // Assemble refuses it
 	}
 	aliases, err := names.All(s.Keys.Value)
 	if err != nil || len(aliases) == 0 {
-		return nil //nolint:nilerr // assemble refuses it, too
+		return nil //nolint:nilerr // Assemble refuses it
 	}
 	var authorities, vaults []string
 	for _, name := range slices.Sorted(maps.Keys(aliases)) {
@@ -45,7 +44,7 @@ func (s *Settings) narrow(all *pflag.FlagSet) error {
 	return setDefault(all.Lookup("vault-allow"), vaults)
 }
 
-// vaultEntry allows one key, with the audience that it has now.
+// vaultEntry returns the entry that allows one key, with its current audience.
 func vaultEntry(id hsm.KeyID) string {
 	entry := id.Host().String() + "/keys/" + id.Name()
 	if id.Version() != "" {
@@ -62,7 +61,7 @@ func setDefault(flag *pflag.Flag, words []string) error {
 	return set(flag, ByAliases, strings.Join(slices.Compact(words), ","))
 }
 
-// Unset are the allow-lists that nobody has set: they let in whole clouds.
+// Unset returns the allow-lists that are not set. Their defaults allow all hosts of a cloud.
 func (s *Settings) Unset() (names []string) {
 	for _, name := range []string{"maa_allow", "vault_allow"} {
 		if s.Origins[name] == "" {
@@ -72,9 +71,10 @@ func (s *Settings) Unset() (names []string) {
 	return names
 }
 
+// WarnOfClouds logs a warning for each allow-list that is not set.
 func (s *Settings) WarnOfClouds(log *slog.Logger) {
 	for _, name := range s.Unset() {
-		log.Warn("this allow-list has its default, which is every host of Azure's clouds: any caller can have this pod's "+
-			"evidence or access token sent to a stranger's; set it, or name the keys in the section keys", "setting", name)
+		log.Warn("this allow-list has its default, all hosts of Azure's clouds: any caller can have this pod's evidence or "+
+			"access token sent to any of them; set it, or name the keys in the section keys", "setting", name)
 	}
 }

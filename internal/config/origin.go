@@ -8,25 +8,25 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// setBy is the annotation of a flag that says by which name it was set: a
-// variable's, a flag's, or in the file the field's own.
+// setBy is the annotation of a flag with the name that set it: a variable, a flag, or the field in the
+// file.
 const setBy = "set by"
 
-// origins are the names by which fields were set, by field.
+// origins maps fields to the names that set them.
 type origins map[string]string
 
 func originsOf(all *pflag.FlagSet) origins {
-	found := make(origins)
+	o := make(origins)
 	all.VisitAll(func(flag *pflag.Flag) {
 		if name := flag.Annotations[setBy]; len(name) > 0 {
-			found[FieldName(flag.Name)] = name[0]
+			o[FieldName(flag.Name)] = name[0]
 		}
 	})
-	return found
+	return o
 }
 
-// Explain adds to an error that begins with a field what set the field, unless that
-// is the field's own flag: whoever reads it looks for the name in a manifest.
+// Explain adds to an error that begins with a field the name that set the field, unless it is the
+// field's own flag. The reader searches for that name in a manifest.
 func (o origins) Explain(err error) error {
 	wrong, ok := errors.AsType[*SettingError](err)
 	if !ok {

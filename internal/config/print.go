@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Unvalued are the fields without a value, which fieldsOf leaves out: --config takes
-// no empty ones.
+// Unvalued returns the fields without a value. FieldsOf leaves them out, because --config refuses empty
+// values.
 func Unvalued(all *pflag.FlagSet) (names []string) {
 	all.VisitAll(func(flag *pflag.Flag) {
 		if flag.Value.String() == "" && !hasForm(flag) {
@@ -18,14 +18,14 @@ func Unvalued(all *pflag.FlagSet) (names []string) {
 	return names
 }
 
-// hasForm reports whether the field is printed though it is empty.
+// hasForm reports whether the field is printed even if it is empty.
 func hasForm(flag *pflag.Flag) bool {
 	_, section := flag.Value.(sectioned)
 	return section || mayBeEmpty(flag.Name)
 }
 
-// FieldsOf is the configuration by YAML names. No field holds a secret: tokens
-// come from files and requests, never from the configuration.
+// FieldsOf returns the configuration by YAML names. No field holds a secret: tokens come from files and
+// requests.
 func FieldsOf(all *pflag.FlagSet) map[string]any {
 	fields := make(map[string]any)
 	all.VisitAll(func(flag *pflag.Flag) {
@@ -45,15 +45,15 @@ func FieldsOf(all *pflag.FlagSet) map[string]any {
 	return fields
 }
 
-// Remarks are comments on the variables that are set and are no settings of skr's.
+// Remarks returns comments on variables that are set but are not settings of skr.
 func (env Environment) Remarks() string {
 	var text strings.Builder
 	for _, kind := range []struct {
 		words string
 		is    func(foreign) bool
 	}{
-		{"set and not used, as imds_url and authority_host say whom the pod's identity asks", func(f foreign) bool { return f.Steers }},
-		{"set and used by skrctl key alone", func(f foreign) bool { return f.Desk }},
+		{"set and not used, as imds_url and authority_host set the services for the pod's identity", func(f foreign) bool { return f.Steers }},
+		{"set and used only by skrctl key", func(f foreign) bool { return f.Desk }},
 		{"set and read by libraries", func(f foreign) bool { return !f.Steers && !f.Desk }},
 	} {
 		if names := env.foreign(kind.is); len(names) > 0 {

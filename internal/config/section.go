@@ -9,21 +9,21 @@ import (
 	"skr/internal/strictyaml"
 )
 
-// None says in words that there is no such section. That it is empty is an error: a
-// template that renders nothing must not open what a rule was to close.
+// None is the value of an absent section. An empty section is an error: a template that renders nothing
+// must not remove a rule.
 const None = "none"
 
-// section is a setting with a form of its own: a section of the YAML file, and
-// the same as JSON or YAML in one line in the environment and on the command line.
+// section is a setting with structure: a section of the YAML file, or JSON or YAML in one line in the
+// environment and on the command line.
 type section[T any] struct {
 	Value T
 	text  string // compact JSON, or none; "" until it is set
 }
 
-// sectioned is what every section is, whatever it holds.
+// sectioned is implemented by every section.
 type sectioned interface {
 	pflag.Value
-	// tree is the section as the YAML library prints it.
+	// tree returns the value that the YAML library prints.
 	tree() any
 }
 

@@ -70,7 +70,7 @@ func TestBadSections(t *testing.T) {
 		{"unknown member", "SKR_ACCESS", `[{"name":"a","user":1}]`, "user"},
 		{"misspelt member", "SKR_KEYS", `{"a":{"vautl":"x"}}`, "vautl"},
 		{"not a list", "SKR_ACCESS", `{"name":"a"}`, "SKR_ACCESS"},
-		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "twice"},
+		{"member twice", "SKR_KEYS", "{\"a\":{\"vault\":\"x\",\"vault\":\"y\"}}", "duplicated"},
 		{"capitals twice", "SKR_ACCESS", `[{"name":"a","uid":1000,"UID":0,"routes":["/key/release"]}]`, "differ in case only"},
 		{"other capitals", "SKR_ACCESS", `[{"name":"a","uid":1000,"Routes":["*"]}]`, `must be written "routes"`},
 		{"merged", "SKR_ACCESS", "- name: a\n  <<: {routes: ['*']}", "merge keys"},

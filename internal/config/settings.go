@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Settings is the whole configuration. Its flags method is the one table of
-// names, defaults and meanings: the YAML field a_b is also SKR_A_B and --a-b.
+// Settings is the whole configuration. table has the names, defaults and meanings. The YAML field a_b
+// is also SKR_A_B and --a-b.
 type Settings struct {
 	Listen         string
 	GRPCListen     string
@@ -69,10 +69,10 @@ type Settings struct {
 	LogFormat string
 	AuditFile string
 
-	unknown  []string // variables that look like settings and are none
-	warnings []string // of what the reference's names hold and skr ignores
-	Unused   []string // settings that do nothing, which the server tells
-	Steering []string // variables of libraries that the pod's identity does not heed
+	unknown  []string // variables that look like settings but are not
+	warnings []string // about values of the reference's names that skr ignores
+	Unused   []string // settings without effect, which the server logs
+	Steering []string // variables of libraries that the pod's identity ignores
 	Origins  origins  // what set each field
 }
 
@@ -99,9 +99,11 @@ func (l *List) Set(text string) error {
 	return nil
 }
 
+// FieldName returns the YAML name of a flag.
 func FieldName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 func envName(flag string) string   { return "SKR_" + strings.ToUpper(FieldName(flag)) }
 
+// ThimURL returns thim_url or its default.
 func (s *Settings) ThimURL() string {
 	if s.THIMURL != "" {
 		return s.THIMURL
@@ -109,7 +111,7 @@ func (s *Settings) ThimURL() string {
 	return s.IMDSURL + thimPath
 }
 
-// Values of report_source.
+// Automatic and VirtualTPM are values of report_source.
 const (
 	Automatic  = "auto"
 	VirtualTPM = "vtpm"

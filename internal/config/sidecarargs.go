@@ -13,7 +13,7 @@ import (
 	"skr/internal/strictjson"
 )
 
-// sideCarArgs is what SkrSideCarArgs holds. Members that are empty change nothing.
+// sideCarArgs is the content of SkrSideCarArgs. Empty members have no effect.
 type sideCarArgs struct {
 	CertCache struct {
 		EndpointType string `json:"endpoint_type"`
@@ -29,7 +29,7 @@ type sideCarArgs struct {
 		UserAgent string `json:"user_agent"`
 	} `json:"maaconfig"`
 
-	unknown []string // members that are none of these
+	unknown []string // other members
 }
 
 func (d *dropIn) sideCarArgs(name, encoded string) error {
@@ -68,8 +68,8 @@ func parseSideCarArgs(encoded string) (*sideCarArgs, error) {
 	if err := json.Unmarshal(data, args); err != nil {
 		return nil, fmt.Errorf("reading its JSON: %w", err)
 	}
-	// The reference takes members in any capitals, which is harmless. Of two members
-	// of one name it takes the last, and a reader of a policy might see the first.
+	// The reference ignores the case of members, which is harmless. Duplicate members are
+	// refused, because another reader may use the first of them.
 	if _, err := strictjson.Parse(data); err != nil && !isNull(data) {
 		return nil, fmt.Errorf("reading its JSON: %w", err)
 	}
@@ -77,11 +77,11 @@ func parseSideCarArgs(encoded string) (*sideCarArgs, error) {
 	return args, nil
 }
 
-// isNull reports whether the arguments are null, which changes nothing.
+// isNull reports whether the arguments are null, which has no effect.
 func isNull(data []byte) bool { return string(bytes.TrimSpace(data)) == "null" }
 
-// unknownMembers lists the members of a JSON object that the type has no field for,
-// as paths. Names are matched as encoding/json does, in any capitals.
+// unknownMembers returns the paths of members of a JSON object for which the type has no field. Like
+// encoding/json, it ignores the case of names.
 func unknownMembers(data []byte, prefix string, of reflect.Type) (unknown []string) {
 	var members map[string]json.RawMessage
 	if of.Kind() != reflect.Struct || json.Unmarshal(data, &members) != nil {
@@ -102,8 +102,8 @@ func unknownMembers(data []byte, prefix string, of reflect.Type) (unknown []stri
 	return unknown
 }
 
-// fields returns the flags that the arguments stand for. known is false if the
-// type of the endpoint is another than those of the reference.
+// fields returns the flags that the arguments set. known is false if the reference does not have the
+// type of the endpoint.
 func (a *sideCarArgs) fields() (fields map[string]string, known bool) {
 	fields = map[string]string{"client-id": a.Identity.ClientID, "maa-user-agent": a.MAA.UserAgent}
 	cache := a.CertCache
@@ -144,8 +144,8 @@ func cacheURL(endpoint, teeType string) string {
 	return withScheme("https://", strings.TrimSuffix(endpoint, "/")) + "/" + teeType + "/certificates"
 }
 
-// kdsURL keeps the host: the paths of the key distribution service are fixed
-// (AMD 57230), and the drop-in's endpoint carries their first part.
+// kdsURL returns the endpoint without its path. The paths of the key distribution service are fixed
+// (AMD 57230), and the endpoint of the drop-in contains their first part.
 func kdsURL(endpoint string) string {
 	url := withScheme("https://", endpoint)
 	scheme, rest, found := strings.Cut(url, "://")

@@ -9,16 +9,16 @@ import (
 	"skr/hsm"
 )
 
-// setting is a row of the table: flags, variables, fields of the file, help, documents and
-// `skr config` come from it.
+// setting is a row of the table, from which flags, variables, fields of the file, help, documents and
+// `skr config` come.
 type setting struct {
 	name  string // of the flag
 	group string // title in help; uses says which commands have it
 	bind  binding
 	usage string
-	check func(*Settings) error // refuses what no part would refuse by itself, or only much later; nil without a check
-	// mayBeEmpty: an empty value turns it off. Of any other setting, it would bring back a
-	// default that allows more than the value that is missing.
+	check func(*Settings) error // refuses values that no part refuses, or only much later; nil disables it
+	// mayBeEmpty is true if an empty value turns the setting off. An empty value of another
+	// setting would restore a default that may allow more.
 	mayBeEmpty bool
 }
 
@@ -27,19 +27,19 @@ func table() []setting {
 	return []setting{
 		{
 			name: "listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.Listen }, "localhost:8080"),
-			usage:      "HTTP: a loopback address and port, or unix:/path; none if empty",
+			usage:      "HTTP: a loopback address and port, or unix:/path; off if empty",
 			check:      listening,
 			mayBeEmpty: true,
 		},
 		{
 			name: "grpc-listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.GRPCListen }, ""),
-			usage:      "gRPC key provider: a loopback address and port (localhost:50000 by custom), or unix:/path; none if empty",
+			usage:      "gRPC key provider: a loopback address and port (usually localhost:50000), or unix:/path; off if empty",
 			mayBeEmpty: true,
 		},
 
 		{
 			name: "ops-listen", group: operating, bind: text(func(s *Settings) *string { return &s.OpsListen }, ""),
-			usage:      "address of /livez, /readyz and /metrics, such as :9090; none if empty",
+			usage:      "address of /livez, /readyz and /metrics, such as :9090; off if empty",
 			check:      hostPort,
 			mayBeEmpty: true,
 		},
@@ -77,12 +77,12 @@ func table() []setting {
 
 		{
 			name: "keys", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.Keys }),
-			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fall-backs",
+			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fallbacks",
 		},
 
 		{
 			name: "access", group: operating, bind: form(func(s *Settings) pflag.Value { return &s.Access }),
-			usage: "who may use which route and alias; with none, any caller that can connect",
+			usage: "which callers may use which routes and aliases; without rules, any caller that can connect",
 		},
 
 		{
@@ -146,12 +146,14 @@ func table() []setting {
 		},
 
 		{
-			name: "azure-cache-url", group: certificates, bind: text(func(s *Settings) *string { return &s.AzureCacheURL }, "https://global.acccache.azure.net/SevSnpVM/certificates"),
+			name: "azure-cache-url", group: certificates,
+			bind:  text(func(s *Settings) *string { return &s.AzureCacheURL }, "https://global.acccache.azure.net/SevSnpVM/certificates"),
 			usage: "Azure's public certificate cache",
 			check: webAddress(func(s *Settings) string { return s.AzureCacheURL }),
 		},
 		{
-			name: "azure-cache-api-version", group: certificates, bind: text(func(s *Settings) *string { return &s.AzureCacheAPIVersion }, "api-version=2020-10-15-preview"),
+			name: "azure-cache-api-version", group: certificates,
+			bind:  text(func(s *Settings) *string { return &s.AzureCacheAPIVersion }, "api-version=2020-10-15-preview"),
 			usage: "query part for the Azure cache",
 		},
 		{
@@ -170,7 +172,7 @@ func table() []setting {
 
 		{
 			name: "ca-file", group: network, bind: text(func(s *Settings) *string { return &s.CAFile }, ""),
-			usage: "PEM file of further CAs for outbound TLS and release statements",
+			usage: "PEM file of additional CAs for outbound TLS and release statements",
 		},
 
 		{
@@ -209,7 +211,7 @@ func table() []setting {
 		},
 		{
 			name: "authority-host", group: identity, bind: text(func(s *Settings) *string { return &s.AuthorityHost }, ""),
-			usage: "Entra ID of another cloud; the public one if not set",
+			usage: "Entra ID host of another cloud; the public cloud if not set",
 		},
 
 		{
@@ -241,7 +243,7 @@ func table() []setting {
 
 		{
 			name: "key-cache-ttl", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.KeyCacheTTL }, 0),
-			usage: "how long a released key is kept, in locked memory, for equal requests; 0 keeps none",
+			usage: "how long a released key is cached in locked memory for equal requests; 0 disables the cache",
 			check: notNegative(func(s *Settings) time.Duration { return s.KeyCacheTTL }),
 		},
 		{

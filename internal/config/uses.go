@@ -6,8 +6,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The groups of settings that commands use together, by their titles in help. Each row of the
-// table is in one.
+// The groups of settings, by their titles in help. Each row of the table belongs to one group.
 const (
 	Addresses    = "Listeners"
 	deadline     = "Time"
@@ -26,16 +25,16 @@ const (
 	fleet        = "Fleet"
 	wrapping     = "Key provider"
 	records      = "Records"
-	Logging      = "Every command"
+	Logging      = "Common flags"
 )
 
-// AllGroups are the groups in the order of help, but for Logging, which every command has.
+// AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
 	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, network, authorities, vaults, identity,
 	releases, reuse, fleet, wrapping, records,
 }
 
-// What commands have in common.
+// Sets of groups that several commands use.
 var (
 	asksMachine   = []string{deadline, devices, thisMachine, tpmRoots}
 	asksEvidence  = append(slices.Clip(asksMachine), certificates, network)
@@ -44,8 +43,8 @@ var (
 	managesKeys   = []string{deadline, network, vaults, identity}
 )
 
-// Uses names the settings that each command takes as flags. The environment and the
-// configuration file may hold every setting.
+// Uses maps each command to the groups of settings that it accepts as flags. The environment
+// and the configuration file may hold every setting.
 var Uses = map[string][]string{
 	"skr":                 AllGroups,
 	"skr serve":           AllGroups,

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Part of an identity: a setting and the variable that sets it in a pod.
+// Part is a part of an identity: a setting and the variable that sets it in a pod.
 type Part struct{ Field, Variable, Value, Advice string }
 
 func (p Part) name() string {
@@ -15,8 +15,8 @@ func (p Part) name() string {
 	return p.Field + " (" + p.Variable + ")"
 }
 
-// workload identity needs all three, which the webhook of Azure Workload Identity
-// injects (azure-workload-identity, "Mutating Admission Webhook").
+// workload returns the parts of a workload identity, all of which are required. The webhook of Azure
+// Workload Identity injects them (azure-workload-identity, "Mutating Admission Webhook").
 func (s *Settings) workload() []Part {
 	return []Part{
 		{"client_id", "AZURE_CLIENT_ID", s.ClientID,
@@ -29,8 +29,8 @@ func (s *Settings) workload() []Part {
 	}
 }
 
-// CheckWorkload refuses a part of a workload identity: without the rest, the pod would
-// be another identity. A client id alone names a managed identity.
+// CheckWorkload refuses an incomplete workload identity: the pod would use another identity. A client
+// id alone names a managed identity.
 func (s *Settings) CheckWorkload() error {
 	if s.TenantID == "" && s.FederatedTokenFile == "" {
 		return nil
@@ -38,7 +38,8 @@ func (s *Settings) CheckWorkload() error {
 	return Complete("a workload identity", s.workload())
 }
 
-// Complete names the first part that is missing, and those that are there.
+// Complete returns an error if a part is missing. It names the first missing part and those that are
+// present.
 func Complete(whole string, parts []Part) error {
 	var present []string
 	var missing *Part
@@ -53,6 +54,6 @@ func Complete(whole string, parts []Part) error {
 	if missing == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %s is missing, which %s needs together with %s, and another identity is not taken in its place: %s",
+	return fmt.Errorf("%s: %s is missing, which %s needs together with %s, and no other identity is used instead: %s",
 		missing.Field, missing.Variable, whole, strings.Join(present, " and "), missing.Advice)
 }

@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// talkative are the variables by which a library that is linked prints what passes
-// through it, past every redaction of ours.
-var talkative = []struct {
+// unsafe lists the variables that make a linked library print secrets or weaken a check.
+var unsafe = []struct {
 	name   string
-	speaks func(value string) bool
-	prints string
+	bad    func(value string) bool
+	effect string
 }{
-	// net/http (h2_bundle.go) and golang.org/x/net/http2, on which gRPC is, look for
-	// this text anywhere in the value.
+	// net/http (h2_bundle.go) and golang.org/x/net/http2, which gRPC uses, search the whole
+	// value for this text.
 	{"GODEBUG", func(value string) bool { return strings.Contains(value, "http2debug") }, "prints each HTTP/2 frame, with access tokens and keys"},
 	{"GODEBUG", weakens, "weakens how certificates and signatures are verified"},
 	// grpclog/loggerv2.go; internal/transport prints headers that it cannot decode.
@@ -23,13 +22,12 @@ var talkative = []struct {
 		"prints headers of callers",
 	},
 	// internal/binarylog of gRPC.
-	{"GRPC_BINARY_LOG_FILTER", func(value string) bool { return value != "" }, "has each gRPC message written down, with keys"},
+	{"GRPC_BINARY_LOG_FILTER", func(value string) bool { return value != "" }, "writes each gRPC message to a file, with keys"},
 	// internal/log of the Azure SDK: requests, responses and errors of azcore and azidentity.
 	{"AZURE_SDK_GO_LOGGING", func(value string) bool { return value != "" }, "prints requests for access tokens, and their answers"},
 }
 
-// weaker are the settings of GODEBUG that bring back what Go has stopped to accept
-// (go.dev/doc/godebug).
+// weaker are the settings of GODEBUG that make Go accept what it now refuses (go.dev/doc/godebug).
 var weaker = []string{
 	"rsa1024min", "tls10server", "tls3des", "tlsmaxrsasize", "tlsrsakex", "tlssha1", "tlsunsafeekm",
 	"x509negativeserial", "x509rsacrt", "x509usepolicies",
@@ -45,13 +43,12 @@ func weakens(value string) bool {
 	return false
 }
 
-// CheckEnvironment returns an error if a variable makes a library print secrets, or
-// take what it should not. Libraries read them before main begins: all that is left
-// is not to start.
+// CheckEnvironment returns an error if a variable makes a library print secrets or weakens a check. Libraries
+// read them before main begins, so the program must not continue.
 func CheckEnvironment(env map[string]string) error {
-	for _, v := range talkative {
-		if value, set := env[v.name]; set && v.speaks(value) {
-			return fmt.Errorf("%s: this value %s: remove the variable", v.name, v.prints)
+	for _, v := range unsafe {
+		if value, set := env[v.name]; set && v.bad(value) {
+			return fmt.Errorf("%s: this value %s; remove the variable", v.name, v.effect)
 		}
 	}
 	return nil

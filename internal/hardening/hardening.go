@@ -1,27 +1,25 @@
-// Package hardening hides the process from its neighbours.
+// Package hardening protects the process from other processes.
 //
-// [Apply] comes first in main, before there are secrets:
+// Call [Apply] first in main, before there are secrets:
 //
 //	for _, err := range hardening.Apply() {
 //		log.Warn("the process is less protected than it could be", "error", err)
 //	}
 //
-// The process is then not dumpable (prctl(2), PR_SET_DUMPABLE): another process
-// of the same user can neither trace it nor open its memory, environment and
-// descriptors under /proc. It leaves no core (RLIMIT_CORE), also not to a program
-// in core_pattern that asks for the limit, and what it starts gains no privileges
-// (PR_SET_NO_NEW_PRIVS).
+// Then the process is not dumpable (prctl(2), PR_SET_DUMPABLE): other processes of the same user can
+// neither trace it nor open its memory, environment and descriptors under /proc. It writes no core
+// (RLIMIT_CORE), also not to a program in core_pattern that respects the limit, and its children gain no
+// privileges (PR_SET_NO_NEW_PRIVS).
 //
-// [CheckEnvironment] finds the variables by which a linked library prints secrets.
+// [CheckEnvironment] refuses variables that make a linked library print secrets.
 //
-// Root, or a process with CAP_SYS_PTRACE in the container, still reads everything.
+// Root, or a process with CAP_SYS_PTRACE in the container, can still read everything.
 package hardening
 
 import "fmt"
 
-// Apply takes each measure and returns those that the system refused. None is
-// worth not to start for: each makes an attack harder that needs a foothold in
-// the pod.
+// Apply applies each measure and returns errors for those that the system refused. They are no reason to
+// stop: the measures only hinder an attacker who is already in the pod.
 func Apply() []error {
 	var refused []error
 	for _, measure := range []struct {

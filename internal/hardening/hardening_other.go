@@ -2,7 +2,7 @@
 
 package hardening
 
-// Only Linux has these measures; skr, which keeps keys, runs on Linux alone.
+// Only Linux has these measures. skr, which holds keys, runs only on Linux.
 
 func refuseDumps() error { return nil }
 

@@ -2,11 +2,11 @@ package sbom
 
 import "runtime/debug"
 
-// release is set by the linker for builds outside a repository.
+// release is set by the linker in builds outside a repository.
 var release string
 
-// Version is what the build was given or the Go toolchain recorded: a module
-// version, or the commit.
+// Version returns the version that the build set, or the module version or commit that the Go toolchain
+// recorded.
 func Version() string {
 	if release != "" {
 		return release

@@ -1,12 +1,11 @@
-// Package sbom writes the bill of materials of a Go program, in CycloneDX: its
-// modules with versions and hashes, as the toolchain recorded them when it linked
-// the program.
+// Package sbom writes the bill of materials of a Go program in CycloneDX: the modules with the versions
+// and hashes that the toolchain recorded in the program.
 //
 //	info, _ := debug.ReadBuildInfo()
 //	err := sbom.Write(os.Stdout, info, "v1.2.0")
 //
-// It holds no time and no serial number: the same program has the same bill. How
-// modules depend on each other is not recorded, and so not said.
+// It contains no time and no serial number, so the same program has the same bill. It does not contain
+// the dependencies between modules, which the toolchain does not record.
 package sbom
 
 import (
@@ -52,8 +51,8 @@ type property struct {
 	Value string `json:"value"`
 }
 
-// Write writes the bill of the program that info is of, under the version that
-// its makers gave it. An error is the writer's, or says which hash is none.
+// Write writes the bill of the program that info describes, with the given version. It returns an error of
+// w, or an error if a hash is malformed.
 func Write(w io.Writer, info *debug.BuildInfo, version string) error {
 	program := newComponent("application", info.Main.Path, version)
 	for _, setting := range info.Settings {
@@ -72,13 +71,13 @@ func Write(w io.Writer, info *debug.BuildInfo, version string) error {
 	return text.Encode(bom{"CycloneDX", "1.6", 1, metadata{program}, components})
 }
 
-// ofModule describes the module that was linked, which may be a replacement.
+// ofModule describes the linked module, which may be a replacement.
 func ofModule(module *debug.Module) (component, error) {
 	if replacement := module.Replace; replacement != nil && replacement.Version != "" {
 		module = replacement
 	}
 	library := newComponent("library", module.Path, module.Version)
-	if module.Sum == "" { // a directory stands in for the module
+	if module.Sum == "" { // a directory replaces the module
 		return library, nil
 	}
 	sum, err := sha256Of(module.Sum)
@@ -89,13 +88,13 @@ func ofModule(module *debug.Module) (component, error) {
 	return library, nil
 }
 
-// sha256Of is the hexadecimal of a hash as go.sum has it: h1 is the SHA-256, in
-// base64, of the list of the module's files (golang.org/x/mod/sumdb/dirhash).
+// sha256Of returns a hash of go.sum in hexadecimal. h1 is the SHA-256, in base64, of the list of the
+// module's files (golang.org/x/mod/sumdb/dirhash).
 func sha256Of(sum string) (string, error) {
 	text, found := strings.CutPrefix(sum, "h1:")
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != 32 {
-		return "", fmt.Errorf("%q is no h1 hash of go.sum", sum)
+		return "", fmt.Errorf("%q is not an h1 hash of go.sum", sum)
 	}
 	return hex.EncodeToString(raw), nil
 }
@@ -105,8 +104,8 @@ func newComponent(kind, name, version string) component {
 	return component{Type: kind, Ref: url, Name: name, Version: version, PURL: url}
 }
 
-// packageURL is the purl of a Go module: in lower case, and with the plus of a
-// version encoded (purl-spec, types/golang-definition.json).
+// packageURL returns the purl of a Go module: in lower case, with the plus of a version encoded
+// (purl-spec, types/golang-definition.json).
 func packageURL(name, version string) string {
 	return "pkg:golang/" + strings.ToLower(name) + "@" + strings.ReplaceAll(version, "+", "%2B")
 }

@@ -141,16 +141,3 @@ func mapping(t *testing.T, memory []byte) (header, flags string) {
 	t.Fatal("the memory is not in /proc/self/smaps")
 	return "", ""
 }
-
-// TestTouchSurvivesAFault checks that memory that the kernel does not provide causes an
-// error and does not end the process.
-func TestTouchSurvivesAFault(t *testing.T) {
-	memory, err := mapLocked(chunkSize)
-	if err != nil {
-		t.Skipf("this process may not lock memory: %v", err)
-	}
-	unprotect(memory)
-	if touch(memory) == nil {
-		t.Error("unmapped memory can be touched")
-	}
-}

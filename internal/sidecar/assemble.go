@@ -26,8 +26,7 @@ import (
 	"skr/keyrelease"
 )
 
-// Parts holds the assembled parts. This file and its neighbours are the only
-// place that knows which implementation stands behind which interface.
+// Parts holds the assembled parts. Only this package chooses the implementations of interfaces.
 type Parts struct {
 	Names       config.Names
 	Context     *uvm.SecurityContext
@@ -39,20 +38,21 @@ type Parts struct {
 	Releaser    *keyrelease.Releaser
 	Aliases     map[string]keyrelease.Request
 	access      *access.Policy
-	wrapKeys    *keyprovider.Keys // nil with an error where they cannot be used
+	wrapKeys    *keyprovider.Keys // nil if wrapKeysErr is set
 	wrapKeysErr error
 	out         *outbound.Clients
 
 	Faults       *faults
-	otherSilicon bool         // reports are by silicon that is not AMD's
+	otherSilicon bool         // reports come from silicon that is not AMD's
 	log          *slog.Logger // of the assembling process
 }
 
-func Assemble(s *config.Settings, told *observer, log *slog.Logger) (*Parts, error) {
-	s.Tell(log)
+// Assemble builds the parts from the settings. A nil observer disables metrics and traces.
+func Assemble(s *config.Settings, observer *observer, log *slog.Logger) (*Parts, error) {
+	s.LogWarnings(log)
 	var err error
 	parts := &Parts{Faults: new(faults), otherSilicon: s.AMDRoots != "", log: log}
-	contextLoaded := crash.Beside(func() error { // a signature takes long
+	contextLoaded := crash.Beside(func() error { // verifying a signature takes long
 		parts.Context = loadContext(s)
 		return nil
 	})
@@ -66,7 +66,7 @@ func Assemble(s *config.Settings, told *observer, log *slog.Logger) (*Parts, err
 		return nil, config.WrongSetting(err)
 	}
 	parts.openWrapKeys(s.WrapKeys)
-	out, err := outbound.New(s, told.exchanges)
+	out, err := outbound.New(s, observer.exchanges)
 	if err != nil {
 		return nil, config.WrongSetting(err)
 	}
@@ -75,7 +75,7 @@ func Assemble(s *config.Settings, told *observer, log *slog.Logger) (*Parts, err
 		return nil, config.WrongSetting(err)
 	}
 	if err := contextLoaded(); err != nil {
-		return nil, err // a bug: unusable parts are none
+		return nil, err // a bug: unusable parts are not errors
 	}
 	parts.examineContext()
 	if err := parts.assembleAttester(s); err != nil {
@@ -87,7 +87,7 @@ func Assemble(s *config.Settings, told *observer, log *slog.Logger) (*Parts, err
 	return parts, nil
 }
 
-// assembleReleaser joins the parties of a release, each decorated with the journal.
+// assembleReleaser connects the parties of a release, each decorated with the journal.
 func (p *Parts) assembleReleaser(s *config.Settings) {
 	p.Releaser = keyrelease.New(keyrelease.Config{
 		Attester: p.Attester, Verifier: parties.Verifier(p.verifier),
@@ -99,11 +99,11 @@ func (p *Parts) assembleReleaser(s *config.Settings) {
 }
 
 func loadContext(s *config.Settings) *uvm.SecurityContext {
-	found, _ := uvm.Load(uvm.Config{ // examineContext tells the errors
+	loaded, _ := uvm.Load(uvm.Config{ // the context holds the errors, see examineContext
 		Directory: s.SecurityContextDir,
 		Policy:    s.SecurityPolicy, HostCertificate: s.HostCertificate, ReferenceInfo: s.ReferenceInfo,
 	})
-	return found
+	return loaded
 }
 
 func (p *Parts) examineContext() {
@@ -121,7 +121,7 @@ func (p *Parts) openWrapKeys(dir string) {
 	p.Faults.Add(wrapKeys, p.wrapKeysErr)
 }
 
-// assembleCallers says who may ask for what, by which names.
+// assembleCallers builds the aliases and the access policy.
 func (p *Parts) assembleCallers(s *config.Settings) (err error) {
 	if p.Aliases, err = p.releases(s.Keys.Value); err != nil {
 		return fmt.Errorf("keys: %w", err)
@@ -135,7 +135,7 @@ func (p *Parts) assembleCallers(s *config.Settings) (err error) {
 	return nil
 }
 
-// routes of HTTP and gRPC.
+// routes returns the routes of HTTP and gRPC.
 func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
 
 func (p *Parts) assembleAttester(s *config.Settings) error {
@@ -154,7 +154,7 @@ func (p *Parts) assembleAttester(s *config.Settings) error {
 	return nil
 }
 
-// unendorsed says why there is no endorsement although there should be one.
+// unendorsed returns why an expected endorsement is missing.
 func (p *Parts) unendorsed() error {
 	if p.Context.Endorsement == nil && p.Context.EndorsementErr == nil {
 		return p.Context.DirectoryErr
@@ -162,7 +162,7 @@ func (p *Parts) unendorsed() error {
 	return p.Context.EndorsementErr
 }
 
-// evidence says whom to ask what this machine is.
+// evidence returns the sources of evidence of this machine.
 func evidence(s *config.Settings) (evidence attest.Config, err error) {
 	if s.ReportSource == config.Automatic || s.ReportSource == config.VirtualTPM {
 		roots, err := outbound.AKRoots(s)
@@ -181,8 +181,8 @@ func evidence(s *config.Settings) (evidence attest.Config, err error) {
 	return evidence, nil
 }
 
-// hostSource is nil where the platform gives no certificate. One that cannot be used
-// tells so to whoever asks it.
+// hostSource returns nil if the platform provides no certificate. A source with an unusable certificate
+// returns an error for each request.
 func (p *Parts) hostSource() vcek.Source {
 	switch {
 	case p.Context.HostCertificateErr != nil:
@@ -194,7 +194,7 @@ func (p *Parts) hostSource() vcek.Source {
 	if err != nil {
 		host = vcek.NewUnusableHostSource(err)
 	}
-	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // it is the same for every chip
+	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // the chain is the same for every chip
 	p.Faults.Add(hostCertificate, err)
 	return host
 }

@@ -18,16 +18,15 @@ import (
 	"skr/keyrelease"
 )
 
-// Auditor writes a record of each release. It knows keys by their names alone.
+// Auditor writes a record of each release. Records contain names of keys, never keys.
 type Auditor struct {
-	Log  *audit.Log
-	told *observer
+	Log      *audit.Log
+	observer *observer
 }
 
 var _ server.Auditor = (*Auditor)(nil)
 
-// OpenAudit returns the log of the releases: audit_file or, without one, what
-// otherwise makes.
+// OpenAudit returns the log of releases: audit_file or, if it is not set, the result of otherwise.
 func OpenAudit(s *config.Settings, otherwise func(version string) *audit.Log) (*audit.Log, error) {
 	if s.AuditFile == "" {
 		return otherwise(sbom.Version()), nil
@@ -39,14 +38,14 @@ func OpenAudit(s *config.Settings, otherwise func(version string) *audit.Log) (*
 	return records, nil
 }
 
-// Released keeps a key back of which no record could be written. A request that
-// could not be understood asked for no key.
+// Released records a release. If it returns an error, the key must not be released. A malformed request
+// has no record, because it names no key.
 func (a *Auditor) Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, failed error) error {
 	code := server.CodeOf(failed)
 	if code == string(api.BadRequest) {
 		return nil
 	}
-	a.told.released(code, failed)
+	a.observer.released(code, failed)
 	entry := audit.Entry{
 		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
 		Key: request.Key.String(), Authority: request.Authority.String(), Result: code,
@@ -58,29 +57,29 @@ func (a *Auditor) Released(ctx context.Context, request keyrelease.Request, key 
 	return a.Log.Append(entry)
 }
 
-// AuditedReleaser releases no key of which no record could be written.
+// AuditedReleaser releases a key only after its record is written.
 type AuditedReleaser struct {
 	*keyrelease.Releaser
 
 	Auditor *Auditor
 }
 
-// Release asks in the name of this process, not of a caller.
+// Release releases a key with this process as the caller.
 func (r AuditedReleaser) Release(ctx context.Context, request keyrelease.Request) (*hsm.Key, error) {
 	ctx, _ = journal.With(access.With(ctx, access.Self()), rand.Text())
 	key, request, err := keyrelease.Anywhere(ctx, r.Releaser, request)
-	if unseen := r.Auditor.Released(ctx, request, key, err); unseen != nil {
+	if unrecorded := r.Auditor.Released(ctx, request, key, err); unrecorded != nil {
 		key.Wipe()
-		return nil, errors.Join(err, unseen)
+		return nil, errors.Join(err, unrecorded)
 	}
 	return key, err
 }
 
-// closeAudit tells where the chain ends: kept elsewhere, the head shows later
-// that nothing up to it was changed or cut off.
+// closeAudit closes the log and logs the head of the chain. If the head is kept elsewhere, it proves
+// later that no record up to it was changed or removed.
 func closeAudit(records *audit.Log, log *slog.Logger) {
 	if err := records.Close(); err != nil {
-		log.Error("the audit log may have lost its end", "error", err.Error())
+		log.Error("the last audit records may be lost", "error", err.Error())
 	}
 	log.Info("audit log closed", "head", records.Head())
 }

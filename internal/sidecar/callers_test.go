@@ -21,7 +21,7 @@ func TestBadCallers(t *testing.T) {
 		{"fall-back authority not allowed",
 			`{"a":{"vault":"contoso.vault.azure.net","key":"k","authorities":["sharedeus.eus.attest.azure.net","evil.example"]}}`, "", "maa_allow"},
 		{"one and several",
-			`{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "leave one"},
+			`{"a":{"vault":"a.vault.azure.net","vaults":["b.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "use one"},
 		{"too many", `{"a":{"vaults":["a.vault.azure.net","b.vault.azure.net","c.vault.azure.net","d.vault.azure.net","e.vault.azure.net"],` +
 			`"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "1 to 4"},
 		{"listed twice", `{"a":{"vaults":["a.vault.azure.net","a.vault.azure.net"],"key":"k","authority":"sharedeus.eus.attest.azure.net"}}`, "", "twice"},

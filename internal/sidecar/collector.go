@@ -8,27 +8,25 @@ import (
 )
 
 const (
-	// startPercent keeps the heap dense while the start makes garbage among what stays.
-	// The start then ends with a half megabyte less, for 3 ms of processor.
+	// startPercent keeps the heap compact while the start mixes garbage with permanent objects.
+	// It saves half a megabyte after the start, for 3 ms of processor time.
 	startPercent = 50
-	// settleAfter is when the first KEK and connections have been made, too.
+	// settleAfter is the time until the first KEK and connections exist.
 	settleAfter = 5 * time.Second
-	// gcPercent: the sidecar's heap is two megabytes, and Go's own 100 would collect it
-	// for every two that are allocated. That takes a tenth of the processor when kept keys
-	// are asked for, and falls into the middle of releases. With 200, skr has 2 MB more
-	// after a minute of releases.
+	// gcPercent is higher than Go's default of 100, which collects the heap of two megabytes
+	// after every two allocated: a tenth of the processor time for requests for cached keys,
+	// and pauses during releases. With 200, skr uses 2 MB more after a minute of releases.
 	gcPercent = 150
-	// softLimit in bytes, above which the collector works harder whatever gcPercent
-	// says. It is for the usual number of requests that run at once, each of which may
-	// hold a body of 256 KiB; with more places there is as much more.
+	// softLimit, in bytes, makes the collector work harder regardless of gcPercent. It is for
+	// the default of max_concurrent, where each request may hold a body of 256 KiB, and grows
+	// in proportion.
 	softLimit      = 48 << 20
 	usualPlaces    = 128
 	softLimitOfOne = softLimit / usualPlaces
 )
 
-// tuneCollector sets the collector for the start. It does not change what the operator
-// has set in Go's own variables. The returned function ends the start: it sets the
-// collector for requests, and gives back the memory that the start needed.
+// tuneCollector configures the collector for the start. Go's own variables take precedence. The returned
+// function configures it for requests and returns the memory of the start to the system.
 func tuneCollector(env config.Environment, places int) (started func()) {
 	if env["GOMEMLIMIT"] == "" {
 		debug.SetMemoryLimit(max(softLimit, softLimitOfOne*int64(places)))

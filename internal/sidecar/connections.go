@@ -10,27 +10,27 @@ import (
 	"skr/internal/sidecar/serving"
 )
 
-// keptBack descriptors are for what skr itself opens: the report socket or device and
-// the TPM for each request that runs, connections to the authority and the vault, log,
-// audit, configuration, and secret memory.
-const keptBack = 128
+// reserved is the number of descriptors for skr itself: the report socket or device and the TPM of each
+// running request, connections to the authority and the vault, log, audit, configuration and secret
+// memory.
+const reserved = 128
 
-// leastConnections of a listener: with fewer, skr would answer nobody.
+// leastConnections is the minimum for each listener.
 const leastConnections = 8
 
-// connections of the API listeners. They are bounds of their own, because one of gRPC
-// takes more memory and carries many calls.
+// connections limits the connections of the API listeners. gRPC has a limit of its own, because a gRPC
+// connection uses more memory and carries many calls.
 type connections struct{ http, grpc *serving.Bound }
 
-// idleConnections of HTTP may be open beside those that ask: clients keep pools of them.
-// One takes about 20 KiB while it sends a header, and less while it is idle.
+// idleConnections is the number of idle HTTP connections allowed: clients keep pools of them. A
+// connection uses about 20 KiB while it sends a header, and less while it is idle.
 const idleConnections = 640
 
-// connections allows one for each request that may run or wait, and idle ones, as far as
-// the limit of open files leaves room.
+// newConnections allows one connection for each request that may run or wait, and idle ones, within the
+// limit of open files.
 func newConnections(s *config.Settings, descriptors int, log *slog.Logger) connections {
 	asking, grpc := s.MaxConcurrent+s.MaxQueued, server.MaxGRPCConnections
-	free := descriptors - keptBack
+	free := descriptors - reserved
 	if s.OpsListen != "" {
 		free -= ops.MaxConnections
 	}
@@ -40,7 +40,7 @@ func newConnections(s *config.Settings, descriptors int, log *slog.Logger) conne
 	}
 	http := within(asking+idleConnections, free/descriptorsOf(s.Listen))
 	if http < asking {
-		log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than requests may run and wait",
+		log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than max_concurrent and max_queued",
 			"limit", descriptors, "connections", http, "wanted", asking)
 	}
 	return connections{serving.NewBound(http, log), serving.NewBound(grpc, log)}
@@ -48,7 +48,8 @@ func newConnections(s *config.Settings, descriptors int, log *slog.Logger) conne
 
 func within(wanted, fit int) int { return max(min(wanted, fit), leastConnections) }
 
-// descriptorsOf a connection: one on a socket has a second, of the caller's process.
+// descriptorsOf returns the descriptors of a connection. On a socket, a second one refers to the caller's
+// process.
 func descriptorsOf(listen string) int {
 	if strings.HasPrefix(listen, "unix:") {
 		return 2

@@ -14,6 +14,7 @@ import (
 	"skr/internal/sidecar/parties"
 )
 
+// Targets returns the ways of all aliases.
 func (p *Parts) Targets() (targets []doctor.Target) {
 	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
 		for n, way := range p.Aliases[name].Ways() {
@@ -23,25 +24,25 @@ func (p *Parts) Targets() (targets []doctor.Target) {
 	return targets
 }
 
-// targetName tells an alias from its fall-backs, by the number that the log has.
+// targetName returns the name of an alias or of one of its fallbacks, with the number in the log.
 func targetName(alias string, way int) string {
 	if way == 0 {
 		return alias
 	}
-	return fmt.Sprintf("%s, fall-back %d", alias, way)
+	return fmt.Sprintf("%s, fallback %d", alias, way)
 }
 
-// Doctor is told of the parts that this process is made of.
-func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, seen *Auditor) doctor.Config {
+// Doctor returns the configuration of a doctor that examines these parts.
+func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, auditor *Auditor) doctor.Config {
 	return doctor.Config{
 		Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
-		Problems: p.Faults.list, Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: seen},
+		Problems: p.Faults.list, Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
 		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
 		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.Unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}
 }
 
-// endpoints are the services that the targets need, each once.
+// endpoints returns the services that the targets need, without duplicates.
 func (p *Parts) endpoints(s *config.Settings, targets []doctor.Target) (endpoints []doctor.Endpoint) {
 	add := func(e doctor.Endpoint) {
 		if !slices.ContainsFunc(endpoints, func(other doctor.Endpoint) bool { return other.URL == e.URL }) {
@@ -66,7 +67,7 @@ func (p *Parts) identityEndpoint(s *config.Settings) doctor.Endpoint {
 	return doctor.Endpoint{Name: "instance metadata service", URL: s.IMDSURL + "/metadata/versions", HTTP: p.out.IMDS}
 }
 
-// CheckTracing says whether the sidecar can trace as the environment asks.
+// CheckTracing returns an error if the variables for tracing cannot be used.
 func CheckTracing(ctx context.Context, env config.Environment) error {
 	tracer, err := newTracer(ctx, env, slog.New(slog.DiscardHandler))
 	return errors.Join(err, tracer.Shutdown(ctx))

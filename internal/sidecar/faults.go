@@ -11,7 +11,7 @@ import (
 	"skr/internal/sidecar/doctor"
 )
 
-// Optional parts beside those of package attest. skr runs without them.
+// Optional parts, in addition to those of package attest. skr runs without them.
 const (
 	securityContext = "security context"
 	securityPolicy  = "security policy"
@@ -21,26 +21,26 @@ const (
 	Traces          = "tracing"
 )
 
-// FixOf an optional part says what to do about it.
+// FixOf returns what to do about a fault of an optional part.
 var FixOf = map[string]string{
 	securityContext:       "mount the security context, or correct security_context_dir (UVM_SECURITY_CONTEXT_DIR)",
-	securityPolicy:        "mount the file as the platform wrote it, or leave it out: nothing rests on it",
-	hostCertificate:       "mount the file as the platform wrote it, or leave it out: the other certificate_sources serve",
-	attest.UVMEndorsement: "mount the security context of this machine, as the platform wrote it: without its endorsement tokens have no compliance status",
-	attest.EventLog:       "let the container read event_log, or take it from `skr agent`: without the log tokens do not say that secure boot is on",
+	securityPolicy:        "mount the file as the platform wrote it, or leave it out: no decision depends on it",
+	hostCertificate:       "mount the file as the platform wrote it, or leave it out: skr uses the other certificate_sources",
+	attest.UVMEndorsement: "mount the security context of this machine, as the platform wrote it: without its endorsement, tokens have no compliance status",
+	attest.EventLog:       "let the container read event_log, or get it from `skr agent`: without the log, tokens do not say that secure boot is on",
 	attest.AKCertificate:  "nothing: on a confidential VM the processor vouches for the key",
-	wrapKeys:              "make the directory and its files readable; until then the key provider wraps nothing",
-	opsListener:           "use an address that is free and this machine's; until then nothing answers probes and Prometheus",
-	Traces:                "correct the OTEL_* variable; until then no request is traced",
+	wrapKeys:              "make the directory and its files readable; until then the key provider cannot wrap",
+	opsListener:           "use a free address of this machine; until then probes and Prometheus get no answer",
+	Traces:                "correct the OTEL_* variable; until then there are no traces",
 }
 
-// faults are the optional parts that cannot be used. It is safe for concurrent use.
+// faults lists the optional parts that cannot be used. It is safe for concurrent use.
 type faults struct {
 	mu  sync.Mutex
-	all []doctor.Problem // no part twice
+	all []doctor.Problem // at most one for each part
 }
 
-// Add reports whether the part was not known to be unusable. A nil error adds nothing.
+// Add adds a fault. It reports whether it is the first of the part. A nil error adds nothing.
 func (f *faults) Add(part string, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,7 +57,7 @@ func (f *faults) list() []doctor.Problem {
 	return slices.Clone(f.all)
 }
 
-// problems is the list for callers.
+// problems returns the list for callers.
 func (f *faults) problems() (problems []api.Problem) {
 	for _, p := range f.list() {
 		problems = append(problems, api.Problem{Part: p.Part, Problem: p.Reason})
@@ -65,27 +65,25 @@ func (f *faults) problems() (problems []api.Problem) {
 	return problems
 }
 
-// tell logs the faults of these parts, or of all.
-func (f *faults) tell(log *slog.Logger, parts ...string) {
+// log logs the faults of these parts, or of all.
+func (f *faults) log(logger *slog.Logger, parts ...string) {
 	for _, p := range f.list() {
 		if len(parts) == 0 || slices.Contains(parts, p.Part) {
-			log.Warn("an optional part cannot be used; skr runs without it", "part", p.Part, "error", p.Reason, "fix", p.Fix)
+			logger.Warn("an optional part cannot be used; skr runs without it", "part", p.Part, "error", p.Reason, "fix", p.Fix)
 		}
 	}
 }
 
-// TellMachine logs what is wrong with the parts that say what this machine is, for a
-// command that asks it.
-func (p *Parts) TellMachine() {
-	p.Faults.tell(p.log, securityContext, securityPolicy, hostCertificate, attest.UVMEndorsement)
-	p.tellIssuer(p.log)
+// WarnOfMachine logs faults of the parts that describe this machine, for commands that use it.
+func (p *Parts) WarnOfMachine() {
+	p.Faults.log(p.log, securityContext, securityPolicy, hostCertificate, attest.UVMEndorsement)
+	p.warnOfIssuer(p.log)
 }
 
-// tellIssuer warns of an endorsement that is not Microsoft's. On silicon that is not
-// AMD's there is no other.
-func (p *Parts) tellIssuer(log *slog.Logger) {
+// warnOfIssuer warns of an endorsement that is not from Microsoft, unless the silicon is not AMD's.
+func (p *Parts) warnOfIssuer(log *slog.Logger) {
 	if e := p.Context.Endorsement; e != nil && !e.KnownIssuer() && !p.otherSilicon {
-		log.Warn("the UVM endorsement is not by an issuer known to this version; whether it counts is for the authority to say",
+		log.Warn("this version does not know the issuer of the UVM endorsement; the authority decides whether to accept it",
 			"issuer", e.Issuer(), "feed", e.Feed(), "svn", e.GuestSVN())
 	}
 }

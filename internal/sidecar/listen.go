@@ -12,10 +12,10 @@ import (
 	"skr/internal/sidecar/server"
 )
 
-// listeners are those for applications; either may be nil, not both.
+// listeners are the listeners for applications. One of them may be nil.
 type listeners struct{ http, grpc *server.Listener }
 
-// listen opens what the settings name, or nothing.
+// listen opens the listeners of the settings. If one fails, it closes the other.
 func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	open := func(field, address string) *server.Listener {
 		if address == "" || err != nil {
@@ -44,7 +44,7 @@ func (l listeners) close() (err error) {
 	return err
 }
 
-// String tells people the addresses: "127.0.0.1:8080, gRPC on 127.0.0.1:50000".
+// String returns the addresses: "127.0.0.1:8080, gRPC on 127.0.0.1:50000".
 func (l listeners) String() string {
 	var addresses []string
 	if l.http != nil {
@@ -56,7 +56,7 @@ func (l listeners) String() string {
 	return strings.Join(addresses, ", ")
 }
 
-// serve until ctx ends or one fails.
+// serve serves until ctx ends or a listener fails.
 func (l listeners) serve(ctx context.Context, local *server.Server) error {
 	group, running := errgroup.WithContext(ctx)
 	if l.http != nil {

@@ -19,12 +19,12 @@ import (
 	"skr/releasepolicy/claims"
 )
 
-// observer hands on what happens to those who count and trace it. A nil
-// observer tells nobody: that of a command that asks once and ends.
+// observer passes events to metrics and traces. A nil observer does nothing, for commands that run
+// once.
 type observer struct {
 	metrics  *metrics.Metrics
-	tracer   *tracing.Tracer // nil: nothing is traced
-	untraced error           // why not, although the environment asks for it
+	tracer   *tracing.Tracer // nil disables tracing
+	untraced error           // why tracing failed, if the environment enables it
 }
 
 func newTracer(ctx context.Context, env config.Environment, log *slog.Logger) (*tracing.Tracer, error) {
@@ -39,12 +39,15 @@ func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) 
 	for _, code := range api.Codes() {
 		codes = append(codes, string(code))
 	}
-	counted := metrics.New(metrics.Config{
+	m := metrics.New(metrics.Config{
 		Version: sbom.Version(), Routes: routes(), Codes: append(codes, server.CodeGone),
-		Services: []string{outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS, outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS},
-		Claims:   publicClaims(),
+		Services: []string{
+			outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS,
+			outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS,
+		},
+		Claims: publicClaims(),
 	})
-	return &observer{counted, tracer, err}
+	return &observer{m, tracer, err}
 }
 
 func (o *observer) finished(outcome journal.Outcome) {
@@ -52,7 +55,7 @@ func (o *observer) finished(outcome journal.Outcome) {
 	o.tracer.Finished(outcome)
 }
 
-// exchanges is told of each attempt to ask service.
+// exchanges returns a function to call after each attempt of a request to service.
 func (o *observer) exchanges(service string) func(context.Context, httpclient.Exchange) {
 	return func(ctx context.Context, e httpclient.Exchange) {
 		journal.Asked(ctx, journal.Call{Service: service, Start: e.Start, End: e.End, Status: e.Status, RequestID: e.RequestID})
@@ -62,7 +65,7 @@ func (o *observer) exchanges(service string) func(context.Context, httpclient.Ex
 	}
 }
 
-// outcomeOf is the class of a status.
+// outcomeOf returns the class of a status.
 func outcomeOf(status int) string {
 	if status == 0 {
 		return "unreachable"
@@ -70,7 +73,7 @@ func outcomeOf(status int) string {
 	return strconv.Itoa(status/100) + "xx"
 }
 
-// publicClaims are those whose names may be labels.
+// publicClaims returns the claims whose names may be labels.
 func publicClaims() (names []string) {
 	for _, claim := range claims.All() {
 		if claims.Public(claim.Name) {
@@ -93,7 +96,7 @@ func (o *observer) released(code string, failed error) {
 	}
 }
 
-// resultOf tells a refusal, which stays one, from a failure.
+// resultOf returns different results for refusals, which are permanent, and failures.
 func resultOf(code string) string {
 	switch api.Code(code) {
 	case server.CodeOK:
@@ -104,7 +107,7 @@ func resultOf(code string) string {
 	return "failed"
 }
 
-// close sends the spans that are still here, also where ctx has ended.
+// close sends the remaining spans, even if ctx has ended.
 func (o *observer) close(ctx context.Context, log *slog.Logger) {
 	if err := o.tracer.Shutdown(context.WithoutCancel(ctx)); err != nil {
 		log.Warn("spans are lost", "error", err.Error())

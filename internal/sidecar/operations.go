@@ -11,22 +11,22 @@ import (
 	"skr/internal/sidecar/serving"
 )
 
-// operations is the listener for kubelet and Prometheus; the zero one is none.
+// operations is the listener for kubelet and Prometheus. The zero value is no listener.
 type operations struct {
 	server *ops.Server
 	socket net.Listener
 }
 
-// listenOps opens the listener. Its error keeps nothing else from running.
+// listenOps opens the listener. skr runs without it if there is an error.
 func (s *service) listenOps(ctx context.Context) (operations, error) {
 	if s.settings.OpsListen == "" {
 		return operations{}, nil
 	}
 	config := ops.Config{
-		Parts: s.parts(), Metrics: s.told.metrics, Logger: s.log,
+		Parts: s.parts(), Metrics: s.observer.metrics, Logger: s.log,
 	}
 	if s.settings.OpsDoctor {
-		config.Doctor = doctor.NewHandler(doctor.New(s.Doctor(s.settings, s.Targets(), &Auditor{s.records, s.told})))
+		config.Doctor = doctor.NewHandler(doctor.New(s.Doctor(s.settings, s.Targets(), &Auditor{s.records, s.observer})))
 	}
 	server, err := ops.New(config)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 	return operations{server, socket}, nil
 }
 
-// parts must be ready for keys to be released.
+// parts returns the parts that must be ready before keys can be released.
 func (s *service) parts() ops.Parts {
 	return ops.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
 }
@@ -53,7 +53,7 @@ func (o operations) serve(ctx context.Context) error {
 	return o.server.Serve(ctx, o.socket)
 }
 
-// state is what the metrics look at.
+// state returns the values that the metrics read.
 func (s *service) state() metrics.State {
 	return metrics.State{
 		Ready:        func() bool { return s.parts().Err() == nil },

@@ -18,17 +18,16 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-var errStarting = refusal.Newf(refusal.NoEvidence, "skr has just started and has collected none yet")
+var errStarting = refusal.Newf(refusal.NoEvidence, "skr is starting and has not collected any yet")
 
-// proof is reached when this machine has once proved to itself what it is:
-// a report was made and verified against its certificates. This also brings the
-// certificates in before the first request needs them.
+// proof collects evidence of this machine once and verifies it against its certificates. Then skr is
+// ready. This also fetches the certificates before the first request needs them.
 type proof struct {
 	attester *attest.Attester
-	policy   []byte        // the CCE policy as it is mounted; nil if it is not
+	policy   []byte        // the mounted CCE policy; nil if there is none
 	faults   *faults       // of optional parts
 	timeout  time.Duration // of one attempt
-	started  func()        // called once it is reached
+	started  func()        // called on success
 	log      *slog.Logger
 	failure  atomic.Pointer[error]
 }
@@ -39,7 +38,7 @@ func newProof(parts *Parts, timeout time.Duration, started func(), log *slog.Log
 	return r
 }
 
-// err says why the sidecar is not ready; nil when it is.
+// err returns why the sidecar is not ready, or nil.
 func (r *proof) err() error {
 	if failure := r.failure.Load(); failure != nil {
 		return *failure
@@ -47,7 +46,7 @@ func (r *proof) err() error {
 	return nil
 }
 
-// await tries until the evidence is there or ctx ends.
+// await retries until there is evidence or ctx ends.
 func (r *proof) await(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := crash.Guard(func() error { return r.try(ctx) })
@@ -75,22 +74,22 @@ func (r *proof) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.tell(ctx, evidence)
-	r.failure.Store(nil) // last: whoever waits for it finds the log complete
+	r.logMachine(ctx, evidence)
+	r.failure.Store(nil) // last, so that the log is complete when skr is ready
 	return nil
 }
 
-// tell says what this machine turned out to be.
-func (r *proof) tell(ctx context.Context, evidence *attest.Evidence) {
-	platform, _ := r.attester.Platform(ctx) // known by now
+// logMachine logs what this machine is.
+func (r *proof) logMachine(ctx context.Context, evidence *attest.Evidence) {
+	platform, _ := r.attester.Platform(ctx) // known after Evidence
 	line := []any{"platform", platform.String(), "source", r.attester.String()}
 	for _, o := range evidence.Omitted {
 		if r.faults.Add(o.Part, o.Err) {
-			r.log.Warn("the evidence goes without an optional part", "part", o.Part, "error", o.Err.Error(), "fix", FixOf[o.Part])
+			r.log.Warn("the evidence lacks an optional part", "part", o.Part, "error", o.Err.Error(), "fix", FixOf[o.Part])
 		}
 	}
 	if evidence.Report != nil {
-		r.tellRemark(evidence.Chain.Remark())
+		r.warnOfRemark(evidence.Chain.Remark())
 		line = append(line, "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
 	}
 	if evidence.Guest == nil {
@@ -99,22 +98,21 @@ func (r *proof) tell(ctx context.Context, evidence *attest.Evidence) {
 	r.log.Info("ready", line...)
 }
 
-// tellRemark warns of a certificate document that contradicts its own certificate,
-// which counts.
-func (r *proof) tellRemark(remark string) {
+// warnOfRemark warns of a certificate document that contradicts its certificate. skr uses the certificate.
+func (r *proof) warnOfRemark(remark string) {
 	if remark != "" {
-		r.log.Warn("the certificate document describes another TCB than its certificate; the certificate counts", "remark", remark)
+		r.log.Warn("the certificate document has a different TCB than its certificate; skr uses the certificate", "remark", remark)
 	}
 }
 
-// comparePolicy warns of a mounted policy that is not the one that this machine
-// enforces. No decision rests on the file: HOST_DATA is what is attested.
+// comparePolicy warns if the mounted policy is not the one that this machine enforces. No decision
+// depends on the file: HOST_DATA is attested.
 func (r *proof) comparePolicy(enforced snp.HostData) {
 	if r.policy == nil {
 		return
 	}
 	if mounted := snp.HostData(sha256.Sum256(r.policy)); mounted != enforced {
-		r.log.Warn("the mounted security policy is not the one that this machine enforces; release policies see the latter",
+		r.log.Warn("the mounted security policy is not the one that this machine enforces; release policies apply to the enforced one",
 			"mounted", mounted.String(), "hostdata", enforced.String())
 	}
 }

@@ -20,7 +20,7 @@ func (p *Parts) releases(aliases map[string]config.Alias) (map[string]keyrelease
 	return requests, nil
 }
 
-// Parse returns the request that the names stand for. It refuses what the allow-lists refuse.
+// Parse returns the request for an alias. It returns an error if an allow-list refuses a name.
 func (p *Parts) Parse(a config.Alias) (keyrelease.Request, error) {
 	ways, err := p.Names.Ways(a)
 	if err != nil {
@@ -37,7 +37,7 @@ func request(ways []config.Way) keyrelease.Request {
 	return keyrelease.WithFallbacks(requests)
 }
 
-// rules returns the section access as the package takes it: nil without the section.
+// rules converts the section access. It returns nil if there is no section.
 func rules(section []config.AccessRule) []access.Rule {
 	if section == nil {
 		return nil

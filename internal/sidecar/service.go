@@ -18,29 +18,29 @@ import (
 	"skr/internal/sidecar/serving"
 )
 
-// Serve answers until ctx ends. The records of releases go to audit_file or, without one,
-// to what otherwise makes.
+// Serve serves until ctx ends. The records of releases go to audit_file or, if it is not set, to the
+// result of otherwise.
 func Serve(ctx context.Context, s *config.Settings, env config.Environment, log *slog.Logger, otherwise func(version string) *audit.Log) error {
 	started := tuneCollector(env, s.MaxConcurrent)
-	told := newObserver(ctx, env, log)
-	defer told.close(ctx, log)
+	observer := newObserver(ctx, env, log)
+	defer observer.close(ctx, log)
 	records, err := OpenAudit(s, otherwise)
 	if err != nil {
 		return err
 	}
 	defer closeAudit(records, log)
-	parts, err := Assemble(s, told, log)
+	parts, err := Assemble(s, observer, log)
 	if err != nil {
 		return err
 	}
-	parts.Faults.Add(Traces, told.untraced)
+	parts.Faults.Add(Traces, observer.untraced)
 	for _, warning := range s.Unused {
 		log.Warn(warning)
 	}
 	s.WarnOfClouds(log)
 	warnOfAttesting(parts.access, log)
 	service := &service{
-		Parts: parts, settings: s, told: told, records: records, log: log,
+		Parts: parts, settings: s, observer: observer, records: records, log: log,
 		ready:       newProof(parts, s.RequestTimeout, started, log),
 		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
 		connections: newConnections(s, serving.Descriptors(), log),
@@ -53,67 +53,67 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 	return nil
 }
 
-// service is a sidecar with what runs beside it.
+// service is a sidecar with its background tasks.
 type service struct {
 	*Parts
 	settings *config.Settings
 	ready    *proof
 	gate     *limit.Gate
 	connections
-	told    *observer
-	records *audit.Log
-	log     *slog.Logger
+	observer *observer
+	records  *audit.Log
+	log      *slog.Logger
 }
 
-// run opens the listeners and answers until ctx ends.
+// run opens the listeners and serves until ctx ends.
 func (s *service) run(ctx context.Context) error {
 	local, err := s.local()
 	if err != nil {
 		return err
 	}
-	s.told.metrics.Watch(s.state())
+	s.observer.metrics.Watch(s.state())
 	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
 	operations, err := s.listenOps(ctx)
 	s.Faults.Add(opsListener, err)
-	s.Faults.tell(s.log)
-	s.tellIssuer(s.log)
+	s.Faults.log(s.log)
+	s.warnOfIssuer(s.log)
 	s.log.Info("listening", "address", listeners.String(), "version", sbom.Version(), "callers", callers(s.access))
 	s.Releaser.Prepare()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return listeners.serve(running, local) })
 	group.Go(func() error { return operations.serve(running) })
 	group.Go(func() error { s.ready.await(running); return nil })
-	group.Go(func() error { s.meetAuthorities(running); return nil })
+	group.Go(func() error { s.prepareAuthorities(running); return nil })
 	return group.Wait()
 }
 
-// meetAuthorities gets the signing keys of those that aliases name, before the first
-// release asks for them. Who cannot be met now is asked again then, and told of.
-func (s *service) meetAuthorities(ctx context.Context) {
-	met := map[attest.Authority]bool{}
+// prepareAuthorities fetches the signing keys of the authorities in aliases before the first release. An
+// authority that is unreachable now is retried on first use.
+func (s *service) prepareAuthorities(ctx context.Context) {
+	done := map[attest.Authority]bool{}
 	for _, request := range s.Aliases {
 		for _, way := range request.Ways() {
-			if met[way.Authority] {
+			if done[way.Authority] {
 				continue
 			}
-			met[way.Authority] = true
+			done[way.Authority] = true
 			if err := s.verifier.Prepare(ctx, way.Authority); err != nil {
-				s.log.Debug("no signing keys yet", "error", err.Error())
+				s.log.Debug("cannot fetch the signing keys yet", "error", err.Error())
 			}
 		}
 	}
 }
 
-// local is the server for applications.
+// local returns the server for applications.
 func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
 		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser,
 		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
-		Auditor: &Auditor{s.records, s.told}, Finished: s.told.finished,
+		Auditor: &Auditor{s.records, s.observer}, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
 		Parts: s.parts(), Problems: s.Faults.problems, UVMEndorsements: s.Context.ReferenceInfo(),
@@ -121,8 +121,7 @@ func (s *service) local() (*server.Server, error) {
 	})
 }
 
-// socketMode lets everybody connect where the access policy then tells callers
-// apart.
+// socketMode lets all users connect if the access policy distinguishes callers.
 func socketMode(policy *access.Policy) fs.FileMode {
 	if policy.Binds() {
 		return server.Everybody
@@ -130,11 +129,11 @@ func socketMode(policy *access.Policy) fs.FileMode {
 	return server.OwnerOnly
 }
 
-// warnOfAttesting names the rules that skr cannot hold to the aliases.
+// warnOfAttesting warns of rules whose limit to aliases skr cannot enforce.
 func warnOfAttesting(policy *access.Policy, log *slog.Logger) {
 	for _, rule := range policy.Unguarded(server.AttestingRoutes()) {
-		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they get every key that the `+
-			"pod's identity may use, also keys without an alias; list the aliases, or take the /attest routes away", "rule", rule)
+		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they can get every key that `+
+			"the pod's identity may use, also keys without an alias; list the aliases, or remove the /attest routes", "rule", rule)
 	}
 }
 
@@ -142,5 +141,5 @@ func callers(policy *access.Policy) string {
 	if policy.Binds() {
 		return "by the access section"
 	}
-	return "whoever reaches the listener"
+	return "any caller that can connect"
 }

@@ -22,14 +22,14 @@ func TestUnguardedRulesAreReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var told bytes.Buffer
+		var logged bytes.Buffer
 		parts, err := Assemble(s, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		warnOfAttesting(parts.access, slog.New(slog.NewTextHandler(&told, nil)))
-		if !strings.Contains(told.String(), want) || want == "" && told.Len() > 0 {
-			t.Errorf("%s: reported %q, want %q", routes, &told, want)
+		warnOfAttesting(parts.access, slog.New(slog.NewTextHandler(&logged, nil)))
+		if !strings.Contains(logged.String(), want) || want == "" && logged.Len() > 0 {
+			t.Errorf("%s: logged %q, want %q", routes, &logged, want)
 		}
 	}
 }

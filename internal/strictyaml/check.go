@@ -10,13 +10,13 @@ import (
 	"skr/internal/strictjson"
 )
 
-// check refuses, at any depth, what two readers could read differently.
+// check refuses, at any depth, what two parsers could read differently.
 func check(n *yaml.Node, depth int) error {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		return at(n, "anchors and aliases are not read: write the value where it belongs")
+		return at(n, "anchors and aliases are not allowed: write the value where it belongs")
 	case n.Style&yaml.TaggedStyle != 0:
-		return at(n, "the tag %.40q is not read: leave it out", n.Tag)
+		return at(n, "the tag %.40q is not allowed: leave it out", n.Tag)
 	case depth == 0:
 		return at(n, "it is nested more than %d levels deep", maxDepth)
 	case n.Kind == yaml.MappingNode:
@@ -32,33 +32,33 @@ func check(n *yaml.Node, depth int) error {
 	return nil
 }
 
-// checkNames of the members of a mapping.
+// checkNames checks the names of the members of a mapping.
 func checkNames(mapping *yaml.Node) error {
-	seen := map[string]string{}
+	names := map[string]string{}
 	for i := 0; i < len(mapping.Content); i += 2 {
 		name := mapping.Content[i]
 		switch {
 		case name.Kind == yaml.AliasNode || name.Kind == yaml.ScalarNode && name.Tag == "!!merge":
-			return at(name, "merge keys and aliases are not read: write the members where they belong")
+			return at(name, "merge keys and aliases are not allowed: write the members where they belong")
 		case name.Kind != yaml.ScalarNode:
-			return at(name, "the name of a member must be a text")
+			return at(name, "the name of a member must be a string")
 		}
-		other, found := seen[strictjson.Fold(name.Value)]
+		other, found := names[strictjson.Fold(name.Value)]
 		switch {
 		case found && other == name.Value:
-			return at(name, "member %.100q is there twice", name.Value)
+			return at(name, "member %.100q is duplicated", name.Value)
 		case found:
 			return at(name, "members %.100q and %.100q differ in case only", other, name.Value)
 		}
-		seen[strictjson.Fold(name.Value)] = name.Value
+		names[strictjson.Fold(name.Value)] = name.Value
 	}
 	return nil
 }
 
-// number is RFC 8259 section 6.
+// number matches a number of RFC 8259 section 6.
 var number = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// plain is the value of a node that has been checked.
+// plain returns the value of a checked node.
 func plain(n *yaml.Node) (any, error) {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -1,23 +1,21 @@
-// Package strictyaml reads what operators write in YAML: the configuration, its
-// sections, and policies that say what is trusted.
+// Package strictyaml decodes YAML that operators write: the configuration, its sections, and policies.
 //
 //	var rules []Rule
 //	err := strictyaml.Decode(text, &rules)
 //
-// It holds YAML to the discipline that package strictjson has for JSON. In one text two
-// readers must not see different things, and nothing may grant more than it seems to:
+// It has the rules of package strictjson for JSON. Two parsers must not read a text differently, and no text
+// may grant more than it seems to:
 //
-//   - A member that stands twice is an error, and so are two members that differ in
-//     case only.
-//   - A member has exactly the name of its field; an unknown one is an error.
+//   - A duplicate member is an error, and so are two members that differ only in case.
+//   - A member has exactly the name of its field; an unknown member is an error.
 //   - Anchors, aliases, merge keys and tags are errors, and so is a second document.
-//   - A member that is present has a value: null, "", [] and {} are errors. What is
-//     meant to be absent is left out. A field with the tag `empty:"strict"` takes [],
-//     because nothing in its list is the strictest that it can say.
-//   - Numbers and booleans have one spelling, that of JSON. YAML reads 010 as 8 and
-//     some readers take yes for true.
+//   - A member that is present has a value: null, "", [] and {} are errors. Leave out members
+//     that are absent. A field with the tag `empty:"strict"` accepts [], because an empty list
+//     is the strictest value.
+//   - Numbers and booleans have only the form of JSON. YAML reads 010 as 8, and some parsers
+//     read yes as true.
 //
-// JSON is a part of YAML, and is read by the same rules.
+// JSON is a part of YAML and has the same rules.
 package strictyaml
 
 import (
@@ -41,10 +39,10 @@ var ErrEmpty = errors.New("present and empty: give it a value, or leave it out")
 const (
 	maxBytes = 1 << 20
 	maxDepth = 64
-	maxJSON  = 6 * maxBytes // "\u0000" stands for one byte
+	maxJSON  = 6 * maxBytes // "\u0000" encodes one byte
 )
 
-// Decode reads one document into v, a pointer. Errors tell the line.
+// Decode decodes one document into v, a pointer. Errors contain the line.
 func Decode(text []byte, v any) error {
 	root, err := parse(text)
 	if err != nil {
@@ -74,7 +72,7 @@ func parse(text []byte) (*yaml.Node, error) {
 	}
 	switch err := decoder.Decode(&more); {
 	case err == nil:
-		return nil, fmt.Errorf("line %d: a second document begins: only one is read", max(more.Line, 1))
+		return nil, fmt.Errorf("line %d: a second document begins, but only one is allowed", max(more.Line, 1))
 	case !errors.Is(err, io.EOF):
 		return nil, oneLine(err)
 	}
@@ -101,7 +99,7 @@ func decode(root *yaml.Node, v any) error {
 	return nil
 }
 
-// kindOf calls a type as the people call it who write documents.
+// kindOf returns the name of a type in errors.
 func kindOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map:
@@ -109,7 +107,7 @@ func kindOf(t reflect.Type) string {
 	case reflect.Slice, reflect.Array:
 		return "a list"
 	case reflect.String:
-		return "a text"
+		return "a string"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
@@ -120,7 +118,7 @@ func kindOf(t reflect.Type) string {
 	return "another value"
 }
 
-// oneLine: errors of the YAML library have several.
+// oneLine joins the lines of an error of the YAML library.
 func oneLine(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	return errors.New(strings.Join(strings.Fields(text), " "))

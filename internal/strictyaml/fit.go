@@ -9,11 +9,11 @@ import (
 	"skr/internal/strictjson"
 )
 
-// fits refuses members that t has not, or not in these capitals, which encoding/json
-// takes for each other, and values that are empty. called is how errors call n.
+// fits refuses empty values, and members that t does not have in the same case; encoding/json ignores the
+// case. called is the name of n in errors.
 func fits(n *yaml.Node, t reflect.Type, called string) error {
 	if isFree(t) {
-		return nil // whatever is there is meant
+		return nil // any value is allowed
 	}
 	if isEmpty(n) {
 		return at(n, "%s is %w", called, ErrEmpty)
@@ -32,10 +32,10 @@ func fits(n *yaml.Node, t reflect.Type, called string) error {
 			}
 		}
 	}
-	return nil // what is of another kind, encoding/json refuses
+	return nil // encoding/json refuses other kinds
 }
 
-// isFree reports whether values of t are for somebody else to judge.
+// isFree reports whether t checks its values itself.
 func isFree(t reflect.Type) bool {
 	return t.Kind() == reflect.Interface || strictjson.DecodesItself(t)
 }
@@ -63,7 +63,7 @@ func fitsStruct(n *yaml.Node, t reflect.Type) error {
 	})
 }
 
-// fitsMap: encoding/json takes "01" for the number 1.
+// fitsMap checks the names too, because encoding/json reads "01" as the number 1.
 func fitsMap(n *yaml.Node, t reflect.Type) error {
 	return eachMember(n, func(name string, value *yaml.Node) error {
 		if t.Key().Kind() != reflect.String && !number.MatchString(name) {
@@ -73,9 +73,9 @@ func fitsMap(n *yaml.Node, t reflect.Type) error {
 	})
 }
 
-func eachMember(n *yaml.Node, look func(name string, value *yaml.Node) error) error {
+func eachMember(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
 	for i := 0; i < len(n.Content); i += 2 {
-		if err := look(n.Content[i].Value, n.Content[i+1]); err != nil {
+		if err := visit(n.Content[i].Value, n.Content[i+1]); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,9 @@
-// Package textfile reads text files as the tools of their authors write them.
+// Package textfile decodes text files in the encodings that common tools write.
 //
 //	text := textfile.UTF8(data)
 //
-// Windows PowerShell redirects output in UTF-16, and editors put a byte order mark in
-// front of UTF-8. What a file says does not depend on either. Line ends stay as they are:
-// JSON, YAML, PEM and base64 take both kinds.
+// Windows PowerShell redirects output in UTF-16, and some editors write a byte order mark before UTF-8. Line
+// ends stay unchanged: JSON, YAML, PEM and base64 accept both kinds.
 package textfile
 
 import (
@@ -21,9 +20,9 @@ var (
 	markBE = []byte("\xfe\xff")
 )
 
-// UTF8 returns the text of a file in UTF-8, without a byte order mark. It reads UTF-16 of
-// both byte orders and, if the text is mostly ASCII, also without the mark. Data that is no
-// such text is returned unchanged. The result may share memory with data.
+// UTF8 returns the text of a file in UTF-8 without a byte order mark. It decodes UTF-16 of both byte orders
+// and, if the text is mostly ASCII, also without the mark. It returns other data unchanged. The result may
+// share memory with data.
 func UTF8(data []byte) []byte {
 	if text, marked := bytes.CutPrefix(data, mark8); marked {
 		return text
@@ -39,8 +38,8 @@ func UTF8(data []byte) []byte {
 	return data
 }
 
-// byteOrder returns nil if data is not UTF-16. Without a mark it goes by the first
-// character, which is ASCII in every text that this program reads.
+// byteOrder returns nil if data is not UTF-16. Without a mark, the first character determines the order: it
+// is ASCII in every text that this program reads.
 func byteOrder(data []byte) (order binary.ByteOrder, units []byte) {
 	switch {
 	case bytes.HasPrefix(data, markLE):
@@ -55,12 +54,12 @@ func byteOrder(data []byte) (order binary.ByteOrder, units []byte) {
 	return nil, nil
 }
 
-// mostlyASCII distinguishes a text from random bytes, such as a key's, of which most pairs are
-// characters, but of other scripts.
+// mostlyASCII distinguishes text from random bytes, such as a key. Most pairs of random bytes are characters,
+// but of other scripts.
 func mostlyASCII(text []byte) bool {
 	others := 0
 	for rest := text; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest) // no string: it may be a private key
+		r, size := utf8.DecodeRune(rest) // not as a string: it may be a private key
 		if r >= utf8.RuneSelf {
 			others++
 		}
@@ -69,10 +68,9 @@ func mostlyASCII(text []byte) bool {
 	return 2*others <= utf8.RuneCount(text)
 }
 
-// decode reports false for data that holds more than text: binary data may begin with a
-// mark too.
+// decode returns false if the data is not only text: binary data may also begin with a mark.
 func decode(units []byte, order binary.ByteOrder) ([]byte, bool) {
-	text := make([]byte, 0, len(units)/2*3) // never grows: it may hold a private key
+	text := make([]byte, 0, len(units)/2*3) // must not grow, which would leave a copy of a private key
 	for len(units) > 0 {
 		r := rune(order.Uint16(units))
 		units = units[2:]

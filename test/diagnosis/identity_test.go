@@ -55,7 +55,7 @@ var identities = []misconfiguration{
 	entra("the projected token is for another audience", "entra-other-audience", "AADSTS700212", "api://AzureADTokenExchange"),
 	entra("the projected token has expired", "entra-stale-assertion", "AADSTS700024", "is renewed by kubelet"),
 	entra("the keys of the projected token's cluster changed", "entra-bad-signature", "AADSTS50013", "does not verify with the issuer's keys"),
-	entra("the application is disabled", "entra-disabled", "AADSTS7000112", "have the application"),
+	entra("the application is disabled", "entra-disabled", "AADSTS7000112", "enable the application"),
 	entra("the vault's audience belongs to another cloud", "entra-no-resource", "AADSTS500011", "check the audience of vault_allow"),
 	entra("conditional access blocks the pod", "entra-conditional", "AADSTS53003", "conditional access policy"),
 	{name: "Entra ID is down", wrong: asWorkload(), fault: "entra/token:status=503",

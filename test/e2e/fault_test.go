@@ -55,7 +55,7 @@ func TestFaults(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %d", u.name, lane+1), func(t *testing.T) {
 					f := &faulty{lab: build(t), upstream: u, row: t, other: other}
 					if !u.fresh {
-						f.share(t)
+						f.share()
 					}
 					for c := range queue {
 						leave := enter(u.want[c.fault])
@@ -145,7 +145,7 @@ func (f *faulty) newSidecar(t *testing.T, timeout time.Duration) *sidecar {
 }
 
 // share starts the sidecars that several cases use.
-func (f *faulty) share(t *testing.T) {
+func (f *faulty) share() {
 	f.shared = map[time.Duration]*sidecar{}
 	for fault := range f.want {
 		if timeout := f.timeout(fault); f.shared[timeout] == nil {
@@ -158,7 +158,7 @@ func (f *faulty) share(t *testing.T) {
 // not ask again for a while, and a shared one may have asked in the background.
 func (f *faulty) renew(t *testing.T, timeout time.Duration) *sidecar {
 	if f.shared != nil {
-		f.share(t)
+		f.share()
 	}
 	return f.sidecar(t, timeout)
 }

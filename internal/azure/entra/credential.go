@@ -14,36 +14,36 @@ import (
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/managedidentity"
 )
 
-// The pod's two identities are MSAL's, without azidentity: its one package also has the
-// logins of people, which start a browser and command line programs.
+// The two identities of a pod use MSAL without azidentity, whose package also contains logins of people,
+// which start a browser and command line programs.
 
-// workloadCredential exchanges the service account's token (Microsoft identity platform,
+// workloadCredential exchanges the token of the service account (Microsoft identity platform,
 // "Access token request with a federated credential").
 type workloadCredential struct{ client confidential.Client }
 
 var _ azcore.TokenCredential = workloadCredential{}
 
-// tenantID becomes a part of the login service's path.
+// tenantID matches tenants, which become part of the path of the login service.
 var tenantID = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
 
 func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 	if !tenantID.MatchString(c.TenantID) {
 		return nil, fmt.Errorf("tenant %q is neither a GUID nor a domain name", c.TenantID)
 	}
-	// The file is read each time: kubelet renews it.
+	// Kubelet renews the file, so it is read each time.
 	assertion := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
 		token, err := os.ReadFile(c.TokenFile)
 		return string(token), err
 	})
 	client, err := confidential.New(login.JoinPath(c.TenantID).String(), c.ClientID, assertion,
 		confidential.WithHTTPClient(doer{Recorded(c.HTTP.Transporter())}),
-		// Discovery asks the public cloud whether a host is Microsoft's; a private login
-		// host is known to its operator alone.
+		// Discovery asks the public cloud whether a host belongs to Microsoft, which does not
+		// know private login hosts.
 		confidential.WithInstanceDiscovery(KnownLogin(login.Hostname())))
 	return workloadCredential{client}, err
 }
 
-// GetToken prefers MSAL's cache, in which a token has its last five minutes no more.
+// GetToken prefers the cache of MSAL, which drops a token five minutes before it expires.
 func (w workloadCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	got, err := w.client.AcquireTokenSilent(ctx, o.Scopes)
 	if err != nil {
@@ -52,7 +52,7 @@ func (w workloadCredential) GetToken(ctx context.Context, o policy.TokenRequestO
 	return azcore.AccessToken{Token: got.AccessToken, ExpiresOn: got.ExpiresOn, RefreshOn: got.Metadata.RefreshOn}, err
 }
 
-// managedCredential asks the instance metadata service.
+// managedCredential gets tokens from the instance metadata service.
 type managedCredential struct{ client managedidentity.Client }
 
 var _ azcore.TokenCredential = managedCredential{}
@@ -67,16 +67,16 @@ func newManaged(c Config) (azcore.TokenCredential, error) {
 	return managedCredential{client}, err
 }
 
-// GetToken asks for the resource, which is the scope without its "/.default".
+// GetToken requests a token for the resource, which is the scope without "/.default".
 func (m managedCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	got, err := m.client.AcquireToken(ctx, o.Scopes[0])
 	return azcore.AccessToken{Token: got.AccessToken, ExpiresOn: got.ExpiresOn, RefreshOn: got.Metadata.RefreshOn}, err
 }
 
-// doer is a transport as MSAL takes it.
+// doer adapts a transport for MSAL.
 type doer struct{ policy.Transporter }
 
-// CloseIdleConnections does nothing: the transport is the program's.
+// CloseIdleConnections does nothing, because the program owns the transport.
 func (doer) CloseIdleConnections() {}
 
 // Do sends the request.

@@ -384,7 +384,7 @@ func FuzzReadCodes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var seen answer
 		response := &http.Response{StatusCode: http.StatusBadRequest, Body: io.NopCloser(bytes.NewReader(body))}
-		if err := seen.readCodes(response); err != nil {
+		if err := seen.parseError(response); err != nil {
 			t.Fatal(err)
 		}
 		if left, _ := io.ReadAll(response.Body); !bytes.Equal(left, body) {

@@ -23,15 +23,15 @@ const (
 	managed  = "managed identity"
 )
 
-// identity describes for people which identity asks, and where.
+// identity describes an identity for errors and advice.
 type identity struct {
 	kind     string // workload or managed
 	name     string // `workload identity with client id "…"`
-	provider string // who answers
-	advice   string // what to do when it says no
+	provider string // the service that issues tokens
+	advice   string // what to do after a refusal
 
-	explain   func(error) error // of a person: nil or the error to give; nil for a pod
-	rejected  *refusal.Kind     // what a no is called
+	explain   func(error) error // for a person, returns the error to use or nil; nil for a pod
+	rejected  *refusal.Kind     // kind of a refusal
 	tokenFile string            // of a workload identity
 	login     *url.URL          // its login service
 }
@@ -89,13 +89,13 @@ func (id identity) credential(c Config) (azcore.TokenCredential, error) {
 // imdsAddress is the link-local address of the instance metadata service.
 const imdsAddress = "169.254.169.254"
 
-// onlyIMDS refuses what azidentity would ask of another service, as variables of the
-// environment or the files of an Azure Arc agent make it do.
+// onlyIMDS refuses requests to other services, which variables of the environment or files of an Azure Arc
+// agent may cause.
 type onlyIMDS struct{ next policy.Transporter }
 
 var _ policy.Transporter = onlyIMDS{}
 
-// Do refuses by the host.
+// Do sends the request if its host is IMDS.
 func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
 	if r.URL.Hostname() != imdsAddress {
 		return nil, errElsewhere
@@ -106,10 +106,10 @@ func (t onlyIMDS) Do(r *http.Request) (*http.Response, error) {
 var errElsewhere = errors.New("the environment names another service for managed identities than the instance metadata service: " +
 	"unset IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT and MSI_ENDPOINT")
 
-// IMDSRetry is azidentity's for the instance metadata service, which httpclient takes
-// over (azidentity, managed_identity_client.go, setIMDSRetryOptionDefaults): 404 and 410
-// while the service is updated, and every 5xx. Updates end within 70 s, and within three
-// minutes in the field.
+// IMDSRetry returns the retries of azidentity for the instance metadata service (azidentity,
+// managed_identity_client.go, setIMDSRetryOptionDefaults), which httpclient makes instead: 404 and 410
+// during an update of the service, and every 5xx. Updates take up to 70 s, in practice up to three
+// minutes.
 func IMDSRetry() httpclient.Retry {
 	return httpclient.Retry{
 		Cap: 25 * time.Second, Patience: 3*time.Minute + 30*time.Second,
@@ -121,7 +121,7 @@ func IMDSRetry() httpclient.Retry {
 	}
 }
 
-// loginHosts are Microsoft's, in the public and the sovereign clouds (Microsoft
+// loginHosts are the hosts of Microsoft in the public and the sovereign clouds (Microsoft
 // identity platform, "National clouds"; instance discovery metadata of
 // https://login.microsoftonline.com/common/discovery/instance).
 var loginHosts = []string{
@@ -143,8 +143,7 @@ var loginHosts = []string{
 // KnownLogin reports whether the host is one of Microsoft's login services.
 func KnownLogin(host string) bool { return slices.Contains(loginHosts, host) }
 
-// ParseAuthority wants https and a host and nothing that a tenant's path
-// could not be appended to.
+// ParseAuthority parses the URL of a login service, which must have only https and a host.
 func ParseAuthority(text string) (*url.URL, error) {
 	u, err := url.Parse(cmp.Or(text, cloud.AzurePublic.ActiveDirectoryAuthorityHost))
 	switch {

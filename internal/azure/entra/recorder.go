@@ -15,25 +15,25 @@ import (
 	"skr/internal/secmem"
 )
 
-// answer is the last answer during one acquisition.
+// answer is the last answer during the acquisition of a token.
 type answer struct {
 	status int    // 0 without an answer
 	code   string // the OAuth error code, checked to be a plain word
-	aadsts string // "AADSTS700016", Entra's own code
-	said   string // the description, scrubbed, for the log and the doctor
+	aadsts string // "AADSTS700016", the code of Entra
+	text   string // the redacted description, for the log and the doctor
 	err    error  // of the transport
 }
 
 type answerKey struct{}
 
-// withAnswer lets the returned answer be filled in by requests under ctx.
-// An acquisition sends its requests one after the other, so the last one counts.
+// withAnswer returns an answer that requests with the returned context fill in. An acquisition sends its
+// requests one after the other, so the last one counts.
 func withAnswer(ctx context.Context) (context.Context, *answer) {
-	seen := &answer{}
-	return context.WithValue(ctx, answerKey{}, seen), seen
+	last := &answer{}
+	return context.WithValue(ctx, answerKey{}, last), last
 }
 
-// recorder notes each answer on its way to MSAL or azidentity.
+// recorder records each answer on its way to MSAL or azidentity.
 type recorder struct{ next policy.Transporter }
 
 var _ policy.Transporter = recorder{}
@@ -41,17 +41,17 @@ var _ policy.Transporter = recorder{}
 // Recorded returns a transport whose answers a [Source] reads.
 func Recorded(next policy.Transporter) policy.Transporter { return recorder{next} }
 
-// Do notes the status and, for an error, the codes and the scrubbed description.
+// Do records the status and, for an error, the codes and the redacted description.
 func (r recorder) Do(request *http.Request) (*http.Response, error) {
 	response, err := r.next.Do(request)
-	seen, ok := request.Context().Value(answerKey{}).(*answer)
+	last, ok := request.Context().Value(answerKey{}).(*answer)
 	if !ok {
 		return response, err
 	}
-	*seen = answer{err: err}
+	*last = answer{err: err}
 	if err == nil {
-		seen.status = response.StatusCode
-		err = seen.readCodes(response)
+		last.status = response.StatusCode
+		err = last.parseError(response)
 	}
 	return response, err
 }
@@ -61,9 +61,9 @@ var (
 	aadstsCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`AADSTS[0-9]{1,10}`) })
 )
 
-// readCodes of RFC 6749 section 5.2, which Entra and IMDS both follow. The
-// body is already bounded by httpclient and stays readable for azidentity.
-func (a *answer) readCodes(response *http.Response) error {
+// parseError parses the error of RFC 6749 section 5.2, which both Entra and IMDS use. httpclient limits the
+// body, which stays readable for azidentity.
+func (a *answer) parseError(response *http.Response) error {
 	if response.StatusCode < http.StatusBadRequest {
 		return nil
 	}
@@ -72,15 +72,15 @@ func (a *answer) readCodes(response *http.Response) error {
 		return err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	var said struct {
+	var parsed struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	_ = json.Unmarshal(body, &said) // an error page of a proxy leaves it empty
-	if plainWord().MatchString(said.Error) {
-		a.code = said.Error
+	_ = json.Unmarshal(body, &parsed) // an error page of a proxy leaves it empty
+	if plainWord().MatchString(parsed.Error) {
+		a.code = parsed.Error
 	}
-	a.aadsts = aadstsCode().FindString(said.Description)
-	a.said = secmem.Excerpt(strings.Join(strings.Fields(said.Description), " "), maxBrief)
+	a.aadsts = aadstsCode().FindString(parsed.Description)
+	a.text = secmem.Excerpt(strings.Join(strings.Fields(parsed.Description), " "), maxBrief)
 	return nil
 }

@@ -1,28 +1,25 @@
 // Package entra gets access tokens for a vault from Microsoft Entra ID.
 //
-// A [Source] is one identity of the pod. It is the workload identity where the
-// webhook of Azure Workload Identity has set client, tenant and token file, and
-// otherwise a managed identity, asked of the instance metadata service (IMDS):
+// A [Source] is one identity of the pod: the workload identity if the webhook of Azure Workload Identity
+// has set client, tenant and token file, otherwise a managed identity from the instance metadata service
+// (IMDS):
 //
 //	source, err := entra.New(entra.Config{HTTP: login, IMDS: imds})
 //	token, err := source.AccessToken(ctx, "https://vault.azure.net")
 //
-// [NewPerson] makes the Source of a credential that is not a pod's: see package login.
+// [NewPerson] returns the Source of a credential of a person: see package login.
 //
-// The protocol is MSAL's; every request goes through
-// [httpclient.Client], which owns bounds and retries. Answers are
-// recorded below MSAL, because MSAL's errors quote whole answers
-// and must reach neither a caller nor the log.
+// MSAL implements the protocol. Every request goes through [httpclient.Client], which has limits and
+// retries. Answers are recorded below MSAL, because the errors of MSAL quote whole answers, which must
+// reach neither a caller nor the log.
 //
-// The package does not judge tokens, and takes none from the request: a caller
-// with an access token of its own does not need a Source.
+// The package does not check tokens. A caller with an access token of its own does not need a Source.
 //
-// MSAL reads some environment variables itself, and no option stops
-// it: IDENTITY_ENDPOINT, IMDS_ENDPOINT and MSI_ENDPOINT with their companions move a
-// managed identity away from IMDS, AZURE_REGIONAL_AUTHORITY_NAME and MSAL_FORCE_REGION
-// name a regional login host. The program hides them before it calls [New]; a request
-// to another host than IMDS is refused. AZURE_AUTHORITY_HOST they would read too, but
-// Config wins.
+// MSAL reads some environment variables, which no option prevents: IDENTITY_ENDPOINT, IMDS_ENDPOINT,
+// MSI_ENDPOINT and related ones replace IMDS for a managed identity; AZURE_REGIONAL_AUTHORITY_NAME and
+// MSAL_FORCE_REGION set a regional login host. The program removes them before it calls [New], and a
+// request for a managed identity to another host than IMDS is refused. Config takes precedence over
+// AZURE_AUTHORITY_HOST.
 package entra
 
 import (
@@ -45,29 +42,28 @@ import (
 
 const defaultTimeout = 30 * time.Second
 
-// Config says who the pod is: a workload identity if ClientID, TenantID and TokenFile
-// are set, a managed identity if neither TenantID nor TokenFile is. Anything between is
-// an error.
+// Config is the identity of the pod: a workload identity if ClientID, TenantID and TokenFile are set, a
+// managed identity if neither TenantID nor TokenFile is set. Other combinations are an error.
 type Config struct {
-	// ClientID of the application or of the user-assigned managed identity.
-	// "" with managed identity means the system-assigned one.
+	// ClientID is the client id of the application or of the user-assigned managed identity.
+	// "" for a managed identity means the system-assigned one.
 	ClientID string
-	// TenantID of the workload identity, a GUID or a domain name.
+	// TenantID is the tenant of the workload identity, a GUID or a domain name.
 	TenantID string
-	// TokenFile holds the service account's token, which is the client assertion.
+	// TokenFile contains the token of the service account, which is the client assertion.
 	TokenFile string
-	// AuthorityHost is the https URL of the login service; "" means the public cloud's.
+	// AuthorityHost is the https URL of the login service; "" means that of the public cloud.
 	AuthorityHost string
-	// HTTP speaks to the login service.
+	// HTTP is the client of the login service.
 	HTTP *httpclient.Client
-	// IMDS speaks to 169.254.169.254: without a proxy, rewritten for an emulator, and
+	// IMDS is the client of 169.254.169.254: without a proxy, rewritten for an emulator, and
 	// with [IMDSRetry].
 	IMDS *httpclient.Client
-	// Timeout bounds one acquisition, however many callers wait for it; 0 means 30 s.
+	// Timeout limits one acquisition, for all callers that wait for it; 0 means 30 s.
 	Timeout time.Duration
 }
 
-// Source gives access tokens of one identity. It is safe for concurrent use.
+// Source returns access tokens of one identity. It is safe for concurrent use.
 type Source struct {
 	identity   identity
 	credential azcore.TokenCredential
@@ -75,7 +71,7 @@ type Source struct {
 	flights    singleflight.Group[string, secmem.Text] // by audience
 }
 
-// New chooses the identity. It sends no request.
+// New returns the Source of the configured identity. It sends no request.
 func New(c Config) (*Source, error) {
 	id, err := newIdentity(c)
 	if err != nil {
@@ -91,16 +87,16 @@ func New(c Config) (*Source, error) {
 	}, nil
 }
 
-// Person says whose credential a Source of [NewPerson] has.
+// Person describes the credential of [NewPerson].
 type Person struct {
 	Kind, Provider, Advice string
-	// Explain returns the error in place of one of the credential's, or nil.
+	// Explain returns the error to use instead of an error of the credential, or nil.
 	Explain func(error) error
-	// Timeout bounds one acquisition; 0 means 30 s.
+	// Timeout limits one acquisition; 0 means 30 s.
 	Timeout time.Duration
 }
 
-// NewPerson makes the Source of a credential that is not a pod's.
+// NewPerson returns the Source of a credential of a person.
 func NewPerson(p Person, credential azcore.TokenCredential) *Source {
 	return &Source{
 		identity: identity{
@@ -112,11 +108,10 @@ func NewPerson(p Person, credential azcore.TokenCredential) *Source {
 	}
 }
 
-// String is "workload identity" or "managed identity".
+// String returns "workload identity" or "managed identity".
 func (s *Source) String() string { return s.identity.kind }
 
-// LoginURL is the login service that a workload identity asks, https://HOST/; ""
-// for a managed identity.
+// LoginURL returns the login service of a workload identity, https://HOST/, or "" for a managed identity.
 func (s *Source) LoginURL() string {
 	if s.identity.login == nil {
 		return ""
@@ -124,24 +119,22 @@ func (s *Source) LoginURL() string {
 	return s.identity.login.String()
 }
 
-// AccessToken for audience ("https://vault.azure.net"), cached until shortly
-// before it expires. Equal concurrent calls ask once, and one caller's end does
-// not end the others' request.
+// AccessToken returns a token for audience ("https://vault.azure.net"), cached until shortly before it
+// expires. Equal concurrent calls share one request, which continues if one of them is cancelled.
 //
-// Its errors: [refusal.ReleaseRejected] where the identity provider said no,
-// [refusal.Throttled], [refusal.Unavailable], [refusal.Untrusted] for an
-// unusable answer, [refusal.Timeout] and, for a cancelled ctx, its error.
+// Its errors are [refusal.ReleaseRejected] if the identity provider refused, [refusal.Throttled],
+// [refusal.Unavailable], [refusal.Untrusted] for an unusable answer, [refusal.Timeout] and, for a
+// cancelled ctx, its error.
 func (s *Source) AccessToken(ctx context.Context, audience string) (secmem.Text, error) {
-	if token, found := s.tokens.of(audience); found {
+	if token, found := s.tokens.get(audience); found {
 		return token, nil
 	}
 	token, err := s.flights.Do(ctx, audience, func(ctx context.Context) (secmem.Text, error) { return s.acquire(ctx, audience) })
-	return token, s.named(err)
+	return token, s.describe(err)
 }
 
-// named says what a context that ended, or azidentity's panic, was about.
-// Refusals know it.
-func (s *Source) named(err error) error {
+// describe adds to the error of a context, or to a panic of MSAL, what failed. Refusals already say it.
+func (s *Source) describe(err error) error {
 	_, crashed := errors.AsType[*crash.Error](err)
 	switch {
 	case crashed:
@@ -154,15 +147,15 @@ func (s *Source) named(err error) error {
 	return err
 }
 
-// acquire asks azidentity, which may answer from its own cache.
+// acquire gets a token from the credential, which may have it in its own cache.
 func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, error) {
-	ctx, seen := withAnswer(ctx)
+	ctx, last := withAnswer(ctx)
 	got, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope(audience)}})
-	if err != nil && seen.err == nil && ctx.Err() != nil {
-		return secmem.Text{}, ctx.Err() // azidentity gave up between two requests; the last answer is not its reason
+	if err != nil && last.err == nil && ctx.Err() != nil {
+		return secmem.Text{}, ctx.Err() // it ended between two requests; the last answer is not the reason
 	}
 	if err != nil {
-		return secmem.Text{}, s.identity.refuse(seen, err)
+		return secmem.Text{}, s.identity.refuse(last, err)
 	}
 	if got.Token == "" {
 		return secmem.Text{}, refusal.Newf(refusal.Untrusted, "%s answered without an access token", s.identity.provider)
@@ -170,6 +163,6 @@ func (s *Source) acquire(ctx context.Context, audience string) (secmem.Text, err
 	return s.tokens.keep(audience, got), nil
 }
 
-// scope of an audience, as the v2.0 endpoint wants it: the resource and "/.default"
+// scope returns the scope of an audience for the v2.0 endpoint: the resource and "/.default"
 // (Microsoft identity platform, "Scopes and permissions").
 func scope(audience string) string { return strings.TrimSuffix(audience, "/") + "/.default" }

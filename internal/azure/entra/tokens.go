@@ -9,14 +9,14 @@ import (
 	"skr/internal/secmem"
 )
 
-// margin before a token's end, in which azidentity no longer gives it out either.
+// margin is the time before the expiry of a token in which it is not used. MSAL has the same.
 const margin = 5 * time.Minute
 
-// tokens keeps each audience's until azidentity would want a new one. To find that in
-// its own cache takes it a twentieth of a warm release.
+// tokens caches a token for each audience until MSAL would request a new one. A lookup in the cache of MSAL
+// takes a twentieth of the time of a warm release.
 type tokens struct {
 	mu   sync.Mutex
-	kept map[string]keptToken // by audience; the allow-list bounds them
+	kept map[string]keptToken // by audience; the allow-list limits their number
 }
 
 type keptToken struct {
@@ -24,7 +24,7 @@ type keptToken struct {
 	ends time.Time
 }
 
-func (t *tokens) of(audience string) (token secmem.Text, found bool) {
+func (t *tokens) get(audience string) (token secmem.Text, found bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept, found := t.kept[audience]

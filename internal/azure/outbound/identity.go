@@ -2,12 +2,11 @@ package outbound
 
 import (
 	"skr/internal/azure/entra"
-
 	"skr/internal/config"
 )
 
-// Identity is who the pod is to a vault. From then on, this process hides from the
-// libraries what would make them ask somebody else than the settings say.
+// Identity returns the identity of the pod for a vault. It removes the variables that would make libraries
+// use other services than the settings name.
 func Identity(s *config.Settings, out *Clients) (*entra.Source, error) {
 	if err := s.CheckWorkload(); err != nil {
 		return nil, err

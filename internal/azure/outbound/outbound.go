@@ -23,6 +23,7 @@ type Clients struct {
 	Public                                         *httpclient.Transport
 }
 
+// New returns the clients for the settings. A nil observe disables observation.
 func New(s *config.Settings, observe func(service string) func(context.Context, httpclient.Exchange)) (*Clients, error) {
 	roots, err := caRoots(s)
 	if err != nil {
@@ -60,12 +61,11 @@ func New(s *config.Settings, observe func(service string) func(context.Context, 
 	}, nil
 }
 
-// thimRetry also heeds the status of the instance metadata service, of which the cache is
-// a part, while it is updated. 404 is an answer here: there is no such certificate.
+// thimRetry also retries 410, which the instance metadata service, of which the cache is a part, returns
+// during an update. 404 means here that there is no such certificate.
 func thimRetry() httpclient.Retry { return httpclient.Retry{Also: []int{http.StatusGone}} }
 
-// fleet is this process among others like it, for the two services that a whole
-// fleet shares.
+// placeInFleet returns the place of this process in its fleet, for the two services that the fleet shares.
 func placeInFleet(s *config.Settings, now time.Time) (httpclient.Fleet, error) {
 	place, err := httpclient.ParsePlace(s.FleetMember)
 	if err != nil {
@@ -78,10 +78,10 @@ func placeInFleet(s *config.Settings, now time.Time) (httpclient.Fleet, error) {
 	return fleet, nil
 }
 
-// attemptTimeout leaves time for another attempt within the request's.
+// attemptTimeout leaves time for another attempt within the request timeout.
 func attemptTimeout(s *config.Settings) time.Duration { return min(10*time.Second, s.RequestTimeout/3) }
 
-// The words by which log, metrics and traces call those that skr asks.
+// Names of services in log, metrics and traces.
 const (
 	ServiceMAA        = "maa"
 	ServiceVault      = "vault"
@@ -92,7 +92,7 @@ const (
 	ServiceKDS        = "kds"
 )
 
-// OpenCircuits counts, by service, the hosts that are not asked for now.
+// OpenCircuits counts, by service, the hosts that get no requests for now.
 func (o *Clients) OpenCircuits() map[string]int {
 	return map[string]int{
 		ServiceMAA: o.MAA.OpenCircuits(), ServiceVault: o.Vault.OpenCircuits(), ServiceEntra: o.Entra.OpenCircuits(),

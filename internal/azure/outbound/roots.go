@@ -12,7 +12,7 @@ import (
 
 const maxRootsFile = 1 << 20
 
-// caRoots are the system's CAs (SSL_CERT_FILE works) and those of ca_file.
+// caRoots returns the CAs of the system (SSL_CERT_FILE works) and of ca_file.
 func caRoots(s *config.Settings) (*x509.CertPool, error) {
 	roots, err := systemRoots()
 	if err != nil {
@@ -31,7 +31,7 @@ func caRoots(s *config.Settings) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// systemRoots are Mozilla's CAs where the system has none, as in the image. To import
+// systemRoots returns the CAs of the system, or those of Mozilla if it has none, as in the image. Importing
 // x509roots/fallback would parse them at each start of each command.
 func systemRoots() (*x509.CertPool, error) {
 	if roots, err := x509.SystemCertPool(); err == nil && !roots.Equal(x509.NewCertPool()) {
@@ -43,7 +43,7 @@ func systemRoots() (*x509.CertPool, error) {
 	return x509.SystemCertPool()
 }
 
-// useBundle also for whoever verifies with the system's CAs by default.
+// useBundle makes the CAs of Mozilla the default roots of the process.
 var useBundle = sync.OnceValue(func() error {
 	pool := x509.NewCertPool()
 	for root := range bundle.Roots() {

@@ -6,6 +6,7 @@ import (
 	"skr/internal/config"
 )
 
+// AKRoots returns the roots of ak_roots, or those of Azure.
 func AKRoots(s *config.Settings) (*vtpm.Roots, error) {
 	if s.AKRoots == "" {
 		return vtpm.AzureRoots(), nil
@@ -17,6 +18,7 @@ func AKRoots(s *config.Settings) (*vtpm.Roots, error) {
 	return vtpm.ParseRoots(data)
 }
 
+// AMDRoots returns the roots of amd_roots, or those of AMD.
 func AMDRoots(s *config.Settings) (*vcek.Roots, error) {
 	if s.AMDRoots == "" {
 		return vcek.BuiltinRoots(), nil
@@ -28,7 +30,7 @@ func AMDRoots(s *config.Settings) (*vcek.Roots, error) {
 	return vcek.ParseRoots(data)
 }
 
-// CertificateSources returns the sources of certificate_sources, in order. A nil host is left out.
+// CertificateSources returns the sources of certificate_sources, in order. It omits a nil host.
 func CertificateSources(s *config.Settings, out *Clients, host vcek.Source) (sources []vcek.Source) {
 	for _, name := range s.CertificateSources {
 		switch name {

@@ -1,45 +1,42 @@
-// Package audit keeps a record of each release: who asked, for which key, through
-// which authority, under which policy, and how it ended. It never holds key
-// material, tokens or evidence.
+// Package audit keeps a record of each release: the caller, the key, the authority, the policy and the
+// result. Records never contain key material, tokens or evidence.
 //
 //	log, err := audit.Open("/var/log/skr/audit.log", version)
 //	…
 //	if err := log.Append(audit.Entry{Caller: caller, Key: key, Result: audit.Released}); err != nil {
-//		return err // a release that cannot be recorded is not made
+//		return err // do not release the key
 //	}
 //
-// A record is one line of JSON without white space, its members in a fixed order:
+// A record is one line of JSON without white space. Its members are in a fixed order:
 //
 //	{"seq":2,"time":"2026-01-31T12:00:00.000000Z","kind":"release",…,"prev":"<hex>","hash":"<hex>"}
 //
-// Records are numbered from 1. Each carries the hash of the one before (prev; 64
-// zeros in the first) and its own:
+// Records are numbered from 1. Each has the hash of the previous record (prev; 64 zeros in the first)
+// and its own:
 //
 //	hash = SHA-256("skr-audit-1\n" ‖ line without `,"hash":"<hex>"`)
 //
-// in lower-case hexadecimal; the line is taken without its newline. As prev is
-// within what is hashed, a record that is changed, removed, inserted, repeated or
-// moved breaks the chain, and [Verify] says where. The kinds are
+// in lower-case hexadecimal. The line is hashed without its newline. Because prev is hashed too, a record
+// that is changed, removed, inserted, repeated or moved breaks the chain, and [Verify] returns its line.
+// The kinds are
 //
-//	opened     skr began to write: at its start, or again after a failed write
-//	recovered  the same, where the file ended in a torn line (a crash, a full
-//	           disk): how many bytes follow the last record, and their SHA-256
-//	release    a release that was made or refused: the members of [Entry]
-//	withheld   how many refusals have no record of their own. A caller that is refused
-//	           again and again must not push out the records of releases
+//	opened     skr began to write, at its start or after a failed write
+//	recovered  like opened, after a torn line (a crash, a full disk): the number of
+//	           bytes after the last record, and their SHA-256
+//	release    a release that succeeded or was refused: the members of [Entry]
+//	withheld   the number of refusals without a record of their own, so that a caller
+//	           that is refused repeatedly does not crowd out the records of releases
 //
-// Without a file of its own the log takes the records ([ToLogger]); there each
-// start begins a new chain.
+// Without a file, the records go to the log ([ToLogger]). There, each start begins a new chain.
 //
 // # What a chain does not show
 //
-// There is no secret in it. A process that may write the file can write all of it anew
-// from some record on, and the file does not show that its end was cut off. Keep the hash of a recent record (the head) elsewhere and give it to
-// Verify, or ship the lines off the machine as they are written.
+// The chain uses no secret. A process that may write the file can rewrite it from any record on, and a
+// file whose last records were removed is still intact. Keep the hash of a recent record (the head)
+// elsewhere and pass it to Verify, or send the lines to another machine as they are written.
 //
-// A record survives the crash of skr, and not that of the machine: there is no
-// fsync for each line, only in Close. The file grows; the package never removes
-// or renames it. To begin a new one, move it away while skr is stopped.
+// A record survives a crash of skr, but not of the machine: only Close calls fsync. The file grows, and
+// the package never removes or renames it. To begin a new file, move it away while skr is stopped.
 package audit
 
 import (
@@ -48,22 +45,20 @@ import (
 	"time"
 )
 
-// Released is the result of a release that was made. Any other result is the
-// code of the refusal.
+// Released is the result of a successful release. Any other result is the code of a refusal.
 const Released = "released"
 
-// Entry is what there is to know about one release. A text that is longer than
-// its limit (see record.go) is cut, and what cannot be printed is replaced.
+// Entry describes one release. Append truncates texts to their limits (see record.go) and replaces
+// characters that cannot be printed.
 type Entry struct {
-	// RequestID is what the log calls the request.
+	// RequestID is the id of the request in the log.
 	RequestID string `json:"request_id"`
-	// Caller is who asked.
+	// Caller is the caller of the request.
 	Caller string `json:"caller"`
-	// Key is the key as it was asked for, https://HOST/keys/NAME[/VERSION]; ""
-	// where the request named none that is allowed.
+	// Key is the key in the request, https://HOST/keys/NAME[/VERSION]; "" if the request
+	// named no allowed key.
 	Key string `json:"key"`
-	// Released is the full id, with version, of the key that was released; empty
-	// if none was.
+	// Released is the id, with version, of the released key; empty if none was released.
 	Released string `json:"released"`
 	// Authority is the attestation service.
 	Authority string `json:"authority"`
@@ -71,8 +66,8 @@ type Entry struct {
 	PolicySHA256 string `json:"policy_sha256"`
 	// Result is Released, or the code of the refusal.
 	Result string `json:"result"`
-	// Budget is the name under which refusals are counted, such as that of the caller
-	// without its process. It is not recorded.
+	// Budget is the name under which refusals are counted, such as the caller without its
+	// process. It is not recorded.
 	Budget string `json:"-"`
 }
 
@@ -82,24 +77,23 @@ type Log struct {
 	refusals budgets
 
 	mu     sync.Mutex
-	later  *time.Timer // of a record that counts refusals
+	later  *time.Timer // writes a record that counts refusals
 	closed bool
 	out    sink
 	chain  chain // as written
-	failed error // of the last write; while it is set, what was written is unknown
+	failed error // of the last write; while it is set, the end of the chain is unknown
 }
 
-// sink is where the lines of a chain go.
+// sink is the destination of the lines of a chain.
 type sink interface {
-	// resume says which chain the next record continues, from what was really
-	// written.
+	// resume returns the chain that the next record continues, read from the sink.
 	resume() (chain, error)
 	// write writes one line, with its newline.
 	write(line []byte) error
 	close() error
 }
 
-// open makes a log and writes its first record.
+// open creates a log and writes its first record.
 func open(out sink, version string) (*Log, error) {
 	if version == "" {
 		version = "unknown"
@@ -109,12 +103,11 @@ func open(out sink, version string) (*Log, error) {
 	return l, l.failed
 }
 
-// Append writes one record. With an error the record was not written, or not
-// wholly: the release must then be refused. The next Append first mends what the
-// failed one left behind.
+// Append writes one record. If it returns an error, the record is missing or incomplete, and the release
+// must be refused. The next Append first repairs the end of the chain.
 //
-// Refusals have a budget, by [Entry.Budget]. Beyond it Append returns nil and writes
-// none; a record of another kind says within a minute how many these were.
+// Refusals have a budget for each [Entry.Budget]. Beyond it, Append returns nil without a record. A
+// record of kind withheld counts these refusals within a minute.
 func (l *Log) Append(e Entry) error {
 	if e.Result != Released {
 		ok, begun := l.refusals.spend(e.Budget, time.Now())
@@ -142,7 +135,7 @@ func (l *Log) append(r Record) error {
 	return l.add(r)
 }
 
-// begin finds the end of the chain, and says that we write from here on.
+// begin finds the end of the chain and writes a record that skr continues it.
 func (l *Log) begin() (err error) {
 	if l.chain, err = l.out.resume(); err != nil {
 		return err
@@ -166,23 +159,22 @@ func (l *Log) add(r Record) error {
 	return nil
 }
 
-// Err is the error of the last write, nil if it succeeded: whether a release can
-// be recorded.
+// Err returns the error of the last write, or nil. While it is not nil, releases cannot be recorded.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
 }
 
-// Head is the hash of the last record. Kept elsewhere, it shows later that
-// nothing up to it was changed or cut off.
+// Head returns the hash of the last record. If it is kept elsewhere, it proves later that no record up to
+// it was changed or removed.
 func (l *Log) Head() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.chain.head
 }
 
-// Close brings the records to the disk. Append fails afterwards.
+// Close writes the records to disk. Append fails afterwards.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -168,19 +168,19 @@ func TestOpenRefuses(t *testing.T) {
 		"a pipe":           {func(_ *testing.T, path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file"},
 		"no directory":     {func(_ *testing.T, path string) error { return os.Remove(filepath.Dir(path)) }, "no such file"},
 		"writable for all": {func(t *testing.T, path string) error { good(t, path); return os.Chmod(path, 0o602) }, "all users may write it"},
-		"open already":     {func(t *testing.T, path string) error { begin(t, path); return nil }, "another skr writes it"},
-		"another text":     {func(t *testing.T, path string) error { put(t, path, []byte("root:x:0:0\n")); return nil }, "is no record"},
+		"open already":     {func(t *testing.T, path string) error { begin(t, path); return nil }, "another skr has it open"},
+		"another text":     {func(t *testing.T, path string) error { put(t, path, []byte("root:x:0:0\n")); return nil }, "is not a record"},
 		"another text without newline": {func(t *testing.T, path string) error { put(t, path, []byte("hello")); return nil },
-			"is no record"},
+			"is not a record"},
 		"last record changed": {func(t *testing.T, path string) error {
 			put(t, path, bytes.Replace(good(t, path), []byte("release_rejected"), []byte("key_not_foundxxx"), 1))
 			return nil
-		}, "a line near its end has been changed"},
+		}, "a line near its end was modified"},
 		"last record changed, newline gone": {func(t *testing.T, path string) error {
 			text := bytes.Replace(good(t, path), []byte("release_rejected"), []byte("key_not_foundxxx"), 1)
 			put(t, path, text[:len(text)-1])
 			return nil
-		}, "its last line has been changed"},
+		}, "its last line was modified"},
 		"record removed": {func(t *testing.T, path string) error {
 			lines := bytes.SplitAfter(good(t, path), []byte("\n"))
 			put(t, path, append(lines[0], lines[2]...))
@@ -189,11 +189,11 @@ func TestOpenRefuses(t *testing.T) {
 		"long foreign text at the end": {func(t *testing.T, path string) error {
 			put(t, path, append(good(t, path), bytes.Repeat([]byte("x"), maxTail)...))
 			return nil
-		}, "its end holds no record"},
+		}, "its end has no record"},
 		"torn line too long": {func(t *testing.T, path string) error {
 			put(t, path, append(good(t, path), bytes.Repeat([]byte("\n"), maxTorn+1)...))
 			return nil
-		}, "is not a whole record"},
+		}, "is not a complete record"},
 	} {
 		path := filepath.Join(t.TempDir(), "d", "audit.log")
 		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
@@ -259,7 +259,7 @@ func TestAnotherProcess(t *testing.T) {
 	if _, err := fmt.Fscanln(out, &said); err != nil || said != "<nil>" {
 		t.Fatalf("the child prints %q, %v", said, err)
 	}
-	if _, err := Open(path, "v"); err == nil || !strings.Contains(err.Error(), "another skr writes it") {
+	if _, err := Open(path, "v"); err == nil || !strings.Contains(err.Error(), "another skr has it open") {
 		t.Errorf("with the other process alive: %v", err)
 	}
 	if err := child.Process.Kill(); err != nil {

@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// refusalsOnce is how many refusals of one caller have a record each after a quiet
-	// time, and refusalEvery how long the next one takes to earn its own. A day of
-	// refusals then is a megabyte, which pushes no release out of a rotated log.
+	// refusalsOnce is the number of refusals of one caller that have a record each, and
+	// refusalEvery the time until one more may have a record. A day of refusals is then a
+	// megabyte, which leaves room for releases in a rotated log.
 	refusalsOnce = 100
 	refusalEvery = time.Minute
-	// countEvery is how often a record says how many there were beyond that.
+	// countEvery is the interval of records that count the other refusals.
 	countEvery = time.Minute
-	// maxBudgets are kept apart; all other callers share one.
+	// maxBudgets is the number of callers with a budget of their own; others share one.
 	maxBudgets = 64
 )
 
-// budgets of the callers for refusals. Releases need none: each has its record.
+// budgets limits the records of refusals by caller. Every release has a record.
 type budgets struct {
 	mu      sync.Mutex
 	callers *cache.Rates
 	pending int    // refusals without a record, since the last record that counts them
-	total   uint64 // of all time
+	total   uint64 // since the start
 }
 
-// spend reports whether the refusal may have a record. begun reports whether it is the
-// first without one that no record has counted yet.
+// spend reports whether the refusal may have a record. begun reports whether it is the first without a
+// record since the last record that counts them.
 func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +45,7 @@ func (b *budgets) spend(caller string, now time.Time) (ok, begun bool) {
 	return false, b.pending == 1
 }
 
-// drain returns how many refusals a record must count now.
+// drain returns the number of refusals to count in a record, and resets it.
 func (b *budgets) drain() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,21 +54,21 @@ func (b *budgets) drain() int {
 	return pending
 }
 
-// putBack what could not be recorded.
+// putBack adds refusals whose record could not be written.
 func (b *budgets) putBack(pending int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pending += pending
 }
 
-// Withheld returns how many refusals have no record of their own.
+// Withheld returns the number of refusals without a record of their own.
 func (l *Log) Withheld() uint64 {
 	l.refusals.mu.Lock()
 	defer l.refusals.mu.Unlock()
 	return l.refusals.total
 }
 
-// countLater writes the record that counts refusals, when more may have come.
+// countLater writes the record that counts refusals after countEvery.
 func (l *Log) countLater() {
 	l.later = time.AfterFunc(countEvery, func() {
 		l.mu.Lock()
@@ -77,7 +77,7 @@ func (l *Log) countLater() {
 	})
 }
 
-// count writes the record. An error is that of Err; the number is not lost.
+// count writes the record that counts refusals. After an error, which Err returns, it tries again.
 func (l *Log) count() {
 	pending := l.refusals.drain()
 	if pending == 0 || l.closed {

@@ -9,35 +9,34 @@ import (
 	"time"
 )
 
-// noHead is what the first record has for prev.
+// noHead is the prev of the first record.
 var noHead = strings.Repeat("0", 2*sha256.Size)
 
-// maxTorn bounds what may stand between two records. A torn line is shorter than
-// maxRecord, and mending it may be torn as well, a few times.
+// maxTorn limits the bytes between two records. A torn line is shorter than maxRecord, and the repair may
+// be torn as well, a few times.
 const maxTorn = 48 << 10
 
-// chain is the state behind a record, which the next one must fit.
+// chain is the state after a record, which the next record must continue.
 type chain struct {
 	seq  uint64
 	head string // hash of the last record; noHead before the first
-	// torn is what stands behind the last record and is none, with all newlines
-	// but the last record's own.
+	// torn is the text after the last record, without the newline of the record.
 	torn []byte
-	// unended: the last record lacks its newline.
+	// unended is true if the last record lacks its newline.
 	unended bool
-	// joined: the chain is read from its middle, so the first record is taken
-	// as it is, and what stands before it is not judged.
+	// joined is true while reading from the middle of a chain, until the first record. That
+	// record and the text before it are not checked.
 	joined bool
 }
 
 func newChain() chain { return chain{head: noHead} }
 
-// follow reads the next line, without its newline. It returns nil for a torn one.
+// follow adds the next line, without its newline. It returns nil for a torn line.
 func (c *chain) follow(line []byte) (*Record, error) {
 	r, err := decode(line)
 	switch {
 	case c.joined && err != nil:
-		return nil, nil //nolint:nilerr // half of a line that was joined to another
+		return nil, nil //nolint:nilerr // part of a line whose beginning was not read
 	case errors.Is(err, errFragment):
 		return nil, c.tear(line)
 	case err != nil:
@@ -52,11 +51,11 @@ func (c *chain) follow(line []byte) (*Record, error) {
 	return r, nil
 }
 
-// tear notes a line that must be described by a record to come.
+// tear adds a torn line, which a later record must describe.
 func (c *chain) tear(line []byte) error {
 	c.torn = append(append(c.torn, line...), '\n')
 	if len(c.torn) > maxTorn {
-		return fmt.Errorf("%w, nor do %d bytes behind it", errFragment, maxTorn)
+		return fmt.Errorf("%w within %d bytes", errFragment, maxTorn)
 	}
 	return nil
 }
@@ -67,19 +66,19 @@ func (c *chain) fits(r *Record) error {
 		if len(c.torn) > 0 {
 			return errFragment
 		}
-		return errors.New("describes a torn line that is not there")
+		return errors.New("describes a torn line that does not exist")
 	case r.Seq != c.seq+1:
 		return fmt.Errorf("has seq %d instead of %d: a record was removed, added or moved", r.Seq, c.seq+1)
 	case r.Prev != c.head:
-		return errors.New("does not continue the record before it, which was changed or exchanged")
+		return errors.New("does not continue the previous record, which was changed or replaced")
 	case r.Seq == 1 && (r.Kind == kindRelease || r.Kind == kindWithheld):
-		return errors.New("is the first record, and does not say who opened the file")
+		return errors.New("is the first record, but not of kind opened or recovered")
 	}
 	return nil
 }
 
-// describedBy reports whether t describes what was torn, and is nil if nothing was. After
-// a record that lacked only its newline, t counts no torn bytes.
+// describedBy reports whether t describes the torn text. Without torn text, t is nil, or counts no bytes
+// after a record that lacked only its newline.
 func (c *chain) describedBy(t *Torn) bool {
 	switch {
 	case t == nil:
@@ -95,7 +94,7 @@ func describe(torn []byte) Torn {
 	return Torn{len(torn), hex.EncodeToString(sum[:])}
 }
 
-// end notes what stands behind the last newline.
+// end adds the text after the last newline.
 func (c *chain) end(rest []byte) error {
 	if len(rest) == 0 {
 		return nil
@@ -103,7 +102,7 @@ func (c *chain) end(rest []byte) error {
 	_, err := c.follow(rest)
 	c.unended = true
 	if len(c.torn) > 0 {
-		c.torn = c.torn[:len(c.torn)-1] // the newline is not there
+		c.torn = c.torn[:len(c.torn)-1] // tear added a newline
 	}
 	return err
 }
@@ -115,8 +114,8 @@ func (c *chain) describeTorn() *Torn {
 	return &t
 }
 
-// next completes r as the next record and returns its line. A record that
-// describes a torn line ends that line first.
+// next completes r as the next record and returns its line. If r describes a torn line, a newline comes
+// first to end that line.
 func (c *chain) next(r *Record) ([]byte, error) {
 	r.Seq, r.Prev = c.seq+1, c.head
 	r.Time = time.Now().UTC().Format(timeLayout)

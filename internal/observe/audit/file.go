@@ -8,15 +8,13 @@ import (
 	"syscall"
 )
 
-// maxTail is how much of a file is read before it is continued: a hundred
-// records, and more than a torn end can have. All of it is not, because the file
-// may be large and a start should not wait; that is what [Verify] is for.
+// maxTail is the number of bytes of a file that are checked before it is continued: a hundred records,
+// and more than a torn end. The file may be large, and a start should not wait; see [Verify].
 const maxTail = 64 << 10
 
-// Open continues the file at path, or makes it with mode 0600, and writes a first
-// record that says so. The file must be a regular one that is not writable by
-// all users, and no other skr may have it open. Its end must be intact: nothing is
-// added to a file that was changed.
+// Open continues the file at path, or creates it with mode 0600, and writes a record of kind opened or
+// recovered. It returns an error if the file is not regular, all users may write it, another skr has it
+// open, or its end is not intact.
 func Open(path, version string) (*Log, error) {
 	f, err := openFile(path)
 	if err != nil {
@@ -38,7 +36,7 @@ func openFile(path string) (*os.File, error) {
 	case errors.Is(err, syscall.ELOOP):
 		return nil, errors.New("it is a symbolic link; name the file itself")
 	case err != nil:
-		return nil, errors.Unwrap(err) // our caller names the path
+		return nil, errors.Unwrap(err) // Open adds the path
 	}
 	if err := claim(f); err != nil {
 		_ = f.Close() // the first error matters more
@@ -60,7 +58,7 @@ func claim(f *os.File) error {
 	}
 	err = lock(f)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errors.New("another skr writes it; give each its own file")
+		return errors.New("another skr has it open; use a file for each")
 	}
 	return err
 }
@@ -79,12 +77,12 @@ func (f file) resume() (chain, error) {
 		c.joined = true
 	}
 	if err := c.through(tail); err != nil {
-		return c, fmt.Errorf("continuing the audit file %s: %w; move the file away, keep it, and look at it with skrctl audit verify", f.Name(), err)
+		return c, fmt.Errorf("continuing the audit file %s: %w; move the file away, keep it, and check it with skrctl audit verify", f.Name(), err)
 	}
 	return c, nil
 }
 
-// tail reads the end of the file, or all of it.
+// tail reads the end of the file, or the whole file.
 func (f file) tail() (tail []byte, whole bool, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -96,7 +94,7 @@ func (f file) tail() (tail []byte, whole bool, err error) {
 	return tail, size == info.Size(), err
 }
 
-// through follows all lines of a text.
+// through follows all lines of the text.
 func (c *chain) through(text []byte) error {
 	for {
 		line, rest, found := bytes.Cut(text, []byte("\n"))
@@ -112,12 +110,12 @@ func (c *chain) through(text []byte) error {
 		return fmt.Errorf("its last line %w", err)
 	}
 	if c.joined {
-		return errors.New("its end holds no record")
+		return errors.New("its end has no record")
 	}
 	return nil
 }
 
-// write is one write(2), unless the disk is full.
+// write calls write(2) once, unless the disk is full.
 func (f file) write(line []byte) error {
 	_, err := f.Write(line)
 	return err

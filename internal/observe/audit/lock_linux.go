@@ -7,5 +7,5 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
-// lock fails with EWOULDBLOCK if another process has the file.
+// lock returns EWOULDBLOCK if another process has locked the file.
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }

@@ -8,29 +8,25 @@ import (
 	"time"
 )
 
-// logMessage is the message of a line of the log that holds a record, and the
-// name of the attribute that is the record.
+// logMessage is the message of a log line with a record, and the name of the attribute with the record.
 const logMessage = "audit"
 
-// ToLogger writes the records into the log, whatever its level is. Each call
-// begins a new chain. [Verify] reads a log in JSON whose logger has no attributes
-// or groups of its own. An error is not lost: it is that of Err, and Append tries
-// again.
+// ToLogger writes the records to the log at any level. Each call begins a new chain. [Verify] reads logs
+// in JSON if the logger has no attributes or groups. Err returns an error, and Append retries.
 func ToLogger(logger *slog.Logger, version string) *Log {
 	l, _ := open(lines{logger.Handler()}, version) // the error is kept in l
 	return l
 }
 
-// ToJSON is [ToLogger] for what a slog.JSONHandler writes to. The lines are those
-// that it would write, but it would read each record once more to do so. Each line
-// is one call of out.Write, which must be safe beside the handler's.
+// ToJSON is like [ToLogger], for the writer of a slog.JSONHandler. The lines are the same, but the
+// handler would parse each record again. Each line is one call of out.Write, which must be safe for
+// concurrent use with the handler.
 func ToJSON(out io.Writer, version string) *Log {
 	l, _ := open(&jsonLines{out: out}, version) // the error is kept in l
 	return l
 }
 
-// lines is a sink into a log. What stands there cannot be read again, so after an
-// error a new chain begins.
+// lines is a sink to a log. A log cannot be read, so a new chain begins after an error.
 type lines struct{ handler slog.Handler }
 
 func (lines) resume() (chain, error) { return newChain(), nil }
@@ -43,12 +39,12 @@ func (l lines) write(line []byte) error {
 
 func (lines) close() error { return nil }
 
-// jsonLines writes the lines of lines itself.
+// jsonLines is like lines, but writes the JSON itself.
 type jsonLines struct {
 	lines
 
 	out  io.Writer
-	line []byte // kept for its memory
+	line []byte // reused
 }
 
 func (l *jsonLines) write(record []byte) error {

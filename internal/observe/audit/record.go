@@ -21,18 +21,17 @@ const (
 
 	domain     = "skr-audit-1\n" // no other use of SHA-256 hashes the same bytes
 	timeLayout = "2006-01-02T15:04:05.000000Z"
-	firstBytes = `{"seq":` // of each record
+	firstBytes = `{"seq":` // every record begins with this
 	hashMember = `,"hash":"`
 	lastBytes  = `"}`
 	endLength  = len(hashMember) + 2*sha256.Size + len(lastBytes)
 )
 
-// Limits in bytes. JSON makes at most six bytes of one, so that no record is
-// longer than maxRecord.
+// Limits in bytes. JSON encodes one byte as at most six, so no record is longer than maxRecord.
 const (
 	maxRequestID = 64
 	maxCaller    = 192
-	maxKey       = 320 // a host of Azure has under 100, /keys/ 6, a name 127, a version 33
+	maxKey       = 320 // a host of Azure has under 100, /keys/ 6, a name 127, a version 33 bytes
 	maxAuthority = 253 // the longest DNS name (RFC 1035, 2.3.4)
 	maxPolicy    = 64  // a SHA-256 in hexadecimal
 	maxResult    = 32
@@ -41,7 +40,7 @@ const (
 	usualRecord  = 1 << 10
 )
 
-// Record is one line. Which members it has depends on its kind.
+// Record is one line. Its kind determines its members.
 type Record struct {
 	Seq       uint64 `json:"seq"`
 	Time      string `json:"time"`
@@ -51,7 +50,7 @@ type Record struct {
 	*Entry           // release
 	*Withheld        // withheld
 	Prev      string `json:"prev"`
-	Hash      string `json:"-"` // stands behind what it is the hash of
+	Hash      string `json:"-"` // not hashed itself
 }
 
 // Torn describes the bytes between the last record and the newline that ends them.
@@ -65,8 +64,8 @@ type Withheld struct {
 	Count int `json:"withheld"`
 }
 
-// errFragment is a line that may be the beginning of a record.
-var errFragment = errors.New("is not a whole record, and no record says that it was torn")
+// errFragment is the error of a line that may be the beginning of a record.
+var errFragment = errors.New("is not a complete record, and no later record describes it as torn")
 
 // encode sets the hash and returns the line, with its newline.
 func (r *Record) encode() ([]byte, error) {
@@ -86,31 +85,31 @@ func hash(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decode reads a line without its newline. A text that is not exactly what
-// encode writes is no record: so there is one way only to read it.
+// decode parses a line without its newline. It refuses a text that is not exactly what encode writes, so
+// that a record has only one form.
 func decode(line []byte) (*Record, error) {
 	body, sum, ok := split(line)
 	switch {
 	case !ok && beginsLikeRecord(line):
 		return nil, errFragment
 	case !ok || !beginsLikeRecord(line):
-		return nil, errors.New("is no record")
+		return nil, errors.New("is not a record")
 	case hash(body) != sum:
-		return nil, errors.New("has been changed: its hash is another")
+		return nil, errors.New("was modified: hash mismatch")
 	}
 	r := &Record{}
 	if err := json.Unmarshal(body, r); err != nil {
-		return nil, errors.New("is no record, though its hash fits")
+		return nil, errors.New("is not a record, although its hash is correct")
 	}
 	again, err := r.encode()
 	if err != nil || !bytes.Equal(again[:len(again)-1], line) || !r.valid() {
-		return nil, errors.New("is not as skr writes a record, though its hash fits")
+		return nil, errors.New("is not in the form that skr writes, although its hash is correct")
 	}
 	return r, nil
 }
 
-// split takes a whole line apart: what is hashed, and the hash. Within a text of
-// JSON a quote is escaped, so the hash member's name cannot be part of a value.
+// split splits a line into the hashed text and the hash. JSON escapes quotes in strings, so the name of
+// the member hash cannot be part of a value.
 func split(line []byte) (body []byte, sum string, ok bool) {
 	at := len(line) - endLength
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(hashMember)) || !bytes.HasSuffix(line, []byte(lastBytes)) {
@@ -120,37 +119,42 @@ func split(line []byte) (body []byte, sum string, ok bool) {
 	return append(bytes.Clone(line[:at]), '}'), sum, true
 }
 
-// beginsLikeRecord is true also for the first few bytes of a record.
+// beginsLikeRecord reports whether line begins like a record, or is the beginning of one.
 func beginsLikeRecord(line []byte) bool {
 	return bytes.HasPrefix(line, []byte(firstBytes)) || bytes.HasPrefix([]byte(firstBytes), line)
 }
 
-// valid tells whether the kind has its members, and no others.
+// valid reports whether the record has a canonical time and exactly the members of its kind.
 func (r *Record) valid() bool {
 	at, err := time.Parse(timeLayout, r.Time)
 	if err != nil || at.Format(timeLayout) != r.Time {
 		return false
 	}
-	switch r.Kind {
-	case kindOpened:
-		return r.Version != "" && r.Torn == nil && r.Entry == nil && r.Withheld == nil
-	case kindRecovered:
-		return r.Version != "" && r.Torn != nil && r.Entry == nil && r.Withheld == nil
-	case kindRelease:
-		return r.Version == "" && r.Torn == nil && r.Entry != nil && r.Withheld == nil
-	case kindWithheld:
-		return r.Version == "" && r.Torn == nil && r.Entry == nil && r.Withheld != nil && r.Count > 0
-	}
-	return false
+	want, known := membersOf[r.Kind]
+	return known && r.members() == want && (r.Withheld == nil || r.Count > 0)
 }
 
-// at is the record's time; valid has seen that it parses.
+// members says which of the optional members a record has.
+type members struct{ version, torn, entry, withheld bool }
+
+var membersOf = map[string]members{
+	kindOpened:    {version: true},
+	kindRecovered: {version: true, torn: true},
+	kindRelease:   {entry: true},
+	kindWithheld:  {withheld: true},
+}
+
+func (r *Record) members() members {
+	return members{r.Version != "", r.Torn != nil, r.Entry != nil, r.Withheld != nil}
+}
+
+// at returns the record's time, which valid has checked.
 func (r *Record) at() time.Time {
 	t, _ := time.Parse(timeLayout, r.Time)
 	return t
 }
 
-// clipped is the entry within its limits. Its texts come from outside.
+// clipped returns the entry within its limits. Its texts are untrusted.
 func (e Entry) clipped() *Entry {
 	return &Entry{
 		RequestID:    clip(e.RequestID, maxRequestID),
@@ -163,8 +167,7 @@ func (e Entry) clipped() *Entry {
 	}
 }
 
-// clip replaces what a terminal might take for a command or cannot show,
-// and cuts the text.
+// clip replaces characters that cannot be printed, such as control sequences, and truncates the text.
 func clip(text string, limit int) string {
 	if len(text) <= limit && isPlain(text) {
 		return text

@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// maxLine bounds a line of a log; one of skr has a few hundred bytes, or a few
-// thousand with a stack.
+// maxLine limits a line of a log. A line of skr has a few hundred bytes, or a few thousand with a stack.
 const maxLine = 64 << 10
 
-// Report is what Verify found in an intact file.
+// Report describes an intact file.
 type Report struct {
 	Records  int `json:"records"`
 	Releases int `json:"released"`
@@ -25,19 +24,19 @@ type Report struct {
 	Chains int `json:"chains"`
 	// Torn counts the places where a crash or a full disk left part of a record.
 	Torn int `json:"torn"`
-	// SetBack counts the records that are older than the one before: the clock
-	// was set back. It proves nothing.
+	// SetBack counts the records that are older than the previous one, because the clock was
+	// set back. It is only informative.
 	SetBack int       `json:"set_back"`
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
 	// Head is the hash of the last record.
 	Head string `json:"head"`
-	// Log says that the records are those of a log, where each start begins a chain of its
-	// own and nothing ties it to the one before.
+	// Log is true if the records come from a log, where each start begins an independent
+	// chain.
 	Log bool `json:"-"`
 }
 
-// BrokenError says that the records are not as skr wrote them.
+// BrokenError is the error for records that are not intact.
 type BrokenError struct {
 	// Line counts from 1; 0 means all of them.
 	Line int
@@ -52,10 +51,9 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
 }
 
-// Verify reads an audit file, or a log in JSON that holds records among other
-// lines, and checks all of each record. If kept is not empty it is the hash of a
-// record that must be there: all up to it is then known not to be cut off. The
-// error is a [BrokenError] if the records are not intact, else one of reading.
+// Verify checks all records of an audit file, or of a log in JSON with other lines. If kept is not empty,
+// it is the hash of a record that must be present, which proves that no record up to it was removed. The
+// error is a [BrokenError] if the records are not intact, or an error of r.
 func Verify(r io.Reader, kept string) (Report, error) {
 	v := verifier{chain: newChain(), kept: kept}
 	in := bufio.NewReaderSize(r, maxLine)
@@ -70,24 +68,24 @@ func Verify(r io.Reader, kept string) (Report, error) {
 		case err != nil:
 			return v.report, err
 		}
-		if err := v.read(line[:len(line)-1]); err != nil {
+		if err := v.add(line[:len(line)-1]); err != nil {
 			return v.report, err
 		}
 	}
 }
 
 type verifier struct {
-	chain  chain
-	report Report
-	line   int
-	torn   int // line of the first torn one that no record has described yet
-	isLog  bool
-	kept   string
-	found  bool // a record has the hash that was kept
+	chain   chain
+	report  Report
+	line    int
+	torn    int // line of the first torn line that no record describes yet
+	isLog   bool
+	kept    string
+	hasKept bool // a record has the hash kept
 }
 
-// read reads one line, without its newline.
-func (v *verifier) read(line []byte) error {
+// add checks one line, without its newline.
+func (v *verifier) add(line []byte) error {
 	v.line++
 	if v.line == 1 {
 		v.isLog = len(line) == 0 || !beginsLikeRecord(line)
@@ -118,20 +116,18 @@ func (v *verifier) check(line []byte) (err error) {
 		return err
 	case r != nil:
 		v.report.count(r)
-		v.found = v.found || r.Hash == v.kept
-	case v.isLog: // a torn line of a log is no line of a log
+		v.hasKept = v.hasKept || r.Hash == v.kept
+	case v.isLog: // a log has no torn records
 		return errFragment
 	}
 	return nil
 }
 
-// logLine is what slog's JSON handler makes of a record. Nothing in it can be
-// read in two ways: no quote is within the first two values, and decode sees to
-// the record.
+// logLine matches the lines with records that slog's JSON handler writes. They have only one form: the
+// first value contains no quote, and decode checks the record.
 var logLine = regexp.MustCompile(`^\{"time":"[^"\\]*","level":"INFO","msg":"audit","audit":(\{.*\})\}$`)
 
-// within finds the record in a line of a log; nil if it has none. Each start of
-// skr begins a new chain.
+// within returns the record in a line of a log, or nil. Each start of skr begins a new chain.
 func (v *verifier) within(line []byte) ([]byte, error) {
 	if parts := logLine.FindSubmatch(line); parts != nil {
 		if bytes.HasPrefix(parts[1], []byte(firstBytes+"1,")) {
@@ -141,27 +137,27 @@ func (v *verifier) within(line []byte) ([]byte, error) {
 		return parts[1], nil
 	}
 	if bytes.HasPrefix(line, []byte(firstBytes)) || bytes.Contains(line, []byte(`"msg":"audit"`)) {
-		return nil, errors.New("holds a record, but not as skr writes it into its log")
+		return nil, errors.New("has a record in a form that skr does not write")
 	}
 	return nil, nil
 }
 
-// finish judges the whole; rest is what stands behind the last newline.
+// finish checks the end. rest is the text after the last newline.
 func (v *verifier) finish(rest []byte) error {
 	if v.isLog && len(rest) > 0 {
-		if err := v.read(rest); err != nil {
+		if err := v.add(rest); err != nil {
 			return err
 		}
 	} else if len(rest) > 0 {
-		return &BrokenError{v.line + 1, "is not complete: a crash, a full disk or a change; skr mends the first two when it opens the file again"}
+		return &BrokenError{v.line + 1, "is not complete, because of a crash, a full disk or a modification; skr repairs the first two when it opens the file again"}
 	}
 	switch {
 	case len(v.chain.torn) > 0:
 		return &BrokenError{v.torn, errFragment.Error()}
 	case v.report.Records == 0:
-		return &BrokenError{0, "holds no audit record"}
-	case v.kept != "" && !v.found:
-		return &BrokenError{0, "holds no record with the hash that was kept: its end was cut off, or it was written anew, or it is another file"}
+		return &BrokenError{0, "has no audit record"}
+	case v.kept != "" && !v.hasKept:
+		return &BrokenError{0, "has no record with the expected hash: its last records were removed, or it was rewritten, or it is another file"}
 	}
 	v.report.Chains = max(v.report.Chains, 1)
 	return nil

@@ -117,27 +117,27 @@ func TestReasons(t *testing.T) {
 		return join(edit...)
 	}
 	for name, c := range map[string]struct{ text, kept, want string }{
-		"empty":                  {"", "", "holds no audit record"},
-		"no audit file":          {"root:x:0:0\n", "", "holds no audit record"},
-		"end cut off":            {join(lines[:2]...), head, "holds no record with the hash that was kept"},
-		"changed":                {change(2, `"released","prev"`, `"releasee","prev"`), "", "line 2: has been changed"},
-		"hash in capitals":       {change(2, `,"hash":"`, `,"hash":"A`), "", "line 2: is not a whole record"},
+		"empty":                  {"", "", "has no audit record"},
+		"no audit file":          {"root:x:0:0\n", "", "has no audit record"},
+		"end cut off":            {join(lines[:2]...), head, "has no record with the expected hash"},
+		"changed":                {change(2, `"released","prev"`, `"releasee","prev"`), "", "line 2: was modified"},
+		"hash in capitals":       {change(2, `,"hash":"`, `,"hash":"A`), "", "line 2: is not a complete record"},
 		"removed":                {join(lines[0], lines[2]), "", "line 2: has seq 3 instead of 2"},
 		"first removed":          {join(lines[1:]...), "", "line 1: has seq 2 instead of 1"},
 		"repeated":               {join(lines[0], lines[1], lines[1]), "", "line 3: has seq 2 instead of 3"},
-		"torn line removed":      {join(lines[0], lines[1], lines[2], lines[4]), "", "line 4: describes a torn line that is not there"},
-		"torn line changed":      {change(4, "opened", "opener"), "", "line 4: is not a whole record"},
+		"torn line removed":      {join(lines[0], lines[1], lines[2], lines[4]), "", "line 4: describes a torn line that does not exist"},
+		"torn line changed":      {change(4, "opened", "opener"), "", "line 4: is not a complete record"},
 		"not mended":             {join(lines[0], lines[3][:50]), "", "line 2: is not complete"},
-		"not mended, ended":      {join(lines[0], lines[3]), "", "line 2: is not a whole record"},
+		"not mended, ended":      {join(lines[0], lines[3]), "", "line 2: is not a complete record"},
 		"newline gone":           {strings.TrimSuffix(join(lines[:2]...), "\n"), "", "line 2: is not complete"},
-		"foreign line":           {join(lines[0], []byte("x\n")), "", "line 2: is no record"},
-		"foreign line first":     {"x\n" + join(lines...), "", "line 2: holds a record, but not as skr writes it into its log"},
+		"foreign line":           {join(lines[0], []byte("x\n")), "", "line 2: is not a record"},
+		"foreign line first":     {"x\n" + join(lines...), "", "line 2: has a record in a form that skr does not write"},
 		"a very long line":       {join(lines[0]) + strings.Repeat("x", maxLine), "", "line 2: is longer than 65536 bytes"},
-		"many fragments":         {join(lines[0]) + strings.Repeat("\n", maxTorn+1), "", "line 2: is not a whole record"},
-		"as a log, reformatted":  {`{"msg":"audit","audit":` + strings.TrimSpace(join(lines[0])) + "}\n", "", "line 1: holds a record, but not as skr writes it"},
-		"as a log, torn":         {`{"time":"","level":"INFO","msg":"audit","audit":{"seq":1,"time":"}}` + "\n", "", "line 1: is not a whole record"},
+		"many fragments":         {join(lines[0]) + strings.Repeat("\n", maxTorn+1), "", "line 2: is not a complete record"},
+		"as a log, reformatted":  {`{"msg":"audit","audit":` + strings.TrimSpace(join(lines[0])) + "}\n", "", "line 1: has a record in a form that skr does not write"},
+		"as a log, torn":         {`{"time":"","level":"INFO","msg":"audit","audit":{"seq":1,"time":"}}` + "\n", "", "line 1: is not a complete record"},
 		"as a log, torn at end":  {`{"time":"","level":"INFO","msg":"audit","aud`, "", "line 1: is not complete"},
-		"as a log, not complete": {"x\n" + `{"time":"","level":"INFO","msg":"audit","aud`, "", "line 2: holds a record, but not as skr writes it"},
+		"as a log, not complete": {"x\n" + `{"time":"","level":"INFO","msg":"audit","aud`, "", "line 2: has a record in a form that skr does not write"},
 	} {
 		if err, ok := broken(t, []byte(c.text), c.kept); !ok || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
@@ -184,7 +184,7 @@ func TestOneWayToWriteARecord(t *testing.T) {
 		}
 	}
 	release := strings.Replace(string(lines[1]), `{"seq":2`, `{"seq":1`, 1)
-	if err, ok := broken(t, resign([]byte(release)), ""); !ok || !strings.Contains(err.Error(), "does not say who opened") {
+	if err, ok := broken(t, resign([]byte(release)), ""); !ok || !strings.Contains(err.Error(), "not of kind opened or recovered") {
 		t.Errorf("a release comes first: %v", err)
 	}
 }

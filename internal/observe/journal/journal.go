@@ -1,15 +1,13 @@
-// Package journal notes what happens in one request: the stages of the pipeline
-// that it went through, what upstream services were asked, and what was found in
-// a cache. The server begins a [Journal] and reads it when the answer is there,
-// for one log line, the metrics and the trace. The packages in between write
-// into it through the context and know none of the three:
+// Package journal records what happens in one request: the stages of the pipeline, the exchanges with
+// services, and the lookups in caches. The server begins a [Journal] and reads it after the answer, for
+// one log line, the metrics and the trace. The packages in between write to it through the context:
 //
 //	result, err := journal.Do(ctx, journal.Appraise, func() (*attest.Result, error) {
 //		return verifier.Appraise(ctx, authority, evidence)
 //	})
 //
-// Without a journal in the context nothing is noted. A journal holds names,
-// times and outcomes: no host, key name, secret or error text belongs there.
+// Without a journal in the context, nothing is recorded. A journal contains names, times and outcomes,
+// but no host, key name, secret or error text.
 package journal
 
 import (
@@ -24,18 +22,18 @@ type Stage string
 
 // The stages, in the order of a release.
 const (
-	Admit    Stage = "admit"    // who asks, may they, is there a place
+	Admit    Stage = "admit"    // identifying the caller, checking access, waiting for a place
 	Receive  Stage = "receive"  // reading and decoding the request
-	Report   Stage = "report"   // asking the hardware for a report
+	Report   Stage = "report"   // requesting a report from the hardware
 	Endorse  Stage = "endorse"  // finding and verifying its certificates
-	Appraise Stage = "appraise" // asking the authority, and verifying its token
+	Appraise Stage = "appraise" // requesting a token from the authority and verifying it
 	Identity Stage = "identity" // getting an access token
-	Release  Stage = "release"  // asking the vault, and verifying its statement
-	Unwrap   Stage = "unwrap"   // opening the key
-	Answer   Stage = "answer"   // all is done
+	Release  Stage = "release"  // requesting the key from the vault and verifying its statement
+	Unwrap   Stage = "unwrap"   // unwrapping the key
+	Answer   Stage = "answer"   // the request is complete
 )
 
-// Cache is something that is kept between requests.
+// Cache is a cache that lives longer than a request.
 type Cache string
 
 // The caches.
@@ -57,37 +55,36 @@ type Call struct {
 	// Service is a word such as "maa" or "vault".
 	Service    string
 	Start, End time.Time
-	// Status is that of HTTP; 0 where there was no answer.
+	// Status is the HTTP status; 0 if there was no answer.
 	Status int
-	// RequestID is the service's own name for the exchange, or "".
+	// RequestID is the service's id of the exchange, or "".
 	RequestID string
 }
 
-// Lookup is a question to a cache.
+// Lookup is a lookup in a cache.
 type Lookup struct {
 	Cache Cache
 	Hit   bool
-	// Stale is a hit that was past its time, and the best that could be had.
+	// Stale is true for a hit that had expired and was used because of an outage.
 	Stale bool
-	// Age is the time since what was found came from its service; 0 where that
-	// is not told.
+	// Age is the time since the value came from its service; 0 if unknown.
 	Age time.Duration
 }
 
-// Notes are a copy of what a journal holds.
+// Notes is a copy of the content of a journal.
 type Notes struct {
 	Spans   []Span
 	Calls   []Call
 	Lookups []Lookup
-	// Fallback is which of the configured ways answered, as a number in their
-	// list; 0 is the first, or the only one.
+	// Fallback is the index of the configured way that answered; 0 is the first or the only
+	// one.
 	Fallback int
 }
 
 const (
-	// maxNotes bounds each kind, as a request may try many sources many times.
+	// maxNotes limits each kind, because a request may try many sources many times.
 	maxNotes = 64
-	// usual is how many stages a release has, so that noting them grows nothing.
+	// usual is the number of stages of a release, so that their slice need not grow.
 	usual = 8
 )
 
@@ -113,7 +110,7 @@ func from(ctx context.Context) *Journal {
 	return j
 }
 
-// RequestID is the id of ctx's journal, "" without one.
+// RequestID returns the id of the journal in ctx, or "".
 func RequestID(ctx context.Context) string {
 	if j := from(ctx); j != nil {
 		return j.id
@@ -121,7 +118,7 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// Begin notes that a stage begins, and returns what notes its end.
+// Begin records the begin of a stage. Call done at its end.
 func Begin(ctx context.Context, stage Stage) (done func(error)) {
 	j := from(ctx)
 	if j == nil {
@@ -143,7 +140,7 @@ func (j *Journal) end(at int, err error) {
 	j.notes.Spans[at].End, j.notes.Spans[at].Failed = time.Now(), err != nil
 }
 
-// Do notes a stage that is one piece of work.
+// Do records work as a stage.
 func Do[T any](ctx context.Context, stage Stage, work func() (T, error)) (T, error) {
 	done := Begin(ctx, stage)
 	value, err := work()
@@ -151,7 +148,7 @@ func Do[T any](ctx context.Context, stage Stage, work func() (T, error)) (T, err
 	return value, err
 }
 
-// Asked notes an exchange with a service.
+// Asked records an exchange with a service.
 func Asked(ctx context.Context, call Call) {
 	if j := from(ctx); j != nil {
 		j.mu.Lock()
@@ -162,10 +159,10 @@ func Asked(ctx context.Context, call Call) {
 	}
 }
 
-// Looked notes a question to a cache.
+// Looked records a lookup in a cache.
 func Looked(ctx context.Context, cache Cache, hit bool) { Found(ctx, Lookup{Cache: cache, Hit: hit}) }
 
-// Found notes what a cache answered.
+// Found records a lookup with all its fields.
 func Found(ctx context.Context, lookup Lookup) {
 	if j := from(ctx); j != nil {
 		j.mu.Lock()
@@ -176,7 +173,7 @@ func Found(ctx context.Context, lookup Lookup) {
 	}
 }
 
-// FellBack notes which of the configured ways answered.
+// FellBack records the index of the configured way that answered.
 func FellBack(ctx context.Context, way int) {
 	if j := from(ctx); j != nil {
 		j.mu.Lock()
@@ -185,8 +182,7 @@ func FellBack(ctx context.Context, way int) {
 	}
 }
 
-// Notes copies what has been noted. Work that other requests share may go on
-// and write more.
+// Notes returns a copy of the records. Work that other requests share may continue and add more.
 func (j *Journal) Notes() Notes {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -195,7 +191,7 @@ func (j *Journal) Notes() Notes {
 	return notes
 }
 
-// Last is what the cache answered last, if it was asked.
+// Last returns the last lookup in the cache, if any.
 func (n Notes) Last(cache Cache) (last Lookup, asked bool) {
 	for _, lookup := range slices.Backward(n.Lookups) {
 		if lookup.Cache == cache {
@@ -205,7 +201,7 @@ func (n Notes) Last(cache Cache) (last Lookup, asked bool) {
 	return Lookup{}, false
 }
 
-// Result is a word for it: "hit", "stale" or "miss".
+// Result returns "hit", "stale" or "miss".
 func (l Lookup) Result() string {
 	switch {
 	case l.Stale:
@@ -216,8 +212,8 @@ func (l Lookup) Result() string {
 	return "miss"
 }
 
-// Ended is where a request ended: the last stage to begin of those that failed
-// or still run, or Answer if there is none.
+// Ended returns the stage where the request ended: the last to begin of the stages that failed or still
+// run, or Answer if there is none.
 func (n Notes) Ended() Stage {
 	for _, span := range slices.Backward(n.Spans) {
 		if span.Failed || span.End.IsZero() {
@@ -227,12 +223,12 @@ func (n Notes) Ended() Stage {
 	return Answer
 }
 
-// Outcome is a request that is over, for those who count and trace requests.
+// Outcome is a completed request, for metrics and traces.
 type Outcome struct {
 	RequestID string
 	// Route is a path of the API, or "none".
 	Route string
-	// Code is of package api; "ok" for a result.
+	// Code is a code of package api; "ok" for success.
 	Code       string
 	Start, End time.Time
 	// Parent is the caller's traceparent header (W3C Trace Context), unchecked.

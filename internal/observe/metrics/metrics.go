@@ -1,19 +1,18 @@
 // Package metrics counts what skr does, for Prometheus.
 //
-// A [Metrics] counts each request, release and exchange with a service when it is over,
-// and reads a [State] for each scrape:
+// A [Metrics] counts each completed request, release and exchange with a service, and reads a [State] for
+// each scrape:
 //
 //	m := metrics.New(metrics.Config{Version: "1.2.3", Routes: routes, Codes: codes, Services: services})
 //	m.Watch(metrics.State{Ready: ready})
 //	m.Finished(outcome)
 //	http.Handle("/metrics", m)
 //
-// Every label takes its values from a closed list, and what is not on it is
-// counted as "other". So neither a caller nor a service can add a series, and no
-// key, host, caller or error text is ever in a label.
+// Every label has a closed list of values. Other values are counted as "other". So neither a caller nor a
+// service can add a series, and no label contains a key, host, caller or error text.
 //
-// The registry is the package's own: what another package registers globally
-// does not appear. docs/observability.md lists the metrics.
+// The registry is private: metrics that other packages register globally do not appear.
+// docs/observability.md lists the metrics.
 package metrics
 
 import (
@@ -26,17 +25,17 @@ import (
 	"skr/internal/observe/journal"
 )
 
-// Config says what may become a label.
+// Config lists the values of labels.
 type Config struct {
-	// Version of skr; "" means "unknown".
+	// Version is the version of skr; "" means "unknown".
 	Version string
-	// Routes are the paths of the API. Another is counted as "none".
+	// Routes are the paths of the API. Other paths are counted as "none".
 	Routes []string
-	// Codes are those of package api. "ok" is always one.
+	// Codes are the codes of package api. "ok" is added.
 	Codes []string
-	// Services are the words for those that skr asks: "maa", "vault".
+	// Services are the names of services that skr calls: "maa", "vault".
 	Services []string
-	// Claims are those of attestation tokens.
+	// Claims are the claims of attestation tokens.
 	Claims []string
 }
 
@@ -51,11 +50,11 @@ type Metrics struct {
 	durations, stages, waited *prometheus.HistogramVec
 }
 
-// buckets are seconds. A warm release is one round trip to the vault, a cold one
-// several; a minute is the default deadline of a request.
+// buckets are in seconds. A warm release needs one round trip to the vault, a cold one several. The
+// default deadline of a request is a minute.
 var buckets = []float64{.001, .005, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-// New makes metrics, all of them zero.
+// New returns metrics that are all zero.
 func New(c Config) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -101,8 +100,8 @@ func buildInfo(version string) prometheus.Collector {
 	return info
 }
 
-// Finished counts a request with its stages and lookups. A stage that still runs,
-// for another request, has no time to count.
+// Finished counts a request with its stages and lookups. It ignores a stage that still runs for another
+// request.
 func (m *Metrics) Finished(o journal.Outcome) {
 	route := m.routes.or(o.Route, "none")
 	m.requests.WithLabelValues(route, m.codes.or(o.Code, other)).Inc()
@@ -120,19 +119,19 @@ func (m *Metrics) Finished(o journal.Outcome) {
 	}
 }
 
-// Released counts a release. The result is "released", "refused" or "failed", the
-// reason a code of package api or "ok".
+// Released counts a release. result is "released", "refused" or "failed"; reason is "ok" or a code of
+// package api.
 func (m *Metrics) Released(result, reason string) {
 	m.releases.WithLabelValues(results.or(result, other), m.codes.or(reason, other)).Inc()
 }
 
-// Unmet counts a condition on that claim, which kept a key from being released.
+// Unmet counts a condition on the claim that a refused release did not meet.
 func (m *Metrics) Unmet(claim string) {
 	m.unmet.WithLabelValues(m.claims.or(claim, other)).Inc()
 }
 
-// Asked counts one attempt to ask a service. The outcome is "1xx" to "5xx", or
-// "unreachable" where there was no answer.
+// Asked counts one attempt of a request to a service. outcome is "1xx" to "5xx", or "unreachable" if there
+// was no answer.
 func (m *Metrics) Asked(service, outcome string, took time.Duration) {
 	service = m.services.or(service, other)
 	m.asked.WithLabelValues(service, outcomes.or(outcome, other)).Inc()

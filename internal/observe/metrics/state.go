@@ -6,24 +6,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// State is what is measured when somebody looks. A field that is nil, or a time
-// that is zero, leaves its metrics out. The functions must not block.
+// State has functions that are called for each scrape. They must not block. A nil field or a zero time
+// omits its metrics.
 type State struct {
-	// Ready is what /readyz says.
+	// Ready reports the state of /readyz.
 	Ready func() bool
-	// Load is how many requests run and how many wait for a place.
+	// Load returns the number of running and of waiting requests.
 	Load func() (running, queued int)
-	// Connections are, by listener, how many are open and how many were closed at once.
+	// Connections returns, by listener, the number of open and of refused connections.
 	Connections map[string]func() (open int, closed uint64)
 	// Withheld counts the refused releases without an audit record of their own.
 	Withheld func() uint64
-	// Certificates are the times of the chain that serves now.
+	// Certificates returns the times of the current chain.
 	Certificates func() (fetched, notAfter time.Time)
-	// Token is about the newest attestation token that is kept.
+	// Token returns the times of the newest cached attestation token.
 	Token func() (issued, expires time.Time)
-	// OpenCircuits counts, by service, the hosts that are not asked for now.
+	// OpenCircuits counts, by service, the hosts that get no requests for now.
 	OpenCircuits func() map[string]int
-	// SecretMemory is how released keys are held: "memfd_secret", "mlock", "none".
+	// SecretMemory returns the protection of released keys: "memfd_secret", "mlock", "none".
 	SecretMemory func() string
 }
 
@@ -46,10 +46,10 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// Watch adds the metrics of s. It is called once: a second call panics.
+// Watch adds the metrics of s. A second call panics.
 func (m *Metrics) Watch(s State) { m.registry.MustRegister(watched{s, m.services}) }
 
-// watched is a State as Prometheus collects it.
+// watched collects a State for Prometheus.
 type watched struct {
 	State
 	services words
@@ -107,7 +107,7 @@ func collectTimes(out chan<- prometheus.Metric, times func() (begin, end time.Ti
 	}
 }
 
-// collectCircuits adds up: unknown services share one series.
+// collectCircuits collects the open circuits. Unknown services share one series.
 func (w watched) collectCircuits(out chan<- prometheus.Metric) {
 	open := map[string]int{}
 	for service, hosts := range w.OpenCircuits() {

@@ -10,8 +10,8 @@ import (
 
 var _ http.Handler = (*Metrics)(nil)
 
-// ServeHTTP answers with all metrics in the format that the caller accepts: the
-// text of Prometheus, or OpenMetrics. The answer is whole before it is sent.
+// ServeHTTP sends all metrics in the format that the client accepts: the text of Prometheus, or
+// OpenMetrics. It buffers the answer, so that an error cannot truncate it.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	var text bytes.Buffer
@@ -20,7 +20,7 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", string(format))
-	_, _ = w.Write(text.Bytes()) // a caller that is gone by now needs no answer
+	_, _ = w.Write(text.Bytes()) // the client may have closed the connection
 }
 
 func (m *Metrics) write(out io.Writer, format expfmt.Format) error {

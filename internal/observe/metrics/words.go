@@ -2,10 +2,10 @@ package metrics
 
 import "skr/internal/observe/journal"
 
-// other stands for every word that is not on a list.
+// other replaces values that are not on a list.
 const other = "other"
 
-// words are the values that a label may take.
+// words is the set of values of a label.
 type words map[string]struct{}
 
 func list(values ...string) words {
@@ -16,7 +16,7 @@ func list(values ...string) words {
 	return w
 }
 
-// or is value if it is on the list, else the stand-in.
+// or returns value if it is on the list, else the stand-in.
 func (w words) or(value, standIn string) string {
 	if _, found := w[value]; found {
 		return value

@@ -15,26 +15,26 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// warnEvery: a dead collector is one fact, not one a batch.
+// warnEvery is the interval of warnings about a collector.
 const warnEvery = time.Minute
 
 var errRedirect = errors.New("the collector answered with a redirect, which is not followed")
 
-// complaints receives what the library says. Until New is done it is about a
-// setting, and New's error; later it is about the collector, and a warning.
+// complaints receives the errors of the library. Until New ends they concern settings, and New returns
+// the first; later they concern the collector and are logged as warnings.
 type complaints struct {
 	log  *slog.Logger
 	warn rate.Sometimes
 
 	mu      sync.Mutex
 	settled bool
-	first   error // of those before settled
+	first   error // the first error before settled
 }
 
 var _ otel.ErrorHandler = (*complaints)(nil)
 
-// listen replaces the library's own receivers. They write to standard error, the
-// logger with the value of a header that it cannot parse.
+// listen replaces the receivers of the library. Those write to standard error, and the logger also
+// writes the value of a header that it cannot parse.
 func listen(log *slog.Logger) *complaints {
 	c := &complaints{log: log, warn: rate.Sometimes{Interval: warnEvery}}
 	otel.SetErrorHandler(c)
@@ -55,7 +55,7 @@ func (c *complaints) Handle(err error) {
 	c.warn.Do(func() { c.log.Warn("traces are lost", "error", cause(err)) })
 }
 
-// settle ends the time of settings, and returns the first that was wrong.
+// settle marks the end of New and returns the first error.
 func (c *complaints) settle() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,8 +65,8 @@ func (c *complaints) settle() error {
 
 var statusIn = regexp.MustCompile(`: ([1-5][0-9][0-9]) `)
 
-// cause is what may be said of an error: nothing that the collector wrote, as it
-// may repeat the credentials that it was sent.
+// cause returns the part of an error that may be logged. It contains no text of the collector, which may
+// repeat the credentials that it received.
 func cause(err error) string {
 	if broken, ok := errors.AsType[*net.OpError](err); ok {
 		return broken.Error()
@@ -81,17 +81,16 @@ func cause(err error) string {
 	case status != nil:
 		return "the collector answered with status " + status[1]
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the collector has not answered in time"
+		return "the collector did not answer in time"
 	}
 	return "the collector is failing or refuses spans"
 }
 
-// sink passes the text of the library's own errors on, without the values that
-// go with it.
+// sink passes on the text of the library's errors, without their values.
 type sink struct{ complaints *complaints }
 
 func (sink) Init(logr.RuntimeInfo)               {}
-func (sink) Enabled(int) bool                    { return false } // of what is no error
+func (sink) Enabled(int) bool                    { return false } // only errors are of interest
 func (sink) Info(int, string, ...any)            {}
 func (s sink) WithValues(...any) logr.LogSink    { return s }
 func (s sink) WithName(string) logr.LogSink      { return s }

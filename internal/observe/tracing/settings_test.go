@@ -113,7 +113,7 @@ func TestCause(t *testing.T) {
 		{&url.Error{Op: "Post", URL: "http://c", Err: refused}, "dial tcp: connect: connection refused"},
 		{&url.Error{Op: "Post", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "the TLS certificate of the collector does not verify"},
 		{fmt.Errorf("traces export: failed to send to http://c: 401 %s (body: %s)", secretText, secretText), "the collector answered with status 401"},
-		{fmt.Errorf("retry: %w: body: %s", context.DeadlineExceeded, secretText), "the collector has not answered in time"},
+		{fmt.Errorf("retry: %w: body: %s", context.DeadlineExceeded, secretText), "the collector did not answer in time"},
 		{errors.New("OTLP partial success: " + secretText), "the collector is failing or refuses spans"},
 		{&url.Error{Op: "Post", Err: fmt.Errorf("malformed HTTP response %q", secretText)}, "the collector is failing or refuses spans"},
 	} {

@@ -11,7 +11,7 @@ import (
 	"skr/internal/observe/journal"
 )
 
-// Finished makes the spans of a request that is over. It never waits.
+// Finished creates the spans of a completed request. It never blocks.
 func (t *Tracer) Finished(o journal.Outcome) {
 	if t == nil {
 		return
@@ -20,7 +20,7 @@ func (t *Tracer) Finished(o journal.Outcome) {
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(o.Start),
 		trace.WithAttributes(attribute.String("skr.request_id", o.RequestID), attribute.String("skr.code", o.Code)))
 	if !request.IsRecording() || !t.volume.Allow() {
-		return // a span that is not ended is not sent
+		return // a span without End is not sent
 	}
 	for _, span := range o.Spans {
 		t.stage(ctx, span, o)
@@ -39,7 +39,7 @@ func parent(traceparent string) context.Context {
 	return propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
 }
 
-// stage that still runs, for another request, ends for this one with its answer.
+// stage creates the span of a stage. A stage that still runs for another request ends with this request.
 func (t *Tracer) stage(ctx context.Context, s journal.Span, o journal.Outcome) {
 	_, span := t.tracer.Start(ctx, string(s.Stage), trace.WithTimestamp(s.Start))
 	if s.Failed {
@@ -52,7 +52,7 @@ func (t *Tracer) stage(ctx context.Context, s journal.Span, o journal.Outcome) {
 	span.End(trace.WithTimestamp(end))
 }
 
-// call has no status where there was no answer.
+// call creates the span of an exchange. It has no status if there was no answer.
 func (t *Tracer) call(ctx context.Context, c journal.Call) {
 	_, span := t.tracer.Start(ctx, c.Service, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(c.Start))
 	span.SetAttributes(attribute.String("skr.service", c.Service))

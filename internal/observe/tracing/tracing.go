@@ -1,17 +1,15 @@
-// Package tracing sends a trace of each request to an OpenTelemetry collector,
-// by OTLP over HTTP, where the OTEL_* environment asks for it:
+// Package tracing sends a trace of each request to an OpenTelemetry collector with OTLP over HTTP, if the
+// OTEL_* variables configure it:
 //
 //	tracer, err := tracing.New(ctx, tracing.Config{Getenv: os.Getenv, Version: "1.2.3", Logger: log})
 //	defer tracer.Shutdown(ctx)
 //	tracer.Finished(outcome) // a nil tracer does nothing
 //
-// Spans are made of a [journal.Outcome] when the request is over: one for the
-// request, and in it one for each stage and for each exchange with a service. Tracing
-// delays no request: spans go to a bounded queue, what does not fit is dropped, and a
-// collector that is slow or dead costs a warning a minute.
+// Spans are created from a [journal.Outcome] after the request: one for the request, with one for each
+// stage and for each exchange with a service. Tracing delays no request. Spans go to a bounded queue, and
+// spans that do not fit are dropped. A slow or dead collector causes a warning per minute.
 //
-// A span says which stage, service, code and status; no key, host, caller or
-// error text, as the outcome holds none.
+// A span contains the stage, service, code and status, but no key, host, caller or error text.
 package tracing
 
 import (
@@ -35,35 +33,35 @@ const (
 	maxQueue    = 2048             // spans, some 2 MB: 200 requests
 	maxBatch    = 512              // spans in one export
 	maxValue    = 64               // bytes of an attribute; a request id has that many
-	maxAnswer   = 64 << 10         // bytes of the collector's answer, which is not shown
-	perSecond   = 100              // requests that are traced, also if callers want more
+	maxAnswer   = 64 << 10         // bytes of the collector's answer, which is not logged
+	perSecond   = 100              // traced requests
 	burst       = 2 * perSecond    // after a quiet time
-	exportTime  = 10 * time.Second // of one batch, with what is tried again
-	endGrace    = 5 * time.Second  // for what is queued when skr stops
-	serviceName = "skr"            // unless OTEL_SERVICE_NAME says something else
+	exportTime  = 10 * time.Second // of one batch, including retries
+	endGrace    = 5 * time.Second  // for queued spans when skr stops
+	serviceName = "skr"            // unless OTEL_SERVICE_NAME is set
 )
 
-// Config says what to trace with.
+// Config configures a Tracer.
 type Config struct {
-	// Getenv reads the process environment: the library reads it too.
+	// Getenv reads the process environment, which the library reads too.
 	Getenv func(name string) string
-	// Version of skr.
+	// Version is the version of skr.
 	Version string
-	// Logger gets a warning a minute while spans cannot be sent; nil means none.
+	// Logger gets a warning per minute while spans cannot be sent; nil disables it.
 	Logger *slog.Logger
 }
 
-// Tracer sends spans. It is safe for concurrent use; a nil one does nothing.
+// Tracer sends spans. It is safe for concurrent use. A nil Tracer does nothing.
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	volume   *rate.Limiter
 }
 
-// New makes a tracer, or returns nil where the environment asks for none. A
-// setting that cannot be followed is an error. New sends nothing.
+// New returns a tracer, or nil if the environment does not configure one. It returns an error if a
+// variable is wrong or not supported. New sends nothing.
 //
-// The library's complaints have one global receiver: that of the last New.
+// The library has one global error handler, which New replaces.
 func New(ctx context.Context, c Config) (*Tracer, error) {
 	endpoint, err := endpointOf(c.Getenv)
 	if err != nil || endpoint == "" {
@@ -95,18 +93,18 @@ func newProvider(exporter sdk.SpanExporter, version string) *sdk.TracerProvider 
 	)
 }
 
-// describe is who we are; the environment may add to it and change it.
+// describe returns the attributes of the service. Variables may add and override attributes.
 func describe(version string) *resource.Resource {
 	ours := resource.NewSchemaless(attribute.String("service.name", serviceName), attribute.String("service.version", version))
 	merged, err := resource.Merge(ours, resource.Environment())
 	if err != nil {
-		return ours // two schemas: ours has none
+		return ours // the schemas differ; ours has none
 	}
 	return merged
 }
 
-// proxy returns the proxy of the environment. It is called before each request, so it can
-// refuse redirects: the collector's credentials must go nowhere else.
+// proxy returns the proxy of the environment. It is called before each request, so it can refuse
+// redirects, which would send the collector's credentials elsewhere.
 func proxy(r *http.Request) (*url.URL, error) {
 	if r.Response != nil {
 		return nil, errRedirect
@@ -114,7 +112,7 @@ func proxy(r *http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment(r)
 }
 
-// Shutdown sends what is queued, for five seconds at most, and ends the tracer.
+// Shutdown sends the queued spans, for at most five seconds, and ends the tracer.
 func (t *Tracer) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil

@@ -2,7 +2,7 @@
 //
 //	source, err := login.New(entra.Config{HTTP: login, IMDS: imds})
 //
-// It is azidentity's default credential. The program in the pod does not link it.
+// It uses the default credential of azidentity. The program in the pod does not link it.
 package login
 
 import (
@@ -27,15 +27,13 @@ const person = "default credential"
 var ErrNoIdentity = errors.New("no identity was found here: log in with az login or azd auth login, " +
 	"set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or certificate, or pass --access-token-file")
 
-// New makes a Source for a person or a pipeline that manages keys:
-// azidentity's DefaultAzureCredential, which tries the environment, workload
-// identity, managed identity, and the logins of the Azure CLI, the Azure
-// Developer CLI and Azure PowerShell. It reads AZURE_… variables itself, so of the
-// Config only AuthorityHost, Timeout and the two clients count.
+// New returns a Source for a person or a pipeline that manages keys. It uses azidentity's
+// DefaultAzureCredential, which tries the environment, workload identity, managed identity, and the logins
+// of the Azure CLI, the Azure Developer CLI and Azure PowerShell. azidentity reads the AZURE_… variables,
+// so only AuthorityHost, Timeout and the two clients of the Config have an effect.
 //
-// Its errors are those of [Source.AccessToken], but for
-// [refusal.ManagementRejected] in place of [refusal.ReleaseRejected], and
-// [ErrNoIdentity].
+// Its errors are those of [entra.Source.AccessToken], with [refusal.ManagementRejected] instead of
+// [refusal.ReleaseRejected], and [ErrNoIdentity].
 func New(c entra.Config) (*entra.Source, error) {
 	credential, err := newPersonCredential(c)
 	if err != nil {
@@ -47,7 +45,7 @@ func New(c entra.Config) (*entra.Source, error) {
 	}, credential), nil
 }
 
-// explain returns ErrNoIdentity with what was tried, if no service was asked.
+// explain returns ErrNoIdentity with the attempts, if no service refused.
 func explain(err error) error {
 	if _, asked := errors.AsType[*azidentity.AuthenticationFailedError](err); asked {
 		return nil
@@ -57,36 +55,36 @@ func explain(err error) error {
 
 func newPersonCredential(c entra.Config) (azcore.TokenCredential, error) {
 	if c.HTTP == nil || c.IMDS == nil {
-		return nil, errors.New("no HTTP client for the login service, or none for the instance metadata service")
+		return nil, errors.New("no HTTP client for the login service or the instance metadata service")
 	}
 	authority, err := entra.ParseAuthority(c.AuthorityHost)
 	if err != nil {
 		return nil, err
 	}
 	options := azcore.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout}, // -1 is none: httpclient retries
+		Retry:     policy.RetryOptions{MaxRetries: -1, TryTimeout: tryTimeout}, // -1 disables retries: httpclient retries
 		Transport: entra.Recorded(byAddress{imds: c.IMDS.Transporter(), login: c.HTTP.Transporter()}),
 	}
 	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority.String()}
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions:            options,
-		DisableInstanceDiscovery: !entra.KnownLogin(authority.Hostname()), // as newWorkload
+		DisableInstanceDiscovery: !entra.KnownLogin(authority.Hostname()), // like entra.New
 	})
 }
 
-// tryTimeout takes the place of azidentity's minute for IMDS, in which an update may not
-// end. The context ends before it.
+// tryTimeout replaces azidentity's timeout of a minute for IMDS, which is too short for an update. The
+// context ends earlier.
 const tryTimeout = time.Hour
 
-// byAddress is one transport for azidentity's chain, which takes no two: what is
-// for the link goes out without a proxy.
+// byAddress combines two transports, because azidentity accepts only one. Requests to the link-local
+// address use no proxy.
 type byAddress struct{ imds, login policy.Transporter }
 
 var _ policy.Transporter = byAddress{}
 
 const imdsAddress = "169.254.169.254"
 
-// Do chooses by the host.
+// Do sends the request with the transport for its host.
 func (t byAddress) Do(r *http.Request) (*http.Response, error) {
 	if r.URL.Hostname() == imdsAddress {
 		return t.imds.Do(r)
@@ -94,7 +92,7 @@ func (t byAddress) Do(r *http.Request) (*http.Response, error) {
 	return t.login.Do(r)
 }
 
-// attempts is the chain's list of what was tried, in one line.
+// attempts returns azidentity's list of attempts in one line.
 func attempts(err error) error {
 	_, list, found := strings.Cut(err.Error(), "Attempted credentials:")
 	if !found {
@@ -111,5 +109,5 @@ func attempts(err error) error {
 
 const (
 	maxAttempts = 12
-	maxAttempt  = 120 // bytes of its text
+	maxAttempt  = 120 // bytes of the text of an attempt
 )

@@ -10,21 +10,20 @@ import (
 	"skr/internal/strictjson"
 )
 
-// Annotation says how data is wrapped and where the key is that unwraps it.
+// Annotation is wrapped data with the location of the key that unwraps it.
 type Annotation struct {
 	// Key is the name of a key, or name/version.
 	Key string
-	// Vault and Authority are hosts, as they stand there.
+	// Vault and Authority are hosts, unchecked.
 	Vault, Authority string
 	// Wrapped is RSA-OAEP with SHA-256 (RFC 8017 section 7.1), MGF1 with the same
 	// hash and no label.
 	Wrapped []byte
-	// Bits of the RSA key.
+	// Bits is the size of the RSA key.
 	Bits int
 }
 
-// wire is the annotation's JSON. The reference writes
-// the member iv, which has no use: RSA-OAEP has none.
+// wire is the JSON of an annotation. The reference writes the member iv, which RSA-OAEP does not use.
 type wire struct {
 	Key       string `json:"kid"`
 	Wrapped   []byte `json:"wrapped_data"`
@@ -34,11 +33,11 @@ type wire struct {
 	Authority string `json:"attester_endpoint"`
 }
 
-// wrapTypes by the size of the key.
+// wrapTypes maps the values of wrap_type to sizes of keys.
 var wrapTypes = map[string]int{"rsa_2048": 2048, "rsa_3072": 3072, "rsa_4096": 4096}
 
-// checkWrapType refuses data of another algorithm. The size is not compared: the
-// reference writes rsa_3072 for a key of any size, and reads nothing.
+// checkWrapType refuses other algorithms. It does not compare the size, because the reference writes
+// rsa_3072 for keys of any size and does not read the member.
 func checkWrapType(parsed strictjson.Object) error {
 	value, _ := parsed.Lookup("wrap_type")
 	kind, isText := value.(string)
@@ -48,7 +47,7 @@ func checkWrapType(parsed strictjson.Object) error {
 	return errors.New("member wrap_type is none of rsa_2048, rsa_3072, rsa_4096")
 }
 
-// ParseAnnotation reads {"kid","wrapped_data":base64,"iv","wrap_type","kms_endpoint",
+// ParseAnnotation parses {"kid","wrapped_data":base64,"iv","wrap_type","kms_endpoint",
 // "attester_endpoint"}. It does not check whether the hosts are allowed.
 func ParseAnnotation(text []byte) (*Annotation, error) {
 	if len(text) > maxInput {
@@ -64,7 +63,7 @@ func ParseAnnotation(text []byte) (*Annotation, error) {
 	} {
 		var ok bool
 		if *into, ok = parsed.Text(member); !ok || *into == "" || len(*into) > maxString {
-			return nil, fmt.Errorf("member %s is missing, no text, or too long", member)
+			return nil, fmt.Errorf("member %s is missing, not a string, or too long", member)
 		}
 	}
 	if err := checkWrapType(parsed); err != nil {
@@ -75,20 +74,20 @@ func ParseAnnotation(text []byte) (*Annotation, error) {
 	}
 	a.Bits = len(a.Wrapped) * 8
 	if wrapTypes[fmt.Sprintf("rsa_%d", a.Bits)] == 0 {
-		return nil, fmt.Errorf("member wrapped_data has %d bytes; RSA keys of 2048, 3072 and 4096 bits make 256, 384 and 512", len(a.Wrapped))
+		return nil, fmt.Errorf("member wrapped_data has %d bytes; want 256, 384 or 512, for RSA keys of 2048, 3072 or 4096 bits", len(a.Wrapped))
 	}
 	return a, nil
 }
 
-// Bytes is the annotation as it stands in an image, but for its base64.
+// Bytes returns the annotation as in an image, before base64.
 func (a *Annotation) Bytes() []byte {
-	text, _ := json.Marshal(wire{ // strings and bytes: no error
+	text, _ := json.Marshal(wire{ // strings and bytes cause no error
 		Key: a.Key, Wrapped: a.Wrapped, WrapType: fmt.Sprintf("rsa_%d", a.Bits), Vault: a.Vault, Authority: a.Authority,
 	})
 	return text
 }
 
-// ParseFile reads an annotation as files hold it: base64, or the JSON itself.
+// ParseFile parses an annotation in base64 or JSON.
 func ParseFile(text []byte) (*Annotation, error) {
 	trimmed := strings.TrimSpace(string(text))
 	if strings.HasPrefix(trimmed, "{") {

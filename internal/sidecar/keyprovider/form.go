@@ -11,20 +11,20 @@ import (
 	"skr/internal/strictjson"
 )
 
-// Form is how an answer writes bytes.
+// Form is the encoding of bytes in an answer.
 type Form int
 
 const (
-	// Base64 writes a string, as encoding/json of Go does.
+	// Base64 writes a string, like Go's encoding/json.
 	Base64 Form = iota
-	// Numbers writes an array of numbers, as serde_json of Rust does: ocicrypt-rs
-	// reads nothing else (guest-components, ocicrypt-rs/src/keywrap/keyprovider),
-	// and encoding/json of Go reads both.
+	// Numbers writes an array of numbers, like Rust's serde_json. ocicrypt-rs reads only this
+	// form (guest-components, ocicrypt-rs/src/keywrap/keyprovider); Go's encoding/json reads
+	// both.
 	Numbers
 )
 
-// output writes {result: {member: data}}. The text is built in one buffer, without
-// copies that would outlive it: data may be a secret.
+// output returns {result: {member: data}}. It uses one buffer and leaves no other copies, because data
+// may be a secret.
 func output(result, member string, data []byte, form Form) []byte {
 	text := make([]byte, 0, len(`{"":{"":[]}}`)+len(result)+len(member)+4*len(data)) // a number has three digits and a comma
 	text = append(text, `{"`+result+`":{"`+member+`":`...)
@@ -47,7 +47,7 @@ func appendNumbers(text, data []byte) []byte {
 	return append(text, ']')
 }
 
-// decode reads a member that holds bytes. One that is null is missing.
+// decode parses a member of bytes. A member that is null is missing.
 func decode(request strictjson.Object, path string, limit int) ([]byte, error) {
 	value, _ := request.Lookup(path)
 	data, err := decodeValue(value, limit)
@@ -57,8 +57,8 @@ func decode(request strictjson.Object, path string, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// decodeOptions is decode for the data to wrap, which ocicrypt-rs sends as the JSON
-// that they are. No base64 begins with a brace.
+// decodeOptions is decode for the data to wrap, which ocicrypt-rs sends as plain JSON. Base64 never
+// begins with a brace.
 func decodeOptions(request strictjson.Object, path string) ([]byte, error) {
 	text, _ := request.Text(path)
 	if !strings.HasPrefix(text, "{") {
@@ -70,8 +70,7 @@ func decodeOptions(request strictjson.Object, path string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// decodeValue reads bytes in either form: standard base64 with padding, or an array
-// of numbers.
+// decodeValue parses bytes in either form: standard base64 with padding, or an array of numbers.
 func decodeValue(value any, limit int) ([]byte, error) {
 	switch value := value.(type) {
 	case nil:

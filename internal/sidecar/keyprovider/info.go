@@ -23,9 +23,8 @@ const (
 	maxFile    = 64 << 10 // bytes; `skrctl key create` writes below 16 KiB
 )
 
-// Keys is a directory of key information, as `skrctl key create` writes it:
-// NAME-info.json, and the public key in the file that it names. Nothing outside
-// the directory can be read, through no path and no symbolic link.
+// Keys is a directory of key information from `skrctl key create`: NAME-info.json, and the public key in
+// the file that it names. Paths and symbolic links cannot lead out of the directory.
 type Keys struct{ root *os.Root }
 
 // OpenKeys opens a directory.
@@ -37,16 +36,16 @@ func OpenKeys(dir string) (*Keys, error) {
 	return &Keys{root}, nil
 }
 
-// Close the directory.
+// Close closes the directory.
 func (k *Keys) Close() error { return k.root.Close() }
 
-// Info is a key that can wrap, and where its private half is.
+// Info is a public key and the location of its private key.
 type Info struct {
 	name, vault, authority string
 	public                 *rsa.PublicKey
 }
 
-// Find the key of that name. A key that is not there wraps [fs.ErrNotExist].
+// Find returns the key of that name. The error wraps [fs.ErrNotExist] if there is none.
 func (k *Keys) Find(name string) (*Info, error) {
 	info, err := k.find(name)
 	if err != nil {
@@ -59,7 +58,7 @@ func (k *Keys) find(name string) (*Info, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	text, err := k.read(name + infoSuffix)
+	text, err := k.readFile(name + infoSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -74,18 +73,18 @@ func (k *Keys) find(name string) (*Info, error) {
 	} {
 		var ok bool
 		if *into, ok = members.Text(member); !ok || *into == "" || len(*into) > maxString {
-			return nil, fmt.Errorf("%s%s: member %s is missing, no text, or too long", name, infoSuffix, member)
+			return nil, fmt.Errorf("%s%s: member %s is missing, not a string, or too long", name, infoSuffix, member)
 		}
 	}
-	// The path is that of the machine where the file was written.
-	if text, err = k.read(path.Base(strings.ReplaceAll(file, `\`, "/"))); err != nil {
+	// The path is from the machine where the file was written.
+	if text, err = k.readFile(path.Base(strings.ReplaceAll(file, `\`, "/"))); err != nil {
 		return nil, err
 	}
 	info.public, err = parsePublic(text)
 	return info, err
 }
 
-func (k *Keys) read(name string) (text []byte, err error) {
+func (k *Keys) readFile(name string) (text []byte, err error) {
 	file, err := k.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -114,7 +113,7 @@ func parsePublic(text []byte) (*rsa.PublicKey, error) {
 	}
 	public, ok := parsed.(*rsa.PublicKey)
 	if !ok || wrapTypes[fmt.Sprintf("rsa_%d", public.N.BitLen())] == 0 {
-		return nil, errors.New("the public key is none of RSA with 2048, 3072 or 4096 bits")
+		return nil, errors.New("the public key is not RSA with 2048, 3072 or 4096 bits")
 	}
 	return public, nil
 }
@@ -122,7 +121,7 @@ func parsePublic(text []byte) (*rsa.PublicKey, error) {
 // Wrap wraps data for the holder of the private key.
 func (i *Info) Wrap(data []byte) (*Annotation, error) {
 	if most := i.public.Size() - 2*sha256.Size - 2; len(data) > most { // RFC 8017 section 7.1.1
-		return nil, fmt.Errorf("%d bytes are too many for an RSA key of %d bits, which wraps %d at most", len(data), i.public.N.BitLen(), most)
+		return nil, fmt.Errorf("%d bytes are too many; an RSA key of %d bits wraps at most %d", len(data), i.public.N.BitLen(), most)
 	}
 	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, i.public, data, nil)
 	if err != nil {

@@ -1,12 +1,11 @@
-// Package keyprovider is ocicrypt's key provider protocol: how tools that encrypt
-// and decrypt container images have somebody else wrap the keys of the layers
-// (containers/ocicrypt, docs/keyprovider.md, and keywrap/keyprovider).
+// Package keyprovider implements ocicrypt's key provider protocol. Tools that encrypt and decrypt
+// container images use it to have a service wrap the keys of the layers (containers/ocicrypt,
+// docs/keyprovider.md, and keywrap/keyprovider).
 //
-// A request is a JSON object whose "op" is "keywrap" or "keyunwrap", and the answer is
-// another JSON object. Requests hold bytes as base64 or as arrays of numbers; an answer
-// holds them in the [Form] that its reader knows. The image holds an [Annotation], as
-// the reference sidecar writes it: the data wrapped by RSA-OAEP with SHA-256, and where
-// the key is that unwraps it:
+// A request is a JSON object whose "op" is "keywrap" or "keyunwrap", and the answer is another JSON
+// object. Requests encode bytes as base64 or as arrays of numbers; an answer uses the [Form] that the
+// client reads. The image contains an [Annotation], in the form of the reference sidecar: the data
+// wrapped with RSA-OAEP and SHA-256, and the location of the key that unwraps it:
 //
 //	wrap, err := keyprovider.ParseWrap(input)
 //	annotation, err := info.Wrap(wrap.Data)
@@ -16,8 +15,8 @@
 //	// release the key that unwrap.Annotation names, and decrypt with it
 //	output := keyprovider.UnwrapOutput(data, keyprovider.Base64)
 //
-// The maker of the image wrote the annotation: what it names is as untrusted as a
-// request. The package reaches no service and holds no private key.
+// The annotation comes from the image, so the names in it are as untrusted as a request. The package
+// calls no service and holds no private key.
 package keyprovider
 
 import (
@@ -29,25 +28,25 @@ import (
 )
 
 const (
-	maxInput  = 256 << 10 // bytes; ocicrypt's own are below 4 KiB
-	maxData   = 64 << 10  // bytes to wrap; RSA takes far less
+	maxInput  = 256 << 10 // bytes; the requests of ocicrypt are below 4 KiB
+	maxData   = 64 << 10  // bytes to wrap; RSA wraps far less
 	maxString = 512
 )
 
 // Wrap is a request to wrap data with the key of that name.
 type Wrap struct {
-	// Key is the name of a key: the last part of the path that was asked for.
+	// Key is the name of a key: the last part of the requested path.
 	Key string
-	// Data is to be wrapped. It is a secret.
+	// Data is the secret to wrap.
 	Data []byte
 }
 
-// Unwrap is a request to unwrap what an annotation holds.
+// Unwrap is a request to unwrap an annotation.
 type Unwrap struct{ Annotation *Annotation }
 
-// ParseWrap reads {"op":"keywrap","keywrapparams":{"ec":{"Parameters":{NAME:
-// [base64]}},"optsdata":base64}}. The parameter is "skr:PATH/KEY", or the key's
-// just the name if NAME is "skr". A member that is null is absent.
+// ParseWrap parses {"op":"keywrap","keywrapparams":{"ec":{"Parameters":{NAME:
+// [base64]}},"optsdata":base64}}. The parameter is "skr:PATH/KEY", or just the name of the key if NAME is
+// "skr". A member that is null is absent.
 func ParseWrap(input []byte) (*Wrap, error) {
 	request, err := parseRequest(input, "keywrap")
 	if err != nil {
@@ -67,8 +66,8 @@ func ParseWrap(input []byte) (*Wrap, error) {
 	return &Wrap{key, data}, nil
 }
 
-// ParseUnwrap reads {"op":"keyunwrap","keyunwrapparams":{"dc":{…},"annotation":
-// base64}}. What dc holds is for other providers.
+// ParseUnwrap parses {"op":"keyunwrap","keyunwrapparams":{"dc":{…},"annotation":
+// base64}}. dc is for other providers.
 func ParseUnwrap(input []byte) (*Unwrap, error) {
 	request, err := parseRequest(input, "keyunwrap")
 	if err != nil {
@@ -99,16 +98,16 @@ func parseRequest(input []byte, want string) (strictjson.Object, error) {
 	return request, nil
 }
 
-// The name of the provider that the reference's clients use, and our own.
+// Names of the provider: that of the reference's clients, and our own.
 const (
 	referenceProvider = "attestation-agent"
 	ownProvider       = "skr"
 	scheme            = "skr:"
 )
 
-// parseParameters finds the one parameter that is for us.
+// parseParameters returns the only parameter for this provider.
 func parseParameters(request strictjson.Object) (string, error) {
-	var found []string
+	var names []string
 	for _, provider := range []string{referenceProvider, ownProvider} {
 		value, ok := request.Lookup("keywrapparams.ec.Parameters." + provider)
 		if !ok || value == nil {
@@ -116,24 +115,24 @@ func parseParameters(request strictjson.Object) (string, error) {
 		}
 		list, ok := value.([]any)
 		if !ok {
-			return "", fmt.Errorf("the parameter %q is no list", provider)
+			return "", fmt.Errorf("the parameter %q is not a list", provider)
 		}
 		for _, item := range list {
 			name, err := parseParameter(provider, item)
 			if err != nil {
 				return "", err
 			}
-			found = append(found, name)
+			names = append(names, name)
 		}
 	}
-	if len(found) != 1 {
-		return "", fmt.Errorf("one key is needed, and %d are named: --encryption-key provider:skr:KEY, or provider:attestation-agent:skr:PATH/KEY", len(found))
+	if len(names) != 1 {
+		return "", fmt.Errorf("exactly one key is needed, but %d are named: --encryption-key provider:skr:KEY, or provider:attestation-agent:skr:PATH/KEY", len(names))
 	}
-	return found[0], nil
+	return names[0], nil
 }
 
-// parseParameter returns the key's name and drops the path: the configuration
-// decides which directory is read. The scheme may be in any capitals.
+// parseParameter returns the name of the key without the path, because the configuration sets the
+// directory. The case of the scheme does not matter.
 func parseParameter(provider string, item any) (string, error) {
 	decoded, err := decodeValue(item, maxString)
 	if err != nil {
@@ -154,7 +153,7 @@ func WrapOutput(annotation []byte, form Form) []byte {
 	return output("keywrapresults", "annotation", annotation, form)
 }
 
-// UnwrapOutput returns the answer to an Unwrap. It holds the data, a secret.
+// UnwrapOutput returns the answer to an Unwrap. It contains the data, which is a secret.
 func UnwrapOutput(data []byte, form Form) []byte {
 	return output("keyunwrapresults", "optsdata", data, form)
 }

@@ -52,7 +52,7 @@ func TestParseWrap(t *testing.T) {
 		"dots":                      {wrapInput("skr", "skr:.."), "", "1 to 127"},
 		"name with NUL":             {wrapInput("skr", "ka\x00fka"), "", "1 to 127"},
 		"parameter is a number":     {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `[1]`, 1), "", "neither base64 nor"},
-		"parameters are not a list": {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is no list"},
+		"parameters are not a list": {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `"x"`, 1), "", "is not a list"},
 		"parameters null":           {strings.Replace(good, `["`+b64("skr:/keys/kafka")+`"]`, `null`, 1), "", "0 are named"},
 		"other is null":             {strings.Replace(good, `{"attestation-agent"`, `{"skr":null,"attestation-agent"`, 1), "kafka", ""},
 		"capitals":                  {wrapInput("attestation-agent", "SKR:/keys/kafka"), "kafka", ""},
@@ -195,7 +195,7 @@ func TestWrapAndAnnotation(t *testing.T) {
 	if _, err := info.Wrap(make([]byte, 190)); err != nil {
 		t.Errorf("the most that a 2048-bit key wraps: %v", err)
 	}
-	if _, err := info.Wrap(make([]byte, 191)); err == nil || !strings.Contains(err.Error(), "wraps 190 at most") {
+	if _, err := info.Wrap(make([]byte, 191)); err == nil || !strings.Contains(err.Error(), "wraps at most 190") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestFindRefusesOtherKeys(t *testing.T) {
 	write(t, filepath.Join(dir, "no-pem-info.json"), `{"public_key_path":"no-pem-info.json","kms_endpoint":"v","attester_endpoint":"a"}`)
 	write(t, filepath.Join(dir, "no-vault-info.json"), `{"public_key_path":"small-pub.pem","attester_endpoint":"a"}`)
 	keys := openKeys(t, dir)
-	for name, want := range map[string]string{"small": "none of RSA", "no-pem": "not in PEM", "no-vault": "kms_endpoint"} {
+	for name, want := range map[string]string{"small": "is not RSA", "no-pem": "not in PEM", "no-vault": "kms_endpoint"} {
 		if _, err := keys.Find(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}

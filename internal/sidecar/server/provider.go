@@ -55,7 +55,8 @@ func (p *provider) wrap(input []byte, form keyprovider.Form) ([]byte, error) {
 	}
 	info, err := p.config.WrapKeys.Find(asked.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, refusal.Because(refusal.KeyNotFound, "the directory wrap_keys has no information of the key \""+asked.Key+"\"; `skrctl key create` writes it", err)
+		return nil, refusal.Because(refusal.KeyNotFound,
+			"the directory wrap_keys has no information of the key \""+asked.Key+"\"; `skrctl key create` writes it", err)
 	}
 	if err != nil {
 		return nil, refusal.Because(refusal.KeyNotFound, "the information of the key \""+asked.Key+"\" in wrap_keys cannot be used; the log says why", err)
@@ -127,7 +128,9 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 
 // GetAttestationData is POST /attest/combined, except that runtime data may be empty: the
 // field of the message is optional, as in the reference sidecar.
-func (p *provider) GetAttestationData(ctx context.Context, in *keyproviderpb.KeyProviderGetAttestationDataInput) (*keyproviderpb.KeyProviderGetAttestationDataOutput, error) {
+func (p *provider) GetAttestationData(
+	ctx context.Context, in *keyproviderpb.KeyProviderGetAttestationDataInput,
+) (*keyproviderpb.KeyProviderGetAttestationDataOutput, error) {
 	got, err := p.combinedOver(ctx, in.GetB64RuntimeDataString())
 	if err != nil {
 		return nil, err

@@ -122,7 +122,8 @@ func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Req
 			return nil
 		}
 	}
-	return refusal.Newf(refusal.CallerNotAllowed, "%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
+	return refusal.Newf(refusal.CallerNotAllowed,
+		"%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
 }
 
 // bearer is the syntax of RFC 6750 section 2.1. No service accepts a header with anything

@@ -147,9 +147,9 @@ func New(c Config) (*Vault, error) {
 func (c *Config) check() error {
 	switch {
 	case c.Host == "":
-		return errors.New("Host is required")
+		return errors.New("a host is required")
 	case c.Resource == "" || c.AuthorizationURL == "":
-		return errors.New("Resource and AuthorizationURL are required for the challenge")
+		return errors.New("the challenge needs Resource and AuthorizationURL")
 	case c.VerifyAccessToken == nil:
 		return errors.New("VerifyAccessToken is required")
 	case c.ReachAuthority == nil || c.VerifyToken == nil:
@@ -166,7 +166,7 @@ func (c *Config) checkIdentity() error {
 		return errors.New("SigningKey must be an RSA key: statements are signed with RS256")
 	}
 	if !public.Equal(c.Chain[0].PublicKey) {
-		return errors.New("Chain must begin with the certificate of SigningKey")
+		return errors.New("the chain must begin with the certificate of SigningKey")
 	}
 	return c.Chain[0].VerifyHostname(c.hostname())
 }
