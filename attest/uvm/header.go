@@ -51,8 +51,12 @@ func (h *Header) names(protected cose.ProtectedHeader) {
 	_, h.hasSVN = claims[sign1.ClaimSVN]
 }
 
+// fragmentType is the content type of a policy fragment, which has the same header.
+const fragmentType = "application/unknown+rego"
+
 // IsEndorsement reports whether the message is meant as a UVM endorsement: its issuer is a
-// did:x509 name, and it has a feed or a security version. [ParseEndorsement] verifies it.
+// did:x509 name, it has a feed or a security version, and it is not a policy fragment.
+// [ParseEndorsement] verifies it.
 func (h Header) IsEndorsement() bool {
-	return (h.hasSVN || h.hasFeed) && strings.HasPrefix(h.Issuer, "did:x509:")
+	return (h.hasSVN || h.hasFeed) && strings.HasPrefix(h.Issuer, "did:x509:") && h.ContentType != fragmentType
 }
