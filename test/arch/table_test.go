@@ -119,6 +119,8 @@ var allowed = map[string][]string{
 	"internal/sidecar/serving": {"internal/cache"},
 
 	// The operator's wing.
+	"internal/operator/execpolicy": {"internal/jose/sign1"},
+	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy"},
 	"internal/operator/inspect": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",
@@ -129,7 +131,7 @@ var allowed = map[string][]string{
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
-	"internal/operator/measure":   {"internal/textfile"},
+	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",

@@ -12,7 +12,7 @@ import (
 )
 
 // available are the lines of --help that name a command.
-var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
+var available = regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
 
 // commands below those words, which --help tells.
 func commands(t *testing.T, name string, words ...string) (all []string) {
