@@ -89,11 +89,7 @@ func Compose(s Spec) ([]byte, error) {
 	}
 	text := fmt.Sprintf("package %s\n\nsvn := %q\nframework_version := %q\n\nfragments := %s\n\ncontainers := %s\n",
 		s.Namespace, strconv.FormatUint(s.SVN, 10), FrameworkVersion, imports, containers)
-	back, err := execpolicy.Parse([]byte(text))
-	if err == nil {
-		err = checkFragment([]byte(text), back, back.SVN)
-	}
-	if err != nil {
+	if err := Check([]byte(text)); err != nil {
 		return nil, fmt.Errorf("reading the fragment back: %w", err)
 	}
 	return []byte(text), nil

@@ -31,11 +31,7 @@ type Signature struct {
 
 // Sign makes a COSE_Sign1 of a fragment's Rego and verifies it.
 func Sign(text []byte, s Signature) ([]byte, error) {
-	policy, err := execpolicy.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFragment(text, policy, policy.SVN); err != nil {
+	if err := Check(text); err != nil {
 		return nil, err
 	}
 	if err := s.check(); err != nil {

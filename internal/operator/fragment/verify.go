@@ -68,6 +68,15 @@ func svnOf(message *sign1.Message, policy *execpolicy.Policy) (execpolicy.Number
 	return header, nil
 }
 
+// Check returns an error unless text is the Rego of a fragment.
+func Check(text []byte) error {
+	policy, err := execpolicy.Parse(text)
+	if err != nil {
+		return err
+	}
+	return checkFragment(text, policy, policy.SVN)
+}
+
 // checkFragment refuses Rego that a utility VM would not take for a fragment.
 func checkFragment(text []byte, policy *execpolicy.Policy, svn execpolicy.Number) error {
 	if policy.Unread != nil {
