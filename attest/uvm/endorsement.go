@@ -24,11 +24,20 @@ package uvm
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
-	"github.com/veraison/go-cose"
+	"skr/internal/jose/sign1"
+)
+
+// maxEndorsement bounds a message in bytes. Real messages have 6 to 11 KB, with three
+// certificates and a time stamp of 5 KB.
+const maxEndorsement = 64 << 10
+
+const (
+	labelPreimageFormat = int64(259) // COSE hash envelope: content type of what was hashed
+	hashSHA384          = int64(-43) // IANA "COSE Algorithms" registry, RFC 9054 section 2.1
 )
 
 // measurement is MEASUREMENT of an SNP report (AMD 56860 table 23), the launch digest of the
@@ -57,51 +66,45 @@ func ParseEndorsement(raw []byte) (*Endorsement, error) {
 }
 
 func parseEndorsement(raw []byte) (*Endorsement, error) {
-	message, err := decodeSign1(raw)
+	message, err := sign1.Verify(raw, maxEndorsement)
 	if err != nil {
 		return nil, err
 	}
-	envelope, err := readEnvelope(message)
+	e := &Endorsement{raw: bytes.Clone(raw), issuer: message.Issuer, feed: message.Feed}
+	read := parseStatement
+	e.contentType = message.ContentType
+	if message.Claims != nil {
+		if read, err = bareLayout(message); err != nil {
+			return nil, err
+		}
+		format, _ := message.Header(labelPreimageFormat)
+		e.contentType = sign1.Describe(format)
+	}
+	statement, err := read(message.Payload)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := resolve(envelope.issuer, envelope.chain)
-	if err != nil {
-		return nil, err
-	}
-	if err := verifySignature(message, envelope.algorithm, leaf); err != nil {
-		return nil, err
-	}
-	statement, err := envelope.statement(message.Payload)
-	if err != nil {
-		return nil, err
-	}
-	return &Endorsement{
-		bytes.Clone(raw), envelope.issuer, envelope.feed, envelope.contentType, statement.guestSVN, statement.measurement,
-	}, nil
+	e.guestSVN, e.measurement = statement.guestSVN, statement.measurement
+	return e, nil
 }
 
-func resolve(issuer string, chain []*x509.Certificate) (*x509.Certificate, error) {
-	name, err := parseDID(issuer)
+// bareLayout returns the reader of the payload since ContainerPlat 0.2.10 (CCF,
+// src/node/uvm_endorsements.cpp, decode_protected_header_with_cwt): names and version are
+// CWT claims, and only the measurement is the payload, which makes the message a COSE hash
+// envelope.
+func bareLayout(message *sign1.Message) (func([]byte) (statement, error), error) {
+	svn, found, err := message.SVN()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
+		return nil, err
 	}
-	leaf, err := name.resolve(chain)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
+	if !found {
+		return nil, errors.New("the CWT claim svn is not an unsigned number")
 	}
-	return leaf, nil
-}
-
-func verifySignature(message *cose.Sign1Message, algorithm cose.Algorithm, leaf *x509.Certificate) error {
-	verifier, err := cose.NewVerifier(algorithm, leaf.PublicKey)
-	if err != nil {
-		return fmt.Errorf("using the leaf's key: %w", err)
+	// A launch digest is SHA-384. With another hash the payload is something else.
+	if hash, found := message.Header(sign1.LabelPayloadHash); found && hash != hashSHA384 {
+		return nil, fmt.Errorf("the payload's hash algorithm %v is not SHA-384 (%d)", hash, hashSHA384)
 	}
-	if err := message.Verify(nil, verifier); err != nil {
-		return fmt.Errorf("%w: %w", ErrSignature, err)
-	}
-	return nil
+	return func(payload []byte) (statement, error) { return bareStatement(payload, svn) }, nil
 }
 
 // Raw returns a copy of the COSE_Sign1 bytes.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/veraison/go-cose"
 
+	"skr/internal/jose/sign1"
 	"skr/test/uvmtest"
 )
 
@@ -153,6 +154,7 @@ var refusals = []struct {
 	{"bare: negative svn", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = int64(-1) }},
 	{"bare: svn is a string", "svn is not an unsigned number", true, func(v *uvmtest.Envelope) { claims(v)["svn"] = "104" }},
 	{"bare: other hash", "is not SHA-384", true, func(v *uvmtest.Envelope) { v.Protected[int64(258)] = int64(-16) }},
+	{"bare: null for a hash", "is not SHA-384", true, func(v *uvmtest.Envelope) { v.Protected[int64(258)] = nil }},
 	{"bare: hash unprotected", "parameter 258 is in the unprotected header", true, func(v *uvmtest.Envelope) {
 		v.Unprotected[int64(258)] = v.Protected[int64(258)]
 		delete(v.Protected, int64(258))
@@ -180,8 +182,8 @@ func TestDescriptiveHeaders(t *testing.T) {
 			v.Unprotected[int64(3)] = v.Protected[int64(3)]
 			delete(v.Protected, int64(3))
 		}},
-		{"long", "a/" + strings.Repeat("b", maxContentType-2), false, func(v *uvmtest.Envelope) {
-			v.Protected[int64(3)] = "a/" + strings.Repeat("b", 2*maxContentType)
+		{"long", "a/" + strings.Repeat("b", sign1.MaxDescribed-2), false, func(v *uvmtest.Envelope) {
+			v.Protected[int64(3)] = "a/" + strings.Repeat("b", 2*sign1.MaxDescribed)
 		}},
 		{"bare: octets", "application/octet-stream", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = "application/octet-stream" }},
 		{"bare: number", "42", true, func(v *uvmtest.Envelope) { v.Protected[int64(259)] = int64(42) }},

@@ -23,6 +23,7 @@ func TestHeader(t *testing.T) {
 	}
 	for name, h := range map[string]Header{
 		"no issuer": {hasFeed: true}, "another issuer": {Issuer: "did:attestedsvc:x", hasSVN: true}, "neither feed nor svn": {Issuer: "did:x509:0:sha256:x"},
+		"a policy fragment": {Issuer: "did:x509:0:sha256:x", hasFeed: true, ContentType: fragmentType},
 	} {
 		if h.IsEndorsement() {
 			t.Errorf("%s: it counts as an endorsement", name)

@@ -43,6 +43,25 @@ var exitTable = map[string]commands.Rows{
 	"skrctl measure":        {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
 	"skrctl policy measure": {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
 	"skrctl policy test":    {Rows: map[string]int{"suite": 0, "failing": 3, "": 2}, Files: []string{"%s"}},
+	"skrctl fragment":       group2,
+	"skrctl fragment new": {Rows: map[string]int{
+		"": 2, newFragmentArgs: 2, newFragmentArgs + " --containers containers": 0, newFragmentArgs + " --containers prose": 2,
+		"--namespace policy --svn 1 --containers containers": 2, "--namespace a --svn 0 --containers containers": 2,
+		newFragmentArgs + " oci:absent": 2, newFragmentArgs + " UPPER": 2, newFragmentArgs + " localhost:1/app:1": 4,
+		newFragmentArgs + " --platform mars localhost:1/app:1": 2, newFragmentArgs + " --env A --containers containers": 2,
+	}, Files: []string{newFragmentArgs + " --containers %s"}},
+	"skrctl fragment sign": {Rows: map[string]int{
+		"": 2, "fragment": 2, "fragment --key prose --chain prose --feed a/b --out x": 2, "fragment --key - --chain - --feed a/b --out x": 2,
+		"fragment --key prose --chain prose --feed a/b --out x --output xml": 2,
+	}, Files: []string{"fragment --key %s --chain prose --feed a/b --out x"}},
+	"skrctl fragment verify": {Rows: map[string]int{"": 2, "fragment": 2, "prose": 2, "signed": 6, "- --policy -": 2, "signed --output xml": 2},
+		Files: []string{"%s"}},
+	"skrctl fragment show": {Rows: map[string]int{"": 2, "fragment": 0, "fragment --rego": 0, "prose": 2, "signed": 2, "fragment --output xml": 2},
+		Files: []string{"%s"}},
+	"skrctl fragment import-rule": {Rows: map[string]int{"": 2, "fragment": 2, "signed": 6}, Files: []string{"%s"}},
+	"skrctl fragment attach": {Rows: map[string]int{"": 2, "fragment localhost:1/app:1": 2, "signed localhost:1/app:1": 6},
+		Files: []string{"%s localhost:1/app:1"}},
+	"skrctl fragment fetch": {Rows: map[string]int{"": 2, "localhost:1/app:1": 4, "UPPER": 2, "oci:absent": 2, "localhost:1/app:1 --output xml": 2}},
 	"skrctl key":            group2,
 	"skrctl key create": {Rows: map[string]int{"": 2, "k": 2, makeArgs: 0, makeArgs + " --output xml": 2},
 		Files: []string{"k --dry-run --vault v.vault.localhost:1 --policy %s"}},
@@ -68,10 +87,11 @@ var exitTable = map[string]commands.Rows{
 }
 
 const (
-	hostData      = "0000000000000000000000000000000000000000000000000000000000000001"
-	newPolicyArgs = "--platform aci --authority a.attest.azure.net --measurement " + hostData
-	withToken     = "--vault v.vault.localhost:1 --access-token-file prose --request-timeout 1s"
-	makeArgs      = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
+	hostData        = "0000000000000000000000000000000000000000000000000000000000000001"
+	newPolicyArgs   = "--platform aci --authority a.attest.azure.net --measurement " + hostData
+	newFragmentArgs = "--namespace app --svn 1"
+	withToken       = "--vault v.vault.localhost:1 --access-token-file prose --request-timeout 1s"
+	makeArgs        = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
 
 // group2 is a command that only groups others.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/internal/cli"
+	"skr/internal/operator/execpolicy"
 	"skr/internal/operator/measure"
 )
 
@@ -24,7 +25,8 @@ func measureCommand(io cli.Streams) *cobra.Command {
 		Short: "Print the HOST_DATA of a workload",
 		Long: "Prints the digest of each policy in the files, which is the claim x-ms-sevsnpvm-hostdata of the workload. FILE is\n" +
 			"a Kubernetes manifest with a policy or initdata of Kata, or with the policy of a virtual node; an ARM template,\n" +
-			"its parameter file or a container group with ccePolicy; or such a policy as text or base64; - is standard input.",
+			"its parameter file or a container group with ccePolicy; or such a policy as text or base64; - is standard input.\n" +
+			"Notes on standard error say which signed fragments a policy admits: their contents change without the digest.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return printMeasured(args, output, io) },
 	}
@@ -34,9 +36,25 @@ func measureCommand(io cli.Streams) *cobra.Command {
 
 // measured is the digest of a policy in a file.
 type measured struct {
-	HostData string `json:"hostdata"`
-	File     string `json:"file"`
-	Source   string `json:"source"`
+	HostData string         `json:"hostdata"`
+	File     string         `json:"file"`
+	Source   string         `json:"source"`
+	Imports  []importedRule `json:"imports,omitempty"`
+}
+
+// importedRule is an import of a policy, with a sentence about what it admits.
+type importedRule struct {
+	execpolicy.Import
+
+	Meaning string `json:"meaning"`
+}
+
+func describeImports(all []execpolicy.Import) []importedRule {
+	rules := make([]importedRule, len(all))
+	for i, rule := range all {
+		rules[i] = importedRule{rule, rule.String()}
+	}
+	return rules
 }
 
 func printMeasured(paths []string, output string, streams cli.Streams) error {
@@ -76,7 +94,10 @@ func measureFile(path string, streams cli.Streams) ([]measured, error) {
 	}
 	all := make([]measured, len(policies))
 	for i, p := range policies {
-		all[i] = measured{p.Digest(), path, p.Source()}
+		all[i] = measured{p.Digest(), path, p.Source(), describeImports(p.Imports())}
+		for _, rule := range p.Imports() {
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: note: %s: %s: this policy %s\n", path, p.Source(), rule) // nowhere else to say it
+		}
 	}
 	return all, nil
 }

@@ -11,8 +11,8 @@ import (
 	"skr/internal/observe/audit"
 )
 
-// processLog is the log of the process, and its audit records.
-type processLog struct {
+// Log is the log of the process, and its audit records.
+type Log struct {
 	*slog.Logger
 
 	Audit func(version string) *audit.Log // records as lines of this log
@@ -20,7 +20,7 @@ type processLog struct {
 }
 
 // OpenLog opens the log of the settings. If the file cannot be opened, the log goes to stderr.
-func OpenLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
+func OpenLog(s *config.Settings, stderr io.Writer) (*Log, error) {
 	level, err := logLevel(s.LogLevel)
 	if err != nil {
 		return nil, config.WrongSetting(err)
@@ -33,15 +33,15 @@ func OpenLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
 	return log, nil
 }
 
-func newLog(format string, level slog.Level, out *logFile) *processLog {
+func newLog(format string, level slog.Level, out *logFile) *Log {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "text" {
 		log := slog.New(slog.NewTextHandler(out, options))
-		return &processLog{log, func(version string) *audit.Log { return audit.ToLogger(log, version) }, out.close}
+		return &Log{log, func(version string) *audit.Log { return audit.ToLogger(log, version) }, out.close}
 	}
 	whole := &wholeLines{out: out}
 	log := slog.New(slog.NewJSONHandler(whole, options))
-	return &processLog{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, out.close}
+	return &Log{log, func(version string) *audit.Log { return audit.ToJSON(whole, version) }, out.close}
 }
 
 // wholeLines lets two writers share one output without mixing their lines.

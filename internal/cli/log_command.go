@@ -12,7 +12,7 @@ import (
 
 // CommandLog opens the log of a command that runs once. By default it prints warnings and errors as
 // text to standard error.
-func CommandLog(s *config.Settings, stderr io.Writer) (*processLog, error) {
+func CommandLog(s *config.Settings, stderr io.Writer) (*Log, error) {
 	quiet := *s
 	if s.Origins["log_level"] == "" {
 		quiet.LogLevel = "warn"

@@ -1,3 +1,11 @@
+// Package cli has what the command lines of skr and skrctl share: help and usage errors,
+// exit codes, input and output files, logs of commands.
+//
+//	root := &cobra.Command{Use: "skrctl", …}
+//	cli.Equip(root, env, io)
+//	os.Exit(cli.Report("skrctl", os.Stderr, root.ExecuteContext(ctx)))
+//
+// Every error is one line, and its kind decides the exit code: see [ExitCode].
 package cli
 
 import (

@@ -1,3 +1,12 @@
+// Package config reads the settings of skr and skrctl: one table of names, groups,
+// defaults, help texts and checks, from which flags, variables, the fields of the YAML
+// file, documents and `skr config` derive.
+//
+//	s, flags, err := config.Load(cmd.Flags(), config.OSEnvironment())
+//
+// Flags win over the environment, the environment over the file, the file over defaults.
+// [Uses] names the settings that each command takes as flags. The package also translates
+// the arguments and variables of the reference sidecar. It knows no command and no service.
 package config
 
 import (

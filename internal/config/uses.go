@@ -90,8 +90,18 @@ var Uses = map[string][]string{
 	"skrctl vtpm verify":    {deadline, tpmRoots, certificates, network},
 	"skrctl audit":          nil,
 	"skrctl audit verify":   nil,
-	"skrctl version":        nil,
-	"skrctl help":           nil,
+
+	"skrctl fragment":             nil,
+	"skrctl fragment new":         nil,
+	"skrctl fragment sign":        nil,
+	"skrctl fragment verify":      nil,
+	"skrctl fragment show":        nil,
+	"skrctl fragment import-rule": nil,
+	"skrctl fragment attach":      nil,
+	"skrctl fragment fetch":       nil,
+
+	"skrctl version": nil,
+	"skrctl help":    nil,
 }
 
 // InGroup is the annotation of a flag that names its group for help.

@@ -124,6 +124,7 @@ func TestTwoPrograms(t *testing.T) {
 		{"skr/cmd/skr", []string{
 			"skr/internal/operator", "skr/cmd", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/pkg/browser",
 			"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public",
+			"github.com/open-policy-agent", "oras.land", "github.com/Microsoft/hcsshim", "github.com/opencontainers",
 		}},
 		{"skr/cmd/skrctl", []string{
 			"skr/internal/sidecar", "skr/keyrelease", "skr/test", "skr/internal/observe/metrics", "skr/internal/observe/tracing",

@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"internal/jose/jwk":     {"internal/strictjson"},
 	"internal/jose/jws":     {"internal/jose/jwk"},
 	"internal/jose/keywrap": {},
+	"internal/jose/sign1":   {"internal/certificate"},
 
 	// For applications and for other modules.
 	"api":                  {},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	},
 	"attest/snp": {},
 	"attest/tpm": {"attest/vtpm", "internal/jose/keywrap"},
-	"attest/uvm": {"internal/certificate", "internal/strictjson"},
+	"attest/uvm": {"internal/jose/sign1", "internal/strictjson"},
 	"attest/vcek": {
 		"attest/snp", "internal/certificate", "internal/crash", "internal/observe/journal", "internal/refusal",
 		"internal/singleflight", "internal/strictjson",
@@ -118,6 +119,8 @@ var allowed = map[string][]string{
 	"internal/sidecar/serving": {"internal/cache"},
 
 	// The operator's wing.
+	"internal/operator/execpolicy": {"internal/jose/sign1"},
+	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy"},
 	"internal/operator/inspect": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",
@@ -128,7 +131,7 @@ var allowed = map[string][]string{
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
-	"internal/operator/measure":   {"internal/textfile"},
+	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",

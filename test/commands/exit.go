@@ -43,7 +43,9 @@ func exitFiles(t *testing.T) {
 		"failing": "policy: policy\ncases: [{name: a, claims: claims, released: true}]\n",
 		"annotation": `{"kid":"k","wrapped_data":"` + strings.Repeat("AAAA", 85) + `AA==","kms_endpoint":"v.vault.localhost:1",` +
 			`"attester_endpoint":"a.attest.azure.net"}`,
-		"report": string(testdata.AttestationBytes),
+		"report":     string(testdata.AttestationBytes),
+		"containers": `[{"name":"a","id":"registry.example/a:1","layers":["` + strings.Repeat("00", 32) + `"]}]`,
+		"fragment":   "package app\nsvn := \"1\"\ncontainers := [{\"layers\": [\"00\"]}]\n", "signed": "\xd2\x84",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

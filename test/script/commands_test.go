@@ -11,8 +11,8 @@ import (
 	"skr/test/program"
 )
 
-// available matches the lines of --help that name a command.
-var available = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
+// available are the lines of --help that name a command.
+var available = regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
 
 // commands returns the commands below these words, according to --help.
 func commands(t *testing.T, name string, words ...string) (all []string) {

@@ -160,7 +160,11 @@ func compare(t *testing.T, name string, steps []step) {
 		files += len(s.files)
 		if !slices.Contains(tools, s.directory) && !slices.Contains(mechanisms, s.directory) {
 			listed, packages = listed+len(s.files), packages+1
-			fmt.Fprintf(&table, "| `%s` | `%s` |\n", s.directory, strings.Join(s.files, "` `"))
+			name := "`" + s.directory + "`"
+			for row := range slices.Chunk(s.files, filesOfRow) {
+				fmt.Fprintf(&table, "| %s | `%s` |\n", name, strings.Join(row, "` `"))
+				name = ""
+			}
 		}
 	}
 	t.Logf("%s: %d files of %d packages; with the tools %d of %d", name, listed, packages, files, len(steps))

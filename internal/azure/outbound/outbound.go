@@ -1,3 +1,9 @@
+// Package outbound makes the clients for all services that skr and skrctl call, as the
+// settings say: one transport for the public services, and one without a proxy for those
+// of the machine (IMDS, THIM).
+//
+//	out, err := outbound.New(settings, nil)
+//	verifier := maa.New(maa.Config{HTTP: out.MAA.Transporter()})
 package outbound
 
 import (

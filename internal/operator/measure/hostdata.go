@@ -15,7 +15,8 @@
 // templates, their parameter files and deployed container groups with ccePolicy; and
 // Kata's initdata, whose digest replaces the policy's.
 //
-// The only property of the policy that is checked is whether it allows everything.
+// Of the policy itself, the package reports whether it allows everything, and which
+// fragments it imports.
 package measure
 
 import (
@@ -28,6 +29,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"skr/internal/operator/execpolicy"
 	"skr/internal/textfile"
 )
 
@@ -40,6 +42,7 @@ type Policy struct {
 	source   string
 	digest   [sha256.Size]byte
 	open     bool
+	rego     *execpolicy.Policy // nil if it cannot be read as Rego
 	warnings []string
 }
 
@@ -49,12 +52,36 @@ func newPolicy(source string, text []byte) Policy {
 	return p
 }
 
-// inspectRego notes whether a policy in Rego allows everything.
+// inspectRego notes whether a policy in Rego allows everything and what it imports. Text that
+// is not Rego is measured all the same: what cannot run, runs nothing.
 func (p *Policy) inspectRego(text []byte) {
-	if allowsEverything(text) {
+	policy, err := execpolicy.Parse(text)
+	if err != nil {
+		return
+	}
+	if policy.AllowsEverything() {
 		p.open = true
 		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
 	}
+	p.rego = policy
+	if policy.Unread != nil {
+		p.warn("this policy was not read as a whole, so that imports may be missing here: " + strings.ReplaceAll(policy.Unread.Error(), "\n", "; "))
+	}
+	for _, f := range policy.Findings() {
+		p.warn(f.Text)
+	}
+}
+
+// Rego returns what the policy says, or nil if it is not Rego.
+func (p Policy) Rego() *execpolicy.Policy { return p.rego }
+
+// Imports returns the rules by which the policy admits containers of signed fragments. Those
+// containers change without a change of HOST_DATA.
+func (p Policy) Imports() []execpolicy.Import {
+	if p.rego == nil {
+		return nil
+	}
+	return p.rego.Imports
 }
 
 // AllowsEverything reports whether the text shows that any container may run under this

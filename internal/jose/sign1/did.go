@@ -1,4 +1,4 @@
-package uvm
+package sign1
 
 import (
 	"crypto/sha256"
@@ -16,41 +16,41 @@ const (
 	maxPolicies  = 16
 )
 
-// did names a signer by a CA certificate above it and by policies that the signer's
-// certificate meets.
-type did struct {
+// DID is a did:x509 name. It names a signer by a CA certificate above it and by policies
+// that the signer's certificate meets.
+type DID struct {
 	fingerprint [sha256.Size]byte // of the CA's DER
 	policies    []policy
 }
 
-// parseDID parses "did:x509:0:sha256:<base64url>::<policy>:<value>::…". The specification
-// also allows sha384 and sha512, which no endorsement uses.
-func parseDID(text string) (did, error) {
+// ParseDID parses "did:x509:0:sha256:<base64url>::<policy>:<value>::…". The specification
+// also allows sha384 and sha512, which no known signer uses.
+func ParseDID(text string) (DID, error) {
 	d, err := parseDIDParts(text)
 	if err != nil {
-		return did{}, fmt.Errorf("issuer %.200q: %w", text, err)
+		return DID{}, fmt.Errorf("issuer %.200q: %w", text, err)
 	}
 	return d, nil
 }
 
-func parseDIDParts(text string) (did, error) {
+func parseDIDParts(text string) (DID, error) {
 	rest, ok := strings.CutPrefix(text, didPrefix)
 	if !ok {
-		return did{}, fmt.Errorf("does not begin with %q", didPrefix)
+		return DID{}, fmt.Errorf("does not begin with %q", didPrefix)
 	}
 	parts := strings.SplitN(rest, didSeparator, maxPolicies+2)
 	if len(parts) < 2 || len(parts) > maxPolicies+1 {
-		return did{}, fmt.Errorf("does not have 1 to %d policies", maxPolicies)
+		return DID{}, fmt.Errorf("does not have 1 to %d policies", maxPolicies)
 	}
 	fingerprint, err := parseFingerprint(parts[0])
 	if err != nil {
-		return did{}, err
+		return DID{}, err
 	}
-	d := did{fingerprint: fingerprint}
+	d := DID{fingerprint: fingerprint}
 	for _, part := range parts[1:] {
 		p, err := parsePolicy(part)
 		if err != nil {
-			return did{}, err
+			return DID{}, err
 		}
 		d.policies = append(d.policies, p)
 	}

@@ -1,4 +1,4 @@
-package uvm
+package sign1
 
 import (
 	"crypto/rsa"
@@ -11,7 +11,7 @@ import (
 // A key so large that verification takes seconds is refused before use.
 func TestHugeKeysAreRefused(t *testing.T) {
 	huge := &x509.Certificate{PublicKey: &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 9000, 1), E: 65537}}
-	if _, err := (did{}).resolve([]*x509.Certificate{huge, huge}); err == nil || !strings.Contains(err.Error(), "9001 bits") {
+	if _, err := (DID{}).Resolve([]*x509.Certificate{huge, huge}); err == nil || !strings.Contains(err.Error(), "9001 bits") {
 		t.Errorf("got %v", err)
 	}
 }

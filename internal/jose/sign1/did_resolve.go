@@ -1,4 +1,4 @@
-package uvm
+package sign1
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 	"skr/internal/certificate"
 )
 
-// resolve returns the signer that the name stands for, from its certificate chain, leaf
+// Resolve returns the signer that the name stands for, from its certificate chain, leaf
 // first. Each certificate must be issued by the next, one of the CAs must have the
 // fingerprint, and the leaf must meet each policy.
 //
-// resolve ignores validity periods, as CCF does (didx509 with ignore_time). An endorsement
-// is used as long as its utility VM runs, which is longer than the year that its leaf is
-// valid. The Verifier's minimum security version number ends its use.
-func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
+// Resolve ignores validity periods, as CCF does (didx509 with ignore_time). A statement is
+// used as long as what it is about runs, which is longer than the year that its leaf is
+// valid. A minimum security version number ends its use.
+func (d DID) Resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 	if len(chain) < 2 {
 		return nil, errors.New("the certificate chain has no CA")
 	}
@@ -43,7 +43,7 @@ func (d did) resolve(chain []*x509.Certificate) (*x509.Certificate, error) {
 	return leaf, nil
 }
 
-func (d did) pinned(authorities []*x509.Certificate) bool {
+func (d DID) pinned(authorities []*x509.Certificate) bool {
 	for _, authority := range authorities {
 		if sha256.Sum256(authority.Raw) == d.fingerprint {
 			return true

@@ -1,4 +1,4 @@
-package uvm
+package sign1
 
 import (
 	"crypto/x509"

@@ -1,4 +1,4 @@
-package uvm
+package sign1
 
 import (
 	"crypto/ecdsa"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 )
+
+const containerPlatIssuer = "did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::eku:1.3.6.1.4.1.311.76.59.1.2"
 
 const anyFingerprint = "did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s"
 
@@ -33,8 +35,8 @@ func TestParseDIDRefuses(t *testing.T) {
 		anyFingerprint + "::san:dn:a", anyFingerprint + "::san:dns", anyFingerprint + "::san:dns:a/b",
 		anyFingerprint + "::fulcio-issuer:a", anyFingerprint + strings.Repeat("::eku:1.2", maxPolicies+1),
 	} {
-		if d, err := parseDID(text); err == nil {
-			t.Errorf("parseDID(%q) = %v, want an error", text, d)
+		if d, err := ParseDID(text); err == nil {
+			t.Errorf("ParseDID(%q) = %v, want an error", text, d)
 		}
 	}
 }
@@ -155,7 +157,7 @@ func FuzzParseDID(f *testing.F) {
 	f.Add(anyFingerprint + "::subject:CN:a%20b:2.5.4.10:c::san:uri:https%3A%2F%2Fa")
 	f.Add(anyFingerprint + "::::")
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := parseDID(text)
+		d, err := ParseDID(text)
 		if err == nil && (len(d.policies) == 0 || !strings.HasPrefix(text, didPrefix)) {
 			t.Errorf("%q parsed to %v", text, d)
 		}
