@@ -1,10 +1,10 @@
 package arch
 
-// allowed lists, for each package, the packages of this module that it may import. A package
-// that is not listed may import none.
+// allowed lists, for each package, the packages of this module that it may import. A
+// package that is missing may import none.
 var allowed = map[string][]string{
 
-	// Foundations: they do not depend on key release.
+	// Foundations: they know nothing of key release.
 	"internal/cache":        {},
 	"internal/certificate":  {},
 	"internal/check":        {"internal/refusal"},
@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/jose/keywrap": {},
 	"internal/jose/sign1":   {"internal/certificate"},
 
-	// For applications and for other modules.
+	// For applications, and for other modules.
 	"api":                  {},
 	"releasepolicy":        {"internal/excerpt", "internal/strictjson", "releasepolicy/claims"},
 	"releasepolicy/claims": {},
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	},
 	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
 
-	// Azure: the services and how they are reached.
+	// Azure: the services that are asked, and how.
 	"internal/azure/endpoint": {"internal/secmem"},
 	"internal/azure/entra": {
 		"internal/azure/httpclient", "internal/crash", "internal/refusal", "internal/secmem",
@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 		"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
 	},
 
-	// The vault and the use case.
+	// The vault, and the use case.
 	"hsm": {
 		"internal/azure/endpoint", "internal/azure/httpclient", "internal/certificate", "internal/crash",
 		"internal/jose/jwk", "internal/jose/jws", "internal/jose/keywrap", "internal/refusal", "internal/secmem",
@@ -72,13 +72,13 @@ var allowed = map[string][]string{
 		"releasepolicy/claims",
 	},
 
-	// Audit, metrics, traces.
+	// What is told.
 	"internal/observe/audit":   {"internal/cache"},
 	"internal/observe/journal": {},
 	"internal/observe/metrics": {"internal/observe/journal"},
 	"internal/observe/tracing": {"internal/observe/journal"},
 
-	// Shared by both programs.
+	// What both programs share.
 	"internal/cli": {
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
@@ -86,7 +86,7 @@ var allowed = map[string][]string{
 	"internal/config":    {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
-	// The sidecar. Its root package assembles the implementations.
+	// The sidecar. Its root package assembles, and knows the implementations.
 	"internal/sidecar": {
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",

@@ -151,6 +151,9 @@ func wayIn(t *testing.T, walked []entry) []entry {
 	return walked[:end]
 }
 
+// filesOfRow keeps a row of the table on a screen.
+const filesOfRow = 8
+
 // compare checks the steps against the table after the mark <!-- walk: name -->.
 func compare(t *testing.T, name string, steps []step) {
 	t.Helper()
