@@ -131,7 +131,7 @@ func TestInputs(t *testing.T) {
 	}
 	input := wrapInput("layers", strings.Repeat("x", 319))
 	_, err = client.WrapKey(t.Context(), &keyproviderpb.KeyProviderKeyWrapProtocolInput{KeyProviderKeyWrapProtocolInput: input})
-	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "wraps 318 at most") {
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "wraps at most 318") {
 		t.Errorf("more bytes than RSA wraps: %v", err)
 	}
 	if _, err := client.SayHello(t.Context(), &keyproviderpb.HelloRequest{Name: strings.Repeat("a", 300)}); status.Code(err) != codes.InvalidArgument {
