@@ -15,14 +15,15 @@ var skr string
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "stranger")
+	own, err := os.MkdirTemp("", "stranger")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { _ = os.RemoveAll(own) }()
+	dir := own
 	if shared := os.Getenv("SKR_TEST_PROGRAMS"); shared != "" {
-		dir = filepath.Join(shared, "plain") // like package program
+		dir = filepath.Join(shared, "plain") // like package program; other packages still need it
 	}
 	if err := build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "building the sidecar:", err)
