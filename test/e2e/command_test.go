@@ -161,7 +161,7 @@ func TestConfigPrecedence(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"lisen: x\n":               `unknown field "lisen"`,
-		"listen: x\nlisten: y\n":   "twice",
+		"listen: x\nlisten: y\n":   "duplicated",
 		"kek_bits: [1]\n":          "kek_bits",
 		"attestation_max_age: 1\n": "attestation_max_age",
 		"listen: {a: b}\n":         "listen",

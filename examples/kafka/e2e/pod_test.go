@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"skr/examples/kafka/emulated"
+	"skr/test/program"
 )
 
 // executionPolicy stands in for the output of `az confcom katapolicygen`.
@@ -39,8 +40,8 @@ type stage struct {
 // consumer.yaml, or for the given measurement.
 func setUp(t *testing.T, measurement string) *stage {
 	t.Helper()
-	s := &stage{engine: startEngine(t), page: freeAddress(t)}
-	_, s.sidecar, _ = net.SplitHostPort(freeAddress(t))
+	s := &stage{engine: startEngine(t), page: program.FreeAddress(t)}
+	_, s.sidecar, _ = net.SplitHostPort(program.FreeAddress(t))
 	s.startCloud(t)
 	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic))
 	if err != nil {
@@ -197,14 +198,4 @@ func write(t *testing.T, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
