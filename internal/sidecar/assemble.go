@@ -1,3 +1,10 @@
+// Package sidecar assembles skr from its parts and runs it: from the settings it makes the
+// parties of a release, the servers, the listeners, the records and the probes.
+//
+//	err := sidecar.Serve(ctx, settings, env, log.Logger, log.Audit)
+//
+// It is the only package that knows which implementation stands behind which interface.
+// Commands that ask once use [Assemble] and a few of its parts.
 package sidecar
 
 import (
