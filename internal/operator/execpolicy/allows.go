@@ -38,8 +38,10 @@ func (p *Policy) Custom() bool {
 	}
 	framework := ast.MustParseRef("data.framework.create_container")
 	for _, rule := range rules {
-		ref, ok := rule.Head.Value.Value.(ast.Ref)
-		if !ok || isConditional(rule) || !ref.Equal(framework) {
+		if rule.Head.Value == nil || isConditional(rule) { // a set has no value
+			return true
+		}
+		if ref, ok := rule.Head.Value.Value.(ast.Ref); !ok || !ref.Equal(framework) {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func allowsEverything(text []byte) bool {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		group0, "package policy\nx := {", "`", `"\`, "default", "package agent_policy;A if", "create_container := {\"allowed\":",
-		"package policy\nfragments := [{\"issuer\": 1}]", "package a.b\nsvn := 3", "package n\nsvn := \"3\"\ncontainers := [x | x := 1]", "",
+		"package policy\nfragments := [{\"issuer\": 1}]", "package policy\ncreate_container[x] { x := 1 }", "package a.b\nsvn := 3", "package n\nsvn := \"3\"\ncontainers := [x | x := 1]", "",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -206,6 +206,9 @@ func TestCustom(t *testing.T) {
 		"package policy\ncreate_container := {\"allowed\": true}":                         true,
 		"package policy\ncreate_container := data.framework.create_container { input.x }": true,
 		"package policy\ncreate_container := data.other.create_container":                 true,
+		"package policy\ncreate_container[x] { x := 1 }":                                  true,
+		"package policy\nimport future.keywords\ncreate_container contains 1":             true,
+		"package policy\ncreate_container(x) := true":                                     true,
 		"package contoso\ncreate_container := {\"allowed\": true}":                        false,
 	} {
 		p, err := Parse([]byte(text))

@@ -64,6 +64,9 @@ func (p *Policy) inspectRego(text []byte) {
 		p.warn("this policy allows every container: its HOST_DATA identifies no workload")
 	}
 	p.rego = policy
+	if policy.Custom() && !policy.AllowsEverything() {
+		p.warn("this policy decides about containers with rules of its own, which are not evaluated here: read them before you rely on its HOST_DATA")
+	}
 	if policy.Unread != nil {
 		p.warn("this policy was not read as a whole, so that imports may be missing here: " + strings.ReplaceAll(policy.Unread.Error(), "\n", "; "))
 	}

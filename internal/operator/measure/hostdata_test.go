@@ -259,3 +259,20 @@ func TestRealInitdata(t *testing.T) {
 		}
 	}
 }
+
+// A policy with rules of its own about containers is not passed over in silence.
+func TestCustomRulesAreReported(t *testing.T) {
+	for text, want := range map[string]bool{
+		"package policy\ncreate_container := data.framework.create_container\n":       false,
+		"package policy\ncreate_container := {\"allowed\": true} { input.x }\n":       true,
+		"package policy\nimport future.keywords\ncreate_container contains input.x\n": true,
+	} {
+		policies, err := Read([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(policies[0].Warnings(), "\n"), "rules of its own"); got != want {
+			t.Errorf("%v, want %v: %s", got, want, text)
+		}
+	}
+}
