@@ -39,7 +39,7 @@ var errNoRoute = refusal.Newf(refusal.BadRequest, "there is no such route")
 // methodError has a status of its own and names the right method.
 type methodError struct{ allow string }
 
-func (e *methodError) Error() string { return "bad request: the route takes " + e.allow + " alone" }
+func (e *methodError) Error() string { return "bad request: use " + e.allow }
 
 // errGone means that the caller did not wait for the answer.
 var errGone = errors.New("the caller is gone")
