@@ -563,9 +563,17 @@ func FuzzParsePayload(f *testing.F) {
 func FuzzParseKeyHSM(f *testing.F) {
 	f.Add(b64(`{"schema_version":"1.0","header":{"kid":"k","alg":"dir","enc":"CKM_RSA_AES_KEY_WRAP"},"ciphertext":"AAAA"}`))
 	f.Add("e30")
+	f.Add(b64(`{"schema_version":null,"header":{"alg":null,"enc":""},"ciphertext":"AAAA"}`)) // without "dir"
 	f.Fuzz(func(t *testing.T, text string) {
-		if k, err := parseKeyHSM(text); err == nil && (len(k.ciphertext) == 0 || k.Header.Alg != "dir") {
-			t.Fatalf("accepted %+v", k)
+		k, err := parseKeyHSM(text)
+		if err != nil {
+			return
+		}
+		if len(k.ciphertext) == 0 {
+			t.Fatal("accepted a key without a ciphertext")
+		}
+		if known := k.SchemaVersion == "1.0" && k.Header.Alg == "dir"; known != (k.unfamiliar() == "") {
+			t.Fatalf("%+v is described as %q", k, k.unfamiliar())
 		}
 	})
 }
