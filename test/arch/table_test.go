@@ -132,6 +132,9 @@ var allowed = map[string][]string{
 	},
 	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
 	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/migrate": {
+		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
+	},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
