@@ -41,6 +41,13 @@ var exitTable = map[string]commands.Rows{
 	"skrctl policy check":   {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
 	"skrctl policy diff":    {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
 	"skrctl measure":        {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
+	"skrctl migrate": {Rows: map[string]int{
+		"": 2, "--to aks-cvm": 2, "-f prose --to aks-cvm": 2, "-f - --to aks-cvm": 2, "--policy policy --to aks-cvm --policy-out -": 0,
+		"--policy policy --to mars --policy-out -": 2, "--policy policy --to coco --output json": 0, "--policy policy --to coco --output xml": 2,
+		"-f - --policy - --to coco --output json": 2, "--policy policy --to aks-cvm --sidecar first --policy-out -": 2,
+		"--policy policy --to aks-cvm --workload rego --policy-out -": 2, "--policy policy --to aci-vn2 --workload rego --policy-out -": 0,
+		"--policy policy --to aci-vn2 --workload prose --policy-out -": 2, "-f prose --to aci-vn2 --workload rego": 2,
+	}, Files: []string{"-f %s --to aks-cvm", "--policy %s --to aks-cvm --policy-out -"}},
 	"skrctl policy measure": {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
 	"skrctl policy test":    {Rows: map[string]int{"suite": 0, "failing": 3, "": 2}, Files: []string{"%s"}},
 	"skrctl fragment":       group2,

@@ -14,7 +14,7 @@ const (
 	maxBytes     = 32 << 20 // manifests may contain policies with hundreds of layers
 	maxDocuments = 1000
 	maxDepth     = 100
-	maxNodes     = 1 << 20 // after aliases are written out
+	maxNodes     = 1 << 18 // after aliases are written out
 )
 
 // file is a parsed file with the layout of its lists.

@@ -11,7 +11,7 @@ func (t *translation) measure() {
 	file := quote(cmp.Or(t.File, "POLICY"))
 	if slices.Contains(t.stale, hostData) {
 		t.next("until "+hostData+" names the new execution policy, no pod of the new platform gets the key; take it from the migrated manifest",
-			"skrctl migrate --to "+string(t.To)+" --policy "+file+" --policy-out release.json --workload FILE")
+			"skrctl migrate --to "+string(t.To)+" --policy "+file+" --policy-out NEW --workload FILE")
 	}
 	var from []string
 	for _, claim := range t.stale {

@@ -112,7 +112,7 @@ func (m *migration) useAgent(where string, container *yaml.Node) {
 }
 
 func (m *migration) agentVolume(p pod) {
-	if m.To != CVM || m.sidecars == 0 || !p.mounts(agentVolume) {
+	if m.To != CVM || !p.mounts(agentVolume) {
 		return
 	}
 	volumes := ensure(p.spec, "volumes", yaml.SequenceNode)

@@ -23,9 +23,10 @@ func (m *migration) steps() {
 		}
 		m.next("the key needs a release policy for virtual machines", "skrctl policy new --platform cvm --authority HOST --out release.json")
 	case CoCo:
-		m.next("generate a policy with genpolicy of Kata Containers, and put it into initdata.toml as policy.rego, beside aa.toml and cdh.toml",
-			"genpolicy -r -y "+file+" >policy.rego")
-		m.next("set the annotation "+initdata+" to the initdata", "gzip -c initdata.toml | base64 -w0")
+		m.next("write initdata.toml with your aa.toml and cdh.toml, and let genpolicy of Kata Containers add the pod's policy to it and set the annotation "+
+			initdata, "genpolicy --initdata-path=initdata.toml -y "+file)
+		m.next("the key needs a release policy for virtual machines, with the value of PCR 8, which holds the initdata",
+			"skrctl policy new --platform cvm --token token.jwt --with pcr8 --out release.json")
 	}
 	if m.identity {
 		m.next("if the cluster is new, the managed identity needs a federated credential for its issuer",
