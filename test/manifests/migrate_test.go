@@ -140,7 +140,7 @@ func checkMigratedSidecar(t *testing.T, name, to string, p pod, c core.Container
 	mounted := slices.ContainsFunc(c.VolumeMounts, func(m core.VolumeMount) bool { return m.MountPath == "/run/skr" && m.ReadOnly })
 	switch to {
 	case "aci-vn2":
-		if environment["SKR_THIM_URL"] != placeholder {
+		if environment["VN2_THIM_ENDPOINT"] != placeholder {
 			t.Errorf("%s to %s: environment %v", name, to, environment)
 		}
 	case "aks-cvm":

@@ -7,9 +7,11 @@ import (
 
 const (
 	// groupPolicy and groupIdentity are annotations that a virtual node turns into properties of a
-	// container group (microsoft/virtualnodesOnAzureContainerInstances, "Pod Customizations").
+	// container group, and clusterDNS is one that keeps Azure's DNS server
+	// (microsoft/virtualnodesOnAzureContainerInstances, "Pod Customizations").
 	groupPolicy   = "microsoft.containerinstance.virtualnode.ccepolicy"
 	groupIdentity = "microsoft.containerinstance.virtualnode.identity"
+	clusterDNS    = "microsoft.containerinstance.virtualnode.injectdns"
 	// initdata is the annotation with what Confidential Containers measure in place of a policy.
 	initdata = "io.katacontainers.config.hypervisor.cc_init_data"
 
@@ -25,7 +27,7 @@ var policyLost = map[Target]string{
 		"measure initdata, which holds another policy",
 }
 
-// annotations removes those that only Kata reads.
+// annotations removes those that only Kata reads, and adds those that the platform needs.
 func (m *migration) annotations(p pod) {
 	metadata := member(p.object, "metadata")
 	annotations := member(metadata, "annotations")
@@ -47,4 +49,17 @@ func (m *migration) annotations(p pod) {
 		}
 		m.lost(p.where(), "annotation %s is removed: only Kata reads it", name)
 	}
+	if m.To == VirtualNodes {
+		m.useAzureDNS(p)
+	}
+}
+
+// useAzureDNS keeps the cluster's DNS server out of a confidential pod, which has no kube-proxy to reach it.
+func (m *migration) useAzureDNS(p pod) {
+	annotations := p.annotations()
+	if member(annotations, clusterDNS) != nil {
+		return
+	}
+	set(annotations, clusterDNS, written(`"false"`))
+	m.changed(p.where(), "annotation %s is added: the pod uses Azure's DNS server, because it cannot reach the cluster's", clusterDNS)
 }

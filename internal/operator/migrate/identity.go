@@ -1,7 +1,5 @@
 package migrate
 
-import "go.yaml.in/yaml/v3"
-
 // podIdentity replaces workload identity with the identity of the container group, if one is given.
 func (m *migration) podIdentity(p pod) {
 	metadata := member(p.object, "metadata")
@@ -13,7 +11,7 @@ func (m *migration) podIdentity(p pod) {
 	}
 	remove(labels, useLabel)
 	removeEmpty(metadata, "labels")
-	setText(ensure(ensure(p.object, "metadata", yaml.MappingNode), "annotations", yaml.MappingNode), groupIdentity, m.Identity)
+	setText(p.annotations(), groupIdentity, m.Identity)
 	if uses {
 		m.changed(p.where(), "workload identity (label %s) becomes the container group's identity (annotation %s)", useLabel, groupIdentity)
 		return

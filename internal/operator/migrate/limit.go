@@ -24,7 +24,8 @@ func (m *migration) limits(p pod) {
 	switch m.To {
 	case VirtualNodes:
 		// "Pod Customizations", Disable Kube-Proxy.
-		m.lost(p.where(), "confidential pods on virtual nodes have no kube-proxy, so they reach no ClusterIP Service; name headless Services or load balancers in its settings")
+		m.lost(p.where(), "confidential pods on virtual nodes have no kube-proxy: they reach no ClusterIP Service, and know no names of the cluster. "+
+			"Name load balancers or other addresses of the virtual network in its settings")
 	case CVM:
 		m.lost(p.where(), "evidence is the node's: every pod that may use the agent's directory on these nodes gets the same evidence. "+
 			"Reserve the pool with a taint, and give only this pod's identity the permission to release the key")

@@ -120,7 +120,7 @@ func TestOptions(t *testing.T) {
 		{"native", Options{To: VirtualNodes, Sidecar: Native}, "  initContainers:\n    - name: skr\n      image: skr\n", "      image: app\n    - name: skr",
 			"it is a native sidecar", ""},
 		{"native waits", Options{To: CVM, Sidecar: Native}, "restartPolicy: Always\n      startupProbe: {exec: {command: [/bin/skr, healthcheck]}", "httpGet", "", ""},
-		{"native reference", Options{To: VirtualNodes, Sidecar: Native, Image: "mcr.microsoft.com/aci/skr:2.12"}, "restartPolicy: Always", "startupProbe", "", "SKR_THIM_URL"},
+		{"native reference", Options{To: VirtualNodes, Sidecar: Native, Image: "mcr.microsoft.com/aci/skr:2.12"}, "restartPolicy: Always", "startupProbe", "", "VN2_THIM_ENDPOINT"},
 		{"quoted", Options{To: VirtualNodes, File: "it's a pod.yaml"}, "", "it's", `acipolicygen --virtual-node-yaml 'it'\''s a pod.yaml'`, ""},
 	} {
 		text, notes := migrated(t, small, c.o)
@@ -158,7 +158,7 @@ func TestRefused(t *testing.T) {
 		"merge keys are not supported":       "kind: Pod\nspec:\n  <<: {a: b}\n",
 		"the name of a member must be":       "{[a]: b}\n",
 		"nested deeper than 100":             deep,
-		"have more than 262144 values":      bomb,
+		"have more than 262144 values":       bomb,
 		"line 1: did not find expected":      "{",
 		"more than 1000 documents":           strings.Repeat("---\na: b\n", 1001),
 		"reading the manifests: no pod of k": "",

@@ -76,3 +76,12 @@ func (p pod) containers(visit func(container *yaml.Node)) {
 		}
 	}
 }
+
+// annotations returns the pod's annotations, which it makes if there are none.
+func (p pod) annotations() *yaml.Node {
+	if member(p.object, "metadata") == nil {
+		i := indexOf(p.object, "spec")
+		p.object.Content = slices.Insert(p.object.Content, i, scalar("metadata"), &yaml.Node{Kind: yaml.MappingNode})
+	}
+	return ensure(ensure(p.object, "metadata", yaml.MappingNode), "annotations", yaml.MappingNode)
+}

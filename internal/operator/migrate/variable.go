@@ -45,9 +45,9 @@ func unsetVariable(container *yaml.Node, name string) {
 }
 
 const (
-	// thimVariable is the setting thim_url, and thimPlaceholder the value that a virtual node replaces
-	// (microsoft/virtualnodesOnAzureContainerInstances, "THIM Downlevel APIs").
-	thimVariable    = "SKR_THIM_URL"
+	// thimVariable names the certificate cache on virtual nodes, and thimPlaceholder is the value that a
+	// virtual node replaces (microsoft/virtualnodesOnAzureContainerInstances, "THIM Downlevel APIs").
+	thimVariable    = "VN2_THIM_ENDPOINT"
 	thimPlaceholder = "===VIRTUALNODE2.CC.THIM.ENDPOINT==="
 )
 
