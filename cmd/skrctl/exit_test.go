@@ -38,9 +38,9 @@ var exitTable = map[string]commands.Rows{
 		Files: []string{adopting("workload"), adopting("report"), adopting("token")}},
 	"skrctl policy explain": {Rows: map[string]int{"policy claims": 3, "policy": 2, "policy --live": 2, "policy - -": 2, "- -": 2},
 		Files: []string{"%s claims", "policy %s"}},
-	"skrctl policy check":   {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
-	"skrctl policy diff":    {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
-	"skrctl measure":        {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
+	"skrctl policy check": {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
+	"skrctl policy diff":  {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
+	"skrctl measure":      {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
 	"skrctl migrate": {Rows: map[string]int{
 		"": 2, "--to aks-cvm": 2, "-f prose --to aks-cvm": 2, "-f - --to aks-cvm": 2, "--policy policy --to aks-cvm --policy-out -": 0,
 		"--policy policy --to mars --policy-out -": 2, "--policy policy --to coco --output json": 0, "--policy policy --to coco --output xml": 2,

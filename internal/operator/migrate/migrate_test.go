@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"encoding/base64"
 	"flag"
 	"os"
 	"path/filepath"
@@ -119,8 +120,10 @@ func TestOptions(t *testing.T) {
 		{"image", Options{To: CVM, Image: "registry.example/skr:2"}, "image: registry.example/skr:2", "image: skr", "image skr becomes registry.example/skr:2", ""},
 		{"native", Options{To: VirtualNodes, Sidecar: Native}, "  initContainers:\n    - name: skr\n      image: skr\n", "      image: app\n    - name: skr",
 			"it is a native sidecar", ""},
-		{"native waits", Options{To: CVM, Sidecar: Native}, "restartPolicy: Always\n      startupProbe: {exec: {command: [/bin/skr, healthcheck]}", "httpGet", "", ""},
-		{"native reference", Options{To: VirtualNodes, Sidecar: Native, Image: "mcr.microsoft.com/aci/skr:2.12"}, "restartPolicy: Always", "startupProbe", "", "VN2_THIM_ENDPOINT"},
+		{"native waits", Options{To: CVM, Sidecar: Native}, "restartPolicy: Always\n      startupProbe: {exec: {command: [/bin/skr, healthcheck]}",
+			"httpGet", "", ""},
+		{"native reference", Options{To: VirtualNodes, Sidecar: Native, Image: "mcr.microsoft.com/aci/skr:2.12"}, "restartPolicy: Always",
+			"startupProbe", "", "VN2_THIM_ENDPOINT"},
 		{"quoted", Options{To: VirtualNodes, File: "it's a pod.yaml"}, "", "it's", `acipolicygen --virtual-node-yaml 'it'\''s a pod.yaml'`, ""},
 	} {
 		text, notes := migrated(t, small, c.o)
@@ -166,6 +169,36 @@ func TestRefused(t *testing.T) {
 		if _, err := Manifests([]byte(input), Options{To: CVM}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", input, err, want)
 		}
+	}
+}
+
+// The arguments of the sidecar lose a certificate cache at the node's metadata service, and nothing else.
+func TestWithoutCache(t *testing.T) {
+	const cache = `"certcache":{"endpoint_type":"LocalTHIM","endpoint":"169.254.169.254/metadata/THIM/amd/certification"}`
+	for args, want := range map[string]string{
+		"{\n \t" + cache + "\n}\n":                                           "removed",
+		`{` + cache + `,"maaconfig":{"user_agent":"a"}}`:                     `{"maaconfig":{"user_agent":"a"}}`,
+		`{"CertCache":{"endpoint":"http://169.254.169.254"}}`:                "removed",
+		`{"certcache":{"endpoint_type":"AMD","endpoint":"kdsintf.amd.com"}}`: "kept",
+		`{"identity":{"client_id":"1"}}`:                                     "kept",
+		`{` + cache + `,` + cache + `}`:                                      "kept",
+		`[]`:                                                                 "kept",
+		`prose`:                                                              "kept",
+	} {
+		rest, found := withoutCache(base64.StdEncoding.EncodeToString([]byte(args)))
+		got, _ := base64.StdEncoding.DecodeString(rest)
+		switch {
+		case !found:
+			got = []byte("kept")
+		case rest == "":
+			got = []byte("removed")
+		}
+		if string(got) != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+	if _, found := withoutCache("%"); found {
+		t.Error("what is not base64 is edited")
 	}
 }
 

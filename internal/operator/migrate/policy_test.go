@@ -123,12 +123,14 @@ func TestPolicyGroups(t *testing.T) {
 	hostdata := `{"claim":"x-ms-sevsnpvm-hostdata","equals":"` + oldDigest + `"}`
 	for _, c := range []struct{ kind, conditions, want string }{
 		{"anyOf", `{"claim":"x-ms-attestation-type","equals":"sevsnpvm"},{"claim":"mine","equals":"1"}`,
-			"all of (any of (all of (x-ms-attestation-type equals azurevm; x-ms-isolation-tee.x-ms-attestation-type equals sevsnpvm); mine equals 1); secureboot equals true)"},
+			"all of (any of (all of (x-ms-attestation-type equals azurevm; x-ms-isolation-tee.x-ms-attestation-type equals sevsnpvm); " +
+				"mine equals 1); secureboot equals true)"},
 		{"allOf", `{"anyOf":[` + hostdata + `,{"claim":"mine","equals":"1"}]}`, "all of (any of (mine equals 1); secureboot equals true)"},
 		{"allOf", `{"anyOf":[{"claim":"secureboot","equals":"true"},{"claim":"mine","equals":"1"}]}`,
 			"all of (any of (secureboot equals true; mine equals 1); secureboot equals true)"},
 		{"allOf", `{"claim":"secureboot","equals":"true"}`, "all of (secureboot equals true)"},
-		{"allOf", `{"claim":"x-ms-sevsnpvm-tee-svn","greaterOrEquals":4}`, "all of (x-ms-isolation-tee.x-ms-sevsnpvm-tee-svn greaterOrEquals 4; secureboot equals true)"},
+		{"allOf", `{"claim":"x-ms-sevsnpvm-tee-svn","greaterOrEquals":4}`,
+			"all of (x-ms-isolation-tee.x-ms-sevsnpvm-tee-svn greaterOrEquals 4; secureboot equals true)"},
 		{"allOf", `{"claim":"x-ms-sevsnpvm-uvm-endorsement-headers.feed","equals":"ConfAKS-AMD-UVM"},{"claim":"mine","equals":"1"}`,
 			"all of (mine equals 1; secureboot equals true)"},
 	} {

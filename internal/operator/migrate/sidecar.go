@@ -59,8 +59,9 @@ func (m *migration) container(p pod, container *yaml.Node) {
 		m.useAgent(where, container)
 	case CoCo:
 		// kata-containers/kata-containers PR 9738 proposes devices for containers, and was closed.
-		m.lost(where, "stock guests of Confidential Containers show containers neither /dev/sev-guest nor /dev/tpmrm0, so skr finds no evidence (UNCONFIRMED for peer pods). "+
-			"Use a guest image that shows /dev/tpmrm0, or take the key from Trustee: the guest serves http://127.0.0.1:8006/cdh/resource/REPOSITORY/TYPE/TAG")
+		m.lost(where, "stock guests of Confidential Containers show containers neither /dev/sev-guest nor /dev/tpmrm0, "+
+			"so skr finds no evidence (UNCONFIRMED for peer pods). Use a guest image that shows /dev/tpmrm0, or take the key from Trustee: "+
+			"the guest serves http://127.0.0.1:8006/cdh/resource/REPOSITORY/TYPE/TAG")
 	}
 }
 
