@@ -71,6 +71,7 @@ var Uses = map[string][]string{
 	"skrctl policy measure": nil,
 	"skrctl policy test":    nil,
 	"skrctl measure":        nil,
+	"skrctl migrate":        nil,
 	"skrctl key":            nil,
 	"skrctl key create":     managesKeys,
 	"skrctl key import":     managesKeys,

@@ -130,8 +130,11 @@ var allowed = map[string][]string{
 		"attest", "attest/snp", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
-	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
-	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},
+	"internal/operator/measure": {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/migrate": {
+		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
+	},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",

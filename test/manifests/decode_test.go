@@ -7,6 +7,7 @@ import (
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,7 +27,7 @@ var foreign = map[string]bool{"kafka.strimzi.io": true}
 // refuses unknown and duplicate fields.
 var strict = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, batch.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
@@ -117,6 +118,12 @@ func pods(objects []object) (found []pod) {
 			found = append(found, pod{"Deployment", o.Name, o.Spec.Template})
 		case *apps.DaemonSet:
 			found = append(found, pod{"DaemonSet", o.Name, o.Spec.Template})
+		case *apps.StatefulSet:
+			found = append(found, pod{"StatefulSet", o.Name, o.Spec.Template})
+		case *batch.Job:
+			found = append(found, pod{"Job", o.Name, o.Spec.Template})
+		case *batch.CronJob:
+			found = append(found, pod{"CronJob", o.Name, o.Spec.JobTemplate.Spec.Template})
 		case *core.Pod:
 			found = append(found, pod{"Pod", o.Name, core.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}})
 		}
