@@ -32,16 +32,16 @@ type identity struct {
 
 	explain   func(error) error // for a person, returns the error to use or nil; nil for a pod
 	rejected  *refusal.Kind     // kind of a refusal
-	tokenFile string            // of a workload identity
+	tokenFile string            // of a workload identity; "" if its token comes from elsewhere
 	login     *url.URL          // its login service
 }
 
 func (id identity) String() string { return id.name }
 
 func newIdentity(c Config) (identity, error) {
-	if c.TenantID != "" || c.TokenFile != "" {
-		if c.ClientID == "" || c.TenantID == "" || c.TokenFile == "" {
-			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file")
+	if c.TenantID != "" || c.TokenFile != "" || !c.Assertion.IsZero() {
+		if c.ClientID == "" || c.TenantID == "" || (c.TokenFile == "") == c.Assertion.IsZero() {
+			return identity{}, errors.New("a workload identity needs a client id, a tenant, and either a token file or the token")
 		}
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
