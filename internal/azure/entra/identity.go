@@ -41,7 +41,7 @@ func (id identity) String() string { return id.name }
 func newIdentity(c Config) (identity, error) {
 	if c.TenantID != "" || c.TokenFile != "" || !c.Assertion.IsZero() {
 		if c.ClientID == "" || c.TenantID == "" || (c.TokenFile == "") == c.Assertion.IsZero() {
-			return identity{}, errors.New("a workload identity needs a client id, a tenant, and either a token file or the token")
+			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file, or the token itself")
 		}
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
