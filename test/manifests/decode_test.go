@@ -66,6 +66,7 @@ func decode(t *testing.T, text string) (objects []object) {
 func TestStrictDecoding(t *testing.T) {
 	want := map[string]string{
 		"helm/aci-values.yaml":            "Deployment NetworkPolicy ServiceAccount",
+		"helm/aci-vn2-values.yaml":        "Deployment NetworkPolicy ServiceAccount",
 		"helm/agent-values.yaml":          "DaemonSet",
 		"helm/aks-kata-values.yaml":       "Deployment NetworkPolicy ServiceAccount",
 		"helm/cvm-values.yaml":            "Deployment NetworkPolicy PodMonitor ServiceAccount PersistentVolume PersistentVolumeClaim",

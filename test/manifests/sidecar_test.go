@@ -65,6 +65,7 @@ func TestPlatforms(t *testing.T) {
 		mount    string
 	}{
 		"aci":            {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
+		"aci-vn2":        {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
 		"aks-kata":       {"kata-cc-isolation", nil, "true", "/opt/confidential-containers/share/kata-containers/reference-info-base64"},
 		"cvm":            {"", vm("ConfidentialVM"), "true", "/run/skr"},
 		"trusted-launch": {"", vm("TrustedLaunch"), "true", "/run/skr"},
@@ -87,17 +88,78 @@ func TestPlatforms(t *testing.T) {
 		if (len(mounts) == 1) != (want.mount != "") || want.mount != "" && mounts[0].MountPath != want.mount {
 			t.Errorf("%s: mounts %v, want %q", name, mounts, want.mount)
 		}
-		if name == "aci" || name == "aks-kata" {
+		if strings.HasPrefix(name, "aci") || name == "aks-kata" {
 			checkPolicy(t, name, found[0].template.Annotations)
 		}
 	}
+}
+
+// TestVirtualNodes checks what only pods on virtual nodes have: the placeholder for the certificate
+// cache, which the virtual node replaces only if it is the whole value, the identity of the container
+// group or of the service account, and DNS that a confidential pod reaches.
+func TestVirtualNodes(t *testing.T) {
+	const (
+		group  = "microsoft.containerinstance.virtualnode.identity"
+		dns    = "microsoft.containerinstance.virtualnode.injectdns"
+		client = "11111111-1111-1111-1111-111111111111"
+	)
+	values := valuesOf(t, chartDirectory+"/ci/aci-vn2-values.yaml")
+	assigned := pods(decode(t, rendered(t, values)))[0]
+	checkPlaceholder(t, assigned)
+	if id := assigned.template.Annotations[group]; !strings.HasPrefix(id, "/subscriptions/") || variable(assigned, "SKR_CLIENT_ID") != client {
+		t.Errorf("identity %q with client id %q", id, variable(assigned, "SKR_CLIENT_ID"))
+	}
+	tolerations := assigned.template.Spec.Tolerations
+	if len(tolerations) != 1 || tolerations[0].Key != "virtual-kubelet.io/provider" || tolerations[0].Operator != core.TolerationOpExists {
+		t.Errorf("tolerations %v", tolerations)
+	}
+	if got := assigned.template.Annotations[dns]; got != "false" {
+		t.Errorf("%s is %q", dns, got)
+	}
+
+	values["identity"] = map[string]any{"clientId": client}
+	template := values["application"].(map[string]any)["template"].(map[string]any)
+	template["metadata"] = map[string]any{"annotations": map[string]any{dns: "true"}}
+	federated := pods(decode(t, rendered(t, values)))[0]
+	checkPlaceholder(t, federated)
+	if federated.template.Labels["azure.workload.identity/use"] != "true" || federated.template.Annotations[group] != "" ||
+		variable(federated, "SKR_CLIENT_ID") != "" {
+		t.Errorf("workload identity: labels %v, annotations %v", federated.template.Labels, federated.template.Annotations)
+	}
+	if got := federated.template.Annotations[dns]; got != "true" {
+		t.Errorf("the application's %s became %q", dns, got)
+	}
+
+	values["sidecar"] = map[string]any{"native": false}
+	if plain := pods(decode(t, rendered(t, values)))[0].template.Spec; len(plain.InitContainers) != 0 || len(plain.Containers) != 2 {
+		t.Errorf("sidecar.native=false: %d init containers, %d containers", len(plain.InitContainers), len(plain.Containers))
+	}
+}
+
+func checkPlaceholder(t *testing.T, p pod) {
+	t.Helper()
+	if got := variable(p, "VN2_THIM_ENDPOINT"); got != "===VIRTUALNODE2.CC.THIM.ENDPOINT===" {
+		t.Errorf("the certificate cache is %q", got)
+	}
+}
+
+// variable returns the value of the sidecar's variable.
+func variable(p pod, name string) string {
+	for _, v := range p.sidecars()[0].Env {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return ""
 }
 
 // checkPolicy checks that the execution policy is in the annotation that the
 // platform reads.
 func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
 	t.Helper()
-	name := map[string]string{"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy"}[platform]
+	name := map[string]string{
+		"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aci-vn2": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy",
+	}[platform]
 	if annotations[name] != "cGFja2FnZSBwb2xpY3kK" {
 		t.Errorf("%s: annotations %v, want the policy as %s", platform, annotations, name)
 	}
