@@ -31,6 +31,7 @@ type csiLab struct {
 	env      map[string]string // of a pod with workload identity
 	stop     func() error
 	audience string
+	socket   string
 }
 
 func newCSILab(t *testing.T, env ...string) *csiLab {
@@ -42,7 +43,7 @@ func newCSILab(t *testing.T, env ...string) *csiLab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	l := &csiLab{vmLab: vm, log: new(program.Output), env: map[string]string{}, audience: entra.DefaultAudience}
+	l := &csiLab{vmLab: vm, log: new(program.Output), env: map[string]string{}, audience: entra.DefaultAudience, socket: filepath.Join(dir, "skr.sock")}
 	variables, err := vm.WorkloadIdentity()
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,7 @@ func newCSILab(t *testing.T, env ...string) *csiLab {
 		name, value, _ := strings.Cut(variable, "=")
 		l.env[name] = value
 	}
-	process := exec.Command(program.Path("skr"), "csi-provider", "--socket", filepath.Join(dir, "skr.sock"))
+	process := exec.Command(program.Path("skr"), "csi-provider", "--socket", l.socket)
 	process.Env = append(append(vm.Environment(vm.vm), append(lent(lender), env...)...), "AZURE_AUTHORITY_HOST="+l.env["AZURE_AUTHORITY_HOST"])
 	process.Stderr = l.log
 	if err := process.Start(); err != nil {
@@ -106,6 +107,7 @@ func TestCSIProvider(t *testing.T) {
 	if protocol, name, version, err := l.driver.Version(t.Context()); err != nil || protocol != "v1alpha1" || name != "skr" || version == "" {
 		t.Errorf("version %q of %q, %q, error %v", version, name, protocol, err)
 	}
+	l.isHealthy(t)
 	v := l.volume(t, l.object("key.json", "k", "")+l.object("key.pem", "k", `, format: pem, mode: "0400"`))
 	first, err := l.driver.Mount(t.Context(), v)
 	if err != nil {
@@ -126,6 +128,15 @@ func TestCSIProvider(t *testing.T) {
 	}
 	l.rotates(t, v, first, text)
 	l.tellsNothing(t, text)
+}
+
+// isHealthy runs the probe of deploy/csi.
+func (l *csiLab) isHealthy(t *testing.T) {
+	t.Helper()
+	probe := exec.Command(program.Path("skr"), "healthcheck", "--listen=", "--grpc-listen=unix:"+l.socket, "--wait", "1m")
+	if out, err := probe.CombinedOutput(); err != nil || string(out) != "ready\n" {
+		t.Errorf("the probe printed %s, error %v", out, err)
+	}
 }
 
 // rotates checks that a second mount brings a new version of the key.

@@ -51,6 +51,10 @@ func decode(t *testing.T, text string) (objects []object) {
 			objects = append(objects, found)
 			continue
 		}
+		if into := custom(found.GroupVersionKind().Group, found.GetKind()); into != nil {
+			objects = append(objects, decodeCustom(t, document, into))
+			continue
+		}
 		typed, _, err := strict.Decode([]byte(document), nil, nil)
 		if err != nil {
 			t.Errorf("%v in\n%s", err, document)
@@ -74,6 +78,10 @@ func TestStrictDecoding(t *testing.T) {
 		"helm/plain-values.yaml":          "Deployment NetworkPolicy ServiceAccount",
 		"helm/trusted-launch-values.yaml": "Deployment NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
 		"kustomize/example":               "ServiceAccount Deployment",
+		"csi/application.yaml":            "SecretProviderClass ServiceAccount Deployment",
+		"csi/provider.yaml":               "ServiceAccount DaemonSet",
+		"virtualnodes/application.yaml":   "Pod",
+		"virtualnodes/skr.yaml":           "VirtualDaemonSet",
 	}
 	found := renders(t)
 	for name, kinds := range want {
@@ -118,6 +126,8 @@ func pods(objects []object) (found []pod) {
 			found = append(found, pod{"Deployment", o.Name, o.Spec.Template})
 		case *apps.DaemonSet:
 			found = append(found, pod{"DaemonSet", o.Name, o.Spec.Template})
+		case *virtualDaemonSet:
+			found = append(found, pod{"VirtualDaemonSet", o.Name, o.Spec.Template})
 		case *core.Pod:
 			found = append(found, pod{"Pod", o.Name, core.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}})
 		}

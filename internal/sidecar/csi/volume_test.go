@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"skr/internal/refusal"
 )
@@ -136,6 +139,26 @@ func TestRefusalsHaveNoToken(t *testing.T) {
 		if _, err := parse(encoded(t, attributes(change)), ""); err == nil || strings.Contains(err.Error(), accountToken(mine)[30:60]) && change[objects] == "" {
 			t.Errorf("%v: %v", change, err)
 		}
+	}
+}
+
+// The example in deploy/csi has parameters that skr accepts.
+func TestExample(t *testing.T) {
+	file, err := os.Open("../../../deploy/csi/application.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var class struct {
+		Kind string
+		Spec struct{ Parameters map[string]string }
+	}
+	if err := yaml.NewDecoder(file).Decode(&class); err != nil || class.Kind != "SecretProviderClass" {
+		t.Fatalf("the first document is a %q, error %v", class.Kind, err)
+	}
+	v, err := parse(encoded(t, attributes(class.Spec.Parameters)), "null")
+	if err != nil || len(v.objects) != 2 || v.client != class.Spec.Parameters[clientID] {
+		t.Errorf("%+v, error %v", v, err)
 	}
 }
 
