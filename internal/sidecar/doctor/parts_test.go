@@ -25,6 +25,12 @@ func TestParts(t *testing.T) {
 			t.Errorf("step %+v found %+v, error %v", c, found, err)
 		}
 	}
+	problems = []Problem{{PodStart, "nothing has called skr", "look at the pod"}}
+	if steps := e.partSteps(); len(steps) != 1 || steps[0].name != podStart || steps[0].subject != "" {
+		t.Errorf("steps %+v of a sidecar that nothing has called", steps)
+	} else if found, err := steps[0].look(t.Context()); err != nil || found.Outcome != check.Warning || found.Found != "nothing has called skr" {
+		t.Errorf("%+v, error %v", found, err)
+	}
 	problems = nil
 	if steps := e.partSteps(); len(steps) != 0 {
 		t.Errorf("steps %+v of no problems", steps)
@@ -43,6 +49,7 @@ func TestLocalSidecar(t *testing.T) {
 		"ready without":     {some, nil, "is ready, and runs without ops_listen: address in use"},
 		"not ready without": {some, errors.New("not ready"), "is not ready, and runs without ops_listen: address in use"},
 		"none":              {nil, errors.New("refused"), "no sidecar that is ready"},
+		"never called":      {append(some, Problem{PodStart, "nothing has called skr", "look at the pod"}), nil, "answers, but nothing has called skr"},
 	} {
 		e := &examination{Config: Config{Local: func(context.Context) ([]Problem, error) { return c.problems, c.err }}}
 		found, err := e.lookAtLocal(t.Context())
