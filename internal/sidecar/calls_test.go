@@ -3,6 +3,7 @@ package sidecar
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -76,4 +77,21 @@ func TestCallsEnd(t *testing.T) {
 			t.Error("a sidecar that stops reports that nothing calls it")
 		}
 	})
+}
+
+// TestProblemsOfCalls checks that the lack of calls is among the problems that GET /status and the doctor report.
+func TestProblemsOfCalls(t *testing.T) {
+	s := &service{Parts: &Parts{Faults: new(faults)}, calls: newCalls(config.Environment{"KUBERNETES_SERVICE_HOST": "x"}, slog.New(slog.DiscardHandler))}
+	s.Faults.Add(wrapKeys, errors.New("not mounted"))
+	if got := s.problems(); len(got) != 1 {
+		t.Errorf("problems %+v before calls are late", got)
+	}
+	s.calls.late.Store(true)
+	if got := told(s.problems()); len(got) != 2 || got[1].Part != doctor.PodStart || got[1].Problem != uncalled {
+		t.Errorf("problems %+v", got)
+	}
+	s.calls.probed()
+	if got := s.problems(); len(got) != 1 {
+		t.Errorf("problems %+v after a probe", got)
+	}
 }

@@ -12,7 +12,7 @@ import (
 func (e *examination) partSteps() (steps []step) {
 	for _, p := range e.Problems() {
 		if p.Part == PodStart {
-			steps = append(steps, step{name: podStart, look: func(context.Context) (check.Result, error) { return warn(p.Fix, "%s", p.Reason) }})
+			steps = append(steps, startStep(p))
 			continue
 		}
 		steps = append(steps, step{name: optionalParts, subject: p.Part, look: func(context.Context) (check.Result, error) {
@@ -22,13 +22,16 @@ func (e *examination) partSteps() (steps []step) {
 	return steps
 }
 
+// startStep reports that nothing has called the sidecar.
+func startStep(p Problem) step {
+	return step{name: podStart, look: func(context.Context) (check.Result, error) { return warn(p.Fix, "%s", p.Reason) }}
+}
+
 func (e *examination) lookAtLocal(ctx context.Context) (check.Result, error) {
 	problems, err := e.Local(ctx)
-	uncalled, problems := withoutPodStart(problems)
+	e.uncalled, problems = withoutPodStart(problems)
 	without, fixes := describeProblems(problems)
 	switch {
-	case uncalled != nil:
-		return warn(uncalled.Fix, "a sidecar answers, but %s", uncalled.Reason)
 	case err != nil && len(problems) == 0:
 		return warn("start the sidecar, or name where it listens with --listen", "no sidecar that is ready answers on this machine")
 	case err != nil:

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"skr/attest"
+	"skr/attest/uvm"
 	"skr/internal/check"
 )
 
@@ -49,12 +51,35 @@ func TestLocalSidecar(t *testing.T) {
 		"ready without":     {some, nil, "is ready, and runs without ops_listen: address in use"},
 		"not ready without": {some, errors.New("not ready"), "is not ready, and runs without ops_listen: address in use"},
 		"none":              {nil, errors.New("refused"), "no sidecar that is ready"},
-		"never called":      {append(some, Problem{PodStart, "nothing has called skr", "look at the pod"}), nil, "answers, but nothing has called skr"},
+		"never called":      {append(some, Problem{PodStart, "nothing has called skr", "look at the pod"}), nil, "is ready, and runs without ops_listen: address in use"},
 	} {
 		e := &examination{Config: Config{Local: func(context.Context) ([]Problem, error) { return c.problems, c.err }}}
 		found, err := e.lookAtLocal(t.Context())
 		if err != nil || !strings.Contains(found.Found, c.want) || (found.Outcome == check.OK) != (c.problems == nil && c.err == nil) {
 			t.Errorf("%s: %+v, error %v", name, found, err)
+		}
+		if (e.uncalled != nil) != (name == "never called") {
+			t.Errorf("%s: %+v", name, e.uncalled)
+		}
+	}
+}
+
+// TestPodStart checks that the examination ends with a check of its own if nothing has called the sidecar on this
+// machine, and has none otherwise.
+func TestPodStart(t *testing.T) {
+	uncalled := Problem{PodStart, "nothing has called skr", "look at the pod"}
+	for name, problems := range map[string][]Problem{"called": nil, "never called": {uncalled}} {
+		d := New(Config{
+			Attester: attest.NewAttester(attest.Config{}), Context: &uvm.SecurityContext{},
+			Local: func(context.Context) ([]Problem, error) { return problems, nil },
+		})
+		results := d.Examine(t.Context())
+		last := results[len(results)-1]
+		if (last.Name == podStart) != (problems != nil) {
+			t.Errorf("%s: the last check is %+v", name, last)
+		}
+		if problems != nil && (last.Outcome != check.Warning || last.Found != uncalled.Reason || last.Fix != uncalled.Fix) {
+			t.Errorf("%s: %+v", name, last)
 		}
 	}
 }
