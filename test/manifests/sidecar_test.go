@@ -157,9 +157,10 @@ func variable(p pod, name string) string {
 // platform reads.
 func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
 	t.Helper()
-	name := map[string]string{
-		"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aci-vn2": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy",
-	}[platform]
+	name := "microsoft.containerinstance.virtualnode.ccepolicy"
+	if platform == "aks-kata" {
+		name = "io.katacontainers.config.agent.policy"
+	}
 	if annotations[name] != "cGFja2FnZSBwb2xpY3kK" {
 		t.Errorf("%s: annotations %v, want the policy as %s", platform, annotations, name)
 	}

@@ -50,11 +50,15 @@ func newIdentity(c Config) (identity, error) {
 		if err != nil {
 			return identity{}, err
 		}
+		advice := "add a federated credential for the pod's service account to that identity"
+		if c.Assertion.IsZero() {
+			advice += ", or pass access_token"
+		}
 		return identity{
 			kind:     workload,
 			name:     fmt.Sprintf("%s with client id %q", workload, c.ClientID),
 			provider: "Microsoft Entra ID",
-			advice:   "add a federated credential for the pod's service account to that identity, or pass access_token",
+			advice:   advice,
 
 			rejected:  refusal.ReleaseRejected,
 			tokenFile: c.TokenFile, login: login,

@@ -162,7 +162,8 @@ func (p *Provider) release(ctx context.Context, identity keyrelease.Identity, o 
 func accessOf(ctx context.Context, identity keyrelease.Identity, request keyrelease.Request) (secmem.Text, error) {
 	for _, way := range request.Ways() {
 		if way.Key.Audience() != request.Key.Audience() {
-			return secmem.Text{}, refusal.Newf(refusal.BadRequest, "the vaults of one object need access tokens for different audiences; list vaults of one kind and cloud")
+			return secmem.Text{}, refusal.Newf(refusal.BadRequest,
+				"the vaults of one object need access tokens for different audiences; list vaults of one kind and cloud")
 		}
 	}
 	token, err := identity.AccessToken(ctx, request)

@@ -42,6 +42,7 @@ func TestParts(t *testing.T) {
 // TestLocalSidecar checks the sidecar's own problems, whether it is ready or not.
 func TestLocalSidecar(t *testing.T) {
 	some := []Problem{{"ops_listen", "address in use", "use another"}}
+	uncalled := Problem{PodStart, "nothing has called skr", "look at the pod"}
 	for name, c := range map[string]struct {
 		problems []Problem
 		err      error
@@ -51,7 +52,7 @@ func TestLocalSidecar(t *testing.T) {
 		"ready without":     {some, nil, "is ready, and runs without ops_listen: address in use"},
 		"not ready without": {some, errors.New("not ready"), "is not ready, and runs without ops_listen: address in use"},
 		"none":              {nil, errors.New("refused"), "no sidecar that is ready"},
-		"never called":      {append(some, Problem{PodStart, "nothing has called skr", "look at the pod"}), nil, "is ready, and runs without ops_listen: address in use"},
+		"never called":      {append(some, uncalled), nil, "is ready, and runs without ops_listen: address in use"},
 	} {
 		e := &examination{Config: Config{Local: func(context.Context) ([]Problem, error) { return c.problems, c.err }}}
 		found, err := e.lookAtLocal(t.Context())
