@@ -55,6 +55,7 @@ var Uses = map[string][]string{
 	"skr wrap":            {wrapping},
 	"skr healthcheck":     {Addresses},
 	"skr agent":           {deadline, devices},
+	"skr csi-provider":    append(slices.Clip(asksVault), reuse),
 	"skr attest":          nil,
 	"skr attest raw":      asksMachine,
 	"skr attest combined": asksEvidence,

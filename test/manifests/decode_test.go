@@ -52,6 +52,10 @@ func decode(t *testing.T, text string) (objects []object) {
 			objects = append(objects, found)
 			continue
 		}
+		if into := custom(found.GroupVersionKind().Group, found.GetKind()); into != nil {
+			objects = append(objects, decodeCustom(t, document, into))
+			continue
+		}
 		typed, _, err := strict.Decode([]byte(document), nil, nil)
 		if err != nil {
 			t.Errorf("%v in\n%s", err, document)
@@ -67,6 +71,7 @@ func decode(t *testing.T, text string) (objects []object) {
 func TestStrictDecoding(t *testing.T) {
 	want := map[string]string{
 		"helm/aci-values.yaml":            "Deployment NetworkPolicy ServiceAccount",
+		"helm/aci-vn2-values.yaml":        "Deployment NetworkPolicy ServiceAccount",
 		"helm/agent-values.yaml":          "DaemonSet",
 		"helm/aks-kata-values.yaml":       "Deployment NetworkPolicy ServiceAccount",
 		"helm/cvm-values.yaml":            "Deployment NetworkPolicy PodMonitor ServiceAccount PersistentVolume PersistentVolumeClaim",
@@ -74,6 +79,10 @@ func TestStrictDecoding(t *testing.T) {
 		"helm/plain-values.yaml":          "Deployment NetworkPolicy ServiceAccount",
 		"helm/trusted-launch-values.yaml": "Deployment NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
 		"kustomize/example":               "ServiceAccount Deployment",
+		"csi/application.yaml":            "SecretProviderClass ServiceAccount Deployment",
+		"csi/provider.yaml":               "ServiceAccount DaemonSet",
+		"virtualnodes/application.yaml":   "Pod",
+		"virtualnodes/skr.yaml":           "VirtualDaemonSet",
 	}
 	found := renders(t)
 	for name, kinds := range want {
@@ -124,6 +133,8 @@ func pods(objects []object) (found []pod) {
 			found = append(found, pod{"Job", o.Name, o.Spec.Template})
 		case *batch.CronJob:
 			found = append(found, pod{"CronJob", o.Name, o.Spec.JobTemplate.Spec.Template})
+		case *virtualDaemonSet:
+			found = append(found, pod{"VirtualDaemonSet", o.Name, o.Spec.Template})
 		case *core.Pod:
 			found = append(found, pod{"Pod", o.Name, core.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}})
 		}
