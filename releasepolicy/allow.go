@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"skr/internal/excerpt"
 )
@@ -15,6 +16,8 @@ var ErrShape = errors.New("the conditions cannot be changed one by one; write th
 // ErrLast is the error of a change after which no token could meet the policy.
 var ErrLast = errors.New("no token could meet the policy any more; disable or delete the key instead")
 
+var errUTF8 = errors.New("it is not UTF-8")
+
 // Allow returns the policy that also admits tokens whose claim has one of the values: each
 // authority's list of values for the claim gets those that it does not admit yet. Other
 // conditions stay. If nothing is missing, it returns p.
@@ -24,6 +27,9 @@ var ErrLast = errors.New("no token could meet the policy any more; disable or de
 func (p *Policy) Allow(claim string, values ...string) (*Policy, error) {
 	roots := slices.Clone(p.roots)
 	for _, value := range values {
+		if !utf8.ValidString(value) {
+			return nil, fmt.Errorf("allowing %s %s: %w", excerpt.Of(claim), excerpt.Word(value), errUTF8)
+		}
 		for i, root := range roots {
 			if root.admits(claim, Text(value)) {
 				continue
@@ -45,6 +51,9 @@ func (p *Policy) Allow(claim string, values ...string) (*Policy, error) {
 func (p *Policy) AllowAuthority(name string) (*Policy, error) {
 	if _, found := p.Authority(name); found {
 		return p, nil
+	}
+	if !utf8.ValidString(name) {
+		return nil, fmt.Errorf("allowing the authority %s: %w", excerpt.Of(name), errUTF8)
 	}
 	for _, root := range p.roots[1:] {
 		if key(simplify(root)) != key(simplify(p.roots[0])) {

@@ -13,7 +13,9 @@ func two(first, second string) string {
 	return `{"version":"1.0","anyOf":[{"authority":"https://a/",` + first + `},{"authority":"https://b",` + second + `}]}`
 }
 
-func body(condition string) string { return `"allOf":[` + condition + `,{"claim":"s","greaterOrEquals":3}]` }
+func body(condition string) string {
+	return `"allOf":[` + condition + `,{"claim":"s","greaterOrEquals":3}]`
+}
 
 func TestAllow(t *testing.T) {
 	cases := []struct{ name, before, after string }{
