@@ -22,21 +22,21 @@ func (p *Policy) Listed(claim string) (values []string, all bool) {
 				values = append(values, c.Value.Text)
 			}
 		})
-		all = all || root.admits(claim, Text(unnamed(root)))
+		all = all || root.open(claim)
 	}
 	slices.Sort(values)
 	return slices.Compact(values), all
 }
 
-// unnamed returns a text that no comparison of the condition names.
-func unnamed(c Condition) string {
-	text := "?"
-	c.each(func(leaf Condition) {
-		if len(leaf.Value.Text) >= len(text) {
-			text = leaf.Value.Text + "?"
-		}
-	})
-	return text
+// open reports whether the condition can be met by a value of the claim that no list names.
+func (c Condition) open(claim string) bool {
+	switch c.Kind {
+	case Claim:
+		return c.Claim != claim || c.Operator != Equals && (c.Operator != Exists || c.Value.Text == "true")
+	case AnyOf:
+		return slices.ContainsFunc(c.Conditions, func(member Condition) bool { return member.open(claim) })
+	}
+	return all(c.Conditions, func(member Condition) bool { return member.open(claim) })
 }
 
 // Requires reports whether no token without the claim meets the authority's conditions. It

@@ -169,6 +169,35 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+func TestWidenings(t *testing.T) {
+	minimum := func(n string) string { return `{"claim":"s","greaterOrEquals":` + n + `}` }
+	for name, c := range map[string]struct{ before, after, want string }{
+		"the same":            {at(own, is("h", "1"), minimum("5")), at(own, is("h", "1"), minimum("5")), ""},
+		"another value":       {at(own, is("h", "1")), at(own, anyOf(is("h", "1"), is("h", "2"))), ""},
+		"narrower":            {at(own, is("h", "1"), minimum("5")), at(own, is("h", "1"), minimum("6"), is("d", "0")), ""},
+		"a claim":             {at(own, is("h", "1"), is("d", "false")), at(own, is("h", "1")), "d dropped"},
+		"an alternative":      {at(own, is("h", "1"), is("d", "false")), at(own, anyOf(is("h", "1"), is("d", "false"))), "d dropped, h dropped"},
+		"a minimum":           {at(own, minimum("5")), at(own, minimum("4")), "s 4"},
+		"a minimum of a list": {at(own, is("s", "5")), at(own, minimum("5")), "s 6"},
+		"any but one":         {at(own, is("h", "1")), at(own, `{"claim":"h","notEquals":"2"}`), "h 0"},
+		"exists":              {at(own, is("d", "false")), at(own, `{"claim":"d","exists":true}`), "d true"},
+		"a new authority":     {at("https://a", is("h", "1"), is("d", "0")), two(body(is("h", "1")+","+is("d", "0")), body(is("h", "1"))), "d dropped"},
+		"an equal authority":  {at("https://a", is("h", "1")), two(body(is("h", "1")), body(is("h", "1"))), ""},
+		"of one of two":       {two(body(is("h", "1")), body(is("d", "1"))), two(body(is("s", "1")), body(is("d", "1"))), "h dropped"},
+	} {
+		var got []string
+		for _, w := range Widenings(mustPolicy(t, c.before), mustPolicy(t, c.after)) {
+			if w.Dropped {
+				w.Value = "dropped"
+			}
+			got = append(got, w.Claim+" "+w.Value)
+		}
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%s: %q, want %q", name, text, c.want)
+		}
+	}
+}
+
 // A changed policy says what was asked for, and an inverse change brings back the first meaning.
 func FuzzChange(f *testing.F) {
 	for _, text := range []string{
@@ -191,6 +220,9 @@ func FuzzChange(f *testing.F) {
 			}
 			if losses := Losses(p, wider); len(losses) > 0 {
 				t.Fatalf("allowing loses %v", losses)
+			}
+			if widenings := Widenings(p, wider); len(widenings) > 0 {
+				t.Fatalf("a value that is listed widens %v", widenings)
 			}
 		}
 		narrower, retired := p.Retire(claim, value)
