@@ -27,7 +27,7 @@ func keyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(keyCreateCommand(env, io), keyImportCommand(env, io),
-		keyShowCommand(env, io), keyPublicCommand(env, io), keyListCommand(env, io))
+		keyPolicyCommand(env, io), keyShowCommand(env, io), keyPublicCommand(env, io), keyListCommand(env, io))
 	return cmd
 }
 
@@ -67,6 +67,7 @@ func (d *keyDesk) parseKey(vault, name string) (hsm.KeyID, error) {
 	if vault == "" {
 		return hsm.KeyID{}, cli.BadUsage(errors.New("--vault is needed: the host of a Key Vault or Managed HSM"))
 	}
+	vault = d.names().vault(vault)
 	if _, err := d.vaults.ParseVault(vault); err != nil {
 		return hsm.KeyID{}, err
 	}
@@ -102,8 +103,12 @@ func noIdentity(err error) error {
 type keyAccess struct{ vault, tokenFile string }
 
 func (a *keyAccess) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.vault, "vault", "", "host of the Key Vault or Managed HSM")
-	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
+	cmd.Flags().StringVar(&a.vault, "vault", "", "host or name of the Key Vault, or NAME.managedhsm of a Managed HSM")
+	tokenFlag(cmd, &a.tokenFile)
+}
+
+func tokenFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
 }
 
 // visit opens the vault with the access token of the flags, if any.

@@ -43,7 +43,7 @@ func listKeys(cmd *cobra.Command, access keyAccess, output string, env config.En
 	if access.vault == "" {
 		return cli.BadUsage(errors.New("--vault is needed: the host of a Key Vault or Managed HSM"))
 	}
-	place, err := desk.vaults.ParseVault(access.vault)
+	place, err := desk.vaults.ParseVault(desk.names().vault(access.vault))
 	if err != nil {
 		return err
 	}
