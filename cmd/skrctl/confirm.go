@@ -4,25 +4,25 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"strings"
 
 	"skr/internal/cli"
 )
 
-// confirm asks a question on standard error and returns an error unless the answer is yes. Without
-// an answer, such as in a pipeline, the error names the flag that replaces it.
-func confirm(question string, streams cli.Streams) error {
-	if _, err := fmt.Fprintf(streams.Err, "%s [y/N] ", question); err != nil {
+// confirm asks on standard error, and returns an error unless the answer is the expected word. With
+// yes, it does not ask.
+func confirm(streams cli.Streams, yes bool, word, question string) error {
+	if yes {
+		return nil
+	}
+	if _, err := fmt.Fprintf(streams.Err, "%s\ntype %q to go on: ", question, word); err != nil {
 		return err
 	}
-	answer, err := bufio.NewReader(streams.In).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
+	answer := bufio.NewScanner(streams.In)
+	if answer.Scan() && answer.Text() == word {
 		return nil
-	case "":
-		if err != nil {
-			return cli.BadUsage(errors.New("nothing was written: no answer was given; add --yes in a pipeline"))
-		}
 	}
-	return &verdictError{"nothing was written: the answer was not yes"}
+	if err := answer.Err(); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return cli.BadUsage(errors.New("not confirmed, and nothing was changed; in a pipeline, use --yes"))
 }

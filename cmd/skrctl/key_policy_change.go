@@ -139,14 +139,13 @@ func (w *writing) write(ctx context.Context, all []pending, desk *keyDesk, strea
 	if w.dryRun {
 		return false, w.preview(all, changes, desk.settings.VaultAPIVersion, streams.Out)
 	}
-	if !w.yes {
-		question := fmt.Sprintf("change the release policy of %s?", all[0].proposal.Key.ID)
-		if len(all) > 1 {
-			question = fmt.Sprintf("change the release policies of %s?", cli.Plural(len(all), "key"))
-		}
-		if err := confirm(question, streams); err != nil {
-			return false, err
-		}
+	first := all[0].proposal.Key.ID
+	word, question := first.Name(), fmt.Sprintf("this changes the release policy of %s", first)
+	if len(all) > 1 {
+		word, question = "yes", fmt.Sprintf("this changes the release policies of %s", cli.Plural(len(all), "key"))
+	}
+	if err := confirm(streams, w.yes, word, question); err != nil {
+		return false, err
 	}
 	for i, p := range all {
 		if err := w.send(ctx, p, changes[i], desk, streams.Out); err != nil {
