@@ -60,6 +60,7 @@ func (w newKey) request(desk *keyDesk, warnings io.Writer) (*provision.Request, 
 	if err != nil {
 		return nil, err
 	}
+	o.policy.authorities = desk.names().all(o.policy.authorities)
 	policy, err := o.policy.load()
 	if err != nil {
 		return nil, cli.BadUsage(err)
