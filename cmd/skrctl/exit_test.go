@@ -77,8 +77,40 @@ var exitTable = map[string]commands.Rows{
 		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
 	"skrctl key public": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --format xml": 2},
 		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
-	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2},
+	"skrctl key rotate": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k/" + someVersion + " " + withToken: 2},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key enable":  jobRows("k"),
+	"skrctl key disable": jobRows("k --yes"),
+	"skrctl key expire":  jobRows("k --at 2030-01-31T00:00:00Z"),
+	"skrctl key tag":     jobRows("k a=b"),
+	"skrctl key delete":  jobRows("k --yes"),
+	"skrctl key recover": jobRows("k"),
+	"skrctl key purge":   jobRows("k --yes"),
+	"skrctl key backup":  jobRows("k --out x --replace"),
+	"skrctl key restore": {Rows: map[string]int{"": 2, "prose": 2, "prose " + withToken: 4},
+		Files: []string{"%s --vault v.vault.localhost:1"}},
+	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2, "k --versions " + withToken: 4, "--deleted " + withToken: 4,
+		"--versions --deleted " + withToken: 2},
 		Files: []string{"--vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key policy": group2,
+	"skrctl key policy show": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --vault example.org": 3},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key policy set": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 2, "k --policy policy " + withToken: 4},
+		Files: []string{"k --vault v.vault.localhost:1 --policy %s"}},
+	"skrctl key policy allow": {Rows: map[string]int{
+		"": 2, "k": 2, "k " + withToken: 2, "k --measurement " + hostData + " " + withToken: 4, "k --measurement " + hostData: 2,
+		"k --yes --measurement " + hostData + " --vault example.org": 3, "k --accept nothing --measurement " + hostData + " " + withToken: 2,
+	}, Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
+	"skrctl key policy retire": {Rows: map[string]int{
+		"": 2, "k": 2, "k --measurement " + hostData + " " + withToken: 4, "k --workload - --vault v.vault.localhost:1 --access-token-file -": 2,
+	},
+		Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
+	"skrctl rollout": group2,
+	"skrctl rollout plan": {Rows: map[string]int{"": 2, "rego": 2, "rego rego": 0, "rego rego --output xml": 2, "- -": 2},
+		Files: []string{"rego %s", "%s rego"}},
+	"skrctl rollout status": {Rows: map[string]int{"": 2, "prose": 2, "inventory " + asToken: 4, "- --access-token-file -": 2}, Files: []string{"%s"}},
+	"skrctl rollout apply": {Rows: map[string]int{"": 2, "prose": 2, "inventory " + asToken: 4, "inventory --accept nothing": 2, "-": 2},
+		Files: []string{"%s"}},
 	"skrctl show": {Rows: map[string]int{"policy": 0, "policy claims": 0, "prose": 2, "policy prose": 2, "dir": 2, "- -": 2, "policy --at noon": 2, "": 2},
 		Files: []string{"%s"}},
 	"skrctl audit":        group2,
@@ -97,9 +129,21 @@ const (
 	hostData        = "0000000000000000000000000000000000000000000000000000000000000001"
 	newPolicyArgs   = "--platform aci --authority a.attest.azure.net --measurement " + hostData
 	newFragmentArgs = "--namespace app --svn 1"
-	withToken       = "--vault v.vault.localhost:1 --access-token-file prose --request-timeout 1s"
+	asToken         = "--access-token-file prose --request-timeout 1s"
+	withToken       = "--vault v.vault.localhost:1 " + asToken
 	makeArgs        = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
+
+// someVersion has the form of a version.
+const someVersion = "0123456789abcdef0123456789abcdef"
+
+// jobRows are the rows of a command that changes a key.
+func jobRows(args string) commands.Rows {
+	return commands.Rows{
+		Rows:  map[string]int{"": 2, args: 2, args + " " + withToken: 4, args + " --output xml " + withToken: 2},
+		Files: []string{args + " --vault v.vault.localhost:1 --access-token-file %s"},
+	}
+}
 
 // group2 is a command that only groups others.
 var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}

@@ -22,6 +22,7 @@ type keyOptions struct {
 	immutable          bool
 	notBefore, expires string
 	newVersion, dryRun bool
+	replace            bool
 	directory, output  string
 }
 
@@ -36,10 +37,11 @@ func (o *keyOptions) flags(cmd *cobra.Command) {
 	fs.StringVar(&o.curve, "curve", "", "P-256, P-256K, P-384 or P-521; if empty, P-256, or the curve of the key in the file")
 	fs.Var(&o.ops, "ops", "operations; if empty, wrapKey,unwrapKey,encrypt,decrypt for an RSA or oct key, and sign,verify for an EC key")
 	fs.Var(&o.tags, "tags", "tags of the key, not secret: name=text,name=text")
-	fs.StringVar(&o.notBefore, "not-before", "", "RFC 3339 time from which the key may be used")
-	fs.StringVar(&o.expires, "expires", "", "RFC 3339 time until which the key may be used")
+	fs.StringVar(&o.notBefore, "not-before", "", "RFC 3339 time before which the vault does not encrypt, wrap or sign with the key; it releases it")
+	fs.StringVar(&o.expires, "expires", "", "RFC 3339 time from which the vault does not encrypt, wrap or sign with the key; it releases it")
 	fs.BoolVar(&o.newVersion, "new-version", false, "create a new version if the key already exists")
 	fs.StringVar(&o.directory, "out-dir", ".", "directory for NAME-pub.pem and NAME-info.json")
+	fs.BoolVar(&o.replace, "replace", false, "with --new-version, also replace NAME-pub.pem and NAME-info.json if they exist")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "print the request and send nothing")
 	cli.OutputFlag(cmd, &o.output)
 }

@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
 
 	// Azure: the services that are asked, and how.
+	"internal/azure/cloud":    {},
 	"internal/azure/endpoint": {"internal/secmem"},
 	"internal/azure/entra": {
 		"internal/azure/httpclient", "internal/crash", "internal/refusal", "internal/secmem",
@@ -84,7 +85,7 @@ var allowed = map[string][]string{
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
 	},
-	"internal/config":    {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
+	"internal/config":    {"attest", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
@@ -143,6 +144,10 @@ var allowed = map[string][]string{
 		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
+	"internal/operator/rollout": {
+		"internal/azure/endpoint", "internal/check", "internal/operator/lint", "internal/operator/measure",
+		"internal/operator/provision", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
+	},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
 		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",

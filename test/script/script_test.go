@@ -110,7 +110,8 @@ func TestHangingScripts(t *testing.T) {
 // runs on AKS with "cloud aks-kata", and on a virtual machine with "cloud cvm" and "cloud
 // trusted-launch". $VAULT, $HSM and $MAA are the hosts of the vault, the Managed HSM and the
 // authority. $KEY is a key that the pod may release, and $HOSTDATA is the pod's own.
-// $POD_AZURE_CLIENT_ID and its like are what AKS gives to a pod with workload identity, and
+// $POD_AZURE_CLIENT_ID and its like are what AKS gives to a pod with workload identity,
+// $PIPELINE_AZURE_CLIENT_ID and its like are a service principal with a secret, and
 // $TOKEN_FILE contains its access token for $VAULT. Vaults with other names are at $PORT and
 // follow [rules]. $DEPLOY is the repository's directory of that name.
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
@@ -149,6 +150,10 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(assignment, "=")
 		ts.Setenv("POD_"+name, value)
 	}
+	for _, assignment := range c.ServicePrincipal() {
+		name, value, _ := strings.Cut(assignment, "=")
+		ts.Setenv("PIPELINE_"+name, value)
+	}
 }
 
 var machines = map[string]emulator.MachineConfig{
@@ -160,9 +165,23 @@ var machines = map[string]emulator.MachineConfig{
 
 // rules returns the rules of a vault by the first label of its name. "standard" has that
 // tier, "readonly" lets no caller create keys, and "closed" lets no caller do anything.
+// "slow" takes its time to delete, recover and purge, as Azure does; "protected" purges
+// nothing; "unwatched" lets no caller see deleted keys.
 func rules(host string, c *vault.Config) {
 	name, _, _ := strings.Cut(host, ".")
 	c.StandardSKU = name == "standard"
+	c.PurgeProtection = name == "protected"
+	if name == "slow" || name == "unwatched" {
+		c.DeletionDelay = time.Second
+	}
+	if name == "unwatched" {
+		c.Permissions = func(_ vault.Caller, action, _ string) error {
+			if strings.HasSuffix(action, "/deletedkeys/read") {
+				return errors.New("no such role")
+			}
+			return nil
+		}
+	}
 	if name == "readonly" || name == "closed" {
 		c.Permissions = func(_ vault.Caller, action, _ string) error {
 			if name == "readonly" && strings.HasSuffix(action, "/read") {
