@@ -133,6 +133,7 @@ var allowed = map[string][]string{
 	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
 	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
+	"internal/operator/template":  {"releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
 		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",
