@@ -48,14 +48,11 @@ func explainWorkload(p measure.Policy, policy *releasepolicy.Policy) explainedWo
 		w.Unread = "it is not Rego"
 		return w
 	}
-	switch {
-	case rego.Unread != nil:
-		w.Unread = strings.ReplaceAll(rego.Unread.Error(), "\n", "; ")
-	case rego.Custom():
+	view := viewOfRego(rego)
+	w.Unread, w.Containers, w.Imports, w.Findings = view.Unread, view.Containers, view.Imports, rego.Findings()
+	if w.Unread == "" && rego.Custom() {
 		w.Unread = "it decides about containers with rules of its own"
 	}
-	view := viewOfRego(rego)
-	w.Containers, w.Imports, w.Findings = view.Containers, view.Imports, rego.Findings()
 	return w
 }
 

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
@@ -62,11 +63,16 @@ func ParseChain(text []byte) (chain []*x509.Certificate, err error) {
 
 // ParseContainers reads containers as policies have them: one as a JSON object, or an array.
 func ParseContainers(text []byte) (all []execpolicy.Container, err error) {
-	var one execpolicy.Container
-	if json.Unmarshal(text, &one) == nil {
-		all = []execpolicy.Container{one}
-	} else if err := json.Unmarshal(text, &all); err != nil {
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		text = append(append([]byte{'['}, text...), ']')
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields() // a member that is lost would change what the fragment admits
+	if err := decoder.Decode(&all); err != nil {
 		return nil, fmt.Errorf("it is not a container or an array of containers as JSON: %w", err)
+	}
+	if decoder.More() {
+		return nil, errors.New("it has text after the containers")
 	}
 	for i, c := range all {
 		if len(c.Layers) == 0 {
