@@ -41,7 +41,8 @@ func (o explainOptions) explainWorkloads(policy *releasepolicy.Policy, streams c
 func explainWorkload(p measure.Policy, policy *releasepolicy.Policy) explainedWorkload {
 	w := explainedWorkload{
 		Source: p.Source(), HostData: p.Digest(), Everything: p.AllowsEverything(),
-		Named: slices.ContainsFunc(policy.Tree(), func(root releasepolicy.Condition) bool { return names(root, p.Digest()) }), Containers: []containerView{}, Imports: []importedRule{},
+		Named:      slices.ContainsFunc(policy.Tree(), func(root releasepolicy.Condition) bool { return names(root, p.Digest()) }),
+		Containers: []containerView{}, Imports: []importedRule{},
 	}
 	rego := p.Rego()
 	if rego == nil {

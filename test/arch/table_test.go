@@ -120,7 +120,7 @@ var allowed = map[string][]string{
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},
-	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy"},
+	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy", "internal/strictjson"},
 	"internal/operator/inspect": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",

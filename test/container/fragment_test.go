@@ -44,7 +44,8 @@ func TestFragment(t *testing.T) {
 
 	settings := variables(t)
 	wanted := slices.Concat([]string{"SKR_VAULT_ALLOW=orders.vault.azure.net/keys/orders", "SkrSideCarArgs=e30=", "Port=8080"}, settings.admitted)
-	refused := slices.Concat([]string{"SKR_VAULT_ALLOW=other.vault.azure.net", "SKR_CONFIG=/x", "SSL_CERT_FILE=/x", "OTEL_EXPORTER_OTLP_ENDPOINT=x"}, settings.fixed)
+	refused := slices.Concat([]string{"SKR_VAULT_ALLOW=other.vault.azure.net", "SKR_CONFIG=/x", "SSL_CERT_FILE=/x", "OTEL_EXPORTER_OTLP_ENDPOINT=x"},
+		settings.fixed)
 	image, err := host.Pull(t.Context(), feed+":v1.2.3", slices.Concat(wanted, refused)...)
 	if err != nil || len(image.Fragments) != 1 {
 		t.Fatalf("the image has %d fragments; %v", len(image.Fragments), err)

@@ -26,12 +26,14 @@ func TestDiff(t *testing.T) {
 		want          []string // beginnings of changes
 		avoidable     bool
 	}{
-		"the same":            {group(t, imported, one, pause), group(t, imported, pause, one), nil, false},
-		"another build":       {group(t, "", one, pause), group(t, "", two, pause), []string{`-container "app" of r.example/app:1`, `+container "app" of r.example/app:2`}, true},
-		"another variable":    {group(t, "", one), group(t, "", one[:len(one)-1]+`, "env_rules": [{"pattern": "A=1"}]}`), []string{"-container", "+container"}, true},
-		"a new image":         {group(t, "", pause), group(t, "", pause, two), []string{`+container "app"`}, false},
-		"without a name":      {group(t, "", pause), group(t, "", `{"name": "pause", "layers": ["dd"]}`), []string{"-container", "+container"}, false},
-		"a fragment in place": {group(t, "", one), group(t, imported), []string{"-container", `+admits any container that "Contoso" signs for feed r.example/app with svn ≥ 1`}, false},
+		"the same": {group(t, imported, one, pause), group(t, imported, pause, one), nil, false},
+		"another build": {group(t, "", one, pause), group(t, "", two, pause),
+			[]string{`-container "app" of r.example/app:1`, `+container "app" of r.example/app:2`}, true},
+		"another variable": {group(t, "", one), group(t, "", one[:len(one)-1]+`, "env_rules": [{"pattern": "A=1"}]}`), []string{"-container", "+container"}, true},
+		"a new image":      {group(t, "", pause), group(t, "", pause, two), []string{`+container "app"`}, false},
+		"without a name":   {group(t, "", pause), group(t, "", `{"name": "pause", "layers": ["dd"]}`), []string{"-container", "+container"}, false},
+		"a fragment in place": {group(t, "", one), group(t, imported),
+			[]string{"-container", `+admits any container that "Contoso" signs for feed r.example/app with svn ≥ 1`}, false},
 		"another svn": {group(t, imported), group(t, strings.Replace(imported, `"1"`, `"2"`, 1)),
 			[]string{"-admits any container", "+admits any container"}, false},
 		"another signer": {group(t, imported), group(t, strings.Replace(imported, "I__i", "J__i", 1)), []string{"-admits", "+admits"}, false},

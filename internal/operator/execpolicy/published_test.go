@@ -69,7 +69,8 @@ var published = map[string]struct {
 		1, []int{}, []string{"admits any container " + infraPhrase + "1.0.0"}, []string{"import-svn"}, "", "", "",
 	},
 	"hcsshim, platform rules": {
-		"package policy\napi_version := \"0.12.0\"\nframework_version := \"0.5.0\"\nfragments := [" + importOf("a_feed", "an:issuer", "0", "containers", "fragments") + "]\n" +
+		"package policy\napi_version := \"0.12.0\"\nframework_version := \"0.5.0\"\n" +
+			"fragments := [" + importOf("a_feed", "an:issuer", "0", "containers", "fragments") + "]\n" +
 			"platform_rules := [{\"env_rules\": [" + byName + "], \"mounts\": []}]\n" +
 			`containers := [{"command": [ "bash" ], "env_rules": [` + byName + `], "layers": ["00",], "signals": []}]` + "\n" + framework("mount_cims"),
 		1, []int{}, []string{`admits any container and further fragments that "an:issuer" signs for feed a_feed with svn ≥ 0`},

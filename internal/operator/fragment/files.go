@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 
 	"skr/internal/operator/execpolicy"
+	"skr/internal/strictjson"
 )
 
 // ParseKey reads the signer's key: PEM of an EC key, PKCS #8 or SEC 1.
@@ -61,18 +61,18 @@ func ParseChain(text []byte) (chain []*x509.Certificate, err error) {
 	return chain, nil
 }
 
+// maxValues bounds the values of a file with containers.
+const maxValues = 1 << 20
+
 // ParseContainers reads containers as policies have them: one as a JSON object, or an array.
 func ParseContainers(text []byte) (all []execpolicy.Container, err error) {
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		text = append(append([]byte{'['}, text...), ']')
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields() // a member that is lost would change what the fragment admits
-	if err := decoder.Decode(&all); err != nil {
-		return nil, fmt.Errorf("it is not a container or an array of containers as JSON: %w", err)
-	}
-	if decoder.More() {
-		return nil, errors.New("it has text after the containers")
+	// A member that is lost would change what the fragment admits.
+	decoder := strictjson.Decoder{Bytes: execpolicy.MaxBytes, Values: maxValues, KnownOnly: true}
+	if err := decoder.Decode(text, &all); err != nil {
+		return nil, fmt.Errorf("it is not a container or an array of containers as JSON, with pattern and strategy in environment rules: it %w", err)
 	}
 	for i, c := range all {
 		if len(c.Layers) == 0 {

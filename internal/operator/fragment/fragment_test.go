@@ -310,11 +310,14 @@ func TestPublishedFragments(t *testing.T) {
 	const container = `{"command":["python3","main.py"],"env_rules":[{"pattern":"TERM=xterm","required":false,"strategy":"string"}],` +
 		`"id":"r.example/hello:2.9","layers":["00"],"name":"my-image","signals":[],"working_dir":"/app"}`
 	for name, c := range map[string]struct{ text, want, includes string }{
-		"confcom": {"package contoso\n\nsvn := \"1\"\nframework_version := \"0.2.3\"\n\nfragments := [\n  {\n    \"feed\": \"mcr.microsoft.com/aci/aci-cc-infra-fragment\",\n" +
-			"    \"includes\": [\n      \"containers\",\n      \"fragments\"\n    ],\n    \"issuer\": \"did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::" +
+		"confcom": {"package contoso\n\nsvn := \"1\"\nframework_version := \"0.2.3\"\n\nfragments := [\n  {\n" +
+			"    \"feed\": \"mcr.microsoft.com/aci/aci-cc-infra-fragment\",\n" +
+			"    \"includes\": [\n      \"containers\",\n      \"fragments\"\n    ],\n" +
+			"    \"issuer\": \"did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::" +
 			"eku:1.3.6.1.4.1.311.76.59.1.3\",\n    \"minimum_svn\": \"4\"\n  }\n]\n\ncontainers := [" + container + "]\n", "", "containers fragments"},
 		"confcom without imports": {"package contoso\n\nsvn := \"1\"\nframework_version := \"0.5.0\"\n\ncontainers := [" + container + "]\n", "", "containers"},
-		"hcsshim, platform rules": {"package fragment\n\nsvn := \"1\"\nframework_version := \"0.5.0\"\n\nplatform_rules := [{\"env_rules\": [], \"mounts\": []}]\n", "", "containers"},
+		"hcsshim, platform rules": {"package fragment\n\nsvn := \"1\"\nframework_version := \"0.5.0\"\n\n" +
+			"platform_rules := [{\"env_rules\": [], \"mounts\": []}]\n", "", "containers"},
 		"hcsshim, parameters": {"package fragment\n\nsvn := \"1\"\ncontainers := [{\"command\": parameter(\"command\"), \"layers\": [\"00\"]}]\n",
 			"rule containers: its value has parameters, which each import sets", ""},
 	} {

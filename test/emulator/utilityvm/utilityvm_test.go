@@ -84,15 +84,16 @@ func TestLoadFragment(t *testing.T) {
 		rule, want string
 		signed     []byte
 	}{
-		"imported":         {rule(t, signer.Issuer(), feed, "3", "containers"), "", sign(t, signer, feed, good)},
-		"newer":            {rule(t, signer.Issuer(), feed, "2", "containers"), "", sign(t, signer, feed, good)},
-		"wrong issuer":     {rule(t, signer.Issuer(), feed, "3", "containers"), "issuer is ", sign(t, stranger, feed, good)},
-		"low svn":          {rule(t, signer.Issuer(), feed, "10", "containers"), "svn is 3, and the import wants 10", sign(t, signer, feed, good)},
-		"wrong feed":       {rule(t, signer.Issuer(), feed, "3", "containers"), "feed is registry.example/other", sign(t, signer, "registry.example/other", good)},
-		"altered":          {rule(t, signer.Issuer(), feed, "3", "containers"), "verifying the fragment", altered},
-		"no svn":           {rule(t, signer.Issuer(), feed, "3", "containers"), "no svn", sign(t, signer, feed, "package orders\ncontainers := []\n")},
-		"another policy":   {rule(t, signer.Issuer(), feed, "3", "containers"), "top-level policy", sign(t, signer, feed, "package policy\nsvn := \"3\"\n")},
-		"computed":         {rule(t, signer.Issuer(), feed, "3", "containers"), "constants", sign(t, signer, feed, "package a\nsvn := \"3\"\ncontainers := input.x\n")},
+		"imported":       {rule(t, signer.Issuer(), feed, "3", "containers"), "", sign(t, signer, feed, good)},
+		"newer":          {rule(t, signer.Issuer(), feed, "2", "containers"), "", sign(t, signer, feed, good)},
+		"wrong issuer":   {rule(t, signer.Issuer(), feed, "3", "containers"), "issuer is ", sign(t, stranger, feed, good)},
+		"low svn":        {rule(t, signer.Issuer(), feed, "10", "containers"), "svn is 3, and the import wants 10", sign(t, signer, feed, good)},
+		"wrong feed":     {rule(t, signer.Issuer(), feed, "3", "containers"), "feed is registry.example/other", sign(t, signer, "registry.example/other", good)},
+		"altered":        {rule(t, signer.Issuer(), feed, "3", "containers"), "verifying the fragment", altered},
+		"no svn":         {rule(t, signer.Issuer(), feed, "3", "containers"), "no svn", sign(t, signer, feed, "package orders\ncontainers := []\n")},
+		"another policy": {rule(t, signer.Issuer(), feed, "3", "containers"), "top-level policy", sign(t, signer, feed, "package policy\nsvn := \"3\"\n")},
+		"computed": {rule(t, signer.Issuer(), feed, "3", "containers"), "constants",
+			sign(t, signer, feed, "package a\nsvn := \"3\"\ncontainers := input.x\n")},
 		"only its imports": {rule(t, signer.Issuer(), feed, "3", "fragments"), "", sign(t, signer, feed, good)},
 	} {
 		t.Run(name, func(t *testing.T) {
