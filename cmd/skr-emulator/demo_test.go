@@ -133,6 +133,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"serve", "--key", "payroll"}, "use VAULT/NAME"},
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
+		{[]string{"serve", "--env", "A=1"}, "--image"},
 		{[]string{"serve", "--image", "oci:/nonexistent:1"}, "--image: host: pulling"},
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
 		{[]string{"demo", "--platform", "azure"}, "unknown platform"},

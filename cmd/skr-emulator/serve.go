@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -110,6 +111,9 @@ func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) 
 
 // pull adds the images' containers and fragments.
 func (o serveOptions) pull(ctx context.Context, machine *emulator.MachineConfig) error {
+	if len(o.env) > 0 && len(o.images) == 0 {
+		return errors.New("--env: name the image that gets the variables with --image")
+	}
 	for _, name := range o.images {
 		image, err := host.Pull(ctx, name, o.env...)
 		if err != nil {
