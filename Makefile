@@ -40,7 +40,7 @@ demo: build ## release a key to a client of the sidecar, all on this machine
 man: ## write the manual pages to dist/man
 	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 
-image: ## build the image dist/skr.tar (needs buildah, but no container engine)
+image: ## build the image dist/skr.tar (needs buildah, but no container engine); with FRAGMENT_KEY, sign a fragment (docs/fragments.md)
 	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
 
 # These packages test other processes.

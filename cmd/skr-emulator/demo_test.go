@@ -5,9 +5,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"oras.land/oras-go/v2/content/oci"
+
+	"skr/test/ocitest"
 	"skr/test/program"
 	"skr/test/swtpm"
 )
@@ -64,6 +69,35 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestServeImage: a container runs only if the policy admits it.
+func TestServeImage(t *testing.T) {
+	dir := t.TempDir()
+	store, err := oci.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ocitest.Push(t.Context(), store, "1", "program"); err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(t.TempDir(), "policy.rego")
+	for text, want := range map[string]string{
+		"package policy\ncreate_container := {\"allowed\": true}\n":             "",
+		"package policy\ncreate_container := data.framework.create_container\n": "refusing container \"oci:" + dir + ":1\"",
+	} {
+		if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"--image", "oci:" + dir + ":1", "--env", "MODE=test", "--cce-policy", policy}
+		if want == "" {
+			serveUntilReady(t, args...)
+			continue
+		}
+		if err := run(t.Context(), append([]string{"serve"}, args...), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
 func isVM(platform string) bool { return platform == "cvm" || platform == "trusted-launch" }
 
 func serveUntilReady(t *testing.T, args ...string) string {
@@ -99,6 +133,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"serve", "--key", "payroll"}, "use VAULT/NAME"},
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
+		{[]string{"serve", "--env", "A=1"}, "--image"},
+		{[]string{"serve", "--image", "oci:/nonexistent:1"}, "--image: host: pulling"},
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
 		{[]string{"demo", "--platform", "azure"}, "unknown platform"},
 		{[]string{"serve", "--platform", "azure"}, "unknown platform"},

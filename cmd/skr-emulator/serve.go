@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,12 +13,14 @@ import (
 
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
+	"skr/test/emulator/host"
 )
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	dir, listen, imds string
 	policyFile        string
+	images, env       []string
 	platform          string
 	keys, faults      []string
 	seed              uint64
@@ -43,6 +46,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
 	platformFlag(flags, &o.platform)
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
+	flags.StringArrayVar(&o.images, "image", nil, "image that must be allowed to run by --cce-policy and the fragments attached to the image; may be repeated")
+	flags.StringArrayVar(&o.env, "env", nil, "NAME=VALUE of the images' containers; may be repeated")
 	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to create; may be repeated")
 	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject (see docs/emulator.md); may be repeated")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed for faults with a probability; random and logged if 0")
@@ -56,7 +61,7 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer remove()
-	config, err := o.config(dir, errOut)
+	config, err := o.config(ctx, dir, errOut)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (o serveOptions) workDir() (string, func(), error) {
 	return o.dir, func() {}, os.MkdirAll(o.dir, 0o700)
 }
 
-func (o serveOptions) config(dir string, errOut io.Writer) (emulator.Config, error) {
+func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) (emulator.Config, error) {
 	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed}
 	for _, text := range o.faults {
 		rule, err := fault.ParseRule(text)
@@ -98,8 +103,26 @@ func (o serveOptions) config(dir string, errOut io.Writer) (emulator.Config, err
 		config.Log = slog.New(slog.NewTextHandler(errOut, nil))
 	}
 	var err error
-	config.Machine, err = o.machine()
-	return config, err
+	if config.Machine, err = o.machine(); err != nil {
+		return config, err
+	}
+	return config, o.pull(ctx, &config.Machine)
+}
+
+// pull adds the images' containers and fragments.
+func (o serveOptions) pull(ctx context.Context, machine *emulator.MachineConfig) error {
+	if len(o.env) > 0 && len(o.images) == 0 {
+		return errors.New("--env: name the image that gets the variables with --image")
+	}
+	for _, name := range o.images {
+		image, err := host.Pull(ctx, name, o.env...)
+		if err != nil {
+			return fmt.Errorf("--image: %w", err)
+		}
+		machine.Containers = append(machine.Containers, image.Container)
+		machine.Fragments = append(machine.Fragments, image.Fragments...)
+	}
+	return nil
 }
 
 func (o serveOptions) machine() (emulator.MachineConfig, error) {

@@ -23,6 +23,7 @@ type fragmentView struct {
 	SVN          execpolicy.Number    `json:"svn"`
 	Namespace    string               `json:"namespace"`
 	Certificates []certificateView    `json:"certificates,omitempty"`
+	Unread       string               `json:"unread,omitempty"` // why Containers and Imports may lack some
 	Containers   []containerView      `json:"containers"`
 	Imports      []importedRule       `json:"imports,omitempty"`
 	AdmittedBy   []admission          `json:"admitted_by,omitempty"` // by verify --policy
@@ -54,6 +55,9 @@ func viewOf(f *fragment.Fragment) *fragmentView {
 
 func viewOfRego(p *execpolicy.Policy) *fragmentView {
 	v := &fragmentView{SVN: p.SVN, Namespace: p.Namespace, Containers: []containerView{}, Imports: describeImports(p.Imports)}
+	if p.Unread != nil {
+		v.Unread = strings.ReplaceAll(p.Unread.Error(), "\n", "; ")
+	}
 	for _, c := range p.Containers {
 		v.Containers = append(v.Containers, containerView{c.Name, c.ID, c.Command, c.Layers})
 	}
@@ -69,6 +73,7 @@ func (v *fragmentView) writeText(out io.Writer) error {
 	}
 	fmt.Fprintf(&b, "fragment %s, svn %s, %s\n", oneLine(v.Namespace), oneLine(string(v.SVN)), v.state())
 	line("error", v.Error)
+	line("not read", v.Unread)
 	line("issuer", v.Issuer)
 	line("feed", v.Feed)
 	for _, c := range v.Certificates {

@@ -13,19 +13,26 @@ import (
 
 func policyDiffCommand(io cli.Streams) *cobra.Command {
 	var output string
+	var workloads bool
 	cmd := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
 		Short: "Show how two release policies differ in meaning",
 		Long: "Compares the conditions of policies, not their order, spelling or nesting. The files are as for skrctl policy check.\n" +
+			"With --workload, they are deployment files, as for skrctl measure, and the command compares what their execution\n" +
+			"policies admit. A warning says where a signed fragment would have kept the hash: docs/fragments.md.\n" +
 			"Exit codes: 0 the same tokens meet both, 3 the policies differ, 2 unreadable.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := cli.CheckOutput(output); err != nil {
 				return err
 			}
+			if workloads {
+				return diffWorkloads(args[0], args[1], output, io)
+			}
 			return diffPolicies(args[0], args[1], output, io)
 		},
 	}
+	cmd.Flags().BoolVar(&workloads, "workload", false, "compare the execution policies of deployment files")
 	cli.OutputFlag(cmd, &output)
 	return cmd
 }

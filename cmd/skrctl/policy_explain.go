@@ -16,8 +16,8 @@ import (
 
 // explainOptions are the flags of skrctl policy explain.
 type explainOptions struct {
-	policy, token, output string
-	live                  bool
+	policy, token, workload, output string
+	live                            bool
 }
 
 func policyExplainCommand(env config.Environment, io cli.Streams) *cobra.Command {
@@ -26,7 +26,9 @@ func policyExplainCommand(env config.Environment, io cli.Streams) *cobra.Command
 		Use:   "explain POLICY TOKEN",
 		Short: "Explain why a token meets a release policy or not",
 		Long: "Compares each condition with the claims of the token. TOKEN is an attestation token or its claims as JSON; it is\n" +
-			"not verified. In a pod, `skr attest maa` prints a token. One of the files may be - for standard input.\n" +
+			"not verified. In a pod, `skr attest maa` prints a token. With --workload, the command also says what may run with\n" +
+			"the key: which containers the execution policy lists, and whose signed fragments it admits.\n" +
+			"One of the files may be - for standard input.\n" +
 			"Exit codes: 0 the token meets the policy, 3 it does not, 2 unreadable.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -37,6 +39,7 @@ func policyExplainCommand(env config.Environment, io cli.Streams) *cobra.Command
 			return explainPolicy(o, env, io)
 		},
 	}
+	cmd.Flags().StringVar(&o.workload, "workload", "", "deployment file, as for skrctl measure; explains its execution policies too")
 	liveFlag(cmd.Flags(), &o.live)
 	cli.OutputFlag(cmd, &o.output)
 	return cmd
@@ -54,7 +57,11 @@ func explainPolicy(o explainOptions, env config.Environment, io cli.Streams) err
 	if err != nil {
 		return cli.BadUsage(err)
 	}
-	e := explained{false, policy.Explain(token.Members())}
+	workloads, err := o.explainWorkloads(policy, io)
+	if err != nil {
+		return err
+	}
+	e := explained{false, policy.Explain(token.Members()), workloads}
 	if err := e.print(o.output, marksFor(io.Out, env), io.Out); err != nil {
 		return err
 	}
@@ -71,7 +78,7 @@ func (o explainOptions) check() error {
 	case o.token == "":
 		return cli.BadUsage(errors.New("a file with a token is needed; in a pod, `skr attest maa` prints one"))
 	}
-	if err := cli.OneStandardInput(o.policy, o.token); err != nil {
+	if err := cli.OneStandardInput(o.policy, o.token, o.workload); err != nil {
 		return err
 	}
 	return cli.CheckOutput(o.output)
@@ -82,6 +89,8 @@ type explained struct {
 	// Verified is false: skrctl verify checks the token.
 	Verified bool `json:"verified"`
 	releasepolicy.Explanation
+
+	Workloads []explainedWorkload `json:"workloads,omitempty"`
 }
 
 func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer) error {
@@ -93,6 +102,9 @@ func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer
 	text := e.Text(marks)
 	if !e.Verified {
 		text += "The token's signature was not verified.\n"
+	}
+	for _, w := range e.Workloads {
+		text += w.text()
 	}
 	_, err := fmt.Fprint(out, text)
 	return err

@@ -16,7 +16,9 @@ import (
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/lint"
+	"skr/internal/operator/template"
 	"skr/internal/strictjson"
+	"skr/releasepolicy"
 	"skr/releasepolicy/claims"
 )
 
@@ -28,7 +30,7 @@ type newPolicy struct {
 	live, anyWorkload               bool
 	with                            config.List
 	minimumSVN                      string
-	out                             string
+	out, output                     string
 }
 
 func policyNewCommand(env config.Environment, streams cli.Streams) *cobra.Command {
@@ -38,7 +40,8 @@ func policyNewCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 		Short: "Write a release policy for a workload",
 		Long: "Writes a policy that gives a key to only one workload. The conditions come from a measurement, from the\n" +
 			"deployment file (--workload, see skrctl measure), or from a report or token of a machine that runs the workload.\n" +
-			"Reports and tokens are not verified: their values become conditions.",
+			"Reports and tokens are not verified: their values become conditions. With --output, the command writes what\n" +
+			"creates an RSA-HSM key with the policy in a key vault: see docs/policies.md.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := n.complete(cmd, env); err != nil {
@@ -65,6 +68,7 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags.Var(&n.pcrs, "pcr", "PCR values of a virtual machine: NUMBER=VALUE, in hexadecimal or base64")
 	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "minimum security version of the utility VM, or of the guest of a cvm")
 	flags.BoolVar(&n.anyWorkload, "any-workload", false, "give the key to every container of every tenant")
+	flags.StringVar(&n.output, "output", policyAlone, "policy, or the key with it as bicep, terraform, azapi, arm or az want it")
 	cli.OutFlag(cmd, &n.out, "file to write, mode 0644")
 }
 
@@ -94,7 +98,21 @@ func writePolicy(cmd *cobra.Command, n newPolicy, streams cli.Streams) error {
 			_, _ = fmt.Fprintf(streams.Err, "skrctl: %s: %s: %s; %s\n", lint.Format.Words[f.Outcome], f.Name, f.Found, f.Fix) // a finding that cannot be printed is lost
 		}
 	}
-	return cli.WriteOutput(cmd.Context(), n.out, policy.Raw(), cli.PublicMode, streams.Out)
+	text, err := n.text(policy)
+	if err != nil {
+		return err
+	}
+	return cli.WriteOutput(cmd.Context(), n.out, text, cli.PublicMode, streams.Out)
+}
+
+// policyAlone is the value of --output for a policy without a key.
+const policyAlone = "policy"
+
+func (n newPolicy) text(policy *releasepolicy.Policy) ([]byte, error) {
+	if n.output == policyAlone {
+		return policy.Raw(), nil
+	}
+	return template.Write(template.Tool(n.output), policy)
 }
 
 // spec returns the conditions from all flags and files.
@@ -132,6 +150,11 @@ func (n newPolicy) check() error {
 	}
 	if _, err := claims.ParsePlatform(n.platform); err != nil {
 		return fmt.Errorf("--platform: %w", err)
+	}
+	if n.output != policyAlone {
+		if _, err := template.ParseTool(n.output); err != nil {
+			return fmt.Errorf("--output: %w, %s", err, policyAlone)
+		}
 	}
 	switch {
 	case n.live:

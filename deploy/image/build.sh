@@ -5,6 +5,7 @@
 #
 #   VERSION            the version that `skr version` prints; unknown if empty
 #   SOURCE_DATE_EPOCH  the time of all files in the image; the commit's if empty
+#   FRAGMENT_KEY       the key that signs a policy fragment for the image, see fragment.sh; none if empty
 set -eu
 umask 022
 out=${1:?usage: build.sh DIR}
@@ -32,3 +33,4 @@ cp "$work/build/image/usr/share/sbom/skr.cdx.json" "$out/skr.cdx.json"
 
 digest=$(tar -xOf "$out/skr.tar" index.json | sed 's/.*"digest":"\([^"]*\)".*/\1/')
 echo "$out/skr.tar  skr:$version  $digest"
+[ -z "${FRAGMENT_KEY:-}" ] || sh deploy/image/fragment.sh "$out" "$version"

@@ -128,7 +128,7 @@ var allowed = map[string][]string{
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},
-	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy"},
+	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy", "internal/strictjson"},
 	"internal/operator/inspect": {
 		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",
@@ -148,6 +148,7 @@ var allowed = map[string][]string{
 		"internal/azure/endpoint", "internal/check", "internal/operator/lint", "internal/operator/measure",
 		"internal/operator/provision", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
 	},
+	"internal/operator/template": {"releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
 		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/snp"
+	"skr/test/emulator/utilityvm"
 	"skr/test/snptest"
 	"skr/test/swtpm"
 )
@@ -47,6 +48,13 @@ type MachineConfig struct {
 	// Policy is a container group's execution policy; its SHA-256 is HOST_DATA.
 	// "" means DefaultCCEPolicy.
 	Policy string
+	// Containers are what the host of a container group starts. The utility VM refuses the
+	// whole group if Policy and Fragments do not admit one of them. With none, Policy is
+	// measured and not enforced.
+	Containers []utilityvm.Container
+	// Fragments are the signed policy fragments that the host offers to the utility VM. It
+	// loads those that Policy imports.
+	Fragments [][]byte
 	// Report overrides fields of the machine's reports: measurement, guest
 	// policy (debug), VMPL. For a container group, a zero HostData means the
 	// hash of Policy.
@@ -80,6 +88,7 @@ type Machine struct {
 	config    MachineConfig
 	cloud     *Cloud
 	vtpm      *swtpm.Machine // nil for a container group
+	kept      [][]string     // variables of each container
 
 	mu      sync.Mutex
 	options snptest.Options
@@ -150,6 +159,9 @@ func (m *Machine) startGroup(feed string) error {
 		return errNotVM
 	}
 	m.config.Policy = cmp.Or(m.config.Policy, DefaultCCEPolicy)
+	if err := m.enforce(); err != nil {
+		return err
+	}
 	m.config.Feed = cmp.Or(m.config.Feed, feed)
 	m.config.GuestSVN = cmp.Or(m.config.GuestSVN, productionSVN)
 	if m.options.HostData == (snp.HostData{}) {

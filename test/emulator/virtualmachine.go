@@ -58,6 +58,9 @@ var vmMeasurement = snp.Measurement(sha512.Sum384([]byte("TEST ONLY confidential
 // startVM runs the machine's TPM. It does not use the clock of the services:
 // MachineConfig.Paravisor keeps reports two seconds apart.
 func (m *Machine) startVM() error {
+	if len(m.config.Containers)+len(m.config.Fragments) > 0 {
+		return errNotGroup
+	}
 	authority, err := m.cloud.tpmAuthority()
 	if err != nil {
 		return err
@@ -149,4 +152,7 @@ func (c *Cloud) compliantVM(m snp.Measurement) bool {
 	return slices.Contains(c.config.CompliantVMs, m) || slices.Contains(c.compliantVMs, m)
 }
 
-var errNotVM = errors.New("only virtual machines have secure boot and an event log")
+var (
+	errNotVM    = errors.New("only virtual machines have secure boot and an event log")
+	errNotGroup = errors.New("only container groups have containers and policy fragments")
+)

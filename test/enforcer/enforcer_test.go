@@ -15,7 +15,9 @@ import (
 
 	"skr/internal/operator/execpolicy"
 	"skr/internal/operator/fragment"
+	"skr/test/emulator/utilityvm"
 	"skr/test/ocitest"
+	"skr/test/uvmtest"
 )
 
 const (
@@ -178,6 +180,9 @@ func TestContainers(t *testing.T) {
 	}
 }
 
+// startEnv are variables of which no rule admits the last.
+var startEnv = []string{"PATH=/bin", "TERM=xterm", "HOSTNAME=a", "Fabric_NodeIPOrFQDN=10.0.0.1", "UNKNOWN=dropped"}
+
 // start asks to start a container as Confidential ACI starts it: with the variables that the
 // platform adds, and the capabilities of a container that is not privileged.
 func start(t *testing.T, e securitypolicy.SecurityPolicyEnforcer, command ...string) error {
@@ -191,10 +196,9 @@ func start(t *testing.T, e securitypolicy.SecurityPolicyEnforcer, command ...str
 		Destination: "/etc/resolv.conf", Type: "bind", Options: []string{"rbind", "rshared", "rw"},
 		Source: "/run/gcs/c/sandbox/sandboxMounts/tmp/atlas/resolvconf/abc",
 	}}
-	env := []string{"PATH=/bin", "TERM=xterm", "HOSTNAME=a", "Fabric_NodeIPOrFQDN=10.0.0.1", "UNKNOWN=dropped"}
-	kept, _, _, err := e.EnforceCreateContainerPolicy(t.Context(), "sandbox", "c0", command, env, "/srv", mounts, false, false,
+	kept, _, _, err := e.EnforceCreateContainerPolicy(t.Context(), "sandbox", "c0", command, startEnv, "/srv", mounts, false, false,
 		securitypolicy.IDName{ID: "0", Name: "root"}, []securitypolicy.IDName{{ID: "0", Name: "root"}}, "0022", caps, "")
-	if err == nil && len(kept) != len(env)-1 {
+	if err == nil && len(kept) != len(startEnv)-1 {
 		t.Errorf("variables kept: %q", kept)
 	}
 	return err
@@ -227,4 +231,70 @@ func TestIncludes(t *testing.T) {
 			t.Errorf("%s: mounted %t, skrctl says any container: %t", part, mounted, says)
 		}
 	}
+}
+
+// TestEmulator compares the emulated utility VM: both load the same fragments, start the same
+// containers and drop the same variables.
+func TestEmulator(t *testing.T) {
+	signer, err := uvmtest.NewEndorser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(name string, value any) func(map[string]any) { return func(r map[string]any) { r[name] = value } }
+	for name, c := range map[string]struct {
+		change  func(map[string]any)
+		feed    string
+		command []string
+	}{
+		"admitted":        {set("minimum_svn", "3"), feed, []string{"/app", "serve"}},
+		"low svn":         {set("minimum_svn", "4"), feed, []string{"/app", "serve"}},
+		"another issuer":  {set("issuer", other), feed, []string{"/app", "serve"}},
+		"another feed":    {set("minimum_svn", "3"), feed + "/x", []string{"/app", "serve"}},
+		"no containers":   {set("includes", []string{"fragments"}), feed, []string{"/app", "serve"}},
+		"another command": {set("minimum_svn", "3"), feed, []string{"/app"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := policy(rule(t, func(r map[string]any) { r["issuer"] = signer.Issuer(); c.change(r) }))
+			theirs, rego := enforcer(t, text), compose(t, 3)
+			theirLoad := theirs.LoadFragment(t.Context(), signer.Issuer(), c.feed, rego)
+			ours, err := utilityvm.New([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ourLoad := ours.LoadFragment(signed(t, signer, c.feed, rego))
+			if (theirLoad == nil) != (ourLoad == nil) {
+				t.Errorf("loading: the enforcer says %v, the emulator %v", theirLoad, ourLoad)
+			}
+			theirStart := mount(t, theirs)
+			if theirStart == nil {
+				theirStart = start(t, theirs, c.command...)
+			}
+			kept, ourStart := ours.CreateContainer(utilityvm.Container{Layers: []string{layer}, Command: c.command, Env: startEnv, WorkingDir: "/srv"})
+			if (theirStart == nil) != (ourStart == nil) || ourStart == nil && len(kept) != len(startEnv)-1 {
+				t.Errorf("starting: the enforcer says %v, the emulator %v with %q", theirStart, ourStart, kept)
+			}
+		})
+	}
+}
+
+func mount(t *testing.T, e securitypolicy.SecurityPolicyEnforcer) error {
+	t.Helper()
+	if err := e.EnforceDeviceMountPolicy(t.Context(), "/run/mounts/scsi/m0", layer); err != nil {
+		return err
+	}
+	return e.EnforceOverlayMountPolicy(t.Context(), "c0", []string{"/run/mounts/scsi/m0"}, "/run/gcs/c/c0/rootfs")
+}
+
+func signed(t *testing.T, by *uvmtest.Endorser, feed, rego string) []byte {
+	t.Helper()
+	envelope, err := by.Envelope([48]byte{}, 1, feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelope.Payload, envelope.Protected[int64(3)] = []byte(rego), fragment.ContentType
+	raw, err := envelope.Sign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

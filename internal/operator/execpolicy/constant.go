@@ -25,6 +25,9 @@ func decode(rules []*ast.Rule, into any) error {
 		return errors.New("it is defined more than once")
 	}
 	head := rules[0].Head
+	if hasParameters(head.Value) {
+		return errors.New("its value has parameters, which each import sets; only constants can be read")
+	}
 	if isConditional(rules[0]) || head.Value == nil || !head.Value.IsGround() {
 		return errors.New("its value is computed; only constants can be read")
 	}
@@ -40,6 +43,17 @@ func decode(rules []*ast.Rule, into any) error {
 		return fmt.Errorf("its value has the wrong form: %w", describe(err))
 	}
 	return nil
+}
+
+// hasParameters reports whether a value calls parameter("name"), which is the import's value
+// for that name (framework.rego 0.5.0).
+func hasParameters(value *ast.Term) (found bool) {
+	ast.WalkTerms(value, func(term *ast.Term) bool {
+		call, is := term.Value.(ast.Call)
+		found = found || is && len(call) > 0 && call[0].String() == "parameter"
+		return found
+	})
+	return found
 }
 
 // describe names the member, and not the Go type.

@@ -12,8 +12,8 @@ import (
 
 // Finding is something that its author may not have meant.
 type Finding struct {
-	// Rule is a stable name: import-svn, import-feed, import-issuer, import-includes or
-	// container-in-feed.
+	// Rule is a stable name: import-svn, import-feed, import-issuer, import-includes,
+	// container-in-feed or hash-changed.
 	Rule string `json:"rule"`
 	// Text says what was found and what to do.
 	Text string `json:"text"`

@@ -1,14 +1,15 @@
 package fragment
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 
 	"skr/internal/operator/execpolicy"
+	"skr/internal/strictjson"
 )
 
 // ParseKey reads the signer's key: PEM of an EC key, PKCS #8 or SEC 1.
@@ -60,13 +61,18 @@ func ParseChain(text []byte) (chain []*x509.Certificate, err error) {
 	return chain, nil
 }
 
+// maxValues bounds the values of a file with containers.
+const maxValues = 1 << 20
+
 // ParseContainers reads containers as policies have them: one as a JSON object, or an array.
 func ParseContainers(text []byte) (all []execpolicy.Container, err error) {
-	var one execpolicy.Container
-	if json.Unmarshal(text, &one) == nil {
-		all = []execpolicy.Container{one}
-	} else if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("it is not a container or an array of containers as JSON: %w", err)
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		text = append(append([]byte{'['}, text...), ']')
+	}
+	// A member that is lost would change what the fragment admits.
+	decoder := strictjson.Decoder{Bytes: execpolicy.MaxBytes, Values: maxValues, KnownOnly: true}
+	if err := decoder.Decode(text, &all); err != nil {
+		return nil, fmt.Errorf("it is not a container or an array of containers as JSON, with pattern and strategy in environment rules: it %w", err)
 	}
 	for i, c := range all {
 		if len(c.Layers) == 0 {

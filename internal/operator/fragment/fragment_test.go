@@ -292,9 +292,50 @@ func TestFiles(t *testing.T) {
 	if _, err := ParseChain([]byte(block("PRIVATE KEY", pkcs8))); err == nil {
 		t.Error("a key is read as a chain")
 	}
-	for text, want := range map[string]int{`{"layers":["00"]}`: 1, `[{"layers":["00"]},{"layers":["01"]}]`: 2, `[]`: 0, `{}`: 0, `7`: 0, ``: 0} {
+	for text, want := range map[string]int{
+		`{"layers":["00"]}`: 1, ` {"layers":["00"]}`: 1, `[{"layers":["00"]},{"layers":["01"]}]`: 2, `[]`: 0, `{}`: 0, `7`: 0, ``: 0,
+		`{"layers":["00"]} x`: 0, `[{"layers":["00"]}] []`: 0,
+		// A rule of framework 0.5.0, of which nothing would remain.
+		`{"layers":["00"],"env_rules":[{"name":"A","name_strategy":"string","value":"1","value_strategy":"string"}]}`: 0,
+	} {
 		if all, err := ParseContainers([]byte(text)); len(all) != want && err == nil || (err == nil) != (want > 0) {
 			t.Errorf("%s: %d containers, %v", text, len(all), err)
+		}
+	}
+}
+
+// TestPublishedFragments reads fragments in the forms of Azure/azure-cli-extensions,
+// src/confcom/samples/fragments, and microsoft/hcsshim, fragment_test_policies (2026).
+func TestPublishedFragments(t *testing.T) {
+	const container = `{"command":["python3","main.py"],"env_rules":[{"pattern":"TERM=xterm","required":false,"strategy":"string"}],` +
+		`"id":"r.example/hello:2.9","layers":["00"],"name":"my-image","signals":[],"working_dir":"/app"}`
+	for name, c := range map[string]struct{ text, want, includes string }{
+		"confcom": {"package contoso\n\nsvn := \"1\"\nframework_version := \"0.2.3\"\n\nfragments := [\n  {\n" +
+			"    \"feed\": \"mcr.microsoft.com/aci/aci-cc-infra-fragment\",\n" +
+			"    \"includes\": [\n      \"containers\",\n      \"fragments\"\n    ],\n" +
+			"    \"issuer\": \"did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::" +
+			"eku:1.3.6.1.4.1.311.76.59.1.3\",\n    \"minimum_svn\": \"4\"\n  }\n]\n\ncontainers := [" + container + "]\n", "", "containers fragments"},
+		"confcom without imports": {"package contoso\n\nsvn := \"1\"\nframework_version := \"0.5.0\"\n\ncontainers := [" + container + "]\n", "", "containers"},
+		"hcsshim, platform rules": {"package fragment\n\nsvn := \"1\"\nframework_version := \"0.5.0\"\n\n" +
+			"platform_rules := [{\"env_rules\": [], \"mounts\": []}]\n", "", "containers"},
+		"hcsshim, parameters": {"package fragment\n\nsvn := \"1\"\ncontainers := [{\"command\": parameter(\"command\"), \"layers\": [\"00\"]}]\n",
+			"rule containers: its value has parameters, which each import sets", ""},
+	} {
+		s := signer(t, "Contoso")
+		raw, err := Sign([]byte(c.text), s)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: got %v, want %q", name, err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		f, err := Parse(raw)
+		if err != nil || f.SVN != "1" || strings.Join(f.Import().Includes, " ") != c.includes {
+			t.Errorf("%s: %v, %+v", name, err, f)
 		}
 	}
 }
