@@ -201,7 +201,7 @@ func (p *Parts) hostSource() vcek.Source {
 	if err != nil {
 		host = vcek.NewUnusableHostSource(err)
 	}
-	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // the chain is the same for every chip
+	_, err = host.Chain(context.Background(), vcek.Wanted{}) // the chain is the same for every chip
 	p.Faults.Add(hostCertificate, err)
 	return host
 }
