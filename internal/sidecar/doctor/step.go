@@ -16,6 +16,7 @@ const (
 	optionalParts   = "optional-parts"
 	reportSource    = "report-source"
 	report          = "report"
+	certificates    = "certificate-cache"
 	tcb             = "tcb"
 	guestPolicy     = "guest-policy"
 	securityContext = "security-context"
