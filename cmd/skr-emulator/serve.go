@@ -19,6 +19,7 @@ type serveOptions struct {
 	dir, listen, imds string
 	policyFile        string
 	platform          string
+	certificates      string
 	keys, faults      []string
 	seed              uint64
 	verbose           bool
@@ -42,6 +43,7 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
 	platformFlag(flags, &o.platform)
+	flags.StringVar(&o.certificates, "certificates", string(emulator.AtHost), "where the sidecar finds AMD's certificates: host, fabric, vn2 or imds")
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
 	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to create; may be repeated")
 	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject (see docs/emulator.md); may be repeated")
@@ -107,7 +109,11 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 	if err != nil {
 		return emulator.MachineConfig{}, fmt.Errorf("--platform: %w", err)
 	}
-	config := emulator.MachineConfig{Platform: platform}
+	certificates, err := emulator.ParseCertificates(o.certificates)
+	if err != nil {
+		return emulator.MachineConfig{}, fmt.Errorf("--certificates: %w", err)
+	}
+	config := emulator.MachineConfig{Platform: platform, Certificates: certificates}
 	if o.policyFile == "" {
 		return config, nil
 	}

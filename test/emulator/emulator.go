@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -118,6 +119,7 @@ type Cloud struct {
 	closeErr error
 
 	tpmAuthority func() (*swtpm.Authority, error)
+	hostProxy    func() (netip.AddrPort, error)
 
 	mu           sync.Mutex
 	machines     map[string]*Machine
@@ -134,6 +136,7 @@ func Start(ctx context.Context, c Config) (*Cloud, error) {
 	running, cancel := context.WithCancel(ctx)
 	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine)}
 	cloud.tpmAuthority = sync.OnceValues(cloud.makeTPMAuthority)
+	cloud.hostProxy = sync.OnceValues(cloud.startProxy)
 	if err := cloud.start(); err != nil {
 		return nil, fmt.Errorf("emulator: starting: %w", errors.Join(err, cloud.Close())) //nolint:contextcheck // as below
 	}
