@@ -45,7 +45,11 @@ func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, auditor *Aud
 // caches returns the places of the host's certificate cache.
 func (p *Parts) caches(s *config.Settings) (caches []doctor.Cache) {
 	for _, place := range s.CertificateCaches() {
-		caches = append(caches, doctor.Cache{From: place.From, URL: place.URL, Source: p.out.THIM(place)})
+		source := p.out.THIM(place)
+		if by := s.Origins[place.From]; by != "" && by != place.From {
+			place.From += ", set by " + by
+		}
+		caches = append(caches, doctor.Cache{From: place.From, URL: place.URL, Source: source})
 	}
 	return caches
 }

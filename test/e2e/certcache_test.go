@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"skr/api"
@@ -85,6 +89,30 @@ func TestAsksNextPlace(t *testing.T) {
 				t.Errorf("the doctor says %+v", check)
 			}
 		})
+	}
+}
+
+// Requests for certificates at detected places never use a proxy. Those to AMD do, so that
+// the proxy of this test is in force.
+func TestCertificateCacheUsesNoProxy(t *testing.T) {
+	t.Parallel()
+	cloud := program.Cloud(t, emulator.Config{Machine: emulator.MachineConfig{Certificates: emulator.AtIMDS}})
+	var mu sync.Mutex
+	hosts := map[string]bool{}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		hosts[r.Host] = true
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	_, _, code := once(t, append(cloud.Environment(cloud.Machine()), "HTTP_PROXY="+proxy.URL, "SKR_CERTIFICATE_SOURCES=thim,kds",
+		config.FabricNode+"=node.invalid", config.VirtualNodeTHIM+"=http://cache.invalid:2377/metadata/THIM/amd/certification",
+		"SKR_IMDS_URL=http://imds.invalid", "SKR_KDS_URL=http://kds.invalid"), "{}", "attest", "combined")
+	mu.Lock()
+	defer mu.Unlock()
+	if code == 0 || !maps.Equal(hosts, map[string]bool{"kds.invalid": true}) {
+		t.Errorf("exit %d, and the proxy was asked for %v", code, hosts)
 	}
 }
 

@@ -65,7 +65,7 @@ func failureOf(err error) string {
 
 // fixOfCaches returns what to do if a place fails.
 func (e *examination) fixOfCaches() string {
-	if len(e.Caches) == 1 && e.Caches[0].From == "thim_url" {
+	if len(e.Caches) == 1 && strings.HasPrefix(e.Caches[0].From, "thim_url") {
 		return "correct thim_url, or leave it out, so that skr detects the place"
 	}
 	return "set thim_url to the certificate cache of this host; nothing if the check report succeeded and the firmware is not updated"
