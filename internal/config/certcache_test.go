@@ -57,7 +57,7 @@ func TestCertificateCaches(t *testing.T) {
 		"both, unreplaced":      {Environment{FabricNode: "10.0.0.4", VirtualNodeTHIM: VirtualNodePlaceholder}, []string{fabric, unset, imds}},
 		"empty variables":       {Environment{FabricNode: " ", VirtualNodeTHIM: ""}, []string{imds}},
 		"another IMDS":          {Environment{"SKR_IMDS_URL": "http://127.0.0.1:1"}, []string{"imds_url http://127.0.0.1:1" + thimPath}},
-		"thim_url":              {Environment{"SKR_THIM_URL": "http://cache/x", FabricNode: "10.0.0.4", VirtualNodeTHIM: virtual}, []string{"thim_url http://cache/x"}},
+		"thim_url":              {Environment{"SKR_THIM_URL": "http://a/x", FabricNode: "10.0.0.4", VirtualNodeTHIM: virtual}, []string{"thim_url http://a/x"}},
 		"no thim":               {Environment{"SKR_CERTIFICATE_SOURCES": "host,kds", FabricNode: "10.0.0.4"}, nil},
 		"LocalTHIM without an endpoint": {
 			Environment{"SkrSideCarArgs": "eyJjZXJ0Y2FjaGUiOnsiZW5kcG9pbnRfdHlwZSI6IkxvY2FsVEhJTSJ9fQ==", FabricNode: "10.0.0.4"}, []string{fabric, imds},

@@ -100,7 +100,7 @@ var allowed = map[string][]string{
 		"attest/snp", "attest/tpm", "internal/crash", "internal/sidecar/serving", "internal/strictjson",
 	},
 	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
+		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
