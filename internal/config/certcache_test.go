@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +103,31 @@ func TestCertificateCachesRefuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzNodeCaches checks that each address is THIM's path on one host, and that the others are refused
+// without repeating them.
+func FuzzNodeCaches(f *testing.F) {
+	for _, value := range []string{"10.0.0.4", "fd00::1", "node-1.contoso", "a/b", "u:p@h", "http://169.254.128.1:2377" + thimPath, VirtualNodePlaceholder} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, cache := range nodeCaches(Environment{FabricNode: value, VirtualNodeTHIM: value}) {
+			if cache.Err != nil {
+				if cache.URL != "" {
+					t.Errorf("%s=%q leads to %q in spite of %v", cache.From, value, cache.URL, cache.Err)
+				}
+				continue
+			}
+			parsed, err := url.Parse(cache.URL)
+			if err != nil || parsed.Path != thimPath || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.Host == "" {
+				t.Errorf("%s=%q leads to %q", cache.From, value, cache.URL)
+			}
+			if host := parsed.Hostname(); !strings.Contains(value, host) && net.ParseIP(host) == nil {
+				t.Errorf("%s=%q leads to the host %q", cache.From, value, host)
+			}
+		}
+	})
 }
 
 // TestUnreplacedThimURL checks that the setting refuses the placeholder with one reason.
