@@ -8,7 +8,7 @@ const (
 	StatusNotOK = "Status NOT OK"
 )
 
-// HeaderFallback is the header for which fall-back of an alias answered, counted from 1.
+// HeaderFallback is the header for which fallback of an alias answered, counted from 1.
 // It is missing if the first vault and authority of the alias did.
 const HeaderFallback = "X-Skr-Fallback"
 

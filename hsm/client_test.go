@@ -155,11 +155,18 @@ func checkJWK(t *testing.T, key *Key, want crypto.PrivateKey) {
 		t.Errorf("JWK %v with key_ops %q", got, got.KeyOps)
 	}
 	checkMembers(t, text)
+	raw, rawErr := key.Raw()
 	if secret, symmetric := want.([]byte); symmetric {
+		if rawErr != nil || !bytes.Equal(raw, secret) {
+			t.Errorf("the raw form of a symmetric key: %v", rawErr)
+		}
 		if got.Kty != "oct" || got.K != base64.RawURLEncoding.EncodeToString(secret) {
 			t.Error("the symmetric key changed")
 		}
 		return
+	}
+	if rawErr == nil {
+		t.Error("a private key has a raw form")
 	}
 	private, err := got.PrivateKey()
 	if err != nil || !want.(interface{ Equal(crypto.PrivateKey) bool }).Equal(private) {

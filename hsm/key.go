@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -43,6 +44,26 @@ func (k *Key) PEM() (text []byte, err error) {
 		err = k.held.Use(func(secret []byte) error { text, err = pemOf(secret); return err })
 	})
 	return text, err
+}
+
+// Raw returns the bytes of a symmetric key. It returns an error for any other key. The
+// caller wipes the result.
+func (k *Key) Raw() (raw []byte, err error) {
+	secmem.Do(func() {
+		err = k.held.Use(func(secret []byte) error { raw, err = rawOf(secret); return err })
+	})
+	return raw, err
+}
+
+func rawOf(text []byte) ([]byte, error) {
+	key, err := jwk.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key back: %w", err)
+	}
+	if key.Type() != symmetric {
+		return nil, fmt.Errorf("a key of type %s has no raw form", key.Type())
+	}
+	return base64.RawURLEncoding.DecodeString(key.K)
 }
 
 func pemOf(text []byte) ([]byte, error) {

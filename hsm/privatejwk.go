@@ -37,7 +37,7 @@ func secretMembers(private crypto.PrivateKey) ([]member, error) {
 
 // privateJWK writes the private members behind the public ones, and wipes them.
 // encoding/json sees none: it keeps what it wrote in buffers of its own, and
-// takes strings, which nobody can wipe.
+// takes strings, which cannot be wiped.
 func privateJWK(public jwk.Key, secret []member) ([]byte, error) {
 	head, err := json.Marshal(public)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"skr/internal/refusal"
 )
 
-// comeback is how long, on average, a fall-back is asked first before the first way is
+// comeback is how long, on average, a fallback is asked first before the first way is
 // tried again. The time is random, so that the pods of a fleet do not all come back at
 // once.
 const comeback = 5 * time.Minute
@@ -27,8 +27,8 @@ type Fallbacks struct {
 	until time.Time
 }
 
-// WithFallbacks returns the first way with the others as its fall-backs. ways must not be
-// empty, and none of them may have fall-backs.
+// WithFallbacks returns the first way with the others as its fallbacks. ways must not be
+// empty, and none of them may have fallbacks.
 func WithFallbacks(ways []Request) Request {
 	first := ways[0]
 	if len(ways) > 1 {
@@ -37,7 +37,7 @@ func WithFallbacks(ways []Request) Request {
 	return first
 }
 
-// Ways returns the request and its fall-backs, best first, each with the request's access
+// Ways returns the request and its fallbacks, best first, each with the request's access
 // token.
 func (r Request) Ways() []Request {
 	if r.fallbacks == nil {

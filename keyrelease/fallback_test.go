@@ -205,7 +205,7 @@ func TestWays(t *testing.T) {
 	places.set("v0", refusing(refusal.Unavailable, 0))
 	_, _, _ = places.release(t.Context(), request)
 	if len(places.access) != 2 || places.access[1].Reveal() != "token" {
-		t.Error("a fall-back does not get the caller's access token")
+		t.Error("a fallback does not get the caller's access token")
 	}
 	var names []string
 	for _, way := range request.Ways() {

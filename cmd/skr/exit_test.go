@@ -26,8 +26,11 @@ var exitTable = map[string]commands.Rows{
 	"skr unwrap": {Rows: map[string]int{"--in annotation --out dir": 2, "--in annotation": 5, "--in prose": 2}, Files: []string{"--in %s"}},
 	"skr wrap": {Rows: map[string]int{"": 2, "--key k --wrap-keys /absent --in prose": 2},
 		Files: []string{"--key k --wrap-keys /absent --in %s"}},
-	"skr healthcheck":     {Rows: map[string]int{"--wait 1ms": 4, "--wait soon": 2}},
-	"skr agent":           {Rows: map[string]int{"": 2, "--dir relative": 2, "--dir /tmp": 5}},
+	"skr healthcheck": {Rows: map[string]int{"--wait 1ms": 4, "--wait soon": 2}},
+	"skr agent":       {Rows: map[string]int{"": 2, "--dir relative": 2, "--dir /tmp": 5}},
+	"skr csi-provider": {Rows: map[string]int{
+		"": 2, "--socket relative.sock": 2, "--socket /absent/skr.sock": 2, "--socket /tmp/skr": 2, "--socket /tmp/s.k.r.sock": 2,
+	}},
 	"skr attest":          group2,
 	"skr attest raw":      {Rows: map[string]int{"--report-data 00": 5, "--report-data x": 2, "--output xml": 2}, Files: []string{"--runtime-data %s"}},
 	"skr attest combined": {Rows: map[string]int{"--runtime-data prose": 5}, Files: []string{"--runtime-data %s"}},

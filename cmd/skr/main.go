@@ -48,10 +48,11 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveOrWrap(cmd, env, io) },
 	}
 	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
-		healthcheckCommand(env, io), configCommand(env, io), doctorCommand(env, io), agentCommand(env, io), cli.VersionCommand("skr", io))
+		healthcheckCommand(env, io), configCommand(env, io), doctorCommand(env, io), agentCommand(env, io), csiProviderCommand(env, io),
+		cli.VersionCommand("skr", io))
 	root.AddCommand(movedCommands()...)
 	addDropIns(root)
-	cli.Equip(root, env, io, "skr", "skr serve", "skr agent")
+	cli.Equip(root, env, io, "skr", "skr serve", "skr agent", "skr csi-provider")
 	return root
 }
 

@@ -37,6 +37,7 @@ var FixOf = map[string]string{
 	wrapKeys:              "make the directory and its files readable; until then the key provider cannot wrap",
 	opsListener:           "use a free address of this machine; until then probes and Prometheus get no answer",
 	Traces:                "correct the OTEL_* variable; until then there are no traces",
+	doctor.PodStart:       uncalledFix,
 }
 
 // faults lists the optional parts that cannot be used. It is safe for concurrent use.
@@ -62,9 +63,9 @@ func (f *faults) list() []doctor.Problem {
 	return slices.Clone(f.all)
 }
 
-// problems returns the list for callers.
-func (f *faults) problems() (problems []api.Problem) {
-	for _, p := range f.list() {
+// told returns problems in the form for callers.
+func told(all []doctor.Problem) (problems []api.Problem) {
+	for _, p := range all {
 		problems = append(problems, api.Problem{Part: p.Part, Problem: p.Reason})
 	}
 	return problems

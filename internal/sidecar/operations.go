@@ -23,10 +23,12 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 		return operations{}, nil
 	}
 	config := ops.Config{
-		Parts: s.parts(), Metrics: s.observer.metrics, Logger: s.log,
+		Parts: s.parts(), Metrics: s.observer.metrics, Probed: s.calls.probed, Logger: s.log,
 	}
 	if s.settings.OpsDoctor {
-		config.Doctor = doctor.NewHandler(doctor.New(s.Doctor(s.settings, s.Targets(), &Auditor{s.records, s.observer})))
+		examined := s.Doctor(s.settings, s.Targets(), &Auditor{s.records, s.observer})
+		examined.Problems = s.problems
+		config.Doctor = doctor.NewHandler(doctor.New(examined))
 	}
 	server, err := ops.New(config)
 	if err != nil {

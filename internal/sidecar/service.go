@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"skr/api"
 	"skr/attest"
 	"skr/internal/config"
 	"skr/internal/observe/audit"
@@ -42,6 +43,7 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 	service := &service{
 		Parts: parts, settings: s, observer: observer, records: records, log: log,
 		ready:       newProof(parts, s.RequestTimeout, started, log),
+		calls:       newCalls(env, log),
 		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
 		connections: newConnections(s, serving.Descriptors(), log),
 	}
@@ -58,6 +60,7 @@ type service struct {
 	*Parts
 	settings *config.Settings
 	ready    *proof
+	calls    *calls
 	gate     *limit.Gate
 	connections
 	observer *observer
@@ -86,6 +89,7 @@ func (s *service) run(ctx context.Context) error {
 	group.Go(func() error { return listeners.serve(running, local) })
 	group.Go(func() error { return operations.serve(running) })
 	group.Go(func() error { s.ready.await(running); return nil })
+	group.Go(func() error { s.calls.watch(running); return nil })
 	group.Go(func() error { s.prepareAuthorities(running); return nil })
 	return group.Wait()
 }
@@ -113,10 +117,10 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser,
 		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
-		Auditor: &Auditor{s.records, s.observer}, Finished: s.observer.finished,
+		Auditor: &Auditor{s.records, s.observer}, Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
-		Parts: s.parts(), Problems: s.Faults.problems, UVMEndorsements: s.Context.ReferenceInfo(),
+		Parts: s.parts(), Problems: func() []api.Problem { return told(s.problems()) }, UVMEndorsements: s.Context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})
 }

@@ -58,6 +58,7 @@ var allowed = map[string][]string{
 	"internal/azure/httpclient": {"internal/cache", "internal/refusal"},
 	"internal/azure/outbound": {
 		"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
+		"internal/secmem",
 	},
 
 	// The vault, and the use case.
@@ -91,14 +92,20 @@ var allowed = map[string][]string{
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
-		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
+		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi",
+		"internal/sidecar/doctor", "internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
 		"attest/snp", "attest/tpm", "internal/crash", "internal/sidecar/serving", "internal/strictjson",
 	},
+	"internal/sidecar/csi": {
+		"hsm", "internal/crash", "internal/jose/jws", "internal/observe/journal", "internal/refusal", "internal/secmem",
+		"internal/sidecar/access", "internal/sidecar/csipb", "internal/sidecar/server", "internal/sidecar/serving",
+		"internal/strictjson", "internal/strictyaml", "keyrelease",
+	},
+	"internal/sidecar/csipb": {},
 	"internal/sidecar/doctor": {
 		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
@@ -130,8 +137,11 @@ var allowed = map[string][]string{
 		"attest", "attest/snp", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
-	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
-	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},
+	"internal/operator/measure": {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/migrate": {
+		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
+	},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",

@@ -74,6 +74,15 @@ func (c *Cloud) tokenFor(vaultHost string, who entra.Principal) (string, error) 
 	return token.Value, nil
 }
 
+// PodToken returns the token of a pod's service account in the emulated cluster. Only that of default/workload
+// is trusted by an identity.
+func (c *Cloud) PodToken(namespace, account, pod, uid string) (string, error) {
+	if c.cluster == nil {
+		return "", fmt.Errorf("emulator: Config.Federation is set; get the token from its issuer")
+	}
+	return c.cluster.PodToken(namespace, account, pod, uid)
+}
+
 // WorkloadIdentity writes a projected service account token below Config.Dir
 // and returns the environment that AKS gives to a pod with workload identity.
 func (c *Cloud) WorkloadIdentity() ([]string, error) {

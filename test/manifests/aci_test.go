@@ -121,7 +121,7 @@ func checkParameters(t *testing.T, arm armTemplate, text string) {
 	}
 }
 
-// TestARMTemplateIsMeasured checks that `skrctl policy measure` prints the group's
+// TestARMTemplateIsMeasured checks that `skrctl measure` prints the group's
 // HOST_DATA once the policy is in place, and refuses the placeholder.
 func TestARMTemplateIsMeasured(t *testing.T) {
 	text := string(read(t, root+"/deploy/aci/template.json"))

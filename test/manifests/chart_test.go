@@ -173,10 +173,15 @@ func TestNotes(t *testing.T) {
 		"No identity":                             notes("cvm", map[string]any{"identity": map[string]any{}}),
 		"is privileged":                           notes("direct", nil),
 		"pod-security.kubernetes.io/enforce=priv": notes("agent", nil),
+		"do not enforce NetworkPolicies":          notes("aci-vn2", nil),
+		"a network security group, or set ops":    notes("aci", nil),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the notes lack %q:\n%s", want, text)
 		}
+	}
+	if text := notes("aci-vn2", map[string]any{"identity": map[string]any{}}); !strings.Contains(text, "No identity") {
+		t.Errorf("the notes do not say that an identity is missing:\n%s", text)
 	}
 	if text := notes("aks-kata", nil); strings.Contains(text, "NO EXECUTION POLICY") || strings.Contains(text, "No identity") {
 		t.Errorf("the notes ask for values that are set:\n%s", text)

@@ -7,6 +7,7 @@ import (
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,7 +27,7 @@ var foreign = map[string]bool{"kafka.strimzi.io": true}
 // refuses unknown and duplicate fields.
 var strict = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{apps.AddToScheme, batch.AddToScheme, core.AddToScheme, networking.AddToScheme, monitoring.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
@@ -51,6 +52,10 @@ func decode(t *testing.T, text string) (objects []object) {
 			objects = append(objects, found)
 			continue
 		}
+		if into := custom(found.GroupVersionKind().Group, found.GetKind()); into != nil {
+			objects = append(objects, decodeCustom(t, document, into))
+			continue
+		}
 		typed, _, err := strict.Decode([]byte(document), nil, nil)
 		if err != nil {
 			t.Errorf("%v in\n%s", err, document)
@@ -66,6 +71,7 @@ func decode(t *testing.T, text string) (objects []object) {
 func TestStrictDecoding(t *testing.T) {
 	want := map[string]string{
 		"helm/aci-values.yaml":            "Deployment NetworkPolicy ServiceAccount",
+		"helm/aci-vn2-values.yaml":        "Deployment NetworkPolicy ServiceAccount",
 		"helm/agent-values.yaml":          "DaemonSet",
 		"helm/aks-kata-values.yaml":       "Deployment NetworkPolicy ServiceAccount",
 		"helm/cvm-values.yaml":            "Deployment NetworkPolicy PodMonitor ServiceAccount PersistentVolume PersistentVolumeClaim",
@@ -73,6 +79,10 @@ func TestStrictDecoding(t *testing.T) {
 		"helm/plain-values.yaml":          "Deployment NetworkPolicy ServiceAccount",
 		"helm/trusted-launch-values.yaml": "Deployment NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
 		"kustomize/example":               "ServiceAccount Deployment",
+		"csi/application.yaml":            "SecretProviderClass ServiceAccount Deployment",
+		"csi/provider.yaml":               "ServiceAccount DaemonSet",
+		"virtualnodes/application.yaml":   "Pod",
+		"virtualnodes/skr.yaml":           "VirtualDaemonSet",
 	}
 	found := renders(t)
 	for name, kinds := range want {
@@ -117,6 +127,14 @@ func pods(objects []object) (found []pod) {
 			found = append(found, pod{"Deployment", o.Name, o.Spec.Template})
 		case *apps.DaemonSet:
 			found = append(found, pod{"DaemonSet", o.Name, o.Spec.Template})
+		case *apps.StatefulSet:
+			found = append(found, pod{"StatefulSet", o.Name, o.Spec.Template})
+		case *batch.Job:
+			found = append(found, pod{"Job", o.Name, o.Spec.Template})
+		case *batch.CronJob:
+			found = append(found, pod{"CronJob", o.Name, o.Spec.JobTemplate.Spec.Template})
+		case *virtualDaemonSet:
+			found = append(found, pod{"VirtualDaemonSet", o.Name, o.Spec.Template})
 		case *core.Pod:
 			found = append(found, pod{"Pod", o.Name, core.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}})
 		}

@@ -59,7 +59,7 @@ func fields(t *testing.T) map[string]any {
 
 // others are variables that are not fields (docs/configuration.md,
 // docs/observability.md).
-var others = map[string]bool{"SkrSideCarArgs": true, "OTEL_EXPORTER_OTLP_ENDPOINT": true}
+var others = map[string]bool{"SkrSideCarArgs": true, "OTEL_EXPORTER_OTLP_ENDPOINT": true, "VN2_THIM_ENDPOINT": true}
 
 // TestSettings checks that the program has the variables, arguments and
 // commands of the manifests and starts with them.

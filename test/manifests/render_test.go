@@ -28,8 +28,10 @@ func renders(t *testing.T) map[string][]object {
 	for _, file := range glob(t, chartDirectory+"/ci/*-values.yaml") {
 		all["helm/"+filepath.Base(file)] = decode(t, rendered(t, valuesOf(t, file)))
 	}
-	for _, file := range glob(t, root+"/deploy/kafka/*.yaml") {
-		all["kafka/"+filepath.Base(file)] = decode(t, string(read(t, file)))
+	for _, directory := range []string{"csi", "kafka", "virtualnodes"} {
+		for _, file := range glob(t, root+"/deploy/"+directory+"/*.yaml") {
+			all[directory+"/"+filepath.Base(file)] = decode(t, string(read(t, file)))
+		}
 	}
 	return all
 }

@@ -16,7 +16,7 @@ func TestSidecar(t *testing.T) {
 		}
 		for _, p := range pods(objects) {
 			found := p.sidecars()
-			if p.kind != "DaemonSet" && len(found) != 1 {
+			if without := strings.HasSuffix(name, "/application.yaml"); p.kind != "DaemonSet" && len(found) != 1 && !without {
 				t.Errorf("%s: %s %s has %d sidecars", name, p.kind, p.name, len(found))
 			}
 			for _, c := range found {
@@ -42,12 +42,12 @@ func checkSidecar(t *testing.T, name string, p pod, c core.Container) {
 	}
 	isInit := len(p.template.Spec.InitContainers) > 0 && p.template.Spec.InitContainers[0].Name == c.Name
 	isNative := c.RestartPolicy != nil && *c.RestartPolicy == core.ContainerRestartPolicyAlways
-	plain := map[string]bool{"helm/plain-values.yaml": true, "helm/aci-values.yaml": true}[name]
+	plain := map[string]bool{"helm/plain-values.yaml": true, "helm/aci-values.yaml": true, "virtualnodes/skr.yaml": true}[name]
 	if isInit == plain || isNative == plain {
 		t.Errorf("%s: among the init containers %v, always restarted %v, want both %v", name, isInit, isNative, !plain)
 	}
 	for _, mount := range c.VolumeMounts {
-		if !mount.ReadOnly && mount.MountPath != "/dev/tpmrm0" {
+		if shared := p.kind == "VirtualDaemonSet" && mount.MountPath == "/run/skr"; !mount.ReadOnly && mount.MountPath != "/dev/tpmrm0" && !shared {
 			t.Errorf("%s: skr may write %s", name, mount.MountPath)
 		}
 	}
@@ -65,6 +65,7 @@ func TestPlatforms(t *testing.T) {
 		mount    string
 	}{
 		"aci":            {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
+		"aci-vn2":        {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
 		"aks-kata":       {"kata-cc-isolation", nil, "true", "/opt/confidential-containers/share/kata-containers/reference-info-base64"},
 		"cvm":            {"", vm("ConfidentialVM"), "true", "/run/skr"},
 		"trusted-launch": {"", vm("TrustedLaunch"), "true", "/run/skr"},
@@ -87,17 +88,79 @@ func TestPlatforms(t *testing.T) {
 		if (len(mounts) == 1) != (want.mount != "") || want.mount != "" && mounts[0].MountPath != want.mount {
 			t.Errorf("%s: mounts %v, want %q", name, mounts, want.mount)
 		}
-		if name == "aci" || name == "aks-kata" {
+		if strings.HasPrefix(name, "aci") || name == "aks-kata" {
 			checkPolicy(t, name, found[0].template.Annotations)
 		}
 	}
+}
+
+// TestVirtualNodes checks what only pods on virtual nodes have: the placeholder for the certificate
+// cache, which the virtual node replaces only if it is the whole value, the identity of the container
+// group or of the service account, and DNS that a confidential pod reaches.
+func TestVirtualNodes(t *testing.T) {
+	const (
+		group  = "microsoft.containerinstance.virtualnode.identity"
+		dns    = "microsoft.containerinstance.virtualnode.injectdns"
+		client = "11111111-1111-1111-1111-111111111111"
+	)
+	values := valuesOf(t, chartDirectory+"/ci/aci-vn2-values.yaml")
+	assigned := pods(decode(t, rendered(t, values)))[0]
+	checkPlaceholder(t, assigned)
+	if id := assigned.template.Annotations[group]; !strings.HasPrefix(id, "/subscriptions/") || variable(assigned, "SKR_CLIENT_ID") != client {
+		t.Errorf("identity %q with client id %q", id, variable(assigned, "SKR_CLIENT_ID"))
+	}
+	tolerations := assigned.template.Spec.Tolerations
+	if len(tolerations) != 1 || tolerations[0].Key != "virtual-kubelet.io/provider" || tolerations[0].Operator != core.TolerationOpExists {
+		t.Errorf("tolerations %v", tolerations)
+	}
+	if got := assigned.template.Annotations[dns]; got != "false" {
+		t.Errorf("%s is %q", dns, got)
+	}
+
+	values["identity"] = map[string]any{"clientId": client}
+	template := values["application"].(map[string]any)["template"].(map[string]any)
+	template["metadata"] = map[string]any{"annotations": map[string]any{dns: "true"}}
+	federated := pods(decode(t, rendered(t, values)))[0]
+	checkPlaceholder(t, federated)
+	if federated.template.Labels["azure.workload.identity/use"] != "true" || federated.template.Annotations[group] != "" ||
+		variable(federated, "SKR_CLIENT_ID") != "" {
+		t.Errorf("workload identity: labels %v, annotations %v", federated.template.Labels, federated.template.Annotations)
+	}
+	if got := federated.template.Annotations[dns]; got != "true" {
+		t.Errorf("the application's %s became %q", dns, got)
+	}
+
+	values["sidecar"] = map[string]any{"native": false}
+	if plain := pods(decode(t, rendered(t, values)))[0].template.Spec; len(plain.InitContainers) != 0 || len(plain.Containers) != 2 {
+		t.Errorf("sidecar.native=false: %d init containers, %d containers", len(plain.InitContainers), len(plain.Containers))
+	}
+}
+
+func checkPlaceholder(t *testing.T, p pod) {
+	t.Helper()
+	if got := variable(p, "VN2_THIM_ENDPOINT"); got != "===VIRTUALNODE2.CC.THIM.ENDPOINT===" {
+		t.Errorf("the certificate cache is %q", got)
+	}
+}
+
+// variable returns the value of the sidecar's variable.
+func variable(p pod, name string) string {
+	for _, v := range p.sidecars()[0].Env {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return ""
 }
 
 // checkPolicy checks that the execution policy is in the annotation that the
 // platform reads.
 func checkPolicy(t *testing.T, platform string, annotations map[string]string) {
 	t.Helper()
-	name := map[string]string{"aci": "microsoft.containerinstance.virtualnode.ccepolicy", "aks-kata": "io.katacontainers.config.agent.policy"}[platform]
+	name := "microsoft.containerinstance.virtualnode.ccepolicy"
+	if platform == "aks-kata" {
+		name = "io.katacontainers.config.agent.policy"
+	}
 	if annotations[name] != "cGFja2FnZSBwb2xpY3kK" {
 		t.Errorf("%s: annotations %v, want the policy as %s", platform, annotations, name)
 	}

@@ -30,10 +30,8 @@ func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 	if !tenantID.MatchString(c.TenantID) {
 		return nil, fmt.Errorf("tenant %q is neither a GUID nor a domain name", c.TenantID)
 	}
-	// Kubelet renews the file, so it is read each time.
 	assertion := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
-		token, err := os.ReadFile(c.TokenFile)
-		return string(token), err
+		return c.assertion()
 	})
 	client, err := confidential.New(login.JoinPath(c.TenantID).String(), c.ClientID, assertion,
 		confidential.WithHTTPClient(doer{Recorded(c.HTTP.Transporter())}),
@@ -41,6 +39,15 @@ func newWorkload(c Config, login *url.URL) (azcore.TokenCredential, error) {
 		// know private login hosts.
 		confidential.WithInstanceDiscovery(KnownLogin(login.Hostname())))
 	return workloadCredential{client}, err
+}
+
+// assertion returns the token of the service account. Kubelet renews the file, so it is read each time.
+func (c Config) assertion() (string, error) {
+	if !c.Assertion.IsZero() {
+		return c.Assertion.Reveal(), nil
+	}
+	token, err := os.ReadFile(c.TokenFile)
+	return string(token), err
 }
 
 // GetToken prefers the cache of MSAL, which drops a token five minutes before it expires.

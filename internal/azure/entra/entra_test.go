@@ -21,6 +21,7 @@ import (
 
 	"skr/internal/azure/httpclient"
 	"skr/internal/refusal"
+	"skr/internal/secmem"
 )
 
 const (
@@ -344,6 +345,9 @@ func TestNew(t *testing.T) {
 		{"no client id", with(func(c *Config) { c.ClientID = "" }), "", "needs a client id"},
 		{"no tenant", with(func(c *Config) { c.TenantID = "" }), "", "needs a client id, a tenant"},
 		{"no token file", with(func(c *Config) { c.TokenFile = "" }), "", "and a token file"},
+		{"the token itself", with(func(c *Config) { c.TokenFile, c.Assertion = "", secmem.NewText("token") }), workload, ""},
+		{"a token file and the token", with(func(c *Config) { c.Assertion = secmem.NewText("token") }), "", "or the token itself"},
+		{"only the token", Config{Assertion: secmem.NewText("token"), HTTP: client, IMDS: client}, "", "needs a client id"},
 		{"only a token file", Config{TokenFile: "/token", HTTP: client, IMDS: client}, "", "needs a client id"},
 		{"only a client id", Config{ClientID: clientID, IMDS: client}, managed, ""},
 		{"nothing", Config{IMDS: client}, managed, ""},

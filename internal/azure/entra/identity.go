@@ -32,16 +32,16 @@ type identity struct {
 
 	explain   func(error) error // for a person, returns the error to use or nil; nil for a pod
 	rejected  *refusal.Kind     // kind of a refusal
-	tokenFile string            // of a workload identity
+	tokenFile string            // of a workload identity; "" if its token comes from elsewhere
 	login     *url.URL          // its login service
 }
 
 func (id identity) String() string { return id.name }
 
 func newIdentity(c Config) (identity, error) {
-	if c.TenantID != "" || c.TokenFile != "" {
-		if c.ClientID == "" || c.TenantID == "" || c.TokenFile == "" {
-			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file")
+	if c.TenantID != "" || c.TokenFile != "" || !c.Assertion.IsZero() {
+		if c.ClientID == "" || c.TenantID == "" || (c.TokenFile == "") == c.Assertion.IsZero() {
+			return identity{}, errors.New("a workload identity needs a client id, a tenant and a token file, or the token itself")
 		}
 		if c.HTTP == nil {
 			return identity{}, errors.New("no HTTP client for the login service")
@@ -50,11 +50,15 @@ func newIdentity(c Config) (identity, error) {
 		if err != nil {
 			return identity{}, err
 		}
+		advice := "add a federated credential for the pod's service account to that identity"
+		if c.Assertion.IsZero() {
+			advice += ", or pass access_token"
+		}
 		return identity{
 			kind:     workload,
 			name:     fmt.Sprintf("%s with client id %q", workload, c.ClientID),
 			provider: "Microsoft Entra ID",
-			advice:   "add a federated credential for the pod's service account to that identity, or pass access_token",
+			advice:   advice,
 
 			rejected:  refusal.ReleaseRejected,
 			tokenFile: c.TokenFile, login: login,

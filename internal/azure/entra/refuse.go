@@ -40,7 +40,7 @@ func (id identity) refuse(last *answer, err error) error {
 // readAssertion returns an error if the token file cannot be read. MSAL reads it after the request for
 // the endpoints of the login service, so the answer does not show it.
 func (id identity) readAssertion() error {
-	if id.kind != workload {
+	if id.tokenFile == "" {
 		return nil
 	}
 	file, err := os.Open(id.tokenFile)

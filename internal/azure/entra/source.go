@@ -42,8 +42,9 @@ import (
 
 const defaultTimeout = 30 * time.Second
 
-// Config is the identity of the pod: a workload identity if ClientID, TenantID and TokenFile are set, a
-// managed identity if neither TenantID nor TokenFile is set. Other combinations are an error.
+// Config is the identity of a pod: a workload identity if ClientID, TenantID and one of TokenFile and
+// Assertion are set, a managed identity if none of TenantID, TokenFile and Assertion is set. Other
+// combinations are an error.
 type Config struct {
 	// ClientID is the client id of the application or of the user-assigned managed identity.
 	// "" for a managed identity means the system-assigned one.
@@ -52,6 +53,9 @@ type Config struct {
 	TenantID string
 	// TokenFile contains the token of the service account, which is the client assertion.
 	TokenFile string
+	// Assertion is the token of the service account itself, for a pod whose token comes from elsewhere
+	// than a file. It replaces TokenFile.
+	Assertion secmem.Text
 	// AuthorityHost is the https URL of the login service; "" means that of the public cloud.
 	AuthorityHost string
 	// HTTP is the client of the login service.

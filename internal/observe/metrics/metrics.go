@@ -69,7 +69,7 @@ func New(c Config) *Metrics {
 		asked:    counter("skr_upstream_requests_total", "Attempts to call a service, by status class or unreachable.", "service", "outcome"),
 
 		fallbacks: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skr_fallbacks_total", Help: "Requests that ended at a fall-back authority or vault.",
+			Name: "skr_fallbacks_total", Help: "Requests that ended at a fallback authority or vault.",
 		}),
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
 		stages:    histogram("skr_stage_duration_seconds", "Duration of one stage of a request.", "stage"),

@@ -133,7 +133,7 @@ func sizedForm(data []byte) string {
 	case len(bytes.Trim(data, "\x00")) == 0:
 		return "zeros alone"
 	case len(bytes.Trim(data, "\xff")) == 0:
-		return "an NV index or flash that nobody wrote (0xff alone)"
+		return "an NV index or flash that was never written (only 0xff)"
 	case len(data) == 256, len(data) == 384, len(data) == 512:
 		return fmt.Sprintf("a bare RSA signature of %d bits, by its size; for a quote give it with --signature", 8*len(data))
 	case len(data) == 32, len(data) == 48, len(data) == 64:

@@ -49,7 +49,7 @@ func TestLooks(t *testing.T) {
 		{"DER", "\x30\x03\x02\x01\x01" + strings.Repeat("\x00", 60), "DER that is neither a certificate nor a key, whose first bytes are 3003020101000000"},
 		{"CBOR", "\xa1\x01\x43\x00\x01\x02", "CBOR"},
 		{"zeros", strings.Repeat("\x00", 100), "zeros alone"},
-		{"an unwritten index", strings.Repeat("\xff", 100), "nobody wrote"},
+		{"an unwritten index", strings.Repeat("\xff", 100), "never written"},
 		{"signature", string(noise[:256]), "a bare RSA signature of 2048 bits, by its size; for a quote give it with --signature"},
 		{"key", string(noise[:32]), "a hash or a key of 256 bits, by its size"},
 		{"key that is also valid Chinese text", "\x00K" + strings.Repeat("N-", 15), "a hash or a key of 256 bits, by its size"},

@@ -142,7 +142,7 @@ var pcrMeanings = map[int]string{
 	6: "id of the VM", 7: "secure boot: keys, and who signed what was started", 8: "boot loader: commands and kernel command line",
 	9: "boot loader: files, initrd", 10: "files that were used (IMA)", 11: "unified kernel image",
 	12: "overridden command line, credentials", 13: "system extensions", 14: "shim: machine owner keys", 15: "system: machine id, volumes",
-	16: "debugging: anybody may reset it", 23: "applications: anybody may reset it",
+	16: "debugging: any program may reset it", 23: "applications: any program may reset it",
 }
 
 func pcrMeaning(pcr int) string {

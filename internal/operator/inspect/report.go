@@ -118,7 +118,7 @@ func (r report) signature() Section {
 var signers = map[snp.SigningKey]string{
 	snp.VCEK:     "key of this chip at its REPORTED_TCB",
 	snp.VLEK:     "key that AMD gave to the cloud provider",
-	snp.Unsigned: "nobody signed the report",
+	snp.Unsigned: "the report is not signed",
 }
 
 func decimal[T uint8 | uint32](n T) string { return strconv.FormatUint(uint64(n), 10) }

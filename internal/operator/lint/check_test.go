@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 		{name: "twice", text: `{"version":"1.0.0","anyOf":[{"authority":"` + own + `","allOf":[` + is("x-ms-ver", "1.0") + `]},` + "\n" +
 			`{"authority":"` + own + `/","allOf":[` + is("x-ms-policy-hash", "a") + `]}]}`, want: "authority-twice:2"},
 
-		{name: "no hostdata", text: strings.Replace(aci(), is(hostData, digest), is("x-ms-ver", "1.0"), 1), want: "no-hostdata:1", fix: "skrctl policy measure"},
+		{name: "no hostdata", text: strings.Replace(aci(), is(hostData, digest), is("x-ms-ver", "1.0"), 1), want: "no-hostdata:1", fix: "skrctl measure"},
 		{name: "no hostdata by name", text: at(own, is("x-ms-ver", "1.0")), platform: claims.ACI,
 			want: "compliance-not-required:1 debug-not-excluded:1 no-hostdata:1 no-minimum-svn:1"},
 		{name: "hostdata in one branch",

@@ -78,7 +78,7 @@ func noHostData(in *inspection) {
 		}
 		if branch, open := without(r.Condition, asks(hostData)); open {
 			in.report(branch, "the key can be released without a condition on "+hostData+": every container of every tenant may get it",
-				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skrctl policy measure` prints HEX")
+				`add {"claim":"`+hostData+`","equals":"HEX"}; `+"`skrctl measure` prints HEX")
 		}
 	}
 }
@@ -120,7 +120,7 @@ func zeroHostData(in *inspection) {
 func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool) {
 	in.comparisons(func(r root, c releasepolicy.Condition) {
 		if c.Claim == hostData && c.Operator == releasepolicy.Equals && c.Value.Text == digest && concerns(r) {
-			in.report(c, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skrctl policy measure` prints it")
+			in.report(c, "the HOST_DATA "+reason, "write the HOST_DATA of your workload's own policy; `skrctl measure` prints it")
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (v *Verdict) checkParavisor(p *BootPolicy, report *snp.Report) {
 	case p.Signers():
 		v.record(paravisor, "signed by a key of the policy", p.CheckSigner(report))
 	case p.AnyMeasurement():
-		v.skip(paravisor, "the policy has measurements: any, so that this may be anybody's guest")
+		v.skip(paravisor, "the policy has measurements: any, so that any tenant's guest passes")
 	case len(p.Measurements()) > 0:
 		v.skip(paravisor, "the policy pins the measurement")
 	default:

@@ -81,7 +81,7 @@ var rules = []rule{
 	{launchMeasurement, Boot, "MEASUREMENT of the report is in the policy",
 		"the paravisor or firmware is another one: find out which one it is, and add it to measurements"},
 	{paravisor, Boot, "ID_KEY_DIGEST or AUTHOR_KEY_DIGEST of the report belongs to a key that signs paravisors, from the policy or built in",
-		"this guest may be anybody's: pin MEASUREMENT in measurements or the key in id_keys, once you know that Azure runs it"},
+		"any tenant can run this guest: pin MEASUREMENT in measurements or the key in id_keys, once you know that Azure runs it"},
 	{attestationKey, Boot, "the HCL report's runtime data names the key, or its certificate leads to a trusted root",
 		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; ak_roots has other roots"},
 	{quoteSignature, Boot, "the attestation key signed the quote",

@@ -17,7 +17,14 @@ type Caller struct {
 	pid      int32
 	matched  uint64 // bit i: rule i of the Policy identifies it
 	rule     string // the first of them
+	pod      pod    // zero unless the caller is a pod
 }
+
+// pod is a pod that a node's agent of Kubernetes asks for.
+type pod struct{ namespace, name, account string }
+
+// Pod returns the caller for requests on behalf of a pod, with its service account.
+func Pod(namespace, name, account string) Caller { return Caller{pod: pod{namespace, name, account}} }
 
 // Self returns the caller for requests of this process itself.
 func Self() Caller {
@@ -28,8 +35,11 @@ func Self() Caller {
 }
 
 // String is for log and audit: "uid 1000 gid 1000 pid 4711 rule kafka", "rule
-// kafka", "loopback", "unknown".
+// kafka", "loopback", "pod shop/orders-0 service account orders", "unknown".
 func (c Caller) String() string {
+	if c.pod != (pod{}) {
+		return fmt.Sprintf("pod %s/%s service account %s", c.pod.namespace, c.pod.name, c.pod.account)
+	}
 	var words []string
 	if c.known {
 		words = append(words, fmt.Sprintf("uid %d gid %d pid %d", c.uid, c.gid, c.pid))
@@ -46,10 +56,12 @@ func (c Caller) String() string {
 	return "unknown"
 }
 
-// Limit is under whose name the caller's requests are counted: its first rule,
-// else its uid, else all of the loopback interface together.
+// Limit returns the name under which the caller's requests are counted: a pod's service
+// account; otherwise the first rule, the uid, or all of the loopback interface together.
 func (c Caller) Limit() string {
 	switch {
+	case c.pod != (pod{}):
+		return fmt.Sprintf("service account %s/%s", c.pod.namespace, c.pod.account)
 	case c.rule != "":
 		return c.rule
 	case c.known:

@@ -82,6 +82,9 @@ type Problem struct {
 	Reason, Fix string
 }
 
+// PodStart is the part of a problem that is none of a part: nothing has called the sidecar since it started.
+const PodStart = "pod start"
+
 // Releaser is the release pipeline.
 type Releaser interface {
 	// Token returns a token of authority for evidence over runtimeData.

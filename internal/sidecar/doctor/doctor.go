@@ -54,6 +54,7 @@ type examination struct {
 	attestations map[attest.Authority]*attest.Result
 	access       map[string]secmem.Text // by audience
 	keys         map[hsm.KeyID]*hsm.Description
+	uncalled     *Problem // of the sidecar on this machine; nil if something has called it
 }
 
 // Examine makes all steps, one after the other.
@@ -67,6 +68,9 @@ func (d *Doctor) Examine(ctx context.Context) []check.Result {
 	var results []check.Result
 	for _, s := range e.steps() {
 		results = append(results, d.try(ctx, s, results))
+	}
+	if e.uncalled != nil {
+		results = append(results, d.try(ctx, startStep(*e.uncalled), results))
 	}
 	return results
 }

@@ -9,7 +9,7 @@ import (
 // fixes are by the end of the claim's name. The first that matches is used.
 var fixes = []struct{ claim, fix string }{
 	{"iss", "ask the authority that the key's policy names, or add this one to the policy"},
-	{"hostdata", "the key is for another execution policy than the deployed one: `skrctl policy measure FILE` prints the hash of a policy; " +
+	{"hostdata", "the key is for another execution policy than the deployed one: `skrctl measure FILE` prints the hash of a policy; " +
 		"deploy the one that the key is for, or change the key's policy"},
 	{"is-debuggable", "deploy without debugging"},
 	{"compliance-status", "give the utility VM endorsement (reference_info), and compare the policy with the platform's status: " +

@@ -11,6 +11,10 @@ import (
 // step, so that the part is reported even if nothing else works.
 func (e *examination) partSteps() (steps []step) {
 	for _, p := range e.Problems() {
+		if p.Part == PodStart {
+			steps = append(steps, startStep(p))
+			continue
+		}
 		steps = append(steps, step{name: optionalParts, subject: p.Part, look: func(context.Context) (check.Result, error) {
 			return warn(p.Fix, "cannot be used, and skr runs without it: %s", p.Reason)
 		}})
@@ -18,8 +22,14 @@ func (e *examination) partSteps() (steps []step) {
 	return steps
 }
 
+// startStep reports that nothing has called the sidecar.
+func startStep(p Problem) step {
+	return step{name: podStart, look: func(context.Context) (check.Result, error) { return warn(p.Fix, "%s", p.Reason) }}
+}
+
 func (e *examination) lookAtLocal(ctx context.Context) (check.Result, error) {
 	problems, err := e.Local(ctx)
+	e.uncalled, problems = withoutPodStart(problems)
 	without, fixes := describeProblems(problems)
 	switch {
 	case err != nil && len(problems) == 0:
@@ -30,6 +40,18 @@ func (e *examination) lookAtLocal(ctx context.Context) (check.Result, error) {
 		return warn(fixes, "a sidecar answers and is ready, and runs without %s", without)
 	}
 	return good("a sidecar answers and is ready")
+}
+
+// withoutPodStart returns the problem that nothing has called the sidecar, or nil, and the other problems.
+func withoutPodStart(all []Problem) (uncalled *Problem, others []Problem) {
+	for _, p := range all {
+		if p.Part == PodStart {
+			uncalled = &p
+		} else {
+			others = append(others, p)
+		}
+	}
+	return uncalled, others
 }
 
 func describeProblems(problems []Problem) (without, fixes string) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"skr/attest"
+	"skr/attest/uvm"
 	"skr/internal/check"
 )
 
@@ -25,6 +27,12 @@ func TestParts(t *testing.T) {
 			t.Errorf("step %+v found %+v, error %v", c, found, err)
 		}
 	}
+	problems = []Problem{{PodStart, "nothing has called skr", "look at the pod"}}
+	if steps := e.partSteps(); len(steps) != 1 || steps[0].name != podStart || steps[0].subject != "" {
+		t.Errorf("steps %+v of a sidecar that nothing has called", steps)
+	} else if found, err := steps[0].look(t.Context()); err != nil || found.Outcome != check.Warning || found.Found != "nothing has called skr" {
+		t.Errorf("%+v, error %v", found, err)
+	}
 	problems = nil
 	if steps := e.partSteps(); len(steps) != 0 {
 		t.Errorf("steps %+v of no problems", steps)
@@ -34,6 +42,7 @@ func TestParts(t *testing.T) {
 // TestLocalSidecar checks the sidecar's own problems, whether it is ready or not.
 func TestLocalSidecar(t *testing.T) {
 	some := []Problem{{"ops_listen", "address in use", "use another"}}
+	uncalled := Problem{PodStart, "nothing has called skr", "look at the pod"}
 	for name, c := range map[string]struct {
 		problems []Problem
 		err      error
@@ -43,11 +52,35 @@ func TestLocalSidecar(t *testing.T) {
 		"ready without":     {some, nil, "is ready, and runs without ops_listen: address in use"},
 		"not ready without": {some, errors.New("not ready"), "is not ready, and runs without ops_listen: address in use"},
 		"none":              {nil, errors.New("refused"), "no sidecar that is ready"},
+		"never called":      {append(some, uncalled), nil, "is ready, and runs without ops_listen: address in use"},
 	} {
 		e := &examination{Config: Config{Local: func(context.Context) ([]Problem, error) { return c.problems, c.err }}}
 		found, err := e.lookAtLocal(t.Context())
 		if err != nil || !strings.Contains(found.Found, c.want) || (found.Outcome == check.OK) != (c.problems == nil && c.err == nil) {
 			t.Errorf("%s: %+v, error %v", name, found, err)
+		}
+		if (e.uncalled != nil) != (name == "never called") {
+			t.Errorf("%s: %+v", name, e.uncalled)
+		}
+	}
+}
+
+// TestPodStart checks that the examination ends with a check of its own if nothing has called the sidecar on this
+// machine, and has none otherwise.
+func TestPodStart(t *testing.T) {
+	uncalled := Problem{PodStart, "nothing has called skr", "look at the pod"}
+	for name, problems := range map[string][]Problem{"called": nil, "never called": {uncalled}} {
+		d := New(Config{
+			Attester: attest.NewAttester(attest.Config{}), Context: &uvm.SecurityContext{},
+			Local: func(context.Context) ([]Problem, error) { return problems, nil },
+		})
+		results := d.Examine(t.Context())
+		last := results[len(results)-1]
+		if (last.Name == podStart) != (problems != nil) {
+			t.Errorf("%s: the last check is %+v", name, last)
+		}
+		if problems != nil && (last.Outcome != check.Warning || last.Found != uncalled.Reason || last.Fix != uncalled.Fix) {
+			t.Errorf("%s: %+v", name, last)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 // The names of the checks, in their order.
 const (
 	optionalParts   = "optional-parts"
+	podStart        = "pod-start"
 	reportSource    = "report-source"
 	report          = "report"
 	certificates    = "certificate-cache"

@@ -44,6 +44,8 @@ type Config struct {
 	Metrics http.Handler
 	// Doctor answers /doctor; nil means that there is no such route.
 	Doctor http.Handler
+	// Probed is called for each request of /livez and /readyz; nil disables the callback.
+	Probed func()
 	// Grace is how long running requests may take to end once the server stops;
 	// 0 means 2 s.
 	Grace time.Duration
@@ -66,6 +68,9 @@ func New(c Config) (*Server, error) {
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Probed == nil {
+		c.Probed = func() {}
 	}
 	s := &Server{config: c}
 	s.routes = s.table()

@@ -255,3 +255,15 @@ func TestBrokenListener(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestProbed checks that probes are reported, and requests of others are not.
+func TestProbed(t *testing.T) {
+	probes := 0
+	s := newServer(t, Config{Metrics: text, Doctor: text, Probed: func() { probes++ }})
+	for path, want := range map[string]int{"/livez": 1, "/readyz": 1, "/metrics": 0, "/doctor": 0, "/": 0} {
+		before := probes
+		if ask(s, http.MethodGet, path); probes != before+want {
+			t.Errorf("%s: %d probes, want %d", path, probes-before, want)
+		}
+	}
+}

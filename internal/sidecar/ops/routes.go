@@ -27,7 +27,7 @@ var (
 )
 
 func (s *Server) table() map[string]http.Handler {
-	routes := map[string]http.Handler{"/livez": http.HandlerFunc(live), "/readyz": http.HandlerFunc(s.ready)}
+	routes := map[string]http.Handler{"/livez": s.probe(live), "/readyz": s.probe(s.ready)}
 	if s.config.Metrics != nil {
 		text, _ := json.Marshal(tooSlow) // two strings: no error
 		routes["/metrics"] = http.TimeoutHandler(few(s.config.Metrics), scrapeTimeout, string(text))
@@ -71,8 +71,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// live says that requests are answered at all; what skr asks of others does not
-// matter, as a restart would not mend it.
+// probe reports each request to Config.Probed.
+func (s *Server) probe(answer http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.config.Probed()
+		answer(w, r)
+	})
+}
+
+// live reports that skr answers requests. Other services do not matter, because a restart
+// would not repair them.
 func live(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }

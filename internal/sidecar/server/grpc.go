@@ -86,6 +86,7 @@ func (s *Server) methods() *methods {
 
 // ServeHTTP answers one call.
 func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.config.Called(r.URL.Path)
 	path, found := grpcRoutes[r.URL.Path]
 	if !found {
 		m.serveOpen(w, r)

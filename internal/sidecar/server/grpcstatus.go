@@ -1,6 +1,9 @@
 package server
 
 import (
+	"context"
+	"errors"
+
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,6 +34,15 @@ var grpcCodes = map[api.Code]grpccodes.Code{
 
 // GRPCCode returns the status code of gRPC for an API code.
 func GRPCCode(code api.Code) grpccodes.Code { return grpcCodes[code] }
+
+// StatusOf returns the status of gRPC for the error of a request, with the details of
+// statusOf.
+func StatusOf(err error, id string) error {
+	if errors.Is(err, context.Canceled) {
+		err = gone(err)
+	}
+	return statusOf(classify(err), id)
+}
 
 // statusOf returns the status of a reply with its details: ErrorInfo with the API's code and
 // the request's id, RetryInfo if waiting helps, and a PreconditionFailure for the conditions

@@ -188,6 +188,9 @@ func (o ocicrypt) UnWrapKey(ctx context.Context, in *ocicryptpb.KeyProviderKeyWr
 	return &ocicryptpb.KeyProviderKeyWrapProtocolOutput{KeyProviderKeyWrapProtocolOutput: output}, err
 }
 
+// NewHealth returns the health service of a server that can answer if ready returns nil.
+func NewHealth(ready func() error) grpc_health_v1.HealthServer { return health{ready: ready} }
+
 // health reports what GET /status reports.
 type health struct {
 	grpc_health_v1.UnimplementedHealthServer

@@ -31,6 +31,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: knownID(r.Header.Get("X-Request-Id")), begin: begin, method: knownMethod(r.Method), parent: r.Header.Get("Traceparent")}
 	ctx, notes := journal.With(r.Context(), x.id)
 	x.path, x.route, x.found = s.lookUp(r)
+	s.config.Called(x.path)
 	body, err := s.answer(w, r.WithContext(ctx), x)
 	defer body.wipe()
 	v := reply{status: cmp.Or(body.status, http.StatusOK), code: CodeOK}

@@ -86,7 +86,9 @@ type Config struct {
 	Connections, GRPCConnections *serving.Bound
 	// Auditor records each release before its key is returned; nil records none.
 	Auditor Auditor
-	// Finished is told of each request that is over; nil means nobody.
+	// Called is called with the path of each request when it arrives; nil disables the callback.
+	Called func(path string)
+	// Finished is called with each request that is over; nil disables the callback.
 	Finished func(journal.Outcome)
 	// WrapKeys are the keys that the key provider wraps with; nil means none.
 	WrapKeys *keyprovider.Keys
@@ -141,6 +143,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.Problems == nil {
 		c.Problems = func() []api.Problem { return nil }
+	}
+	if c.Called == nil {
+		c.Called = func(string) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

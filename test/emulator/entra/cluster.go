@@ -45,18 +45,32 @@ func subject(namespace, account string) string {
 // Token returns a projected service account token for the default audience:
 // Kubernetes documentation, "Service account token volume projection".
 func (c *Cluster) Token(namespace, account string) (string, error) {
+	return c.sign(namespace, account, nil)
+}
+
+// PodToken returns such a token that is bound to a pod, as kubelet gives it to CSI drivers: Kubernetes
+// documentation, "Bound service account tokens".
+func (c *Cluster) PodToken(namespace, account, pod, uid string) (string, error) {
+	return c.sign(namespace, account, map[string]string{"name": pod, "uid": uid})
+}
+
+func (c *Cluster) sign(namespace, account string, pod map[string]string) (string, error) {
+	bound := map[string]any{
+		"namespace":      namespace,
+		"serviceaccount": map[string]string{"name": account, "uid": GUID()},
+	}
+	if pod != nil {
+		bound["pod"] = pod
+	}
 	now := c.now()
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"aud": []string{DefaultAudience},
-		"iss": c.issuer,
-		"sub": subject(namespace, account),
-		"iat": now.Unix(),
-		"nbf": now.Unix(),
-		"exp": now.Add(projectedLife).Unix(),
-		"kubernetes.io": map[string]any{
-			"namespace":      namespace,
-			"serviceaccount": map[string]string{"name": account, "uid": GUID()},
-		},
+		"aud":           []string{DefaultAudience},
+		"iss":           c.issuer,
+		"sub":           subject(namespace, account),
+		"iat":           now.Unix(),
+		"nbf":           now.Unix(),
+		"exp":           now.Add(projectedLife).Unix(),
+		"kubernetes.io": bound,
 	})
 	token.Header["kid"] = c.kid
 	signed, err := token.SignedString(c.key)

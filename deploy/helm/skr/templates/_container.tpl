@@ -30,7 +30,7 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{- /* Azure Container Instances know no container that starts before the others and stays. */ -}}
+{{- /* Platform aci is for virtual nodes that do not run native sidecars (VN2 charts before 1.2908.24110801). */ -}}
 {{- define "skr.isNative" -}}
 {{- if and .Values.sidecar.native (ne .Values.platform "aci") }}yes{{ end }}
 {{- end }}
@@ -48,6 +48,13 @@ volumeMounts:
 - {name: SKR_REPORT_SOURCE, value: vtpm}
 - {name: SKR_TPM, value: {{ ternary "/dev/tpmrm0" "unix:/run/skr/tpm.sock" $direct | quote }}}
 - {name: SKR_EVENT_LOG, value: {{ ternary "/sys/kernel/security/tpm0/binary_bios_measurements" "/run/skr/event-log" $direct | quote }}}
+{{- end }}
+{{- if eq .Values.platform "aci-vn2" }}
+# The virtual node replaces this value with the address of the host's certificate cache.
+- {name: VN2_THIM_ENDPOINT, value: "===VIRTUALNODE2.CC.THIM.ENDPOINT==="}
+{{- if and .Values.identity.resourceId .Values.identity.clientId (not .Values.sidecar.settings.client_id) }}
+- {name: SKR_CLIENT_ID, value: {{ .Values.identity.clientId | quote }}}
+{{- end }}
 {{- end }}
 {{- with .Values.sidecar.sideCarArgs }}
 - {name: SkrSideCarArgs, value: {{ . | quote }}}
@@ -128,7 +135,7 @@ readOnlyRootFilesystem: true
 {{- define "skr.placement" -}}
 {{- if eq .Values.platform "aks-kata" -}}
 runtimeClassName: kata-cc-isolation
-{{- else if eq .Values.platform "aci" -}}
+{{- else if include "skr.onVirtualNode" . -}}
 nodeSelector: {virtualization: virtualnode2}
 tolerations:
   - {key: virtual-kubelet.io/provider, operator: Exists, effect: NoSchedule}
@@ -145,12 +152,16 @@ kubernetes.azure.com/security-type: {{ ternary "ConfidentialVM" "TrustedLaunch" 
 {{- define "skr.annotations" -}}
 {{- if and .Values.executionPolicy (eq .Values.platform "aks-kata") -}}
 io.katacontainers.config.agent.policy: {{ .Values.executionPolicy | quote }}
-{{- else if eq .Values.platform "aci" -}}
+{{- else if include "skr.onVirtualNode" . -}}
 {{- with .Values.executionPolicy }}
 microsoft.containerinstance.virtualnode.ccepolicy: {{ . | quote }}
 {{- end }}
 {{- with .Values.identity.resourceId }}
 microsoft.containerinstance.virtualnode.identity: {{ . | quote }}
+{{- end }}
+{{- if and (eq .Values.platform "aci-vn2") (not (hasKey (dig "metadata" "annotations" dict .Values.application.template) "microsoft.containerinstance.virtualnode.injectdns")) }}
+# Confidential pods have no kube-proxy, so they do not reach the cluster's DNS.
+microsoft.containerinstance.virtualnode.injectdns: "false"
 {{- end }}
 {{- end }}
 {{- end }}

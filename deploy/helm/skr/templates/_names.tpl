@@ -27,6 +27,15 @@ app.kubernetes.io/component: application
 {{- if has .Values.platform (list "cvm" "trusted-launch") }}yes{{ end }}
 {{- end }}
 
+{{- define "skr.onVirtualNode" -}}
+{{- if has .Values.platform (list "aci" "aci-vn2") }}yes{{ end }}
+{{- end }}
+
+{{- /* Workload identity, unless the identity is assigned to the container group. */ -}}
+{{- define "skr.usesWorkloadIdentity" -}}
+{{- if and .Values.identity.clientId (ne .Values.platform "aci") (not (and (eq .Values.platform "aci-vn2") .Values.identity.resourceId)) }}yes{{ end }}
+{{- end }}
+
 {{- /* The claim under which a pod sees the directory of the node's agent. */ -}}
 {{- define "skr.claim" -}}
 {{- if and (include "skr.usesVTPM" .) (eq .Values.vtpm.access "agent") }}{{ .Release.Name }}-vtpm{{ end }}
