@@ -118,8 +118,7 @@ func (e *Endorser) ask(ctx context.Context, report *snp.Report) (*Chain, error) 
 			e.cache.put(identify(report), chain, e.now())
 			return chain, nil
 		}
-		_, local := source.(*hostSource)
-		failed = append(failed, failure{source.String(), local, err})
+		failed = append(failed, failure{source, err})
 		if over := ended(ctx); over != nil {
 			// The caller's deadline is not the source's failure.
 			return nil, fmt.Errorf("%w; %s", over, failed)
@@ -142,7 +141,7 @@ func ended(ctx context.Context) error {
 func (e *Endorser) askOne(ctx context.Context, source Source, report *snp.Report) (*Chain, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
-	chain, err := source.Chain(ctx, report.ChipID(), report.ReportedTCB())
+	chain, err := source.Chain(ctx, WantedBy(report))
 	if err != nil {
 		return nil, err
 	}

@@ -23,28 +23,28 @@ import (
 type scripted struct {
 	name  string
 	calls atomic.Int32
-	give  func(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error)
+	give  func(context.Context, Wanted) (*Chain, error)
 }
 
 func (s *scripted) String() string { return s.name }
 
-func (s *scripted) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error) {
+func (s *scripted) Chain(ctx context.Context, wanted Wanted) (*Chain, error) {
 	s.calls.Add(1)
-	return s.give(ctx, chip, tcb)
+	return s.give(ctx, wanted)
 }
 
 // giving returns a Source that always returns the same chain.
 func giving(name string, chain *Chain, err error) *scripted {
-	return &scripted{name: name, give: func(context.Context, snp.ChipID, snp.TCB) (*Chain, error) { return chain, err }}
+	return &scripted{name: name, give: func(context.Context, Wanted) (*Chain, error) { return chain, err }}
 }
 
 // issuing returns a Source that has chip's chain for each TCB.
 func issuing(t *testing.T, name string, chip *snptest.Chip) *scripted {
-	return &scripted{name: name, give: func(_ context.Context, id snp.ChipID, tcb snp.TCB) (*Chain, error) {
-		if id != chip.ID() {
+	return &scripted{name: name, give: func(_ context.Context, wanted Wanted) (*Chain, error) {
+		if wanted.Chip != chip.ID() {
 			return nil, errors.New("an unknown chip")
 		}
-		return mustParse(t, chainPEM(t, chip, tcb)), nil
+		return mustParse(t, chainPEM(t, chip, wanted.TCB)), nil
 	}}
 }
 
@@ -169,6 +169,8 @@ func TestEndorserRefuses(t *testing.T) {
 		{"the shortest wait", []Source{busy("busy", time.Minute), busy("busier", time.Second)}, refusal.Throttled, time.Second, nil},
 		{"down", []Source{down, slow, late}, refusal.Unavailable, 0, []string{"down", "slow", "late"}},
 		{"throttled and down", []Source{busy("busy", time.Minute), down}, refusal.Throttled, time.Minute, nil},
+		{"unusable and down", []Source{NewUnusableTHIMSource("VARIABLE", errors.New("it is on fire")), down}, refusal.Unavailable, 0,
+			[]string{"THIM (VARIABLE) (no address: it is on fire), down"}},
 		{"wrong and down", []Source{wrong, down, busy("busy", time.Minute)}, refusal.NoEndorsements, 0, []string{"down", "wrong", "busy"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -207,7 +209,7 @@ func TestEndorserAsksOnce(t *testing.T) {
 	report := reportOf(t, m.first, snptest.Options{})
 	chain := chainOf(t, m.first)
 	synctest.Test(t, func(t *testing.T) {
-		source := &scripted{name: "slow", give: func(context.Context, snp.ChipID, snp.TCB) (*Chain, error) {
+		source := &scripted{name: "slow", give: func(context.Context, Wanted) (*Chain, error) {
 			time.Sleep(time.Second)
 			return chain, nil
 		}}
@@ -257,7 +259,7 @@ func TestEndorserOutlivesRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				source := &scripted{name: "slow", give: func(ctx context.Context, _ snp.ChipID, _ snp.TCB) (*Chain, error) {
+				source := &scripted{name: "slow", give: func(ctx context.Context, _ Wanted) (*Chain, error) {
 					select {
 					case <-time.After(5 * time.Second):
 						return chain, nil
@@ -294,7 +296,7 @@ func TestEndorserBoundsSources(t *testing.T) {
 	report := reportOf(t, m.first, snptest.Options{})
 	chain := chainOf(t, m.first)
 	synctest.Test(t, func(t *testing.T) {
-		silent := &scripted{name: "silent", give: func(ctx context.Context, _ snp.ChipID, _ snp.TCB) (*Chain, error) {
+		silent := &scripted{name: "silent", give: func(ctx context.Context, _ Wanted) (*Chain, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
@@ -394,7 +396,7 @@ func TestCallersDeadlineIsNotASourceFault(t *testing.T) {
 		"as httpclient reports it": &refusal.Error{Kind: refusal.Timeout, Err: context.DeadlineExceeded},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			slow := &scripted{name: "slow", give: func(ctx context.Context, _ snp.ChipID, _ snp.TCB) (*Chain, error) {
+			slow := &scripted{name: "slow", give: func(ctx context.Context, _ Wanted) (*Chain, error) {
 				select {
 				case <-time.After(5 * time.Second):
 					return chain, nil

@@ -13,9 +13,15 @@ import (
 
 // failure is the reason why one source returned no chain.
 type failure struct {
-	source string
-	local  bool // a file of this host, which does not change
+	source Source
 	err    error
+}
+
+// isFixed reports whether the source is a file of this host or cannot be used. Neither changes.
+func (f failure) isFixed() bool {
+	_, isFile := f.source.(*hostSource)
+	_, unusable := errors.AsType[*unusableError](f.err)
+	return isFile || unusable
 }
 
 // failures are the failures of all sources, in their order.
@@ -47,23 +53,24 @@ func (f failures) refuse(report *snp.Report) error {
 	return &refusal.Error{Kind: kind, Reason: reason, RetryAfter: wait, Err: cause}
 }
 
-// name adds to a document why it cannot be used, because a later attempt would not help.
+// name adds to a source why it cannot be used, because a later attempt would not help.
 func (f failure) name() string {
 	if unusable, ok := errors.AsType[*unusableError](f.err); ok {
 		return fmt.Sprintf("%s (%.200s)", f.source, unusable)
 	}
-	return f.source
+	return f.source.String()
 }
 
 // kind returns NoEndorsements if any service definitely has no chain, and otherwise the
 // kind of their failures with the shortest wait. It ignores the host's file, which is
-// outdated after each firmware update and does not predict what a service has.
+// outdated after each firmware update and does not predict what a service has, and
+// sources that cannot be used.
 func (f failures) kind() (*refusal.Kind, time.Duration) {
 	kind, wait := refusal.NoEndorsements, time.Duration(0)
 	for _, one := range f {
 		transient, after := transientKind(one.err)
 		switch {
-		case one.local:
+		case one.isFixed():
 		case transient == nil:
 			return refusal.NoEndorsements, 0
 		case kind != refusal.Throttled:

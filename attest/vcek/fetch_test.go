@@ -46,16 +46,16 @@ func TestPlainHTTPClient(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
 	for _, source := range []Source{
-		NewKDSSource(http.DefaultClient, server.URL), NewTHIMSource(http.DefaultClient, server.URL),
+		NewKDSSource(http.DefaultClient, server.URL), NewTHIMSource(http.DefaultClient, server.URL, "from"),
 		NewAzureCacheSource(http.DefaultClient, server.URL, "", ""),
 	} {
-		_, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+		_, err := source.Chain(t.Context(), WantedBy(report))
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: error %v", source, err)
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err = source.Chain(ended, report.ChipID(), report.ReportedTCB()); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
+		if _, err = source.Chain(ended, WantedBy(report)); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s, cancelled: error %v", source, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestThrottledKDSIsAskedOnce(t *testing.T) {
 		http.NotFound(w, r)
 	}))
 	defer server.Close()
-	_, err := NewKDSSource(http.DefaultClient, server.URL).Chain(t.Context(), snp.ChipID{1}, snp.TCB{})
+	_, err := NewKDSSource(http.DefaultClient, server.URL).Chain(t.Context(), Wanted{Chip: snp.ChipID{1}})
 	if !errors.Is(err, ErrThrottled) || len(asked) != 1 {
 		t.Errorf("requests %q; error %v", asked, err)
 	}

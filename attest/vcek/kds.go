@@ -32,9 +32,15 @@ func NewKDSSource(client HTTPClient, base string) Source {
 // String implements [Source].
 func (s *kdsSource) String() string { return "AMD KDS" }
 
+var errNoVLEK = &unusableError{errors.New("it serves VLEK certificates to cloud providers only")}
+
 // Chain implements [Source]. A version 2 report does not name its product. Then it asks
 // for Milan and Genoa, which share a layout and are older than version 3.
-func (s *kdsSource) Chain(ctx context.Context, chip snp.ChipID, tcb snp.TCB) (*Chain, error) {
+func (s *kdsSource) Chain(ctx context.Context, wanted Wanted) (*Chain, error) {
+	if wanted.Signer == snp.VLEK {
+		return nil, errNoVLEK
+	}
+	chip, tcb := wanted.Chip, wanted.TCB
 	if tcb.Product() != snp.ProductUnknown {
 		return s.chain(ctx, chip, snp.NewTCB(tcb.Raw(), tcb.Product()))
 	}

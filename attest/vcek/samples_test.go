@@ -105,7 +105,7 @@ func TestGenuineChains(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			chain, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+			chain, err := source.Chain(t.Context(), WantedBy(report))
 			if err != nil {
 				t.Fatal(err)
 			}

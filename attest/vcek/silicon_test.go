@@ -97,6 +97,16 @@ func lyingChain(t testing.TB, chip *snptest.Chip, lies snptest.Lies) *Chain {
 	return mustParse(t, append(leaf, chip.Vendor().ChainPEM()...))
 }
 
+// thimOfVLEK returns the answer of a node whose provider has loaded a VLEK.
+func thimOfVLEK(t testing.TB, chip *snptest.Chip) []byte {
+	t.Helper()
+	document, err := chip.VLEKDocument(chip.TCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
 func vlekChain(t testing.TB, chip *snptest.Chip) *Chain {
 	t.Helper()
 	leaf, err := chip.VLEK(chip.TCB())

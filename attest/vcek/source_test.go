@@ -2,6 +2,7 @@ package vcek
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"net/http"
@@ -62,7 +63,7 @@ func der(t *testing.T, chip *snptest.Chip, tcb snp.TCB) []byte {
 
 func mustVerify(t *testing.T, source Source, m *maker, report *snp.Report) {
 	t.Helper()
-	chain, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	chain, err := source.Chain(t.Context(), WantedBy(report))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestHostSourceIsLazy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := source.Chain(t.Context(), snp.ChipID{}, snp.TCB{}); err == nil {
+		if _, err := source.Chain(t.Context(), Wanted{}); err == nil {
 			t.Errorf("%q was accepted as a chain", document)
 		}
 		mustChain(t, endorserOf(m, source, issuing(t, "next", m.first)), reportOf(t, m.first, snptest.Options{}), m.first.TCB())
@@ -132,7 +133,7 @@ func TestTHIMSource(t *testing.T) {
 	chip := m.newChip(t)
 	before := chip.TCB()
 	s := newService(t, map[string][]byte{thimPath: thimOf(t, chip, before)})
-	source := NewTHIMSource(newClient(), s.URL+thimPath)
+	source := NewTHIMSource(newClient(), s.URL+thimPath, "")
 	for _, version := range []uint32{2, 3} {
 		mustVerify(t, source, m, reportOf(t, chip, snptest.Options{Version: version}))
 	}
@@ -153,10 +154,104 @@ func TestTHIMSource(t *testing.T) {
 	}
 }
 
+// TestTHIMSourceTakesVLEK checks that a report by a VLEK gets its certificate, whether the
+// node serves it at once or in answer to the query for it.
+func TestTHIMSourceTakesVLEK(t *testing.T) {
+	for _, make := range []func(testing.TB) *maker{milan, genoa, turin} {
+		m := make(t)
+		chip, line := m.first, m.first.TCB().Product().String()
+		vlek, vcek := thimOfVLEK(t, chip), thimOf(t, chip, chip.TCB())
+		query := thimPath + "?platformId=" + chip.ID().String() + "&productName=" + line + "&tcbVersion=" + chip.TCB().Hex()
+		masked := thimPath + "?productName=" + line + "&tcbVersion=" + chip.TCB().Hex()
+		for name, test := range map[string]struct {
+			change snptest.Options
+			first  []byte
+			asked  []string
+		}{
+			"a node that serves VLEK":    {snptest.Options{}, vlek, []string{thimPath}},
+			"a node that serves VCEK":    {snptest.Options{}, vcek, []string{thimPath, query}},
+			"a host that masks CHIP_ID":  {snptest.Options{ChipID: new(snp.ChipID)}, vcek, []string{thimPath, masked}},
+			"a report without a product": {snptest.Options{Version: 2}, vcek, []string{thimPath, query}},
+		} {
+			if test.change.Version == 2 && line == "Turin" {
+				continue // reports of Turin name it
+			}
+			t.Run(line+" "+name, func(t *testing.T) {
+				test.change.SigningKey = snp.VLEK
+				report := reportOf(t, chip, test.change)
+				s := newService(t, map[string][]byte{thimPath: test.first, query: vlek, masked: vlek})
+				source := NewTHIMSource(newClient(), s.URL+thimPath, "")
+				mustVerify(t, source, m, report)
+				s.checkAsked(t, test.asked...)
+				mustChain(t, endorserOf(m, source), report, chip.TCB())
+			})
+		}
+	}
+}
+
+// TestTHIMSourceRefusesFalseVLEK checks that a VLEK is taken only with its own issuers,
+// for its TCB, and for a report that it signed.
+func TestTHIMSourceRefusesFalseVLEK(t *testing.T) {
+	m := milan(t)
+	chip := m.first
+	good := thimOfVLEK(t, chip)
+	member := func(name, value string) []byte {
+		document := unmarshal[map[string]string](t, good)
+		document[name] = value
+		changed, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	higher := chip.TCB().Components()
+	higher.SNP++
+	lying, err := chip.LyingVLEK(chip.TCB(), snptest.Lies{TCB: &higher})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := chip.VCEK(chip.TCB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		document []byte
+		signer   snp.SigningKey
+		words    string
+	}{
+		"issuers of a VCEK":  {member(thimIssuers, string(m.vendor.ChainPEM())), snp.VLEK, "SEV-VLEK-Milan"},
+		"another TCB":        {member(thimLeaf, string(lying)), snp.VLEK, "the certificate is for"},
+		"a report by a VCEK": {good, snp.VCEK, "the report is signed by its VCEK"},
+		"a VCEK":             {member(thimLeaf, string(leaf)), snp.VLEK, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := reportOf(t, chip, snptest.Options{SigningKey: test.signer})
+			source, err := NewHostSource(test.document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = endorserOf(m, source).Chain(t.Context(), report)
+			checkRefused(t, err, refusal.NoEndorsements, test.words)
+		})
+	}
+}
+
+// TestKDSSourceHasNoVLEK checks that the cause is named, and that another source's wish for a
+// later attempt remains.
+func TestKDSSourceHasNoVLEK(t *testing.T) {
+	m := milan(t)
+	s := newService(t, nil)
+	busy := giving("busy", nil, &refusal.Error{Kind: refusal.Throttled})
+	report := reportOf(t, m.first, snptest.Options{SigningKey: snp.VLEK})
+	_, err := endorserOf(m, busy, NewKDSSource(newClient(), s.URL)).Chain(t.Context(), report)
+	checkRefused(t, err, refusal.Throttled, "AMD KDS (it serves VLEK certificates to cloud providers only)")
+	s.checkAsked(t)
+}
+
 func TestTHIMSourceKeepsQuery(t *testing.T) {
 	chip := milan(t).first
 	s := newService(t, map[string][]byte{thimPath + "?a=b": thimOf(t, chip, chip.TCB())})
-	if _, err := NewTHIMSource(newClient(), s.URL+thimPath+"?a=b").Chain(t.Context(), chip.ID(), chip.TCB()); err != nil {
+	if _, err := NewTHIMSource(newClient(), s.URL+thimPath+"?a=b", "").Chain(t.Context(), Wanted{Chip: chip.ID(), TCB: chip.TCB()}); err != nil {
 		t.Error(err)
 	}
 }
@@ -167,7 +262,7 @@ func TestEndorserFollowsTHIM(t *testing.T) {
 	m := turin(t)
 	chip := m.newChip(t)
 	s := newService(t, map[string][]byte{})
-	e := endorserOf(m, NewTHIMSource(newClient(), s.URL+thimPath))
+	e := endorserOf(m, NewTHIMSource(newClient(), s.URL+thimPath, ""))
 	a := chip.TCB()
 	levels := a.Components()
 	levels.FMC++
@@ -193,7 +288,7 @@ func TestAzureCacheSource(t *testing.T) {
 		want := path + chip.ID().String() + "/308000000000073" + test.query
 		s := newService(t, map[string][]byte{want: crlf(chainPEM(t, chip, tcb))})
 		source := NewAzureCacheSource(newClient(), s.URL+path, test.apiVersion, test.clientID)
-		chain, err := source.Chain(t.Context(), chip.ID(), tcb)
+		chain, err := source.Chain(t.Context(), Wanted{Chip: chip.ID(), TCB: tcb})
 		s.checkAsked(t, want)
 		if err != nil || chain.TCB() != tcb {
 			t.Errorf("got %v", err)
@@ -255,11 +350,11 @@ func TestKDSSourceForgetsBadIssuers(t *testing.T) {
 	const issuers = "/vcek/v1/Milan/cert_chain"
 	s := newService(t, map[string][]byte{path: der(t, m.first, m.first.TCB()), issuers: other.ChainPEM()})
 	source := NewKDSSource(newClient(), s.URL)
-	_, err = source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	_, err = source.Chain(t.Context(), WantedBy(report))
 	checkError(t, err, "cert_chain of Milan")
 	half, _, _ := bytes.Cut(m.vendor.ChainPEM(), []byte("-----END CERTIFICATE-----\n"))
 	s.answers[issuers] = slices.Concat(half, []byte("-----END CERTIFICATE-----\n"), other.RootsPEM()) // the right ASK, another ARK
-	_, err = source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	_, err = source.Chain(t.Context(), WantedBy(report))
 	checkError(t, err, "cert_chain of Milan")
 	s.answers[issuers] = m.vendor.ChainPEM()
 	mustVerify(t, source, m, report)
@@ -269,7 +364,7 @@ func TestKDSSourceForgetsBadIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.answers[path], s.answers[issuers] = der(t, stranger, m.first.TCB()), other.ChainPEM()
-	foreign, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+	foreign, err := source.Chain(t.Context(), WantedBy(report))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +382,7 @@ func TestSourcesRefuse(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		defer server.Close()
 		for _, source := range everySource(server.URL) {
-			_, err := source.Chain(t.Context(), chip.ID(), chip.TCB())
+			_, err := source.Chain(t.Context(), Wanted{Chip: chip.ID(), TCB: chip.TCB()})
 			kind, _ := transientKind(err)
 			want := map[int]*refusal.Kind{429: refusal.Throttled, 503: refusal.Unavailable}[status]
 			if err == nil || kind != want {
@@ -299,7 +394,7 @@ func TestSourcesRefuse(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
 		defer server.Close()
 		for _, source := range everySource(server.URL) {
-			if _, err := source.Chain(t.Context(), chip.ID(), chip.TCB()); err == nil {
+			if _, err := source.Chain(t.Context(), Wanted{Chip: chip.ID(), TCB: chip.TCB()}); err == nil {
 				t.Errorf("%s: %.10q was accepted as a chain", source, body)
 			}
 		}
@@ -308,6 +403,6 @@ func TestSourcesRefuse(t *testing.T) {
 
 func everySource(base string) []Source {
 	return []Source{
-		NewTHIMSource(newClient(), base), NewAzureCacheSource(newClient(), base, "", ""), NewKDSSource(newClient(), base),
+		NewTHIMSource(newClient(), base, ""), NewAzureCacheSource(newClient(), base, "", ""), NewKDSSource(newClient(), base),
 	}
 }

@@ -22,6 +22,7 @@ type serveOptions struct {
 	policyFile        string
 	images, env       []string
 	platform          string
+	certificates      string
 	keys, faults      []string
 	seed              uint64
 	verbose           bool
@@ -45,6 +46,7 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback address of the HTTPS services")
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
 	platformFlag(flags, &o.platform)
+	flags.StringVar(&o.certificates, "certificates", string(emulator.AtHost), "where the sidecar finds AMD's certificates: host, fabric, vn2 or imds")
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
 	flags.StringArrayVar(&o.images, "image", nil, "image that must be allowed to run by --cce-policy and the fragments attached to the image; may be repeated")
 	flags.StringArrayVar(&o.env, "env", nil, "NAME=VALUE of the images' containers; may be repeated")
@@ -130,7 +132,11 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 	if err != nil {
 		return emulator.MachineConfig{}, fmt.Errorf("--platform: %w", err)
 	}
-	config := emulator.MachineConfig{Platform: platform}
+	certificates, err := emulator.ParseCertificates(o.certificates)
+	if err != nil {
+		return emulator.MachineConfig{}, fmt.Errorf("--certificates: %w", err)
+	}
+	config := emulator.MachineConfig{Platform: platform, Certificates: certificates}
 	if o.policyFile == "" {
 		return config, nil
 	}

@@ -17,10 +17,11 @@ func configCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Short: "Print the configuration that applies, as YAML",
 		Long: "Prints the configuration as YAML that --config accepts. Precedence, from high to low:\n" +
 			"flags, environment (SKR_…), the reference sidecar's environment, the YAML file, defaults.\n" +
-			"Comments name the variables that libraries read, without their values.",
+			"Comments say where certificates come from, and name the variables that libraries read, without\n" +
+			"their values.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, all, err := config.Load(cmd.Flags(), env)
+			s, all, err := config.Load(cmd.Flags(), env)
 			if err != nil {
 				return err
 			}
@@ -28,7 +29,7 @@ func configCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(io.Out, "%s# without a value: %s\n%s", text, strings.Join(config.Unvalued(all), ", "), env.Remarks())
+			_, err = fmt.Fprintf(io.Out, "%s# without a value: %s\n%s%s", text, strings.Join(config.Unvalued(all), ", "), s.Remarks(), env.Remarks())
 			return err
 		},
 	}

@@ -87,6 +87,17 @@ func webAddress(field func(*Settings) string) func(*Settings) error {
 	}
 }
 
+// thimAddress allows no address: then the place is detected.
+func thimAddress(s *Settings) error {
+	if s.THIMURL == "" {
+		return nil
+	}
+	if err := unreplaced(s.THIMURL); err != nil {
+		return fmt.Errorf(": %w; give the variable %s that value instead, and leave thim_url out", err, VirtualNodeTHIM)
+	}
+	return webAddress(func(s *Settings) string { return s.THIMURL })(s)
+}
+
 func listening(s *Settings) error {
 	if s.Listen == "" && s.GRPCListen == "" {
 		return errors.New(" and grpc_listen: one of them is needed")

@@ -43,7 +43,7 @@ func Load(given *pflag.FlagSet, env Environment) (*Settings, *pflag.FlagSet, err
 		}
 	}
 	s.unknown, s.warnings, s.Origins = unknownNames(all, env), reference.warnings, originsOf(all)
-	s.Unused = s.idle(all)
+	s.Unused, s.nodeCaches = s.idle(all), nodeCaches(env)
 	s.Steering = env.foreign(func(f foreign) bool { return f.Steers })
 	return s, all, nil
 }

@@ -45,6 +45,24 @@ func FieldsOf(all *pflag.FlagSet) map[string]any {
 	return fields
 }
 
+// Remarks returns comments on the places of certificates if thim_url is not set.
+func (s *Settings) Remarks() string {
+	caches := s.CertificateCaches()
+	if s.THIMURL != "" || len(caches) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	text.WriteString("# thim_url is not set: skr asks these places for certificates, in this order\n")
+	for _, c := range caches {
+		if c.Err != nil {
+			fmt.Fprintf(&text, "#   none from %s: %s\n", c.From, c.Err)
+		} else {
+			fmt.Fprintf(&text, "#   %s, because of %s\n", c.URL, c.From)
+		}
+	}
+	return text.String()
+}
+
 // Remarks returns comments on variables that are set but are not settings of skr.
 func (env Environment) Remarks() string {
 	var text strings.Builder

@@ -79,14 +79,14 @@ type Settings struct {
 	LogFormat string
 	AuditFile string
 
+	nodeCaches []CertificateCache // that the environment names
+
 	unknown  []string // variables that look like settings but are not
 	warnings []string // about values of the reference's names that skr ignores
 	Unused   []string // settings without effect, which the server logs
 	Steering []string // variables of libraries that the pod's identity ignores
 	Origins  origins  // what set each field
 }
-
-const thimPath = "/metadata/THIM/amd/certification" // Azure instance metadata service
 
 // List is a setting of several words, separated by commas.
 type List []string
@@ -112,14 +112,6 @@ func (l *List) Set(text string) error {
 // FieldName returns the YAML name of a flag.
 func FieldName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 func envName(flag string) string   { return "SKR_" + strings.ToUpper(FieldName(flag)) }
-
-// ThimURL returns thim_url or its default.
-func (s *Settings) ThimURL() string {
-	if s.THIMURL != "" {
-		return s.THIMURL
-	}
-	return s.IMDSURL + thimPath
-}
 
 // Automatic and VirtualTPM are values of report_source.
 const (

@@ -132,13 +132,8 @@ func table() []setting {
 		},
 		{
 			name: "thim-url", group: certificates, bind: text(func(s *Settings) *string { return &s.THIMURL }, ""),
-			usage: "certificate cache of the host; imds_url" + thimPath + " if not set",
-			check: func(s *Settings) error {
-				if s.THIMURL == "" {
-					return nil // imds_url has a check of its own
-				}
-				return webAddress((*Settings).ThimURL)(s)
-			},
+			usage: "certificate cache of the host; detected if not set",
+			check: thimAddress,
 		},
 
 		{

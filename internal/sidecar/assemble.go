@@ -9,10 +9,12 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"skr/api"
@@ -85,6 +87,7 @@ func Assemble(s *config.Settings, observer *observer, log *slog.Logger) (*Parts,
 		return nil, err // a bug: unusable parts are not errors
 	}
 	parts.examineContext()
+	parts.examineCaches(s)
 	if err := parts.assembleAttester(s); err != nil {
 		return nil, config.WrongSetting(err)
 	}
@@ -118,6 +121,19 @@ func (p *Parts) examineContext() {
 	p.Faults.Add(securityPolicy, p.Context.PolicyErr)
 	p.Faults.Add(hostCertificate, p.Context.HostCertificateErr)
 	p.Faults.Add(attest.UVMEndorsement, p.Context.EndorsementErr)
+}
+
+// examineCaches reports the variables that lead to no certificate cache.
+func (p *Parts) examineCaches(s *config.Settings) {
+	var reasons []string
+	for _, place := range s.CertificateCaches() {
+		if place.Err != nil {
+			reasons = append(reasons, place.From+": "+place.Err.Error())
+		}
+	}
+	if len(reasons) > 0 {
+		p.Faults.Add(certificateCache, errors.New(strings.Join(reasons, "; ")))
+	}
 }
 
 func (p *Parts) openWrapKeys(dir string) {
@@ -201,7 +217,7 @@ func (p *Parts) hostSource() vcek.Source {
 	if err != nil {
 		host = vcek.NewUnusableHostSource(err)
 	}
-	_, err = host.Chain(context.Background(), snp.ChipID{}, snp.TCB{}) // the chain is the same for every chip
+	_, err = host.Chain(context.Background(), vcek.Wanted{}) // the chain is the same for every chip
 	p.Faults.Add(hostCertificate, err)
 	return host
 }

@@ -36,10 +36,22 @@ func targetName(alias string, way int) string {
 func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, auditor *Auditor) doctor.Config {
 	return doctor.Config{
 		Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
-		Problems: p.Faults.list, Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
+		Problems: p.Faults.list, Caches: p.caches(s), Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
 		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
 		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.Unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}
+}
+
+// caches returns the places of the host's certificate cache.
+func (p *Parts) caches(s *config.Settings) (caches []doctor.Cache) {
+	for _, place := range s.CertificateCaches() {
+		source := p.out.THIM(place)
+		if by := s.Origins[place.From]; by != "" && by != place.From {
+			place.From += ", set by " + by
+		}
+		caches = append(caches, doctor.Cache{From: place.From, URL: place.URL, Source: source})
+	}
+	return caches
 }
 
 // endpoints returns the services that the targets need, without duplicates.

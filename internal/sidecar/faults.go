@@ -8,6 +8,7 @@ import (
 
 	"skr/api"
 	"skr/attest"
+	"skr/internal/config"
 	"skr/internal/sidecar/doctor"
 )
 
@@ -19,13 +20,17 @@ const (
 	wrapKeys        = "wrap_keys"
 	opsListener     = "ops_listen"
 	Traces          = "tracing"
+
+	certificateCache = "certificate cache"
 )
 
 // FixOf returns what to do about a fault of an optional part.
 var FixOf = map[string]string{
-	securityContext:       "mount the security context, or correct security_context_dir (UVM_SECURITY_CONTEXT_DIR)",
-	securityPolicy:        "mount the file as the platform wrote it, or leave it out: no decision depends on it",
-	hostCertificate:       "mount the file as the platform wrote it, or leave it out: skr uses the other certificate_sources",
+	securityContext: "mount the security context, or correct security_context_dir (UVM_SECURITY_CONTEXT_DIR)",
+	securityPolicy:  "mount the file as the platform wrote it, or leave it out: no decision depends on it",
+	hostCertificate: "mount the file as the platform wrote it, or leave it out: skr uses the other certificate_sources",
+	certificateCache: "on virtual nodes, set VN2_THIM_ENDPOINT to " + config.VirtualNodePlaceholder + ", and elsewhere remove it; " +
+		"Fabric_NodeIPOrFQDN is the platform's: until then skr asks other places for certificates",
 	attest.UVMEndorsement: "mount the security context of this machine, as the platform wrote it: without its endorsement, tokens have no compliance status",
 	attest.EventLog:       "let the container read event_log, or get it from `skr agent`: without the log, tokens do not say that secure boot is on",
 	attest.AKCertificate:  "nothing: on a confidential VM the processor vouches for the key",
@@ -77,7 +82,7 @@ func (f *faults) log(logger *slog.Logger, parts ...string) {
 
 // WarnOfMachine logs faults of the parts that describe this machine, for commands that use it.
 func (p *Parts) WarnOfMachine() {
-	p.Faults.log(p.log, securityContext, securityPolicy, hostCertificate, attest.UVMEndorsement)
+	p.Faults.log(p.log, securityContext, securityPolicy, hostCertificate, certificateCache, attest.UVMEndorsement)
 	p.warnOfIssuer(p.log)
 }
 

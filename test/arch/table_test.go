@@ -108,7 +108,7 @@ var allowed = map[string][]string{
 	},
 	"internal/sidecar/csipb": {},
 	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
+		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},

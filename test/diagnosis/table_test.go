@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/internal/config"
 	"skr/test/emulator"
 	"skr/test/snptest"
 )
@@ -53,6 +54,13 @@ func locking(name string) func(*testing.T, *ward, *situation) {
 
 func env(assignments ...string) func(*testing.T, *ward, *situation) {
 	return func(_ *testing.T, _ *ward, s *situation) { s.env = append(s.env, assignments...) }
+}
+
+// unreplaced is a pod off virtual nodes with the manifest for them.
+func unreplaced(t *testing.T, w *ward, s *situation) {
+	t.Helper()
+	machine("unreplaced", emulator.MachineConfig{Certificates: emulator.AtIMDS})(t, w, s)
+	s.env = append(s.env, config.VirtualNodeTHIM+"="+config.VirtualNodePlaceholder)
 }
 
 // machine adds another machine to the cloud.
@@ -108,6 +116,13 @@ var containers = []misconfiguration{
 		wrong: env("SKR_CERTIFICATE_SOURCES=thim"), check: "report", words: "no certificate chain", exit: 5},
 	{name: "the certificate cache throttles", fault: "imds/thim:status=429", wrong: env("SKR_CERTIFICATE_SOURCES=thim"),
 		check: "report", words: "certificate cache is throttling requests", exit: 4},
+	{name: "the certificate cache of the node has no certificate for this chip", fault: "proxy/thim:status=404",
+		wrong: machine("fabric", emulator.MachineConfig{Certificates: emulator.AtFabric}),
+		check: "certificate-cache", words: "(Fabric_NodeIPOrFQDN): answered with status 404", warning: true},
+	{name: "the placeholder for the certificate cache was not replaced", wrong: unreplaced,
+		check: "optional-parts", words: "VN2_THIM_ENDPOINT: the placeholder was not replaced", warning: true},
+	{name: "the placeholder for the certificate cache is in `thim_url`", wrong: env("SKR_THIM_URL=" + config.VirtualNodePlaceholder),
+		words: "the placeholder was not replaced", exit: 2},
 	{name: "the host certificate is a copy from before a firmware update", wrong: func(t *testing.T, w *ward, s *situation) {
 		older := w.cloud.Chip().TCB().Components()
 		older.SNP--

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"skr/api"
+	"skr/internal/config"
 	"skr/internal/sidecar/keyproviderpb"
 	"skr/test/emulator"
 	"skr/test/program"
@@ -27,13 +28,17 @@ import (
 // unusable maps optional parts that are present and unusable, all at once, to words of
 // their reports.
 var unusable = map[string]string{
-	"security policy":  "security-policy-base64: illegal base64",
-	"host certificate": "the document cannot be used",
-	"UVM endorsement":  "reference-info-base64: decoding",
-	"wrap_keys":        "no such file or directory",
-	"ops_listen":       "address already in use",
-	"tracing":          "OTEL_EXPORTER_OTLP_PROTOCOL",
+	"security policy":   "security-policy-base64: illegal base64",
+	"host certificate":  "the document cannot be used",
+	"certificate cache": "VN2_THIM_ENDPOINT: the placeholder was not replaced",
+	"UVM endorsement":   "reference-info-base64: decoding",
+	"wrap_keys":         "no such file or directory",
+	"ops_listen":        "address already in use",
+	"tracing":           "OTEL_EXPORTER_OTLP_PROTOCOL",
 }
+
+// detecting is a cloud whose machine has no thim_url.
+var detecting = emulator.Config{Machine: emulator.MachineConfig{Certificates: emulator.AtIMDS}}
 
 // spoiledEnvironment returns the environment of the cloud's machine with all unusable parts.
 func spoiledEnvironment(t *testing.T, cloud *emulator.Cloud) []string {
@@ -52,6 +57,7 @@ func spoiledEnvironment(t *testing.T, cloud *emulator.Cloud) []string {
 	}
 	t.Cleanup(func() { _ = taken.Close() })
 	return append(cloud.Environment(cloud.Machine()), "UVM_SECURITY_CONTEXT_DIR="+dir, "SKR_WRAP_KEYS=/nonexistent",
+		config.VirtualNodeTHIM+"="+config.VirtualNodePlaceholder,
 		opsAddress+taken.Addr().String(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
 }
 
@@ -67,7 +73,7 @@ func problemOf(problems []api.Problem, part string) string {
 // look for it: in its status, its log, and the answers that lack it.
 func TestServeWithUnusableParts(t *testing.T) {
 	t.Parallel()
-	cloud := program.Cloud(t, emulator.Config{})
+	cloud := program.Cloud(t, detecting)
 	vault := cloud.Host("demo", "vault")
 	createKey(t, cloud, vault, emulator.KeySpec{Name: "compliant", Kty: "EC-HSM", Curve: "P-256"})
 	anywhere := []byte(`{"version":"1.0.0","anyOf":[{"authority":"https://` + cloud.AttestationHost() + `","allOf":[
@@ -196,7 +202,7 @@ func TestStatusIsTheDropIns(t *testing.T) {
 // The doctor reports each part. A part that skr works without is not a failure.
 func TestDoctorTellsUnusableParts(t *testing.T) {
 	t.Parallel()
-	cloud := program.Cloud(t, emulator.Config{})
+	cloud := program.Cloud(t, detecting)
 	env := spoiledEnvironment(t, cloud)
 	s := start(t, env).ready(t)
 	stdout, stderr, code := once(t, append(env, "SKR_LISTEN="+s.address), "", "doctor", "--output", "json")
@@ -227,7 +233,7 @@ func TestDoctorTellsUnusableParts(t *testing.T) {
 // Commands that read files start, and report only the parts that they need.
 func TestCommandsStartWithUnusableParts(t *testing.T) {
 	t.Parallel()
-	cloud := program.Cloud(t, emulator.Config{})
+	cloud := program.Cloud(t, detecting)
 	env := spoiledEnvironment(t, cloud)
 	dir := t.TempDir()
 	report, stderr, code := once(t, cloud.Environment(cloud.Machine()), "{}", "attest", "combined")

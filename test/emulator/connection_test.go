@@ -102,14 +102,14 @@ func TestCertificateServices(t *testing.T) {
 		for _, source := range []vcek.Source{
 			vcek.NewKDSSource(client, cloud.KDSURL()), vcek.NewAzureCacheSource(client, cloud.AzureCacheURL(), "", ""),
 		} {
-			chain, err := source.Chain(t.Context(), report.ChipID(), report.ReportedTCB())
+			chain, err := source.Chain(t.Context(), vcek.WantedBy(report))
 			if err != nil {
 				t.Fatalf("%s, %s: %v", product, source, err)
 			}
 			if err := chain.Verify(report, roots, time.Now()); err != nil {
 				t.Errorf("%s, %s: %v", product, source, err)
 			}
-			if _, err := source.Chain(t.Context(), snp.ChipID{1}, report.ReportedTCB()); err == nil {
+			if _, err := source.Chain(t.Context(), vcek.Wanted{Chip: snp.ChipID{1}, TCB: report.ReportedTCB()}); err == nil {
 				t.Errorf("%s, %s: returns a certificate for another chip", product, source)
 			}
 		}

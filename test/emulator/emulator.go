@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -121,6 +122,7 @@ type Cloud struct {
 	closeErr error
 
 	tpmAuthority func() (*swtpm.Authority, error)
+	hostProxy    func() (netip.AddrPort, error)
 
 	mu           sync.Mutex
 	machines     map[string]*Machine
@@ -138,6 +140,7 @@ func Start(ctx context.Context, c Config) (*Cloud, error) {
 	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine), backupKey: make([]byte, 32)}
 	_, _ = crand.Read(cloud.backupKey) // never fails
 	cloud.tpmAuthority = sync.OnceValues(cloud.makeTPMAuthority)
+	cloud.hostProxy = sync.OnceValues(cloud.startProxy)
 	if err := cloud.start(); err != nil {
 		return nil, fmt.Errorf("emulator: starting: %w", errors.Join(err, cloud.Close())) //nolint:contextcheck // as below
 	}

@@ -106,7 +106,7 @@ func newAttester(t *testing.T, env map[string]string, metadata *httpclient.Clien
 		Source:      source,
 		Endorsement: platform.Endorsement,
 		Endorser: vcek.NewEndorser(vcek.Config{
-			Sources: []vcek.Source{host, vcek.NewTHIMSource(metadata.Transporter(), env["SKR_THIM_URL"])},
+			Sources: []vcek.Source{host, vcek.NewTHIMSource(metadata.Transporter(), env["SKR_THIM_URL"], "")},
 			Roots:   roots,
 		}),
 	})

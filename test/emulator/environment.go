@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"skr/test/emulator/imds"
 )
 
 // Environment returns the variables, as NAME=value, with which a sidecar on
@@ -16,14 +14,13 @@ func (c *Cloud) Environment(m *Machine) []string {
 		"SKR_AMD_ROOTS=" + c.path(rootsFile),
 		"SKR_CA_FILE=" + c.path(caFile),
 		"SKR_IMDS_URL=" + c.IMDSURL(),
-		"SKR_THIM_URL=" + c.IMDSURL() + imds.CertificationPath,
 		"SKR_AZURE_CACHE_URL=" + c.AzureCacheURL(),
 		"SKR_KDS_URL=" + c.KDSURL(),
 		"SKR_MAA_ALLOW=" + strings.Join(c.allowList([]string{"*." + c.domain("attest")}, kindMAA), ","),
 		"SKR_VAULT_ALLOW=" + strings.Join(c.allowList(
 			[]string{"*." + c.domain("vault"), "*." + c.domain("managedhsm")}, kindVault, kindHSM), ","),
 	}
-	return slices.Clip(append(common, m.environment()...))
+	return slices.Clip(slices.Concat(common, m.placeEnvironment(), m.environment()))
 }
 
 // environment returns the variables that depend on the platform.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/snp"
+	"skr/test/emulator/imds"
 	"skr/test/emulator/utilityvm"
 	"skr/test/snptest"
 	"skr/test/swtpm"
@@ -57,7 +59,8 @@ type MachineConfig struct {
 	Fragments [][]byte
 	// Report overrides fields of the machine's reports: measurement, guest
 	// policy (debug), VMPL. For a container group, a zero HostData means the
-	// hash of Policy.
+	// hash of Policy. The SigningKey snp.VLEK also loads that key into the
+	// processor, so that THIM serves its certificate.
 	Report snptest.Options
 	// Feed is the feed of the UVM endorsement; "" means the platform's.
 	Feed string
@@ -75,6 +78,8 @@ type MachineConfig struct {
 	// Paravisor is the clock that keeps a confidential VM's reports two seconds
 	// apart; nil means time.Now.
 	Paravisor func() time.Time
+	// Certificates is where the certificates of the processor are; "" means AtHost.
+	Certificates Certificates
 	// TPMFault returns the code with which a command of a virtual machine's TPM
 	// fails, as in [swtpm.Config]; nil injects nothing.
 	TPMFault func(code tpm2.TPMCC, first, second tpm2.TPMHandle) tpm2.TPMRC
@@ -89,6 +94,7 @@ type Machine struct {
 	cloud     *Cloud
 	vtpm      *swtpm.Machine // nil for a container group
 	kept      [][]string     // variables of each container
+	proxy     netip.AddrPort // of the host; zero if the machine does not use it
 
 	mu      sync.Mutex
 	options snptest.Options
@@ -137,6 +143,13 @@ func (c *Cloud) reserve(name string) error {
 func (c *Cloud) newMachine(name, dir string, config MachineConfig) (*Machine, error) {
 	m := &Machine{name: name, dir: dir, config: config, cloud: c, options: config.Report}
 	m.config.Platform = cmp.Or(config.Platform, ACI)
+	m.config.Certificates = cmp.Or(config.Certificates, AtHost)
+	if err := m.openPlace(); err != nil {
+		return nil, err
+	}
+	if config.Report.SigningKey == snp.VLEK {
+		c.silicon.hasVLEK.Store(true)
+	}
 	switch m.config.Platform {
 	case ACI:
 		return m, m.startGroup(FeedACI)
@@ -251,17 +264,12 @@ func (m *Machine) measurement() (snp.Measurement, error) {
 // an endorsement of the measurement. Layout:
 // microsoft/confidential-aci-examples, docs/Confidential_ACI_SCHEME.md.
 func (m *Machine) WriteSecurityContext() error {
-	certificates, err := m.cloud.silicon.Certification("", "")
-	if err != nil {
-		return err
-	}
-	host, err := json.Marshal(certificates)
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{
-		"security-policy-base64": []byte(m.config.Policy),
-		"host-amd-cert-base64":   host,
+	files := map[string][]byte{"security-policy-base64": []byte(m.config.Policy)}
+	var err error
+	if m.config.Certificates == AtHost {
+		if files["host-amd-cert-base64"], err = m.hostDocument(); err != nil {
+			return err
+		}
 	}
 	if !m.config.Unendorsed {
 		if files["reference-info-base64"], err = m.endorse(); err != nil {
@@ -269,6 +277,19 @@ func (m *Machine) WriteSecurityContext() error {
 		}
 	}
 	return m.writeContext(files)
+}
+
+// hostDocument returns the certificates of the key that signs the machine's reports.
+func (m *Machine) hostDocument() ([]byte, error) {
+	var wanted imds.Wanted
+	if m.current().SigningKey == snp.VLEK {
+		wanted.Product = m.cloud.silicon.vendor.Product().String()
+	}
+	certificates, err := m.cloud.silicon.Certification(wanted)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(certificates)
 }
 
 func (m *Machine) endorse() ([]byte, error) {

@@ -33,6 +33,8 @@ const (
 	ServiceIMDS       = "imds"            // any request to IMDS
 	ServiceTHIM       = "imds/thim"       // AMD certificates
 	ServiceIdentity   = "imds/token"      // managed identity
+	ServiceProxy      = "proxy"           // any request to the host's proxy
+	ServiceProxyTHIM  = "proxy/thim"      // AMD certificates
 	ServiceReport     = "report"          // the report sockets
 	ServiceKDS        = "kds"             // AMD's Key Distribution Service
 	ServiceAzureCache = "azure-cache"     // Azure's public cache of AMD's certificates

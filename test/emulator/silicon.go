@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"skr/attest/snp"
 	"skr/attest/vcek"
@@ -23,6 +24,8 @@ type silicon struct {
 	vendor *snptest.Vendor
 	chip   *snptest.Chip
 	roots  []*vcek.Roots // AMD's own and the emulated vendor's
+
+	hasVLEK atomic.Bool // the cloud provider has loaded its key
 }
 
 var _ imds.Certifier = (*silicon)(nil)
@@ -44,24 +47,30 @@ func newSilicon(c Config) (*silicon, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &silicon{vendor, chip, []*vcek.Roots{vcek.BuiltinRoots(), own}}, nil
+	return &silicon{vendor: vendor, chip: chip, roots: []*vcek.Roots{vcek.BuiltinRoots(), own}}, nil
 }
 
 // Certification returns THIM's answer for this host's chip.
-func (s *silicon) Certification(platformID, tcb string) (imds.Certification, error) {
-	wanted := s.chip.TCB()
+func (s *silicon) Certification(w imds.Wanted) (imds.Certification, error) {
 	id := s.chip.ID()
-	if platformID != "" && !strings.EqualFold(platformID, hex.EncodeToString(id[:])) {
+	if w.PlatformID != "" && !strings.EqualFold(w.PlatformID, hex.EncodeToString(id[:])) {
 		return imds.Certification{}, imds.ErrNoCertificate
 	}
-	if tcb != "" {
-		raw, err := strconv.ParseUint(tcb, 16, 64)
+	tcb := s.chip.TCB()
+	if w.TCB != "" {
+		raw, err := strconv.ParseUint(w.TCB, 16, 64)
 		if err != nil {
 			return imds.Certification{}, imds.ErrNoCertificate
 		}
-		wanted = snp.NewTCB(raw, wanted.Product())
+		tcb = snp.NewTCB(raw, tcb.Product())
 	}
-	return s.certification(wanted)
+	switch {
+	case w.Product == "":
+		return s.certification(tcb)
+	case w.Product == s.vendor.Product().String() && s.hasVLEK.Load():
+		return s.vlekCertification(tcb)
+	}
+	return imds.Certification{}, imds.ErrNoCertificate
 }
 
 func (s *silicon) certification(tcb snp.TCB) (imds.Certification, error) {
@@ -69,12 +78,28 @@ func (s *silicon) certification(tcb snp.TCB) (imds.Certification, error) {
 	if err != nil {
 		return imds.Certification{}, err
 	}
+	return thimAnswer(tcb, leaf, s.vendor.ChainPEM()), nil
+}
+
+func (s *silicon) vlekCertification(tcb snp.TCB) (imds.Certification, error) {
+	leaf, err := s.chip.VLEK(tcb)
+	if err != nil {
+		return imds.Certification{}, err
+	}
+	issuers, err := s.vendor.VLEKChainPEM()
+	if err != nil {
+		return imds.Certification{}, err
+	}
+	return thimAnswer(tcb, leaf, issuers), nil
+}
+
+func thimAnswer(tcb snp.TCB, leaf, issuers []byte) imds.Certification {
 	return imds.Certification{
 		CacheControl:     cacheControl,
-		CertificateChain: string(s.vendor.ChainPEM()),
+		CertificateChain: string(issuers),
 		TCBM:             strings.ToUpper(tcb.Hex()),
 		VCEKCert:         string(leaf),
-	}, nil
+	}
 }
 
 // evidence returns the attestation service's own report, in the JSON form of a

@@ -74,6 +74,26 @@ func TestARMTemplate(t *testing.T) {
 	checkParameters(t, arm, string(text))
 }
 
+// TestARMTemplateFindsCertificates checks that skr asks the host's proxy with the variables of
+// the template and the one that ACI sets.
+func TestARMTemplateFindsCertificates(t *testing.T) {
+	var arm armTemplate
+	if err := json.Unmarshal(read(t, root+"/deploy/aci/template.json"), &arm); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(skr, "config")
+	run.Env = []string{"Fabric_NodeIPOrFQDN=10.92.0.26"}
+	for _, variable := range arm.Resources[0].Properties.Containers[0].Properties.EnvironmentVariables {
+		value := strings.NewReplacer("[concat(parameters('akvEndpoint'), '/keys/', parameters('keyName'))]", "contoso.vault.azure.net/keys/orders",
+			"[parameters('maaEndpoint')]", "contoso.weu.attest.azure.net").Replace(variable.Value)
+		run.Env = append(run.Env, variable.Name+"="+value)
+	}
+	out, err := run.Output()
+	if want := "http://10.92.0.26:2377/metadata/THIM/amd/certification, because of Fabric_NodeIPOrFQDN"; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("got %v\n%s\nwant %q", err, out, want)
+	}
+}
+
 func checkParameters(t *testing.T, arm armTemplate, text string) {
 	t.Helper()
 	var given struct {

@@ -91,6 +91,11 @@ func TestPlatforms(t *testing.T) {
 		if strings.HasPrefix(name, "aci") || name == "aks-kata" {
 			checkPolicy(t, name, found[0].template.Annotations)
 		}
+		if strings.HasPrefix(name, "aci") {
+			checkPlaceholder(t, found[0])
+		} else if got := variable(found[0], "VN2_THIM_ENDPOINT"); got != "" {
+			t.Errorf("%s: the certificate cache is %q", name, got)
+		}
 	}
 }
 

@@ -98,12 +98,30 @@ func (c *Chip) THIMDocument(t snp.TCB) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return thimDocument(t, cert, c.vendor.ChainPEM())
+}
+
+// VLEKDocument returns the answer of THIM with the VLEK at t: the same members,
+// with the VLEK in the place of the VCEK and the ASVK in that of the ASK.
+func (c *Chip) VLEKDocument(t snp.TCB) ([]byte, error) {
+	cert, err := c.VLEK(t)
+	if err != nil {
+		return nil, err
+	}
+	issuers, err := c.vendor.VLEKChainPEM()
+	if err != nil {
+		return nil, err
+	}
+	return thimDocument(t, cert, issuers)
+}
+
+func thimDocument(t snp.TCB, leaf, issuers []byte) ([]byte, error) {
 	return json.Marshal(struct {
 		VCEK         string `json:"vcekCert"`
 		TCB          string `json:"tcbm"` // upper-case hex
 		Chain        string `json:"certificateChain"`
 		CacheControl string `json:"cacheControl"`
-	}{string(cert), strings.ToUpper(t.Hex()), string(c.vendor.ChainPEM()), "86400"})
+	}{string(leaf), strings.ToUpper(t.Hex()), string(issuers), "86400"})
 }
 
 // withProduct returns t as a TCB of this chip: the TCB of a version 2 report has no

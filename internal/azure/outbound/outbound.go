@@ -67,8 +67,8 @@ func New(s *config.Settings, observe func(service string) func(context.Context, 
 	}, nil
 }
 
-// thimRetry also retries 410, which the instance metadata service, of which the cache is a part, returns
-// during an update. 404 means here that there is no such certificate.
+// thimRetry also retries 410, which the instance metadata service returns during an update. 404 means
+// here that there is no such certificate.
 func thimRetry() httpclient.Retry { return httpclient.Retry{Also: []int{http.StatusGone}} }
 
 // placeInFleet returns the place of this process in its fleet, for the two services that the fleet shares.

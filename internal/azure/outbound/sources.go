@@ -30,6 +30,18 @@ func AMDRoots(s *config.Settings) (*vcek.Roots, error) {
 	return vcek.ParseRoots(data)
 }
 
+// THIM returns the source at a place, with a name that says what leads there unless
+// thim_url sets the only one.
+func (o *Clients) THIM(place config.CertificateCache) vcek.Source {
+	switch {
+	case place.Err != nil:
+		return vcek.NewUnusableTHIMSource(place.From, place.Err)
+	case place.From == "thim_url":
+		return vcek.NewTHIMSource(o.thim.Transporter(), place.URL, "")
+	}
+	return vcek.NewTHIMSource(o.thim.Transporter(), place.URL, place.From)
+}
+
 // CertificateSources returns the sources of certificate_sources, in order. It omits a nil host.
 func CertificateSources(s *config.Settings, out *Clients, host vcek.Source) (sources []vcek.Source) {
 	for _, name := range s.CertificateSources {
@@ -39,7 +51,9 @@ func CertificateSources(s *config.Settings, out *Clients, host vcek.Source) (sou
 				sources = append(sources, host)
 			}
 		case "thim":
-			sources = append(sources, vcek.NewTHIMSource(out.thim.Transporter(), s.ThimURL()))
+			for _, cache := range s.CertificateCaches() {
+				sources = append(sources, out.THIM(cache))
+			}
 		case "azure-cache":
 			sources = append(sources, vcek.NewAzureCacheSource(out.azureCache.Transporter(), s.AzureCacheURL, s.AzureCacheAPIVersion, s.AzureCacheClientID))
 		case "kds":

@@ -6,12 +6,13 @@ import (
 
 	"skr/attest"
 	"skr/attest/uvm"
+	"skr/attest/vcek"
 	"skr/hsm"
 	"skr/internal/azure/httpclient"
 	"skr/keyrelease"
 )
 
-// Config is what is examined. Targets, Endpoints, Problems, UnsetLists and Local may be missing.
+// Config is what is examined. Targets, Endpoints, Caches, Problems, UnsetLists and Local may be missing.
 type Config struct {
 	Attester *attest.Attester
 	Endorser attest.Endorser
@@ -26,6 +27,9 @@ type Config struct {
 	Identity  keyrelease.Identity
 	// IdentityName describes Identity: "workload identity".
 	IdentityName string
+	// Caches are the places of the host's certificate cache, in the order in which they are
+	// asked.
+	Caches []Cache
 	// Endpoints are asked in this order.
 	Endpoints []Endpoint
 	// Targets are the keys that should be released.
@@ -58,6 +62,16 @@ type Endpoint struct {
 	HTTP *httpclient.Client
 	// Clock adds a comparison of its Date header with our clock.
 	Clock bool
+}
+
+// Cache is a place of the host's certificate cache.
+type Cache struct {
+	// From is the setting or variable that leads there.
+	From string
+	// URL is its address; "" if From leads to none.
+	URL string
+	// Source asks it.
+	Source vcek.Source
 }
 
 // Problem is an optional part that is configured and cannot be used. skr runs without it.

@@ -45,6 +45,14 @@ func (e *examination) endpointSteps(endpoint Endpoint) []step {
 
 // unreached returns the stage at which a service could not be reached.
 func unreached(err error) (check.Result, error) {
+	if found := stage(err); found != "" {
+		return check.Result{Outcome: check.Failed, Found: found, Fix: refusal.Advice(err), Err: err}, nil
+	}
+	return check.Result{}, err
+}
+
+// stage describes where a connection failed; "" if err has another reason.
+func stage(err error) string {
 	for _, stage := range []struct {
 		is    func(error) bool
 		found string
@@ -59,10 +67,10 @@ func unreached(err error) (check.Result, error) {
 		{errorIs(context.DeadlineExceeded), "it does not answer in time"},
 	} {
 		if stage.is(err) {
-			return check.Result{Outcome: check.Failed, Found: stage.found, Fix: refusal.Advice(err), Err: err}, nil
+			return stage.found
 		}
 	}
-	return check.Result{}, err
+	return ""
 }
 
 func isA[E error](err error) bool {

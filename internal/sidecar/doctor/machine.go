@@ -17,6 +17,7 @@ func (e *examination) machineSteps() []step {
 	return []step{
 		{name: reportSource, look: e.lookAtSource},
 		{name: report, needs: []string{reportSource}, look: e.lookAtReport},
+		{name: certificates, needs: []string{reportSource}, look: e.ofChip(e.lookAtCaches)},
 		{name: tcb, needs: []string{report}, look: e.ofChip(e.lookAtTCB)},
 		{name: guestPolicy, needs: []string{reportSource}, look: e.ofChip(e.lookAtGuestPolicy)},
 		{name: securityContext, needs: []string{reportSource}, look: e.lookAtContext},

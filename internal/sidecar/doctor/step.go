@@ -17,6 +17,7 @@ const (
 	podStart        = "pod-start"
 	reportSource    = "report-source"
 	report          = "report"
+	certificates    = "certificate-cache"
 	tcb             = "tcb"
 	guestPolicy     = "guest-policy"
 	securityContext = "security-context"

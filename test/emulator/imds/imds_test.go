@@ -15,11 +15,11 @@ import (
 
 type fakeHost struct{}
 
-func (fakeHost) Certification(platformID, tcb string) (imds.Certification, error) {
-	if platformID == "ff" || tcb == "ff" {
+func (fakeHost) Certification(w imds.Wanted) (imds.Certification, error) {
+	if w.PlatformID == "ff" || w.TCB == "ff" {
 		return imds.Certification{}, imds.ErrNoCertificate
 	}
-	return imds.Certification{CacheControl: "1", CertificateChain: "chain", TCBM: "00", VCEKCert: platformID + tcb}, nil
+	return imds.Certification{CacheControl: "1", CertificateChain: "chain", TCBM: "00", VCEKCert: w.PlatformID + w.TCB + w.Product}, nil
 }
 
 func (fakeHost) ManagedIdentityToken(resource, clientID string) (imds.Token, error) {
@@ -58,6 +58,8 @@ func TestAnswers(t *testing.T) {
 		{"THIM", imds.CertificationPath, metadata, 200, `{"cacheControl":"1","certificateChain":"chain","tcbm":"00","vcekCert":""}`},
 		{"THIM with a query", imds.CertificationPath + "?platformId=ab&tcbVersion=cd", metadata, 200,
 			`{"cacheControl":"1","certificateChain":"chain","tcbm":"00","vcekCert":"abcd"}`},
+		{"THIM for a VLEK", imds.CertificationPath + "?platformId=ab&productName=Milan&tcbVersion=cd", metadata, 200,
+			`{"cacheControl":"1","certificateChain":"chain","tcbm":"00","vcekCert":"abcdMilan"}`},
 		{"THIM for another chip", imds.CertificationPath + "?platformId=ff", metadata, 404, "Not found"},
 		{"a token", token + "&resource=https://vault.azure.net", metadata, 200,
 			`{"access_token":"token","client_id":"id","expires_in":"3900","expires_on":"1506484173","not_before":"1506480273",` +

@@ -35,10 +35,17 @@ type Certification struct {
 
 // Certifier provides the certificates of the machine below.
 type Certifier interface {
-	// Certification returns the certificates for a chip and TCB, each in hex;
-	// "" means the machine's own. The error is ErrNoCertificate if there is
-	// none.
-	Certification(platformID, tcb string) (Certification, error)
+	// Certification returns the certificates. The error is ErrNoCertificate if
+	// there is none.
+	Certification(Wanted) (Certification, error)
+}
+
+// Wanted is a query for certificates.
+type Wanted struct {
+	// PlatformID and TCB are chip and TCB in hex; "" means the machine's own.
+	PlatformID, TCB string
+	// Product, such as "Milan", asks for the VLEK; "" asks for the VCEK.
+	Product string
 }
 
 // Token is an access token of a managed identity.
@@ -76,6 +83,14 @@ func New(certifier Certifier, identities Identities) http.Handler {
 	return metadataOnly(mux)
 }
 
+// NewProxy returns the proxy of an ACI host, which serves THIM at the same path
+// and nothing else (microsoft/confidential-sidecar-containers, issue 154).
+func NewProxy(certifier Certifier) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+CertificationPath, (&service{certifier: certifier}).certification)
+	return metadataOnly(mux)
+}
+
 type service struct {
 	certifier  Certifier
 	identities Identities
@@ -110,10 +125,11 @@ func write(w http.ResponseWriter, status int, answer any) {
 }
 
 // certification honours tcbVersion and platformId, which CCF sends
-// (microsoft/CCF, doc/operations/platforms/snp.rst).
+// (microsoft/CCF, doc/operations/platforms/snp.rst), and the productName of a
+// query for a VLEK (microsoft/archived-confidential-sidecar-containers, issue 31).
 func (s *service) certification(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	answer, err := s.certifier.Certification(q.Get("platformId"), q.Get("tcbVersion"))
+	answer, err := s.certifier.Certification(Wanted{q.Get("platformId"), q.Get("tcbVersion"), q.Get("productName")})
 	switch {
 	case errors.Is(err, ErrNoCertificate):
 		write(w, http.StatusNotFound, failure{"Not found", err.Error()})

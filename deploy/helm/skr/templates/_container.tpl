@@ -49,9 +49,11 @@ volumeMounts:
 - {name: SKR_TPM, value: {{ ternary "/dev/tpmrm0" "unix:/run/skr/tpm.sock" $direct | quote }}}
 - {name: SKR_EVENT_LOG, value: {{ ternary "/sys/kernel/security/tpm0/binary_bios_measurements" "/run/skr/event-log" $direct | quote }}}
 {{- end }}
-{{- if eq .Values.platform "aci-vn2" }}
+{{- if include "skr.onVirtualNode" . }}
 # The virtual node replaces this value with the address of the host's certificate cache.
 - {name: VN2_THIM_ENDPOINT, value: "===VIRTUALNODE2.CC.THIM.ENDPOINT==="}
+{{- end }}
+{{- if eq .Values.platform "aci-vn2" }}
 {{- if and .Values.identity.resourceId .Values.identity.clientId (not .Values.sidecar.settings.client_id) }}
 - {name: SKR_CLIENT_ID, value: {{ .Values.identity.clientId | quote }}}
 {{- end }}
