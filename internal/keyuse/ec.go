@@ -51,6 +51,8 @@ func (k *ecKey) erase() {
 	}
 }
 
+func (k *ecKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+
 func (k *ecKey) do(op Operation, in Input, _ Limits) (Output, error) {
 	digest := in.Value
 	if op == Verify {

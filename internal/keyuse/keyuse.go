@@ -20,12 +20,15 @@
 package keyuse
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 
 	"skr/hsm"
+	"skr/internal/jose/jwk"
 	"skr/internal/secmem"
 )
 
@@ -104,6 +107,8 @@ type Key struct {
 // family performs the operations of one type of key.
 type family interface {
 	do(op Operation, in Input, limits Limits) (Output, error)
+	// public returns an error if the key has no public part.
+	public() (crypto.PublicKey, error)
 	erase()
 }
 
@@ -146,4 +151,31 @@ func (k *Key) Do(op Operation, in Input, limits Limits) (Output, error) {
 	output, err := k.family.do(op, in, limits)
 	runtime.KeepAlive(k)
 	return output, err
+}
+
+// DecryptOAEP opens RSA-OAEP without a label, whatever the key_ops are: the key provider
+// protocol of ocicrypt knows none.
+func (k *Key) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
+	private, isRSA := k.family.(rsaKey)
+	if !isRSA {
+		return nil, ErrAlgorithm
+	}
+	opened, err := rsa.DecryptOAEP(hash.New(), nil, private.private, ciphertext, nil)
+	runtime.KeepAlive(k)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return opened, nil
+}
+
+// Public returns the public part as a JWK with the names of RFC 7518, the identifier as kid
+// and the key_ops. It returns an error for a symmetric key.
+func (k *Key) Public() (jwk.Key, error) {
+	public, err := k.family.public()
+	if err != nil {
+		return jwk.Key{}, err
+	}
+	written, err := jwk.FromPublic(public)
+	written.Kid, written.KeyOps = k.id, k.allowed
+	return written.Registered(), err
 }

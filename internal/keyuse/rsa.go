@@ -15,6 +15,8 @@ type rsaKey struct{ private *rsa.PrivateKey }
 
 func (k rsaKey) erase() { keywrap.Erase(k.private) }
 
+func (k rsaKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+
 func (k rsaKey) do(op Operation, in Input, limits Limits) (Output, error) {
 	switch op {
 	case Encrypt, WrapKey:
