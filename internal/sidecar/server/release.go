@@ -64,7 +64,7 @@ func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (reques
 	if err != nil {
 		return keyrelease.Request{}, err
 	}
-	if err = s.mayHave(ctx, r.Alias, request); err != nil {
+	if request, err = s.mayHave(ctx, r.Alias, request); err != nil {
 		return request, err
 	}
 	request.Access, err = parseAccessToken(r.AccessToken)
@@ -82,9 +82,8 @@ func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Re
 		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
 			"member %q stands for authority, vault and key: leave the others out", "alias")
 	}
-	request, found := s.config.Aliases[r.Alias]
-	if found {
-		return request, nil
+	if request, found := s.config.Aliases[r.Alias]; found {
+		return request.At(r.Version)
 	}
 	if err := s.config.Access.MayHave(access.From(ctx), r.Alias); err != nil {
 		return keyrelease.Request{}, err
@@ -93,6 +92,10 @@ func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Re
 }
 
 func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
+	if r.Version != "" {
+		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
+			"member %q goes with an alias; without one, write the version into kid: name/version", "version")
+	}
 	authority, err := s.parseAuthority(r.MAAEndpoint)
 	if err != nil {
 		return keyrelease.Request{}, err
@@ -107,22 +110,29 @@ func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
 	return keyrelease.Request{Authority: authority, Key: id}, err
 }
 
-// mayHave checks the release against the access policy. If the policy binds callers to
-// aliases, a release by endpoints must be one of the caller's aliases.
-func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) error {
+// mayHave checks the release against the access policy, and returns the release as the
+// policy allows it. If the policy binds callers to aliases, a release by endpoints must be
+// one of the caller's aliases, in a version that the alias gives.
+func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) (keyrelease.Request, error) {
 	caller := access.From(ctx)
 	if alias != "" {
-		return s.config.Access.MayHave(caller, alias)
+		return asked, s.config.Access.MayHave(caller, alias)
 	}
 	if !s.config.Access.Binds() {
-		return nil
+		return asked, nil
 	}
+	allowed := false
+	limited := asked
 	for alias, known := range s.config.Aliases {
-		if known.Leads(asked) && s.config.Access.MayHave(caller, alias) == nil {
-			return nil
+		as, leads := known.Leads(asked)
+		if leads && s.config.Access.MayHave(caller, alias) == nil && (!allowed || as.Exact()) {
+			allowed, limited = true, as
 		}
 	}
-	return refusal.Newf(refusal.CallerNotAllowed,
+	if allowed {
+		return limited, nil
+	}
+	return asked, refusal.Newf(refusal.CallerNotAllowed,
 		"%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
 }
 
