@@ -27,7 +27,7 @@ type noAuditor struct{}
 func (noAuditor) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 
 func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
-	key, err := s.releaseKey(ctx, r)
+	key, err := s.releaseKey(ctx, demand{ReleaseRequest: r})
 	if err != nil {
 		return body{}, err
 	}
@@ -42,10 +42,19 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 // encodeKey encodes without encoding/json, whose buffers would keep copies of the key.
 func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
 
+// demand is a release as a caller asks for it.
+type demand struct {
+	api.ReleaseRequest
+
+	// annotated marks the names of an annotation. A caller that may have the newest version
+	// only may use an annotation of this version.
+	annotated bool
+}
+
 // releaseKey returns no key that the auditor has not recorded.
-func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {
+func (s *Server) releaseKey(ctx context.Context, d demand) (*hsm.Key, error) {
 	var key *hsm.Key
-	request, err := s.parseRelease(ctx, r)
+	request, err := s.parseRelease(ctx, d)
 	if err == nil {
 		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
 		journal.FellBack(ctx, request.Fallback())
@@ -59,15 +68,15 @@ func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key
 
 // parseRelease parses the request and checks that the caller may have the key. If the
 // caller may not, it returns the request too, for the auditor.
-func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
-	request, err = s.named(ctx, r)
+func (s *Server) parseRelease(ctx context.Context, d demand) (request keyrelease.Request, err error) {
+	request, err = s.named(ctx, d.ReleaseRequest)
 	if err != nil {
 		return keyrelease.Request{}, err
 	}
-	if request, err = s.mayHave(ctx, r.Alias, request); err != nil {
+	if request, err = s.mayHave(ctx, d, request); err != nil {
 		return request, err
 	}
-	request.Access, err = parseAccessToken(r.AccessToken)
+	request.Access, err = parseAccessToken(d.AccessToken)
 	return request, err
 }
 
@@ -113,10 +122,10 @@ func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
 // mayHave checks the release against the access policy, and returns the release as the
 // policy allows it. If the policy binds callers to aliases, a release by endpoints must be
 // one of the caller's aliases, in a version that the alias gives.
-func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) (keyrelease.Request, error) {
+func (s *Server) mayHave(ctx context.Context, d demand, asked keyrelease.Request) (keyrelease.Request, error) {
 	caller := access.From(ctx)
-	if alias != "" {
-		return asked, s.config.Access.MayHave(caller, alias)
+	if d.Alias != "" {
+		return asked, s.config.Access.MayHave(caller, d.Alias)
 	}
 	if !s.config.Access.Binds() {
 		return asked, nil
@@ -125,7 +134,10 @@ func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Req
 	limited := asked
 	for alias, known := range s.config.Aliases {
 		as, leads := known.Leads(asked)
-		if leads && s.config.Access.MayHave(caller, alias) == nil && (!allowed || as.Exact()) {
+		if !leads || s.config.Access.MayHave(caller, alias) != nil {
+			continue
+		}
+		if as.Exact() || d.annotated && !allowed {
 			allowed, limited = true, as
 		}
 	}
