@@ -137,10 +137,15 @@ func parseKid(kid string) (name, version string, err error) {
 	if !hasVersion {
 		return name, "", nil
 	}
-	if version == "" || len(version) > maxKeyVersion || strings.ContainsFunc(version, isNoAlphanumeric) {
-		return "", "", fmt.Errorf("the key's version must be 1 to %d letters and digits", maxKeyVersion)
+	return name, version, CheckVersion(version)
+}
+
+// CheckVersion returns an error if the text cannot be a version of a key.
+func CheckVersion(text string) error {
+	if text == "" || len(text) > maxKeyVersion || strings.ContainsFunc(text, isNoAlphanumeric) {
+		return fmt.Errorf("the key's version must be 1 to %d letters and digits", maxKeyVersion)
 	}
-	return name, version, nil
+	return nil
 }
 
 func isNoAlphanumeric(c rune) bool {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 
@@ -82,9 +84,25 @@ func (p *provider) unwrap(ctx context.Context, input []byte, form keyprovider.Fo
 }
 
 // open releases the key as a request for it would: the annotation is not trusted, because
-// it comes from the maker of the image.
+// it comes from the maker of the image. An annotation without a version was wrapped for the
+// version that was the newest then: the versions that the caller's aliases list are tried
+// too.
 func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte, error) {
-	key, err := p.releaseKey(ctx, api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
+	data, err := p.openWith(ctx, a, a.Key)
+	if err == nil || a.Version() != "" || !errors.Is(err, errOtherKey) {
+		return data, err
+	}
+	for _, version := range p.listedVersions(ctx, a) {
+		if data, failed := p.openWith(ctx, a, a.Key+"/"+version); failed == nil {
+			return data, nil
+		}
+	}
+	return nil, err
+}
+
+// openWith opens the annotation with one version of the key: kid is a name, or name/version.
+func (p *provider) openWith(ctx context.Context, a *keyprovider.Annotation, kid string) ([]byte, error) {
+	key, err := p.releaseKey(ctx, demand{api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: kid}, true})
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +115,36 @@ func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte,
 	return OpenAnnotation(opener, a)
 }
 
+// listedVersions returns the versions that the aliases of the annotation's key list, and
+// that the caller may have.
+func (p *provider) listedVersions(ctx context.Context, a *keyprovider.Annotation) (versions []string) {
+	asked, err := p.parseNames(api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
+	if err != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.config.Aliases)) {
+		known := p.config.Aliases[name]
+		if _, leads := known.Leads(asked); !leads || p.config.Access.MayHave(access.From(ctx), name) != nil {
+			continue
+		}
+		for _, version := range known.Versions().List() {
+			if version != "" && !slices.Contains(versions, version) {
+				versions = append(versions, version)
+			}
+		}
+	}
+	return versions
+}
+
+// errOtherKey marks data that the released key does not open.
+var errOtherKey = errors.New("wrapped for another key or version")
+
 // OpenAnnotation decrypts with the released key. The caller wipes the data.
 func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
 	data, err := key.DecryptOAEP(crypto.SHA256, a.Wrapped)
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "the released key does not open the data of the annotation: it was wrapped for another key or version", err)
+		return nil, refusal.Because(refusal.BadRequest,
+			"the released key does not open the data of the annotation: it was wrapped for another key or version", errors.Join(errOtherKey, err))
 	}
 	return data, nil
 }
