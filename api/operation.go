@@ -10,6 +10,8 @@ import (
 type OperationRequest struct {
 	// Alias names the key in the sidecar's configuration.
 	Alias string `json:"alias"`
+	// Version is the version of the key, as in [ReleaseRequest].
+	Version string `json:"version,omitempty"`
 	// Alg is an algorithm of Key Vault, such as "RSA-OAEP-256" or "ES256".
 	Alg string `json:"alg"`
 
@@ -61,6 +63,8 @@ type OperationResult struct {
 type PublicRequest struct {
 	// Alias names the key in the sidecar's configuration.
 	Alias string `json:"alias"`
+	// Version is the version of the key, as in [ReleaseRequest].
+	Version string `json:"version,omitempty"`
 }
 
 // PublicResponse answers POST /key/public.
@@ -86,7 +90,7 @@ func (in OperationInput) Wipe() {
 
 // LogValue redacts, as a JSON handler of log/slog would print the wire form.
 func (r OperationRequest) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("alias", r.Alias), slog.String("alg", r.Alg), slog.Int("batch", len(r.Batch)))
+	return slog.GroupValue(slog.String("alias", r.Alias), slog.String("version", r.Version), slog.String("alg", r.Alg), slog.Int("batch", len(r.Batch)))
 }
 
 // LogValue redacts, as a JSON handler of log/slog would print the wire form.

@@ -116,6 +116,11 @@ func (id KeyID) Advice() string {
 	return fmt.Sprintf("; %q does not look like a version, which has 32 hexadecimal digits: send the name %q alone for the newest", id.version, id.name)
 }
 
+// SameKey reports whether both are versions of one key.
+func (id KeyID) SameKey(other KeyID) bool {
+	return id.host == other.host && sameName(id.name, other.name)
+}
+
 // covers reports whether a location is this key. Without a version, any version of the key
 // matches.
 func (id KeyID) covers(l keyLocation) bool {

@@ -1,6 +1,8 @@
 package keyrelease
 
 import (
+	"slices"
+
 	"skr/hsm"
 	"skr/internal/refusal"
 )
@@ -66,6 +68,11 @@ func (r Request) hasWay(other Request) bool {
 		}
 	}
 	return false
+}
+
+// Names reports whether one of the ways leads to the key, in any version and by any authority.
+func (r Request) Names(key hsm.KeyID) bool {
+	return slices.ContainsFunc(r.Ways(), func(way Request) bool { return way.Key.SameKey(key) })
 }
 
 // confine returns an error if the released version is not the one that had to be the

@@ -22,6 +22,11 @@ type Alias struct {
 	Authorities []string `json:"authorities,omitempty"`
 	// Versions of the key that callers may have. None means the newest, or the version in Key.
 	Versions Words `json:"versions,omitempty"`
+	// Ops are the operations that callers may use the key for, and "release" if they may
+	// receive it. None means everything.
+	Ops []string `json:"ops,omitempty"`
+	// SessionKey is the length in bytes of the keys that RSA1_5 unwraps. 0 refuses RSA1_5.
+	SessionKey int `json:"rsa1_5_bytes,omitempty"`
 }
 
 // Words is a list, or one word in its place.

@@ -42,4 +42,6 @@ func ParseRights(names []string, sessionKey int) (Rights, error) {
 }
 
 // Permit reports whether the right is one of them.
-func (r Rights) Permit(right Operation) bool { return r.listed == nil || slices.Contains(r.listed, right) }
+func (r Rights) Permit(right Operation) bool {
+	return r.listed == nil || slices.Contains(r.listed, right)
+}

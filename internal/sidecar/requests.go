@@ -1,10 +1,12 @@
 package sidecar
 
 import (
-	"skr/keyrelease"
+	"fmt"
 
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/sidecar/access"
+	"skr/keyrelease"
 )
 
 // releases returns the aliases as requests.
@@ -35,6 +37,19 @@ func request(routes config.Routes) keyrelease.Request {
 		requests[i] = keyrelease.Request{Authority: way.Authority, Key: way.Key}
 	}
 	return keyrelease.WithFallbacks(requests).OfVersions(routes.Versions)
+}
+
+// rights returns what callers may do with the key of each alias.
+func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
+	all := make(map[string]keyuse.Rights, len(aliases))
+	for name, a := range aliases {
+		rights, err := keyuse.ParseRights(a.Ops, a.SessionKey)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		all[name] = rights
+	}
+	return all, nil
 }
 
 // rules converts the section access. It returns nil if there is no section.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"skr/api"
+	"skr/internal/keyuse"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/internal/sidecar/access"
@@ -27,8 +28,6 @@ const maxHello = 256 // bytes of a name
 type provider struct {
 	keyproviderpb.UnsafeKeyProviderServiceServer
 	*Server
-
-	openers *openers
 }
 
 // WrapKey wraps with a public key of the configured directory. It sends no request.
@@ -102,7 +101,7 @@ func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte,
 
 // openWith opens the annotation with one version of the key: kid is a name, or name/version.
 func (p *provider) openWith(ctx context.Context, a *keyprovider.Annotation, kid string) ([]byte, error) {
-	key, err := p.releaseKey(ctx, demand{api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: kid}, true})
+	key, err := p.releaseKey(ctx, demand{api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: kid}, true, keyuse.UnwrapKey})
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +157,7 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	if err != nil {
 		data = []byte(in.GetReportDataHexString())
 	}
-	if err := p.config.Access.MayAttest(access.From(ctx), data); err != nil {
+	if err := p.mayAttest(ctx, data); err != nil {
 		return nil, err
 	}
 	evidence, err := p.config.Evidence.Report(ctx, data)

@@ -7,6 +7,7 @@ import (
 
 	"skr/api"
 	"skr/hsm"
+	"skr/internal/keyuse"
 	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
@@ -20,14 +21,29 @@ type Auditor interface {
 	// not nil and key is nil. request is zero if it could not be parsed or names what the
 	// allow-lists do not. If Released returns an error, the key is not released.
 	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
+	// Used records operations with a key before their results are returned. key is nil
+	// if there was no key to use. If Used returns an error, there is no result.
+	Used(ctx context.Context, use Use, key *hsm.Key, err error) error
+}
+
+// Use is a request for operations with one key.
+type Use struct {
+	// Request names the key; it is zero as in Released.
+	Request keyrelease.Request
+	// Operation is that of every item.
+	Operation keyuse.Operation
+	// Count is the number of items, and Failed that of the items without a result.
+	Count, Failed int
 }
 
 type noAuditor struct{}
 
+func (noAuditor) Used(context.Context, Use, *hsm.Key, error) error { return nil }
+
 func (noAuditor) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 
 func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
-	key, err := s.releaseKey(ctx, demand{ReleaseRequest: r})
+	key, err := s.releaseKey(ctx, demand{ReleaseRequest: r, right: keyuse.Release})
 	if err != nil {
 		return body{}, err
 	}
@@ -49,6 +65,8 @@ type demand struct {
 	// annotated marks the names of an annotation. A caller that may have the newest version
 	// only may use an annotation of this version.
 	annotated bool
+	// right is what the caller will do with the key.
+	right keyuse.Operation
 }
 
 // releaseKey returns no key that the auditor has not recorded.
@@ -74,6 +92,9 @@ func (s *Server) parseRelease(ctx context.Context, d demand) (request keyrelease
 		return keyrelease.Request{}, err
 	}
 	if request, err = s.mayHave(ctx, d, request); err != nil {
+		return request, err
+	}
+	if err = s.permit(ctx, d, request); err != nil {
 		return request, err
 	}
 	request.Access, err = parseAccessToken(d.AccessToken)

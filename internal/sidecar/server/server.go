@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/internal/keyuse"
 	"skr/internal/observe/journal"
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/keyprovider"
@@ -75,8 +76,11 @@ type Config struct {
 	Problems func() []api.Problem
 	// Aliases are the releases that a request may ask for by one name.
 	Aliases map[string]keyrelease.Request
-	// Access says which caller may use which route and key; nil means that
-	// whoever reaches the listener may use all.
+	// Rights are what callers may do with the keys of the aliases. An alias without
+	// an entry permits everything but RSA1_5.
+	Rights map[string]keyuse.Rights
+	// Access says which caller may use which route and key; nil means that every
+	// caller that can connect may use all.
 	Access *access.Policy
 	// Gate bounds how many requests run and wait, and how often one caller
 	// asks; nil means one with the defaults of package limit.
@@ -92,8 +96,8 @@ type Config struct {
 	WrapKeys *keyprovider.Keys
 	// WrapKeysErr says why there are none although there should be.
 	WrapKeysErr error
-	// KeyTTL is how long the Releaser keeps keys, which the key provider then
-	// keeps opened; 0 means not at all.
+	// KeyTTL is how long the Releaser keeps keys, which the server then keeps opened for
+	// operations and the key provider; 0 means not at all.
 	KeyTTL time.Duration
 	// LocalNames are the names of this machine beside localhost that callers may send
 	// as Host, in lower case; see [LocalNames].
@@ -122,6 +126,7 @@ type Server struct {
 	routes   map[string]route
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
+	openers  *openers
 	// refusalLog decides which refusals get a log line of their own.
 	refusalLog *refusalLog
 }
@@ -163,7 +168,7 @@ func New(c Config) (*Server, error) {
 	if c.GRPCConnections == nil {
 		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
 	}
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
 	s.routes = s.table()
 	return s, nil
 }
