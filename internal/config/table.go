@@ -77,7 +77,7 @@ func table() []setting {
 
 		{
 			name: "keys", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.Keys }),
-			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fallbacks",
+			usage: "aliases that requests may name: {name: {vault, key, authority, versions}}; vaults and authorities are lists with fallbacks",
 		},
 
 		{
