@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"skr/api"
+	"skr/hsm"
 	"skr/internal/sidecar/limit"
 	"skr/keyrelease"
 )
@@ -40,7 +41,11 @@ func TestSchemaAndServerAgree(t *testing.T) {
 		if request.Key, err = c.Vaults.Parse(vault, "demo"); err != nil {
 			t.Fatal(err)
 		}
-		c.Aliases = map[string]keyrelease.Request{goodValues["alias"]: request}
+		every, err := hsm.ParseVersions([]string{"all"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Aliases = map[string]keyrelease.Request{goodValues["alias"]: request.OfVersions(every)}
 	})
 	for path, members := range map[string][]string{
 		api.RouteRaw: {"runtime_data"}, api.RouteCombined: {"runtime_data"}, api.RouteMAA: {"maa_endpoint", "runtime_data"},
