@@ -79,7 +79,7 @@ func table() []setting {
 
 		{
 			name: "keys", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.Keys }),
-			usage: "aliases that requests may name: {name: {vault, key, authority, versions}}; vaults and authorities are lists with fallbacks",
+			usage: "aliases that requests may name: {name: {vault, key, authority, versions, ops}}; vaults and authorities are lists with fallbacks",
 		},
 
 		{

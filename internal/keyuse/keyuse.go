@@ -45,6 +45,11 @@ const (
 	UnwrapKey Operation = "unwrapKey"
 )
 
+// NeedsValidity reports whether the vault refuses the operation outside the validity of the
+// key ("About keys", section "Date-time controlled operations",
+// learn.microsoft.com/azure/key-vault/keys/about-keys).
+func (op Operation) NeedsValidity() bool { return op == Encrypt || op == WrapKey || op == Sign }
+
 // Operations returns all operations.
 func Operations() []Operation { return []Operation{Decrypt, Encrypt, Sign, UnwrapKey, Verify, WrapKey} }
 

@@ -239,6 +239,7 @@ func TestLocalNames(t *testing.T) {
 type auditor struct {
 	told []error
 	keys []string
+	uses []Use
 	fail error
 	id   string
 }
@@ -247,6 +248,11 @@ func (w *auditor) Released(ctx context.Context, request keyrelease.Request, _ *h
 	w.keys = append(w.keys, request.Key.String())
 	w.told, w.id = append(w.told, err), journal.RequestID(ctx)
 	return w.fail
+}
+
+func (w *auditor) Used(ctx context.Context, use Use, _ *hsm.Key, err error) error {
+	w.uses = append(w.uses, use)
+	return w.Released(ctx, use.Request, nil, err)
 }
 
 func TestAuditor(t *testing.T) {

@@ -71,6 +71,9 @@ func (s *Server) results(
 	ctx context.Context, key *hsm.Key, op keyuse.Operation, inputs []keyuse.Input, limits keyuse.Limits,
 ) (results []result, err error) {
 	defer journal.Begin(ctx, journal.Operate)(nil)
+	if lapse := key.Validity().Lapse(s.config.Now()); lapse != "" && op.NeedsValidity() {
+		return nil, refusal.Newf(refusal.CallerNotAllowed, "the key %s; rotate it with `skrctl key rotate`", lapse)
+	}
 	opened, err := s.openers.of(ctx, key)
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest, "the key has no operations: its type is none of RSA, EC and oct", err)

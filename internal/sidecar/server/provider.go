@@ -109,7 +109,7 @@ func (p *provider) openWith(ctx context.Context, a *keyprovider.Annotation, kid 
 	noteKey(ctx, key.ID())
 	opener, err := p.openers.of(ctx, key)
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)
+		return nil, noDecrypter(err)
 	}
 	return OpenAnnotation(opener, a)
 }
@@ -141,11 +141,18 @@ var errOtherKey = errors.New("wrapped for another key or version")
 // OpenAnnotation decrypts with the released key. The caller wipes the data.
 func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
 	data, err := key.DecryptOAEP(crypto.SHA256, a.Wrapped)
+	if errors.Is(err, keyuse.ErrAlgorithm) {
+		return nil, noDecrypter(err)
+	}
 	if err != nil {
 		return nil, refusal.Because(refusal.BadRequest,
 			"the released key does not open the data of the annotation: it was wrapped for another key or version", errors.Join(errOtherKey, err))
 	}
 	return data, nil
+}
+
+func noDecrypter(err error) error {
+	return refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)
 }
 
 func malformed(err error) error { return refusal.Because(refusal.BadRequest, err.Error(), err) }
