@@ -88,10 +88,11 @@ var allowed = map[string][]string{
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
+	"internal/keyuse": {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
 	"internal/sidecar": {
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
-		"internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
+		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/doctor",
 		"internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
@@ -112,7 +113,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/observe/journal",
+		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyuse", "internal/observe/journal",
 		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
