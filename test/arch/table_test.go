@@ -94,7 +94,8 @@ var allowed = map[string][]string{
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
+		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
@@ -118,7 +119,8 @@ var allowed = map[string][]string{
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
-	"internal/sidecar/serving": {"internal/cache"},
+	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
+	"internal/sidecar/serving":  {"internal/cache"},
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},

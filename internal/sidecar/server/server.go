@@ -21,6 +21,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -181,6 +182,20 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	defer cut() // after Until: a request that was cut off has nobody to answer
 	defer s.refusalLog.count()
 	return serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...)
+}
+
+// ServeAs answers with a handler that calls the server, over TLS, until ctx ends. It closes
+// the listener.
+func (s *Server) ServeAs(ctx context.Context, l *Listener, secure *tls.Config, handler http.Handler) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := s.httpServer(base)
+	server.Handler = handler
+	sockets := s.sockets(l, s.config.Connections)
+	for i, socket := range sockets {
+		sockets[i] = tls.NewListener(socket, secure)
+	}
+	return serving.Until(ctx, server, s.config.Grace, sockets...)
 }
 
 // sockets with their limit. Who is beyond it is not asked for its credentials.
