@@ -35,9 +35,20 @@ const (
 	RouteCombined = "/attest/combined"
 	RouteMAA      = "/attest/maa"
 	RouteRelease  = "/key/release"
+
+	RoutePublic  = "/key/public"
+	RouteEncrypt = "/key/encrypt"
+	RouteDecrypt = "/key/decrypt"
+	RouteWrap    = "/key/wrap"
+	RouteUnwrap  = "/key/unwrap"
+	RouteSign    = "/key/sign"
+	RouteVerify  = "/key/verify"
 )
 
 // Routes returns every route.
 func Routes() []string {
-	return []string{RouteStatus, RouteReady, RouteRaw, RouteCombined, RouteMAA, RouteRelease}
+	return []string{
+		RouteStatus, RouteReady, RouteRaw, RouteCombined, RouteMAA, RouteRelease,
+		RoutePublic, RouteEncrypt, RouteDecrypt, RouteWrap, RouteUnwrap, RouteSign, RouteVerify,
+	}
 }

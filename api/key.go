@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -91,6 +92,14 @@ func (k Key) Bytes() ([]byte, error) {
 		return nil, fmt.Errorf("reading the key: %w", err)
 	}
 	return secret, nil
+}
+
+// Version returns the version of the key, for the caller to store beside what it encrypts.
+// A later request names it in [ReleaseRequest.Version]. It is "" if ID is.
+func (k Key) Version() string {
+	_, name, _ := strings.Cut(k.ID, "/keys/")
+	_, version, _ := strings.Cut(name, "/")
+	return version
 }
 
 // Wipe overwrites the key with zeros.

@@ -128,6 +128,10 @@ type MAAResponse struct {
 type ReleaseRequest struct {
 	// Alias stands for authority, vault and key, which must then be empty.
 	Alias string `json:"alias,omitempty"`
+	// Version is the version of the alias's key, such as the one that a ciphertext was made
+	// with; empty means the first version that the alias gives, by default the newest.
+	// It goes with Alias only.
+	Version string `json:"version,omitempty"`
 	// MAAEndpoint is the host name of an authority that the key's release policy names.
 	MAAEndpoint string `json:"maa_endpoint,omitempty"`
 	// AKVEndpoint is the host name of the Key Vault or Managed HSM.
@@ -140,7 +144,7 @@ type ReleaseRequest struct {
 
 // LogValue redacts, as a JSON handler of log/slog would print the wire form.
 func (r ReleaseRequest) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("alias", r.Alias),
+	return slog.GroupValue(slog.String("alias", r.Alias), slog.String("version", r.Version),
 		slog.String("maa_endpoint", r.MAAEndpoint), slog.String("akv_endpoint", r.AKVEndpoint),
 		slog.String("kid", r.KID), slog.Any("access_token", r.AccessToken))
 }

@@ -21,6 +21,7 @@ import (
 type Key struct {
 	id         string
 	policyHash string
+	validity   Validity
 	held       *secmem.Buffer // its JWK
 }
 
@@ -95,8 +96,11 @@ func (k *Key) ID() string { return k.id }
 // secret.
 func (k *Key) PolicyHash() string { return k.policyHash }
 
+// Validity returns the time bounds of the key, which do not bound its release.
+func (k *Key) Validity() Validity { return k.validity }
+
 // Clone returns a copy of the key, which needs its own [Key.Wipe].
-func (k *Key) Clone() *Key { return &Key{k.id, k.policyHash, k.held.Clone()} }
+func (k *Key) Clone() *Key { return &Key{k.id, k.policyHash, k.validity, k.held.Clone()} }
 
 // Wipe overwrites the key. It may be called more than once, and on a nil key.
 func (k *Key) Wipe() {

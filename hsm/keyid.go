@@ -116,6 +116,11 @@ func (id KeyID) Advice() string {
 	return fmt.Sprintf("; %q does not look like a version, which has 32 hexadecimal digits: send the name %q alone for the newest", id.version, id.name)
 }
 
+// SameKey reports whether both are versions of one key.
+func (id KeyID) SameKey(other KeyID) bool {
+	return id.host == other.host && sameName(id.name, other.name)
+}
+
 // covers reports whether a location is this key. Without a version, any version of the key
 // matches.
 func (id KeyID) covers(l keyLocation) bool {
@@ -137,10 +142,15 @@ func parseKid(kid string) (name, version string, err error) {
 	if !hasVersion {
 		return name, "", nil
 	}
-	if version == "" || len(version) > maxKeyVersion || strings.ContainsFunc(version, isNoAlphanumeric) {
-		return "", "", fmt.Errorf("the key's version must be 1 to %d letters and digits", maxKeyVersion)
+	return name, version, CheckVersion(version)
+}
+
+// CheckVersion returns an error if the text cannot be a version of a key.
+func CheckVersion(text string) error {
+	if text == "" || len(text) > maxKeyVersion || strings.ContainsFunc(text, isNoAlphanumeric) {
+		return fmt.Errorf("the key's version must be 1 to %d letters and digits", maxKeyVersion)
 	}
-	return name, version, nil
+	return nil
 }
 
 func isNoAlphanumeric(c rune) bool {

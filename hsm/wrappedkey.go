@@ -134,5 +134,5 @@ func (w *WrappedKey) finish(public jwk.Key, secret []member) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{w.id, w.policyHash, secmem.Hold(text)}, nil
+	return &Key{w.id, w.policyHash, w.validity, secmem.Hold(text)}, nil
 }

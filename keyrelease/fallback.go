@@ -38,21 +38,16 @@ func WithFallbacks(ways []Request) Request {
 }
 
 // Ways returns the request and its fallbacks, best first, each with the request's access
-// token.
+// token and version of the key.
 func (r Request) Ways() []Request {
 	if r.fallbacks == nil {
 		return []Request{r}
 	}
 	ways := slices.Clone(r.fallbacks.ways)
 	for i := range ways {
-		ways[i].Access = r.Access
+		ways[i].Access, ways[i].Key = r.Access, ways[i].Key.AtVersion(r.Key.Version())
 	}
 	return ways
-}
-
-// Leads reports whether other is one of the request's ways.
-func (r Request) Leads(other Request) bool {
-	return slices.ContainsFunc(r.Ways(), func(way Request) bool { return way.Authority == other.Authority && way.Key == other.Key })
 }
 
 // Releases releases a key by one way. [Releaser] implements it.
@@ -62,11 +57,25 @@ type Releases interface {
 
 // Anywhere releases the key by the first of the request's ways that works, and returns
 // that way. It tries the next way if a party is unreachable, fails, throttles or is too
-// slow. A refusal is final. If no way works, the error is that of the first way tried.
+// slow. A refusal is final. If no way works, the error is that of the first way tried. A
+// vault that lacks the version that the request names is passed over too: the vaults of
+// an alias number their versions themselves.
 //
 // The next request begins with the way that worked if the ways before it had an outage,
 // but not if they were only too slow for this caller.
 func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Request, error) {
+	key, by, err := anyWay(ctx, releases, req)
+	if err != nil {
+		return key, by, err
+	}
+	if err := req.confine(key); err != nil {
+		key.Wipe()
+		return nil, by, err
+	}
+	return key, by, nil
+}
+
+func anyWay(ctx context.Context, releases Releases, req Request) (*hsm.Key, Request, error) {
 	if req.fallbacks == nil {
 		key, err := releases.Release(ctx, req)
 		return key, req, err
@@ -78,7 +87,7 @@ func Anywhere(ctx context.Context, releases Releases, req Request) (*hsm.Key, Re
 		if err == nil && missing {
 			req.fallbacks.remember(n)
 		}
-		if err == nil || ctx.Err() != nil || !passing(err) {
+		if err == nil || ctx.Err() != nil || !passing(err) && !req.lacksVersion(err) {
 			ways[n].fallback = n
 			return key, ways[n], err
 		}
@@ -105,6 +114,11 @@ func passing(err error) bool {
 		return errors.Is(err, context.DeadlineExceeded)
 	}
 	return refused.Kind == refusal.Unavailable || refused.Kind == refusal.Throttled || refused.Kind == refusal.Timeout
+}
+
+// lacksVersion reports whether a vault does not have the version that the request names.
+func (r Request) lacksVersion(err error) bool {
+	return r.Key.Version() != "" && errors.Is(err, refusal.KeyNotFound)
 }
 
 // order returns the ways in the order to try them: the one that works, then the others as
@@ -135,14 +149,16 @@ func (f *Fallbacks) remember(n int) {
 // failures are the errors of all ways, in the order in which they were tried.
 type failures []error
 
-// first returns the first error, with the shortest RetryAfter of all of them.
+// first returns the first error, with the shortest RetryAfter of all of them. While a vault
+// could not be asked, that another one lacks the version is not the reason.
 func (f failures) first() error {
-	refused, ok := errors.AsType[*refusal.Error](f[0])
+	begin := max(0, slices.IndexFunc(f, func(err error) bool { return !errors.Is(err, refusal.KeyNotFound) }))
+	refused, ok := errors.AsType[*refusal.Error](f[begin])
 	if !ok {
-		return f[0]
+		return f[begin]
 	}
 	first := *refused
-	for _, err := range f[1:] {
+	for _, err := range f {
 		if other, ok := errors.AsType[*refusal.Error](err); ok && other.RetryAfter > 0 && (first.RetryAfter == 0 || other.RetryAfter < first.RetryAfter) {
 			first.RetryAfter = other.RetryAfter
 		}

@@ -16,8 +16,10 @@ type Request struct {
 	// sidecar's own identity asks.
 	Access secmem.Text
 
-	fallbacks *Fallbacks // nil if this is the only way
-	fallback  int        // see Fallback
+	fallbacks *Fallbacks   // nil if this is the only way
+	fallback  int          // see Fallback
+	versions  hsm.Versions // that the alias gives
+	newest    string       // the version that the newest must be; "" accepts any
 }
 
 // Fallback is the position of the way that answered in the list of [Request.Ways], for

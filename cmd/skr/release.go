@@ -22,7 +22,7 @@ import (
 // releaseOptions are the flags of skr release.
 type releaseOptions struct {
 	authority, vault, key string
-	alias                 string
+	alias, version        string
 	accessTokenFile       string
 	format, out           string
 }
@@ -30,7 +30,7 @@ type releaseOptions struct {
 func releaseCommand(env config.Environment, streams cli.Streams) *cobra.Command {
 	var o releaseOptions
 	cmd := &cobra.Command{
-		Use:   "release {--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]}",
+		Use:   "release {--alias NAME [--key-version VERSION] | --authority HOST --vault HOST --key NAME[/VERSION]}",
 		Short: "Release one key and print it, or write it to a file",
 		Long: "Releases one key without a running sidecar, for example in an init container. Exit codes:\n" +
 			"0 released, 2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 any other error.",
@@ -50,6 +50,7 @@ func (o *releaseOptions) keyFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
 	flags.StringVar(&o.key, "key", "", "key name, or name/version")
 	flags.StringVar(&o.alias, "alias", "", "alias in the section keys of the configuration; replaces --authority, --vault and --key")
+	flags.StringVar(&o.version, "key-version", "", "version of the alias's key; the first of its versions if not set, usually the newest")
 	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token to use instead of the pod's identity; - is standard input")
 }
 
@@ -118,6 +119,8 @@ func (o releaseOptions) checkNames() error {
 	switch {
 	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
 		return errors.New("--authority, --vault and --key are needed, or --alias")
+	case o.alias == "" && o.version != "":
+		return errors.New("--key-version goes with --alias; without one, write --key NAME/VERSION")
 	case o.alias != "" && (o.authority != "" || o.vault != "" || o.key != ""):
 		return errors.New("--alias replaces --authority, --vault and --key: leave them out")
 	}
@@ -129,6 +132,9 @@ func (o releaseOptions) request(parts *sidecar.Parts, in io.Reader) (req keyrele
 		req, err = parts.Parse(config.Alias{Vault: o.vault, Key: o.key, Authority: o.authority})
 	} else {
 		req, err = findAlias(parts, o.alias)
+	}
+	if err == nil && o.version != "" {
+		req, err = req.At(o.version)
 	}
 	if err != nil {
 		return req, err

@@ -41,7 +41,7 @@ func (o explainOptions) explainWorkloads(policy *releasepolicy.Policy, streams c
 func explainWorkload(p measure.Policy, policy *releasepolicy.Policy) explainedWorkload {
 	w := explainedWorkload{
 		Source: p.Source(), HostData: p.Digest(), Everything: p.AllowsEverything(),
-		Named:      slices.ContainsFunc(policy.Tree(), func(root releasepolicy.Condition) bool { return names(root, p.Digest()) }),
+		Named:      slices.ContainsFunc(policy.Tree(), func(root releasepolicy.Condition) bool { return requiresHostData(root, p.Digest()) }),
 		Containers: []containerView{}, Imports: []importedRule{},
 	}
 	rego := p.Rego()
@@ -57,12 +57,12 @@ func explainWorkload(p measure.Policy, policy *releasepolicy.Policy) explainedWo
 	return w
 }
 
-// names reports whether a condition of the tree requires this HOST_DATA.
-func names(c releasepolicy.Condition, digest string) bool {
+// requiresHostData reports whether a condition of the tree requires this HOST_DATA.
+func requiresHostData(c releasepolicy.Condition, digest string) bool {
 	if c.Kind == releasepolicy.Claim {
 		return c.Claim == "x-ms-sevsnpvm-hostdata" && c.Operator == releasepolicy.Equals && c.Value.Text == digest
 	}
-	return slices.ContainsFunc(c.Conditions, func(inner releasepolicy.Condition) bool { return names(inner, digest) })
+	return slices.ContainsFunc(c.Conditions, func(inner releasepolicy.Condition) bool { return requiresHostData(inner, digest) })
 }
 
 func (w explainedWorkload) text() string {

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"skr/attest"
 	"skr/hsm"
@@ -18,12 +20,43 @@ type Alias struct {
 	Key         string   `json:"key"`
 	Authority   string   `json:"authority,omitempty"`
 	Authorities []string `json:"authorities,omitempty"`
+	// Versions of the key that callers may have. None means the newest, or the version in Key.
+	Versions Words `json:"versions,omitempty"`
+	// Ops are the operations that callers may use the key for, and "release" if they may
+	// receive it. None means everything.
+	Ops []string `json:"ops,omitempty"`
+	// SessionKey is the length in bytes of the keys that RSA1_5 unwraps. 0 refuses RSA1_5.
+	SessionKey int `json:"rsa1_5_bytes,omitempty"`
+}
+
+// Words is a list, or one word in its place.
+type Words []string
+
+// UnmarshalJSON accepts a string or a list of strings.
+func (w *Words) UnmarshalJSON(text []byte) error {
+	var word string
+	if json.Unmarshal(text, &word) == nil && word != "" {
+		*w = Words{word}
+		return nil
+	}
+	var list []string
+	if err := json.Unmarshal(text, &list); err != nil || len(list) == 0 || slices.Contains(list, "") {
+		return errors.New("write versions: latest, versions: all, or a list of versions")
+	}
+	*w = list
+	return nil
 }
 
 // maxPlaces limits the vaults and the authorities of an alias. A release tries each pair.
 const maxPlaces = 4
 
 var aliasName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Routes are the ways to the key of an alias, best first, and the versions that it gives.
+type Routes struct {
+	Ways     []Way
+	Versions hsm.Versions
+}
 
 // Names parses the names in requests and aliases, and checks them against the allow-lists.
 type Names struct {
@@ -37,24 +70,56 @@ type Way struct {
 	Key       hsm.KeyID
 }
 
-// All returns the ways of each alias, best first.
-func (n Names) All(aliases map[string]Alias) (map[string][]Way, error) {
-	all := make(map[string][]Way, len(aliases))
+// All returns the routes of each alias.
+func (n Names) All(aliases map[string]Alias) (map[string]Routes, error) {
+	all := make(map[string]Routes, len(aliases))
 	for name, a := range aliases {
 		if !aliasName.MatchString(name) {
 			return nil, fmt.Errorf("%q is not a name of letters, digits, dots, hyphens and underscores", name)
 		}
-		ways, err := n.Ways(a)
+		routes, err := n.Routes(a)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}
-		all[name] = ways
+		all[name] = routes
 	}
 	return all, nil
 }
 
-// Ways returns the ways of one alias, best first.
-func (n Names) Ways(a Alias) ([]Way, error) {
+// Routes returns the routes of one alias. The allow-lists must allow each version in its list.
+func (n Names) Routes(a Alias) (routes Routes, err error) {
+	if a.Versions == nil {
+		if routes.Ways, err = n.ways(a); err == nil {
+			routes.Versions = hsm.OnlyVersion(routes.Ways[0].Key.Version())
+		}
+		return routes, err
+	}
+	if routes.Versions, err = hsm.ParseVersions(a.Versions); err != nil {
+		return routes, err
+	}
+	for i, version := range routes.Versions.List() {
+		ways, err := n.ways(a.at(version))
+		switch {
+		case err != nil:
+			return routes, err
+		case ways[0].Key.Version() != version:
+			return routes, errors.New("has versions, and a version in key: write the name of the key alone")
+		case i == 0:
+			routes.Ways = ways
+		}
+	}
+	return routes, nil
+}
+
+// at returns the alias of one version of the key, "" for the newest.
+func (a Alias) at(version string) Alias {
+	if version != "" {
+		a.Key = strings.TrimSuffix(a.Key, "/") + "/" + version
+	}
+	return a
+}
+
+func (n Names) ways(a Alias) ([]Way, error) {
 	authorities, err := places("authority", "authorities", a.Authority, a.Authorities)
 	if err != nil {
 		return nil, err

@@ -98,6 +98,18 @@ func thimAddress(s *Settings) error {
 	return webAddress(func(s *Settings) string { return s.THIMURL })(s)
 }
 
+func cryptoListener(s *Settings) error {
+	switch {
+	case s.CryptoListen == "":
+		return nil
+	case strings.HasPrefix(s.CryptoListen, "unix:"):
+		return errors.New(": clients of Key Vault need https: name a loopback address and port")
+	case s.CryptoDir == "":
+		return errors.New(" needs crypto_dir, where clients find the certificate and the token")
+	}
+	return nil
+}
+
 func listening(s *Settings) error {
 	if s.Listen == "" && s.GRPCListen == "" {
 		return errors.New(" and grpc_listen: one of them is needed")

@@ -34,9 +34,11 @@ func (s *Settings) narrow(all *pflag.FlagSet) error {
 	}
 	var authorities, vaults []string
 	for _, name := range slices.Sorted(maps.Keys(aliases)) {
-		for _, way := range aliases[name] {
+		for _, way := range aliases[name].Ways {
 			authorities = append(authorities, way.Authority.Host().String())
-			vaults = append(vaults, vaultEntry(way.Key))
+			for _, version := range aliases[name].Versions.List() {
+				vaults = append(vaults, vaultEntry(way.Key.AtVersion(version)))
+			}
 		}
 	}
 	if err := setDefault(all.Lookup("maa-allow"), authorities); err != nil {

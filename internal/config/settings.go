@@ -21,6 +21,9 @@ import (
 type Settings struct {
 	Listen         string
 	GRPCListen     string
+	CryptoListen   string
+	CryptoDir      string
+	CryptoNames    List
 	OpsListen      string
 	OpsDoctor      bool
 	RequestTimeout time.Duration

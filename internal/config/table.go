@@ -40,6 +40,21 @@ func table() []setting {
 		},
 
 		{
+			name: "crypto-listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.CryptoListen }, ""),
+			usage: "Key Vault's REST API for keys in use, with TLS: a loopback address and port, such as localhost:8443; off if not set",
+			check: cryptoListener,
+		},
+		{
+			name: "crypto-dir", group: Addresses, bind: text(func(s *Settings) *string { return &s.CryptoDir }, ""),
+			usage: "directory for ca.pem and token, which clients of crypto_listen need",
+			check: absolute(func(s *Settings) string { return s.CryptoDir }),
+		},
+		{
+			name: "crypto-names", group: Addresses, bind: words(func(s *Settings) *List { return &s.CryptoNames }, nil),
+			usage: "DNS names for the certificate of crypto_listen, beside localhost",
+		},
+
+		{
 			name: "ops-listen", group: operating, bind: text(func(s *Settings) *string { return &s.OpsListen }, ""),
 			usage:      "address of /livez, /readyz and /metrics, such as :9090; off if empty",
 			check:      hostPort,
@@ -79,7 +94,7 @@ func table() []setting {
 
 		{
 			name: "keys", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.Keys }),
-			usage: "aliases that requests may name: {name: {vault, key, authority}}; vaults and authorities are lists with fallbacks",
+			usage: "aliases that requests may name: {name: {vault, key, authority, versions, ops}}; vaults and authorities are lists with fallbacks",
 		},
 
 		{

@@ -1,7 +1,9 @@
 package sidecar
 
 import (
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +35,52 @@ func TestAliasWays(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+// TestAliasVersions checks the forms of versions, and that the allow-list must allow each.
+func TestAliasVersions(t *testing.T) {
+	const alias = `{"orders":{"vault":"v.vault.azure.net","authority":"a.attest.azure.net","key":"k%s"%s}}`
+	for _, c := range []struct{ key, versions, allow, first, refused string }{
+		{"", "", "", "", ""},
+		{"/0123", "", "", "0123", ""},
+		{"", `"latest"`, "", "", ""},
+		{"/", `["4567","latest"]`, "", "4567", ""},
+		{"", `["4567","0123"]`, "v.vault.azure.net/keys/k/0123,v.vault.azure.net/keys/k/4567", "4567", ""},
+		{"", `["4567","0123"]`, "v.vault.azure.net/keys/k/4567", "", "vault_allow does not allow key"},
+		{"", `"all"`, "v.vault.azure.net/keys/k/4567", "", "vault_allow does not allow key"},
+		{"/0123", `["0123"]`, "", "", "1 to 64 letters and digits"},
+		{"/0123", `"latest"`, "", "", "write the name of the key alone"},
+		{"/0123", `"all"`, "", "", "write the name of the key alone"},
+		{"", `["all","0123"]`, "", "", "write versions: all, or list them"},
+		{"", `["0123","0123"]`, "", "", "twice"},
+		{"", `"a/b"`, "", "", "is no version of a key"},
+	} {
+		text := c.versions
+		if text != "" {
+			text = `,"versions":` + text
+		}
+		env := config.Environment{"SKR_KEYS": fmt.Sprintf(alias, c.key, text)}
+		if c.allow != "" {
+			env["SKR_VAULT_ALLOW"] = c.allow
+		}
+		s, _, err := config.Load(nil, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := Assemble(s, nil, slog.New(slog.DiscardHandler))
+		switch {
+		case c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)):
+			t.Errorf("%v: got %v, want %q", env, err, c.refused)
+		case c.refused == "" && (err != nil || parts.Aliases["orders"].Key.Version() != c.first):
+			t.Errorf("%v: %v, %+v", env, err, parts)
+		}
+	}
+	for _, versions := range []string{`""`, `[]`, `null`, `1`, `[""]`, `{}`, `[1]`} {
+		_, _, err := config.Load(nil, config.Environment{"SKR_KEYS": fmt.Sprintf(alias, "", `,"versions":`+versions)})
+		if err == nil || !strings.Contains(err.Error(), "versions") {
+			t.Errorf("versions %s: got %v", versions, err)
 		}
 	}
 }

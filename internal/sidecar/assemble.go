@@ -28,6 +28,7 @@ import (
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
 	"skr/internal/crash"
+	"skr/internal/keyuse"
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/keyprovider"
 	"skr/internal/sidecar/parties"
@@ -46,6 +47,7 @@ type Parts struct {
 	verifier    *maa.Client
 	Releaser    *keyrelease.Releaser
 	Aliases     map[string]keyrelease.Request
+	rights      map[string]keyuse.Rights // by alias
 	access      *access.Policy
 	wrapKeys    *keyprovider.Keys // nil if wrapKeysErr is set
 	wrapKeysErr error
@@ -147,6 +149,9 @@ func (p *Parts) openWrapKeys(dir string) {
 // assembleCallers builds the aliases and the access policy.
 func (p *Parts) assembleCallers(s *config.Settings) (err error) {
 	if p.Aliases, err = p.releases(s.Keys.Value); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	if p.rights, err = rights(s.Keys.Value); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	p.access, err = access.New(access.Config{

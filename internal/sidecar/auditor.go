@@ -57,6 +57,28 @@ func (a *Auditor) Released(ctx context.Context, request keyrelease.Request, key 
 	return a.Log.Append(entry)
 }
 
+// Used records operations. If it returns an error, their results must not be returned. A malformed
+// request has no record, because it names no key.
+func (a *Auditor) Used(ctx context.Context, use server.Use, key *hsm.Key, failed error) error {
+	code := server.CodeOf(failed)
+	a.observer.used(string(use.Operation), code, use.Count)
+	if key == nil && code == string(api.BadRequest) {
+		return nil
+	}
+	entry := audit.Entry{
+		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
+		Key: use.Request.Key.String(), Authority: use.Request.Authority.String(), Result: code,
+		Budget: access.From(ctx).Limit(),
+	}
+	if key != nil {
+		entry.Released, entry.PolicySHA256 = key.ID(), key.PolicyHash()
+	}
+	if failed == nil {
+		entry.Result = audit.Used
+	}
+	return a.Log.AppendUse(entry, audit.Use{Operation: string(use.Operation), Items: use.Count, Failed: use.Failed})
+}
+
 // AuditedReleaser releases a key only after its record is written.
 type AuditedReleaser struct {
 	*keyrelease.Releaser

@@ -63,7 +63,10 @@ func ignoreForPods(s *config.Settings, log *slog.Logger) {
 
 // resolve checks the key of a volume against the allow-lists.
 func (p *Parts) resolve(place csi.Place) (keyrelease.Request, error) {
-	return p.Parse(config.Alias(place))
+	return p.Parse(config.Alias{
+		Vault: place.Vault, Vaults: place.Vaults, Key: place.Key,
+		Authority: place.Authority, Authorities: place.Authorities,
+	})
 }
 
 // podIdentity returns the function that makes the identity of a pod.

@@ -5,15 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"skr/internal/config"
+	"skr/internal/sidecar/keyvault"
 	"skr/internal/sidecar/server"
 )
 
-// listeners are the listeners for applications. One of them may be nil.
-type listeners struct{ http, grpc *server.Listener }
+// listeners are the listeners for applications. Those that the settings do not have are nil.
+type listeners struct {
+	http, grpc, crypto *server.Listener
+
+	identity *keyvault.Identity // of crypto
+}
 
 // listen opens the listeners of the settings. If one fails, it closes the other.
 func (s *service) listen(ctx context.Context) (l listeners, err error) {
@@ -29,6 +35,13 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	}
 	l.http = open("listen", s.settings.Listen)
 	l.grpc = open("grpc_listen", s.settings.GRPCListen)
+	l.crypto = open("crypto_listen", s.settings.CryptoListen)
+	if l.crypto != nil {
+		l.identity, err = keyvault.NewIdentity(s.settings.CryptoDir, s.settings.CryptoNames, s.access.Binds(), time.Now())
+		if err != nil {
+			err = config.WrongSetting(fmt.Errorf("crypto_dir: %w", err))
+		}
+	}
 	if err != nil {
 		return listeners{}, errors.Join(err, l.close())
 	}
@@ -36,7 +49,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 }
 
 func (l listeners) close() (err error) {
-	for _, one := range []*server.Listener{l.http, l.grpc} {
+	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto} {
 		if one != nil {
 			err = errors.Join(err, one.Close())
 		}
@@ -53,6 +66,9 @@ func (l listeners) String() string {
 	if l.grpc != nil {
 		addresses = append(addresses, "gRPC on "+l.grpc.String())
 	}
+	if l.crypto != nil {
+		addresses = append(addresses, "keys in use on "+l.crypto.String())
+	}
 	return strings.Join(addresses, ", ")
 }
 
@@ -64,6 +80,10 @@ func (l listeners) serve(ctx context.Context, local *server.Server) error {
 	}
 	if l.grpc != nil {
 		group.Go(func() error { return local.ServeGRPC(running, l.grpc) })
+	}
+	if l.crypto != nil {
+		handler := keyvault.New(keyvault.Config{Local: local, Identity: l.identity})
+		group.Go(func() error { return local.ServeAs(running, l.crypto, l.identity.TLS(), handler) })
 	}
 	return group.Wait()
 }

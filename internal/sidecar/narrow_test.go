@@ -28,6 +28,10 @@ func TestAllowListsOfAliases(t *testing.T) {
 		unset      []string
 	}{
 		"aliases": {config.Environment{"SKR_KEYS": narrowKeys}, authorities, vaults, nil},
+		"versions": {config.Environment{"SKR_KEYS": `{"a":{"vault":"a.vault.azure.net","key":"k","authority":"a.attest.azure.net","versions":["89ab","0123"]},` +
+			`"b":{"vault":"a.vault.azure.net","key":"l","authority":"a.attest.azure.net","versions":"all"}}`},
+			[]string{"a.attest.azure.net"}, []string{"a.vault.azure.net/keys/k/0123=https://vault.azure.net",
+				"a.vault.azure.net/keys/k/89ab=https://vault.azure.net", "a.vault.azure.net/keys/l=https://vault.azure.net"}, nil},
 		"aliases and a list": {config.Environment{"SKR_KEYS": narrowKeys, "SKR_VAULT_ALLOW": "*.azure.net=https://azure.net,b.vault.azure.cn"},
 			authorities, []string{"*.azure.net=https://azure.net", "b.vault.azure.cn"}, nil},
 		"neither":             {config.Environment{}, nil, nil, []string{"maa_allow", "vault_allow"}},

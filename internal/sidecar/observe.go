@@ -83,6 +83,13 @@ func publicClaims() (names []string) {
 	return names
 }
 
+// used counts operations that ended with code.
+func (o *observer) used(operation, code string, items int) {
+	if o != nil {
+		o.metrics.Used(operation, code, items)
+	}
+}
+
 // released counts a release that ended with code, and why it was refused.
 func (o *observer) released(code string, failed error) {
 	if o == nil {

@@ -1,10 +1,12 @@
 package sidecar
 
 import (
-	"skr/keyrelease"
+	"fmt"
 
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/sidecar/access"
+	"skr/keyrelease"
 )
 
 // releases returns the aliases as requests.
@@ -14,27 +16,40 @@ func (p *Parts) releases(aliases map[string]config.Alias) (map[string]keyrelease
 		return nil, err
 	}
 	requests := make(map[string]keyrelease.Request, len(all))
-	for name, ways := range all {
-		requests[name] = request(ways)
+	for name, routes := range all {
+		requests[name] = request(routes)
 	}
 	return requests, nil
 }
 
 // Parse returns the request for an alias. It returns an error if an allow-list refuses a name.
 func (p *Parts) Parse(a config.Alias) (keyrelease.Request, error) {
-	ways, err := p.Names.Ways(a)
+	routes, err := p.Names.Routes(a)
 	if err != nil {
 		return keyrelease.Request{}, err
 	}
-	return request(ways), nil
+	return request(routes), nil
 }
 
-func request(ways []config.Way) keyrelease.Request {
-	requests := make([]keyrelease.Request, len(ways))
-	for i, way := range ways {
+func request(routes config.Routes) keyrelease.Request {
+	requests := make([]keyrelease.Request, len(routes.Ways))
+	for i, way := range routes.Ways {
 		requests[i] = keyrelease.Request{Authority: way.Authority, Key: way.Key}
 	}
-	return keyrelease.WithFallbacks(requests)
+	return keyrelease.WithFallbacks(requests).OfVersions(routes.Versions)
+}
+
+// rights returns what callers may do with the key of each alias.
+func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
+	all := make(map[string]keyuse.Rights, len(aliases))
+	for name, a := range aliases {
+		rights, err := keyuse.ParseRights(a.Ops, a.SessionKey)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		all[name] = rights
+	}
+	return all, nil
 }
 
 // rules converts the section access. It returns nil if there is no section.

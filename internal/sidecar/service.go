@@ -115,7 +115,7 @@ func (s *service) prepareAuthorities(ctx context.Context) {
 func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
 		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser,
-		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases,
+		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases, Rights: s.rights,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
 		Auditor: &Auditor{s.records, s.observer}, Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),

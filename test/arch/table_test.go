@@ -89,12 +89,14 @@ var allowed = map[string][]string{
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
+	"internal/keyuse": {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
 	"internal/sidecar": {
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
-		"internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
-		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi",
-		"internal/sidecar/doctor", "internal/sidecar/keyprovider", "internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/parties",
+		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
+		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
+		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
@@ -119,12 +121,13 @@ var allowed = map[string][]string{
 	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/observe/journal",
+		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyuse", "internal/observe/journal",
 		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
-	"internal/sidecar/serving": {"internal/cache"},
+	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
+	"internal/sidecar/serving":  {"internal/cache"},
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},

@@ -24,6 +24,7 @@
 //	recovered  like opened, after a torn line (a crash, a full disk): the number of
 //	           bytes after the last record, and their SHA-256
 //	release    a release that succeeded or was refused: the members of [Entry]
+//	use        operations with a key that stays in skr: the members of Entry and [Use]
 //	withheld   the number of refusals without a record of their own, so that a caller
 //	           that is refused repeatedly does not crowd out the records of releases
 //
@@ -47,6 +48,9 @@ import (
 
 // Released is the result of a successful release. Any other result is the code of a refusal.
 const Released = "released"
+
+// Used is the result of operations.
+const Used = "used"
 
 // Entry describes one release. Append truncates texts to their limits (see record.go) and replaces
 // characters that cannot be printed.
@@ -109,7 +113,17 @@ func open(out sink, version string) (*Log, error) {
 // Refusals have a budget for each [Entry.Budget]. Beyond it, Append returns nil without a record. A
 // record of kind withheld counts these refusals within a minute.
 func (l *Log) Append(e Entry) error {
-	if e.Result != Released {
+	return l.record(Record{Kind: kindRelease, Entry: e.clipped()}, e)
+}
+
+// AppendUse writes a record of operations, as Append does.
+func (l *Log) AppendUse(e Entry, u Use) error {
+	u.Operation = clip(u.Operation, maxResult)
+	return l.record(Record{Kind: kindUse, Entry: e.clipped(), Use: &u}, e)
+}
+
+func (l *Log) record(r Record, e Entry) error {
+	if e.Result != Released && e.Result != Used {
 		ok, begun := l.refusals.spend(e.Budget, time.Now())
 		if begun {
 			l.mu.Lock()
@@ -122,7 +136,7 @@ func (l *Log) Append(e Entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed = l.append(Record{Kind: kindRelease, Entry: e.clipped()})
+	l.failed = l.append(r)
 	return l.failed
 }
 

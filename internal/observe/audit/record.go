@@ -17,6 +17,7 @@ const (
 	kindOpened    = "opened"
 	kindRecovered = "recovered"
 	kindRelease   = "release"
+	kindUse       = "use"
 	kindWithheld  = "withheld"
 
 	domain     = "skr-audit-1\n" // no other use of SHA-256 hashes the same bytes
@@ -47,7 +48,8 @@ type Record struct {
 	Kind      string `json:"kind"`
 	Version   string `json:"version,omitempty"` // opened, recovered
 	*Torn            // recovered
-	*Entry           // release
+	*Entry           // release, use
+	*Use             // use
 	*Withheld        // withheld
 	Prev      string `json:"prev"`
 	Hash      string `json:"-"` // not hashed itself
@@ -57,6 +59,15 @@ type Record struct {
 type Torn struct {
 	Bytes  int    `json:"torn_bytes"`
 	SHA256 string `json:"torn_sha256"`
+}
+
+// Use describes operations with a key that was not given out. Append truncates the operation.
+type Use struct {
+	// Operation is that of every item, such as "decrypt".
+	Operation string `json:"operation"`
+	// Items is the number of inputs, and Failed that of those without a result.
+	Items  int `json:"items"`
+	Failed int `json:"failed"`
 }
 
 // Withheld counts refusals that have no record of their own.
@@ -135,17 +146,18 @@ func (r *Record) valid() bool {
 }
 
 // members says which of the optional members a record has.
-type members struct{ version, torn, entry, withheld bool }
+type members struct{ version, torn, entry, use, withheld bool }
 
 var membersOf = map[string]members{
 	kindOpened:    {version: true},
 	kindRecovered: {version: true, torn: true},
 	kindRelease:   {entry: true},
+	kindUse:       {entry: true, use: true},
 	kindWithheld:  {withheld: true},
 }
 
 func (r *Record) members() members {
-	return members{r.Version != "", r.Torn != nil, r.Entry != nil, r.Withheld != nil}
+	return members{r.Version != "", r.Torn != nil, r.Entry != nil, r.Use != nil, r.Withheld != nil}
 }
 
 // at returns the record's time, which valid has checked.

@@ -30,6 +30,7 @@ const (
 	Identity Stage = "identity" // getting an access token
 	Release  Stage = "release"  // requesting the key from the vault and verifying its statement
 	Unwrap   Stage = "unwrap"   // unwrapping the key
+	Operate  Stage = "operate"  // the operations with a key that stays here
 	Answer   Stage = "answer"   // the request is complete
 )
 

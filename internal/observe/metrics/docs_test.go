@@ -19,6 +19,7 @@ func documented() *Metrics {
 	m := New(some)
 	m.Finished(release("ok"))
 	m.Released("released", "ok")
+	m.Used("decrypt", "ok", 1)
 	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", time.Second)
 	now := func() (time.Time, time.Time) { return time.Now(), time.Now() }
@@ -50,6 +51,7 @@ func TestDocumentedLabels(t *testing.T) {
 		values words
 	}{
 		{"`cache`", caches},
+		{"`operation`", operations},
 		{"`outcome`", outcomes},
 		{"`protection`", protections},
 		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())},

@@ -41,13 +41,13 @@ type Config struct {
 
 // Metrics is safe for concurrent use.
 type Metrics struct {
-	registry                  *prometheus.Registry
-	routes, codes, services   words
-	claims                    words
-	requests, releases, unmet *prometheus.CounterVec
-	lookups, asked            *prometheus.CounterVec
-	fallbacks                 prometheus.Counter
-	durations, stages, waited *prometheus.HistogramVec
+	registry                        *prometheus.Registry
+	routes, codes, services         words
+	claims                          words
+	requests, releases, used, unmet *prometheus.CounterVec
+	lookups, asked                  *prometheus.CounterVec
+	fallbacks                       prometheus.Counter
+	durations, stages, waited       *prometheus.HistogramVec
 }
 
 // buckets are in seconds. A warm release needs one round trip to the vault, a cold one several. The
@@ -64,6 +64,7 @@ func New(c Config) *Metrics {
 		claims:   list(c.Claims...),
 		requests: counter("skr_requests_total", "Completed requests.", "route", "code"),
 		releases: counter("skr_releases_total", "Key releases, by result and reason.", "result", "reason"),
+		used:     counter("skr_key_operations_total", "Operations with keys that stay in the sidecar.", "operation", "reason"),
 		unmet:    counter("skr_release_unmet_total", "Conditions of release policies that a refused release did not meet.", "claim"),
 		lookups:  counter("skr_cache_lookups_total", "Cache lookups, by result.", "cache", "result"),
 		asked:    counter("skr_upstream_requests_total", "Attempts to call a service, by status class or unreachable.", "service", "outcome"),
@@ -75,7 +76,7 @@ func New(c Config) *Metrics {
 		stages:    histogram("skr_stage_duration_seconds", "Duration of one stage of a request.", "stage"),
 		waited:    histogram("skr_upstream_duration_seconds", "Duration of one attempt to call a service.", "service"),
 	}
-	m.registry.MustRegister(m.requests, m.releases, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited,
+	m.registry.MustRegister(m.requests, m.releases, m.used, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -123,6 +124,11 @@ func (m *Metrics) Finished(o journal.Outcome) {
 // package api.
 func (m *Metrics) Released(result, reason string) {
 	m.releases.WithLabelValues(results.or(result, other), m.codes.or(reason, other)).Inc()
+}
+
+// Used counts the items of a request for operations with a key. reason is "ok" or a code of package api.
+func (m *Metrics) Used(operation, reason string, items int) {
+	m.used.WithLabelValues(operations.or(operation, other), m.codes.or(reason, other)).Add(float64(items))
 }
 
 // Unmet counts a condition on the claim that a refused release did not meet.

@@ -26,7 +26,9 @@ func (w words) or(value, standIn string) string {
 
 var (
 	stages = list(string(journal.Admit), string(journal.Receive), string(journal.Report), string(journal.Endorse),
-		string(journal.Appraise), string(journal.Identity), string(journal.Release), string(journal.Unwrap), string(journal.Answer))
+		string(journal.Appraise), string(journal.Identity), string(journal.Release), string(journal.Unwrap), string(journal.Operate),
+		string(journal.Answer))
+	operations  = list("encrypt", "decrypt", "wrapKey", "unwrapKey", "sign", "verify")
 	caches      = list(string(journal.Certificates), string(journal.Attestation), string(journal.Key))
 	results     = list("released", "refused", "failed")
 	outcomes    = list("1xx", "2xx", "3xx", "4xx", "5xx", "unreachable")

@@ -79,6 +79,12 @@ func ParseAnnotation(text []byte) (*Annotation, error) {
 	return a, nil
 }
 
+// Version returns the version of the key, or "" if the annotation does not name one.
+func (a *Annotation) Version() string {
+	_, version, _ := strings.Cut(a.Key, "/")
+	return version
+}
+
 // Bytes returns the annotation as in an image, before base64.
 func (a *Annotation) Bytes() []byte {
 	text, _ := json.Marshal(wire{ // strings and bytes cause no error
@@ -105,8 +111,9 @@ func ParseFile(text []byte) (*Annotation, error) {
 
 // The form of a key's name (Azure REST API specification, key-name).
 const (
-	maxName   = 127
-	nameBytes = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	maxName      = 127
+	versionBytes = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	nameBytes    = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
 func checkName(name string) error {

@@ -20,6 +20,7 @@ import (
 
 const (
 	infoSuffix = "-info.json"
+	maxVersion = 64       // characters, as in a release
 	maxFile    = 64 << 10 // bytes; `skrctl key create` writes below 16 KiB
 )
 
@@ -41,8 +42,8 @@ func (k *Keys) Close() error { return k.root.Close() }
 
 // Info is a public key and the location of its private key.
 type Info struct {
-	name, vault, authority string
-	public                 *rsa.PublicKey
+	name, version, vault, authority string
+	public                          *rsa.PublicKey
 }
 
 // Find returns the key of that name. The error wraps [fs.ErrNotExist] if there is none.
@@ -76,12 +77,26 @@ func (k *Keys) find(name string) (*Info, error) {
 			return nil, fmt.Errorf("%s%s: member %s is missing, not a string, or too long", name, infoSuffix, member)
 		}
 	}
+	info.version = versionOf(members, name)
 	// The path is from the machine where the file was written.
 	if text, err = k.readFile(path.Base(strings.ReplaceAll(file, `\`, "/"))); err != nil {
 		return nil, err
 	}
 	info.public, err = parsePublic(text)
 	return info, err
+}
+
+// versionOf returns the version of the public key: the last part of kid, the identifier
+// https://HOST/keys/NAME/VERSION. It is "" if kid is missing or is of another form, as in
+// files of the reference's tools.
+func versionOf(info strictjson.Object, name string) string {
+	kid, _ := info.Text("kid")
+	_, path, _ := strings.Cut(kid, "/keys/")
+	keyName, version, _ := strings.Cut(path, "/")
+	if !strings.HasPrefix(kid, "https://") || !strings.EqualFold(keyName, name) || len(version) > maxVersion || strings.Trim(version, versionBytes) != "" {
+		return ""
+	}
+	return version
 }
 
 func (k *Keys) readFile(name string) (text []byte, err error) {
@@ -127,5 +142,14 @@ func (i *Info) Wrap(data []byte) (*Annotation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wrapping the secret: %w", err)
 	}
-	return &Annotation{Key: i.name, Vault: i.vault, Authority: i.authority, Wrapped: wrapped, Bits: i.public.N.BitLen()}, nil
+	return &Annotation{Key: i.key(), Vault: i.vault, Authority: i.authority, Wrapped: wrapped, Bits: i.public.N.BitLen()}, nil
+}
+
+// key returns the name of the key with its version, so that the annotation can be opened
+// when the key has a newer one.
+func (i *Info) key() string {
+	if i.version == "" {
+		return i.name
+	}
+	return i.name + "/" + i.version
 }

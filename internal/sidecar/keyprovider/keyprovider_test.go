@@ -200,6 +200,35 @@ func TestWrapAndAnnotation(t *testing.T) {
 	}
 }
 
+// An annotation names the version of the public key, if the information tells it.
+func TestAnnotationsNameTheVersion(t *testing.T) {
+	const version = "0123456789abcdef0123456789abcdef"
+	dir := t.TempDir()
+	keys := openKeys(t, dir)
+	for kid, want := range map[string]string{
+		"https://v.vault.azure.net/keys/kafka/" + version:                 "kafka/" + version,
+		"https://v.vault.azure.net:443/keys/KAFKA/" + version:             "kafka/" + version,
+		"https://v.vault.azure.net/keys/other/" + version:                 "kafka", // the vault's name for another key
+		"https://v.vault.azure.net/keys/kafka":                            "kafka",
+		"https://v.vault.azure.net/keys/kafka/../../secrets/s":            "kafka",
+		"https://v.vault.azure.net/keys/kafka/" + strings.Repeat("a", 65): "kafka",
+		"http://v.vault.azure.net/keys/kafka/" + version:                  "kafka",
+		"x": "kafka", // the reference's tools
+	} {
+		writeKey(t, dir, "kafka", "kafka-pub.pem", &pair().PublicKey)
+		write(t, filepath.Join(dir, "kafka-info.json"),
+			`{"kid":"`+kid+`","public_key_path":"kafka-pub.pem","kms_endpoint":"v.vault.azure.net","attester_endpoint":"a.attest.azure.net"}`)
+		info, err := keys.Find("kafka")
+		if err != nil {
+			t.Fatal(err)
+		}
+		annotation, err := info.Wrap([]byte("the data"))
+		if err != nil || annotation.Key != want || "kafka"+strings.TrimSuffix("/"+annotation.Version(), "/") != want {
+			t.Errorf("%s: the annotation names %q, %v, want %q", kid, annotation.Key, err, want)
+		}
+	}
+}
+
 // No file outside the directory can be read, whatever its files contain.
 func TestKeysStayInTheirDirectory(t *testing.T) {
 	parent := t.TempDir()

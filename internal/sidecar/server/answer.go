@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"skr/internal/secmem"
 )
@@ -51,11 +52,11 @@ func post[Req, Resp any](ask func(context.Context, Req) (Resp, error)) func(cont
 
 // postBody returns the answer function for a function from request to body.
 func postBody[Req any](ask func(context.Context, Req) (body, error)) func(context.Context, []byte) (body, error) {
-	members := memberNames[Req]()
+	known := membersOf(reflect.TypeFor[Req]())
 	return func(ctx context.Context, text []byte) (body, error) {
 		var request Req
 		defer func() { wipe(request) }()
-		if err := decode(text, members, &request); err != nil {
+		if err := decode(text, known, &request); err != nil {
 			return body{}, err
 		}
 		return ask(ctx, request)

@@ -131,6 +131,9 @@ func TestAlias(t *testing.T) {
 		{"with an access token", `{"alias":"orders","access_token":"abc"}`, 200},
 		{"unknown", `{"alias":"nothing"}`, 400},
 		{"beside names", `{"alias":"orders","kid":"orders"}`, 400},
+		{"with an empty version", `{"alias":"orders","version":""}`, 200},
+		{"with a path as version", `{"alias":"orders","version":"1/release"}`, 400},
+		{"with a number as version", `{"alias":"orders","version":1}`, 400},
 		{"not a string", `{"alias":{"vault":"x"}}`, 400},
 		{"in capitals", `{"Alias":"orders"}`, 400},
 	} {
@@ -149,6 +152,41 @@ func TestAlias(t *testing.T) {
 				t.Errorf("released %s", got)
 			}
 		})
+	}
+}
+
+// A request may name a version of the alias. Without one it gets the first.
+func TestAliasVersions(t *testing.T) {
+	const path = "https://contoso.vault.azure.net/keys/orders"
+	for _, c := range []struct{ versions, version, want string }{
+		{"all", "", path}, {"all", "0123", path + "/0123"},
+		{"latest 0123", "", path}, {"latest 0123", "0123", path + "/0123"}, {"0123 4567", "", path + "/0123"}, {"0123 4567", "4567", path + "/4567"},
+		{"0123 4567", "89ab", ""}, {"0123", "latest", ""},
+		{"latest", "1", path}, // the version of the pipeline's key
+		{"latest", "2", ""},
+	} {
+		versions, err := hsm.ParseVersions(strings.Fields(c.versions))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPipeline(t)
+		s := newServer(t, p, func(config *Config) {
+			config.Aliases = map[string]keyrelease.Request{"orders": named(t, config, "orders").OfVersions(versions)}
+		})
+		response := ask(t, s, newRequest("POST", api.RouteRelease, `{"alias":"orders","version":"`+c.version+`"}`))
+		if c.want == "" {
+			readError(t, response, http.StatusForbidden, api.CallerNotAllowed)
+			continue
+		}
+		readJSON[api.ReleaseResponse](t, response)
+		if got := p.request.Key.String(); got != c.want {
+			t.Errorf("%s at %q: released %s, want %s", c.versions, c.version, got, c.want)
+		}
+	}
+	s := newServer(t, newPipeline(t), nil)
+	refused := readError(t, ask(t, s, newRequest("POST", api.RouteRelease, strings.Replace(names("demo"), "{", `{"version":"0123",`, 1))), 400, api.BadRequest)
+	if !strings.Contains(refused.Message, "name/version") {
+		t.Errorf("the refusal says %s", refused.Message)
 	}
 }
 
@@ -201,6 +239,7 @@ func TestLocalNames(t *testing.T) {
 type auditor struct {
 	told []error
 	keys []string
+	uses []Use
 	fail error
 	id   string
 }
@@ -209,6 +248,11 @@ func (w *auditor) Released(ctx context.Context, request keyrelease.Request, _ *h
 	w.keys = append(w.keys, request.Key.String())
 	w.told, w.id = append(w.told, err), journal.RequestID(ctx)
 	return w.fail
+}
+
+func (w *auditor) Used(ctx context.Context, use Use, _ *hsm.Key, err error) error {
+	w.uses = append(w.uses, use)
+	return w.Released(ctx, use.Request, nil, err)
 }
 
 func TestAuditor(t *testing.T) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"regexp"
@@ -13,36 +14,43 @@ import (
 	"skr/internal/strictjson"
 )
 
-// memberNames returns the members of a request's JSON object, from its struct tags.
-func memberNames[Req any]() []string {
-	var names []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Req]()) {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		names = append(names, name)
-	}
-	return names
+// members are the members of a request's JSON object and their fields.
+type members struct {
+	names  []string
+	fields [][]int // the index of each in the struct
 }
 
-// decode decodes a flat object of strings into the fields, which are in the order of the
-// members. null means absent: System.Text.Json, Jackson and Go pointers write it for
+// membersOf returns the members of a type, from its struct tags.
+func membersOf(request reflect.Type) (m members) {
+	for _, field := range reflect.VisibleFields(request) {
+		if field.Anonymous {
+			continue // its fields follow
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		m.names, m.fields = append(m.names, name), append(m.fields, field.Index)
+	}
+	return m
+}
+
+// decode decodes an object of strings, and of lists of such objects. null means absent: System.Text.Json, Jackson and Go pointers write it for
 // what is not set. An unknown member must be null: programs with one class for all
 // requests write the members of other requests.
-func decode(body []byte, members []string, into any) error {
+func decode(body []byte, known members, into any) error {
 	if !utf8.Valid(body) {
 		return refusal.Newf(refusal.BadRequest, "the body is not UTF-8")
 	}
 	fields := reflect.ValueOf(into).Elem()
 	var own error
 	err := strictjson.Decoder{}.Members(body, func(name string, value []byte) error {
-		i := slices.Index(members, name)
+		i := slices.Index(known.names, name)
 		switch {
 		case strings.ContainsRune(name, utf8.RuneError):
 			own = refusal.Newf(refusal.BadRequest, "the name of a member is not Unicode text")
 		case string(value) == "null":
 		case i < 0:
-			own = unknownMember(name, members)
+			own = unknownMember(name, known.names)
 		default:
-			own = set(fields.Field(i), name, value)
+			own = set(fields.FieldByIndex(known.fields[i]), name, value)
 		}
 		return own
 	})
@@ -52,8 +60,11 @@ func decode(body []byte, members []string, into any) error {
 	return wrongBody(err)
 }
 
-// set assigns a JSON string to a field.
+// set assigns a JSON string, or a list of objects, to a field.
 func set(field reflect.Value, name string, value []byte) error {
+	if field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct {
+		return setList(field, name, value)
+	}
 	text, isText := strictjson.Text(value)
 	switch {
 	case !isText:
@@ -64,6 +75,27 @@ func set(field reflect.Value, name string, value []byte) error {
 		field.SetString(string(text))
 	default:
 		field.SetBytes(bytes.Clone(text)) // a secret, which is wiped
+	}
+	return nil
+}
+
+// maxList bounds a list before its objects are decoded.
+const maxList = 1000
+
+// setList assigns a list of objects of strings.
+func setList(field reflect.Value, name string, value []byte) error {
+	var items []json.RawMessage
+	if json.Unmarshal(value, &items) != nil || len(items) > maxList {
+		return refusal.Newf(refusal.BadRequest, "member %q is not a list of at most %d objects", name, maxList)
+	}
+	known := membersOf(field.Type().Elem())
+	field.Set(reflect.MakeSlice(field.Type(), len(items), len(items)))
+	for i, item := range items {
+		err := decode(item, known, field.Index(i).Addr().Interface())
+		clear(item) // it may hold secrets
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (s *Server) methods() *methods {
 		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(int(s.config.MaxBody)),
 		grpc.UnaryInterceptor(answerCall), grpc.StreamInterceptor(guardStream),
 	)
-	provider := &provider{Server: s, openers: newOpeners(s.config.KeyTTL)}
+	provider := &provider{Server: s}
 	keyproviderpb.RegisterKeyProviderServiceServer(server, provider)
 	ocicryptpb.RegisterKeyProviderServiceServer(server, ocicrypt{provider: provider})
 	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Parts.Err})

@@ -8,6 +8,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/cache"
+	"skr/internal/keyuse"
 )
 
 // Opener decrypts with a released key.
@@ -18,27 +19,27 @@ type Opener interface {
 
 const maxOpeners = 16 // of one caller
 
-// openers keeps decrypters, which take long to make from a key, for as long as released
+// openers keeps opened keys, which take long to make, for as long as released
 // keys may be kept. It does not replace a release: each use has requested the key before.
 type openers struct {
 	ttl time.Duration // 0 keeps none
 
 	mu   sync.Mutex
-	held *cache.Cache[string, Opener] // by key identifier with its version
+	held *cache.Cache[string, *keyuse.Key] // by key identifier with its version
 }
 
 func newOpeners(ttl time.Duration) *openers {
-	return &openers{ttl: ttl, held: cache.New[string, Opener](maxOpeners)}
+	return &openers{ttl: ttl, held: cache.New[string, *keyuse.Key](maxOpeners)}
 }
 
-func (o *openers) of(ctx context.Context, key *hsm.Key) (Opener, error) {
+func (o *openers) of(ctx context.Context, key *hsm.Key) (*keyuse.Key, error) {
 	o.mu.Lock()
 	held, found := o.held.Get(cache.Caller(ctx), key.ID())
 	o.mu.Unlock()
 	if found {
 		return held, nil
 	}
-	made, err := key.Decrypter()
+	made, err := keyuse.Open(key)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (o *openers) of(ctx context.Context, key *hsm.Key) (Opener, error) {
 }
 
 // keep keeps the opener for ttl. An opener that is garbage erases its key.
-func (o *openers) keep(caller, id string, made Opener) {
+func (o *openers) keep(caller, id string, made *keyuse.Key) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.held.Put(caller, id, made)

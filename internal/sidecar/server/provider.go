@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"skr/api"
+	"skr/internal/keyuse"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/internal/sidecar/access"
@@ -25,8 +28,6 @@ const maxHello = 256 // bytes of a name
 type provider struct {
 	keyproviderpb.UnsafeKeyProviderServiceServer
 	*Server
-
-	openers *openers
 }
 
 // WrapKey wraps with a public key of the configured directory. It sends no request.
@@ -82,9 +83,25 @@ func (p *provider) unwrap(ctx context.Context, input []byte, form keyprovider.Fo
 }
 
 // open releases the key as a request for it would: the annotation is not trusted, because
-// it comes from the maker of the image.
+// it comes from the maker of the image. An annotation without a version was wrapped for the
+// version that was the newest then: the versions that the caller's aliases list are tried
+// too.
 func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte, error) {
-	key, err := p.releaseKey(ctx, api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
+	data, err := p.openWith(ctx, a, a.Key)
+	if err == nil || a.Version() != "" || !errors.Is(err, errOtherKey) {
+		return data, err
+	}
+	for _, version := range p.listedVersions(ctx, a) {
+		if data, failed := p.openWith(ctx, a, a.Key+"/"+version); failed == nil {
+			return data, nil
+		}
+	}
+	return nil, err
+}
+
+// openWith opens the annotation with one version of the key: kid is a name, or name/version.
+func (p *provider) openWith(ctx context.Context, a *keyprovider.Annotation, kid string) ([]byte, error) {
+	key, err := p.releaseKey(ctx, demand{api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: kid}, true, keyuse.UnwrapKey})
 	if err != nil {
 		return nil, err
 	}
@@ -92,18 +109,50 @@ func (p *provider) open(ctx context.Context, a *keyprovider.Annotation) ([]byte,
 	noteKey(ctx, key.ID())
 	opener, err := p.openers.of(ctx, key)
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)
+		return nil, noDecrypter(err)
 	}
 	return OpenAnnotation(opener, a)
 }
 
+// listedVersions returns the versions that the aliases of the annotation's key list, and
+// that the caller may have.
+func (p *provider) listedVersions(ctx context.Context, a *keyprovider.Annotation) (versions []string) {
+	asked, err := p.parseNames(api.ReleaseRequest{MAAEndpoint: a.Authority, AKVEndpoint: a.Vault, KID: a.Key})
+	if err != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.config.Aliases)) {
+		known := p.config.Aliases[name]
+		if _, leads := known.Leads(asked); !leads || p.config.Access.MayHave(access.From(ctx), name) != nil {
+			continue
+		}
+		for _, version := range known.Versions().List() {
+			if version != "" && !slices.Contains(versions, version) {
+				versions = append(versions, version)
+			}
+		}
+	}
+	return versions
+}
+
+// errOtherKey marks data that the released key does not open.
+var errOtherKey = errors.New("wrapped for another key or version")
+
 // OpenAnnotation decrypts with the released key. The caller wipes the data.
 func OpenAnnotation(key Opener, a *keyprovider.Annotation) ([]byte, error) {
 	data, err := key.DecryptOAEP(crypto.SHA256, a.Wrapped)
+	if errors.Is(err, keyuse.ErrAlgorithm) {
+		return nil, noDecrypter(err)
+	}
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "the released key does not open the data of the annotation: it was wrapped for another key or version", err)
+		return nil, refusal.Because(refusal.BadRequest,
+			"the released key does not open the data of the annotation: it was wrapped for another key or version", errors.Join(errOtherKey, err))
 	}
 	return data, nil
+}
+
+func noDecrypter(err error) error {
+	return refusal.Because(refusal.BadRequest, "the key that the annotation names cannot decrypt: it is no RSA key", err)
 }
 
 func malformed(err error) error { return refusal.Because(refusal.BadRequest, err.Error(), err) }
@@ -115,7 +164,7 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 	if err != nil {
 		data = []byte(in.GetReportDataHexString())
 	}
-	if err := p.config.Access.MayAttest(access.From(ctx), data); err != nil {
+	if err := p.mayAttest(ctx, data); err != nil {
 		return nil, err
 	}
 	evidence, err := p.config.Evidence.Report(ctx, data)

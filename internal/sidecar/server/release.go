@@ -7,6 +7,7 @@ import (
 
 	"skr/api"
 	"skr/hsm"
+	"skr/internal/keyuse"
 	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
@@ -20,14 +21,29 @@ type Auditor interface {
 	// not nil and key is nil. request is zero if it could not be parsed or names what the
 	// allow-lists do not. If Released returns an error, the key is not released.
 	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
+	// Used records operations with a key before their results are returned. key is nil
+	// if there was no key to use. If Used returns an error, there is no result.
+	Used(ctx context.Context, use Use, key *hsm.Key, err error) error
+}
+
+// Use is a request for operations with one key.
+type Use struct {
+	// Request names the key; it is zero as in Released.
+	Request keyrelease.Request
+	// Operation is that of every item.
+	Operation keyuse.Operation
+	// Count is the number of items, and Failed that of the items without a result.
+	Count, Failed int
 }
 
 type noAuditor struct{}
 
+func (noAuditor) Used(context.Context, Use, *hsm.Key, error) error { return nil }
+
 func (noAuditor) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 
 func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error) {
-	key, err := s.releaseKey(ctx, r)
+	key, err := s.releaseKey(ctx, demand{ReleaseRequest: r, right: keyuse.Release})
 	if err != nil {
 		return body{}, err
 	}
@@ -42,10 +58,21 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 // encodeKey encodes without encoding/json, whose buffers would keep copies of the key.
 func encodeKey(jwk []byte) []byte { return api.ReleaseResponse{Key: jwk}.AppendJSON(nil) }
 
+// demand is a release as a caller asks for it.
+type demand struct {
+	api.ReleaseRequest
+
+	// annotated marks the names of an annotation. A caller that may have the newest version
+	// only may use an annotation of this version.
+	annotated bool
+	// right is what the caller will do with the key.
+	right keyuse.Operation
+}
+
 // releaseKey returns no key that the auditor has not recorded.
-func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key, error) {
+func (s *Server) releaseKey(ctx context.Context, d demand) (*hsm.Key, error) {
 	var key *hsm.Key
-	request, err := s.parseRelease(ctx, r)
+	request, err := s.parseRelease(ctx, d)
 	if err == nil {
 		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
 		journal.FellBack(ctx, request.Fallback())
@@ -59,15 +86,18 @@ func (s *Server) releaseKey(ctx context.Context, r api.ReleaseRequest) (*hsm.Key
 
 // parseRelease parses the request and checks that the caller may have the key. If the
 // caller may not, it returns the request too, for the auditor.
-func (s *Server) parseRelease(ctx context.Context, r api.ReleaseRequest) (request keyrelease.Request, err error) {
-	request, err = s.named(ctx, r)
+func (s *Server) parseRelease(ctx context.Context, d demand) (request keyrelease.Request, err error) {
+	request, err = s.named(ctx, d.ReleaseRequest)
 	if err != nil {
 		return keyrelease.Request{}, err
 	}
-	if err = s.mayHave(ctx, r.Alias, request); err != nil {
+	if request, err = s.mayHave(ctx, d, request); err != nil {
 		return request, err
 	}
-	request.Access, err = parseAccessToken(r.AccessToken)
+	if err = s.permit(ctx, d, request); err != nil {
+		return request, err
+	}
+	request.Access, err = parseAccessToken(d.AccessToken)
 	return request, err
 }
 
@@ -82,9 +112,8 @@ func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Re
 		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
 			"member %q stands for authority, vault and key: leave the others out", "alias")
 	}
-	request, found := s.config.Aliases[r.Alias]
-	if found {
-		return request, nil
+	if request, found := s.config.Aliases[r.Alias]; found {
+		return request.At(r.Version)
 	}
 	if err := s.config.Access.MayHave(access.From(ctx), r.Alias); err != nil {
 		return keyrelease.Request{}, err
@@ -93,6 +122,10 @@ func (s *Server) named(ctx context.Context, r api.ReleaseRequest) (keyrelease.Re
 }
 
 func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
+	if r.Version != "" {
+		return keyrelease.Request{}, refusal.Newf(refusal.BadRequest,
+			"member %q goes with an alias; without one, write the version into kid: name/version", "version")
+	}
 	authority, err := s.parseAuthority(r.MAAEndpoint)
 	if err != nil {
 		return keyrelease.Request{}, err
@@ -107,22 +140,32 @@ func (s *Server) parseNames(r api.ReleaseRequest) (keyrelease.Request, error) {
 	return keyrelease.Request{Authority: authority, Key: id}, err
 }
 
-// mayHave checks the release against the access policy. If the policy binds callers to
-// aliases, a release by endpoints must be one of the caller's aliases.
-func (s *Server) mayHave(ctx context.Context, alias string, asked keyrelease.Request) error {
+// mayHave checks the release against the access policy, and returns the release as the
+// policy allows it. If the policy binds callers to aliases, a release by endpoints must be
+// one of the caller's aliases, in a version that the alias gives.
+func (s *Server) mayHave(ctx context.Context, d demand, asked keyrelease.Request) (keyrelease.Request, error) {
 	caller := access.From(ctx)
-	if alias != "" {
-		return s.config.Access.MayHave(caller, alias)
+	if d.Alias != "" {
+		return asked, s.config.Access.MayHave(caller, d.Alias)
 	}
 	if !s.config.Access.Binds() {
-		return nil
+		return asked, nil
 	}
+	allowed := false
+	limited := asked
 	for alias, known := range s.config.Aliases {
-		if known.Leads(asked) && s.config.Access.MayHave(caller, alias) == nil {
-			return nil
+		as, leads := known.Leads(asked)
+		if !leads || s.config.Access.MayHave(caller, alias) != nil {
+			continue
+		}
+		if as.Exact() || d.annotated && !allowed {
+			allowed, limited = true, as
 		}
 	}
-	return refusal.Newf(refusal.CallerNotAllowed,
+	if allowed {
+		return limited, nil
+	}
+	return asked, refusal.Newf(refusal.CallerNotAllowed,
 		"%s may not have this key by this authority; the access section of the configuration binds callers to aliases", caller)
 }
 

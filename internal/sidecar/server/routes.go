@@ -9,8 +9,8 @@ import (
 	"skr/api"
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/keyuse"
 	"skr/internal/refusal"
-	"skr/internal/sidecar/access"
 	"skr/keyrelease"
 )
 
@@ -65,6 +65,13 @@ func (s *Server) table() map[string]route {
 		api.RouteCombined: {http.MethodPost, post(s.combined)},
 		api.RouteMAA:      {http.MethodPost, post(s.token)},
 		api.RouteRelease:  {http.MethodPost, postBody(s.release)},
+		api.RoutePublic:   {http.MethodPost, post(s.public)},
+		api.RouteEncrypt:  {http.MethodPost, s.operation(keyuse.Encrypt)},
+		api.RouteDecrypt:  {http.MethodPost, s.operation(keyuse.Decrypt)},
+		api.RouteWrap:     {http.MethodPost, s.operation(keyuse.WrapKey)},
+		api.RouteUnwrap:   {http.MethodPost, s.operation(keyuse.UnwrapKey)},
+		api.RouteSign:     {http.MethodPost, s.operation(keyuse.Sign)},
+		api.RouteVerify:   {http.MethodPost, s.operation(keyuse.Verify)},
 	}
 }
 
@@ -151,7 +158,7 @@ func (s *Server) runtimeData(ctx context.Context, text string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return data, s.config.Access.MayAttest(access.From(ctx), data)
+	return data, s.mayAttest(ctx, data)
 }
 
 // oneAlphabet converts what clients send to standard base64: either alphabet, and the line

@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"skr/api"
+	"skr/hsm"
 	"skr/internal/sidecar/limit"
 	"skr/keyrelease"
 )
@@ -19,6 +20,7 @@ import (
 var goodValues = map[string]string{
 	"runtime_data": "aGVsbG8=", "maa_endpoint": "contoso.eus.attest.azure.net", "akv_endpoint": "contoso.vault.azure.net",
 	"kid": "demo", "access_token": "e30.e30.c2ln", "alias": "orders",
+	"version": "0123456789abcdef0123456789abcdef",
 }
 
 // A request is accepted if and only if the description allows it. Each member of each route
@@ -39,11 +41,15 @@ func TestSchemaAndServerAgree(t *testing.T) {
 		if request.Key, err = c.Vaults.Parse(vault, "demo"); err != nil {
 			t.Fatal(err)
 		}
-		c.Aliases = map[string]keyrelease.Request{goodValues["alias"]: request}
+		every, err := hsm.ParseVersions([]string{"all"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Aliases = map[string]keyrelease.Request{goodValues["alias"]: request.OfVersions(every)}
 	})
 	for path, members := range map[string][]string{
 		api.RouteRaw: {"runtime_data"}, api.RouteCombined: {"runtime_data"}, api.RouteMAA: {"maa_endpoint", "runtime_data"},
-		api.RouteRelease: {"maa_endpoint", "akv_endpoint", "kid", "access_token", "alias"},
+		api.RouteRelease: {"maa_endpoint", "akv_endpoint", "kid", "access_token", "alias", "version"},
 	} {
 		schema := description.Paths.Find(path).Post.RequestBody.Value.Content["application/json"].Schema.Value
 		taken, refused := 0, 0

@@ -21,6 +21,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,6 +29,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/internal/keyuse"
 	"skr/internal/observe/journal"
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/keyprovider"
@@ -75,8 +77,11 @@ type Config struct {
 	Problems func() []api.Problem
 	// Aliases are the releases that a request may ask for by one name.
 	Aliases map[string]keyrelease.Request
-	// Access says which caller may use which route and key; nil means that
-	// whoever reaches the listener may use all.
+	// Rights are what callers may do with the keys of the aliases. An alias without
+	// an entry permits everything but RSA1_5.
+	Rights map[string]keyuse.Rights
+	// Access says which caller may use which route and key; nil means that every
+	// caller that can connect may use all.
 	Access *access.Policy
 	// Gate bounds how many requests run and wait, and how often one caller
 	// asks; nil means one with the defaults of package limit.
@@ -94,8 +99,8 @@ type Config struct {
 	WrapKeys *keyprovider.Keys
 	// WrapKeysErr says why there are none although there should be.
 	WrapKeysErr error
-	// KeyTTL is how long the Releaser keeps keys, which the key provider then
-	// keeps opened; 0 means not at all.
+	// KeyTTL is how long the Releaser keeps keys, which the server then keeps opened for
+	// operations and the key provider; 0 means not at all.
 	KeyTTL time.Duration
 	// LocalNames are the names of this machine beside localhost that callers may send
 	// as Host, in lower case; see [LocalNames].
@@ -124,6 +129,7 @@ type Server struct {
 	routes   map[string]route
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
+	openers  *openers
 	// refusalLog decides which refusals get a log line of their own.
 	refusalLog *refusalLog
 }
@@ -168,7 +174,7 @@ func New(c Config) (*Server, error) {
 	if c.GRPCConnections == nil {
 		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
 	}
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
 	s.routes = s.table()
 	return s, nil
 }
@@ -181,6 +187,20 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	defer cut() // after Until: a request that was cut off has nobody to answer
 	defer s.refusalLog.count()
 	return serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...)
+}
+
+// ServeAs answers with a handler that calls the server, over TLS, until ctx ends. It closes
+// the listener.
+func (s *Server) ServeAs(ctx context.Context, l *Listener, secure *tls.Config, handler http.Handler) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := s.httpServer(base)
+	server.Handler = handler
+	sockets := s.sockets(l, s.config.Connections)
+	for i, socket := range sockets {
+		sockets[i] = tls.NewListener(socket, secure)
+	}
+	return serving.Until(ctx, server, s.config.Grace, sockets...)
 }
 
 // sockets with their limit. Who is beyond it is not asked for its credentials.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -343,7 +344,7 @@ func TestMalformedMembers(t *testing.T) {
 func TestDecodeKeepsText(t *testing.T) {
 	for _, text := range []string{`\ud800`, `\udc00`, `\ud800\ud800`, "\ufffd"} {
 		var into api.ReleaseRequest
-		err := decode([]byte(`{"kid":"`+text+`"}`), memberNames[api.ReleaseRequest](), &into)
+		err := decode([]byte(`{"kid":"`+text+`"}`), membersOf(reflect.TypeFor[api.ReleaseRequest]()), &into)
 		if !errors.Is(err, refusal.BadRequest) {
 			t.Errorf("%s was decoded as %q, error %v", text, into.KID, err)
 		}

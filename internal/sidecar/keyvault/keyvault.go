@@ -1,0 +1,162 @@
+// Package keyvault answers the REST API of Azure Key Vault for keys in use, so that the Azure
+// SDKs' CryptographyClient and what is built on it work with keys that stay in the sidecar
+// (Azure REST API specification, Key Vault 7.4: GetKey, encrypt, decrypt, sign, verify,
+// wrapKey, unwrapKey).
+//
+//	identity, err := keyvault.NewIdentity(dir, names, time.Now())
+//	handler := keyvault.New(keyvault.Config{Local: local, Identity: identity})
+//	err = local.ServeAs(ctx, tls.NewListener(socket, identity.TLS()), handler)
+//
+// A name of the API is an alias of the configuration. The package is a dialect: it translates
+// each request to a route of package api, which decides and answers. It holds no key.
+package keyvault
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// Config of a Handler.
+type Config struct {
+	// Local answers the routes of package api.
+	Local http.Handler
+	// Identity has the certificate's names and the token that callers send.
+	Identity *Identity
+}
+
+// Handler answers requests of Key Vault's clients. It is safe for concurrent use.
+type Handler struct{ config Config }
+
+// New returns a Handler.
+func New(c Config) *Handler { return &Handler{c} }
+
+// maxBody bounds a request in bytes, as the vault's largest operation is below 16 KiB.
+const maxBody = 64 << 10
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Ms-Keyvault-Service-Version", serviceVersion)
+	if id := r.Header.Get("X-Ms-Client-Request-Id"); plainID(id) {
+		w.Header().Set("X-Ms-Client-Request-Id", id)
+	}
+	answer := h.answer(r)
+	defer clear(answer.body)
+	if answer.challenge != "" {
+		w.Header().Set("Www-Authenticate", answer.challenge)
+	}
+	for _, name := range []string{"X-Request-Id", "Retry-After"} {
+		if value := answer.header.Get(name); value != "" {
+			w.Header().Set(azureName(name), value)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer.body)))
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body) // fails if the caller is gone
+}
+
+// serviceVersion is told by every answer of the vault.
+const serviceVersion = "1.9.0.0"
+
+// azureName returns the vault's name of a header.
+func azureName(name string) string {
+	if name == "X-Request-Id" {
+		return "X-Ms-Request-Id"
+	}
+	return name
+}
+
+// answer is a whole answer. Its body is overwritten after it was sent.
+type answer struct {
+	status    int
+	header    http.Header
+	challenge string
+	body      []byte
+}
+
+func (h *Handler) answer(r *http.Request) answer {
+	if !h.config.Identity.names(r.Host) {
+		return fault(http.StatusForbidden, "Forbidden", "the certificate of this listener does not have the requested host; add it to crypto_names")
+	}
+	if challenge, ok := h.config.Identity.admit(r); !ok {
+		refused := fault(http.StatusUnauthorized, "Unauthorized", "send the token in the file token of crypto_dir, or that of an access rule, as a bearer token")
+		refused.challenge = challenge
+		return refused
+	}
+	target, ok := parseTarget(r.Method, r.URL.EscapedPath())
+	if !ok {
+		return fault(http.StatusNotFound, "NotFound", "this listener answers GET /keys/{alias} and the operations with a key; it lists and changes nothing")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	defer clear(body)
+	if err != nil || len(body) > maxBody {
+		return fault(http.StatusBadRequest, "BadParameter", "the body could not be read, or is larger than "+strconv.Itoa(maxBody)+" bytes")
+	}
+	request, err := target.request(body)
+	defer clear(request)
+	if err != nil {
+		return fault(http.StatusBadRequest, "BadParameter", err.Error())
+	}
+	return target.translate(h.ask(r, target.route, request), r.Host)
+}
+
+// ask has the local server answer a request. The caller is that of r.
+func (h *Handler) ask(r *http.Request, route string, body []byte) *recorder {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	asked, err := http.NewRequestWithContext(ctx, http.MethodPost, route, bytes.NewReader(body))
+	got := &recorder{header: http.Header{}}
+	if err != nil {
+		return got
+	}
+	asked.Host, asked.RemoteAddr = "localhost", r.RemoteAddr
+	for _, name := range []string{"Authorization", "Origin", "Sec-Fetch-Site", "Traceparent"} {
+		asked.Header[name] = r.Header[name]
+		if r.Header[name] == nil {
+			delete(asked.Header, name)
+		}
+	}
+	if id := r.Header.Get("X-Ms-Client-Request-Id"); plainID(id) {
+		asked.Header.Set("X-Request-Id", id)
+	}
+	h.config.Local.ServeHTTP(got, asked)
+	return got
+}
+
+// recorder keeps the answer of the local server.
+type recorder struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+// Header implements [http.ResponseWriter].
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements [http.ResponseWriter].
+func (r *recorder) WriteHeader(status int) { r.status = cmp.Or(r.status, status) }
+
+// Write implements [http.ResponseWriter].
+func (r *recorder) Write(text []byte) (int, error) {
+	r.body = append(r.body, text...)
+	return len(text), nil
+}
+
+// plainID reports whether an identifier may be repeated in an answer and in the log.
+func plainID(text string) bool {
+	if text == "" || len(text) > 64 {
+		return false
+	}
+	for _, c := range text {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}

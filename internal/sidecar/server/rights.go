@@ -1,0 +1,65 @@
+package server
+
+import (
+	"context"
+
+	"skr/internal/keyuse"
+	"skr/internal/refusal"
+	"skr/internal/sidecar/access"
+	"skr/keyrelease"
+)
+
+// permit refuses what the ops of the aliases do not permit. A key that an alias restricts is
+// restricted by whatever names it is requested, unless another alias of this caller permits
+// the right.
+func (s *Server) permit(ctx context.Context, d demand, asked keyrelease.Request) error {
+	if d.Alias != "" {
+		return permitBy(d.Alias, s.config.Rights[d.Alias], d.right)
+	}
+	var refused error
+	for alias, known := range s.config.Aliases {
+		if !known.Names(asked.Key) {
+			continue
+		}
+		err := permitBy(alias, s.config.Rights[alias], d.right)
+		_, leads := known.Leads(asked)
+		switch {
+		case err != nil:
+			refused = err
+		case leads && s.config.Access.MayHave(access.From(ctx), alias) == nil:
+			return nil
+		}
+	}
+	return refused
+}
+
+func permitBy(alias string, rights keyuse.Rights, right keyuse.Operation) error {
+	if right == public || rights.Permit(right) {
+		return nil
+	}
+	if right == keyuse.Release {
+		return refusal.Newf(refusal.CallerNotAllowed, "the key of alias %q stays in the sidecar; use it there, by /key/decrypt, /key/sign "+
+			`and so on, or add "release" to its ops`, alias)
+	}
+	return refusal.Newf(refusal.CallerNotAllowed, "the ops of alias %q do not list %s; add it there", alias, right)
+}
+
+// mayAttest checks runtime data against the access policy. If a key stays in the sidecar, no
+// caller may have a key pair of its own attested, because a vault would release the key to it.
+func (s *Server) mayAttest(ctx context.Context, data []byte) error {
+	if len(data) > access.MaxBound && s.keepsKeys() {
+		return refusal.Newf(refusal.CallerNotAllowed, "at most %d bytes are attested, because more could hold a key that a vault wraps to, "+
+			`and an alias has ops without "release"; send a hash of what you mean`, access.MaxBound)
+	}
+	return s.config.Access.MayAttest(access.From(ctx), data)
+}
+
+// keepsKeys reports whether the key of an alias stays in the sidecar.
+func (s *Server) keepsKeys() bool {
+	for _, rights := range s.config.Rights {
+		if !rights.Permit(keyuse.Release) {
+			return true
+		}
+	}
+	return false
+}

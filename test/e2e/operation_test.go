@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"skr/api"
+	"skr/test/emulator"
+	"skr/test/program"
+)
+
+// keeper is a sidecar that uses keys and does not give them out.
+type keeper struct {
+	*sidecar
+
+	audit string // the file
+}
+
+func newKeeper(t testing.TB, env ...string) *keeper {
+	t.Helper()
+	cloud := program.Cloud(t, emulator.Config{})
+	vault := cloud.Host("demo", "managedhsm")
+	var aliases []string
+	for name, c := range map[string]struct {
+		spec emulator.KeySpec
+		ops  string
+	}{
+		"rsa":  {emulator.KeySpec{Size: 3072}, `["decrypt","unwrapKey","sign"]`},
+		"p256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256"}, `["sign"]`},
+		"k256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256K"}, `["sign","verify"]`},
+		"aes":  {emulator.KeySpec{Kty: "oct-HSM", Size: 256}, `["encrypt","decrypt"]`},
+	} {
+		c.spec.Name = name
+		createKey(t, cloud, vault, c.spec)
+		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,"authority":%q,"ops":%s}`, name, vault, name, cloud.AttestationHost(), c.ops))
+	}
+	file := filepath.Join(t.TempDir(), "audit.log")
+	env = append(append(cloud.Environment(cloud.Machine()), "SKR_KEY_CACHE_TTL=1h", "SKR_AUDIT_FILE="+file,
+		"SKR_KEYS={"+strings.Join(aliases, ",")+"}"), env...)
+	return &keeper{start(t, env).ready(t), file}
+}
+
+// An application decrypts, signs and serves TLS with keys that it never has. What others made with
+// the public part opens, and the key itself cannot be had.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	s := newKeeper(t)
+	key, err := s.client.KeptKey(t.Context(), "rsa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, _ := key.Public().(*rsa.PublicKey)
+	for name, seal := range map[string]func(*testing.T, *rsa.PublicKey, string) []byte{"go": sealWithGo, "openssl": sealWithOpenSSL} {
+		opened, err := key.Decrypt(nil, seal(t, public, "a secret"), &rsa.OAEPOptions{Hash: crypto.SHA256})
+		if err != nil || string(opened) != "a secret" {
+			t.Errorf("%s: opened %q, %v", name, opened, err)
+		}
+	}
+	digest := sha256.Sum256([]byte("text"))
+	signature, err := key.Sign(nil, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	if err != nil || rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, nil) != nil {
+		t.Errorf("the signature does not verify: %v", err)
+	}
+	t.Run("tls", func(t *testing.T) { serveTLS(t, s) })
+	t.Run("aes", func(t *testing.T) { encryptAES(t, s) })
+	t.Run("kept", func(t *testing.T) { checkKept(t, s) })
+	text, err := os.ReadFile(s.audit)
+	if err != nil || !strings.Contains(string(text), `"result":"used","operation":"decrypt","items":1,"failed":0`) ||
+		strings.Contains(string(text), `"result":"released"`) {
+		t.Errorf("the audit file has no record of the operations: %v\n%s", err, text)
+	}
+	if stdout, stderr, code := operate(t, nil, "", "audit", "verify", s.audit); code != 0 {
+		t.Errorf("skrctl audit verify: %s%s", stdout, stderr)
+	}
+}
+
+func sealWithGo(t *testing.T, public *rsa.PublicKey, text string) []byte {
+	t.Helper()
+	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+func sealWithOpenSSL(t *testing.T, public *rsa.PublicKey, text string) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "openssl", "pkeyutl", "-encrypt", "-pubin", "-inkey", file,
+		"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256")
+	command.Stdin = strings.NewReader(text)
+	sealed, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+// serveTLS serves with a certificate of a key that stays in the sidecar.
+func serveTLS(t *testing.T, s *keeper) {
+	t.Helper()
+	key, err := s.client.KeptKey(t.Context(), "p256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kept"}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	defer server.Close()
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if public, _ := response.TLS.PeerCertificates[0].PublicKey.(*ecdsa.PublicKey); !public.Equal(key.Public()) {
+		t.Error("the server has another key")
+	}
+}
+
+// encryptAES encrypts and decrypts with AES-GCM, and authenticates data beside it.
+func encryptAES(t *testing.T, s *keeper) {
+	t.Helper()
+	encode := func(text string) api.Secret { return api.Secret(base64.RawURLEncoding.EncodeToString([]byte(text))) }
+	in := api.OperationInput{Value: encode("a message"), AAD: encode("topic")}
+	sealed, err := s.client.Operate(t.Context(), api.RouteEncrypt, api.OperationRequest{Alias: "aes", Alg: "A256GCM", OperationInput: in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := sealed.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for topic, want := range map[string]string{"topic": "a message", "other": ""} {
+		back := api.OperationInput{Value: encode(string(value)), IV: api.Secret(sealed.IV), Tag: api.Secret(sealed.Tag), AAD: encode(topic)}
+		got, err := s.client.Operate(t.Context(), api.RouteDecrypt, api.OperationRequest{Alias: "aes", Alg: "A256GCM", OperationInput: back})
+		opened, _ := got.Bytes()
+		if string(opened) != want || (err == nil) != (want != "") {
+			t.Errorf("%s: opened %q, %v", topic, opened, err)
+		}
+	}
+}
+
+// checkKept tries to get the keys out of the sidecar.
+func checkKept(t *testing.T, s *keeper) {
+	t.Helper()
+	for _, alias := range []string{"rsa", "p256", "k256", "aes"} {
+		_, err := s.client.ReleaseKey(t.Context(), api.ReleaseRequest{Alias: alias})
+		refused, _ := errors.AsType[*api.Error](err)
+		if refused == nil || refused.Code != api.CallerNotAllowed || !strings.Contains(refused.Message, "stays in the sidecar") {
+			t.Errorf("%s: %v", alias, err)
+		}
+	}
+	if _, err := s.client.Report(t.Context(), make([]byte, 65)); err == nil {
+		t.Error("a key pair of a caller is attested")
+	}
+	_, err := s.client.Operate(t.Context(), api.RouteDecrypt, api.OperationRequest{Alias: "p256", Alg: "ES256"})
+	if refused, _ := errors.AsType[*api.Error](err); refused == nil || refused.Code != api.CallerNotAllowed {
+		t.Errorf("an operation that ops do not list: %v", err)
+	}
+}
+
+// BenchmarkDecrypt compares a decryption in the sidecar with the bare operation of crypto/rsa, by one
+// client and by eight.
+func BenchmarkDecrypt(b *testing.B) {
+	s := newKeeper(b, "SKR_CALLER_RATE=1000000", "SKR_LOG_FILE=/dev/null")
+	key, err := s.client.KeptKey(b.Context(), "rsa")
+	if err != nil {
+		b.Fatal(err)
+	}
+	public, _ := key.Public().(*rsa.PublicKey)
+	private, err := rsa.GenerateKey(rand.Reader, public.Size()*8)
+	if err != nil {
+		b.Fatal(err)
+	}
+	kept := func(public *rsa.PublicKey, open func(sealed []byte) error) func(*testing.B) {
+		sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, make([]byte, 32), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return func(b *testing.B) {
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					if err := open(sealed); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+	}
+	oaep := &rsa.OAEPOptions{Hash: crypto.SHA256}
+	bare := kept(&private.PublicKey, func(sealed []byte) error { _, err := private.Decrypt(nil, sealed, oaep); return err })
+	sidecar := kept(public, func(sealed []byte) error { _, err := key.Decrypt(nil, sealed, oaep); return err })
+	one := func(run func(*testing.B)) func(*testing.B) {
+		return func(b *testing.B) { b.SetParallelism(1); run(b) }
+	}
+	b.Run("bare", one(bare))
+	b.Run("sidecar", one(sidecar))
+	eight := func(run func(*testing.B)) func(*testing.B) {
+		return func(b *testing.B) { b.SetParallelism(4); run(b) }
+	}
+	b.Run("bare,clients=8", eight(bare))
+	b.Run("sidecar,clients=8", eight(sidecar))
+}
