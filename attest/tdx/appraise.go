@@ -18,8 +18,8 @@ func (q *Quote) appraise(v Verification) (*Result, error) {
 	for _, name := range c.Missing() {
 		result.NotLookedAt = append(result.NotLookedAt, fmt.Sprintf("%s (%s is missing)", purposes[name], name))
 	}
-	for _, old := range c.OutOfDate(v.Now) {
-		result.NotLookedAt = append(result.NotLookedAt, "what Intel has published since: the collateral is out of date: "+old)
+	if old := c.OutOfDate(v.Now); old != nil {
+		result.NotLookedAt = append(result.NotLookedAt, "what Intel says at this time; out of date: "+strings.Join(old, ", "))
 	}
 	if v.Policy.Demands() && result.NotLookedAt != nil {
 		return nil, fmt.Errorf("%w: the policy demands it: %s", ErrNoCollateral, strings.Join(result.NotLookedAt, "; "))

@@ -117,7 +117,10 @@ func parsePCKExtension(der []byte) (PCK, error) {
 	if err != nil {
 		return PCK{}, fmt.Errorf("TCB: %w", err)
 	}
-	return p, levels.levels(&p)
+	if err := levels.levels(&p); err != nil {
+		return PCK{}, err
+	}
+	return p, nil
 }
 
 // field is a pair in the extension.

@@ -34,7 +34,7 @@ type hexBytes []byte
 func (h *hexBytes) UnmarshalText(text []byte) error {
 	decoded, err := hex.DecodeString(string(text))
 	if err != nil {
-		return errors.New("want hexadecimal digits")
+		return errors.New("has a value that is not hexadecimal digits")
 	}
 	*h = decoded
 	return nil

@@ -107,3 +107,6 @@ func pairsOf(values map[int]any, below asn1.ObjectIdentifier) []pair {
 	}
 	return pairs
 }
+
+// Key returns the attestation key, for false quotes of another platform.
+func (p *Platform) Key() *ecdsa.PrivateKey { return p.attestation }

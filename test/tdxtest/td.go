@@ -11,10 +11,10 @@ import (
 // TD is a trust domain. The zero value is one of Azure's: no RTMR, and SEPT_VE_DISABLE set.
 type TD struct {
 	// TEETCBSVN and TEETCBSVN2 are zero for module 1, version 7.
-	TEETCBSVN, TEETCBSVN2                                           tdx.SVN
+	TEETCBSVN, TEETCBSVN2                                          tdx.SVN
 	MRSEAM, MRSIGNERSEAM, MRTD, MRCONFIGID, MROWNER, MROWNERCONFIG tdx.Measurement
-	RTMRs                                                           [4]tdx.Measurement
-	SEAMAttributes, XFAM                                            uint64
+	RTMRs                                                          [4]tdx.Measurement
+	SEAMAttributes, XFAM                                           uint64
 	// Attributes are nil for those of Azure.
 	Attributes *tdx.Attributes
 	ReportData tdx.ReportData

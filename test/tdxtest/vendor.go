@@ -18,18 +18,21 @@ import (
 // organisation marks each certificate; Intel's name "Intel Corporation".
 const organisation = "TEST ONLY"
 
-// Lifetimes in years.
+const rootName = "Intel SGX Root CA"
+
+// Lifetimes in years. Authorities are older than the platforms that they certify.
 const (
 	rootYears = 25
 	caYears   = 15
 	leafYears = 7
+	age       = 3
 )
 
 // Vendor is an emulated Intel. It is safe for concurrent use.
 type Vendor struct {
-	now                   time.Time
-	root, platform, tcb   *authority
-	processor             *authority
+	now                 time.Time
+	root, platform, tcb *authority
+	processor           *authority
 }
 
 // authority is a certificate with the key that signs below it.
@@ -39,7 +42,7 @@ type authority struct {
 }
 
 // NewVendor makes the root, the authorities of PCK certificates and the signer of TCB info,
-// valid from an hour before now.
+// valid for three years at the time now. The certificates of platforms are valid for an hour.
 func NewVendor(now time.Time) (*Vendor, error) {
 	v := &Vendor{now: now}
 	var err error
@@ -50,18 +53,18 @@ func NewVendor(now time.Time) (*Vendor, error) {
 		var made *authority
 		made, err = v.issue(name, issuer, caYears, func(c *x509.Certificate) {
 			c.IsCA, c.BasicConstraintsValid, c.MaxPathLen, c.MaxPathLenZero = true, true, 0, issuer != nil
-			c.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+			c.KeyUsage, c.NotBefore = x509.KeyUsageCertSign|x509.KeyUsageCRLSign, v.now.AddDate(-age, 0, 0)
 			if issuer == nil {
 				c.MaxPathLen, c.NotAfter = 1, v.now.AddDate(rootYears, 0, 0)
 			}
 		})
 		return made
 	}
-	v.root = issueCA("Intel SGX Root CA", nil)
+	v.root = issueCA(rootName, nil)
 	v.platform = issueCA("Intel SGX PCK Platform CA", v.root)
 	v.processor = issueCA("Intel SGX PCK Processor CA", v.root)
 	if err == nil {
-		v.tcb, err = v.issue("Intel SGX TCB Signing", v.root, leafYears, nil)
+		v.tcb, err = v.issue("Intel SGX TCB Signing", v.root, leafYears, func(c *x509.Certificate) { c.NotBefore = v.now.AddDate(-age, 0, 0) })
 	}
 	return v, err
 }
@@ -80,6 +83,7 @@ func (v *Vendor) issue(name string, issuer *authority, years int, change func(*x
 		},
 		NotBefore: v.now.Add(-time.Hour), NotAfter: v.now.AddDate(years, 0, 0),
 		SignatureAlgorithm: x509.ECDSAWithSHA256, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+		BasicConstraintsValid: true, SubjectKeyId: keyID(key), CRLDistributionPoints: []string{distributionPoint(issuer)},
 	}
 	if change != nil {
 		change(template)
@@ -146,4 +150,18 @@ func point(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	return raw[1:], nil
+}
+
+func keyID(key *ecdsa.PrivateKey) []byte {
+	raw, _ := point(key) // a generated key has a point
+	digest := sha256.Sum256(raw)
+	return digest[:20]
+}
+
+// distributionPoint returns the address of the list of the issuer, as in Intel's certificates.
+func distributionPoint(issuer *authority) string {
+	if issuer == nil || issuer.cert.Subject.CommonName == rootName {
+		return "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
+	}
+	return "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=platform&encoding=der"
 }
