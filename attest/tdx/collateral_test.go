@@ -328,11 +328,11 @@ func TestParseCRL(t *testing.T) {
 	} {
 		list := must(tdx.ParseCRL(data))(t)
 		from, to := list.Valid()
-		if list.Issuer() != "Intel SGX PCK Platform CA" || list.Revoked() != 1 || list.IsRoot() || !from.Equal(now) || !to.Equal(now.Add(tdxtest.Validity)) {
+		if list.Issuer() != "Intel SGX PCK Platform CA" || list.Revoked() != 1 || list.IsRoot() || !list.IsPCK() || !from.Equal(now) || !to.Equal(now.Add(tdxtest.Validity)) {
 			t.Errorf("%s: %s, %d, %v, %v", name, list.Issuer(), list.Revoked(), from, to)
 		}
 	}
-	if !must(tdx.ParseCRL(good.RootCRL))(t).IsRoot() {
+	if root := must(tdx.ParseCRL(good.RootCRL))(t); !root.IsRoot() || root.IsPCK() {
 		t.Error("the list of the root is taken for another")
 	}
 	for _, bad := range [][]byte{nil, []byte("x"), good.TCBInfo, make([]byte, 2<<20)} {

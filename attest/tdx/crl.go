@@ -46,9 +46,11 @@ func (c *CRL) Valid() (from, to time.Time) { return c.list.ThisUpdate, c.list.Ne
 // Revoked returns the number of revoked certificates.
 func (c *CRL) Revoked() int { return len(c.list.RevokedCertificateEntries) }
 
-// IsRoot reports whether the list is that of a root, and not of an authority of PCK
-// certificates.
-func (c *CRL) IsRoot() bool { return c.Issuer() != platformCA && c.Issuer() != processorCA }
+// IsRoot reports whether the list is named as that of Intel's root.
+func (c *CRL) IsRoot() bool { return c.Issuer() == rootName }
+
+// IsPCK reports whether the list is named as that of an authority of PCK certificates.
+func (c *CRL) IsPCK() bool { return c.Issuer() == platformCA || c.Issuer() == processorCA }
 
 func (c *CRL) authenticate(name string, issuer *x509.Certificate) error {
 	if c == nil {

@@ -16,9 +16,10 @@ var intelVendor = [16]byte{0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94,
 // Quote is a well-formed quote of version 4 or 5, made by [ParseQuote]. It is immutable. Its
 // methods are the fields of the quote. Nothing in it has been verified.
 type Quote struct {
-	raw    []byte // without trailing zeros
-	body   []byte // part of raw
-	signed int    // length of the part of raw that the signature covers
+	raw      []byte // without what follows
+	body     []byte // part of raw
+	signed   int    // length of the part of raw that the signature covers
+	trailing int    // bytes after it, other than zeros alone
 
 	signature, key [64]byte
 	qe             QEReport
@@ -33,7 +34,8 @@ func IsQuote(raw []byte) bool {
 // ParseQuote checks the form of raw and copies it. It accepts versions 4 and 5 with the body
 // of TDX 1.0 or 1.5 (584 or 648 bytes), signed with ECDSA P-256, with a chain of three PCK
 // certificates. Zero bytes after the quote are ignored, because Azure's host pads version 4.
-// Other bytes after it are refused. The error wraps [ErrMalformed].
+// A quote with other bytes after it can be shown, but does not verify: see [Quote.Trailing].
+// The error wraps [ErrMalformed].
 func ParseQuote(raw []byte) (*Quote, error) {
 	q, err := parseQuote(raw)
 	if err != nil {
@@ -63,11 +65,11 @@ func parseQuote(raw []byte) (*Quote, error) {
 		return nil, fmt.Errorf("the signature data has %d bytes, %d are there", length, len(rest))
 	}
 	data, trailing := rest[:length], rest[length:]
-	if len(bytes.Trim(trailing, "\x00")) > 0 {
-		return nil, fmt.Errorf("%d bytes after the signature data are not all zero", len(trailing))
-	}
 	own := bytes.Clone(raw[:len(raw)-len(trailing)])
 	q := &Quote{raw: own, body: own[begin:signed], signed: signed}
+	if len(bytes.Trim(trailing, "\x00")) > 0 {
+		q.trailing = len(trailing)
+	}
 	return q, q.parseSignature(data)
 }
 
@@ -140,7 +142,10 @@ func (q *Quote) parseSignature(data []byte) error {
 	return err
 }
 
-// Raw returns a copy of the quote without the zero bytes after it.
+// Trailing returns the number of bytes after the quote, and 0 if all are zero.
+func (q *Quote) Trailing() int { return q.trailing }
+
+// Raw returns a copy of the quote without the bytes after it.
 func (q *Quote) Raw() []byte { return bytes.Clone(q.raw) }
 
 // Signed returns a copy of the bytes that the signature covers: header and body.

@@ -72,10 +72,12 @@ func TestSampleQuotes(t *testing.T) {
 // verifies.
 func TestSampleWithText(t *testing.T) {
 	raw := samples.Read(t, "tdx/googletdx-td-quote-v4-spr.bin")
-	_, err := tdx.ParseQuote(raw)
-	checkError(t, err, tdx.ErrMalformed, "39 bytes after the signature data")
+	at := time.Date(2023, 6, 1, 0, 0, 0, 0, time.UTC)
+	added := must(tdx.ParseQuote(raw))(t)
+	_, err := added.Verify(tdx.Verification{ReportData: added.ReportData(), Now: at})
+	checkError(t, err, tdx.ErrQuoteSignature, "39 bytes after it are not all zero")
 	q := must(tdx.ParseQuote(raw[:len(raw)-39]))(t)
-	if _, err := q.Verify(tdx.Verification{ReportData: q.ReportData(), Now: time.Date(2023, 6, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
+	if _, err := q.Verify(tdx.Verification{ReportData: q.ReportData(), Now: at}); err != nil {
 		t.Error(err)
 	}
 	if q.RTMRs()[0].IsZero() || q.ReportData() == (tdx.ReportData{}) {

@@ -15,9 +15,10 @@ import (
 	"skr/internal/certificate"
 )
 
-// Names of the authorities of PCK certificates ("Intel SGX PCK Certificate and Certificate
-// Revocation List Profile Specification", revision 1.5, sections 1.3.3 and 1.3.4).
+// Names of the authorities ("Intel SGX PCK Certificate and Certificate Revocation List Profile
+// Specification", revision 1.5, section 1.3).
 const (
+	rootName    = "Intel SGX Root CA"
 	platformCA  = "Intel SGX PCK Platform CA"
 	processorCA = "Intel SGX PCK Processor CA"
 )
@@ -72,9 +73,13 @@ func (q *Quote) Verify(v Verification) (*Result, error) {
 	return q.appraise(v)
 }
 
-// VerifySignature checks that the attestation key in the quote signed header and body. It does
-// not check whose key that is: see [Quote.VerifyQE]. The error wraps [ErrQuoteSignature].
+// VerifySignature checks that the attestation key in the quote signed header and body, and that
+// nothing but zeros follows the quote. It does not check whose key that is: see
+// [Quote.VerifyQE]. The error wraps [ErrQuoteSignature].
 func (q *Quote) VerifySignature() error {
+	if q.trailing > 0 {
+		return fmt.Errorf("%w: %d bytes after it are not all zero", ErrQuoteSignature, q.trailing)
+	}
 	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, q.key[:]...))
 	if err != nil {
 		return fmt.Errorf("%w: the attestation key is not a point of P-256", ErrQuoteSignature)

@@ -54,6 +54,7 @@ func TestVerifyRefusesQuotes(t *testing.T) {
 		{"RTMR3", tdxtest.QuoteOptions{}, after(flip(body + 472)), tdx.ErrQuoteSignature, "does not verify"},
 		{"REPORTDATA after signing", tdxtest.QuoteOptions{}, after(flip(body + 520)), tdx.ErrQuoteSignature, "does not verify"},
 		{"the last byte of the body", tdxtest.QuoteOptions{Version: 5}, after(flip(data5 - 5)), tdx.ErrQuoteSignature, "does not verify"},
+		{"two bytes after it", tdxtest.QuoteOptions{}, func(raw []byte) []byte { return append(raw, 0, 1) }, tdx.ErrQuoteSignature, "2 bytes after it"},
 		{"r", tdxtest.QuoteOptions{}, after(flip(data)), tdx.ErrQuoteSignature, "does not verify"},
 		{"s", tdxtest.QuoteOptions{}, after(flip(data + 63)), tdx.ErrQuoteSignature, "does not verify"},
 		{"no signature", tdxtest.QuoteOptions{}, after(func(raw []byte) { clear(raw[data : data+64]) }), tdx.ErrQuoteSignature, "does not verify"},
