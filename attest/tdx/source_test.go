@@ -2,11 +2,9 @@ package tdx_test
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,36 +13,18 @@ import (
 	"skr/test/tdxtest"
 )
 
-// intel answers as Intel's service does. broken is the path of a route that fails.
-func intel(c tdxtest.Collateral, broken string) http.Handler {
-	mux := http.NewServeMux()
-	serve := func(path, query, header string, body []byte) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-			switch {
-			case path == broken:
-				w.WriteHeader(http.StatusNotFound)
-			case r.URL.RawQuery != query:
-				http.Error(w, "unexpected query "+r.URL.RawQuery, http.StatusBadRequest)
-			default:
-				if header != "" {
-					w.Header().Set(header, url.PathEscape(string(c.Issuers)))
-				}
-				_, _ = w.Write(body)
-			}
-		})
-	}
-	serve("/tdx/certification/v4/tcb", "fmspc=90c06f000000", "TCB-Info-Issuer-Chain", c.TCBInfo)
-	serve("/tdx/certification/v4/qe/identity", "", "SGX-Enclave-Identity-Issuer-Chain", c.QEIdentity)
-	serve("/sgx/certification/v4/pckcrl", "ca=platform&encoding=der", "SGX-PCK-CRL-Issuer-Chain", c.PCKCRL)
-	serve("/IntelSGXRootCA.der", "", "", []byte(hex.EncodeToString(c.RootCRL)))
-	return mux
-}
-
+// serviceOf returns a source that asks an emulated service. broken is a path that fails.
 func serviceOf(tb testing.TB, c tdxtest.Collateral, broken string) tdx.Source {
 	tb.Helper()
-	server := httptest.NewServer(intel(c, broken))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == broken {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		c.ServeHTTP(w, r)
+	}))
 	tb.Cleanup(server.Close)
-	return tdx.NewServiceSource(server.Client(), "Intel PCS", server.URL+"/", server.URL+"/IntelSGXRootCA.der")
+	return tdx.NewServiceSource(server.Client(), "Intel PCS", server.URL+"/", server.URL+tdxtest.RootCRLPath)
 }
 
 func TestService(t *testing.T) {
@@ -59,7 +39,7 @@ func TestService(t *testing.T) {
 	}
 	for path, part := range map[string]string{
 		"/tdx/certification/v4/tcb": "TCB info", "/tdx/certification/v4/qe/identity": "QE identity", "/sgx/certification/v4/pckcrl": "PCK CRL",
-		"/IntelSGXRootCA.der": "root CRL",
+		tdxtest.RootCRLPath: "root CRL",
 	} {
 		_, err := tdx.Find(t.Context(), []tdx.Source{serviceOf(t, good, path)}, q, m.roots, now)
 		checkError(t, err, tdx.ErrNoCollateral, "Intel PCS: "+part+": answered with status 404")

@@ -15,6 +15,7 @@ const (
 	devices      = "Devices"
 	thisMachine  = "This machine"
 	certificates = "Certificates"
+	intelTDX     = "Intel TDX"
 	tpmRoots     = "Virtual TPM"
 	network      = "Network"
 	authorities  = "Attestation service"
@@ -30,8 +31,8 @@ const (
 
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
-	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, network, authorities, vaults, identity,
-	releases, reuse, fleet, wrapping, records,
+	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities, vaults,
+	identity, releases, reuse, fleet, wrapping, records,
 }
 
 // Sets of groups that several commands use.
@@ -78,16 +79,16 @@ var Uses = map[string][]string{
 	"skrctl key public":     managesKeys,
 	"skrctl key list":       managesKeys,
 	"skrctl show":           nil,
-	"skrctl verify":         {deadline, tpmRoots, certificates, network, authorities},
+	"skrctl verify":         {deadline, tpmRoots, certificates, intelTDX, network, authorities},
 	"skrctl report":         nil,
 	"skrctl report show":    nil,
-	"skrctl report verify":  {deadline, certificates, network},
+	"skrctl report verify":  {deadline, certificates, intelTDX, network},
 	"skrctl token":          nil,
 	"skrctl token show":     nil,
 	"skrctl token verify":   {deadline, network, authorities},
 	"skrctl vtpm":           nil,
 	"skrctl vtpm show":      nil,
-	"skrctl vtpm verify":    {deadline, tpmRoots, certificates, network},
+	"skrctl vtpm verify":    {deadline, tpmRoots, certificates, intelTDX, network},
 	"skrctl audit":          nil,
 	"skrctl audit verify":   nil,
 

@@ -26,6 +26,8 @@ type CollateralOptions struct {
 
 // Collateral holds the answers of the service.
 type Collateral struct {
+	// FMSPC of the platform in hexadecimal digits of lower case.
+	FMSPC string
 	// TCBInfo and QEIdentity are the JSON answers.
 	TCBInfo, QEIdentity []byte
 	// Issuers are the certificates for the header of both, as PEM.
@@ -42,7 +44,7 @@ func (v *Vendor) Collateral(p *Platform, o CollateralOptions) (Collateral, error
 	if o.Issued.IsZero() {
 		o.Issued = v.now
 	}
-	c := Collateral{Issuers: v.Issuers()}
+	c := Collateral{Issuers: v.Issuers(), FMSPC: hex.EncodeToString(p.pck.FMSPC[:])}
 	var err error
 	if c.TCBInfo, err = v.signed("tcbInfo", tcbInfo(p, o.Issued), o.TCBInfo); err != nil {
 		return c, err
