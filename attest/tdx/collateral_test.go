@@ -51,7 +51,8 @@ func TestCollateral(t *testing.T) {
 			tdx.ErrCollateral, "the PCK CRL: "},
 		{"root CRL of another vendor", tdxtest.CollateralOptions{}, func(c *tdx.Collateral) { c.RootCRL = other.collateral(t, tdxtest.CollateralOptions{}).RootCRL },
 			tdx.ErrCollateral, "the root CRL: "},
-		{"the root CRL as that of PCK", tdxtest.CollateralOptions{}, func(c *tdx.Collateral) { c.PCKCRL = c.RootCRL }, tdx.ErrCollateral, `the PCK CRL is of "Intel SGX Root CA"`},
+		{"the root CRL as that of PCK", tdxtest.CollateralOptions{}, func(c *tdx.Collateral) { c.PCKCRL = c.RootCRL }, tdx.ErrCollateral,
+			`the PCK CRL is of "Intel SGX Root CA"`},
 		{"a delta CRL", tdxtest.CollateralOptions{List: func(l *x509.RevocationList) { l.ExtraExtensions = append(l.ExtraExtensions, critical) }}, nil,
 			tdx.ErrCollateral, "unknown critical extension"},
 
@@ -65,7 +66,8 @@ func TestCollateral(t *testing.T) {
 		{"another PCK certificate is revoked", tdxtest.CollateralOptions{Revoked: []*x509.Certificate{other.platform.Certificate()}}, nil, nil, ""},
 		{"the authority is revoked", tdxtest.CollateralOptions{RevokedAuthorities: []*x509.Certificate{m.vendor.Authority()}}, nil, tdx.ErrRevoked,
 			`"Intel SGX PCK Platform CA"`},
-		{"the signer is revoked", tdxtest.CollateralOptions{RevokedAuthorities: []*x509.Certificate{m.vendor.Signer()}}, nil, tdx.ErrRevoked, `"Intel SGX TCB Signing"`},
+		{"the signer is revoked", tdxtest.CollateralOptions{RevokedAuthorities: []*x509.Certificate{m.vendor.Signer()}}, nil, tdx.ErrRevoked,
+			`"Intel SGX TCB Signing"`},
 
 		{"out of date", tdxtest.CollateralOptions{Issued: now.AddDate(0, -2, 0)}, nil, tdx.ErrNoCollateral, "TCB info (valid from 2026-04-01"},
 		{"not yet valid", tdxtest.CollateralOptions{Issued: now.Add(time.Hour)}, nil, tdx.ErrNoCollateral, "QE identity (valid from 2026-06-01T13"},
@@ -159,7 +161,8 @@ func TestLevels(t *testing.T) {
 		{"module out of date", tdx.SVN{5, 1, 3}, nil, nil, "OutOfDate by the TDX module as of 2024-11-13, INTEL-SA-01036"},
 		{"module below all levels", tdx.SVN{3, 1, 3}, nil, nil, "NotSupported by the TDX module"},
 		{"module and hardening", tdx.SVN{5, 1, 3}, platform("SWHardeningNeeded"), nil, "OutOfDate by the TDX module as of 2024-11-13, INTEL-SA-01036"},
-		{"module and configuration", tdx.SVN{5, 1, 3}, platform("ConfigurationNeeded"), nil, "OutOfDateConfigurationNeeded by the TDX module as of 2024-11-13, INTEL-SA-01036"},
+		{"module and configuration", tdx.SVN{5, 1, 3}, platform("ConfigurationNeeded"), nil,
+			"OutOfDateConfigurationNeeded by the TDX module as of 2024-11-13, INTEL-SA-01036"},
 		{"module and both", tdx.SVN{5, 1, 3}, platform("ConfigurationAndSWHardeningNeeded"), nil,
 			"OutOfDateConfigurationNeeded by the TDX module as of 2024-11-13, INTEL-SA-01036"},
 		{"platform worse than module", tdx.SVN{5, 1, 3}, platform("OutOfDateConfigurationNeeded"), nil,
@@ -320,6 +323,31 @@ func TestSignatureOfCollateral(t *testing.T) {
 	checkError(t, c.Authenticate(q, m.roots), tdx.ErrCollateral, "is not here")
 }
 
+// The signer of collateral is a certificate of the root, for signatures and in date.
+func TestSignerOfCollateral(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*x509.Certificate)
+		want   error
+		text   string
+	}{
+		{"good", func(*x509.Certificate) {}, nil, ""},
+		{"an authority", func(c *x509.Certificate) { c.IsCA = true }, tdx.ErrCollateral, "the leaf is a certificate authority"},
+		{"may not sign", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }, tdx.ErrCollateral, "lacks digital signature"},
+		{"expired", func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }, tdx.ErrNoCollateral, "TCB info (valid from"},
+		{"another name", func(c *x509.Certificate) { c.Subject.CommonName = "Intel SGX PCK Certificate" }, tdx.ErrCollateral, "is not here"},
+	} {
+		m := newMachine(t)
+		if err := m.vendor.ReplaceSigner(c.change); err != nil {
+			t.Fatal(err)
+		}
+		v := m.verification()
+		v.Policy, v.Collateral = strict(t), m.collateral(t, tdxtest.CollateralOptions{})
+		_, err := m.quote(t, tdxtest.TD{}, tdxtest.QuoteOptions{}).Verify(v)
+		checkError(t, err, c.want, c.text)
+	}
+}
+
 func TestParseCRL(t *testing.T) {
 	m := newMachine(t)
 	good := must(m.vendor.Collateral(m.platform, tdxtest.CollateralOptions{Revoked: []*x509.Certificate{{SerialNumber: big.NewInt(7)}}}))(t)
@@ -328,7 +356,8 @@ func TestParseCRL(t *testing.T) {
 	} {
 		list := must(tdx.ParseCRL(data))(t)
 		from, to := list.Valid()
-		if list.Issuer() != "Intel SGX PCK Platform CA" || list.Revoked() != 1 || list.IsRoot() || !list.IsPCK() || !from.Equal(now) || !to.Equal(now.Add(tdxtest.Validity)) {
+		if list.Issuer() != "Intel SGX PCK Platform CA" || list.Revoked() != 1 || list.IsRoot() || !list.IsPCK() ||
+			!from.Equal(now) || !to.Equal(now.Add(tdxtest.Validity)) {
 			t.Errorf("%s: %s, %d, %v, %v", name, list.Issuer(), list.Revoked(), from, to)
 		}
 	}

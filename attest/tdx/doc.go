@@ -20,7 +20,7 @@
 // Its RTMRs are zero, because the guest is measured in the TPM: see package vtpm.
 //
 // The package does not judge what was launched: compare MRTD with a value that you accept.
-// It accesses no device.
+// It accesses no device. On Azure the TD report comes from the TPM, and a [Host] quotes it.
 //
 // Structures follow "Intel TDX DCAP: Quote Generation Library and Quote Verification
 // Library", revision 0.9, appendix A.3 (DCAP), and "Intel TDX Module v1.5 ABI

@@ -82,7 +82,8 @@ func quoteText(q *tdx.Quote) string {
 	qe := q.QE()
 	text := sharedText(q) + fmt.Sprintf("version %d\nuser data %x\nTDX 1.5 %v\nTEE_TCB_SVN_2 %s\nMRSERVICETD %s\nPCK %s\nPPID %x\nPCEID %x\nCPUSVN %x\n",
 		q.Version(), q.UserData(), is15, svn2, service, q.PCK(), q.PCK().PPID, q.PCK().PCEID, q.PCK().CPUSVN)
-	text += fmt.Sprintf("QE CPUSVN %x\nQE MISCSELECT %08x\nQE ATTRIBUTES %x\nQE MRENCLAVE %x\nQE MRSIGNER %x\nQE ISVPRODID %d\nQE ISVSVN %d\nQE REPORTDATA %s\nQE auth %x\n",
+	text += fmt.Sprintf("QE CPUSVN %x\nQE MISCSELECT %08x\nQE ATTRIBUTES %x\nQE MRENCLAVE %x\n"+
+		"QE MRSIGNER %x\nQE ISVPRODID %d\nQE ISVSVN %d\nQE REPORTDATA %s\nQE auth %x\n",
 		qe.CPUSVN(), qe.MISCSELECT(), qe.Attributes(), qe.MRENCLAVE(), qe.MRSIGNER(), qe.ISVPRODID(), qe.ISVSVN(), qe.ReportData(), qe.AuthenticationData())
 	for _, c := range q.Certificates() {
 		text += fmt.Sprintf("certificate %s of %s\n", c.Subject.CommonName, strings.Join(c.Subject.Organization, ""))
@@ -91,7 +92,8 @@ func quoteText(q *tdx.Quote) string {
 }
 
 func sharedText(b both) string {
-	text := fmt.Sprintf("TEE_TCB_SVN %s\nMRSEAM %s\nMRSIGNERSEAM %s\nSEAMATTRIBUTES %016x\nATTRIBUTES %s\nXFAM %016x\nMRTD %s\nMRCONFIGID %s\nMROWNER %s\nMROWNERCONFIG %s\n",
+	text := fmt.Sprintf("TEE_TCB_SVN %s\nMRSEAM %s\nMRSIGNERSEAM %s\nSEAMATTRIBUTES %016x\nATTRIBUTES %s\nXFAM %016x\n"+
+		"MRTD %s\nMRCONFIGID %s\nMROWNER %s\nMROWNERCONFIG %s\n",
 		b.TEETCBSVN(), b.MRSEAM(), b.MRSIGNERSEAM(), b.SEAMAttributes(), b.Attributes(), b.XFAM(), b.MRTD(), b.MRCONFIGID(), b.MROWNER(), b.MROWNERCONFIG())
 	for i, m := range b.RTMRs() {
 		text += fmt.Sprintf("RTMR%d %s\n", i, m)

@@ -129,7 +129,8 @@ func TestServiceIsBounded(t *testing.T) {
 			t.Errorf("error %v, want %q", err, text)
 		}
 	}
-	if _, err := tdx.NewServiceSource(http.DefaultClient, "x", "://", "://").Collateral(t.Context(), q); err == nil || !strings.Contains(err.Error(), "malformed") {
+	_, err := tdx.NewServiceSource(http.DefaultClient, "x", "://", "://").Collateral(t.Context(), q)
+	if err == nil || !strings.Contains(err.Error(), "malformed") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -29,7 +29,8 @@ func sampleVerdicts(t *testing.T, command []string) {
 		want []string // checks that fail
 		boot bool     // the file also has a quote
 	}{
-		{"TDX with a chain", []string{path(tdx + "hcl-report-tdx.bin"), "--chain", path(tdx + "certs.pem")}, []string{"TDX quote", "certificate chain", "runtime data"}, false},
+		{"TDX with a chain", []string{path(tdx + "hcl-report-tdx.bin"), "--chain", path(tdx + "certs.pem")},
+			[]string{"TDX quote", "certificate chain", "runtime data"}, false},
 		{"TDX with a chain and data", []string{path(tdx + "hcl-report-tdx.bin"), "--chain", path(tdx + "certs.pem"), "--runtime-data", path(tdx + "rd.txt")},
 			[]string{"TDX quote", "certificate chain", "runtime data"}, false},
 		{"only a chain", []string{path(tdx + "certs.pem")}, []string{"report"}, false},

@@ -28,7 +28,7 @@ const (
 	age       = 3
 )
 
-// Vendor is an emulated Intel. It is safe for concurrent use.
+// Vendor is an emulated Intel. It is safe for concurrent use, except for ReplaceSigner.
 type Vendor struct {
 	now                 time.Time
 	root, platform, tcb *authority
@@ -107,6 +107,13 @@ func (v *Vendor) Issuers() []byte { return encode(v.tcb.cert, v.root.cert) }
 
 // Signer returns the certificate that signs TCB info and QE identity.
 func (v *Vendor) Signer() *x509.Certificate { return v.tcb.cert }
+
+// ReplaceSigner makes another certificate that signs TCB info and QE identity. change may change
+// it before it is signed.
+func (v *Vendor) ReplaceSigner(change func(*x509.Certificate)) (err error) {
+	v.tcb, err = v.issue("Intel SGX TCB Signing", v.root, leafYears, change)
+	return err
+}
 
 // Authority returns the certificate that issues PCK certificates.
 func (v *Vendor) Authority() *x509.Certificate { return v.platform.cert }

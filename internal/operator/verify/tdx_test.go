@@ -98,7 +98,8 @@ func TestOfTDX(t *testing.T) {
 		{"version 5", tdxtest.TD{}, tdxtest.QuoteOptions{Version: 5}, policy("UpToDate"), nil, ""},
 		{"a changed quote", tdxtest.TD{}, tdxtest.QuoteOptions{Key: other.platform.Key()}, nil, []string{"TDX signature"}, ""},
 		{"another enclave", tdxtest.TD{}, tdxtest.QuoteOptions{QE: func(raw []byte) { raw[128]++ }}, nil, []string{"QE report", "TCB level"}, ""},
-		{"Intel's root", tdxtest.TD{}, tdxtest.QuoteOptions{}, func(_ *verify.Given, s *verify.Silicon) { s.Intel.Roots = nil }, []string{"PCK certificate", "collateral"}, ""},
+		{"Intel's root", tdxtest.TD{}, tdxtest.QuoteOptions{}, func(_ *verify.Given, s *verify.Silicon) { s.Intel.Roots = nil },
+			[]string{"PCK certificate", "collateral"}, ""},
 		{"debug", tdxtest.TD{Attributes: &debug}, tdxtest.QuoteOptions{}, nil, []string{"TD attributes"}, ""},
 		{"another TD report", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) {
 			g.TDReport = must(tdx.ParseReport(tdxtest.TD{MRTD: tdx.Measurement{1}}.Report()))(t)
@@ -117,7 +118,8 @@ func TestOfTDX(t *testing.T) {
 
 		{"no collateral", tdxtest.TD{}, tdxtest.QuoteOptions{}, none, nil, "TCB level (there is none: give it as a file, or name collateral_sources)"},
 		{"no collateral, demanded", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(none, policy("UpToDate")), []string{"collateral", "revocation", "TCB level"}, ""},
-		{"collateral of a source", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(none, find(m.collateral(t, tdxtest.CollateralOptions{}), nil), policy("UpToDate")), nil, ""},
+		{"collateral of a source", tdxtest.TD{}, tdxtest.QuoteOptions{},
+			both(none, find(m.collateral(t, tdxtest.CollateralOptions{}), nil), policy("UpToDate")), nil, ""},
 		{"a source that fails", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(none, find(nil, errors.New("no route"))), nil, "revocation (no route)"},
 		{"a source that fails, demanded", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(none, find(nil, errors.New("no route")), policy("UpToDate")),
 			[]string{"collateral", "revocation", "TCB level"}, ""},
@@ -126,14 +128,16 @@ func TestOfTDX(t *testing.T) {
 		}), []string{"collateral"}, "TCB level (the collateral cannot be used)"},
 		{"collateral that cannot be read", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) { g.CollateralErr = errors.New("bad") }),
 			[]string{"collateral"}, ""},
-		{"out of date", tdxtest.TD{}, tdxtest.QuoteOptions{}, collateral(outOfDate), nil, "what Intel says at this time (collateral: TCB info (valid from 2026-04-01"},
+		{"out of date", tdxtest.TD{}, tdxtest.QuoteOptions{}, collateral(outOfDate), nil,
+			"what Intel says at this time (collateral: TCB info (valid from 2026-04-01"},
 		{"out of date, demanded", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(collateral(outOfDate), policy("UpToDate")), []string{"collateral"}, ""},
 		{"without lists", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) { g.Collateral.PCKCRL, g.Collateral.RootCRL = nil, nil }), nil,
 			"revocation (there are no revocation lists)"},
 		{"without lists, demanded", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(given(func(g *verify.Given) { g.Collateral.PCKCRL, g.Collateral.RootCRL = nil, nil }),
 			policy("UpToDate")), []string{"collateral", "revocation"}, ""},
 		{"one list", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) { g.Collateral.RootCRL = nil }), nil, "root CRL is missing"},
-		{"lists alone", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) { g.Collateral.TCBInfo = nil }), nil, "TCB level (it needs TCB info and QE identity)"},
+		{"lists alone", tdxtest.TD{}, tdxtest.QuoteOptions{}, given(func(g *verify.Given) { g.Collateral.TCBInfo = nil }), nil,
+			"TCB level (it needs TCB info and QE identity)"},
 		{"revoked", tdxtest.TD{}, tdxtest.QuoteOptions{}, collateral(revoked), []string{"revocation"}, ""},
 		{"behind", tdxtest.TD{}, tdxtest.QuoteOptions{}, collateral(behind), nil, ""},
 		{"behind, not accepted", tdxtest.TD{}, tdxtest.QuoteOptions{}, both(collateral(behind), policy("UpToDate")), []string{"TCB level"}, ""},
@@ -199,7 +203,8 @@ func TestOfTDXBoot(t *testing.T) {
 		{"no measurement", "", nil, []string{"paravisor"}, "not signed by a key of Azure's, and the policy does not pin MRTD, " + mrtd},
 		{"keys that sign", "id_keys: [" + strings.Repeat("ab", 48) + "]", nil, []string{"paravisor"}, "a TDX guest has no such key"},
 		{"no quote of TDX", pinned, func(m *verify.Machine) { m.Given.TDQuote = nil },
-			[]string{"TDX quote", "TD report", "runtime data", "PCK certificate", "QE report", "TDX signature", "TD attributes", "launch measurement"}, "proves nothing"},
+			[]string{"TDX quote", "TD report", "runtime data", "PCK certificate", "QE report", "TDX signature",
+				"TD attributes", "launch measurement"}, "proves nothing"},
 		{"the quote of another machine", pinned, func(v *verify.Machine) {
 			v.Given.TDQuote = m.evidence(t, tdxtest.TD{MRTD: td.MRTD, ReportData: tdx.ReportData{1}}, tdxtest.QuoteOptions{}).TDQuote
 		}, []string{"TD report", "runtime data"}, "they differ in REPORTDATA"},

@@ -65,7 +65,8 @@ var tdxSamples = []struct {
 	{"turn2/12-tdx-messages/td-quote.bin", "2024-01-01", nil, "", "there is none"},
 	{"turn2/12-tdx-messages/hcl-report.bin", "2024-01-01", nil, "TDX quote,PCK certificate,QE report,TDX signature,TD attributes,runtime data", "proves nothing"},
 	{"turn2/12-tdx-messages/evidence-v1.json", "2024-01-01", nil, "", "there is none"},
-	{"turn2/02-tdx-passes-with-chain/hcl-report-tdx.bin", "2024-01-01", nil, "TDX quote,PCK certificate,QE report,TDX signature,TD attributes,runtime data", "proves nothing"},
+	{"turn2/02-tdx-passes-with-chain/hcl-report-tdx.bin", "2024-01-01", nil,
+		"TDX quote,PCK certificate,QE report,TDX signature,TD attributes,runtime data", "proves nothing"},
 
 	// Text was added to a genuine quote.
 	{"tdx/googletdx-td-quote-v4-spr.bin", "2023-06-01", nil, "TDX signature", "39 bytes after it are not all zero"},
