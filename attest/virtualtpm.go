@@ -127,6 +127,8 @@ func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 		return err
 	case hcl.Hardware() == vtpm.TrustedLaunch:
 		return nil
+	case hcl.Report() == nil: // without its report, the machine must not pass for Trusted Launch
+		return refusal.Newf(refusal.NoEvidence, "the paravisor's report is of the hardware %s, which is not supported", hcl.Hardware())
 	}
 	if err := hcl.CheckBound(); err != nil {
 		return refusal.Because(refusal.NoEvidence, err.Error(), err)

@@ -23,6 +23,7 @@ import (
 	"skr/internal/refusal"
 	"skr/test/snptest"
 	"skr/test/swtpm"
+	"skr/test/tdxtest"
 	"skr/test/vtpmtest"
 )
 
@@ -266,7 +267,6 @@ func TestHCLMustMatchTheTPM(t *testing.T) {
 		"good, version 1":  {ak.RSA(), vtpmtest.HCLOptions{Version: 1}, ""},
 		"another key":      {other.Public(), vtpmtest.HCLOptions{}, "was another key put in its place"},
 		"a claim changed":  {ak.RSA(), vtpmtest.HCLOptions{Mutate: flip(1236 + 900)}, "comparing the HCL claims with REPORT_DATA"},
-		"a TDX report":     {ak.RSA(), vtpmtest.HCLOptions{Hardware: 4}, "TDX, which is not supported"},
 		"not a HCL report": {ak.RSA(), vtpmtest.HCLOptions{Mutate: flip(0)}, "does not begin with HCLA"},
 	} {
 		index, err := vtpmtest.HCL(chip, vtpmtest.Claims(c.named, true), c.options)
@@ -278,6 +278,11 @@ func TestHCLMustMatchTheTPM(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || (evidence.Report != nil) != (err == nil) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
+	}
+	evidence := &Evidence{Guest: new(Guest)}
+	err = evidence.addHCL(vtpmtest.TDXHCL(tdxtest.TD{}, vtpmtest.Claims(ak.RSA(), true), vtpmtest.HCLOptions{}), ak)
+	if err == nil || !strings.Contains(err.Error(), "TDX, which is not supported") || evidence.Guest.HCL != nil {
+		t.Errorf("a TDX report: error %v", err)
 	}
 }
 

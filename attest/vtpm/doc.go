@@ -9,7 +9,7 @@
 // With Trusted Launch there is only the AK's certificate: see [Roots].
 //
 //	hcl, err := vtpm.ParseHCL(index)          // NV index 0x01400001
-//	err = hcl.CheckBound()                    // package vcek verifies hcl.Report() itself
+//	err = hcl.CheckBound()                    // package vcek verifies hcl.Report() itself, package tdx the quote of hcl.TDReport()
 //	ak, err := hcl.Claims().AK()
 //	quote, err := vtpm.ParseQuote(attest)
 //	err = quote.VerifySignature(ak)

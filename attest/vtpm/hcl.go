@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 )
 
 // Layout of an HCL report. Integers are little-endian (microsoft/openvmm,
@@ -30,35 +31,6 @@ const (
 	maxHCL = 64 << 10
 )
 
-// Hardware is the origin of the report in an HCL report (igvm_attest/get.rs,
-// IgvmAttestReportType).
-type Hardware uint32
-
-// The kinds of hardware.
-const (
-	VBS           Hardware = 1
-	SEVSNP        Hardware = 2
-	TrustedLaunch Hardware = 3
-	TDX           Hardware = 4
-	CCA           Hardware = 5
-)
-
-func (h Hardware) String() string {
-	switch h {
-	case VBS:
-		return "VBS"
-	case SEVSNP:
-		return "SEV-SNP"
-	case TrustedLaunch:
-		return "Trusted Launch"
-	case TDX:
-		return "TDX"
-	case CCA:
-		return "Arm CCA"
-	}
-	return "unknown"
-}
-
 // HCLReport is the processor's report with the claims that it covers, as the paravisor writes
 // it to the NV index 0x01400001. It is made only by ParseHCL and is immutable. Nothing in it
 // has been verified.
@@ -68,6 +40,7 @@ type HCLReport struct {
 	status   uint32
 	hardware Hardware
 	report   *snp.Report
+	tdReport *tdx.Report
 	claims   *Claims
 }
 
@@ -95,12 +68,8 @@ func parseHCL(raw []byte) (*HCLReport, error) {
 		raw: bytes.Clone(raw[:end]), version: hclField(raw, hclVersion), status: hclField(raw, hclStatus),
 		hardware: Hardware(hclField(raw, hclType)),
 	}
-	if h.hardware == SEVSNP {
-		report, err := snp.Parse(raw[hclHardware:hclDataSize])
-		if err != nil {
-			return nil, err
-		}
-		h.report = report
+	if err := h.parseHardware(raw); err != nil {
+		return nil, err
 	}
 	claims, err := parseClaims(raw[hclClaims:end])
 	if err != nil {
@@ -108,6 +77,17 @@ func parseHCL(raw []byte) (*HCLReport, error) {
 	}
 	h.claims = claims
 	return h, nil
+}
+
+// parseHardware parses the processor's report.
+func (h *HCLReport) parseHardware(raw []byte) (err error) {
+	switch h.hardware {
+	case SEVSNP:
+		h.report, err = snp.Parse(raw[hclHardware:hclDataSize])
+	case TDX:
+		h.tdReport, err = tdx.ParseReport(raw[hclHardware:][:tdx.ReportSize])
+	}
+	return err
 }
 
 func hclField(raw []byte, at int) uint32 { return binary.LittleEndian.Uint32(raw[at:]) }
@@ -148,18 +128,28 @@ func (h *HCLReport) Hardware() Hardware { return h.hardware }
 // Report returns the processor's report; nil for hardware other than SEV-SNP.
 func (h *HCLReport) Report() *snp.Report { return h.report }
 
+// TDReport returns the processor's report; nil for hardware other than TDX. It proves nothing
+// without the quote that was made from it: see [tdx.Quote.CheckReport].
+func (h *HCLReport) TDReport() *tdx.Report { return h.tdReport }
+
 // Claims returns the paravisor's claims about the machine.
 func (h *HCLReport) Claims() *Claims { return h.claims }
 
-// CheckBound checks that REPORT_DATA is the SHA-256 of the claims' exact bytes, followed by 32
-// zeros. Only then does the report's signature cover the claims. Its error wraps
-// [ErrNotBound].
+// CheckBound checks that REPORT_DATA (REPORTDATA of TDX) is the SHA-256 of the claims' exact
+// bytes, followed by 32 zeros. Only then does the signature of the report, or of the quote that
+// was made from it, cover the claims. Its error wraps [ErrNotBound].
 func (h *HCLReport) CheckBound() error {
-	if h.report == nil {
+	var got [64]byte
+	switch {
+	case h.report != nil:
+		got = h.report.ReportData()
+	case h.tdReport != nil:
+		got = h.tdReport.ReportData()
+	default:
 		return fmt.Errorf("%w: it is of the hardware %s, which is not supported", ErrNotBound, h.hardware)
 	}
-	if got, want := h.report.ReportData(), snp.Bind(h.claims.raw); got != want {
-		return fmt.Errorf("%w: the report has %s, the claims need %s", ErrNotBound, got, want)
+	if want := snp.Bind(h.claims.raw); got != want {
+		return fmt.Errorf("%w: the report has %x, the claims need %s", ErrNotBound, got, want)
 	}
 	return nil
 }

@@ -151,3 +151,17 @@ func TestSampleEventLogs(t *testing.T) {
 		})
 	}
 }
+
+// Genuine HCL reports of TDX machines bind their claims, which name the TPM's key.
+func TestSampleTDX(t *testing.T) {
+	for _, file := range []string{
+		"tdx/flashbots-2025-12-hcl-report.bin", "tdx/flashbots-hclreport.bin", "tdx/kinvolk-hcl-report-tdx.bin", "tdx/trustee-hcl-report.bin",
+		"turn2/12-tdx-messages/hcl-report.bin", "turn2/02-tdx-passes-with-chain/hcl-report-tdx.bin",
+	} {
+		h := must(vtpm.ParseHCL(samples.Read(t, file)))(t)
+		checkError(t, h.CheckBound(), "")
+		if _, err := h.Claims().AK(); err != nil || h.Hardware() != vtpm.TDX || h.TDReport().MRTD().IsZero() {
+			t.Errorf("%s: %s, %v", file, h.Hardware(), err)
+		}
+	}
+}

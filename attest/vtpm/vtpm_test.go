@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/vtpm"
 	"skr/test/snptest"
+	"skr/test/tdxtest"
 	"skr/test/vtpmtest"
 )
 
@@ -122,6 +124,40 @@ func TestHCLRefused(t *testing.T) {
 	}
 	_, err := vtpm.ParseHCL(append([]byte("HCLA"), make([]byte, 64<<10)...))
 	checkError(t, err, "at most 65536")
+}
+
+// On TDX, the claims are bound by the TD report. Its hashes and type are checked.
+func TestTDXReport(t *testing.T) {
+	ak := must(makeAK())(t)
+	claims := vtpmtest.Claims(ak.Public(), true)
+	flip := func(at int) vtpmtest.HCLOptions {
+		return vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[at] ^= 1 }}
+	}
+	for _, c := range []struct {
+		name         string
+		o            vtpmtest.HCLOptions
+		parse, bound string
+	}{
+		{"good", vtpmtest.HCLOptions{}, "", ""},
+		{"REPORTDATA", flip(32 + 128), "", "the claims need"},
+		{"zeros of REPORTDATA", flip(32 + 191), "", "the claims need"},
+		{"a letter of the claims", vtpmtest.HCLOptions{Mutate: func(raw []byte) { raw[1236+900] ^= 1 }}, "", "the claims need"},
+		{"type", flip(32), "type 0x80, want 0x81", ""},
+		{"MRTD", flip(32 + 528), "TEE_INFO_HASH", ""},
+		{"hardware SEV-SNP", vtpmtest.HCLOptions{Hardware: 2}, "malformed SEV-SNP report", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, err := vtpm.ParseHCL(vtpmtest.TDXHCL(tdxtest.TD{MRTD: tdx.Measurement{1}}, claims, c.o))
+			checkError(t, err, c.parse)
+			if err != nil {
+				return
+			}
+			checkError(t, h.CheckBound(), c.bound)
+			if h.Report() != nil || h.Hardware() != vtpm.TDX || h.TDReport().MRTD() != (tdx.Measurement{1}) {
+				t.Errorf("%s, MRTD %s", h.Hardware(), h.TDReport().MRTD())
+			}
+		})
+	}
 }
 
 func TestCertificate(t *testing.T) {

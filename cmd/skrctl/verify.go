@@ -26,6 +26,7 @@ func verifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Long: "Recognises the files, verifies them, and prints each check with its outcome and what to do. Several files, or the\n" +
 			"files of a directory, are the parts of one thing, such as a report and its chain. FILE may be - for standard input.\n\n" +
 			"  report             with its certificates, data and endorsement\n" +
+			"  TDX quote          with its TD report, data and Intel's collateral\n" +
 			"  boot evidence      quote, PCRs and event log of a virtual TPM; requires --policy, see docs/vtpm.md. With\n" +
 			"                     --runtime-data, only its report is verified, like any report\n" +
 			"  token              of an attestation service in maa_allow; --policy is a release policy that it must meet\n" +

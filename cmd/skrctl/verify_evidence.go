@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/vcek"
 	"skr/internal/azure/outbound"
 	"skr/internal/cli"
@@ -67,5 +68,20 @@ func (d *desk) silicon(ctx context.Context, at time.Time) (verify.Silicon, error
 		Sources: outbound.CertificateSources(d.settings, d.out, nil), Roots: roots, Now: func() time.Time { return at },
 	})
 	find := func(report *snp.Report) (*vcek.Chain, error) { return endorser.Chain(ctx, report) }
-	return verify.Silicon{Roots: roots, Find: find}, nil
+	intel, err := d.platform(ctx, at)
+	return verify.Silicon{Roots: roots, Find: find, Intel: intel}, err
+}
+
+// platform returns what quotes of TDX are verified with, as of the time at.
+func (d *desk) platform(ctx context.Context, at time.Time) (p verify.Platform, err error) {
+	if p.Roots, err = d.settings.IntelRoots(); err != nil {
+		return p, cli.BadUsage(fmt.Errorf("intel_roots: %w", err))
+	}
+	if p.Policy, err = d.settings.TCBPolicy(); err != nil {
+		return p, cli.BadUsage(fmt.Errorf("tcb_status: %w", err))
+	}
+	if sources := outbound.CollateralSources(d.settings, d.out); sources != nil {
+		p.Find = func(q *tdx.Quote) (*tdx.Collateral, error) { return tdx.Find(ctx, sources, q, p.Roots, at) }
+	}
+	return p, nil
 }

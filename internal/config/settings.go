@@ -52,6 +52,12 @@ type Settings struct {
 	AzureCacheClientID   string
 	KDSURL               string
 	AMDRoots             string
+	IntelRootsFile       string
+	TCBStatus            List
+	CollateralSources    List
+	PCCSURL              string
+	PCSURL               string
+	IntelRootCRLURL      string
 	CAFile               string
 
 	MAAAllow      List

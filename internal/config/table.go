@@ -183,6 +183,39 @@ func table() []setting {
 		},
 
 		{
+			name: "intel-roots", group: intelTDX, bind: text(func(s *Settings) *string { return &s.IntelRootsFile }, ""),
+			usage: "TDX: PEM file of root certificates, instead of Intel's; for silicon that is not Intel's",
+			check: intelRoots,
+		},
+		{
+			name: "tcb-status", group: intelTDX, bind: words(func(s *Settings) *List { return &s.TCBStatus }, nil),
+			usage: "TDX: TCB statuses to accept, such as UpToDate; requires collateral that is in date; if not set, the status is reported",
+			check: tcbStatus,
+		},
+		{
+			name: "collateral-sources", group: intelTDX, bind: words(func(s *Settings) *List { return &s.CollateralSources }, nil),
+			usage:      "TDX: where TCB info and revocation lists come from, in order: pccs, pcs, or the absolute path of a file; none if empty",
+			check:      collateralSources,
+			mayBeEmpty: true,
+		},
+		{
+			name: "pccs-url", group: intelTDX, bind: text(func(s *Settings) *string { return &s.PCCSURL }, "https://global.acccache.azure.net"),
+			usage: "TDX: cache of Intel's service: Azure's, THIM of a region such as https://useast.thim.azure.net, or your own",
+			check: webAddress(func(s *Settings) string { return s.PCCSURL }),
+		},
+		{
+			name: "pcs-url", group: intelTDX, bind: text(func(s *Settings) *string { return &s.PCSURL }, "https://api.trustedservices.intel.com"),
+			usage: "TDX: Intel's provisioning certification service",
+			check: webAddress(func(s *Settings) string { return s.PCSURL }),
+		},
+		{
+			name: "intel-root-crl-url", group: intelTDX,
+			bind:  text(func(s *Settings) *string { return &s.IntelRootCRLURL }, "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"),
+			usage: "TDX: revocation list of Intel's root",
+			check: webAddress(func(s *Settings) string { return s.IntelRootCRLURL }),
+		},
+
+		{
 			name: "ca-file", group: network, bind: text(func(s *Settings) *string { return &s.CAFile }, ""),
 			usage: "PEM file of additional CAs for outbound TLS and release statements",
 		},

@@ -15,6 +15,7 @@ const (
 	devices      = "Devices"
 	thisMachine  = "This machine"
 	certificates = "Certificates"
+	intelTDX     = "Intel TDX"
 	tpmRoots     = "Virtual TPM"
 	network      = "Network"
 	authorities  = "Attestation service"
@@ -31,8 +32,8 @@ const (
 
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
-	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, network, authorities, vaults, identity, clouds,
-	releases, reuse, fleet, wrapping, records,
+	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities, vaults,
+	identity, clouds, releases, reuse, fleet, wrapping, records,
 }
 
 // Sets of groups that several commands use.
@@ -103,16 +104,16 @@ var Uses = map[string][]string{
 	"skrctl rollout apply":  managesKeys,
 
 	"skrctl show":          nil,
-	"skrctl verify":        {deadline, tpmRoots, certificates, network, authorities, clouds},
+	"skrctl verify":        {deadline, tpmRoots, certificates, intelTDX, network, authorities, clouds},
 	"skrctl report":        nil,
 	"skrctl report show":   nil,
-	"skrctl report verify": {deadline, certificates, network},
+	"skrctl report verify": {deadline, certificates, intelTDX, network},
 	"skrctl token":         nil,
 	"skrctl token show":    nil,
 	"skrctl token verify":  {deadline, network, authorities, clouds},
 	"skrctl vtpm":          nil,
 	"skrctl vtpm show":     nil,
-	"skrctl vtpm verify":   {deadline, tpmRoots, certificates, network},
+	"skrctl vtpm verify":   {deadline, tpmRoots, certificates, intelTDX, network},
 	"skrctl audit":         nil,
 	"skrctl audit verify":  nil,
 

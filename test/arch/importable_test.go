@@ -18,7 +18,7 @@ import (
 
 // importable lists the packages that other modules may import. Their exported signatures
 // must not contain types of skr/internal, which another module cannot name.
-var importable = []string{"api", "attest/snp", "attest/vcek", "attest/uvm", "attest/vtpm", "attest/maa", "releasepolicy"}
+var importable = []string{"api", "attest/snp", "attest/tdx", "attest/vcek", "attest/uvm", "attest/vtpm", "attest/maa", "releasepolicy"}
 
 func TestExportedSignaturesHoldNoInternalType(t *testing.T) {
 	paths := importablePaths(t)

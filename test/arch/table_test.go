@@ -41,13 +41,14 @@ var allowed = map[string][]string{
 		"internal/strictjson",
 	},
 	"attest/snp": {},
+	"attest/tdx": {"internal/certificate", "internal/crash", "internal/strictjson", "internal/strictyaml"},
 	"attest/tpm": {"attest/vtpm", "internal/jose/keywrap"},
 	"attest/uvm": {"internal/jose/sign1", "internal/strictjson"},
 	"attest/vcek": {
 		"attest/snp", "internal/certificate", "internal/crash", "internal/observe/journal", "internal/refusal",
 		"internal/singleflight", "internal/strictjson",
 	},
-	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
+	"attest/vtpm": {"attest/snp", "attest/tdx", "internal/jose/jwk", "internal/strictjson"},
 
 	// Azure: the services that are asked, and how.
 	"internal/azure/cloud":    {},
@@ -58,7 +59,7 @@ var allowed = map[string][]string{
 	},
 	"internal/azure/httpclient": {"internal/cache", "internal/refusal"},
 	"internal/azure/outbound": {
-		"attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
+		"attest/tdx", "attest/vcek", "attest/vtpm", "internal/azure/entra", "internal/azure/httpclient", "internal/config",
 		"internal/secmem",
 	},
 
@@ -85,7 +86,7 @@ var allowed = map[string][]string{
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
 	},
-	"internal/config":    {"attest", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
+	"internal/config":    {"attest", "attest/tdx", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
@@ -133,7 +134,7 @@ var allowed = map[string][]string{
 	"internal/operator/execpolicy": {"internal/jose/sign1"},
 	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy", "internal/strictjson"},
 	"internal/operator/inspect": {
-		"attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
+		"attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",
 		"releasepolicy/claims",
 	},
@@ -153,7 +154,7 @@ var allowed = map[string][]string{
 	},
 	"internal/operator/template": {"releasepolicy"},
 	"internal/operator/verify": {
-		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
+		"attest", "attest/maa", "attest/snp", "attest/tdx", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
 		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",
 	},
 }

@@ -35,6 +35,21 @@ func Path(t testing.TB, path ...string) string {
 	return filepath.Join(append([]string{folder}, path...)...)
 }
 
+// Files returns the names of the files in a directory of the samples, sorted. It
+// skips the test if the samples are absent.
+func Files(t testing.TB, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(Path(t, folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
 func repository(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()

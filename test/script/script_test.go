@@ -47,7 +47,7 @@ func runScript(t testscript.T, file string, within time.Duration) {
 			e.Vars = append(e.Vars, "PATH="+program.Directory()+":"+os.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm, "statement": statement, "image": image},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloud, "vm": vm, "statement": statement, "image": image, "tdx": tdxFiles},
 	})
 }
 

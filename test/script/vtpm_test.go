@@ -44,15 +44,9 @@ func vm(ts *testscript.TestScript, neg bool, args []string) {
 		log := vtpmtest.SecureBootLog(on)
 		quote, err := ak.Quote(vtpmtest.QuoteOptions{PCRs: log.PCRs(), Nonce: []byte("0123456789abcdef")})
 		ts.Check(err)
-		pcrs := map[int]string{}
-		for pcr, value := range log.PCRs() {
-			pcrs[pcr] = value.String()
-		}
-		text, err := json.Marshal(pcrs)
-		ts.Check(err)
 		write(dir+"hcl.bin", index)
 		write(dir+"quote.bin", quote)
-		write(dir+"pcrs.json", text)
+		write(dir+"pcrs.json", pcrsJSON(ts, log))
 		write(dir+"log.bin", log.Raw())
 		write(dir+"ak.der", ak.Index())
 		ts.Setenv("PCR4", log.PCRs()[4].String()) // the same in both
@@ -63,4 +57,15 @@ func vm(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AK_ROOTS", write("ak-roots.pem", ak.RootsPEM()))
 	ts.Setenv("AMD_ROOTS", write("amd-roots.pem", vendor.RootsPEM()))
 	write("header.bin", vtpmtest.NewLog().Raw())
+}
+
+// pcrsJSON returns the values of the PCRs as skrctl reads them.
+func pcrsJSON(ts *testscript.TestScript, log *vtpmtest.Log) []byte {
+	pcrs := map[int]string{}
+	for pcr, value := range log.PCRs() {
+		pcrs[pcr] = value.String()
+	}
+	text, err := json.Marshal(pcrs)
+	ts.Check(err)
+	return text
 }

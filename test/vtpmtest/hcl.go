@@ -8,7 +8,9 @@ import (
 	"math/big"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/test/snptest"
+	"skr/test/tdxtest"
 )
 
 // HCLOptions override fields of an HCL report. Zero values give a report like
@@ -39,6 +41,21 @@ func HCL(chip *snptest.Chip, claims []byte, o HCLOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return index(report, claims, o), nil
+}
+
+// hardwareTDX is the type of an HCL report with a TD report.
+const hardwareTDX = 4
+
+// TDXHCL returns the content of the NV index 0x01400001 with claims that the report of td
+// covers.
+func TDXHCL(td tdxtest.TD, claims []byte, o HCLOptions) []byte {
+	td.ReportData = tdx.Bind(claims)
+	o.Hardware = orElse(o.Hardware, hardwareTDX)
+	return index(td.Report(), claims, o)
+}
+
+func index(report, claims []byte, o HCLOptions) []byte {
 	index := make([]byte, max(o.Size, 2600))
 	copy(index, "HCLA")
 	copy(index[32:], report)
@@ -56,7 +73,7 @@ func HCL(chip *snptest.Chip, claims []byte, o HCLOptions) ([]byte, error) {
 	if o.Mutate != nil {
 		o.Mutate(index)
 	}
-	return index, nil
+	return index
 }
 
 func orElse(value, otherwise uint32) uint32 {

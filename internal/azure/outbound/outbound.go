@@ -24,9 +24,9 @@ const imdsAddress = "169.254.169.254"
 
 // Clients holds a client for each service, over two transports.
 type Clients struct {
-	Roots                                          *x509.CertPool
-	MAA, Vault, Entra, IMDS, thim, azureCache, kds *httpclient.Client
-	Public                                         *httpclient.Transport
+	Roots                                                 *x509.CertPool
+	MAA, Vault, Entra, IMDS, thim, azureCache, kds, intel *httpclient.Client
+	Public                                                *httpclient.Transport
 }
 
 // New returns the clients for the settings. A nil observe disables observation.
@@ -62,6 +62,7 @@ func New(s *config.Settings, observe func(service string) func(context.Context, 
 		Entra:      client(httpclient.Config{Service: "Entra ID", Transport: public}, ServiceEntra),
 		azureCache: client(httpclient.Config{Service: "Azure's certificate cache", Transport: public}, ServiceAzureCache),
 		kds:        client(httpclient.Config{Service: "AMD's key distribution service", Transport: public}, ServiceKDS),
+		intel:      client(httpclient.Config{Service: "Intel's certification service or a cache of it", Transport: public}, ServiceIntel),
 		IMDS:       client(httpclient.Config{Service: "the instance metadata service", Transport: local, Retry: entra.IMDSRetry()}, ServiceIMDS),
 		thim:       client(httpclient.Config{Service: "the host's certificate cache", Transport: local, Retry: thimRetry()}, ServiceTHIM),
 	}, nil
@@ -96,13 +97,14 @@ const (
 	ServiceTHIM       = "thim"
 	ServiceAzureCache = "azure_cache"
 	ServiceKDS        = "kds"
+	ServiceIntel      = "intel"
 )
 
 // OpenCircuits counts, by service, the hosts that get no requests for now.
 func (o *Clients) OpenCircuits() map[string]int {
 	return map[string]int{
 		ServiceMAA: o.MAA.OpenCircuits(), ServiceVault: o.Vault.OpenCircuits(), ServiceEntra: o.Entra.OpenCircuits(),
-		ServiceAzureCache: o.azureCache.OpenCircuits(), ServiceKDS: o.kds.OpenCircuits(),
+		ServiceAzureCache: o.azureCache.OpenCircuits(), ServiceKDS: o.kds.OpenCircuits(), ServiceIntel: o.intel.OpenCircuits(),
 		ServiceIMDS: o.IMDS.OpenCircuits(), ServiceTHIM: o.thim.OpenCircuits(),
 	}
 }

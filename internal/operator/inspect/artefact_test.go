@@ -64,6 +64,7 @@ func TestRefusals(t *testing.T) {
 	report[0] = 9
 	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
 	hcl := hclOf(testdata.AttestationBytes, hclTypeSNP, runtimeJSON)
+	quote4, quote5 := tdxFile(t, "quote-4.bin"), tdxFile(t, "quote-5.bin")
 	with := func(at int, value byte) []byte { c := bytes.Clone(hcl); c[at] = value; return c }
 	for _, c := range []struct{ name, data, want string }{
 		{"nothing", "", "the file is empty"},
@@ -82,9 +83,15 @@ func TestRefusals(t *testing.T) {
 		{"HCL hash", string(with(hclHash, 2)), "hash type is 2"},
 		{"HCL version", string(with(hclDataVersion, 2)), "version 2"},
 		{"HCL claims", string(with(hclClaims, '[')), "runtime claims"},
-		{"TDX quote of another version", string(tdxQuoteOf(3)), "it looks like: TDX quote; but its version is 3, want 4 or 5"},
-		{"short TDX quote", string(tdxQuoteOf(4)[:600]), "it looks like: TDX quote; but it has 600 bytes and ends too early"},
-		{"body of a TDX quote", string(append(tdxQuoteOf(5)[:50], make([]byte, 1000)...)), "it looks like: TDX quote; but its body has 0 bytes"},
+		{"TDX quote of another version", string(append([]byte{3}, quote4[1:]...)),
+			"it looks like: TDX quote; but malformed TDX evidence: quote: version 3, want 4 or 5"},
+		{"short TDX quote", string(quote4[:600]), "it looks like: TDX quote; but malformed TDX evidence: quote: 600 bytes end before"},
+		{"body of a TDX quote", string(append(quote5[:50:50], make([]byte, 1000)...)), "a body of type 3 with 0 bytes"},
+		{"TDX report with another hash", string(append(tdxFile(t, "td-report.bin")[:1023:1023], 1)),
+			"it looks like: TDX report; but malformed TDX evidence: TD report: TEE_INFO_HASH"},
+		{"TCB info of SGX", `{"tcbInfo":{"id":"SGX","version":3},"signature":"` + strings.Repeat("00", 64) + `"}`, "it looks like: TDX TCB info; but"},
+		{"PEM of a list", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "it looks like: certificate revocation list; but"},
+		{"collateral in YAML", "tcb_info: x\ntcb_info_signature: y\n", "it looks like: TDX collateral; but"},
 		{"signature of a TPM", string(signatureOf(0x16, 256)), "it looks like: TPM signature; but"},
 		{"THIM", `{"vcekCert":"","certificateChain":""}`, "it looks like: THIM document"},
 		{"policy", `{"version":"1.0.0","anyOf":[]}`, "it looks like: release policy"},

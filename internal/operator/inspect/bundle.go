@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"skr/attest/vtpm"
 )
 
 const (
@@ -185,15 +183,8 @@ func (b bundle) list(title string) Section {
 
 // name distinguishes evidence of TDX without an SEV-SNP report.
 func (b bundle) name() string {
-	isTDX := false
-	for _, p := range b {
-		if e := p.evidence(); e.Report != nil {
-			return ""
-		}
-		hcl, _ := p.found.content.(hclReport)
-		isTDX = isTDX || p.err == nil && (p.found.kind == TDXQuote || p.found.kind == TDXReport || hcl.HCLReport != nil && hcl.Hardware() == vtpm.TDX)
-	}
-	if !isTDX {
+	e := b.evidence()
+	if e.Report != nil || e.TDQuote == nil && e.TDReport == nil {
 		return ""
 	}
 	return "evidence of a TDX machine"

@@ -2,8 +2,11 @@ package inspect
 
 import (
 	"cmp"
+	"crypto/x509"
+	"slices"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 )
@@ -21,6 +24,23 @@ type Evidence struct {
 	InitTimeData   []byte // claims to be bound through HOST_DATA
 	Endorsement    *uvm.Endorsement
 	EndorsementErr error
+
+	// Evidence of TDX in place of Report and Chain.
+	TDQuote       *tdx.Quote
+	TDQuoteErr    error
+	TDReport      *tdx.Report
+	TDReportErr   error
+	Collateral    *tdx.Collateral
+	CollateralErr error
+}
+
+// IsTDX reports whether this is evidence of a TDX machine, and not of SEV-SNP.
+func (e Evidence) IsTDX() bool {
+	return e.Report == nil && e.ReportErr == nil && e.hasTDX()
+}
+
+func (e Evidence) hasTDX() bool {
+	return e.TDQuote != nil || e.TDQuoteErr != nil || e.TDReport != nil || e.TDReportErr != nil || e.Collateral != nil || e.CollateralErr != nil
 }
 
 // evident is content that holds some of it.
@@ -33,7 +53,10 @@ var (
 	_ evident = chain{}
 	_ evident = endorsement{}
 	_ evident = bundle(nil)
-	_ evident = tdx{}
+	_ evident = tdxQuote{}
+	_ evident = tdReport{}
+	_ evident = collateral{}
+	_ evident = crl{}
 )
 
 // Evidence returns the evidence of an attestation in the artefact, and false if there is none.
@@ -50,7 +73,7 @@ func (a Artefact) Evidence() (Evidence, bool) {
 
 func (e Evidence) empty() bool {
 	return e.Report == nil && e.ReportErr == nil && e.Chain == nil && e.ChainErr == nil && e.RuntimeData == nil &&
-		e.Endorsement == nil && e.EndorsementErr == nil
+		e.Endorsement == nil && e.EndorsementErr == nil && !e.hasTDX()
 }
 
 func (r report) evidence() Evidence { return Evidence{Report: r.Report} }
@@ -60,7 +83,23 @@ func (b bundle) evidence() Evidence {
 	for _, p := range b {
 		all.fill(p.evidence())
 	}
+	all.addSigner(b.boot().Issuers)
 	return all
+}
+
+// addSigner adds the certificate that signed collateral and came in another file.
+func (e *Evidence) addSigner(certificates []*x509.Certificate) {
+	if e.Collateral == nil {
+		return
+	}
+	own := *e.Collateral
+	if own.TCBInfo != nil {
+		own.TCBInfo = own.TCBInfo.WithIssuers(certificates...)
+	}
+	if own.QEIdentity != nil {
+		own.QEIdentity = own.QEIdentity.WithIssuers(certificates...)
+	}
+	e.Collateral = &own
 }
 
 // evidence returns what the part holds, or the error in the place of the part that it
@@ -76,6 +115,12 @@ func (p part) evidence() Evidence {
 		e.ChainErr = p.inner(p.err)
 	case p.data == nil && p.as == Endorsement:
 		e.EndorsementErr = p.inner(p.err)
+	case p.data == nil && p.as == TDXQuote:
+		e.TDQuoteErr = p.inner(p.err)
+	case p.data == nil && p.as == TDXReport:
+		e.TDReportErr = p.inner(p.err)
+	case p.data == nil && slices.Contains(collateralKinds, p.as):
+		e.CollateralErr = p.inner(p.err)
 	}
 	switch p.binds {
 	case reportData:
@@ -94,11 +139,33 @@ func (e *Evidence) fill(other Evidence) {
 	e.Report, e.ReportErr = first(e.Report, other.Report, e.ReportErr, other.ReportErr)
 	e.Chain, e.ChainErr = first(e.Chain, other.Chain, e.ChainErr, other.ChainErr)
 	e.Endorsement, e.EndorsementErr = first(e.Endorsement, other.Endorsement, e.EndorsementErr, other.EndorsementErr)
+	e.TDQuote, e.TDQuoteErr = first(e.TDQuote, other.TDQuote, e.TDQuoteErr, other.TDQuoteErr)
+	e.TDReport, e.TDReportErr = first(e.TDReport, other.TDReport, e.TDReportErr, other.TDReportErr)
+	e.fillCollateral(other)
 	if e.RuntimeData == nil {
 		e.RuntimeData, e.UserData = other.RuntimeData, other.UserData
 	}
 	if e.InitTimeData == nil {
 		e.InitTimeData = other.InitTimeData
+	}
+}
+
+// collateralKinds are those of collateral and its parts.
+var collateralKinds = []Kind{TDXCollateral, TCBInfo, QEIdentity, CRL}
+
+// fillCollateral joins the parts of collateral. An error remains: a list that cannot be read may
+// hold the certificate.
+func (e *Evidence) fillCollateral(other Evidence) {
+	e.CollateralErr = cmp.Or(e.CollateralErr, other.CollateralErr)
+	switch {
+	case other.Collateral == nil:
+	case e.Collateral == nil:
+		e.Collateral = other.Collateral
+	default:
+		e.Collateral = &tdx.Collateral{
+			TCBInfo: cmp.Or(e.Collateral.TCBInfo, other.Collateral.TCBInfo), QEIdentity: cmp.Or(e.Collateral.QEIdentity, other.Collateral.QEIdentity),
+			PCKCRL: cmp.Or(e.Collateral.PCKCRL, other.Collateral.PCKCRL), RootCRL: cmp.Or(e.Collateral.RootCRL, other.Collateral.RootCRL),
+		}
 	}
 }
 

@@ -9,9 +9,6 @@ import (
 	"skr/internal/strictjson"
 )
 
-// hclReportAt is where the hardware's report begins.
-const hclReportAt = 32
-
 // hclReport is the hardware's report with the claims that it binds.
 type hclReport struct{ *vtpm.HCLReport }
 
@@ -27,11 +24,11 @@ func recogniseHCL(in input) (content, error) {
 }
 
 func (h hclReport) evidence() Evidence {
-	e := Evidence{Report: h.Report(), RuntimeData: h.Claims().Raw()}
+	e := Evidence{Report: h.Report(), TDReport: h.TDReport(), RuntimeData: h.Claims().Raw()}
 	if user, told := h.Claims().UserData(); told {
 		e.UserData = user
 	}
-	if e.Report == nil {
+	if e.Report == nil && e.TDReport == nil {
 		e.ReportErr = OtherHardware(h.Hardware())
 	}
 	return e
@@ -52,8 +49,8 @@ func (h hclReport) sections(now time.Time) []Section {
 		s.add("status", decimal(status), "of the header, 0 in known reports; nothing depends on it")
 	}
 	s.add("type", decimal(uint32(h.Hardware())), "hardware: "+h.Hardware().String())
-	if h.Hardware() == vtpm.TDX {
-		return slices.Concat([]Section{s}, tdReport(h.HCLReport.Raw()[hclReportAt:]).sections(now), h.keys().sections(now))
+	if report := h.TDReport(); report != nil {
+		return slices.Concat([]Section{s}, tdReport{report}.sections(now), h.keys().sections(now))
 	}
 	sections := append([]Section{s}, h.keys().sections(now)...)
 	if report := h.Report(); report != nil {
@@ -70,29 +67,23 @@ func (h hclReport) name() string {
 	return HCLReport.Name() + " of a " + h.Hardware().String() + " machine"
 }
 
-// hardwareError is the error for evidence of a machine without SEV-SNP.
-type hardwareError struct {
-	what     string
-	hardware vtpm.Hardware
-}
+// hardwareError is the error for evidence of a machine without SEV-SNP and TDX.
+type hardwareError struct{ hardware vtpm.Hardware }
 
-// OtherHardware returns the error for an HCL report without an SEV-SNP report. It has a method
-// Advice.
+// OtherHardware returns the error for an HCL report without a report of SEV-SNP or TDX. It has a
+// method Advice.
 func OtherHardware(hardware vtpm.Hardware) error {
-	return &hardwareError{"the HCL report", hardware}
+	return &hardwareError{hardware}
 }
 
 func (e *hardwareError) Error() string {
-	return fmt.Sprintf("%s is of the hardware %s, which has no SEV-SNP report", e.what, e.hardware)
+	return fmt.Sprintf("the HCL report is of the hardware %s, which has no SEV-SNP report", e.hardware)
 }
 
 // Advice returns what to do with such evidence.
 func (e *hardwareError) Advice() string {
-	switch e.hardware {
-	case vtpm.TDX:
-		return "skr verifies SEV-SNP and not Intel TDX: let Azure Attestation appraise this machine, and verify its token with skrctl verify"
-	case vtpm.TrustedLaunch:
+	if e.hardware == vtpm.TrustedLaunch {
 		return "a Trusted Launch machine has no report: verify its quote with skrctl verify and ak: certificate in the policy"
 	}
-	return "skr verifies SEV-SNP alone: take the evidence on an SEV-SNP machine"
+	return "skr verifies SEV-SNP and TDX: take the evidence on such a machine"
 }

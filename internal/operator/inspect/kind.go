@@ -30,6 +30,10 @@ const (
 	KeyOperation     Kind = "key-operation"
 	TDXQuote         Kind = "tdx-quote"
 	TDXReport        Kind = "tdx-report"
+	TDXCollateral    Kind = "tdx-collateral"
+	TCBInfo          Kind = "tdx-tcb-info"
+	QEIdentity       Kind = "tdx-qe-identity"
+	CRL              Kind = "crl"
 	Annotation       Kind = "annotation"
 	KeyInfo          Kind = "key-info"
 	AuditFile        Kind = "audit-file"
@@ -61,7 +65,11 @@ var kinds = []recogniser{
 	{Endorsement, "UVM endorsement", recogniseEndorsement, nil},
 	{SignedCBOR, "COSE_Sign1, not a UVM endorsement", recogniseSignedCBOR, nil},
 	{Chain, "VCEK certificate chain", recogniseChain, nil},
+	{CRL, "certificate revocation list", recogniseCRL, nil},
 	{Certificates, "certificates", recogniseCertificates, nil},
+	{TDXCollateral, "TDX collateral", recogniseCollateral, collateralMembers},
+	{TCBInfo, "TDX TCB info", recogniseTCBInfo, []string{"tcbInfo", "signature"}},
+	{QEIdentity, "TDX QE identity", recogniseQEIdentity, []string{"enclaveIdentity", "signature"}},
 	{Annotation, "key-provider annotation", recogniseAnnotation, nil},
 	{KeyInfo, "key information", recogniseKeyInfo, nil},
 	{AuditFile, "audit file", recogniseAuditFile, nil},

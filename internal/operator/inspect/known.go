@@ -36,6 +36,7 @@ var (
 	ofUVM      = expected{as: Endorsement, kinds: []Kind{Endorsement}}
 	ofQuote    = expected{as: Quote, kinds: []Kind{Quote, TDXQuote}} // evidence of TDX has its quote under the same name
 	ofTDX      = expected{as: TDXQuote, kinds: []Kind{TDXQuote, TDXReport}}
+	ofTDReport = expected{as: TDXReport, kinds: []Kind{TDXQuote, TDXReport}}
 	ofPCRs     = expected{as: PCRs, kinds: []Kind{PCRs}}
 	ofLog      = expected{as: EventLog, kinds: []Kind{EventLog}}
 	ofAK       = expected{as: Certificates, kinds: []Kind{Certificates}}
@@ -50,7 +51,7 @@ var (
 var known = map[string]expected{
 	"report": ofReport, "snpreport": ofReport, "attestationreport": ofReport, "attestation": ofReport, "evidence": ofReport,
 	"hclreport": ofHCL, "hcl": ofHCL,
-	"tdquote": ofTDX, "tdreport": ofTDX,
+	"tdquote": ofTDX, "tdreport": ofTDReport,
 
 	"endorsements": {as: Chain}, "snpendorsements": ofChain, "platformcertificates": ofChain, "vcek": ofChain, "vcekcert": ofChain,
 	"vcekcertificate": ofChain, "vcekcertchain": ofChain, "vlek": ofChain, "certchain": ofChain, "certificatechain": ofChain,

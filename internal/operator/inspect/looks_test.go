@@ -40,7 +40,7 @@ func TestLooks(t *testing.T) {
 		{"YAML", "a: b\nc: d\n", "2 lines of text"},
 		{"XML", "<a/>", "XML or HTML"},
 		{"script", "#!/bin/sh\n", "a script"},
-		{"PEM", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "PEM of the type X509 CRL"},
+		{"PEM", "-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n", "PEM of the type PKCS7"},
 		{"byte order mark", "\ufefftext", "one line of text, 4 characters"},
 		{"white space", "  \n", "white space"},
 		{"UTF-16", string(wide), "a JSON object without members"},

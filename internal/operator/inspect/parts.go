@@ -133,6 +133,12 @@ func (p part) statements() map[string]any {
 	if evidence.Endorsement != nil {
 		statements["UVM endorsement"] = evidence.Endorsement.Raw()
 	}
+	if evidence.TDQuote != nil {
+		statements["TDX quote"] = evidence.TDQuote.Raw()
+	}
+	if evidence.TDReport != nil {
+		statements["TDX report"] = evidence.TDReport.Raw()
+	}
 	if evidence.RuntimeData != nil {
 		statements["runtime data"] = evidence.RuntimeData
 	}

@@ -7,6 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +166,7 @@ func specimens(t testing.TB) []specimen {
 		{"report-2-milan", testdata.AttestationBytes, Report},
 		{"report-5-turin", bound, Report},
 		{"hcl-snp", hclOf(bound, hclTypeSNP, runtimeJSON), HCLReport},
-		{"hcl-tdx", hclOf(nil, 4, runtimeJSON), HCLReport},
+		{"hcl-tdx", hclOf(tdxFile(t, "td-report.bin"), 4, runtimeJSON), HCLReport},
 		{"request-bound", requestOf(t, bound), MAARequest},
 		{"request-unbound", requestOf(t, testdata.AttestationBytes), MAARequest},
 		{"token", signed(`{"alg":"RS256","kid":"1","typ":"JWT"}`,
@@ -183,9 +186,13 @@ func specimens(t testing.TB) []specimen {
 		{"key-list", fixed(keyListJSON), KeyList},
 		{"key-operation", fixed(`{"kid":"https://v.vault.azure.net/keys/k/1","value":"` + secretText + `"}`), KeyOperation},
 		{"key-verified", fixed(`{"value":true}`), KeyOperation},
-		{"tdx-quote-4", tdxQuoteOf(4), TDXQuote},
-		{"tdx-quote-5", tdxQuoteOf(5), TDXQuote},
-		{"tdx-report", tdReportOf(), TDXReport},
+		{"tdx-quote-4", tdxFile(t, "quote-4.bin"), TDXQuote},
+		{"tdx-quote-5", tdxFile(t, "quote-5.bin"), TDXQuote},
+		{"tdx-report", tdxFile(t, "td-report.bin"), TDXReport},
+		{"tdx-collateral", tdxFile(t, "collateral.json"), TDXCollateral},
+		{"tdx-tcb-info", intelAnswer(t, "tcb_info", "tcbInfo"), TCBInfo},
+		{"tdx-qe-identity", intelAnswer(t, "qe_identity", "enclaveIdentity"), QEIdentity},
+		{"crl", listOf(t), CRL},
 		{"tpm-signature", signatureOf(algorithmRSASSA, 256), Signature},
 		{"forged-endorsement", append(bytes.Clone(coseSign1), 1, 2, 3), Endorsement},
 		{"rego", fixed(regoText), CCEPolicy},
@@ -233,22 +240,41 @@ func toolFile(selection uint32, lists int) []byte {
 	return raw
 }
 
-// tdxQuoteOf returns a zeroed quote with the bytes that identify a TDX quote.
-func tdxQuoteOf(version byte) []byte {
-	raw := make([]byte, tdxHeader+6+tdxBody15+200)
-	raw[0], raw[2], raw[4] = version, 2, tdxTEE
-	copy(raw[12:], tdxVendor)
-	if version == 5 {
-		raw[tdxHeader] = 3
-		binary.LittleEndian.PutUint32(raw[tdxHeader+2:], tdxBody15)
+// tdxFile returns a file of emulated TDX silicon.
+func tdxFile(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "attest", "tdx", "testdata", name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return raw
+	return data
 }
 
-func tdReportOf() []byte {
-	raw := make([]byte, tdReportSize)
-	raw[0], raw[tdReportAttributes], raw[tdReportMRTD] = tdxTEE, 1, 0xab
-	return raw
+// memberOf returns a text in a file of JSON.
+func memberOf(t testing.TB, data []byte, name string) string {
+	t.Helper()
+	var members map[string]string
+	if err := json.Unmarshal(data, &members); err != nil {
+		t.Fatal(err)
+	}
+	return members[name]
+}
+
+// listOf returns Intel's list of revoked PCK certificates as DER.
+func listOf(t testing.TB) []byte {
+	t.Helper()
+	der, err := hex.DecodeString(memberOf(t, tdxFile(t, "collateral.json"), "pck_crl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// intelAnswer returns a part of the collateral as Intel's service answers it.
+func intelAnswer(t testing.TB, document, member string) []byte {
+	t.Helper()
+	file := tdxFile(t, "collateral.json")
+	return fmt.Appendf(nil, `{"%s":%s,"signature":"%s"}`, member, memberOf(t, file, document), memberOf(t, file, document+"_signature"))
 }
 
 const algorithmRSASSA = 0x14

@@ -28,19 +28,29 @@ type Machine struct {
 func (m Machine) bootPlan() plan {
 	needed := plan{contents, attestationKey, quoteSignature, pcrSelection, pcrValues}
 	if m.Policy.AK() == AKFromHCL {
-		needed = slices.Concat(needed, reportPlan, plan{runtimeData}, identityPlan(m.Policy))
+		hardware := reportPlan
+		if m.isTDX() {
+			hardware = tdxPlan
+		}
+		needed = slices.Concat(needed, hardware, plan{runtimeData}, identityPlan(m.Policy))
 	}
 	return needed.with(m.Given.GivenChain != nil, certificateChain).with(m.nonce() != nil, nonce).
 		with(len(m.Policy.Pinned()) > 0, pinnedPCRs).with(m.Policy.Logged() != 0, eventLog).with(m.Policy.SecureBoot(), secureBoot)
 }
 
+// isTDX reports whether the HCL report is of a TDX machine.
+func (m Machine) isTDX() bool { return m.Boot.HCL != nil && m.Boot.HCL.TDReport() != nil }
+
 // judged returns the kinds of parts that the policy's rules look at.
 func (m Machine) judged() []inspect.Kind {
 	kinds := []inspect.Kind{inspect.Quote, inspect.Signature, inspect.PCRs}
-	if m.Policy.AK() == AKFromHCL {
-		kinds = append(kinds, inspect.HCLReport, inspect.Report, inspect.Chain, inspect.THIM)
-	} else {
+	switch {
+	case m.Policy.AK() != AKFromHCL:
 		kinds = append(kinds, inspect.Certificates)
+	case m.isTDX():
+		kinds = append(kinds, tdxKinds...)
+	default:
+		kinds = append(kinds, inspect.HCLReport, inspect.Report, inspect.Chain, inspect.THIM)
 	}
 	if m.Policy.Logged() != 0 {
 		kinds = append(kinds, inspect.EventLog)
@@ -62,7 +72,7 @@ func OfBoot(m Machine, trusted Silicon, at time.Time) *Verdict {
 	if v.checkQuote(m, key) {
 		v.checkPCRs(m)
 	}
-	return v.finish(slices.Concat(m.unquoted(), neverOfBoots(m.Policy))...)
+	return v.finish(slices.Concat(m.unquoted(), m.neverLooked())...)
 }
 
 // unquoted names the values of PCRs that the quote does not cover.
@@ -79,8 +89,10 @@ func (m Machine) unquoted() []string {
 	return []string{"the values of PCR " + free.String() + ", which are not in the selection"}
 }
 
-// neverOfBoots lists what neither the policy nor the rules look at.
-func neverOfBoots(p *BootPolicy) []string {
+// neverLooked lists what neither the policy nor the rules look at. Of TDX, the verdict has
+// checks of revocation and firmware, which say if they were skipped.
+func (m Machine) neverLooked() []string {
+	p := m.Policy
 	free := p.Selection()
 	for _, pcr := range p.Pinned() {
 		free &^= 1 << pcr
@@ -88,7 +100,10 @@ func neverOfBoots(p *BootPolicy) []string {
 	if p.SecureBoot() {
 		free &^= 1 << vtpm.SecureBootPCR
 	}
-	never := []string{"the keys in db and dbx", "revocation lists", "whether firmware is new enough"}
+	never := []string{"the keys in db and dbx"}
+	if !m.isTDX() {
+		never = append(never, "revocation lists", "whether firmware is new enough")
+	}
 	if free == 0 {
 		return never
 	}
@@ -102,22 +117,43 @@ func (v *Verdict) checkHCL(m Machine, trusted Silicon, at time.Time) *rsa.Public
 		v.record(attestationKey, "", errors.New("there is no HCL report"))
 		return nil
 	}
-	g := m.Given
-	if g.Report, g.ReportErr = h.Report(), nil; g.Report == nil {
-		g.ReportErr = inspect.OtherHardware(h.Hardware())
-	}
-	v.checkReport(&g, trusted, at)
-	if g.Report != nil {
-		v.checkIdentity(m.Policy, g.Report)
-	}
-	if g.Report == nil {
-		v.skip(runtimeData, errNoReport.Error())
+	if m.isTDX() {
+		v.checkTDXMachine(m, trusted, at)
 	} else {
-		v.record(runtimeData, "bound", h.CheckBound())
+		v.checkSNPMachine(m, trusted, at)
 	}
 	key, err := h.Claims().AK()
 	v.record(attestationKey, "HCLAkPub of the runtime data", err)
 	return key
+}
+
+// checkSNPMachine checks the report in the HCL report, and which guest made it.
+func (v *Verdict) checkSNPMachine(m Machine, trusted Silicon, at time.Time) {
+	g, h := m.Given, m.Boot.HCL
+	if g.Report, g.ReportErr = h.Report(), nil; g.Report == nil {
+		g.ReportErr = inspect.OtherHardware(h.Hardware())
+	}
+	v.checkReport(&g, trusted, at)
+	if g.Report == nil {
+		v.skip(runtimeData, errNoReport.Error())
+		return
+	}
+	v.checkIdentity(m.Policy, g.Report)
+	v.record(runtimeData, "bound", h.CheckBound())
+}
+
+// checkTDXMachine checks the quote of the TD report in the HCL report, and which guest made it.
+func (v *Verdict) checkTDXMachine(m Machine, trusted Silicon, at time.Time) {
+	g := m.Given
+	g.TDReport, g.TDReportErr, g.RuntimeData, g.GivenData = m.Boot.HCL.TDReport(), nil, m.Boot.HCL.Claims().Raw(), nil
+	v.require(tdReport)
+	v.checkTD(&g, trusted, at)
+	if g.TDQuote == nil {
+		v.skip(tdReport, "there is no TDX quote")
+	} else {
+		v.checkTDIdentity(m.Policy, g.TDQuote)
+	}
+	v.checkTDData(g)
 }
 
 // checkCertificate returns the certified key, also if the certificate does not verify.

@@ -20,6 +20,8 @@ type Silicon struct {
 	// Find returns the chain of a report that comes without one; nil if there is no source.
 	// The chain need not be verified.
 	Find func(*snp.Report) (*vcek.Chain, error)
+	// Intel is what quotes of TDX are verified with.
+	Intel Platform
 }
 
 // Given is evidence with what the caller adds to it.
@@ -43,9 +45,12 @@ var neverOfReports = []string{
 	"whether MEASUREMENT, HOST_DATA and the firmware are ones that you accept", "AMD's revocation lists",
 }
 
-// OfEvidence verifies a report with what belongs to it. A chain or an endorsement without a
-// report is verified as well, and the verdict fails.
+// OfEvidence verifies a report or a TDX quote with what belongs to it. A chain or an endorsement
+// without a report is verified as well, and the verdict fails.
 func OfEvidence(g Given, trusted Silicon, at time.Time) *Verdict {
+	if g.IsTDX() {
+		return ofTDX(g, trusted, at)
+	}
 	v := newVerdict(Evidence, at, reportPlan...)
 	v.checkContents(g.Parts, true, inspect.Report, inspect.HCLReport, inspect.MAARequest, inspect.Chain,
 		inspect.THIM, inspect.Endorsement, inspect.CCEPolicy)
@@ -149,7 +154,7 @@ func (v *Verdict) checkData(g Given) {
 	case g.Report == nil:
 		v.skip(runtimeData, errNoReport.Error())
 	default:
-		v.record(runtimeData, "bound", checkRuntimeData(g))
+		v.record(runtimeData, "bound", checkRuntimeData(g.Report.ReportData(), g))
 	}
 	switch {
 	case g.InitTimeData == nil:
@@ -162,9 +167,10 @@ func (v *Verdict) checkData(g Given) {
 	}
 }
 
-func checkRuntimeData(g Given) error {
+// checkRuntimeData compares the data with reported, REPORT_DATA of a report or quote.
+func checkRuntimeData(reported snp.ReportData, g Given) error {
 	if g.RuntimeData != nil {
-		if err := checkBound(g.Report.ReportData(), snp.Bind(g.RuntimeData)); err != nil {
+		if err := checkBound(reported, snp.Bind(g.RuntimeData)); err != nil {
 			return err
 		}
 	}
@@ -172,7 +178,7 @@ func checkRuntimeData(g Given) error {
 	case g.GivenData == nil, g.RuntimeData != nil && bytes.Equal(g.GivenData, g.RuntimeData):
 		return nil
 	case g.UserData == nil:
-		return checkBound(g.Report.ReportData(), snp.Bind(g.GivenData))
+		return checkBound(reported, snp.Bind(g.GivenData))
 	case snp.ReportData(g.UserData) != snp.Bind(g.GivenData):
 		return fmt.Errorf("the claims have the user data %x, the data needs %v", g.UserData, snp.Bind(g.GivenData))
 	}

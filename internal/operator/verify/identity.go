@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/vtpm"
 )
 
@@ -25,21 +26,38 @@ func identityPlan(p *BootPolicy) plan {
 // checkIdentity checks which guest made the report. The claims in an HCL report can be trusted
 // only if the guest that put their hash into REPORT_DATA is a paravisor.
 func (v *Verdict) checkIdentity(p *BootPolicy, report *snp.Report) {
-	v.checkMeasurement(p, report)
+	v.checkMeasurement(p, report.Measurement())
 	v.checkParavisor(p, report)
 }
 
-func (v *Verdict) checkMeasurement(p *BootPolicy, report *snp.Report) {
+// checkTDIdentity is checkIdentity for TDX, where no key signs the guest: only MRTD identifies it.
+func (v *Verdict) checkTDIdentity(p *BootPolicy, q *tdx.Quote) {
+	v.checkMeasurement(p, snp.Measurement(q.MRTD()))
+	switch {
+	case p.Signers():
+		v.record(paravisor, "", errors.New("the policy has keys that sign the guest, and a TDX guest has no such key"))
+	case p.AnyMeasurement():
+		v.skip(paravisor, anyGuestText)
+	case len(p.Measurements()) > 0:
+		v.skip(paravisor, "the policy pins the measurement")
+	default:
+		v.record(paravisor, "", fmt.Errorf("a TDX guest is not signed by a key of Azure's, and the policy does not pin MRTD, %s", q.MRTD()))
+	}
+}
+
+func (v *Verdict) checkMeasurement(p *BootPolicy, measured snp.Measurement) {
 	if len(p.Measurements()) == 0 {
 		v.skip(launchMeasurement, noMeasurement(p))
 		return
 	}
 	var err error
-	if !slices.Contains(p.Measurements(), report.Measurement()) {
-		err = fmt.Errorf("the policy does not have %s", report.Measurement())
+	if !slices.Contains(p.Measurements(), measured) {
+		err = fmt.Errorf("the policy does not have %s", measured)
 	}
-	v.record(launchMeasurement, report.Measurement().String(), err)
+	v.record(launchMeasurement, measured.String(), err)
 }
+
+const anyGuestText = "the policy has measurements: any, so that every guest passes"
 
 func noMeasurement(p *BootPolicy) string {
 	if p.AnyMeasurement() {
@@ -54,7 +72,7 @@ func (v *Verdict) checkParavisor(p *BootPolicy, report *snp.Report) {
 	case p.Signers():
 		v.record(paravisor, "signed by a key of the policy", p.CheckSigner(report))
 	case p.AnyMeasurement():
-		v.skip(paravisor, "the policy has measurements: any, so that any tenant's guest passes")
+		v.skip(paravisor, anyGuestText)
 	case len(p.Measurements()) > 0:
 		v.skip(paravisor, "the policy pins the measurement")
 	default:

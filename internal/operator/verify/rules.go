@@ -32,6 +32,16 @@ const (
 
 	launchMeasurement = "launch measurement"
 	paravisor         = "paravisor"
+
+	tdQuote      = "TDX quote"
+	pckChain     = "PCK certificate"
+	qeReport     = "QE report"
+	tdSignature  = "TDX signature"
+	tdAttributes = "TD attributes"
+	tdReport     = "TD report"
+	collateral   = "collateral"
+	revocation   = "revocation"
+	tcbLevel     = "TCB level"
 )
 
 // rule describes a check and what to do if it fails.
@@ -58,7 +68,7 @@ var rules = []rule{
 		"do not trust this guest: launch it with a policy that forbids both"},
 	{privilege, Evidence, "the report was requested at VMPL 0",
 		"less privileged software requested this report: collect it at VMPL 0"},
-	{runtimeData, Evidence, "REPORT_DATA is the SHA-256 of the runtime data, and zeros",
+	{runtimeData, Evidence, "REPORT_DATA (REPORTDATA of TDX) is the SHA-256 of the runtime data, and zeros",
 		"hash the exact bytes: white space and order of members count"},
 	{initTimeData, Evidence, "HOST_DATA is the SHA-256 of the init-time data or CCE policy",
 		"the machine was launched with another policy: compare what was deployed"},
@@ -66,6 +76,24 @@ var rules = []rule{
 		"take reference-info-base64 from this machine's security context again"},
 	{measurement, Evidence, "the endorsed measurement is MEASUREMENT of the report",
 		"the endorsement is for another utility VM: take both from the same machine"},
+	{tdQuote, Evidence, "there is a TDX quote",
+		"ask the host for a quote of this TD report, and give both"},
+	{pckChain, Evidence, "the certificates in the quote lead to Intel's root, each valid at the time",
+		"look at another time with --at; for silicon that is not Intel's set intel_roots"},
+	{qeReport, Evidence, "the platform's key signed the report of Intel's quoting enclave, which names the attestation key",
+		"the quote was altered, or another enclave made it: ask the host for another quote"},
+	{tdSignature, Evidence, "the attestation key signed the quote, and nothing follows it",
+		"the quote was altered: ask the host for another one"},
+	{tdAttributes, Evidence, "TDATTRIBUTES allow neither debugging nor migration",
+		"do not trust this guest: start it without debugging and migration"},
+	{tdReport, Evidence, "the quote was made from the TD report that is in the file",
+		"take report and quote from one machine, at one time"},
+	{collateral, Evidence, "Intel signed the collateral for this platform, and it is complete and in date",
+		"get the collateral of this platform's FMSPC again, or name collateral_sources"},
+	{revocation, Evidence, "no certificate is in the revocation lists of Intel",
+		"do not trust this platform: Intel revoked its key or an authority"},
+	{tcbLevel, Evidence, "the TCB level of the platform has a status of tcb_status, and is not revoked",
+		"update the host's firmware, or accept the status in tcb_status; on Azure only Microsoft can update it"},
 	{issuer, Token, "an authority that is allowed issued the token, by its own word",
 		"name the authority with --authority, or allow it in maa_allow"},
 	{tokenSignature, Token, "a key of that authority signed the token",
@@ -78,10 +106,10 @@ var rules = []rule{
 		"name the vault of the key with --vault"},
 	{signer, Statement, "a certificate for the vault's name, valid at the time, signed the statement",
 		"name the vault with --vault; for a private CA set ca_file; look at the time of the release with --at"},
-	{launchMeasurement, Boot, "MEASUREMENT of the report is in the policy",
+	{launchMeasurement, Boot, "MEASUREMENT of the report (MRTD of TDX) is in the policy",
 		"the paravisor or firmware is another one: find out which one it is, and add it to measurements"},
 	{paravisor, Boot, "ID_KEY_DIGEST or AUTHOR_KEY_DIGEST of the report belongs to a key that signs paravisors, from the policy or built in",
-		"any tenant can run this guest: pin MEASUREMENT in measurements or the key in id_keys, once you know that Azure runs it"},
+		"pin MEASUREMENT (MRTD of TDX) in measurements or the key in id_keys, once you know that Azure runs this guest"},
 	{attestationKey, Boot, "the HCL report's runtime data names the key, or its certificate leads to a trusted root",
 		"on a confidential VM take ak: hcl and give the HCL report, on Trusted Launch ak: certificate and the AK's certificate; ak_roots has other roots"},
 	{quoteSignature, Boot, "the attestation key signed the quote",

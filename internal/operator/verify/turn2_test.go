@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,33 +39,21 @@ func TestSampleCompleted(t *testing.T) {
 	}
 }
 
-// TDX evidence is named as such and gets matching advice.
-func TestSampleTDX(t *testing.T) {
+// TDX evidence is named as such.
+func TestSampleTDXNames(t *testing.T) {
 	for file, name := range map[string]string{
 		"turn2/12-tdx-messages/evidence-v1.json": "evidence of a TDX machine", "turn2/12-tdx-messages/hcl-report.bin": "HCL report of a TDX machine",
 		"turn2/12-tdx-messages/td-quote.bin": "TDX quote", "tdx/flashbots-2026-td-quote-v5-low-tcb.bin": "TDX quote",
 	} {
-		t.Run(file, func(t *testing.T) {
-			found := must(inspect.Recognise(samples.Read(t, file)))(t)
-			if found.String() != name {
-				t.Errorf("it is called %q, want %q", found, name)
+		found := must(inspect.Recognise(samples.Read(t, file)))(t)
+		if found.String() != name {
+			t.Errorf("%s is called %q, want %q", file, found, name)
+		}
+		for _, p := range found.Parts() {
+			if p.Err != nil {
+				t.Errorf("%s: %v", file, p.Err)
 			}
-			for _, p := range found.Parts() {
-				if p.Err != nil {
-					t.Error(p.Err)
-				}
-			}
-			evidence, is := found.Evidence()
-			if !is {
-				t.Fatal("it is no evidence")
-			}
-			given := verify.Given{Evidence: evidence, Parts: found.Parts()}
-			v := verify.OfEvidence(given, verify.Silicon{Roots: vcek.BuiltinRoots()}, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
-			got := checkNamed(t, v, "report")
-			if v.Passed || !strings.Contains(got.Found, "TDX") || !strings.Contains(got.Fix, "not Intel TDX: let Azure Attestation appraise") {
-				t.Errorf("report: %+v", got)
-			}
-		})
+		}
 	}
 }
 
