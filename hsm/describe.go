@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -24,8 +23,8 @@ type Description struct {
 	Type string
 	// Enabled and Exportable must both be so for a release.
 	Enabled, Exportable bool
-	// NotBefore and Expires limit when the key can be used; zero means no limit.
-	NotBefore, Expires time.Time
+	// Validity does not limit when the key can be released.
+	Validity
 	// Immutable reports whether the release policy can no longer be changed.
 	Immutable bool
 	// Policy is the release policy; nil if the key has none.
@@ -34,14 +33,10 @@ type Description struct {
 
 // Obstacle returns in a few words what prevents the release of the key for any attestation,
 // or "".
-func (d *Description) Obstacle(now time.Time) string {
+func (d *Description) Obstacle() string {
 	switch {
 	case !d.Enabled:
 		return "the key is disabled"
-	case now.Before(d.NotBefore):
-		return "the key is not valid before " + d.NotBefore.UTC().Format(time.RFC3339)
-	case !d.Expires.IsZero() && !now.Before(d.Expires):
-		return "the key expired at " + d.Expires.UTC().Format(time.RFC3339)
 	case !d.Exportable:
 		return "the key is not exportable, which was decided when it was created"
 	case d.Policy == nil:
@@ -98,7 +93,7 @@ func describe(id KeyID, bundle azkeys.KeyBundle) (*Description, error) {
 	d := &Description{
 		ID: at.String(), Type: string(value(bundle.Key.Kty)),
 		Enabled: value(attributes.Enabled), Exportable: value(attributes.Exportable),
-		NotBefore: value(attributes.NotBefore), Expires: value(attributes.Expires),
+		Validity: Validity{value(attributes.NotBefore), value(attributes.Expires)},
 	}
 	if policy := bundle.ReleasePolicy; policy != nil && len(policy.EncodedPolicy) > 0 {
 		d.Immutable = value(policy.Immutable)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"time"
 
 	"skr/internal/refusal"
 	"skr/releasepolicy"
@@ -46,18 +45,15 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestObstacle(t *testing.T) {
-	at := notBefore.Add(time.Hour)
 	for want, change := range map[string]func(*Description){
 		"":                    func(*Description) {},
 		"the key is disabled": func(d *Description) { d.Enabled = false },
-		"the key is not valid before 2026-01-01T02:00:00Z":                 func(d *Description) { d.NotBefore = at.Add(time.Hour) },
-		"the key expired at 2026-01-01T01:00:00Z":                          func(d *Description) { d.Expires = at },
 		"the key is not exportable, which was decided when it was created": func(d *Description) { d.Exportable = false },
 		"the key has no release policy":                                    func(d *Description) { d.Policy = nil },
 	} {
-		d := &Description{Enabled: true, Exportable: true, NotBefore: notBefore, Expires: notAfter, Policy: new(releasepolicy.Policy)}
+		d := &Description{Enabled: true, Exportable: true, Policy: new(releasepolicy.Policy)}
 		change(d)
-		if got := d.Obstacle(at); got != want {
+		if got := d.Obstacle(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

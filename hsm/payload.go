@@ -27,6 +27,7 @@ type payload struct {
 
 				KeyHSM string `json:"key_hsm"`
 			} `json:"key"`
+			Attributes    json.RawMessage `json:"attributes"`
 			ReleasePolicy json.RawMessage `json:"release_policy"`
 		} `json:"key"`
 	} `json:"response"`
@@ -109,6 +110,7 @@ func (p *payload) wrappedKey() *WrappedKey {
 	return &WrappedKey{
 		id:         p.released.String(),
 		policyHash: p.policyHash(),
+		validity:   p.validity(),
 		kind:       p.key.Type(),
 		keyOps:     p.key.KeyOps,
 		public:     p.public,

@@ -25,6 +25,7 @@ const maxOct = 64
 type WrappedKey struct {
 	id         string // full, with version
 	policyHash string // may be empty
+	validity   Validity
 	kind       string // RSA, EC or oct
 	keyOps     []string
 	public     crypto.PublicKey // nil for oct
@@ -35,6 +36,9 @@ type WrappedKey struct {
 
 // ID returns the full key identifier with its version.
 func (w *WrappedKey) ID() string { return w.id }
+
+// Validity returns the time bounds of the key, which do not bound its release.
+func (w *WrappedKey) Validity() Validity { return w.validity }
 
 // Unwrap decrypts the key with the KEK and compares it with the public part in the
 // statement, which a symmetric key does not have. It refuses with [refusal.Untrusted]. It

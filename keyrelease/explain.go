@@ -70,7 +70,7 @@ func (e *explainer) explain(ctx context.Context, req Request, result *attest.Res
 		explained.Reason += attest.Sentences(missed(result.Omitted, nil, false))
 		return &explained
 	}
-	reason, unmet := Compare(key, req.Authority, result, e.now())
+	reason, unmet := Compare(key, req.Authority, result)
 	explained.Reason += "; " + reason + attest.Sentences(missed(result.Omitted, unmet, true))
 	if unmet == nil {
 		return &explained
@@ -80,8 +80,8 @@ func (e *explainer) explain(ctx context.Context, req Request, result *attest.Res
 
 // Compare returns in one sentence what prevents the release of key for result, and the
 // conditions that are not met.
-func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result, now time.Time) (reason string, unmet []releasepolicy.Outcome) {
-	if obstacle := key.Obstacle(now); obstacle != "" {
+func Compare(key *hsm.Description, authority attest.Authority, result *attest.Result) (reason string, unmet []releasepolicy.Outcome) {
+	if obstacle := key.Obstacle(); obstacle != "" {
 		return obstacle, nil
 	}
 	for _, c := range key.Policy.Evaluate(authority.Issuer(), result.Claims.Members()).Unmet() {

@@ -23,9 +23,10 @@
 // [Parse] makes a [Policy]. Everything that the package does works on its tree of
 // [Condition] values, which keep their lines and columns: [Policy.Evaluate] answers
 // whether claims meet the policy and [Evaluation.Unmet] which conditions they do not meet,
-// [Policy.Explain] adds hints for people, [Diff] compares what two policies mean, and
-// [Policy.Normalised] writes a policy as a vault stores it. [New] makes a policy of
-// conditions.
+// [Policy.Explain] adds hints for people, [Diff] compares what two policies mean, [Losses]
+// says which tokens a change excludes, and [Policy.Normalised] writes a policy as a vault stores
+// it. [New] makes a policy of conditions; [Policy.Allow] and [Policy.Retire] change the values
+// that one admits.
 //
 // The package does not verify tokens: pass it claims of a token whose signature, issuer and
 // times were checked. It does not ask a vault either. A vault may decide differently: the

@@ -44,9 +44,9 @@ func Same(a, b *Policy, f Flavour) bool {
 }
 
 // format returns the text of a policy with these authorities, indented.
-func format(authorities []Condition) []byte {
+func format(version string, authorities []Condition) []byte {
 	var w writer
-	w.ordered(versions[0], authorities, func(name string) string { return name })
+	w.ordered(version, authorities, func(name string) string { return name })
 	var indented bytes.Buffer
 	_ = json.Indent(&indented, w.text, "", "  ") // the writer writes JSON: it cannot fail
 	indented.WriteByte('\n')

@@ -45,7 +45,7 @@ func Parse(data []byte) (*Policy, error) {
 // New makes a policy of the authorities, each with its conditions. [Policy.Raw] of the
 // result is indented for people.
 func New(authorities ...Condition) (*Policy, error) {
-	return Parse(format(authorities))
+	return Parse(format(versions[0], authorities))
 }
 
 func invalidUTF8(data []byte) int {

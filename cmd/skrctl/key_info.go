@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"skr/hsm"
 	"skr/internal/operator/provision"
 	"skr/releasepolicy"
 )
@@ -23,6 +24,7 @@ type keyInfo struct {
 	Updated    string            `json:"updated,omitempty"`
 	NotBefore  string            `json:"not_before,omitempty"`
 	Expires    string            `json:"expires,omitempty"`
+	Lapse      string            `json:"lapse,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
 
 	Immutable    bool            `json:"immutable"`
@@ -47,6 +49,11 @@ func describeKey(k *provision.Key) keyInfo {
 		info.addPolicy(k.Policy)
 	}
 	return info
+}
+
+// addLapse says that the key is not valid at a time, and that the vault releases it nevertheless.
+func (i *keyInfo) addLapse(k *provision.Key, at time.Time) {
+	i.Lapse = hsm.Validity{NotBefore: k.NotBefore, Expires: k.Expires}.Lapse(at)
 }
 
 // addPolicy hashes the bytes that the vault stores, like audit records do.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,10 +33,13 @@ func keyShowCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 			if err != nil {
 				return err
 			}
+			info := describeKey(key)
+			info.addLapse(key, time.Now())
+			warnOfLapse(info, streams.Err)
 			if output == "json" {
-				return json.NewEncoder(streams.Out).Encode(describeKey(key))
+				return json.NewEncoder(streams.Out).Encode(info)
 			}
-			return showKey(describeKey(key), streams.Out)
+			return showKey(info, streams.Out)
 		},
 	}
 	access.flags(cmd)
@@ -61,6 +65,15 @@ func (a *keyAccess) read(cmd *cobra.Command, name string, env config.Environment
 	return vault.Read(ctx, id)
 }
 
+// warnOfLapse warns that a key is still released although it is not valid.
+func warnOfLapse(i keyInfo, out io.Writer) {
+	if i.Lapse == "" || !i.Enabled || !i.Exportable {
+		return
+	}
+	_, _ = fmt.Fprintf(out, "skrctl: warning: the key %s, and the vault still releases it; rotate it, or disable this version to stop its release\n",
+		i.Lapse) // a warning that cannot be printed is lost
+}
+
 // showKey prints the key as text. It quotes tags, which may contain any text.
 func showKey(i keyInfo, out io.Writer) error {
 	var b strings.Builder
@@ -78,6 +91,9 @@ func showKey(i keyInfo, out io.Writer) error {
 	line("updated", i.Updated)
 	line("not before", i.NotBefore)
 	line("expires", i.Expires)
+	if i.Lapse != "" {
+		line("validity", i.Lapse+": it does not encrypt, wrap or sign; it still decrypts, unwraps, verifies and is released")
+	}
 	for _, name := range slices.Sorted(maps.Keys(i.Tags)) {
 		line("tag", fmt.Sprintf("%q = %q", name, i.Tags[name]))
 	}

@@ -34,6 +34,7 @@ func Load(given *pflag.FlagSet, env Environment) (*Settings, *pflag.FlagSet, err
 		func() error { return reference.flags(given) },
 		func() error { return applyFlags(all, given) },
 		s.check,
+		func() error { return s.applyCloud(all) },
 		func() error { return s.narrow(all) },
 	}
 	for _, step := range steps {

@@ -10,6 +10,7 @@ import (
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/azure/cloud"
 )
 
 // ByAliases is the origin of an allow-list that is not set and comes from the aliases.
@@ -53,6 +54,15 @@ func vaultEntry(id hsm.KeyID) string {
 		entry += "/" + id.Version()
 	}
 	return entry + "=" + id.Audience()
+}
+
+// applyCloud makes the login service of the cloud the default of authority_host.
+func (s *Settings) applyCloud(all *pflag.FlagSet) error {
+	named, err := cloud.Parse(s.Cloud)
+	if err != nil || named.Login() == "" || s.AuthorityHost != "" {
+		return err
+	}
+	return set(all.Lookup("authority-host"), "cloud", named.Login())
 }
 
 func setDefault(flag *pflag.Flag, words []string) error {

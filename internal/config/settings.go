@@ -62,6 +62,7 @@ type Settings struct {
 	TenantID           string
 	FederatedTokenFile string
 	AuthorityHost      string
+	Cloud              string
 
 	FleetWindow time.Duration
 	FleetMember string

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"skr/attest"
 	"skr/hsm"
+	"skr/internal/azure/cloud"
 )
 
 // setting is a row of the table, from which flags, variables, fields of the file, help, documents and
@@ -212,6 +214,17 @@ func table() []setting {
 		{
 			name: "authority-host", group: identity, bind: text(func(s *Settings) *string { return &s.AuthorityHost }, ""),
 			usage: "Entra ID host of another cloud; the public cloud if not set",
+		},
+
+		{
+			name: "cloud", group: clouds, bind: text(func(s *Settings) *string { return &s.Cloud }, cloud.Names()[0]),
+			usage: "public, usgovernment or china: completes short names of vaults and authorities, and sets the default of authority_host",
+			check: func(s *Settings) error {
+				if _, err := cloud.Parse(s.Cloud); err != nil {
+					return fmt.Errorf(": %w", err)
+				}
+				return nil
+			},
 		},
 
 		{

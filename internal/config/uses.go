@@ -20,6 +20,7 @@ const (
 	authorities  = "Attestation service"
 	vaults       = "Vault"
 	identity     = "Identity"
+	clouds       = "Cloud"
 	releases     = "Release"
 	reuse        = "Reuse"
 	fleet        = "Fleet"
@@ -30,7 +31,7 @@ const (
 
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
-	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, network, authorities, vaults, identity,
+	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, network, authorities, vaults, identity, clouds,
 	releases, reuse, fleet, wrapping, records,
 }
 
@@ -39,8 +40,8 @@ var (
 	asksMachine   = []string{deadline, devices, thisMachine, tpmRoots}
 	asksEvidence  = append(slices.Clip(asksMachine), certificates, network)
 	asksAuthority = append(slices.Clip(asksEvidence), authorities)
-	asksVault     = append(slices.Clip(asksAuthority), vaults, identity, releases, fleet, records)
-	managesKeys   = []string{deadline, network, vaults, identity}
+	asksVault     = append(slices.Clip(asksAuthority), vaults, identity, clouds, releases, fleet, records)
+	managesKeys   = []string{deadline, network, vaults, identity, clouds}
 )
 
 // Uses maps each command to the groups of settings that it accepts as flags. The environment
@@ -64,7 +65,7 @@ var Uses = map[string][]string{
 
 	"skrctl":                nil,
 	"skrctl policy":         nil,
-	"skrctl policy new":     nil,
+	"skrctl policy new":     {clouds},
 	"skrctl policy explain": nil,
 	"skrctl policy check":   nil,
 	"skrctl policy diff":    nil,
@@ -77,19 +78,31 @@ var Uses = map[string][]string{
 	"skrctl key show":       managesKeys,
 	"skrctl key public":     managesKeys,
 	"skrctl key list":       managesKeys,
-	"skrctl show":           nil,
-	"skrctl verify":         {deadline, tpmRoots, certificates, network, authorities},
-	"skrctl report":         nil,
-	"skrctl report show":    nil,
-	"skrctl report verify":  {deadline, certificates, network},
-	"skrctl token":          nil,
-	"skrctl token show":     nil,
-	"skrctl token verify":   {deadline, network, authorities},
-	"skrctl vtpm":           nil,
-	"skrctl vtpm show":      nil,
-	"skrctl vtpm verify":    {deadline, tpmRoots, certificates, network},
-	"skrctl audit":          nil,
-	"skrctl audit verify":   nil,
+
+	"skrctl key policy":        nil,
+	"skrctl key policy show":   managesKeys,
+	"skrctl key policy set":    managesKeys,
+	"skrctl key policy allow":  managesKeys,
+	"skrctl key policy retire": managesKeys,
+
+	"skrctl rollout":        nil,
+	"skrctl rollout plan":   nil,
+	"skrctl rollout status": managesKeys,
+	"skrctl rollout apply":  managesKeys,
+
+	"skrctl show":          nil,
+	"skrctl verify":        {deadline, tpmRoots, certificates, network, authorities, clouds},
+	"skrctl report":        nil,
+	"skrctl report show":   nil,
+	"skrctl report verify": {deadline, certificates, network},
+	"skrctl token":         nil,
+	"skrctl token show":    nil,
+	"skrctl token verify":  {deadline, network, authorities, clouds},
+	"skrctl vtpm":          nil,
+	"skrctl vtpm show":     nil,
+	"skrctl vtpm verify":   {deadline, tpmRoots, certificates, network},
+	"skrctl audit":         nil,
+	"skrctl audit verify":  nil,
 
 	"skrctl fragment":             nil,
 	"skrctl fragment new":         nil,

@@ -98,7 +98,7 @@ func Assemble(s *config.Settings, observer *observer, log *slog.Logger) (*Parts,
 func (p *Parts) assembleReleaser(s *config.Settings) {
 	p.Releaser = keyrelease.New(keyrelease.Config{
 		Attester: p.Attester, Verifier: parties.Verifier(p.verifier),
-		Identity: parties.Identity(p.identity, p.out.Public.Connect), Vault: parties.Vault(p.vault),
+		Identity: parties.Identity(p.identity, p.out.Public.Connect), Vault: parties.Vault(parties.Lapses(p.vault, p.log, time.Now)),
 		Describer: p.vault, Unwrap: parties.Unwrap, Looked: parties.Looked,
 		KEKBits: s.KEKBits, AttestationMaxAge: s.AttestationMaxAge, KeyTTL: s.KeyCacheTTL, KeyMaxStale: s.MaxStale,
 		Timeout: s.RequestTimeout,

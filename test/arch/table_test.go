@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"attest/vtpm": {"attest/snp", "internal/jose/jwk", "internal/strictjson"},
 
 	// Azure: the services that are asked, and how.
+	"internal/azure/cloud":    {},
 	"internal/azure/endpoint": {"internal/secmem"},
 	"internal/azure/entra": {
 		"internal/azure/httpclient", "internal/crash", "internal/refusal", "internal/secmem",
@@ -83,7 +84,7 @@ var allowed = map[string][]string{
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
 	},
-	"internal/config":    {"attest", "hsm", "internal/strictjson", "internal/strictyaml"},
+	"internal/config":    {"attest", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.

@@ -20,6 +20,7 @@ package emulator
 import (
 	"cmp"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,9 +74,9 @@ type Config struct {
 	// azure-compliant-cvm, in addition to those of the cloud's own confidential
 	// VMs.
 	CompliantVMs []snp.Measurement
-	// Vaults may change the configuration of a host's vault: its tier, the
-	// permissions of callers, defects of its release statements. Nil changes
-	// nothing.
+	// Vaults may change the configuration of a host's vault: its tier, its
+	// purge protection, the permissions of callers, defects of its release
+	// statements. Nil changes nothing.
 	Vaults func(host string, c *vault.Config)
 	// Claims2025 adds the claims that real tokens have had since 2025.
 	Claims2025 bool
@@ -109,6 +110,7 @@ type Cloud struct {
 	hosts     *registry
 	tls, imds *server
 	client    *http.Client
+	backupKey []byte // of all vaults, which are in one subscription and geography
 
 	system, administrator entra.Principal
 
@@ -132,7 +134,8 @@ func Start(ctx context.Context, c Config) (*Cloud, error) {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
 	running, cancel := context.WithCancel(ctx)
-	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine)}
+	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine), backupKey: make([]byte, 32)}
+	_, _ = crand.Read(cloud.backupKey) // never fails
 	cloud.tpmAuthority = sync.OnceValues(cloud.makeTPMAuthority)
 	if err := cloud.start(); err != nil {
 		return nil, fmt.Errorf("emulator: starting: %w", errors.Join(err, cloud.Close())) //nolint:contextcheck // as below

@@ -125,6 +125,7 @@ func (c *Cloud) buildVault(v virtual, flavour vault.Flavour) (http.Handler, erro
 		VerifyToken:       relying.verify,
 		SigningKey:        signer.Key,
 		Chain:             chain,
+		BackupKey:         c.backupKey,
 		Defects:           func() vault.Defects { return c.defects(c.faults.Forgery(string(v.kind) + "/release")) },
 		Now:               now,
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
 	"skr/hsm"
 	"skr/internal/secmem"
 )
@@ -27,18 +29,27 @@ const (
 
 // Preview returns what would be sent, without sending it. "" means the preset API version.
 func (r *Request) Preview(apiVersion string) (Preview, error) {
-	seen := new(recorder)
-	connection := hsm.Connection{Vault: r.spec.ID.Vault(), Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
-	client, err := connection.Open()
+	seen, err := record(r.spec.ID.Vault(), apiVersion, r.send)
 	if err != nil {
 		return Preview{}, err
-	}
-	if _, err := r.send(context.Background(), client); !errors.Is(err, errRecorded) {
-		return Preview{}, fmt.Errorf("preparing the request: %w", err)
 	}
 	defer secmem.Wipe(seen.body)
 	body, err := r.withoutSecrets(seen.body)
 	return Preview{seen.method, seen.url, body}, err
+}
+
+// record returns the request that send makes. The caller wipes its body if it holds a key.
+func record(vault hsm.Vault, apiVersion string, send func(context.Context, *azkeys.Client) (azkeys.KeyBundle, error)) (*recorder, error) {
+	seen := new(recorder)
+	connection := hsm.Connection{Vault: vault, Access: secmem.NewText("none"), Transport: seen, APIVersion: apiVersion}
+	client, err := connection.Open()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := send(context.Background(), client); !errors.Is(err, errRecorded) {
+		return nil, fmt.Errorf("preparing the request: %w", err)
+	}
+	return seen, nil
 }
 
 var errRecorded = errors.New("the request was recorded and not sent")

@@ -1,5 +1,5 @@
 // Package provision creates, imports, reads and lists keys of Key Vault and Managed HSM that
-// can be released. Operators use it; the sidecar does not.
+// can be released, and changes their release policies. Operators use it; the sidecar does not.
 //
 // A [Request] is a key that is checked before the vault is asked: type, size, operations and
 // release policy fit each other and the vault. [Request.Preview] returns what would be sent. A
@@ -10,9 +10,12 @@
 //	vault, err := provision.Open(provision.Config{Vault: id.Vault(), Access: token, Reads: reads, Writes: writes})
 //	key, err := vault.Make(ctx, request)
 //
+// A [PolicyChange] replaces the release policy of a key that was read before. [Vault.Change] writes
+// it only if the key is still as it was read.
+//
 // Requests go through azkeys, over a transport that sends the token to that vault only.
 //
-// The package does not check release policies, deletes nothing and changes no existing key.
+// The package does not check release policies and deletes nothing.
 // The SDK copies an imported key on the heap, and the copies stay until their memory is used
 // again: a process that imports should end soon.
 package provision

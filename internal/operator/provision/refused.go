@@ -22,6 +22,7 @@ type verb struct {
 var (
 	creating  = verb{"create", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
 	importing = verb{"import", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
+	updating  = verb{"update", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
 	reading   = verb{"get", "Key Vault Crypto User or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Auditor"}
 	listing   = verb{"list", "Key Vault Crypto User or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Auditor"}
 )

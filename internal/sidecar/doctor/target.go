@@ -115,8 +115,12 @@ func (e *examination) lookAtKey(ctx context.Context, r keyrelease.Request) (chec
 
 func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) (check.Result, error) {
 	described := e.keys[r.Key]
-	if obstacle := described.Obstacle(e.Now()); obstacle != "" {
+	if obstacle := described.Obstacle(); obstacle != "" {
 		return fail(refusal.ReleaseRejected, "correct the key, or make another with `skrctl key create`", "%s", obstacle)
+	}
+	if lapse := described.Lapse(e.Now()); lapse != "" {
+		return warn("make a new version with `skrctl key rotate`, or set another time with `skrctl key expire`",
+			"the key %s; the vault still releases it, and refuses to encrypt, wrap and sign with it", lapse)
 	}
 	if !described.Immutable {
 		return warn("create the key with `skrctl key create --immutable` if its policy must never be weakened",
@@ -126,7 +130,7 @@ func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) 
 }
 
 func (e *examination) lookAtPolicy(_ context.Context, r keyrelease.Request) (check.Result, error) {
-	_, unmet := keyrelease.Compare(e.keys[r.Key], r.Authority, e.attestations[r.Authority], e.Now())
+	_, unmet := keyrelease.Compare(e.keys[r.Key], r.Authority, e.attestations[r.Authority])
 	if len(unmet) == 0 {
 		return good("this machine meets it")
 	}

@@ -80,7 +80,9 @@ func TestOfficialClient(t *testing.T) {
 			create(t, client)
 			importAndUpdate(t, client)
 			list(t, client)
+			rotateWith(t, client)
 			releaseWith(t, s, client)
+			restoreWith(t, client)
 			deleteAndPurge(t, client)
 			if want := s.vault.config.Resource + "/.default"; len(credential.scopes) == 0 || credential.scopes[0] != want || credential.tenants[0] != "tenant" {
 				t.Errorf("scope %v of tenant %v, want %s", credential.scopes, credential.tenants, want)
@@ -169,6 +171,55 @@ func list(t *testing.T, client *azkeys.Client) {
 	versions, err := client.NewListKeyPropertiesVersionsPager("imported", nil).NextPage(t.Context())
 	if err != nil || len(versions.Value) != 1 {
 		t.Errorf("versions: %v", err)
+	}
+}
+
+// rotateWith sets a rotation policy and rotates.
+func rotateWith(t *testing.T, client *azkeys.Client) {
+	t.Helper()
+	_, err := client.UpdateKeyRotationPolicy(t.Context(), "exportable", azkeys.KeyRotationPolicy{
+		Attributes: &azkeys.KeyRotationPolicyAttributes{ExpiryTime: to.Ptr("P90D")},
+		LifetimeActions: []*azkeys.LifetimeAction{{
+			Action:  &azkeys.LifetimeActionType{Type: to.Ptr(azkeys.KeyRotationPolicyActionRotate)},
+			Trigger: &azkeys.LifetimeActionTrigger{TimeAfterCreate: to.Ptr("P30D")},
+		}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.GetKeyRotationPolicy(t.Context(), "exportable", nil)
+	if err != nil || *got.Attributes.ExpiryTime != "P90D" || *got.LifetimeActions[0].Trigger.TimeAfterCreate != "P30D" {
+		t.Errorf("rotation policy: %v", err)
+	}
+	before, err := client.GetKey(t.Context(), "exportable", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := client.RotateKey(t.Context(), "exportable", nil)
+	if err != nil || *rotated.Key.KID == *before.Key.KID || string(rotated.ReleasePolicy.EncodedPolicy) != string(before.ReleasePolicy.EncodedPolicy) ||
+		!rotated.Attributes.Expires.Equal(epoch.AddDate(0, 0, 90)) {
+		t.Errorf("rotated: %v", err)
+	}
+}
+
+// restoreWith backs a key up, purges it and restores it.
+func restoreWith(t *testing.T, client *azkeys.Client) {
+	t.Helper()
+	saved, err := client.BackupKey(t.Context(), "exportable", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RestoreKey(t.Context(), azkeys.RestoreKeyParameters{KeyBackup: saved.Value}, nil); err == nil {
+		t.Error("a key is restored over a present one")
+	}
+	if _, err := client.DeleteKey(t.Context(), "exportable", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.PurgeDeletedKey(t.Context(), "exportable", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RestoreKey(t.Context(), azkeys.RestoreKeyParameters{KeyBackup: saved.Value}, nil); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -106,12 +106,23 @@ func faultDeletedNotFound(name string) error {
 	return &fault{status: http.StatusNotFound, code: "KeyNotFound", message: "Deleted Key not found: " + name}
 }
 
-func faultConflict(name string) error {
-	return &fault{
-		status: http.StatusConflict, code: "Conflict", inner: "ObjectIsDeletedButRecoverable",
-		message: "Key " + name + " is currently in a deleted but recoverable state, and its name cannot be reused; " +
-			"in this state, the key can only be recovered or purged.",
-	}
+func conflict(inner, format string, args ...any) error {
+	return &fault{status: http.StatusConflict, code: "Conflict", inner: inner, message: fmt.Sprintf(format, args...)}
+}
+
+// faultRestoring returns the recorded fault of a restore whose name is in use.
+func faultRestoring(kid string) error {
+	return conflict("", "There was a conflict restoring the key '%s'. This can happen if either: a second key with the same name was "+
+		"created after the first key was deleted; thus trying to restore a key whose name is already in use. To fix this, rename the "+
+		"second key to something else so that the restore works. The second probable cause of this exception is when multiple operations "+
+		"are performed in parallel against the key. To avoid this error, perform operations against a key in a sequential manner.", kid)
+}
+
+// faultProtected returns the fault of a purge that purge protection refuses, as
+// public issue reports quote it.
+func (v *Vault) faultProtected() error {
+	return forbidden("", `Operation "purge" is not allowed because purge protection is enabled for this vault. `+
+		"Key Vault service will automatically purge it after the retention period has passed.\r\nVault: %s;location=%s", v.name(), v.config.Region)
 }
 
 func (v *Vault) faultName(name string) error {

@@ -11,20 +11,17 @@ import (
 	"skr/releasepolicy"
 )
 
-const (
-	// recoveryLevel and recoverableDays are the values of the recorded vaults.
-	recoveryLevel   = "CustomizedRecoverable+Purgeable"
-	recoverableDays = 7
-	// defaultPolicyType is the contentType of a policy that has none.
-	defaultPolicyType = "application/json; charset=utf-8"
-)
+// defaultPolicyType is the contentType of a policy that has none.
+const defaultPolicyType = "application/json; charset=utf-8"
 
 // key is a name with its versions, newest last. A deleted key has a deletion
 // date.
 type key struct {
 	name      string
 	versions  []*version
-	deletedAt int64 // Unix seconds; 0 while the key is present
+	rotation  *rotationPolicy // nil means the service's default
+	deletedAt int64           // Unix seconds; 0 while the key is present
+	changedAt time.Time       // when the deletion or recovery began
 }
 
 // version is one version of a key. Its material never changes. Changes to the
@@ -77,10 +74,6 @@ func (k *key) replace(changed *version) {
 	k.versions[i] = changed
 }
 
-func (k *key) purgeAt() int64 {
-	return time.Unix(k.deletedAt, 0).Add(recoverableDays * 24 * time.Hour).Unix()
-}
-
 func (v *Vault) url(path string) string { return "https://" + v.config.Host + "/" + path }
 
 func (v *Vault) kidOf(k *key, ver *version) string {
@@ -89,7 +82,7 @@ func (v *Vault) kidOf(k *key, ver *version) string {
 
 // bundle returns the KeyBundle of a version.
 func (v *Vault) bundle(k *key, ver *version) object {
-	o := object{{"key", v.publicJWK(k, ver)}, {"attributes", ver.attributes()}}
+	o := object{{"key", v.publicJWK(k, ver)}, {"attributes", v.attributes(ver)}}
 	if ver.policy != nil {
 		o = o.with("release_policy", v.policyObject(ver.policy))
 	}
@@ -128,7 +121,7 @@ func (v *Vault) order(operations []string) []string {
 	return operations
 }
 
-func (ver *version) attributes() object {
+func (v *Vault) attributes(ver *version) object {
 	o := object{{"enabled", ver.enabled}}
 	if ver.notBefore != nil {
 		o = o.with("nbf", *ver.notBefore)
@@ -138,7 +131,7 @@ func (ver *version) attributes() object {
 	}
 	return append(o, object{
 		{"created", ver.created}, {"updated", ver.updated},
-		{"recoveryLevel", recoveryLevel}, {"recoverableDays", recoverableDays},
+		{"recoveryLevel", v.recoveryLevel()}, {"recoverableDays", v.config.RecoverableDays},
 		{"exportable", ver.exportable},
 	}...)
 }
@@ -158,7 +151,7 @@ func (v *Vault) policyObject(p *storedPolicy) object {
 // recordings, the vault omits the policy and the Managed HSM includes it.
 func (v *Vault) deletedBundle(k *key) object {
 	ver := k.current()
-	o := v.deletion(k).with("key", v.publicJWK(k, ver)).with("attributes", ver.attributes())
+	o := v.deletion(k).with("key", v.publicJWK(k, ver)).with("attributes", v.attributes(ver))
 	if ver.policy != nil && v.managedHSM() {
 		o = o.with("release_policy", v.policyObject(ver.policy))
 	}
@@ -169,6 +162,6 @@ func (v *Vault) deletion(k *key) object {
 	return object{
 		{"recoveryId", v.url("deletedkeys/" + k.name)},
 		{"deletedDate", k.deletedAt},
-		{"scheduledPurgeDate", k.purgeAt()},
+		{"scheduledPurgeDate", v.purgeAt(k)},
 	}
 }

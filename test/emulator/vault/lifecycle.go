@@ -2,9 +2,7 @@ package vault
 
 import (
 	"maps"
-	"net/http"
 	"strings"
-	"time"
 )
 
 func (v *Vault) create(c *call) (answer, error) {
@@ -52,9 +50,8 @@ func (v *Vault) addVersion(c *call, r *keyRequest, source func(*keyRequest) (mat
 func (v *Vault) store(name string, ver *version) (answer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.purgeExpired()
-	if v.deleted[mapKey(name)] != nil {
-		return answer{}, faultConflict(name)
+	if err := v.nameUsable(name); err != nil {
+		return answer{}, err
 	}
 	k := v.keys[mapKey(name)]
 	if k == nil {
@@ -78,7 +75,7 @@ func (v *Vault) find(name, version string) (*key, *version, error) {
 		id += "/" + version
 	}
 	k := v.keys[mapKey(name)]
-	if k == nil {
+	if k == nil || !v.settled(k.changedAt) {
 		return nil, nil, v.faultKeyNotFound(id)
 	}
 	ver := k.find(version)
@@ -160,70 +157,4 @@ func (v *Vault) changed(ver version, r *keyRequest, policy *storedPolicy) (*vers
 	}
 	ver.updated = v.now()
 	return &ver, nil
-}
-
-func (v *Vault) delete(c *call) (answer, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	k, _, err := v.find(c.name, "")
-	if err != nil {
-		return answer{}, err
-	}
-	k.deletedAt = v.now()
-	delete(v.keys, mapKey(c.name))
-	v.deleted[mapKey(c.name)] = k
-	return ok(v.deletedBundle(k))
-}
-
-// purgeExpired purges expired deleted keys. It requires the lock.
-func (v *Vault) purgeExpired() {
-	maps.DeleteFunc(v.deleted, func(_ string, k *key) bool { return k.purgeAt() <= v.now() })
-}
-
-// findDeleted requires the lock.
-func (v *Vault) findDeleted(name string) (*key, error) {
-	v.purgeExpired()
-	k := v.deleted[mapKey(name)]
-	if k == nil || !v.deletionDone(k) {
-		return nil, faultDeletedNotFound(name)
-	}
-	return k, nil
-}
-
-// deletionDone reports whether the deletion is complete: see Config.DeletionDelay.
-func (v *Vault) deletionDone(k *key) bool {
-	return !v.config.Now().Before(time.Unix(k.deletedAt, 0).Add(v.config.DeletionDelay))
-}
-
-func (v *Vault) getDeleted(c *call) (answer, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	k, err := v.findDeleted(c.name)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(v.deletedBundle(k))
-}
-
-func (v *Vault) purge(c *call) (answer, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if _, err := v.findDeleted(c.name); err != nil {
-		return answer{}, err
-	}
-	delete(v.deleted, mapKey(c.name))
-	return answer{status: http.StatusNoContent}, nil
-}
-
-func (v *Vault) recover(c *call) (answer, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	k, err := v.findDeleted(c.name)
-	if err != nil {
-		return answer{}, err
-	}
-	k.deletedAt = 0
-	delete(v.deleted, mapKey(c.name))
-	v.keys[mapKey(c.name)] = k
-	return ok(v.bundle(k, k.current()))
 }

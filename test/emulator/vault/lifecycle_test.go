@@ -117,7 +117,7 @@ func TestUpdateRules(t *testing.T) {
 	updated := s.must(http.StatusOK, "PATCH", "/keys/plain",
 		map[string]any{"key_ops": []string{"verify"}, "attributes": map[string]any{"enabled": false, "exp": 5, "nbf": 4}})
 	want := map[string]any{"enabled": false, "nbf": 4.0, "exp": 5.0, "created": float64(epoch.Unix()), "updated": float64(epoch.Unix() + 60),
-		"recoveryLevel": recoveryLevel, "recoverableDays": 7.0, "exportable": false}
+		"recoveryLevel": "CustomizedRecoverable+Purgeable", "recoverableDays": 7.0, "exportable": false}
 	if diff := cmp.Diff(want, at(t, updated, "attributes")); diff != "" {
 		t.Error(diff)
 	}
@@ -146,8 +146,9 @@ func TestSoftDelete(t *testing.T) {
 	s.must(http.StatusOK, "POST", "/keys/k/create", map[string]any{"kty": "EC", "tags": map[string]string{"b": "2", "a": "1"}})
 	s.must(http.StatusOK, "DELETE", "/keys/k", nil)
 	s.wantFault("GET", "/deletedkeys/k", nil, http.StatusNotFound, "", "Deleted Key not found: k")
-	s.wantFault("POST", "/keys/K/create", map[string]any{"kty": "EC"}, http.StatusConflict, "ObjectIsDeletedButRecoverable", "deleted but recoverable")
+	s.wantFault("POST", "/keys/K/create", map[string]any{"kty": "EC"}, http.StatusConflict, "ObjectIsBeingDeleted", "being deleted")
 	s.clock.set(epoch.Add(time.Second))
+	s.wantFault("POST", "/keys/K/create", map[string]any{"kty": "EC"}, http.StatusConflict, "ObjectIsDeletedButRecoverable", "deleted but recoverable")
 	deleted := s.must(http.StatusOK, "GET", "/deletedkeys/k", nil)
 	if at(t, deleted, "scheduledPurgeDate") != float64(epoch.Unix()+7*24*3600) || at(t, deleted, "deletedDate") != float64(epoch.Unix()) {
 		t.Errorf("dates: %v", deleted)
@@ -157,11 +158,13 @@ func TestSoftDelete(t *testing.T) {
 		t.Errorf("%d deleted keys", n)
 	}
 	s.must(http.StatusOK, "POST", "/deletedkeys/k/recover", nil)
+	s.clock.set(epoch.Add(2 * time.Second))
 	s.must(http.StatusOK, "GET", "/keys/k", nil)
 	s.must(http.StatusOK, "DELETE", "/keys/k", nil)
 	s.clock.set(epoch.Add(time.Hour))
 	s.must(http.StatusNoContent, "DELETE", "/deletedkeys/k", nil)
 	s.must(http.StatusNotFound, "GET", "/deletedkeys/k", nil)
+	s.clock.set(epoch.Add(time.Hour + time.Second))
 	s.must(http.StatusOK, "POST", "/keys/k/create", map[string]any{"kty": "EC"})
 	s.must(http.StatusOK, "DELETE", "/keys/k", nil)
 	s.clock.set(epoch.Add(8 * 24 * time.Hour))

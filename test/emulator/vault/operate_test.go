@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"net/http"
 	"testing"
+	"time"
 
 	"skr/internal/jose/jwk"
 )
@@ -44,6 +45,31 @@ func TestOperationNotPermitted(t *testing.T) {
 	s := rsaSession(t, "encrypt")
 	s.wantFault("POST", "/keys/k/decrypt", map[string]any{"alg": "RSA-OAEP", "value": "AA"}, http.StatusForbidden,
 		"KeyOperationForbidden", "Operation decrypt is not permitted on this key.")
+}
+
+// TestValidity: outside nbf and exp, a key makes nothing new, and still opens
+// and verifies what there is. TestReleaseRefused has the release.
+func TestValidity(t *testing.T) {
+	s := rsaSession(t)
+	digest := sha256.Sum256(nil)
+	seal := map[string]any{"alg": "RSA-OAEP", "value": encode64([]byte("secret"))}
+	sign := map[string]any{"alg": "RS256", "value": encode64(digest[:])}
+	sealed := map[string]any{"alg": "RSA-OAEP", "value": at(t, s.must(http.StatusOK, "POST", "/keys/k/encrypt", seal), "value")}
+	signed := map[string]any{"alg": "RS256", "digest": sign["value"], "value": at(t, s.must(http.StatusOK, "POST", "/keys/k/sign", sign), "value")}
+	s.must(http.StatusOK, "PATCH", "/keys/k", map[string]any{"attributes": map[string]any{"nbf": epoch.Unix() + 60, "exp": epoch.Unix() + 120}})
+	for after, inner := range map[time.Duration]string{0: "KeyNotYetValid", 60 * time.Second: "", 120 * time.Second: "KeyExpired"} {
+		s.clock.set(epoch.Add(after))
+		status := http.StatusForbidden
+		if inner == "" {
+			status = http.StatusOK
+		}
+		s.wantFault("POST", "/keys/k/encrypt", seal, status, inner, "Operation encrypt is not allowed")
+		s.wantFault("POST", "/keys/k/wrapkey", seal, status, inner, "Operation wrapKey is not allowed")
+		s.wantFault("POST", "/keys/k/sign", sign, status, inner, "Operation sign is not allowed")
+		s.must(http.StatusOK, "POST", "/keys/k/decrypt", sealed)
+		s.must(http.StatusOK, "POST", "/keys/k/unwrapkey", sealed)
+		s.must(http.StatusOK, "POST", "/keys/k/verify", signed)
+	}
 }
 
 func TestSignAndVerify(t *testing.T) {

@@ -82,20 +82,24 @@ func (v *Vault) releasable(c *call) (key, *version, error) {
 	return k, ver, nil
 }
 
-// usable finds a version that is enabled and within its validity. The texts are
-// known for other operations from public issue reports.
+// usable finds a version that is enabled and, for the operations that make
+// something new, within its validity. Outside of it Azure still decrypts,
+// unwraps, verifies and releases ("About keys", date-time controlled
+// operations). The texts are known for other operations from public issue
+// reports.
 func (v *Vault) usable(c *call, operation string) (key, *version, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	k, ver, err := v.find(c.name, c.version)
+	bounded := operation == "encrypt" || operation == "wrapKey" || operation == "sign"
 	switch {
 	case err != nil:
 		return key{}, nil, err
 	case !ver.enabled:
 		return key{}, nil, forbidden("KeyDisabled", "Operation %s is not allowed on a disabled key.", operation)
-	case ver.expires != nil && v.now() >= *ver.expires:
+	case bounded && ver.expires != nil && v.now() >= *ver.expires:
 		return key{}, nil, forbidden("KeyExpired", "Operation %s is not allowed on an expired key.", operation)
-	case ver.notBefore != nil && v.now() < *ver.notBefore:
+	case bounded && ver.notBefore != nil && v.now() < *ver.notBefore:
 		return key{}, nil, forbidden("KeyNotYetValid", "Operation %s is not allowed on a key that is not yet valid.", operation)
 	}
 	return *k, ver, nil

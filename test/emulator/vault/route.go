@@ -44,6 +44,11 @@ var operations = map[string]operation{
 	"GET keys":                      {"keys/read", false, (*Vault).listKeys},
 	"GET keys/name":                 {"keys/read", true, (*Vault).get},
 	"GET keys/name/versions":        {"keys/read", false, (*Vault).listVersions},
+	"GET keys/name/rotationpolicy":  {"keyrotationpolicies/read", false, (*Vault).getRotationPolicy},
+	"PUT keys/name/rotationpolicy":  {"keyrotationpolicies/write", false, (*Vault).putRotationPolicy},
+	"POST keys/restore":             {"keys/restore/action", false, (*Vault).restore},
+	"POST keys/name/backup":         {"keys/backup/action", false, (*Vault).backup},
+	"POST keys/name/rotate":         {"keys/rotate/action", false, (*Vault).rotate},
 	"PUT keys/name":                 {"keys/import/action", false, (*Vault).importKey},
 	"PATCH keys/name":               {"keys/update/action", true, (*Vault).update},
 	"DELETE keys/name":              {"keys/delete", false, (*Vault).delete},
@@ -89,6 +94,9 @@ func (v *Vault) answer(r *http.Request) (answer, error) {
 	c.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil || len(c.body) > maxBody {
 		return answer{}, faultTooLarge()
+	}
+	if err := v.rotateDue(); err != nil {
+		return answer{}, err
 	}
 	return op.do(v, c)
 }
@@ -156,9 +164,12 @@ func (c *call) parsePath(method string, u *url.URL) (pattern string, ok bool) {
 	if len(parts) == 1 {
 		return pattern, true
 	}
+	if pattern == "POST keys" && len(parts) == 2 && strings.EqualFold(parts[1], "restore") {
+		return "POST keys/restore", true
+	}
 	c.name, pattern = parts[1], pattern+"/name"
 	rest := parts[2:]
-	verb := method == http.MethodPost || len(rest) == 1 && rest[0] == "versions"
+	verb := method == http.MethodPost || len(rest) == 1 && slices.Contains([]string{"versions", "rotationpolicy"}, strings.ToLower(rest[0]))
 	if verb && len(rest) > 0 {
 		pattern += "/" + strings.ToLower(rest[len(rest)-1])
 		rest = rest[:len(rest)-1]

@@ -107,7 +107,7 @@ func (s *statement) payload() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	released := object{{"key", jwkMembers}, {"attributes", s.version.attributes()}, {"release_policy", s.policy()}}
+	released := object{{"key", jwkMembers}, {"attributes", s.vault.attributes(s.version)}, {"release_policy", s.policy()}}
 	return object{
 		{"request", s.requestMembers()},
 		{"response", object{{"key", s.version.withTags(released)}}},

@@ -1,6 +1,6 @@
 // Package vault emulates the data plane of Azure Key Vault and Managed HSM for
-// keys: create, import, read, list, update, soft delete, use, and above all
-// secure key release.
+// keys: create, import, rotate, read, list, update, back up, restore, soft
+// delete, use, and above all secure key release.
 //
 // A [Vault] is an [http.Handler] for one host. It keeps keys in memory, creates
 // and uses them with real cryptography, verifies attestation tokens through the
@@ -15,14 +15,16 @@
 //	server := &http.Server{Handler: v, TLSConfig: …}
 //
 // Differences from Azure: nothing outlives the process; there are no quotas,
-// throttling, rotation, backup, restore, key attestation or symmetric
-// cryptography; a list ends without the empty pages that Azure inserts; keys
-// have no protection. Use it for tests and never for secrets.
+// throttling, key attestation or symmetric cryptography; a rotation policy acts
+// at the next request and sends no events; a list ends without the empty pages
+// that Azure inserts; keys have no protection. Use it for tests and never for
+// secrets.
 package vault
 
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
@@ -92,9 +94,20 @@ type Config struct {
 	// Zero repeats it in "request". UNCONFIRMED: no public recording sent a
 	// nonce, so Azure may do either.
 	WithholdNonce bool
-	// DeletionDelay is the time before a deleted key appears among the deleted
-	// ones; some seconds on Azure. Zero means no delay.
+	// DeletionDelay is the time that a deletion, a recovery and a purge take to
+	// complete in a Key Vault; some seconds on Azure. Zero means no delay.
+	// Managed HSM has no delay.
 	DeletionDelay time.Duration
+	// PurgeProtection refuses to purge deleted keys, as a vault with purge
+	// protection does.
+	PurgeProtection bool
+	// RecoverableDays is how long a deleted key can be recovered, from 7 to 90
+	// days. Zero means 7.
+	RecoverableDays int
+	// BackupKey seals backups; 32 bytes. Vaults with the same key restore each
+	// other's backups, as vaults of one subscription and geography or HSMs of
+	// one security domain do. Nil means a new key.
+	BackupKey []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Defects returns the defects of the next release statement; nil means
@@ -115,8 +128,9 @@ type Vault struct {
 	kid    string // the signing key's id in a Managed HSM's statements
 
 	mu      sync.Mutex
-	keys    map[string]*key // present keys, by lower-case name
-	deleted map[string]*key // recoverable keys, by lower-case name; disjoint from keys
+	keys    map[string]*key      // present keys, by lower-case name
+	deleted map[string]*key      // recoverable keys, by lower-case name; disjoint from keys
+	purged  map[string]time.Time // when a key was purged, by lower-case name
 }
 
 var _ http.Handler = (*Vault)(nil)
@@ -135,12 +149,19 @@ func New(c Config) (*Vault, error) {
 	if c.Permissions == nil {
 		c.Permissions = func(Caller, string, string) error { return nil }
 	}
+	if c.RecoverableDays == 0 {
+		c.RecoverableDays = 7
+	}
+	if c.BackupKey == nil {
+		c.BackupKey = make([]byte, 32)
+		_, _ = rand.Read(c.BackupKey) // never fails
+	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("vault: configuring: %w", err)
 	}
 	return &Vault{
 		config: c, kid: newGUID(),
-		keys: make(map[string]*key), deleted: make(map[string]*key),
+		keys: make(map[string]*key), deleted: make(map[string]*key), purged: make(map[string]time.Time),
 	}, nil
 }
 
@@ -156,6 +177,10 @@ func (c *Config) check() error {
 		return errors.New("ReachAuthority and VerifyToken are required for key release")
 	case c.SigningKey == nil || len(c.Chain) == 0:
 		return errors.New("SigningKey and Chain are required for release statements")
+	case c.RecoverableDays < 7 || c.RecoverableDays > 90:
+		return errors.New("RecoverableDays must be from 7 to 90")
+	case len(c.BackupKey) != 32:
+		return errors.New("BackupKey must have 32 bytes")
 	}
 	return c.checkIdentity()
 }

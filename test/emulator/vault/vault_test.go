@@ -279,6 +279,8 @@ func TestNewRefuses(t *testing.T) {
 		"chain":             func(c *Config) { c.Chain = nil },
 		"other certificate": func(c *Config) { c.Chain = c.Chain[1:] },
 		"other host":        func(c *Config) { c.Host = "other.vault.localhost:1" },
+		"recoverable days":  func(c *Config) { c.RecoverableDays = 6 },
+		"backup key":        func(c *Config) { c.BackupKey = []byte("short") },
 		"EC key":            func(c *Config) { c.SigningKey, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 	}
 	for name, edit := range cases {
@@ -322,7 +324,11 @@ func TestRoutesRefused(t *testing.T) {
 		{"GET", "/secrets?api-version=7.4", http.StatusNotFound},
 		{"GET", "/keys/a/b/c/d?api-version=7.4", http.StatusNotFound},
 		{"GET", "/keys//b?api-version=7.4", http.StatusNotFound},
-		{"POST", "/keys/a/rotate?api-version=7.4", http.StatusNotFound},
+		{"POST", "/keys/a/b/rotate?api-version=7.4", http.StatusNotFound},
+		{"DELETE", "/keys/a/rotationpolicy?api-version=7.4", http.StatusNotFound},
+		{"POST", "/keys/a/b/backup?api-version=7.4", http.StatusNotFound},
+		{"POST", "/keys/restore?api-version=7.4", http.StatusBadRequest},
+		{"GET", "/keys/restore?api-version=7.4", http.StatusNotFound},
 		{"POST", "/keys/a?api-version=7.4", http.StatusNotFound},
 		{"PUT", "/keys/a/b?api-version=7.4", http.StatusNotFound},
 		{"DELETE", "/keys/a/b?api-version=7.4", http.StatusNotFound},
