@@ -45,6 +45,9 @@ func (d *desk) authorities() (*attest.Authorities, error) {
 	return allowed, nil
 }
 
+// names completes short names by the settings.
+func (d *desk) names() names { return namesFor(d.settings) }
+
 // needsFile returns the error for a missing FILE. It names the command that prints such a file in a
 // pod.
 func needsFile(cmd *cobra.Command, makes string) error {

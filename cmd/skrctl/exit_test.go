@@ -72,6 +72,23 @@ var exitTable = map[string]commands.Rows{
 		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
 	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2},
 		Files: []string{"--vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key policy": group2,
+	"skrctl key policy show": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --vault example.org": 3},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key policy set": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 2, "k --policy policy " + withToken: 4},
+		Files: []string{"k --vault v.vault.localhost:1 --policy %s"}},
+	"skrctl key policy allow": {Rows: map[string]int{
+		"": 2, "k": 2, "k " + withToken: 2, "k --measurement " + hostData + " " + withToken: 4, "k --measurement " + hostData: 2,
+		"k --yes --measurement " + hostData + " --vault example.org": 3, "k --accept nothing --measurement " + hostData + " " + withToken: 2,
+	}, Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
+	"skrctl key policy retire": {Rows: map[string]int{"": 2, "k": 2, "k --measurement " + hostData + " " + withToken: 4, "k --workload - " + "--vault v.vault.localhost:1 --access-token-file -": 2},
+		Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
+	"skrctl rollout": group2,
+	"skrctl rollout plan": {Rows: map[string]int{"": 2, "rego": 2, "rego rego": 0, "rego rego --output xml": 2, "- -": 2},
+		Files: []string{"rego %s", "%s rego"}},
+	"skrctl rollout status": {Rows: map[string]int{"": 2, "prose": 2, "inventory " + asToken: 4, "- --access-token-file -": 2}, Files: []string{"%s"}},
+	"skrctl rollout apply": {Rows: map[string]int{"": 2, "prose": 2, "inventory " + asToken: 4, "inventory --accept nothing": 2, "-": 2},
+		Files: []string{"%s"}},
 	"skrctl show": {Rows: map[string]int{"policy": 0, "policy claims": 0, "prose": 2, "policy prose": 2, "dir": 2, "- -": 2, "policy --at noon": 2, "": 2},
 		Files: []string{"%s"}},
 	"skrctl audit":        group2,
@@ -90,7 +107,8 @@ const (
 	hostData        = "0000000000000000000000000000000000000000000000000000000000000001"
 	newPolicyArgs   = "--platform aci --authority a.attest.azure.net --measurement " + hostData
 	newFragmentArgs = "--namespace app --svn 1"
-	withToken       = "--vault v.vault.localhost:1 --access-token-file prose --request-timeout 1s"
+	asToken         = "--access-token-file prose --request-timeout 1s"
+	withToken       = "--vault v.vault.localhost:1 " + asToken
 	makeArgs        = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
 

@@ -21,13 +21,16 @@ import (
 func keyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Create and show keys that can be released",
-		Long: "Creates and shows keys of Key Vault and Managed HSM. The identity comes from the first of: the environment,\n" +
+		Short: "Create, show, rotate and delete keys that can be released",
+		Long: "Manages keys of Key Vault and Managed HSM. The identity comes from the first of: the environment,\n" +
 			"workload identity, managed identity, the Azure CLI, the Azure Developer CLI.",
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(keyCreateCommand(env, io), keyImportCommand(env, io),
-		keyShowCommand(env, io), keyPublicCommand(env, io), keyListCommand(env, io))
+		keyPolicyCommand(env, io), keyShowCommand(env, io), keyPublicCommand(env, io), keyListCommand(env, io))
+	cmd.AddCommand(keyRotateCommand(env, io), keyEnableCommand(env, io), keyDisableCommand(env, io), keyExpireCommand(env, io),
+		keyTagCommand(env, io), keyDeleteCommand(env, io), keyRecoverCommand(env, io), keyPurgeCommand(env, io),
+		keyBackupCommand(env, io), keyRestoreCommand(env, io))
 	return cmd
 }
 
@@ -37,6 +40,7 @@ type keyDesk struct {
 
 	vaults   *hsm.Vaults
 	identity *entra.Source
+	patience provision.Patience
 }
 
 func openKeyDesk(cmd *cobra.Command, env config.Environment, streams cli.Streams) (*keyDesk, error) {
@@ -62,15 +66,21 @@ func allowedVaults(s *config.Settings) []string {
 	return s.VaultAllow
 }
 
+// parseVault parses the vault that a command names, and checks it against the allow-list.
+func (d *keyDesk) parseVault(vault string) (hsm.Vault, error) {
+	if vault == "" {
+		return hsm.Vault{}, cli.BadUsage(errors.New("--vault is needed: the host of a Key Vault or Managed HSM"))
+	}
+	return d.vaults.ParseVault(d.names().vault(vault))
+}
+
 // parseKey parses the key that a command names, and checks it against the allow-list.
 func (d *keyDesk) parseKey(vault, name string) (hsm.KeyID, error) {
-	if vault == "" {
-		return hsm.KeyID{}, cli.BadUsage(errors.New("--vault is needed: the host of a Key Vault or Managed HSM"))
-	}
-	if _, err := d.vaults.ParseVault(vault); err != nil {
+	place, err := d.parseVault(vault)
+	if err != nil {
 		return hsm.KeyID{}, err
 	}
-	return d.vaults.Parse(vault, name)
+	return d.vaults.Parse(place.String(), name)
 }
 
 // open opens the vault. If access is zero, it requests a token for the audience of the allow-list.
@@ -86,7 +96,7 @@ func (d *keyDesk) open(ctx context.Context, vault hsm.Vault, access secmem.Text)
 	})
 	return provision.Open(provision.Config{
 		Vault: vault, Access: access, APIVersion: d.settings.VaultAPIVersion,
-		Reads: d.out.Vault.Transporter(), Writes: once.Transporter(),
+		Reads: d.out.Vault.Transporter(), Writes: once.Transporter(), Patience: d.patience,
 	})
 }
 
@@ -102,8 +112,12 @@ func noIdentity(err error) error {
 type keyAccess struct{ vault, tokenFile string }
 
 func (a *keyAccess) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.vault, "vault", "", "host of the Key Vault or Managed HSM")
-	cmd.Flags().StringVar(&a.tokenFile, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
+	cmd.Flags().StringVar(&a.vault, "vault", "", "host or name of the Key Vault, or NAME.managedhsm of a Managed HSM")
+	tokenFlag(cmd, &a.tokenFile)
+}
+
+func tokenFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "access-token-file", "", "file with an access token, used instead of a login; - is standard input")
 }
 
 // visit opens the vault with the access token of the flags, if any.

@@ -22,6 +22,7 @@ type keyOptions struct {
 	immutable          bool
 	notBefore, expires string
 	newVersion, dryRun bool
+	replace            bool
 	directory, output  string
 }
 
@@ -40,6 +41,7 @@ func (o *keyOptions) flags(cmd *cobra.Command) {
 	fs.StringVar(&o.expires, "expires", "", "RFC 3339 time until which the key may be used")
 	fs.BoolVar(&o.newVersion, "new-version", false, "create a new version if the key already exists")
 	fs.StringVar(&o.directory, "out-dir", ".", "directory for NAME-pub.pem and NAME-info.json")
+	fs.BoolVar(&o.replace, "replace", false, "with --new-version, also replace NAME-pub.pem and NAME-info.json if they exist")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "print the request and send nothing")
 	cli.OutputFlag(cmd, &o.output)
 }

@@ -39,7 +39,7 @@ func makeKey(cmd *cobra.Command, w newKey, env config.Environment, streams cli.S
 	if w.options.dryRun {
 		return printPreview(request, desk.settings.VaultAPIVersion, w.options.output, streams.Out)
 	}
-	files, err := w.files(request.ID().Name())
+	files, err := newKeyFiles(w.options.directory, request.ID().Name(), w.options.newVersion, w.options.replace)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func makeKey(cmd *cobra.Command, w newKey, env config.Environment, streams cli.S
 	if err != nil {
 		return err
 	}
-	return files.finish(key, request, w.options.output, streams.Out)
+	return files.finish(key, request.Size(), w.options.output, streams.Out)
 }
 
 // request parses all input and checks the policy, before anything is sent.
@@ -60,6 +60,7 @@ func (w newKey) request(desk *keyDesk, warnings io.Writer) (*provision.Request, 
 	if err != nil {
 		return nil, err
 	}
+	o.policy.authorities = desk.names().all(o.policy.authorities)
 	policy, err := o.policy.load()
 	if err != nil {
 		return nil, cli.BadUsage(err)

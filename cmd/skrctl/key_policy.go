@@ -27,12 +27,17 @@ type keyPolicy struct {
 }
 
 func (p *keyPolicy) flags(fs *pflag.FlagSet) {
+	p.sourceFlags(fs)
+	fs.Var(&p.accept, "accept", "policy check rules to ignore")
+}
+
+// sourceFlags adds the flags that say where the policy comes from.
+func (p *keyPolicy) sourceFlags(fs *pflag.FlagSet) {
 	fs.Var(&p.authorities, "authority", "attestation services; any of them may attest the workload")
 	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
 	fs.Var(&p.measurements, "measurement",
 		"what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm; hexadecimal, any of several")
 	fs.StringVar(&p.file, "policy", "", "file with a release policy, instead of --authority and --measurement")
-	fs.Var(&p.accept, "accept", "policy check rules to ignore")
 }
 
 // load reads the policy from the file, or creates one.

@@ -47,7 +47,7 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			return cli.NeedsCommand(cmd)
 		},
 	}
-	root.AddCommand(policyCommand(env, io), keyCommand(env, io), showCommand(io), verifyCommand(env, io), measureCommand(io), fragmentCommand(io),
+	root.AddCommand(policyCommand(env, io), keyCommand(env, io), rolloutCommand(env, io), showCommand(io), verifyCommand(env, io), measureCommand(io), fragmentCommand(io),
 		auditCommand(io),
 		cli.VersionCommand("skrctl", io))
 	for _, former := range []*cobra.Command{reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io)} {

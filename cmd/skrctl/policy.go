@@ -27,7 +27,7 @@ func policyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Short: "Write, check, compare and explain release policies",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(policyNewCommand(io), policyMeasureCommand(io), policyCheckCommand(env, io),
+	cmd.AddCommand(policyNewCommand(env, io), policyMeasureCommand(io), policyCheckCommand(env, io),
 		policyExplainCommand(env, io), policyDiffCommand(io), policySuiteCommand(io))
 	return cmd
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"skr/attest/snp"
+	"skr/internal/azure/cloud"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/lint"
@@ -29,7 +31,7 @@ type newPolicy struct {
 	out                             string
 }
 
-func policyNewCommand(streams cli.Streams) *cobra.Command {
+func policyNewCommand(env config.Environment, streams cli.Streams) *cobra.Command {
 	var n newPolicy
 	cmd := &cobra.Command{
 		Use:   "new --platform PLATFORM --authority HOST {--measurement HEX | --workload FILE | --report FILE | --token FILE}",
@@ -38,7 +40,12 @@ func policyNewCommand(streams cli.Streams) *cobra.Command {
 			"deployment file (--workload, see skrctl measure), or from a report or token of a machine that runs the workload.\n" +
 			"Reports and tokens are not verified: their values become conditions.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return writePolicy(cmd, n, streams) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := n.complete(cmd, env); err != nil {
+				return err
+			}
+			return writePolicy(cmd, n, streams)
+		},
 	}
 	n.flags(cmd)
 	return cmd
@@ -59,6 +66,18 @@ func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags.StringVar(&n.minimumSVN, "minimum-svn", "", "minimum security version of the utility VM, or of the guest of a cvm")
 	flags.BoolVar(&n.anyWorkload, "any-workload", false, "give the key to every container of every tenant")
 	cli.OutFlag(cmd, &n.out, "file to write, mode 0644")
+}
+
+// complete completes names of shared providers. Only they depend on settings.
+func (n *newPolicy) complete(cmd *cobra.Command, env config.Environment) error {
+	if !slices.ContainsFunc(n.authorities, cloud.IsShared) && !cmd.Flags().Changed("cloud") {
+		return nil
+	}
+	s, _, err := config.Load(cmd.Flags(), env)
+	if err == nil {
+		n.authorities = namesFor(s).all(n.authorities)
+	}
+	return err
 }
 
 func writePolicy(cmd *cobra.Command, n newPolicy, streams cli.Streams) error {

@@ -37,7 +37,7 @@ func (v *verifier) statement(artefact inspect.Artefact) (*verify.Verdict, error)
 	if v.vault == "" {
 		return nil, cli.BadUsage(fmt.Errorf("--vault is needed; the release statement names %s", statement.Host()))
 	}
-	vault, err := endpoint.ParseHost(v.vault)
+	vault, err := endpoint.ParseHost(v.names().vault(v.vault))
 	if err != nil {
 		return nil, cli.BadUsage(fmt.Errorf("--vault: %w", err))
 	}
@@ -66,7 +66,7 @@ func (v *verifier) trust(ctx context.Context, token *maa.Token) (t verify.Trust,
 	}
 	if v.authority == "" {
 		t.Authority, t.AuthorityErr = authorities.Parse(token.Issuer())
-	} else if t.Authority, err = authorities.Parse(v.authority); err != nil {
+	} else if t.Authority, err = authorities.Parse(v.names().authority(v.authority)); err != nil {
 		return t, err
 	}
 	t.Signature, err = v.signatureCheck(ctx, t)

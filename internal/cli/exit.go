@@ -13,7 +13,7 @@ import (
 // Exit codes show a script which party refused.
 const (
 	ExitOK            = 0
-	exitInternal      = 1
+	ExitInternal      = 1
 	ExitConfiguration = 2 // flags, environment, files or the form of the request
 	exitRefused       = 3 // by the allow-list, the authority or the vault; do not retry
 	exitUnreachable   = 4 // a service is unreachable, failing, throttling or too slow; retry
@@ -54,7 +54,7 @@ func ExitCode(err error) int {
 			return row.code
 		}
 	}
-	return exitInternal
+	return ExitInternal
 }
 
 // Report prints the error in one line and returns the exit code.

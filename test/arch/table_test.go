@@ -134,6 +134,10 @@ var allowed = map[string][]string{
 	"internal/operator/login":     {"internal/azure/entra", "internal/secmem"},
 	"internal/operator/measure":   {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
+	"internal/operator/rollout": {
+		"internal/azure/endpoint", "internal/check", "internal/operator/lint", "internal/operator/measure",
+		"internal/operator/provision", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
+	},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",
 		"internal/check", "internal/operator/inspect", "internal/strictjson", "internal/strictyaml", "releasepolicy",

@@ -45,6 +45,7 @@ func exitFiles(t *testing.T) {
 			`"attester_endpoint":"a.attest.azure.net"}`,
 		"report":     string(testdata.AttestationBytes),
 		"containers": `[{"name":"a","id":"registry.example/a:1","layers":["` + strings.Repeat("00", 32) + `"]}]`,
+		"inventory":  "vault: v.vault.localhost:1\nplatform: aci\nauthorities: [a.attest.azure.net]\nkeys: [{name: k, manifests: [rego]}]\n",
 		"fragment":   "package app\nsvn := \"1\"\ncontainers := [{\"layers\": [\"00\"]}]\n", "signed": "\xd2\x84",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -160,9 +160,23 @@ var machines = map[string]emulator.MachineConfig{
 
 // rules returns the rules of a vault by the first label of its name. "standard" has that
 // tier, "readonly" lets no caller create keys, and "closed" lets no caller do anything.
+// "slow" takes its time to delete, recover and purge, as Azure does; "protected" purges
+// nothing; "unwatched" lets no caller see deleted keys.
 func rules(host string, c *vault.Config) {
 	name, _, _ := strings.Cut(host, ".")
 	c.StandardSKU = name == "standard"
+	c.PurgeProtection = name == "protected"
+	if name == "slow" || name == "unwatched" {
+		c.DeletionDelay = time.Second
+	}
+	if name == "unwatched" {
+		c.Permissions = func(_ vault.Caller, action, _ string) error {
+			if strings.HasSuffix(action, "/deletedkeys/read") {
+				return errors.New("no such role")
+			}
+			return nil
+		}
+	}
 	if name == "readonly" || name == "closed" {
 		c.Permissions = func(_ vault.Caller, action, _ string) error {
 			if name == "readonly" && strings.HasSuffix(action, "/read") {

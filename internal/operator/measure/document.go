@@ -183,6 +183,7 @@ func (f *finder) initdata(value any, s scope, name string) error {
 	if err == nil {
 		var p Policy
 		if p, err = readInitdata(data, s.source+", "+initdata); err == nil {
+			p.namespace = s.namespace
 			f.found = append(f.found, p)
 			return nil
 		}
@@ -230,7 +231,9 @@ func (f *finder) add(policy any, s scope, name string) error {
 	if err == nil {
 		var decoded []byte
 		if decoded, err = decode(text); err == nil {
-			f.found = append(f.found, newPolicy(s.source, decoded))
+			p := newPolicy(s.source, decoded)
+			p.namespace = s.namespace
+			f.found = append(f.found, p)
 			return nil
 		}
 	}

@@ -39,11 +39,12 @@ const maxFile = 32 << 20
 
 // Policy is the text that the platform measures.
 type Policy struct {
-	source   string
-	digest   [sha256.Size]byte
-	open     bool
-	rego     *execpolicy.Policy // nil if it cannot be read as Rego
-	warnings []string
+	source    string
+	namespace string
+	digest    [sha256.Size]byte
+	open      bool
+	rego      *execpolicy.Policy // nil if it cannot be read as Rego
+	warnings  []string
 }
 
 func newPolicy(source string, text []byte) Policy {
@@ -98,6 +99,10 @@ func (p Policy) Warnings() []string { return p.warnings }
 
 // Source returns the place of the policy in the file, such as `Pod "kafka"`.
 func (p Policy) Source() string { return p.source }
+
+// Namespace returns the Kubernetes namespace of the object that has the policy, or "" if the file
+// does not name one.
+func (p Policy) Namespace() string { return p.namespace }
 
 // Digest returns the HOST_DATA of a workload with this policy, as in tokens and release
 // policies: 64 hexadecimal digits in lower case.

@@ -12,13 +12,15 @@ import (
 // expressions refer to.
 type scope struct {
 	source     string
+	namespace  string // of Kubernetes
 	parameters map[string]any
 }
 
 // within returns the scope inside of an object.
 func (s scope) within(o map[string]any) scope {
 	if kind := kindOf(o); kind != "" {
-		s.source = kind
+		namespace, _ := field(o["metadata"], "namespace").(string)
+		s.source, s.namespace = kind, namespace
 	}
 	if s.source == "" {
 		s.source = "object without kind"

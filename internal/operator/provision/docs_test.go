@@ -13,7 +13,7 @@ func TestDocumentedRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []verb{creating, importing, updating, reading, listing} {
+	for _, v := range verbs {
 		if row := fmt.Sprintf("| %s keys | %s | %s |\n", v.name, v.vaultRole, v.hsmRole); !strings.Contains(string(text), row) {
 			t.Errorf("docs/keys.md lacks %s", row)
 		}

@@ -62,9 +62,12 @@ type recorder struct {
 
 // Do records the request and returns an error.
 func (d *recorder) Do(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxPreview))
-	if err != nil {
-		return nil, err
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(io.LimitReader(r.Body, maxPreview)); err != nil {
+			return nil, err
+		}
 	}
 	d.method, d.url, d.body = r.Method, r.URL.String(), body
 	return nil, errRecorded

@@ -1,5 +1,6 @@
-// Package provision creates, imports, reads and lists keys of Key Vault and Managed HSM that
-// can be released, and changes their release policies. Operators use it; the sidecar does not.
+// Package provision manages keys of Key Vault and Managed HSM that can be released: it creates,
+// imports, rotates, reads, lists, changes, deletes, recovers, backs up and restores them. Operators
+// use it; the sidecar does not.
 //
 // A [Request] is a key that is checked before the vault is asked: type, size, operations and
 // release policy fit each other and the vault. [Request.Preview] returns what would be sent. A
@@ -15,14 +16,13 @@
 //
 // Requests go through azkeys, over a transport that sends the token to that vault only.
 //
-// The package does not check release policies and deletes nothing.
+// The package does not check release policies.
 // The SDK copies an imported key on the heap, and the copies stay until their memory is used
 // again: a process that imports should end soon.
 package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -46,6 +46,8 @@ type Config struct {
 	Writes policy.Transporter
 	// APIVersion of the data plane; "" means 7.4.
 	APIVersion string
+	// Patience is how to wait for the vault to complete a change; its zero value is usable.
+	Patience Patience
 }
 
 // Vault is one vault as one identity sees it.
@@ -53,6 +55,7 @@ type Vault struct {
 	vault          hsm.Vault
 	access         secmem.Text
 	reader, writer *azkeys.Client
+	patience       Patience
 }
 
 // Open returns a Vault. It makes no request yet.
@@ -67,7 +70,7 @@ func Open(c Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	return &Vault{c.Vault, c.Access, reader, writer}, nil
+	return &Vault{c.Vault, c.Access, reader, writer, c.Patience.withDefaults()}, nil
 }
 
 // Make creates or imports the key and reads it back. If the vault stored something else than
@@ -109,44 +112,6 @@ func (v *Vault) Read(ctx context.Context, id hsm.KeyID) (*Key, error) {
 		return nil, unusable(fmt.Errorf("it is of %q", key.ID))
 	}
 	return key, nil
-}
-
-// Bounds on a list, in case a vault never ends it.
-const (
-	maxPages = 1000
-	maxItems = 25_000
-)
-
-var errEndless = errors.New("the list does not end")
-
-// List returns all keys, each in its newest version. It has the errors of [Vault.Make].
-func (v *Vault) List(ctx context.Context) ([]Item, error) {
-	var items []Item
-	pager := v.reader.NewListKeyPropertiesPager(nil)
-	for pages := 0; pager.More(); pages++ {
-		page, err := pager.NextPage(ctx)
-		if err != nil {
-			return nil, v.refused(action{listing, "", ""}, err)
-		}
-		if items, err = v.add(items, page.Value); err != nil {
-			return nil, unusable(err)
-		}
-		if pages == maxPages || len(items) > maxItems {
-			return nil, unusable(errEndless)
-		}
-	}
-	return items, nil
-}
-
-func (v *Vault) add(items []Item, page []*azkeys.KeyProperties) ([]Item, error) {
-	for _, properties := range page {
-		item, err := readItem(v.vault, properties)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, item)
-	}
-	return items, nil
 }
 
 func unusable(cause error) error {

@@ -25,7 +25,23 @@ var (
 	updating  = verb{"update", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
 	reading   = verb{"get", "Key Vault Crypto User or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Auditor"}
 	listing   = verb{"list", "Key Vault Crypto User or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Auditor"}
+
+	rotating  = verb{"rotate", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
+	deleting  = verb{"delete", "Key Vault Crypto Officer", "Managed HSM Crypto User"}
+	backingUp = verb{"back up", "Key Vault Crypto Officer or Key Vault Crypto User", "Managed HSM Crypto User or Managed HSM Backup"}
+	restoring = verb{"restore", "Key Vault Crypto Officer", "Managed HSM Crypto User or Managed HSM Restore"}
+
+	// The next three are operations on deleted keys.
+	finding    = verb{"get deleted", "Key Vault Crypto Officer or Key Vault Reader", "Managed HSM Crypto User or Managed HSM Crypto Officer"}
+	recovering = verb{"recover deleted", "Key Vault Crypto Officer", "Managed HSM Crypto Officer"}
+	purging    = verb{"purge deleted", "Key Vault Crypto Officer", "Managed HSM Crypto Officer"}
 )
+
+// verbs are all of them, in the order of the table of roles in docs/keys.md.
+var verbs = []verb{creating, importing, rotating, updating, reading, listing, deleting, finding, recovering, purging, backingUp, restoring}
+
+// ofDeleted reports whether the operation is on a deleted key.
+func (v verb) ofDeleted() bool { return v == finding || v == recovering || v == purging }
 
 // action is a verb on a key, or on all keys if its name is "".
 type action struct {
@@ -54,13 +70,19 @@ func (v *Vault) refused(a action, err error) error {
 		return unusable(err)
 	}
 	if said.Status() == http.StatusNotFound {
-		return refusal.Because(refusal.KeyNotFound, fmt.Sprintf(
-			"%s has no key %q, or not in this version; skrctl key list shows what it has%s", v.vault, a.key, a.advice), said)
+		return refusal.Because(refusal.KeyNotFound, v.missing(a), said)
 	}
 	if said.Status() < 400 || said.Status() >= 500 {
 		return unusable(said)
 	}
 	return refusal.Because(refusal.ManagementRejected, v.hint(a, said), said)
+}
+
+func (v *Vault) missing(a action) string {
+	if a.ofDeleted() {
+		return fmt.Sprintf("%s has no deleted key %q; skrctl key list --deleted shows what can be recovered", v.vault, a.key)
+	}
+	return fmt.Sprintf("%s has no key %q, or not in this version; skrctl key list shows what it has%s", v.vault, a.key, a.advice)
 }
 
 func (v *Vault) hint(a action, said hsm.VaultError) string {
@@ -83,7 +105,7 @@ func (v *Vault) hint(a action, said hsm.VaultError) string {
 	case http.StatusForbidden:
 		return fmt.Sprintf("%s does not allow this; the identity needs the role %s", v.vault, role)
 	case http.StatusConflict:
-		return fmt.Sprintf("%s says that the key is being changed or was deleted; look with az keyvault key list-deleted", v.vault)
+		return fmt.Sprintf("%s says that the key is being changed or was deleted; look with skrctl key list --deleted", v.vault)
 	}
 	return fmt.Sprintf("%s calls the request invalid%s", v.vault, a.advice)
 }
@@ -92,7 +114,13 @@ func (v *Vault) hint(a action, said hsm.VaultError) string {
 // public reports. Managed HSM leaves out "AKV.SKR.n".
 var hints = []struct{ inner, message, hint string }{
 	{"ObjectIsDeletedButRecoverable", "deleted but recoverable",
-		"a deleted key of this name can still be recovered, which keeps the name taken: recover it with az keyvault key recover, purge it, or choose another name"},
+		"a deleted key of this name can still be recovered, which keeps the name taken: recover it with skrctl key recover, purge it, or choose another name"},
+	{"ObjectIsBeingDeleted", "currently being deleted", "the vault is still deleting a key of this name; try again in a few seconds"},
+	{"ObjectIsBeingRecovered", "currently being recovered", "the vault is still recovering this key; try again in a few seconds"},
+	{"", "there was a conflict restoring",
+		"the name is in use: a key of this name exists, is deleted and can be recovered, or was purged a few seconds ago"},
+	{"", "purge protection is enabled",
+		"this vault has purge protection: a deleted key stays until the time that skrctl key list --deleted shows, and skrctl key recover brings it back"},
 	{"", "the specified attestation service",
 		"the vault cannot reach the authority that the release policy names; check its name, and that it is an attestation provider that exists"},
 	{"", "immutable key release policy",
