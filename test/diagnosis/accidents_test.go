@@ -86,7 +86,7 @@ var accidents = []accident{
 			o.create(t, "bills", o.one)
 			o.create(t, "orders", o.one)
 			o.inventory(t, "{name: bills, measurements: ["+o.one+", "+o.two+"]}", "{name: orders, measurements: ["+o.one+", "+o.two+"]}")
-			o.dies(t, "rollout", "apply", o.file("keys.yaml"), "--yes")
+			o.dies(t, "orders", "rollout", "apply", o.file("keys.yaml"), "--yes")
 			o.pod(t, 0, 2, "bills")
 			o.pod(t, 3, 2, "orders")
 			again := o.do(t, 0, "rollout", "apply", o.file("keys.yaml"), "--yes")
@@ -99,7 +99,7 @@ var accidents = []accident{
 	},
 	{
 		name: "a version has expired",
-		said: "the key has expired",
+		said: "the vault releases a key that expired at",
 		do:   "nothing stops: the vault still releases it, and skr warns; `skrctl key rotate`, or set another time with `skrctl key expire --at`",
 		happens: func(t *testing.T, o *office) string {
 			o.create(t, "orders", o.one)
@@ -148,7 +148,7 @@ var accidents = []accident{
 	{
 		name: "a key is deleted in a vault with purge protection, and its name is needed",
 		said: "purge protection",
-		do:   "nobody can purge it: recover it with `skrctl key recover` and rotate it, or use another name until the printed date",
+		do:   "it cannot be purged: recover it with `skrctl key recover` and rotate it, or use another name until the printed date",
 		happens: func(t *testing.T, o *office) string {
 			o.vault = o.protected
 			o.create(t, "orders", o.one)
@@ -191,7 +191,7 @@ var accidents = []accident{
 	},
 	{
 		name: "the authority was renamed",
-		said: `not met is: iss equals`,
+		said: "not met is: iss equals",
 		do: "allow the new name with `skrctl key policy allow --authority NEW`, deploy pods that use it, and retire the old name with " +
 			"`skrctl key policy retire --authority OLD`",
 		happens: func(t *testing.T, o *office) string {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,18 +25,22 @@ type office struct {
 	renamed          string // authority
 	one, two         string // measurements of the pods
 	first            string // version
+	held             *held  // holds back changes of policies
 	podOne, podTwo   *emulator.Machine
 }
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	cloud := program.Cloud(t, emulator.Config{Vaults: func(host string, c *vault.Config) { c.PurgeProtection = strings.HasPrefix(host, "protected.") }})
+	held := new(held)
+	cloud := program.Cloud(t, emulator.Config{Vaults: func(host string, c *vault.Config) {
+		c.PurgeProtection, c.Permissions = strings.HasPrefix(host, "protected."), held.allow
+	}})
 	second, err := cloud.AddMachine("second", emulator.MachineConfig{Policy: "package policy\n\nallow := true\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &office{
-		cloud: cloud, dir: t.TempDir(), vault: cloud.Host("demo", "vault"), authority: cloud.AttestationHost(),
+		cloud: cloud, held: held, dir: t.TempDir(), vault: cloud.Host("demo", "vault"), authority: cloud.AttestationHost(),
 		other: cloud.Host("other", "vault"), protected: cloud.Host("protected", "vault"), renamed: cloud.Host("sharedweu.weu", "attest"),
 		podOne: cloud.Machine(), podTwo: second, one: cloud.Machine().HostData().String(), two: second.HostData().String(),
 	}
@@ -146,20 +151,60 @@ func (o *office) begin(t *testing.T, args ...string) (answer func(code int) stri
 	}
 }
 
-// dies runs skrctl, and kills it when it has changed the first key.
-func (o *office) dies(t *testing.T, args ...string) {
+// dies runs skrctl, and kills it when its change of that key has arrived at the vault, which does not make
+// it.
+func (o *office) dies(t *testing.T, key string, args ...string) {
 	t.Helper()
+	o.held.begin(key)
 	process := o.command(t.Context(), args...)
-	said := new(program.Output)
-	process.Stdout, process.Stderr = said, said
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, said, "changed https://")
-	o.fails(t, "vault/keys:black-hole")
+	select {
+	case <-o.held.arrived:
+	case <-time.After(patience):
+		t.Error("the vault gets no change")
+	}
 	_ = process.Process.Kill()
 	_ = process.Wait()
-	o.cloud.Faults().Clear()
+	o.held.end()
+}
+
+// held holds back changes of one key, and refuses them in the end.
+type held struct {
+	mu      sync.Mutex
+	key     string
+	arrived chan struct{}
+	ended   chan struct{}
+}
+
+func (h *held) begin(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.key, h.arrived, h.ended = key, make(chan struct{}, 1), make(chan struct{})
+}
+
+func (h *held) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.key = ""
+	close(h.ended)
+}
+
+// allow is the vault's check of permissions.
+func (h *held) allow(_ vault.Caller, action, name string) error {
+	h.mu.Lock()
+	holds, ended := name == h.key && strings.HasSuffix(action, "/keys/update/action"), h.ended
+	h.mu.Unlock()
+	if !holds {
+		return nil
+	}
+	select {
+	case h.arrived <- struct{}{}:
+	default:
+	}
+	<-ended
+	return errors.New("held back")
 }
 
 func await(t *testing.T, said *program.Output, words string) {
