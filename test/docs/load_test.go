@@ -21,6 +21,7 @@ type load struct {
 	mu       sync.Mutex
 	failures []error
 	answered int
+	versions map[string]int // answers by the version of the key
 }
 
 // loaded is a pod under load.
@@ -41,7 +42,7 @@ const (
 func startLoad(t *testing.T, dir string, names ...string) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{end: cancel, done: make(chan struct{})}
+	l := &load{end: cancel, done: make(chan struct{}), versions: map[string]int{}}
 	for _, name := range names {
 		path := filepath.Join(dir, "pod-"+name)
 		client, err := api.NewClient(api.Config{BaseURL: "unix:" + path + ".sock", Attempts: 1})
@@ -73,7 +74,7 @@ func (l *load) run(ctx context.Context) {
 			defer func() { <-places }()
 			key, err := pod.client.ReleaseKey(context.WithoutCancel(ctx), api.ReleaseRequest{Alias: "orders"})
 			key.Wipe()
-			l.answer(pod, err)
+			l.answer(pod, key.Version(), err)
 		})
 	}
 }
@@ -93,7 +94,7 @@ func (l *load) next(turn int) *loaded {
 	return nil
 }
 
-func (l *load) answer(pod *loaded, err error) {
+func (l *load) answer(pod *loaded, version string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	pod.requests--
@@ -102,6 +103,7 @@ func (l *load) answer(pod *loaded, err error) {
 		l.failures = append(l.failures, err)
 	} else {
 		pod.served++
+		l.versions[version]++
 	}
 }
 
@@ -130,7 +132,8 @@ func exists(path string) bool {
 
 func touch(path string) { _ = os.WriteFile(path, nil, 0o600) } // the script waits for it
 
-// stop ends the load and checks that every request had its answer.
+// stop ends the load and checks that every request had its answer, with one version of the key before the
+// rotation and one after it.
 func (l *load) stop(t *testing.T) {
 	t.Helper()
 	l.end()
@@ -138,6 +141,9 @@ func (l *load) stop(t *testing.T) {
 	t.Logf("%d requests, %d failures", l.answered, len(l.failures))
 	if len(l.failures) > 0 {
 		t.Errorf("%d of %d requests failed, the first with %v", len(l.failures), l.answered, l.failures[0])
+	}
+	if len(l.versions) != 2 { // one until the key was rotated
+		t.Errorf("the answers had the versions %v", l.versions)
 	}
 	if l.answered < 5*batch {
 		t.Errorf("only %d requests were answered", l.answered)

@@ -22,7 +22,12 @@ var onKubernetes = []standIn{
 until curl -s --unix-socket pod-1.sock http://localhost/key/release -d '{"alias":"orders"}' | grep release_rejected; do sleep 0.1; done
 served 2
 `},
-	{"skr unwrap", "(. ./pod-2.env; skr unwrap <order.wrapped)\n"},
+	{"skr unwrap", `
+until curl -s -D - -o key --unix-socket pod-2.sock http://localhost/key/release -d '{"alias":"orders"}' |
+	grep -i "^X-Skr-Key-Id: $(sed -n 's/^ *"kid": "\(.*\)",$/\1/p' orders-info.json)"; do sleep 0.1; done
+served 2
+(. ./pod-2.env; skr unwrap <order.wrapped)
+`},
 }
 
 // shell are the functions of the stand-ins. A pod gets requests while it has a file .up; the load writes
@@ -88,7 +93,7 @@ func TestRollouts(t *testing.T) {
 	}
 	load := startLoad(t, dir, "1", "2")
 	out := runScript(t, dir, exports(append(desk, "PATH="+bin+":"+os.Getenv("PATH"), "VAULT="+vault, "MAA="+authority))+shell+
-		walk(t, string(text), onKubernetes))
+		walk(t, string(text), onKubernetes)+"end 2\n")
 	load.stop(t)
 	for _, want := range []string{
 		"skrctl key policy allow orders --vault " + vault, "skrctl key policy retire orders --vault " + vault, "kubectl apply -f orders-2.yaml",
