@@ -70,7 +70,20 @@ var exitTable = map[string]commands.Rows{
 		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
 	"skrctl key public": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --format xml": 2},
 		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
-	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2},
+	"skrctl key rotate": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k/" + someVersion + " " + withToken: 2},
+		Files: []string{"k --vault v.vault.localhost:1 --access-token-file %s"}},
+	"skrctl key enable":  jobRows("k"),
+	"skrctl key disable": jobRows("k --yes"),
+	"skrctl key expire":  jobRows("k --at 2030-01-31T00:00:00Z"),
+	"skrctl key tag":     jobRows("k a=b"),
+	"skrctl key delete":  jobRows("k --yes"),
+	"skrctl key recover": jobRows("k"),
+	"skrctl key purge":   jobRows("k --yes"),
+	"skrctl key backup":  jobRows("k --out x --replace"),
+	"skrctl key restore": {Rows: map[string]int{"": 2, "prose": 2, "prose " + withToken: 4},
+		Files: []string{"%s --vault v.vault.localhost:1"}},
+	"skrctl key list": {Rows: map[string]int{"": 2, withToken: 4, "surplus " + withToken: 2, "k --versions " + withToken: 4, "--deleted " + withToken: 4,
+		"--versions --deleted " + withToken: 2},
 		Files: []string{"--vault v.vault.localhost:1 --access-token-file %s"}},
 	"skrctl key policy": group2,
 	"skrctl key policy show": {Rows: map[string]int{"": 2, "k": 2, "k " + withToken: 4, "k --vault example.org": 3},
@@ -111,6 +124,17 @@ const (
 	withToken       = "--vault v.vault.localhost:1 " + asToken
 	makeArgs        = "k --dry-run --vault v.vault.localhost:1 " + newPolicyArgs
 )
+
+// someVersion has the form of a version.
+const someVersion = "0123456789abcdef0123456789abcdef"
+
+// jobRows are the rows of a command that changes a key.
+func jobRows(args string) commands.Rows {
+	return commands.Rows{
+		Rows:  map[string]int{"": 2, args: 2, args + " " + withToken: 4, args + " --output xml " + withToken: 2},
+		Files: []string{args + " --vault v.vault.localhost:1 --access-token-file %s"},
+	}
+}
 
 // group2 is a command that only groups others.
 var group2 = commands.Rows{Rows: map[string]int{"": 2, "verfy": 2, "--nonsense": 2, "--help": 0}}

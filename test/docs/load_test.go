@@ -114,7 +114,7 @@ func (l *load) report() {
 	for _, pod := range l.pods {
 		if exists(pod.path + ".served") {
 			pod.served = 0
-		} else if pod.served >= batch {
+		} else if pod.served >= batch || len(l.failures) > 0 { // after a failure there is nothing to wait for
 			touch(pod.path + ".served")
 		}
 		if exists(pod.path + ".up") {

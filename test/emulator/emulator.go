@@ -113,6 +113,7 @@ type Cloud struct {
 	backupKey []byte // of all vaults, which are in one subscription and geography
 
 	system, administrator entra.Principal
+	secret                string // of the workload's application
 
 	running  context.Context
 	cancel   context.CancelFunc

@@ -31,7 +31,9 @@ func (c *Cloud) makeDirectory() (err error) {
 	}
 	c.system = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
 	c.administrator = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
+	c.secret = entra.GUID()
 	c.directory, err = entra.New(entra.Config{
+		Secret:     c.secret,
 		Resources:  c.resources(),
 		Federation: *federation,
 		Now:        c.clock(ServiceEntra),
@@ -84,10 +86,21 @@ func (c *Cloud) WorkloadIdentity() ([]string, error) {
 	if err := c.cluster.WriteToken(path, accountNamespace, accountName); err != nil {
 		return nil, err
 	}
+	return append(c.Application(), "AZURE_FEDERATED_TOKEN_FILE="+path), nil
+}
+
+// ServicePrincipal returns the environment of the workload's application with
+// a client secret.
+func (c *Cloud) ServicePrincipal() []string {
+	return append(c.Application(), "AZURE_CLIENT_SECRET="+c.secret)
+}
+
+// Application returns the environment of the workload's application without a
+// proof of its identity.
+func (c *Cloud) Application() []string {
 	return []string{
 		"AZURE_CLIENT_ID=" + c.directory.Workload().AppID,
 		"AZURE_TENANT_ID=" + c.directory.Tenant(),
-		"AZURE_FEDERATED_TOKEN_FILE=" + path,
 		"AZURE_AUTHORITY_HOST=" + c.loginURL() + "/",
-	}, nil
+	}
 }

@@ -110,7 +110,8 @@ func TestHangingScripts(t *testing.T) {
 // runs on AKS with "cloud aks-kata", and on a virtual machine with "cloud cvm" and "cloud
 // trusted-launch". $VAULT, $HSM and $MAA are the hosts of the vault, the Managed HSM and the
 // authority. $KEY is a key that the pod may release, and $HOSTDATA is the pod's own.
-// $POD_AZURE_CLIENT_ID and its like are what AKS gives to a pod with workload identity, and
+// $POD_AZURE_CLIENT_ID and its like are what AKS gives to a pod with workload identity,
+// $PIPELINE_AZURE_CLIENT_ID and its like are a service principal with a secret, and
 // $TOKEN_FILE contains its access token for $VAULT. Vaults with other names are at $PORT and
 // follow [rules]. $DEPLOY is the repository's directory of that name.
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
@@ -148,6 +149,10 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	for _, assignment := range identity {
 		name, value, _ := strings.Cut(assignment, "=")
 		ts.Setenv("POD_"+name, value)
+	}
+	for _, assignment := range c.ServicePrincipal() {
+		name, value, _ := strings.Cut(assignment, "=")
+		ts.Setenv("PIPELINE_"+name, value)
 	}
 }
 

@@ -64,6 +64,9 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, []byte(`{"value":[{"kid":null}],"nextLink":"::"}`))
 	f.Add(403, []byte(`{"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByRbac"}}}`))
 	f.Add(404, []byte(`[]`))
+	f.Add(200, []byte(`{"recoveryId":"x","deletedDate":1,"scheduledPurgeDate":2,"key":{"kid":"https://one.vault.azure.net/keys/k/1","kty":"EC"},"attributes":{}}`))
+	f.Add(200, []byte(`{"value":[{"kid":"https://one.vault.azure.net/keys/k/1","attributes":{},"deletedDate":1}]}`))
+	f.Add(200, []byte(`{"value":"AAAA"}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		answer := handler(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(200 + max(status, -status)%400)
@@ -84,5 +87,30 @@ func FuzzAnswers(f *testing.F) {
 				t.Errorf("a key of another vault: %q, %v", item.ID, err)
 			}
 		}
+		checkLife(t, opened, id)
 	})
+}
+
+// checkLife checks that any answer gives a version or a deleted key of that vault, or a refusal.
+func checkLife(t *testing.T, opened *provision.Vault, id hsm.KeyID) {
+	versions, err := opened.Versions(t.Context(), id.Name())
+	for _, item := range versions {
+		if !id.Covers(item.ID) || item.ID.Version() == "" || err != nil {
+			t.Errorf("no version of the key: %q, %v", item.ID, err)
+		}
+	}
+	deleted, err := opened.Deleted(t.Context())
+	for _, item := range deleted {
+		if item.ID.Vault() != id.Vault() || err != nil {
+			t.Errorf("a key of another vault: %q, %v", item.ID, err)
+		}
+	}
+	if found, err := opened.FindDeleted(t.Context(), id.Name()); err == nil && !id.Covers(found.ID) {
+		t.Errorf("another key: %q", found.ID)
+	} else if _, ok := errors.AsType[*refusal.Error](err); err != nil && !ok {
+		t.Errorf("%v is not a refusal", err)
+	}
+	if backup, err := opened.Backup(t.Context(), id.Name()); err == nil && len(backup) == 0 {
+		t.Error("an empty backup")
+	}
 }

@@ -12,7 +12,8 @@ import (
 
 const projectedLife = time.Hour // the default expirationSeconds of a projected token
 
-// Cluster is the service account issuer of an emulated AKS cluster.
+// Cluster is the service account issuer of an emulated AKS cluster, or the
+// issuer of a pipeline's tokens.
 type Cluster struct {
 	issuer string
 	key    *rsa.PrivateKey
@@ -38,6 +39,18 @@ func (c *Cluster) Federation(namespace, account string) Federation {
 	return Federation{Issuer: c.issuer, Subject: subject(namespace, account), Key: &c.key.PublicKey}
 }
 
+// Trust returns the credential that trusts a subject of this issuer, such as
+// repo:ORG/NAME:ref:refs/heads/main of GitHub's.
+func (c *Cluster) Trust(subject string) Federation {
+	return Federation{Issuer: c.issuer, Subject: subject, Key: &c.key.PublicKey}
+}
+
+// Assertion returns a token of this issuer for a subject, with the claims that
+// Entra ID looks at.
+func (c *Cluster) Assertion(subject string) (string, error) {
+	return c.sign(subject, jwt.MapClaims{"aud": DefaultAudience})
+}
+
 func subject(namespace, account string) string {
 	return "system:serviceaccount:" + namespace + ":" + account
 }
@@ -45,23 +58,24 @@ func subject(namespace, account string) string {
 // Token returns a projected service account token for the default audience:
 // Kubernetes documentation, "Service account token volume projection".
 func (c *Cluster) Token(namespace, account string) (string, error) {
-	now := c.now()
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+	return c.sign(subject(namespace, account), jwt.MapClaims{
 		"aud": []string{DefaultAudience},
-		"iss": c.issuer,
-		"sub": subject(namespace, account),
-		"iat": now.Unix(),
-		"nbf": now.Unix(),
-		"exp": now.Add(projectedLife).Unix(),
 		"kubernetes.io": map[string]any{
 			"namespace":      namespace,
 			"serviceaccount": map[string]string{"name": account, "uid": GUID()},
 		},
 	})
+}
+
+func (c *Cluster) sign(subject string, claims jwt.MapClaims) (string, error) {
+	now := c.now()
+	claims["iss"], claims["sub"] = c.issuer, subject
+	claims["iat"], claims["nbf"], claims["exp"] = now.Unix(), now.Unix(), now.Add(projectedLife).Unix()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	token.Header["kid"] = c.kid
 	signed, err := token.SignedString(c.key)
 	if err != nil {
-		return "", fmt.Errorf("entra: signing a service account token: %w", err)
+		return "", fmt.Errorf("entra: signing a token of %s: %w", c.issuer, err)
 	}
 	return signed, nil
 }

@@ -1,6 +1,7 @@
 // Package entra emulates one tenant of Microsoft Entra ID, as far as workloads
 // need it: OpenID configuration, signing keys, and the token endpoint for
-// client credentials with a federated client assertion (AKS workload identity).
+// client credentials with a federated client assertion (AKS workload identity,
+// pipelines of GitHub and GitLab) or with a secret.
 //
 // A [Directory] issues RS256 access tokens and verifies them for the emulated
 // vaults. It also issues the tokens of the managed identity endpoint in package
@@ -10,9 +11,8 @@
 //	cluster, err := entra.NewCluster("https://oidc.aks.localhost/cluster/", nil)
 //	directory, err := entra.New(entra.Config{Federation: cluster.Federation("default", "workload")})
 //
-// It has no users, no secrets, no consent and no other grant. Sources:
-// Microsoft identity platform, "OAuth 2.0 client credentials flow", third case,
-// and "Access token claims reference"; AADSTS codes from "Microsoft Entra
+// It has no users, no consent and no other grant. Sources: Microsoft identity
+// platform, "OAuth 2.0 client credentials flow", first and third case, and "Access token claims reference"; AADSTS codes from "Microsoft Entra
 // authentication and authorization error codes".
 package entra
 
@@ -43,6 +43,8 @@ type Config struct {
 	Workload Principal
 	// Federation is the federated credential of Workload.
 	Federation Federation
+	// Secret is a client secret of Workload; "" means that it has none.
+	Secret string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

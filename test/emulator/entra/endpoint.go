@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -133,7 +134,12 @@ func (d *Directory) token(r *http.Request) (any, error) {
 }
 
 func (d *Directory) authenticate(r *http.Request) error {
-	for _, name := range []string{"grant_type", "client_id", "client_assertion_type", "client_assertion", "scope"} {
+	secret := r.PostForm.Get("client_secret")
+	needed := []string{"grant_type", "client_id", "scope"}
+	if secret == "" {
+		needed = append(needed, "client_assertion_type", "client_assertion")
+	}
+	for _, name := range needed {
 		if r.PostForm.Get(name) == "" {
 			return &problem{http.StatusBadRequest, "invalid_request", 900144, fmt.Sprintf("The request body must contain the following parameter: '%s'.", name)}
 		}
@@ -144,11 +150,21 @@ func (d *Directory) authenticate(r *http.Request) error {
 	if id := r.PostForm.Get("client_id"); !strings.EqualFold(id, d.config.Workload.AppID) {
 		return &problem{http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the directory.", id)}
 	}
+	if secret != "" {
+		return d.checkSecret(secret)
+	}
 	if r.PostForm.Get("client_assertion_type") != assertionType {
 		return &problem{http.StatusUnauthorized, "invalid_client", 70025, "The client assertion type is not supported."}
 	}
 	if err := d.verifyAssertion(r.PostForm.Get("client_assertion")); err != nil {
 		return refuseAssertion(err)
+	}
+	return nil
+}
+
+func (d *Directory) checkSecret(secret string) error {
+	if d.config.Secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(d.config.Secret)) != 1 {
+		return &problem{http.StatusUnauthorized, "invalid_client", 7000215, "Invalid client secret provided."}
 	}
 	return nil
 }

@@ -143,3 +143,27 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 }
+
+// A client secret takes the place of an assertion.
+func TestSecret(t *testing.T) {
+	directory, err := entra.New(entra.Config{Resources: []string{resource}, Secret: "right"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &tenant{Directory: directory}
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {n.Workload().AppID}, "scope": {resource + "/.default"}, "client_secret": {"right"},
+	}
+	if status, body := n.post(form); status != http.StatusOK || body["access_token"] == "" {
+		t.Errorf("%d %v", status, body)
+	}
+	form.Set("client_secret", "wrong")
+	if status, body := n.post(form); status != http.StatusUnauthorized || !strings.Contains(body["error_description"].(string), "AADSTS7000215") {
+		t.Errorf("%d %v", status, body)
+	}
+	without := newTenant(t)
+	form.Set("client_id", without.Workload().AppID)
+	if status, _ := without.post(form); status != http.StatusUnauthorized {
+		t.Errorf("a directory without a secret accepts one: %d", status)
+	}
+}
