@@ -263,12 +263,7 @@ func (p *pod) version(t *testing.T) string {
 // rotate adds a version to the key.
 func (p *pod) rotate(t *testing.T) {
 	t.Helper()
-	measurement, err := p.cloud.Measurement(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.cloud.Run(t.Context(), p.dir, programs.Skrctl, "key", "create", "demo", "--vault", p.cloud.Vault(),
-		"--authority", p.cloud.Authority(), "--platform", "aks-kata", "--measurement", measurement, "--new-version"); err != nil {
+	if _, err := p.cloud.Run(t.Context(), p.dir, programs.Skrctl, "key", "rotate", "demo", "--vault", p.cloud.Vault(), "--replace"); err != nil {
 		t.Fatal(err)
 	}
 	public, err := os.ReadFile(filepath.Join(p.dir, "demo-pub.pem"))
