@@ -93,9 +93,9 @@ func TestDocumentedVariables(t *testing.T) {
 		does := "libraries read it"
 		switch {
 		case f.Steers:
-			does = "hides it, except from `skrctl key`"
+			does = "hides it, except from skrctl"
 		case f.Desk:
-			does = "only `skrctl key` reads it"
+			does = "only skrctl reads it"
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.Name, f.Meaning, does)
 	}

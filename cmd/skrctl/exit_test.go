@@ -94,7 +94,9 @@ var exitTable = map[string]commands.Rows{
 		"": 2, "k": 2, "k " + withToken: 2, "k --measurement " + hostData + " " + withToken: 4, "k --measurement " + hostData: 2,
 		"k --yes --measurement " + hostData + " --vault example.org": 3, "k --accept nothing --measurement " + hostData + " " + withToken: 2,
 	}, Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
-	"skrctl key policy retire": {Rows: map[string]int{"": 2, "k": 2, "k --measurement " + hostData + " " + withToken: 4, "k --workload - " + "--vault v.vault.localhost:1 --access-token-file -": 2},
+	"skrctl key policy retire": {Rows: map[string]int{
+		"": 2, "k": 2, "k --measurement " + hostData + " " + withToken: 4, "k --workload - --vault v.vault.localhost:1 --access-token-file -": 2,
+	},
 		Files: []string{"k --vault v.vault.localhost:1 --workload %s"}},
 	"skrctl rollout": group2,
 	"skrctl rollout plan": {Rows: map[string]int{"": 2, "rego": 2, "rego rego": 0, "rego rego --output xml": 2, "- -": 2},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/provision"
@@ -40,24 +42,27 @@ func (j *keyJob) backup(cmd *cobra.Command, name, out string, replace bool) erro
 		return err
 	}
 	defer file.Discard()
-	k, err := j.openName(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
-	backup, err := k.Backup(k.ctx, k.id.Name())
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(file.Write(backup), file.Commit()); err != nil {
-		return err
-	}
-	return j.print(struct {
-		Name  string `json:"name"`
-		Vault string `json:"vault"`
-		File  string `json:"file"`
-		Bytes int    `json:"bytes"`
-	}{k.id.Name(), k.id.Vault().String(), out, len(backup)}, "wrote %s: all versions of %s, %d bytes", out, k.id.Name(), len(backup))
+	return j.onKey(cmd, name, true, func(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
+		backup, err := vault.Backup(ctx, id.Name())
+		if err != nil {
+			return err
+		}
+		if err := file.Write(backup); err != nil {
+			return err
+		}
+		if err := file.Commit(); err != nil {
+			return err
+		}
+		return j.print(savedKey{id.Name(), id.Vault().String(), out, len(backup)}, "wrote %s: all versions of %s, %d bytes", out, id.Name(), len(backup))
+	})
+}
+
+// savedKey is the JSON form of a backup that was written.
+type savedKey struct {
+	Name  string `json:"name"`
+	Vault string `json:"vault"`
+	File  string `json:"file"`
+	Bytes int    `json:"bytes"`
 }
 
 func keyRestoreCommand(env config.Environment, streams cli.Streams) *cobra.Command {
@@ -81,17 +86,11 @@ func (j *keyJob) restore(cmd *cobra.Command, path string) error {
 	case len(backup) == 0:
 		return cli.BadUsage(fmt.Errorf("%s: the file is empty", path))
 	}
-	v, err := j.open(cmd)
-	if err == nil {
-		err = j.visit(cmd, v)
-	}
-	if err != nil {
-		return err
-	}
-	defer v.cancel()
-	key, err := v.Restore(v.ctx, backup)
-	if err := j.watched(err); err != nil {
-		return err
-	}
-	return j.printKey(key, "restored %s", key.ID)
+	return j.onVault(cmd, func(ctx context.Context, vault *provision.Vault) error {
+		key, err := vault.Restore(ctx, backup)
+		if err := j.watched(err); err != nil {
+			return err
+		}
+		return j.printKey(key, "restored %s", key.ID)
+	})
 }

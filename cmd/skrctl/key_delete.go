@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/provision"
@@ -27,29 +29,24 @@ func keyDeleteCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 	cmd := j.command("delete NAME --vault HOST", "Delete a key with all its versions; it can be recovered for some days",
 		"Deletes a key with all its versions, and waits until the vault has done so. No pod gets the key any more, and its name\n"+
 			"stays taken. skrctl key recover brings it back until the printed time.", cobra.ExactArgs(1),
-		func(cmd *cobra.Command, args []string) error { return j.delete(cmd, args[0]) })
+		func(cmd *cobra.Command, args []string) error { return j.onKey(cmd, args[0], true, j.delete) })
 	j.asks(cmd)
 	j.waits(cmd)
 	return cmd
 }
 
-func (j *keyJob) delete(cmd *cobra.Command, name string) error {
-	k, err := j.openName(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
+func (j *keyJob) delete(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
 	if !j.yes {
-		newest, err := k.Read(k.ctx, k.id)
+		newest, err := vault.Read(ctx, id)
 		if err != nil {
 			return err
 		}
-		question := fmt.Sprintf("delete %s with all its versions, the newest of %s: no pod gets it any more", k.id, timeText(newest.Created))
+		question := fmt.Sprintf("delete %s with all its versions, the newest of %s: no pod gets it any more", id, timeText(newest.Created))
 		if err := confirm(j.streams, j.yes, "yes", question); err != nil {
 			return err
 		}
 	}
-	deleted, err := k.Delete(k.ctx, k.id.Name())
+	deleted, err := vault.Delete(ctx, id.Name())
 	if err := j.watched(err); err != nil {
 		return err
 	}
@@ -61,20 +58,17 @@ func keyRecoverCommand(env config.Environment, streams cli.Streams) *cobra.Comma
 	cmd := j.command("recover NAME --vault HOST", "Recover a deleted key with all its versions",
 		"Recovers a deleted key, and waits until the vault has done so. skrctl key list --deleted shows which keys can be\n"+
 			"recovered.", cobra.ExactArgs(1),
-		func(cmd *cobra.Command, args []string) error {
-			k, err := j.openName(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			defer k.cancel()
-			key, err := k.Recover(k.ctx, k.id.Name())
-			if err := j.watched(err); err != nil {
-				return err
-			}
-			return j.printKey(key, "recovered %s", key.ID)
-		})
+		func(cmd *cobra.Command, args []string) error { return j.onKey(cmd, args[0], true, j.recover) })
 	j.waits(cmd)
 	return cmd
+}
+
+func (j *keyJob) recover(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
+	key, err := vault.Recover(ctx, id.Name())
+	if err := j.watched(err); err != nil {
+		return err
+	}
+	return j.printKey(key, "recovered %s", key.ID)
 }
 
 func keyPurgeCommand(env config.Environment, streams cli.Streams) *cobra.Command {
@@ -82,33 +76,28 @@ func keyPurgeCommand(env config.Environment, streams cli.Streams) *cobra.Command
 	cmd := j.command("purge NAME --vault HOST", "Destroy a deleted key for ever",
 		"Destroys a deleted key with all its versions. What was encrypted with it can never be read again, unless there is a\n"+
 			"backup of the key. A vault with purge protection refuses.", cobra.ExactArgs(1),
-		func(cmd *cobra.Command, args []string) error { return j.purge(cmd, args[0]) })
+		func(cmd *cobra.Command, args []string) error { return j.onKey(cmd, args[0], true, j.purge) })
 	j.asks(cmd)
 	return cmd
 }
 
-func (j *keyJob) purge(cmd *cobra.Command, name string) error {
-	k, err := j.openName(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
+func (j *keyJob) purge(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
 	if !j.yes {
-		deleted, err := k.FindDeleted(k.ctx, k.id.Name())
+		deleted, err := vault.FindDeleted(ctx, id.Name())
 		if err != nil {
 			return err
 		}
 		question := fmt.Sprintf("purge %s, which was deleted at %s: what was encrypted with any version of it can never be read again",
-			k.id, timeText(deleted.DeletedAt))
-		if err := confirm(j.streams, j.yes, k.id.Name(), question); err != nil {
+			id, timeText(deleted.DeletedAt))
+		if err := confirm(j.streams, j.yes, id.Name(), question); err != nil {
 			return err
 		}
 	}
-	if err := k.Purge(k.ctx, k.id.Name()); err != nil {
+	if err := vault.Purge(ctx, id.Name()); err != nil {
 		return err
 	}
 	return j.print(struct {
 		Name   string `json:"name"`
 		Purged bool   `json:"purged"`
-	}{k.id.Name(), true}, "purged %s; the vault frees the name after a few seconds", k.id.Name())
+	}{id.Name(), true}, "purged %s; the vault frees the name after a few seconds", id.Name())
 }

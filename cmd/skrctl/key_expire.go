@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/provision"
@@ -30,17 +32,14 @@ func (j *keyJob) expire(cmd *cobra.Command, name, text string) error {
 	if at.IsZero() {
 		at = time.Now().Truncate(time.Second).UTC()
 	}
-	k, err := j.openVersion(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
-	key, err := k.Read(k.ctx, k.id)
-	if err != nil {
-		return err
-	}
-	if key, err = k.Update(k.ctx, key, provision.Attributes{Expires: &at}); err != nil {
-		return err
-	}
-	return j.printKey(key, "%s expires at %s; the vault releases it nevertheless: skrctl key disable stops that", key.ID, timeText(key.Expires))
+	return j.onKey(cmd, name, false, func(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
+		key, err := vault.Read(ctx, id)
+		if err != nil {
+			return err
+		}
+		if key, err = vault.Update(ctx, key, provision.Attributes{Expires: &at}); err != nil {
+			return err
+		}
+		return j.printKey(key, "%s expires at %s; the vault releases it nevertheless: skrctl key disable stops that", key.ID, timeText(key.Expires))
+	})
 }

@@ -25,6 +25,8 @@ type keyJob struct {
 	asking  bool // for a confirmation, unless yes is set
 	yes     bool
 	wait    time.Duration
+
+	apiVersion string // of the settings, once the vault is open
 }
 
 func newKeyJob(env config.Environment, streams cli.Streams) *keyJob {
@@ -69,73 +71,48 @@ func (j *keyJob) check() error {
 	return nil
 }
 
-// openVault is a vault during one job.
-type openVault struct {
-	*provision.Vault
-
-	desk   *keyDesk
-	place  hsm.Vault
-	ctx    context.Context //nolint:containedctx // ends with the command
-	cancel context.CancelFunc
-}
-
-// open opens the vault that the command names.
-func (j *keyJob) open(cmd *cobra.Command) (*openVault, error) {
+// onVault opens the vault of the command and calls do.
+func (j *keyJob) onVault(cmd *cobra.Command, do func(context.Context, *provision.Vault) error) error {
 	desk, err := openKeyDesk(cmd, j.env, j.streams)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v := &openVault{desk: desk}
-	if v.place, err = desk.parseVault(j.access.vault); err != nil {
-		return nil, err
+	place, err := desk.parseVault(j.access.vault)
+	if err != nil {
+		return err
 	}
-	return v, nil
+	return j.visit(cmd, desk, place, do)
 }
 
-// visit gets an access token for the vault. The command has to call cancel.
-func (j *keyJob) visit(cmd *cobra.Command, v *openVault) (err error) {
-	v.desk.patience = provision.Patience{Limit: j.wait, Progress: progress(j.streams.Err)}
-	v.ctx, v.cancel = context.WithTimeout(cmd.Context(), v.desk.settings.RequestTimeout+j.wait)
-	if v.Vault, err = j.access.visit(v.ctx, v.desk, v.place, j.streams.In); err != nil {
-		v.cancel()
+// onKey opens the vault of the key that the command names and calls do. If whole is set, the name
+// must not have a version.
+func (j *keyJob) onKey(cmd *cobra.Command, name string, whole bool, do func(context.Context, *provision.Vault, hsm.KeyID) error) error {
+	desk, err := openKeyDesk(cmd, j.env, j.streams)
+	if err != nil {
+		return err
 	}
-	return err
+	id, err := desk.parseKey(j.access.vault, name)
+	if err != nil {
+		return err
+	}
+	if whole && id.Version() != "" {
+		return cli.BadUsage(fmt.Errorf("%q names a version; %s is for a key with all its versions: leave the version out", name, cmd.Name()))
+	}
+	return j.visit(cmd, desk, id.Vault(), func(ctx context.Context, v *provision.Vault) error { return do(ctx, v, id) })
 }
 
-// openKey is a key and its vault during one job.
-type openKey struct {
-	*openVault
-
-	id hsm.KeyID
-}
-
-// openVersion opens the vault of a key that may be named with a version.
-func (j *keyJob) openVersion(cmd *cobra.Command, name string) (*openKey, error) {
-	v, err := j.open(cmd)
+// visit gets an access token for the vault and calls do, within the time for a request and for a
+// wait.
+func (j *keyJob) visit(cmd *cobra.Command, desk *keyDesk, place hsm.Vault, do func(context.Context, *provision.Vault) error) error {
+	j.apiVersion = desk.settings.VaultAPIVersion
+	desk.patience = provision.Patience{Limit: j.wait, Progress: progress(j.streams.Err)}
+	ctx, cancel := context.WithTimeout(cmd.Context(), desk.settings.RequestTimeout+j.wait)
+	defer cancel()
+	vault, err := j.access.visit(ctx, desk, place, j.streams.In)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	id, err := v.desk.parseKey(j.access.vault, name)
-	if err != nil {
-		return nil, err
-	}
-	return &openKey{v, id}, j.visit(cmd, v)
-}
-
-// openName opens the vault of a key that must be named without a version.
-func (j *keyJob) openName(cmd *cobra.Command, name string) (*openKey, error) {
-	v, err := j.open(cmd)
-	if err != nil {
-		return nil, err
-	}
-	id, err := v.desk.parseKey(j.access.vault, name)
-	if err != nil {
-		return nil, err
-	}
-	if id.Version() != "" {
-		return nil, cli.BadUsage(fmt.Errorf("%q names a version; %s is for a key with all its versions: leave the version out", name, cmd.Name()))
-	}
-	return &openKey{v, id}, j.visit(cmd, v)
+	return do(ctx, vault)
 }
 
 // progress returns a function that tells about a wait: when it begins, and every ten seconds.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -131,6 +132,9 @@ func (w *writing) write(ctx context.Context, all []pending, desk *keyDesk, strea
 		if refused := p.proposal.Unaccepted(w.accept); len(refused) > 0 {
 			return false, cli.BadUsage(&wideningError{p.proposal.Key.ID.Name(), refused})
 		}
+		for _, f := range p.proposal.Widening {
+			_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: %s: %s; %s\n", f.Name, f.Found, f.Fix) // a warning that cannot be printed is lost
+		}
 		var err error
 		if changes[i], err = p.proposal.Change(); err != nil {
 			return false, err
@@ -203,19 +207,14 @@ type wideningError struct {
 }
 
 func (e *wideningError) Error() string {
-	text := fmt.Sprintf("the key %q: the change gives it to more than was asked for, and nothing was written; change the policy, or add --accept ", e.key)
 	var names []string
 	for _, f := range e.findings {
 		if !slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 		}
 	}
-	for i, name := range names {
-		if i > 0 {
-			text += ","
-		}
-		text += name
-	}
+	text := fmt.Sprintf("the key %q: the change gives it to more than was asked for, and nothing was written; change the policy, or add --accept %s",
+		e.key, strings.Join(names, ","))
 	for _, f := range e.findings {
 		text += fmt.Sprintf("; %s: %s", f.Name, f.Found)
 	}

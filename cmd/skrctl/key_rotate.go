@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"maps"
 
 	"github.com/spf13/cobra"
 
+	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/provision"
@@ -28,7 +29,7 @@ func keyRotateCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 		"Makes a new version of a key with other material of the same kind, reads it back, and writes NAME.VERSION-pub.pem and\n"+
 			"NAME.VERSION-info.json. Requests without a version get the new version. Older versions are still released under their\n"+
 			"own policies, to requests that name them. With --policy, or --authority and --platform, the new version has that policy.", cobra.ExactArgs(1),
-		func(cmd *cobra.Command, args []string) error { return r.run(cmd, args[0]) })
+		func(cmd *cobra.Command, args []string) error { return r.onKey(cmd, args[0], true, r.run) })
 	r.policy.flags(cmd.Flags())
 	cmd.Flags().StringVar(&r.directory, "out-dir", ".", "directory for the files")
 	cmd.Flags().BoolVar(&r.replace, "replace", false, "also replace NAME-pub.pem and NAME-info.json if they exist")
@@ -41,31 +42,26 @@ func (r *keyRotation) another() bool {
 	return r.policy.file != "" || len(r.policy.authorities)+len(r.policy.measurements) > 0 || r.policy.platform != ""
 }
 
-func (r *keyRotation) run(cmd *cobra.Command, name string) error {
-	k, err := r.openName(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
-	before, err := k.Read(k.ctx, k.id)
+func (r *keyRotation) run(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
+	before, err := vault.Read(ctx, id)
 	if err != nil {
 		return err
 	}
 	var request *provision.Request
 	if r.another() {
-		if request, err = r.successor(k, before); err != nil {
+		if request, err = r.successor(id, before); err != nil {
 			return err
 		}
 	}
 	if r.dryRun {
-		return r.preview(k, request)
+		return r.preview(id, request)
 	}
-	files, err := newKeyFiles(r.directory, k.id.Name(), true, r.replace)
+	files, err := newKeyFiles(r.directory, id.Name(), true, r.replace)
 	if err != nil {
 		return err
 	}
 	defer files.discard()
-	after, err := r.rotate(k, before, request)
+	after, err := rotate(ctx, vault, before, request)
 	if err != nil {
 		return err
 	}
@@ -77,12 +73,12 @@ func (r *keyRotation) run(cmd *cobra.Command, name string) error {
 }
 
 // successor returns the request for a version with the policy of the flags.
-func (r *keyRotation) successor(k *openKey, before *provision.Key) (*provision.Request, error) {
+func (r *keyRotation) successor(id hsm.KeyID, before *provision.Key) (*provision.Request, error) {
 	policy, err := r.policy.load()
 	if err != nil {
 		return nil, cli.BadUsage(err)
 	}
-	spec, err := provision.Successor(before, k.id, policy)
+	spec, err := provision.Successor(before, id, policy)
 	if err != nil {
 		return nil, cli.BadUsage(err)
 	}
@@ -94,24 +90,21 @@ func (r *keyRotation) successor(k *openKey, before *provision.Key) (*provision.R
 	return request, r.policy.check(policy, false, r.streams.Err)
 }
 
-func (r *keyRotation) rotate(k *openKey, before *provision.Key, request *provision.Request) (*provision.Key, error) {
+// rotate makes a version under the policy of the one before, or of the request.
+func rotate(ctx context.Context, vault *provision.Vault, before *provision.Key, request *provision.Request) (*provision.Key, error) {
 	if request == nil {
-		return k.Rotate(k.ctx, before)
+		return vault.Rotate(ctx, before)
 	}
-	return k.Make(k.ctx, request)
+	return vault.Make(ctx, request)
 }
 
-func (r *keyRotation) preview(k *openKey, request *provision.Request) error {
+func (r *keyRotation) preview(id hsm.KeyID, request *provision.Request) error {
 	if request != nil {
-		return printPreview(request, k.desk.settings.VaultAPIVersion, r.output, r.streams.Out)
+		return printPreview(request, r.apiVersion, r.output, r.streams.Out)
 	}
-	preview, err := provision.PreviewRotation(k.id, k.desk.settings.VaultAPIVersion)
+	preview, err := provision.PreviewRotation(id, r.apiVersion)
 	if err != nil {
 		return err
 	}
-	if r.output == "json" {
-		return json.NewEncoder(r.streams.Out).Encode(preview)
-	}
-	_, err = fmt.Fprintf(r.streams.Out, "%s %s\n", preview.Method, preview.URL)
-	return err
+	return r.print(preview, "%s %s", preview.Method, preview.URL)
 }

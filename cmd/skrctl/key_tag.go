@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/operator/provision"
@@ -33,22 +35,19 @@ func (j *keyJob) tag(cmd *cobra.Command, name string, words, remove config.List)
 	case len(set)+len(remove) == 0:
 		return cli.BadUsage(errors.New("name the tags to set as name=text, or those to remove with --remove"))
 	}
-	k, err := j.openVersion(cmd, name)
-	if err != nil {
-		return err
-	}
-	defer k.cancel()
-	key, err := k.Read(k.ctx, k.id)
-	if err != nil {
-		return err
-	}
-	tags := maps.Clone(key.Tags)
-	maps.DeleteFunc(tags, func(tag, _ string) bool { return slices.Contains(remove, tag) })
-	maps.Copy(tags, set)
-	if key, err = k.Update(k.ctx, key, provision.Attributes{Tags: tags}); err != nil {
-		return err
-	}
-	return j.printKey(key, "tags of %s: %s", key.ID, tagText(key.Tags))
+	return j.onKey(cmd, name, false, func(ctx context.Context, vault *provision.Vault, id hsm.KeyID) error {
+		key, err := vault.Read(ctx, id)
+		if err != nil {
+			return err
+		}
+		tags := maps.Clone(key.Tags)
+		maps.DeleteFunc(tags, func(tag, _ string) bool { return slices.Contains(remove, tag) })
+		maps.Copy(tags, set)
+		if key, err = vault.Update(ctx, key, provision.Attributes{Tags: tags}); err != nil {
+			return err
+		}
+		return j.printKey(key, "tags of %s: %s", key.ID, tagText(key.Tags))
+	})
 }
 
 // tagText quotes tags, which may contain any text.

@@ -37,8 +37,8 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "skrctl",
 		Short: "Prepare and check the keys of confidential pods",
-		Long: "skrctl writes and checks release policies, makes keys in Azure Key Vault and Managed HSM, and shows and\n" +
-			"verifies what pods print: reports, tokens, boot evidence, release statements and audit files.",
+		Long: "skrctl writes and checks release policies, makes keys in Azure Key Vault and Managed HSM, keeps\n" +
+			"their policies in step with what is deployed, and shows and verifies what pods print: reports, tokens, boot evidence, release statements and audit files.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
@@ -47,8 +47,8 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			return cli.NeedsCommand(cmd)
 		},
 	}
-	root.AddCommand(policyCommand(env, io), keyCommand(env, io), rolloutCommand(env, io), showCommand(io), verifyCommand(env, io), measureCommand(io), fragmentCommand(io),
-		auditCommand(io),
+	root.AddCommand(policyCommand(env, io), keyCommand(env, io), rolloutCommand(env, io), showCommand(io), verifyCommand(env, io),
+		measureCommand(io), fragmentCommand(io), auditCommand(io),
 		cli.VersionCommand("skrctl", io))
 	for _, former := range []*cobra.Command{reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io)} {
 		former.Hidden = true // replaced by show and verify; kept for one release

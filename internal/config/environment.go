@@ -26,7 +26,7 @@ type foreign struct {
 	// Steers is true if it would send requests of the pod's identity to another service than
 	// imds_url or authority_host. skr hides it from the library.
 	Steers bool
-	// Desk is true if only `skrctl key` uses it.
+	// Desk is true if only skrctl uses it.
 	Desk    bool
 	Meaning string
 }

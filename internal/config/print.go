@@ -53,7 +53,7 @@ func (env Environment) Remarks() string {
 		is    func(foreign) bool
 	}{
 		{"set and not used, as imds_url and authority_host set the services for the pod's identity", func(f foreign) bool { return f.Steers }},
-		{"set and used only by skrctl key", func(f foreign) bool { return f.Desk }},
+		{"set and used only by skrctl", func(f foreign) bool { return f.Desk }},
 		{"set and read by libraries", func(f foreign) bool { return !f.Steers && !f.Desk }},
 	} {
 		if names := env.foreign(kind.is); len(names) > 0 {

@@ -121,8 +121,8 @@ func (w *walk) leaf(path string, value any) {
 var timeAttributes = []claims.Claim{
 	{Name: "created", Kind: claims.Time, Meaning: "when the key was made"},
 	{Name: "updated", Kind: claims.Time, Meaning: "when its attributes were changed"},
-	{Name: "nbf", Kind: claims.Time, Meaning: "the key is not to be used before this"},
-	{Name: "exp", Kind: claims.Time, Meaning: "the key is not to be used after this"},
+	{Name: "nbf", Kind: claims.Time, Meaning: "before this the vault only opens with the key, and releases it"},
+	{Name: "exp", Kind: claims.Time, Meaning: "after this the vault only opens with the key, and releases it"},
 }
 
 func timeAttribute(path string) (claims.Claim, bool) {

@@ -44,7 +44,10 @@ func (c *vaultClock) pause(_ context.Context, d time.Duration) error {
 }
 
 func (c *vaultClock) patience() provision.Patience {
-	return provision.Patience{Every: time.Second, Limit: 30 * time.Second, Pause: c.pause, Progress: func(waited time.Duration) { c.paused = append(c.paused, waited) }}
+	return provision.Patience{
+		Every: time.Second, Limit: 30 * time.Second, Pause: c.pause,
+		Progress: func(waited time.Duration) { c.paused = append(c.paused, waited) },
+	}
 }
 
 // openWith opens the vault "demo" with a way to wait.
@@ -156,7 +159,9 @@ func TestUpdate(t *testing.T) {
 	key := c.made("managedhsm", "k")
 	opened := c.open("managedhsm", c.transport())
 	until := time.Date(2024, 1, 31, 0, 0, 0, 0, time.UTC)
-	for _, a := range []provision.Attributes{{Enabled: new(false)}, {Enabled: new(true)}, {Expires: &until}, {Tags: map[string]string{"b": "2"}}, {Tags: map[string]string{}}} {
+	for _, a := range []provision.Attributes{
+		{Enabled: new(false)}, {Enabled: new(true)}, {Expires: &until}, {Tags: map[string]string{"b": "2"}}, {Tags: map[string]string{}},
+	} {
 		before := key
 		var err error
 		if key, err = opened.Update(t.Context(), key, a); err != nil {
@@ -209,7 +214,8 @@ func TestStatesAreAwaited(t *testing.T) {
 	if err := opened.Purge(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := opened.Restore(t.Context(), backup); !errors.Is(err, refusal.ManagementRejected) || !strings.Contains(err.Error(), "was purged a few seconds ago") {
+	if _, err := opened.Restore(t.Context(), backup); !errors.Is(err, refusal.ManagementRejected) ||
+		!strings.Contains(err.Error(), "was purged a few seconds ago") {
 		t.Errorf("restored while it is purged: %v", err)
 	}
 	_ = clock.pause(t.Context(), 4*time.Second) // never fails

@@ -144,7 +144,8 @@ func (s *subject) freeze() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPatch, s.id(s.service, s.key.ID.Name()).String()+"?api-version=7.4", bytes.NewReader(body))
+	at := s.id(s.service, s.key.ID.Name()).String() + "?api-version=7.4"
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPatch, at, bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestChangePreview(t *testing.T) {
 		t.Fatal(err)
 	}
 	preview, err := change.Preview("")
-	if err != nil || preview.Method != http.MethodPatch || !strings.Contains(preview.URL, "/keys/k?api-version=7.4") && !strings.Contains(preview.URL, "/keys/k/?api-version=7.4") {
+	if err != nil || preview.Method != http.MethodPatch || !strings.HasSuffix(preview.URL, "/keys/k/?api-version=7.4") {
 		t.Fatalf("%+v, %v", preview, err)
 	}
 	var sent []byte

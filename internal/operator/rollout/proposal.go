@@ -34,7 +34,8 @@ func Propose(key *provision.Key, next func(*releasepolicy.Policy) (*releasepolic
 	}
 	var err error
 	if p.Before, err = releasepolicy.Parse(key.Policy); err != nil {
-		return p, fmt.Errorf("the release policy of %q cannot be read, so a difference cannot be shown; replace it with az keyvault key set-attributes --policy: %w", key.ID, err)
+		return p, fmt.Errorf("the release policy of %q cannot be read, so a difference cannot be shown; replace it with "+
+			"az keyvault key set-attributes --policy: %w", key.ID, err)
 	}
 	if p.After, err = next(p.Before); err != nil {
 		return p, fmt.Errorf("the key %q: %w", key.ID.Name(), err)

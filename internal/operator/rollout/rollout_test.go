@@ -168,12 +168,12 @@ func TestInventoryRefuses(t *testing.T) {
 		"vault: v\nkeys: [{manifests: [a]}]": "the name is missing",
 		"vault: v\nkeys: [{name: k/1}]":      "the name has a version",
 		"vault: v\nkeys: [{name: k}]":        "the authorities are missing",
-		"vault: v\nauthorities: [a]\nkeys: [{name: k}]":                                                             `platform "" is none of`,
-		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k}]":                                              "needs manifests or measurements",
-		"vault: v\nplatform: cvm\nauthorities: [a]\nkeys: [{name: k, manifests: [m]}]":                              "cvm has no manifests",
+		"vault: v\nauthorities: [a]\nkeys: [{name: k}]":                                                               `platform "" is none of`,
+		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k}]":                                                "needs manifests or measurements",
+		"vault: v\nplatform: cvm\nauthorities: [a]\nkeys: [{name: k, manifests: [m]}]":                                "cvm has no manifests",
 		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k, measurements: ['" + one + "'], workloads: [w]}]": "there are none",
-		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k, measurements: ['12']}]":                        "has not 64 hexadecimal digits",
-		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k, manifests: [m]}, {name: K, manifests: [m]}]":   `entry 2: the key "K" is listed twice`,
+		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k, measurements: ['12']}]":                          "has not 64 hexadecimal digits",
+		"vault: v\nplatform: aci\nauthorities: [a]\nkeys: [{name: k, manifests: [m]}, {name: K, manifests: [m]}]":     `entry 2: the key "K" is listed twice`,
 	} {
 		if _, err := rollout.ParseInventory([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, want %q", text, err, says)
@@ -254,7 +254,8 @@ func TestPlan(t *testing.T) {
 	now := manifest("Deployment", "orders", "shop", "package a2\n") + manifest("Pod", "job", "shop", "package b2\n") +
 		manifest("Pod", "same", "shop", "package c\n") + manifest("Pod", "heir", "shop", "package d\n")
 	p := rollout.NewPlan(rollout.Files{Old: read(t, old), New: read(t, now), NewPath: "it's new.yaml", Vault: "contoso", Keys: []string{"k"}})
-	a1, a2, b1, b2, c, d := digest("package a1\n"), digest("package a2\n"), digest("package b1\n"), digest("package b2\n"), digest("package c\n"), digest("package d\n")
+	a1, a2, b1, b2 := digest("package a1\n"), digest("package a2\n"), digest("package b1\n"), digest("package b2\n")
+	c, d := digest("package c\n"), digest("package d\n")
 	want := rollout.Plan{
 		Pods: []rollout.PodChange{
 			{`Deployment "orders"`, a1, a2}, {`Pod "job"`, b1, b2}, {`Pod "same"`, c, c}, {`Pod "heir"`, "", d}, {`Pod "gone"`, d, ""},
@@ -285,8 +286,10 @@ func TestPlan(t *testing.T) {
 // Each kind of file is deployed with its tool.
 func TestPlanTools(t *testing.T) {
 	encoded := base64.StdEncoding.EncodeToString([]byte("package x\n"))
+	group := `{"resources":[{"type":"Microsoft.ContainerInstance/containerGroups","name":"g",` +
+		`"properties":{"confidentialComputeProperties":{"ccePolicy":"` + encoded + `"}}}]}`
 	for text, want := range map[string]string{
-		`{"resources":[{"type":"Microsoft.ContainerInstance/containerGroups","name":"g","properties":{"confidentialComputeProperties":{"ccePolicy":"` + encoded + `"}}}]}`: "az deployment group create --resource-group GROUP --template-file new",
+		group: "az deployment group create --resource-group GROUP --template-file new",
 		`{"parameters":{"policy":{"value":"` + encoded + `"}}}`: "az deployment group create --resource-group GROUP --template-file TEMPLATE --parameters new",
 		"package x\n": "# deploy the workload that has the policy of new",
 		manifest("StatefulSet", "s", "db", "package x\n"): "kubectl apply -f new\nkubectl rollout status statefulset/s --namespace db",

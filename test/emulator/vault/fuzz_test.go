@@ -19,6 +19,10 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("POST", "/keys/k/sign?api-version=7.4", `{"alg":"ES256K","value":"AA"}`, true)
 	f.Add("POST", "/rng?api-version=7.4", `{"count":1e9}`, true)
 	f.Add("DELETE", "/deletedkeys/%2e%2F?api-version=7.4", ``, false)
+	f.Add("PUT", "/keys/k/rotationpolicy?api-version=7.4",
+		`{"lifetimeActions":[{"action":{"type":""},"trigger":{"timeAfterCreate":"P999Y9999M99999D"}}],"attributes":{"expiryTime":"P0D"}}`, true)
+	f.Add("POST", "/keys/restore?api-version=7.4", `{"value":"JkF6dXJlS2V5VmF1bHRLZXlCYWNrdXBWMS5taWNyb3NvZnQuY29t"}`, false)
+	f.Add("POST", "/keys/k/rotate?api-version=7.4", ``, true)
 	f.Fuzz(func(t *testing.T, method, path, body string, managed bool) {
 		if strings.Contains(body, "RSA") {
 			t.Skip("RSA key generation is slow")

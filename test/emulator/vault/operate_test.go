@@ -48,7 +48,7 @@ func TestOperationNotPermitted(t *testing.T) {
 }
 
 // TestValidity: outside nbf and exp, a key makes nothing new, and still opens
-// and verifies what there is. TestReleaseRefused has the release.
+// and verifies what there is. TestReleaseRefusals has the release.
 func TestValidity(t *testing.T) {
 	s := rsaSession(t)
 	digest := sha256.Sum256(nil)
