@@ -60,13 +60,17 @@ func (j *keyJob) asks(cmd *cobra.Command) {
 
 // waits adds the flag of a command that waits for the vault.
 func (j *keyJob) waits(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&j.wait, "wait", j.wait, "how long to wait until the vault has completed the change")
+	cmd.Flags().DurationVar(&j.wait, "wait", j.wait, "how long to wait until the vault has completed the change; 0 does not wait")
 }
 
-// check refuses a command that would read both the token and the answer from standard input.
+// check refuses a negative wait, and a command that would read both the token and the answer from
+// standard input.
 func (j *keyJob) check() error {
 	if j.asking && !j.yes && j.access.tokenFile == "-" {
 		return cli.BadUsage(errors.New("--access-token-file -: standard input cannot hold the answer too; use --yes or a file"))
+	}
+	if j.wait < 0 {
+		return cli.BadUsage(fmt.Errorf("--wait: %s is negative; 0 does not wait", j.wait))
 	}
 	return nil
 }
@@ -106,6 +110,9 @@ func (j *keyJob) onKey(cmd *cobra.Command, name string, whole bool, do func(cont
 func (j *keyJob) visit(cmd *cobra.Command, desk *keyDesk, place hsm.Vault, do func(context.Context, *provision.Vault) error) error {
 	j.apiVersion = desk.settings.VaultAPIVersion
 	desk.patience = provision.Patience{Limit: j.wait, Progress: progress(j.streams.Err)}
+	if j.wait == 0 {
+		desk.patience.Limit = -1
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), desk.settings.RequestTimeout+j.wait)
 	defer cancel()
 	vault, err := j.access.visit(ctx, desk, place, j.streams.In)

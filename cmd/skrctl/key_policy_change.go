@@ -143,12 +143,7 @@ func (w *writing) write(ctx context.Context, all []pending, desk *keyDesk, strea
 	if w.dryRun {
 		return false, w.preview(all, changes, desk.settings.VaultAPIVersion, streams.Out)
 	}
-	first := all[0].proposal.Key.ID
-	word, question := first.Name(), fmt.Sprintf("this changes the release policy of %s", first)
-	if len(all) > 1 {
-		word, question = "yes", fmt.Sprintf("this changes the release policies of %s", cli.Plural(len(all), "key"))
-	}
-	if err := confirm(streams, w.yes, word, question); err != nil {
+	if err := w.ask(all, streams); err != nil {
 		return false, err
 	}
 	for i, p := range all {
@@ -157,6 +152,23 @@ func (w *writing) write(ctx context.Context, all []pending, desk *keyDesk, strea
 		}
 	}
 	return true, nil
+}
+
+// ask asks whether to write. The one who answers has seen the difference, also with output json.
+func (w *writing) ask(all []pending, streams cli.Streams) error {
+	if w.output == "json" && !w.yes {
+		for _, p := range all {
+			if err := p.report.print("text", streams.Err); err != nil {
+				return err
+			}
+		}
+	}
+	first := all[0].proposal.Key.ID
+	word, question := first.Name(), fmt.Sprintf("this changes the release policy of %s", first)
+	if len(all) > 1 {
+		word, question = "yes", fmt.Sprintf("this changes the release policies of %s", cli.Plural(len(all), "key"))
+	}
+	return confirm(streams, w.yes, word, question)
 }
 
 func (w *writing) send(ctx context.Context, p pending, change *provision.PolicyChange, desk *keyDesk, out io.Writer) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -142,7 +141,7 @@ func (e *policyEdit) open(cmd *cobra.Command, env config.Environment, streams cl
 		return nil, err
 	}
 	if e.tokenFile == cli.StandardOutput && !e.yes && !e.dryRun {
-		return nil, cli.BadUsage(fmt.Errorf("--access-token-file -: standard input cannot also answer; add --yes or --dry-run"))
+		return nil, cli.BadUsage(errors.New("--access-token-file -: standard input cannot also answer; add --yes or --dry-run"))
 	}
 	return openKeyDesk(cmd, env, streams)
 }

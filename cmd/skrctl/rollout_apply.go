@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -37,7 +38,7 @@ func rolloutApplyCommand(env config.Environment, streams cli.Streams) *cobra.Com
 				return err
 			}
 			if (o.tokenFile == cli.StandardOutput || args[0] == cli.StandardOutput) && !o.yes && !o.dryRun {
-				return cli.BadUsage(fmt.Errorf("-: standard input cannot also answer; add --yes or --dry-run"))
+				return cli.BadUsage(errors.New("-: standard input cannot also answer; add --yes or --dry-run"))
 			}
 			desk, err := openRollout(cmd, args[0], o.tokenFile, env, streams)
 			if err != nil {

@@ -168,7 +168,7 @@ func (p *pipeline) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		p.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { //nolint:gosec // kubectl is a script
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		p.Fatal(err)
 	}
 }

@@ -251,6 +251,11 @@ func TestWaitEnds(t *testing.T) {
 		!strings.Contains(err.Error(), `the deletion of "cancelled" was accepted`) {
 		t.Errorf("error %v", err)
 	}
+	c.made("vault", "unawaited")
+	patience = provision.Patience{Limit: -1, Progress: func(time.Duration) { t.Error("a vault is waited for") }}
+	if deleted, err := c.openWith("vault", c.transport(), patience).Delete(t.Context(), "unawaited"); err != nil || deleted.ID.Name() != "unawaited" {
+		t.Errorf("deleted %v, error %v", deleted, err)
+	}
 	blind = true
 	if deleted, err := opened.Delete(t.Context(), "blind"); !errors.Is(err, provision.ErrUnwatched) || deleted.ID.Name() != "blind" {
 		t.Errorf("deleted %v, error %v", deleted, err)

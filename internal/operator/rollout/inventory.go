@@ -98,7 +98,7 @@ func (e *Entry) check() error {
 	for _, text := range e.Measurements {
 		digits := hostDigits
 		if machine {
-			digits = launchDigit
+			digits = launchDigits
 		}
 		if len(strings.TrimSpace(text)) != digits {
 			return fmt.Errorf("the measurement %.200q has not %d hexadecimal digits, as those of %s have", text, digits, e.Platform)

@@ -22,11 +22,11 @@ type Selection struct {
 
 // Names of the claims with measurements, and of the object that holds those of a virtual machine.
 const (
-	hostData    = "x-ms-sevsnpvm-hostdata"
-	launch      = "x-ms-sevsnpvm-launchmeasurement"
-	isolation   = "x-ms-isolation-tee."
-	hostDigits  = 64 // AMD 56860, table "ATTESTATION_REPORT structure"
-	launchDigit = 96
+	hostData     = "x-ms-sevsnpvm-hostdata"
+	launch       = "x-ms-sevsnpvm-launchmeasurement"
+	isolation    = "x-ms-isolation-tee."
+	hostDigits   = 64 // AMD 56860, table "ATTESTATION_REPORT structure"
+	launchDigits = 96
 )
 
 // errOpen is the error of a policy that does not look at measurements.
@@ -91,9 +91,9 @@ func measurementOf(p *releasepolicy.Policy, text string) (value, claim string, e
 	value = strings.ToLower(strings.TrimSpace(text))
 	_, err = hex.DecodeString(value)
 	switch {
-	case err != nil || len(value) != hostDigits && len(value) != launchDigit:
+	case err != nil || len(value) != hostDigits && len(value) != launchDigits:
 		return "", "", fmt.Errorf("the measurement %.200q is neither HOST_DATA (%d hexadecimal digits) nor a launch measurement (%d digits)",
-			text, hostDigits, launchDigit)
+			text, hostDigits, launchDigits)
 	case len(value) == hostDigits:
 		return value, hostData, nil
 	}
