@@ -215,7 +215,8 @@ func (r *rotation) provider(t *testing.T, env []string) func([]byte) error {
 	t.Cleanup(func() { _ = conn.Close() })
 	client := keyproviderpb.NewKeyProviderServiceClient(conn)
 	return func(annotation []byte) error {
-		answer, err := client.UnWrapKey(t.Context(), protocol(`{"op":"keyunwrap","keyunwrapparams":{"dc":null,"annotation":"`+base64.StdEncoding.EncodeToString(annotation)+`"}}`))
+		input := `{"op":"keyunwrap","keyunwrapparams":{"dc":null,"annotation":"` + base64.StdEncoding.EncodeToString(annotation) + `"}}`
+		answer, err := client.UnWrapKey(t.Context(), protocol(input))
 		if err == nil && !strings.Contains(string(answer.GetKeyProviderKeyWrapProtocolOutput()), base64.StdEncoding.EncodeToString([]byte("a secret"))) {
 			t.Errorf("opened %s", answer.GetKeyProviderKeyWrapProtocolOutput())
 		}

@@ -35,7 +35,10 @@ type Board struct {
 
 // New returns a board that keeps the last limit messages.
 func New(limit int) *Board {
-	return &Board{limit: limit, versions: map[string]message.Key{}, changed: make(chan struct{}), status: Status{Reason: "the key was requested; no answer has arrived yet"}, statusAt: 1, revision: 1}
+	return &Board{
+		limit: limit, versions: map[string]message.Key{}, changed: make(chan struct{}),
+		status: Status{Reason: "the key was requested; no answer has arrived yet"}, statusAt: 1, revision: 1,
+	}
 }
 
 // Status reports whether messages are decrypted, and if not, why.
