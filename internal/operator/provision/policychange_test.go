@@ -171,7 +171,8 @@ func TestChangeRefused(t *testing.T) {
 	}
 	none := *s.key
 	none.Policy = nil
-	if _, err := provision.NewPolicyChange(&none, c.policy()); !errors.Is(err, refusal.ManagementRejected) || !strings.Contains(err.Error(), "cannot be added later") {
+	if _, err := provision.NewPolicyChange(&none, c.policy()); !errors.Is(err, refusal.ManagementRejected) ||
+		!strings.Contains(err.Error(), "cannot be added later") {
 		t.Errorf("error %v", err)
 	}
 }
