@@ -1,7 +1,8 @@
 #!/bin/sh
 # setup-key.sh KEY VAULT_HOST: creates a key that only your workload gets. The AKS
 # documentation on confidential containers calls a script of this name. This one calls
-# `skrctl key create`: use that directly for other keys (docs/keys.md).
+# `skrctl key create`: use that directly for other keys (docs/keys.md). It ends with what to
+# do on the next change of the pod.
 #
 #   MAA_ENDPOINT          host of the attestation provider, without https://
 #   WORKLOAD_MEASUREMENT  SHA-256 of the pod's policy, in hexadecimal
@@ -30,5 +31,16 @@ if [ -n "${MANAGED_IDENTITY:-}" ] && [ -z "${AZURE_CLIENT_ID:-}" ]; then
 	export AZURE_CLIENT_ID
 fi
 
-exec "${SKRCTL:-skrctl}" key create "$1" --vault "$2" --authority "$MAA_ENDPOINT" --platform aks-kata \
+"${SKRCTL:-skrctl}" key create "$1" --vault "$2" --authority "$MAA_ENDPOINT" --platform aks-kata \
 	--measurement "$WORKLOAD_MEASUREMENT"
+
+cat <<END
+
+Each change of the pod changes its measurement. Then do not create a key again: the new one could
+not decrypt old messages. Allow the changed pod before you deploy it, and retire this one when it
+no longer runs (docs/rollouts.md):
+
+  skrctl key policy allow $1 --vault $2 --workload CHANGED.yaml
+  kubectl apply -f CHANGED.yaml
+  skrctl key policy retire $1 --vault $2 --measurement $WORKLOAD_MEASUREMENT
+END

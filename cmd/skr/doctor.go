@@ -27,7 +27,7 @@ type doctorOptions struct {
 func doctorCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
-		Use:   "doctor [--alias NAME | --authority HOST --vault HOST --key NAME[/VERSION]]",
+		Use:   "doctor [--alias NAME [--key-version VERSION] | --authority HOST --vault HOST --key NAME[/VERSION]]",
 		Short: "Find out why this machine does not get its keys",
 		Long: "Checks each step of a release: the machine's report and certificates, the services and their\n" +
 			"clocks, the identity, the attestation, the key, its policy, and the release itself. Without\n" +
@@ -73,7 +73,7 @@ func examine(cmd *cobra.Command, o doctorOptions, env config.Environment, io cli
 
 // targets returns the key that flags name, or every alias.
 func (o doctorOptions) targets(parts *sidecar.Parts, in io.Reader) ([]doctor.Target, error) {
-	if o.alias == "" && o.authority == "" && o.vault == "" && o.key == "" {
+	if o.alias == "" && o.authority == "" && o.vault == "" && o.key == "" && o.version == "" {
 		return parts.Targets(), nil
 	}
 	if err := o.checkNames(); err != nil {

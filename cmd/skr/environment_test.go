@@ -76,7 +76,7 @@ func TestConfigNamesForeignVariables(t *testing.T) {
 	if err := run(t.Context(), []string{"skr", "config"}, env, cli.Streams{In: nil, Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"identity: IDENTITY_ENDPOINT\n", "only by skrctl key: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
+	for _, want := range []string{"identity: IDENTITY_ENDPOINT\n", "only by skrctl: AZURE_CLIENT_SECRET\n", "by libraries: https_proxy\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

@@ -117,10 +117,10 @@ func (o releaseOptions) check() error {
 
 func (o releaseOptions) checkNames() error {
 	switch {
-	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
-		return errors.New("--authority, --vault and --key are needed, or --alias")
 	case o.alias == "" && o.version != "":
 		return errors.New("--key-version goes with --alias; without one, write --key NAME/VERSION")
+	case o.alias == "" && (o.authority == "" || o.vault == "" || o.key == ""):
+		return errors.New("--authority, --vault and --key are needed, or --alias")
 	case o.alias != "" && (o.authority != "" || o.vault != "" || o.key != ""):
 		return errors.New("--alias replaces --authority, --vault and --key: leave them out")
 	}

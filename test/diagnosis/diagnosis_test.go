@@ -24,7 +24,7 @@ import (
 	"skr/test/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skrctl") }
 
 // ward is a cloud with one thing wrong at a time.
 type ward struct {

@@ -32,19 +32,23 @@ func newRotation(t *testing.T) *rotation {
 	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})
 	r := &rotation{cloud: cloud, vault: cloud.Host("demo", "vault"), env: cloud.Environment(cloud.Machine()), keys: t.TempDir()}
-	r.rotate(t)
+	r.operate(t, "key", "create", "orders", "--authority", cloud.AttestationHost(), "--platform", "aci",
+		"--measurement", cloud.Machine().HostData().String(), "--size", "2048")
 	return r
 }
 
-// rotate creates a version of the key "orders", with its files, and returns it.
+// rotate makes a version of the key "orders", with its files, and returns it.
 func (r *rotation) rotate(t *testing.T) (version string) {
 	t.Helper()
-	_, stderr, code := operate(t, r.env, "", "key", "create", "orders", "--vault", r.vault, "--authority", r.cloud.AttestationHost(),
-		"--platform", "aci", "--measurement", r.cloud.Machine().HostData().String(), "--size", "2048", "--out-dir", r.keys, "--new-version")
-	if code != 0 {
+	r.operate(t, "key", "rotate", "orders", "--replace")
+	return r.version(t)
+}
+
+func (r *rotation) operate(t *testing.T, args ...string) {
+	t.Helper()
+	if _, stderr, code := operate(t, r.env, "", append(args, "--vault", r.vault, "--out-dir", r.keys)...); code != 0 {
 		t.Fatal(stderr)
 	}
-	return r.version(t)
 }
 
 // version returns the version in the file of the key.
@@ -211,7 +215,8 @@ func (r *rotation) provider(t *testing.T, env []string) func([]byte) error {
 	t.Cleanup(func() { _ = conn.Close() })
 	client := keyproviderpb.NewKeyProviderServiceClient(conn)
 	return func(annotation []byte) error {
-		answer, err := client.UnWrapKey(t.Context(), protocol(`{"op":"keyunwrap","keyunwrapparams":{"dc":null,"annotation":"`+base64.StdEncoding.EncodeToString(annotation)+`"}}`))
+		input := `{"op":"keyunwrap","keyunwrapparams":{"dc":null,"annotation":"` + base64.StdEncoding.EncodeToString(annotation) + `"}}`
+		answer, err := client.UnWrapKey(t.Context(), protocol(input))
 		if err == nil && !strings.Contains(string(answer.GetKeyProviderKeyWrapProtocolOutput()), base64.StdEncoding.EncodeToString([]byte("a secret"))) {
 			t.Errorf("opened %s", answer.GetKeyProviderKeyWrapProtocolOutput())
 		}

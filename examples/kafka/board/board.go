@@ -23,9 +23,10 @@ type Board struct {
 	limit int
 
 	mu       sync.Mutex
-	key      message.Key   // zero until it is released
-	revision uint64        // of the last change
-	changed  chan struct{} // closed on the next change
+	key      message.Key            // zero until it is released
+	versions map[string]message.Key // other versions, for messages that name them
+	revision uint64                 // of the last change
+	changed  chan struct{}          // closed on the next change
 	status   Status
 	statusAt uint64  // revision of status
 	entries  []entry // oldest first, at most limit
@@ -34,7 +35,10 @@ type Board struct {
 
 // New returns a board that keeps the last limit messages.
 func New(limit int) *Board {
-	return &Board{limit: limit, changed: make(chan struct{}), status: Status{Reason: "the key was requested; no answer has arrived yet"}, statusAt: 1, revision: 1}
+	return &Board{
+		limit: limit, versions: map[string]message.Key{}, changed: make(chan struct{}),
+		status: Status{Reason: "the key was requested; no answer has arrived yet"}, statusAt: 1, revision: 1,
+	}
 }
 
 // Status reports whether messages are decrypted, and if not, why.
@@ -118,7 +122,8 @@ func (b *Board) setStatus(change func(*Status)) {
 	}
 }
 
-// Decrypt uses the key for all present and future messages.
+// Decrypt uses the key for all present and future messages that name its
+// version or none.
 func (b *Board) Decrypt(key message.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,9 +131,50 @@ func (b *Board) Decrypt(key message.Key) {
 	b.status = Status{Active: true, Key: key.Name, Version: key.Version, Broker: b.status.Broker}
 	b.statusAt = b.change()
 	for i := range b.entries {
-		b.entries[i].open(key)
+		if e := &b.entries[i]; e.fits(key) {
+			e.open(key)
+		} else {
+			e.wait(b.status)
+		}
 		b.entries[i].changedAt = b.statusAt
 	}
+}
+
+// DecryptVersion uses the key for the messages that name its version.
+func (b *Board) DecryptVersion(key message.Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.versions[key.Version] = key
+	b.eachOf(key.Version, func(e *entry) { e.open(key) })
+}
+
+// RefusedVersion records why messages that name this version cannot be
+// decrypted yet.
+func (b *Board) RefusedVersion(version, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.eachOf(version, func(e *entry) { e.Problem = "this pod has no key of version " + version + ": " + reason })
+}
+
+// eachOf changes the messages of a version that wait for its key. The caller
+// holds the lock.
+func (b *Board) eachOf(version string, change func(*entry)) {
+	at := b.change()
+	for i := range b.entries {
+		if e := &b.entries[i]; e.version == version && e.State == Encrypted {
+			change(e)
+			e.changedAt = at
+		}
+	}
+}
+
+// keyFor returns the key for an entry. The caller holds the lock.
+func (b *Board) keyFor(e entry) (key message.Key, found bool) {
+	if b.key.Private != nil && e.fits(b.key) {
+		return b.key, true
+	}
+	key, found = b.versions[e.version]
+	return key, found
 }
 
 // Add adds a message and drops the oldest. A record that is read again, as when
@@ -138,8 +184,8 @@ func (b *Board) Add(m Message) {
 	defer b.mu.Unlock()
 	b.received++
 	added := newEntry(m, b.received)
-	if b.key.Private != nil {
-		added.open(b.key)
+	if key, found := b.keyFor(added); found {
+		added.open(key)
 	} else {
 		added.wait(b.status)
 	}

@@ -121,3 +121,35 @@ func TestSince(t *testing.T) {
 		t.Errorf("a reader from before a restart gets %+v", restarted)
 	}
 }
+
+// TestVersions checks that a message waits for the version that it names.
+func TestVersions(t *testing.T) {
+	b := board.New(10)
+	old, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := message.Encrypt(&old.PublicKey, "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Add(board.Message{Offset: 1, Value: []byte(value), Version: "v1"})
+	b.Add(board.Message{Offset: 2, Value: sealed(t, "new"), Version: "v2"})
+	b.Add(board.Message{Offset: 3, Value: sealed(t, "any")})
+	b.Decrypt(message.Key{Private: pair(), Name: "k", Version: "v2"})
+	entries := b.Since(0).Entries
+	if entries[0].State != board.Encrypted || !strings.Contains(entries[0].Problem, "version v1 of the key was requested") ||
+		entries[1].Text != "new" || entries[2].Text != "any" {
+		t.Errorf("without the old version: %+v", entries)
+	}
+	b.RefusedVersion("v1", "the vault forbids it")
+	if e := b.Since(0).Entries[0]; e.Problem != "this pod has no key of version v1: the vault forbids it" || !b.Since(0).Status.Active {
+		t.Errorf("refused: %+v", e)
+	}
+	b.DecryptVersion(message.Key{Private: old, Name: "k", Version: "v1"})
+	b.Add(board.Message{Offset: 4, Value: []byte(value), Version: "v1"})
+	entries = b.Since(0).Entries
+	if entries[0].Text != "old" || entries[0].Version != "v1" || entries[3].Text != "old" || entries[1].Version != "v2" {
+		t.Errorf("with the old version: %+v", entries)
+	}
+}

@@ -19,6 +19,8 @@ type Message struct {
 	Offset    int64
 	Time      time.Time
 	Value     []byte
+	// Version is the version of the key that the record names; "" if none.
+	Version string
 }
 
 // State is the state of an entry.
@@ -57,11 +59,12 @@ type Entry struct {
 type entry struct {
 	Entry
 	sealed    string // "" if it can never be decrypted
+	version   string // of the key; "" if the message names none
 	changedAt uint64
 }
 
 func newEntry(m Message, number uint64) entry {
-	e := entry{Entry: Entry{
+	e := entry{version: m.Version, Entry: Entry{
 		ID: fmt.Sprintf("p%d-o%d", m.Partition, m.Offset), Number: number,
 		Partition: m.Partition, Offset: m.Offset, Time: m.Time.UTC(), State: Encrypted,
 	}}
@@ -74,6 +77,9 @@ func newEntry(m Message, number uint64) entry {
 	e.Text = shown(string(m.Value))
 	return e
 }
+
+// fits reports whether the key is of the version that the message names.
+func (e *entry) fits(key message.Key) bool { return e.version == "" || e.version == key.Version }
 
 // open decrypts the entry or records why it cannot.
 func (e *entry) open(key message.Key) {
@@ -95,6 +101,9 @@ func (e *entry) wait(s Status) (changed bool) {
 		return false
 	}
 	problem := "this pod has no key: " + s.Reason
+	if s.Active {
+		problem = "version " + e.version + " of the key was requested; no answer has arrived yet"
+	}
 	if s.Code != "" { // the page already shows the reason once, and it may be long
 		problem = "this pod has no key: the release was refused (" + s.Code + ")"
 	}

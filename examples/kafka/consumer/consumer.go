@@ -18,6 +18,7 @@ import (
 	"skr/examples/kafka/board"
 	"skr/examples/kafka/broker"
 	"skr/examples/kafka/environment"
+	"skr/examples/kafka/message"
 	"skr/examples/kafka/page"
 	"skr/examples/kafka/sidecar"
 )
@@ -37,8 +38,13 @@ type Consumer struct {
 	asker  sidecar.Asker
 	kafka  broker.Settings
 	board  *board.Board
+	wanted chan string // versions of the key that messages name
 	log    *slog.Logger
 }
+
+// maxVersions limits the versions that are requested. Anyone who may write to
+// the topic can name more.
+const maxVersions = 8
 
 // Run runs the command /consume; it implements pod.Program.
 func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error {
@@ -55,6 +61,7 @@ func fromEnvironment(v *environment.Variables, log *slog.Logger) Consumer {
 		asker:  sidecar.FromEnvironment(v, log),
 		kafka:  broker.FromEnvironment(v),
 		board:  board.New(history),
+		wanted: make(chan string, maxVersions),
 		log:    log,
 	}
 	c.asker.Refused = c.board.Refused
@@ -83,7 +90,7 @@ func (c Consumer) run(ctx context.Context) error {
 	defer client.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return page.Serve(ctx, listener, c.board, c.about()) })
-	group.Go(func() error { return c.decrypt(ctx) })
+	group.Go(func() error { return c.decrypt(ctx, group) })
 	group.Go(func() error { return c.watch(ctx, client) })
 	group.Go(func() error { return c.read(ctx, client) })
 	return group.Wait()
@@ -96,19 +103,42 @@ func (c Consumer) about() page.About {
 	}
 }
 
-// decrypt waits for the key, however long that takes.
-func (c Consumer) decrypt(ctx context.Context) error {
+// decrypt waits for the key, however long that takes, and then for the other
+// versions that messages name.
+func (c Consumer) decrypt(ctx context.Context, group *errgroup.Group) error {
 	key, err := c.asker.Key(ctx)
 	if err != nil {
 		return err
 	}
 	c.board.Decrypt(key)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case version := <-c.wanted:
+			if version != key.Version {
+				group.Go(func() error { return c.decryptVersion(ctx, version) })
+			}
+		}
+	}
+}
+
+// decryptVersion waits for another version of the key.
+func (c Consumer) decryptVersion(ctx context.Context, version string) error {
+	asker := c.asker.At(version)
+	asker.Refused = func(reason, _, _ string) { c.board.RefusedVersion(version, reason) }
+	key, err := asker.Key(ctx)
+	if err != nil {
+		return err
+	}
+	c.board.DecryptVersion(key)
 	return nil
 }
 
 // read reads until ctx ends. The board shows a record that cannot be decrypted;
 // the client retries a partition that cannot be read.
 func (c Consumer) read(ctx context.Context, client *kgo.Client) error {
+	asked := map[string]bool{"": true}
 	for {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -118,9 +148,27 @@ func (c Consumer) read(ctx context.Context, client *kgo.Client) error {
 			c.log.Warn("reading", "topic", topic, "partition", partition, "error", err)
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
-			c.board.Add(board.Message{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Value: r.Value})
+			version := versionOf(r)
+			c.board.Add(board.Message{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Value: r.Value, Version: version})
+			if !asked[version] && len(asked) <= maxVersions {
+				asked[version] = true
+				c.wanted <- version // there is room for each
+			}
 		})
 	}
+}
+
+// versionOf returns the version of the key that a record names; "" if none.
+func versionOf(r *kgo.Record) string {
+	for _, header := range r.Headers {
+		if header.Key != message.VersionHeader {
+			continue
+		}
+		if version, err := message.ParseVersion(string(header.Value)); err == nil {
+			return version
+		}
+	}
+	return ""
 }
 
 // watch shows on the page, and once in the log, whether a broker answers.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ type pod struct {
 	url     string // the page's URL
 	sidecar string // an address with no listener yet
 	log     *emulated.Output
+	dir     string // of the key's files
 }
 
 // start starts everything except the sidecar. The key is for the pod or for
@@ -98,6 +100,7 @@ func (p *pod) startCloud(ctx context.Context, t *testing.T, measurement string) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p.dir = dir
 	if p.cloud, err = programs.Start(ctx, emulated.Pod{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +133,15 @@ func (p *pod) startSidecar(t *testing.T) {
 func (p *pod) send(t *testing.T, partition int32, value string) {
 	t.Helper()
 	record := &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}
+	if err := p.kafka.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sendVersion sends a value with the version of its key.
+func (p *pod) sendVersion(t *testing.T, value, version string) {
+	t.Helper()
+	record := &kgo.Record{Topic: topic, Value: []byte(value), Headers: []kgo.RecordHeader{{Key: message.VersionHeader, Value: []byte(version)}}}
 	if err := p.kafka.ProduceSync(t.Context(), record).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -219,6 +231,48 @@ func TestSidecarAppears(t *testing.T) {
 		awaitEvent(t, events, want)
 	}
 	p.nothingSecretIsLogged(t)
+}
+
+// TestRotated reads messages of two versions of the key: the record names the
+// version. A version that does not exist leaves the other messages alone.
+func TestRotated(t *testing.T) {
+	p := start(t, "")
+	dayOne := p.version(t)
+	p.sendVersion(t, p.encrypt(t, "Msg 1: before the rotation"), dayOne)
+	p.sendVersion(t, p.encrypt(t, "Msg 2: of no version"), strings.Repeat("0", 32))
+	p.rotate(t)
+	p.startSidecar(t)
+	p.sendVersion(t, p.encrypt(t, "Msg 3: after it"), p.version(t))
+	p.send(t, 0, p.encrypt(t, "Msg 4: without a version"))
+	p.shows(t, "Decryption is active", "Msg 1: before the rotation", "Msg 3: after it", "Msg 4: without a version",
+		"this pod has no key of version "+strings.Repeat("0", 32), "the vault has no key")
+}
+
+// version returns the newest version of the key, from its file.
+func (p *pod) version(t *testing.T) string {
+	t.Helper()
+	info, err := os.ReadFile(filepath.Join(p.dir, "demo-info.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(info), "/keys/demo/")
+	version, _, _ := strings.Cut(text, `"`)
+	return version
+}
+
+// rotate adds a version to the key.
+func (p *pod) rotate(t *testing.T) {
+	t.Helper()
+	if _, err := p.cloud.Run(t.Context(), p.dir, programs.Skrctl, "key", "rotate", "demo", "--vault", p.cloud.Vault(), "--replace"); err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(filepath.Join(p.dir, "demo-pub.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.public, err = message.ParsePublicKey(string(public)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // escaped escapes base64 as html/template does: + becomes &#43;.

@@ -3,6 +3,10 @@
 // base64 (RFC 4648 section 4). It is the format of the demonstration in the
 // documentation of AKS confidential containers.
 //
+// The version of the key travels beside the message, in a header of the Kafka
+// record ([VersionHeader]), so that the message keeps its format and old
+// messages can be read after the key is rotated.
+//
 // There is no other layer: a message has at most [MaxPlain] bytes, and anyone
 // with the public key can write one. For longer messages, encrypt a symmetric
 // key in this way.
@@ -15,8 +19,25 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
+
+// VersionHeader is the header of a Kafka record for the version of the key
+// that the message is encrypted for. It is missing if the producer does not know
+// the version.
+const VersionHeader = "skr-key-version"
+
+var version = regexp.MustCompile("^[0-9a-zA-Z]{1,64}$")
+
+// ParseVersion parses the version of a key in Azure Key Vault: the last part of
+// its identifier.
+func ParseVersion(text string) (string, error) {
+	if !version.MatchString(text) {
+		return "", errors.New("is not the version of a key; use the last part of kid in NAME-info.json")
+	}
+	return text, nil
+}
 
 // Reasons why a message cannot be decrypted.
 var (

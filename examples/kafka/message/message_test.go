@@ -206,3 +206,17 @@ func FuzzParsePrivateKey(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseVersion parses what anyone with write access to the topic can put
+// into a header.
+func FuzzParseVersion(f *testing.F) {
+	for _, seed := range []string{"", "0123456789abcdef0123456789abcdef", "../secrets", "a/b", "\x00", strings.Repeat("a", 65)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		version, err := message.ParseVersion(text)
+		if err == nil && (version != text || version == "" || len(version) > 64 || strings.ContainsAny(version, "/.%?# \n")) {
+			t.Errorf("%q becomes the version %q", text, version)
+		}
+	})
+}

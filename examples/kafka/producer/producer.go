@@ -26,6 +26,7 @@ const (
 // Producer produces messages with one text.
 type Producer struct {
 	key      *rsa.PublicKey
+	version  string // of the key; "" if unknown
 	text     string
 	interval time.Duration
 	kafka    broker.Settings
@@ -44,6 +45,7 @@ func Run(ctx context.Context, v *environment.Variables, log *slog.Logger) error 
 func fromEnvironment(v *environment.Variables, log *slog.Logger) Producer {
 	p := Producer{
 		key:      environment.Required(v, "PUBKEY", "the content of NAME-pub.pem, which setup-key.sh wrote", message.ParsePublicKey),
+		version:  environment.Optional(v, "PUBKEY_VERSION", "", message.ParseVersion),
 		text:     environment.Required(v, "MSG", "the text to encrypt", environment.Text),
 		interval: environment.Optional(v, "INTERVAL", defaultInterval, parseInterval),
 		kafka:    broker.FromEnvironment(v),
@@ -98,7 +100,7 @@ func (p Producer) send(ctx context.Context, client *kgo.Client, number uint64) e
 		return fmt.Errorf("producer: %w", err)
 	}
 	for ctx.Err() == nil {
-		record, err := client.ProduceSync(ctx, kgo.StringRecord(sealed)).First()
+		record, err := client.ProduceSync(ctx, p.record(sealed)).First()
 		if err == nil {
 			p.log.Info("sent", "number", number, "partition", record.Partition, "offset", record.Offset)
 			return nil
@@ -108,4 +110,13 @@ func (p Producer) send(ctx context.Context, client *kgo.Client, number uint64) e
 		}
 	}
 	return nil
+}
+
+// record returns a record with the version of the key, if it is known.
+func (p Producer) record(sealed string) *kgo.Record {
+	record := kgo.StringRecord(sealed)
+	if p.version != "" {
+		record.Headers = []kgo.RecordHeader{{Key: message.VersionHeader, Value: []byte(p.version)}}
+	}
+	return record
 }

@@ -58,6 +58,7 @@ func TestAllPartitions(t *testing.T) {
 	go func() {
 		ended <- run(ctx, map[string]string{
 			"TOPIC": "t", "MSG": "Azure Confidential Computing", "PUBKEY": public, "BROKERS": kafka.ListenAddrs()[0], "INTERVAL": "1ms",
+			"PUBKEY_VERSION": "0123456789abcdef0123456789abcdef",
 		})
 	}()
 	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics("t"),
@@ -77,6 +78,9 @@ func TestAllPartitions(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+			if len(r.Headers) != 1 || r.Headers[0].Key != message.VersionHeader || string(r.Headers[0].Value) != "0123456789abcdef0123456789abcdef" {
+				t.Errorf("the record has the headers %v", r.Headers)
+			}
 			texts[plain], partitions[r.Partition] = true, true
 		})
 	}
@@ -91,6 +95,7 @@ func TestVariables(t *testing.T) {
 		{"MSG", strings.Repeat("x", 293), "has 293 bytes; RSA-3072 with OAEP-SHA256 encrypts at most 318, and the message number takes up to 26; use at most 292"},
 		{"PUBKEY", "", "is not set"},
 		{"PUBKEY", "-----BEGIN PUBLIC KEY-----\nMIIBojAN***AE=\n-----END PUBLIC KEY-----", "use the content of NAME-pub.pem"},
+		{"PUBKEY_VERSION", "demo/0123", "is not the version of a key"},
 		{"INTERVAL", "1", "is not a duration"},
 		{"INTERVAL", "0s", "is not a duration"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"time"
 
 	"skr/api"
@@ -35,6 +36,13 @@ type Asker struct {
 	Refused func(reason, code, requestID string)
 	// Log receives the same reasons.
 	Log *slog.Logger
+}
+
+// At returns an Asker for another version of the key.
+func (a Asker) At(version string) Asker {
+	name, _, _ := strings.Cut(a.Request.KID, "/")
+	a.Request.KID = name + "/" + version
+	return a
 }
 
 // Key requests the key until it is released or ctx ends, with growing pauses of
