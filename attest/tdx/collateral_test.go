@@ -123,6 +123,18 @@ func TestNoCollateral(t *testing.T) {
 	checkError(t, err, tdx.ErrNoCollateral, "the policy demands it: the TCB level of the platform (TCB info is missing)")
 }
 
+// Nil collateral has no parts.
+func TestNilCollateral(t *testing.T) {
+	m := newMachine(t)
+	q := m.quote(t, tdxtest.TD{}, tdxtest.QuoteOptions{})
+	var c *tdx.Collateral
+	if len(c.Missing()) != 4 || c.OutOfDate(now) != nil || !c.Expires().IsZero() || c.Authenticate(q, m.roots) != nil || c.CheckRevoked(q) != nil {
+		t.Error("nil collateral has parts")
+	}
+	_, err := c.Level(q)
+	checkError(t, err, tdx.ErrCollateral, "both needed")
+}
+
 // The level is the first that the platform reaches, made worse by module and enclave.
 func TestLevels(t *testing.T) {
 	m := newMachine(t)
