@@ -166,7 +166,7 @@ func findCollateral(g *Given, trusted Platform) (c *tdx.Collateral, why string, 
 		return nil, "there is none: give it as a file, or name collateral_sources", nil
 	}
 	if c, err = trusted.Find(g.TDQuote); err != nil {
-		return nil, err.Error(), nil
+		return nil, err.Error(), nil //nolint:nilerr // a reason that is reported
 	}
 	return c, "found by collateral_sources", nil
 }
