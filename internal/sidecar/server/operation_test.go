@@ -220,6 +220,22 @@ func TestReleaseRightElsewhere(t *testing.T) {
 	}
 }
 
+// TestReleaseRightOfAnotherVersion checks that an alias that gives the newest version does not
+// give out a version that another alias keeps.
+func TestReleaseRightOfAnotherVersion(t *testing.T) {
+	const kept = "0123456789abcdef0123456789abcdef"
+	s, _ := newKeeper(t, []string{"decrypt"}, func(c *Config) {
+		c.Aliases["newest"] = c.Aliases["orders"]
+		c.Aliases["orders"] = c.Aliases["orders"].OfVersions(hsm.OnlyVersion(kept))
+	})
+	for kid, status := range map[string]int{"demo": 200, "demo/" + kept: 403} {
+		body := `{"maa_endpoint":"contoso.eus.attest.azure.net","akv_endpoint":"contoso.vault.azure.net","kid":"` + kid + `"}`
+		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)); got.StatusCode != status {
+			t.Errorf("%s: %d, want %d", kid, got.StatusCode, status)
+		}
+	}
+}
+
 // TestOperationRequests checks that wrong requests have one clear error.
 func TestOperationRequests(t *testing.T) {
 	s, _ := newKeeper(t, nil, nil)
