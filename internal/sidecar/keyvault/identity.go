@@ -46,7 +46,10 @@ type Identity struct {
 // token, and writes CAFile and TokenFile to dir. If the access section identifies callers, it
 // makes no token.
 func NewIdentity(dir string, names []string, byAccess bool, now time.Time) (*Identity, error) {
-	i := &Identity{dnsNames: append([]string{"localhost"}, names...), open: byAccess}
+	i := &Identity{dnsNames: []string{"localhost"}, open: byAccess}
+	for _, name := range names {
+		i.dnsNames = append(i.dnsNames, strings.ToLower(name))
+	}
 	authority, err := i.certify(now)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate: %w", err)
