@@ -66,7 +66,7 @@ func (d *rolloutDesk) status(cmd *cobra.Command, output string, streams cli.Stre
 		return err
 	}
 	if different > 0 {
-		return &verdictError{fmt.Sprintf("%s of %d differ from the inventory", cli.Plural(different, "key"), len(all))}
+		return &verdictError{fmt.Sprintf("%d of %s not as in the inventory", different, cli.Plural(len(all), "key"))}
 	}
 	return nil
 }

@@ -110,6 +110,16 @@ func cryptoListener(s *Settings) error {
 	return nil
 }
 
+// cryptoNames refuses wildcards too: the listener compares whole names.
+func cryptoNames(s *Settings) error {
+	for _, name := range s.CryptoNames {
+		if !hostName.MatchString(name) {
+			return fmt.Errorf(": %q is not a DNS name such as keys.contoso.internal", name)
+		}
+	}
+	return nil
+}
+
 func listening(s *Settings) error {
 	if s.Listen == "" && s.GRPCListen == "" {
 		return errors.New(" and grpc_listen: one of them is needed")
