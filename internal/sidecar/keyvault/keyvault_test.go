@@ -28,6 +28,19 @@ func newHandler(t *testing.T, local http.HandlerFunc, names ...string) (*Handler
 	return New(Config{Local: local, Identity: identity}), string(token)
 }
 
+// TestNoTokenWithAccess checks that no token is left that the access section does not know.
+func TestNoTokenWithAccess(t *testing.T) {
+	dir := t.TempDir()
+	for _, byAccess := range []bool{true, false, true} {
+		if _, err := NewIdentity(dir, nil, byAccess, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, TokenFile)); os.IsNotExist(err) != byAccess {
+			t.Errorf("by access %v: %v", byAccess, err)
+		}
+	}
+}
+
 // TestNamesInAnyCapitals checks that a name of crypto_names is accepted as its operator wrote it.
 func TestNamesInAnyCapitals(t *testing.T) {
 	h, token := newHandler(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "Keys.Contoso")
