@@ -94,8 +94,11 @@ func (e VaultError) Scrubbed() VaultError {
 
 // Error returns a text for the log.
 func (e VaultError) Error() string {
-	return fmt.Sprintf("the vault answered %d, code %q, inner code %q: %q",
-		e.status, shortened(e.code), shortened(e.inner), shortened(e.message))
+	code := fmt.Sprintf("code %q", shortened(e.code))
+	if e.inner != "" {
+		code += fmt.Sprintf(", inner code %q", shortened(e.inner))
+	}
+	return fmt.Sprintf("the vault answered %d, %s: %q", e.status, code, shortened(e.message))
 }
 
 func shortened(text string) string {

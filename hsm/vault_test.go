@@ -135,6 +135,18 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 	}
 }
 
+// TestVaultErrorText checks that an error without an inner code does not show an empty one.
+func TestVaultErrorText(t *testing.T) {
+	for want, e := range map[string]VaultError{
+		`the vault answered 404, code "KeyNotFound": "no key"`:                           {status: 404, code: "KeyNotFound", message: "no key"},
+		`the vault answered 403, code "Forbidden", inner code "ForbiddenByPolicy": "no"`: {status: 403, code: "Forbidden", inner: "ForbiddenByPolicy", message: "no"},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestScrubbedVaultError(t *testing.T) {
 	secret := strings.Repeat("AbC123", 20)
 	said := VaultError{status: 400, code: "BadParameter", message: "you sent " + secret}.Scrubbed()

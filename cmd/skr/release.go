@@ -63,6 +63,9 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, s
 		return err
 	}
 	req, err := o.request(parts, streams.In)
+	if err == nil {
+		err = parts.MayRelease(o.alias, req)
+	}
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,8 @@ func (w newKey) send(ctx context.Context, desk *keyDesk, request *provision.Requ
 		return nil, err
 	case !w.options.newVersion:
 		return nil, refusal.Newf(refusal.ManagementRejected,
-			"the key %q exists; choose another name, or use --new-version: requests without a version then get the new one", present.ID)
+			"the key %q exists; to give it to another pod, use skrctl key policy allow, for new material skrctl key rotate; else choose another name",
+			present.ID)
 	default:
 		warnOfChange(present, request, streams.Err)
 	}

@@ -40,6 +40,7 @@ func rolloutStatusCommand(env config.Environment, streams cli.Streams) *cobra.Co
 // keyStatus is a key of skrctl rollout status.
 type keyStatus struct {
 	Kid       string `json:"kid"`
+	Enabled   bool   `json:"enabled"`
 	Immutable bool   `json:"immutable"`
 	Exact     bool   `json:"exact"`
 	rollout.Status
@@ -57,7 +58,7 @@ func (d *rolloutDesk) status(cmd *cobra.Command, output string, streams cli.Stre
 		if err != nil {
 			return err
 		}
-		all[i] = keyStatus{Kid: key.ID.String(), Immutable: key.Immutable, Status: w.Compare(policy)}
+		all[i] = keyStatus{Kid: key.ID.String(), Enabled: key.Enabled, Immutable: key.Immutable, Status: w.Compare(policy)}
 		if all[i].Exact = all[i].IsExact(); !all[i].Exact {
 			different++
 		}
@@ -66,7 +67,7 @@ func (d *rolloutDesk) status(cmd *cobra.Command, output string, streams cli.Stre
 		return err
 	}
 	if different > 0 {
-		return &verdictError{fmt.Sprintf("%s of %d differ from the inventory", cli.Plural(different, "key"), len(all))}
+		return &verdictError{fmt.Sprintf("%d of %s not as in the inventory", different, cli.Plural(len(all), "key"))}
 	}
 	return nil
 }
@@ -90,6 +91,9 @@ func printStatus(all []keyStatus, output string, out io.Writer) error {
 
 // lines adds the text of one key.
 func (s keyStatus) lines(line func(mark, format string, args ...any)) {
+	if !s.Enabled {
+		line("note", "the newest version is disabled: the vault refuses every pod that names no other version")
+	}
 	if s.Immutable {
 		line("note", "the release policy is immutable")
 	}

@@ -110,11 +110,11 @@ func cryptoListener(s *Settings) error {
 	return nil
 }
 
-// certificateNames accepts DNS names without wildcards.
-func certificateNames(s *Settings) error {
+// cryptoNames refuses wildcards too: the listener compares whole names.
+func cryptoNames(s *Settings) error {
 	for _, name := range s.CryptoNames {
 		if len(name) > 253 || !hostName.MatchString(name) {
-			return fmt.Errorf(": %.100q is not a DNS name", name)
+			return fmt.Errorf(": %.100q is not a DNS name such as keys.contoso.internal", name)
 		}
 	}
 	return nil

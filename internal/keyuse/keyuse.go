@@ -79,8 +79,21 @@ type Input struct {
 	IV []byte
 	// Tag has 16 bytes; only to decrypt AES-GCM.
 	Tag []byte
-	// AAD is authenticated and not encrypted; only for AES-GCM. It may be empty.
+	// AAD is authenticated and not encrypted; only for AES-GCM. It may be empty. A part that
+	// the operation does not use is ErrInput.
 	AAD []byte
+}
+
+// hasUnused reports whether the input has a part that the operation does not use: AAD that
+// RSA ignores would not be authenticated.
+func (in Input) hasUnused(op Operation, f family) bool {
+	_, symmetric := f.(octKey)
+	if !symmetric || op != Encrypt && op != Decrypt {
+		if in.IV != nil || in.Tag != nil || in.AAD != nil {
+			return true
+		}
+	}
+	return op != Verify && in.Digest != nil
 }
 
 // Output of an operation. The caller wipes the Value of Decrypt and UnwrapKey.
@@ -152,6 +165,9 @@ func (k *Key) Allows(op Operation) bool {
 func (k *Key) Do(op Operation, in Input, limits Limits) (Output, error) {
 	if !k.Allows(op) {
 		return Output{}, ErrOperation
+	}
+	if in.hasUnused(op, k.family) {
+		return Output{}, ErrInput
 	}
 	output, err := k.family.do(op, in, limits)
 	runtime.KeepAlive(k)

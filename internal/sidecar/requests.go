@@ -2,9 +2,12 @@ package sidecar
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"skr/internal/config"
 	"skr/internal/keyuse"
+	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
 	"skr/keyrelease"
 )
@@ -50,6 +53,19 @@ func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
 		all[name] = rights
 	}
 	return all, nil
+}
+
+// MayRelease returns an error if an alias keeps the key of the request. alias is the alias that
+// the request is for, or "": then every alias of the key counts.
+func (p *Parts) MayRelease(alias string, request keyrelease.Request) error {
+	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
+		if alias != "" && name != alias || !p.Aliases[name].Names(request.Key) || p.rights[name].Permit(keyuse.Release) {
+			continue
+		}
+		return refusal.Newf(refusal.CallerNotAllowed,
+			`the key of alias %q stays in the sidecar; use it there, or add "release" to its ops`, name)
+	}
+	return nil
 }
 
 // rules converts the section access. It returns nil if there is no section.

@@ -11,6 +11,7 @@ import (
 	"skr/api"
 	"skr/attest"
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/observe/audit"
 	"skr/internal/sbom"
 	"skr/internal/sidecar/access"
@@ -39,7 +40,7 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 		log.Warn(warning)
 	}
 	s.WarnOfClouds(log)
-	warnOfAttesting(parts.access, log)
+	parts.warnOfAttesting(log)
 	service := &service{
 		Parts: parts, settings: s, observer: observer, records: records, log: log,
 		ready:       newProof(parts, s.RequestTimeout, started, log),
@@ -133,9 +134,15 @@ func socketMode(policy *access.Policy) fs.FileMode {
 	return server.OwnerOnly
 }
 
-// warnOfAttesting warns of rules whose limit to aliases skr cannot enforce.
-func warnOfAttesting(policy *access.Policy, log *slog.Logger) {
-	for _, rule := range policy.Unguarded(server.AttestingRoutes()) {
+// warnOfAttesting warns of rules whose limit to aliases skr cannot enforce. If an alias keeps its
+// key, the server lets no caller attest a key pair.
+func (p *Parts) warnOfAttesting(log *slog.Logger) {
+	for _, rights := range p.rights {
+		if !rights.Permit(keyuse.Release) {
+			return
+		}
+	}
+	for _, rule := range p.access.Unguarded(server.AttestingRoutes()) {
 		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they can get every key that `+
 			"the pod's identity may use, also keys without an alias; list the aliases, or remove the /attest routes", "rule", rule)
 	}

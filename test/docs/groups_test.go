@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -51,14 +50,4 @@ func startGroup(r *http.Request, cloud *emulator.Cloud, name, image, policyFile 
 	return cloud.AddMachine(name, emulator.MachineConfig{
 		Policy: string(policy), Containers: []utilityvm.Container{pulled.Container}, Fragments: pulled.Fragments,
 	})
-}
-
-// exports writes an environment as lines for a shell.
-func exports(environment []string) string {
-	var text strings.Builder
-	for _, entry := range environment {
-		name, value, _ := strings.Cut(entry, "=")
-		fmt.Fprintf(&text, "export %s='%s'\n", name, value)
-	}
-	return text.String()
 }

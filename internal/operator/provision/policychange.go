@@ -67,7 +67,8 @@ func (c *PolicyChange) Preview(apiVersion string) (Preview, error) {
 // of [Vault.Make]. Repeating a change that was made is harmless.
 //
 // The vaults have no conditional write: a change that another operator makes between the second
-// read and the write is replaced.
+// read and the write is replaced. Change therefore reads the key once more, after a pause in which
+// such a program has written too: the one whose policy was replaced gets an error.
 func (v *Vault) Change(ctx context.Context, c *PolicyChange) (*Key, error) {
 	id, err := c.newest()
 	if err != nil {
@@ -98,7 +99,23 @@ func (v *Vault) Change(ctx context.Context, c *PolicyChange) (*Key, error) {
 		return nil, refusal.Because(refusal.Untrusted, fmt.Sprintf(
 			"the vault accepted the policy of %q and has another one now; look at it with skrctl key policy show", id), err)
 	}
-	return stored, nil
+	return v.settled(ctx, id, c, stored)
+}
+
+// settled returns the key as it is after a pause, or stored if the context ends meanwhile.
+func (v *Vault) settled(ctx context.Context, id hsm.KeyID, c *PolicyChange, stored *Key) (*Key, error) {
+	if v.patience.Pause(ctx, v.patience.Every) != nil {
+		return stored, nil
+	}
+	now, err := v.Read(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("the policy of %q was changed; reading it once more: %w", id, err)
+	}
+	if err := c.compare(now); err != nil {
+		return nil, refusal.Because(refusal.ManagementRejected, fmt.Sprintf(
+			"another program changed %q at the same time, and this change may be lost; run the command again to see the difference", id), err)
+	}
+	return now, nil
 }
 
 // unchanged returns an error if the key is not as it was seen.

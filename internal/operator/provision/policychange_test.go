@@ -4,6 +4,7 @@ package provision_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
@@ -53,7 +55,37 @@ func (s *subject) change(over policy.Transporter, value string) (*provision.Key,
 	if err != nil {
 		return nil, err
 	}
-	return s.open(s.service, over).Change(s.t.Context(), change)
+	return s.openWith(s.service, over, atOnce).Change(s.t.Context(), change)
+}
+
+// atOnce does not pause.
+var atOnce = provision.Patience{Pause: func(context.Context, time.Duration) error { return nil }}
+
+// A program that read the same policy and writes after this one replaces its change, which this
+// one reports. A wait that is interrupted is no error: the policy was read back before.
+func TestChangeThatIsReplaced(t *testing.T) {
+	c := newCloud(t, nil)
+	s := newSubject(t, c, "vault", "replaced", false)
+	change, err := provision.NewPolicyChange(s.key, s.wider("azurevm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := provision.Patience{Pause: func(context.Context, time.Duration) error {
+		s.overwrite(s.wider("sgx"), false)
+		return nil
+	}}
+	_, err = s.openWith("vault", s.transport(), later).Change(t.Context(), change)
+	if !errors.Is(err, refusal.ManagementRejected) || !strings.Contains(err.Error(), "this change may be lost") {
+		t.Errorf("error %v", err)
+	}
+	s = newSubject(t, c, "vault", "interrupted", false)
+	ended := provision.Patience{Pause: func(context.Context, time.Duration) error { return context.Canceled }}
+	if change, err = provision.NewPolicyChange(s.key, s.wider("azurevm")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.openWith("vault", s.transport(), ended).Change(t.Context(), change); err != nil {
+		t.Errorf("an ended wait: %v", err)
+	}
 }
 
 func TestChange(t *testing.T) {
@@ -132,10 +164,13 @@ func TestChangeOfTwoOperators(t *testing.T) {
 }
 
 // freeze makes the policy immutable, as another program would.
-func (s *subject) freeze() {
+func (s *subject) freeze() { s.overwrite(s.policy(), true) }
+
+// overwrite writes a policy without looking, as another program would.
+func (s *subject) overwrite(p *releasepolicy.Policy, immutable bool) {
 	s.t.Helper()
 	body, err := json.Marshal(map[string]any{"release_policy": map[string]any{
-		"data": base64.RawURLEncoding.EncodeToString(s.policy().Raw()), "immutable": true,
+		"data": base64.RawURLEncoding.EncodeToString(p.Raw()), "immutable": immutable,
 	}})
 	if err != nil {
 		s.t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // Patience is how to wait until a vault has completed a change: a Key Vault takes some seconds to
 // delete and to recover a key.
 type Patience struct {
-	// Every is the time between two looks. Zero means a second.
+	// Every is the time between two looks, also at a policy that was written. Zero means a second.
 	Every time.Duration
 	// Limit is when to give up. Zero means two minutes; a negative limit does not wait at all.
 	Limit time.Duration

@@ -60,6 +60,9 @@ func NewPlan(f Files) Plan {
 	if len(p.Allow)+len(p.Retire) > 0 {
 		p.Steps = append(p.Steps, Step{"Deploy, and wait until the new pods run.", f.deploy(p.Pods)})
 	}
+	if commands := f.ended(p.Retire); len(commands) > 0 {
+		p.Steps = append(p.Steps, Step{"End what the new file does not have: kubectl apply leaves it running.", commands})
+	}
 	if len(p.Retire) > 0 {
 		p.Steps = append(p.Steps, Step{"Retire the old measurements, when no old pod runs any more. To go back after this step, allow them again first.",
 			f.change("retire", p.Retire)})
@@ -110,65 +113,6 @@ func (f Files) change(verb string, measurements []string) (commands []string) {
 			verb, quote(key), quote(vault), strings.Join(measurements, ",")))
 	}
 	return commands
-}
-
-// deploy returns the commands for the tool that the new file is for. Kinds of Kubernetes begin with
-// a capital letter, and types of Azure Resource Manager do not.
-func (f Files) deploy(pods []PodChange) []string {
-	const group = "az deployment group create --resource-group GROUP --template-file "
-	path, first := quote(f.NewPath), f.New[0].Source()
-	switch {
-	case strings.HasPrefix(first, `parameter "`):
-		return []string{group + "TEMPLATE --parameters " + path}
-	case first[0] >= 'A' && first[0] <= 'Z':
-		return slices.Concat(f.replaced(pods), []string{"kubectl apply -f " + path}, f.waits())
-	case objectName(first) != "":
-		return []string{group + path}
-	}
-	return []string{"# deploy the workload that has the policy of " + path}
-}
-
-// replaced returns the commands that end pods without a controller: a running pod keeps the policy
-// with which it started, whatever its manifest says later.
-func (f Files) replaced(pods []PodChange) (commands []string) {
-	for _, pod := range pods {
-		at := slices.IndexFunc(f.New, func(p measure.Policy) bool { return p.Source() == pod.Source })
-		kind, name := kindAndName(pod.Source)
-		if at >= 0 && kind == "Pod" && name != "" && pod.Before != "" && pod.Before != pod.After {
-			commands = append(commands, "kubectl delete pod/"+quote(name)+inNamespace(f.New[at]))
-		}
-	}
-	return commands
-}
-
-// waits returns the commands that end when the new pods run.
-func (f Files) waits() (commands []string) {
-	for _, p := range f.New {
-		command := ""
-		switch kind, name := kindAndName(p.Source()); {
-		case name == "":
-		case kind == "Deployment", kind == "StatefulSet", kind == "DaemonSet":
-			command = "kubectl rollout status " + strings.ToLower(kind) + "/" + quote(name) + inNamespace(p)
-		case kind == "Pod":
-			command = "kubectl wait --for=condition=Ready pod/" + quote(name) + inNamespace(p)
-		}
-		if command != "" && !slices.Contains(commands, command) {
-			commands = append(commands, command)
-		}
-	}
-	return commands
-}
-
-func kindAndName(source string) (kind, name string) {
-	kind, _, _ = strings.Cut(source, " ")
-	return kind, objectName(source)
-}
-
-func inNamespace(p measure.Policy) string {
-	if p.Namespace() == "" {
-		return ""
-	}
-	return " --namespace " + quote(p.Namespace())
 }
 
 // quote returns a word of the POSIX shell (POSIX.1-2024, Shell Command Language, section 2.2.2).

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -280,6 +281,18 @@ func TestPlan(t *testing.T) {
 	}
 	if p := rollout.NewPlan(rollout.Files{Old: read(t, old), New: read(t, old)}); !p.IsEmpty() || len(p.Steps) != 0 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A workload that has another name now runs on beside the new one, until it is deleted: it must not
+// lose the key before.
+func TestPlanOfRenamed(t *testing.T) {
+	old := manifest("Deployment", "orders-1", "shop", "package a1\n") + manifest("Deployment", "stays", "", "package b\n")
+	now := manifest("Deployment", "orders-2", "shop", "package a2\n") + manifest("Deployment", "stays", "", "package b\n")
+	p := rollout.NewPlan(rollout.Files{Old: read(t, old), New: read(t, now), NewPath: "new"})
+	if len(p.Steps) != 4 || !slices.Equal(p.Steps[2].Commands, []string{"kubectl delete deployment/orders-1 --namespace shop"}) ||
+		!strings.HasPrefix(p.Steps[3].Commands[0], "skrctl key policy retire ") {
+		t.Errorf("%+v", p.Steps)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -46,7 +47,10 @@ type Identity struct {
 // token, and writes CAFile and TokenFile to dir. If the access section identifies callers, it
 // makes no token.
 func NewIdentity(dir string, names []string, byAccess bool, now time.Time) (*Identity, error) {
-	i := &Identity{dnsNames: append([]string{"localhost"}, names...), open: byAccess}
+	i := &Identity{dnsNames: []string{"localhost"}, open: byAccess}
+	for _, name := range names {
+		i.dnsNames = append(i.dnsNames, strings.ToLower(name))
+	}
 	authority, err := i.certify(now)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate: %w", err)
@@ -55,11 +59,19 @@ func NewIdentity(dir string, names []string, byAccess bool, now time.Time) (*Ide
 		return nil, err
 	}
 	if byAccess {
-		return i, nil
+		return i, removeToken(dir)
 	}
 	token := rand.Text()
 	i.token = sha256.Sum256([]byte(token))
 	return i, write(dir, TokenFile, []byte(token), 0o400)
+}
+
+// removeToken removes the token of an earlier start, which this one refuses.
+func removeToken(dir string) error {
+	if err := os.Remove(filepath.Join(dir, TokenFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the token of an earlier start: %w", err)
+	}
+	return nil
 }
 
 // certify makes an authority that signs one certificate, and forgets its key.

@@ -3,6 +3,7 @@ package keyvault
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -64,21 +65,27 @@ func (t target) request(body []byte) ([]byte, error) {
 	if t.route == api.RoutePublic {
 		return append(text, '}'), nil
 	}
+	var own error
 	err := strictjson.Decoder{}.Members(body, func(name string, value []byte) error {
 		switch {
 		case string(value) == "null":
 			return nil
 		case name != "alg" && name != "value" && name != "digest" && name != "iv" && name != "tag" && name != "aad":
-			return errors.New("the body has a member that is none of alg, value, digest, iv, tag and aad")
+			own = errors.New("the body has a member that is none of alg, value, digest, iv, tag and aad")
+			return own
 		}
 		if _, isText := strictjson.Text(value); !isText {
-			return errors.New("a member of the body is not a string")
+			own = errors.New("a member of the body is not a string")
+			return own
 		}
 		text = append(append(append(append(text, `,"`...), name...), `":`...), value...)
 		return nil
 	})
-	if err != nil {
-		return text, err
+	switch {
+	case own != nil:
+		return text, own
+	case err != nil:
+		return text, fmt.Errorf("the body %w", err)
 	}
 	return append(text, '}'), nil
 }

@@ -85,8 +85,11 @@ const maxList = 1000
 // setList assigns a list of objects of strings.
 func setList(field reflect.Value, name string, value []byte) error {
 	var items []json.RawMessage
-	if json.Unmarshal(value, &items) != nil || len(items) > maxList {
-		return refusal.Newf(refusal.BadRequest, "member %q is not a list of at most %d objects", name, maxList)
+	switch {
+	case json.Unmarshal(value, &items) != nil:
+		return refusal.Newf(refusal.BadRequest, "member %q is not a list of objects", name)
+	case len(items) > maxList:
+		return refusal.Newf(refusal.BadRequest, "member %q has more than %d entries", name, maxList)
 	}
 	known := membersOf(field.Type().Elem())
 	field.Set(reflect.MakeSlice(field.Type(), len(items), len(items)))
@@ -94,10 +97,20 @@ func setList(field reflect.Value, name string, value []byte) error {
 		err := decode(item, known, field.Index(i).Addr().Interface())
 		clear(item) // it may hold secrets
 		if err != nil {
-			return err
+			return inEntry(name, i, err)
 		}
 	}
 	return nil
+}
+
+// inEntry adds to a refusal which entry of a list it is about.
+func inEntry(list string, i int, err error) error {
+	refused, ok := errors.AsType[*refusal.Error](err)
+	if !ok {
+		return err
+	}
+	reason := strings.TrimPrefix(refused.Reason, "the body ")
+	return refusal.Newf(refused.Kind, "entry %d of member %q: %s", i+1, list, reason)
 }
 
 // wrongBody returns why the body cannot be used, without quoting it.

@@ -220,6 +220,22 @@ func TestReleaseRightElsewhere(t *testing.T) {
 	}
 }
 
+// TestReleaseRightOfAnotherVersion checks that an alias that gives the newest version does not
+// give out a version that another alias keeps.
+func TestReleaseRightOfAnotherVersion(t *testing.T) {
+	const kept = "0123456789abcdef0123456789abcdef"
+	s, _ := newKeeper(t, []string{"decrypt"}, func(c *Config) {
+		c.Aliases["newest"] = c.Aliases["orders"]
+		c.Aliases["orders"] = c.Aliases["orders"].OfVersions(hsm.OnlyVersion(kept))
+	})
+	for kid, status := range map[string]int{"demo": 200, "demo/" + kept: 403} {
+		body := `{"maa_endpoint":"contoso.eus.attest.azure.net","akv_endpoint":"contoso.vault.azure.net","kid":"` + kid + `"}`
+		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)); got.StatusCode != status {
+			t.Errorf("%s: %d, want %d", kid, got.StatusCode, status)
+		}
+	}
+}
+
 // TestOperationRequests checks that wrong requests have one clear error.
 func TestOperationRequests(t *testing.T) {
 	s, _ := newKeeper(t, nil, nil)
@@ -231,9 +247,11 @@ func TestOperationRequests(t *testing.T) {
 		`{"alias":"orders","alg":"RSA-OAEP","value":"AAAA","batch":[{"value":"AAAA"}]}`:                                  "leave the members of a single one out",
 		`{"alias":"orders","alg":"RSA-OAEP","batch":[]}`:                                                                 "must have 1 to 100 inputs",
 		`{"alias":"orders","alg":"RSA-OAEP","batch":[` + strings.Repeat(`{"value":"AAAA"},`, 100) + `{"value":"AAAA"}]}`: "must have 1 to 100 inputs",
+		`{"alias":"orders","alg":"RSA-OAEP","batch":[{"value":"AAAA"},{"value":"A"}]}`:                                   `entry 2 of member \"batch\":`,
+		`{"alias":"orders","alg":"RSA-OAEP","batch":[` + strings.Repeat(`null,`, maxList) + `null]}`:                     `has more than 1000 entries`,
 		`{"alias":"orders","alg":"RSA-OAEP","batch":"AAAA"}`:                                                             "is not a list",
-		`{"alias":"orders","alg":"RSA-OAEP","batch":["AAAA"]}`:                                                           "is not a JSON object",
-		`{"alias":"orders","alg":"RSA-OAEP","batch":[{"alias":"other"}]}`:                                                `member \"alias\" is unknown`,
+		`{"alias":"orders","alg":"RSA-OAEP","batch":["AAAA"]}`:                                                           `entry 1 of member \"batch\": is not`,
+		`{"alias":"orders","alg":"RSA-OAEP","batch":[{"value":"AAAA"},{"alias":"other"}]}`:                               `\"batch\": member \"alias\"`,
 		`{"alias":"orders","alg":"RSA-OAEP","batch":[{"value":"AAAA","value":"AAAA"}]}`:                                  "has a member twice",
 		`{"alias":"orders","alg":"none","value":"AAAA"}`:                                                                 "is no algorithm that this key has",
 		`{"alias":"orders","alg":"RSA\u0022","value":"AAAA"}`:                                                            "is no algorithm that this key has",

@@ -35,11 +35,14 @@ func parseInputs(r api.OperationRequest) (inputs []keyuse.Input, err error) {
 	if len(raw) == 0 || len(raw) > maxBatch {
 		return nil, refusal.Newf(refusal.BadRequest, "member %q must have 1 to %d inputs", "batch", maxBatch)
 	}
-	for _, in := range raw {
+	for i, in := range raw {
 		parsed, err := parseInput(r.Alg, in)
 		inputs = append(inputs, parsed)
 		if err != nil {
 			wipeInputs(inputs)
+			if r.Batch != nil {
+				err = inEntry("batch", i, err)
+			}
 			return nil, err
 		}
 	}

@@ -94,7 +94,7 @@ func (s *Server) parseRelease(ctx context.Context, d demand) (request keyrelease
 	if request, err = s.mayHave(ctx, d, request); err != nil {
 		return request, err
 	}
-	if err = s.permit(ctx, d, request); err != nil {
+	if request, err = s.permit(ctx, d, request); err != nil {
 		return request, err
 	}
 	request.Access, err = parseAccessToken(d.AccessToken)

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"skr/internal/keyuse"
 	"skr/internal/refusal"
@@ -9,28 +12,40 @@ import (
 	"skr/keyrelease"
 )
 
-// permit refuses what the ops of the aliases do not permit. A key that an alias restricts is
-// restricted by whatever names it is requested, unless another alias of this caller permits
-// the right.
-func (s *Server) permit(ctx context.Context, d demand, asked keyrelease.Request) error {
+// permit returns the release as the ops of the aliases permit it. A key that an alias restricts
+// is restricted by whatever names it is requested, unless another alias of this caller permits
+// the right and gives the requested version.
+func (s *Server) permit(ctx context.Context, d demand, asked keyrelease.Request) (keyrelease.Request, error) {
 	if d.Alias != "" {
-		return permitBy(d.Alias, s.config.Rights[d.Alias], d.right)
+		return asked, permitBy(d.Alias, s.config.Rights[d.Alias], d.right)
 	}
 	var refused error
-	for alias, known := range s.config.Aliases {
+	limited, permitted := asked, false
+	for _, alias := range slices.Sorted(maps.Keys(s.config.Aliases)) {
+		known := s.config.Aliases[alias]
 		if !known.Names(asked.Key) {
 			continue
 		}
-		err := permitBy(alias, s.config.Rights[alias], d.right)
-		_, leads := known.Leads(asked)
+		if err := permitBy(alias, s.config.Rights[alias], d.right); err != nil {
+			refused = cmp.Or(refused, err)
+			continue
+		}
+		as, leads := known.Leads(asked)
 		switch {
-		case err != nil:
-			refused = err
-		case leads && s.config.Access.MayHave(access.From(ctx), alias) == nil:
-			return nil
+		case !leads || s.config.Access.MayHave(access.From(ctx), alias) != nil:
+		case as.Exact():
+			return asked, nil
+		case d.annotated:
+			limited, permitted = as, true
 		}
 	}
-	return refused
+	if refused == nil {
+		return asked, nil
+	}
+	if permitted {
+		return limited, nil
+	}
+	return asked, refused
 }
 
 func permitBy(alias string, rights keyuse.Rights, right keyuse.Operation) error {
