@@ -23,7 +23,9 @@ import (
 // keys, or how long a key is kept; or they are not for container groups.
 var fixed = []string{
 	"access", "keys", "maa_allow", "vault_allow", "amd_roots", "ak_roots", "ca_file", "authority_host", "federated_token_file", "wrap_keys",
-	"key_cache_ttl", "max_stale", "ops_doctor", "report_source", "tpm", "event_log", "log_file", "audit_file",
+	"key_cache_ttl", "max_stale", "ops_doctor", "report_source", "tpm", "event_log", "log_file", "audit_file", "cloud",
+	"crypto_listen", "crypto_dir", "crypto_names",
+	"intel_roots", "tcb_status", "collateral_sources", "pccs_url", "pcs_url", "intel_root_crl_url",
 }
 
 // TestFragment: with a signer, make image attaches a fragment to the image. A group whose
@@ -43,7 +45,8 @@ func TestFragment(t *testing.T) {
 	push(t, filepath.Join(dir, "skr"), registry)
 
 	settings := variables(t)
-	wanted := slices.Concat([]string{"SKR_VAULT_ALLOW=orders.vault.azure.net/keys/orders", "SkrSideCarArgs=e30=", "Port=8080"}, settings.admitted)
+	wanted := slices.Concat([]string{"SKR_VAULT_ALLOW=orders.vault.azure.net/keys/orders", "SkrSideCarArgs=e30=", "Port=8080",
+		"VN2_THIM_ENDPOINT=http://169.254.128.1:2377/metadata/THIM/amd/certification"}, settings.admitted)
 	refused := slices.Concat([]string{"SKR_VAULT_ALLOW=other.vault.azure.net", "SKR_CONFIG=/x", "SSL_CERT_FILE=/x", "OTEL_EXPORTER_OTLP_ENDPOINT=x"},
 		settings.fixed)
 	image, err := host.Pull(t.Context(), feed+":v1.2.3", slices.Concat(wanted, refused)...)
