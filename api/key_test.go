@@ -350,3 +350,16 @@ func ExampleKey_Signer() {
 	// *ecdsa.PrivateKey, kept by the sidecar: true, for 1m30s
 	// symmetric: false
 }
+
+// The version is the last part of the identifier. The reference sidecar sends no identifier.
+func TestKeyVersion(t *testing.T) {
+	for id, want := range map[string]string{
+		"https://contoso.vault.azure.net/keys/demo/0123456789abcdef0123456789abcdef": "0123456789abcdef0123456789abcdef",
+		"https://contoso.vault.azure.net/keys/demo":                                  "",
+		"": "",
+	} {
+		if got := (api.Key{ID: id}).Version(); got != want {
+			t.Errorf("%s: got %q, want %q", id, got, want)
+		}
+	}
+}

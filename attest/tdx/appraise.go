@@ -7,10 +7,7 @@ import (
 
 // appraise looks at what collateral there is.
 func (q *Quote) appraise(v Verification) (*Result, error) {
-	c := v.Collateral
-	if c == nil {
-		c = &Collateral{}
-	}
+	c := v.Collateral.orEmpty()
 	if err := c.Authenticate(q, v.Roots); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (a Attributes) Check() error {
 	case a.Debug():
 		return fmt.Errorf("%w: the host may debug the TD (DEBUG)", ErrAttributes)
 	case a&0xff != 0:
-		return fmt.Errorf("%w: the TD is under debug or profiling (TUD is %#02x)", ErrAttributes, uint8(a))
+		return fmt.Errorf("%w: the TD is under debug or profiling (TUD is %#02x)", ErrAttributes, uint64(a&0xff))
 	case a.Migratable():
 		return fmt.Errorf("%w: the TD may be moved to another machine (MIGRATABLE)", ErrAttributes)
 	}

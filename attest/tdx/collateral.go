@@ -8,7 +8,7 @@ import (
 
 // Collateral is what Intel publishes about platforms: TCB levels of a kind of platform, the
 // identity of the quoting enclave, and the certificates that are revoked. Each part may be
-// nil, which is told in a [Result].
+// nil, which is told in a [Result]. A nil Collateral has no parts.
 //
 // The methods are the steps of [Quote.Verify], for tools that show each step.
 type Collateral struct {
@@ -23,6 +23,7 @@ type Collateral struct {
 // Authenticate checks that Intel signed each part, and that each is for the quote's platform.
 // It does not compare dates: see [Collateral.OutOfDate]. The error wraps [ErrCollateral].
 func (c *Collateral) Authenticate(q *Quote, roots *Roots) error {
+	c = c.orEmpty()
 	for _, check := range []func(*Quote, *Roots) error{c.TCBInfo.authenticate, c.QEIdentity.authenticate, c.authenticateCRLs} {
 		if err := check(q, roots); err != nil {
 			return fmt.Errorf("%w: %w", ErrCollateral, err)
@@ -44,9 +45,6 @@ func (c *Collateral) authenticateCRLs(q *Quote, roots *Roots) error {
 
 // Missing lists the parts that are nil.
 func (c *Collateral) Missing() []string {
-	if c == nil {
-		c = &Collateral{}
-	}
 	var missing []string
 	for _, part := range c.parts() {
 		if !part.present {
@@ -74,6 +72,7 @@ func (c *Collateral) OutOfDate(now time.Time) []string {
 // CheckRevoked checks that no certificate in the quote's chain, and none that signed the
 // collateral, is in a list. Missing lists are not looked at. The error wraps [ErrRevoked].
 func (c *Collateral) CheckRevoked(q *Quote) error {
+	c = c.orEmpty()
 	err := c.PCKCRL.check(q.pck.leaf)
 	if err == nil {
 		err = c.RootCRL.check(q.pck.intermediate)
@@ -94,7 +93,7 @@ func (c *Collateral) CheckRevoked(q *Quote) error {
 // status is the worst of them. The error wraps [ErrCollateral] if TCB info or QE identity is
 // missing, or contradicts the quote.
 func (c *Collateral) Level(q *Quote) (Level, error) {
-	if c.TCBInfo == nil || c.QEIdentity == nil {
+	if c = c.orEmpty(); c.TCBInfo == nil || c.QEIdentity == nil {
 		return Level{}, fmt.Errorf("%w: TCB info and QE identity are both needed", ErrCollateral)
 	}
 	level, err := c.TCBInfo.level(q)
@@ -116,7 +115,16 @@ type part struct {
 	from, to time.Time
 }
 
+// orEmpty returns c, or collateral without parts for nil.
+func (c *Collateral) orEmpty() *Collateral {
+	if c == nil {
+		return &Collateral{}
+	}
+	return c
+}
+
 func (c *Collateral) parts() []part {
+	c = c.orEmpty()
 	parts := []part{{name: "TCB info"}, {name: "QE identity"}, {name: "PCK CRL"}, {name: "root CRL"}}
 	if c.TCBInfo != nil {
 		parts[0] = c.TCBInfo.period("TCB info")

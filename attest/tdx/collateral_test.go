@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"strings"
 	"testing"
@@ -89,7 +90,7 @@ func TestCollateral(t *testing.T) {
 			}
 			v.Policy = tdx.Policy{}
 			result, err = q.Verify(v)
-			if c.want == tdx.ErrNoCollateral { // the zero policy reports what the other demands
+			if errors.Is(c.want, tdx.ErrNoCollateral) { // the zero policy reports what the other demands
 				if err != nil || !strings.Contains(strings.Join(result.NotLookedAt, "; "), c.text) {
 					t.Errorf("by the zero policy: %v, %v", result, err)
 				}
@@ -121,6 +122,18 @@ func TestNoCollateral(t *testing.T) {
 	v.Policy = strict(t)
 	_, err := q.Verify(v)
 	checkError(t, err, tdx.ErrNoCollateral, "the policy demands it: the TCB level of the platform (TCB info is missing)")
+}
+
+// Nil collateral has no parts.
+func TestNilCollateral(t *testing.T) {
+	m := newMachine(t)
+	q := m.quote(t, tdxtest.TD{}, tdxtest.QuoteOptions{})
+	var c *tdx.Collateral
+	if len(c.Missing()) != 4 || c.OutOfDate(now) != nil || !c.Expires().IsZero() || c.Authenticate(q, m.roots) != nil || c.CheckRevoked(q) != nil {
+		t.Error("nil collateral has parts")
+	}
+	_, err := c.Level(q)
+	checkError(t, err, tdx.ErrCollateral, "both needed")
 }
 
 // The level is the first that the platform reaches, made worse by module and enclave.

@@ -121,7 +121,7 @@ func (q *Quote) parseSignature(data []byte) error {
 	if kind := u16(data, offDataType); kind != dataTypeQE {
 		return fmt.Errorf("certification data of type %d, want 6 (QE report)", kind)
 	}
-	if size := uint64(u32(data, offDataSize)); size != uint64(len(data)-offQEReport) {
+	if size := uint64(u32(data, offDataSize)); size != uint64(max(0, len(data)-offQEReport)) {
 		return fmt.Errorf("certification data of %d bytes, %d are there", size, len(data)-offQEReport)
 	}
 	q.signature, q.key = [64]byte(data[offSignature:]), [64]byte(data[offAttestationKey:])

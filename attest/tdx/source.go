@@ -64,6 +64,9 @@ func ask(ctx context.Context, source Source, q *Quote, roots *Roots) (*Collatera
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
 	c, err := source.Collateral(ctx, q)
+	if err == nil && c == nil {
+		err = errEmptyCollateral
+	}
 	if err == nil {
 		err = c.Authenticate(q, roots)
 	}

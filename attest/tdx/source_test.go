@@ -70,6 +70,7 @@ func TestFind(t *testing.T) {
 		{"none", nil, 0, "there are no sources"},
 		{"each failure", []tdx.Source{missing, broken, foreign}, 0, "missing: no such file; broken: malformed TDX collateral: "},
 		{"another vendor's", []tdx.Source{foreign}, 0, "foreign: verifying collateral: TCB info"},
+		{"nothing", []tdx.Source{empty{}}, 0, "empty: there is no part of collateral in it"},
 		{"no cause", []tdx.Source{tdx.NewUnusableFileSource("x", nil)}, 0, "x: it cannot be used"},
 	} {
 		found, err := tdx.Find(t.Context(), c.sources, q, m.roots, now)
@@ -85,6 +86,13 @@ func TestFind(t *testing.T) {
 		t.Errorf("with Intel's roots: %v", err)
 	}
 }
+
+// empty is a source that returns neither collateral nor an error.
+type empty struct{}
+
+func (empty) Collateral(context.Context, *tdx.Quote) (*tdx.Collateral, error) { return nil, nil }
+
+func (empty) String() string { return "empty" }
 
 // silent is a source that waits for the end of its context.
 type silent struct{}

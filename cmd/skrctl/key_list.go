@@ -43,7 +43,7 @@ func keyListCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 			return l.run(cmd, args, env, streams)
 		},
 	}
-	l.keyAccess.flags(cmd)
+	l.flags(cmd)
 	cmd.Flags().BoolVar(&l.versions, "versions", false, "list the versions of the key NAME, or of all keys")
 	cmd.Flags().BoolVar(&l.deleted, "deleted", false, "list the deleted keys that can be recovered")
 	cli.OutputFlag(cmd, &l.output)

@@ -225,10 +225,11 @@ func (e *wideningError) Error() string {
 			names = append(names, f.Name)
 		}
 	}
-	text := fmt.Sprintf("the key %q: the change gives it to more than was asked for, and nothing was written; change the policy, or add --accept %s",
+	var text strings.Builder
+	fmt.Fprintf(&text, "the key %q: the change gives it to more than was asked for, and nothing was written; change the policy, or add --accept %s",
 		e.key, strings.Join(names, ","))
 	for _, f := range e.findings {
-		text += fmt.Sprintf("; %s: %s", f.Name, f.Found)
+		fmt.Fprintf(&text, "; %s: %s", f.Name, f.Found)
 	}
-	return text
+	return text.String()
 }

@@ -99,13 +99,14 @@ func (e explained) print(output string, marks releasepolicy.Marks, out io.Writer
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(e)
 	}
-	text := e.Text(marks)
+	var text strings.Builder
+	text.WriteString(e.Text(marks))
 	if !e.Verified {
-		text += "The token's signature was not verified.\n"
+		text.WriteString("The token's signature was not verified.\n")
 	}
 	for _, w := range e.Workloads {
-		text += w.text()
+		text.WriteString(w.text())
 	}
-	_, err := fmt.Fprint(out, text)
+	_, err := fmt.Fprint(out, text.String())
 	return err
 }

@@ -110,6 +110,16 @@ func cryptoListener(s *Settings) error {
 	return nil
 }
 
+// certificateNames accepts DNS names without wildcards.
+func certificateNames(s *Settings) error {
+	for _, name := range s.CryptoNames {
+		if len(name) > 253 || !hostName.MatchString(name) {
+			return fmt.Errorf(": %.100q is not a DNS name", name)
+		}
+	}
+	return nil
+}
+
 func listening(s *Settings) error {
 	if s.Listen == "" && s.GRPCListen == "" {
 		return errors.New(" and grpc_listen: one of them is needed")

@@ -52,6 +52,7 @@ func table() []setting {
 		{
 			name: "crypto-names", group: Addresses, bind: words(func(s *Settings) *List { return &s.CryptoNames }, nil),
 			usage: "DNS names for the certificate of crypto_listen, beside localhost",
+			check: certificateNames,
 		},
 
 		{

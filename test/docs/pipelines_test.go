@@ -123,7 +123,7 @@ func newPipeline(t *testing.T, issuer, subject, inventory string) *pipeline {
 		t.Fatal(err)
 	}
 	trusted := tokens.Trust(subject)
-	socket, err := os.MkdirTemp("", "skr-")
+	socket, err := os.MkdirTemp("", "skr-") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,16 +106,6 @@ func TestRollouts(t *testing.T) {
 	}
 }
 
-// exports returns the assignments as shell commands.
-func exports(assignments []string) string {
-	var text strings.Builder
-	for _, a := range assignments {
-		name, value, _ := strings.Cut(a, "=")
-		fmt.Fprintf(&text, "export %s='%s'\n", name, value)
-	}
-	return text.String()
-}
-
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

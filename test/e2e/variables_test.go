@@ -17,6 +17,10 @@ import (
 var wrong = map[string][]string{
 	"SKR_LISTEN":               {"0.0.0.0:80", "localhost:http", "unix:relative"},
 	"SKR_GRPC_LISTEN":          {"10.0.0.1:50000"},
+	"SKR_CRYPTO_LISTEN":        {"localhost:8443", "unix:/run/skr.sock"}, // the first needs crypto_dir
+	"SKR_CRYPTO_DIR":           {"relative"},
+	"SKR_CRYPTO_NAMES":         {"*.azure.net", "10.0.0.1", ""},
+	"SKR_CLOUD":                {"germany"},
 	"SKR_OPS_LISTEN":           {"9090", ":70000"},
 	"SKR_OPS_DOCTOR":           {"perhaps"},
 	"SKR_REQUEST_TIMEOUT":      {"0s", "60"},

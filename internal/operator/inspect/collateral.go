@@ -5,8 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 
 	"skr/attest/tdx"
@@ -97,14 +97,14 @@ func (c collateral) sections(now time.Time) []Section {
 		s := Section{Title: "TCB info, not verified here"}
 		fmspc := t.FMSPC()
 		s.add("FMSPC", hex.EncodeToString(fmspc[:]), "kind of platform that it is for")
-		s.add("evaluation", fmt.Sprint(t.EvaluationNumber()), "number of Intel's evaluation")
+		s.add("evaluation", strconv.Itoa(t.EvaluationNumber()), "number of Intel's evaluation")
 		s.addPeriod(t.Valid, now)
 		s.addLevels(t.Levels())
 		all = append(all, s)
 	}
 	if e := c.QEIdentity; e != nil {
 		s := Section{Title: "Identity of the quoting enclave, not verified here"}
-		s.add("evaluation", fmt.Sprint(e.EvaluationNumber()), "number of Intel's evaluation")
+		s.add("evaluation", strconv.Itoa(e.EvaluationNumber()), "number of Intel's evaluation")
 		s.addPeriod(e.Valid, now)
 		s.addLevels(e.Levels())
 		all = append(all, s)
@@ -119,7 +119,7 @@ func (c collateral) sections(now time.Time) []Section {
 
 func (c crl) sections(now time.Time) []Section {
 	s := Section{Title: "Revoked certificates of " + c.Issuer() + ", not verified here"}
-	s.add("revoked", fmt.Sprint(c.Revoked()), "certificates in the list")
+	s.add("revoked", strconv.Itoa(c.Revoked()), "certificates in the list")
 	s.addPeriod(c.Valid, now)
 	return []Section{s}
 }

@@ -81,13 +81,11 @@ func requires(kind releasepolicy.Kind, conditions []releasepolicy.Condition, cla
 // all translates the members of a group.
 func (t *translation) all(kind releasepolicy.Kind, members []releasepolicy.Condition) (all []releasepolicy.Condition) {
 	for _, c := range members {
-		translated := []releasepolicy.Condition{c}
+		var translated []releasepolicy.Condition
 		if c.Kind == releasepolicy.Claim {
 			translated = t.comparison(c)
 		} else if c.Conditions = t.all(c.Kind, c.Conditions); len(c.Conditions) > 0 {
 			translated = []releasepolicy.Condition{c}
-		} else {
-			translated = nil
 		}
 		if kind == releasepolicy.AnyOf && len(translated) > 1 {
 			translated = []releasepolicy.Condition{{Kind: releasepolicy.AllOf, Conditions: translated}}

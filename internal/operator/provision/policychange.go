@@ -107,7 +107,7 @@ func (v *Vault) unchanged(ctx context.Context, id hsm.KeyID, seen *Key) error {
 	if err != nil {
 		return err
 	}
-	what := ""
+	var what string
 	switch {
 	case now.ID != seen.ID:
 		what = fmt.Sprintf("it has a new version, %q", now.ID.Version())

@@ -48,7 +48,7 @@ func (m Machine) judged() []inspect.Kind {
 	case m.Policy.AK() != AKFromHCL:
 		kinds = append(kinds, inspect.Certificates)
 	case m.isTDX():
-		kinds = append(kinds, tdxKinds...)
+		kinds = append(kinds, tdxJudged(m.Given.Parts)...)
 	default:
 		kinds = append(kinds, inspect.HCLReport, inspect.Report, inspect.Chain, inspect.THIM)
 	}

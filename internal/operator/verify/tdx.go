@@ -31,6 +31,16 @@ var tdxKinds = []inspect.Kind{
 	inspect.HCLReport, inspect.TDXQuote, inspect.TDXReport, inspect.TDXCollateral, inspect.TCBInfo, inspect.QEIdentity, inspect.CRL,
 }
 
+// tdxJudged returns the kinds that the checks of a quote look at, with the certificates that sign
+// Intel's own answers.
+func tdxJudged(parts []inspect.Part) []inspect.Kind {
+	isAnswer := func(p inspect.Part) bool { return p.Kind == inspect.TCBInfo || p.Kind == inspect.QEIdentity }
+	if slices.ContainsFunc(parts, isAnswer) {
+		return append(slices.Clone(tdxKinds), inspect.Certificates)
+	}
+	return tdxKinds
+}
+
 // neverOfQuotes lists what no rule about quotes looks at.
 var neverOfQuotes = []string{"whether MRTD is one that you accept"}
 
@@ -39,7 +49,7 @@ var errNoQuote = errors.New("there is no TDX quote; a TD report alone proves not
 // ofTDX verifies a quote with what belongs to it.
 func ofTDX(g Given, trusted Silicon, at time.Time) *Verdict {
 	v := newVerdict(Evidence, at, tdxPlan...)
-	v.checkContents(g.Parts, true, tdxKinds...)
+	v.checkContents(g.Parts, true, tdxJudged(g.Parts)...)
 	v.checkTD(&g, trusted, at)
 	v.checkTDData(g)
 	return v.finish(neverOfQuotes...)
@@ -156,7 +166,7 @@ func findCollateral(g *Given, trusted Platform) (c *tdx.Collateral, why string, 
 		return nil, "there is none: give it as a file, or name collateral_sources", nil
 	}
 	if c, err = trusted.Find(g.TDQuote); err != nil {
-		return nil, err.Error(), nil
+		return nil, err.Error(), nil //nolint:nilerr // a reason that is reported
 	}
 	return c, "found by collateral_sources", nil
 }

@@ -31,7 +31,7 @@ type keptPipeline struct {
 	validity hsm.Validity
 }
 
-func (p *keptPipeline) Release(ctx context.Context, r keyrelease.Request) (*hsm.Key, error) {
+func (p *keptPipeline) Release(ctx context.Context, _ keyrelease.Request) (*hsm.Key, error) {
 	if err := p.begin(ctx); err != nil {
 		return nil, err
 	}
