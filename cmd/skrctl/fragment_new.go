@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func fragmentNewCommand(streams cli.Streams) *cobra.Command {
 	flags.StringVar(&n.containers, "containers", "", "file with containers as policies have them, as JSON; - is standard input")
 	flags.StringVar(&n.platform, "platform", "aci", "aci or aci-vn2, where the images run")
 	flags.StringArrayVar(&n.env, "env", nil, "environment variable that containers of the images may have: NAME=VALUE; may be repeated")
-	flags.StringArrayVar(&n.patterns, "env-pattern", nil, "regular expression (RE2) of such variables: NAME=PATTERN; may be repeated")
+	flags.StringArrayVar(&n.patterns, "env-pattern", nil, "regular expression (RE2) that the whole variable matches: NAME=PATTERN; may be repeated")
 	cli.OutFlag(cmd, &n.out, "file to write, mode 0644")
 	return cmd
 }
@@ -84,7 +85,27 @@ func (n *newFragment) check(images []string) error {
 			return fmt.Errorf("%q is not NAME=VALUE", rule)
 		}
 	}
+	for _, rule := range n.patterns {
+		if _, err := regexp.Compile(wholeValue(rule)); err != nil {
+			return fmt.Errorf("--env-pattern: %w", err)
+		}
+	}
 	return nil
+}
+
+// wholeValue returns a rule whose patterns are for the whole name and the whole value. The utility VM
+// adds ^ and $ to the ends of the rule as text (hcsshim, framework.rego: anchor_pattern): without a
+// group, NAME=a|b would admit every variable that ends in b.
+func wholeValue(rule string) string {
+	name, pattern, _ := strings.Cut(rule, "=")
+	return group(name) + "=" + group(pattern)
+}
+
+func group(pattern string) string {
+	if strings.Contains(pattern, "|") || strings.HasSuffix(pattern, `\$`) {
+		return "(?:" + pattern + ")"
+	}
+	return pattern
 }
 
 func (n *newFragment) container(ctx context.Context, name string) (c execpolicy.Container, err error) {
@@ -100,7 +121,7 @@ func (n *newFragment) container(ctx context.Context, name string) (c execpolicy.
 		c.EnvRules = append(c.EnvRules, execpolicy.EnvRule{Pattern: rule, Strategy: "string"})
 	}
 	for _, rule := range n.patterns {
-		c.EnvRules = append(c.EnvRules, execpolicy.EnvRule{Pattern: rule, Strategy: "re2"})
+		c.EnvRules = append(c.EnvRules, execpolicy.EnvRule{Pattern: wholeValue(rule), Strategy: "re2"})
 	}
 	return c, err
 }

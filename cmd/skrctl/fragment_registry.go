@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,9 @@ func fetchFragments(ctx context.Context, name, directory, output string, streams
 	if err := cli.CheckOutput(output); err != nil {
 		return err
 	}
+	if err := checkDirectory(directory); err != nil {
+		return err
+	}
 	var signed [][]byte
 	err := withImage(ctx, name, registryTime, func(ctx context.Context, image fragment.Image) (err error) {
 		signed, err = fragment.Fetch(ctx, image)
@@ -110,6 +114,18 @@ func fetchFragments(ctx context.Context, name, directory, output string, streams
 		return &verdictError{name + ": no fragment that verifies is attached to it"}
 	}
 	return printFetched(all, output, streams)
+}
+
+// checkDirectory finds a wrong --out-dir before the registry is asked.
+func checkDirectory(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", path)
+	}
+	if err != nil {
+		return cli.BadUsage(fmt.Errorf("--out-dir: %w", err))
+	}
+	return nil
 }
 
 func fileName(f *fragment.Fragment, raw []byte) string {

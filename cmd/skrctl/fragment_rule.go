@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,9 @@ func printRule(path, least string, streams cli.Streams) error {
 	number, err := rule.MinimumSVN.Uint()
 	if err != nil || number == 0 || strconv.FormatUint(number, 10) != string(rule.MinimumSVN) {
 		return cli.BadUsage(errors.New("--minimum-svn must be a whole number, 1 or higher"))
+	}
+	if err := rule.Admits(f.Issuer, f.Feed, f.SVN); err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "skrctl: warning: the rule does not admit %s: %v\n", path, err) // nowhere else to say it
 	}
 	slices.Sort(rule.Includes)
 	e := json.NewEncoder(streams.Out)

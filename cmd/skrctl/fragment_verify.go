@@ -20,8 +20,8 @@ func fragmentVerifyCommand(streams cli.Streams) *cobra.Command {
 		Short: "Verify a signed fragment, and that an execution policy admits it",
 		Long: "Verifies the signature, the certificates and the did:x509 issuer. Anybody can make a fragment that verifies: with\n" +
 			"--policy, the command also tells whether an import of the execution policy admits this issuer, feed and svn, as a\n" +
-			"utility VM decides, and warns of what may be wrong with the imports. As the utility VM, it ignores when\n" +
-			"certificates expire. FILE may be -, standard input.\n" +
+			"utility VM decides, and includes what the fragment has. It warns of what may be wrong with the imports. As the\n" +
+			"utility VM, it ignores when certificates expire. FILE may be -, standard input.\n" +
 			"Exit codes: 0 verified and admitted, 3 no import admits it, 6 not authentic, 2 unreadable.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return verifyFragment(args[0], policy, output, streams) },

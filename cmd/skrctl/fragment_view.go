@@ -71,7 +71,11 @@ func (v *fragmentView) writeText(out io.Writer) error {
 			fmt.Fprintf(&b, "  %-12s %s\n", name, oneLine(value))
 		}
 	}
-	fmt.Fprintf(&b, "fragment %s, svn %s, %s\n", oneLine(v.Namespace), oneLine(string(v.SVN)), v.state())
+	svn := "no svn"
+	if v.SVN != "" {
+		svn = "svn " + string(v.SVN)
+	}
+	fmt.Fprintf(&b, "fragment %s, %s, %s\n", oneLine(v.Namespace), oneLine(svn), v.state())
 	line("error", v.Error)
 	line("not read", v.Unread)
 	line("issuer", v.Issuer)

@@ -92,7 +92,7 @@ func showKey(i keyInfo, out io.Writer) error {
 	line("not before", i.NotBefore)
 	line("expires", i.Expires)
 	if i.Lapse != "" {
-		line("validity", i.Lapse+": it does not encrypt, wrap or sign; it still decrypts, unwraps, verifies and is released")
+		line("validity", "it "+i.Lapse+"; it does not encrypt, wrap or sign, and still decrypts, unwraps, verifies and is released")
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.Tags)) {
 		line("tag", fmt.Sprintf("%q = %q", name, i.Tags[name]))

@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 
@@ -20,6 +21,10 @@ import (
 // ServeCSI serves the Secrets Store CSI driver on the socket until ctx ends. The records of releases go
 // where those of Serve go.
 func ServeCSI(ctx context.Context, s *config.Settings, socket net.Listener, log *slog.Logger, otherwise func(version string) *audit.Log) error {
+	if len(s.Access.Value) > 0 {
+		return config.WrongSetting(errors.New("access: its rules do not apply to CSI mounts; remove it: " +
+			"the vault decides by the identity of each pod, and vault_allow limits all of them"))
+	}
 	ignoreForPods(s, log)
 	records, err := OpenAudit(s, otherwise)
 	if err != nil {

@@ -45,7 +45,8 @@ func TestFragment(t *testing.T) {
 	push(t, filepath.Join(dir, "skr"), registry)
 
 	settings := variables(t)
-	wanted := slices.Concat([]string{"SKR_VAULT_ALLOW=orders.vault.azure.net/keys/orders", "SkrSideCarArgs=e30=", "Port=8080"}, settings.admitted)
+	wanted := slices.Concat([]string{"SKR_VAULT_ALLOW=orders.vault.azure.net/keys/orders", "SkrSideCarArgs=e30=", "Port=8080",
+		"VN2_THIM_ENDPOINT=http://169.254.128.1:2377/metadata/THIM/amd/certification"}, settings.admitted)
 	refused := slices.Concat([]string{"SKR_VAULT_ALLOW=other.vault.azure.net", "SKR_CONFIG=/x", "SSL_CERT_FILE=/x", "OTEL_EXPORTER_OTLP_ENDPOINT=x"},
 		settings.fixed)
 	image, err := host.Pull(t.Context(), feed+":v1.2.3", slices.Concat(wanted, refused)...)

@@ -242,6 +242,8 @@ func TestAdmitted(t *testing.T) {
 		"wrong feed":   {change(func(i *execpolicy.Import) { i.Feed = "registry.example/other" }), "feed is", false},
 		"tag in feed":  {change(func(i *execpolicy.Import) { i.Feed += ":1" }), "feed is", false},
 		"wrong issuer": {change(func(i *execpolicy.Import) { i.Issuer = other.Issuer }), "issuer is", true},
+		"no includes":  {change(func(i *execpolicy.Import) { i.Includes = nil }), "leave out what the fragment has: containers", false},
+		"fragments":    {change(func(i *execpolicy.Import) { i.Includes = []string{"fragments"} }), "its includes leave out", false},
 	} {
 		policy := &execpolicy.Policy{Namespace: execpolicy.Namespace, Imports: []execpolicy.Import{c.rule}}
 		_, err := f.Admitted(policy)

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"skr/internal/jose/sign1"
 	"skr/internal/operator/execpolicy"
@@ -123,11 +125,31 @@ func (f *Fragment) Admitted(policy *execpolicy.Policy) (execpolicy.Import, error
 	for n, i := range policy.Imports {
 		err := i.Admits(f.Issuer, f.Feed, f.SVN)
 		if err == nil {
+			err = f.included(i)
+		}
+		if err == nil {
 			return i, nil
 		}
 		reasons = append(reasons, fmt.Errorf("import %d (feed %s): %w", n+1, i.Feed, err))
 	}
 	return execpolicy.Import{}, errors.Join(reasons...)
+}
+
+// included returns an error if the import includes nothing that the fragment has. The utility VM loads
+// such a fragment and starts none of its containers.
+func (f *Fragment) included(i execpolicy.Import) error {
+	var has []string
+	if len(f.Policy.Containers) > 0 {
+		has = append(has, "containers")
+	}
+	if len(f.Policy.Imports) > 0 {
+		has = append(has, "fragments")
+	}
+	isIncluded := func(part string) bool { return slices.Contains(i.Includes, part) }
+	if len(has) == 0 || slices.ContainsFunc(has, isIncluded) {
+		return nil
+	}
+	return fmt.Errorf("its includes leave out what the fragment has: %s", strings.Join(has, " and "))
 }
 
 // Mismatches judges the imports for this fragment's feed whose issuer is not its signer.

@@ -18,6 +18,7 @@ const (
 
 // sidecar migrates the containers that run skr or the reference sidecar.
 func (m *migration) sidecar(p pod) {
+	before := m.sidecars
 	for _, list := range []string{"initContainers", "containers"} {
 		for _, container := range slices.Clone(items(member(p.spec, list))) {
 			if isSidecar(container) {
@@ -26,6 +27,10 @@ func (m *migration) sidecar(p pod) {
 				m.form(p, list, container)
 			}
 		}
+	}
+	if m.sidecars == before {
+		m.lost(p.where(), "no container is recognised as skr, by its command, SkrSideCarArgs or an image named skr. "+
+			"If one runs it, write its command, /bin/skr, into the manifest and migrate again")
 	}
 	m.agentVolume(p)
 }

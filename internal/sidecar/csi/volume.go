@@ -3,6 +3,8 @@ package csi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"skr/internal/jose/jws"
@@ -127,7 +129,7 @@ func (v *volume) identify(given, hidden map[string]string) (err error) {
 	return v.checkToken()
 }
 
-// tokenFor returns the token for Entra ID.
+// tokenFor returns the token for Entra ID: with several, always the same one.
 func tokenFor(text string) (secmem.Text, error) {
 	missing := refusal.Newf(refusal.BadRequest, "the driver sent no service account token for the audience %s; "+
 		"add it to tokenRequests of the CSIDriver secrets-store.csi.k8s.io", audiencePrefix)
@@ -140,9 +142,10 @@ func tokenFor(text string) (secmem.Text, error) {
 	if err := (strictjson.Decoder{}).Decode([]byte(text), &tokens); err != nil {
 		return secmem.Text{}, refusal.Newf(refusal.BadRequest, "attribute %s is not JSON of tokens by audience", accountTokens)
 	}
-	for audience, entry := range tokens {
-		if strings.HasPrefix(audience, audiencePrefix) && !entry.Token.IsZero() {
-			return entry.Token, nil
+	// The audience of the public cloud is the first in this order.
+	for _, audience := range slices.Sorted(maps.Keys(tokens)) {
+		if token := tokens[audience].Token; strings.HasPrefix(audience, audiencePrefix) && !token.IsZero() {
+			return token, nil
 		}
 	}
 	return secmem.Text{}, missing

@@ -90,6 +90,19 @@ func TestTokenPlaces(t *testing.T) {
 	}
 }
 
+// Of several tokens for Entra ID, that of the public cloud is taken each time.
+func TestSeveralTokens(t *testing.T) {
+	const other = `{"sub":"system:serviceaccount:shop:orders"}`
+	tokens := strings.TrimSuffix(tokensOf(accountToken(mine)), "}") +
+		strings.Replace(strings.Replace(tokensOf(accountToken(other)), "{", ",", 1), "TokenExchange", "TokenExchangeUSGov", 1)
+	for range 64 {
+		v, err := parse(encoded(t, attributes(map[string]string{accountTokens: tokens})), "")
+		if err != nil || v.token.Reveal() != accountToken(mine) {
+			t.Fatalf("the token of another audience, or error %v", err)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	object := func(members string) map[string]string {
 		return map[string]string{objects: "- {path: key, vault: v, authority: a, key: k" + members + "}\n"}

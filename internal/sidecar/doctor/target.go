@@ -119,7 +119,11 @@ func (e *examination) lookAtExportable(_ context.Context, r keyrelease.Request) 
 		return fail(refusal.ReleaseRejected, "correct the key, or make another with `skrctl key create`", "%s", obstacle)
 	}
 	if lapse := described.Lapse(e.Now()); lapse != "" {
-		return warn("make a new version with `skrctl key rotate`, or set another time with `skrctl key expire`",
+		fix := "make a new version with `skrctl key rotate`, or set another time with `skrctl key expire`"
+		if e.Now().Before(described.NotBefore) {
+			fix = "wait until then if the application encrypts, wraps or signs, or make a new version with `skrctl key rotate`"
+		}
+		return warn(fix,
 			"the key %s; the vault still releases it, and refuses to encrypt, wrap and sign with it", lapse)
 	}
 	if !described.Immutable {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"skr/internal/operator/execpolicy"
 )
@@ -62,14 +63,25 @@ func (c Container) match(listed execpolicy.Container) (kept []string, err error)
 	return kept, nil
 }
 
-// admits matches a variable as framework.rego does: env_matches.
+// admits matches a variable as framework.rego does: env_ok and anchor_pattern.
 func admits(rule execpolicy.EnvRule, variable string) bool {
 	switch rule.Strategy {
 	case "string":
 		return rule.Pattern == variable
 	case "re2":
-		pattern, err := regexp.Compile("^(?:" + rule.Pattern + ")$")
+		pattern, err := regexp.Compile(anchored(rule.Pattern))
 		return err == nil && pattern.MatchString(variable)
 	}
 	return false
+}
+
+// anchored adds ^ and $ as the framework does: as text, so that alternatives stay as wide as they are there.
+func anchored(pattern string) string {
+	if !strings.HasPrefix(pattern, "^") {
+		pattern = "^" + pattern
+	}
+	if !strings.HasSuffix(pattern, "$") {
+		pattern += "$"
+	}
+	return pattern
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"skr/internal/operator/execpolicy"
 	"skr/test/uvmtest"
 )
 
@@ -173,5 +174,26 @@ func TestNew(t *testing.T) {
 	vm := newVM(t, []byte("package policy\ncreate_container := {\"allowed\": true}\n"))
 	if kept, err := vm.CreateContainer(container()); err != nil || len(kept) != 3 {
 		t.Errorf("the policy that allows everything: %q, %v", kept, err)
+	}
+}
+
+// TestPatterns: ^ and $ are added as text, so that alternatives without a group admit more than they seem to.
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern, variable string
+		want              bool
+	}{
+		{"LEVEL=[a-z]+", "LEVEL=info", true},
+		{"LEVEL=[a-z]+", "OTHER=LEVEL=info", false},
+		{"LEVEL=[a-z]+", "LEVEL=info 1", false},
+		{"^LEVEL=info$", "LEVEL=info", true},
+		{"LEVEL=info|warn", "OTHER=warn", true},
+		{"LEVEL=(?:info|warn)", "OTHER=warn", false},
+		{"LEVEL=(?:info|warn)", "LEVEL=warn", true},
+	} {
+		rule := execpolicy.EnvRule{Pattern: c.pattern, Strategy: "re2"}
+		if got := admits(rule, c.variable); got != c.want {
+			t.Errorf("%s admits %s: %t, want %t", c.pattern, c.variable, got, c.want)
+		}
 	}
 }
