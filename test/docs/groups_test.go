@@ -51,3 +51,13 @@ func startGroup(r *http.Request, cloud *emulator.Cloud, name, image, policyFile 
 		Policy: string(policy), Containers: []utilityvm.Container{pulled.Container}, Fragments: pulled.Fragments,
 	})
 }
+
+// exports writes an environment as lines for a shell.
+func exports(environment []string) string {
+	var text strings.Builder
+	for _, entry := range environment {
+		name, value, _ := strings.Cut(entry, "=")
+		fmt.Fprintf(&text, "export %s='%s'\n", name, value)
+	}
+	return text.String()
+}
