@@ -13,6 +13,7 @@ import (
 	"skr/hsm"
 	"skr/internal/cli"
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/refusal"
 	"skr/internal/secmem"
 	"skr/internal/sidecar"
@@ -64,7 +65,7 @@ func releaseOnce(cmd *cobra.Command, o releaseOptions, env config.Environment, s
 	}
 	req, err := o.request(parts, streams.In)
 	if err == nil {
-		err = parts.MayRelease(o.alias, req)
+		err = parts.May(keyuse.Release, o.alias, req)
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"skr/internal/cli"
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/secmem"
 	"skr/internal/sidecar"
 	"skr/internal/sidecar/keyprovider"
@@ -121,6 +122,9 @@ func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text 
 	}
 	request, err := parts.Parse(config.Alias{Vault: annotation.Vault, Key: annotation.Key, Authority: annotation.Authority})
 	if err != nil {
+		return nil, err
+	}
+	if err := parts.May(keyuse.UnwrapKey, "", request); err != nil {
 		return nil, err
 	}
 	parts.WarnOfMachine()

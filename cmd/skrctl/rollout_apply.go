@@ -66,6 +66,11 @@ func (d *rolloutDesk) apply(cmd *cobra.Command, o *applyOptions, streams cli.Str
 		if err != nil {
 			return changeError(err)
 		}
+		if o.retire {
+			if err := w.Compare(proposal.Before).Replaces(key.ID.String()); err != nil {
+				return err
+			}
+		}
 		report := newChangeReport(proposal)
 		if err := report.print(o.output, streams.Out); err != nil {
 			return err

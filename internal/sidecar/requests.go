@@ -55,12 +55,15 @@ func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
 	return all, nil
 }
 
-// MayRelease returns an error if an alias keeps the key of the request. alias is the alias that
-// the request is for, or "": then every alias of the key counts.
-func (p *Parts) MayRelease(alias string, request keyrelease.Request) error {
+// May returns an error if an alias of the request's key does not permit the right. alias is the
+// alias that the request is for, or "": then every alias of the key counts.
+func (p *Parts) May(right keyuse.Operation, alias string, request keyrelease.Request) error {
 	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
-		if alias != "" && name != alias || !p.Aliases[name].Names(request.Key) || p.rights[name].Permit(keyuse.Release) {
+		if alias != "" && name != alias || !p.Aliases[name].Names(request.Key) || p.rights[name].Permit(right) {
 			continue
+		}
+		if right != keyuse.Release {
+			return refusal.Newf(refusal.CallerNotAllowed, "the ops of alias %q do not list %s; add it there", name, right)
 		}
 		return refusal.Newf(refusal.CallerNotAllowed,
 			`the key of alias %q stays in the sidecar; use it there, or add "release" to its ops`, name)

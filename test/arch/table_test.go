@@ -150,7 +150,7 @@ var allowed = map[string][]string{
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/rollout": {
 		"internal/azure/endpoint", "internal/check", "internal/operator/lint", "internal/operator/measure",
-		"internal/operator/provision", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
+		"internal/operator/provision", "internal/refusal", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/template": {"releasepolicy"},
 	"internal/operator/verify": {

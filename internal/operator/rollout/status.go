@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"skr/internal/refusal"
 	"skr/releasepolicy"
 )
 
@@ -54,6 +55,17 @@ func (w Wanted) Compare(p *releasepolicy.Policy) Status {
 		}
 	}
 	return s
+}
+
+// Replaces returns an error if a change would allow what the policy lacks and retire what pods
+// have now: pods that run could have neither.
+func (s Status) Replaces(kid string) error {
+	if len(s.Missing)+len(s.MissingAuthorities) == 0 || len(s.strays())+len(s.OtherAuthorities) == 0 {
+		return nil
+	}
+	return refusal.Newf(refusal.ManagementRejected,
+		"%s does not allow yet what the inventory lists, so its running pods would lose the key; run `skrctl rollout apply` without --retire, "+
+			"deploy, and then run it with --retire", kid)
 }
 
 // sameURL compares names of authorities as release policies do.
