@@ -34,40 +34,41 @@ func policyCheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			open, err := allowAll(workload, args[0], io)
+			digests, open, err := hostDataOf(workload, args[0], io)
 			if err != nil {
 				return err
 			}
-			subject := lint.Subject{Platform: named, AllowAll: open, Immutable: document.Immutable}
+			subject := lint.Subject{Platform: named, AllowAll: open, Workloads: digests, Immutable: document.Immutable}
 			results := lint.Check(document.Text, subject)
 			return printFindings(args[0], document.Source, results, strict, io.Out, cli.StyleFor(output, io.Out, env))
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
-	cmd.Flags().StringVar(&workload, "workload", "", "deployment file, as for skrctl measure; checks whether its policy allows everything")
+	cmd.Flags().StringVar(&workload, "workload", "", "deployment file, as for skrctl measure; checks that the policy names it, and that its own does not allow everything")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 also for warnings")
 	cli.OutputFlag(cmd, &output)
 	return cmd
 }
 
-// allowAll returns the HOST_DATA of those policies of the workload that allow everything.
-func allowAll(workload, policy string, streams cli.Streams) (digests []string, err error) {
+// hostDataOf returns the HOST_DATA of the workload's policies, and of those that allow everything.
+func hostDataOf(workload, policy string, streams cli.Streams) (all, open []string, err error) {
 	if workload == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err := cli.OneStandardInput(workload, policy); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	policies, err := readWorkload(workload, streams)
 	if err != nil {
-		return nil, cli.BadUsage(err)
+		return nil, nil, cli.BadUsage(err)
 	}
 	for _, p := range policies {
+		all = append(all, p.Digest())
 		if p.AllowsEverything() {
-			digests = append(digests, p.Digest())
+			open = append(open, p.Digest())
 		}
 	}
-	return digests, nil
+	return all, open, nil
 }
 
 // checkReport is what skrctl policy check prints.

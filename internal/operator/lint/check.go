@@ -40,6 +40,8 @@ type Subject struct {
 	// AllowAll are HOST_DATA of execution policies that allow everything, besides the
 	// published ones.
 	AllowAll []string
+	// Workloads are the HOST_DATA that the policy is for; nil means unknown.
+	Workloads []string
 	// Immutable reports whether the key's policy is final; nil means unknown.
 	Immutable *bool
 }
@@ -51,7 +53,7 @@ func Check(text []byte, subject Subject) []check.Result {
 	if err != nil {
 		return []check.Result{malformed(err)}
 	}
-	in := inspection{immutable: subject.Immutable, allowAll: slices.Concat(allowAll, subject.AllowAll)}
+	in := inspection{immutable: subject.Immutable, allowAll: slices.Concat(allowAll, subject.AllowAll), workloads: subject.Workloads}
 	for _, tree := range policy.Tree() {
 		in.roots = append(in.roots, root{tree, platformsOf(tree, subject.Platform)})
 	}
@@ -104,6 +106,7 @@ type inspection struct {
 	roots     []root
 	immutable *bool
 	allowAll  []string // HOST_DATA
+	workloads []string // HOST_DATA; nil means unknown
 	rule      Rule     // whose check runs
 	compared  int      // pairs of conditions that were compared, in the whole policy
 	found     []check.Result

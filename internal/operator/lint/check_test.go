@@ -208,7 +208,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, rule := range Rules() {
-		if !fired[rule.Name] && rule.Name != "mutable-policy" {
+		if !fired[rule.Name] && rule.Name != "mutable-policy" && rule.Name != "other-workload" { // these need a Subject
 			t.Errorf("no case reports %s", rule.Name)
 		}
 	}
@@ -220,6 +220,31 @@ func TestCheckMutable(t *testing.T) {
 		found := len(findings) == 1 && findings[0].Name == "mutable-policy" && findings[0].Line == 0
 		if found != (immutable != nil && !*immutable) {
 			t.Errorf("immutable %v: %+v", immutable, findings)
+		}
+	}
+}
+
+func TestCheckOtherWorkload(t *testing.T) {
+	other := strings.Repeat("ab", 32)
+	for _, c := range []struct {
+		workloads []string
+		text      string
+		want      int
+	}{
+		{nil, aci(), 0},
+		{[]string{digest}, aci(), 0},
+		{[]string{other, digest}, aci(), 0},
+		{[]string{other}, aci(), 1},
+		{[]string{other}, at(own, is("x-ms-ver", "1.0")), 0}, // without HOST_DATA, no-hostdata says so
+	} {
+		found := 0
+		for _, f := range Check([]byte(c.text), Subject{Workloads: c.workloads}) {
+			if f.Name == "other-workload" && f.Line > 0 {
+				found++
+			}
+		}
+		if found != c.want {
+			t.Errorf("%q: %d findings, want %d", c.workloads, found, c.want)
 		}
 	}
 }

@@ -32,6 +32,7 @@ var rules = []Rule{
 	{"shared-authority", Warning, "an authority that all tenants share attests, and nothing says which workload", sharedAuthority},
 
 	{"no-hostdata", Error, "a container gets the key without a condition on its HOST_DATA", noHostData},
+	{"other-workload", Warning, "no condition names the HOST_DATA of the workload", otherWorkload},
 	{"allow-all-hostdata", Error, "the HOST_DATA is that of a policy that allows everything", allowAllHostData},
 	{"zero-hostdata", Error, "the HOST_DATA is zero, which is what guests without a policy have", zeroHostData},
 	{"debug-not-excluded", Error, "a guest whose memory the host may read gets the key", debugNotExcluded},

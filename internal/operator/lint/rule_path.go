@@ -83,6 +83,25 @@ func noHostData(in *inspection) {
 	}
 }
 
+// otherWorkload reports a policy that names HOST_DATA, but none of the workload's.
+func otherWorkload(in *inspection) {
+	var first *releasepolicy.Condition
+	named := false
+	in.comparisons(func(_ root, c releasepolicy.Condition) {
+		if c.Claim != hostData || c.Operator != releasepolicy.Equals {
+			return
+		}
+		if first == nil {
+			first = &c
+		}
+		named = named || slices.Contains(in.workloads, c.Value.Text)
+	})
+	if len(in.workloads) > 0 && first != nil && !named {
+		in.report(*first, "no condition names the HOST_DATA of the workload: its pods do not get the key",
+			"write "+strings.Join(in.workloads, " or ")+", or give the file of the workload that the policy is for")
+	}
+}
+
 // allowAll are the HOST_DATA of published policies that allow every container: the one that
 // the confcom tool writes for debugging, that of Microsoft's confidential container samples,
 // and those of two public container groups.
