@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -95,11 +96,16 @@ func measureFile(path string, streams cli.Streams) ([]measured, error) {
 	all := make([]measured, len(policies))
 	for i, p := range policies {
 		all[i] = measured{p.Digest(), path, p.Source(), describeImports(p.Imports())}
-		for _, rule := range p.Imports() {
-			_, _ = fmt.Fprintf(streams.Err, "skrctl: note: %s: %s: this policy %s\n", path, p.Source(), rule) // nowhere else to say it
-		}
+		noteImports(path, p, streams.Err)
 	}
 	return all, nil
+}
+
+// noteImports says what a policy admits by the fragments that it imports.
+func noteImports(path string, p measure.Policy, out io.Writer) {
+	for _, rule := range p.Imports() {
+		_, _ = fmt.Fprintf(out, "skrctl: note: %s: %s: this policy %s\n", path, p.Source(), rule) // nowhere else to say it
+	}
 }
 
 // readWorkload returns the policies in a deployment file. It prints warnings about them.

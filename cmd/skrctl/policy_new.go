@@ -188,6 +188,7 @@ func (n newPolicy) adoptFiles(spec *lint.Spec, streams cli.Streams) error {
 			return err
 		}
 		for _, p := range policies {
+			noteImports(n.workload, p, streams.Err)
 			spec.HostData = append(spec.HostData, p.Digest())
 			if p.AllowsEverything() {
 				spec.AllowAll = append(spec.AllowAll, p.Digest())
