@@ -115,19 +115,27 @@ func (i *tcbInfo) check() error {
 	case i.IssueDate.IsZero() || i.NextUpdate.IsZero():
 		return errors.New("there is no issueDate or nextUpdate")
 	}
-	for _, m := range append([]moduleIdentity{*i.TDXModule}, i.TDXModuleIdentities...) {
-		if len(m.MRSIGNER) != len(Measurement{}) || len(m.Attributes) != 8 || len(m.AttributesMask) != 8 {
-			return fmt.Errorf("the TDX module %.20q must have an mrsigner of 48 bytes, attributes and attributesMask of 8", m.ID)
-		}
-		if err := checkStatuses(m.TCBLevels); err != nil {
-			return err
-		}
+	if err := i.checkModules(); err != nil {
+		return err
 	}
 	for _, l := range i.TCBLevels {
 		if len(l.TCB.SGX) != components || len(l.TCB.TDX) != components {
 			return fmt.Errorf("a level has %d and %d components, want %d of each", len(l.TCB.SGX), len(l.TCB.TDX), components)
 		}
 		if err := l.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkModules checks the form of the identities of the TDX module.
+func (i *tcbInfo) checkModules() error {
+	for _, m := range append([]moduleIdentity{*i.TDXModule}, i.TDXModuleIdentities...) {
+		if len(m.MRSIGNER) != len(Measurement{}) || len(m.Attributes) != 8 || len(m.AttributesMask) != 8 {
+			return fmt.Errorf("the TDX module %.20q must have an mrsigner of 48 bytes, attributes and attributesMask of 8", m.ID)
+		}
+		if err := checkStatuses(m.TCBLevels); err != nil {
 			return err
 		}
 	}

@@ -141,12 +141,19 @@ func New(c Config) (*Server, error) {
 	if c.Evidence == nil || c.Tokens == nil || c.Releases == nil || c.Authorities == nil || c.Vaults == nil {
 		return nil, errors.New("a part of the pipeline is missing")
 	}
-	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
-	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
-	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if err := c.Parts.Check(); err != nil {
 		return nil, err
 	}
+	c = c.withDefaults()
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
+	s.routes = s.table()
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
+	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	if c.Problems == nil {
 		c.Problems = func() []api.Problem { return nil }
 	}
@@ -174,9 +181,7 @@ func New(c Config) (*Server, error) {
 	if c.GRPCConnections == nil {
 		c.GRPCConnections = serving.NewBound(MaxGRPCConnections, c.Logger)
 	}
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
-	s.routes = s.table()
-	return s, nil
+	return c
 }
 
 // Serve answers until ctx ends. It then stops accepting, lets running requests
