@@ -99,18 +99,25 @@ func (m *migration) check() (target migrate.Target, form migrate.Form, err error
 		err = fmt.Errorf("--identity: only container groups (aci-vn2) have an identity; pods on %s keep workload identity", target)
 	case m.workload != "" && !group:
 		err = fmt.Errorf("--workload: tokens on %s have no HOST_DATA of a workload", target)
-	case m.policy == "" && (m.policyOut != "" || m.workload != ""):
-		err = errors.New("--policy-out and --workload need --policy")
-	case m.policy != "" && m.policyOut == "" && m.output != "json":
-		err = errors.New("--policy needs --policy-out, the file to write")
-	case m.file != "" && m.out == cli.StandardOutput && m.policyOut == cli.StandardOutput:
-		err = errors.New("--out and --policy-out: only one can be standard output")
-	case m.output == "json" && m.policyOut == cli.StandardOutput:
-		err = errors.New("--policy-out: with --output json the policy is a member of the object on standard output")
 	default:
-		err = errors.Join(cli.CheckOutput(m.output), cli.OneStandardInput(m.file, m.policy, m.workload))
+		err = m.checkFiles()
 	}
 	return target, form, err
+}
+
+// checkFiles checks which files go together.
+func (m *migration) checkFiles() error {
+	switch {
+	case m.policy == "" && (m.policyOut != "" || m.workload != ""):
+		return errors.New("--policy-out and --workload need --policy")
+	case m.policy != "" && m.policyOut == "" && m.output != "json":
+		return errors.New("--policy needs --policy-out, the file to write")
+	case m.file != "" && m.out == cli.StandardOutput && m.policyOut == cli.StandardOutput:
+		return errors.New("--out and --policy-out: only one can be standard output")
+	case m.output == "json" && m.policyOut == cli.StandardOutput:
+		return errors.New("--policy-out: with --output json the policy is a member of the object on standard output")
+	}
+	return errors.Join(cli.CheckOutput(m.output), cli.OneStandardInput(m.file, m.policy, m.workload))
 }
 
 // named returns the path for commands; "" for standard output.

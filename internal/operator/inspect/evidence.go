@@ -109,18 +109,8 @@ func (p part) evidence() Evidence {
 	switch {
 	case p.err == nil:
 		e, _ = p.found.Evidence()
-	case p.data == nil && (p.as == Report || p.as == HCLReport):
-		e.ReportErr = p.inner(p.err)
-	case p.data == nil && (p.as == Chain || p.as == THIM):
-		e.ChainErr = p.inner(p.err)
-	case p.data == nil && p.as == Endorsement:
-		e.EndorsementErr = p.inner(p.err)
-	case p.data == nil && p.as == TDXQuote:
-		e.TDQuoteErr = p.inner(p.err)
-	case p.data == nil && p.as == TDXReport:
-		e.TDReportErr = p.inner(p.err)
-	case p.data == nil && slices.Contains(collateralKinds, p.as):
-		e.CollateralErr = p.inner(p.err)
+	case p.data == nil:
+		e.fail(p.as, p.inner(p.err))
 	}
 	switch p.binds {
 	case reportData:
@@ -132,6 +122,24 @@ func (p part) evidence() Evidence {
 		e.InitTimeData = policy
 	}
 	return e
+}
+
+// fail notes why a part of that kind cannot be read.
+func (e *Evidence) fail(kind Kind, err error) {
+	switch {
+	case kind == Report || kind == HCLReport:
+		e.ReportErr = err
+	case kind == Chain || kind == THIM:
+		e.ChainErr = err
+	case kind == Endorsement:
+		e.EndorsementErr = err
+	case kind == TDXQuote:
+		e.TDQuoteErr = err
+	case kind == TDXReport:
+		e.TDReportErr = err
+	case slices.Contains(collateralKinds, kind):
+		e.CollateralErr = err
+	}
 }
 
 // fill adds what is still missing from other.
