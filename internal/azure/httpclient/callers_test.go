@@ -43,6 +43,28 @@ func TestDeadlineIsNoOutage(t *testing.T) {
 	}
 }
 
+// An attempt is not begun in the last moment of a request: the error says why the service
+// failed, and not that the deadline passed.
+func TestNoAttemptInTheLastMoment(t *testing.T) {
+	for left, attempts := range map[time.Duration]int{attemptTime - time.Millisecond: 1, attemptTime + time.Millisecond: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			client := New(Config{
+				Service: "MAA", Retry: Retry{Attempts: 2, Base: time.Second, Cap: time.Second}, Jitter: ceiling,
+				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					asked++
+					return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+				}),
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second+left)
+			defer cancel()
+			if err := ask(ctx, client, "maa.example"); !errors.Is(err, refusal.Unavailable) || asked != attempts {
+				t.Errorf("%v left: %d attempts, want %d; %v", left, asked, attempts, err)
+			}
+		})
+	}
+}
+
 // Callers that leave while they wait for another attempt use no retries of the shared
 // budget.
 func TestCallersWhoLeaveSpareTheBudget(t *testing.T) {

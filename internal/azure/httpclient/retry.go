@@ -68,8 +68,12 @@ func (r Retry) ceiling(tries int) time.Duration {
 	return min(ceiling, r.Cap)
 }
 
+// attemptTime is what an attempt needs: one that begins later would report the deadline, and
+// not why the service failed.
+const attemptTime = 250 * time.Millisecond
+
 // nextWait says how long to wait before another attempt, and whether there is
-// to be one at all: a wait that would pass the deadline is not begun.
+// to be one at all: a wait that would leave no time for the attempt is not begun.
 func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *failure) (time.Duration, bool) {
 	worthwhile := c.worthwhile(visit, tries, failed)
 	if failed.kind == refusal.Throttled {
@@ -80,7 +84,7 @@ func (c *Client) nextWait(ctx context.Context, visit *visit, tries int, failed *
 	if wait == 0 {
 		wait = c.jitter(c.retry.ceiling(tries))
 	}
-	return wait, worthwhile && fits(ctx, wait) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.spend())
+	return wait, worthwhile && fits(ctx, wait+attemptTime) && (c.isPatient(visit, failed, wait) || tries < c.retry.Attempts && c.budget.spend())
 }
 
 // isPatient reports whether the failure is an update, and the next attempt is within the
