@@ -98,7 +98,7 @@ func TestSlowBody(t *testing.T) {
 		go func() { _, _ = io.Copy(io.Discard, near) }()
 		_ = server.Close()
 		_ = near.Close()
-		<-served
+		_ = <-served
 	})
 }
 
