@@ -8,7 +8,7 @@ import (
 
 // Collateral is what Intel publishes about platforms: TCB levels of a kind of platform, the
 // identity of the quoting enclave, and the certificates that are revoked. Each part may be
-// nil, which is told in a [Result]. A nil Collateral has no parts.
+// nil; [Result] lists what was not looked at. A nil Collateral has no parts.
 //
 // The methods are the steps of [Quote.Verify], for tools that show each step.
 type Collateral struct {

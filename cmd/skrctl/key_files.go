@@ -28,8 +28,9 @@ type keyFiles struct {
 // keyPair are two files that appear together.
 type keyPair struct{ public, info *cli.PendingFile }
 
-// newKeyFiles creates the files before the key, so that an error shows early. The pair with the key's
-// name of a later version appears only if there is none, or if replace is set.
+// newKeyFiles creates the files before the key, so that an error shows early. For a
+// later version, the pair NAME-pub.pem and NAME-info.json is written only if it does not exist
+// or replace is set.
 func newKeyFiles(directory, name string, later, replace bool) (*keyFiles, error) {
 	f := &keyFiles{name: name, directory: directory, replace: replace}
 	var err error

@@ -131,7 +131,7 @@ func sealGCM(block cipher.Block, in Input) (Output, error) {
 }
 
 // cbc encrypts whole blocks, or pads as in PKCS #7 (RFC 5652 section 6.3). It authenticates
-// nothing: whoever can try altered ciphertexts learns the plain text from the errors.
+// nothing. A caller that may decrypt altered ciphertexts learns the plain text from the errors.
 func cbc(block cipher.Block, op Operation, in Input, pads bool) (Output, error) {
 	if len(in.IV) != aes.BlockSize || in.AAD != nil || in.Tag != nil {
 		return Output{}, ErrInput

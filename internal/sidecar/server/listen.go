@@ -84,7 +84,7 @@ func listenTCP(ctx context.Context, address string) ([]net.Listener, error) {
 		return []net.Listener{socket}, err
 	}
 	return nil, errors.New("only localhost, 127.0.0.1, [::1] and unix:/path are allowed, " +
-		"because whoever reaches this port gets keys; containers of one pod share its loopback interface")
+		"because every caller that reaches this port gets keys; containers of one pod share its loopback interface")
 }
 
 func open(ctx context.Context, host string, port uint16) (net.Listener, error) {
