@@ -44,8 +44,9 @@ man: ## write the manual pages to dist/man
 	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 
 DIST ?= dist
+ARCH ?=
 image: ## build the image dist/skr.tar (needs buildah, but no container engine); with FRAGMENT_KEY, sign a fragment (docs/fragments.md)
-	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh $(DIST)
+	@GO=$(GO) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
 OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger
