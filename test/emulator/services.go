@@ -220,26 +220,21 @@ func imdsService(r *http.Request) string {
 	switch r.URL.Path {
 	case imds.CertificationPath:
 		return ServiceTHIM
-	case imds.TokenPath:
+	case imds.TokenPath, imds.TokenPath + "/":
 		return ServiceIdentity
 	}
 	return ServiceIMDS + "/other"
 }
 
 // identities are the managed identities of every machine: a system-assigned
-// identity and, by its client id, the workload's.
+// identity and, by one of its names, the workload's.
 type identities struct{ cloud *Cloud }
 
 var _ imds.Identities = identities{}
 
-func (i identities) ManagedIdentityToken(resource, clientID string) (imds.Token, error) {
-	who := i.cloud.system
-	workload := i.cloud.directory.Workload()
-	switch {
-	case clientID == "" || strings.EqualFold(clientID, who.AppID):
-	case strings.EqualFold(clientID, workload.AppID):
-		who = workload
-	default:
+func (i identities) ManagedIdentityToken(resource string, of imds.Identity) (imds.Token, error) {
+	who, found := i.find(of)
+	if !found {
 		return imds.Token{}, imds.ErrNoIdentity
 	}
 	token, err := i.cloud.directory.Issue(resource, who)
@@ -250,4 +245,21 @@ func (i identities) ManagedIdentityToken(resource, clientID string) (imds.Token,
 		return imds.Token{}, err
 	}
 	return imds.Token{Value: token.Value, ClientID: who.AppID, NotBefore: token.NotBefore, Expires: token.Expires}, nil
+}
+
+func (i identities) find(of imds.Identity) (entra.Principal, bool) {
+	system, workload := i.cloud.system, i.cloud.directory.Workload()
+	switch {
+	case of == imds.Identity{}, named(of, system):
+		return system, true
+	case named(of, workload), strings.EqualFold(of.ResourceID, workloadResource):
+		return workload, true
+	}
+	return entra.Principal{}, false
+}
+
+// named reports whether the principal has one of the names.
+func named(of imds.Identity, who entra.Principal) bool {
+	return of.ClientID != "" && strings.EqualFold(of.ClientID, who.AppID) ||
+		of.ObjectID != "" && strings.EqualFold(of.ObjectID, who.ObjectID)
 }
