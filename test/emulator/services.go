@@ -95,10 +95,14 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		CompliantVM: c.compliantVM,
 		AKRoots:     c.akRoots,
 		Policy:      c.config.AttestationPolicy,
-		Claims2025:  c.config.Claims2025,
-		Evidence:    c.silicon.evidence,
-		Forge:       func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
-		Now:         c.clock(ServiceMAA),
+		Authorize: func(token string) error {
+			_, err := c.directory.SeenBy(c.clock(ServiceMAA)).VerifyAccessToken(token, attestationResource)
+			return err
+		},
+		Claims2025: c.config.Claims2025,
+		Evidence:   c.silicon.evidence,
+		Forge:      func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
+		Now:        c.clock(ServiceMAA),
 	})
 }
 
@@ -252,7 +256,7 @@ func (i identities) find(of imds.Identity) (entra.Principal, bool) {
 	switch {
 	case of == imds.Identity{}, named(of, system):
 		return system, true
-	case named(of, workload), strings.EqualFold(of.ResourceID, workloadResource):
+	case named(of, workload), strings.EqualFold(of.ResourceID, WorkloadResource):
 		return workload, true
 	}
 	return entra.Principal{}, false

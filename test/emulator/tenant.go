@@ -14,8 +14,8 @@ const (
 	clusterIssuer    = "https://oidc.aks.localhost/emulated/"
 )
 
-// workloadResource is the workload's identity in Azure Resource Manager.
-const workloadResource = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/emulated/providers/" +
+// WorkloadResource is the workload's identity in Azure Resource Manager.
+const WorkloadResource = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/emulated/providers/" +
 	"Microsoft.ManagedIdentity/userAssignedIdentities/workload"
 
 const (
@@ -61,6 +61,9 @@ func (c *Cloud) resources() []string {
 // attestationResource is the audience that the clients of Azure Attestation ask for, whatever the
 // name of the instance.
 const attestationResource = "https://attest.azure.net"
+
+// CAFile returns the path of the CA's certificate in PEM.
+func (c *Cloud) CAFile() string { return c.path(caFile) }
 
 // SystemIdentity returns the system-assigned managed identity of the machines.
 func (c *Cloud) SystemIdentity() entra.Principal { return c.system }
