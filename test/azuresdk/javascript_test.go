@@ -99,6 +99,7 @@ func run(t *testing.T, dir string, cloud *emulator.Cloud, settings string) []byt
 	if err != nil {
 		t.Fatalf("node: %v\n%.4000s", err, problems.Bytes())
 	}
+	t.Logf("%.4000s", problems.Bytes())
 	return output
 }
 
@@ -145,7 +146,11 @@ func token(t *testing.T, cloud *emulator.Cloud) string {
 	if err != nil {
 		t.Fatalf("skr attest maa: %v", err)
 	}
-	return strings.TrimSpace(string(text))
+	var answer struct{ Token string }
+	if err := json.Unmarshal(text, &answer); err != nil || answer.Token == "" {
+		t.Fatalf("skr attest maa: %v: %.200s", err, text)
+	}
+	return answer.Token
 }
 
 func parseRows(t *testing.T, output []byte) (rows []row) {

@@ -25,7 +25,7 @@ async function call(client, name, run) {
     if (value === false || value === undefined) result = `returned ${value}`;
   } catch (problem) {
     result = `${problem.statusCode ?? ''} ${problem.code ?? problem.name}`.trim();
-    if (process.env.VERBOSE) console.error(client, name, problem);
+    if (process.env.VERBOSE) console.error(client, name, String(problem.message));
   }
   console.log(JSON.stringify({ client, call: name, version, result }));
 }
