@@ -96,9 +96,10 @@ var allowed = map[string][]string{
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit",
+		"internal/sidecar/ops",
 		"internal/sidecar/parties",
-		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
+		"internal/sidecar/server", "internal/sidecar/serving", "internal/sidecar/sshagent", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
@@ -114,6 +115,9 @@ var allowed = map[string][]string{
 		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
+	},
+	"internal/sidecar/invault": {
+		"hsm", "internal/cache", "internal/jose/jwk", "internal/keyuse", "internal/refusal", "internal/secmem", "keyrelease", "releasepolicy",
 	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
@@ -131,6 +135,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/keyspb":   {},
 	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
 	"internal/sidecar/serving":  {"internal/cache"},
+	"internal/sidecar/sshagent": {"internal/crash", "internal/sidecar/access", "internal/sidecar/server"},
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},

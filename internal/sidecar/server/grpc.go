@@ -166,7 +166,7 @@ func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (
 	if !overUnix(r) && !m.isLocalHost(r.Host) {
 		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
 	}
-	return m.enter(ctx, r, x)
+	return m.enter(ctx, r.Header.Values("Authorization"), x)
 }
 
 // originOf returns the headers of setOrigin as metadata.

@@ -44,10 +44,7 @@ func (s *Server) perform(ctx context.Context, op keyuse.Operation, t task) (kid 
 	key, err := s.obtain(ctx, demand{ReleaseRequest: api.ReleaseRequest{Alias: t.alias, Version: t.version}, right: op})
 	defer key.wipe()
 	if err == nil {
-		results, err = s.results(ctx, key, op, t.inputs, s.config.Rights[t.alias].Limits)
-	}
-	if err == nil && !t.batch && results[0].err != nil {
-		err = results[0].err
+		results, err = s.results(ctx, key, op, t)
 	}
 	use := Use{
 		Request: key.request, Operation: op, Count: len(t.inputs), Failed: failed(results),
@@ -72,7 +69,7 @@ func (s *Server) obtain(ctx context.Context, d demand) (key obtained, err error)
 		return key, err
 	}
 	if s.config.Rights[d.Alias].InVault() {
-		key.vault, err = s.config.VaultKeys.Key(ctx, key.request)
+		key.vault, err = journal.Do(ctx, journal.Operate, func() (VaultKey, error) { return s.config.VaultKeys.Key(ctx, key.request) })
 		return key, err
 	}
 	key.released, key.request, err = keyrelease.Anywhere(ctx, s.config.Releases, key.request)
@@ -86,25 +83,28 @@ type result struct {
 	err    error
 }
 
-func (s *Server) results(
-	ctx context.Context, key obtained, op keyuse.Operation, inputs []keyuse.Input, limits keyuse.Limits,
-) (results []result, err error) {
-	defer journal.Begin(ctx, journal.Operate)(nil)
+// results returns an error if the only input has none, and if no further input can have one.
+func (s *Server) results(ctx context.Context, key obtained, op keyuse.Operation, t task) (results []result, err error) {
+	done := journal.Begin(ctx, journal.Operate)
+	defer func() { done(err) }()
 	opened, err := s.open(ctx, key, op)
 	if err != nil {
 		return nil, err
 	}
-	for _, in := range inputs {
+	for _, in := range t.inputs {
 		if ctx.Err() != nil {
 			return results, refusal.Because(refusal.Timeout, "the operations of the batch take too long; send fewer", ctx.Err())
 		}
-		output, err := opened.do(ctx, op, in, limits)
+		output, err := opened.do(ctx, op, in, s.config.Rights[t.alias].Limits)
 		if err = keyuseRefusal(err); err != nil && endsBatch(err) {
 			return results, err
 		}
 		results = append(results, result{output, err})
 	}
-	return results, nil
+	if !t.batch {
+		err = results[0].err
+	}
+	return results, err
 }
 
 // endsBatch reports whether an error is not about the input: the vault fails, or refuses the key.
