@@ -166,7 +166,8 @@ func (e *examination) lookAtRelease(ctx context.Context, r keyrelease.Request) (
 func (e *examination) lookAtKeyInVault(ctx context.Context, r keyrelease.Request) (check.Result, error) {
 	described, err := e.Describer.Describe(ctx, r.Key, e.access[r.Key.Audience()])
 	if errors.Is(err, hsm.ErrUnreadable) {
-		return fail(refusal.OperationRejected, "give it the role Key Vault Crypto User or Managed HSM Crypto User, or the permission keys/get and those of the operations",
+		return fail(refusal.OperationRejected,
+			"give it the role Key Vault Crypto User or Managed HSM Crypto User, or the permission keys/get and those of the operations",
 			"this identity may not read the key, which in_vault needs")
 	}
 	if err != nil {
