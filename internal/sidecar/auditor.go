@@ -61,7 +61,7 @@ func (a *Auditor) Released(ctx context.Context, request keyrelease.Request, key 
 // request has no record, because it names no key.
 func (a *Auditor) Used(ctx context.Context, use server.Use, failed error) error {
 	code := server.CodeOf(failed)
-	a.observer.used(string(use.Operation), code, use.Count)
+	a.observer.used(use, code)
 	if use.Key == "" && code == string(api.BadRequest) {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"skr/api"
 	"skr/internal/jose/jwk"
@@ -43,12 +44,15 @@ type task struct {
 func (s *Server) perform(ctx context.Context, op keyuse.Operation, t task) (kid string, results []result, err error) {
 	key, err := s.obtain(ctx, demand{ReleaseRequest: api.ReleaseRequest{Alias: t.alias, Version: t.version}, right: op})
 	defer key.wipe()
+	var took time.Duration
 	if err == nil {
+		begin := s.config.Now()
 		results, err = s.results(ctx, key, op, t)
+		took = s.config.Now().Sub(begin)
 	}
 	use := Use{
 		Request: key.request, Operation: op, Count: len(t.inputs), Failed: failed(results),
-		Key: key.id(), PolicyHash: key.policyHash(),
+		Key: key.id(), PolicyHash: key.policyHash(), Took: took,
 	}
 	if unrecorded := s.config.Auditor.Used(ctx, use, err); unrecorded != nil {
 		err = errors.Join(err, unrecorded)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"time"
 
 	"skr/api"
 	"skr/hsm"
@@ -38,6 +39,8 @@ type Use struct {
 	Operation keyuse.Operation
 	// Count is the number of items, and Failed the number of items without a result.
 	Count, Failed int
+	// Took is the duration of the operations; 0 if there was no key to use.
+	Took time.Duration
 }
 
 type noAuditor struct{}
