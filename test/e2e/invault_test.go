@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -110,10 +111,31 @@ func TestKeyInVault(t *testing.T) {
 		!strings.Contains(string(text), key.Version()) {
 		t.Errorf("audited: %v\n%s", err, text)
 	}
+	checkInVault(t, s)
 	if err := s.cloud.Faults().Add(fault.Rule{Service: emulator.ServiceHSMKeys, Do: fault.Status, Status: 429, Count: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := key.Sign(nil, digest[:], crypto.SHA256); err != nil {
 		t.Errorf("after one answer that throttles: %v", err)
+	}
+}
+
+// checkInVault checks that the commands know that nothing releases the key.
+func checkInVault(t *testing.T, s *keeper) {
+	t.Helper()
+	for command, want := range map[string]struct {
+		code  int
+		words string
+	}{
+		"doctor --alias hsm":  {0, "the vault uses it (in_vault), nothing is attested or released"},
+		"release --alias hsm": {3, "stays in its vault (in_vault)"},
+		"config":              {0, "in_vault: true"},
+	} {
+		c := exec.CommandContext(t.Context(), program.Path("skr"), strings.Fields(command)...)
+		c.Env = s.env
+		out, err := c.CombinedOutput()
+		if c.ProcessState == nil || c.ProcessState.ExitCode() != want.code || !strings.Contains(string(out), want.words) {
+			t.Errorf("%s: %v\n%s", command, err, out)
+		}
 	}
 }

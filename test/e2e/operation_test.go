@@ -36,6 +36,7 @@ type keeper struct {
 
 	audit string // the file
 	cloud *emulator.Cloud
+	env   []string
 }
 
 // keptKey is a key in a managed HSM with an alias of its name.
@@ -78,7 +79,7 @@ func keeperOf(t testing.TB, keys map[string]keptKey, env ...string) *keeper {
 	file := filepath.Join(t.TempDir(), "audit.log")
 	env = append(append(cloud.Environment(cloud.Machine()), "SKR_KEY_CACHE_TTL=1h", "SKR_AUDIT_FILE="+file,
 		"SKR_KEYS={"+strings.Join(aliases, ",")+"}"), env...)
-	return &keeper{start(t, env).ready(t), file, cloud}
+	return &keeper{start(t, env).ready(t), file, cloud, env}
 }
 
 // An application decrypts, signs and serves TLS with keys that it never has. What others made with
