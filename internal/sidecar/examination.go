@@ -18,11 +18,14 @@ import (
 func (p *Parts) Targets() (targets []doctor.Target) {
 	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
 		for n, way := range p.Aliases[name].Ways() {
-			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way, InVault: p.rights[name].InVault()})
+			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way, InVault: p.InVault(name)})
 		}
 	}
 	return targets
 }
+
+// InVault reports whether the vault performs the operations of an alias.
+func (p *Parts) InVault(alias string) bool { return p.rights[alias].InVault() }
 
 // targetName returns the name of an alias or of one of its fallbacks, with the number in the log.
 func targetName(alias string, way int) string {

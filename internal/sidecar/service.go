@@ -101,7 +101,7 @@ func (s *service) prepareAuthorities(ctx context.Context) {
 	done := map[attest.Authority]bool{}
 	for name, request := range s.Aliases {
 		for _, way := range request.Ways() {
-			if done[way.Authority] || s.rights[name].InVault() {
+			if done[way.Authority] || s.InVault(name) {
 				continue
 			}
 			done[way.Authority] = true

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -132,7 +133,7 @@ func checkInVault(t *testing.T, s *keeper) {
 		"config":              {0, "in_vault: true"},
 	} {
 		c := exec.CommandContext(t.Context(), program.Path("skr"), strings.Fields(command)...)
-		c.Env = s.env
+		c.Env = append(s.env, "SKR_AUDIT_FILE="+filepath.Join(t.TempDir(), "audit.log")) // a file for each process
 		out, err := c.CombinedOutput()
 		if c.ProcessState == nil || c.ProcessState.ExitCode() != want.code || !strings.Contains(string(out), want.words) {
 			t.Errorf("%s: %v\n%s", command, err, out)
