@@ -128,8 +128,8 @@ type Key struct {
 // family performs the operations of one type of key.
 type family interface {
 	do(op Operation, in Input, limits Limits) (Output, error)
-	// public returns an error if the key has no public part.
-	public() (crypto.PublicKey, error)
+	// public returns nil if the key has no public part.
+	public() crypto.PublicKey
 	erase()
 }
 
@@ -210,16 +210,16 @@ func (k *Key) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
 }
 
 // Public returns the public part as a JWK with the names of RFC 7518, the identifier as kid
-// and the key_ops. It returns an error for a symmetric key.
+// and the key_ops. A symmetric key has only its type, as in the answers of Managed HSM.
 func (k *Key) Public() (jwk.Key, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.family == nil {
 		return jwk.Key{}, ErrErased
 	}
-	public, err := k.family.public()
-	if err != nil {
-		return jwk.Key{}, err
+	public := k.family.public()
+	if public == nil {
+		return jwk.Key{Kty: "oct", Kid: k.id, KeyOps: k.allowed}, nil
 	}
 	written, err := jwk.FromPublic(public)
 	written.Kid, written.KeyOps = k.id, k.allowed
