@@ -27,7 +27,7 @@ decrypt with DefaultAzureCredential
 refused 400 BadParameter
 `
 
-// TestJavaScript runs @azure/keyvault-keys.
+// TestJavaScript runs @azure/keyvault-keys, and the example of docs/keys-in-use.md.
 func TestJavaScript(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -43,6 +43,7 @@ func TestJavaScript(t *testing.T) {
 	process.Dir = dir
 	process.Env = append(v.managed(t), "NODE_EXTRA_CA_CERTS="+v.ca())
 	run(t, process, printedByJavaScript)
+	v.runExample(t, "js", dir, "example.mjs", []string{"node"}, []string{"NODE_EXTRA_CA_CERTS=" + v.ca()})
 }
 
 // managed returns the variables with which a client gets the token as that of a managed identity.

@@ -48,6 +48,7 @@ var keys = []struct {
 	ops  string
 }{
 	{emulator.KeySpec{Name: "rsa", Size: 3072}, `["decrypt","unwrapKey","sign"]`},
+	{emulator.KeySpec{Name: "orders", Size: 2048}, `["decrypt","sign"]`}, // as in docs/keys-in-use.md
 	{emulator.KeySpec{Name: "all", Size: 2048}, `["encrypt","decrypt","wrapKey","unwrapKey","sign","verify"]`},
 	{emulator.KeySpec{Name: "p256", Kty: "EC-HSM", Curve: "P-256"}, `["sign","verify"]`},
 	{emulator.KeySpec{Name: "k256", Kty: "EC-HSM", Curve: "P-256K"}, `["sign","verify"]`},
