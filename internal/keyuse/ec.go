@@ -63,7 +63,7 @@ func (k *ecKey) erase() {
 	}
 }
 
-func (k *ecKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+func (k *ecKey) public() crypto.PublicKey { return &k.private.PublicKey }
 
 func (k *ecKey) do(op Operation, in Input, _ Limits) (Output, error) {
 	switch {

@@ -26,10 +26,7 @@ func TestElsewhere(t *testing.T) {
 	text := []byte("sixteen bytes 16")
 	digest := make([]byte, 32)
 	rsa := opened(t, newRSA(t, 2048))
-	public, err := rsa.family.public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := rsa.family.public()
 	for _, c := range []struct {
 		key       *Key
 		elsewhere Elsewhere

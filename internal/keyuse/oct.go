@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/subtle"
-	"errors"
 	"strconv"
 
 	"skr/internal/secmem"
@@ -19,9 +18,7 @@ func newOct(secret []byte) octKey { return octKey{secmem.Hold(secret)} }
 
 func (k octKey) erase() { k.held.Wipe() }
 
-func (k octKey) public() (crypto.PublicKey, error) {
-	return nil, errors.New("a symmetric key has no public part")
-}
+func (octKey) public() crypto.PublicKey { return nil }
 
 func (k octKey) do(op Operation, in Input, _ Limits) (output Output, err error) {
 	wiped := k.held.Use(func(secret []byte) error {

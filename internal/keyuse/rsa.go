@@ -15,7 +15,7 @@ type rsaKey struct{ private *rsa.PrivateKey }
 
 func (k rsaKey) erase() { keywrap.Erase(k.private) }
 
-func (k rsaKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+func (k rsaKey) public() crypto.PublicKey { return &k.private.PublicKey }
 
 func (k rsaKey) do(op Operation, in Input, limits Limits) (Output, error) {
 	switch op {

@@ -120,7 +120,7 @@ func (s *service) local() (*server.Server, error) {
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
 		Auditor: &Auditor{s.records, s.observer}, Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
-		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
+		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr,
 		Parts: s.parts(), Problems: func() []api.Problem { return told(s.problems()) }, UVMEndorsements: s.Context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})

@@ -102,9 +102,6 @@ type Config struct {
 	WrapKeys *keyprovider.Keys
 	// WrapKeysErr says why there are none although there should be.
 	WrapKeysErr error
-	// KeyTTL is how long the Releaser keeps keys, which the server then keeps opened for
-	// operations and the key provider; 0 means not at all.
-	KeyTTL time.Duration
 	// LocalNames are the names of this machine beside localhost that callers may send
 	// as Host, in lower case; see [LocalNames].
 	LocalNames []string
@@ -132,7 +129,7 @@ type Server struct {
 	routes   map[string]route
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
-	openers  *openers
+	openers  openers
 	// refusalLog decides which refusals get a log line of their own.
 	refusalLog *refusalLog
 }
@@ -148,7 +145,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
 	s.routes = s.table()
 	return s, nil
 }
