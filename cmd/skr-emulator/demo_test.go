@@ -99,7 +99,9 @@ func TestServeImage(t *testing.T) {
 	}
 }
 
-func isVM(platform string) bool { return strings.HasPrefix(platform, "cvm") || platform == "trusted-launch" }
+func isVM(platform string) bool {
+	return strings.HasPrefix(platform, "cvm") || platform == "trusted-launch"
+}
 
 func serveUntilReady(t *testing.T, args ...string) string {
 	t.Helper()
