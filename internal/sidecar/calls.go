@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,9 @@ func (s *service) problems() []doctor.Problem {
 	all := s.Faults.list()
 	if problem := s.calls.problem(); problem != nil {
 		all = append(all, *problem)
+	}
+	if err := s.quotes.Problem(); err != nil {
+		all = append(all, doctor.Problem{Part: tdxCollateral, Reason: fmt.Sprintf("%.400s", err), Fix: FixOf[tdxCollateral]})
 	}
 	return all
 }

@@ -31,7 +31,8 @@ var allowed = map[string][]string{
 
 	// Attestation.
 	"attest": {
-		"attest/snp", "attest/tpm", "attest/uvm", "attest/vcek", "attest/vtpm", "internal/azure/endpoint",
+		"attest/firmware", "attest/snp", "attest/tdx", "attest/tpm", "attest/uvm", "attest/vcek", "attest/vtpm",
+		"internal/azure/endpoint",
 		"internal/jose/keywrap", "internal/observe/journal", "internal/refusal", "internal/secmem",
 		"internal/strictjson",
 	},
@@ -40,10 +41,11 @@ var allowed = map[string][]string{
 		"internal/jose/jwk", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/singleflight",
 		"internal/strictjson",
 	},
-	"attest/snp": {},
-	"attest/tdx": {"internal/certificate", "internal/crash", "internal/strictjson", "internal/strictyaml"},
-	"attest/tpm": {"attest/vtpm", "internal/jose/keywrap"},
-	"attest/uvm": {"internal/jose/sign1", "internal/strictjson"},
+	"attest/firmware": {},
+	"attest/snp":      {"attest/firmware"},
+	"attest/tdx":      {"internal/certificate", "internal/crash", "internal/strictjson", "internal/strictyaml"},
+	"attest/tpm":      {"attest/vtpm", "internal/jose/keywrap"},
+	"attest/uvm":      {"internal/jose/sign1", "internal/strictjson"},
 	"attest/vcek": {
 		"attest/snp", "internal/certificate", "internal/crash", "internal/observe/journal", "internal/refusal",
 		"internal/singleflight", "internal/strictjson",
