@@ -13,7 +13,9 @@ import (
 const uncertified = "the signature does not verify with the key of the PCK certificate"
 
 func qeForgeries() []Forgery {
-	inReport := func(at int) func(*QuoteOptions, *Vendor, *Platform) (*Platform, error) { return flipped(inData(dataQE + at)) }
+	inReport := func(at int) func(*QuoteOptions, *Vendor, *Platform) (*Platform, error) {
+		return flipped(inData(dataQE + at))
+	}
 	flip := func(at int) func(*QuoteOptions, *Vendor, *Platform) (*Platform, error) {
 		return enclave(func(report []byte) { report[at] ^= 1 })
 	}
