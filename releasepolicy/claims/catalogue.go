@@ -50,7 +50,7 @@ func registered() []Claim {
 		{Name: "x-ms-policy-signer", Kind: Free, Meaning: "who signed the authority's policy"},
 		{Name: "x-ms-runtime", Kind: Free, Meaning: "runtime data of the guest, bound through REPORT_DATA or the vTPM"},
 		{Name: "x-ms-attestation-type", Kind: Text, Meaning: "protocol of the evidence", public: true,
-			Values: map[Platform][]string{ACI: {"sevsnpvm"}, AKSKata: {"sevsnpvm"}, CVM: {"azurevm"}, TrustedLaunch: {"azurevm"}}},
+			Values: map[Platform][]string{ACI: {"sevsnpvm"}, AKSKata: {"sevsnpvm"}, CVM: {"azurevm"}, CVMTDX: {"azurevm"}, TrustedLaunch: {"azurevm"}}},
 	}
 	return on(everywhere, append(all, Claim{Name: "x-ms-runtime.keys", Kind: List, Meaning: "public keys of the guest, in JWK form"})...)
 }
@@ -123,11 +123,11 @@ func endorsements() []Claim {
 // isolated returns the claims below x-ms-isolation-tee that are not fields of the report.
 func isolated() []Claim {
 	const prefix = isolation + "."
-	return on([]Platform{CVM},
+	return on(confidential,
 		Claim{Name: isolation, Kind: Object, Meaning: "claims about the confidential machine below the guest", public: true},
 		Claim{Name: prefix + "x-ms-attestation-type", Kind: Text, Meaning: "technology that isolates the machine", public: true,
-			Values: map[Platform][]string{CVM: {"sevsnpvm", "tdxvm"}}},
-		compliance(prefix+"x-ms-compliance-status", map[Platform][]string{CVM: {"azure-compliant-cvm"}}),
+			Values: map[Platform][]string{CVM: {"sevsnpvm", "tdxvm"}, CVMTDX: {"tdxvm"}}},
+		compliance(prefix+"x-ms-compliance-status", map[Platform][]string{CVM: {"azure-compliant-cvm"}, CVMTDX: {"azure-compliant-cvm"}}),
 		Claim{Name: prefix + "x-ms-runtime", Kind: Free, Meaning: "keys and configuration of the vTPM, bound through REPORT_DATA"},
 		Claim{Name: prefix + "x-ms-runtime.keys", Kind: List, Meaning: "public keys of the vTPM, in JWK form"},
 	)
@@ -214,7 +214,6 @@ func tdx() []Claim {
 		hex("tdx_mrownerconfig", "MROWNERCONFIG: the owner's configuration", 96),
 		hex("tdx_mrseam", "MRSEAM: measurement of the TDX module", 96),
 		hex("tdx_mrsignerseam", "MRSIGNERSEAM: signer of the TDX module", 96),
-		hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128),
 		hex("tdx_tee_tcb_svn", "versions of the TDX module", 32),
 		hex("tdx_seam_attributes", "attributes of the TDX module", 16),
 		hex("tdx_td_attributes", "attributes of the machine", 16),
@@ -232,7 +231,12 @@ func tdx() []Claim {
 		all = append(all, hex("tdx_rtmr"+number, "value of runtime measurement register "+number, 96))
 	}
 	for i := range all {
+		all[i].public = true
+	}
+	// The guest may choose REPORTDATA: it need not be a hash.
+	all = append(all, hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128))
+	for i := range all {
 		all[i].Name = isolation + "." + all[i].Name
 	}
-	return on([]Platform{CVM}, all...)
+	return on(confidential, all...)
 }

@@ -141,7 +141,7 @@ var allowed = map[string][]string{
 		"releasepolicy/claims",
 	},
 	"internal/operator/lint": {
-		"attest", "attest/snp", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
+		"attest", "attest/snp", "attest/tdx", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},
