@@ -218,7 +218,7 @@ func (c *Cloud) makeTrust() (err error) {
 	if c.silicon, err = newSilicon(c.config); err != nil {
 		return err
 	}
-	c.intel, err = newIntel(c.config)
+	c.intel, err = newIntel(c.config, c.faults.Forgery)
 	return err
 }
 

@@ -35,6 +35,8 @@ type intel struct {
 	platform *tdxtest.Platform
 	roots    []*tdx.Roots // Intel's own and the emulated vendor's
 	now      func() time.Time
+	// forgery returns the forgery for the next answer of a service, or "".
+	forgery func(service string) string
 
 	mu     sync.Mutex
 	config IntelConfig
@@ -42,8 +44,8 @@ type intel struct {
 
 var _ imds.Quoter = (*intel)(nil)
 
-func newIntel(c Config) (*intel, error) {
-	h := &intel{vendor: c.Intel.Vendor, config: c.Intel, now: c.Now}
+func newIntel(c Config, forgery func(service string) string) (*intel, error) {
+	h := &intel{vendor: c.Intel.Vendor, config: c.Intel, now: c.Now, forgery: forgery}
 	var err error
 	if h.vendor == nil {
 		if h.vendor, err = tdxtest.NewVendor(c.Now()); err != nil {
@@ -73,14 +75,25 @@ func (h *intel) Quote(report []byte) ([]byte, error) {
 	if o.Version < 5 && o.Padding == 0 {
 		o.Padding = azurePadding
 	}
+	forgery := h.forgery(ServiceQuote)
+	for _, f := range tdxtest.Forgeries() {
+		if f.Name == forgery {
+			return f.Quote(h.vendor, h.platform, report, o)
+		}
+	}
 	return h.platform.Quote(report, o)
 }
 
 // published returns today's collateral of the platform, as Intel's service has it.
-func (h *intel) published() (tdxtest.Collateral, error) {
+func (h *intel) published(forgery string) (tdxtest.Collateral, error) {
 	o := h.current().Collateral
 	if o.Issued.IsZero() {
 		o.Issued = h.now().Add(-time.Hour)
+	}
+	for _, f := range tdxtest.CollateralForgeries() {
+		if f.Name == forgery {
+			return f.Collateral(h.vendor, h.platform, o)
+		}
 	}
 	return h.vendor.Collateral(h.platform, o)
 }
@@ -90,7 +103,7 @@ func (h *intel) collateral(quote *tdx.Quote) (*tdx.Collateral, error) {
 	if quote.PCK().FMSPC != h.platform.PCK().FMSPC || !quote.Certificates()[0].Equal(h.platform.Certificate()) {
 		return nil, nil //nolint:nilnil // nothing is known about it
 	}
-	published, err := h.published()
+	published, err := h.published("")
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +114,16 @@ func (h *intel) collateral(quote *tdx.Quote) (*tdx.Collateral, error) {
 	return tdx.ParseCollateral(bundle)
 }
 
-// ServeHTTP answers as Intel's service, and as Azure's caches of it do.
-func (h *intel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	published, err := h.published()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	published.ServeHTTP(w, r)
+// collateralService answers as Intel's service and as Azure's caches of it do.
+func (h *intel) collateralService(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		published, err := h.published(h.forgery(name))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		published.ServeHTTP(w, r)
+	})
 }
 
 // UpdateIntel changes the later quotes of the host and the later collateral.
@@ -129,4 +144,20 @@ func (c *Cloud) compliantTD(mrtd tdx.Measurement) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.compliantTDs[mrtd]
+}
+
+// quoteForgeries and collateralForgeries are the names that a fault rule can request, as in
+// "imds/quote:forge=body-mrtd" and "pcs:forge=pck-revoked".
+func quoteForgeries() (names []string) {
+	for _, f := range tdxtest.Forgeries() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func collateralForgeries() (names []string) {
+	for _, f := range tdxtest.CollateralForgeries() {
+		names = append(names, f.Name)
+	}
+	return names
 }

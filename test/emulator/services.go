@@ -85,9 +85,9 @@ func (c *Cloud) build(v virtual) (http.Handler, error) {
 	case kindKDS:
 		return c.silicon.keyDistribution(), nil
 	case kindAzureCache:
-		return c.silicon.azureCache(c.intel), nil
+		return c.silicon.azureCache(c.intel.collateralService(ServicePCCS)), nil
 	case kindPCS, kindTHIM:
-		return c.intel, nil
+		return c.intel.collateralService(string(v.kind)), nil
 	default:
 		return c.directory, nil
 	}

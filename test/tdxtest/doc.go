@@ -17,5 +17,7 @@
 // It differs from Intel's silicon in that [Platform.Quote] does not check a TD report before it
 // quotes it: see [Platform.Made]. The MAC of [TD.Report] is random.
 //
-// For false quotes, certificates and collateral see the functions in the options.
+// [Forgeries] and [CollateralForgeries] are quotes and collateral with one fault each, and the
+// refusals that they must get. For other false quotes, certificates and collateral see the
+// functions in the options.
 package tdxtest
