@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -70,12 +69,9 @@ func (c *calls) problem() *doctor.Problem {
 
 // problems returns the optional parts that cannot be used, and whether nothing calls this sidecar.
 func (s *service) problems() []doctor.Problem {
-	all := s.Faults.list()
+	all := s.Parts.problems()
 	if problem := s.calls.problem(); problem != nil {
 		all = append(all, *problem)
-	}
-	if err := s.quotes.Problem(); err != nil {
-		all = append(all, doctor.Problem{Part: tdxCollateral, Reason: fmt.Sprintf("%.400s", err), Fix: FixOf[tdxCollateral]})
 	}
 	return all
 }

@@ -65,6 +65,15 @@ func (f *faults) list() []doctor.Problem {
 	return slices.Clone(f.all)
 }
 
+// problems returns the optional parts that cannot be used now.
+func (p *Parts) problems() []doctor.Problem {
+	all := p.Faults.list()
+	if err := p.quotes.Problem(); err != nil {
+		all = append(all, doctor.Problem{Part: tdxCollateral, Reason: fmt.Sprintf("%.400s", err), Fix: FixOf[tdxCollateral]})
+	}
+	return all
+}
+
 // told returns problems in the form for callers.
 func told(all []doctor.Problem) (problems []api.Problem) {
 	for _, p := range all {

@@ -22,7 +22,8 @@ func Elsewhere(path string) string {
 
 // catalogue is sorted by name; byName has the index of each.
 var catalogue, byName = compile(
-	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(), tdx(), azureVM(), measured())
+	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(),
+	tdx("", nil), tdx(isolation+".", confidential), azureVM(), measured())
 
 func compile(tables ...[]Claim) (all []Claim, index map[string]int) {
 	all = slices.Concat(tables...)
@@ -205,8 +206,9 @@ func hex(name, meaning string, digits ...int) Claim {
 }
 
 // tdx returns the claims about a machine that TDX isolates ("Claim sets", TDX; observed at the
-// top of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token).
-func tdx() []Claim {
+// top of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token). None of the
+// platforms is attested by TdxVm: only machines outside Azure are.
+func tdx(prefix string, platforms []Platform) []Claim {
 	all := []Claim{
 		hex("tdx_mrtd", "MRTD: measurement of the machine at launch", 96),
 		hex("tdx_mrconfigid", "MRCONFIGID: configuration that the host gave", 96),
@@ -236,7 +238,7 @@ func tdx() []Claim {
 	// The guest may choose REPORTDATA: it need not be a hash.
 	all = append(all, hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128))
 	for i := range all {
-		all[i].Name = isolation + "." + all[i].Name
+		all[i].Name = prefix + all[i].Name
 	}
-	return on(confidential, all...)
+	return on(platforms, all...)
 }

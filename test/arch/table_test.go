@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 		"internal/strictjson",
 	},
 	"attest/maa": {
-		"attest", "attest/snp", "attest/vtpm", "internal/azure/endpoint", "internal/cache", "internal/crash",
+		"attest", "attest/snp", "attest/tdx", "attest/vtpm", "internal/azure/endpoint", "internal/cache", "internal/crash",
 		"internal/jose/jwk", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/singleflight",
 		"internal/strictjson",
 	},
@@ -94,7 +94,7 @@ var allowed = map[string][]string{
 	// The sidecar. Its root package assembles, and knows the implementations.
 	"internal/keyuse": {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
 	"internal/sidecar": {
-		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
+		"api", "attest", "attest/maa", "attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
@@ -113,7 +113,7 @@ var allowed = map[string][]string{
 	},
 	"internal/sidecar/csipb": {},
 	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
+		"attest", "attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
