@@ -295,7 +295,12 @@ func TestVirtualMachineForgeries(t *testing.T) {
 func (l *vmLab) forge(t *testing.T, service, what string) {
 	t.Helper()
 	l.Faults().Clear()
-	rule, err := fault.ParseRule(service + ":forge=" + what)
+	l.fault(t, service+":forge="+what)
+}
+
+func (l *vmLab) fault(t *testing.T, text string) {
+	t.Helper()
+	rule, err := fault.ParseRule(text)
 	if err == nil {
 		err = l.Faults().Add(rule)
 	}
