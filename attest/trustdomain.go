@@ -103,6 +103,8 @@ func unquoted(ctx context.Context, err error) error {
 			refusal.Advised(err, "the host quoted another machine's report: check what answers at imds_url, or have the machine redeployed"))
 	case errors.Is(err, refusal.Throttled), errors.Is(err, refusal.Unavailable), errors.Is(err, refusal.Timeout):
 		return err
+	case errors.Is(err, refusal.Untrusted): // the host is part of this machine, and not a service
+		err = errors.New(err.Error())
 	}
 	return refusal.Because(refusal.NoEvidence, err.Error(),
 		refusal.Advised(err, "only Azure's host answers /acc/tdquote: check imds_url, and that nothing redirects 169.254.169.254"))
@@ -128,6 +130,8 @@ func distrusted(ctx context.Context, err error) error {
 		return nil
 	}
 	kind, advice := refusal.NoEvidence, "have the machine redeployed"
+	told := "the TDX quote of this machine does not verify: " + err.Error()
+	err = fmt.Errorf("the TDX quote of this machine does not verify: %w", err)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return refusal.Because(refusal.Timeout, "the deadline passed while looking for the collateral of the TDX quote", err)
@@ -139,6 +143,7 @@ func distrusted(ctx context.Context, err error) error {
 		advice = "check this machine's clock; intel_roots has other roots, if the silicon is not Intel's"
 	case errors.Is(err, tdx.ErrNoCollateral):
 		kind, advice = refusal.NoEndorsements, "see which of collateral_sources failed, and why; tcb_status demands collateral"
+		told = "the collateral that tcb_status demands is missing or out of date; this sidecar's log says why"
 	case errors.Is(err, tdx.ErrTCBStatus):
 		kind, advice = refusal.NoEndorsements, "move the machine to another host, or accept the status in tcb_status if your policy allows it"
 	case errors.Is(err, tdx.ErrRevoked):
@@ -146,5 +151,5 @@ func distrusted(ctx context.Context, err error) error {
 	case errors.Is(err, tdx.ErrCollateral):
 		kind, advice = refusal.NoEndorsements, "see which of collateral_sources gave it: it is not Intel's for this machine"
 	}
-	return refusal.Because(kind, "the TDX quote of this machine does not verify: "+err.Error(), refusal.Advised(err, advice))
+	return refusal.Because(kind, told, refusal.Advised(err, advice))
 }
