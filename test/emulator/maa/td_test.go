@@ -225,20 +225,25 @@ func TestTDXGuest(t *testing.T) {
 func TestRealQuotes(t *testing.T) {
 	for quoteFile, hclFile := range map[string]string{
 		"flashbots-2025-12-td-quote-v4.bin": "flashbots-2025-12-hcl-report.bin",
-		"flashbots-2026-06-td-quote-v4.bin": "flashbots-2026-06-hcl-report.bin",
 		"trustee-td-quote-v4.bin":           "trustee-hcl-report.bin",
 	} {
-		hcl, err := vtpm.ParseHCL(samples.Read(t, "tdx/"+hclFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		instance := newInstance(t, maa.Config{Issuer: issuer, TDX: maa.TDX{Roots: []*tdx.Roots{tdx.BuiltinRoots()}}})
-		claims := tdClaims(t, post(instance, tdPath, tdRequest(t, samples.Read(t, "tdx/"+quoteFile), hcl.Claims().Raw())))
-		if claims["tdx_mrtd"] != hcl.TDReport().MRTD().String() || claims["tdx_report_data"] != tdx.Bind(hcl.Claims().Raw()).String() {
-			t.Errorf("%s: claims %v", quoteFile, claims)
-		}
-		if status, has := claims["attester_tcb_status"]; has {
-			t.Errorf("%s: the emulator knows the level %v of a platform that is not its own", quoteFile, status)
-		}
+		checkRealQuote(t, "tdx/"+quoteFile, "tdx/"+hclFile)
+	}
+	checkRealQuote(t, "turn2/12-tdx-messages/td-quote.bin", "turn2/12-tdx-messages/hcl-report.bin")
+}
+
+func checkRealQuote(t *testing.T, quoteFile, hclFile string) {
+	t.Helper()
+	hcl, err := vtpm.ParseHCL(samples.Read(t, hclFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance := newInstance(t, maa.Config{Issuer: issuer, TDX: maa.TDX{Roots: []*tdx.Roots{tdx.BuiltinRoots()}}})
+	claims := tdClaims(t, post(instance, tdPath, tdRequest(t, samples.Read(t, quoteFile), hcl.Claims().Raw())))
+	if claims["tdx_mrtd"] != hcl.TDReport().MRTD().String() || claims["tdx_report_data"] != tdx.Bind(hcl.Claims().Raw()).String() {
+		t.Errorf("%s: claims %v", quoteFile, claims)
+	}
+	if status, has := claims["attester_tcb_status"]; has {
+		t.Errorf("%s: the emulator knows the level %v of a platform that is not its own", quoteFile, status)
 	}
 }
