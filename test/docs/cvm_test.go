@@ -21,10 +21,26 @@ export MAA=$MAA_ENDPOINT VAULT=$AKV_ENDPOINT
 	{"az role assignment create", ""},
 }
 
+// asService runs skr as the units of deploy/vm do, with another configuration.
+const asService = `
+skr doctor --authority $MAA --vault $VAULT --key orders
+args=$(sed -n 's|^ExecStart=/usr/local/bin/skr ||p' $UNITS/skr.service)
+[ "$args" ] && [ "$args" = "$(sed -n 's/^Exec=//p' $UNITS/skr.container)" ]
+export SKR_LISTEN=unix:$PWD/skr.sock
+echo "log_level: warn" >config.yaml
+skr $(echo $args | sed "s|/etc/skr|$PWD|") & sidecar=$!
+skr healthcheck --wait 30s && echo "the service is ready"
+kill $sidecar
+`
+
 // TestVirtualMachines follows docs/cvm.md to a released key, on machines of both vendors.
 func TestVirtualMachines(t *testing.T) {
 	swtpm.Need(t)
 	text, err := os.ReadFile(root + "/docs/cvm.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	units, err := filepath.Abs(root + "/deploy/vm")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,9 +49,8 @@ func TestVirtualMachines(t *testing.T) {
 	for platform, kind := range map[string]string{"cvm": "sevsnpvm", "cvm-tdx": "tdxvm"} {
 		t.Run(platform, func(t *testing.T) {
 			dir := t.TempDir()
-			out := runScript(t, dir, "export PATH="+bin+":$PATH PLATFORM="+platform+"\n"+walk(t, string(text), onVM)+
-				"skr doctor --authority $MAA --vault $VAULT --key orders\n")
-			for _, want := range []string{kind, "azure-compliant-cvm", "  ok       release ("} {
+			out := runScript(t, dir, "export PATH="+bin+":$PATH PLATFORM="+platform+" UNITS="+units+"\n"+walk(t, string(text), onVM)+asService)
+			for _, want := range []string{kind, "azure-compliant-cvm", "  ok       release (", "the service is ready"} {
 				if !strings.Contains(out, want) {
 					t.Errorf("the walkthrough does not print %s:\n%.6000s", want, out)
 				}
