@@ -25,6 +25,7 @@ func TestDemo(t *testing.T) {
 		"aci":            {"\n6. ", "azure-compliant-uvm", "HOST_DATA"},
 		"aks-kata":       {"\n6. ", "azure-signed-katacc-uvm", "HOST_DATA"},
 		"cvm":            {"\n6. ", "azure-compliant-cvm", "secureboot   false"},
+		"cvm-tdx":        {"\n6. ", "tdxvm", "secureboot   false"},
 		"trusted-launch": {"\n7. ", "/attest/maa", "x-ms-azurevm-vmid", "UNCONFIRMED"},
 	} {
 		t.Run(platform, func(t *testing.T) {
