@@ -102,11 +102,18 @@ func (c *Client) ready(ctx context.Context) error {
 	return nil
 }
 
-// Report returns a raw attestation report over runtimeData.
+// Report returns a raw attestation report over runtimeData, and on Intel TDX a quote.
 func (c *Client) Report(ctx context.Context, runtimeData []byte) ([]byte, error) {
 	var answer RawResponse
 	if _, err := c.post(ctx, RouteRaw, RawRequest{encode(runtimeData)}, &answer); err != nil {
 		return nil, err
+	}
+	if answer.TDQuote != "" {
+		quote, err := base64.StdEncoding.DecodeString(answer.TDQuote)
+		if err != nil {
+			return nil, errors.New("the TDX quote is not base64")
+		}
+		return quote, nil
 	}
 	report, err := hex.DecodeString(answer.Report)
 	if err != nil {
@@ -117,8 +124,10 @@ func (c *Client) Report(ctx context.Context, runtimeData []byte) ([]byte, error)
 
 // Evidence is a decoded [CombinedResponse].
 type Evidence struct {
-	// Report is the attestation report.
+	// Report is the attestation report; nil on Intel TDX.
 	Report []byte
+	// TDQuote is the TDX quote, which has its own certificates; nil except on Intel TDX.
+	TDQuote []byte
 	// EndorsedTCB is the TCB of the VCEK, 16 hex digits.
 	EndorsedTCB string
 	// Endorsements are VCEK, ASK and ARK as PEM.
@@ -144,6 +153,7 @@ func (c *Client) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, e
 		into *[]byte
 	}{
 		{answer.Evidence, &evidence.Report},
+		{answer.TDQuote, &evidence.TDQuote},
 		{answer.Endorsements, &evidence.Endorsements},
 		{answer.UVMEndorsements, &evidence.UVMEndorsements},
 	} {

@@ -48,11 +48,14 @@ type RawRequest struct {
 
 // RawResponse answers POST /attest/raw.
 type RawResponse struct {
-	// Report is the attestation report in lower-case hex (AMD 56860 table 23).
+	// Report is the attestation report in lower-case hex (AMD 56860 table 23); "" on Intel
+	// TDX.
 	Report string `json:"report"`
+	// TDQuote is the TDX quote, standard base64; "" except on Intel TDX.
+	TDQuote string `json:"td_quote,omitempty"`
 	// HCLReport is standard base64; "" except on a confidential VM. There REPORT_DATA
-	// of Report covers the runtime claims in HCLReport, and their user-data is the
-	// SHA-256 of the runtime data followed by 32 zero bytes.
+	// of Report (REPORTDATA of TDQuote) covers the runtime claims in HCLReport, and their
+	// user-data is the SHA-256 of the runtime data followed by 32 zero bytes.
 	HCLReport string `json:"hcl_report,omitempty"`
 }
 
@@ -72,6 +75,9 @@ type CombinedResponse struct {
 	Endorsements string `json:"endorsements"`
 	// Evidence is the attestation report.
 	Evidence string `json:"evidence"`
+	// TDQuote is the TDX quote, which has its own certificates; "" except on Intel TDX. There
+	// EndorsedTCB, Endorsements, Evidence and UVMEndorsements are "".
+	TDQuote string `json:"td_quote,omitempty"`
 	// UVMEndorsements is the COSE_Sign1 over the utility VM's measurement; "" if the
 	// platform provides no usable one.
 	UVMEndorsements string `json:"uvm_endorsements"`

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/internal/observe/journal"
@@ -42,13 +43,18 @@ var (
 
 // Evidence is all that a Verifier receives. The Attester has verified it.
 type Evidence struct {
-	// Report is signed by the chip; nil with Trusted Launch.
+	// Report is signed by an AMD chip; nil on TDX and with Trusted Launch.
 	Report *snp.Report
 	// Chain endorses the chip that signed Report, at the reported TCB; nil without a
 	// Report.
 	Chain *vcek.Chain
+	// TDQuote is signed by Intel's quoting enclave; nil on other hardware than TDX.
+	TDQuote *tdx.Quote
+	// TDResult is what the verification of TDQuote found; nil without a TDQuote.
+	TDResult *tdx.Result
 	// RuntimeData are the bytes that the evidence binds: through REPORT_DATA of Report
-	// or, with a Guest, through its user data and its quote. Nil binds nothing.
+	// (REPORTDATA of TDQuote) or, with a Guest, through its user data and its quote. Nil
+	// binds nothing.
 	RuntimeData []byte
 	// Endorsement endorses the measurement of Report; nil if the platform gives none.
 	Endorsement *uvm.Endorsement
@@ -59,13 +65,25 @@ type Evidence struct {
 	Omitted []Omission
 }
 
-// Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report: the runtime data, or
-// the paravisor's claims.
+// Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report (REPORTDATA of TDQuote):
+// the runtime data, or the paravisor's claims.
 func (e *Evidence) Bound() []byte {
 	if e.Guest != nil && e.Guest.HCL != nil {
 		return e.Guest.HCL.Claims().Raw()
 	}
 	return e.RuntimeData
+}
+
+// OfProcessor reports whether a report or quote of the processor is part of the evidence. With
+// Trusted Launch it is not.
+func (e *Evidence) OfProcessor() bool { return e.Report != nil || e.TDQuote != nil }
+
+// tdReport returns the TD report of the paravisor, or nil on other hardware.
+func (e *Evidence) tdReport() *tdx.Report {
+	if e.Guest == nil || e.Guest.HCL == nil {
+		return nil
+	}
+	return e.Guest.HCL.TDReport()
 }
 
 // Endorser finds the certificate chain of a report.
@@ -75,13 +93,17 @@ type Endorser interface {
 	Chain(ctx context.Context, report *snp.Report) (*vcek.Chain, error)
 }
 
-// Config describes an Attester. Source or VirtualTPM must be set. If both are, Source is
-// tried first.
+// Config describes an Attester. Source, TDSource or VirtualTPM must be set. Those that are set
+// are tried in this order.
 type Config struct {
-	// Source gives reports of this machine; nil uses only the virtual TPM.
+	// Source gives SEV-SNP reports of this machine; nil disables it.
 	Source snp.Source
-	// VirtualTPM is the TPM of an Azure machine; nil uses only Source.
+	// TDSource gives TDX quotes of this machine; nil disables it.
+	TDSource TDSource
+	// VirtualTPM is the TPM of an Azure machine; nil disables it.
 	VirtualTPM *VirtualTPM
+	// TDX verifies TDX quotes; nil means with Intel's root and without collateral.
+	TDX *tdx.Verifier
 	// Endorser finds and verifies certificates.
 	Endorser Endorser
 	// Endorsement of the utility VM; nil if the platform gives none.
@@ -99,18 +121,32 @@ type Attester struct {
 }
 
 // NewAttester returns an Attester. It opens no device.
-func NewAttester(c Config) *Attester { return &Attester{config: c} }
+func NewAttester(c Config) *Attester {
+	if c.TDX == nil {
+		c.TDX = tdx.NewVerifier(tdx.Config{})
+	}
+	return &Attester{config: c}
+}
 
-// Report returns a fresh report over runtimeData without endorsements. If the machine has
-// a paravisor, it also returns the paravisor's claims, which bind runtimeData. The error
-// wraps ErrNoEvidence, also if the machine gives no reports, or the error of ctx.
+// Report returns a fresh report over runtimeData without endorsements. On TDX it returns a
+// quote, which is verified with the certificates in it. If the machine has a paravisor, Report
+// also returns the paravisor's claims, which bind runtimeData. The error wraps ErrNoEvidence,
+// also if the machine gives no reports, or the error of ctx.
 func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	evidence, err := a.collect(ctx, runtimeData)
-	if err == nil && evidence.Report == nil {
+	if err == nil {
+		err = a.quote(ctx, evidence)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !evidence.OfProcessor():
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"this machine has Trusted Launch and no report of the processor: ask for its quote (/attest/combined), or for a token (/attest/maa)")
+	case evidence.TDQuote != nil:
+		return evidence, a.verifyQuoteAlone(ctx, evidence)
 	}
-	return evidence, err
+	return evidence, nil
 }
 
 // Evidence returns a report with everything that endorses it. With Trusted Launch it
@@ -119,6 +155,9 @@ func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, e
 func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
 	evidence, err := a.collect(ctx, runtimeData)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.quote(ctx, evidence); err != nil {
 		return nil, err
 	}
 	if err := a.endorse(ctx, evidence); err != nil {
@@ -136,9 +175,12 @@ func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence,
 	return evidence, nil
 }
 
-// endorse adds what endorses the report, if there is a report.
+// endorse adds what endorses the report or quote, if there is one.
 func (a *Attester) endorse(ctx context.Context, evidence *Evidence) (err error) {
-	if evidence.Report == nil {
+	switch {
+	case evidence.TDQuote != nil:
+		return a.verifyQuote(ctx, evidence)
+	case evidence.Report == nil:
 		return nil
 	}
 	if err := checkMeasurement(evidence); err != nil {

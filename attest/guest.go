@@ -15,7 +15,7 @@ import (
 
 // Guest is what the virtual TPM of an Azure machine says about what the machine booted.
 type Guest struct {
-	// HCL has the paravisor's claims, which the report of the processor binds. Nil with
+	// HCL has the paravisor's claims, which the report or quote of the processor binds. Nil with
 	// Trusted Launch.
 	HCL *vtpm.HCLReport
 	// AK is the attestation key, a TPM2B_PUBLIC, and Certificate is Azure's certificate

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,6 +29,10 @@ const (
 	ConfidentialVM
 	// TrustedLaunch means that there is only a virtual TPM.
 	TrustedLaunch
+	// DirectTDX is Direct with Intel TDX: a virtual machine without a paravisor.
+	DirectTDX
+	// ConfidentialTDX is ConfidentialVM with Intel TDX.
+	ConfidentialTDX
 )
 
 func (p Platform) String() string {
@@ -38,13 +43,22 @@ func (p Platform) String() string {
 		return "confidential VM"
 	case TrustedLaunch:
 		return "Trusted Launch"
+	case DirectTDX:
+		return "TDX"
+	case ConfidentialTDX:
+		return "TDX confidential VM"
 	}
 	return "unknown"
 }
 
+// IsTDX reports whether Intel TDX isolates the machine.
+func (p Platform) IsTDX() bool { return p == DirectTDX || p == ConfidentialTDX }
+
 // HasTPM reports whether evidence includes a key of the virtual TPM, which vaults then
 // wrap to.
-func (p Platform) HasTPM() bool { return p == ConfidentialVM || p == TrustedLaunch }
+func (p Platform) HasTPM() bool {
+	return p == ConfidentialVM || p == TrustedLaunch || p == ConfidentialTDX
+}
 
 // Platform returns what kind of machine this is. The result is cached. Its errors are
 // those of Report.
@@ -52,7 +66,7 @@ func (a *Attester) Platform(ctx context.Context) (Platform, error) {
 	if kept := a.kept.Load(); kept != nil {
 		return kept.platform, nil
 	}
-	if a.config.VirtualTPM == nil {
+	if a.config.VirtualTPM == nil && a.config.TDSource == nil {
 		return Direct, nil
 	}
 	evidence, err := a.collect(ctx, nil)
@@ -64,8 +78,12 @@ func (a *Attester) Platform(ctx context.Context) (Platform, error) {
 
 func platformOf(evidence *Evidence) Platform {
 	switch {
+	case evidence.Guest == nil && evidence.TDQuote != nil:
+		return DirectTDX
 	case evidence.Guest == nil:
 		return Direct
+	case evidence.tdReport() != nil:
+		return ConfidentialTDX
 	case evidence.Report != nil:
 		return ConfidentialVM
 	}
@@ -75,8 +93,10 @@ func platformOf(evidence *Evidence) Platform {
 // String returns where evidence comes from, such as "/dev/sev-guest".
 func (a *Attester) String() string {
 	switch kept := a.kept.Load(); {
-	case kept != nil && kept.platform.HasTPM(), a.config.Source == nil:
+	case kept != nil && kept.platform.HasTPM(), a.config.Source == nil && a.config.TDSource == nil:
 		return "the virtual TPM at " + a.config.VirtualTPM.String()
+	case kept != nil && kept.platform == DirectTDX, a.config.Source == nil:
+		return a.config.TDSource.String()
 	default:
 		return a.config.Source.String()
 	}
@@ -100,24 +120,44 @@ func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, 
 	return evidence, nil
 }
 
-// ask asks the chip, or the virtual TPM if the chip cannot be asked.
-func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+// way asks one source of evidence.
+type way func(ctx context.Context, runtimeData []byte) (*Evidence, error)
+
+// ways returns the configured sources, or only the one of the platform if that is known.
+func (a *Attester) ways() (ways []way) {
 	kept := a.kept.Load()
-	switch {
-	case a.config.VirtualTPM == nil, kept != nil && !kept.platform.HasTPM():
-		return a.askChip(ctx, runtimeData)
-	case a.config.Source == nil, kept != nil:
-		return a.config.VirtualTPM.collect(ctx, runtimeData)
+	of := func(configured bool, platforms ...Platform) bool {
+		return configured && (kept == nil || slices.Contains(platforms, kept.platform))
 	}
-	evidence, unreported := a.askChip(ctx, runtimeData)
-	if unreported == nil || ctx.Err() != nil || errors.Is(unreported, refusal.NoEvidence) {
-		return evidence, unreported // an answer, even if it is a wrong one
+	if of(a.config.Source != nil, Direct) {
+		ways = append(ways, a.askChip)
 	}
-	evidence, err := a.config.VirtualTPM.collect(ctx, runtimeData)
-	if err != nil {
-		return nil, fmt.Errorf("%w; %w", unreported, err)
+	if of(a.config.TDSource != nil, DirectTDX) {
+		ways = append(ways, a.askTD)
 	}
-	return evidence, nil
+	if of(a.config.VirtualTPM != nil, ConfidentialVM, ConfidentialTDX, TrustedLaunch) {
+		ways = append(ways, a.config.VirtualTPM.collect)
+	}
+	return ways
+}
+
+// ask asks the sources in order until one has evidence. A wrong answer ends the search.
+func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+	var failed error
+	for _, ask := range a.ways() {
+		evidence, err := ask(ctx, runtimeData)
+		if err == nil {
+			return evidence, nil
+		}
+		wrong := ctx.Err() != nil || errors.Is(err, refusal.NoEvidence)
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		if failed = err; wrong {
+			break
+		}
+	}
+	return nil, failed
 }
 
 func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, error) {

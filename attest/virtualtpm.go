@@ -29,6 +29,8 @@ type VirtualTPMConfig struct {
 	EventLog string
 	// Roots certify attestation keys that no report of a processor names.
 	Roots *vtpm.Roots
+	// Quoter quotes the TD reports of a TDX machine; nil refuses such machines.
+	Quoter Quoter
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -119,7 +121,7 @@ func carries(index []byte, data tpm.UserData) (bool, error) {
 }
 
 // addHCL adds the report and the claims, if the report binds the claims and they name the
-// AK.
+// AK. A TD report proves nothing without its quote, which is added later.
 func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 	hcl, err := vtpm.ParseHCL(index)
 	switch {
@@ -127,7 +129,7 @@ func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 		return err
 	case hcl.Hardware() == vtpm.TrustedLaunch:
 		return nil
-	case hcl.Report() == nil: // without its report, the machine must not pass for Trusted Launch
+	case hcl.Report() == nil && hcl.TDReport() == nil: // without its report, the machine must not pass for Trusted Launch
 		return refusal.Newf(refusal.NoEvidence, "the paravisor's report is of the hardware %s, which is not supported", hcl.Hardware())
 	}
 	if err := hcl.CheckBound(); err != nil {
@@ -175,9 +177,9 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 	der, err := t.ReadAKCertificate(ctx)
 	absent := errors.Is(err, tpm.ErrAbsent)
 	switch {
-	case absent && e.Report != nil:
+	case absent && e.OfProcessor():
 		return nil
-	case err != nil && e.Report != nil && ctx.Err() == nil:
+	case err != nil && e.OfProcessor() && ctx.Err() == nil:
 		e.omit(AKCertificate, err)
 		return nil
 	case absent:
@@ -188,7 +190,7 @@ func (v *VirtualTPM) addCertificate(ctx context.Context, t *tpm.TPM, ak *tpm.Pub
 		return err
 	}
 	e.Guest.Certificate = der
-	if e.Report != nil {
+	if e.OfProcessor() {
 		return nil
 	}
 	certificate, err := vtpm.ParseAKCertificate(der)

@@ -279,10 +279,21 @@ func TestHCLMustMatchTheTPM(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
-	evidence := &Evidence{Guest: new(Guest)}
-	err = evidence.addHCL(vtpmtest.TDXHCL(tdxtest.TD{}, vtpmtest.Claims(ak.RSA(), true), vtpmtest.HCLOptions{}), ak)
-	if err == nil || !strings.Contains(err.Error(), "TDX, which is not supported") || evidence.Guest.HCL != nil {
-		t.Errorf("a TDX report: error %v", err)
+	for name, c := range map[string]struct {
+		named  *rsa.PublicKey
+		mutate func([]byte)
+		want   string
+	}{
+		"TDX":                  {ak.RSA(), nil, ""},
+		"TDX, another key":     {other.Public(), nil, "was another key put in its place"},
+		"TDX, a claim changed": {ak.RSA(), flip(1236 + 900), "comparing the HCL claims with REPORT_DATA"},
+		"other hardware":       {ak.RSA(), func(index []byte) { index[1224] = 5 }, "Arm CCA, which is not supported"},
+	} {
+		evidence := &Evidence{Guest: new(Guest)}
+		err = evidence.addHCL(vtpmtest.TDXHCL(tdxtest.TD{}, vtpmtest.Claims(c.named, true), vtpmtest.HCLOptions{Mutate: c.mutate}), ak)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || (evidence.tdReport() != nil) != (err == nil) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/tpm"
 	"skr/attest/vtpm"
 	"skr/internal/jose/keywrap"
@@ -142,6 +143,11 @@ func (g *guestService) claims(t *testing.T) map[string]any {
 }
 
 func isolated(t *testing.T, e *isolationEvidence) map[string]any {
+	if tdx.IsQuote(e.Proof) {
+		claims := tdClaims(t, e.Proof)
+		claims["x-ms-runtime"] = json.RawMessage(e.RunTimeData)
+		return claims
+	}
 	var proof guestProof
 	if err := json.Unmarshal(e.Proof, &proof); err != nil {
 		t.Error(err)

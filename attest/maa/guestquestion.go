@@ -30,6 +30,7 @@ const (
 	claimIsolation   = "x-ms-isolation-tee"
 	isolatedReport   = claimIsolation + "." + claimReportData
 	isolatedRuntime  = claimIsolation + "." + claimRuntime
+	isolatedType     = claimIsolation + "." + claimAttestationType
 	payloadNonce     = "nonce"
 	payloadRuntime   = "runtime-data"
 	maxGuestEnvelope = 3 * maxToken // base64 of JSON of base64
@@ -99,7 +100,7 @@ func (q *guestQuestion) check(authority attest.Authority, claims strictjson.Obje
 		return untrusted(authority, "its token does not carry our runtime data", nil)
 	case !q.bound(claims):
 		return untrusted(authority, "its token does not carry the key of this machine's TPM", nil)
-	case q.evidence.Report != nil && !q.sameReport(claims):
+	case q.evidence.OfProcessor() && !q.sameReport(claims):
 		return untrusted(authority, "its token is about another report", nil)
 	default:
 		return nil
@@ -138,9 +139,16 @@ func (q *guestQuestion) bound(claims strictjson.Object) bool {
 	return err == nil && ok && key.Equal(q.evidence.Guest.Key.RSA())
 }
 
+// sameReport compares the claims about the processor with the evidence. A token that lacks them
+// is not about a confidential VM, and release policies notice.
 func (q *guestQuestion) sameReport(claims strictjson.Object) bool {
-	reportData := q.evidence.Report.ReportData()
 	theirs, found := claims.Lookup(isolatedRuntime)
-	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:])) &&
-		(!found || reflect.DeepEqual(any(q.evidence.Guest.HCL.Claims().Members()), theirs))
+	if found && !reflect.DeepEqual(any(q.evidence.Guest.HCL.Claims().Members()), theirs) {
+		return false
+	}
+	if q.evidence.TDQuote != nil {
+		return !contradicts(claims, isolatedType, tdType) && !contradictsTD(claims, claimIsolation+".", q.evidence.TDQuote)
+	}
+	reportData := q.evidence.Report.ReportData()
+	return !contradicts(claims, isolatedReport, hex.EncodeToString(reportData[:]))
 }

@@ -50,7 +50,7 @@ type isolationInfo struct {
 }
 
 type isolationEvidence struct {
-	Proof       []byte // JSON of guestProof
+	Proof       []byte // JSON of guestProof, or a TDX quote
 	RunTimeData []byte // the claims that REPORT_DATA covers
 }
 
@@ -103,7 +103,10 @@ func tpmInfoOf(g *attest.Guest) tpmInfo {
 }
 
 func isolationOf(e *attest.Evidence) (isolationInfo, error) {
-	if e.Report == nil {
+	switch {
+	case e.TDQuote != nil:
+		return isolationInfo{"Tdx", &isolationEvidence{e.TDQuote.Raw(), e.Guest.HCL.Claims().Raw()}}, nil
+	case e.Report == nil:
 		return isolationInfo{Type: "TrustedLaunch"}, nil
 	}
 	proof, err := json.Marshal(guestProof{base64.RawURLEncoding.EncodeToString(e.Report.Raw()), e.Chain.PEM()})

@@ -5,8 +5,8 @@
 // Token. It checks the signature with a key that the authority publishes, the issuer
 // and the times. It also checks that the token is about this evidence: the fresh nonce,
 // the runtime data or the key in the virtual TPM, and the report. Evidence without a
-// virtual TPM goes to SevSnpVm. Evidence with one goes to AzureGuest, whose answer only
-// that TPM can decrypt.
+// virtual TPM goes to SevSnpVm, or with a TDX quote to TdxVm. Evidence with one goes to
+// AzureGuest, whose answer only that TPM can decrypt.
 //
 //	client := maa.New(maa.Config{HTTP: &http.Client{Timeout: time.Minute}})
 //	result, err := client.Appraise(ctx, authority, evidence)
@@ -38,11 +38,15 @@ import (
 // ("attestation/data-plane") that has SevSnpVm.
 const defaultAPIVersion = "2022-08-01"
 
+// tdAPIVersion is the first stable version that has TdxVm. A later APIVersion replaces it.
+const tdAPIVersion = "2025-06-01"
+
 // Config describes a Client.
 type Config struct {
 	// HTTP asks all authorities; nil means http.DefaultClient.
 	HTTP HTTPClient
-	// APIVersion is the version of the REST API for SevSnpVm; "" means 2022-08-01.
+	// APIVersion is the version of the REST API for SevSnpVm; "" means 2022-08-01. TdxVm
+	// needs 2025-06-01 or a later one, and is asked with that if this is older.
 	APIVersion string
 	// UserAgent is sent with evidence; "" means the default of HTTP.
 	UserAgent string
@@ -127,8 +131,11 @@ type exchange interface {
 }
 
 func ask(evidence *attest.Evidence) (exchange, error) {
-	if evidence.Guest != nil {
+	switch {
+	case evidence.Guest != nil:
 		return newGuestQuestion(evidence), nil
+	case evidence.TDQuote != nil:
+		return newTDQuestion(evidence)
 	}
 	return newQuestion(evidence)
 }

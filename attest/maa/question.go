@@ -28,6 +28,8 @@ const (
 
 const attestationType = "sevsnpvm"
 
+const badRuntime = "runtime data for attestation must be one JSON object, of at most 32,768 values"
+
 // question is the exchange about a report of the chip, without a virtual TPM.
 type question struct {
 	evidence   *attest.Evidence
@@ -51,7 +53,7 @@ var _ exchange = (*question)(nil)
 func newQuestion(e *attest.Evidence) (*question, error) {
 	runtime, err := parseRuntime(e.RuntimeData)
 	if err != nil {
-		return nil, refusal.Because(refusal.BadRequest, "runtime data for attestation must be one JSON object, of at most 32,768 values", err)
+		return nil, refusal.Because(refusal.BadRequest, badRuntime, err)
 	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
@@ -75,6 +77,11 @@ func (q *question) request(version string) (string, []byte, error) {
 
 // open returns the answer, which is the token.
 func (q *question) open(_ context.Context, authority attest.Authority, answer string) (string, error) {
+	return asIs(authority, answer)
+}
+
+// asIs returns an answer that is the token.
+func asIs(authority attest.Authority, answer string) (string, error) {
 	if len(answer) > maxToken {
 		return "", tooLong(authority)
 	}
@@ -92,7 +99,7 @@ func (q *question) check(authority attest.Authority, claims strictjson.Object) e
 		return untrusted(authority, "its token does not carry our nonce", nil)
 	case contradicts(claims, claimAttestationType, attestationType):
 		return untrusted(authority, "its token is not about an SEV-SNP machine", nil)
-	case !q.bound(claims):
+	case !q.runtime.in(claims, claimReportData, hex.EncodeToString(q.reportData[:])):
 		return untrusted(authority, "its token does not carry our runtime data", nil)
 	case contradicts(claims, claimReportData, hex.EncodeToString(q.reportData[:])):
 		return untrusted(authority, "its token is about another report", nil)
@@ -108,18 +115,18 @@ func (q *question) echoed(claims strictjson.Object) bool {
 	return value == want || value == json.Number(want)
 }
 
-// bound compares the runtime data as JSON values, because MAA sorts members and drops
-// white space. This binds the key to the token.
+// in compares the runtime data with the claims as JSON values, because MAA sorts members and
+// drops white space. This binds the key to the token.
 //
-// If a member is repeated, bound compares the report data instead, which contain the hash
-// of the exact bytes.
-func (q *question) bound(claims strictjson.Object) bool {
+// If a member is repeated, in compares the claim of the report data instead, which contain the
+// hash of the exact bytes.
+func (r runtime) in(claims strictjson.Object, reportData, want string) bool {
 	theirs, found := claims.Lookup(claimRuntime)
-	if q.runtime.repeated {
-		hashed, _ := claims.Text(claimReportData)
-		return found && hashed == hex.EncodeToString(q.reportData[:])
+	if r.repeated {
+		hashed, _ := claims.Text(reportData)
+		return found && hashed == want
 	}
-	return found && q.runtime.object.Equal(theirs)
+	return found && r.object.Equal(theirs)
 }
 
 // contradicts reports whether the claim is present with another value. Nonce and runtime

@@ -38,7 +38,10 @@ type endorsements struct{ Uvm []string }
 // looks for the key to wrap to.
 const typeJSON = "JSON"
 
-var encoding = base64.URLEncoding
+var (
+	encoding = base64.URLEncoding
+	unpadded = base64.RawURLEncoding
+)
 
 func encodeRequest(e *attest.Evidence, nonce uint64) ([]byte, error) {
 	inner := evidence{

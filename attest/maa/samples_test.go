@@ -162,7 +162,7 @@ func TestRecordedRuntimeData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q := (question{runtime: parsed}); !q.bound(claims) {
+	if !parsed.in(claims, claimReportData, "") {
 		t.Error("the token does not contain the runtime data")
 	}
 	sum := sha256.Sum256(data)

@@ -4,7 +4,6 @@ package snp
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -12,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
-	"github.com/google/go-configfs-tsm/configfs/faketsm"
 	"github.com/google/go-sev-guest/client/linuxabi"
 )
 
@@ -97,63 +94,5 @@ func TestOpenSevGuest(t *testing.T) {
 	_, err := sevGuest{"/dev/null", openSevGuest}.read(ReportData{})
 	if !errors.Is(err, syscall.ENOTTY) {
 		t.Errorf("asking /dev/null: error %v, want ENOTTY", err)
-	}
-}
-
-// kernel emulates configfs-tsm with the given provider.
-func kernel(provider string, outblob func(inblob []byte) ([]byte, error)) (*faketsm.ReportSubsystem, configfsi.Client) {
-	reports := &faketsm.ReportSubsystem{
-		Random: rand.Reader,
-		MakeEntry: func() *faketsm.ReportEntry {
-			return &faketsm.ReportEntry{InAttrs: map[string]*faketsm.ReportAttributeState{"inblob": {}}}
-		},
-		CheckInAttr: func(_ *faketsm.ReportEntry, attr string, _ []byte) error {
-			if attr != "inblob" {
-				return syscall.EINVAL
-			}
-			return nil
-		},
-		ReadAttr: func(e *faketsm.ReportEntry, attr string) ([]byte, error) {
-			switch attr {
-			case "outblob":
-				return outblob(e.InAttrs["inblob"].Value)
-			case "provider":
-				return []byte(provider + "\n"), nil
-			}
-			return nil, fs.ErrNotExist
-		},
-	}
-	return reports, &faketsm.Client{Subsystems: map[string]configfsi.Client{"report": reports}}
-}
-
-func TestConfigFS(t *testing.T) {
-	good := func(inblob []byte) ([]byte, error) { return genuine(ReportData(inblob)), nil }
-	tests := []struct {
-		name, provider string
-		outblob        func([]byte) ([]byte, error)
-		want           string // empty if a report is expected
-	}{
-		{"good", "sev_guest", good, ""},
-		{"another provider", "tdx_guest", good, `provider is "tdx_guest"`},
-		{"firmware", "sev_guest", func([]byte) ([]byte, error) { return nil, syscall.ENXIO }, "asking the kernel"},
-	}
-	data := Bind([]byte("data"))
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			reports, client := kernel(test.provider, test.outblob)
-			raw, err := configFS{func() (configfsi.Client, error) { return client, nil }}.read(data)
-			if len(reports.Entries) != 0 {
-				t.Errorf("%d entries remain", len(reports.Entries))
-			}
-			if test.want == "" {
-				if err != nil || !bytes.Equal(raw, genuine(data)) {
-					t.Errorf("%d bytes, error %v", len(raw), err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v, want %q", err, test.want)
-			}
-		})
 	}
 }

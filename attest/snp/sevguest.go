@@ -24,7 +24,7 @@ type sevGuest struct {
 	open func(path string) (firmwareDevice, error)
 }
 
-func newSevGuest() *device {
+func newSevGuest() device {
 	return newDevice(sevGuestPath, sevGuest{sevGuestPath, openSevGuest}.read)
 }
 

@@ -205,8 +205,8 @@ func TestDeviceRespectsContext(t *testing.T) {
 		if _, err := d.fetch(canceled, ReportData{}); !errors.Is(err, context.Canceled) || calls.Load() != 1 {
 			t.Errorf("error %v with %d calls: a canceled context reached the device", err, calls.Load())
 		}
-		if len(d.turn) != 0 {
-			t.Error("the turn was not released")
+		if _, err := d.fetch(t.Context(), ReportData{}); err == nil || err.Error() != "too late" || calls.Load() != 2 {
+			t.Errorf("error %v with %d calls: the turn was not released", err, calls.Load())
 		}
 	})
 }

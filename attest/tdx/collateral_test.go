@@ -408,3 +408,30 @@ func FuzzParseCollateral(f *testing.F) {
 		_, _ = read.Level(q)
 	})
 }
+
+// Each false collateral is refused by a policy that demands a platform that is up to date, and all
+// but what is old or of a low level by every policy.
+func TestCollateralForgeries(t *testing.T) {
+	m := newMachine(t)
+	q := m.quote(t, tdxtest.TD{}, tdxtest.QuoteOptions{})
+	for _, f := range tdxtest.CollateralForgeries() {
+		t.Run(f.Name, func(t *testing.T) {
+			c := must(f.Collateral(m.vendor, m.platform, tdxtest.CollateralOptions{}))(t)
+			parsed, err := tdx.ParseCollateral(must(c.Bundle())(t))
+			if err != nil {
+				checkError(t, err, f.Err, f.Text)
+				return
+			}
+			v := m.verification()
+			v.Collateral, v.Policy = parsed, strict(t)
+			_, err = q.Verify(v)
+			checkError(t, err, f.Err, f.Text)
+			v.Policy = tdx.Policy{}
+			if _, err = q.Verify(v); is(f.Err, tdx.ErrNoCollateral) || is(f.Err, tdx.ErrTCBStatus) {
+				checkError(t, err, nil, "")
+				return
+			}
+			checkError(t, err, f.Err, f.Text)
+		})
+	}
+}

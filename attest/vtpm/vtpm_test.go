@@ -160,6 +160,24 @@ func TestTDXReport(t *testing.T) {
 	}
 }
 
+// Each false HCL report of a machine with TDX is refused, except for those whose MAC the host
+// checks.
+func TestForgeries(t *testing.T) {
+	claims := vtpmtest.Claims(must(makeAK())(t).Public(), true)
+	for _, f := range vtpmtest.Forgeries() {
+		t.Run(f.Name, func(t *testing.T) {
+			h, err := vtpm.ParseHCL(vtpmtest.TDXHCL(tdxtest.TD{MRTD: tdx.Measurement{1}}, claims, vtpmtest.HCLOptions{Mutate: f.Spoil}))
+			if err == nil {
+				err = h.CheckBound()
+			}
+			if err == nil {
+				_, err = h.Claims().AK()
+			}
+			checkError(t, err, f.Text)
+		})
+	}
+}
+
 func TestCertificate(t *testing.T) {
 	ak, other := must(makeAK())(t), must(vtpmtest.NewAK())(t)
 	roots := must(vtpm.ParseRoots(ak.RootsPEM()))(t)

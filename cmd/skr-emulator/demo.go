@@ -50,7 +50,8 @@ func demoCommand(out io.Writer) *cobra.Command {
 }
 
 func platformFlag(flags *pflag.FlagSet, into *string) {
-	flags.StringVar(into, "platform", string(emulator.ACI), "platform of the emulated machine: aci, aks-kata, cvm or trusted-launch; the last two need swtpm")
+	flags.StringVar(into, "platform", string(emulator.ACI),
+		"platform of the emulated machine: aci, aks-kata, cvm, cvm-tdx or trusted-launch; the last three need swtpm")
 }
 
 func siblingBinary() string {

@@ -25,6 +25,7 @@ func TestDemo(t *testing.T) {
 		"aci":            {"\n6. ", "azure-compliant-uvm", "HOST_DATA"},
 		"aks-kata":       {"\n6. ", "azure-signed-katacc-uvm", "HOST_DATA"},
 		"cvm":            {"\n6. ", "azure-compliant-cvm", "secureboot   false"},
+		"cvm-tdx":        {"\n6. ", "tdxvm", "secureboot   false"},
 		"trusted-launch": {"\n7. ", "/attest/maa", "x-ms-azurevm-vmid", "UNCONFIRMED"},
 	} {
 		t.Run(platform, func(t *testing.T) {
@@ -51,6 +52,7 @@ func TestServe(t *testing.T) {
 	for platform, wants := range map[string][]string{
 		"aci":            {"SKR_REPORT_SOURCE='unix:", "UVM_SECURITY_CONTEXT_DIR='"},
 		"cvm":            {"SKR_REPORT_SOURCE='vtpm'", "SKR_TPM='unix:/", "SKR_EVENT_LOG='/", "SKR_AK_ROOTS='/", "SKR_AMD_ROOTS='/"},
+		"cvm-tdx":        {"SKR_REPORT_SOURCE='vtpm'", "SKR_TPM='unix:/", "SKR_INTEL_ROOTS='/", "SKR_PCCS_URL='https://", "SKR_PCS_URL='https://"},
 		"trusted-launch": {"SKR_REPORT_SOURCE='vtpm'", "SKR_TPM='unix:/", "SKR_EVENT_LOG='/", "SKR_AK_ROOTS='/"},
 	} {
 		t.Run(platform, func(t *testing.T) {
@@ -99,7 +101,9 @@ func TestServeImage(t *testing.T) {
 	}
 }
 
-func isVM(platform string) bool { return platform == "cvm" || platform == "trusted-launch" }
+func isVM(platform string) bool {
+	return strings.HasPrefix(platform, "cvm") || platform == "trusted-launch"
+}
 
 func serveUntilReady(t *testing.T, args ...string) string {
 	t.Helper()
@@ -139,6 +143,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"demo", "--skr", "/nonexistent"}, "starting the sidecar"},
 		{[]string{"demo", "--platform", "azure"}, "unknown platform"},
 		{[]string{"serve", "--platform", "azure"}, "unknown platform"},
+		{[]string{"serve", "--quote-version", "3"}, "use 4 or 5"},
+		{[]string{"serve", "--tcb-status", "Revoked"}, "use UpToDate or OutOfDate"},
 		{[]string{"serve", "--platform", "cvm", "--cce-policy", "main.go"}, "has no execution policy"},
 	} {
 		var out bytes.Buffer

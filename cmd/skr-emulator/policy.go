@@ -24,6 +24,13 @@ func conditions(m *emulator.Machine) []condition {
 			{"x-ms-isolation-tee.x-ms-sevsnpvm-is-debuggable", "false"},
 			{"secureboot", "true"},
 		}
+	case emulator.TDX:
+		return []condition{
+			{"x-ms-isolation-tee.x-ms-attestation-type", "tdxvm"},
+			{"x-ms-isolation-tee.x-ms-compliance-status", "azure-compliant-cvm"},
+			{"x-ms-isolation-tee.tdx_td_attributes_debug", "false"},
+			{"secureboot", "true"},
+		}
 	case emulator.TrustedLaunch:
 		return []condition{
 			{"x-ms-attestation-type", "azurevm"},

@@ -23,19 +23,12 @@ type script struct {
 var scripts = map[emulator.Platform]script{
 	emulator.ACI:     podScript("azure-compliant-uvm"),
 	emulator.AKSKata: podScript("azure-signed-katacc-uvm"),
-	emulator.ConfidentialVM: {
-		silicon: "silicon      an emulated AMD processor, a paravisor and a TPM (swtpm); certificates lead to TEST ONLY roots",
-		bound: []string{
-			"a machine that the authority reports as azure-compliant-cvm, not debuggable, started with",
-			"secure boot",
-		},
-		place:    "In the machine",
-		evidence: "report, certificates, quote",
-		stranger: emulator.MachineConfig{SecureBootOff: true},
-		refused:  "A confidential VM that was started without secure boot asks for the same key",
-		strange:  func(*emulator.Machine) string { return "secureboot   false" },
-		moral:    "The key was released to the machine that started as required, and to no other.",
-	},
+	emulator.ConfidentialVM: vmScript(
+		"silicon      an emulated AMD processor, a paravisor and a TPM (swtpm); certificates lead to TEST ONLY roots",
+		"report, certificates, quote"),
+	emulator.TDX: vmScript(
+		"silicon      an emulated Intel platform with TDX, a paravisor and a TPM (swtpm); certificates lead to TEST ONLY roots",
+		"quotes of processor and TPM, certificates"),
 	emulator.TrustedLaunch: {
 		silicon: "TPM          emulated (swtpm); its certificate leads to a TEST ONLY root; no confidential hardware",
 		bound: []string{
@@ -49,6 +42,23 @@ var scripts = map[emulator.Platform]script{
 		moral:    "The key was released to the machine that it is bound to, and to no other.",
 		token:    true,
 	},
+}
+
+// vmScript returns the script for confidential VMs.
+func vmScript(silicon, evidence string) script {
+	return script{
+		silicon: silicon,
+		bound: []string{
+			"a machine that the authority reports as azure-compliant-cvm, not debuggable, started with",
+			"secure boot",
+		},
+		place:    "In the machine",
+		evidence: evidence,
+		stranger: emulator.MachineConfig{SecureBootOff: true},
+		refused:  "A confidential VM that was started without secure boot asks for the same key",
+		strange:  func(*emulator.Machine) string { return "secureboot   false" },
+		moral:    "The key was released to the machine that started as required, and to no other.",
+	}
 }
 
 // podScript returns the script for pods in a utility VM with the compliance

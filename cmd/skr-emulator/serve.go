@@ -12,9 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skr/attest/tdx"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/emulator/host"
+	"skr/test/tdxtest"
 )
 
 // serveOptions are the flags of serve.
@@ -24,6 +26,8 @@ type serveOptions struct {
 	images, env       []string
 	platform          string
 	certificates      string
+	quoteVersion      uint16
+	tcb               string
 	keys, faults      []string
 	seed              uint64
 	verbose           bool
@@ -49,6 +53,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.imds, "imds", "127.0.0.1:0", "loopback address of the instance metadata service")
 	platformFlag(flags, &o.platform)
 	flags.StringVar(&o.certificates, "certificates", string(emulator.AtHost), "where the sidecar finds AMD's certificates: host, fabric, vn2 or imds")
+	flags.Uint16Var(&o.quoteVersion, "quote-version", 4, "version of the quotes of a TDX machine's host: 4 or 5")
+	flags.StringVar(&o.tcb, "tcb-status", string(tdx.UpToDate), "TCB status of a TDX machine's platform: UpToDate or OutOfDate")
 	flags.StringVar(&o.policyFile, "cce-policy", "", "file with the execution policy of the emulated pod")
 	flags.StringArrayVar(&o.images, "image", nil, "image that must be allowed to run by --cce-policy and the fragments attached to the image; may be repeated")
 	flags.StringArrayVar(&o.env, "env", nil, "NAME=VALUE of the images' containers; may be repeated")
@@ -116,10 +122,28 @@ func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) 
 		config.Log = slog.New(slog.NewTextHandler(errOut, nil))
 	}
 	var err error
+	if config.Intel, err = o.intel(); err != nil {
+		return config, err
+	}
 	if config.Machine, err = o.machine(); err != nil {
 		return config, err
 	}
 	return config, o.pull(ctx, &config.Machine)
+}
+
+func (o serveOptions) intel() (c emulator.IntelConfig, err error) {
+	if o.quoteVersion != 4 && o.quoteVersion != 5 {
+		return c, fmt.Errorf("--quote-version %d: use 4 or 5", o.quoteVersion)
+	}
+	c.Quote.Version = o.quoteVersion
+	switch tdx.Status(o.tcb) {
+	case tdx.UpToDate:
+	case tdx.OutOfDate:
+		c.Collateral.TCBInfo = tdxtest.OutOfDate
+	default:
+		return c, fmt.Errorf("--tcb-status %q: use %s or %s", o.tcb, tdx.UpToDate, tdx.OutOfDate)
+	}
+	return c, nil
 }
 
 // pull adds the images' containers and fragments.

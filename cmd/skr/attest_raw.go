@@ -9,6 +9,7 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/refusal"
@@ -17,7 +18,7 @@ import (
 )
 
 // attestRawCommand prints the same as get-snp-report of the reference: the report in hex, on one
-// line (tools/get-snp-report/get-snp-report.c).
+// line (tools/get-snp-report/get-snp-report.c). On TDX it prints the quote.
 func attestRawCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	var output, reportData string
 	raw := attestStep(env, io, "raw", "Print an attestation report, in hex or like POST /attest/raw",
@@ -54,6 +55,9 @@ func printableReport(evidence *attest.Evidence, output string, io cli.Streams) a
 	if answer.HCLReport != "" {
 		_, _ = fmt.Fprintln(io.Err, "skr: REPORT_DATA binds the claims of the paravisor, and the claims bind the runtime data; --output json prints the claims too")
 	}
+	if evidence.TDQuote != nil {
+		return hex.EncodeToString(evidence.TDQuote.Raw())
+	}
 	return answer.Report
 }
 
@@ -71,17 +75,33 @@ func attestReportData(cmd *cobra.Command, env config.Environment, io cli.Streams
 	if s.ReportSource == config.VirtualTPM {
 		return refusal.Newf(refusal.NoEvidence, "report_source is vtpm: a virtual TPM accepts only runtime data, not REPORT_DATA; use --runtime-data")
 	}
-	source, err := snp.NewSource(s.ReportSource)
-	if err != nil {
-		return config.WrongSetting(fmt.Errorf("report_source: %w", err))
-	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.RequestTimeout)
 	defer cancel()
-	report, err := source.Report(ctx, data)
+	evidence, err := reportOver(ctx, s, data)
 	if err != nil {
-		return refusal.Because(refusal.NoEvidence, err.Error(), err)
+		return err
 	}
-	return printAnswer(io.Out, printableReport(&attest.Evidence{Report: report}, output, io))
+	return printAnswer(io.Out, printableReport(evidence, output, io))
+}
+
+// reportOver asks the sources of SEV-SNP reports, and then that of TDX quotes.
+func reportOver(ctx context.Context, s *config.Settings, data snp.ReportData) (*attest.Evidence, error) {
+	source, err := snp.NewSource(s.ReportSource)
+	if err != nil {
+		return nil, config.WrongSetting(fmt.Errorf("report_source: %w", err))
+	}
+	report, err := source.Report(ctx, data)
+	if err == nil {
+		return &attest.Evidence{Report: report}, nil
+	}
+	if s.ReportSource == config.Automatic || s.ReportSource == config.ConfigFS {
+		quote, noQuote := attest.NewTDGuest().Quote(ctx, tdx.ReportData(data))
+		if noQuote == nil {
+			return &attest.Evidence{TDQuote: quote}, nil
+		}
+		err = fmt.Errorf("%w; %w", err, noQuote)
+	}
+	return nil, refusal.Because(refusal.NoEvidence, err.Error(), err)
 }
 
 func parseReportData(text string) (data snp.ReportData, err error) {

@@ -34,9 +34,9 @@ func (p *keyPolicy) flags(fs *pflag.FlagSet) {
 // sourceFlags adds the flags that say where the policy comes from.
 func (p *keyPolicy) sourceFlags(fs *pflag.FlagSet) {
 	fs.Var(&p.authorities, "authority", "attestation services; any of them may attest the workload")
-	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
+	fs.StringVar(&p.platform, "platform", "", "aci, aks-kata, cvm, cvm-tdx or trusted-launch")
 	fs.Var(&p.measurements, "measurement",
-		"what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm; hexadecimal, any of several")
+		"what may run: HOST_DATA of containers (see skrctl measure), launch measurements of a cvm (MRTD of a cvm-tdx); hexadecimal, any of several")
 	fs.StringVar(&p.file, "policy", "", "file with a release policy, instead of --authority and --measurement")
 }
 

@@ -43,7 +43,7 @@ func policyCheckCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			return printFindings(args[0], document.Source, results, strict, io.Out, cli.StyleFor(output, io.Out, env))
 		},
 	}
-	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm or trusted-launch; guessed from the conditions if empty")
+	cmd.Flags().StringVar(&platform, "platform", "", "aci, aks-kata, cvm, cvm-tdx or trusted-launch; guessed from the conditions if empty")
 	cmd.Flags().StringVar(&workload, "workload", "",
 		"deployment file, as for skrctl measure; checks that the policy names it, and that its own does not allow everything")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with exit code 3 also for warnings")

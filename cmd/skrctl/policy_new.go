@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/internal/azure/cloud"
 	"skr/internal/cli"
 	"skr/internal/config"
@@ -57,11 +59,11 @@ func policyNewCommand(env config.Environment, streams cli.Streams) *cobra.Comman
 func (n *newPolicy) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&n.platform, "platform", "", "aci, aks-kata, cvm or trusted-launch")
+	flags.StringVar(&n.platform, "platform", "", "aci, aks-kata, cvm, cvm-tdx or trusted-launch")
 	flags.Var(&n.authorities, "authority", "attestation services; any of them may attest the workload; the issuer of --token if empty")
-	flags.Var(&n.measurements, "measurement", "HOST_DATA of containers, launch measurements of a cvm; hexadecimal, any of several")
+	flags.Var(&n.measurements, "measurement", "HOST_DATA of containers, launch measurements of a cvm (MRTD of a cvm-tdx); hexadecimal, any of several")
 	flags.StringVar(&n.workload, "workload", "", "manifest, ARM template or CCE policy, whose HOST_DATA is taken; - is standard input")
-	flags.StringVar(&n.report, "report", "", "attestation report, binary or hexadecimal, whose HOST_DATA is taken; - is standard input")
+	flags.StringVar(&n.report, "report", "", "attestation report or TDX quote, binary or hexadecimal, whose HOST_DATA is taken; - is standard input")
 	flags.StringVar(&n.token, "token", "", "attestation token, or its claims as JSON, whose HOST_DATA is taken; - is standard input")
 	liveFlag(flags, &n.live)
 	flags.Var(&n.with, "with", "other values to require from the report or token: svn, tcb, launch-measurement, pcr0 to pcr23")
@@ -195,11 +197,11 @@ func (n newPolicy) adoptFiles(spec *lint.Spec, streams cli.Streams) error {
 			}
 		}
 	case n.report != "":
-		report, err := readReport(n.report, streams.In)
+		facts, err := readFacts(n.report, streams.In)
 		if err != nil {
 			return err
 		}
-		return spec.Adopt(lint.FactsOfReport(report), n.with)
+		return spec.Adopt(facts, n.with)
 	case n.token != "":
 		token, err := readClaims(n.token, streams.In)
 		if err != nil {
@@ -210,26 +212,50 @@ func (n newPolicy) adoptFiles(spec *lint.Spec, streams cli.Streams) error {
 	return nil
 }
 
-// readReport reads a report as bytes, as hexadecimal digits, or as skr attest raw prints it.
-func readReport(path string, in io.Reader) (*snp.Report, error) {
+// readFacts reads a report or a TDX quote as bytes, as hexadecimal digits, or as skr attest raw
+// prints it.
+func readFacts(path string, in io.Reader) (lint.Facts, error) {
 	data, err := cli.ReadInput(path, maxClaimsFile, in)
 	if err != nil {
-		return nil, err
+		return lint.Facts{}, err
 	}
-	if len(data) != snp.ReportSize {
-		text := strings.TrimSpace(string(data))
-		if answer, err := strictjson.Parse(data); err == nil {
-			text, _ = answer.Text("report")
+	if data, err = evidenceIn(data); err != nil {
+		return lint.Facts{}, fmt.Errorf("%s %w", path, err)
+	}
+	if tdx.IsQuote(data) {
+		quote, err := tdx.ParseQuote(data)
+		if err != nil {
+			return lint.Facts{}, fmt.Errorf("%s: %w", path, err)
 		}
-		if data, err = hex.DecodeString(text); err != nil {
-			return nil, fmt.Errorf("%s is not an attestation report: want %d bytes or their hexadecimal digits", path, snp.ReportSize)
-		}
+		return lint.FactsOfQuote(quote), nil
 	}
 	report, err := snp.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return lint.Facts{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return report, nil
+	return lint.FactsOfReport(report), nil
+}
+
+// evidenceIn returns the bytes of a report or quote.
+func evidenceIn(data []byte) ([]byte, error) {
+	if len(data) == snp.ReportSize || tdx.IsQuote(data) {
+		return data, nil
+	}
+	text := strings.TrimSpace(string(data))
+	if answer, err := strictjson.Parse(data); err == nil {
+		if quote, found := answer.Text("td_quote"); found {
+			if data, err = base64.StdEncoding.DecodeString(quote); err != nil {
+				return nil, errors.New("has a td_quote that is not base64")
+			}
+			return data, nil
+		}
+		text, _ = answer.Text("report")
+	}
+	decoded, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("is not an attestation report: want %d bytes or their hexadecimal digits", snp.ReportSize)
+	}
+	return decoded, nil
 }
 
 func readClaims(path string, in io.Reader) (strictjson.Object, error) {

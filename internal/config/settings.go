@@ -123,8 +123,9 @@ func (l *List) Set(text string) error {
 func FieldName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 func envName(flag string) string   { return "SKR_" + strings.ToUpper(FieldName(flag)) }
 
-// Automatic and VirtualTPM are values of report_source.
+// Values of report_source.
 const (
 	Automatic  = "auto"
+	ConfigFS   = "configfs-tsm"
 	VirtualTPM = "vtpm"
 )

@@ -39,7 +39,8 @@ var AllGroups = []string{
 // Sets of groups that several commands use.
 var (
 	asksMachine   = []string{deadline, devices, thisMachine, tpmRoots}
-	asksEvidence  = append(slices.Clip(asksMachine), certificates, network)
+	asksReport    = append(slices.Clip(asksMachine), intelTDX, network)
+	asksEvidence  = append(slices.Clip(asksMachine), certificates, intelTDX, network)
 	asksAuthority = append(slices.Clip(asksEvidence), authorities)
 	asksVault     = append(slices.Clip(asksAuthority), vaults, identity, clouds, releases, fleet, records)
 	managesKeys   = []string{deadline, network, vaults, identity, clouds}
@@ -59,7 +60,7 @@ var Uses = map[string][]string{
 	"skr agent":           {deadline, devices},
 	"skr csi-provider":    append(slices.Clip(asksVault), reuse),
 	"skr attest":          nil,
-	"skr attest raw":      asksMachine,
+	"skr attest raw":      asksReport,
 	"skr attest combined": asksEvidence,
 	"skr attest maa":      asksAuthority,
 	"skr version":         nil,

@@ -21,6 +21,7 @@ import (
 	"skr/attest"
 	"skr/attest/maa"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/uvm"
 	"skr/attest/vcek"
 	"skr/hsm"
@@ -42,6 +43,7 @@ type Parts struct {
 	Context     *uvm.SecurityContext
 	Attester    *attest.Attester
 	endorser    *vcek.Endorser
+	quotes      *tdx.Verifier
 	vault       *hsm.Client
 	identity    *entra.Source
 	verifier    *maa.Client
@@ -167,10 +169,14 @@ func (p *Parts) assembleCallers(s *config.Settings) (err error) {
 func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
 
 func (p *Parts) assembleAttester(s *config.Settings) error {
-	config, err := evidence(s)
+	config, err := evidence(s, p.out)
 	if err != nil {
 		return err
 	}
+	if p.quotes, err = outbound.QuoteVerifier(s, p.out); err != nil {
+		return err
+	}
+	config.TDX = p.quotes
 	roots, err := outbound.AMDRoots(s)
 	if err != nil {
 		return fmt.Errorf("amd_roots: %w", err)
@@ -191,15 +197,18 @@ func (p *Parts) unendorsed() error {
 }
 
 // evidence returns the sources of evidence of this machine.
-func evidence(s *config.Settings) (evidence attest.Config, err error) {
+func evidence(s *config.Settings, out *outbound.Clients) (evidence attest.Config, err error) {
 	if s.ReportSource == config.Automatic || s.ReportSource == config.VirtualTPM {
 		roots, err := outbound.AKRoots(s)
 		if err != nil {
 			return evidence, fmt.Errorf("ak_roots: %w", err)
 		}
 		evidence.VirtualTPM = attest.NewVirtualTPM(attest.VirtualTPMConfig{
-			Address: s.TPM, EventLog: s.EventLog, Roots: roots, Now: time.Now,
+			Address: s.TPM, EventLog: s.EventLog, Roots: roots, Quoter: outbound.QuoteHost(s, out), Now: time.Now,
 		})
+	}
+	if s.ReportSource == config.Automatic || s.ReportSource == config.ConfigFS {
+		evidence.TDSource = attest.NewTDGuest()
 	}
 	if s.ReportSource != config.VirtualTPM {
 		if evidence.Source, err = snp.NewSource(s.ReportSource); err != nil {

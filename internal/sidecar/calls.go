@@ -69,7 +69,7 @@ func (c *calls) problem() *doctor.Problem {
 
 // problems returns the optional parts that cannot be used, and whether nothing calls this sidecar.
 func (s *service) problems() []doctor.Problem {
-	all := s.Faults.list()
+	all := s.Parts.problems()
 	if problem := s.calls.problem(); problem != nil {
 		all = append(all, *problem)
 	}

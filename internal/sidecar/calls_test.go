@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/attest/tdx"
 	"skr/internal/config"
 	"skr/internal/sidecar/doctor"
 )
@@ -81,7 +82,7 @@ func TestCallsEnd(t *testing.T) {
 
 // TestProblemsOfCalls checks that the lack of calls is among the problems that GET /status and the doctor report.
 func TestProblemsOfCalls(t *testing.T) {
-	s := &service{Parts: &Parts{Faults: new(faults)}, calls: newCalls(config.Environment{"KUBERNETES_SERVICE_HOST": "x"}, slog.New(slog.DiscardHandler))}
+	s := &service{Parts: &Parts{Faults: new(faults), quotes: tdx.NewVerifier(tdx.Config{})}, calls: newCalls(config.Environment{"KUBERNETES_SERVICE_HOST": "x"}, slog.New(slog.DiscardHandler))}
 	s.Faults.Add(wrapKeys, errors.New("not mounted"))
 	if got := s.problems(); len(got) != 1 {
 		t.Errorf("problems %+v before calls are late", got)

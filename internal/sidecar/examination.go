@@ -39,7 +39,7 @@ func targetName(alias string, way int) string {
 func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, auditor *Auditor) doctor.Config {
 	return doctor.Config{
 		Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
-		Problems: p.Faults.list, Caches: p.caches(s), Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
+		Collateral: p.quotes.Problem, Problems: p.problems, Caches: p.caches(s), Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
 		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
 		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.Unset(), Timeout: s.RequestTimeout, Now: time.Now,
 	}

@@ -22,6 +22,7 @@ const (
 	Traces          = "tracing"
 
 	certificateCache = "certificate cache"
+	tdxCollateral    = "TDX collateral"
 )
 
 // FixOf returns what to do about a fault of an optional part.
@@ -34,6 +35,7 @@ var FixOf = map[string]string{
 	attest.UVMEndorsement: "mount the security context of this machine, as the platform wrote it: without its endorsement, tokens have no compliance status",
 	attest.EventLog:       "let the container read event_log, or get it from `skr agent`: without the log, tokens do not say that secure boot is on",
 	attest.AKCertificate:  "nothing: on a confidential VM the processor vouches for the key",
+	tdxCollateral:         "see which of collateral_sources failed; until then skr does not know the TCB level and revocations, and refuses if tcb_status is set",
 	wrapKeys:              "make the directory and its files readable; until then the key provider cannot wrap",
 	opsListener:           "use a free address of this machine; until then probes and Prometheus get no answer",
 	Traces:                "correct the OTEL_* variable; until then there are no traces",
@@ -61,6 +63,15 @@ func (f *faults) list() []doctor.Problem {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.all)
+}
+
+// problems returns the optional parts that cannot be used now.
+func (p *Parts) problems() []doctor.Problem {
+	all := p.Faults.list()
+	if err := p.quotes.Problem(); err != nil {
+		all = append(all, doctor.Problem{Part: tdxCollateral, Reason: fmt.Sprintf("%.400s", err), Fix: FixOf[tdxCollateral]})
+	}
+	return all
 }
 
 // told returns problems in the form for callers.

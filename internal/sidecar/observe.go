@@ -44,6 +44,7 @@ func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) 
 		Services: []string{
 			outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS,
 			outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS,
+			outbound.ServiceIntel, outbound.ServiceTDQuote,
 		},
 		Claims: publicClaims(),
 	})

@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"net"
+	"time"
 
 	"skr/internal/observe/metrics"
 	"skr/internal/secmem"
@@ -55,6 +56,14 @@ func (o operations) serve(ctx context.Context) error {
 	return o.server.Serve(ctx, o.socket)
 }
 
+// endorsed returns the times of the certificate chain, or on TDX those of the collateral.
+func (p *Parts) endorsed() (fetched, expires time.Time) {
+	if fetched, expires = p.endorser.Current(); !fetched.IsZero() {
+		return fetched, expires
+	}
+	return p.quotes.Current()
+}
+
 // state returns the values that the metrics read.
 func (s *service) state() metrics.State {
 	return metrics.State{
@@ -62,7 +71,7 @@ func (s *service) state() metrics.State {
 		Load:         s.gate.Load,
 		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load, "ssh_agent": s.agent.Load},
 		Withheld:     s.records.Withheld,
-		Certificates: s.endorser.Current,
+		Certificates: s.endorsed,
 		Token:        s.Releaser.Newest,
 		OpenCircuits: s.out.OpenCircuits,
 		SecretMemory: func() string { return string(secmem.Now().Protection) },

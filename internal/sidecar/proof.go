@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/internal/crash"
 	"skr/internal/refusal"
 )
@@ -92,10 +94,21 @@ func (r *proof) logMachine(ctx context.Context, evidence *attest.Evidence) {
 		r.warnOfRemark(evidence.Chain.Remark())
 		line = append(line, "tcb", evidence.Chain.TCB().String(), "hostdata", evidence.Report.HostData().String())
 	}
-	if evidence.Guest == nil {
+	if evidence.TDQuote != nil {
+		line = append(line, "tcb", tcbOf(evidence.TDResult), "mrtd", evidence.TDQuote.MRTD().String())
+	}
+	if evidence.Guest == nil && evidence.Report != nil {
 		r.comparePolicy(evidence.Report.HostData())
 	}
 	r.log.Info("ready", line...)
+}
+
+// tcbOf returns the TCB level of a TDX machine, or that it was not looked at.
+func tcbOf(result *tdx.Result) string {
+	if result.Level == nil {
+		return "not looked at: " + strings.Join(result.NotLookedAt, "; ")
+	}
+	return result.Level.String()
 }
 
 // warnOfRemark warns of a certificate document that contradicts its certificate. skr uses the certificate.

@@ -22,7 +22,8 @@ func Elsewhere(path string) string {
 
 // catalogue is sorted by name; byName has the index of each.
 var catalogue, byName = compile(
-	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(), tdx(), azureVM(), measured())
+	registered(), sevSNP("", containers), endorsements(), sevSNP(isolation+".", []Platform{CVM}), isolated(),
+	tdx("", nil), tdx(isolation+".", confidential), azureVM(), measured())
 
 func compile(tables ...[]Claim) (all []Claim, index map[string]int) {
 	all = slices.Concat(tables...)
@@ -50,7 +51,7 @@ func registered() []Claim {
 		{Name: "x-ms-policy-signer", Kind: Free, Meaning: "who signed the authority's policy"},
 		{Name: "x-ms-runtime", Kind: Free, Meaning: "runtime data of the guest, bound through REPORT_DATA or the vTPM"},
 		{Name: "x-ms-attestation-type", Kind: Text, Meaning: "protocol of the evidence", public: true,
-			Values: map[Platform][]string{ACI: {"sevsnpvm"}, AKSKata: {"sevsnpvm"}, CVM: {"azurevm"}, TrustedLaunch: {"azurevm"}}},
+			Values: map[Platform][]string{ACI: {"sevsnpvm"}, AKSKata: {"sevsnpvm"}, CVM: {"azurevm"}, CVMTDX: {"azurevm"}, TrustedLaunch: {"azurevm"}}},
 	}
 	return on(everywhere, append(all, Claim{Name: "x-ms-runtime.keys", Kind: List, Meaning: "public keys of the guest, in JWK form"})...)
 }
@@ -123,11 +124,11 @@ func endorsements() []Claim {
 // isolated returns the claims below x-ms-isolation-tee that are not fields of the report.
 func isolated() []Claim {
 	const prefix = isolation + "."
-	return on([]Platform{CVM},
+	return on(confidential,
 		Claim{Name: isolation, Kind: Object, Meaning: "claims about the confidential machine below the guest", public: true},
 		Claim{Name: prefix + "x-ms-attestation-type", Kind: Text, Meaning: "technology that isolates the machine", public: true,
-			Values: map[Platform][]string{CVM: {"sevsnpvm", "tdxvm"}}},
-		compliance(prefix+"x-ms-compliance-status", map[Platform][]string{CVM: {"azure-compliant-cvm"}}),
+			Values: map[Platform][]string{CVM: {"sevsnpvm", "tdxvm"}, CVMTDX: {"tdxvm"}}},
+		compliance(prefix+"x-ms-compliance-status", map[Platform][]string{CVM: {"azure-compliant-cvm"}, CVMTDX: {"azure-compliant-cvm"}}),
 		Claim{Name: prefix + "x-ms-runtime", Kind: Free, Meaning: "keys and configuration of the vTPM, bound through REPORT_DATA"},
 		Claim{Name: prefix + "x-ms-runtime.keys", Kind: List, Meaning: "public keys of the vTPM, in JWK form"},
 	)
@@ -205,8 +206,9 @@ func hex(name, meaning string, digits ...int) Claim {
 }
 
 // tdx returns the claims about a machine that TDX isolates ("Claim sets", TDX; observed at the
-// top of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token).
-func tdx() []Claim {
+// top of a TdxVm token, and below x-ms-isolation-tee of an AzureGuest token). None of the
+// platforms is attested by TdxVm: only machines outside Azure are.
+func tdx(prefix string, platforms []Platform) []Claim {
 	all := []Claim{
 		hex("tdx_mrtd", "MRTD: measurement of the machine at launch", 96),
 		hex("tdx_mrconfigid", "MRCONFIGID: configuration that the host gave", 96),
@@ -214,7 +216,6 @@ func tdx() []Claim {
 		hex("tdx_mrownerconfig", "MROWNERCONFIG: the owner's configuration", 96),
 		hex("tdx_mrseam", "MRSEAM: measurement of the TDX module", 96),
 		hex("tdx_mrsignerseam", "MRSIGNERSEAM: signer of the TDX module", 96),
-		hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128),
 		hex("tdx_tee_tcb_svn", "versions of the TDX module", 32),
 		hex("tdx_seam_attributes", "attributes of the TDX module", 16),
 		hex("tdx_td_attributes", "attributes of the machine", 16),
@@ -232,7 +233,12 @@ func tdx() []Claim {
 		all = append(all, hex("tdx_rtmr"+number, "value of runtime measurement register "+number, 96))
 	}
 	for i := range all {
-		all[i].Name = isolation + "." + all[i].Name
+		all[i].public = true
 	}
-	return on([]Platform{CVM}, all...)
+	// The guest may choose REPORTDATA: it need not be a hash.
+	all = append(all, hex("tdx_report_data", "REPORTDATA: SHA-256 of the runtime data, and zeros", 128))
+	for i := range all {
+		all[i].Name = prefix + all[i].Name
+	}
+	return on(platforms, all...)
 }

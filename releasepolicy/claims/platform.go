@@ -15,13 +15,15 @@ const (
 	ACI           Platform = "aci"            // confidential container group, SevSnpVm
 	AKSKata       Platform = "aks-kata"       // confidential pod on AKS, SevSnpVm
 	CVM           Platform = "cvm"            // confidential virtual machine or node, AzureGuest
+	CVMTDX        Platform = "cvm-tdx"        // confidential virtual machine that Intel TDX isolates, AzureGuest
 	TrustedLaunch Platform = "trusted-launch" // virtual machine or node with a vTPM only, AzureGuest
 )
 
 var (
-	everywhere = []Platform{ACI, AKSKata, CVM, TrustedLaunch}
-	containers = []Platform{ACI, AKSKata}
-	machines   = []Platform{CVM, TrustedLaunch}
+	everywhere   = []Platform{ACI, AKSKata, CVM, CVMTDX, TrustedLaunch}
+	containers   = []Platform{ACI, AKSKata}
+	machines     = []Platform{CVM, CVMTDX, TrustedLaunch}
+	confidential = []Platform{CVM, CVMTDX}
 )
 
 // ParsePlatform returns the platform of that name.
@@ -37,3 +39,11 @@ func ParsePlatform(name string) (Platform, error) {
 }
 
 func (p Platform) String() string { return string(p) }
+
+// IsContainer reports whether the platform's workloads are containers in a utility VM, whose
+// policy HOST_DATA binds. Otherwise they are virtual machines.
+func (p Platform) IsContainer() bool { return slices.Contains(containers, p) }
+
+// IsConfidentialVM reports whether the platform's workloads are virtual machines that a
+// processor isolates. Their tokens have claims below x-ms-isolation-tee.
+func (p Platform) IsConfidentialVM() bool { return slices.Contains(confidential, p) }

@@ -31,19 +31,21 @@ var allowed = map[string][]string{
 
 	// Attestation.
 	"attest": {
-		"attest/snp", "attest/tpm", "attest/uvm", "attest/vcek", "attest/vtpm", "internal/azure/endpoint",
+		"attest/firmware", "attest/snp", "attest/tdx", "attest/tpm", "attest/uvm", "attest/vcek", "attest/vtpm",
+		"internal/azure/endpoint",
 		"internal/jose/keywrap", "internal/observe/journal", "internal/refusal", "internal/secmem",
 		"internal/strictjson",
 	},
 	"attest/maa": {
-		"attest", "attest/snp", "attest/vtpm", "internal/azure/endpoint", "internal/cache", "internal/crash",
+		"attest", "attest/snp", "attest/tdx", "attest/vtpm", "internal/azure/endpoint", "internal/cache", "internal/crash",
 		"internal/jose/jwk", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/singleflight",
 		"internal/strictjson",
 	},
-	"attest/snp": {},
-	"attest/tdx": {"internal/certificate", "internal/crash", "internal/strictjson", "internal/strictyaml"},
-	"attest/tpm": {"attest/vtpm", "internal/jose/keywrap"},
-	"attest/uvm": {"internal/jose/sign1", "internal/strictjson"},
+	"attest/firmware": {},
+	"attest/snp":      {"attest/firmware"},
+	"attest/tdx":      {"internal/certificate", "internal/crash", "internal/strictjson", "internal/strictyaml"},
+	"attest/tpm":      {"attest/vtpm", "internal/jose/keywrap"},
+	"attest/uvm":      {"internal/jose/sign1", "internal/strictjson"},
 	"attest/vcek": {
 		"attest/snp", "internal/certificate", "internal/crash", "internal/observe/journal", "internal/refusal",
 		"internal/singleflight", "internal/strictjson",
@@ -93,7 +95,7 @@ var allowed = map[string][]string{
 	"internal/keyformat": {"hsm", "internal/secmem"},
 	"internal/keyuse":    {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
 	"internal/sidecar": {
-		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
+		"api", "attest", "attest/maa", "attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
@@ -113,7 +115,7 @@ var allowed = map[string][]string{
 	},
 	"internal/sidecar/csipb": {},
 	"internal/sidecar/doctor": {
-		"attest", "attest/snp", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
+		"attest", "attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/httpclient", "internal/check",
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
@@ -147,7 +149,7 @@ var allowed = map[string][]string{
 		"releasepolicy/claims",
 	},
 	"internal/operator/lint": {
-		"attest", "attest/snp", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
+		"attest", "attest/snp", "attest/tdx", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},

@@ -18,6 +18,8 @@ type Guest struct {
 	Key   *tpm.EphemeralKey // answers are sealed to it
 	Log   []byte            // the firmware's event log; empty if there is none
 	Chain []byte            // VCEK, ASK and ARK as PEM, of a confidential machine
+	// Quote returns the host's quote of a TD report, on a machine with Intel TDX.
+	Quote func(t testing.TB, report []byte) []byte
 }
 
 // New opens the TPM at an address of [tpm.Open] and creates the key for
@@ -121,6 +123,10 @@ func (g *Guest) AddReport(t testing.TB, i *Info) {
 	hcl, err := vtpm.ParseHCL(index)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if hcl.Hardware() == vtpm.TDX {
+		i.SetQuote(g.Quote(t, hcl.TDReport().Raw()), hcl.Claims().Raw())
+		return
 	}
 	i.SetReport(t, hcl.Report().Raw(), g.Chain, hcl.Claims().Raw())
 }

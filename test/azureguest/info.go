@@ -43,8 +43,8 @@ type Isolation struct {
 	Evidence *Evidence `json:",omitempty"` // only for a confidential machine
 }
 
-// Evidence is the processor's report with its certificates, as JSON, and the
-// claims that the report covers.
+// Evidence is the processor's evidence and the claims that it covers: for SEV-SNP
+// a report with its certificates, as JSON, and for TDX a bare quote.
 type Evidence struct{ Proof, RunTimeData []byte }
 
 // SetReport turns i into the request of a confidential machine. chain is PEM.
@@ -52,6 +52,11 @@ func (i *Info) SetReport(t testing.TB, report, chain, claims []byte) {
 	t.Helper()
 	proof := marshal(t, map[string]any{"SnpReport": base64.RawURLEncoding.EncodeToString(report), "VcekCertChain": chain})
 	i.IsolationInfo = Isolation{"SevSnp", &Evidence{proof, claims}}
+}
+
+// SetQuote turns i into the request of a machine with Intel TDX.
+func (i *Info) SetQuote(quote, claims []byte) {
+	i.IsolationInfo = Isolation{"Tdx", &Evidence{quote, claims}}
 }
 
 // Clone returns a deep copy.

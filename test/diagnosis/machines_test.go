@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/test/emulator"
 	"skr/test/swtpm"
 )
@@ -29,6 +30,7 @@ const (
 
 var (
 	cvm = emulator.MachineConfig{Platform: emulator.ConfidentialVM}
+	td  = emulator.MachineConfig{Platform: emulator.TDX}
 	tl  = emulator.MachineConfig{Platform: emulator.TrustedLaunch}
 )
 
@@ -80,6 +82,23 @@ var virtualMachines = []misconfiguration{
 	{name: "the authority does not know a CVM's firmware",
 		wrong: vm("vm-firmware", with(cvm, func(c *emulator.MachineConfig) { c.Unendorsed, c.Report.Measurement = true, snp.Measurement{1} }), isolated),
 		check: "attestation", words: "without a compliance status", warning: true, exit: 3, claim: "x-ms-isolation-tee.x-ms-compliance-status"},
+	{name: "the host of a TDX machine refuses the content type", fault: emulator.ServiceQuote + ":status=415", wrong: vm("td-type", td, azureVM),
+		check: "report-source", words: "answered with status 415", fix: "only Azure's host answers", exit: 5},
+	{name: "imds_url leads to no host of TDX machines", fault: emulator.ServiceQuote + ":status=404", wrong: vm("td-route", td, azureVM),
+		check: "report-source", words: "answered with status 404", fix: "check imds_url", exit: 5},
+	{name: "the host's quote service fails", fault: emulator.ServiceQuote + ":status=500", wrong: vm("td-failing", td, azureVM),
+		check: "report-source", words: "the host's TDX quote service", exit: 4},
+	{name: "a TDX machine runs with debugging",
+		wrong: vm("td-debug", with(td, func(c *emulator.MachineConfig) { c.TD.Attributes = new(tdx.Attributes(1)) }), azureVM),
+		check: "report-source", words: "the host may debug the TD", fix: "deploy the machine without debugging", exit: 5},
+	{name: "the Intel roots do not match a TDX machine's platform", wrong: vm("td-silicon", td, azureVM, "SKR_INTEL_ROOTS="),
+		check: "report-source", words: "not among the trusted Intel roots", fix: "intel_roots", exit: 5},
+	{name: "tcb_status demands collateral of TDX, and there are no sources", wrong: vm("td-sources", td, azureVM, "SKR_TCB_STATUS=UpToDate"),
+		check: "report", words: "there are no sources", fix: "see which of collateral_sources failed", exit: 5},
+	{name: "the collateral of TDX cannot be had", wrong: vm("td-collateral", td, azureVM, "SKR_COLLATERAL_SOURCES=/nonexistent/collateral.json"),
+		check: "tcb", words: "/nonexistent/collateral.json", fix: "see which of collateral_sources failed", warning: true, exit: 0},
+	{name: "the policy of a TDX machine is for SEV-SNP", wrong: vm("td-vendor", td, `{"claim":"x-ms-isolation-tee.x-ms-attestation-type","equals":"sevsnpvm"}`),
+		check: "release-policy", words: `"tdxvm"`, exit: 3, claim: "x-ms-isolation-tee.x-ms-attestation-type"},
 	{name: "the policy of a virtual machine has the claims of a container",
 		wrong: vm("vm-claims", cvm, `{"claim":"x-ms-sevsnpvm-is-debuggable","equals":"false"}`),
 		check: "release-policy", words: "there is no such claim", exit: 3, claim: "x-ms-sevsnpvm-is-debuggable"},

@@ -20,6 +20,7 @@ import (
 
 	"skr/api"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/vtpm"
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/jws"
@@ -39,7 +40,7 @@ type vmLab struct {
 	vm    *emulator.Machine
 }
 
-var vmPlatforms = []emulator.Platform{emulator.ConfidentialVM, emulator.TrustedLaunch}
+var vmPlatforms = []emulator.Platform{emulator.ConfidentialVM, emulator.TDX, emulator.TrustedLaunch}
 
 func newVMLab(t testing.TB, config emulator.MachineConfig) *vmLab {
 	t.Helper()
@@ -64,8 +65,8 @@ func conditions(c emulator.MachineConfig) string {
 	if c.EventLog == emulator.TrueLog {
 		all = append(all, `{"claim":"secureboot","equals":"true"}`)
 	}
-	if c.Platform == emulator.ConfidentialVM {
-		all = append(all, `{"claim":"x-ms-isolation-tee.x-ms-attestation-type","equals":"sevsnpvm"}`,
+	if kind := map[emulator.Platform]string{emulator.ConfidentialVM: "sevsnpvm", emulator.TDX: "tdxvm"}[c.Platform]; kind != "" {
+		all = append(all, `{"claim":"x-ms-isolation-tee.x-ms-attestation-type","equals":"`+kind+`"}`,
 			`{"claim":"x-ms-isolation-tee.x-ms-compliance-status","equals":"azure-compliant-cvm"}`)
 	}
 	return strings.Join(all, ",")
@@ -130,23 +131,44 @@ func (l *vmLab) checkToken(t *testing.T, s *sidecar) {
 	if confidential && !strings.EqualFold(user, hex.EncodeToString(append(sum[:], make([]byte, 32)...))) {
 		t.Errorf("the processor vouches for user data %s", user)
 	}
-	if confidential != (l.vm.Platform() == emulator.ConfidentialVM) {
+	if confidential != (l.vm.Platform() != emulator.TrustedLaunch) {
 		t.Errorf("the token has claims of a processor: %t", confidential)
 	}
 }
 
 // identity returns the policy's description of an emulated machine's paravisor, which no
 // key of Azure signed.
-func identity(t *testing.T, raw []byte) string {
+func identity(t *testing.T, e *api.Evidence) string {
 	t.Helper()
-	if raw == nil {
-		return ""
+	switch {
+	case e.TDQuote != nil:
+		quote, err := tdx.ParseQuote(e.TDQuote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "measurements: [" + quote.MRTD().String() + "]\n"
+	case e.Report != nil:
+		report, err := snp.Parse(e.Report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "measurements: [" + report.Measurement().String() + "]\n"
 	}
-	report, err := snp.Parse(raw)
+	return ""
+}
+
+// fileOf returns the evidence about the boot, as skrctl verify takes it.
+func fileOf(t *testing.T, e *api.Evidence) string {
+	t.Helper()
+	var file any = e.VirtualTPM
+	if e.TDQuote != nil {
+		file = api.CombinedResponse{TDQuote: base64.StdEncoding.EncodeToString(e.TDQuote), VirtualTPM: e.VirtualTPM}
+	}
+	text, err := json.Marshal(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "measurements: [" + report.Measurement().String() + "]\n"
+	return string(text)
 }
 
 // checkEvidence checks that skrctl vtpm verify accepts the answer unchanged.
@@ -157,17 +179,17 @@ func (l *vmLab) checkEvidence(t *testing.T, s *sidecar) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if evidence.VirtualTPM == nil || (evidence.Report != nil) != (l.vm.Platform() == emulator.ConfidentialVM) {
+	if evidence.VirtualTPM == nil || (evidence.Report != nil) != (l.vm.Platform() == emulator.ConfidentialVM) ||
+		(evidence.TDQuote != nil) != (l.vm.Platform() == emulator.TDX) {
 		t.Fatalf("evidence %+v", evidence)
-	}
-	text, err := json.Marshal(evidence.VirtualTPM)
-	if err != nil {
-		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	file, policy := filepath.Join(dir, "evidence.json"), filepath.Join(dir, "policy.yaml")
-	trust := map[emulator.Platform]string{emulator.ConfidentialVM: "hcl", emulator.TrustedLaunch: "certificate"}[l.vm.Platform()]
-	for path, content := range map[string]string{file: string(text), policy: "ak: " + trust + "\n" + identity(t, evidence.Report)} {
+	trust := "hcl"
+	if l.vm.Platform() == emulator.TrustedLaunch {
+		trust = "certificate"
+	}
+	for path, content := range map[string]string{file: fileOf(t, evidence), policy: "ak: " + trust + "\n" + identity(t, evidence)} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -211,14 +233,35 @@ func TestVirtualMachineReport(t *testing.T) {
 				t.Fatal(err)
 			}
 			hcl, err := vtpm.ParseHCL(index)
-			if err != nil || hcl.CheckBound() != nil || hex.EncodeToString(hcl.Report().Raw()) != got.GetReportHexString() {
-				t.Fatalf("the HCL report is not around the report: %v", err)
+			if err != nil || hcl.CheckBound() != nil {
+				t.Fatalf("the HCL report: %v", err)
 			}
+			checkAround(t, hcl, got)
 			sum := sha256.Sum256([]byte{0})
 			if user, _ := hcl.Claims().UserData(); !strings.HasPrefix(hex.EncodeToString(user), hex.EncodeToString(sum[:])) {
 				t.Errorf("user data %x", user)
 			}
 		})
+	}
+}
+
+// checkAround checks that the HCL report has the report of the answer, or is the source of its
+// TDX quote.
+func checkAround(t *testing.T, hcl *vtpm.HCLReport, got *keyproviderpb.KeyProviderGetReportOutput) {
+	t.Helper()
+	if hcl.TDReport() == nil {
+		if hex.EncodeToString(hcl.Report().Raw()) != got.GetReportHexString() || got.GetTdQuote() != "" {
+			t.Error("the HCL report is not around the report")
+		}
+		return
+	}
+	raw, err := base64.StdEncoding.DecodeString(got.GetTdQuote())
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote, err := tdx.ParseQuote(raw)
+	if err != nil || quote.CheckReport(hcl.TDReport()) != nil || got.GetReportHexString() != "" {
+		t.Errorf("the quote is not of the TD report in the HCL report: %v", err)
 	}
 }
 
@@ -252,7 +295,12 @@ func TestVirtualMachineForgeries(t *testing.T) {
 func (l *vmLab) forge(t *testing.T, service, what string) {
 	t.Helper()
 	l.Faults().Clear()
-	rule, err := fault.ParseRule(service + ":forge=" + what)
+	l.fault(t, service+":forge="+what)
+}
+
+func (l *vmLab) fault(t *testing.T, text string) {
+	t.Helper()
+	rule, err := fault.ParseRule(text)
 	if err == nil {
 		err = l.Faults().Add(rule)
 	}

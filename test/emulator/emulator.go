@@ -1,11 +1,12 @@
 // Package emulator runs an emulated Azure for confidential machines on the
-// loopback interface: AMD silicon with its firmware, THIM and the managed
-// identity endpoint, Entra ID, Azure Attestation, Key Vault and Managed HSM.
+// loopback interface: AMD and Intel silicon with its firmware, THIM and the
+// managed identity endpoint, Entra ID, Azure Attestation, Key Vault and Managed
+// HSM.
 //
 // The cryptography is real throughout: reports are signed and verified,
 // policies are evaluated, keys are wrapped. Only the signers are emulated:
 // every key is generated at the start, and every certificate leads to a CA
-// named TEST ONLY or to an AMD root key that is not AMD's. docs/emulator.md
+// named TEST ONLY, or to a root key that is not AMD's or Intel's. docs/emulator.md
 // lists every known difference from Azure.
 //
 //	cloud, err := emulator.Start(ctx, emulator.Config{Dir: dir})
@@ -33,6 +34,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/test/emulator/entra"
 	"skr/test/emulator/fault"
 	"skr/test/emulator/pki"
@@ -62,6 +64,8 @@ type Config struct {
 	Product snp.Product
 	// Vendor is the emulated AMD; nil means a new one with new keys.
 	Vendor *snptest.Vendor
+	// Intel configures the host of machines with TDX.
+	Intel IntelConfig
 	// Machine configures the first machine.
 	Machine MachineConfig
 	// Federation is the credential that the workload's assertions must match;
@@ -104,6 +108,7 @@ type Cloud struct {
 	config    Config
 	authority *pki.CA
 	silicon   *silicon
+	intel     *intel
 	endorser  *uvmtest.Endorser
 	directory *entra.Directory
 	cluster   *entra.Cluster // nil if Config.Federation is set
@@ -127,6 +132,7 @@ type Cloud struct {
 	mu           sync.Mutex
 	machines     map[string]*Machine
 	compliantVMs []snp.Measurement
+	compliantTDs map[tdx.Measurement]bool
 	owned        []closer
 	closed       bool // if set, nothing may be added to owned
 }
@@ -137,7 +143,8 @@ func Start(ctx context.Context, c Config) (*Cloud, error) {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
 	running, cancel := context.WithCancel(ctx)
-	cloud := &Cloud{config: c, running: running, cancel: cancel, machines: make(map[string]*Machine), backupKey: make([]byte, 32)}
+	cloud := &Cloud{config: c, running: running, cancel: cancel, backupKey: make([]byte, 32)}
+	cloud.machines, cloud.compliantTDs = make(map[string]*Machine), make(map[tdx.Measurement]bool)
 	_, _ = crand.Read(cloud.backupKey) // never fails
 	cloud.tpmAuthority = sync.OnceValues(cloud.makeTPMAuthority)
 	cloud.hostProxy = sync.OnceValues(cloud.startProxy)
@@ -208,7 +215,10 @@ func (c *Cloud) makeTrust() (err error) {
 	if c.endorser, err = uvmtest.NewEndorser(); err != nil {
 		return err
 	}
-	c.silicon, err = newSilicon(c.config)
+	if c.silicon, err = newSilicon(c.config); err != nil {
+		return err
+	}
+	c.intel, err = newIntel(c.config, c.faults.Forgery)
 	return err
 }
 
@@ -249,8 +259,9 @@ func (c *Cloud) Directory() *entra.Directory { return c.directory }
 
 func (c *Cloud) writeFiles() error {
 	for name, content := range map[string][]byte{
-		caFile:    c.authority.PEM(),
-		rootsFile: c.silicon.vendor.RootsPEM(),
+		caFile:         c.authority.PEM(),
+		rootsFile:      c.silicon.vendor.RootsPEM(),
+		intelRootsFile: c.intel.vendor.RootsPEM(),
 	} {
 		if err := os.WriteFile(c.path(name), content, 0o600); err != nil {
 			return err

@@ -65,9 +65,10 @@ func patchLevels(r *http.Request) (levels snp.Components, ok bool) {
 }
 
 // azureCache serves Azure's public cache: the leaf and its issuers in one PEM
-// document.
-func (s *silicon) azureCache() http.Handler {
+// document, and the collateral of Intel.
+func (s *silicon) azureCache(collateral http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/", collateral)
 	mux.HandleFunc("GET "+azureCachePath+"/{chip}/{tcb}", func(w http.ResponseWriter, r *http.Request) {
 		id := s.chip.ID()
 		raw, err := strconv.ParseUint(r.PathValue("tcb"), 16, 64)

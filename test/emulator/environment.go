@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"skr/test/tdxtest"
 )
 
 // Environment returns the variables, as NAME=value, with which a sidecar on
@@ -32,12 +34,26 @@ func (m *Machine) environment() []string {
 			"UVM_SECURITY_CONTEXT_DIR=" + m.SecurityContext(),
 		}
 	}
-	return []string{
+	common := []string{
 		"SKR_REPORT_SOURCE=vtpm",
 		"SKR_TPM=" + m.vtpm.Address(),
 		"SKR_EVENT_LOG=" + m.EventLog(),
 		"SKR_AK_ROOTS=" + m.cloud.path(akRootsFile),
 		"SKR_CERTIFICATE_SOURCES=thim",
+	}
+	if m.config.Platform == TDX {
+		return append(common, m.cloud.intelEnvironment()...)
+	}
+	return common
+}
+
+// intelEnvironment returns the variables for Intel's roots and collateral.
+func (c *Cloud) intelEnvironment() []string {
+	return []string{
+		"SKR_INTEL_ROOTS=" + c.path(intelRootsFile),
+		"SKR_PCCS_URL=" + c.hosts.url(azureCacheLocal),
+		"SKR_PCS_URL=" + c.hosts.url(pcsLocal),
+		"SKR_INTEL_ROOT_CRL_URL=" + c.hosts.url(intelCertificatesLocal) + tdxtest.RootCRLPath,
 	}
 }
 

@@ -58,6 +58,10 @@ func knownForgeries() map[string][]string {
 		ServiceAttest:     tokens,
 		ServiceRelease:    statements,
 		ServiceHSMRelease: statements,
+		ServiceQuote:      quoteForgeries(),
+		ServicePCS:        collateralForgeries(),
+		ServicePCCS:       collateralForgeries(),
+		ServiceRegionTHIM: collateralForgeries(),
 	}
 }
 

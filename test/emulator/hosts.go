@@ -24,12 +24,14 @@ const (
 	kindKDS   kind = "kds"
 
 	kindAzureCache kind = "azure-cache"
+	kindPCS        kind = "pcs"
+	kindTHIM       kind = "thim"
 )
 
 // kinds maps labels in host names to the kind of service. The labels are the
 // same on Azure and under .localhost: NAME.REGION.attest.azure.net,
-// NAME.vault.azure.net, NAME.managedhsm.azure.net.
-var kinds = map[string]kind{"attest": kindMAA, "vault": kindVault, "managedhsm": kindHSM}
+// NAME.vault.azure.net, NAME.managedhsm.azure.net, REGION.thim.azure.net.
+var kinds = map[string]kind{"attest": kindMAA, "vault": kindVault, "managedhsm": kindHSM, "thim": kindTHIM}
 
 const (
 	localDomain = ".localhost"
@@ -38,7 +40,10 @@ const (
 	kdsLocal    = "kdsintf.localhost"
 
 	azureCacheLocal = "global.acccache.localhost"
-	maxHosts        = 256 // clients choose the names, and each costs an RSA key
+	pcsLocal        = "api.trustedservices.localhost"
+
+	intelCertificatesLocal = "certificates.trustedservices.localhost"
+	maxHosts               = 256 // clients choose the names, and each costs an RSA key
 )
 
 // virtual is one virtual host.
@@ -55,6 +60,8 @@ var fixedHosts = map[string]kind{
 	loginLocal: kindEntra, loginAzure: kindEntra,
 	kdsLocal: kindKDS, "kdsintf.amd.com": kindKDS,
 	azureCacheLocal: kindAzureCache, "global.acccache.azure.net": kindAzureCache,
+	pcsLocal: kindPCS, "api.trustedservices.intel.com": kindPCS,
+	intelCertificatesLocal: kindPCS, "certificates.trustedservices.intel.com": kindPCS,
 }
 
 // parseHost parses a lower-case DNS name.

@@ -23,6 +23,7 @@ import (
 	"skr/test/emulator/utilityvm"
 	"skr/test/snptest"
 	"skr/test/swtpm"
+	"skr/test/tdxtest"
 )
 
 const (
@@ -62,6 +63,10 @@ type MachineConfig struct {
 	// hash of Policy. The SigningKey snp.VLEK also loads that key into the
 	// processor, so that THIM serves its certificate.
 	Report snptest.Options
+	// TD describes the TD reports of a machine with TDX. A zero MRTD means a fixed one.
+	TD tdxtest.TD
+	// SpoilHCL changes the HCL report of a confidential VM; nil changes nothing.
+	SpoilHCL func([]byte)
 	// Feed is the feed of the UVM endorsement; "" means the platform's.
 	Feed string
 	// GuestSVN is the endorsed version; 0 means 100, the first of the
@@ -87,7 +92,7 @@ type MachineConfig struct {
 
 // Machine is one machine. A container group has the report socket and the
 // mounted files; a virtual machine has the TPM and the firmware's event log.
-// All machines of a cloud share one processor.
+// All machines of a cloud share one processor of AMD, or one platform of Intel.
 type Machine struct {
 	name, dir string
 	config    MachineConfig
@@ -98,6 +103,7 @@ type Machine struct {
 
 	mu      sync.Mutex
 	options snptest.Options
+	td      tdxtest.TD
 }
 
 var machineName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
@@ -141,7 +147,7 @@ func (c *Cloud) reserve(name string) error {
 }
 
 func (c *Cloud) newMachine(name, dir string, config MachineConfig) (*Machine, error) {
-	m := &Machine{name: name, dir: dir, config: config, cloud: c, options: config.Report}
+	m := &Machine{name: name, dir: dir, config: config, cloud: c, options: config.Report, td: config.TD}
 	m.config.Platform = cmp.Or(config.Platform, ACI)
 	m.config.Certificates = cmp.Or(config.Certificates, AtHost)
 	if err := m.openPlace(); err != nil {
@@ -157,6 +163,8 @@ func (c *Cloud) newMachine(name, dir string, config MachineConfig) (*Machine, er
 		return m, m.startGroup(FeedKata)
 	case ConfidentialVM:
 		m.options.Measurement = cmp.Or(m.options.Measurement, vmMeasurement)
+	case TDX:
+		m.td.MRTD = cmp.Or(m.td.MRTD, vmMRTD)
 	case TrustedLaunch:
 	default:
 		_, err := ParsePlatform(string(config.Platform))

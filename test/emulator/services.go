@@ -38,6 +38,10 @@ const (
 	ServiceReport     = "report"          // the report sockets
 	ServiceKDS        = "kds"             // AMD's Key Distribution Service
 	ServiceAzureCache = "azure-cache"     // Azure's public cache of AMD's certificates
+	ServiceQuote      = "imds/quote"      // quotes of an Intel host
+	ServicePCS        = "pcs"             // Intel's collateral, and its list of revoked authorities
+	ServicePCCS       = "azure-cache/collateral"
+	ServiceRegionTHIM = "thim" // THIM of a region, a cache of Intel's collateral
 )
 
 // listen opens the listeners. Names and files need their ports.
@@ -65,7 +69,7 @@ func (c *Cloud) serve() error {
 	c.tls.http.TLSConfig = tlsConfig(c.certificate)
 	c.imds.listener = c.faults.Listener(ServiceIMDS, c.imds.listener)
 	c.tls.serve(c.running, c.wrap(c.serviceOf, c.hosts), c.config.Log)
-	c.imds.serve(c.running, c.wrap(imdsService, imds.New(c.silicon, identities{c})), c.config.Log)
+	c.imds.serve(c.running, c.wrap(imdsService, imds.New(c.silicon, identities{c}, c.intel)), c.config.Log)
 	return nil
 }
 
@@ -81,7 +85,9 @@ func (c *Cloud) build(v virtual) (http.Handler, error) {
 	case kindKDS:
 		return c.silicon.keyDistribution(), nil
 	case kindAzureCache:
-		return c.silicon.azureCache(), nil
+		return c.silicon.azureCache(c.intel.collateralService(ServicePCCS)), nil
+	case kindPCS, kindTHIM:
+		return c.intel.collateralService(string(v.kind)), nil
 	default:
 		return c.directory, nil
 	}
@@ -93,6 +99,7 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		Roots:       c.silicon.roots,
 		Endorses:    c.endorses,
 		CompliantVM: c.compliantVM,
+		TDX:         maa.TDX{Roots: c.intel.roots, Collateral: c.intel.collateral, Compliant: c.compliantTD},
 		AKRoots:     c.akRoots,
 		Policy:      c.config.AttestationPolicy,
 		Authorize: func(token string) error {
@@ -197,7 +204,12 @@ func (c *Cloud) serviceOf(r *http.Request) string {
 			return string(v.kind) + "/release"
 		}
 		return string(v.kind) + "/keys"
-	case kindKDS, kindAzureCache:
+	case kindAzureCache:
+		if !strings.HasPrefix(r.URL.Path, azureCachePath) {
+			return ServicePCCS
+		}
+		return string(v.kind)
+	case kindKDS, kindPCS, kindTHIM:
 		return string(v.kind)
 	case kindEntra:
 		if strings.HasSuffix(path, "/token") {
@@ -226,6 +238,8 @@ func imdsService(r *http.Request) string {
 		return ServiceTHIM
 	case imds.TokenPath, imds.TokenPath + "/":
 		return ServiceIdentity
+	case imds.QuotePath:
+		return ServiceQuote
 	}
 	return ServiceIMDS + "/other"
 }

@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/attest/vtpm"
 	"skr/test/emulator/entra"
 	"skr/test/swtpm"
+	"skr/test/tdxtest"
 )
 
 // Platform is the kind of a machine.
@@ -23,12 +25,13 @@ const (
 	ACI            Platform = "aci"            // a container group: a report socket and mounted files
 	AKSKata        Platform = "aks-kata"       // a pod of AKS confidential containers: as ACI, on another utility VM
 	ConfidentialVM Platform = "cvm"            // SEV-SNP behind a paravisor, and its vTPM
+	TDX            Platform = "cvm-tdx"        // Intel TDX behind a paravisor, and its vTPM
 	TrustedLaunch  Platform = "trusted-launch" // only a vTPM
 )
 
 // ParsePlatform parses the name of a platform.
 func ParsePlatform(name string) (Platform, error) {
-	known := []Platform{ACI, AKSKata, ConfidentialVM, TrustedLaunch}
+	known := []Platform{ACI, AKSKata, ConfidentialVM, TDX, TrustedLaunch}
 	if p := Platform(name); slices.Contains(known, p) {
 		return p, nil
 	}
@@ -55,6 +58,9 @@ const (
 // container group's, so that the two cannot be confused.
 var vmMeasurement = snp.Measurement(sha512.Sum384([]byte("TEST ONLY confidential VM")))
 
+// vmMRTD is the measurement of a machine with TDX.
+var vmMRTD = tdx.Measurement(sha512.Sum384([]byte("TEST ONLY machine with TDX")))
+
 // startVM runs the machine's TPM. It does not use the clock of the services:
 // MachineConfig.Paravisor keeps reports two seconds apart.
 func (m *Machine) startVM() error {
@@ -67,10 +73,13 @@ func (m *Machine) startVM() error {
 	}
 	config := swtpm.Config{
 		Report: m.options, SecureBootOff: m.config.SecureBootOff, Authority: authority, VMID: strings.ToUpper(entra.GUID()),
-		Now: m.config.Paravisor, Fault: m.config.TPMFault,
+		Now: m.config.Paravisor, Fault: m.config.TPMFault, SpoilHCL: m.config.SpoilHCL,
 	}
-	if m.config.Platform == ConfidentialVM {
+	switch m.config.Platform {
+	case ConfidentialVM:
 		config.Chip = m.cloud.silicon.chip
+	case TDX:
+		config.TDReport = m.tdReport
 	}
 	if m.vtpm, err = swtpm.Start(m.cloud.running, config); err != nil {
 		return err
@@ -78,8 +87,8 @@ func (m *Machine) startVM() error {
 	if err := m.cloud.own(device{m.vtpm}); err != nil {
 		return err
 	}
-	if m.config.Platform == ConfidentialVM && !m.config.Unendorsed {
-		m.cloud.endorseVM(m.options.Measurement)
+	if !m.config.Unendorsed {
+		m.endorseVM()
 	}
 	return m.writeEventLog()
 }
@@ -139,11 +148,32 @@ func (c *Cloud) akRoots() []*vtpm.Roots {
 	return roots
 }
 
-// endorseVM adds a measurement to Azure's list.
-func (c *Cloud) endorseVM(m snp.Measurement) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.compliantVMs = append(c.compliantVMs, m)
+// endorseVM adds the machine's measurement to Azure's lists.
+func (m *Machine) endorseVM() {
+	m.cloud.mu.Lock()
+	defer m.cloud.mu.Unlock()
+	switch m.config.Platform {
+	case ConfidentialVM:
+		m.cloud.compliantVMs = append(m.cloud.compliantVMs, m.options.Measurement)
+	case TDX:
+		m.cloud.compliantTDs[m.td.MRTD] = true
+	}
+}
+
+// tdReport makes a TD report over data.
+func (m *Machine) tdReport(data tdx.ReportData) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	td := m.td
+	td.ReportData = data
+	return m.cloud.intel.platform.Report(td), nil
+}
+
+// UpdateTD changes the contents of a TDX machine's later reports.
+func (m *Machine) UpdateTD(change func(*tdxtest.TD)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&m.td)
 }
 
 func (c *Cloud) compliantVM(m snp.Measurement) bool {

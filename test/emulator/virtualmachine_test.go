@@ -45,6 +45,7 @@ func newVM(t *testing.T, cloud *emulator.Cloud, machine *emulator.Machine) *vm {
 	v.Guest = azureguest.New(t, v.env["SKR_TPM"])
 	v.Log, _ = os.ReadFile(v.env["SKR_EVENT_LOG"]) // a missing log is a case of its own
 	v.Chain = v.certificates(t)
+	v.Quote = v.quote
 	return v
 }
 
@@ -145,6 +146,7 @@ func TestReleaseToVM(t *testing.T) {
 	swtpm.Need(t)
 	for platform, conditions := range map[emulator.Platform]func(*emulator.Machine) []condition{
 		emulator.ConfidentialVM: func(*emulator.Machine) []condition { return confidentialVM },
+		emulator.TDX:            func(*emulator.Machine) []condition { return tdxVM },
 		emulator.TrustedLaunch: func(m *emulator.Machine) []condition {
 			return []condition{{"secureboot", "true"}, {"x-ms-azurevm-vmid", m.TPM().VMID()}}
 		},

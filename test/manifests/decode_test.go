@@ -75,6 +75,7 @@ func TestStrictDecoding(t *testing.T) {
 		"helm/agent-values.yaml":          "DaemonSet",
 		"helm/aks-kata-values.yaml":       "Deployment NetworkPolicy ServiceAccount",
 		"helm/cvm-values.yaml":            "Deployment NetworkPolicy PodMonitor ServiceAccount PersistentVolume PersistentVolumeClaim",
+		"helm/cvm-tdx-values.yaml":        "Deployment NetworkPolicy PodMonitor ServiceAccount PersistentVolume PersistentVolumeClaim",
 		"helm/direct-values.yaml":         "Deployment NetworkPolicy",
 		"helm/plain-values.yaml":          "Deployment NetworkPolicy ServiceAccount",
 		"helm/trusted-launch-values.yaml": "Deployment NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",

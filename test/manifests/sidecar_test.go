@@ -68,6 +68,7 @@ func TestPlatforms(t *testing.T) {
 		"aci-vn2":        {"", map[string]string{"virtualization": "virtualnode2"}, "", ""},
 		"aks-kata":       {"kata-cc-isolation", nil, "true", "/opt/confidential-containers/share/kata-containers/reference-info-base64"},
 		"cvm":            {"", vm("ConfidentialVM"), "true", "/run/skr"},
+		"cvm-tdx":        {"", map[string]string{"kubernetes.azure.com/security-type": "ConfidentialVM", "skr/tee": "tdx"}, "true", "/run/skr"},
 		"trusted-launch": {"", vm("TrustedLaunch"), "true", "/run/skr"},
 	} {
 		found := pods(renders(t)["helm/"+name+"-values.yaml"])

@@ -75,7 +75,7 @@ func (m *Machine) answer(command []byte) ([]byte, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.config.Chip == nil {
+	if !m.config.confidential() {
 		return m.tpm.Send(command)
 	}
 	switch {

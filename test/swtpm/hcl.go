@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
+	"skr/attest/vtpm"
 )
 
 const (
@@ -41,16 +43,29 @@ func (m *Machine) renew() error {
 	if err != nil {
 		return err
 	}
-	report, err := m.config.Chip.Report(snp.Bind(claims), m.config.Report)
+	kind, report, err := m.hardwareReport(claims)
 	if err != nil {
 		return err
 	}
-	content, err := frame(report, claims, m.hclSize())
+	content, err := frame(kind, report, claims, m.hclSize())
 	if err != nil {
 		return err
+	}
+	if m.config.SpoilHCL != nil {
+		m.config.SpoilHCL(content)
 	}
 	m.hcl = hcl{content, now}
 	return nil
+}
+
+// hardwareReport returns the processor's report over the claims.
+func (m *Machine) hardwareReport(claims []byte) (vtpm.Hardware, []byte, error) {
+	if m.config.TDReport != nil {
+		report, err := m.config.TDReport(tdx.Bind(claims))
+		return vtpm.TDX, report, err
+	}
+	report, err := m.config.Chip.Report(snp.Bind(claims), m.config.Report)
+	return vtpm.SEVSNP, report, err
 }
 
 func (m *Machine) hclSize() int {
@@ -61,11 +76,12 @@ func (m *Machine) hclSize() int {
 }
 
 // frame lays out report and claims as in igvm_attest/get.rs of
-// microsoft/openvmm. Integers are little-endian; zeros follow.
-func frame(report, claims []byte, size int) ([]byte, error) {
+// microsoft/openvmm. Integers are little-endian; zeros follow, also a report
+// that is shorter than its field, as a TD report is.
+func frame(kind vtpm.Hardware, report, claims []byte, size int) ([]byte, error) {
 	const dataHeader = 20
 	total := hclHeader + hclHardware + dataHeader + len(claims)
-	if total > size || len(report) != hclHardware {
+	if total > size || len(report) > hclHardware {
 		return nil, fmt.Errorf("a report of %d bytes does not fit into an index of %d", total, size)
 	}
 	content := append(make([]byte, 0, size), "HCLA"...)
@@ -73,7 +89,8 @@ func frame(report, claims []byte, size int) ([]byte, error) {
 		content = binary.LittleEndian.AppendUint32(content, field)
 	}
 	content = append(content, report...)
-	for _, field := range []uint32{uint32(dataHeader + len(claims)), 1, 2, 1, uint32(len(claims))} { // size, version, SNP, SHA-256
+	content = content[:hclHeader+hclHardware]
+	for _, field := range []uint32{uint32(dataHeader + len(claims)), 1, uint32(kind), 1, uint32(len(claims))} { // size, version, report type, SHA-256
 		content = binary.LittleEndian.AppendUint32(content, field)
 	}
 	content = append(content, claims...)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
+	"skr/attest/tdx"
 	"skr/test/snptest"
 )
 
@@ -29,11 +30,16 @@ const fixedVMID = "7B1C0D2E-5A3F-4E6B-9C8D-0123456789AB"
 
 // Config configures a machine. The zero value is a Trusted Launch machine.
 type Config struct {
-	// Chip makes the reports of a confidential machine; nil means no HCL
-	// report.
+	// Chip makes the reports of a confidential machine with SEV-SNP; nil means
+	// none. A machine without Chip and TDReport has no HCL report.
 	Chip *snptest.Chip
 	// Report changes the chip's reports, as in [snptest.Chip.Report].
 	Report snptest.Options
+	// TDReport returns TDREPORT_STRUCT of a machine with Intel TDX, which its HCL report then
+	// contains instead of a report of Chip; nil means a machine without TDX.
+	TDReport func(tdx.ReportData) ([]byte, error)
+	// SpoilHCL changes the content of the HCL report's index; nil changes nothing.
+	SpoilHCL func([]byte)
 	// Now is the paravisor's clock; nil means time.Now. It must be safe for
 	// concurrent use.
 	Now func() time.Time
@@ -106,6 +112,9 @@ func Start(ctx context.Context, c Config) (_ *Machine, err error) {
 	go m.serve()
 	return m, nil
 }
+
+// confidential reports whether the machine has a paravisor with an HCL report.
+func (c *Config) confidential() bool { return c.Chip != nil || c.TDReport != nil }
 
 func (m *Machine) path(name string) string { return filepath.Join(m.dir, name) }
 

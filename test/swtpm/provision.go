@@ -107,7 +107,7 @@ func (m *Machine) storeCertificate() error {
 	if m.config.OtherKeyCertified {
 		certified = m.ek
 	}
-	der, err := m.config.Authority.certify(certified, m.config.VMID, m.config.Chip != nil)
+	der, err := m.config.Authority.certify(certified, m.config.VMID, m.config.confidential())
 	if err != nil {
 		return err
 	}

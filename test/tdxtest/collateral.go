@@ -131,6 +131,13 @@ func tcbInfo(p *Platform, issued time.Time) map[string]any {
 	}, issued)
 }
 
+// OutOfDate changes TCB info so that the platform is OutOfDate: the level that it reaches is
+// the next one.
+func OutOfDate(tcbInfo map[string]any) {
+	levels, _ := tcbInfo["tcbLevels"].([]map[string]any)
+	tcbInfo["tcbLevels"] = levels[1:]
+}
+
 func qeIdentity(issued time.Time) map[string]any {
 	return dates(map[string]any{
 		"id": "TD_QE", "version": 2, "miscselect": "00000000", "miscselectMask": "FFFFFFFF", "attributes": "11000000000000000000000000000000",

@@ -14,8 +14,10 @@
 // quote as it verifies one of real hardware. No other verifier accepts it, because the keys are
 // new each time and each certificate names the organisation TEST ONLY.
 //
-// It differs from Intel's silicon in that the MAC of a TD report is random, and that the
-// TD report is not checked before it is quoted.
+// It differs from Intel's silicon in that [Platform.Quote] does not check a TD report before it
+// quotes it: see [Platform.Made]. The MAC of [TD.Report] is random.
 //
-// For false quotes, certificates and collateral see the functions in the options.
+// [Forgeries] and [CollateralForgeries] are quotes and collateral with one fault each, and the
+// refusals that they must get. For other false quotes, certificates and collateral see the
+// functions in the options.
 package tdxtest

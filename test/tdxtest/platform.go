@@ -3,7 +3,9 @@ package tdxtest
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -31,6 +33,7 @@ type Platform struct {
 	leaf        *authority
 	ca, root    *authority
 	attestation *ecdsa.PrivateKey
+	macKey      [32]byte // of the MAC of TD reports
 }
 
 // azurePCK is of Emerald Rapids on Azure, UpToDate in 2026.
@@ -43,6 +46,7 @@ func (v *Vendor) NewPlatform(o PlatformOptions) (*Platform, error) {
 	}
 	_, _ = rand.Read(o.PCK.PPID[:]) // never fails
 	p := &Platform{pck: o.PCK, ca: v.platform, root: v.root}
+	_, _ = rand.Read(p.macKey[:]) // never fails
 	if o.Processor {
 		p.ca = v.processor
 	}
@@ -106,6 +110,28 @@ func pairsOf(values map[int]any, below asn1.ObjectIdentifier) []pair {
 		}
 	}
 	return pairs
+}
+
+// Report returns TDREPORT_STRUCT of a TD on this platform: [Platform.Made] recognises its MAC.
+func (p *Platform) Report(td TD) []byte {
+	raw := td.Report()
+	copy(raw[macOffset:], p.mac(raw))
+	return raw
+}
+
+// Made reports whether the MAC of a TD report is this platform's. Intel's quoting enclave
+// quotes no other; [Platform.Quote] quotes any.
+func (p *Platform) Made(report []byte) bool {
+	return len(report) == tdx.ReportSize && hmac.Equal(report[macOffset:][:sha256.Size], p.mac(report))
+}
+
+// macOffset is where the MAC is. It covers what is before it, which has the hashes of the rest.
+const macOffset = 224
+
+func (p *Platform) mac(report []byte) []byte {
+	mac := hmac.New(sha256.New, p.macKey[:])
+	mac.Write(report[:macOffset])
+	return mac.Sum(nil)
 }
 
 // Key returns the attestation key, for false quotes of another platform.

@@ -24,6 +24,8 @@ type QuoteOptions struct {
 	Key *ecdsa.PrivateKey
 	// Chain replaces the PEM of the certificates.
 	Chain []byte
+	// Finished may change the quote after it was signed; the result replaces it.
+	Finished func([]byte) []byte
 	// AuthData are the authentication data of the quoting enclave; nil for 00 01 … 1f.
 	AuthData []byte
 }
@@ -65,7 +67,11 @@ func (p *Platform) Quote(report []byte, o QuoteOptions) ([]byte, error) {
 		return nil, err
 	}
 	data := slices.Concat(signature, public, sized(6, certified))
-	return slices.Concat(signed, binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data, make([]byte, o.Padding)), nil
+	quote := slices.Concat(signed, binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data, make([]byte, o.Padding))
+	if o.Finished != nil {
+		quote = o.Finished(quote)
+	}
+	return quote, nil
 }
 
 // header returns header and body.

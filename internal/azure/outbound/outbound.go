@@ -1,6 +1,6 @@
 // Package outbound makes the clients for all services that skr and skrctl call, as the
 // settings say: one transport for the public services, and one without a proxy for those
-// of the machine (IMDS, THIM).
+// of the machine (IMDS, THIM, TDX quotes).
 //
 //	out, err := outbound.New(settings, nil)
 //	verifier := maa.New(maa.Config{HTTP: out.MAA.Transporter()})
@@ -24,9 +24,9 @@ const imdsAddress = "169.254.169.254"
 
 // Clients holds a client for each service, over two transports.
 type Clients struct {
-	Roots                                                 *x509.CertPool
-	MAA, Vault, Entra, IMDS, thim, azureCache, kds, intel *httpclient.Client
-	Public                                                *httpclient.Transport
+	Roots                                                         *x509.CertPool
+	MAA, Vault, Entra, IMDS, thim, azureCache, kds, intel, quotes *httpclient.Client
+	Public                                                        *httpclient.Transport
 }
 
 // New returns the clients for the settings. A nil observe disables observation.
@@ -65,6 +65,7 @@ func New(s *config.Settings, observe func(service string) func(context.Context, 
 		intel:      client(httpclient.Config{Service: "Intel's certification service or a cache of it", Transport: public}, ServiceIntel),
 		IMDS:       client(httpclient.Config{Service: "the instance metadata service", Transport: local, Retry: entra.IMDSRetry()}, ServiceIMDS),
 		thim:       client(httpclient.Config{Service: "the host's certificate cache", Transport: local, Retry: thimRetry()}, ServiceTHIM),
+		quotes:     client(httpclient.Config{Service: "the host's TDX quote service", Transport: local}, ServiceTDQuote),
 	}, nil
 }
 
@@ -98,6 +99,7 @@ const (
 	ServiceAzureCache = "azure_cache"
 	ServiceKDS        = "kds"
 	ServiceIntel      = "intel"
+	ServiceTDQuote    = "td_quote"
 )
 
 // OpenCircuits counts, by service, the hosts that get no requests for now.
@@ -105,6 +107,6 @@ func (o *Clients) OpenCircuits() map[string]int {
 	return map[string]int{
 		ServiceMAA: o.MAA.OpenCircuits(), ServiceVault: o.Vault.OpenCircuits(), ServiceEntra: o.Entra.OpenCircuits(),
 		ServiceAzureCache: o.azureCache.OpenCircuits(), ServiceKDS: o.kds.OpenCircuits(), ServiceIntel: o.intel.OpenCircuits(),
-		ServiceIMDS: o.IMDS.OpenCircuits(), ServiceTHIM: o.thim.OpenCircuits(),
+		ServiceIMDS: o.IMDS.OpenCircuits(), ServiceTHIM: o.thim.OpenCircuits(), ServiceTDQuote: o.quotes.OpenCircuits(),
 	}
 }

@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"skr/attest/tdx"
 	"skr/attest/vcek"
 	"skr/attest/vtpm"
 	"skr/internal/config"
@@ -62,27 +61,4 @@ func CertificateSources(s *config.Settings, out *Clients, host vcek.Source) (sou
 		}
 	}
 	return sources
-}
-
-// CollateralSources returns the sources of collateral_sources, in order. A file is read now.
-func CollateralSources(s *config.Settings, out *Clients) (sources []tdx.Source) {
-	for _, name := range s.CollateralSources {
-		switch name {
-		case "pccs":
-			sources = append(sources, tdx.NewServiceSource(out.intel.Transporter(), "PCCS", s.PCCSURL, s.IntelRootCRLURL))
-		case "pcs":
-			sources = append(sources, tdx.NewServiceSource(out.intel.Transporter(), "Intel PCS", s.PCSURL, s.IntelRootCRLURL))
-		default:
-			sources = append(sources, collateralFile(name))
-		}
-	}
-	return sources
-}
-
-func collateralFile(path string) tdx.Source {
-	data, err := config.ReadBounded(path, maxRootsFile)
-	if err != nil {
-		return tdx.NewUnusableFileSource(path, err)
-	}
-	return tdx.NewFileSource(path, data)
 }

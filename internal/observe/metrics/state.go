@@ -17,7 +17,7 @@ type State struct {
 	Connections map[string]func() (open int, closed uint64)
 	// Withheld counts the refused releases without an audit record of their own.
 	Withheld func() uint64
-	// Certificates returns the times of the current chain.
+	// Certificates returns the times of the current chain, or of Intel's collateral.
 	Certificates func() (fetched, notAfter time.Time)
 	// Token returns the times of the newest cached attestation token.
 	Token func() (issued, expires time.Time)
@@ -34,8 +34,8 @@ var (
 	connectionsDesc  = describe("skr_connections_open", "Open connections of callers.", "listener")
 	surplusDesc      = describe("skr_connections_closed_total", "Connections of callers that were closed at once because too many were open.", "listener")
 	withheldDesc     = describe("skr_audit_withheld_total", "Refused releases that have no audit record of their own.")
-	chainAgeDesc     = describe("skr_certificates_age_seconds", "Time since the certificate chain was fetched.")
-	chainExpiryDesc  = describe("skr_certificates_expiry_timestamp_seconds", "When the certificate chain expires.")
+	chainAgeDesc     = describe("skr_certificates_age_seconds", "Time since the certificate chain was fetched, or Intel's collateral on TDX.")
+	chainExpiryDesc  = describe("skr_certificates_expiry_timestamp_seconds", "When the certificate chain expires, or Intel's collateral on TDX.")
 	tokenAgeDesc     = describe("skr_attestation_token_age_seconds", "Time since the newest attestation token was issued.")
 	tokenExpiryDesc  = describe("skr_attestation_token_expiry_timestamp_seconds", "When the newest attestation token expires.")
 	openCircuitsDesc = describe("skr_upstream_circuits_open", "Hosts of a service whose circuit is open.", "service")

@@ -91,11 +91,9 @@ func (r root) all(hold func(claims.Platform) bool) bool {
 	return len(r.platforms) > 0 && !slices.ContainsFunc(r.platforms, func(p claims.Platform) bool { return !hold(p) })
 }
 
-func (r root) is(p claims.Platform) bool { return len(r.platforms) == 1 && r.platforms[0] == p }
-
 // prefix returns what stands before the names of the report's claims.
 func (r root) prefix() string {
-	if r.is(claims.CVM) {
+	if r.all(claims.Platform.IsConfidentialVM) {
 		return isolation
 	}
 	return ""

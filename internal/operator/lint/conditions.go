@@ -15,6 +15,7 @@ const (
 	compliance      = "x-ms-compliance-status"
 	hostData        = "x-ms-sevsnpvm-hostdata"
 	measurement     = "x-ms-sevsnpvm-launchmeasurement"
+	tdMeasurement   = "tdx_mrtd"
 	debuggable      = "x-ms-sevsnpvm-is-debuggable"
 	guestSVN        = "x-ms-sevsnpvm-guestsvn"
 	endorsedSVN     = "x-ms-sevsnpvm-uvm-endorsement." + guestSVN
@@ -37,19 +38,43 @@ func (s Spec) conditions() []releasepolicy.Condition {
 	switch s.Platform {
 	case claims.ACI, claims.AKSKata:
 		all = []releasepolicy.Condition{s.fixed(attestationType), s.fixed(compliance)}
-	case claims.CVM:
+	case claims.CVM, claims.CVMTDX:
 		prefix = isolation
-		all = []releasepolicy.Condition{s.fixed(attestationType), equals(isolation+attestationType, "sevsnpvm"), s.fixed(isolation + compliance)}
+		all = []releasepolicy.Condition{s.fixed(attestationType), equals(isolation+attestationType, s.technology()), s.fixed(isolation + compliance)}
 	case claims.TrustedLaunch:
 		all = []releasepolicy.Condition{s.fixed(attestationType)}
 	}
 	all = append(all, oneOf(prefix+hostData, s.HostData)...)
-	all = append(all, oneOf(prefix+measurement, s.Measurements)...)
+	all = append(all, oneOf(prefix+s.measurement(), s.Measurements)...)
 	all = append(all, s.strict(prefix)...)
 	for _, number := range slices.Sorted(maps.Keys(s.PCRs)) {
 		all = append(all, equals(registerValues+"pcr"+strconv.Itoa(number), s.PCRs[number]))
 	}
 	return append(all, s.minima(prefix)...)
+}
+
+// technology returns what isolates the machine.
+func (s Spec) technology() string {
+	if s.Platform == claims.CVMTDX {
+		return tdxAttestation
+	}
+	return "sevsnpvm"
+}
+
+// measurement returns the claim with the launch measurement.
+func (s Spec) measurement() string {
+	if s.Platform == claims.CVMTDX {
+		return tdMeasurement
+	}
+	return measurement
+}
+
+// debugging returns the claim that is true if the host may debug the guest.
+func (s Spec) debugging() string {
+	if s.Platform == claims.CVMTDX {
+		return tdxDebug
+	}
+	return debuggable
 }
 
 // fixed demands the only value that the platform's tokens have in a claim.
@@ -62,7 +87,7 @@ func (s Spec) fixed(claim string) releasepolicy.Condition {
 func (s Spec) strict(prefix string) []releasepolicy.Condition {
 	var all []releasepolicy.Condition
 	if s.Platform != claims.TrustedLaunch {
-		all = append(all, equals(prefix+debuggable, "false"))
+		all = append(all, equals(prefix+s.debugging(), "false"))
 	}
 	if !isContainer(s.Platform) {
 		all = append(all, equals(secureBoot, "true"))

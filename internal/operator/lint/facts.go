@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/internal/strictjson"
 	"skr/releasepolicy/claims"
 )
@@ -14,10 +15,11 @@ import (
 // Facts are values that a machine reports and a new policy can demand. Values that it does not
 // report are empty or nil.
 type Facts struct {
-	issuer, hostData, measurement string
-	registers                     map[int]string
-	guestSVN, endorsedSVN         *uint64
-	tcb                           *snp.Components
+	issuer, hostData           string
+	measurement, tdMeasurement string
+	registers                  map[int]string
+	guestSVN, endorsedSVN      *uint64
+	tcb                        *snp.Components
 }
 
 // FactsOfReport returns the facts in a report. The report may be unverified: the policy demands
@@ -26,6 +28,10 @@ func FactsOfReport(r *snp.Report) Facts {
 	tcb, svn := r.ReportedTCB().Components(), uint64(r.GuestSVN())
 	return Facts{hostData: r.HostData().String(), measurement: r.Measurement().String(), guestSVN: &svn, tcb: &tcb}
 }
+
+// FactsOfQuote returns the facts in a TDX quote. The quote may be unverified: the policy demands
+// what it says.
+func FactsOfQuote(q *tdx.Quote) Facts { return Facts{tdMeasurement: q.MRTD().String()} }
 
 // FactsOfClaims returns the facts in a token, which may be unverified. If the token has
 // x-ms-isolation-tee, those of the virtual machine are below it.
@@ -38,6 +44,7 @@ func FactsOfClaims(token strictjson.Object) Facts {
 	f.issuer, _ = token.Text("iss")
 	f.hostData, _ = token.Text(prefix + hostData)
 	f.measurement, _ = token.Text(prefix + measurement)
+	f.tdMeasurement, _ = token.Text(prefix + tdMeasurement)
 	f.guestSVN, f.endorsedSVN = number(token, prefix+guestSVN), number(token, endorsedSVN)
 	for i := range lastRegister + 1 {
 		if value, found := token.Text(registerValues + "pcr" + strconv.Itoa(i)); found {
@@ -95,14 +102,18 @@ func (s *Spec) Adopt(f Facts, wanted []string) error {
 func (s *Spec) adopt(f Facts, name string) bool {
 	switch name {
 	case "launch-measurement":
-		s.Measurements = append(s.Measurements, f.measurement)
-		return f.measurement != ""
+		value := f.measurement
+		if s.Platform == claims.CVMTDX {
+			value = f.tdMeasurement
+		}
+		s.Measurements = append(s.Measurements, value)
+		return value != ""
 	case "svn":
 		s.MinimumSVN = f.guestSVN
 		if isContainer(s.Platform) {
 			s.MinimumSVN = f.endorsedSVN
 		}
-		return s.MinimumSVN != nil && s.Platform != claims.TrustedLaunch
+		return s.MinimumSVN != nil && s.Platform != claims.TrustedLaunch && s.Platform != claims.CVMTDX
 	case "tcb":
 		s.MinimumTCB = f.tcb
 		return f.tcb != nil

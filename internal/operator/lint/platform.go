@@ -32,6 +32,8 @@ func (t *traces) add(c releasepolicy.Condition) {
 		t.machine = true
 	case strings.HasPrefix(c.Claim, "x-ms-sevsnpvm-"):
 		t.container = true
+	case strings.HasPrefix(c.Claim, tdxClaims):
+		t.direct = true
 	case c.Claim == attestationType && c.Operator == releasepolicy.Equals:
 		t.machine = t.machine || c.Value.Text == "azurevm"
 		t.container = t.container || c.Value.Text == "sevsnpvm"
@@ -51,7 +53,7 @@ func (t *traces) platforms() []claims.Platform {
 	case t.machine:
 		return []claims.Platform{claims.CVM, claims.TrustedLaunch}
 	case t.direct:
-		return nil // a virtual machine by SevSnpVm, which no platform uses
+		return nil // a virtual machine by SevSnpVm or TdxVm, which no platform uses
 	case t.aci && !t.kata:
 		return []claims.Platform{claims.ACI}
 	case t.kata && !t.aci:

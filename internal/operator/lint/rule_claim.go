@@ -79,6 +79,7 @@ var volatile = map[string]string{
 	"nbf": "with each token", "exp": "with each token", "iat": "with each token", "jti": "with each token",
 	"nonce":                    "with each request",
 	"x-ms-sevsnpvm-reportdata": "with each key that the guest makes",
+	"tdx_report_data":          "with each key that the guest makes",
 	"x-ms-sevsnpvm-reportid":   "with each launch of the guest",
 	"x-ms-sevsnpvm-chipid":     "with each processor",
 }

@@ -148,7 +148,7 @@ func (in *inspection) hostDataIs(digest, reason string, concerns func(root) bool
 // meets a branch that has it.
 func debugNotExcluded(in *inspection) {
 	for _, r := range in.roots {
-		if !r.all(isContainer) && !r.is(claims.CVM) && kindsOf(r.Condition) != ofDirectTDX {
+		if !r.all(isContainer) && !r.all(claims.Platform.IsConfidentialVM) && kindsOf(r.Condition) != ofDirectTDX {
 			continue
 		}
 		excluded := func(c releasepolicy.Condition) bool {
@@ -184,7 +184,7 @@ func debuggersNotExcluded(in *inspection) {
 func complianceNotRequired(in *inspection) {
 	for _, r := range in.roots {
 		claim := r.prefix() + compliance
-		if !r.all(isContainer) && !r.is(claims.CVM) {
+		if !r.all(isContainer) && !r.all(claims.Platform.IsConfidentialVM) {
 			continue
 		}
 		known, _ := claims.Lookup(claim)

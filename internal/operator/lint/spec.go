@@ -29,7 +29,8 @@ type Spec struct {
 	// AnyWorkload, with an empty HostData, gives the key to every container of every tenant
 	// that the authorities attest.
 	AnyWorkload bool
-	// Measurements are the launch measurements that are accepted, 96 hexadecimal digits each.
+	// Measurements are the launch measurements that are accepted (MRTD of TDX), 96 hexadecimal
+	// digits each.
 	// If it is empty, the compliance status decides.
 	Measurements []string
 	// PCRs are values of the vTPM's registers by number, each 32 bytes in
@@ -122,11 +123,14 @@ func (s *Spec) suits() error {
 		return fmt.Errorf("%s has no PCRs", s.Platform)
 	case s.Platform == claims.TrustedLaunch && (len(s.Measurements) > 0 || s.MinimumSVN != nil || s.MinimumTCB != nil):
 		return fmt.Errorf("%s has no report: neither launch measurement nor versions", s.Platform)
+	case s.Platform == claims.CVMTDX && (s.MinimumSVN != nil || s.MinimumTCB != nil):
+		return fmt.Errorf("%s has none of the versions of SEV-SNP; "+
+			"to demand a patch level, add a condition on %sattester_tcb_status to the policy", s.Platform, isolation)
 	}
 	return nil
 }
 
-func isContainer(p claims.Platform) bool { return p == claims.ACI || p == claims.AKSKata }
+func isContainer(p claims.Platform) bool { return p.IsContainer() }
 
 // Lengths of values in hexadecimal digits (AMD 56860, table "ATTESTATION_REPORT
 // structure").

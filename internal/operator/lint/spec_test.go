@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/internal/strictjson"
 	"skr/releasepolicy"
 	"skr/releasepolicy/claims"
@@ -73,6 +74,15 @@ https://mine.weu.attest.azure.net
   x-ms-isolation-tee.x-ms-sevsnpvm-tee-svn greaterOrEquals 0
   x-ms-isolation-tee.x-ms-sevsnpvm-snpfw-svn greaterOrEquals 8
   x-ms-isolation-tee.x-ms-sevsnpvm-microcode-svn greaterOrEquals 115`},
+		"cvm-tdx": {Spec{Platform: claims.CVMTDX, Authorities: []string{own}, Measurements: []string{launched}, PCRs: map[int]string{4: pcr4}}, `
+https://mine.weu.attest.azure.net
+  x-ms-attestation-type equals azurevm
+  x-ms-isolation-tee.x-ms-attestation-type equals tdxvm
+  x-ms-isolation-tee.x-ms-compliance-status equals azure-compliant-cvm
+  x-ms-isolation-tee.tdx_mrtd equals ` + launched + `
+  x-ms-isolation-tee.tdx_td_attributes_debug equals false
+  secureboot equals true
+  x-ms-azurevm-attested-pcr-values.pcr4 equals ` + pcr4},
 		"trusted-launch": {Spec{Platform: claims.TrustedLaunch, Authorities: []string{own}}, `
 https://mine.weu.attest.azure.net
   x-ms-attestation-type equals azurevm
@@ -125,6 +135,8 @@ func TestNewRefuses(t *testing.T) {
 		"cvm has no HOST_DATA":             {Platform: claims.CVM, Authorities: one, HostData: []string{digest}},
 		"trusted-launch has no HOST_DATA":  {Platform: claims.TrustedLaunch, Authorities: one, AnyWorkload: true},
 		"is not 96 hexadecimal digits":     {Platform: claims.CVM, Authorities: one, Measurements: []string{digest}},
+		"cvm-tdx has no HOST_DATA":         {Platform: claims.CVMTDX, Authorities: one, HostData: []string{digest}},
+		"cvm-tdx has none of the versions": {Platform: claims.CVMTDX, Authorities: one, MinimumSVN: new(uint64(1))},
 		"trusted-launch has no report":     {Platform: claims.TrustedLaunch, Authorities: one, MinimumSVN: new(uint64(1))},
 		"PCR 24 does not exist":            {Platform: claims.CVM, Authorities: one, PCRs: map[int]string{24: pcr4}},
 		"of PCR 1 is not 32 bytes":         {Platform: claims.CVM, Authorities: one, PCRs: map[int]string{1: "AAAA"}},
@@ -183,6 +195,27 @@ func TestAdoptReport(t *testing.T) {
 		if err := spec.Adopt(FactsOfReport(report), []string{wanted}); err == nil || !strings.Contains(err.Error(), "does not say") {
 			t.Errorf("%q: %v", wanted, err)
 		}
+	}
+}
+
+// A quote says only MRTD, which is the launch measurement of TDX and of no other platform.
+func TestAdoptQuote(t *testing.T) {
+	quote, err := tdx.ParseQuote(samples.Read(t, "tdx/trustee-td-quote-v4.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := FactsOfQuote(quote)
+	spec := Spec{Platform: claims.CVMTDX, Authorities: []string{own}}
+	if err := spec.Adopt(facts, []string{"launch-measurement"}); err != nil || spec.Measurements[0] != quote.MRTD().String() {
+		t.Errorf("%v, error %v", spec.Measurements, err)
+	}
+	for _, wanted := range []string{"svn", "tcb", "pcr0"} {
+		if err := spec.Adopt(facts, []string{wanted}); err == nil {
+			t.Errorf("%s was adopted", wanted)
+		}
+	}
+	if err := (&Spec{Platform: claims.CVM}).Adopt(facts, []string{"launch-measurement"}); err == nil {
+		t.Error("MRTD is the launch measurement of SEV-SNP")
 	}
 }
 

@@ -108,4 +108,4 @@ func (e *Entry) check() error {
 }
 
 // isMachine reports whether the workloads of a platform are virtual machines.
-func isMachine(p claims.Platform) bool { return p == claims.CVM || p == claims.TrustedLaunch }
+func isMachine(p claims.Platform) bool { return !p.IsContainer() }

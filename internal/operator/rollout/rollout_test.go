@@ -69,6 +69,10 @@ func TestSelection(t *testing.T) {
 		t.Errorf("the claim is %s", got)
 	}
 	other := strings.Repeat("4", 96)
+	td := policy(t, lint.Spec{Platform: claims.CVMTDX, Measurements: []string{launch}})
+	if got := rollout.MeasurementClaims(td)[1]; got != "x-ms-isolation-tee.tdx_mrtd" {
+		t.Errorf("the launch measurement of TDX is %s", got)
+	}
 	wider, err = rollout.Selection{Measurements: []string{other}}.Allow(machine)
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,10 @@ type Selection struct {
 // Names of the claims with measurements, and of the object that holds those of a virtual machine.
 const (
 	hostData     = "x-ms-sevsnpvm-hostdata"
-	launch       = "x-ms-sevsnpvm-launchmeasurement"
+	sevSNP       = "x-ms-sevsnpvm-"
+	launch       = sevSNP + "launchmeasurement"
+	tdx          = "tdx_"
+	tdLaunch     = tdx + "mrtd"
 	isolation    = "x-ms-isolation-tee."
 	hostDigits   = 64 // AMD 56860, table "ATTESTATION_REPORT structure"
 	launchDigits = 96
@@ -101,9 +104,15 @@ func measurementOf(p *releasepolicy.Policy, text string) (value, claim string, e
 }
 
 // launchClaim returns the claim with the launch measurement. Tokens of virtual machines have it
-// below x-ms-isolation-tee.
+// below x-ms-isolation-tee. In a policy for both technologies it is that of SEV-SNP.
 func launchClaim(p *releasepolicy.Policy) string {
-	if slices.ContainsFunc(p.Claims(), func(name string) bool { return strings.HasPrefix(name, isolation) }) {
+	has := func(prefix string) bool {
+		return slices.ContainsFunc(p.Claims(), func(name string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	switch {
+	case has(isolation+tdx) && !has(isolation+sevSNP):
+		return isolation + tdLaunch
+	case has(isolation):
 		return isolation + launch
 	}
 	return launch

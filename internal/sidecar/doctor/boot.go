@@ -18,14 +18,17 @@ func (e *examination) lookAtTPM(ctx context.Context) (check.Result, error) {
 	if err != nil {
 		return check.Result{}, err
 	}
-	e.guest = evidence
+	e.guest, e.tdResult = evidence, evidence.TDResult
 	for _, o := range evidence.Omitted {
 		if o.Part == attest.AKCertificate {
 			return warn("nothing: the processor's report names the key, and nothing depends on the certificate",
 				"the certificate of the attestation key cannot be read, and is left out: %s", o.Err)
 		}
 	}
-	if evidence.Report == nil {
+	switch {
+	case evidence.TDQuote != nil:
+		return good("%s; it names the attestation key of the TPM", describeQuote(evidence.TDQuote))
+	case evidence.Report == nil:
 		return good("Azure has certified the attestation key, which signs the quote and the key that vaults wrap to")
 	}
 	return good("signed by the %s of a %s chip whose certificates lead to the root, valid until %s; it names the attestation key of the TPM",

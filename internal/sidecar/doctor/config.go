@@ -20,6 +20,9 @@ type Config struct {
 	// OtherSilicon is set if amd_roots replaces AMD's roots. Microsoft endorses no utility
 	// VM for such silicon.
 	OtherSilicon bool
+	// Collateral returns why there is no good collateral of TDX; nil, and its result nil, mean
+	// that none is configured or that it is good.
+	Collateral func() error
 	// Problems returns the optional parts that cannot be used; nil means none.
 	Problems  func() []Problem
 	Releaser  Releaser

@@ -20,6 +20,7 @@ import (
 
 	"skr/attest"
 	"skr/attest/snp"
+	"skr/attest/tdx"
 	"skr/hsm"
 	"skr/internal/check"
 	"skr/internal/crash"
@@ -39,6 +40,9 @@ func New(c Config) *Doctor {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Collateral == nil {
+		c.Collateral = func() error { return nil }
+	}
 	if c.Problems == nil {
 		c.Problems = func() []Problem { return nil }
 	}
@@ -49,7 +53,9 @@ func New(c Config) *Doctor {
 type examination struct {
 	Config
 	platform     attest.Platform
-	report       *snp.Report      // nil with Trusted Launch
+	report       *snp.Report      // nil with Trusted Launch and on TDX
+	tdQuote      *tdx.Quote       // nil except on TDX
+	tdResult     *tdx.Result      // of the verification with collateral; nil before that, and except on TDX
 	guest        *attest.Evidence // nil without a virtual TPM
 	attestations map[attest.Authority]*attest.Result
 	access       map[string]secmem.Text // by audience

@@ -18,18 +18,23 @@ func (e *examination) machineSteps() []step {
 		{name: reportSource, look: e.lookAtSource},
 		{name: report, needs: []string{reportSource}, look: e.lookAtReport},
 		{name: certificates, needs: []string{reportSource}, look: e.ofChip(e.lookAtCaches)},
-		{name: tcb, needs: []string{report}, look: e.ofChip(e.lookAtTCB)},
-		{name: guestPolicy, needs: []string{reportSource}, look: e.ofChip(e.lookAtGuestPolicy)},
+		{name: tcb, needs: []string{report}, look: e.lookAtTCB},
+		{name: guestPolicy, needs: []string{reportSource}, look: e.lookAtGuestPolicy},
 		{name: securityContext, needs: []string{reportSource}, look: e.lookAtContext},
 		{name: measuredBoot, needs: []string{report}, look: e.lookAtBoot},
 	}
 }
 
-// ofChip skips look if the machine has no report of the processor.
+const noReport = "with Trusted Launch there is no report of the processor"
+
+// ofChip skips look if the machine has no report of an AMD processor.
 func (e *examination) ofChip(look func(context.Context) (check.Result, error)) func(context.Context) (check.Result, error) {
 	return func(ctx context.Context) (check.Result, error) {
-		if e.report == nil {
-			return skip("with Trusted Launch there is no report of the processor")
+		switch {
+		case e.tdQuote != nil:
+			return skip("a TDX quote has its own certificates")
+		case e.report == nil:
+			return skip(noReport)
 		}
 		return look(ctx)
 	}
@@ -46,6 +51,9 @@ func (e *examination) lookAtSource(ctx context.Context) (found check.Result, err
 	evidence, err := e.Attester.Report(ctx, []byte(rand.Text()))
 	if err != nil {
 		return check.Result{}, sourceless(err)
+	}
+	if e.tdQuote = evidence.TDQuote; e.tdQuote != nil {
+		return good("%s gives TDX quotes of version %d%s", e.Attester, e.tdQuote.Version(), e.kind())
 	}
 	got := evidence.Report
 	e.report = got
@@ -64,7 +72,7 @@ func sourceless(err error) error {
 // kind describes the machine, a container by the endorsement of its utility VM.
 func (e *examination) kind() string {
 	switch {
-	case e.platform == attest.ConfidentialVM:
+	case e.platform == attest.ConfidentialVM, e.platform == attest.ConfidentialTDX:
 		return ", confidential VM"
 	case e.Context.Endorsement != nil:
 		return ", utility VM " + e.Context.Endorsement.Feed()
@@ -77,6 +85,14 @@ func (e *examination) lookAtReport(ctx context.Context) (check.Result, error) {
 	if e.platform.HasTPM() {
 		return e.lookAtTPM(ctx)
 	}
+	if e.tdQuote != nil {
+		evidence, err := e.Attester.Evidence(ctx, []byte(rand.Text()))
+		if err != nil {
+			return check.Result{}, err
+		}
+		e.tdResult = evidence.TDResult
+		return good("%s", describeQuote(evidence.TDQuote))
+	}
 	chain, err := e.Endorser.Chain(ctx, e.report)
 	if err != nil {
 		return check.Result{}, err
@@ -88,6 +104,12 @@ func (e *examination) lookAtReport(ctx context.Context) (check.Result, error) {
 // lookAtTCB compares the reported TCB, which the verified chain is for, with the running one.
 // A host may run newer firmware than it reports. Policies see the reported one.
 func (e *examination) lookAtTCB(context.Context) (check.Result, error) {
+	switch {
+	case e.tdQuote != nil:
+		return e.lookAtLevel()
+	case e.report == nil:
+		return skip(noReport)
+	}
 	reported, current := e.report.ReportedTCB(), e.report.CurrentTCB()
 	if reported != current {
 		return warn("nothing, unless a policy demands the newer levels: the host decides what it reports",
@@ -97,6 +119,12 @@ func (e *examination) lookAtTCB(context.Context) (check.Result, error) {
 }
 
 func (e *examination) lookAtGuestPolicy(context.Context) (check.Result, error) {
+	switch {
+	case e.tdQuote != nil:
+		return e.lookAtAttributes()
+	case e.report == nil:
+		return skip(noReport)
+	}
 	if e.report.Policy().Debug() {
 		return warn("deploy without debugging: no policy should release a key to such a machine",
 			"the host may read this machine's memory, because it was started with debugging allowed")
@@ -108,6 +136,9 @@ func (e *examination) lookAtGuestPolicy(context.Context) (check.Result, error) {
 func (e *examination) lookAtContext(context.Context) (check.Result, error) {
 	if e.platform.HasTPM() {
 		return skip("virtual machines have no security context: every pod of the node has the same evidence")
+	}
+	if e.tdQuote != nil {
+		return skip("TDX machines have no security context")
 	}
 	hostData := e.report.HostData()
 	if endorsement := e.Context.Endorsement; endorsement != nil {

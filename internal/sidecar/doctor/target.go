@@ -98,6 +98,9 @@ func (e *examination) lookAtAttestation(ctx context.Context, r keyrelease.Reques
 	}
 	kind, _ := result.Claims.Text("x-ms-attestation-type")
 	compliance, ok := result.Claims.Text("x-ms-compliance-status")
+	if e.platform == attest.DirectTDX {
+		return good("%s vouches for this machine as %q", r.Authority, kind)
+	}
 	if !ok {
 		return warn("give the utility VM endorsement (reference_info): without it this machine does not meet policies that demand the compliance status",
 			"%s vouches for this machine as %q, without a compliance status%s", r.Authority, kind, attest.Sentences(result.Omitted))

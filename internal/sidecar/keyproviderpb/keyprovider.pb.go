@@ -164,11 +164,13 @@ func (x *KeyProviderGetReportInput) GetReportDataHexString() string {
 
 type KeyProviderGetReportOutput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 2368 hex digits.
+	// 2368 hex digits; empty on Intel TDX.
 	ReportHexString string `protobuf:"bytes,1,opt,name=report_hex_string,json=reportHexString,proto3" json:"report_hex_string,omitempty"`
-	// Base64 of the paravisor's report, on a confidential VM alone: there REPORT_DATA
+	// Base64 of the paravisor's report, only on a confidential VM: there REPORT_DATA
 	// is over the claims in it, whose user-data are the SHA-256 and 32 zero bytes.
-	HclReport     string `protobuf:"bytes,2,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	HclReport string `protobuf:"bytes,2,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	// Base64 of the TDX quote, only on Intel TDX.
+	TdQuote       string `protobuf:"bytes,3,opt,name=td_quote,json=tdQuote,proto3" json:"td_quote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +215,13 @@ func (x *KeyProviderGetReportOutput) GetReportHexString() string {
 func (x *KeyProviderGetReportOutput) GetHclReport() string {
 	if x != nil {
 		return x.HclReport
+	}
+	return ""
+}
+
+func (x *KeyProviderGetReportOutput) GetTdQuote() string {
+	if x != nil {
+		return x.TdQuote
 	}
 	return ""
 }
@@ -264,7 +273,7 @@ func (x *KeyProviderGetAttestationDataInput) GetB64RuntimeDataString() string {
 
 type KeyProviderGetAttestationDataOutput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// TCB of the VCEK, 16 hex digits.
+	// TCB of the VCEK, 16 hex digits. This field and the next three are empty on Intel TDX.
 	EndorsedTcb string `protobuf:"bytes,1,opt,name=endorsed_tcb,json=endorsedTcb,proto3" json:"endorsed_tcb,omitempty"`
 	// Base64 of VCEK, ASK and ARK as PEM.
 	Certs string `protobuf:"bytes,2,opt,name=certs,proto3" json:"certs,omitempty"`
@@ -272,8 +281,10 @@ type KeyProviderGetAttestationDataOutput struct {
 	AttestationReport string `protobuf:"bytes,3,opt,name=attestation_report,json=attestationReport,proto3" json:"attestation_report,omitempty"`
 	// Base64 of the UVM endorsement; empty where the platform gives none.
 	UvmReferenceInfo string `protobuf:"bytes,4,opt,name=uvm_reference_info,json=uvmReferenceInfo,proto3" json:"uvm_reference_info,omitempty"`
-	// Base64 of the paravisor's report, on a confidential VM alone.
-	HclReport     string `protobuf:"bytes,5,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	// Base64 of the paravisor's report, only on a confidential VM.
+	HclReport string `protobuf:"bytes,5,opt,name=hcl_report,json=hclReport,proto3" json:"hcl_report,omitempty"`
+	// Base64 of the TDX quote, which has its own certificates, only on Intel TDX.
+	TdQuote       string `protobuf:"bytes,6,opt,name=td_quote,json=tdQuote,proto3" json:"td_quote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +350,13 @@ func (x *KeyProviderGetAttestationDataOutput) GetUvmReferenceInfo() string {
 func (x *KeyProviderGetAttestationDataOutput) GetHclReport() string {
 	if x != nil {
 		return x.HclReport
+	}
+	return ""
+}
+
+func (x *KeyProviderGetAttestationDataOutput) GetTdQuote() string {
+	if x != nil {
+		return x.TdQuote
 	}
 	return ""
 }
@@ -441,20 +459,22 @@ const file_keyprovider_proto_rawDesc = "" +
 	" KeyProviderKeyWrapProtocolOutput\x12O\n" +
 	"%key_provider_key_wrap_protocol_output\x18\x01 \x01(\fR keyProviderKeyWrapProtocolOutput\"P\n" +
 	"\x19KeyProviderGetReportInput\x123\n" +
-	"\x16report_data_hex_string\x18\x01 \x01(\tR\x13reportDataHexString\"g\n" +
+	"\x16report_data_hex_string\x18\x01 \x01(\tR\x13reportDataHexString\"\x82\x01\n" +
 	"\x1aKeyProviderGetReportOutput\x12*\n" +
 	"\x11report_hex_string\x18\x01 \x01(\tR\x0freportHexString\x12\x1d\n" +
 	"\n" +
-	"hcl_report\x18\x02 \x01(\tR\thclReport\"[\n" +
+	"hcl_report\x18\x02 \x01(\tR\thclReport\x12\x19\n" +
+	"\btd_quote\x18\x03 \x01(\tR\atdQuote\"[\n" +
 	"\"KeyProviderGetAttestationDataInput\x125\n" +
-	"\x17b64_runtime_data_string\x18\x01 \x01(\tR\x14b64RuntimeDataString\"\xda\x01\n" +
+	"\x17b64_runtime_data_string\x18\x01 \x01(\tR\x14b64RuntimeDataString\"\xf5\x01\n" +
 	"#KeyProviderGetAttestationDataOutput\x12!\n" +
 	"\fendorsed_tcb\x18\x01 \x01(\tR\vendorsedTcb\x12\x14\n" +
 	"\x05certs\x18\x02 \x01(\tR\x05certs\x12-\n" +
 	"\x12attestation_report\x18\x03 \x01(\tR\x11attestationReport\x12,\n" +
 	"\x12uvm_reference_info\x18\x04 \x01(\tR\x10uvmReferenceInfo\x12\x1d\n" +
 	"\n" +
-	"hcl_report\x18\x05 \x01(\tR\thclReport\"\"\n" +
+	"hcl_report\x18\x05 \x01(\tR\thclReport\x12\x19\n" +
+	"\btd_quote\x18\x06 \x01(\tR\atdQuote\"\"\n" +
 	"\fHelloRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"&\n" +
 	"\n" +

@@ -11,16 +11,27 @@ import (
 	"skr/attest/vtpm"
 )
 
-// RawResponse returns the wire form of evidence with a report.
+// RawResponse returns the wire form of evidence with a report or a TDX quote.
 func RawResponse(evidence *attest.Evidence) api.RawResponse {
-	return api.RawResponse{Report: hex.EncodeToString(evidence.Report.Raw()), HCLReport: hclReport(evidence.Guest)}
+	answer := api.RawResponse{TDQuote: tdQuote(evidence), HCLReport: hclReport(evidence.Guest)}
+	if evidence.Report != nil {
+		answer.Report = hex.EncodeToString(evidence.Report.Raw())
+	}
+	return answer
+}
+
+func tdQuote(evidence *attest.Evidence) string {
+	if evidence.TDQuote == nil {
+		return ""
+	}
+	return text64(evidence.TDQuote.Raw())
 }
 
 // CombinedResponse returns the wire form of evidence. uvmEndorsements is the base64 text of
 // the platform's endorsement.
 func CombinedResponse(evidence *attest.Evidence, uvmEndorsements string) api.CombinedResponse {
-	answer := api.CombinedResponse{VirtualTPM: virtualTPM(evidence.Guest), Problems: problems(evidence.Omitted)}
-	if !slices.ContainsFunc(evidence.Omitted, func(o attest.Omission) bool { return o.Part == attest.UVMEndorsement }) {
+	answer := api.CombinedResponse{TDQuote: tdQuote(evidence), VirtualTPM: virtualTPM(evidence.Guest), Problems: problems(evidence.Omitted)}
+	if evidence.TDQuote == nil && !slices.ContainsFunc(evidence.Omitted, func(o attest.Omission) bool { return o.Part == attest.UVMEndorsement }) {
 		answer.UVMEndorsements = uvmEndorsements
 	}
 	if evidence.Report != nil {

@@ -172,7 +172,7 @@ func (p *provider) GetReport(ctx context.Context, in *keyproviderpb.KeyProviderG
 		return nil, err
 	}
 	got := RawResponse(evidence)
-	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport}, nil
+	return &keyproviderpb.KeyProviderGetReportOutput{ReportHexString: got.Report, HclReport: got.HCLReport, TdQuote: got.TDQuote}, nil
 }
 
 // GetAttestationData is POST /attest/combined, except that runtime data may be empty: the
@@ -186,7 +186,7 @@ func (p *provider) GetAttestationData(
 	}
 	return &keyproviderpb.KeyProviderGetAttestationDataOutput{
 		EndorsedTcb: got.EndorsedTCB, Certs: got.Endorsements, AttestationReport: got.Evidence, UvmReferenceInfo: got.UVMEndorsements,
-		HclReport: hclReportOf(got),
+		HclReport: hclReportOf(got), TdQuote: got.TDQuote,
 	}, nil
 }
 

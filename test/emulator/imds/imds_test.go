@@ -33,13 +33,20 @@ func (fakeHost) ManagedIdentityToken(resource string, of imds.Identity) (imds.To
 	return imds.Token{Value: "token", ClientID: "id", NotBefore: from, Expires: from.Add(3900 * time.Second)}, nil
 }
 
+func (fakeHost) Quote(report []byte) ([]byte, error) {
+	if string(report) == "foreign" {
+		return nil, imds.ErrForeignReport
+	}
+	return append([]byte("quote of "), report...), nil
+}
+
 func get(path string, header map[string]string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
 	answer := httptest.NewRecorder()
-	imds.New(fakeHost{}, fakeHost{}).ServeHTTP(answer, request)
+	imds.New(fakeHost{}, fakeHost{}, fakeHost{}).ServeHTTP(answer, request)
 	return answer
 }
 

@@ -1,10 +1,10 @@
 // Package imds emulates the parts of Azure's Instance Metadata Service that a
-// sidecar uses: THIM, the cache of AMD certificates, and the managed identity
-// endpoint.
+// sidecar uses: THIM, the cache of AMD certificates, the managed identity
+// endpoint, and, at the same address, the quoting enclave of an Intel host.
 //
 // The service speaks plain HTTP, requires the header Metadata: true, and has
 // the same paths as on 169.254.169.254. The certificates and tokens come from a
-// [Certifier] and from [Identities].
+// [Certifier] and from [Identities], and the quotes from a [Quoter].
 //
 // Sources: Azure documentation, "How to use managed identities for Azure
 // resources on an Azure VM to acquire an access token"; THIM's answers were
@@ -78,7 +78,7 @@ var (
 )
 
 // New returns the service.
-func New(certifier Certifier, identities Identities) http.Handler {
+func New(certifier Certifier, identities Identities, quoter Quoter) http.Handler {
 	s := &service{certifier, identities}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+CertificationPath, s.certification)
@@ -87,7 +87,10 @@ func New(certifier Certifier, identities Identities) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusNotFound, failure{"Not found", "This path does not exist."})
 	})
-	return metadataOnly(mux)
+	all := http.NewServeMux()
+	all.HandleFunc("POST "+QuotePath, quote(quoter))
+	all.Handle("/", metadataOnly(mux))
+	return all
 }
 
 // NewProxy returns the proxy of an ACI host, which serves THIM at the same path

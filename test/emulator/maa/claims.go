@@ -45,7 +45,7 @@ const claimPrefix = "x-ms-sevsnpvm-"
 // match real tokens of 2023, 2025 and 2026.
 func (i *Instance) claims(e *evidence) map[string]any {
 	c := i.standardClaims("sevsnpvm")
-	i.addIsolation(c, e)
+	e.addClaims(i, c)
 	if e.nonce != "" {
 		c["nonce"] = e.nonce
 	}
@@ -66,9 +66,8 @@ func (i *Instance) standardClaims(kind string) map[string]any {
 	}
 }
 
-// addIsolation adds the claims about the processor, the launch, and the bound
-// data.
-func (i *Instance) addIsolation(c map[string]any, e *evidence) {
+// addClaims adds the claims about the processor, the launch, and the bound data.
+func (e *evidence) addClaims(i *Instance, c map[string]any) {
 	c["x-ms-attestation-type"] = "sevsnpvm"
 	e.addReport(c)
 	e.addSecurityVersions(c)

@@ -42,9 +42,15 @@ func (i *Instance) attestGuest(r *http.Request) (any, error) {
 // guestEvidence is a guest's verified submission.
 type guestEvidence struct {
 	*guestSubmission
-	isolation *evidence // nil for Trusted Launch
+	isolation isolation // nil for Trusted Launch
 	machine   machineClaims
 	boot      boot
+}
+
+// isolation is verified evidence of a processor.
+type isolation interface {
+	// addClaims adds the claims about the processor, the launch and the bound data.
+	addClaims(i *Instance, c map[string]any)
 }
 
 // verifyGuest follows the chain of trust: the processor vouches for the AK, the
@@ -65,16 +71,26 @@ func (i *Instance) verifyGuest(s *guestSubmission) (*guestEvidence, error) {
 	return e, nil
 }
 
-// verifyIsolation verifies as SevSnpVm does, with the HCL's claims as runtime
-// data.
+// verifyIsolation verifies as SevSnpVm or TdxVm does, with the HCL's claims as
+// runtime data.
 func (i *Instance) verifyIsolation(e *guestEvidence) (err error) {
-	if e.snp == nil {
+	switch {
+	case e.snp != nil:
+		verified, err := i.verify(e.snp)
+		if err != nil {
+			return err
+		}
+		e.isolation = verified
+	case e.td != nil:
+		verified, err := i.verifyTD(e.td)
+		if err != nil {
+			return err
+		}
+		e.isolation = verified
+	default:
 		return nil
 	}
-	if e.isolation, err = i.verify(e.snp); err != nil {
-		return err
-	}
-	e.machine, err = parseMachineClaims(e.snp.runtime.raw)
+	e.machine, err = parseMachineClaims(e.runtimeData())
 	return err
 }
 

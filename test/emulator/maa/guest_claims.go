@@ -23,7 +23,7 @@ func (i *Instance) guestClaims(e *guestEvidence) map[string]any {
 	e.addRegisters(c, i.config.Claims2025)
 	if e.isolation != nil {
 		inner := make(map[string]any)
-		i.addIsolation(inner, e.isolation)
+		e.isolation.addClaims(i, inner)
 		c["x-ms-isolation-tee"] = inner
 	}
 	c["x-ms-runtime"] = e.runtime()

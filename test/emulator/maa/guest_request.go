@@ -47,7 +47,18 @@ type guestSubmission struct {
 	payload map[string]string // base64 values, as sent
 	log     []byte            // the firmware's event log; empty if none was sent
 	tpm     *tpmEvidence
-	snp     *submission // nil for Trusted Launch
+
+	// The processor's evidence: one of them, or none for Trusted Launch.
+	snp *submission
+	td  *tdSubmission
+}
+
+// runtimeData returns the HCL's claims.
+func (s *guestSubmission) runtimeData() []byte {
+	if s.td != nil {
+		return s.td.runtime.raw
+	}
+	return s.snp.runtime.raw
 }
 
 // system is what the guest claims about its operating system. It is never
@@ -115,8 +126,7 @@ func (w *wireGuest) parse() (s *guestSubmission, err error) {
 	if s.tpm, err = w.TpmInfo.parse(); err != nil {
 		return nil, err
 	}
-	s.snp, err = w.IsolationInfo.parse()
-	return s, err
+	return s, w.IsolationInfo.parse(s)
 }
 
 func (w *wireGuest) parseSystem() (s system, err error) {
@@ -151,40 +161,49 @@ func parseNumber(name string, raw json.RawMessage) (uint64, error) {
 	return number, nil
 }
 
-func (w *wireIsolation) parse() (*submission, error) {
+func (w *wireIsolation) parse(s *guestSubmission) error {
+	isolated := w.Type == isolationSNP || w.Type == isolationTDX
 	switch {
-	case w.Type == isolationTDX:
-		return nil, refuse(codeInvalidOperation, "The emulator does not appraise %s.", isolationTDX)
-	case w.Type != isolationSNP && w.Type != isolationTrustedLaunch:
-		return nil, invalid("The Type %q of IsolationInfo is not known.", w.Type)
-	case (w.Evidence != nil) != (w.Type == isolationSNP):
-		return nil, invalid("IsolationInfo must have Evidence for %s, and for nothing else.", isolationSNP)
-	case w.Evidence == nil:
-		return nil, nil //nolint:nilnil // Trusted Launch has no evidence
+	case !isolated && w.Type != isolationTrustedLaunch:
+		return invalid("The Type %q of IsolationInfo is not known.", w.Type)
+	case (w.Evidence != nil) != isolated:
+		return invalid("IsolationInfo must have Evidence for %s and %s, and for nothing else.", isolationSNP, isolationTDX)
+	case !isolated:
+		return nil
 	}
-	return w.Evidence.parse()
+	runtime, err := w.Evidence.parseRuntime()
+	if err != nil {
+		return err
+	}
+	if w.Type == isolationTDX {
+		s.td = &tdSubmission{runtime: runtime}
+		return s.td.parseQuote("Proof", w.Evidence.Proof, decodeEither)
+	}
+	s.snp = &submission{runtime: runtime}
+	return w.Evidence.parseReport(s.snp)
 }
 
-func (w *wireIsolationEvidence) parse() (*submission, error) {
+// parseReport parses the Proof of SEV-SNP. That of TDX is a bare quote.
+func (w *wireIsolationEvidence) parseReport(s *submission) error {
 	proof, err := decodeEither("Proof", w.Proof)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var wire struct{ SnpReport, VcekCertChain string }
 	if err := decodeExact("Proof", proof, &wire); err != nil {
-		return nil, err
+		return err
 	}
-	s := new(submission)
-	if err := s.parseReport(wire.SnpReport, wire.VcekCertChain, decodeEither); err != nil {
-		return nil, err
+	return s.parseReport(wire.SnpReport, wire.VcekCertChain, decodeEither)
+}
+
+func (w *wireIsolationEvidence) parseRuntime() (d boundData, err error) {
+	if d.raw, err = decodeEither("RunTimeData", w.RunTimeData); err != nil {
+		return d, err
 	}
-	if s.runtime.raw, err = decodeEither("RunTimeData", w.RunTimeData); err != nil {
-		return nil, err
+	if d.claims, err = parseClaims(d.raw); err != nil {
+		return d, invalid("The RunTimeData is not a JSON object.")
 	}
-	if s.runtime.claims, err = parseClaims(s.runtime.raw); err != nil {
-		return nil, invalid("The RunTimeData is not a JSON object.")
-	}
-	return s, nil
+	return d, nil
 }
 
 // isWindows reports whether the guest claims to run Windows.

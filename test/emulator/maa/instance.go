@@ -1,9 +1,9 @@
 // Package maa emulates an instance of Microsoft Azure Attestation, the Verifier
-// of RFC 9334, for SEV-SNP evidence and for the evidence of virtual TPMs.
+// of RFC 9334, for evidence of SEV-SNP, of Intel TDX and of virtual TPMs.
 //
-// The verification is real: the certificate chain, the report's signature, the
-// bound runtime data and the UVM endorsement are verified in the service's
-// known order, and the token is signed with the key that /certs publishes.
+// The verification is real: the certificate chain, the signature of report or
+// quote, the bound runtime data and the UVM endorsement are verified in the
+// service's known order, and the token is signed with the key that /certs publishes.
 // docs/emulator.md lists what Azure does and this package does not.
 //
 //	instance, err := maa.New(maa.Config{Issuer: "https://sharedeus.eus.attest.localhost:8443", Roots: roots})
@@ -38,6 +38,8 @@ type Config struct {
 	// CompliantVM reports whether a measurement is on the list of Azure's
 	// confidential virtual machines. Nil means an empty list.
 	CompliantVM func(snp.Measurement) bool
+	// TDX is for the evidence of Intel TDX.
+	TDX TDX
 	// AKRoots returns the authorities that may certify a TPM's attestation key
 	// where only the certificate vouches for it. Nil means none.
 	AKRoots func() []*vtpm.Roots
@@ -98,6 +100,7 @@ func New(c Config) (*Instance, error) {
 
 func (i *Instance) route() {
 	i.mux.HandleFunc("POST /attest/sevsnpvm", serveJSON(i.attest))
+	i.mux.HandleFunc("POST /attest/tdxvm", serveJSON(i.attestTD))
 	i.mux.HandleFunc("POST /attest/azureguest", serveJSON(i.attestGuest))
 	i.mux.HandleFunc("POST /attest/{type}", serveJSON(i.otherType))
 	i.mux.HandleFunc("GET /certs", serveJSON(i.certs))
@@ -123,7 +126,7 @@ func (i *Instance) otherType(r *http.Request) (any, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
 	}
-	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm and AzureGuest, not %q.", r.PathValue("type"))
+	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm, TdxVm and AzureGuest, not %q.", r.PathValue("type"))
 }
 
 // management answers as the service does to a caller without a role.

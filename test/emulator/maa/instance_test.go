@@ -382,7 +382,7 @@ func TestRefusals(t *testing.T) {
 			body: m.request(t, snptest.Options{}, requestParts{}),
 			code: "PolicyEvaluationError", message: "Policy Evaluation Error has occurred"},
 		{name: "another kind of evidence", path: "/attest/Tpm?api-version=2020-10-01", body: []byte("{}"),
-			code: "InvalidOperation", message: "SevSnpVm and AzureGuest"},
+			code: "InvalidOperation", message: "SevSnpVm, TdxVm and AzureGuest"},
 		{name: "policy management", path: "/policies/SevSnpVm?api-version=2022-08-01",
 			status: http.StatusUnauthorized, code: "Unauthorized", message: "not authorized"},
 		{name: "nothing", path: "/nothing", status: http.StatusNotFound, code: "NotFound", message: "does not exist"},

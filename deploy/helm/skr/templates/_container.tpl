@@ -148,7 +148,11 @@ nodeSelector:
 {{- end }}
 
 {{- define "skr.nodeSelector" -}}
-kubernetes.azure.com/security-type: {{ ternary "ConfidentialVM" "TrustedLaunch" (eq .Values.platform "cvm") }}
+kubernetes.azure.com/security-type: {{ ternary "TrustedLaunch" "ConfidentialVM" (eq .Values.platform "trusted-launch") }}
+{{- if eq .Values.platform "cvm-tdx" }}
+# Azure labels no node with the kind of its processor: set this label yourself.
+skr/tee: tdx
+{{- end }}
 {{- end }}
 
 {{- define "skr.annotations" -}}

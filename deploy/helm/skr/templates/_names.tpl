@@ -24,7 +24,7 @@ app.kubernetes.io/component: application
 {{- end }}
 
 {{- define "skr.usesVTPM" -}}
-{{- if has .Values.platform (list "cvm" "trusted-launch") }}yes{{ end }}
+{{- if has .Values.platform (list "cvm" "cvm-tdx" "trusted-launch") }}yes{{ end }}
 {{- end }}
 
 {{- define "skr.onVirtualNode" -}}
