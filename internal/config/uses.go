@@ -53,6 +53,7 @@ var Uses = map[string][]string{
 	"skr config":          AllGroups,
 	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, wrapping),
 	"skr release":         append(slices.Clip(asksVault), aliases),
+	"skr exec":            append(slices.Clip(asksVault), aliases),
 	"skr unwrap":          asksVault,
 	"skr wrap":            {wrapping},
 	"skr healthcheck":     {Addresses},
