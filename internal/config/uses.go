@@ -67,6 +67,7 @@ var Uses = map[string][]string{
 	"skr help":            nil,
 
 	"skrctl":                nil,
+	"skrctl seal":           managesKeys,
 	"skrctl policy":         nil,
 	"skrctl policy new":     {clouds},
 	"skrctl policy explain": nil,

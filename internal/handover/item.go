@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"skr/hsm"
+	"skr/internal/cli"
 	"skr/internal/config"
 	"skr/internal/envelope"
 	"skr/internal/keyformat"
@@ -117,7 +118,11 @@ func (i Item) make(ctx context.Context, keys Keys) ([]byte, error) {
 		return nil, err
 	}
 	defer key.Wipe()
-	return i.Format.Encode(key)
+	text, err := i.Format.Encode(key)
+	if err != nil {
+		return nil, cli.BadUsage(err)
+	}
+	return text, nil
 }
 
 // open opens the envelope with the version of the key that it was sealed to.
@@ -133,7 +138,7 @@ func (i Item) open(ctx context.Context, keys Keys) ([]byte, error) {
 	defer key.Wipe()
 	held, err := sealed.Open(key)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", i.Envelope, err)
+		return nil, cli.BadUsage(fmt.Errorf("%s: %w", i.Envelope, err))
 	}
 	defer held.Wipe()
 	var text []byte
