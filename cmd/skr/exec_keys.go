@@ -88,6 +88,9 @@ func (k *execKeys) Key(ctx context.Context, alias, version string) (*hsm.Key, er
 	return k.release(ctx, request)
 }
 
+// Name implements [handover.Keys].
+func (k *execKeys) Name(alias string) string { return k.requests[alias].Key.Name() }
+
 // given returns the key in the version that the alias gives. It is nil if another version is
 // wanted.
 func (k *execKeys) given(ctx context.Context, alias, version string) (*hsm.Key, error) {

@@ -88,11 +88,11 @@ type Envelope struct {
 // not authenticated before Open.
 func (e *Envelope) KeyID() string { return e.header.Kid }
 
-// KeyVersion returns the version in KeyID, or "".
-func (e *Envelope) KeyVersion() string {
+// Key returns the name and the version of the key in KeyID. They are "" if it has none.
+func (e *Envelope) Key() (name, version string) {
 	_, named, _ := strings.Cut(e.header.Kid, keysPath)
-	_, version, _ := strings.Cut(named, "/")
-	return version
+	name, version, _ = strings.Cut(named, "/")
+	return name, version
 }
 
 // Parse parses the text of an envelope. White space around it is ignored.
@@ -113,7 +113,7 @@ func parse(text []byte) (*Envelope, error) {
 	}
 	parts := strings.SplitN(string(text), ".", 7)
 	if len(parts) != 5 {
-		return nil, fmt.Errorf("it has %d parts with dots between them; a JWE in the compact form has 5", len(parts))
+		return nil, errors.New("it is no JWE in the compact form, which has five parts with dots between them")
 	}
 	for i, part := range parts {
 		if _, err := jwk.DecodeStrict(base64.RawURLEncoding, part); err != nil {

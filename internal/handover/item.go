@@ -54,6 +54,8 @@ type Item struct {
 type Keys interface {
 	// Key returns a key for the caller to wipe.
 	Key(ctx context.Context, alias, version string) (*hsm.Key, error)
+	// Name returns the name of the alias's key in its vault.
+	Name(alias string) string
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -131,7 +133,11 @@ func (i Item) open(ctx context.Context, keys Keys) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := keys.Key(ctx, i.Alias, sealed.KeyVersion())
+	name, version := sealed.Key()
+	if own := keys.Name(i.Alias); name != "" && !strings.EqualFold(name, own) { // names of keys have no capitals
+		return nil, cli.BadUsage(fmt.Errorf("%s: %w: it was sealed to %.256q, and the alias has the key %q", i.Envelope, envelope.ErrKey, sealed.KeyID(), own))
+	}
+	key, err := keys.Key(ctx, i.Alias, version)
 	if err != nil {
 		return nil, err
 	}

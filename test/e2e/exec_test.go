@@ -43,7 +43,7 @@ func TestExecHandsOver(t *testing.T) {
 	}
 	path := filepath.Join(dir, "key.pem")
 	const script = `printf '%s' "$KEY"; cat "$MEMORY" "$1"; stat -L -c '%a %s' "$MEMORY" "$1"; tr '\0' '\n' </proc/$PPID/cmdline; ` +
-		`if echo x >"$MEMORY"; then echo WRITABLE; fi`
+		`if echo x >"$MEMORY"; then echo WRITA''BLE; fi`
 	stdout, stderr, code := once(t, env, "", "exec", "--env", "KEY=orders:pem", "--memfd", "MEMORY=orders:pem", "--file", path+"=orders:pem",
 		"--", "sh", "-c", script, "sh", path)
 	told, found := strings.CutPrefix(stdout, key+key+key)
@@ -141,6 +141,7 @@ func execute(t *testing.T, env []string, args ...string) *running {
 	p := &running{process: exec.Command(program.Path("skr"), append([]string{"exec"}, args...)...), out: new(program.Output),
 		log: new(program.Output), ended: make(chan error, 1)}
 	p.process.Env, p.process.Stdout, p.process.Stderr = env, p.out, p.log
+	p.process.WaitDelay = patience // for what the program leaves behind with its output open
 	if err := p.process.Start(); err != nil {
 		t.Fatal(err)
 	}
