@@ -98,7 +98,7 @@ var allowed = map[string][]string{
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/follow", "internal/sidecar/sinks", "internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
 		"internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
 	},
@@ -117,6 +117,10 @@ var allowed = map[string][]string{
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
+	"internal/sidecar/follow": {"hsm", "internal/crash", "internal/refusal"},
+	"internal/sidecar/sinks": {
+		"hsm", "internal/crash", "internal/envelope", "internal/keyformat", "internal/refusal", "internal/secmem",
+	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
@@ -125,7 +129,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyuse", "internal/observe/journal",
-		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
+		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/follow", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
