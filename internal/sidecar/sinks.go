@@ -23,7 +23,7 @@ import (
 
 // CheckSinks returns an error if a sink of the settings cannot be one.
 func (p *Parts) CheckSinks(s *config.Settings) error {
-	_, err := sinks.New(sinks.Config{Specs: specs(s.Sinks.Value), May: p.maySink})
+	_, err := sinks.New(sinks.Config{Specs: specs(s.Sinks.Value), Known: p.isAlias, May: p.maySink})
 	return sinkError(err)
 }
 
@@ -37,7 +37,7 @@ func sinkError(err error) error {
 // sinks returns the sinks of the settings.
 func (p *Parts) sinks(s *config.Settings, auditor *Auditor, log *slog.Logger) (*sinks.Sinks, error) {
 	all, err := sinks.New(sinks.Config{
-		Specs: specs(s.Sinks.Value), May: p.maySink, Record: p.recordSink(auditor),
+		Specs: specs(s.Sinks.Value), Known: p.isAlias, May: p.maySink, Record: p.recordSink(auditor),
 		Done: func(result sinks.Result) { auditor.observer.wrote(string(result)) }, Logger: log,
 	})
 	return all, sinkError(err)
@@ -55,12 +55,16 @@ func specs(section []config.Sink) []sinks.Spec {
 	return all
 }
 
-// maySink returns an error if the ops of the alias do not permit what the sink does. Whoever may
-// receive a key, or decrypt or unwrap with it, may have what it opens.
-func (p *Parts) maySink(alias string, right sinks.Right) error {
-	if _, found := p.Aliases[alias]; !found {
-		return fmt.Errorf("alias: %.80q is none of the keys in the configuration", alias)
+func (p *Parts) isAlias(name string) error {
+	if _, found := p.Aliases[name]; !found {
+		return fmt.Errorf("alias: %.80q is none of the keys in the configuration", name)
 	}
+	return nil
+}
+
+// maySink returns an error if the ops of the alias do not permit what the sink does. A right
+// to decrypt, to unwrap or to the key itself is a right to what the key opens.
+func (p *Parts) maySink(alias string, right sinks.Right) error {
 	rights := p.rights[alias]
 	switch {
 	case rights.Permit(keyuse.Release):

@@ -23,17 +23,21 @@ type content struct {
 	lookedAt string // files() when they were read last
 }
 
-// newContent reads the files once, so that a wrong one is found at the start.
-func newContent(s Spec) (content, error) {
-	c := content{format: keyformat.Format(s.Format), envelopes: s.Envelopes, template: s.Template}
-	if _, err := c.readEnvelopes(); err != nil {
-		return c, err
+// newContent reads the files once, so that a wrong one is found at the start. It returns what the
+// sink does with which alias, as far as that is known before a template is rendered.
+func newContent(s Spec) (c content, needs []named, err error) {
+	c = content{format: keyformat.Format(s.Format), envelopes: s.Envelopes, template: s.Template}
+	if _, err = c.readEnvelopes(); err != nil {
+		return c, nil, err
 	}
-	if c.template == "" {
-		return c, nil
+	switch {
+	case c.template != "":
+		_, needs, err = c.readTemplate()
+		return c, needs, err
+	case len(c.envelopes) > 0:
+		return c, []named{{s.Aliases[0], Open}}, nil
 	}
-	_, err := c.readTemplate()
-	return c, err
+	return c, []named{{s.Aliases[0], Give}}, nil
 }
 
 func (c *content) hasFiles() bool { return c.template != "" || len(c.envelopes) > 0 }
@@ -69,16 +73,16 @@ func (c *content) readEnvelopes() (map[string]*envelope.Envelope, error) {
 	return read, nil
 }
 
-func (c *content) readTemplate() (*template.Template, error) {
+func (c *content) readTemplate() (*template.Template, []named, error) {
 	text, err := readFile(c.template, maxTemplate)
 	if err != nil {
-		return nil, fmt.Errorf("template: %w", err)
+		return nil, nil, fmt.Errorf("template: %w", err)
 	}
-	parsed, err := parseTemplate(string(text))
+	parsed, needs, err := parseTemplate(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("template: %s: %w", c.template, err)
+		return nil, nil, fmt.Errorf("template: %s: %w", c.template, err)
 	}
-	return parsed, nil
+	return parsed, needs, nil
 }
 
 // readFile reads a whole file of at most limit bytes. It does not wait for a pipe.
@@ -102,8 +106,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 }
 
 // inputs returns the inputs of a rendering, also with an error, for the caller to wipe.
-func (c *content) inputs(ctx context.Context, s Spec, keys Keys) (in *inputs, err error) {
-	in = newInputs(ctx, keys)
+func (c *content) inputs(ctx context.Context, s Spec, keys Keys, may func(string, Right) error) (in *inputs, err error) {
+	in = newInputs(ctx, keys, may)
 	for _, alias := range s.Aliases {
 		if err := in.add(alias); err != nil {
 			return in, &unreleasedError{err}
@@ -115,7 +119,7 @@ func (c *content) inputs(ctx context.Context, s Spec, keys Keys) (in *inputs, er
 		return in, err
 	}
 	if c.template != "" {
-		in.template, err = c.readTemplate()
+		in.template, _, err = c.readTemplate()
 	}
 	return in, err
 }

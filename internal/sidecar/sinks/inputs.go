@@ -25,6 +25,7 @@ type use struct {
 type inputs struct {
 	ctx         context.Context // of one rendering: templates call functions without a context
 	source      Keys
+	may         func(alias string, right Right) error
 	keys        map[string]*hsm.Key // by alias, and by alias and version if an envelope names an older one
 	envelopes   map[string]*envelope.Envelope
 	template    *template.Template
@@ -32,8 +33,8 @@ type inputs struct {
 	uses        map[use]*hsm.Key
 }
 
-func newInputs(ctx context.Context, keys Keys) *inputs {
-	return &inputs{ctx: ctx, source: keys, keys: map[string]*hsm.Key{}, uses: map[use]*hsm.Key{}}
+func newInputs(ctx context.Context, keys Keys, may func(string, Right) error) *inputs {
+	return &inputs{ctx: ctx, source: keys, may: may, keys: map[string]*hsm.Key{}, uses: map[use]*hsm.Key{}}
 }
 
 // add adds the key of an alias.
@@ -68,17 +69,26 @@ func (in *inputs) ids() []string {
 	return ids
 }
 
+// take returns the key of an alias, if the right is one of the alias.
+func (in *inputs) take(alias string, right Right) (*hsm.Key, error) {
+	key, err := in.get(alias)
+	if err != nil {
+		return nil, err
+	}
+	return key, in.may(alias, right)
+}
+
 // get returns the key of an alias that the sink lists.
 func (in *inputs) get(alias string) (*hsm.Key, error) {
 	if key := in.keys[alias]; key != nil {
 		return key, nil
 	}
-	return nil, fmt.Errorf("the alias %.80q is not in the list of this sink; add it to alias", alias)
+	return nil, errors.New("it names an alias that is not in the list of this sink; add it to alias") // a template may pass a key for a name
 }
 
 // encode returns the key in a form, for the caller to wipe.
 func (in *inputs) encode(alias string, format keyformat.Format) ([]byte, error) {
-	key, err := in.get(alias)
+	key, err := in.take(alias, Give)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +102,13 @@ func (in *inputs) encode(alias string, format keyformat.Format) ([]byte, error) 
 
 // open returns the secret of an envelope, for the caller to wipe.
 func (in *inputs) open(alias, path string) (secret []byte, err error) {
-	key, err := in.get(alias)
+	key, err := in.take(alias, Open)
 	if err != nil {
 		return nil, err
 	}
 	sealed := in.envelopes[path]
 	if sealed == nil {
-		return nil, fmt.Errorf("the file %.200q is not in the list of this sink; add it to envelope", path)
+		return nil, errors.New("it names a file that is not in the list of this sink; add it to envelope")
 	}
 	held, err := sealed.Open(key)
 	if errors.Is(err, envelope.ErrKey) {

@@ -53,7 +53,7 @@ func (s Spec) checkNotice() error {
 func (s Spec) notify(ctx context.Context, first bool) error {
 	switch {
 	case len(s.Exec) > 0:
-		return run(ctx, s.Exec)
+		return run(ctx, s.Exec, execTimeout)
 	case s.Signal != "":
 		err := send(s.PIDFile, signals[s.Signal])
 		if first && errors.Is(err, errNoProcess) {
@@ -65,8 +65,8 @@ func (s Spec) notify(ctx context.Context, first bool) error {
 }
 
 // run runs a command to its end. Its output is discarded, because it may show the secret.
-func run(ctx context.Context, argv []string) error {
-	limited, cancel := context.WithTimeout(ctx, execTimeout)
+func run(ctx context.Context, argv []string, timeout time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	cmd := exec.CommandContext(limited, argv[0], argv[1:]...) //nolint:gosec // the operator's command
 	cmd.Env, cmd.Dir = []string{execPath}, "/"
@@ -78,7 +78,7 @@ func run(ctx context.Context, argv []string) error {
 	case err == nil:
 		return nil
 	case limited.Err() != nil && ctx.Err() == nil:
-		return fmt.Errorf("exec: %s did not end within %v and was killed", argv[0], execTimeout)
+		return fmt.Errorf("exec: %s did not end within %v and was killed", argv[0], timeout)
 	}
 	return fmt.Errorf("exec: %s: %w", argv[0], err)
 }

@@ -3,7 +3,9 @@ package sinks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,20 +43,35 @@ func (c Config) newSink(spec Spec) (*sink, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	content, err := newContent(spec)
+	content, needs, err := newContent(spec)
 	if err != nil {
 		return nil, err
 	}
-	for _, alias := range spec.Aliases {
-		if err := c.May(alias, spec.right()); err != nil {
-			return nil, err
-		}
+	if err := c.checkRights(spec, needs); err != nil {
+		return nil, err
 	}
 	place, err := newPlace(spec)
 	if err != nil {
 		return nil, err
 	}
 	return &sink{config: c, spec: spec, place: place, content: content, recorded: map[use]bool{}, err: errNotYet}, nil
+}
+
+func (c Config) checkRights(spec Spec, needs []named) error {
+	for _, alias := range spec.Aliases {
+		if err := c.Known(alias); err != nil {
+			return err
+		}
+	}
+	for _, need := range needs {
+		if !slices.Contains(spec.Aliases, need.alias) {
+			return fmt.Errorf("template: the alias %.80q is not in the list of this sink; add it to alias", need.alias)
+		}
+		if err := c.May(need.alias, need.right); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sink) state() (written bool, err error) {
@@ -116,7 +133,7 @@ func (s *sink) wait(ctx context.Context, news <-chan struct{}, failed error) boo
 // refresh brings the file up to date, and notifies. An error of the vault is returned even if the
 // file needs no change, so that it is seen.
 func (s *sink) refresh(ctx context.Context, keys Keys) error {
-	in, err := s.content.inputs(ctx, s.spec, keys)
+	in, err := s.content.inputs(ctx, s.spec, keys, s.config.May)
 	defer in.wipe()
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package sinks keeps files up to date: keys in the forms that applications read, secrets from
 // sealed envelopes, and configuration files from templates.
 //
-//	s, err := sinks.New(sinks.Config{Specs: specs, Alias: check, …}) // an error is a wrong configuration
+//	s, err := sinks.New(sinks.Config{Specs: specs, May: rights, …}) // an error is a wrong configuration
 //	s.Run(ctx, follower)                                             // until ctx ends
 //	err = s.Err()                                                    // nil once each file was written
 //
@@ -49,7 +49,9 @@ const (
 type Config struct {
 	// Specs are the entries of the configuration.
 	Specs []Spec
-	// May returns an error if there is no such alias, or if it does not permit the right.
+	// Known returns an error if there is no such alias.
+	Known func(alias string) error
+	// May returns an error if the alias does not permit the right.
 	May func(alias string, right Right) error
 	// Record is called before a key, or what it opened, is written for the first time, and with
 	// each new version. If it returns an error, nothing is written.
@@ -140,7 +142,7 @@ func (s *Sinks) Err() error {
 	}
 	for _, one := range s.all {
 		if written, err := one.state(); !written {
-			return refusal.Because(kindOf(err), one.spec.Path+" was not written yet: "+public(err), err)
+			return notWritten(one.spec.Path, err)
 		}
 	}
 	return nil
@@ -181,9 +183,11 @@ func public(err error) string {
 	return err.Error()
 }
 
-func kindOf(err error) *refusal.Kind {
+// notWritten returns the refusal of a sink that was not written yet.
+func notWritten(path string, err error) error {
+	kind, why := refusal.Unavailable, err.Error()
 	if refused, ok := errors.AsType[*refusal.Error](err); ok {
-		return refused.Kind
+		kind, why = refused.Kind, refused.Reason
 	}
-	return refusal.Unavailable
+	return &refusal.Error{Kind: kind, Reason: "the sink " + path + " was not written yet: " + why, Err: err}
 }

@@ -76,14 +76,6 @@ func hasTwins(names []string) bool {
 	return len(slices.Compact(slices.Sorted(slices.Values(names)))) < len(names)
 }
 
-// rights returns the aliases with what the sink does with their keys.
-func (s Spec) right() Right {
-	if s.Template == "" && len(s.Envelopes) > 0 {
-		return Open
-	}
-	return Give
-}
-
 // access is the mode and owner of a file.
 type access struct {
 	mode     fs.FileMode

@@ -31,41 +31,54 @@ var functions = []string{"key", "secret", "keyID", "version", "base64", "quote",
 var builtins = []string{"eq", "ne", "and", "or", "not"}
 
 // parseTemplate parses a template and checks that its time is bounded: it has no loops, calls no
-// other templates, and uses only the functions of this package.
-func parseTemplate(text string) (*template.Template, error) {
+// other templates, and uses only the functions of this package. It returns the aliases that the
+// template names, with the right that it needs.
+func parseTemplate(text string) (*template.Template, []named, error) {
 	declared := template.FuncMap{}
 	for _, name := range functions {
 		declared[name] = func(...any) (string, error) { return "", errors.New("not bound") }
 	}
 	parsed, err := template.New("template").Funcs(declared).Option("missingkey=error").Parse(text)
 	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "template: template:"))
+		return nil, nil, errors.New(strings.TrimPrefix(err.Error(), "template: template:"))
 	}
 	if len(parsed.Templates()) > 1 {
-		return nil, errors.New("define and block cannot be used")
+		return nil, nil, errors.New("define and block cannot be used")
 	}
 	if parsed.Tree == nil {
-		return parsed, nil // nothing but space
+		return parsed, nil, nil // nothing but space
 	}
-	return parsed, checkNode(parsed.Root)
+	var c checker
+	err = c.check(parsed.Root)
+	return parsed, c.named, err
 }
 
-// checkNode refuses whatever it does not know.
-func checkNode(node parse.Node) error {
+// named is an alias that a template names.
+type named struct {
+	alias string
+	right Right
+}
+
+// checker walks a template.
+type checker struct{ named []named }
+
+// check refuses whatever it does not know.
+func (c *checker) check(node parse.Node) error {
 	switch n := node.(type) {
 	case *parse.ListNode:
 		if n == nil {
 			return nil
 		}
-		return checkAll(n.Nodes)
+		return checkAll(c, n.Nodes)
 	case *parse.ActionNode:
-		return checkNode(n.Pipe)
+		return c.check(n.Pipe)
 	case *parse.IfNode:
-		return errors.Join(checkNode(n.Pipe), checkNode(n.List), checkNode(n.ElseList))
+		return errors.Join(c.check(n.Pipe), c.check(n.List), c.check(n.ElseList))
 	case *parse.PipeNode:
-		return checkAll(n.Cmds)
+		return checkAll(c, n.Cmds)
 	case *parse.CommandNode:
-		return checkAll(n.Args)
+		c.note(n.Args)
+		return checkAll(c, n.Args)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functions, n.Ident) && !slices.Contains(builtins, n.Ident) {
 			return fmt.Errorf("the function %q cannot be used; use %s", n.Ident, strings.Join(functions, ", "))
@@ -77,13 +90,30 @@ func checkNode(node parse.Node) error {
 	return fmt.Errorf("%.40q cannot be used: a template has text, if, variables and the functions %s", node.String(), strings.Join(functions, ", "))
 }
 
-func checkAll[N parse.Node](nodes []N) error {
+func checkAll[N parse.Node](c *checker, nodes []N) error {
 	for _, n := range nodes {
-		if err := checkNode(n); err != nil {
+		if err := c.check(n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// note keeps the alias of a call of key or secret, if it is written there. Others are checked when
+// the template is rendered.
+func (c *checker) note(args []parse.Node) {
+	if len(args) < 2 {
+		return
+	}
+	function, isFunction := args[0].(*parse.IdentifierNode)
+	alias, isText := args[1].(*parse.StringNode)
+	rights := map[string]Right{"key": Give, "secret": Open}
+	if !isFunction || !isText {
+		return
+	}
+	if right, known := rights[function.Ident]; known {
+		c.named = append(c.named, named{alias.Text, right})
+	}
 }
 
 // execute renders the template, for the caller to wipe.
@@ -109,8 +139,8 @@ func (in *inputs) funcs(calls *int) template.FuncMap {
 	return template.FuncMap{
 		"key": func(alias, name string) (string, error) {
 			format, err := keyformat.Parse(name)
-			if err != nil {
-				return "", err
+			if err != nil { // its text repeats the name, which may be a key
+				return "", errors.New("the format of a key is none of " + keyformat.Names())
 			}
 			return counted(in.encode(alias, format))
 		},
