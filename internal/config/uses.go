@@ -54,6 +54,7 @@ var Uses = map[string][]string{
 	"skr config":          AllGroups,
 	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, files, wrapping),
 	"skr release":         append(slices.Clip(asksVault), aliases),
+	"skr exec":            append(slices.Clip(asksVault), aliases),
 	"skr unwrap":          asksVault,
 	"skr wrap":            {wrapping},
 	"skr healthcheck":     {Addresses},
@@ -67,6 +68,7 @@ var Uses = map[string][]string{
 	"skr help":            nil,
 
 	"skrctl":                nil,
+	"skrctl seal":           managesKeys,
 	"skrctl policy":         nil,
 	"skrctl policy new":     {clouds},
 	"skrctl policy explain": nil,

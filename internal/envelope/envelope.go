@@ -88,6 +88,13 @@ type Envelope struct {
 // not authenticated before Open.
 func (e *Envelope) KeyID() string { return e.header.Kid }
 
+// KeyVersion returns the version in KeyID, or "".
+func (e *Envelope) KeyVersion() string {
+	_, named, _ := strings.Cut(e.header.Kid, keysPath)
+	_, version, _ := strings.Cut(named, "/")
+	return version
+}
+
 // Parse parses the text of an envelope. White space around it is ignored.
 func Parse(text []byte) (*Envelope, error) {
 	e, err := parse(bytes.TrimSpace(text))

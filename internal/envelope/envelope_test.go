@@ -110,8 +110,8 @@ func TestSealOpen(t *testing.T) {
 			wantOpen(t, text, key)
 			wantOpen(t, " "+text+"\r\n", key)
 			e, err := Parse([]byte(text))
-			if err != nil || e.KeyID() != id {
-				t.Errorf("the envelope names %q, %v", e.KeyID(), err)
+			if err != nil || e.KeyID() != id || !strings.HasSuffix(id, "/"+e.KeyVersion()) {
+				t.Errorf("the envelope names %q in version %q, %v", e.KeyID(), e.KeyVersion(), err)
 			}
 			other, _ := jwkOf(t, ecKey(t, elliptic.P256()))
 			if _, err := open(text, other); err == nil {

@@ -68,15 +68,18 @@ func (e *Envelope) open(id string, text []byte) (*secmem.Buffer, error) {
 	return secmem.Hold(secret), nil
 }
 
+// keysPath precedes the name and the version in an identifier of a key (Azure REST API
+// specification, Key Vault 7.4).
+const keysPath = "/keys/"
+
 // names reports whether a kid, if there is one, is the identifier of the key. The host is not
 // compared: a vault that has the key restored from a backup gives it another.
 func names(kid, id string) bool {
-	const path = "/keys/"
 	if kid == "" || kid == id {
 		return true
 	}
-	_, named, found := strings.Cut(kid, path)
-	_, released, known := strings.Cut(id, path)
+	_, named, found := strings.Cut(kid, keysPath)
+	_, released, known := strings.Cut(id, keysPath)
 	if !found || !known {
 		return false
 	}

@@ -90,6 +90,12 @@ var allowed = map[string][]string{
 	"internal/config":    {"attest", "attest/tdx", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
+	// What skr exec gives to the program that it runs.
+	"internal/handover": {
+		"hsm", "internal/cli", "internal/config", "internal/envelope", "internal/keyformat", "internal/secmem",
+	},
+	"internal/supervisor": {},
+
 	// The sidecar. Its root package assembles, and knows the implementations.
 	"internal/keyformat": {"hsm", "internal/secmem"},
 	"internal/keyuse":    {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},

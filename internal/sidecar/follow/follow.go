@@ -37,9 +37,10 @@ type Config struct {
 	Aliases []string
 	// Held are the aliases whose keys are always followed and kept for [Follower.Key].
 	Held []string
-	// Release releases a version of the key of an alias, "" for the first that the alias gives.
-	// The Follower wipes it.
-	Release func(ctx context.Context, alias, version string) (*hsm.Key, error)
+	// Release releases the key of an alias. The Follower wipes it.
+	Release func(ctx context.Context, alias string) (*hsm.Key, error)
+	// ReleaseVersion releases one version of it, for [Follower.At]. Nil if nothing calls that.
+	ReleaseVersion func(ctx context.Context, alias, version string) (*hsm.Key, error)
 	// Every is the longest time from one release to the next. It must be positive.
 	Every time.Duration
 	// Timeout of one release. Zero means one minute.
@@ -137,7 +138,7 @@ func (f *Follower) Key(alias string) (*hsm.Key, error) {
 func (f *Follower) At(ctx context.Context, alias, version string) (*hsm.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
 	defer cancel()
-	return f.config.Release(ctx, alias, version)
+	return f.config.ReleaseVersion(ctx, alias, version)
 }
 
 // Err returns why the last release of the alias failed, or nil.

@@ -38,7 +38,7 @@ type vault struct {
 	asked   []time.Time
 }
 
-func (v *vault) release(context.Context, string, string) (*hsm.Key, error) {
+func (v *vault) release(context.Context, string) (*hsm.Key, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.asked = append(v.asked, time.Now())
@@ -262,7 +262,7 @@ func TestCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vault{version: first}
 		f := run(t, v)
-		f.config.Release = func(context.Context, string, string) (*hsm.Key, error) { panic("x") }
+		f.config.Release = func(context.Context, string) (*hsm.Key, error) { panic("x") }
 		if _, err := wait(t, f, "", time.Minute); err == nil {
 			t.Error("no error")
 		}

@@ -122,7 +122,7 @@ func (f *Follower) ask(ctx context.Context, k *followed) {
 	defer cancel()
 	var key *hsm.Key
 	err := crash.Guard(func() (err error) {
-		key, err = f.config.Release(trying, k.name, "")
+		key, err = f.config.Release(trying, k.name)
 		return err
 	})
 	defer key.Wipe()
