@@ -93,7 +93,10 @@ func (p *Parts) recordSink(auditor *Auditor) func(context.Context, string, strin
 func (p *Parts) follower(s *config.Settings, held []string, auditor *Auditor, log *slog.Logger) *follow.Follower {
 	return follow.New(follow.Config{
 		Aliases: slices.Collect(maps.Keys(p.Aliases)), Held: held, Every: lookEvery(s), Timeout: s.RequestTimeout, Logger: log,
-		Release: func(ctx context.Context, alias, version string) (*hsm.Key, error) {
+		Release: func(ctx context.Context, alias string) (*hsm.Key, error) {
+			return p.releaseAlias(ctx, auditor, alias, "")
+		},
+		ReleaseVersion: func(ctx context.Context, alias, version string) (*hsm.Key, error) {
 			return p.releaseAlias(ctx, auditor, alias, version)
 		},
 	})
