@@ -34,6 +34,7 @@ type Settings struct {
 
 	Keys   section[map[string]Alias]
 	Access section[[]AccessRule]
+	Sinks  section[[]Sink]
 
 	ReportSource       string
 	TPM                string
@@ -81,6 +82,7 @@ type Settings struct {
 	KEKBits           int
 	KeyCacheTTL       time.Duration
 	MaxStale          time.Duration
+	KeyRefresh        time.Duration
 	WrapKeys          string
 
 	LogLevel  string

@@ -12,6 +12,7 @@ const (
 	deadline     = "Time"
 	operating    = "Service"
 	aliases      = "Aliases"
+	files        = "Files"
 	devices      = "Devices"
 	thisMachine  = "This machine"
 	certificates = "Certificates"
@@ -32,8 +33,8 @@ const (
 
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
-	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities, vaults,
-	identity, clouds, releases, reuse, fleet, wrapping, records,
+	Addresses, deadline, operating, aliases, files, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities,
+	vaults, identity, clouds, releases, reuse, fleet, wrapping, records,
 }
 
 // Sets of groups that several commands use.
@@ -51,7 +52,7 @@ var Uses = map[string][]string{
 	"skr":                 AllGroups,
 	"skr serve":           AllGroups,
 	"skr config":          AllGroups,
-	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, wrapping),
+	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, files, wrapping),
 	"skr release":         append(slices.Clip(asksVault), aliases),
 	"skr exec":            append(slices.Clip(asksVault), aliases),
 	"skr unwrap":          asksVault,

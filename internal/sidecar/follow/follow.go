@@ -39,6 +39,8 @@ type Config struct {
 	Held []string
 	// Release releases the key of an alias. The Follower wipes it.
 	Release func(ctx context.Context, alias string) (*hsm.Key, error)
+	// ReleaseVersion releases one version of it, for [Follower.At]. Nil if nothing calls that.
+	ReleaseVersion func(ctx context.Context, alias, version string) (*hsm.Key, error)
 	// Every is the longest time from one release to the next. It must be positive.
 	Every time.Duration
 	// Timeout of one release. Zero means one minute.
@@ -120,8 +122,8 @@ func (f *Follower) Saw(alias string, key *hsm.Key) {
 	}
 }
 
-// Key returns a copy of the key of a held alias, for the caller to wipe. It returns an error if it
-// was never released: that of the last attempt.
+// Key returns a copy of the key of a held alias, for the caller to wipe. If it was never released,
+// Key returns the error of the last attempt, and nil if there was none.
 func (f *Follower) Key(alias string) (*hsm.Key, error) {
 	k := f.aliases[alias]
 	k.mu.Lock()
@@ -129,10 +131,14 @@ func (f *Follower) Key(alias string) (*hsm.Key, error) {
 	if k.key != nil {
 		return k.key.Clone(), nil
 	}
-	if k.err != nil {
-		return nil, k.err
-	}
-	return nil, errNotYet
+	return nil, k.err
+}
+
+// At releases one version of the alias's key, for the caller to wipe.
+func (f *Follower) At(ctx context.Context, alias, version string) (*hsm.Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
+	defer cancel()
+	return f.config.ReleaseVersion(ctx, alias, version)
 }
 
 // Err returns why the last release of the alias failed, or nil.
@@ -150,5 +156,3 @@ func (f *Follower) Subscribe(aliases []string) <-chan struct{} {
 	}
 	return news
 }
-
-var errNotYet = refusal.Newf(refusal.Unavailable, "the key has not been released yet; wait for the first release")

@@ -58,6 +58,7 @@ func (s *Server) obtain(ctx context.Context, d demand) (*hsm.Key, keyrelease.Req
 	}
 	key, request, err := keyrelease.Anywhere(ctx, s.config.Releases, request)
 	journal.FellBack(ctx, request.Fallback())
+	s.saw(d, key)
 	return key, request, err
 }
 
