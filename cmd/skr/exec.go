@@ -19,12 +19,12 @@ import (
 
 // execOptions are the flags of skr exec.
 type execOptions struct {
-	named                     releaseOptions // the key that flags name
-	variables, memory, files  []string
-	owner                     string
-	allowDisk                 bool
-	onRotate                  string
-	rotationInterval, stopFor time.Duration
+	named                    releaseOptions // the key that flags name
+	variables, memory, files []string
+	owner                    string
+	allowDisk                bool
+	onRotate                 string
+	stopFor                  time.Duration
 }
 
 func execCommand(env config.Environment, streams cli.Streams) *cobra.Command {
@@ -52,17 +52,12 @@ func execCommand(env config.Environment, streams cli.Streams) *cobra.Command {
 	flags.BoolVar(&o.allowDisk, "allow-disk", false, "allow --file on a file system that is not in memory")
 	flags.StringVar(&o.onRotate, "on-rotate", "none", "when a key has another version: none (release once), restart COMMAND, or signal:NAME "+
 		"after replacing the files, such as signal:HUP")
-	flags.DurationVar(&o.rotationInterval, "rotation-interval", defaultInterval, "longest time between two releases that look for another version")
 	flags.DurationVar(&o.stopFor, "stop-timeout", defaultStop, "how long COMMAND may take to stop before a restart, after SIGTERM")
 	o.named.keyNames(flags)
 	return cmd
 }
 
-const (
-	defaultInterval = 5 * time.Minute
-	leastInterval   = time.Second
-	defaultStop     = 10 * time.Second
-)
+const defaultStop = 10 * time.Second
 
 // runExec runs the program. Everything that can be wrong on the command line is found before a
 // key is released.
@@ -75,6 +70,7 @@ func runExec(cmd *cobra.Command, o execOptions, args []string, env config.Enviro
 	if err != nil {
 		return err
 	}
+	plan.rotation.every = s.KeyRefresh
 	s.KeyCacheTTL, s.MaxStale = 0, 0 // a release that looks for another version must ask the vault
 	parts, err := assembleOnce(s, streams)
 	if err != nil {

@@ -32,7 +32,7 @@ type execPlan struct {
 
 // rotation is what happens when a key has another version. The zero value releases once.
 type rotation struct {
-	every   time.Duration
+	every   time.Duration // key_refresh
 	restart bool
 	signal  syscall.Signal
 }
@@ -93,10 +93,6 @@ func (o execOptions) items() (all []handover.Item, err error) {
 // rotation parses --on-rotate. A running program keeps the environment and the memory that it
 // started with.
 func (o execOptions) rotation(items []handover.Item) (r rotation, err error) {
-	if o.rotationInterval < leastInterval {
-		return r, fmt.Errorf("--rotation-interval: must be at least %v", leastInterval)
-	}
-	r.every = o.rotationInterval
 	name, isSignal := strings.CutPrefix(o.onRotate, "signal:")
 	switch {
 	case o.onRotate == "none":

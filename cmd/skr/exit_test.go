@@ -30,7 +30,7 @@ var exitTable = map[string]commands.Rows{
 		"--env K=:pem --memfd K=:pem " + named + " true": 2, "--file /proc/k=:pem " + named + " true": 2, "--file /absent/k=:pem " + named + " true": 2,
 		"--env K=:pem --owner root " + named + " true": 2, "--env K=:pem --on-rotate signal:HUP " + named + " true": 2,
 		"--file /tmp/k=:pem --on-rotate signal:KILL " + named + " true": 2, "--env K=:pem --on-rotate reload " + named + " true": 2,
-		"--env K=:pem --rotation-interval 10ms " + named + " true": 2, "--env K=:pem --access-token-file - " + named + " true": 2,
+		"--env K=:pem --key-refresh 10ms " + named + " true": 2, "--env K=:pem --access-token-file - " + named + " true": 2,
 	}, Files: []string{"--env K=:envelope:%s " + named + " true"}},
 	"skr unwrap": {Rows: map[string]int{"--in annotation --out dir": 2, "--in annotation": 5, "--in prose": 2}, Files: []string{"--in %s"}},
 	"skr wrap": {Rows: map[string]int{"": 2, "--key k --wrap-keys /absent --in prose": 2},

@@ -315,8 +315,8 @@ func table() []setting {
 		},
 
 		{
-			name: "key-refresh", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.KeyRefresh }, 5*time.Minute),
-			usage: "how often the key of a sink or of a watched alias is released again; with key_cache_ttl, that is the time",
+			name: "key-refresh", group: following, bind: wait(func(s *Settings) *time.Duration { return &s.KeyRefresh }, 5*time.Minute),
+			usage: "how often the key of a sink, a watched alias or skr exec is released again; with key_cache_ttl, that is the time, but for skr exec",
 			check: refresh,
 		},
 

@@ -25,6 +25,7 @@ const (
 	clouds       = "Cloud"
 	releases     = "Release"
 	reuse        = "Reuse"
+	following    = "New versions"
 	fleet        = "Fleet"
 	wrapping     = "Key provider"
 	records      = "Records"
@@ -34,7 +35,7 @@ const (
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
 	Addresses, deadline, operating, aliases, files, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities,
-	vaults, identity, clouds, releases, reuse, fleet, wrapping, records,
+	vaults, identity, clouds, releases, reuse, following, fleet, wrapping, records,
 }
 
 // Sets of groups that several commands use.
@@ -54,7 +55,7 @@ var Uses = map[string][]string{
 	"skr config":          AllGroups,
 	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, files, wrapping),
 	"skr release":         append(slices.Clip(asksVault), aliases),
-	"skr exec":            append(slices.Clip(asksVault), aliases),
+	"skr exec":            append(slices.Clip(asksVault), aliases, following),
 	"skr unwrap":          asksVault,
 	"skr wrap":            {wrapping},
 	"skr healthcheck":     {Addresses},

@@ -16,17 +16,6 @@ import (
 	"skr/test/program"
 )
 
-// inMemory returns a directory on a tmpfs.
-func inMemory(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "skr-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // ofOrders returns the environment of a pod with the alias orders.
 func (r *rotation) ofOrders() []string {
 	return append(r.env, r.aliases(map[string]string{"orders": `"all"`}), "PATH="+os.Getenv("PATH"))
@@ -212,7 +201,7 @@ func TestExecRestarts(t *testing.T) {
 	t.Parallel()
 	r, dir := newRotation(t), inMemory(t)
 	path := filepath.Join(dir, "key.pem")
-	p := execute(t, r.ofOrders(), "--env", "K=orders:pem", "--file", path+"=orders:pem", "--on-rotate", "restart", "--rotation-interval", "1s",
+	p := execute(t, r.ofOrders(), "--env", "K=orders:pem", "--file", path+"=orders:pem", "--on-rotate", "restart", "--key-refresh", "1s",
 		"--", "sh", "-c", `trap 'kill $!; exit 6' TERM; cksum "$0"; printf '%s' "$K" | cksum; echo started`+idle, path)
 	p.says(t, "started")
 	first := p.out.String()
@@ -241,7 +230,7 @@ func TestExecSignals(t *testing.T) {
 	t.Parallel()
 	r, dir := newRotation(t), inMemory(t)
 	path := filepath.Join(dir, "key.pem")
-	p := execute(t, r.ofOrders(), "--file", path+"=orders:pem", "--on-rotate", "signal:HUP", "--rotation-interval", "1s",
+	p := execute(t, r.ofOrders(), "--file", path+"=orders:pem", "--on-rotate", "signal:HUP", "--key-refresh", "1s",
 		"--", "sh", "-c", `trap 'kill $!; exit 0' TERM; trap 'echo reloaded; cat "$0"' HUP; echo ready`+idle, path)
 	p.says(t, "ready")
 	before, err := os.ReadFile(path)
