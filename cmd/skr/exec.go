@@ -43,6 +43,7 @@ func execCommand(env config.Environment, streams cli.Streams) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return runExec(cmd, o, args, env, streams) },
 	}
+	cmd.DisableFlagsInUseLine = true // they precede COMMAND
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // what follows COMMAND is its own
 	flags.StringArrayVar(&o.variables, "env", nil, "NAME=ALIAS:FORMAT: the variable NAME has the key; may be repeated")

@@ -16,6 +16,9 @@ const firstRepeat = time.Second
 // nothing is to follow.
 func (e *execution) changes(ctx context.Context) <-chan supervisor.Change {
 	aliases := e.keys.aliases()
+	if e.plan.rotation.wanted() && len(aliases) == 0 {
+		e.log.Warn("no key is followed: each envelope names the version of its key")
+	}
 	if !e.plan.rotation.wanted() || len(aliases) == 0 {
 		e.keys.wipe()
 		return nil
