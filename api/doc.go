@@ -27,7 +27,7 @@ var openAPI string
 // OpenAPI returns the description of the API, OpenAPI 3.1 in YAML.
 func OpenAPI() []byte { return []byte(openAPI) }
 
-// The routes. RouteStatus and RouteReady use GET, the others POST.
+// The routes. RouteStatus, RouteReady and RouteWatch use GET, the others POST.
 const (
 	RouteStatus   = "/status"
 	RouteReady    = "/readyz"
@@ -35,6 +35,7 @@ const (
 	RouteCombined = "/attest/combined"
 	RouteMAA      = "/attest/maa"
 	RouteRelease  = "/key/release"
+	RouteWatch    = "/key/watch"
 
 	RoutePublic  = "/key/public"
 	RouteEncrypt = "/key/encrypt"
@@ -48,7 +49,7 @@ const (
 // Routes returns every route.
 func Routes() []string {
 	return []string{
-		RouteStatus, RouteReady, RouteRaw, RouteCombined, RouteMAA, RouteRelease,
+		RouteStatus, RouteReady, RouteRaw, RouteCombined, RouteMAA, RouteRelease, RouteWatch,
 		RoutePublic, RouteEncrypt, RouteDecrypt, RouteWrap, RouteUnwrap, RouteSign, RouteVerify,
 	}
 }

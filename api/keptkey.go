@@ -23,6 +23,7 @@ type KeptKey struct {
 	client  *Client
 	alias   string
 	version string
+	id      string
 	public  crypto.PublicKey
 }
 
@@ -54,7 +55,8 @@ func (c *Client) KeptVersion(ctx context.Context, alias, version string) (*KeptK
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key: %w", err)
 	}
-	return &KeptKey{client: c, alias: alias, version: Key{ID: members.text("kid")}.Version(), public: public}, nil
+	id := members.text("kid")
+	return &KeptKey{client: c, alias: alias, version: Key{ID: id}.Version(), id: id, public: public}, nil
 }
 
 // public returns an *rsa.PublicKey or *ecdsa.PublicKey.
@@ -101,6 +103,9 @@ func (k jwk) point() (*ecdsa.PublicKey, error) {
 
 // Public returns the public key, an *rsa.PublicKey or *ecdsa.PublicKey.
 func (k *KeptKey) Public() crypto.PublicKey { return k.public }
+
+// ID returns the identifier of the key with its version.
+func (k *KeptKey) ID() string { return k.id }
 
 // Version returns the version of the key.
 func (k *KeptKey) Version() string { return k.version }

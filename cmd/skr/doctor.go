@@ -100,7 +100,7 @@ func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error)
 		status, err := client.Status(asking)
 		var problems []doctor.Problem
 		for _, p := range status.Problems {
-			problems = append(problems, doctor.Problem{Part: p.Part, Reason: p.Problem, Fix: sidecar.FixOf[p.Part]})
+			problems = append(problems, doctor.Problem{Part: p.Part, Reason: p.Problem, Fix: sidecar.FixFor(p.Part)})
 		}
 		return problems, errors.Join(notReady, err)
 	}

@@ -29,6 +29,9 @@ func dropInArguments(argv []string, env config.Environment) ([]string, error) {
 	if len(args) > 0 && isProgram(args[0]) {
 		return nil, cli.BadUsage(errors.New(args[0] + " is not in this image; " + notHere))
 	}
+	if len(args) > 0 && args[0] == "exec" { // the flags of its program are not ours
+		return args, nil
+	}
 	for i, arg := range args {
 		args[i] = dropInFlag(arg)
 	}

@@ -47,7 +47,7 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveOrWrap(cmd, env, io) },
 	}
-	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
+	root.AddCommand(serveCommand(env, io), attestCommand(env, io), releaseCommand(env, io), execCommand(env, io), wrapCommand(env, io), unwrapCommand(env, io),
 		healthcheckCommand(env, io), configCommand(env, io), doctorCommand(env, io), agentCommand(env, io), csiProviderCommand(env, io),
 		cli.VersionCommand("skr", io))
 	root.AddCommand(movedCommands()...)

@@ -47,11 +47,16 @@ func releaseCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 
 // keyFlags adds the flags that name the key and the access token.
 func (o *releaseOptions) keyFlags(flags *pflag.FlagSet) {
+	o.keyNames(flags)
+	flags.StringVar(&o.alias, "alias", "", "alias in the section keys of the configuration; replaces --authority, --vault and --key")
+	flags.StringVar(&o.version, "key-version", "", "version of the alias's key; the first of its versions if not set, usually the newest")
+}
+
+// keyNames adds the flags that name a key without an alias, and the access token.
+func (o *releaseOptions) keyNames(flags *pflag.FlagSet) {
 	flags.StringVar(&o.authority, "authority", "", "attestation service that the release policy names")
 	flags.StringVar(&o.vault, "vault", "", "host of the Key Vault or Managed HSM")
 	flags.StringVar(&o.key, "key", "", "key name, or name/version")
-	flags.StringVar(&o.alias, "alias", "", "alias in the section keys of the configuration; replaces --authority, --vault and --key")
-	flags.StringVar(&o.version, "key-version", "", "version of the alias's key; the first of its versions if not set, usually the newest")
 	flags.StringVar(&o.accessTokenFile, "access-token-file", "", "file with an access token to use instead of the pod's identity; - is standard input")
 }
 

@@ -41,16 +41,22 @@ func oneShot(cmd *cobra.Command, env config.Environment, io cli.Streams) (*confi
 	if err != nil {
 		return nil, nil, err
 	}
+	parts, err := assembleOnce(s, io)
+	return s, parts, err
+}
+
+// assembleOnce assembles the parts with settings that are loaded.
+func assembleOnce(s *config.Settings, io cli.Streams) (*sidecar.Parts, error) {
 	if s.RequestTimeout <= s.FleetWindow { // the command would end before its turn
 		s.FleetWindow, s.FleetInTurn = 0, false
 	}
 	log, err := cli.CommandLog(s, io.Err)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cli.Harden(log.Logger)
 	parts, err := sidecar.Assemble(s, nil, log.Logger)
-	return s, parts, s.Origins.Explain(err)
+	return parts, s.Origins.Explain(err)
 }
 
 // baseURL returns the URL of the listener for a client on this machine.

@@ -21,6 +21,10 @@ var exitTable = map[string]commands.Rows{
 		"%s", "report --chain %s", "report --runtime-data %s", "token --policy %s --authority a.attest.azure.net",
 		"token --signing-keys %s --authority a.attest.azure.net",
 	}},
+	"skrctl seal": {Rows: map[string]int{
+		"": 2, "k": 2, "k " + withToken: 4, "k --key prose": 2, "--key prose": 2, "--key -": 2, "--sidecar http://example.org --alias a": 2,
+		"--sidecar http://localhost:1": 2, "--alias a": 2,
+	}, Files: []string{"--key %s"}},
 	"skrctl report":      group2,
 	"skrctl report show": {Rows: map[string]int{"": 2, "prose": 2}, Files: []string{"%s"}},
 	"skrctl report verify": {Rows: map[string]int{"": 2, "prose": 2, "--chain=": 2, "-": 2},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"skr/hsm"
+	"skr/internal/jose/jwk"
 	"skr/internal/operator/provision"
 	"skr/releasepolicy"
 )
@@ -26,6 +27,7 @@ type keyInfo struct {
 	Expires    string            `json:"expires,omitempty"`
 	Lapse      string            `json:"lapse,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	Key        *jwk.Key          `json:"key,omitempty"` // the public half; only of key show
 
 	Immutable    bool            `json:"immutable"`
 	Authorities  []string        `json:"authorities,omitempty"`
@@ -49,6 +51,21 @@ func describeKey(k *provision.Key) keyInfo {
 		info.addPolicy(k.Policy)
 	}
 	return info
+}
+
+// addPublic adds the public half. A symmetric key has none.
+func (i *keyInfo) addPublic(k *provision.Key) {
+	public := publicHalf(k)
+	if _, err := public.PublicKey(); err == nil {
+		i.Key = &public
+	}
+}
+
+// publicHalf returns the public key with the names that JOSE libraries know, and its identifier.
+func publicHalf(k *provision.Key) jwk.Key {
+	public := k.Public.Registered()
+	public.Kid, public.KeyOps = k.ID.String(), k.Operations
+	return public
 }
 
 // addLapse says that the key is not valid at a time, and that the vault releases it nevertheless.

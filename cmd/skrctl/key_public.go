@@ -49,8 +49,6 @@ func publicText(key *provision.Key, format string) ([]byte, error) {
 	if err != nil || format == "pem" {
 		return text, err
 	}
-	public := key.Public.Registered()
-	public.Kid, public.KeyOps = key.ID.String(), key.Operations
-	text, err = json.Marshal(public)
+	text, err = json.Marshal(publicHalf(key))
 	return append(text, '\n'), err
 }

@@ -37,6 +37,7 @@ func keyShowCommand(env config.Environment, streams cli.Streams) *cobra.Command 
 			info.addLapse(key, time.Now())
 			warnOfLapse(info, streams.Err)
 			if output == "json" {
+				info.addPublic(key)
 				return json.NewEncoder(streams.Out).Encode(info)
 			}
 			return showKey(info, streams.Out)

@@ -44,6 +44,9 @@ var exitCodes = []struct {
 
 // ExitCode returns the exit code for an error.
 func ExitCode(err error) int {
+	if status, ok := errors.AsType[*statusError](err); ok {
+		return status.code
+	}
 	if _, ok := errors.AsType[*configError](err); ok {
 		return ExitConfiguration
 	}
@@ -63,6 +66,9 @@ func Report(program string, out io.Writer, err error) int {
 	if err == nil {
 		return ExitOK
 	}
+	if status, ok := errors.AsType[*statusError](err); ok && status.cause == nil {
+		return status.code
+	}
 	_, _ = fmt.Fprintln(out, program+":", err) // an error that cannot be printed is lost
 	return ExitCode(err)
 }
@@ -76,3 +82,26 @@ func (e *configError) Unwrap() error { return e.cause }
 
 // BadUsage returns the cause as a configError.
 func BadUsage(cause error) error { return &configError{cause} }
+
+// statusError ends the program with an exit code that is not this program's own.
+type statusError struct {
+	code  int
+	cause error
+}
+
+func (e *statusError) Error() string {
+	if e.cause == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.cause.Error()
+}
+func (e *statusError) Unwrap() error { return e.cause }
+
+// Status returns an error that ends the program with the exit code. Without a cause nothing is
+// printed, and the code 0 is no error.
+func Status(code int, cause error) error {
+	if code == ExitOK && cause == nil {
+		return nil
+	}
+	return &statusError{code, cause}
+}

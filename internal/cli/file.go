@@ -65,6 +65,14 @@ func causeOf(err error) error {
 	return err
 }
 
+// Chown changes the owner of the file, before Write. -1 leaves an id as it is.
+func (p *PendingFile) Chown(uid, gid int) error {
+	if err := p.file.Chown(uid, gid); err != nil {
+		return BadUsage(fmt.Errorf("%s: changing its owner: %w", p.Path, causeOf(err)))
+	}
+	return nil
+}
+
 // Write writes and closes the file. Call it once.
 func (p *PendingFile) Write(data []byte) error {
 	_, err := p.file.Write(data)

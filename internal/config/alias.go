@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -37,13 +36,8 @@ type Words []string
 
 // UnmarshalJSON accepts a string or a list of strings.
 func (w *Words) UnmarshalJSON(text []byte) error {
-	var word string
-	if json.Unmarshal(text, &word) == nil && word != "" {
-		*w = Words{word}
-		return nil
-	}
 	var list []string
-	if err := json.Unmarshal(text, &list); err != nil || len(list) == 0 || slices.Contains(list, "") {
+	if err := unmarshalWords(text, &list); err != nil {
 		return errors.New("write versions: latest, versions: all, or a list of versions")
 	}
 	*w = list

@@ -165,6 +165,16 @@ func stale(s *Settings) error {
 	return nil
 }
 
+// leastRefresh keeps a mistake in the unit from throttling the vault.
+const leastRefresh = time.Second
+
+func refresh(s *Settings) error {
+	if s.KeyRefresh < leastRefresh {
+		return fmt.Errorf(" must be at least %v", leastRefresh)
+	}
+	return nil
+}
+
 func rate(s *Settings) error {
 	if !(s.CallerRate >= 0) { // also true for NaN
 		return errors.New(" must not be negative")

@@ -18,6 +18,7 @@ func (s *Settings) idle(all *pflag.FlagSet) (warnings []string) {
 		{chip, []string{"tpm", "event-log", "ak-roots"}, "report_source is " + s.ReportSource},
 		{s.OpsListen == "", []string{"ops-doctor"}, "ops_listen is not set"},
 		{s.GRPCListen == "", []string{"wrap-keys"}, "grpc_listen is not set"},
+		{s.KeyCacheTTL > 0, []string{"key-refresh"}, "key_cache_ttl is set, and is the time after which keys are released again"},
 		{s.CryptoListen == "", []string{"crypto-dir", "crypto-names"}, "crypto_listen is not set"},
 	} {
 		for _, field := range rule.fields {

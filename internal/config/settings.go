@@ -35,6 +35,7 @@ type Settings struct {
 
 	Keys   section[map[string]Alias]
 	Access section[[]AccessRule]
+	Sinks  section[[]Sink]
 
 	ReportSource       string
 	TPM                string
@@ -82,6 +83,7 @@ type Settings struct {
 	KEKBits           int
 	KeyCacheTTL       time.Duration
 	MaxStale          time.Duration
+	KeyRefresh        time.Duration
 	WrapKeys          string
 
 	LogLevel  string

@@ -109,6 +109,11 @@ func table() []setting {
 		},
 
 		{
+			name: "sinks", group: files, bind: form(func(s *Settings) pflag.Value { return &s.Sinks }),
+			usage: "files that are kept up to date with keys: [{path, alias, format}]; also from envelopes and templates",
+		},
+
+		{
 			name: "report-source", group: devices, bind: text(func(s *Settings) *string { return &s.ReportSource }, "auto"),
 			usage: "auto, sev-guest, configfs-tsm, vtpm, or unix:/path of a report socket",
 		},
@@ -312,6 +317,12 @@ func table() []setting {
 			name: "max-stale", group: reuse, bind: wait(func(s *Settings) *time.Duration { return &s.MaxStale }, 0),
 			usage: "how much longer a kept key is served while the authority or the vault cannot be reached; 0 disables this",
 			check: stale,
+		},
+
+		{
+			name: "key-refresh", group: following, bind: wait(func(s *Settings) *time.Duration { return &s.KeyRefresh }, 5*time.Minute),
+			usage: "how often the key of a sink, a watched alias or skr exec is released again; with key_cache_ttl, that is the time, but for skr exec",
+			check: refresh,
 		},
 
 		{

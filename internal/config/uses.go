@@ -12,6 +12,7 @@ const (
 	deadline     = "Time"
 	operating    = "Service"
 	aliases      = "Aliases"
+	files        = "Files"
 	devices      = "Devices"
 	thisMachine  = "This machine"
 	certificates = "Certificates"
@@ -24,6 +25,7 @@ const (
 	clouds       = "Cloud"
 	releases     = "Release"
 	reuse        = "Reuse"
+	following    = "New versions"
 	fleet        = "Fleet"
 	wrapping     = "Key provider"
 	records      = "Records"
@@ -32,8 +34,8 @@ const (
 
 // AllGroups lists the groups in the order of help, without Logging, which every command has.
 var AllGroups = []string{
-	Addresses, deadline, operating, aliases, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities, vaults,
-	identity, clouds, releases, reuse, fleet, wrapping, records,
+	Addresses, deadline, operating, aliases, files, devices, thisMachine, tpmRoots, certificates, intelTDX, network, authorities,
+	vaults, identity, clouds, releases, reuse, following, fleet, wrapping, records,
 }
 
 // Sets of groups that several commands use.
@@ -52,8 +54,9 @@ var Uses = map[string][]string{
 	"skr":                 AllGroups,
 	"skr serve":           AllGroups,
 	"skr config":          AllGroups,
-	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, wrapping),
+	"skr doctor":          append(slices.Clip(asksVault), Addresses, aliases, files, wrapping),
 	"skr release":         append(slices.Clip(asksVault), aliases),
+	"skr exec":            append(slices.Clip(asksVault), aliases, following),
 	"skr unwrap":          asksVault,
 	"skr wrap":            {wrapping},
 	"skr healthcheck":     {Addresses},
@@ -67,6 +70,7 @@ var Uses = map[string][]string{
 	"skr help":            nil,
 
 	"skrctl":                nil,
+	"skrctl seal":           managesKeys,
 	"skrctl policy":         nil,
 	"skrctl policy new":     {clouds},
 	"skrctl policy explain": nil,

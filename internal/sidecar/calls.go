@@ -67,9 +67,10 @@ func (c *calls) problem() *doctor.Problem {
 	return &doctor.Problem{Part: doctor.PodStart, Reason: uncalled, Fix: uncalledFix}
 }
 
-// problems returns the optional parts that cannot be used, and whether nothing calls this sidecar.
+// problems returns the optional parts that cannot be used, the sinks that are not up to date, and
+// whether nothing calls this sidecar.
 func (s *service) problems() []doctor.Problem {
-	all := s.Parts.problems()
+	all := append(s.Parts.problems(), sinkProblems(s.files)...)
 	if problem := s.calls.problem(); problem != nil {
 		all = append(all, *problem)
 	}

@@ -37,8 +37,12 @@ func targetName(alias string, way int) string {
 
 // Doctor returns the configuration of a doctor that examines these parts.
 func (p *Parts) Doctor(s *config.Settings, targets []doctor.Target, auditor *Auditor) doctor.Config {
+	var sinks func() error
+	if len(s.Sinks.Value) > 0 {
+		sinks = func() error { return p.CheckSinks(s) }
+	}
 	return doctor.Config{
-		Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
+		Sinks: sinks, Attester: p.Attester, Endorser: p.endorser, Context: p.Context, OtherSilicon: p.otherSilicon,
 		Collateral: p.quotes.Problem, Problems: p.problems, Caches: p.caches(s), Releaser: AuditedReleaser{Releaser: p.Releaser, Auditor: auditor},
 		Describer: p.vault, Identity: parties.Identity(p.identity, nil), IdentityName: p.identity.String(),
 		Endpoints: p.endpoints(s, targets), Targets: targets, UnsetLists: s.Unset(), Timeout: s.RequestTimeout, Now: time.Now,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"skr/api"
@@ -40,6 +41,14 @@ var FixOf = map[string]string{
 	opsListener:           "use a free address of this machine; until then probes and Prometheus get no answer",
 	Traces:                "correct the OTEL_* variable; until then there are no traces",
 	doctor.PodStart:       uncalledFix,
+}
+
+// FixFor returns what to do about a problem of the status.
+func FixFor(part string) string {
+	if strings.HasPrefix(part, sinkPart) {
+		return sinkFix
+	}
+	return FixOf[part]
 }
 
 // faults lists the optional parts that cannot be used. It is safe for concurrent use.

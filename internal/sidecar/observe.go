@@ -84,6 +84,13 @@ func publicClaims() (names []string) {
 	return names
 }
 
+// wrote counts an attempt to bring a sink up to date.
+func (o *observer) wrote(result string) {
+	if o != nil {
+		o.metrics.Wrote(result)
+	}
+}
+
 // used counts operations that ended with code.
 func (o *observer) used(use server.Use, code string) {
 	if o != nil {

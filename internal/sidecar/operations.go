@@ -9,6 +9,7 @@ import (
 	"skr/internal/secmem"
 	"skr/internal/sidecar/doctor"
 	"skr/internal/sidecar/ops"
+	"skr/internal/sidecar/server"
 	"skr/internal/sidecar/serving"
 )
 
@@ -27,7 +28,7 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 		Parts: s.parts(), Metrics: s.observer.metrics, Probed: s.calls.probed, Logger: s.log,
 	}
 	if s.settings.OpsDoctor {
-		examined := s.Doctor(s.settings, s.Targets(), &Auditor{s.records, s.observer})
+		examined := s.Doctor(s.settings, s.Targets(), s.auditor)
 		examined.Problems = s.problems
 		config.Doctor = doctor.NewHandler(doctor.New(examined))
 	}
@@ -46,7 +47,11 @@ func (s *service) listenOps(ctx context.Context) (operations, error) {
 
 // parts returns the parts that must be ready before keys can be released.
 func (s *service) parts() ops.Parts {
-	return ops.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
+	parts := ops.Parts{{Name: "evidence", Err: s.ready.err}, {Name: "audit", Err: s.records.Err}}
+	if s.files.Len() > 0 {
+		parts = append(parts, ops.Part{Name: "sinks", Err: s.files.Err})
+	}
+	return parts
 }
 
 func (o operations) serve(ctx context.Context) error {
@@ -65,12 +70,14 @@ func (p *Parts) endorsed() (fetched, expires time.Time) {
 }
 
 // state returns the values that the metrics read.
-func (s *service) state() metrics.State {
+func (s *service) state(local *server.Server) metrics.State {
 	return metrics.State{
 		Ready:        func() bool { return s.parts().Err() == nil },
 		Load:         s.gate.Load,
 		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load, "ssh_agent": s.agent.Load},
 		Withheld:     s.records.Withheld,
+		Watchers:     local.Watchers,
+		Sinks:        func() (all, failing int) { return s.files.Len(), len(s.files.Problems()) },
 		Certificates: s.endorsed,
 		Token:        s.Releaser.Newest,
 		OpenCircuits: s.out.OpenCircuits,

@@ -15,9 +15,11 @@ import (
 	"skr/internal/observe/audit"
 	"skr/internal/sbom"
 	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/follow"
 	"skr/internal/sidecar/limit"
 	"skr/internal/sidecar/server"
 	"skr/internal/sidecar/serving"
+	"skr/internal/sidecar/sinks"
 )
 
 // Serve serves until ctx ends. The records of releases go to audit_file or, if it is not set, to the
@@ -41,8 +43,13 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 	}
 	s.WarnOfClouds(log)
 	parts.warnOfAttesting(log)
+	auditor := &Auditor{records, observer}
+	files, err := parts.sinks(s, auditor, log)
+	if err != nil {
+		return err
+	}
 	service := &service{
-		Parts: parts, settings: s, observer: observer, records: records, log: log,
+		Parts: parts, auditor: auditor, files: files, follower: parts.follower(s, files.Aliases(), auditor, log), settings: s, observer: observer, records: records, log: log,
 		ready:       newProof(parts, s.RequestTimeout, started, log),
 		calls:       newCalls(env, log),
 		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),
@@ -64,6 +71,9 @@ type service struct {
 	calls    *calls
 	gate     *limit.Gate
 	connections
+	files    *sinks.Sinks // nil without sinks
+	follower *follow.Follower
+	auditor  *Auditor
 	observer *observer
 	records  *audit.Log
 	log      *slog.Logger
@@ -75,7 +85,7 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.observer.metrics.Watch(s.state())
+	s.observer.metrics.Watch(s.state(local))
 	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
@@ -92,6 +102,8 @@ func (s *service) run(ctx context.Context) error {
 	group.Go(func() error { s.ready.await(running); return nil })
 	group.Go(func() error { s.calls.watch(running); return nil })
 	group.Go(func() error { s.prepareAuthorities(running); return nil })
+	group.Go(func() error { s.follower.Run(running); return nil })
+	group.Go(func() error { s.files.Run(running, s.follower); return nil })
 	return group.Wait()
 }
 
@@ -118,7 +130,7 @@ func (s *service) local() (*server.Server, error) {
 		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser, VaultKeys: vaultKeys{s.vaultKeys(s.settings)},
 		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases, Rights: s.rights,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
-		Auditor: &Auditor{s.records, s.observer}, Called: s.calls.called, Finished: s.observer.finished,
+		Auditor: s.auditor, Watch: s.follower, MaxWatchers: maxWatchers(s.http.Max()), Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr,
 		Parts: s.parts(), Problems: func() []api.Problem { return told(s.problems()) }, UVMEndorsements: s.Context.ReferenceInfo(),

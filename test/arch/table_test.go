@@ -88,8 +88,15 @@ var allowed = map[string][]string{
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
 	},
+	"internal/envelope":  {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem", "internal/strictjson"},
 	"internal/config":    {"attest", "attest/tdx", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
+
+	// What skr exec gives to the program that it runs.
+	"internal/handover": {
+		"hsm", "internal/cli", "internal/config", "internal/envelope", "internal/keyformat", "internal/secmem",
+	},
+	"internal/supervisor": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
 	"internal/keyformat": {"hsm", "internal/secmem"},
@@ -99,8 +106,8 @@ var allowed = map[string][]string{
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
-		"internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit",
-		"internal/sidecar/ops",
+		"internal/sidecar/follow", "internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault",
+		"internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/sinks",
 		"internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "internal/sidecar/sshagent", "keyrelease", "releasepolicy/claims",
 	},
@@ -122,6 +129,10 @@ var allowed = map[string][]string{
 	"internal/sidecar/invault": {
 		"hsm", "internal/cache", "internal/jose/jwk", "internal/keyuse", "internal/refusal", "internal/secmem", "keyrelease", "releasepolicy",
 	},
+	"internal/sidecar/follow": {"hsm", "internal/crash", "internal/refusal"},
+	"internal/sidecar/sinks": {
+		"hsm", "internal/crash", "internal/envelope", "internal/keyformat", "internal/refusal", "internal/secmem",
+	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
@@ -131,7 +142,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/jose/jwk", "internal/keyuse",
 		"internal/observe/journal",
-		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
+		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/follow", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/keyspb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},

@@ -20,6 +20,7 @@ func documented() *Metrics {
 	m.Finished(release("ok"))
 	m.Released("released", "ok")
 	m.Used("decrypt", "ok", 1, time.Millisecond)
+	m.Wrote("written")
 	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", time.Second)
 	now := func() (time.Time, time.Time) { return time.Now(), time.Now() }
@@ -27,6 +28,7 @@ func documented() *Metrics {
 		Ready: func() bool { return true }, Load: func() (int, int) { return 0, 0 }, Certificates: now, Token: now,
 		OpenCircuits: func() map[string]int { return map[string]int{"maa": 0} }, SecretMemory: func() string { return "none" },
 		Connections: map[string]func() (int, uint64){"http": func() (int, uint64) { return 1, 1 }}, Withheld: func() uint64 { return 1 },
+		Watchers: func() int { return 1 }, Sinks: func() (int, int) { return 2, 1 },
 	})
 	return m
 }
@@ -56,6 +58,7 @@ func TestDocumentedLabels(t *testing.T) {
 		{"`protection`", protections},
 		{"`result` of a lookup", list(journal.Lookup{Hit: true}.Result(), journal.Lookup{}.Result(), journal.Lookup{Stale: true}.Result())},
 		{"`result` of a release", results},
+		{"`result` of a sink", updates},
 		{"`stage`", stages},
 	} {
 		fmt.Fprintf(&want, "| %s | `%s` |\n", row.label, strings.Join(slices.Sorted(maps.Keys(row.values)), "` `"))

@@ -47,6 +47,7 @@ type Metrics struct {
 	requests, releases, used, unmet *prometheus.CounterVec
 	lookups, asked                  *prometheus.CounterVec
 	fallbacks                       prometheus.Counter
+	wrote                           *prometheus.CounterVec
 	durations, stages, waited       *prometheus.HistogramVec
 	operated                        *prometheus.HistogramVec
 }
@@ -76,6 +77,7 @@ func New(c Config) *Metrics {
 		fallbacks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skr_fallbacks_total", Help: "Requests that ended at a fallback authority or vault.",
 		}),
+		wrote:     counter("skr_sink_updates_total", "Attempts to bring a file of sinks up to date, by result.", "result"),
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
 		stages:    histogram("skr_stage_duration_seconds", "Duration of one stage of a request.", "stage"),
 		operated: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -83,7 +85,7 @@ func New(c Config) *Metrics {
 		}, []string{"operation"}),
 		waited: histogram("skr_upstream_duration_seconds", "Duration of one attempt to call a service.", "service"),
 	}
-	m.registry.MustRegister(m.requests, m.releases, m.used, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited, m.operated,
+	m.registry.MustRegister(m.requests, m.releases, m.used, m.unmet, m.lookups, m.asked, m.fallbacks, m.wrote, m.durations, m.stages, m.waited, m.operated,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -142,6 +144,9 @@ func (m *Metrics) Used(operation, reason string, items int, took time.Duration) 
 		m.operated.WithLabelValues(operation).Observe(took.Seconds())
 	}
 }
+
+// Wrote counts an attempt to bring a sink up to date: "written", "failed" or "notify_failed".
+func (m *Metrics) Wrote(result string) { m.wrote.WithLabelValues(updates.or(result, other)).Inc() }
 
 // Unmet counts a condition on the claim that a refused release did not meet.
 func (m *Metrics) Unmet(claim string) {

@@ -17,6 +17,10 @@ type State struct {
 	Connections map[string]func() (open int, closed uint64)
 	// Withheld counts the refused releases without an audit record of their own.
 	Withheld func() uint64
+	// Watchers returns how many requests wait for another version of a key.
+	Watchers func() int
+	// Sinks returns how many files are kept up to date, and how many of them are not.
+	Sinks func() (all, failing int)
 	// Certificates returns the times of the current chain, or of Intel's collateral.
 	Certificates func() (fetched, notAfter time.Time)
 	// Token returns the times of the newest cached attestation token.
@@ -34,6 +38,9 @@ var (
 	connectionsDesc  = describe("skr_connections_open", "Open connections of callers.", "listener")
 	surplusDesc      = describe("skr_connections_closed_total", "Connections of callers that were closed at once because too many were open.", "listener")
 	withheldDesc     = describe("skr_audit_withheld_total", "Refused releases that have no audit record of their own.")
+	watchersDesc     = describe("skr_key_watchers", "Requests that wait for another version of a key.")
+	sinksDesc        = describe("skr_sinks", "Files that are kept up to date.")
+	failingSinksDesc = describe("skr_sinks_failing", "Files whose last attempt to bring them up to date failed.")
 	chainAgeDesc     = describe("skr_certificates_age_seconds", "Time since the certificate chain was fetched, or Intel's collateral on TDX.")
 	chainExpiryDesc  = describe("skr_certificates_expiry_timestamp_seconds", "When the certificate chain expires, or Intel's collateral on TDX.")
 	tokenAgeDesc     = describe("skr_attestation_token_age_seconds", "Time since the newest attestation token was issued.")
@@ -59,8 +66,8 @@ var _ prometheus.Collector = watched{}
 
 // Describe implements [prometheus.Collector].
 func (watched) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{readyDesc, runningDesc, queuedDesc, connectionsDesc, surplusDesc, withheldDesc, chainAgeDesc, chainExpiryDesc,
-		tokenAgeDesc, tokenExpiryDesc, openCircuitsDesc, memoryDesc} {
+	for _, desc := range []*prometheus.Desc{readyDesc, runningDesc, queuedDesc, connectionsDesc, surplusDesc, withheldDesc,
+		watchersDesc, sinksDesc, failingSinksDesc, chainAgeDesc, chainExpiryDesc, tokenAgeDesc, tokenExpiryDesc, openCircuitsDesc, memoryDesc} {
 		out <- desc
 	}
 }
@@ -83,6 +90,12 @@ func (w watched) Collect(out chan<- prometheus.Metric) {
 	if w.Withheld != nil {
 		out <- total(withheldDesc, w.Withheld())
 	}
+	if w.Watchers != nil {
+		out <- gauge(watchersDesc, float64(w.Watchers()))
+	}
+	if w.Sinks != nil {
+		w.collectSinks(out)
+	}
 	if w.Certificates != nil {
 		collectTimes(out, w.Certificates, chainAgeDesc, chainExpiryDesc)
 	}
@@ -94,6 +107,14 @@ func (w watched) Collect(out chan<- prometheus.Metric) {
 	}
 	if w.SecretMemory != nil {
 		out <- gauge(memoryDesc, 1, protections.or(w.SecretMemory(), other))
+	}
+}
+
+// collectSinks collects nothing without sinks.
+func (w watched) collectSinks(out chan<- prometheus.Metric) {
+	if all, failing := w.Sinks(); all > 0 {
+		out <- gauge(sinksDesc, float64(all))
+		out <- gauge(failingSinksDesc, float64(failing))
 	}
 }
 

@@ -32,5 +32,6 @@ var (
 	caches      = list(string(journal.Certificates), string(journal.Attestation), string(journal.Key))
 	results     = list("released", "refused", "failed")
 	outcomes    = list("1xx", "2xx", "3xx", "4xx", "5xx", "unreachable")
+	updates     = list("written", "failed", "notify_failed")
 	protections = list("memfd_secret", "mlock", "none")
 )

@@ -43,6 +43,7 @@ func recogniseKeyInfo(in input) (content, error) {
 		{"not_before", "before this the vault only opens with the key, and releases it"},
 		{"expires", "after this the vault only opens with the key, and releases it"},
 		{"lapse", "why the key was not valid at the time"}, {"tags", "notes beside the key"},
+		{"key", "the public half, as a JWK"},
 		{"immutable", "whether the release policy can no longer be changed"}, {"authorities", "attestation services that the release policy names"},
 		{"policy_sha256", "of the release policy as the vault stores it"}, {"policy_error", "why the release policy cannot be read"},
 		{"public_key_path", "the file with the public key"}, {"kms_endpoint", "the vault"}, {"attester_endpoint", "the first attestation service"},

@@ -18,6 +18,7 @@ type Caller struct {
 	matched  uint64 // bit i: rule i of the Policy identifies it
 	rule     string // the first of them
 	pod      pod    // zero unless the caller is a pod
+	file     string // that skr writes for itself; "" for another caller
 }
 
 // pod is a pod that a node's agent of Kubernetes asks for.
@@ -34,9 +35,16 @@ func Self() Caller {
 	}
 }
 
+// File returns the caller for what skr writes to a file that its configuration names.
+func File(path string) Caller { return Caller{file: path} }
+
 // String is for log and audit: "uid 1000 gid 1000 pid 4711 rule kafka", "rule
-// kafka", "loopback", "pod shop/orders-0 service account orders", "unknown".
+// kafka", "loopback", "pod shop/orders-0 service account orders", "sink /run/keys/orders.pem",
+// "unknown".
 func (c Caller) String() string {
+	if c.file != "" {
+		return "sink " + c.file
+	}
 	if c.pod != (pod{}) {
 		return fmt.Sprintf("pod %s/%s service account %s", c.pod.namespace, c.pod.name, c.pod.account)
 	}

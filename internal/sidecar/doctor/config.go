@@ -12,7 +12,7 @@ import (
 	"skr/keyrelease"
 )
 
-// Config is what is examined. Targets, Endpoints, Caches, Problems, UnsetLists and Local may be missing.
+// Config is what is examined. Targets, Endpoints, Caches, Problems, UnsetLists, Sinks and Local may be missing.
 type Config struct {
 	Attester *attest.Attester
 	Endorser attest.Endorser
@@ -39,6 +39,8 @@ type Config struct {
 	Targets []Target
 	// UnsetLists are the names of the allow-lists that have their defaults.
 	UnsetLists []string
+	// Sinks returns an error if a file of the section sinks cannot be kept; nil without sinks.
+	Sinks func() error
 	// Local returns the problems of the sidecar on this machine, and an error if no sidecar
 	// answers or it is not ready. Nil if the sidecar itself examines.
 	Local func(context.Context) ([]Problem, error)

@@ -31,6 +31,7 @@ const (
 	releasePolicy   = "release-policy"
 	release         = "release"
 	allowLists      = "allow-lists"
+	sinkFiles       = "sinks"
 	localAPI        = "local-api"
 )
 
@@ -74,6 +75,9 @@ func (e *examination) steps() []step {
 		}})
 	}
 	all = append(all, step{name: allowLists, look: e.lookAtLists})
+	if e.Sinks != nil {
+		all = append(all, step{name: sinkFiles, look: e.lookAtSinks})
+	}
 	if e.Local != nil {
 		all = append(all, step{name: localAPI, look: e.lookAtLocal})
 	}
@@ -111,6 +115,14 @@ func failure(err error) check.Result {
 		found = "there was no answer in time"
 	}
 	return check.Result{Outcome: check.Failed, Found: found, Fix: refusal.Advice(err), Err: err}
+}
+
+// lookAtSinks looks at the files as the server does at its start.
+func (e *examination) lookAtSinks(context.Context) (check.Result, error) {
+	if err := e.Sinks(); err != nil {
+		return check.Result{Outcome: check.Failed, Found: err.Error(), Fix: "correct the section sinks: skr serve does not start with it", Err: err}, nil
+	}
+	return good("their directories, templates and envelopes can be used")
 }
 
 // lookAtLists warns about allow-lists that allow whole clouds, as the drop-in's defaults do.

@@ -9,8 +9,7 @@ import (
 )
 
 // admit checks the caller and the route, and waits for a place to run. The caller of
-// admit calls leave to return the place. GET needs no permission: its answers are not
-// secret.
+// admit calls leave to return the place.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.checkCaller(r); err != nil {
 		return nil, err
@@ -20,7 +19,7 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 		return nil, errNoRoute
 	case r.Method != x.route.method:
 		return nil, &methodError{x.route.method}
-	case r.Method == http.MethodGet:
+	case x.route.open:
 		return s.lobby.Enter(ctx, peerOf(ctx))
 	}
 	return s.enter(ctx, r.Header.Values("Authorization"), x)

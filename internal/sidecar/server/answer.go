@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 
 	"skr/internal/secmem"
@@ -14,6 +15,11 @@ import (
 type route struct {
 	method string
 	answer func(ctx context.Context, request []byte) (body, error)
+	// open marks a route that needs no permission, because its answers are not secret.
+	open bool
+	// watch answers a request that waits, in place of answer. It gives its place back by leave
+	// before it waits.
+	watch func(w http.ResponseWriter, r *http.Request, x *exchange, leave func()) (body, error)
 }
 
 // body is a result: a secret in protected memory, or bytes. It is wiped after it was sent.

@@ -78,6 +78,7 @@ func (s *Server) obtain(ctx context.Context, d demand) (key obtained, err error)
 	}
 	key.released, key.request, err = keyrelease.Anywhere(ctx, s.config.Releases, key.request)
 	journal.FellBack(ctx, key.request.Fallback())
+	s.saw(d, key.released)
 	return key, err
 }
 

@@ -83,6 +83,7 @@ func (s *Server) releaseKey(ctx context.Context, d demand) (*hsm.Key, error) {
 	if err == nil {
 		key, request, err = keyrelease.Anywhere(ctx, s.config.Releases, request)
 		journal.FellBack(ctx, request.Fallback())
+		s.saw(d, key)
 	}
 	if unrecorded := s.config.Auditor.Released(ctx, request, key, err); unrecorded != nil {
 		key.Wipe()

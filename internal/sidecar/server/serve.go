@@ -41,6 +41,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	noted := notes.Notes()
 	x.end = s.config.Now()
 	defer func() { s.finish(ctx, x, v, err, noted) }()
+	if x.sent {
+		return
+	}
 	if v.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http's way to send nothing: returning would send 200
 	}
@@ -78,6 +81,7 @@ type exchange struct {
 	found  bool
 	caller access.Caller
 	key    string // identifier of the released key, or ""
+	sent   bool   // the answer is a stream, which has begun
 }
 
 // arrival records whether a body was read to its end.
@@ -116,6 +120,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 		return body{}, err
 	}
 	defer leave()
+	if x.route.watch != nil {
+		return s.runWatch(w, r, x, leave)
+	}
 	ctx = access.With(ctx, x.caller)
 	if r.Method == http.MethodGet {
 		return s.run(ctx, x.route, nil)

@@ -1,4 +1,4 @@
-// Package server answers the six HTTP routes of package api.
+// Package server answers the HTTP routes of package api.
 //
 // A request takes one way: its connection is within the share of its peer, it must not
 // come from a web page (guard.go), its caller must be one who may use the route and
@@ -102,6 +102,10 @@ type Config struct {
 	WrapKeys *keyprovider.Keys
 	// WrapKeysErr says why there are none although there should be.
 	WrapKeysErr error
+	// Watch answers /key/watch and learns of releases by alias. Nil means that no alias can be watched.
+	Watch Watch
+	// MaxWatchers is how many requests may wait for another version of a key; 0 means [MaxWatchers].
+	MaxWatchers int
 	// LocalNames are the names of this machine beside localhost that callers may send
 	// as Host, in lower case; see [LocalNames].
 	LocalNames []string
@@ -130,6 +134,9 @@ type Server struct {
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
 	openers  openers
+	watchers *watchers
+	stopping context.Context // ends when the server stops: those who wait get their answers
+	stop     context.CancelFunc
 	// refusalLog decides which refusals get a log line of their own.
 	refusalLog *refusalLog
 }
@@ -145,7 +152,8 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), watchers: newWatchers(c.MaxWatchers)}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.routes = s.table()
 	return s, nil
 }
@@ -154,6 +162,10 @@ func (c Config) withDefaults() Config {
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
 	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
+	c.MaxWatchers = cmp.Or(c.MaxWatchers, MaxWatchers)
+	if c.Watch == nil {
+		c.Watch = noWatch{}
+	}
 	if c.Problems == nil {
 		c.Problems = func() []api.Problem { return nil }
 	}
@@ -191,6 +203,7 @@ func (c Config) withDefaults() Config {
 // end within Config.Grace, and returns nil; requests that take longer are cut
 // off, which is an error. It closes the listener.
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
+	defer context.AfterFunc(ctx, s.stop)()
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after Until: a request that was cut off has nobody to answer
 	defer s.refusalLog.count()
@@ -200,6 +213,7 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 // ServeAs answers with a handler that calls the server, over TLS, until ctx ends. It closes
 // the listener.
 func (s *Server) ServeAs(ctx context.Context, l *Listener, secure *tls.Config, handler http.Handler) error {
+	defer context.AfterFunc(ctx, s.stop)()
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	server := s.httpServer(base)

@@ -39,6 +39,9 @@ func NewBound(connections int, logger *slog.Logger) *Bound {
 	return &Bound{max: connections, complain: Complaints(logger), arrivals: newArrivals(), peers: map[string]int{}}
 }
 
+// Max returns how many connections may be open.
+func (b *Bound) Max() int { return b.max }
+
 // Load returns how many connections are open, and how many were closed at once so far.
 func (b *Bound) Load() (open int, surplus uint64) {
 	b.mu.Lock()
