@@ -211,7 +211,8 @@ func TestSinksInAnOutage(t *testing.T) {
 		_, body := get(t, "http://"+s.address+"/status")
 		return strings.Contains(body, `"part":"sink `+path) && strings.Contains(body, "Status OK")
 	})
-	if _, body := get(t, "http://"+ops+"/metrics"); !strings.Contains(body, "skr_sinks_failing 1") || !strings.Contains(body, `skr_sink_updates_total{result="failed"}`) {
+	if _, body := get(t, "http://"+ops+"/metrics"); !strings.Contains(body, "skr_sinks_failing 1") ||
+		!strings.Contains(body, `skr_sink_updates_total{result="failed"}`) {
 		t.Errorf("the metrics do not tell of the failure:\n%s", body)
 	}
 	if contentOf(t, path) != first || first == "" {
