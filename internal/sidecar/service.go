@@ -49,7 +49,9 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 		return err
 	}
 	service := &service{
-		Parts: parts, auditor: auditor, files: files, follower: parts.follower(s, files.Aliases(), auditor, log), settings: s, observer: observer, records: records, log: log,
+		Parts: parts, auditor: auditor, files: files,
+		follower: parts.follower(s, files.Aliases(), auditor, log),
+		settings: s, observer: observer, records: records, log: log,
 		ready:       newProof(parts, s.RequestTimeout, started, log),
 		calls:       newCalls(env, log),
 		gate:        limit.New(limit.Config{MaxConcurrent: s.MaxConcurrent, MaxQueued: s.MaxQueued, Rate: s.CallerRate}),

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,12 @@ func replace(name, value string) func(*ward, []string) []string {
 }
 
 // misconfigurations are those of containers and identities, and then of virtual machines.
+// sinkOnDisk names a file on a file system that is none of memory.
+func sinkOnDisk(_ *testing.T, _ *ward, s *situation) {
+	s.env = append(s.env, fmt.Sprintf(`SKR_KEYS={"good":{"vault":%q,"key":"good","authority":%q}}`, s.vault, s.authority),
+		`SKR_SINKS=[{"path":"/proc/key.pem","alias":"good","format":"pem"}]`)
+}
+
 var misconfigurations = slices.Concat(containers, identities, virtualMachines, tpmFaults)
 
 // containers are faults of containers, in the order of a release.
@@ -163,6 +170,7 @@ var containers = []misconfiguration{
 		check: "optional-parts", words: "the document cannot be used", warning: true},
 	{name: "the directory `wrap_keys` is not mounted", wrong: env("SKR_WRAP_KEYS=/nonexistent"),
 		check: "optional-parts", words: "opening the directory of keys", warning: true},
+	{name: "the directory of a file in `sinks` is on a disk", wrong: sinkOnDisk, check: "sinks", words: "is not in memory", exit: 2},
 	{name: "the protocol of the traces is not supported",
 		wrong: env("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
 		check: "optional-parts", words: "only http/protobuf is", warning: true},

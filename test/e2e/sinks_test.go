@@ -24,17 +24,6 @@ import (
 	"skr/test/program"
 )
 
-// inMemory returns a directory on a tmpfs.
-func inMemory(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "skr-e2e-") //nolint:usetesting // t.TempDir is on a disk
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 func contentOf(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -222,7 +211,8 @@ func TestSinksInAnOutage(t *testing.T) {
 		_, body := get(t, "http://"+s.address+"/status")
 		return strings.Contains(body, `"part":"sink `+path) && strings.Contains(body, "Status OK")
 	})
-	if _, body := get(t, "http://"+ops+"/metrics"); !strings.Contains(body, "skr_sinks_failing 1") || !strings.Contains(body, `skr_sink_updates_total{result="failed"}`) {
+	if _, body := get(t, "http://"+ops+"/metrics"); !strings.Contains(body, "skr_sinks_failing 1") ||
+		!strings.Contains(body, `skr_sink_updates_total{result="failed"}`) {
 		t.Errorf("the metrics do not tell of the failure:\n%s", body)
 	}
 	if contentOf(t, path) != first || first == "" {

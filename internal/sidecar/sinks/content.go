@@ -7,7 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/template"
+	"text/template/parse"
 
 	"skr/internal/envelope"
 	"skr/internal/keyformat"
@@ -73,7 +73,7 @@ func (c *content) readEnvelopes() (map[string]*envelope.Envelope, error) {
 	return read, nil
 }
 
-func (c *content) readTemplate() (*template.Template, []named, error) {
+func (c *content) readTemplate() (*parse.ListNode, []named, error) {
 	text, err := readFile(c.template, maxTemplate)
 	if err != nil {
 		return nil, nil, fmt.Errorf("template: %w", err)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/template"
+	"text/template/parse"
 
 	"skr/hsm"
 	"skr/internal/envelope"
@@ -28,7 +28,7 @@ type inputs struct {
 	may         func(alias string, right Right) error
 	keys        map[string]*hsm.Key // by alias, and by alias and version if an envelope names an older one
 	envelopes   map[string]*envelope.Envelope
-	template    *template.Template
+	template    *parse.ListNode
 	fingerprint string // changes with the keys and the files
 	uses        map[use]*hsm.Key
 }

@@ -450,7 +450,8 @@ func TestRefusedAtStart(t *testing.T) {
 	}
 	good := Spec{Path: path, Aliases: k, Format: "pem"}
 	twin := Spec{Path: filepath.Join(dir, "loop", "key"), Aliases: k, Format: "pem"}
-	if _, err := New(config(good, twin)); err == nil || !strings.Contains(err.Error(), "entry 2") || !strings.Contains(err.Error(), "entry 1 writes the same file") {
+	_, err := New(config(good, twin))
+	if err == nil || !strings.Contains(err.Error(), "entry 2") || !strings.Contains(err.Error(), "entry 1 writes the same file") {
 		t.Errorf("two sinks for one file: %v", err)
 	}
 	disk := Spec{Path: "/proc/key", Aliases: k, Format: "pem", AllowDisk: true}

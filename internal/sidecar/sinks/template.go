@@ -2,17 +2,12 @@ package sinks
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"text/template"
 	"text/template/parse"
-
-	"skr/internal/keyformat"
-	"skr/internal/secmem"
 )
 
 const (
@@ -33,25 +28,31 @@ var builtins = []string{"eq", "ne", "and", "or", "not"}
 // parseTemplate parses a template and checks that its time is bounded: it has no loops, calls no
 // other templates, and uses only the functions of this package. It returns the aliases that the
 // template names, with the right that it needs.
-func parseTemplate(text string) (*template.Template, []named, error) {
-	declared := template.FuncMap{}
-	for _, name := range functions {
-		declared[name] = func(...any) (string, error) { return "", errors.New("not bound") }
+//
+// Of text/template only the parser is used. The executor finds methods by name, so that the linker
+// keeps every exported method of the program: 4 MB.
+func parseTemplate(text string) (*parse.ListNode, []named, error) {
+	declared := map[string]any{}
+	for _, name := range slices.Concat(functions, builtins) {
+		declared[name] = name
 	}
-	parsed, err := template.New("template").Funcs(declared).Option("missingkey=error").Parse(text)
+	trees, err := parse.Parse("template", text, "", "", declared)
 	if err != nil {
 		return nil, nil, errors.New(strings.TrimPrefix(err.Error(), "template: template:"))
 	}
-	if len(parsed.Templates()) > 1 {
+	if len(trees) > 1 {
 		return nil, nil, errors.New("define and block cannot be used")
 	}
-	if parsed.Tree == nil {
-		return parsed, nil, nil // nothing but space
+	if trees["template"] == nil {
+		return &parse.ListNode{}, nil, nil
 	}
+	root := trees["template"].Root
 	var c checker
-	err = c.check(parsed.Root)
-	return parsed, c.named, err
+	err = c.check(root)
+	return root, c.named, err
 }
+
+func isBuiltin(name string) bool { return slices.Contains(builtins, name) }
 
 // named is an alias that a template names.
 type named struct {
@@ -84,8 +85,12 @@ func (c *checker) check(node parse.Node) error {
 			return fmt.Errorf("the function %q cannot be used; use %s", n.Ident, strings.Join(functions, ", "))
 		}
 		return nil
-	case *parse.TextNode, *parse.CommentNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode, *parse.VariableNode:
+	case *parse.TextNode, *parse.CommentNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode:
 		return nil
+	case *parse.VariableNode:
+		if len(n.Ident) == 1 && n.Ident[0] != "$" {
+			return nil
+		}
 	}
 	return fmt.Errorf("%.40q cannot be used: a template has text, if, variables and the functions %s", node.String(), strings.Join(functions, ", "))
 }
@@ -113,56 +118,6 @@ func (c *checker) note(args []parse.Node) {
 	}
 	if right, known := rights[function.Ident]; known {
 		c.named = append(c.named, named{alias.Text, right})
-	}
-}
-
-// execute renders the template, for the caller to wipe.
-func (in *inputs) execute() (text []byte, err error) {
-	out := &bounded{}
-	calls := 0
-	secmem.Do(func() { err = in.template.Funcs(in.funcs(&calls)).Execute(out, nil) })
-	if err != nil {
-		wipe(out.text.Bytes())
-		return nil, templateError(err)
-	}
-	return out.text.Bytes(), nil
-}
-
-func (in *inputs) funcs(calls *int) template.FuncMap {
-	counted := func(text []byte, err error) (string, error) {
-		defer wipe(text)
-		if *calls++; *calls > maxCalls {
-			return "", fmt.Errorf("more than %d calls of key and secret", maxCalls)
-		}
-		return string(text), err
-	}
-	return template.FuncMap{
-		"key": func(alias, name string) (string, error) {
-			format, err := keyformat.Parse(name)
-			if err != nil { // its text repeats the name, which may be a key
-				return "", errors.New("the format of a key is none of " + keyformat.Names())
-			}
-			return counted(in.encode(alias, format))
-		},
-		"secret": func(alias, path string) (string, error) { return counted(in.open(alias, path)) },
-		"keyID": func(alias string) (string, error) {
-			key, err := in.get(alias)
-			if err != nil {
-				return "", err
-			}
-			return key.ID(), nil
-		},
-		"version": func(alias string) (string, error) {
-			key, err := in.get(alias)
-			if err != nil {
-				return "", err
-			}
-			return key.Version(), nil
-		},
-		"base64": func(text string) (string, error) { return limited(base64.StdEncoding.EncodeToString([]byte(text))) },
-		"quote":  quote,
-		"indent": indent,
-		"trim":   strings.TrimSpace,
 	}
 }
 
@@ -200,19 +155,4 @@ func (b *bounded) Write(p []byte) (int, error) {
 		return 0, errTooLong
 	}
 	return b.text.Write(p)
-}
-
-// templateError returns an error of this package as it is: that of text/template quotes the
-// template, and may quote what a function returned.
-func templateError(err error) error {
-	failed, ok := errors.AsType[template.ExecError](err)
-	if !ok {
-		return err
-	}
-	if inner := failed.Unwrap(); inner != nil {
-		if own := errors.Unwrap(inner); own != nil {
-			return fmt.Errorf("the template: %w", own)
-		}
-	}
-	return errors.New("the template cannot be rendered: a function has arguments of a wrong number or type")
 }
