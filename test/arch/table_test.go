@@ -123,8 +123,8 @@ var allowed = map[string][]string{
 	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyuse", "internal/observe/journal",
-		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
+		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyformat", "internal/keyuse",
+		"internal/observe/journal", "internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},

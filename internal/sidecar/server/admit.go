@@ -9,8 +9,7 @@ import (
 )
 
 // admit checks the caller and the route, and waits for a place to run. The caller of
-// admit calls leave to return the place. GET needs no permission: its answers are not
-// secret.
+// admit calls leave to return the place. Open routes need no permission.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.checkCaller(r); err != nil {
 		return nil, err
@@ -18,15 +17,19 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	switch {
 	case !x.found:
 		return nil, errNoRoute
-	case r.Method != x.route.method:
-		return nil, &methodError{x.route.method}
-	case r.Method == http.MethodGet:
+	case !x.route.allows(r.Method):
+		return nil, &methodError{x.route.allow()}
+	case x.route.open():
 		return s.lobby.Enter(ctx, peerOf(ctx))
+	case r.Method == http.MethodGet:
+		if err := CheckGet(r); err != nil {
+			return nil, err
+		}
 	}
 	return s.enter(ctx, r, x)
 }
 
-// enter admits a POST of HTTP or a call of gRPC: it identifies the caller, checks that the
+// enter admits a request of HTTP or a call of gRPC: it identifies the caller, checks that the
 // caller may use the route, and waits for a place to run. The body has not been read yet.
 func (s *Server) enter(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.identify(r.Context(), r.Header.Values("Authorization"), x); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 
 	"skr/internal/secmem"
@@ -14,12 +15,32 @@ import (
 type route struct {
 	method string
 	answer func(ctx context.Context, request []byte) (body, error)
+	// key marks the route that gives out keys: callers may choose the form, and use GET with a
+	// query in place of a body.
+	key bool
 }
+
+// allow lists the methods in the form of the Allow header.
+func (r route) allow() string {
+	if r.key {
+		return http.MethodGet + ", " + r.method
+	}
+	return r.method
+}
+
+// allows reports whether the route has the method.
+func (r route) allows(method string) bool {
+	return method == r.method || r.key && method == http.MethodGet
+}
+
+// open reports whether any caller may use the route: its answers are not secret.
+func (r route) open() bool { return r.method == http.MethodGet }
 
 // body is a result: a secret in protected memory, or bytes. It is wiped after it was sent.
 type body struct {
 	status int    // 0 means 200
 	key    string // identifier of a released key, for the header and the log; or ""
+	media  string // media type; "" means JSON
 	secret *secmem.Buffer
 	plain  []byte
 }

@@ -59,19 +59,19 @@ var (
 // its end: it is not cleaned, unescaped or redirected.
 func (s *Server) table() map[string]route {
 	return map[string]route{
-		api.RouteStatus:   {http.MethodGet, get(s.status)},
-		api.RouteReady:    {http.MethodGet, s.ready},
-		api.RouteRaw:      {http.MethodPost, post(s.raw)},
-		api.RouteCombined: {http.MethodPost, post(s.combined)},
-		api.RouteMAA:      {http.MethodPost, post(s.token)},
-		api.RouteRelease:  {http.MethodPost, postBody(s.release)},
-		api.RoutePublic:   {http.MethodPost, post(s.public)},
-		api.RouteEncrypt:  {http.MethodPost, s.operation(keyuse.Encrypt)},
-		api.RouteDecrypt:  {http.MethodPost, s.operation(keyuse.Decrypt)},
-		api.RouteWrap:     {http.MethodPost, s.operation(keyuse.WrapKey)},
-		api.RouteUnwrap:   {http.MethodPost, s.operation(keyuse.UnwrapKey)},
-		api.RouteSign:     {http.MethodPost, s.operation(keyuse.Sign)},
-		api.RouteVerify:   {http.MethodPost, s.operation(keyuse.Verify)},
+		api.RouteStatus:   {method: http.MethodGet, answer: get(s.status)},
+		api.RouteReady:    {method: http.MethodGet, answer: s.ready},
+		api.RouteRaw:      {method: http.MethodPost, answer: post(s.raw)},
+		api.RouteCombined: {method: http.MethodPost, answer: post(s.combined)},
+		api.RouteMAA:      {method: http.MethodPost, answer: post(s.token)},
+		api.RouteRelease:  {method: http.MethodPost, answer: postBody(s.release), key: true},
+		api.RoutePublic:   {method: http.MethodPost, answer: post(s.public)},
+		api.RouteEncrypt:  {method: http.MethodPost, answer: s.operation(keyuse.Encrypt)},
+		api.RouteDecrypt:  {method: http.MethodPost, answer: s.operation(keyuse.Decrypt)},
+		api.RouteWrap:     {method: http.MethodPost, answer: s.operation(keyuse.WrapKey)},
+		api.RouteUnwrap:   {method: http.MethodPost, answer: s.operation(keyuse.UnwrapKey)},
+		api.RouteSign:     {method: http.MethodPost, answer: s.operation(keyuse.Sign)},
+		api.RouteVerify:   {method: http.MethodPost, answer: s.operation(keyuse.Verify)},
 	}
 }
 

@@ -117,12 +117,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 	}
 	defer leave()
 	ctx = access.With(ctx, x.caller)
-	if r.Method == http.MethodGet {
+	if x.route.open() {
 		return s.run(ctx, x.route, nil)
 	}
-	received := journal.Begin(ctx, journal.Receive)
-	request, err := s.readBody(ctx, w, r)
-	received(err)
+	if x.route.key {
+		if ctx, err = withFormat(ctx, r); err != nil {
+			return body{}, err
+		}
+	}
+	request, err := s.request(ctx, w, r)
 	defer clear(request)
 	if err != nil {
 		return body{}, err
@@ -134,6 +137,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 		return body{}, gone(err)
 	}
 	return answer, err
+}
+
+// request returns the request as a JSON object: the body, or the query of a GET.
+func (s *Server) request(ctx context.Context, w http.ResponseWriter, r *http.Request) (request []byte, err error) {
+	received := journal.Begin(ctx, journal.Receive)
+	defer func() { received(err) }()
+	if r.Method == http.MethodGet {
+		return queryRequest(r.URL.RawQuery)
+	}
+	return s.readBody(ctx, w, r)
 }
 
 // run calls the route, and turns a panic into an error.
@@ -234,6 +247,9 @@ func write(w http.ResponseWriter, id string, v reply, answer body) {
 	header := w.Header()
 	maps.Copy(header, always)
 	header["X-Request-Id"] = []string{id}
+	if answer.media != "" {
+		header["Content-Type"] = []string{answer.media}
+	}
 	if v.allow != "" {
 		header.Set("Allow", v.allow)
 	}
