@@ -57,6 +57,8 @@ type Evidence struct {
 	Guest *Guest
 	// Omitted are the optional parts that exist but cannot be used.
 	Omitted []Omission
+
+	bound binding
 }
 
 // Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report: the runtime data, or
@@ -105,7 +107,7 @@ func NewAttester(c Config) *Attester { return &Attester{config: c} }
 // a paravisor, it also returns the paravisor's claims, which bind runtimeData. The error
 // wraps ErrNoEvidence, also if the machine gives no reports, or the error of ctx.
 func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	evidence, err := a.collect(ctx, runtimeData)
+	evidence, err := a.collect(ctx, hashed(runtimeData))
 	if err == nil && evidence.Report == nil {
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"this machine has Trusted Launch and no report of the processor: ask for its quote (/attest/combined), or for a token (/attest/maa)")
@@ -117,7 +119,7 @@ func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, e
 // returns only what the TPM says. The error wraps ErrNoEvidence, ErrNoEndorsements,
 // refusal.Throttled, refusal.Unavailable, or the error of ctx.
 func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	evidence, err := a.collect(ctx, runtimeData)
+	evidence, err := a.collect(ctx, hashed(runtimeData))
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (a *Attester) Platform(ctx context.Context) (Platform, error) {
 	if a.config.VirtualTPM == nil {
 		return Direct, nil
 	}
-	evidence, err := a.collect(ctx, nil)
+	evidence, err := a.collect(ctx, hashed(nil))
 	if err != nil {
 		return 0, err
 	}
@@ -85,11 +85,11 @@ func (a *Attester) String() string {
 // found is the detected platform. It does not change while the program runs.
 type found struct{ platform Platform }
 
-// collect returns evidence over runtimeData without endorsements. It verifies what can be
-// verified without them.
-func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+// collect returns evidence without endorsements. It verifies what can be verified without
+// them.
+func (a *Attester) collect(ctx context.Context, bound binding) (*Evidence, error) {
 	done := journal.Begin(ctx, journal.Report)
-	evidence, err := a.ask(ctx, runtimeData)
+	evidence, err := a.ask(ctx, bound)
 	done(err)
 	if err != nil {
 		return nil, unreported(ctx, err)
@@ -101,36 +101,35 @@ func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, 
 }
 
 // ask asks the chip, or the virtual TPM if the chip cannot be asked.
-func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+func (a *Attester) ask(ctx context.Context, bound binding) (*Evidence, error) {
 	kept := a.kept.Load()
 	switch {
 	case a.config.VirtualTPM == nil, kept != nil && !kept.platform.HasTPM():
-		return a.askChip(ctx, runtimeData)
+		return a.askChip(ctx, bound)
 	case a.config.Source == nil, kept != nil:
-		return a.config.VirtualTPM.collect(ctx, runtimeData)
+		return a.config.VirtualTPM.collect(ctx, bound)
 	}
-	evidence, unreported := a.askChip(ctx, runtimeData)
+	evidence, unreported := a.askChip(ctx, bound)
 	if unreported == nil || ctx.Err() != nil || errors.Is(unreported, refusal.NoEvidence) {
 		return evidence, unreported // an answer, even if it is a wrong one
 	}
-	evidence, err := a.config.VirtualTPM.collect(ctx, runtimeData)
+	evidence, err := a.config.VirtualTPM.collect(ctx, bound)
 	if err != nil {
 		return nil, fmt.Errorf("%w; %w", unreported, err)
 	}
 	return evidence, nil
 }
 
-func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	want := snp.Bind(runtimeData)
-	report, err := a.config.Source.Report(ctx, want)
+func (a *Attester) askChip(ctx context.Context, bound binding) (*Evidence, error) {
+	report, err := a.config.Source.Report(ctx, bound.reportData)
 	if err != nil {
 		return nil, err
 	}
-	if report.ReportData() != want {
+	if report.ReportData() != bound.reportData {
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"%s answered with a report over other data than was asked for", a.config.Source)
 	}
-	evidence := &Evidence{Report: report, RuntimeData: runtimeData, Endorsement: a.config.Endorsement}
+	evidence := &Evidence{Report: report, RuntimeData: bound.runtimeData, Endorsement: a.config.Endorsement, bound: bound}
 	evidence.omit(UVMEndorsement, a.config.EndorsementErr)
 	return evidence, nil
 }
