@@ -86,6 +86,7 @@ var allowed = map[string][]string{
 		"internal/check", "internal/config", "internal/hardening", "internal/observe/audit", "internal/refusal",
 		"internal/sbom", "internal/secmem",
 	},
+	"internal/envelope":  {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem", "internal/strictjson"},
 	"internal/config":    {"attest", "attest/tdx", "hsm", "internal/azure/cloud", "internal/strictjson", "internal/strictyaml"},
 	"internal/hardening": {},
 
