@@ -19,6 +19,7 @@ func (s *Settings) idle(all *pflag.FlagSet) (warnings []string) {
 		{s.OpsListen == "", []string{"ops-doctor"}, "ops_listen is not set"},
 		{s.GRPCListen == "", []string{"wrap-keys"}, "grpc_listen is not set"},
 		{s.CryptoListen == "", []string{"crypto-dir", "crypto-names"}, "crypto_listen is not set"},
+		{s.CoCoListen == "", []string{"coco"}, "coco_listen is not set"},
 	} {
 		for _, field := range rule.fields {
 			if flag := all.Lookup(field); rule.is && flag.Changed && flag.Value.String() != flag.DefValue {

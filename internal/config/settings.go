@@ -24,6 +24,7 @@ type Settings struct {
 	CryptoListen   string
 	CryptoDir      string
 	CryptoNames    List
+	CoCoListen     string
 	OpsListen      string
 	OpsDoctor      bool
 	RequestTimeout time.Duration
@@ -34,6 +35,7 @@ type Settings struct {
 
 	Keys   section[map[string]Alias]
 	Access section[[]AccessRule]
+	CoCo   section[CoCo]
 
 	ReportSource       string
 	TPM                string

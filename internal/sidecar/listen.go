@@ -16,7 +16,7 @@ import (
 
 // listeners are the listeners for applications. Those that the settings do not have are nil.
 type listeners struct {
-	http, grpc, crypto *server.Listener
+	http, grpc, crypto, coco *server.Listener
 
 	identity *keyvault.Identity // of crypto
 }
@@ -36,7 +36,8 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	l.http = open("listen", s.settings.Listen)
 	l.grpc = open("grpc_listen", s.settings.GRPCListen)
 	l.crypto = open("crypto_listen", s.settings.CryptoListen)
-	if l.crypto != nil {
+	l.coco = open("coco_listen", s.settings.CoCoListen)
+	if l.crypto != nil && err == nil {
 		l.identity, err = keyvault.NewIdentity(s.settings.CryptoDir, s.settings.CryptoNames, s.access.Binds(), time.Now())
 		if err != nil {
 			err = config.WrongSetting(fmt.Errorf("crypto_dir: %w", err))
@@ -49,7 +50,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 }
 
 func (l listeners) close() (err error) {
-	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto} {
+	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.coco} {
 		if one != nil {
 			err = errors.Join(err, one.Close())
 		}
@@ -69,6 +70,9 @@ func (l listeners) String() string {
 	if l.crypto != nil {
 		addresses = append(addresses, "keys in use on "+l.crypto.String())
 	}
+	if l.coco != nil {
+		addresses = append(addresses, "Confidential Containers on "+l.coco.String())
+	}
 	return strings.Join(addresses, ", ")
 }
 
@@ -84,6 +88,9 @@ func (l listeners) serve(ctx context.Context, local *server.Server) error {
 	if l.crypto != nil {
 		handler := keyvault.New(keyvault.Config{Local: local, Identity: l.identity})
 		group.Go(func() error { return local.ServeAs(running, l.crypto, l.identity.TLS(), handler) })
+	}
+	if l.coco != nil {
+		group.Go(func() error { return local.ServeAs(running, l.coco, nil, local.CoCo()) })
 	}
 	return group.Wait()
 }

@@ -97,7 +97,8 @@ var allowed = map[string][]string{
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
-		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
+		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/csi",
+		"internal/sidecar/doctor",
 		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
 		"internal/sidecar/parties",
 		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
@@ -105,6 +106,10 @@ var allowed = map[string][]string{
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
 		"attest/snp", "attest/tpm", "internal/crash", "internal/sidecar/serving", "internal/strictjson",
+	},
+	"internal/sidecar/coco": {
+		"api", "attest", "attest/snp", "hsm", "internal/envelope", "internal/jose/jwk", "internal/jose/jws", "internal/keyformat",
+		"internal/keyuse", "internal/secmem", "internal/strictjson",
 	},
 	"internal/sidecar/csi": {
 		"hsm", "internal/crash", "internal/jose/jws", "internal/observe/journal", "internal/refusal", "internal/secmem",
@@ -125,7 +130,7 @@ var allowed = map[string][]string{
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
 		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyformat", "internal/keyuse",
-		"internal/observe/journal", "internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
+		"internal/observe/journal", "internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},

@@ -20,6 +20,10 @@ type Evidence interface {
 	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
 	// Evidence returns a report and everything that it was verified with.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Verbatim returns evidence that binds data themselves, and not their hash.
+	Verbatim(ctx context.Context, data []byte) (*attest.Evidence, error)
+	// Platform returns what kind of machine this is.
+	Platform(ctx context.Context) (attest.Platform, error)
 }
 
 // Tokens returns attestation tokens. Its errors are refusals.

@@ -96,7 +96,11 @@ func (a *arrival) Read(p []byte) (int, error) {
 // the end, for which the reference sidecar redirects: not all clients follow redirects.
 func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	route, found := s.routes[path]
+	routes := s.routes
+	if r.Context().Value(dialectKey{}) != nil {
+		routes = s.dialects
+	}
+	route, found := routes[path]
 	if !found {
 		return "none", route, false
 	}
