@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/sha512"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -127,19 +128,16 @@ func (l *cocoLab) isReport(t *testing.T, text, data string) bool {
 	if report.ReportData() != want {
 		t.Errorf("REPORT_DATA is %s", report.ReportData())
 	}
-	file := filepath.Join(t.TempDir(), "report.bin")
-	if err := os.WriteFile(file, report.Raw(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	chain := filepath.Join(t.TempDir(), "chain.der")
 	var certificates []byte
 	for _, one := range evidence.Chain {
 		certificates = append(certificates, pemOf(bytesOf(one.Data))...)
 	}
-	if err := os.WriteFile(chain, certificates, 0o600); err != nil {
+	file, base := filepath.Join(t.TempDir(), "evidence.json"), base64.StdEncoding.EncodeToString
+	combined := fmt.Sprintf(`{"evidence":%q,"endorsements":%q}`, base(report.Raw()), base(certificates))
+	if err := os.WriteFile(file, []byte(combined), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, _ := operate(t, l.cloud.Environment(l.cloud.Machine()), "", "report", "verify", file, chain)
+	stdout, stderr, _ := operate(t, l.cloud.Environment(l.cloud.Machine()), "", "report", "verify", file)
 	if !hasLine(stdout, "ok ", "report signature", "by the VCEK") || !hasLine(stdout, "ok ", "certificate chain") {
 		t.Errorf("skrctl report verify:\n%s%s", stdout, stderr)
 		return false
@@ -236,7 +234,7 @@ func TestCoCoVirtualMachine(t *testing.T) {
 			t.Fatalf("%s: exit %d, %v: %.200s\n%s", name, code, err, text, l.log)
 		}
 		file, policy := filepath.Join(t.TempDir(), "evidence.json"), filepath.Join(t.TempDir(), "policy.yaml")
-		for path, content := range map[string]string{file: text, policy: "ak: hcl\nselection: 0-23\n"} {
+		for path, content := range map[string]string{file: text, policy: "ak: hcl\nselection: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]\n"} {
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -294,7 +292,7 @@ func TestCoCoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, id := publicOf(t, kept), kept.ID()
+	public, id := publicOf(t, kept), "https://"+cloud.Host("demo", "managedhsm")+"/keys/kek/"+kept.Version()
 	for name, text := range map[string]string{
 		"envelope":  sealJWE(t, public, "a certificate"),
 		"sealed":    signer.seal(t, public, id, "a password"),
@@ -341,7 +339,7 @@ func TestCoCoFiles(t *testing.T) {
 // cannot be the hash of a key pair of their own.
 func TestCoCoBoundCallers(t *testing.T) {
 	t.Parallel()
-	cloud := program.Cloud(t, emulator.Config{})
+	cloud, second := program.Cloud(t, emulator.Config{}), program.Cloud(t, emulator.Config{})
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("a-token-of-32-characters-or-more"), 0o600); err != nil {
 		t.Fatal(err)
@@ -349,7 +347,7 @@ func TestCoCoBoundCallers(t *testing.T) {
 	rule := `SKR_ACCESS=[{"name":"app","token_file":"` + token + `","routes":["/cdh/resource","/aa/evidence","/aa/token"],"keys":["aes"]}]`
 	for name, l := range map[string]*cocoLab{
 		"access":   newCoCoLab(t, cloud.Machine(), cloud, aesResources, "", rule),
-		"kept key": newCoCoLab(t, cloud.Machine(), program.Cloud(t, emulator.Config{}), aesResources, `,"ops":["decrypt"]`),
+		"kept key": newCoCoLab(t, second.Machine(), second, aesResources, `,"ops":["decrypt"]`),
 	} {
 		bearer := `-H "Authorization: Bearer a-token-of-32-characters-or-more" `
 		for target, want := range map[string]string{
