@@ -5,6 +5,7 @@ package arch
 var allowed = map[string][]string{
 
 	// Foundations: they know nothing of key release.
+	"internal/accept":       {},
 	"internal/cache":        {},
 	"internal/certificate":  {},
 	"internal/check":        {"internal/refusal"},
@@ -126,10 +127,10 @@ var allowed = map[string][]string{
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
 	"internal/sidecar/limit":                    {"internal/cache", "internal/refusal"},
-	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
+	"internal/sidecar/ops":                      {"api", "internal/accept", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyformat", "internal/keyuse",
+		"api", "attest", "attest/vtpm", "hsm", "internal/accept", "internal/cache", "internal/crash", "internal/keyformat", "internal/keyuse",
 		"internal/observe/journal", "internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"skr/hsm"
+	"skr/internal/accept"
 	"skr/internal/keyformat"
 	"skr/internal/refusal"
 )
@@ -130,13 +131,13 @@ func acceptedFormat(header []string) (keyformat.Format, error) {
 	if len(header) == 0 || len(header) == 1 && slices.Contains([]string{"*/*", offers[0].media, ""}, header[0]) {
 		return "", nil
 	}
-	ranges := parseAccept(strings.Join(header, ","))
+	ranges := accept.Parse(header)
 	if len(ranges) == 0 {
 		return "", nil // it says nothing that can be understood
 	}
 	best, found := offer{}, 0
 	for _, o := range offers {
-		if quality := ranges.quality(o.media); quality > found {
+		if quality := ranges.Quality(o.media); quality > found {
 			best, found = o, quality
 		}
 	}

@@ -196,23 +196,6 @@ func TestReleaseByQueryOfPages(t *testing.T) {
 	}
 }
 
-func FuzzAccept(f *testing.F) {
-	for _, header := range []string{"*/*", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "a/b;q=1.5", `a/b;x="c,d"`, ",,;q=1", "application/*;q=0.001"} {
-		f.Add(header)
-	}
-	f.Fuzz(func(t *testing.T, header string) {
-		ranges := parseAccept(header)
-		for _, o := range offers {
-			if quality := ranges.quality(o.media); quality < 0 || quality > maxQuality {
-				t.Errorf("the quality of %s is %d", o.media, quality)
-			}
-		}
-		if format, err := acceptedFormat([]string{header}); err != nil && format != "" {
-			t.Errorf("a format and the error %v", err)
-		}
-	})
-}
-
 func FuzzQuery(f *testing.F) {
 	for _, query := range []string{"alias=orders", "alias=a&alias=b", "alias=%ff", "a;b", "format=pem&kid=%22", "access_token=x"} {
 		f.Add(query)

@@ -11,6 +11,7 @@ import (
 	"skr/hsm"
 	"skr/internal/keyuse"
 	"skr/internal/refusal"
+	"skr/internal/sidecar/ops"
 	"skr/keyrelease"
 )
 
@@ -89,13 +90,19 @@ func (s *Server) status() api.StatusResponse {
 	return status
 }
 
+// textKey marks the context of a request for the readiness that asks for lines.
+type textKey struct{}
+
 // ready answers probes, which read only the status code. "Not ready" is an answer and not
 // a refusal: it is no error in the log and the metrics.
-func (s *Server) ready(context.Context, []byte) (body, error) {
+func (s *Server) ready(ctx context.Context, _ []byte) (body, error) {
 	readiness := s.config.Parts.Answer(func(part string, err error) {
 		s.config.Logger.Debug("not ready", "part", part, "error", err)
 	})
 	answer, err := encode(readiness)
+	if ctx.Value(textKey{}) != nil {
+		answer = body{plain: []byte(readiness.Lines()), media: ops.TextType}
+	}
 	if !readiness.Ready {
 		answer.status = http.StatusServiceUnavailable
 	}

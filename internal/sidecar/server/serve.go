@@ -19,6 +19,7 @@ import (
 	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/ops"
 )
 
 // ServeHTTP answers one request and then logs one line.
@@ -122,6 +123,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 	defer leave()
 	ctx = access.With(ctx, x.caller)
 	if x.route.open() {
+		if x.path == api.RouteReady && ops.WantsText(r) {
+			ctx = context.WithValue(ctx, textKey{}, true)
+		}
 		return s.run(ctx, x.route, nil)
 	}
 	if x.route.key {

@@ -1,4 +1,8 @@
-package server
+// Package accept parses Accept headers (RFC 9110 section 12.5.1).
+//
+//	ranges := accept.Parse(request.Header["Accept"])
+//	if ranges.Quality("text/plain") > ranges.Quality("application/json") { … }
+package accept
 
 import (
 	"mime"
@@ -6,8 +10,8 @@ import (
 	"strings"
 )
 
-// maxQuality is the weight 1 in thousandths, in which RFC 9110 section 12.4.2 counts.
-const maxQuality = 1000
+// MaxQuality is the weight 1 in thousandths, in which RFC 9110 section 12.4.2 counts.
+const MaxQuality = 1000
 
 // mediaRange is an element of an Accept header without its parameters.
 type mediaRange struct {
@@ -15,14 +19,14 @@ type mediaRange struct {
 	quality int    // in thousandths
 }
 
-// mediaRanges are the elements of an Accept header.
-type mediaRanges []mediaRange
+// Ranges are the elements of an Accept header.
+type Ranges []mediaRange
 
-// parseAccept parses an Accept header. It leaves out elements that are no media ranges, and
+// Parse parses Accept headers. It leaves out elements that are no media ranges, and
 // those with other parameters than q, because no offer has any. A lone "*", which Java's
 // HttpURLConnection sends, means "*/*".
-func parseAccept(header string) (all mediaRanges) {
-	for element := range strings.SplitSeq(header, ",") {
+func Parse(headers []string) (all Ranges) {
+	for element := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		media, parameters, err := mime.ParseMediaType(element)
 		if err != nil {
 			continue
@@ -42,7 +46,7 @@ func parseAccept(header string) (all mediaRanges) {
 // parseQuality accepts ".2" beside the forms of RFC 9110, as Java writes it.
 func parseQuality(text string) (int, bool) {
 	if text == "" {
-		return maxQuality, true
+		return MaxQuality, true
 	}
 	if strings.Trim(text, "0123456789.") != "" {
 		return 0, false
@@ -51,15 +55,15 @@ func parseQuality(text string) (int, bool) {
 	if err != nil || weight > 1 {
 		return 0, false
 	}
-	return int(weight * maxQuality), true
+	return int(weight * MaxQuality), true
 }
 
-// quality returns the weight of a media type: that of the most specific range that covers it,
+// Quality returns the weight of a media type in thousandths: that of the most specific range that covers it,
 // 0 if there is none.
-func (m mediaRanges) quality(media string) (quality int) {
+func (all Ranges) Quality(media string) (quality int) {
 	kind, _, _ := strings.Cut(media, "/")
 	specific := -1
-	for _, r := range m {
+	for _, r := range all {
 		for level, pattern := range []string{"*/*", kind + "/*", media} {
 			if r.media == pattern && level > specific {
 				quality, specific = r.quality, level
