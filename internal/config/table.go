@@ -110,7 +110,7 @@ func table() []setting {
 
 		{
 			name: "coco", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.CoCo }),
-			usage: "what coco_listen answers: {resources: {repository/type/tag: {alias, as|envelope|sealed, signer}}, authority}",
+			usage: "what coco_listen answers: {resources: {repository/type/tag: {alias, as or envelope or sealed}}, authority}",
 			check: cocoAliases,
 		},
 
