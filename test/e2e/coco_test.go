@@ -145,6 +145,14 @@ func (l *cocoLab) isReport(t *testing.T, text, data string) bool {
 	return true
 }
 
+const (
+	tooLong      = "bad request: the report has room for 64 bytes: send a hash of what you mean"
+	noResource   = "bad request: the section coco of the configuration has no such resource"
+	illegalEvent = "Illegal AAEL eventry format: domain, operation and content must be strings"
+	noBroker     = "bad request: kbs token config not configured in config file; this sidecar has no Key Broker Service: " +
+		"token_type=maa returns a token of Azure's attestation service"
+)
+
 // checkTexts checks statuses, texts and headers byte for byte (guest-components, router.rs).
 func (l *cocoLab) checkTexts(t *testing.T) {
 	t.Helper()
@@ -168,14 +176,14 @@ func (l *cocoLab) checkTexts(t *testing.T) {
 		"padded":            {"GET", "/aa/evidence?runtime_data=QQ==&encoding=base64", "", "", 400, "BAD REQUEST"},
 		"other alphabet":    {"GET", "/aa/additional-evidence?runtime_data=%2B%2B&encoding=base64", "", "", 400, "BAD REQUEST"},
 		"additional":        {"GET", "/aa/additional-evidence?runtime_data=QQ&encoding=base64", "", "", 200, ""},
-		"token of kbs":      {"GET", "/aa/token?token_type=kbs", "", "", 500, "bad request: kbs token config not configured in config file; this sidecar has no Key Broker Service: token_type=maa returns a token of Azure's attestation service"},
+		"token of kbs":      {"GET", "/aa/token?token_type=kbs", "", "", 500, noBroker},
 		"unknown token":     {"GET", "/aa/token?token_type=x", "", "", 500, "bad request: Unsupported token type; this sidecar has maa"},
-		"event of no JSON":  {"POST", "/aa/aael", "{", "", 500, "Illegal AAEL eventry format: domain, operation and content must be strings"},
-		"event, one absent": {"POST", "/aa/aael", `{"domain":"a","operation":"b"}`, "", 500, "Illegal AAEL eventry format: domain, operation and content must be strings"},
-		"no resource":       {"GET", "/cdh/resource/default/key/2", "", "", 500, "kbs:///default/key/2: bad request: the section coco of the configuration has no such resource"},
-		"empty resource":    {"GET", "/cdh/resource/", "", "", 500, "kbs:///: bad request: the section coco of the configuration has no such resource"},
+		"event of no JSON":  {"POST", "/aa/aael", "{", "", 500, illegalEvent},
+		"event, one absent": {"POST", "/aa/aael", `{"domain":"a","operation":"b"}`, "", 500, illegalEvent},
+		"no resource":       {"GET", "/cdh/resource/default/key/2", "", "", 500, "kbs:///default/key/2: " + noResource},
+		"empty resource":    {"GET", "/cdh/resource/", "", "", 500, "kbs:///: " + noResource},
 		"no such form":      {"GET", "/cdh/resource/default/tls/raw", "", "", 500, ""},
-		"too much data":     {"GET", "/aa/evidence?runtime_data=" + strings.Repeat("a", 65), "", "", 500, "bad request: the report has room for 64 bytes: send a hash of what you mean"},
+		"too much data":     {"GET", "/aa/evidence?runtime_data=" + strings.Repeat("a", 65), "", "", 500, tooLong},
 		"a page":            {"GET", "/cdh/resource/default/key/1", "", "Sec-Fetch-Site: cross-site", 403, "Forbidden"},
 		"another origin":    {"POST", "/cdh/resource/default/key/1", "", "Origin: http://evil.example", 403, "Forbidden"},
 		"any method":        {"PUT", "/cdh/resource/default/key/1", "", "", 200, ""},
@@ -242,14 +250,17 @@ func TestCoCoVirtualMachine(t *testing.T) {
 		for nonce, outcome := range map[string]string{hex.EncodeToString([]byte(data)): "ok ", strings.Repeat("00", 32): "FAILED"} {
 			stdout, stderr, _ := operate(t, l.cloud.Environment(lab.vm), "", "vtpm", "verify", "--policy", policy, "--nonce", nonce, file)
 			right := hasLine(stdout, outcome, "nonce")
-			for _, check := range []string{"report signature", "certificate chain", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values"} {
+			for _, check := range []string{
+				"report signature", "certificate chain", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values",
+			} {
 				right = right && hasLine(stdout, "ok ", check)
 			}
 			if !right {
 				t.Errorf("%s, nonce %s:\n%s%s", name, nonce, stdout, stderr)
 			}
 		}
-		if shown, _, _ := operate(t, nil, "", "show", file); !strings.Contains(strings.ToLower(shown), hex.EncodeToString([]byte(data))+strings.Repeat("00", 64-len(data))) {
+		bound := hex.EncodeToString([]byte(data)) + strings.Repeat("00", 64-len(data))
+		if shown, _, _ := operate(t, nil, "", "show", file); !strings.Contains(strings.ToLower(shown), bound) {
 			t.Errorf("%s: the claims do not have the data:\n%s", name, shown)
 		}
 	}
@@ -374,3 +385,54 @@ func TestCoCoBoundCallers(t *testing.T) {
 
 // long returns the query text of a JSON object of more than 64 bytes that begins so.
 func long(begin string) string { return begin + strings.Repeat("a", 70) + "%22%7D" }
+
+// The configuration in docs/coco.md is one, and its commands work with it.
+func TestCoCoDocument(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/coco.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	settings, rest, _ := strings.Cut(rest, "```")
+	_, rest, _ = strings.Cut(rest, "```sh\n")
+	commands, _, _ := strings.Cut(rest, "```")
+	cloud, dir := program.Cloud(t, emulator.Config{}), t.TempDir()
+	signer := newSealer(t)
+	address, vault, key := program.FreeAddress(t), cloud.Host("contoso", "vault"), cloud.Host("contoso", "managedhsm")
+	createKey(t, cloud, key, emulator.KeySpec{Name: "db", Kty: "oct-HSM", Size: 256})
+	createKey(t, cloud, vault, emulator.KeySpec{Name: "wrap", Size: 2048})
+	settings = strings.NewReplacer(cocoAddress, address, "contoso.managedhsm.azure.net", key, "contoso.vault.azure.net", vault,
+		"sharedeus.eus.attest.azure.net", cloud.AttestationHost(), "/secrets/", dir+"/").Replace(settings)
+	for name, content := range map[string]string{"config.yaml": settings, "signer.pem": string(signer.public(t))} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &cocoLab{sidecar: start(t, append(cloud.Environment(cloud.Machine()), "SKR_CONFIG="+filepath.Join(dir, "config.yaml"))).ready(t), coco: address}
+	wrap, err := l.client.KeptKey(t.Context(), "wrap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"chain.jwe": sealJWE(t, publicOf(t, wrap), "a chain"), "password": signer.seal(t, publicOf(t, wrap), "https://"+vault+"/keys/wrap", "a password"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{"tls/chain": "a chain", "db/password": "a password"} {
+		if got, _ := l.run(t, "curl -s http://127.0.0.1:8006/cdh/resource/default/"+path); got != want {
+			t.Errorf("%s: %q\n%s", path, got, l.log)
+		}
+	}
+	for command := range strings.Lines(commands) {
+		command = strings.Replace(strings.TrimSpace(command), "-o db.key", "-o "+filepath.Join(dir, "db.key"), 1)
+		if _, code := l.run(t, strings.Replace(command, "curl -s", "curl -sSf", 1)); code != 0 {
+			t.Errorf("%s: exit %d\n%s", command, code, l.log)
+		}
+	}
+	if made, err := os.ReadFile(filepath.Join(dir, "db.key")); err != nil || len(made) != 32 {
+		t.Errorf("db.key has %d bytes, %v", len(made), err)
+	}
+}

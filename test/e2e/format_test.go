@@ -40,7 +40,8 @@ func newFormatLab(t *testing.T) *formatLab {
 		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,"authority":%q}`, name, vault, name, cloud.AttestationHost()))
 	}
 	log := filepath.Join(t.TempDir(), "log")
-	env := append(cloud.Environment(cloud.Machine()), "SKR_KEYS={"+strings.Join(aliases, ",")+"}", "SKR_KEY_CACHE_TTL=1h", "SKR_LOG_LEVEL=debug", "SKR_LOG_FILE="+log)
+	env := append(cloud.Environment(cloud.Machine()), "SKR_KEYS={"+strings.Join(aliases, ",")+"}",
+		"SKR_KEY_CACHE_TTL=1h", "SKR_LOG_LEVEL=debug", "SKR_LOG_FILE="+log)
 	return &formatLab{start(t, env).ready(t), log}
 }
 

@@ -76,7 +76,8 @@ func TestDialectIsApart(t *testing.T) {
 	request := newRequest(http.MethodGet, "/aa/evidence?runtime_data=x", "")
 	recorder := httptest.NewRecorder()
 	s.CoCo().ServeHTTP(recorder, request)
-	if recorder.Code != http.StatusOK || !strings.HasPrefix(recorder.Body.String(), `{"attestation_report":{"version":`) || len(called) != 1 || called[0] != coco.RouteEvidence {
+	if recorder.Code != http.StatusOK || !strings.HasPrefix(recorder.Body.String(), `{"attestation_report":{"version":`) ||
+		len(called) != 1 || called[0] != coco.RouteEvidence {
 		t.Errorf("%d %.80s, called %q", recorder.Code, recorder.Body, called)
 	}
 	if newServer(t, newPipeline(t), nil).CoCo() != nil {
