@@ -86,8 +86,7 @@ type Input struct {
 
 // hasUnused reports whether the input has a part that the operation does not use: AAD that
 // RSA ignores would not be authenticated.
-func (in Input) hasUnused(op Operation, f family) bool {
-	_, symmetric := f.(octKey)
+func (in Input) hasUnused(op Operation, symmetric bool) bool {
 	if !symmetric || op != Encrypt && op != Decrypt {
 		if in.IV != nil || in.Tag != nil || in.AAD != nil {
 			return true
@@ -166,7 +165,7 @@ func (k *Key) Do(op Operation, in Input, limits Limits) (Output, error) {
 	if !k.Allows(op) {
 		return Output{}, ErrOperation
 	}
-	if in.hasUnused(op, k.family) {
+	if _, symmetric := k.family.(octKey); in.hasUnused(op, symmetric) {
 		return Output{}, ErrInput
 	}
 	output, err := k.family.do(op, in, limits)

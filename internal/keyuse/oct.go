@@ -95,6 +95,9 @@ func authenticate(secret []byte, op Operation, in Input) (Output, error) {
 	return Output{Value: sum}, nil
 }
 
+// The lengths in bytes that Key Vault has for AES-GCM.
+const gcmNonce, gcmTag = 12, 16
+
 // gcm makes the IV itself when it encrypts: an IV that occurs twice would reveal the key of
 // the authentication (NIST SP 800-38D section 8).
 func gcm(block cipher.Block, op Operation, in Input) (Output, error) {
@@ -124,10 +127,9 @@ func sealGCM(block cipher.Block, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, ErrAlgorithm
 	}
-	const nonce, tag = 12, 16
 	sealed := aead.Seal(nil, nil, in.Value, in.AAD) //nolint:gosec // the AEAD makes a random nonce
-	end := len(sealed) - tag
-	return Output{IV: sealed[:nonce:nonce], Value: sealed[nonce:end:end], Tag: sealed[end:]}, nil
+	end := len(sealed) - gcmTag
+	return Output{IV: sealed[:gcmNonce:gcmNonce], Value: sealed[gcmNonce:end:end], Tag: sealed[end:]}, nil
 }
 
 // cbc encrypts whole blocks, or pads as in PKCS #7 (RFC 5652 section 6.3). It authenticates

@@ -12,11 +12,12 @@ import (
 	"skr/internal/config"
 	"skr/internal/sidecar/keyvault"
 	"skr/internal/sidecar/server"
+	"skr/internal/sidecar/sshagent"
 )
 
 // listeners are the listeners for applications. Those that the settings do not have are nil.
 type listeners struct {
-	http, grpc, crypto, coco *server.Listener
+	http, grpc, crypto, agent, coco *server.Listener
 
 	identity *keyvault.Identity // of crypto
 }
@@ -36,6 +37,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	l.http = open("listen", s.settings.Listen)
 	l.grpc = open("grpc_listen", s.settings.GRPCListen)
 	l.crypto = open("crypto_listen", s.settings.CryptoListen)
+	l.agent = open("ssh_agent_listen", s.settings.SSHAgentListen)
 	l.coco = open("coco_listen", s.settings.CoCoListen)
 	if l.crypto != nil && err == nil {
 		l.identity, err = keyvault.NewIdentity(s.settings.CryptoDir, s.settings.CryptoNames, s.access.Binds(), time.Now())
@@ -50,7 +52,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 }
 
 func (l listeners) close() (err error) {
-	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.coco} {
+	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.agent, l.coco} {
 		if one != nil {
 			err = errors.Join(err, one.Close())
 		}
@@ -70,6 +72,9 @@ func (l listeners) String() string {
 	if l.crypto != nil {
 		addresses = append(addresses, "keys in use on "+l.crypto.String())
 	}
+	if l.agent != nil {
+		addresses = append(addresses, "SSH agent on "+l.agent.String())
+	}
 	if l.coco != nil {
 		addresses = append(addresses, "Confidential Containers on "+l.coco.String())
 	}
@@ -77,7 +82,7 @@ func (l listeners) String() string {
 }
 
 // serve serves until ctx ends or a listener fails.
-func (l listeners) serve(ctx context.Context, local *server.Server) error {
+func (s *service) serve(ctx context.Context, l listeners, local *server.Server) error {
 	group, running := errgroup.WithContext(ctx)
 	if l.http != nil {
 		group.Go(func() error { return local.Serve(running, l.http) })
@@ -88,6 +93,12 @@ func (l listeners) serve(ctx context.Context, local *server.Server) error {
 	if l.crypto != nil {
 		handler := keyvault.New(keyvault.Config{Local: local, Identity: l.identity})
 		group.Go(func() error { return local.ServeAs(running, l.crypto, l.identity.TLS(), handler) })
+	}
+	if l.agent != nil {
+		config := sshagent.Config{Keys: local, Grace: s.settings.StopGrace, Logger: s.log}
+		for _, socket := range l.agent.Sockets() {
+			group.Go(func() error { return sshagent.Serve(running, s.agent.Listener(socket), config) })
+		}
 	}
 	if l.coco != nil {
 		group.Go(func() error { return local.ServeAs(running, l.coco, nil, local.CoCo()) })

@@ -100,9 +100,10 @@ var allowed = map[string][]string{
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/csi",
 		"internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit",
+		"internal/sidecar/ops",
 		"internal/sidecar/parties",
-		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
+		"internal/sidecar/server", "internal/sidecar/serving", "internal/sidecar/sshagent", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
@@ -123,6 +124,9 @@ var allowed = map[string][]string{
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
+	"internal/sidecar/invault": {
+		"hsm", "internal/cache", "internal/jose/jwk", "internal/keyuse", "internal/refusal", "internal/secmem", "keyrelease", "releasepolicy",
+	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
@@ -130,13 +134,17 @@ var allowed = map[string][]string{
 	"internal/sidecar/ops":                      {"api", "internal/accept", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/accept", "internal/cache", "internal/crash", "internal/keyformat", "internal/keyuse",
-		"internal/observe/journal", "internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/keyprovider",
-		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
+		"api", "attest", "attest/vtpm", "hsm", "internal/accept", "internal/cache", "internal/crash", "internal/jose/jwk", "internal/keyformat",
+		"internal/keyuse",
+		"internal/observe/journal",
+		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/keyprovider",
+		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/keyspb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
+	"internal/sidecar/keyspb":   {},
 	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
 	"internal/sidecar/serving":  {"internal/cache"},
+	"internal/sidecar/sshagent": {"internal/crash", "internal/sidecar/access", "internal/sidecar/server"},
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},

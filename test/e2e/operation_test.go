@@ -35,30 +35,51 @@ type keeper struct {
 	*sidecar
 
 	audit string // the file
+	cloud *emulator.Cloud
+	env   []string
+}
+
+// keptKey is a key in a managed HSM with an alias of its name.
+type keptKey struct {
+	spec    emulator.KeySpec
+	ops     string
+	inVault bool // and not exportable
+	absent  bool // the vault does not have it
 }
 
 func newKeeper(t testing.TB, env ...string) *keeper {
 	t.Helper()
+	return keeperOf(t, map[string]keptKey{
+		"rsa":  {spec: emulator.KeySpec{Size: 3072}, ops: `["decrypt","unwrapKey","sign"]`},
+		"p256": {spec: emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256"}, ops: `["sign"]`},
+		"k256": {spec: emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256K"}, ops: `["sign","verify"]`},
+		"aes":  {spec: emulator.KeySpec{Kty: "oct-HSM", Size: 256}, ops: `["encrypt","decrypt"]`},
+	}, env...)
+}
+
+func keeperOf(t testing.TB, keys map[string]keptKey, env ...string) *keeper {
+	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "managedhsm")
 	var aliases []string
-	for name, c := range map[string]struct {
-		spec emulator.KeySpec
-		ops  string
-	}{
-		"rsa":  {emulator.KeySpec{Size: 3072}, `["decrypt","unwrapKey","sign"]`},
-		"p256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256"}, `["sign"]`},
-		"k256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256K"}, `["sign","verify"]`},
-		"aes":  {emulator.KeySpec{Kty: "oct-HSM", Size: 256}, `["encrypt","decrypt"]`},
-	} {
-		c.spec.Name = name
-		createKey(t, cloud, vault, c.spec)
-		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,"authority":%q,"ops":%s}`, name, vault, name, cloud.AttestationHost(), c.ops))
+	for name, k := range keys {
+		k.spec.Name = name
+		how := fmt.Sprintf(`"authority":%q`, cloud.AttestationHost())
+		switch {
+		case k.inVault:
+			how = `"in_vault":true`
+			if _, err := cloud.CreateKey(t.Context(), vault, k.spec, nil); err != nil {
+				t.Fatal(err)
+			}
+		case !k.absent:
+			createKey(t, cloud, vault, k.spec)
+		}
+		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,%s,"ops":%s}`, name, vault, name, how, k.ops))
 	}
 	file := filepath.Join(t.TempDir(), "audit.log")
 	env = append(append(cloud.Environment(cloud.Machine()), "SKR_KEY_CACHE_TTL=1h", "SKR_AUDIT_FILE="+file,
 		"SKR_KEYS={"+strings.Join(aliases, ",")+"}"), env...)
-	return &keeper{start(t, env).ready(t), file}
+	return &keeper{start(t, env).ready(t), file, cloud, env}
 }
 
 // An application decrypts, signs and serves TLS with keys that it never has. What others made with

@@ -110,11 +110,15 @@ func (s *Server) contentKey(ctx context.Context, resource coco.Resource, content
 	if d.right == keyuse.Release {
 		return s.releaseKey(ctx, d)
 	}
-	key, request, err := s.obtain(ctx, d)
-	if err != nil {
-		return nil, errors.Join(err, s.config.Auditor.Used(ctx, Use{Request: request, Operation: d.right, Count: 1}, nil, err))
+	if s.config.Rights[d.Alias].InVault() {
+		return nil, refusal.Newf(refusal.BadRequest, "the key of alias %q stays in its vault; a file needs a key that the sidecar releases", d.Alias)
 	}
-	return key, nil
+	key, err := s.obtain(ctx, d)
+	if err != nil {
+		use := Use{Request: key.request, Operation: d.right, Count: 1, Failed: 1}
+		return nil, errors.Join(err, s.config.Auditor.Used(ctx, use, err))
+	}
+	return key.released, nil
 }
 
 // versionOf returns the version in an identifier of a key, or "".
@@ -129,11 +133,13 @@ func (s *Server) opened(ctx context.Context, resource coco.Resource, key *hsm.Ke
 	if err != nil {
 		err = refusal.Because(refusal.BadRequest, "the file of this resource does not open with the key of its alias", err)
 	}
-	use := Use{Request: s.config.Aliases[resource.Alias()], Operation: resource.Right(), Count: 1}
+	use := Use{
+		Request: s.config.Aliases[resource.Alias()], Key: key.ID(), PolicyHash: key.PolicyHash(), Operation: resource.Right(), Count: 1,
+	}
 	if err != nil {
 		use.Failed = 1
 	}
-	return errors.Join(err, s.config.Auditor.Used(ctx, use, key, err))
+	return errors.Join(err, s.config.Auditor.Used(ctx, use, err))
 }
 
 type dataRequest struct {

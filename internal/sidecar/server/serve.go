@@ -133,7 +133,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 			return body{}, err
 		}
 	}
-	request, err := s.request(ctx, w, r)
+	request, err := s.objectOf(ctx, w, r)
 	defer clear(request)
 	if err != nil {
 		return body{}, err
@@ -147,8 +147,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 	return answer, err
 }
 
-// request returns the request as a JSON object: the body, or the query of a GET.
-func (s *Server) request(ctx context.Context, w http.ResponseWriter, r *http.Request) (request []byte, err error) {
+// objectOf returns the request as a JSON object: the body, or the query of a GET.
+func (s *Server) objectOf(ctx context.Context, w http.ResponseWriter, r *http.Request) (request []byte, err error) {
 	received := journal.Begin(ctx, journal.Receive)
 	defer func() { received(err) }()
 	if r.Method == http.MethodGet {

@@ -67,6 +67,9 @@ type Config struct {
 	Tokens Tokens
 	// Releases asks the vault.
 	Releases Releaser
+	// VaultKeys uses the keys of aliases whose rights are in the vault; nil means that there
+	// are none.
+	VaultKeys VaultKeys
 	// Authorities parses maa_endpoint and holds it against the allow-list.
 	Authorities Authorities
 	// Vaults parses akv_endpoint and kid and holds them against the allow-list.
@@ -172,6 +175,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Gate == nil {
 		c.Gate = limit.New(limit.Config{})
+	}
+	if c.VaultKeys == nil {
+		c.VaultKeys = noVaultKeys{}
 	}
 	if c.Auditor == nil {
 		c.Auditor = noAuditor{}
