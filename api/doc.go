@@ -27,7 +27,7 @@ var openAPI string
 // OpenAPI returns the description of the API, OpenAPI 3.1 in YAML.
 func OpenAPI() []byte { return []byte(openAPI) }
 
-// The routes. RouteStatus, RouteReady and RouteWatch use GET, the others POST.
+// The routes. RouteStatus, RouteReady and RouteWatch use GET, the others POST. RouteRelease has both.
 const (
 	RouteStatus   = "/status"
 	RouteReady    = "/readyz"

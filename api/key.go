@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,26 @@ func (k Key) LogValue() slog.Value {
 func (c *Client) Release(ctx context.Context, r ReleaseRequest) (Secret, error) {
 	key, err := c.ReleaseKey(ctx, r)
 	return key.JWK, err
+}
+
+// Format is the form of a released key, for [Client.ReleaseAs].
+type Format string
+
+// The formats. PEM, DER and SSH are for key pairs, Raw for symmetric keys.
+const (
+	FormatJWK Format = "jwk" // a JSON Web Key
+	FormatPEM Format = "pem" // PKCS #8 in PEM
+	FormatDER Format = "der" // PKCS #8 in DER
+	FormatSSH Format = "ssh" // OpenSSH's own form
+	FormatRaw Format = "raw" // the bytes of the key
+)
+
+// ReleaseAs returns the key in a format, for the caller to wipe. The reference sidecar does
+// not have formats: it answers with a JWK in a JSON string.
+func (c *Client) ReleaseAs(ctx context.Context, r ReleaseRequest, format Format) (Secret, error) {
+	var answer formatted
+	_, err := c.post(ctx, RouteRelease+"?format="+url.QueryEscape(string(format)), r, &answer)
+	return answer.key, err
 }
 
 // ReleaseKey is [Client.Release] with what the sidecar says about the key.

@@ -35,6 +35,24 @@ func (r ReadyResponse) String() string {
 	return strings.Join(parts, "; ")
 }
 
+// Lines returns one line for each part and one for the result, as Kubernetes writes it for
+// ?verbose: "[+]evidence ok", "[-]audit failed: …", "readyz check failed".
+func (r ReadyResponse) Lines() string {
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(r.Parts)) {
+		if reason := r.Parts[name]; reason == PartOK {
+			fmt.Fprintf(&lines, "[+]%s ok\n", name)
+		} else {
+			fmt.Fprintf(&lines, "[-]%s failed: %s\n", name, strings.Join(strings.Fields(reason), " "))
+		}
+	}
+	result := "passed"
+	if !r.Ready {
+		result = "failed"
+	}
+	return lines.String() + "readyz check " + result + "\n"
+}
+
 // maxReady bounds the answer in bytes. It consists of a few sentences.
 const maxReady = 64 << 10
 

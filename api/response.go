@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // response is an answer, read to its end or to the limit.
@@ -38,9 +40,25 @@ func (r *response) result(answer any) error {
 	case r.status != http.StatusOK:
 		return r.refusal()
 	}
+	if key, ok := answer.(*formatted); ok {
+		return key.read(r)
+	}
 	if json.Unmarshal(r.body, answer) != nil {
 		return errNotExpected
 	}
+	return nil
+}
+
+// formatted is an answer that is the key itself.
+type formatted struct{ key Secret }
+
+// read refuses JSON, which a sidecar without formats answers.
+func (f *formatted) read(r *response) error {
+	media, _, _ := strings.Cut(r.header.Get("Content-Type"), ";")
+	if media == "application/json" {
+		return errors.New("the sidecar has no formats: it answered with the JWK in a JSON string")
+	}
+	f.key = bytes.Clone(r.body)
 	return nil
 }
 

@@ -63,6 +63,8 @@ type Evidence struct {
 	Guest *Guest
 	// Omitted are the optional parts that exist but cannot be used.
 	Omitted []Omission
+
+	bound binding
 }
 
 // Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report (REPORTDATA of TDQuote):
@@ -133,7 +135,7 @@ func NewAttester(c Config) *Attester {
 // also returns the paravisor's claims, which bind runtimeData. The error wraps ErrNoEvidence,
 // also if the machine gives no reports, or the error of ctx.
 func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	evidence, err := a.collect(ctx, runtimeData)
+	evidence, err := a.collect(ctx, hashed(runtimeData))
 	if err == nil {
 		err = a.quote(ctx, evidence)
 	}
@@ -153,7 +155,7 @@ func (a *Attester) Report(ctx context.Context, runtimeData []byte) (*Evidence, e
 // returns only what the TPM says. The error wraps ErrNoEvidence, ErrNoEndorsements,
 // refusal.Throttled, refusal.Unavailable, or the error of ctx.
 func (a *Attester) Evidence(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	evidence, err := a.collect(ctx, runtimeData)
+	evidence, err := a.collect(ctx, hashed(runtimeData))
 	if err != nil {
 		return nil, err
 	}

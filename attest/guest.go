@@ -23,9 +23,9 @@ type Guest struct {
 	// depends on it.
 	AK, Certificate []byte
 	// Quote is the AK's statement over PCRs. Its nonce is the SHA-256 of the runtime
-	// data, or empty without runtime data.
+	// data, empty without runtime data, or what [Attester.Verbatim] binds.
 	Quote tpm.Attestation
-	// PCRs are the values of PCR 0 to 7, SHA-256.
+	// PCRs are the quoted values, SHA-256: of PCR 0 to 7, or with [Attester.Verbatim] of all.
 	PCRs vtpm.PCRs
 	// Log is the firmware's event log; empty if it does not exist or cannot be used.
 	Log []byte

@@ -69,7 +69,7 @@ func (a *Attester) Platform(ctx context.Context) (Platform, error) {
 	if a.config.VirtualTPM == nil && a.config.TDSource == nil {
 		return Direct, nil
 	}
-	evidence, err := a.collect(ctx, nil)
+	evidence, err := a.collect(ctx, hashed(nil))
 	if err != nil {
 		return 0, err
 	}
@@ -105,11 +105,11 @@ func (a *Attester) String() string {
 // found is the detected platform. It does not change while the program runs.
 type found struct{ platform Platform }
 
-// collect returns evidence over runtimeData without endorsements. It verifies what can be
-// verified without them.
-func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+// collect returns evidence without endorsements. It verifies what can be verified without
+// them.
+func (a *Attester) collect(ctx context.Context, bound binding) (*Evidence, error) {
 	done := journal.Begin(ctx, journal.Report)
-	evidence, err := a.ask(ctx, runtimeData)
+	evidence, err := a.ask(ctx, bound)
 	done(err)
 	if err != nil {
 		return nil, unreported(ctx, err)
@@ -121,7 +121,7 @@ func (a *Attester) collect(ctx context.Context, runtimeData []byte) (*Evidence, 
 }
 
 // way asks one source of evidence.
-type way func(ctx context.Context, runtimeData []byte) (*Evidence, error)
+type way func(ctx context.Context, bound binding) (*Evidence, error)
 
 // ways returns the configured sources, or only the one of the platform if that is known.
 func (a *Attester) ways() (ways []way) {
@@ -142,10 +142,10 @@ func (a *Attester) ways() (ways []way) {
 }
 
 // ask asks the sources in order until one has evidence. A wrong answer ends the search.
-func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+func (a *Attester) ask(ctx context.Context, bound binding) (*Evidence, error) {
 	var failed error
 	for _, ask := range a.ways() {
-		evidence, err := ask(ctx, runtimeData)
+		evidence, err := ask(ctx, bound)
 		if err == nil {
 			return evidence, nil
 		}
@@ -160,17 +160,16 @@ func (a *Attester) ask(ctx context.Context, runtimeData []byte) (*Evidence, erro
 	return nil, failed
 }
 
-func (a *Attester) askChip(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	want := snp.Bind(runtimeData)
-	report, err := a.config.Source.Report(ctx, want)
+func (a *Attester) askChip(ctx context.Context, bound binding) (*Evidence, error) {
+	report, err := a.config.Source.Report(ctx, bound.reportData)
 	if err != nil {
 		return nil, err
 	}
-	if report.ReportData() != want {
+	if report.ReportData() != bound.reportData {
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"%s answered with a report over other data than was asked for", a.config.Source)
 	}
-	evidence := &Evidence{Report: report, RuntimeData: runtimeData, Endorsement: a.config.Endorsement}
+	evidence := &Evidence{Report: report, RuntimeData: bound.runtimeData, Endorsement: a.config.Endorsement, bound: bound}
 	evidence.omit(UVMEndorsement, a.config.EndorsementErr)
 	return evidence, nil
 }

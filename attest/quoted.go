@@ -2,7 +2,6 @@ package attest
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 
 	"skr/attest/tpm"
@@ -13,23 +12,18 @@ import (
 // addQuote adds a quote of the PCRs. Without runtime data the nonce is empty, as in
 // Azure's own client: a token is fresh because of its envelope.
 func addQuote(ctx context.Context, t *tpm.TPM, ak *tpm.PublicKey, e *Evidence) error {
-	var nonce []byte
-	if e.RuntimeData != nil {
-		sum := sha256.Sum256(e.RuntimeData)
-		nonce = sum[:]
-	}
-	quoted, err := t.Quote(ctx, attestedPCRs, nonce)
+	quoted, err := t.Quote(ctx, e.bound.pcrs, e.bound.nonce)
 	if err != nil {
 		return err
 	}
-	if err := checkQuote(quoted, ak, nonce); err != nil {
+	if err := checkQuote(quoted, ak, e.bound); err != nil {
 		return refusal.Because(refusal.NoEvidence, err.Error(), err)
 	}
 	e.Guest.Quote, e.Guest.PCRs = quoted.Attestation, quoted.PCRs
 	return nil
 }
 
-func checkQuote(quoted *tpm.Quote, ak *tpm.PublicKey, nonce []byte) error {
+func checkQuote(quoted *tpm.Quote, ak *tpm.PublicKey, bound binding) error {
 	parsed, err := vtpm.ParseQuote(quoted.Info)
 	if err != nil {
 		return err
@@ -39,10 +33,10 @@ func checkQuote(quoted *tpm.Quote, ak *tpm.PublicKey, nonce []byte) error {
 		return err
 	}
 	var fresh error
-	if nonce != nil {
-		fresh = signed.CheckNonce(nonce)
+	if bound.any {
+		fresh = signed.CheckNonce(bound.nonce)
 	}
-	return errors.Join(fresh, signed.VerifySignature(ak.RSA()), signed.CheckSelection(attestedPCRs), signed.CheckPCRs(quoted.PCRs))
+	return errors.Join(fresh, signed.VerifySignature(ak.RSA()), signed.CheckSelection(bound.pcrs), signed.CheckPCRs(quoted.PCRs))
 }
 
 // addKey adds the ephemeral key and its certification.

@@ -51,9 +51,9 @@ func (g tdGuest) Quote(ctx context.Context, data tdx.ReportData) (*tdx.Quote, er
 	return q, nil
 }
 
-// askTD asks the TDX module for a quote over runtimeData.
-func (a *Attester) askTD(ctx context.Context, runtimeData []byte) (*Evidence, error) {
-	want := tdx.Bind(runtimeData)
+// askTD asks the TDX module for a quote that binds these data.
+func (a *Attester) askTD(ctx context.Context, bound binding) (*Evidence, error) {
+	want := tdx.ReportData(bound.reportData)
 	q, err := a.config.TDSource.Quote(ctx, want)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (a *Attester) askTD(ctx context.Context, runtimeData []byte) (*Evidence, er
 		return nil, refusal.Newf(refusal.NoEvidence,
 			"%s answered with a TDX quote over other data than was asked for", a.config.TDSource)
 	}
-	return &Evidence{TDQuote: q, RuntimeData: runtimeData}, nil
+	return &Evidence{TDQuote: q, RuntimeData: bound.runtimeData, bound: bound}, nil
 }
 
 // quote has the host quote the TD report of the paravisor, if there is one.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"skr/attest/snp"
 	"skr/attest/tpm"
 	"skr/attest/vtpm"
 	"skr/internal/refusal"
@@ -68,10 +67,9 @@ func (v *VirtualTPM) open() (*tpm.TPM, error) {
 	return opened, nil
 }
 
-// collect reads the paravisor's report. If runtimeData is not nil, the paravisor makes a
-// new one that binds it. collect checks the claims against the report, which is not
-// endorsed yet.
-func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence, error) {
+// collect reads the paravisor's report. If there is something to bind, the paravisor makes a
+// new one. collect checks the claims against the report, which is not endorsed yet.
+func (v *VirtualTPM) collect(ctx context.Context, bound binding) (*Evidence, error) {
 	t, err := v.open()
 	if err != nil {
 		return nil, err
@@ -80,8 +78,8 @@ func (v *VirtualTPM) collect(ctx context.Context, runtimeData []byte) (*Evidence
 	if err != nil {
 		return nil, err
 	}
-	evidence := &Evidence{RuntimeData: runtimeData, Guest: &Guest{AK: ak.Area()}}
-	index, err := readHCL(ctx, t, runtimeData)
+	evidence := &Evidence{RuntimeData: bound.runtimeData, Guest: &Guest{AK: ak.Area()}, bound: bound}
+	index, err := readHCL(ctx, t, bound)
 	switch {
 	case errors.Is(err, tpm.ErrAbsent):
 		return evidence, nil // Trusted Launch
@@ -100,12 +98,12 @@ var unreadableHCL = fmt.Sprintf("the index of the paravisor's report (%s) is def
 	"this is not a Trusted Launch machine, or its TPM is damaged; restart the virtual machine, and if that does not help, have it redeployed", tpm.HCLReport)
 
 // readHCL reads the index of the paravisor's report. It requests a new report only if
-// there is runtime data to bind, because that takes two seconds.
-func readHCL(ctx context.Context, t *tpm.TPM, runtimeData []byte) ([]byte, error) {
-	if runtimeData == nil {
+// there is something to bind, because that takes two seconds.
+func readHCL(ctx context.Context, t *tpm.TPM, bound binding) ([]byte, error) {
+	if !bound.any {
 		return t.ReadIndex(ctx, tpm.HCLReport)
 	}
-	return t.FreshReport(ctx, tpm.Fresh{UserData: tpm.UserData(snp.Bind(runtimeData)), Carries: carries})
+	return t.FreshReport(ctx, tpm.Fresh{UserData: tpm.UserData(bound.reportData), Carries: carries})
 }
 
 func carries(index []byte, data tpm.UserData) (bool, error) {
@@ -148,6 +146,18 @@ func (e *Evidence) addHCL(index []byte, ak *tpm.PublicKey) error {
 
 // complete adds what the TPM itself says, and verifies it with the attestation key.
 func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
+	if err := v.add(ctx, e, v.addCertificate, addQuote, addKey); err != nil {
+		return err
+	}
+	e.Guest.Log, e.Guest.LogErr = usableLog(v.config.EventLog)
+	e.omit(EventLog, e.Guest.LogErr)
+	return nil
+}
+
+// addition is a function that adds a part to evidence.
+type addition = func(context.Context, *tpm.TPM, *tpm.PublicKey, *Evidence) error
+
+func (v *VirtualTPM) add(ctx context.Context, e *Evidence, parts ...addition) error {
 	t, err := v.open()
 	if err != nil {
 		return err
@@ -159,15 +169,11 @@ func (v *VirtualTPM) complete(ctx context.Context, e *Evidence) error {
 	if !bytes.Equal(ak.Area(), e.Guest.AK) {
 		return refusal.Newf(refusal.NoEvidence, "the attestation key of this TPM changed while it was asked")
 	}
-	for _, step := range []func(context.Context, *tpm.TPM, *tpm.PublicKey, *Evidence) error{
-		v.addCertificate, addQuote, addKey,
-	} {
-		if err := step(ctx, t, ak, e); err != nil {
+	for _, part := range parts {
+		if err := part(ctx, t, ak, e); err != nil {
 			return err
 		}
 	}
-	e.Guest.Log, e.Guest.LogErr = usableLog(v.config.EventLog)
-	e.omit(EventLog, e.Guest.LogErr)
 	return nil
 }
 

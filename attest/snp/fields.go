@@ -115,6 +115,9 @@ func (r *Report) tcb(offset int) TCB { return NewTCB(r.u64(offset), r.Product())
 // PlatformInfo returns PLATFORM_INFO (AMD 56860, table PLATFORM_INFO Field).
 func (r *Report) PlatformInfo() uint64 { return r.u64(offPlatformInfo) }
 
+// KeyInfo returns the field that AuthorKeyEnabled, ChipKeyMasked and SigningKey decode.
+func (r *Report) KeyInfo() uint32 { return r.u32(offKeyInfo) }
+
 // AuthorKeyEnabled reports whether AUTHOR_KEY_DIGEST contains a digest.
 func (r *Report) AuthorKeyEnabled() bool { return r.u32(offKeyInfo)&1 != 0 }
 

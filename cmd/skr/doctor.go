@@ -102,6 +102,9 @@ func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error)
 		for _, p := range status.Problems {
 			problems = append(problems, doctor.Problem{Part: p.Part, Reason: p.Problem, Fix: sidecar.FixFor(p.Part)})
 		}
+		if ready, unasked := client.Ready(asking); unasked == nil && !ready.Ready {
+			notReady = &doctor.NotReadyError{Parts: ready.String()}
+		}
 		return problems, errors.Join(notReady, err)
 	}
 }

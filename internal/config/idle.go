@@ -20,6 +20,7 @@ func (s *Settings) idle(all *pflag.FlagSet) (warnings []string) {
 		{s.GRPCListen == "", []string{"wrap-keys"}, "grpc_listen is not set"},
 		{s.KeyCacheTTL > 0, []string{"key-refresh"}, "key_cache_ttl is set, and is the time after which keys are released again"},
 		{s.CryptoListen == "", []string{"crypto-dir", "crypto-names"}, "crypto_listen is not set"},
+		{s.CoCoListen == "", []string{"coco"}, "coco_listen is not set"},
 	} {
 		for _, field := range rule.fields {
 			if flag := all.Lookup(field); rule.is && flag.Changed && flag.Value.String() != flag.DefValue {

@@ -43,6 +43,9 @@ func (s *Settings) narrow(all *pflag.FlagSet) error {
 			}
 		}
 	}
+	if authority, err := names.Authorities.Parse(s.CoCo.Value.Authority); err == nil {
+		authorities = append(authorities, authority.Host().String())
+	}
 	if err := setDefault(all.Lookup("maa-allow"), authorities); err != nil {
 		return err
 	}

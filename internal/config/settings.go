@@ -25,6 +25,7 @@ type Settings struct {
 	CryptoDir      string
 	CryptoNames    List
 	SSHAgentListen string
+	CoCoListen     string
 	OpsListen      string
 	OpsDoctor      bool
 	RequestTimeout time.Duration
@@ -35,6 +36,7 @@ type Settings struct {
 
 	Keys   section[map[string]Alias]
 	Access section[[]AccessRule]
+	CoCo   section[CoCo]
 	Sinks  section[[]Sink]
 
 	ReportSource       string

@@ -61,6 +61,11 @@ func table() []setting {
 		},
 
 		{
+			name: "coco-listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.CoCoListen }, ""),
+			usage: "REST API of Confidential Containers: a loopback address and port (usually 127.0.0.1:8006), or unix:/path; off if not set",
+		},
+
+		{
 			name: "ops-listen", group: operating, bind: text(func(s *Settings) *string { return &s.OpsListen }, ""),
 			usage:      "address of /livez, /readyz and /metrics, such as :9090; off if empty",
 			check:      hostPort,
@@ -108,6 +113,11 @@ func table() []setting {
 			usage: "which callers may use which routes and aliases; without rules, any caller that can connect",
 		},
 
+		{
+			name: "coco", group: aliases, bind: form(func(s *Settings) pflag.Value { return &s.CoCo }),
+			usage: "what coco_listen answers: {resources: {repository/type/tag: {alias, as or envelope or sealed}}, authority}",
+			check: cocoAliases,
+		},
 		{
 			name: "sinks", group: files, bind: form(func(s *Settings) pflag.Value { return &s.Sinks }),
 			usage: "files that are kept up to date with keys: [{path, alias, format}]; also from envelopes and templates",

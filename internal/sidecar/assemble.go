@@ -31,6 +31,7 @@ import (
 	"skr/internal/crash"
 	"skr/internal/keyuse"
 	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/coco"
 	"skr/internal/sidecar/keyprovider"
 	"skr/internal/sidecar/parties"
 	"skr/internal/sidecar/server"
@@ -51,6 +52,7 @@ type Parts struct {
 	Aliases     map[string]keyrelease.Request
 	rights      map[string]keyuse.Rights // by alias
 	access      *access.Policy
+	coco        *server.CoCo      // nil without coco_listen
 	wrapKeys    *keyprovider.Keys // nil if wrapKeysErr is set
 	wrapKeysErr error
 	out         *outbound.Clients
@@ -77,6 +79,9 @@ func Assemble(s *config.Settings, observer *observer, log *slog.Logger) (*Parts,
 	}
 	if err := parts.assembleCallers(s); err != nil {
 		return nil, config.WrongSetting(err)
+	}
+	if parts.coco, err = parts.cocoOf(s); err != nil {
+		return nil, config.WrongSetting(fmt.Errorf("coco: %w", err))
 	}
 	parts.openWrapKeys(s.WrapKeys)
 	out, err := outbound.New(s, observer.exchanges)
@@ -165,8 +170,8 @@ func (p *Parts) assembleCallers(s *config.Settings) (err error) {
 	return nil
 }
 
-// routes returns the routes of HTTP and gRPC.
-func routes() []string { return append(api.Routes(), server.GRPCRoutes()...) }
+// routes returns the routes that access rules may name.
+func routes() []string { return slices.Concat(api.Routes(), server.GRPCRoutes(), coco.Routes()) }
 
 func (p *Parts) assembleAttester(s *config.Settings) error {
 	config, err := evidence(s, p.out)

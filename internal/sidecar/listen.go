@@ -17,7 +17,7 @@ import (
 
 // listeners are the listeners for applications. Those that the settings do not have are nil.
 type listeners struct {
-	http, grpc, crypto, agent *server.Listener
+	http, grpc, crypto, agent, coco *server.Listener
 
 	identity *keyvault.Identity // of crypto
 }
@@ -38,7 +38,8 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	l.grpc = open("grpc_listen", s.settings.GRPCListen)
 	l.crypto = open("crypto_listen", s.settings.CryptoListen)
 	l.agent = open("ssh_agent_listen", s.settings.SSHAgentListen)
-	if l.crypto != nil {
+	l.coco = open("coco_listen", s.settings.CoCoListen)
+	if l.crypto != nil && err == nil {
 		l.identity, err = keyvault.NewIdentity(s.settings.CryptoDir, s.settings.CryptoNames, s.access.Binds(), time.Now())
 		if err != nil {
 			err = config.WrongSetting(fmt.Errorf("crypto_dir: %w", err))
@@ -51,7 +52,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 }
 
 func (l listeners) close() (err error) {
-	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.agent} {
+	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.agent, l.coco} {
 		if one != nil {
 			err = errors.Join(err, one.Close())
 		}
@@ -74,6 +75,9 @@ func (l listeners) String() string {
 	if l.agent != nil {
 		addresses = append(addresses, "SSH agent on "+l.agent.String())
 	}
+	if l.coco != nil {
+		addresses = append(addresses, "Confidential Containers on "+l.coco.String())
+	}
 	return strings.Join(addresses, ", ")
 }
 
@@ -95,6 +99,9 @@ func (s *service) serve(ctx context.Context, l listeners, local *server.Server) 
 		for _, socket := range l.agent.Sockets() {
 			group.Go(func() error { return sshagent.Serve(running, s.agent.Listener(socket), config) })
 		}
+	}
+	if l.coco != nil {
+		group.Go(func() error { return local.ServeAs(running, l.coco, nil, local.CoCo()) })
 	}
 	return group.Wait()
 }

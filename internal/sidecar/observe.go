@@ -14,6 +14,7 @@ import (
 	"skr/internal/observe/metrics"
 	"skr/internal/observe/tracing"
 	"skr/internal/sbom"
+	"skr/internal/sidecar/coco"
 	"skr/internal/sidecar/server"
 	"skr/keyrelease"
 	"skr/releasepolicy/claims"
@@ -40,7 +41,7 @@ func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) 
 		codes = append(codes, string(code))
 	}
 	m := metrics.New(metrics.Config{
-		Version: sbom.Version(), Routes: routes(), Codes: append(codes, server.CodeGone),
+		Version: sbom.Version(), Routes: append(routes(), coco.RouteInfo), Codes: append(codes, server.CodeGone),
 		Services: []string{
 			outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS,
 			outbound.ServiceTHIM, outbound.ServiceAzureCache, outbound.ServiceKDS,

@@ -131,7 +131,7 @@ func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
 		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser, VaultKeys: vaultKeys{s.vaultKeys(s.settings)},
 		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases, Rights: s.rights,
-		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
+		CoCo: s.coco, Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
 		Auditor: s.auditor, Watch: s.follower, MaxWatchers: maxWatchers(s.http.Max()), Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
 		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr,
@@ -158,7 +158,7 @@ func (p *Parts) warnOfAttesting(log *slog.Logger) {
 	}
 	for _, rule := range p.access.Unguarded(server.AttestingRoutes()) {
 		log.Warn(`this access rule has keys: ["*"], and its callers may attest: with a key pair of their own they can get every key that `+
-			"the pod's identity may use, also keys without an alias; list the aliases, or remove the /attest routes", "rule", rule)
+			"the pod's identity may use, also keys without an alias; list the aliases, or remove the routes that attest", "rule", rule)
 	}
 }
 

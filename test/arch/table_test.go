@@ -5,6 +5,7 @@ package arch
 var allowed = map[string][]string{
 
 	// Foundations: they know nothing of key release.
+	"internal/accept":       {},
 	"internal/cache":        {},
 	"internal/certificate":  {},
 	"internal/check":        {"internal/refusal"},
@@ -105,7 +106,8 @@ var allowed = map[string][]string{
 		"api", "attest", "attest/maa", "attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
-		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
+		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/csi",
+		"internal/sidecar/doctor",
 		"internal/sidecar/follow", "internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault",
 		"internal/sidecar/limit", "internal/sidecar/ops", "internal/sidecar/sinks",
 		"internal/sidecar/parties",
@@ -114,6 +116,10 @@ var allowed = map[string][]string{
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
 		"attest/snp", "attest/tpm", "internal/crash", "internal/sidecar/serving", "internal/strictjson",
+	},
+	"internal/sidecar/coco": {
+		"api", "attest", "attest/snp", "hsm", "internal/envelope", "internal/jose/jwk", "internal/jose/jws", "internal/keyformat",
+		"internal/keyuse", "internal/secmem", "internal/strictjson",
 	},
 	"internal/sidecar/csi": {
 		"hsm", "internal/crash", "internal/jose/jws", "internal/observe/journal", "internal/refusal", "internal/secmem",
@@ -137,12 +143,13 @@ var allowed = map[string][]string{
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
 	"internal/sidecar/limit":                    {"internal/cache", "internal/refusal"},
-	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
+	"internal/sidecar/ops":                      {"api", "internal/accept", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/jose/jwk", "internal/keyuse",
+		"api", "attest", "attest/vtpm", "hsm", "internal/accept", "internal/cache", "internal/crash", "internal/jose/jwk", "internal/keyformat",
+		"internal/keyuse",
 		"internal/observe/journal",
-		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/follow", "internal/sidecar/keyprovider",
+		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/coco", "internal/sidecar/follow", "internal/sidecar/keyprovider",
 		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/keyspb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},

@@ -20,6 +20,8 @@ var wrong = map[string][]string{
 	"SKR_CRYPTO_LISTEN":        {"localhost:8443", "unix:/run/skr.sock"}, // the first needs crypto_dir
 	"SKR_CRYPTO_DIR":           {"relative"},
 	"SKR_CRYPTO_NAMES":         {"*.azure.net", "10.0.0.1", ""},
+	"SKR_COCO_LISTEN":          {"0.0.0.0:8006", "8006"},
+	"SKR_COCO":                 {"{", "{}", `{"resources":{"a/b/c":{"alias":"absent","as":"pem"}}}`},
 	"SKR_CLOUD":                {"germany"},
 	"SKR_OPS_LISTEN":           {"9090", ":70000"},
 	"SKR_OPS_DOCTOR":           {"perhaps"},

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"skr/internal/check"
@@ -27,11 +28,21 @@ func startStep(p Problem) step {
 	return step{name: podStart, look: func(context.Context) (check.Result, error) { return warn(p.Fix, "%s", p.Reason) }}
 }
 
+// NotReadyError is the error of a sidecar that answers and is not ready.
+type NotReadyError struct{ Parts string } // which, and why
+
+func (e *NotReadyError) Error() string { return "not ready: " + e.Parts }
+
 func (e *examination) lookAtLocal(ctx context.Context) (check.Result, error) {
 	problems, err := e.Local(ctx)
 	e.uncalled, problems = withoutPodStart(problems)
 	without, fixes := describeProblems(problems)
+	notReady, answers := errors.AsType[*NotReadyError](err)
 	switch {
+	case answers && len(problems) == 0:
+		return warn("see the steps above, and `skr healthcheck`", "a sidecar answers and is not ready: %s", notReady.Parts)
+	case answers:
+		return warn(fixes, "a sidecar answers and is not ready: %s; it runs without %s", notReady.Parts, without)
 	case err != nil && len(problems) == 0:
 		return warn("start the sidecar, or name where it listens with --listen", "no sidecar that is ready answers on this machine")
 	case err != nil:

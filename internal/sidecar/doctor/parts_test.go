@@ -51,6 +51,8 @@ func TestLocalSidecar(t *testing.T) {
 		"ready, all well":   {nil, nil, "answers and is ready"},
 		"ready without":     {some, nil, "is ready, and runs without ops_listen: address in use"},
 		"not ready without": {some, errors.New("not ready"), "is not ready, and runs without ops_listen: address in use"},
+		"which part":        {nil, &NotReadyError{"audit: unavailable"}, "answers and is not ready: audit: unavailable"},
+		"part, and without": {some, &NotReadyError{"audit: unavailable"}, "audit: unavailable; it runs without ops_listen: address in use"},
 		"none":              {nil, errors.New("refused"), "no sidecar that is ready"},
 		"never called":      {append(some, uncalled), nil, "is ready, and runs without ops_listen: address in use"},
 	} {

@@ -55,7 +55,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/livez", 200, `{"status":"ok"}`, "application/json; charset=utf-8"},
 		{"HEAD", "/livez", 200, "", ""},
 		{"GET", "/readyz", 200, `{"ready":true,"parts":{"evidence":"ok"}}`, "application/json; charset=utf-8"},
-		{"GET", "/readyz?verbose", 200, `{"ready":true,"parts":{"evidence":"ok"}}`, ""},
+		{"GET", "/readyz?verbose", 200, "[+]evidence ok\nreadyz check passed\n", "text/plain; charset=utf-8"},
 		{"GET", "/metrics", 200, "skr_ready 1\n", "text/plain; version=0.0.4"},
 		{"GET", "/", 404, bad, "application/json; charset=utf-8"},
 		{"GET", "/livez/", 404, bad, ""},
@@ -116,6 +116,50 @@ func TestNotReady(t *testing.T) {
 	}
 	if strings.Contains(answer.Body.String()+log.String(), secretText) {
 		t.Errorf("a private cause is shown: %s %s", answer.Body, log.String())
+	}
+}
+
+// A probe that a person reads has one line for each part. JSON stays the default, and what Accept
+// prefers wins.
+func TestReadyLines(t *testing.T) {
+	failures := map[string]error{
+		"evidence": refusal.Newf(refusal.NoEvidence, "mount\n/dev/sev-guest"), "audit": nil, "vault": errors.New(secretText),
+		"device": refusal.Newf(refusal.NoEvidence, "%s", strings.Repeat("é", 4096)),
+	}
+	var c Config
+	for name, err := range failures {
+		c.Parts = append(c.Parts, Part{Name: name, Err: func() error { return err }})
+	}
+	s := newServer(t, c)
+	for name, request := range map[string]struct {
+		path, accept string
+		text         bool
+	}{
+		"default":        {"/readyz", "", false},
+		"kubelet":        {"/readyz", "*/*", false},
+		"browser":        {"/readyz", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false},
+		"verbose":        {"/readyz?verbose", "", true},
+		"verbose, any":   {"/readyz?verbose=1", "*/*", true},
+		"text":           {"/readyz", "text/plain", true},
+		"verbose, JSON":  {"/readyz?verbose", "application/json", false},
+		"prefers a text": {"/readyz", "application/json;q=0.5, text/*", true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, request.path, nil)
+		if request.accept != "" {
+			r.Header.Set("Accept", request.accept)
+		}
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, r)
+		body := answer.Body.String()
+		lines := "[+]audit ok\n[-]device failed: no evidence: "
+		if answer.Code != http.StatusServiceUnavailable || strings.HasPrefix(body, lines) != request.text ||
+			(answer.Header().Get("Content-Type") == TextType) != request.text || strings.Contains(body, secretText) || len(body) > 4<<10 {
+			t.Errorf("%s: %d %s, %d bytes: %s", name, answer.Code, answer.Header().Get("Content-Type"), len(body), body)
+		}
+		if request.text && !strings.HasSuffix(body,
+			"[-]evidence failed: no evidence: mount /dev/sev-guest\n[-]vault failed: not ready, see the log of skr\nreadyz check failed\n") {
+			t.Errorf("%s: %s", name, body)
+		}
 	}
 }
 

@@ -3,9 +3,12 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
+	"strings"
 
 	"skr/api"
+	"skr/internal/accept"
 	"skr/internal/refusal"
 )
 
@@ -66,9 +69,32 @@ func (p Parts) Answer(tell func(part string, err error)) api.ReadyResponse {
 	return answer
 }
 
+// maxReason bounds a reason in bytes: it may quote what a device answered.
+const maxReason = 1 << 10
+
 func public(err error) string {
-	if refused, ok := errors.AsType[*refusal.Error](err); ok {
-		return refused.Public()
+	refused, ok := errors.AsType[*refusal.Error](err)
+	if !ok {
+		return hidden
 	}
-	return hidden
+	reason := refused.Public()
+	if len(reason) > maxReason {
+		return strings.ToValidUTF8(reason[:maxReason], "") + "…"
+	}
+	return reason
 }
+
+// WantsText reports whether a request for the readiness asks for lines and not for JSON: with
+// ?verbose, as for Kubernetes, unless its Accept header prefers JSON, or with an Accept header
+// that prefers text.
+func WantsText(r *http.Request) bool {
+	ranges := accept.Parse(r.Header["Accept"])
+	text, object := ranges.Quality("text/plain"), ranges.Quality("application/json")
+	if text != object {
+		return text > object
+	}
+	return r.URL.Query().Has("verbose")
+}
+
+// TextType is the media type of the lines.
+const TextType = "text/plain; charset=utf-8"

@@ -92,6 +92,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if !told.Ready {
 		status = http.StatusServiceUnavailable
 	}
+	if WantsText(r) {
+		w.Header().Set("Content-Type", TextType)
+		write(w, status, []byte(told.Lines()))
+		return
+	}
 	answer(w, status, told)
 }
 
@@ -111,6 +116,10 @@ func few(next http.Handler) http.Handler {
 
 func answer(w http.ResponseWriter, status int, message any) {
 	body, _ := json.Marshal(message) // strings and bools: no error
+	write(w, status, body)
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a caller that is gone by now needs no answer

@@ -9,7 +9,7 @@ import (
 )
 
 // admit checks the caller and the route, and waits for a place to run. The caller of
-// admit calls leave to return the place.
+// admit calls leave to return the place. Open routes need no permission.
 func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
 	if err := s.checkCaller(r); err != nil {
 		return nil, err
@@ -17,15 +17,19 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	switch {
 	case !x.found:
 		return nil, errNoRoute
-	case r.Method != x.route.method:
-		return nil, &methodError{x.route.method}
+	case !x.route.allows(r.Method):
+		return nil, &methodError{x.route.allow()}
 	case x.route.open:
 		return s.lobby.Enter(ctx, peerOf(ctx))
+	case r.Method == http.MethodGet:
+		if err := CheckGet(r); err != nil {
+			return nil, err
+		}
 	}
 	return s.enter(ctx, r.Header.Values("Authorization"), x)
 }
 
-// enter admits a POST of HTTP, a call of gRPC or a request of the SSH agent: it identifies the
+// enter admits a request of HTTP, a call of gRPC or a request of the SSH agent: it identifies the
 // caller, checks that the caller may use the route, and waits for a place to run. The body has
 // not been read yet.
 func (s *Server) enter(ctx context.Context, authorization []string, x *exchange) (leave func(), err error) {

@@ -20,12 +20,29 @@ type route struct {
 	// watch answers a request that waits, in place of answer. It gives its place back by leave
 	// before it waits.
 	watch func(w http.ResponseWriter, r *http.Request, x *exchange, leave func()) (body, error)
+	// key marks the route that gives out keys: callers may choose the form, and use GET with a
+	// query in place of a body.
+	key bool
+}
+
+// allow lists the methods in the form of the Allow header.
+func (r route) allow() string {
+	if r.key {
+		return http.MethodGet + ", " + r.method
+	}
+	return r.method
+}
+
+// allows reports whether the route has the method.
+func (r route) allows(method string) bool {
+	return method == r.method || r.key && method == http.MethodGet
 }
 
 // body is a result: a secret in protected memory, or bytes. It is wiped after it was sent.
 type body struct {
 	status int    // 0 means 200
 	key    string // identifier of a released key, for the header and the log; or ""
+	media  string // media type; "" means JSON
 	secret *secmem.Buffer
 	plain  []byte
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"skr/api"
@@ -37,10 +38,12 @@ var codes = []struct {
 // bad_request, whatever its content type, and Host and Origin keep web pages out.
 var errNoRoute = refusal.Newf(refusal.BadRequest, "there is no such route")
 
-// methodError has a status of its own and names the right method.
+// methodError has a status of its own and names the right methods.
 type methodError struct{ allow string }
 
-func (e *methodError) Error() string { return "bad request: use " + e.allow }
+func (e *methodError) Error() string {
+	return "bad request: use " + strings.ReplaceAll(e.allow, ", ", " or ")
+}
 
 // errGone means that the caller did not wait for the answer.
 var errGone = errors.New("the caller is gone")
@@ -92,8 +95,11 @@ func classify(err error) reply {
 	if refused, ok := errors.AsType[*refusal.Error](err); ok {
 		v := replyTo(refused)
 		v.reason = reasons(err)
-		if errors.Is(err, errNoRoute) {
+		switch {
+		case errors.Is(err, errNoRoute):
 			v.status = http.StatusNotFound
+		case errors.Is(err, errNotOffered):
+			v.status = http.StatusNotAcceptable
 		}
 		return v
 	}

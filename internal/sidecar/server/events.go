@@ -85,7 +85,7 @@ func (e *eventStream) send(seen follow.Version) error {
 	if seen.Version == "" || seen.Version == e.known {
 		return e.write(": no change\n\n")
 	}
-	data, err := json.Marshal(versionOf(seen))
+	data, err := json.Marshal(watchResponse(seen))
 	if err != nil {
 		return err
 	}

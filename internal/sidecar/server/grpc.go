@@ -17,6 +17,7 @@ import (
 	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/coco"
 	"skr/internal/sidecar/keyproviderpb"
 	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
 	"skr/internal/sidecar/keyspb"
@@ -40,7 +41,9 @@ func GRPCRoutes() []string {
 
 // AttestingRoutes returns the routes that give evidence over data of the caller.
 func AttestingRoutes() []string {
-	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
+	return []string{
+		api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation, coco.RouteEvidence, coco.RouteToken,
+	}
 }
 
 // providerRoutes maps the key provider's methods to their routes.

@@ -23,6 +23,39 @@ func (s *Server) checkCaller(r *http.Request) error {
 	return nil
 }
 
+// errUntrustedHost refuses a GET that could be of a page.
+var errUntrustedHost = refusal.Newf(refusal.CallerNotAllowed,
+	"a key is read with GET from localhost, 127.0.0.1, [::1] or a unix socket; with another Host, use POST")
+
+// CheckGet refuses a GET of a secret unless browsers send Sec-Fetch-Site with it. A GET of a
+// page has no Origin, and browsers send Sec-Fetch-Site only to addresses that they trust
+// without TLS: loopback addresses and localhost, but not 0.0.0.0 or names of /etc/hosts
+// (W3C, Secure Contexts, "Is origin potentially trustworthy?").
+func CheckGet(r *http.Request) error {
+	if overUnix(r) || isTrustworthy(hostName(r.Host)) {
+		return nil
+	}
+	return errUntrustedHost
+}
+
+func isTrustworthy(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Zone() == "" && address.Unmap().IsLoopback()
+	}
+	return host == "" || isLocalhostName(strings.ToLower(host))
+}
+
+// hostName returns the host of a Host header without its port and brackets.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return host
+}
+
 // fromPage reports whether a browser sends this request for a page. Sec-Fetch-Mode alone does
 // not show that: Node's fetch sends it from servers too. Sec-Fetch-Site is none for an
 // address that a person typed. The scripts of a page can neither set nor remove the two
@@ -43,11 +76,7 @@ func overUnix(r *http.Request) bool {
 // can have it. Any port is allowed: a pod may forward one to the sidecar's. A request
 // without a Host is from a client of HTTP/1.0, which is no browser.
 func (s *Server) isLocalHost(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	} else if inner, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
-	}
+	host = hostName(host)
 	if address, err := netip.ParseAddr(host); err == nil {
 		return isLocalAddress(address)
 	}

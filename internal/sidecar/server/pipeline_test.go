@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -47,6 +48,8 @@ type pipeline struct {
 	// request is the last request to Release; key is its result.
 	request keyrelease.Request
 	key     *hsm.Key
+	// platform is what the machine is; 0 means that the chip reports directly.
+	platform attest.Platform
 }
 
 var chip = sync.OnceValues(func() (*snptest.Chip, error) {
@@ -89,6 +92,32 @@ func (p *pipeline) Report(ctx context.Context, data []byte) (*attest.Evidence, e
 	}
 	report, err := snp.Parse(raw)
 	return &attest.Evidence{Report: report, RuntimeData: data}, err
+}
+
+func (p *pipeline) Verbatim(ctx context.Context, data []byte) (*attest.Evidence, error) {
+	if err := p.begin(ctx); err != nil {
+		return nil, err
+	}
+	var bound snp.ReportData
+	copy(bound[:], data)
+	raw, err := p.chip.Report(bound, snptest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	report, err := snp.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	text, err := p.chip.ChainPEM(report.ReportedTCB())
+	if err != nil {
+		return nil, err
+	}
+	chain, err := vcek.ParsePEM(text)
+	return &attest.Evidence{Report: report, Chain: chain}, err
+}
+
+func (p *pipeline) Platform(context.Context) (attest.Platform, error) {
+	return cmp.Or(p.platform, attest.Direct), nil
 }
 
 func (p *pipeline) Evidence(ctx context.Context, data []byte) (*attest.Evidence, error) {

@@ -55,6 +55,9 @@ func (s *Server) release(ctx context.Context, r api.ReleaseRequest) (body, error
 		return body{}, err
 	}
 	defer key.Wipe()
+	if format := formatOf(ctx); format != "" {
+		return inFormat(key, format)
+	}
 	answer := key.Answer(encodeKey)
 	if answer == nil {
 		return body{}, errors.New("the key was wiped before it was given out")

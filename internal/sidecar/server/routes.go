@@ -11,6 +11,7 @@ import (
 	"skr/hsm"
 	"skr/internal/keyuse"
 	"skr/internal/refusal"
+	"skr/internal/sidecar/ops"
 	"skr/keyrelease"
 )
 
@@ -20,6 +21,10 @@ type Evidence interface {
 	Report(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
 	// Evidence returns a report and everything that it was verified with.
 	Evidence(ctx context.Context, runtimeData []byte) (*attest.Evidence, error)
+	// Verbatim returns evidence that binds data themselves, and not their hash.
+	Verbatim(ctx context.Context, data []byte) (*attest.Evidence, error)
+	// Platform returns what kind of machine this is.
+	Platform(ctx context.Context) (attest.Platform, error)
 }
 
 // Tokens returns attestation tokens. Its errors are refusals.
@@ -64,7 +69,7 @@ func (s *Server) table() map[string]route {
 		api.RouteRaw:      {method: http.MethodPost, answer: post(s.raw)},
 		api.RouteCombined: {method: http.MethodPost, answer: post(s.combined)},
 		api.RouteMAA:      {method: http.MethodPost, answer: post(s.token)},
-		api.RouteRelease:  {method: http.MethodPost, answer: postBody(s.release)},
+		api.RouteRelease:  {method: http.MethodPost, answer: postBody(s.release), key: true},
 		api.RouteWatch:    {method: http.MethodGet, watch: s.watch},
 		api.RoutePublic:   {method: http.MethodPost, answer: post(s.public)},
 		api.RouteEncrypt:  {method: http.MethodPost, answer: s.operation(keyuse.Encrypt)},
@@ -86,13 +91,19 @@ func (s *Server) status() api.StatusResponse {
 	return status
 }
 
+// textKey marks the context of a request for the readiness that asks for lines.
+type textKey struct{}
+
 // ready answers probes, which read only the status code. "Not ready" is an answer and not
 // a refusal: it is no error in the log and the metrics.
-func (s *Server) ready(context.Context, []byte) (body, error) {
+func (s *Server) ready(ctx context.Context, _ []byte) (body, error) {
 	readiness := s.config.Parts.Answer(func(part string, err error) {
 		s.config.Logger.Debug("not ready", "part", part, "error", err)
 	})
 	answer, err := encode(readiness)
+	if ctx.Value(textKey{}) != nil {
+		answer = body{plain: []byte(readiness.Lines()), media: ops.TextType}
+	}
 	if !readiness.Ready {
 		answer.status = http.StatusServiceUnavailable
 	}

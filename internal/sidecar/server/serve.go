@@ -19,6 +19,7 @@ import (
 	"skr/internal/observe/journal"
 	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
+	"skr/internal/sidecar/ops"
 )
 
 // ServeHTTP answers one request and then logs one line.
@@ -100,7 +101,11 @@ func (a *arrival) Read(p []byte) (int, error) {
 // the end, for which the reference sidecar redirects: not all clients follow redirects.
 func (s *Server) lookUp(r *http.Request) (string, route, bool) {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	route, found := s.routes[path]
+	routes := s.routes
+	if r.Context().Value(dialectKey{}) != nil {
+		routes = s.dialects
+	}
+	route, found := routes[path]
 	if !found {
 		return "none", route, false
 	}
@@ -124,12 +129,18 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 		return s.runWatch(w, r, x, leave)
 	}
 	ctx = access.With(ctx, x.caller)
-	if r.Method == http.MethodGet {
+	if x.route.open {
+		if x.path == api.RouteReady && ops.WantsText(r) {
+			ctx = context.WithValue(ctx, textKey{}, true)
+		}
 		return s.run(ctx, x.route, nil)
 	}
-	received := journal.Begin(ctx, journal.Receive)
-	request, err := s.readBody(ctx, w, r)
-	received(err)
+	if x.route.key {
+		if ctx, err = withFormat(ctx, r); err != nil {
+			return body{}, err
+		}
+	}
+	request, err := s.objectOf(ctx, w, r)
 	defer clear(request)
 	if err != nil {
 		return body{}, err
@@ -141,6 +152,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (bo
 		return body{}, gone(err)
 	}
 	return answer, err
+}
+
+// objectOf returns the request as a JSON object: the body, or the query of a GET.
+func (s *Server) objectOf(ctx context.Context, w http.ResponseWriter, r *http.Request) (request []byte, err error) {
+	received := journal.Begin(ctx, journal.Receive)
+	defer func() { received(err) }()
+	if r.Method == http.MethodGet {
+		return queryRequest(r.URL.RawQuery)
+	}
+	return s.readBody(ctx, w, r)
 }
 
 // run calls the route, and turns a panic into an error.
@@ -241,6 +262,9 @@ func write(w http.ResponseWriter, id string, v reply, answer body) {
 	header := w.Header()
 	maps.Copy(header, always)
 	header["X-Request-Id"] = []string{id}
+	if answer.media != "" {
+		header["Content-Type"] = []string{answer.media}
+	}
 	if v.allow != "" {
 		header.Set("Allow", v.allow)
 	}

@@ -83,6 +83,9 @@ type Config struct {
 	// Rights are what callers may do with the keys of the aliases. An alias without
 	// an entry permits everything but RSA1_5.
 	Rights map[string]keyuse.Rights
+	// CoCo is what applications of Confidential Containers are answered with; nil means that
+	// there are no routes for them.
+	CoCo *CoCo
 	// Access says which caller may use which route and key; nil means that every
 	// caller that can connect may use all.
 	Access *access.Policy
@@ -131,7 +134,8 @@ type Config struct {
 type Server struct {
 	config   Config
 	routes   map[string]route
-	lobby    *limit.Gate // of requests that need no permission
+	dialects map[string]route // of package coco
+	lobby    *limit.Gate      // of requests that need no permission
 	refusals limit.Refusals
 	openers  openers
 	watchers *watchers
@@ -154,7 +158,7 @@ func New(c Config) (*Server, error) {
 	c = c.withDefaults()
 	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), watchers: newWatchers(c.MaxWatchers)}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.routes = s.table()
+	s.routes, s.dialects = s.table(), s.dialect()
 	return s, nil
 }
 
@@ -210,8 +214,8 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	return serving.Until(ctx, s.httpServer(base), s.config.Grace, s.sockets(l, s.config.Connections)...)
 }
 
-// ServeAs answers with a handler that calls the server, over TLS, until ctx ends. It closes
-// the listener.
+// ServeAs answers with a handler that calls the server, until ctx ends, over TLS unless secure
+// is nil. It closes the listener.
 func (s *Server) ServeAs(ctx context.Context, l *Listener, secure *tls.Config, handler http.Handler) error {
 	defer context.AfterFunc(ctx, s.stop)()
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -220,7 +224,9 @@ func (s *Server) ServeAs(ctx context.Context, l *Listener, secure *tls.Config, h
 	server.Handler = handler
 	sockets := s.sockets(l, s.config.Connections)
 	for i, socket := range sockets {
-		sockets[i] = tls.NewListener(socket, secure)
+		if secure != nil {
+			sockets[i] = tls.NewListener(socket, secure)
+		}
 	}
 	return serving.Until(ctx, server, s.config.Grace, sockets...)
 }

@@ -129,7 +129,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, x *exchange, leav
 	case err != nil:
 		return body{}, err
 	}
-	return encode(versionOf(seen))
+	return encode(watchResponse(seen))
 }
 
 // mayWatch checks that the caller may know of the key. Its version is not secret, so that the ops of
@@ -155,7 +155,7 @@ func (s *Server) waitFor(ctx context.Context, alias, known string, timeout time.
 	return s.config.Watch.Wait(ctx, alias, known)
 }
 
-func versionOf(seen follow.Version) api.WatchResponse {
+func watchResponse(seen follow.Version) api.WatchResponse {
 	return api.WatchResponse{KID: seen.ID, Version: seen.Version}
 }
 
