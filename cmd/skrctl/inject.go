@@ -46,7 +46,7 @@ func injectCommand(streams cli.Streams) *cobra.Command {
 	flags.StringVar(&in.platform, "platform", "", "where pods run: aci-vn2, aci (virtual nodes without native sidecars), aks-kata, cvm or trusted-launch")
 	flags.StringVar(&in.image, "image", "", "image of skr, by digest")
 	flags.BoolVar(&in.classic, "classic", false, "add an ordinary container instead of a native sidecar; always so on aci")
-	flags.StringVar(&in.vtpm, "vtpm", "agent", "how skr reaches the vTPM: agent, through the node's agent, or direct, which needs a privileged sidecar (cvm, trusted-launch)")
+	flags.StringVar(&in.vtpm, "vtpm", "agent", "access to the vTPM: through the node's agent, or direct, which needs a privileged sidecar (cvm, trusted-launch)")
 	flags.StringVar(&in.identity, "identity", "", "client id of the pod's workload identity, or resource id of the container group's identity (aci, aci-vn2)")
 	in.addFlags(cmd)
 	flags.IntVar(&in.user, "user", 0, "user id of skr; by default 65532 in pods, and 0 in container groups, where only root may open the report device")

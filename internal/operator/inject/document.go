@@ -56,7 +56,8 @@ func (o Options) overlay(text string, is selection, records []string) (*splice.D
 		}
 		found = append(found, recordOf(paths))
 		if t.isGroup && len(found[i]) > recordLimit {
-			return nil, nil, nil, errAt(t.object, fmt.Sprintf("%s: the record of what is added is longer than %d characters, which a tag may have", t.where(), recordLimit))
+			message := fmt.Sprintf("%s: the record of what is added is longer than %d characters, which a tag may have", t.where(), recordLimit)
+			return nil, nil, nil, errAt(t.object, message)
 		}
 	}
 	return d, targets, found, nil

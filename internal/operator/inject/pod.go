@@ -79,8 +79,9 @@ func (o Options) checkPod(t target) error {
 	case t.kind == "DaemonSet" && o.Platform.onVirtualNode():
 		return errAt(t.object, t.where()+": virtual nodes run no DaemonSets; make it a Deployment, or use a VirtualDaemonSet")
 	case splice.Scalar(splice.Member(spec, "hostNetwork")) == "true" && len(o.Ports) > 0:
-		return errAt(splice.Member(spec, "hostNetwork"), t.where()+" has hostNetwork: every process of the node could ask skr for keys; remove hostNetwork, or listen on a unix socket only")
-	case splice.Scalar(splice.Member(spec, "nodeSelector", "kubernetes.io/os")) == "windows", splice.Scalar(splice.Member(spec, "os", "name")) == "windows":
+		return errAt(splice.Member(spec, "hostNetwork"), t.where()+" has hostNetwork: every process of the node could ask skr for keys; "+
+			"remove hostNetwork, or listen on a unix socket only")
+	case slices.Contains([]string{splice.Scalar(splice.Member(spec, "nodeSelector", "kubernetes.io/os")), splice.Scalar(splice.Member(spec, "os", "name"))}, "windows"):
 		return errAt(spec, t.where()+" is for Windows, and skr runs on Linux")
 	}
 	return o.checkNames(t)

@@ -34,7 +34,8 @@ func TestRefuses(t *testing.T) {
 		{groupStart + "  containers: [{name: a}]\n", "whose platform is aci", Kata},
 		{groupStart + "  sku: Standard\n  containers: [{name: a}]\n", `properties.sku is "Standard", and "Confidential" is needed`, Group},
 		{groupStart + "  osType: Windows\n  containers: [{name: a}]\n", "is for Windows", Group},
-		{"identity: {type: UserAssigned, userAssignedIdentities: {other: {}}}\n" + groupStart + "  containers: [{name: a}]\n", "add it to userAssignedIdentities", Group},
+		{"identity: {type: UserAssigned, userAssignedIdentities: {other: {}}}\n" + groupStart + "  containers: [{name: a}]\n",
+			"add it to userAssignedIdentities", Group},
 		// What parsers read differently, or what stands in two places.
 		{"apiVersion: v1\nkind: Pod\nmetadata: {labels: &l {a: b}, annotations: *l}\nspec: {containers: [{name: a}]}\n", "the anchor", Kata},
 		{"apiVersion: v1\nkind: Pod\nx: &l {a: b}\nmetadata: {labels: *l}\nspec: {containers: [{name: a}]}\n", "an alias stands here", Kata},
@@ -44,7 +45,7 @@ func TestRefuses(t *testing.T) {
 		{podStart + "  containers: !!seq [{name: a}]\n", "a tag stands here", "classic"},
 		{"\xff\xfeP\x00o\x00", "save it as UTF-8", Kata},
 		{"a: {b\n", "line", Kata},
-		{"apiVersion: v1\nkind: ConfigMap\n---\n" + podStart + "  hostNetwork: true\n  containers: [{name: a}]\n", "document 2: line 7", CVM},
+		{"apiVersion: v1\nkind: ConfigMap\n---\n" + podStart + "  hostNetwork: true\n  containers: [{name: a}]\n", "document 2: line 8", CVM},
 	} {
 		o := usual(c.platform)
 		switch c.platform {
