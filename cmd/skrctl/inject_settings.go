@@ -30,7 +30,8 @@ func (s *sidecarSettings) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&s.settings, "settings", "", "configuration file of skr, which becomes its variables: the execution policy covers these, and no file")
 	flags.StringArrayVar(&s.aliases, "alias", nil, "key under a name of its own, as NAME=VAULT/keys/KEY[/VERSION]; repeat for more")
 	flags.StringVar(&s.authority, "authority", "", "attestation provider of the aliases")
-	flags.StringVar(&s.listen, "listen", "", "address of skr in the pod, by default localhost:8080; a unix socket needs --mount")
+	setting := new(config.Settings).Flags().Lookup("listen") // of the sidecar, not of this program
+	flags.StringVar(&s.listen, setting.Name, "", setting.Usage)
 }
 
 // load returns the settings as variables, and the ports that skr listens on. skr itself would take the settings: they

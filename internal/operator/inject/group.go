@@ -35,7 +35,7 @@ func (o Options) checkGroup(t target) error {
 		return errAt(t.object, t.where()+" is a container group, whose platform is aci")
 	case strings.EqualFold(splice.Scalar(splice.Member(t.spec(), "osType")), "Windows"):
 		return errAt(t.object, t.where()+" is for Windows, and skr runs on Linux")
-	case o.usesWorkloadIdentity() && !strings.HasPrefix(o.Identity, "["):
+	case o.usesWorkloadIdentity():
 		return errAt(t.object, t.where()+" has no workload identity: --identity must be the resource id of a managed identity")
 	case o.Identity != "" && have != nil && splice.Member(have, "userAssignedIdentities", o.Identity) == nil:
 		return errAt(have, t.where()+" has identities, and not this one: add it to userAssignedIdentities")

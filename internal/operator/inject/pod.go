@@ -14,8 +14,9 @@ import (
 // native reports whether the sidecar is an init container that always restarts.
 func (o Options) native() bool { return !o.Classic && o.Platform != VirtualNodesClassic }
 
+// usesWorkloadIdentity reports whether the identity is a client id, and not a resource id or an expression for one.
 func (o Options) usesWorkloadIdentity() bool {
-	return o.Identity != "" && !strings.HasPrefix(o.Identity, "/")
+	return o.Identity != "" && !strings.ContainsAny(o.Identity[:1], "/[")
 }
 
 // pod returns what a pod gets.
@@ -81,7 +82,7 @@ func (o Options) checkPod(t target) error {
 	case splice.Scalar(splice.Member(spec, "hostNetwork")) == "true" && len(o.Ports) > 0:
 		return errAt(splice.Member(spec, "hostNetwork"), t.where()+" has hostNetwork: every process of the node could ask skr for keys; "+
 			"remove hostNetwork, or listen on a unix socket only")
-	case slices.Contains([]string{splice.Scalar(splice.Member(spec, "nodeSelector", "kubernetes.io/os")), splice.Scalar(splice.Member(spec, "os", "name"))}, "windows"):
+	case splice.Scalar(splice.Member(spec, "os", "name")) == "windows", splice.Scalar(splice.Member(spec, "nodeSelector", "kubernetes.io/os")) == "windows":
 		return errAt(spec, t.where()+" is for Windows, and skr runs on Linux")
 	}
 	return o.checkNames(t)
