@@ -95,7 +95,7 @@ func (a *addition) insertLines(line, indent int, added *yaml.Node) {
 
 // insertInFlow inserts members or items before the first one, in lines of their own if that one has its own.
 func (a *addition) insertInFlow(to, added *yaml.Node) error {
-	style := flow{spaced: !a.IsJSON() || strings.Contains(a.text, `": `)}
+	style := flow{spaced: !a.IsJSON() || strings.Contains(a.text, ": ")}
 	if len(to.Content) == 0 {
 		from := a.offset(to) + 1
 		a.edits = append(a.edits, edit{from, from, strings.Join(style.parts(added), style.comma())})
