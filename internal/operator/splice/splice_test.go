@@ -33,6 +33,7 @@ func TestAdd(t *testing.T) {
 			"kind: X\nlabels:\n    b: '2'\n    a: 1\nlist:\n - {name: y, z: 1}\n - name: x\n"},
 		{"flow", "{kind: X, labels: {a: 1}, list: [ {name: x} ]}", `{kind: X, labels: {"b": "2", a: 1}, list: [ {"name": "y", "z": 1}, {name: x} ]}`},
 		{"values that are left out", "kind: X\nlabels: # none\nlist:\n", "kind: X\nlabels: # none\n  b: '2'\nlist:\n  - {name: y, z: 1}\n"},
+		{"a comment below", "kind: X\nlabels:\n      # later\nlist: []\n", "kind: X\nlabels:\n  b: '2'\n      # later\nlist: [{\"name\": \"y\", \"z\": 1}]\n"},
 		{"empty ones", "{kind: X, labels: { }, list: []}", `{kind: X, labels: {"b": "2" }, list: [{"name": "y", "z": 1}]}`},
 		{"CR LF", "kind: X\r\nlist: []\r\nlabels:\r\n  a: 1\r\n", "kind: X\r\nlist: [{\"name\": \"y\", \"z\": 1}]\r\nlabels:\r\n  b: '2'\r\n  a: 1\r\n"},
 		{"no spaces", `{"kind":"X","labels":{"a":"1"},"list":[]}`, `{"kind":"X","labels":{"b":"2","a":"1"},"list":[{"name":"y","z":1}]}`},
@@ -56,6 +57,27 @@ func TestAdd(t *testing.T) {
 		r := parsed(t, after)
 		if err := r.Remove(r.Root(), paths); err != nil || r.Text() != c.before {
 			t.Errorf("%s: removing gives %v\n%q, want\n%q", c.name, err, r.Text(), c.before)
+		}
+	}
+}
+
+// Remove finds where values end that other programs wrote.
+func TestRemove(t *testing.T) {
+	for _, c := range []struct{ before, path, after string }{
+		{"{a: 1, b: 2 , c: 3}", "/c", "{a: 1, b: 2}"},
+		{"{a: 1, b: 2 , c: 3}", "/b", "{a: 1, c: 3}"},
+		{`{a: 'it''s', b: "\"}" }`, "/b", `{a: 'it''s' }`},
+		{"{a: [ {x: [1, 2] # ]\n } ], b: 3}", "/b", "{a: [ {x: [1, 2] # ]\n } ]}"},
+		{"a: 1\nb: |\n  x\n\n  # no comment\n\n# c\nd: 1\n", "/b", "a: 1\n\n# c\nd: 1\n"},
+		{"a: b\n  c\nd: [1,\n  2]\ne: 1\n", "/a", "d: [1,\n  2]\ne: 1\n"},
+		{"a: b\n  c\nd: [1,\n  2]\ne: 1\n", "/d", "a: b\n  c\ne: 1\n"},
+		{"a:\n- name: x\n  b: \"c\n    d\"\n- name: y\n", "/a/x", "a:\n- name: y\n"},
+		{"a:\n- name: y\n- name: x\n# end\n", "/a/x", "a:\n- name: y\n# end\n"},
+		{"a: 1\n", "/b", "a: 1\n"},
+	} {
+		d := parsed(t, c.before)
+		if err := d.Remove(d.Root(), []string{c.path}); err != nil || d.Text() != c.after {
+			t.Errorf("%s of %q: %v\n%q, want\n%q", c.path, c.before, err, d.Text(), c.after)
 		}
 	}
 }
