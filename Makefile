@@ -7,6 +7,9 @@ FUZZTIME ?= 10s
 MINUTES  ?= 5
 LINTER   := v2.15.0
 LINT     := $(abspath bin/golangci-lint-$(LINTER))
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GORELEASER  := github.com/goreleaser/goreleaser/v2@v2.15.1
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
@@ -43,8 +46,10 @@ chart-docs: ## write the chart's README.md from values.yaml, as TestReadme compa
 man: ## write the manual pages to dist/man
 	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 
+DIST ?= dist
+ARCH ?=
 image: ## build the image dist/skr.tar (needs buildah, but no container engine); with FRAGMENT_KEY, sign a fragment (docs/fragments.md)
-	@GO=$(GO) VERSION=$(VERSION) sh deploy/image/build.sh dist
+	@GO=$(GO) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
 OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger
@@ -90,6 +95,7 @@ lint: $(LINT) ## vet and lint
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(LINT) run --build-tags $(TAGS) ./...
 	cd examples/kafka && $(GO) vet ./... && $(LINT) run ./...
+	$(GO) run $(ACTIONLINT)
 
 $(LINT):
 	GOBIN=$(@D)/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)
@@ -110,6 +116,17 @@ cross: ## build skrctl for Linux, macOS and Windows into dist/skrctl, and skr fo
 LINKED = $$($(GO) list -tags $(TAGS) -deps ./cmd/skrctl | grep '^skr/' | grep -vx -e skr/attest/tpm -e skr/attest/vcek)
 vet-cross: ## vet skrctl and its tests for macOS and Windows; takes long
 	for system in darwin windows; do GOOS=$$system $(GO) vet -tags $(TAGS) $(LINKED) || exit 1; done
+
+.PHONY: vulnerabilities release-check reproducible
+vulnerabilities: ## look for known vulnerabilities in what the programs call; says so if the database cannot be reached
+	@$(GO) run $(GOVULNCHECK) -tags $(TAGS) ./cmd/... || { status=$$?; \
+		echo "make vulnerabilities: see above: vulnerabilities were found, or the database at vuln.go.dev cannot be reached"; exit $$status; }
+
+release-check: ## verify the configuration of releases
+	GITHUB_REPOSITORY=owner/skr GITHUB_REPOSITORY_OWNER=owner $(GO) run $(GORELEASER) check
+
+reproducible: ## build HEAD twice, in two places without a shared cache, and compare
+	@GO=$(GO) TAGS=$(TAGS) sh deploy/release/reproducible.sh
 
 generate: ## generate the Go code of api/*.proto
 	$(GO) run ./test/generate

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 
@@ -26,6 +27,7 @@ type serveOptions struct {
 	keys, faults      []string
 	seed              uint64
 	verbose           bool
+	hosts, realNames  bool
 }
 
 func serveCommand(out, errOut io.Writer) *cobra.Command {
@@ -53,6 +55,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringArrayVar(&o.keys, "key", nil, "VAULT/NAME of a key to create; may be repeated")
 	flags.StringArrayVar(&o.faults, "fault", nil, "fault to inject (see docs/emulator.md); may be repeated")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed for faults with a probability; random and logged if 0")
+	flags.BoolVar(&o.hosts, "hosts", false, "also print lines for /etc/hosts, as comments that begin with #hosts")
+	flags.BoolVar(&o.realNames, "real-names", false, "also serve Azure's own host names, on port 443 unless --listen has another")
 	flags.BoolVar(&o.verbose, "verbose", false, "log each request to standard error")
 	return cmd
 }
@@ -63,6 +67,7 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer remove()
+	names := o.names()
 	config, err := o.config(ctx, dir, errOut)
 	if err != nil {
 		return err
@@ -72,11 +77,14 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // the process exits anyway
-	if err := printEnvironment(out, cloud); err != nil {
+	if err := printEnvironment(out, cloud, names); err != nil {
 		return err
 	}
+	if o.hosts {
+		_, _ = io.WriteString(out, names.hosts(cloud))
+	}
 	for _, key := range o.keys {
-		if err := makeKey(ctx, cloud, key, out); err != nil {
+		if err := makeKey(ctx, cloud, names, key, out); err != nil {
 			return err
 		}
 	}
@@ -93,7 +101,10 @@ func (o serveOptions) workDir() (string, func(), error) {
 }
 
 func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) (emulator.Config, error) {
-	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed}
+	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed, ExtraHosts: o.names().extra()}
+	if host, port, err := net.SplitHostPort(o.listen); err == nil && o.realNames && port == "0" {
+		config.Listen = net.JoinHostPort(host, realPort)
+	}
 	for _, text := range o.faults {
 		rule, err := fault.ParseRule(text)
 		if err != nil {
@@ -149,25 +160,44 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 }
 
 // printEnvironment writes lines that a POSIX shell can source.
-func printEnvironment(out io.Writer, cloud *emulator.Cloud) error {
+func printEnvironment(out io.Writer, cloud *emulator.Cloud, names names) error {
 	var text strings.Builder
 	text.WriteString("# emulated Azure, TEST ONLY; source this file, then start skr\n")
 	for _, entry := range cloud.Environment(cloud.Machine()) {
 		name, value, _ := strings.Cut(entry, "=")
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
-	fmt.Fprintf(&text, "# for requests to the sidecar:\nexport MAA_ENDPOINT='%s'\n", cloud.AttestationHost())
+	fmt.Fprintf(&text, "# for requests to the sidecar:\nexport MAA_ENDPOINT='%s'\n", names.authority(cloud))
+	if err := printIdentities(&text, cloud); err != nil {
+		return err
+	}
 	_, err := io.WriteString(out, text.String())
 	return err
 }
 
-func makeKey(ctx context.Context, cloud *emulator.Cloud, key string, out io.Writer) error {
+// printIdentities writes the identities as comments: variables of a workload identity would replace
+// the machine's managed identity, which the sidecar uses.
+func printIdentities(text *strings.Builder, cloud *emulator.Cloud) error {
+	system := cloud.SystemIdentity()
+	fmt.Fprintf(text, "# managed identity of the machine: client_id=%s object_id=%s\n", system.AppID, system.ObjectID)
+	environment, err := cloud.WorkloadIdentity()
+	if err != nil {
+		return err
+	}
+	text.WriteString("# an application's identity, as AKS gives it to a pod, and with a client secret:\n")
+	for _, entry := range append(environment, cloud.Secret()) {
+		fmt.Fprintf(text, "#identity export %s\n", entry)
+	}
+	return nil
+}
+
+func makeKey(ctx context.Context, cloud *emulator.Cloud, names names, key string, out io.Writer) error {
 	vault, name, found := strings.Cut(key, "/")
 	if !found {
 		return fmt.Errorf("--key %q: use VAULT/NAME", key)
 	}
-	host := cloud.Host(vault, "vault")
-	policy, err := releasePolicy(cloud.AttestationHost(), cloud.Machine())
+	host := names.vault(cloud, vault)
+	policy, err := releasePolicy(names.authority(cloud), cloud.Machine())
 	if err != nil {
 		return err
 	}

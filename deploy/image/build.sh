@@ -5,6 +5,7 @@
 #
 #   VERSION            the version that `skr version` prints; unknown if empty
 #   SOURCE_DATE_EPOCH  the time of all files in the image; the commit's if empty
+#   ARCH               the processor, such as arm64; this machine's if empty
 #   FRAGMENT_KEY       the key that signs a policy fragment for the image, see fragment.sh; none if empty
 set -eu
 umask 022
@@ -19,14 +20,15 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-VERSION=$version sh deploy/image/layout.sh "$work/build/image"
+arch=${ARCH:-$("${GO:-go}" env GOHOSTARCH)}
+VERSION=$version ARCH=$arch sh deploy/image/layout.sh "$work/build/image"
 mkdir -p "$out" "$work/empty"
 rm -f "$out/skr.tar"
 
 # The directory above replaces the stage "build", so that no container is pulled. All
 # of buildah's storage is removed afterwards.
 buildah --log-level error --root "$work/storage" --runroot "$work/run" --storage-driver vfs \
-	build --quiet --isolation chroot --file Dockerfile --build-context build="$work/build" \
+	build --quiet --isolation chroot --platform "linux/$arch" --file Dockerfile --build-context build="$work/build" \
 	--timestamp "$epoch" --identity-label=false --build-arg VERSION="$version" --build-arg REVISION="$revision" \
 	--tag "oci-archive:$out/skr.tar:skr:$version" "$work/empty" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 cp "$work/build/image/usr/share/sbom/skr.cdx.json" "$out/skr.cdx.json"

@@ -4,6 +4,7 @@
 #
 #   VERSION  the version that `skr version` prints; unknown if empty
 #   GO       the Go command; go if empty
+#   ARCH     the processor, such as arm64; this machine's if empty
 set -eu
 umask 022
 dir=${1:?usage: layout.sh DIR}
@@ -11,7 +12,8 @@ dir=${1:?usage: layout.sh DIR}
 mkdir -p "$dir/bin" "$dir/usr/share/sbom"
 
 # The binary must not depend on paths, the state of a repository, or a C compiler.
-CGO_ENABLED=0 "${GO:-go}" build -tags grpcnotrace -trimpath -buildvcs=false \
+go=${GO:-go}
+CGO_ENABLED=0 GOOS=linux GOARCH="${ARCH:-$("$go" env GOHOSTARCH)}" "$go" build -tags grpcnotrace -trimpath -buildvcs=false \
 	-ldflags "-s -w -X skr/internal/sbom.release=${VERSION:-unknown}" -o "$dir/bin/skr" ./cmd/skr
 
 # Manifests of the reference sidecar start it as /skr.sh or `sh -c /skr.sh`. Here both
@@ -19,4 +21,4 @@ CGO_ENABLED=0 "${GO:-go}" build -tags grpcnotrace -trimpath -buildvcs=false \
 ln -s bin/skr "$dir/skr.sh"
 ln -s skr "$dir/bin/sh"
 
-"$dir/bin/skr" version --sbom >"$dir/usr/share/sbom/skr.cdx.json"
+"$go" run ./deploy/release/sbom "$dir/bin/skr" "$dir/usr/share/sbom/skr.cdx.json" "${VERSION:-unknown}"

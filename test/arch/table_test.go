@@ -90,7 +90,8 @@ var allowed = map[string][]string{
 	"internal/hardening": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
-	"internal/keyuse": {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
+	"internal/keyformat": {"hsm", "internal/secmem"},
+	"internal/keyuse":    {"hsm", "internal/jose/jwk", "internal/jose/keywrap", "internal/secmem"},
 	"internal/sidecar": {
 		"api", "attest", "attest/maa", "attest/snp", "attest/uvm", "attest/vcek", "hsm", "internal/azure/entra",
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",

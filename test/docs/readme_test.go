@@ -70,12 +70,12 @@ echo "wanted: process $cloud (skr-emulator) listens there"
 	}
 }
 
-func TestReadmeFitsOneScreen(t *testing.T) {
+func TestReadmeIsShort(t *testing.T) {
 	text, err := os.ReadFile(root + "/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(string(text), "\n"); lines > 64 {
+	if lines := strings.Count(string(text), "\n"); lines > 80 {
 		t.Errorf("the README has %d lines", lines)
 	}
 }
@@ -104,6 +104,32 @@ func TestLinks(t *testing.T) {
 	}
 	if checked < 10 {
 		t.Errorf("only %d links were found", checked)
+	}
+}
+
+// TestIndex checks that the index of the documents lists each page once, and that each page begins
+// with its readers.
+func TestIndex(t *testing.T) {
+	index, err := os.ReadFile(root + "/docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil || len(pages) < 20 {
+		t.Fatalf("%d pages: %v", len(pages), err)
+	}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if listed := strings.Count(string(index), "]("+name+")"); listed != 1 && name != "README.md" {
+			t.Errorf("docs/README.md lists %s %d times", name, listed)
+		}
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.SplitN(string(text), "\n", 4); len(lines) < 4 || !strings.HasPrefix(lines[2], "For ") {
+			t.Errorf("%s does not say for whom it is in its first sentence", name)
+		}
 	}
 }
 

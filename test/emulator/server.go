@@ -34,14 +34,35 @@ func listenLoopback(ctx context.Context, address string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address %q must be an IP address and a port", address)
 	}
-	if !parsed.Addr().IsLoopback() {
-		return nil, fmt.Errorf("the address %q is not a loopback address; the emulator serves this machine only", address)
+	if !parsed.Addr().IsLoopback() && !onLoopback(parsed.Addr()) {
+		return nil, fmt.Errorf("the address %q is neither a loopback address nor one of a loopback interface; the emulator serves this machine only", address)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, serving.WithHolder(err)
 	}
 	return &server{listener: listener}, nil
+}
+
+// onLoopback reports whether a loopback interface has the address, as after
+// "ip address add 169.254.169.254/32 dev lo". Other machines cannot reach it there.
+func onLoopback(address netip.Addr) bool {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return false
+	}
+	for _, one := range interfaces {
+		addresses, err := one.Addrs()
+		if err != nil || one.Flags&net.FlagLoopback == 0 {
+			continue
+		}
+		for _, assigned := range addresses {
+			if prefix, err := netip.ParsePrefix(assigned.String()); err == nil && prefix.Addr() == address {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // listenSocket replaces a socket left behind by an earlier run. It refuses to

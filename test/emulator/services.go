@@ -95,10 +95,14 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		CompliantVM: c.compliantVM,
 		AKRoots:     c.akRoots,
 		Policy:      c.config.AttestationPolicy,
-		Claims2025:  c.config.Claims2025,
-		Evidence:    c.silicon.evidence,
-		Forge:       func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
-		Now:         c.clock(ServiceMAA),
+		Authorize: func(token string) error {
+			_, err := c.directory.SeenBy(c.clock(ServiceMAA)).VerifyAccessToken(token, attestationResource)
+			return err
+		},
+		Claims2025: c.config.Claims2025,
+		Evidence:   c.silicon.evidence,
+		Forge:      func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
+		Now:        c.clock(ServiceMAA),
 	})
 }
 
@@ -220,26 +224,21 @@ func imdsService(r *http.Request) string {
 	switch r.URL.Path {
 	case imds.CertificationPath:
 		return ServiceTHIM
-	case imds.TokenPath:
+	case imds.TokenPath, imds.TokenPath + "/":
 		return ServiceIdentity
 	}
 	return ServiceIMDS + "/other"
 }
 
 // identities are the managed identities of every machine: a system-assigned
-// identity and, by its client id, the workload's.
+// identity and, by one of its names, the workload's.
 type identities struct{ cloud *Cloud }
 
 var _ imds.Identities = identities{}
 
-func (i identities) ManagedIdentityToken(resource, clientID string) (imds.Token, error) {
-	who := i.cloud.system
-	workload := i.cloud.directory.Workload()
-	switch {
-	case clientID == "" || strings.EqualFold(clientID, who.AppID):
-	case strings.EqualFold(clientID, workload.AppID):
-		who = workload
-	default:
+func (i identities) ManagedIdentityToken(resource string, of imds.Identity) (imds.Token, error) {
+	who, found := i.find(of)
+	if !found {
 		return imds.Token{}, imds.ErrNoIdentity
 	}
 	token, err := i.cloud.directory.Issue(resource, who)
@@ -250,4 +249,21 @@ func (i identities) ManagedIdentityToken(resource, clientID string) (imds.Token,
 		return imds.Token{}, err
 	}
 	return imds.Token{Value: token.Value, ClientID: who.AppID, NotBefore: token.NotBefore, Expires: token.Expires}, nil
+}
+
+func (i identities) find(of imds.Identity) (entra.Principal, bool) {
+	system, workload := i.cloud.system, i.cloud.directory.Workload()
+	switch {
+	case of == imds.Identity{}, named(of, system):
+		return system, true
+	case named(of, workload), strings.EqualFold(of.ResourceID, WorkloadResource):
+		return workload, true
+	}
+	return entra.Principal{}, false
+}
+
+// named reports whether the principal has one of the names.
+func named(of imds.Identity, who entra.Principal) bool {
+	return of.ClientID != "" && strings.EqualFold(of.ClientID, who.AppID) ||
+		of.ObjectID != "" && strings.EqualFold(of.ObjectID, who.ObjectID)
 }

@@ -14,6 +14,10 @@ const (
 	clusterIssuer    = "https://oidc.aks.localhost/emulated/"
 )
 
+// WorkloadResource is the workload's identity in Azure Resource Manager.
+const WorkloadResource = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/emulated/providers/" +
+	"Microsoft.ManagedIdentity/userAssignedIdentities/workload"
+
 const (
 	caFile    = "ca.pem"
 	rootsFile = "amd-roots.pem"
@@ -44,7 +48,7 @@ func (c *Cloud) makeDirectory() (err error) {
 // resources returns the audiences of access tokens: the services under
 // .localhost and those of the extra hosts.
 func (c *Cloud) resources() []string {
-	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain)}
+	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain), attestationResource}
 	for _, name := range c.hosts.extra {
 		if v, ok := parseHost(name); ok && (v.kind == kindVault || v.kind == kindHSM) {
 			all = append(all, c.hosts.url(v.service))
@@ -53,6 +57,13 @@ func (c *Cloud) resources() []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+// attestationResource is the audience that the clients of Azure Attestation ask for, whatever the
+// name of the instance.
+const attestationResource = "https://attest.azure.net"
+
+// CAFile returns the path of the CA's certificate in PEM.
+func (c *Cloud) CAFile() string { return c.path(caFile) }
 
 // SystemIdentity returns the system-assigned managed identity of the machines.
 func (c *Cloud) SystemIdentity() entra.Principal { return c.system }
@@ -101,8 +112,11 @@ func (c *Cloud) WorkloadIdentity() ([]string, error) {
 // ServicePrincipal returns the environment of the workload's application with
 // a client secret.
 func (c *Cloud) ServicePrincipal() []string {
-	return append(c.Application(), "AZURE_CLIENT_SECRET="+c.secret)
+	return append(c.Application(), c.Secret())
 }
+
+// Secret returns the variable with the client secret of the workload's application.
+func (c *Cloud) Secret() string { return "AZURE_CLIENT_SECRET=" + c.secret }
 
 // Application returns the environment of the workload's application without a
 // proof of its identity.

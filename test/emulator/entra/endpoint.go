@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,6 +20,10 @@ const (
 )
 
 func (d *Directory) route() {
+	d.mux.HandleFunc("GET /common/discovery/instance", func(w http.ResponseWriter, r *http.Request) {
+		answer, err := d.instances(r)
+		d.write(w, answer, err)
+	})
 	d.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", d.inTenant(d.discovery))
 	d.mux.HandleFunc("GET /{tenant}/.well-known/openid-configuration", d.inTenant(d.discovery))
 	d.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", d.inTenant(d.keys))
@@ -93,6 +98,24 @@ func (d *Directory) discovery(r *http.Request) (any, error) {
 		"subject_types_supported":               []string{"pairwise"},
 		"token_endpoint":                        base + "/oauth2/v2.0/token",
 		"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
+	}, nil
+}
+
+// instances answers the instance discovery of MSAL: the names of this login service
+// (AzureAD/microsoft-authentication-library-for-go, apps/internal/oauth/ops/authority). A caller may
+// ask for this host only.
+func (d *Directory) instances(r *http.Request) (any, error) {
+	wanted, err := url.Parse(r.URL.Query().Get("authorization_endpoint"))
+	if err != nil || !strings.EqualFold(wanted.Host, r.Host) {
+		return nil, &problem{http.StatusBadRequest, "invalid_instance", 50049, "Unknown or invalid instance."}
+	}
+	name := r.Host
+	return map[string]any{
+		"tenant_discovery_endpoint": "https://" + name + "/" + d.config.Tenant + "/v2.0/.well-known/openid-configuration",
+		"api-version":               "1.1",
+		"metadata": []any{map[string]any{
+			"preferred_network": name, "preferred_cache": name, "aliases": []string{name},
+		}},
 	}, nil
 }
 

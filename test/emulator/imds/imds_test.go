@@ -22,9 +22,9 @@ func (fakeHost) Certification(w imds.Wanted) (imds.Certification, error) {
 	return imds.Certification{CacheControl: "1", CertificateChain: "chain", TCBM: "00", VCEKCert: w.PlatformID + w.TCB + w.Product}, nil
 }
 
-func (fakeHost) ManagedIdentityToken(resource, clientID string) (imds.Token, error) {
+func (fakeHost) ManagedIdentityToken(resource string, of imds.Identity) (imds.Token, error) {
 	switch {
-	case clientID == "unknown":
+	case of.ClientID == "unknown" || of.ObjectID == "unknown" || of.ResourceID == "unknown":
 		return imds.Token{}, imds.ErrNoIdentity
 	case !strings.HasPrefix(resource, "https://vault"):
 		return imds.Token{}, imds.ErrUnknownResource
@@ -67,7 +67,13 @@ func TestAnswers(t *testing.T) {
 		{"no api-version", imds.TokenPath + "?resource=https://vault.azure.net", metadata, 400, "bad_request_104"},
 		{"no resource", token, metadata, 400, "invalid_request"},
 		{"an unknown identity", token + "&resource=https://vault.azure.net&client_id=unknown", metadata, 400, "invalid_request"},
-		{"an identity by object id", token + "&resource=https://vault.azure.net&object_id=x", metadata, 400, "invalid_request"},
+		{"an unknown object id", token + "&resource=https://vault.azure.net&object_id=unknown", metadata, 400, "invalid_request"},
+		{"an unknown resource id", token + "&resource=https://vault.azure.net&mi_res_id=unknown", metadata, 400, "invalid_request"},
+		{"an unknown resource id by its other name", token + "&resource=https://vault.azure.net&msi_res_id=unknown", metadata, 400, "invalid_request"},
+		{"a token by the path of JavaScript's library",
+			imds.TokenPath + "/?api-version=2018-02-01&resource=https://vault.azure.net&object_id=x", metadata, 200,
+			`{"access_token":"token","client_id":"id","expires_in":"3900","expires_on":"1506484173","not_before":"1506480273",` +
+				`"refresh_token":"","resource":"https://vault.azure.net","token_type":"Bearer"}`},
 		{"an unknown resource", token + "&resource=https://graph.microsoft.com", metadata, 400, "invalid_resource"},
 		{"nothing", "/metadata/instance", metadata, 404, "Not found"},
 	} {

@@ -58,10 +58,16 @@ type Token struct {
 
 // Identities are the managed identities that are assigned to the machine.
 type Identities interface {
-	// ManagedIdentityToken returns a token for resource and the identity with
-	// that client id; "" means the system-assigned one. The error is
-	// ErrNoIdentity or ErrUnknownResource.
-	ManagedIdentityToken(resource, clientID string) (Token, error)
+	// ManagedIdentityToken returns a token for resource and that identity. The
+	// error is ErrNoIdentity or ErrUnknownResource.
+	ManagedIdentityToken(resource string, of Identity) (Token, error)
+}
+
+// Identity names a managed identity by one of its names. If all are empty, the
+// system-assigned identity is meant.
+type Identity struct {
+	ClientID, ObjectID string // GUIDs
+	ResourceID         string // the path of the identity in Azure Resource Manager
 }
 
 // Errors of the interfaces.
@@ -77,6 +83,7 @@ func New(certifier Certifier, identities Identities) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+CertificationPath, s.certification)
 	mux.HandleFunc("GET "+TokenPath, s.token)
+	mux.HandleFunc("GET "+TokenPath+"/{$}", s.token) // @azure/identity sends the slash
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusNotFound, failure{"Not found", "This path does not exist."})
 	})

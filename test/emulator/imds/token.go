@@ -1,6 +1,7 @@
 package imds
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,11 +30,11 @@ func (s *service) token(w http.ResponseWriter, r *http.Request) {
 	case resource == "":
 		write(w, http.StatusBadRequest, failure{"invalid_request", "Required query variable 'resource' is missing"})
 		return
-	case q.Has("object_id"), q.Has("mi_res_id"), q.Has("msi_res_id"):
-		write(w, http.StatusBadRequest, failure{"invalid_request", "Identity not found: the emulator finds identities only by client_id"})
-		return
 	}
-	token, err := s.identities.ManagedIdentityToken(resource, q.Get("client_id"))
+	// Libraries send mi_res_id or msi_res_id (Azure documentation, "How to use managed
+	// identities for Azure resources on an Azure VM to acquire an access token").
+	of := Identity{q.Get("client_id"), q.Get("object_id"), cmp.Or(q.Get("mi_res_id"), q.Get("msi_res_id"))}
+	token, err := s.identities.ManagedIdentityToken(resource, of)
 	if err != nil {
 		refuse(w, resource, err)
 		return

@@ -23,7 +23,7 @@ func (i *Instance) attest(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := i.policy.authorize(); err != nil {
+	if err := i.policies.of("sevsnpvm").authorize(); err != nil {
 		return nil, err
 	}
 	token, err := i.issue(i.claims(verified), i.forgery())

@@ -44,7 +44,7 @@ const claimPrefix = "x-ms-sevsnpvm-"
 // claims returns the payload of the token. The set of claims and their types
 // match real tokens of 2023, 2025 and 2026.
 func (i *Instance) claims(e *evidence) map[string]any {
-	c := i.standardClaims()
+	c := i.standardClaims("sevsnpvm")
 	i.addIsolation(c, e)
 	if e.nonce != "" {
 		c["nonce"] = e.nonce
@@ -52,8 +52,8 @@ func (i *Instance) claims(e *evidence) map[string]any {
 	return c
 }
 
-// standardClaims returns the claims of every token.
-func (i *Instance) standardClaims() map[string]any {
+// standardClaims returns the claims of every token. kind is the type whose policy applied.
+func (i *Instance) standardClaims(kind string) map[string]any {
 	now := i.config.Now()
 	return map[string]any{
 		"exp":              now.Add(tokenLife).Unix(),
@@ -61,7 +61,7 @@ func (i *Instance) standardClaims() map[string]any {
 		"nbf":              now.Unix(),
 		"iss":              i.config.Issuer,
 		"jti":              randomHex(32),
-		"x-ms-policy-hash": i.policy.hash,
+		"x-ms-policy-hash": i.policies.of(kind).hash,
 		"x-ms-ver":         "1.0",
 	}
 }

@@ -24,7 +24,7 @@ func (i *Instance) attestGuest(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := i.policy.authorize(); err != nil {
+	if err := i.policies.of("azureguest").authorize(); err != nil {
 		return nil, err
 	}
 	forgery := i.forgery()

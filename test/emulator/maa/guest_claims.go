@@ -15,7 +15,7 @@ const ephemeralKeyID = "TpmEphemeralEncryptionKey"
 // guestClaims returns the payload of an AzureGuest token. The set of claims and
 // their types match a real token of 2022.
 func (i *Instance) guestClaims(e *guestEvidence) map[string]any {
-	c := i.standardClaims()
+	c := i.standardClaims("azureguest")
 	c["x-ms-attestation-type"] = "azurevm"
 	c["secureboot"] = e.secureBoot()
 	e.addSystem(c)

@@ -41,8 +41,12 @@ type Config struct {
 	// AKRoots returns the authorities that may certify a TPM's attestation key
 	// where only the certificate vouches for it. Nil means none.
 	AKRoots func() []*vtpm.Roots
-	// Policy is the text of the attestation policy; "" means DefaultPolicy.
+	// Policy is the text of the attestation policy that each type has at first; "" means
+	// DefaultPolicy.
 	Policy string
+	// Authorize returns an error if the access token gives no right to read and change policies.
+	// Nil gives nobody the right.
+	Authorize func(token string) error
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
 	// family, chip id and the younger bits of the guest policy.
 	Claims2025 bool
@@ -58,10 +62,10 @@ type Config struct {
 
 // Instance is one attestation provider with its own signing key.
 type Instance struct {
-	config Config
-	policy policy
-	key    *signingKey
-	mux    *http.ServeMux
+	config   Config
+	policies *policies
+	key      *signingKey
+	mux      *http.ServeMux
 }
 
 var _ http.Handler = (*Instance)(nil)
@@ -85,7 +89,9 @@ func New(c Config) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{config: c, policy: rules, key: key, mux: http.NewServeMux()}
+	i := &Instance{
+		config: c, policies: &policies{initial: rules, changed: make(map[string]policy)}, key: key, mux: http.NewServeMux(),
+	}
 	i.route()
 	return i, nil
 }
@@ -96,7 +102,9 @@ func (i *Instance) route() {
 	i.mux.HandleFunc("POST /attest/{type}", serveJSON(i.otherType))
 	i.mux.HandleFunc("GET /certs", serveJSON(i.certs))
 	i.mux.HandleFunc("GET /.well-known/openid-configuration", serveJSON(i.discovery))
-	i.mux.HandleFunc("/policies/", serveJSON(i.management))
+	i.mux.HandleFunc("GET /policies/{type}", serveJSON(i.managed(i.getPolicy)))
+	i.mux.HandleFunc("PUT /policies/{type}", serveJSON(i.managed(i.setPolicy)))
+	i.mux.HandleFunc("POST /policies/{type}", serveJSON(i.managed(i.resetPolicy))) // {type}:reset
 	i.mux.HandleFunc("/certificates", serveJSON(i.management))
 	i.mux.HandleFunc("/", serveJSON(i.unknown))
 }
@@ -120,7 +128,7 @@ func (i *Instance) otherType(r *http.Request) (any, error) {
 
 // management answers as the service does to a caller without a role.
 func (i *Instance) management(*http.Request) (any, error) {
-	return nil, &problem{http.StatusUnauthorized, codeUnauthorized, "The emulator has no policy management."}
+	return nil, &problem{http.StatusUnauthorized, codeUnauthorized, "The emulator has no policy signing certificates."}
 }
 
 func (i *Instance) unknown(*http.Request) (any, error) {

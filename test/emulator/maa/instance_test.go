@@ -384,7 +384,7 @@ func TestRefusals(t *testing.T) {
 		{name: "another kind of evidence", path: "/attest/Tpm?api-version=2020-10-01", body: []byte("{}"),
 			code: "InvalidOperation", message: "SevSnpVm and AzureGuest"},
 		{name: "policy management", path: "/policies/SevSnpVm?api-version=2022-08-01",
-			status: http.StatusUnauthorized, code: "Unauthorized", message: "policy management"},
+			status: http.StatusUnauthorized, code: "Unauthorized", message: "not authorized"},
 		{name: "nothing", path: "/nothing", status: http.StatusNotFound, code: "NotFound", message: "does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ const DefaultPolicy = "version= 1.0;authorizationrules{=> permit();};"
 // policy is an unconditional permit or deny. parsePolicy refuses conditions and
 // issuance rules.
 type policy struct {
+	text    string
 	hash    string
 	permits bool
 }
@@ -29,7 +30,7 @@ func parsePolicy(text string) (policy, error) {
 	if match == nil {
 		return policy{}, errors.New("maa: the emulator supports only policies that permit or deny all, such as " + DefaultPolicy)
 	}
-	return policy{hash: policyHash(text), permits: match[1] == "permit"}, nil
+	return policy{text: text, hash: policyHash(text), permits: match[1] == "permit"}, nil
 }
 
 // policyHash returns x-ms-policy-hash: the SHA-256 of the text's base64url

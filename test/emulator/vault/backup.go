@@ -34,6 +34,7 @@ type savedVersion struct {
 	Created    int64
 	Updated    int64
 	Exportable bool
+	Imported   bool
 	Policy     *savedPolicy
 	Tags       map[string]string
 }
@@ -69,7 +70,8 @@ func (v *Vault) backup(c *call) (answer, error) {
 func (v *Vault) save(ver *version) (savedVersion, error) {
 	s := savedVersion{
 		ID: ver.id, Kind: ver.material.kind, Hardware: ver.material.hardware, Operations: ver.operations, Enabled: ver.enabled,
-		NotBefore: ver.notBefore, Expires: ver.expires, Created: ver.created, Updated: ver.updated, Exportable: ver.exportable, Tags: ver.tags,
+		NotBefore: ver.notBefore, Expires: ver.expires, Created: ver.created, Updated: ver.updated, Exportable: ver.exportable,
+		Imported: ver.imported, Tags: ver.tags,
 	}
 	if p := ver.policy; p != nil {
 		s.Policy = &savedPolicy{p.contentType, p.immutable, p.rules.Normalised(v.config.Flavour)}
@@ -86,7 +88,8 @@ func (v *Vault) save(ver *version) (savedVersion, error) {
 func (s savedVersion) load() (*version, error) {
 	ver := &version{
 		id: s.ID, material: material{kind: s.Kind, hardware: s.Hardware}, operations: s.Operations, enabled: s.Enabled,
-		notBefore: s.NotBefore, expires: s.Expires, created: s.Created, updated: s.Updated, exportable: s.Exportable, tags: s.Tags,
+		notBefore: s.NotBefore, expires: s.Expires, created: s.Created, updated: s.Updated, exportable: s.Exportable,
+		imported: s.Imported, tags: s.Tags,
 	}
 	if s.Policy != nil {
 		rules, err := releasepolicy.Parse(s.Policy.Rules)

@@ -36,6 +36,7 @@ type version struct {
 	created    int64
 	updated    int64
 	exportable bool
+	imported   bool          // and not generated in the vault
 	policy     *storedPolicy // nil if and only if not exportable
 	tags       map[string]string
 }

@@ -43,7 +43,7 @@ func (v *Vault) addVersion(c *call, r *keyRequest, source func(*keyRequest) (mat
 		id: newVersionID(), material: m, operations: operations, policy: policy,
 		enabled:   r.Attributes.Enabled == nil || *r.Attributes.Enabled,
 		notBefore: r.Attributes.NotBefore, expires: r.Attributes.Expires,
-		exportable: r.exportable(), tags: r.Tags,
+		exportable: r.exportable(), imported: r.Key != nil, tags: r.Tags,
 	})
 }
 

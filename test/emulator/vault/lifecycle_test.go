@@ -48,7 +48,7 @@ func TestExportRules(t *testing.T) {
 		{"no type", map[string]any{}, nil, "Property  has invalid value\r\n"},
 		{"curve", map[string]any{"kty": "EC", "crv": "P-224"}, nil, "crv"},
 		{"size", map[string]any{"kty": "RSA", "key_size": 1024}, nil, "key_size"},
-		{"exponent", map[string]any{"kty": "RSA", "public_exponent": 3}, nil, "public_exponent"},
+		{"exponent", map[string]any{"kty": "RSA", "public_exponent": 5}, nil, "public_exponent"},
 		{"operation", map[string]any{"kty": "EC", "key_ops": []string{"fly"}}, nil, "key_ops"},
 	}
 	for _, c := range cases {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"strings"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -71,6 +72,28 @@ func (m material) another() (material, error) {
 func generateRSA(bits int, hardware bool) (material, error) {
 	private, err := rsa.GenerateKey(rand.Reader, bits)
 	return material{kind: "RSA", hardware: hardware, private: private}, err
+}
+
+// generateRSA3 makes a key with the public exponent 3, which crypto/rsa does not make.
+func generateRSA3(bits int, hardware bool) (material, error) {
+	one, three := big.NewInt(1), big.NewInt(3)
+	var primes []*big.Int
+	for len(primes) < 2 {
+		p, err := rand.Prime(rand.Reader, bits/2)
+		if err != nil {
+			return material{}, err
+		}
+		if less := new(big.Int).Sub(p, one); new(big.Int).Mod(less, three).Sign() != 0 {
+			primes = append(primes, p)
+		}
+	}
+	n := new(big.Int).Mul(primes[0], primes[1])
+	phi := new(big.Int).Mul(new(big.Int).Sub(primes[0], one), new(big.Int).Sub(primes[1], one))
+	private := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: n, E: 3}, D: new(big.Int).ModInverse(three, phi), Primes: primes,
+	}
+	private.Precompute()
+	return material{kind: "RSA", hardware: hardware, private: private}, private.Validate()
 }
 
 func generateEC(curve elliptic.Curve, hardware bool) (material, error) {

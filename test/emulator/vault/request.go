@@ -89,10 +89,13 @@ func (v *Vault) generate(r *keyRequest) (material, error) {
 	if err != nil {
 		return material{}, err
 	}
-	if r.Exponent != 0 && r.Exponent != 65537 {
-		return material{}, badParameter("Property public_exponent has invalid value\r\n") // UNCONFIRMED
+	switch r.Exponent {
+	case 0, 65537:
+		return generateRSA(bits, inHSM)
+	case 3:
+		return generateRSA3(bits, inHSM)
 	}
-	return generateRSA(bits, inHSM)
+	return material{}, badParameter("Property public_exponent has invalid value\r\n") // UNCONFIRMED
 }
 
 func sizeRequested(bits, preset int, allowed ...int) (int, error) {

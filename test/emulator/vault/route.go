@@ -15,10 +15,21 @@ import (
 // KiB in base64url and an attestation token of some tens of KiB.
 const maxBody = 1 << 20
 
-// apiVersions are the versions of the Key Vault data plane with key release.
+// apiVersions are the versions of the Key Vault data plane. Versions before 7.3 have neither key
+// release nor rotation. The order is the service's, oldest first.
 var apiVersions = []string{
-	"7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5",
+	"2016-10-01", "7.0-preview", "7.0", "7.1-preview", "7.1", "7.2-preview", "7.2", "7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5",
 	"7.6-preview.1", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01",
+	"2026-01-01-preview", "2026-03-01-preview", "2026-04-01", "2026-05-01-preview",
+}
+
+// firstWithRelease is the first version of the operations in newer.
+const firstWithRelease = "7.3-preview"
+
+// newer are the operations that versions before 7.3 do not have.
+var newer = []string{
+	"POST keys/name/release", "POST keys/name/rotate", "POST rng", "GET keys/name/rotationpolicy", "PUT keys/name/rotationpolicy",
+	"GET keys/name/attestation",
 }
 
 // call is an authenticated and routed request.
@@ -44,6 +55,7 @@ var operations = map[string]operation{
 	"GET keys":                      {"keys/read", false, (*Vault).listKeys},
 	"GET keys/name":                 {"keys/read", true, (*Vault).get},
 	"GET keys/name/versions":        {"keys/read", false, (*Vault).listVersions},
+	"GET keys/name/attestation":     {"keys/read", true, (*Vault).attest},
 	"GET keys/name/rotationpolicy":  {"keyrotationpolicies/read", false, (*Vault).getRotationPolicy},
 	"PUT keys/name/rotationpolicy":  {"keyrotationpolicies/write", false, (*Vault).putRotationPolicy},
 	"POST keys/restore":             {"keys/restore/action", false, (*Vault).restore},
@@ -138,7 +150,13 @@ func (v *Vault) route(r *http.Request) (*call, operation, error) {
 			return nil, operation{}, v.faultName(part)
 		}
 	}
-	return c, op, v.checkAPIVersion(c)
+	if err := v.checkAPIVersion(c); err != nil {
+		return nil, operation{}, err
+	}
+	if slices.Index(apiVersions, c.apiVersion) < slices.Index(apiVersions, firstWithRelease) && slices.Contains(newer, pattern) && c.apiVersion != "" {
+		return nil, operation{}, faultNoRoute()
+	}
+	return c, op, nil
 }
 
 // checkAPIVersion accepts a Managed HSM's links to the next page without a
@@ -169,8 +187,7 @@ func (c *call) parsePath(method string, u *url.URL) (pattern string, ok bool) {
 	}
 	c.name, pattern = parts[1], pattern+"/name"
 	rest := parts[2:]
-	verb := method == http.MethodPost || len(rest) == 1 && slices.Contains([]string{"versions", "rotationpolicy"}, strings.ToLower(rest[0]))
-	if verb && len(rest) > 0 {
+	if len(rest) > 0 && (method == http.MethodPost || isNoun(rest)) {
 		pattern += "/" + strings.ToLower(rest[len(rest)-1])
 		rest = rest[:len(rest)-1]
 	}
@@ -178,6 +195,17 @@ func (c *call) parsePath(method string, u *url.URL) (pattern string, ok bool) {
 		c.version = rest[0]
 	}
 	return pattern, c.name != "" && len(rest) <= 1
+}
+
+// isNoun reports whether the last part of a path names something of the key, and no version.
+func isNoun(rest []string) bool {
+	switch strings.ToLower(rest[len(rest)-1]) {
+	case "versions", "rotationpolicy":
+		return len(rest) == 1
+	case "attestation":
+		return true
+	}
+	return false
 }
 
 // segments splits before it unescapes, so that %2F stays inside its segment.

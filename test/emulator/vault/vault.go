@@ -15,7 +15,7 @@
 //	server := &http.Server{Handler: v, TLSConfig: …}
 //
 // Differences from Azure: nothing outlives the process; there are no quotas,
-// throttling, key attestation or symmetric cryptography; a rotation policy acts
+// or throttling; a rotation policy acts
 // at the next request and sends no events; a list ends without the empty pages
 // that Azure inserts; keys have no protection. Use it for tests and never for
 // secrets.
@@ -125,7 +125,9 @@ type Caller struct {
 // Vault is an emulated vault. It is safe for concurrent use.
 type Vault struct {
 	config Config
-	kid    string // the signing key's id in a Managed HSM's statements
+	// partition vouches for the keys of a Managed HSM. It is made at first use.
+	partition func() (*partition, error)
+	kid       string // the signing key's id in a Managed HSM's statements
 
 	mu      sync.Mutex
 	keys    map[string]*key      // present keys, by lower-case name
@@ -161,7 +163,8 @@ func New(c Config) (*Vault, error) {
 	}
 	return &Vault{
 		config: c, kid: newGUID(),
-		keys: make(map[string]*key), deleted: make(map[string]*key), purged: make(map[string]time.Time),
+		partition: sync.OnceValues(func() (*partition, error) { return newPartition(c.Now()) }),
+		keys:      make(map[string]*key), deleted: make(map[string]*key), purged: make(map[string]time.Time),
 	}, nil
 }
 

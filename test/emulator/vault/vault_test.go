@@ -337,7 +337,9 @@ func TestRoutesRefused(t *testing.T) {
 		{"GET", "/keys/a%2Fb?api-version=7.4", http.StatusBadRequest},
 		{"GET", "/keys/a", http.StatusNotFound},
 		{"GET", "/keys/a?x=y", http.StatusBadRequest},
-		{"GET", "/keys/a?api-version=7.0", http.StatusBadRequest},
+		{"GET", "/keys/a?api-version=6.9", http.StatusBadRequest},
+		{"POST", "/keys/a/release?api-version=7.2", http.StatusNotFound},
+		{"POST", "/keys/a/rotate?api-version=2016-10-01", http.StatusNotFound},
 		{"POST", "/keys/a/create?api-version=7.4", http.StatusBadRequest},
 	}
 	for _, c := range cases {
