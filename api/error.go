@@ -29,6 +29,8 @@ const (
 	AttestationRejected Code = "attestation_rejected"
 	// ReleaseRejected: the vault, or its identity provider, refused.
 	ReleaseRejected Code = "release_rejected"
+	// OperationRejected: the vault refused an operation with a key that stays there.
+	OperationRejected Code = "operation_rejected"
 	// KeyNotFound: the vault has no such key or version.
 	KeyNotFound Code = "key_not_found"
 	// Throttled: skr or a service receives too many requests; see Retry-After.
@@ -55,6 +57,7 @@ var statuses = []struct {
 	{NoEndorsements, http.StatusBadGateway},
 	{AttestationRejected, http.StatusForbidden},
 	{ReleaseRejected, http.StatusForbidden},
+	{OperationRejected, http.StatusForbidden},
 	{KeyNotFound, http.StatusNotFound},
 	{Throttled, http.StatusServiceUnavailable},
 	{Unavailable, http.StatusServiceUnavailable},

@@ -37,8 +37,13 @@ const keptTimeout = time.Minute
 // KeptKey returns the key of an alias. All operations use the version that is the alias's
 // first now, so that the public key stays the right one.
 func (c *Client) KeptKey(ctx context.Context, alias string) (*KeptKey, error) {
+	return c.KeptVersion(ctx, alias, "")
+}
+
+// KeptVersion returns a version of the key of an alias, such as the one that a message names.
+func (c *Client) KeptVersion(ctx context.Context, alias, version string) (*KeptKey, error) {
 	var answer PublicResponse
-	if _, err := c.post(ctx, RoutePublic, PublicRequest{Alias: alias}, &answer); err != nil {
+	if _, err := c.post(ctx, RoutePublic, PublicRequest{Alias: alias, Version: version}, &answer); err != nil {
 		return nil, err
 	}
 	members, err := parseJWK(answer.Key)

@@ -37,6 +37,20 @@ func (k *Key) JWK() (text []byte, err error) {
 // was wiped.
 func (k *Key) Answer(encode func(jwk []byte) []byte) *secmem.Buffer { return k.held.Derived(encode) }
 
+// Opened is a key in the form that its algorithms need.
+type Opened interface {
+	// Erase overwrites the key. Uses that have begun end first, and later ones fail.
+	Erase()
+}
+
+// Open returns the result of open, which is called with the JWK, once for the key and its
+// clones. The opened key is erased when the last of them is wiped: its users must keep one
+// until they are done. open must not keep the JWK, and must not return a nil Opened without
+// an error.
+func (k *Key) Open(open func(jwk []byte) (Opened, error)) (Opened, error) {
+	return k.held.Attach(func(jwk []byte) (secmem.Attachment, error) { return open(jwk) })
+}
+
 // PEM returns the key as PKCS #8 in PEM. An EC key has the name of its curve and its public
 // part, in whichever form the vault sent it. PEM returns an error for a symmetric key. The
 // caller wipes the result.

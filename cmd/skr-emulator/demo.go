@@ -108,6 +108,9 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.playMachine(ctx, ciphertext); err != nil {
 		return err
 	}
+	if err := s.playKept(ctx, ciphertext); err != nil {
+		return err
+	}
 	return s.playRefusal(ctx)
 }
 

@@ -35,7 +35,8 @@ func TestDemo(t *testing.T) {
 			if err := run(t.Context(), []string{"demo", "--platform", platform, "--skr", sidecar}, &out, &out); err != nil {
 				t.Fatalf("%v\n%s", err, &out)
 			}
-			for _, want := range append(wants, "\n1. ", "200  a private JWK", `plain        "`+demoSecret+`"`, "403  release_rejected", "to no other") {
+			for _, want := range append(wants, "\n1. ", "200  a private JWK", `plain        "`+demoSecret+`"`, `200  plain "`+demoSecret+`"`, "403  for /key/release",
+				"403  release_rejected", "to no other") {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("%q is missing in\n%s", want, &out)
 				}

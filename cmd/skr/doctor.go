@@ -83,7 +83,7 @@ func (o doctorOptions) targets(parts *sidecar.Parts, in io.Reader) ([]doctor.Tar
 	if err != nil {
 		return nil, err
 	}
-	return []doctor.Target{{Name: request.Key.Name(), Request: request}}, nil
+	return []doctor.Target{{Name: request.Key.Name(), Request: request, InVault: parts.InVault(o.alias)}}, nil
 }
 
 func localSidecar(listen string) func(context.Context) ([]doctor.Problem, error) {

@@ -137,7 +137,7 @@ func unwrap(ctx context.Context, s *config.Settings, parts *sidecar.Parts, text 
 	if err = errors.Join(err, auditor.close()); err != nil {
 		return nil, err
 	}
-	opener, err := key.Decrypter()
+	opener, err := keyuse.Open(key)
 	if err != nil {
 		return nil, err
 	}

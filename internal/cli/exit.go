@@ -32,6 +32,7 @@ var exitCodes = []struct {
 	{refusal.NoEndorsements, exitNoEvidence},
 	{refusal.AttestationRejected, exitRefused},
 	{refusal.ReleaseRejected, exitRefused},
+	{refusal.OperationRejected, exitRefused},
 	{refusal.ManagementRejected, exitRefused},
 	{refusal.KeyNotFound, exitRefused},
 	{refusal.Throttled, exitUnreachable},

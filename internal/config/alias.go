@@ -27,6 +27,9 @@ type Alias struct {
 	Ops []string `json:"ops,omitempty"`
 	// SessionKey is the length in bytes of the keys that RSA1_5 unwraps. 0 refuses RSA1_5.
 	SessionKey int `json:"rsa1_5_bytes,omitempty"`
+	// InVault lets the vault perform the operations. The key is not released, and nothing is
+	// attested: there is no authority.
+	InVault bool `json:"in_vault,omitempty"`
 }
 
 // Words is a list, or one word in its place.
@@ -64,7 +67,8 @@ type Names struct {
 	Vaults      *hsm.Vaults
 }
 
-// Way is a key in a vault and the authority that attests for it.
+// Way is a key in a vault and the authority that attests for it. The authority of a key that is
+// used in its vault is zero.
 type Way struct {
 	Authority attest.Authority
 	Key       hsm.KeyID
@@ -120,6 +124,9 @@ func (a Alias) at(version string) Alias {
 }
 
 func (n Names) ways(a Alias) ([]Way, error) {
+	if a.InVault {
+		return n.inVault(a)
+	}
 	authorities, err := places("authority", "authorities", a.Authority, a.Authorities)
 	if err != nil {
 		return nil, err
@@ -140,6 +147,20 @@ func (n Names) ways(a Alias) ([]Way, error) {
 		ways = append(ways, way)
 	}
 	return ways, nil
+}
+
+// inVault returns the only way to a key that is used in its vault.
+func (n Names) inVault(a Alias) ([]Way, error) {
+	switch {
+	case a.Authority != "" || a.Authorities != nil:
+		return nil, errors.New("has in_vault and an authority: the vault attests nothing for in_vault; remove the authority")
+	case a.Vault == "" || a.Vaults != nil:
+		return nil, errors.New("has in_vault, which needs one vault: name it as vault")
+	case a.SessionKey != 0:
+		return nil, errors.New("has in_vault and rsa1_5_bytes: a vault reports a wrong padding of RSA1_5, so it is refused; remove rsa1_5_bytes")
+	}
+	key, err := n.Vaults.Parse(a.Vault, a.Key)
+	return []Way{{Key: key}}, err
 }
 
 func (n Names) way(authority, vault, key string) (way Way, err error) {

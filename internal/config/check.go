@@ -110,6 +110,13 @@ func cryptoListener(s *Settings) error {
 	return nil
 }
 
+func agentListener(s *Settings) error {
+	if address, isUnix := strings.CutPrefix(s.SSHAgentListen, "unix:"); s.SSHAgentListen != "" && (!isUnix || !path.IsAbs(address)) {
+		return fmt.Errorf(": %q is not unix:/path, which clients of an SSH agent need", s.SSHAgentListen)
+	}
+	return nil
+}
+
 // cryptoNames refuses wildcards too: the listener compares whole names.
 func cryptoNames(s *Settings) error {
 	for _, name := range s.CryptoNames {

@@ -35,7 +35,9 @@ func (s *Settings) narrow(all *pflag.FlagSet) error {
 	var authorities, vaults []string
 	for _, name := range slices.Sorted(maps.Keys(aliases)) {
 		for _, way := range aliases[name].Ways {
-			authorities = append(authorities, way.Authority.Host().String())
+			if !s.Keys.Value[name].InVault {
+				authorities = append(authorities, way.Authority.Host().String())
+			}
 			for _, version := range aliases[name].Versions.List() {
 				vaults = append(vaults, vaultEntry(way.Key.AtVersion(version)))
 			}
@@ -66,7 +68,7 @@ func (s *Settings) applyCloud(all *pflag.FlagSet) error {
 }
 
 func setDefault(flag *pflag.Flag, words []string) error {
-	if flag.Changed {
+	if flag.Changed || len(words) == 0 {
 		return nil
 	}
 	slices.Sort(words)

@@ -24,6 +24,7 @@ type Settings struct {
 	CryptoListen   string
 	CryptoDir      string
 	CryptoNames    List
+	SSHAgentListen string
 	OpsListen      string
 	OpsDoctor      bool
 	RequestTimeout time.Duration

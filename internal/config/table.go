@@ -54,6 +54,11 @@ func table() []setting {
 			usage: "DNS names for the certificate of crypto_listen, beside localhost",
 			check: cryptoNames,
 		},
+		{
+			name: "ssh-agent-listen", group: Addresses, bind: text(func(s *Settings) *string { return &s.SSHAgentListen }, ""),
+			usage: "SSH agent that offers keys to sign with: unix:/path, the value of SSH_AUTH_SOCK with unix: before it; off if not set",
+			check: agentListener,
+		},
 
 		{
 			name: "ops-listen", group: operating, bind: text(func(s *Settings) *string { return &s.OpsListen }, ""),

@@ -26,22 +26,34 @@ type ecKey struct {
 }
 
 func newEC(private *ecdsa.PrivateKey) (*ecKey, error) {
-	switch private.Curve {
-	case elliptic.P256():
-		return &ecKey{private, nil, "ES256", crypto.SHA256}, nil
-	case elliptic.P384():
-		return &ecKey{private, nil, "ES384", crypto.SHA384}, nil
-	case elliptic.P521():
-		return &ecKey{private, nil, "ES512", crypto.SHA512}, nil
-	case jwk.P256K():
-		scalar, err := jwk.ScalarBytes(private)
-		if err != nil {
-			return nil, fmt.Errorf("reading the scalar: %w", err)
-		}
-		defer clear(scalar)
-		return &ecKey{private, secp256k1.PrivKeyFromBytes(scalar), "ES256K", crypto.SHA256}, nil
+	algorithm, hash := ecAlgorithm(private.Curve)
+	if algorithm == "" {
+		return nil, errors.New("the curve has no signature algorithm")
 	}
-	return nil, errors.New("the curve has no signature algorithm")
+	if private.Curve != jwk.P256K() {
+		return &ecKey{private, nil, algorithm, hash}, nil
+	}
+	scalar, err := jwk.ScalarBytes(private)
+	if err != nil {
+		return nil, fmt.Errorf("reading the scalar: %w", err)
+	}
+	defer clear(scalar)
+	return &ecKey{private, secp256k1.PrivKeyFromBytes(scalar), algorithm, hash}, nil
+}
+
+// ecAlgorithm returns the only algorithm of a curve, or "".
+func ecAlgorithm(curve elliptic.Curve) (string, crypto.Hash) {
+	switch curve {
+	case elliptic.P256():
+		return "ES256", crypto.SHA256
+	case elliptic.P384():
+		return "ES384", crypto.SHA384
+	case elliptic.P521():
+		return "ES512", crypto.SHA512
+	case jwk.P256K():
+		return "ES256K", crypto.SHA256
+	}
+	return "", 0
 }
 
 func (k *ecKey) erase() {
@@ -51,33 +63,29 @@ func (k *ecKey) erase() {
 	}
 }
 
-func (k *ecKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+func (k *ecKey) public() crypto.PublicKey { return &k.private.PublicKey }
 
 func (k *ecKey) do(op Operation, in Input, _ Limits) (Output, error) {
-	digest := in.Value
-	if op == Verify {
-		digest = in.Digest
-	}
 	switch {
-	case op != Sign && op != Verify || in.Algorithm != k.algorithm:
-		return Output{}, ErrAlgorithm
-	case len(digest) != k.hash.Size():
-		return Output{}, ErrInput
 	case op == Verify:
-		return Output{Valid: k.verify(digest, in.Value)}, nil
+		return verifyEC(&k.private.PublicKey, in)
+	case op != Sign || in.Algorithm != k.algorithm:
+		return Output{}, ErrAlgorithm
+	case len(in.Value) != k.hash.Size():
+		return Output{}, ErrInput
 	}
-	r, s, err := k.sign(digest)
+	r, s, err := k.sign(in.Value)
 	if err != nil {
 		return Output{}, err
 	}
-	width := k.width()
+	width := widthOf(k.private.Curve)
 	signature := make([]byte, 2*width)
 	r.FillBytes(signature[:width])
 	s.FillBytes(signature[width:])
 	return Output{Value: signature}, nil
 }
 
-func (k *ecKey) width() int { return (k.private.Curve.Params().BitSize + 7) / 8 }
+func widthOf(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
 
 // sign uses decred's implementation for secp256k1, because crypto/ecdsa's takes a variable
 // time on curves that are not NIST's.
@@ -91,18 +99,34 @@ func (k *ecKey) sign(digest []byte) (r, s *big.Int, err error) {
 	return new(big.Int).SetBytes(rBytes[:]), new(big.Int).SetBytes(sBytes[:]), nil
 }
 
-func (k *ecKey) verify(digest, signature []byte) bool {
-	width := k.width()
+func verifyEC(public *ecdsa.PublicKey, in Input) (Output, error) {
+	algorithm, hash := ecAlgorithm(public.Curve)
+	switch {
+	case in.Algorithm != algorithm:
+		return Output{}, ErrAlgorithm
+	case len(in.Digest) != hash.Size():
+		return Output{}, ErrInput
+	}
+	return Output{Valid: validEC(public, in.Digest, in.Value)}, nil
+}
+
+func validEC(public *ecdsa.PublicKey, digest, signature []byte) bool {
+	width := widthOf(public.Curve)
 	if len(signature) != 2*width {
 		return false
 	}
-	if k.k256 == nil {
+	if public.Curve != jwk.P256K() {
 		r, s := new(big.Int).SetBytes(signature[:width]), new(big.Int).SetBytes(signature[width:])
-		return ecdsa.Verify(&k.private.PublicKey, digest, r, s)
+		return ecdsa.Verify(public, digest, r, s)
 	}
 	var r, s secp256k1.ModNScalar
 	if r.SetByteSlice(slices.Clone(signature[:width])) || s.SetByteSlice(slices.Clone(signature[width:])) {
 		return false // not below the order of the curve
 	}
-	return p256k.NewSignature(&r, &s).Verify(digest, k.k256.PubKey())
+	point, err := jwk.PointBytes(public)
+	if err != nil {
+		return false
+	}
+	key, err := secp256k1.ParsePubKey(point)
+	return err == nil && p256k.NewSignature(&r, &s).Verify(digest, key)
 }

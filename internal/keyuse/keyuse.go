@@ -2,7 +2,7 @@
 // that the key need not leave the process (Azure REST API specification, Key Vault 7.4:
 // encrypt, decrypt, sign, verify, wrapKey, unwrapKey).
 //
-//	key, err := keyuse.Open(released) // takes milliseconds for RSA: keep the result
+//	key, err := keyuse.Open(released) // takes milliseconds for RSA, once for all clones of released
 //	output, err := key.Do(keyuse.Decrypt, keyuse.Input{Algorithm: "RSA-OAEP-256", Value: ciphertext}, keyuse.Limits{})
 //
 // A key performs the operations of its key_ops (RFC 7517 section 4.3), with the algorithms
@@ -24,8 +24,8 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
+	"sync"
 
 	"skr/hsm"
 	"skr/internal/jose/jwk"
@@ -63,6 +63,8 @@ var (
 	ErrInput = errors.New("the input does not fit the algorithm")
 	// ErrOpen: the ciphertext was made for another key or was altered.
 	ErrOpen = errors.New("the data does not open with this key")
+	// ErrErased: the released key and all its clones were wiped.
+	ErrErased = errors.New("the key was erased")
 )
 
 // Input of an operation.
@@ -86,8 +88,7 @@ type Input struct {
 
 // hasUnused reports whether the input has a part that the operation does not use: AAD that
 // RSA ignores would not be authenticated.
-func (in Input) hasUnused(op Operation, f family) bool {
-	_, symmetric := f.(octKey)
+func (in Input) hasUnused(op Operation, symmetric bool) bool {
 	if !symmetric || op != Encrypt && op != Decrypt {
 		if in.IV != nil || in.Tag != nil || in.AAD != nil {
 			return true
@@ -114,42 +115,54 @@ type Limits struct {
 	SessionKey int
 }
 
-// Key is an opened key. It is safe for concurrent use. A Key that is garbage overwrites what
-// can be reached of its private part.
+// Key is an opened key. It is safe for concurrent use.
 type Key struct {
 	id      string
 	allowed []string
-	family  family
+
+	mu     sync.RWMutex
+	family family // nil once erased
 }
 
 // family performs the operations of one type of key.
 type family interface {
 	do(op Operation, in Input, limits Limits) (Output, error)
-	// public returns an error if the key has no public part.
-	public() (crypto.PublicKey, error)
+	// public returns nil if the key has no public part.
+	public() crypto.PublicKey
 	erase()
 }
 
-// Open parses a released key. Its copy of the private part is in memory that crypto/rsa and
-// crypto/ecdsa allocate, which cannot be locked.
-func Open(released *hsm.Key) (opened *Key, err error) {
-	secmem.Do(func() { opened, err = open(released) })
-	return opened, err
+// Open parses a released key, once for the key and its clones. When the last of them is
+// wiped, the opened key is erased: keep released until all operations are done. The copy of
+// the private part is in memory that crypto/rsa and crypto/ecdsa allocate, which cannot be
+// locked.
+func Open(released *hsm.Key) (*Key, error) {
+	opened, err := released.Open(func(text []byte) (hsm.Opened, error) { return open(released.ID(), text) })
+	if err != nil {
+		return nil, fmt.Errorf("opening the key: %w", err)
+	}
+	return opened.(*Key), nil //nolint:forcetypeassert // only this package opens keys
 }
 
-func open(released *hsm.Key) (*Key, error) {
-	text, err := released.JWK()
+func open(id string, text []byte) (hsm.Opened, error) {
+	var opened *Key
+	var err error
+	secmem.Do(func() { opened, err = parse(text) })
 	if err != nil {
-		return nil, fmt.Errorf("opening the key: %w", err)
+		return nil, err // not a nil *Key, which is an hsm.Opened
 	}
-	defer secmem.Wipe(text)
-	opened, err := parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("opening the key: %w", err)
-	}
-	opened.id = released.ID()
-	runtime.AddCleanup(opened, family.erase, opened.family)
+	opened.id = id
 	return opened, nil
+}
+
+// Erase overwrites what can be reached of the private part, and implements [hsm.Opened].
+func (k *Key) Erase() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.family != nil {
+		k.family.erase()
+	}
+	k.family = nil
 }
 
 // ID returns the full identifier of the key, with its version.
@@ -161,28 +174,39 @@ func (k *Key) Allows(op Operation) bool {
 	return len(k.allowed) == 0 || slices.Contains(k.allowed, string(op))
 }
 
+func (k *Key) isSymmetric() bool {
+	_, symmetric := k.family.(octKey)
+	return symmetric
+}
+
 // Do performs an operation. Its errors are those of this package.
 func (k *Key) Do(op Operation, in Input, limits Limits) (Output, error) {
-	if !k.Allows(op) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	switch {
+	case k.family == nil:
+		return Output{}, ErrErased
+	case !k.Allows(op):
 		return Output{}, ErrOperation
-	}
-	if in.hasUnused(op, k.family) {
+	case in.hasUnused(op, k.isSymmetric()):
 		return Output{}, ErrInput
 	}
-	output, err := k.family.do(op, in, limits)
-	runtime.KeepAlive(k)
-	return output, err
+	return k.family.do(op, in, limits)
 }
 
 // DecryptOAEP opens RSA-OAEP without a label, whatever the key_ops are: the key provider
-// protocol of ocicrypt knows none.
+// protocol of ocicrypt has none.
 func (k *Key) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.family == nil {
+		return nil, ErrErased
+	}
 	private, isRSA := k.family.(rsaKey)
 	if !isRSA {
 		return nil, ErrAlgorithm
 	}
 	opened, err := rsa.DecryptOAEP(hash.New(), nil, private.private, ciphertext, nil)
-	runtime.KeepAlive(k)
 	if err != nil {
 		return nil, ErrOpen
 	}
@@ -190,11 +214,16 @@ func (k *Key) DecryptOAEP(hash crypto.Hash, ciphertext []byte) ([]byte, error) {
 }
 
 // Public returns the public part as a JWK with the names of RFC 7518, the identifier as kid
-// and the key_ops. It returns an error for a symmetric key.
+// and the key_ops. A symmetric key has only its type, as in the answers of Managed HSM.
 func (k *Key) Public() (jwk.Key, error) {
-	public, err := k.family.public()
-	if err != nil {
-		return jwk.Key{}, err
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.family == nil {
+		return jwk.Key{}, ErrErased
+	}
+	public := k.family.public()
+	if public == nil {
+		return jwk.Key{Kty: "oct", Kid: k.id, KeyOps: k.allowed}, nil
 	}
 	written, err := jwk.FromPublic(public)
 	written.Kid, written.KeyOps = k.id, k.allowed

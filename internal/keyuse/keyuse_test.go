@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -343,4 +344,39 @@ func BenchmarkDecrypt(b *testing.B) {
 			}
 		}
 	})
+}
+
+// An erased key performs nothing, and its numbers are overwritten.
+func TestErase(t *testing.T) {
+	private := newRSA(t, 2048)
+	keys := map[string]*Key{
+		"rsa": opened(t, private), "ec": opened(t, newECDSA(t)), "oct": symmetric(t, "000102030405060708090a0b0c0d0e0f"),
+	}
+	kept, _ := keys["rsa"].family.(rsaKey)
+	numbers := kept.private.D.Bits()
+	for name, key := range keys {
+		key.Erase()
+		key.Erase()
+		if _, err := key.Do(Decrypt, Input{Algorithm: "RSA-OAEP-256"}, Limits{}); !errors.Is(err, ErrErased) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := key.DecryptOAEP(crypto.SHA256, nil); !errors.Is(err, ErrErased) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := key.Public(); !errors.Is(err, ErrErased) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if slices.ContainsFunc(numbers, func(word big.Word) bool { return word != 0 }) {
+		t.Error("the private exponent is left")
+	}
+}
+
+func newECDSA(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/subtle"
-	"errors"
 	"strconv"
 
 	"skr/internal/secmem"
@@ -19,9 +18,7 @@ func newOct(secret []byte) octKey { return octKey{secmem.Hold(secret)} }
 
 func (k octKey) erase() { k.held.Wipe() }
 
-func (k octKey) public() (crypto.PublicKey, error) {
-	return nil, errors.New("a symmetric key has no public part")
-}
+func (octKey) public() crypto.PublicKey { return nil }
 
 func (k octKey) do(op Operation, in Input, _ Limits) (output Output, err error) {
 	wiped := k.held.Use(func(secret []byte) error {
@@ -95,6 +92,9 @@ func authenticate(secret []byte, op Operation, in Input) (Output, error) {
 	return Output{Value: sum}, nil
 }
 
+// The lengths in bytes that Key Vault has for AES-GCM.
+const gcmNonce, gcmTag = 12, 16
+
 // gcm makes the IV itself when it encrypts: an IV that occurs twice would reveal the key of
 // the authentication (NIST SP 800-38D section 8).
 func gcm(block cipher.Block, op Operation, in Input) (Output, error) {
@@ -124,10 +124,9 @@ func sealGCM(block cipher.Block, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, ErrAlgorithm
 	}
-	const nonce, tag = 12, 16
 	sealed := aead.Seal(nil, nil, in.Value, in.AAD) //nolint:gosec // the AEAD makes a random nonce
-	end := len(sealed) - tag
-	return Output{IV: sealed[:nonce:nonce], Value: sealed[nonce:end:end], Tag: sealed[end:]}, nil
+	end := len(sealed) - gcmTag
+	return Output{IV: sealed[:gcmNonce:gcmNonce], Value: sealed[gcmNonce:end:end], Tag: sealed[end:]}, nil
 }
 
 // cbc encrypts whole blocks, or pads as in PKCS #7 (RFC 5652 section 6.3). It authenticates

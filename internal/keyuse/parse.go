@@ -17,7 +17,10 @@ func parse(text []byte) (*Key, error) {
 		return nil, err
 	}
 	family, err := familyOf(key)
-	return &Key{allowed: key.KeyOps, family: family}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Key{allowed: key.KeyOps, family: family}, nil
 }
 
 func familyOf(key jwk.Key) (family, error) {

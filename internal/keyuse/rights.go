@@ -14,7 +14,8 @@ type Rights struct {
 	// Limits of the operations.
 	Limits Limits
 
-	listed []Operation // nil permits all
+	listed  []Operation // nil permits all
+	inVault bool
 }
 
 // maxSessionKey bounds what RSA1_5 wraps in bytes, also with 2048 bits.
@@ -45,3 +46,23 @@ func ParseRights(names []string, sessionKey int) (Rights, error) {
 func (r Rights) Permit(right Operation) bool {
 	return r.listed == nil || slices.Contains(r.listed, right)
 }
+
+// ParseRightsInVault parses the rights of a key that stays in its vault, where nothing releases
+// it. No names permit all operations. RSA1_5 is refused: a vault reports a wrong padding.
+func ParseRightsInVault(names []string) (Rights, error) {
+	r, err := ParseRights(names, 0)
+	if err != nil {
+		return Rights{}, err
+	}
+	if slices.Contains(r.listed, Release) {
+		return Rights{}, fmt.Errorf("ops: a key that is used in its vault has no %q; remove it, or in_vault", Release)
+	}
+	if r.listed == nil {
+		r.listed = Operations()
+	}
+	r.inVault = true
+	return r, nil
+}
+
+// InVault reports whether the vault performs the operations.
+func (r Rights) InVault() bool { return r.inVault }

@@ -15,7 +15,7 @@ type rsaKey struct{ private *rsa.PrivateKey }
 
 func (k rsaKey) erase() { keywrap.Erase(k.private) }
 
-func (k rsaKey) public() (crypto.PublicKey, error) { return &k.private.PublicKey, nil }
+func (k rsaKey) public() crypto.PublicKey { return &k.private.PublicKey }
 
 func (k rsaKey) do(op Operation, in Input, limits Limits) (Output, error) {
 	switch op {
@@ -107,7 +107,9 @@ func (k rsaKey) sign(in Input) (output Output, err error) {
 	return output, err
 }
 
-func (k rsaKey) verify(in Input) (Output, error) {
+func (k rsaKey) verify(in Input) (Output, error) { return verifyRSA(&k.private.PublicKey, in) }
+
+func verifyRSA(public *rsa.PublicKey, in Input) (Output, error) {
 	with, known := rsaSignings[in.Algorithm]
 	if !known {
 		return Output{}, ErrAlgorithm
@@ -116,7 +118,7 @@ func (k rsaKey) verify(in Input) (Output, error) {
 		return Output{}, ErrInput
 	}
 	if with.pss {
-		return Output{Valid: rsa.VerifyPSS(&k.private.PublicKey, with.hash, in.Digest, in.Value, saltAsHash) == nil}, nil
+		return Output{Valid: rsa.VerifyPSS(public, with.hash, in.Digest, in.Value, saltAsHash) == nil}, nil
 	}
-	return Output{Valid: rsa.VerifyPKCS1v15(&k.private.PublicKey, with.hash, in.Digest, in.Value) == nil}, nil
+	return Output{Valid: rsa.VerifyPKCS1v15(public, with.hash, in.Digest, in.Value) == nil}, nil
 }

@@ -83,6 +83,7 @@ var general = map[*Kind]string{
 	NoEndorsements:      "see which of certificate_sources failed, and why; amd_roots is for silicon that is not AMD's",
 	AttestationRejected: "read the authority's own words in the details and in the log",
 	ReleaseRejected:     "read the words of the vault or the identity provider in the details and in the log",
+	OperationRejected:   "read the words of the vault in the log",
 	ManagementRejected:  "read the words of the vault or the identity provider in the details and in the log",
 	KeyNotFound:         "`skrctl key list` shows the keys that there are",
 	Throttled:           "try again later; fleet_window spreads the requests of many pods",

@@ -35,6 +35,8 @@ var (
 	AttestationRejected = &Kind{"attestation rejected"}
 	// ReleaseRejected: the Relying Party (vault, or its identity provider) said no.
 	ReleaseRejected = &Kind{"release rejected"}
+	// OperationRejected: the vault refused an operation with a key that stays there.
+	OperationRejected = &Kind{"operation rejected"}
 	// ManagementRejected: the vault, or its identity provider, refused to make or read a
 	// key. The release path has no such refusal.
 	ManagementRejected = &Kind{"key management rejected"}

@@ -28,6 +28,16 @@ type secret struct {
 
 	once    sync.Once
 	derived *Buffer // guarded by once
+
+	attach    sync.Once
+	attached  Attachment // guarded by attach
+	attachErr error      // guarded by attach
+}
+
+// Attachment was made from a secret and must not outlive it.
+type Attachment interface {
+	// Erase overwrites the attachment. Uses that have begun end first, and later ones fail.
+	Erase()
 }
 
 // leave removes an owner, and overwrites the secret with the last one.
@@ -35,6 +45,9 @@ func (s *secret) leave() {
 	if s.owners.Add(-1) == 0 {
 		shared.free(s.place)
 		s.derived.Wipe()
+		if s.attached != nil {
+			s.attached.Erase()
+		}
 	}
 }
 
@@ -93,6 +106,19 @@ func (b *Buffer) Derived(derive func(secret []byte) []byte) (derived *Buffer) {
 		return nil
 	})
 	return derived
+}
+
+// Attach returns the result of open, which is called once for the secret and all its clones.
+// The attachment is erased with the secret: its users must keep a Buffer until they are done.
+// If b was wiped, Attach returns [ErrWiped].
+func (b *Buffer) Attach(open func(secret []byte) (Attachment, error)) (attached Attachment, err error) {
+	err = b.Use(func(text []byte) error {
+		s := b.secret
+		s.attach.Do(func() { s.attached, s.attachErr = open(text) })
+		attached = s.attached
+		return s.attachErr
+	})
+	return attached, err
 }
 
 // Wipe removes the secret from the Buffer, and overwrites it unless a clone still has it. It

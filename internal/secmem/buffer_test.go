@@ -165,3 +165,45 @@ func BenchmarkHold(b *testing.B) {
 		}
 	})
 }
+
+// attachment records when it is erased.
+type attachment struct{ erased bool }
+
+func (a *attachment) Erase() { a.erased = true }
+
+// TestAttachment checks that an attachment is made once for all clones and erased with the last.
+func TestAttachment(t *testing.T) {
+	made := 0
+	open := func(secret []byte) (Attachment, error) {
+		made++
+		if string(secret) != canary {
+			return nil, errors.New("another secret")
+		}
+		return new(attachment), nil
+	}
+	first := Hold([]byte(canary))
+	second := first.Clone()
+	one, err := first.Attach(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if two, err := second.Attach(open); err != nil || two != one || made != 1 {
+		t.Errorf("made %d times, %v", made, err)
+	}
+	first.Wipe()
+	if a, _ := one.(*attachment); a.erased {
+		t.Error("erased while a clone is left")
+	}
+	second.Wipe()
+	if a, _ := one.(*attachment); !a.erased {
+		t.Error("not erased with the last clone")
+	}
+	if _, err := second.Attach(open); !errors.Is(err, ErrWiped) {
+		t.Errorf("attached to a wiped secret: %v", err)
+	}
+	other := Hold([]byte("other"))
+	defer other.Wipe()
+	if _, err := other.Attach(open); err == nil || err.Error() != "another secret" {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -59,19 +59,16 @@ func (a *Auditor) Released(ctx context.Context, request keyrelease.Request, key 
 
 // Used records operations. If it returns an error, their results must not be returned. A malformed
 // request has no record, because it names no key.
-func (a *Auditor) Used(ctx context.Context, use server.Use, key *hsm.Key, failed error) error {
+func (a *Auditor) Used(ctx context.Context, use server.Use, failed error) error {
 	code := server.CodeOf(failed)
-	a.observer.used(string(use.Operation), code, use.Count)
-	if key == nil && code == string(api.BadRequest) {
+	a.observer.used(use, code)
+	if use.Key == "" && code == string(api.BadRequest) {
 		return nil
 	}
 	entry := audit.Entry{
 		RequestID: journal.RequestID(ctx), Caller: access.From(ctx).String(),
 		Key: use.Request.Key.String(), Authority: use.Request.Authority.String(), Result: code,
-		Budget: access.From(ctx).Limit(),
-	}
-	if key != nil {
-		entry.Released, entry.PolicySHA256 = key.ID(), key.PolicyHash()
+		Released: use.Key, PolicySHA256: use.PolicyHash, Budget: access.From(ctx).Limit(),
 	}
 	if failed == nil {
 		entry.Result = audit.Used

@@ -20,7 +20,11 @@ const leastConnections = 8
 
 // connections limits the connections of the API listeners. gRPC has a limit of its own, because a gRPC
 // connection uses more memory and carries many calls.
-type connections struct{ http, grpc *serving.Bound }
+type connections struct{ http, grpc, agent *serving.Bound }
+
+// agentConnections is the number of connections to the SSH agent. A client of it asks a few
+// times and ends.
+const agentConnections = 32
 
 // idleConnections is the number of idle HTTP connections allowed: clients keep pools of them. A
 // connection uses about 20 KiB while it sends a header, and less while it is idle.
@@ -38,12 +42,15 @@ func newConnections(s *config.Settings, descriptors int, log *slog.Logger) conne
 		grpc = within(grpc, free/4/descriptorsOf(s.GRPCListen))
 		free -= grpc * descriptorsOf(s.GRPCListen)
 	}
+	if s.SSHAgentListen != "" {
+		free -= agentConnections * descriptorsOf(s.SSHAgentListen)
+	}
 	http := within(asking+idleConnections, free/descriptorsOf(s.Listen))
 	if http < asking {
 		log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than max_concurrent and max_queued",
 			"limit", descriptors, "connections", http, "wanted", asking)
 	}
-	return connections{serving.NewBound(http, log), serving.NewBound(grpc, log)}
+	return connections{serving.NewBound(http, log), serving.NewBound(grpc, log), serving.NewBound(agentConnections, log)}
 }
 
 func within(wanted, fit int) int { return max(min(wanted, fit), leastConnections) }

@@ -18,11 +18,14 @@ import (
 func (p *Parts) Targets() (targets []doctor.Target) {
 	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
 		for n, way := range p.Aliases[name].Ways() {
-			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way})
+			targets = append(targets, doctor.Target{Name: targetName(name, n), Request: way, InVault: p.InVault(name)})
 		}
 	}
 	return targets
 }
+
+// InVault reports whether the vault performs the operations of an alias.
+func (p *Parts) InVault(alias string) bool { return p.rights[alias].InVault() }
 
 // targetName returns the name of an alias or of one of its fallbacks, with the number in the log.
 func targetName(alias string, way int) string {
@@ -63,7 +66,9 @@ func (p *Parts) endpoints(s *config.Settings, targets []doctor.Target) (endpoint
 	}
 	for _, t := range targets {
 		authority, vault := t.Request.Authority.Host(), t.Request.Key.Host()
-		add(doctor.Endpoint{Name: authority.String(), URL: authority.URL() + "/certs", HTTP: p.out.MAA, Clock: true})
+		if !t.InVault {
+			add(doctor.Endpoint{Name: authority.String(), URL: authority.URL() + "/certs", HTTP: p.out.MAA, Clock: true})
+		}
 		add(doctor.Endpoint{Name: vault.String(), URL: vault.URL() + "/", HTTP: p.out.Vault})
 		if t.Request.Access.IsZero() {
 			add(p.identityEndpoint(s))

@@ -12,11 +12,12 @@ import (
 	"skr/internal/config"
 	"skr/internal/sidecar/keyvault"
 	"skr/internal/sidecar/server"
+	"skr/internal/sidecar/sshagent"
 )
 
 // listeners are the listeners for applications. Those that the settings do not have are nil.
 type listeners struct {
-	http, grpc, crypto *server.Listener
+	http, grpc, crypto, agent *server.Listener
 
 	identity *keyvault.Identity // of crypto
 }
@@ -36,6 +37,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 	l.http = open("listen", s.settings.Listen)
 	l.grpc = open("grpc_listen", s.settings.GRPCListen)
 	l.crypto = open("crypto_listen", s.settings.CryptoListen)
+	l.agent = open("ssh_agent_listen", s.settings.SSHAgentListen)
 	if l.crypto != nil {
 		l.identity, err = keyvault.NewIdentity(s.settings.CryptoDir, s.settings.CryptoNames, s.access.Binds(), time.Now())
 		if err != nil {
@@ -49,7 +51,7 @@ func (s *service) listen(ctx context.Context) (l listeners, err error) {
 }
 
 func (l listeners) close() (err error) {
-	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto} {
+	for _, one := range []*server.Listener{l.http, l.grpc, l.crypto, l.agent} {
 		if one != nil {
 			err = errors.Join(err, one.Close())
 		}
@@ -69,11 +71,14 @@ func (l listeners) String() string {
 	if l.crypto != nil {
 		addresses = append(addresses, "keys in use on "+l.crypto.String())
 	}
+	if l.agent != nil {
+		addresses = append(addresses, "SSH agent on "+l.agent.String())
+	}
 	return strings.Join(addresses, ", ")
 }
 
 // serve serves until ctx ends or a listener fails.
-func (l listeners) serve(ctx context.Context, local *server.Server) error {
+func (s *service) serve(ctx context.Context, l listeners, local *server.Server) error {
 	group, running := errgroup.WithContext(ctx)
 	if l.http != nil {
 		group.Go(func() error { return local.Serve(running, l.http) })
@@ -84,6 +89,12 @@ func (l listeners) serve(ctx context.Context, local *server.Server) error {
 	if l.crypto != nil {
 		handler := keyvault.New(keyvault.Config{Local: local, Identity: l.identity})
 		group.Go(func() error { return local.ServeAs(running, l.crypto, l.identity.TLS(), handler) })
+	}
+	if l.agent != nil {
+		config := sshagent.Config{Keys: local, Grace: s.settings.StopGrace, Logger: s.log}
+		for _, socket := range l.agent.Sockets() {
+			group.Go(func() error { return sshagent.Serve(running, s.agent.Listener(socket), config) })
+		}
 	}
 	return group.Wait()
 }

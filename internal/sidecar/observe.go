@@ -84,9 +84,9 @@ func publicClaims() (names []string) {
 }
 
 // used counts operations that ended with code.
-func (o *observer) used(operation, code string, items int) {
+func (o *observer) used(use server.Use, code string) {
 	if o != nil {
-		o.metrics.Used(operation, code, items)
+		o.metrics.Used(string(use.Operation), code, use.Count, use.Took)
 	}
 }
 
@@ -108,7 +108,7 @@ func resultOf(code string) string {
 	switch api.Code(code) {
 	case server.CodeOK:
 		return "released"
-	case api.EndpointNotAllowed, api.CallerNotAllowed, api.AttestationRejected, api.ReleaseRejected, api.KeyNotFound:
+	case api.EndpointNotAllowed, api.CallerNotAllowed, api.AttestationRejected, api.ReleaseRejected, api.OperationRejected, api.KeyNotFound:
 		return "refused"
 	}
 	return "failed"

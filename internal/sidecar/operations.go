@@ -60,7 +60,7 @@ func (s *service) state() metrics.State {
 	return metrics.State{
 		Ready:        func() bool { return s.parts().Err() == nil },
 		Load:         s.gate.Load,
-		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load},
+		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load, "ssh_agent": s.agent.Load},
 		Withheld:     s.records.Withheld,
 		Certificates: s.endorser.Current,
 		Token:        s.Releaser.Newest,

@@ -46,7 +46,7 @@ func request(routes config.Routes) keyrelease.Request {
 func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
 	all := make(map[string]keyuse.Rights, len(aliases))
 	for name, a := range aliases {
-		rights, err := keyuse.ParseRights(a.Ops, a.SessionKey)
+		rights, err := rightsOf(a)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}
@@ -55,11 +55,25 @@ func rights(aliases map[string]config.Alias) (map[string]keyuse.Rights, error) {
 	return all, nil
 }
 
+func rightsOf(a config.Alias) (keyuse.Rights, error) {
+	if a.InVault {
+		return keyuse.ParseRightsInVault(a.Ops)
+	}
+	return keyuse.ParseRights(a.Ops, a.SessionKey)
+}
+
 // May returns an error if an alias of the request's key does not permit the right. alias is the
 // alias that the request is for, or "": then every alias of the key counts.
 func (p *Parts) May(right keyuse.Operation, alias string, request keyrelease.Request) error {
 	for _, name := range slices.Sorted(maps.Keys(p.Aliases)) {
-		if alias != "" && name != alias || !p.Aliases[name].Names(request.Key) || p.rights[name].Permit(right) {
+		if alias != "" && name != alias || !p.Aliases[name].Names(request.Key) {
+			continue
+		}
+		if p.rights[name].InVault() {
+			return refusal.Newf(refusal.CallerNotAllowed,
+				"the key of alias %q stays in its vault (in_vault); let a running sidecar use it, or remove in_vault", name)
+		}
+		if p.rights[name].Permit(right) {
 			continue
 		}
 		if right != keyuse.Release {

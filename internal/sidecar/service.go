@@ -87,7 +87,7 @@ func (s *service) run(ctx context.Context) error {
 	s.log.Info("listening", "address", listeners.String(), "version", sbom.Version(), "callers", callers(s.access))
 	s.Releaser.Prepare()
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return listeners.serve(running, local) })
+	group.Go(func() error { return s.serve(running, listeners, local) })
 	group.Go(func() error { return operations.serve(running) })
 	group.Go(func() error { s.ready.await(running); return nil })
 	group.Go(func() error { s.calls.watch(running); return nil })
@@ -99,9 +99,9 @@ func (s *service) run(ctx context.Context) error {
 // authority that is unreachable now is retried on first use.
 func (s *service) prepareAuthorities(ctx context.Context) {
 	done := map[attest.Authority]bool{}
-	for _, request := range s.Aliases {
+	for name, request := range s.Aliases {
 		for _, way := range request.Ways() {
-			if done[way.Authority] {
+			if done[way.Authority] || s.InVault(name) {
 				continue
 			}
 			done[way.Authority] = true
@@ -115,12 +115,12 @@ func (s *service) prepareAuthorities(ctx context.Context) {
 // local returns the server for applications.
 func (s *service) local() (*server.Server, error) {
 	return server.New(server.Config{
-		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser,
+		Evidence: s.Attester, Tokens: s.Releaser, Releases: s.Releaser, VaultKeys: vaultKeys{s.vaultKeys(s.settings)},
 		Authorities: s.Names.Authorities, Vaults: s.Names.Vaults, Aliases: s.Aliases, Rights: s.rights,
 		Access: s.access, Gate: s.gate, Connections: s.http, GRPCConnections: s.grpc,
 		Auditor: &Auditor{s.records, s.observer}, Called: s.calls.called, Finished: s.observer.finished,
 		LocalNames: server.LocalNames("/etc/hosts"),
-		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr, KeyTTL: s.settings.KeyCacheTTL,
+		WrapKeys:   s.wrapKeys, WrapKeysErr: s.wrapKeysErr,
 		Parts: s.parts(), Problems: func() []api.Problem { return told(s.problems()) }, UVMEndorsements: s.Context.ReferenceInfo(),
 		Deadline: s.settings.RequestTimeout, Grace: s.settings.StopGrace, Logger: s.log, Now: time.Now,
 	})

@@ -97,9 +97,10 @@ var allowed = map[string][]string{
 		"internal/azure/httpclient", "internal/azure/outbound", "internal/config", "internal/crash",
 		"internal/keyuse", "internal/observe/audit", "internal/observe/journal", "internal/observe/metrics", "internal/observe/tracing",
 		"internal/refusal", "internal/sbom", "internal/secmem", "internal/sidecar/access", "internal/sidecar/csi", "internal/sidecar/doctor",
-		"internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit", "internal/sidecar/ops",
+		"internal/sidecar/invault", "internal/sidecar/keyprovider", "internal/sidecar/keyvault", "internal/sidecar/limit",
+		"internal/sidecar/ops",
 		"internal/sidecar/parties",
-		"internal/sidecar/server", "internal/sidecar/serving", "keyrelease", "releasepolicy/claims",
+		"internal/sidecar/server", "internal/sidecar/serving", "internal/sidecar/sshagent", "keyrelease", "releasepolicy/claims",
 	},
 	"internal/sidecar/access": {"internal/cache", "internal/refusal", "internal/secmem"},
 	"internal/sidecar/agent": {
@@ -116,6 +117,9 @@ var allowed = map[string][]string{
 		"internal/crash", "internal/jose/jws", "internal/refusal", "internal/secmem", "internal/strictjson",
 		"keyrelease", "releasepolicy",
 	},
+	"internal/sidecar/invault": {
+		"hsm", "internal/cache", "internal/jose/jwk", "internal/keyuse", "internal/refusal", "internal/secmem", "keyrelease", "releasepolicy",
+	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
 	"internal/sidecar/keyproviderpb/ocicryptpb": {},
@@ -123,13 +127,16 @@ var allowed = map[string][]string{
 	"internal/sidecar/ops":                      {"api", "internal/crash", "internal/refusal", "internal/sidecar/serving"},
 	"internal/sidecar/parties":                  {"attest", "hsm", "internal/observe/journal", "internal/secmem", "keyrelease"},
 	"internal/sidecar/server": {
-		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/keyuse", "internal/observe/journal",
+		"api", "attest", "attest/vtpm", "hsm", "internal/cache", "internal/crash", "internal/jose/jwk", "internal/keyuse",
+		"internal/observe/journal",
 		"internal/refusal", "internal/secmem", "internal/sidecar/access", "internal/sidecar/keyprovider",
-		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/limit",
+		"internal/sidecar/keyproviderpb", "internal/sidecar/keyproviderpb/ocicryptpb", "internal/sidecar/keyspb", "internal/sidecar/limit",
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
+	"internal/sidecar/keyspb":   {},
 	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
 	"internal/sidecar/serving":  {"internal/cache"},
+	"internal/sidecar/sshagent": {"internal/crash", "internal/sidecar/access", "internal/sidecar/server"},
 
 	// The operator's wing.
 	"internal/operator/execpolicy": {"internal/jose/sign1"},

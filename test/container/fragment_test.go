@@ -24,7 +24,7 @@ import (
 var fixed = []string{
 	"access", "keys", "maa_allow", "vault_allow", "amd_roots", "ak_roots", "ca_file", "authority_host", "federated_token_file", "wrap_keys",
 	"key_cache_ttl", "max_stale", "ops_doctor", "report_source", "tpm", "event_log", "log_file", "audit_file", "cloud",
-	"crypto_listen", "crypto_dir", "crypto_names",
+	"crypto_listen", "crypto_dir", "crypto_names", "ssh_agent_listen",
 	"intel_roots", "tcb_status", "collateral_sources", "pccs_url", "pcs_url", "intel_root_crl_url",
 }
 

@@ -35,7 +35,7 @@ func BenchmarkKept(b *testing.B) {
 	s := start(b, append(cloud.Environment(cloud.Machine()),
 		"SKR_KEY_CACHE_TTL=1h", "SKR_CALLER_RATE=1000000", "SKR_LOG_FILE=/dev/null")).ready(b)
 	body := []byte(`{"maa_endpoint":"` + cloud.AttestationHost() + `","akv_endpoint":"` + vault + `","kid":"k"}`)
-	size := dialWire(b, s.address, body).ask(b)
+	size := dialWire(b, s.address, api.RouteRelease, body).ask(b)
 	floor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = w.Write(make([]byte, size))
@@ -77,7 +77,7 @@ func pour(b *testing.B, clients int, address string, body []byte) (rate float64)
 	left.Store(int64(b.N))
 	wires := make([]*wire, clients)
 	for i := range wires {
-		wires[i] = dialWire(b, address, body)
+		wires[i] = dialWire(b, address, api.RouteRelease, body)
 		wires[i].ask(b) // opens the connection
 	}
 	took := make([][]time.Duration, clients)
@@ -108,7 +108,7 @@ type wire struct {
 	request []byte
 }
 
-func dialWire(b *testing.B, address string, body []byte) *wire {
+func dialWire(b *testing.B, address, route string, body []byte) *wire {
 	b.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -116,7 +116,7 @@ func dialWire(b *testing.B, address string, body []byte) *wire {
 	}
 	b.Cleanup(func() { _ = conn.Close() })
 	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		api.RouteRelease, address, len(body), body)
+		route, address, len(body), body)
 	return &wire{conn, bufio.NewReaderSize(conn, 16<<10), request}
 }
 

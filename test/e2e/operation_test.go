@@ -35,30 +35,51 @@ type keeper struct {
 	*sidecar
 
 	audit string // the file
+	cloud *emulator.Cloud
+	env   []string
+}
+
+// keptKey is a key in a managed HSM with an alias of its name.
+type keptKey struct {
+	spec    emulator.KeySpec
+	ops     string
+	inVault bool // and not exportable
+	absent  bool // the vault does not have it
 }
 
 func newKeeper(t testing.TB, env ...string) *keeper {
 	t.Helper()
+	return keeperOf(t, map[string]keptKey{
+		"rsa":  {spec: emulator.KeySpec{Size: 3072}, ops: `["decrypt","unwrapKey","sign"]`},
+		"p256": {spec: emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256"}, ops: `["sign"]`},
+		"k256": {spec: emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256K"}, ops: `["sign","verify"]`},
+		"aes":  {spec: emulator.KeySpec{Kty: "oct-HSM", Size: 256}, ops: `["encrypt","decrypt"]`},
+	}, env...)
+}
+
+func keeperOf(t testing.TB, keys map[string]keptKey, env ...string) *keeper {
+	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "managedhsm")
 	var aliases []string
-	for name, c := range map[string]struct {
-		spec emulator.KeySpec
-		ops  string
-	}{
-		"rsa":  {emulator.KeySpec{Size: 3072}, `["decrypt","unwrapKey","sign"]`},
-		"p256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256"}, `["sign"]`},
-		"k256": {emulator.KeySpec{Kty: "EC-HSM", Curve: "P-256K"}, `["sign","verify"]`},
-		"aes":  {emulator.KeySpec{Kty: "oct-HSM", Size: 256}, `["encrypt","decrypt"]`},
-	} {
-		c.spec.Name = name
-		createKey(t, cloud, vault, c.spec)
-		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,"authority":%q,"ops":%s}`, name, vault, name, cloud.AttestationHost(), c.ops))
+	for name, k := range keys {
+		k.spec.Name = name
+		how := fmt.Sprintf(`"authority":%q`, cloud.AttestationHost())
+		switch {
+		case k.inVault:
+			how = `"in_vault":true`
+			if _, err := cloud.CreateKey(t.Context(), vault, k.spec, nil); err != nil {
+				t.Fatal(err)
+			}
+		case !k.absent:
+			createKey(t, cloud, vault, k.spec)
+		}
+		aliases = append(aliases, fmt.Sprintf(`%q:{"vault":%q,"key":%q,%s,"ops":%s}`, name, vault, name, how, k.ops))
 	}
 	file := filepath.Join(t.TempDir(), "audit.log")
 	env = append(append(cloud.Environment(cloud.Machine()), "SKR_KEY_CACHE_TTL=1h", "SKR_AUDIT_FILE="+file,
 		"SKR_KEYS={"+strings.Join(aliases, ",")+"}"), env...)
-	return &keeper{start(t, env).ready(t), file}
+	return &keeper{start(t, env).ready(t), file, cloud, env}
 }
 
 // An application decrypts, signs and serves TLS with keys that it never has. What others made with
@@ -193,48 +214,4 @@ func checkKept(t *testing.T, s *keeper) {
 	if refused, _ := errors.AsType[*api.Error](err); refused == nil || refused.Code != api.CallerNotAllowed {
 		t.Errorf("an operation that ops do not list: %v", err)
 	}
-}
-
-// BenchmarkDecrypt compares a decryption in the sidecar with the bare operation of crypto/rsa, by one
-// client and by eight.
-func BenchmarkDecrypt(b *testing.B) {
-	s := newKeeper(b, "SKR_CALLER_RATE=1000000", "SKR_LOG_FILE=/dev/null")
-	key, err := s.client.KeptKey(b.Context(), "rsa")
-	if err != nil {
-		b.Fatal(err)
-	}
-	public, _ := key.Public().(*rsa.PublicKey)
-	private, err := rsa.GenerateKey(rand.Reader, public.Size()*8)
-	if err != nil {
-		b.Fatal(err)
-	}
-	kept := func(public *rsa.PublicKey, open func(sealed []byte) error) func(*testing.B) {
-		sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, make([]byte, 32), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return func(b *testing.B) {
-			b.RunParallel(func(p *testing.PB) {
-				for p.Next() {
-					if err := open(sealed); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		}
-	}
-	oaep := &rsa.OAEPOptions{Hash: crypto.SHA256}
-	bare := kept(&private.PublicKey, func(sealed []byte) error { _, err := private.Decrypt(nil, sealed, oaep); return err })
-	sidecar := kept(public, func(sealed []byte) error { _, err := key.Decrypt(nil, sealed, oaep); return err })
-	one := func(run func(*testing.B)) func(*testing.B) {
-		return func(b *testing.B) { b.SetParallelism(1); run(b) }
-	}
-	b.Run("bare", one(bare))
-	b.Run("sidecar", one(sidecar))
-	eight := func(run func(*testing.B)) func(*testing.B) {
-		return func(b *testing.B) { b.SetParallelism(4); run(b) }
-	}
-	b.Run("bare,clients=8", eight(bare))
-	b.Run("sidecar,clients=8", eight(sidecar))
 }

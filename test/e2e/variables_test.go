@@ -55,6 +55,7 @@ var wrong = map[string][]string{
 	"SKR_MAA_ALLOW":            {"https://host"},
 	"SKR_VAULT_ALLOW":          {"a/b", "", ","},
 	"SKR_ATTESTATION_MAX_AGE":  {"-1s"},
+	"SKR_SSH_AGENT_LISTEN":     {"localhost:1", "/run/agent.sock", "unix:agent.sock"},
 	"SKR_KEK_BITS":             {"1024"},
 	"SKR_KEY_CACHE_TTL":        {"-1s"},
 	"SKR_WRAP_KEYS":            {"relative"},

@@ -47,7 +47,7 @@ func run(ctx context.Context, out string) error {
 		Resolver:       &protocompile.SourceResolver{ImportPaths: []string{"api"}},
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
-	names := []string{"keyprovider.proto", "ocicrypt.proto", "csiprovider.proto"}
+	names := []string{"keyprovider.proto", "ocicrypt.proto", "csiprovider.proto", "keys.proto"}
 	files, err := compiler.Compile(ctx, names...)
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func TestRecording(t *testing.T) {
 	}
 	picture := read(t, "demo.svg")
 	wellFormed(t, picture)
-	for _, words := range []string{"$ " + command, "4. In the pod", "5. The application decrypts", "release_rejected"} {
+	for _, words := range []string{"$ " + command, "4. In the pod", "5. The application decrypts", "6. Better: with ops: [decrypt]", "release_rejected"} {
 		if !strings.Contains(picture, words) {
 			t.Errorf("demo.svg does not show %q; run go test ./test/pictures -args -record", words)
 		}

@@ -55,6 +55,8 @@ type Status struct {
 	// unknown.
 	Key     string `json:"key"`
 	Version string `json:"version"`
+	// Kept is true if the key stays in the sidecar, which decrypts.
+	Kept bool `json:"kept"`
 	// Broker is why Kafka is unreachable; "" if it is reachable.
 	Broker string `json:"broker"`
 }
@@ -128,10 +130,10 @@ func (b *Board) Decrypt(key message.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.key = key
-	b.status = Status{Active: true, Key: key.Name, Version: key.Version, Broker: b.status.Broker}
+	b.status = Status{Active: true, Key: key.Name, Version: key.Version, Kept: key.Private == nil, Broker: b.status.Broker}
 	b.statusAt = b.change()
 	for i := range b.entries {
-		if e := &b.entries[i]; e.fits(key) {
+		if e := &b.entries[i]; e.fits(key) && key.Private != nil {
 			e.open(key)
 		} else {
 			e.wait(b.status)
@@ -144,6 +146,9 @@ func (b *Board) Decrypt(key message.Key) {
 func (b *Board) DecryptVersion(key message.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if key.Private == nil {
+		return // the sidecar has it: see Pending
+	}
 	b.versions[key.Version] = key
 	b.eachOf(key.Version, func(e *entry) { e.open(key) })
 }

@@ -87,12 +87,7 @@ func (e *entry) open(key message.Key) {
 		return
 	}
 	plain, err := message.Decrypt(key.Private, e.sealed)
-	if err != nil {
-		e.State, e.Problem, e.Text = Bad, err.Error(), shown(e.sealed)
-		return
-	}
-	e.State, e.Problem, e.Text = Decrypted, "", plain
-	e.Ciphertext, e.Key, e.Version = shown(e.sealed), key.Name, key.Version
+	e.settle(key, Opened{e.ID, plain, err})
 }
 
 // wait records why there is no key yet. It reports whether the entry changed.
@@ -101,7 +96,10 @@ func (e *entry) wait(s Status) (changed bool) {
 		return false
 	}
 	problem := "this pod has no key: " + s.Reason
-	if s.Active {
+	switch {
+	case s.Active && s.Kept && (e.version == "" || e.version == s.Version):
+		problem = "the sidecar was asked to decrypt it; no answer has arrived yet"
+	case s.Active:
 		problem = "version " + e.version + " of the key was requested; no answer has arrived yet"
 	}
 	if s.Code != "" { // the page already shows the reason once, and it may be long

@@ -1,5 +1,5 @@
-// Package consumer reads a topic, decrypts it with the key that skr releases,
-// and shows it on a page.
+// Package consumer reads a topic, has skr decrypt it, and shows it on a page. The key stays in
+// skr, or is released if the consumer is so configured.
 //
 // The page, the request for the key, and the reading from Kafka run
 // concurrently and do not wait for each other. The page shows what is missing.
@@ -97,6 +97,9 @@ func (c Consumer) run(ctx context.Context) error {
 }
 
 func (c Consumer) about() page.About {
+	if c.asker.Alias != "" {
+		return page.About{Topic: c.kafka.Topic, Key: c.asker.Alias + ", in the sidecar"}
+	}
 	return page.About{
 		Topic: c.kafka.Topic, Key: c.asker.Request.KID,
 		Vault: c.asker.Request.AKVEndpoint, Authority: c.asker.Request.MAAEndpoint,
@@ -111,20 +114,21 @@ func (c Consumer) decrypt(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	c.board.Decrypt(key)
+	c.open(ctx, group, c.asker, key)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case version := <-c.wanted:
 			if version != key.Version {
-				group.Go(func() error { return c.decryptVersion(ctx, version) })
+				group.Go(func() error { return c.decryptVersion(ctx, group, version) })
 			}
 		}
 	}
 }
 
 // decryptVersion waits for another version of the key.
-func (c Consumer) decryptVersion(ctx context.Context, version string) error {
+func (c Consumer) decryptVersion(ctx context.Context, group *errgroup.Group, version string) error {
 	asker := c.asker.At(version)
 	asker.Refused = func(reason, _, _ string) { c.board.RefusedVersion(version, reason) }
 	key, err := asker.Key(ctx)
@@ -132,7 +136,34 @@ func (c Consumer) decryptVersion(ctx context.Context, version string) error {
 		return err
 	}
 	c.board.DecryptVersion(key)
+	c.open(ctx, group, asker, key)
 	return nil
+}
+
+// open has the sidecar decrypt the messages of a key that stays there, as they arrive.
+func (c Consumer) open(ctx context.Context, group *errgroup.Group, asker sidecar.Asker, key message.Key) {
+	if key.Private != nil {
+		return // the board decrypts
+	}
+	group.Go(func() error {
+		for {
+			changed := c.board.Changed()
+			pending := c.board.Pending(key, sidecar.Batch)
+			if len(pending) == 0 {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-changed:
+				}
+				continue
+			}
+			opened, err := asker.Open(ctx, key, pending)
+			if err != nil {
+				return err
+			}
+			c.board.Opened(key, opened)
+		}
+	})
 }
 
 // read reads until ctx ends. The board shows a record that cannot be decrypted;

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -58,8 +59,14 @@ type pod struct {
 }
 
 // start starts everything except the sidecar. The key is for the pod or for
-// another one.
+// another one, and is released to the consumer.
 func start(t *testing.T, measurement string) *pod {
+	t.Helper()
+	return startWith(t, measurement, nil)
+}
+
+// startWith starts the consumer with more variables.
+func startWith(t *testing.T, measurement string, more map[string]string) *pod {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pod{sidecar: freeAddress(t), log: new(emulated.Output)}
@@ -79,6 +86,7 @@ func start(t *testing.T, measurement string) *pod {
 		"TOPIC": topic, "BROKERS": kafka.ListenAddrs()[0], "LISTEN": page, "SkrClientURL": "http://" + p.sidecar, "SkrClientKID": "demo",
 		"SkrClientMAAEndpoint": p.cloud.Authority(), "SkrClientAKVEndpoint": p.cloud.Vault(),
 	}
+	maps.Copy(set, more)
 	ended := make(chan error, 1)
 	go func() {
 		v := environment.New(func(name string) string { return set[name] })
@@ -119,14 +127,15 @@ func (p *pod) startCloud(ctx context.Context, t *testing.T, measurement string) 
 	}
 }
 
-func (p *pod) startSidecar(t *testing.T) {
+func (p *pod) startSidecar(t *testing.T, more ...string) (stop func()) {
 	t.Helper()
 	log := new(emulated.Output)
-	stop, err := p.cloud.Sidecar(t.Context(), p.sidecar, log)
+	stop, err := p.cloud.Sidecar(t.Context(), p.sidecar, log, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
+	return stop
 }
 
 // send sends a value to a partition.

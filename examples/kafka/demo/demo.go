@@ -84,20 +84,19 @@ func (d demo) playPod(ctx context.Context, cloud *emulated.Cloud, brokers string
 	if err != nil {
 		return err
 	}
-	d.tell("a key", keyName+", released to the pod with HOST_DATA "+measurement)
+	d.tell("a key", keyName+", released to the skr of the pod with HOST_DATA "+measurement)
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	stop, err := cloud.Sidecar(ctx, address, io.Discard)
+	stop, err := cloud.Sidecar(ctx, address, io.Discard, cloud.Keeping(keyName)...)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	d.tell("skr", address)
+	d.tell("skr", address+", which decrypts and never gives the key out (ops: [decrypt])")
 	return d.playMessages(ctx, address, map[string]string{
-		"TOPIC": topic, "BROKERS": brokers, "MSG": text, "PUBKEY": public, "SkrClientKID": keyName,
-		"SkrClientMAAEndpoint": cloud.Authority(), "SkrClientAKVEndpoint": cloud.Vault(),
+		"TOPIC": topic, "BROKERS": brokers, "MSG": text, "PUBKEY": public, "SkrClientAlias": keyName,
 	})
 }
 
@@ -138,7 +137,7 @@ func (d demo) watch(ctx context.Context) error {
 	if err := d.await(ctx, mayPath, wanted, ""); err != nil {
 		return err
 	}
-	d.tell("a consumer with skr", "its page shows \""+wanted+"\"")
+	d.tell("a consumer with skr", "its page shows \""+wanted+"\", which skr decrypts: the consumer never has the key")
 	if err := d.await(ctx, mayNotPath, withoutKey, text); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func TestManifestsFollowTheArticle(t *testing.T) {
 		"identity label":  {consumer.Labels["azure.workload.identity/use"], "true"},
 		"containers":      {skr.Name + " " + consume.Name + " " + produce.Name, "skr kafka-golang-consumer kafka-producer"},
 		"commands":        {skr.Command[0] + " " + consume.Command[0] + " " + produce.Command[0], "/bin/skr /consume /produce"},
-		"key":             {value(consume, "SkrClientKID"), keyName},
+		"key":             {value(consume, "SkrClientAlias"), keyName},
 		"topics":          {value(consume, "TOPIC") + " " + value(produce, "TOPIC"), topic + " " + topic},
 		"message":         {value(produce, "MSG"), "Azure Confidential Computing"},
 		"endorsement":     {skr.VolumeMounts[0].MountPath, consumer.Spec.Volumes[0].HostPath.Path},

@@ -134,8 +134,8 @@ func (s *stage) playConsumer(t *testing.T, change func(*corev1.Pod)) {
 			set(skr, name, value)
 		}
 	}
-	set(consume, "SkrClientMAAEndpoint", s.cloud.Authority())
-	set(consume, "SkrClientAKVEndpoint", s.cloud.Vault())
+	set(skr, "SKR_KEYS", strings.NewReplacer("myKeyVault.vault.azure.net", s.cloud.Vault(),
+		"sharedeus2.eus2.test.attest.azure.net", s.cloud.Authority()).Replace(value(*skr, "SKR_KEYS")))
 	set(consume, "SkrClientURL", "http://localhost:"+s.sidecar)
 	set(consume, "BROKERS", s.broker)
 	set(consume, "LISTEN", s.page)

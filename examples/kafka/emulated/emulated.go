@@ -10,6 +10,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,15 +157,22 @@ func (c *Cloud) Run(ctx context.Context, dir, program string, args ...string) (s
 	return string(out), nil
 }
 
-// Sidecar starts skr in the pod on the address. It stops when ctx ends or stop
-// is called.
-func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer) (stop func(), err error) {
+// Sidecar starts skr in the pod on the address, with more variables, NAME=value. It stops when ctx
+// ends or stop is called.
+func (c *Cloud) Sidecar(ctx context.Context, address string, log io.Writer, more ...string) (stop func(), err error) {
 	skr := command(ctx, c.programs.Skr, "serve", "--listen", address)
-	skr.Env, skr.Stderr = append(skr.Environ(), c.Environment...), log
+	skr.Env, skr.Stderr = slices.Concat(skr.Environ(), c.Environment, more), log
 	if err := skr.Start(); err != nil {
 		return nil, fmt.Errorf("starting skr: %w", err)
 	}
 	return sync.OnceFunc(func() { end(skr) }), nil
+}
+
+// Keeping returns the variables of a sidecar that decrypts with a key and never gives it out. The
+// alias has the name of the key.
+func (c *Cloud) Keeping(name string) []string {
+	keys := fmt.Sprintf(`{%q:{"vault":%q,"key":%q,"authority":%q,"versions":"all","ops":["decrypt"]}}`, name, c.Vault(), name, c.Authority())
+	return []string{"SKR_KEYS=" + keys, "SKR_KEY_CACHE_TTL=10m"}
 }
 
 // Stop stops the cloud.

@@ -12,10 +12,13 @@ import (
 
 // Key is the key that decrypts messages. It does not print its secret.
 type Key struct {
+	// Private is nil if the key stays in the sidecar.
 	Private *rsa.PrivateKey
 	// Name and Version identify the key in its vault, for display; "" if
 	// unknown.
 	Name, Version string
+	// Size is the size of a message in bytes, for a key that stays in the sidecar.
+	Size int
 }
 
 // Format redacts the key.

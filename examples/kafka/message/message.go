@@ -46,6 +46,21 @@ var (
 	ErrOtherKey  = errors.New("it was encrypted for another key, or was modified")
 )
 
+// Parse decodes base64. size is that of the key in bytes. Its errors are the first two above.
+func Parse(text string, size int) ([]byte, error) {
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, ErrNotBase64
+	}
+	if len(sealed) != size {
+		return nil, ErrLength
+	}
+	return sealed, nil
+}
+
+// Text returns decrypted bytes as text; bytes that are not UTF-8 become U+FFFD.
+func Text(plain []byte) string { return strings.ToValidUTF8(string(plain), "\uFFFD") }
+
 // MaxPlain returns how many bytes the key encrypts: 318 with RSA-3072.
 func MaxPlain(key *rsa.PublicKey) int { return key.Size() - 2*sha256.Size - 2 }
 
@@ -64,16 +79,13 @@ func Encrypt(key *rsa.PublicKey, plain string) (string, error) {
 // Decrypt takes base64 and returns text; bytes that are not UTF-8 become
 // U+FFFD. Its errors are the three above.
 func Decrypt(key *rsa.PrivateKey, text string) (string, error) {
-	sealed, err := base64.StdEncoding.DecodeString(text)
+	sealed, err := Parse(text, key.Size())
 	if err != nil {
-		return "", ErrNotBase64
-	}
-	if len(sealed) != key.Size() {
-		return "", ErrLength
+		return "", err
 	}
 	plain, err := rsa.DecryptOAEP(sha256.New(), nil, key, sealed, nil)
 	if err != nil {
 		return "", ErrOtherKey
 	}
-	return strings.ToValidUTF8(string(plain), "\uFFFD"), nil
+	return Text(plain), nil
 }

@@ -15,23 +15,37 @@ import (
 
 const defaultURL = "http://localhost:8080"
 
-// FromEnvironment reads SkrClientKID, SkrClientMAAEndpoint, SkrClientAKVEndpoint
-// and SkrClientURL.
+// FromEnvironment reads SkrClientURL, and either SkrClientAlias, for a key that stays in the
+// sidecar, or SkrClientKID, SkrClientMAAEndpoint and SkrClientAKVEndpoint, for one that is released.
 func FromEnvironment(v *environment.Variables, log *slog.Logger) Asker {
 	a := Asker{
-		URL: environment.Optional(v, "SkrClientURL", defaultURL, environment.Text),
-		Request: api.ReleaseRequest{
-			KID:         environment.Required(v, "SkrClientKID", "the key's name, such as kafka-encryption-demo", parseKID),
+		URL:   environment.Optional(v, "SkrClientURL", defaultURL, environment.Text),
+		Alias: environment.Optional(v, "SkrClientAlias", "", parseAlias),
+		Log:   log,
+	}
+	if a.Alias == "" {
+		a.Request = api.ReleaseRequest{
+			KID: environment.Required(v, "SkrClientKID", "the key's name, such as kafka-encryption-demo, or set only SkrClientAlias: "+
+				"the sidecar then decrypts, and keeps the key", parseKID),
 			MAAEndpoint: environment.Required(v, "SkrClientMAAEndpoint", "the attestation provider's host, such as sharedeus.eus.attest.azure.net", parseHost),
 			AKVEndpoint: environment.Required(v, "SkrClientAKVEndpoint", "the key vault's host, such as myKeyVault.vault.azure.net", parseHost),
-		},
-		Log: log,
+		}
 	}
 	var err error
 	if a.Client, err = api.NewClient(api.Config{BaseURL: a.URL, Attempts: 1}); err != nil {
 		v.Wrong("SkrClientURL", err.Error())
 	}
 	return a
+}
+
+// alias is what skr permits in keys (docs/configuration.md).
+var alias = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func parseAlias(text string) (string, error) {
+	if !alias.MatchString(text) {
+		return "", fmt.Errorf("%q is not an alias in the keys of the sidecar's configuration", text)
+	}
+	return text, nil
 }
 
 // keyID is NAME or NAME/VERSION (Azure Key Vault, "Object identifiers").

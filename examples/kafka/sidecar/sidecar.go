@@ -1,5 +1,5 @@
-// Package sidecar gets the private key from skr. skr runs beside the consumer
-// and proves to the key vault which machine both run in.
+// Package sidecar has skr decrypt messages with a key that stays there, or gets the private key
+// from skr. skr runs beside the consumer and proves to the key vault which machine both run in.
 package sidecar
 
 import (
@@ -30,7 +30,9 @@ type Asker struct {
 	Client *api.Client
 	// URL is the sidecar's URL, for messages.
 	URL string
-	// Request names the key.
+	// Alias is the sidecar's name of a key that stays there; "" if the key is released.
+	Alias string
+	// Request names the key that is released, or the version of the alias's key.
 	Request api.ReleaseRequest
 	// Refused is called after each failed attempt with the reason.
 	Refused func(reason, code, requestID string)
@@ -40,6 +42,10 @@ type Asker struct {
 
 // At returns an Asker for another version of the key.
 func (a Asker) At(version string) Asker {
+	if a.Alias != "" {
+		a.Request.Version = version
+		return a
+	}
 	name, _, _ := strings.Cut(a.Request.KID, "/")
 	a.Request.KID = name + "/" + version
 	return a
@@ -48,28 +54,43 @@ func (a Asker) At(version string) Asker {
 // Key requests the key until it is released or ctx ends, with growing pauses of
 // at most 30 seconds. No refusal is final: sidecars start, roles are assigned,
 // policies change.
-func (a Asker) Key(ctx context.Context) (message.Key, error) {
+func (a Asker) Key(ctx context.Context) (key message.Key, err error) {
+	if a.Alias != "" {
+		err = a.until(ctx, func(ctx context.Context) (err error) { key, err = a.find(ctx); return err })
+		return key, err
+	}
+	if err = a.until(ctx, func(ctx context.Context) (err error) { key, err = a.ask(ctx); return err }); err == nil {
+		a.Log.Info("the key was released", "key", key.Name, "version", key.Version)
+	}
+	return key, err
+}
+
+// until tries until it succeeds or ctx ends.
+func (a Asker) until(ctx context.Context, try func(context.Context) error) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
-		key, err := a.ask(ctx)
+		err := a.once(ctx, try)
 		if err == nil {
-			a.Log.Info("the key was released", "key", key.Name, "version", key.Version)
-			return key, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return message.Key{}, ctx.Err()
+			return ctx.Err()
 		}
 		a.tell(err)
 		select {
 		case <-ctx.Done():
-			return message.Key{}, ctx.Err()
+			return ctx.Err()
 		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter is not secret
 		}
 	}
 }
 
-func (a Asker) ask(ctx context.Context) (message.Key, error) {
+func (Asker) once(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
+	return try(ctx)
+}
+
+func (a Asker) ask(ctx context.Context) (message.Key, error) {
 	released, err := a.Client.ReleaseKey(ctx, a.Request)
 	if err != nil {
 		return message.Key{}, err

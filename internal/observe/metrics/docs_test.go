@@ -19,7 +19,7 @@ func documented() *Metrics {
 	m := New(some)
 	m.Finished(release("ok"))
 	m.Released("released", "ok")
-	m.Used("decrypt", "ok", 1)
+	m.Used("decrypt", "ok", 1, time.Millisecond)
 	m.Unmet("x-ms-sevsnpvm-hostdata")
 	m.Asked("maa", "2xx", time.Second)
 	now := func() (time.Time, time.Time) { return time.Now(), time.Now() }

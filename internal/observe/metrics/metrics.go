@@ -48,11 +48,15 @@ type Metrics struct {
 	lookups, asked                  *prometheus.CounterVec
 	fallbacks                       prometheus.Counter
 	durations, stages, waited       *prometheus.HistogramVec
+	operated                        *prometheus.HistogramVec
 }
 
 // buckets are in seconds. A warm release needs one round trip to the vault, a cold one several. The
 // default deadline of a request is a minute.
 var buckets = []float64{.001, .005, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+
+// operationBuckets are in seconds. AES takes microseconds, RSA milliseconds, and a vault tens of them.
+var operationBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // New returns metrics that are all zero.
 func New(c Config) *Metrics {
@@ -74,9 +78,12 @@ func New(c Config) *Metrics {
 		}),
 		durations: histogram("skr_request_duration_seconds", "Time from a request to its answer.", "route"),
 		stages:    histogram("skr_stage_duration_seconds", "Duration of one stage of a request.", "stage"),
-		waited:    histogram("skr_upstream_duration_seconds", "Duration of one attempt to call a service.", "service"),
+		operated: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "skr_key_operation_duration_seconds", Help: "Duration of the operations of one request with a key.", Buckets: operationBuckets,
+		}, []string{"operation"}),
+		waited: histogram("skr_upstream_duration_seconds", "Duration of one attempt to call a service.", "service"),
 	}
-	m.registry.MustRegister(m.requests, m.releases, m.used, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited,
+	m.registry.MustRegister(m.requests, m.releases, m.used, m.unmet, m.lookups, m.asked, m.fallbacks, m.durations, m.stages, m.waited, m.operated,
 		buildInfo(c.Version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -127,8 +134,13 @@ func (m *Metrics) Released(result, reason string) {
 }
 
 // Used counts the items of a request for operations with a key. reason is "ok" or a code of package api.
-func (m *Metrics) Used(operation, reason string, items int) {
-	m.used.WithLabelValues(operations.or(operation, other), m.codes.or(reason, other)).Add(float64(items))
+// took is 0 if there was no key to use.
+func (m *Metrics) Used(operation, reason string, items int, took time.Duration) {
+	operation = operations.or(operation, other)
+	m.used.WithLabelValues(operation, m.codes.or(reason, other)).Add(float64(items))
+	if took > 0 {
+		m.operated.WithLabelValues(operation).Observe(took.Seconds())
+	}
 }
 
 // Unmet counts a condition on the claim that a refused release did not meet.

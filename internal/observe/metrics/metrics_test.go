@@ -138,7 +138,7 @@ func TestBoundedSeries(t *testing.T) {
 		o.Route, o.Spans[0].Stage, o.Lookups[0].Cache = "/"+word, journal.Stage(word), journal.Cache(word)
 		m.Finished(o)
 		m.Released(word, word)
-		m.Used(word, word, 1)
+		m.Used(word, word, 1, time.Second)
 		m.Unmet(word)
 		m.Asked(word, word, time.Second)
 	}

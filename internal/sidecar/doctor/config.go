@@ -51,6 +51,8 @@ type Target struct {
 	Name string
 	// Request is the release that an application would request.
 	Request keyrelease.Request
+	// InVault marks a key that its vault uses: nothing is attested or released.
+	InVault bool
 }
 
 // Endpoint is a service that must be reachable.

@@ -25,6 +25,12 @@ func (e *examination) targetSteps(t Target) []step {
 	look := func(f func(context.Context, keyrelease.Request) (check.Result, error)) func(context.Context) (check.Result, error) {
 		return func(ctx context.Context) (check.Result, error) { return f(ctx, request) }
 	}
+	if t.InVault {
+		return []step{
+			{name: identity, subject: t.Name, look: look(e.lookAtIdentity)},
+			{name: key, subject: t.Name, needs: []string{identity}, look: look(e.lookAtKeyInVault)},
+		}
+	}
 	return []step{
 		{name: identity, subject: t.Name, look: look(e.lookAtIdentity)},
 		{name: attestation, subject: t.Name, needs: []string{report}, look: look(e.lookAtAttestation)},
@@ -153,4 +159,25 @@ func (e *examination) lookAtRelease(ctx context.Context, r keyrelease.Request) (
 	}
 	released.Wipe()
 	return good("the vault releases the key to this machine")
+}
+
+// lookAtKeyInVault reads a key that its vault uses. It lets the vault use nothing: an operation
+// would be one more in the vault's own log.
+func (e *examination) lookAtKeyInVault(ctx context.Context, r keyrelease.Request) (check.Result, error) {
+	described, err := e.Describer.Describe(ctx, r.Key, e.access[r.Key.Audience()])
+	if errors.Is(err, hsm.ErrUnreadable) {
+		return fail(refusal.OperationRejected,
+			"give it the role Key Vault Crypto User or Managed HSM Crypto User, or the permission keys/get and those of the operations",
+			"this identity may not read the key, which in_vault needs")
+	}
+	if err != nil {
+		return check.Result{}, err
+	}
+	if !described.Enabled {
+		return fail(refusal.OperationRejected, "enable the key with `skrctl key enable`", "the key is disabled")
+	}
+	if lapse := described.Lapse(e.Now()); lapse != "" {
+		return warn("make a new version with `skrctl key rotate`", "the key %s; the vault refuses to encrypt, wrap and sign with it", lapse)
+	}
+	return good("%s, %s; the vault uses it (in_vault), nothing is attested or released", described.ID, described.Type)
 }

@@ -126,13 +126,17 @@ func (i *Identity) names(host string) bool {
 // clients of the vault wait before they send a body.
 func (i *Identity) admit(r *http.Request) (challenge string, ok bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") && token != "" {
-		sum := sha256.Sum256([]byte(token))
-		if i.open || subtle.ConstantTimeCompare(sum[:], i.token[:]) == 1 {
-			return "", true
-		}
+	if strings.EqualFold(scheme, "Bearer") && token != "" && i.accepts(token) {
+		return "", true
 	}
-	return `Bearer authorization="https://login.microsoftonline.com/common", resource="https://vault.azure.net"`, false
+	return `Bearer authorization="https://login.microsoftonline.com/common", resource="` + resourceOf(r.Host) + `"`, false
+}
+
+// accepts compares the token with that of the file. With an access section, the local server
+// identifies the caller.
+func (i *Identity) accepts(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	return i.open || subtle.ConstantTimeCompare(sum[:], i.token[:]) == 1
 }
 
 // write replaces a file in one step, so that no reader sees half of it.

@@ -82,6 +82,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) answer {
 	if !h.config.Identity.names(r.Host) {
 		return fault(http.StatusForbidden, "Forbidden", "the certificate of this listener does not have the requested host; add it to crypto_names")
 	}
+	if r.URL.Path == managedPath {
+		return h.config.Identity.managed(r, time.Now())
+	}
 	if challenge, ok := h.config.Identity.admit(r); !ok {
 		refused := fault(http.StatusUnauthorized, "Unauthorized", "send the token in the file token of crypto_dir, or that of an access rule, as a bearer token")
 		refused.challenge = challenge

@@ -23,13 +23,14 @@ func (s *Server) admit(ctx context.Context, r *http.Request, x *exchange) (leave
 	case r.Method == http.MethodGet:
 		return s.lobby.Enter(ctx, peerOf(ctx))
 	}
-	return s.enter(ctx, r, x)
+	return s.enter(ctx, r.Header.Values("Authorization"), x)
 }
 
-// enter admits a POST of HTTP or a call of gRPC: it identifies the caller, checks that the
-// caller may use the route, and waits for a place to run. The body has not been read yet.
-func (s *Server) enter(ctx context.Context, r *http.Request, x *exchange) (leave func(), err error) {
-	if err := s.identify(r.Context(), r.Header.Values("Authorization"), x); err != nil {
+// enter admits a POST of HTTP, a call of gRPC or a request of the SSH agent: it identifies the
+// caller, checks that the caller may use the route, and waits for a place to run. The body has
+// not been read yet.
+func (s *Server) enter(ctx context.Context, authorization []string, x *exchange) (leave func(), err error) {
+	if err := s.identify(ctx, authorization, x); err != nil {
 		return nil, err
 	}
 	return s.config.Gate.Enter(ctx, x.caller.Limit())

@@ -250,7 +250,7 @@ func (w *auditor) Released(ctx context.Context, request keyrelease.Request, _ *h
 	return w.fail
 }
 
-func (w *auditor) Used(ctx context.Context, use Use, _ *hsm.Key, err error) error {
+func (w *auditor) Used(ctx context.Context, use Use, err error) error {
 	w.uses = append(w.uses, use)
 	return w.Released(ctx, use.Request, nil, err)
 }

@@ -25,6 +25,7 @@ var codes = []struct {
 	{refusal.NoEndorsements, api.NoEndorsements},
 	{refusal.AttestationRejected, api.AttestationRejected},
 	{refusal.ReleaseRejected, api.ReleaseRejected},
+	{refusal.OperationRejected, api.OperationRejected},
 	{refusal.KeyNotFound, api.KeyNotFound},
 	{refusal.Throttled, api.Throttled},
 	{refusal.Unavailable, api.Unavailable},

@@ -19,6 +19,7 @@ import (
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/keyproviderpb"
 	"skr/internal/sidecar/keyproviderpb/ocicryptpb"
+	"skr/internal/sidecar/keyspb"
 	"skr/internal/sidecar/serving"
 )
 
@@ -42,15 +43,23 @@ func AttestingRoutes() []string {
 	return []string{api.RouteRaw, api.RouteCombined, api.RouteMAA, RouteReport, RouteAttestation}
 }
 
-// grpcRoutes maps methods to their routes. These methods need a permission and a place to
-// run. Health and reflection need no permission: their answers are not secret.
-var grpcRoutes = map[string]string{
+// providerRoutes maps the key provider's methods to their routes.
+var providerRoutes = map[string]string{
 	RouteWrap: RouteWrap, RouteUnwrap: RouteUnwrap, RouteReport: RouteReport, RouteAttestation: RouteAttestation, RouteHello: RouteHello,
 	ocicryptpb.KeyProviderService_WrapKey_FullMethodName:   RouteWrap,
 	ocicryptpb.KeyProviderService_UnWrapKey_FullMethodName: RouteUnwrap,
 }
 
-// ServeGRPC answers the key provider's methods until ctx ends, as Serve does the
+// routeOf returns the route of a method that needs a permission and a place to run. Health and
+// reflection need no permission: their answers are not secret.
+func routeOf(method string) (route string, found bool) {
+	if route, found = providerRoutes[method]; !found {
+		route, found = keysRoutes[method]
+	}
+	return route, found
+}
+
+// ServeGRPC answers the methods of the key provider and of keys in use until ctx ends, as Serve does the
 // HTTP routes. It closes the listener.
 func (s *Server) ServeGRPC(ctx context.Context, l *Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -74,11 +83,12 @@ type methods struct {
 func (s *Server) methods() *methods {
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(int(s.config.MaxBody)),
-		grpc.UnaryInterceptor(answerCall), grpc.StreamInterceptor(guardStream),
+		grpc.UnaryInterceptor(answerCall), grpc.StreamInterceptor(guardStream), grpc.StatsHandler(wiper{}),
 	)
 	provider := &provider{Server: s}
 	keyproviderpb.RegisterKeyProviderServiceServer(server, provider)
 	ocicryptpb.RegisterKeyProviderServiceServer(server, ocicrypt{provider: provider})
+	keyspb.RegisterKeysServer(server, keys{server: s})
 	grpc_health_v1.RegisterHealthServer(server, health{ready: s.config.Parts.Err})
 	reflection.Register(server)
 	return &methods{s, server}
@@ -87,7 +97,7 @@ func (s *Server) methods() *methods {
 // ServeHTTP answers one call.
 func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.config.Called(r.URL.Path)
-	path, found := grpcRoutes[r.URL.Path]
+	path, found := routeOf(r.URL.Path)
 	if !found {
 		m.serveOpen(w, r)
 		return
@@ -102,6 +112,8 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := reply{status: http.StatusOK, code: CodeOK}
 	if c.err != nil {
 		v = classify(c.err)
+	} else {
+		m.credit(x, notes.Notes())
 	}
 	x.end = m.config.Now()
 	m.countReset(ctx, v.status == statusGone)
@@ -154,7 +166,7 @@ func (m *methods) admitGRPC(ctx context.Context, r *http.Request, x *exchange) (
 	if !overUnix(r) && !m.isLocalHost(r.Host) {
 		return nil, refusal.Newf(refusal.CallerNotAllowed, "the authority must name this machine: localhost, 127.0.0.1 or [::1]")
 	}
-	return m.enter(ctx, r, x)
+	return m.enter(ctx, r.Header.Values("Authorization"), x)
 }
 
 // originOf returns the headers of setOrigin as metadata.

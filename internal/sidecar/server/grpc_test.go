@@ -27,7 +27,12 @@ import (
 // serveGRPC returns a connection and a function that stops the server and returns its result.
 func serveGRPC(t *testing.T, p *pipeline, change func(*Config)) (*grpc.ClientConn, func() error) {
 	t.Helper()
-	s := newServer(t, p, change)
+	return dialGRPC(t, newServer(t, p, change))
+}
+
+// dialGRPC is serveGRPC for a server that is there.
+func dialGRPC(t *testing.T, s *Server) (*grpc.ClientConn, func() error) {
+	t.Helper()
 	listener, err := Listen(t.Context(), "127.0.0.1:0", OwnerOnly)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ var grpcCodes = map[api.Code]grpccodes.Code{
 	api.NoEndorsements:      grpccodes.FailedPrecondition,
 	api.AttestationRejected: grpccodes.PermissionDenied,
 	api.ReleaseRejected:     grpccodes.PermissionDenied,
+	api.OperationRejected:   grpccodes.PermissionDenied,
 	api.KeyNotFound:         grpccodes.NotFound,
 	api.Throttled:           grpccodes.ResourceExhausted,
 	api.Unavailable:         grpccodes.Unavailable,

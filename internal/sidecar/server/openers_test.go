@@ -1,16 +1,16 @@
 package server
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"strconv"
+	"errors"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"skr/hsm"
+	"skr/internal/keyuse"
 )
 
 func rsaKey(t *testing.T) *hsm.Key {
@@ -31,43 +31,33 @@ func rsaKey(t *testing.T) *hsm.Key {
 	return newKey(string(members))
 }
 
-// An opened key is cached as long as released keys, and not at all if they are not.
+// A key is opened once for all its clones, such as the one in the cache, and erased with the last.
 func TestOpeners(t *testing.T) {
 	key := rsaKey(t)
-	for _, ttl := range []time.Duration{0, time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
-			o := newOpeners(ttl)
-			of := func() Opener {
-				opened, err := o.of(t.Context(), key)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return opened
-			}
-			first := of()
-			if same := of() == first; same != (ttl > 0) {
-				t.Errorf("ttl %v: kept is %v", ttl, same)
-			}
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			if of() == first {
-				t.Errorf("ttl %v: kept for longer", ttl)
-			}
-		})
+	kept := key.Clone()
+	of := func(key *hsm.Key) *keyuse.Key {
+		opened, err := openers{}.of(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opened
 	}
-	if _, err := newOpeners(0).of(t.Context(), newKey(`{"kty":"OKP","k":"c2VjcmV0"}`)); err == nil {
+	first, second := of(key), of(kept)
+	if first != second {
+		t.Error("the key was opened twice")
+	}
+	key.Wipe()
+	if _, err := second.DecryptOAEP(crypto.SHA256, nil); !errors.Is(err, keyuse.ErrOpen) {
+		t.Errorf("erased while a clone is kept: %v", err)
+	}
+	kept.Wipe()
+	if _, err := second.DecryptOAEP(crypto.SHA256, nil); !errors.Is(err, keyuse.ErrErased) {
+		t.Errorf("not erased with the last clone: %v", err)
+	}
+	if _, err := (openers{}).of(t.Context(), kept); err == nil {
+		t.Error("a wiped key was opened")
+	}
+	if _, err := (openers{}).of(t.Context(), newKey(`{"kty":"OKP","k":"c2VjcmV0"}`)); err == nil {
 		t.Error("a key of another type was opened")
-	}
-}
-
-// A caller that opens many keys does not evict what others have opened.
-func TestOpenersOfOneCallerAreApart(t *testing.T) {
-	o := newOpeners(time.Hour)
-	o.keep("victim", "mine", nil)
-	for i := range 2 * maxOpeners {
-		o.keep("flooder", strconv.Itoa(i), nil)
-	}
-	if _, found := o.held.Peek("mine"); !found || o.held.Len() != maxOpeners+1 {
-		t.Errorf("mine is cached: %v, of %d", found, o.held.Len())
 	}
 }

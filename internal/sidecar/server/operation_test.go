@@ -201,6 +201,7 @@ func TestKeptKeyIsNotGivenOut(t *testing.T) {
 			t.Errorf("%s gives the private part", route)
 		}
 	}
+	tryMethods(t, s, private)
 	if strings.Contains(log.String(), private.D) || strings.Contains(log.String(), private.P) {
 		t.Error("the log has the private part")
 	}

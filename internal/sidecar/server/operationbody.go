@@ -17,13 +17,20 @@ const maxBatch = 100
 // algorithmName matches the names of all algorithms. They are written into JSON as they are.
 var algorithmName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
+func checkAlgorithm(name string) error {
+	if err := required("alg", name); err != nil {
+		return err
+	}
+	if !algorithmName.MatchString(name) {
+		return keyuseRefusal(keyuse.ErrAlgorithm)
+	}
+	return nil
+}
+
 // parseInputs parses the inputs of a batch, or the only one. The caller wipes them.
 func parseInputs(r api.OperationRequest) (inputs []keyuse.Input, err error) {
-	if err := required("alg", r.Alg); err != nil {
+	if err := checkAlgorithm(r.Alg); err != nil {
 		return nil, err
-	}
-	if !algorithmName.MatchString(r.Alg) {
-		return nil, keyuseRefusal(keyuse.ErrAlgorithm)
 	}
 	raw := []api.OperationInput{r.OperationInput}
 	if r.Batch != nil {

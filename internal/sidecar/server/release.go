@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"time"
 
 	"skr/api"
 	"skr/hsm"
@@ -21,24 +22,30 @@ type Auditor interface {
 	// not nil and key is nil. request is zero if it could not be parsed or names what the
 	// allow-lists do not. If Released returns an error, the key is not released.
 	Released(ctx context.Context, request keyrelease.Request, key *hsm.Key, err error) error
-	// Used records operations with a key before their results are returned. key is nil
-	// if there was no key to use. If Used returns an error, there is no result.
-	Used(ctx context.Context, use Use, key *hsm.Key, err error) error
+	// Used records operations with a key before their results are returned, or their
+	// refusal: then err is not nil. If Used returns an error, there is no result.
+	Used(ctx context.Context, use Use, err error) error
 }
 
 // Use is a request for operations with one key.
 type Use struct {
 	// Request names the key; it is zero as in Released.
 	Request keyrelease.Request
-	// Operation is that of every item.
+	// Key is the identifier of the key with its version, or "" if there was no key to use.
+	Key string
+	// PolicyHash is that of the released key, or "".
+	PolicyHash string
+	// Operation is the operation on every item.
 	Operation keyuse.Operation
-	// Count is the number of items, and Failed that of the items without a result.
+	// Count is the number of items, and Failed the number of items without a result.
 	Count, Failed int
+	// Took is the duration of the operations; 0 if there was no key to use.
+	Took time.Duration
 }
 
 type noAuditor struct{}
 
-func (noAuditor) Used(context.Context, Use, *hsm.Key, error) error { return nil }
+func (noAuditor) Used(context.Context, Use, error) error { return nil }
 
 func (noAuditor) Released(context.Context, keyrelease.Request, *hsm.Key, error) error { return nil }
 

@@ -26,7 +26,7 @@ func (s *Server) permit(ctx context.Context, d demand, asked keyrelease.Request)
 		if !known.Names(asked.Key) {
 			continue
 		}
-		if err := permitBy(alias, s.config.Rights[alias], d.right); err != nil {
+		if err := permitRelease(alias, s.config.Rights[alias], d.right); err != nil {
 			refused = cmp.Or(refused, err)
 			continue
 		}
@@ -48,9 +48,21 @@ func (s *Server) permit(ctx context.Context, d demand, asked keyrelease.Request)
 	return asked, refused
 }
 
+// permitRelease is permitBy for a key that is released, to the caller or to the key provider.
+func permitRelease(alias string, rights keyuse.Rights, right keyuse.Operation) error {
+	if rights.InVault() {
+		right = keyuse.Release
+	}
+	return permitBy(alias, rights, right)
+}
+
 func permitBy(alias string, rights keyuse.Rights, right keyuse.Operation) error {
 	if right == public || rights.Permit(right) {
 		return nil
+	}
+	if right == keyuse.Release && rights.InVault() {
+		return refusal.Newf(refusal.CallerNotAllowed, "the key of alias %q stays in its vault (in_vault); use it there, by /key/decrypt, /key/sign "+
+			"and so on", alias)
 	}
 	if right == keyuse.Release {
 		return refusal.Newf(refusal.CallerNotAllowed, "the key of alias %q stays in the sidecar; use it there, by /key/decrypt, /key/sign "+

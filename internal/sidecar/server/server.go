@@ -67,6 +67,9 @@ type Config struct {
 	Tokens Tokens
 	// Releases asks the vault.
 	Releases Releaser
+	// VaultKeys uses the keys of aliases whose rights are in the vault; nil means that there
+	// are none.
+	VaultKeys VaultKeys
 	// Authorities parses maa_endpoint and holds it against the allow-list.
 	Authorities Authorities
 	// Vaults parses akv_endpoint and kid and holds them against the allow-list.
@@ -99,9 +102,6 @@ type Config struct {
 	WrapKeys *keyprovider.Keys
 	// WrapKeysErr says why there are none although there should be.
 	WrapKeysErr error
-	// KeyTTL is how long the Releaser keeps keys, which the server then keeps opened for
-	// operations and the key provider; 0 means not at all.
-	KeyTTL time.Duration
 	// LocalNames are the names of this machine beside localhost that callers may send
 	// as Host, in lower case; see [LocalNames].
 	LocalNames []string
@@ -129,7 +129,7 @@ type Server struct {
 	routes   map[string]route
 	lobby    *limit.Gate // of requests that need no permission
 	refusals limit.Refusals
-	openers  *openers
+	openers  openers
 	// refusalLog decides which refusals get a log line of their own.
 	refusalLog *refusalLog
 }
@@ -145,7 +145,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger), openers: newOpeners(c.KeyTTL)}
+	s := &Server{config: c, lobby: newLobby(c.Gate.Rate()), refusalLog: newRefusalLog(c.Logger)}
 	s.routes = s.table()
 	return s, nil
 }
@@ -168,6 +168,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Gate == nil {
 		c.Gate = limit.New(limit.Config{})
+	}
+	if c.VaultKeys == nil {
+		c.VaultKeys = noVaultKeys{}
 	}
 	if c.Auditor == nil {
 		c.Auditor = noAuditor{}

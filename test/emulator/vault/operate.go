@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"math/big"
@@ -15,17 +16,28 @@ type operationRequest struct {
 	Algorithm string `json:"alg"`
 	Value     string `json:"value"`
 	Digest    string `json:"digest"`
+	IV        string `json:"iv"`
+	Tag       string `json:"tag"`
+	AAD       string `json:"aad"`
 }
+
+// parts are the decoded members of a request, or of an answer.
+type parts struct{ value, iv, tag, aad []byte }
 
 func (v *Vault) encrypt(c *call) (answer, error)   { return v.operate(c, "encrypt", seal) }
 func (v *Vault) wrapKey(c *call) (answer, error)   { return v.operate(c, "wrapKey", seal) }
 func (v *Vault) decrypt(c *call) (answer, error)   { return v.operate(c, "decrypt", open) }
 func (v *Vault) unwrapKey(c *call) (answer, error) { return v.operate(c, "unwrapKey", open) }
-func (v *Vault) sign(c *call) (answer, error)      { return v.operate(c, "sign", signDigest) }
+func (v *Vault) sign(c *call) (answer, error)      { return v.operate(c, "sign", signParts) }
+
+func signParts(m material, algorithm string, in parts) (parts, error) {
+	signature, err := signDigest(m, algorithm, in.value)
+	return parts{value: signature}, err
+}
 
 // operate runs an operation from bytes to bytes.
-func (v *Vault) operate(c *call, name string, do func(m material, algorithm string, value []byte) ([]byte, error)) (answer, error) {
-	r, value, err := parseOperation(c.body)
+func (v *Vault) operate(c *call, name string, do func(m material, algorithm string, in parts) (parts, error)) (answer, error) {
+	r, in, err := parseOperation(c.body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -33,15 +45,32 @@ func (v *Vault) operate(c *call, name string, do func(m material, algorithm stri
 	if err != nil {
 		return answer{}, err
 	}
-	result, err := do(ver.material, r.Algorithm, value)
+	result, err := do(ver.material, r.Algorithm, in)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(object{{"kid", v.kidOf(&k, ver)}, {"value", encode64(result)}})
+	o := object{{"kid", v.kidOf(&k, ver)}, {"value", encode64(result.value)}}
+	for _, member := range []struct {
+		name  string
+		value []byte
+	}{{"iv", result.iv}, {"tag", result.tag}, {"aad", result.aad}} {
+		if member.value != nil {
+			o = o.with(member.name, encode64(member.value))
+		}
+	}
+	return ok(v.named(o, r.Algorithm))
+}
+
+// named adds the algorithm, which only Managed HSM repeats.
+func (v *Vault) named(o object, algorithm string) object {
+	if v.managedHSM() {
+		return o.with("alg", algorithm)
+	}
+	return o
 }
 
 func (v *Vault) verify(c *call) (answer, error) {
-	r, signature, err := parseOperation(c.body)
+	r, in, err := parseOperation(c.body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -49,27 +78,34 @@ func (v *Vault) verify(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, badParameter(`The property "digest" is invalid.`) // UNCONFIRMED
 	}
-	_, ver, err := v.permitted(c, "verify")
+	k, ver, err := v.permitted(c, "verify")
 	if err != nil {
 		return answer{}, err
 	}
-	valid, err := verifyDigest(ver.material, r.Algorithm, digest, signature)
+	valid, err := verifyDigest(ver.material, r.Algorithm, digest, in.value)
 	if err != nil {
 		return answer{}, err
+	}
+	if v.managedHSM() {
+		return ok(object{{"kid", v.kidOf(&k, ver)}, {"value", valid}, {"alg", r.Algorithm}})
 	}
 	return ok(object{{"value", valid}})
 }
 
 // parseOperation parses the body. The text of the fault is UNCONFIRMED.
-func parseOperation(body []byte) (r operationRequest, value []byte, err error) {
+func parseOperation(body []byte) (r operationRequest, in parts, err error) {
 	if err := parseBody(body, &r); err != nil {
-		return r, nil, err
+		return r, in, err
 	}
-	value, err = decode64(r.Value)
-	if err != nil {
-		return r, nil, badParameter(`The property "value" is invalid.`)
+	for _, member := range []struct {
+		name, text string
+		into       *[]byte
+	}{{"value", r.Value, &in.value}, {"iv", r.IV, &in.iv}, {"tag", r.Tag, &in.tag}, {"aad", r.AAD, &in.aad}} {
+		if *member.into, err = decode64(member.text); err != nil {
+			return r, in, badParameter(`The property "%s" is invalid.`, member.name)
+		}
 	}
-	return r, value, nil
+	return r, in, nil
 }
 
 // permitted returns a usable key whose key_ops allow the operation.
@@ -100,30 +136,36 @@ func oaepHash(algorithm string) (crypto.Hash, bool) {
 	return 0, false
 }
 
-func seal(m material, algorithm string, value []byte) ([]byte, error) {
+func seal(m material, algorithm string, in parts) (parts, error) {
+	if m.kind == "oct" {
+		return sealSecret(m.secret, algorithm, in)
+	}
 	private, isRSA := m.private.(*rsa.PrivateKey)
 	hash, known := oaepHash(algorithm)
 	if !isRSA || !known {
-		return nil, faultAlgorithm()
+		return parts{}, faultAlgorithm()
 	}
-	sealed, err := rsa.EncryptOAEP(hash.New(), rand.Reader, &private.PublicKey, value, nil)
+	sealed, err := rsa.EncryptOAEP(hash.New(), rand.Reader, &private.PublicKey, in.value, nil)
 	if err != nil {
-		return nil, faultOperation()
+		return parts{}, faultOperation()
 	}
-	return sealed, nil
+	return parts{value: sealed}, nil
 }
 
-func open(m material, algorithm string, value []byte) ([]byte, error) {
+func open(m material, algorithm string, in parts) (parts, error) {
+	if m.kind == "oct" {
+		return openSecret(m.secret, algorithm, in)
+	}
 	private, isRSA := m.private.(*rsa.PrivateKey)
 	hash, known := oaepHash(algorithm)
 	if !isRSA || !known {
-		return nil, faultAlgorithm()
+		return parts{}, faultAlgorithm()
 	}
-	opened, err := rsa.DecryptOAEP(hash.New(), nil, private, value, nil)
+	opened, err := rsa.DecryptOAEP(hash.New(), nil, private, in.value, nil)
 	if err != nil {
-		return nil, faultOperation()
+		return parts{}, faultOperation()
 	}
-	return opened, nil
+	return parts{value: opened}, nil
 }
 
 // signatureHash returns the hash of a signature algorithm of RFC 7518 section
@@ -149,6 +191,9 @@ func signatureHash(m material, algorithm string) (hash crypto.Hash, pss, known b
 }
 
 func signDigest(m material, algorithm string, digest []byte) ([]byte, error) {
+	if mac, ok := macOf(m.secret, algorithm, digest); ok && m.kind == "oct" {
+		return mac, nil
+	}
 	hash, pss, known := signatureHash(m, algorithm)
 	if !known || len(digest) != hash.Size() {
 		return nil, faultAlgorithm()
@@ -179,6 +224,9 @@ func signEC(private *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
 }
 
 func verifyDigest(m material, algorithm string, digest, signature []byte) (bool, error) {
+	if mac, ok := macOf(m.secret, algorithm, digest); ok && m.kind == "oct" {
+		return hmac.Equal(mac, signature), nil
+	}
 	hash, pss, known := signatureHash(m, algorithm)
 	if !known || len(digest) != hash.Size() {
 		return false, faultAlgorithm()

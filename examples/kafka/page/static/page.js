@@ -6,6 +6,7 @@
 	const quiet = 10000; // ms between announcements
 	const badges = { decrypted: "decrypted", encrypted: "ciphertext", bad: "bad message" };
 	const active = "The key vault has released the private key to this pod. It is held only in memory.";
+	const kept = "The sidecar decrypts for this program. The private key stays in the sidecar.";
 	const pause = byId("pause");
 	const live = byId("live");
 	let revision = document.body.dataset.revision;
@@ -15,7 +16,7 @@
 	function showStatus(status) {
 		byId("status").className = "status " + (status.active ? "active" : "inactive");
 		byId("status-title").textContent = status.active ? "Decryption is active" : "Decryption is not active";
-		byId("reason").textContent = status.active ? active : status.reason;
+		byId("reason").textContent = status.active ? (status.kept ? kept : active) : status.reason;
 		byId("key").textContent = status.key;
 		byId("released").hidden = !status.key;
 		byId("version").textContent = status.version;

@@ -1,0 +1,71 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"skr/test/emulator"
+	"skr/test/program"
+)
+
+// keysInUseStart starts skr with the document's configuration.
+const keysInUseStart = `
+set -eu
+skr serve --config skr.yaml 2>skr.log & sidecar=$!
+trap 'kill $sidecar' EXIT
+skr healthcheck --listen $LISTEN --wait 60s
+`
+
+// TestKeysInUse follows docs/keys-in-use.md with its configuration and its commands. Only hosts, ports and the
+// directory are replaced.
+func TestKeysInUse(t *testing.T) {
+	t.Parallel()
+	cloud := program.Cloud(t, emulator.Config{})
+	vault := cloud.Host("contoso", "vault")
+	policy := fmt.Appendf(nil, `{"version":"1.0.0","anyOf":[{"authority":"https://%s","allOf":[{"claim":"x-ms-sevsnpvm-hostdata","equals":"%s"}]}]}`,
+		cloud.AttestationHost(), cloud.Machine().HostData())
+	if _, err := cloud.CreateKey(t.Context(), vault, emulator.KeySpec{Name: "orders", Size: 3072}, policy); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(root + "/docs/keys-in-use.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	listen, crypto := program.FreeAddress(t), program.FreeAddress(t)
+	document := strings.NewReplacer("contoso.vault.azure.net", vault, "sharedeus.eus.attest.azure.net", cloud.AttestationHost(),
+		"localhost:8080", listen, "https://localhost:8443", "https://"+crypto, "localhost:8443", crypto, "/run/skr-crypto", dir).Replace(string(text))
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(document, -1)
+	if len(blocks) != 3 {
+		t.Fatalf("%d blocks of configuration, want the alias, the listener and a name", len(blocks))
+	}
+	config := blocks[0][1] + strings.Replace(blocks[1][1], "crypto_names: []", strings.TrimSpace(blocks[2][1]), 1)
+	write(t, filepath.Join(dir, "skr.yaml"), config)
+	bin := filepath.Join(dir, "bin")
+	build(t, bin)
+	out := runScript(t, dir, exports(append(cloud.Environment(cloud.Machine()), "PATH="+bin+":"+os.Getenv("PATH"), "VAULT="+vault,
+		"LISTEN="+listen, "SKR_LISTEN="+listen))+keysInUseStart+walk(t, document, nil))
+	const opened = `"alg":"RSA-OAEP-256","value":"YSBzZWNyZXQ"}`
+	if n := strings.Count(out, opened); n != 2 { // by the route, and by crypto_listen
+		t.Errorf("%d decryptions, want 2", n)
+	}
+	for _, want := range []string{
+		`"alg":"PS256","value":"`, `the key of alias \"orders\" stays in the sidecar; use it there, by /key/decrypt, /key/sign and so on`,
+		`the ops of alias \"orders\" do not list encrypt; add it there`,
+		`"results":[{"value":"YSBzZWNyZXQ"},{"value":"YSBzZWNyZXQ"},{"error":"`, `{"kid":"https://` + crypto + `/keys/orders/`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the walk does not print %q:\n%.8000s", want, out)
+		}
+	}
+	shown := regexp.MustCompile(`(?s)"error":"(.*?)","code"`)
+	for _, refusal := range shown.FindAllStringSubmatch(document, -1) {
+		if !strings.Contains(out, refusal[1]) {
+			t.Errorf("no call is refused as the document shows: %s", refusal[1])
+		}
+	}
+}
