@@ -39,7 +39,10 @@ kafka-demo: build ## show encrypted Kafka messages on the web pages of two pods:
 demo: build ## release a key to a client of the sidecar, all on this machine
 	@bin/skr-emulator demo --skr bin/skr
 
-.PHONY: man
+.PHONY: man chart-docs
+chart-docs: ## write the chart's README.md from values.yaml, as TestReadme compares it
+	cd deploy/helm/skr && go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --chart-search-root .
+
 man: ## write the manual pages to dist/man
 	$(TEST) -run '^TestManPages$$' ./cmd/skr ./cmd/skrctl -args -man $(abspath dist/man)
 

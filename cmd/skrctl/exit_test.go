@@ -45,6 +45,13 @@ var exitTable = map[string]commands.Rows{
 	"skrctl policy check": {Rows: map[string]int{"policy": 3, "policy --output xml": 2, "policy --platform mars": 2, "": 2}, Files: []string{"%s"}},
 	"skrctl policy diff":  {Rows: map[string]int{"policy policy": 0, "policy other": 3, "policy": 2}, Files: []string{"policy %s", "%s policy"}},
 	"skrctl measure":      {Rows: map[string]int{"rego": 0, "": 2}, Files: []string{"%s"}},
+	"skrctl inject": {Rows: map[string]int{
+		"": 2, "-f pod": 2, "-f pod --platform cvm": 2, "-f pod --platform mars --image a:1": 2, "-f pod --platform cvm --image a:1": 0,
+		"-f pod --platform cvm --image a:1 --out dir": 2, "-f pod --remove": 2, "-f pod --remove --image a:1": 2, "-f absent --remove": 2,
+		"-f pod --platform cvm --image a:1 --settings prose": 2, "-f pod --platform cvm --image a:1 --settings absent": 2,
+		"-f pod --platform cvm --image a:1 --only Pod/b": 2, "-f pod --platform cvm --image a:1 surplus": 2, "-f pod --image a:1": 2,
+		"-f pod --platform cvm --image a:1 --mount keys": 2, "-f pod --platform cvm --image a:1 --user -2": 2,
+	}, Files: []string{"-f %s --platform cvm --image a:1", "-f %s --remove"}},
 	"skrctl migrate": {Rows: map[string]int{
 		"": 2, "--to aks-cvm": 2, "-f prose --to aks-cvm": 2, "-f - --to aks-cvm": 2, "--policy policy --to aks-cvm --policy-out -": 0,
 		"--policy policy --to mars --policy-out -": 2, "--policy policy --to coco --output json": 0, "--policy policy --to coco --output xml": 2,

@@ -172,6 +172,7 @@ var allowed = map[string][]string{
 	},
 	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},
 	"internal/operator/measure": {"internal/operator/execpolicy", "internal/textfile"},
+	"internal/operator/inject":  {"internal/excerpt", "internal/operator/splice"},
 	"internal/operator/migrate": {
 		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
@@ -180,6 +181,7 @@ var allowed = map[string][]string{
 		"internal/azure/endpoint", "internal/check", "internal/operator/lint", "internal/operator/measure",
 		"internal/operator/provision", "internal/refusal", "internal/strictyaml", "releasepolicy", "releasepolicy/claims",
 	},
+	"internal/operator/splice":   {},
 	"internal/operator/template": {"releasepolicy"},
 	"internal/operator/verify": {
 		"attest", "attest/maa", "attest/snp", "attest/tdx", "attest/vcek", "attest/vtpm", "hsm", "internal/azure/endpoint",

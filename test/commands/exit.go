@@ -38,6 +38,7 @@ func exitFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "prose": "hello", "claims": `{"iss":"https://a.attest.azure.net","x-ms-ver":"1.0"}`,
 		"policy": fmt.Sprintf(policy, "a.attest.azure.net"), "other": fmt.Sprintf(policy, "b.attest.azure.net"),
+		"pod":  "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a:1}]}\n",
 		"rego": "package policy\n", "boot": "ak: hcl\n", "token": "e30.e30.e30",
 		"suite":   "policy: policy\ncases: [{name: a, claims: claims, released: false}]\n",
 		"failing": "policy: policy\ncases: [{name: a, claims: claims, released: true}]\n",

@@ -79,6 +79,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if manifest := os.Getenv("INJECTED"); manifest != "" {
+		if err := printInjected(manifest); err != nil {
+			panic(err)
+		}
+		return
+	}
 	program.Main(m, programs...)
 }
 

@@ -155,10 +155,7 @@ func TestSchemaIsStrict(t *testing.T) {
 // TestNotes checks that the notes say what is missing.
 func TestNotes(t *testing.T) {
 	notes := func(file string, set map[string]any) string {
-		values := map[string]any{}
-		if file != "" {
-			values = valuesOf(t, chartDirectory+"/ci/"+file+"-values.yaml")
-		}
+		values := valuesOf(t, chartDirectory+"/ci/"+file+"-values.yaml")
 		maps.Copy(values, set)
 		files, err := template(t, values)
 		if err != nil {
@@ -167,7 +164,6 @@ func TestNotes(t *testing.T) {
 		return files["skr/templates/NOTES.txt"]
 	}
 	for want, text := range map[string]string{
-		"Nothing was installed":                   notes("", nil),
 		"NO EXECUTION POLICY":                     notes("aks-kata", map[string]any{"executionPolicy": ""}),
 		"agent.enabled=true":                      notes("cvm", nil),
 		"No identity":                             notes("cvm", map[string]any{"identity": map[string]any{}}),
@@ -175,6 +171,7 @@ func TestNotes(t *testing.T) {
 		"pod-security.kubernetes.io/enforce=priv": notes("agent", nil),
 		"do not enforce NetworkPolicies":          notes("aci-vn2", nil),
 		"a network security group, or set ops":    notes("aci", nil),
+		"logs statefulset/ledger-db -c skr":       notes("statefulset", nil),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the notes lack %q:\n%s", want, text)

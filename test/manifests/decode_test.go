@@ -79,6 +79,8 @@ func TestStrictDecoding(t *testing.T) {
 		"helm/direct-values.yaml":         "Deployment NetworkPolicy",
 		"helm/plain-values.yaml":          "Deployment NetworkPolicy ServiceAccount",
 		"helm/trusted-launch-values.yaml": "Deployment NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
+		"helm/statefulset-values.yaml":    "StatefulSet NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
+		"helm/job-values.yaml":            "Job NetworkPolicy ServiceAccount PersistentVolume PersistentVolumeClaim",
 		"kustomize/example":               "ServiceAccount Deployment",
 		"csi/application.yaml":            "SecretProviderClass ServiceAccount Deployment",
 		"csi/provider.yaml":               "ServiceAccount DaemonSet",

@@ -24,7 +24,7 @@ securityContext:
   {{- include "skr.securityContext" . | nindent 2 }}
 # The last line of skr's log names the error and becomes the termination message.
 terminationMessagePolicy: FallbackToLogsOnError
-{{- with include "skr.mounts" . }}
+{{- with include "skr.mounts" . | trim }}
 volumeMounts:
   {{- . | nindent 2 }}
 {{- end }}
@@ -92,6 +92,17 @@ volumeMounts:
 {{- end }}
 
 {{- define "skr.securityContext" -}}
+{{- $own := include "skr.ownSecurityContext" . }}
+{{- if .Values.sidecar.securityContext }}
+{{- $merged := fromYaml $own }}
+{{- range $name, $value := .Values.sidecar.securityContext }}{{ $_ := set $merged $name $value }}{{ end }}
+{{- toYaml $merged }}
+{{- else }}
+{{- $own }}
+{{- end }}
+{{- end }}
+
+{{- define "skr.ownSecurityContext" -}}
 {{- if and (include "skr.usesVTPM" .) (eq .Values.vtpm.access "direct") -}}
 # Kubernetes gives a node's device only to privileged containers.
 privileged: true
@@ -109,6 +120,13 @@ readOnlyRootFilesystem: true
 {{- end }}
 
 {{- define "skr.mounts" -}}
+{{- include "skr.ownMounts" . }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "skr.ownMounts" -}}
 {{- if include "skr.claim" . -}}
 - {name: skr-vtpm, mountPath: /run/skr, readOnly: true}
 {{- else if include "skr.usesVTPM" . -}}
@@ -120,6 +138,13 @@ readOnlyRootFilesystem: true
 {{- end }}
 
 {{- define "skr.volumes" -}}
+{{- include "skr.ownVolumes" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "skr.ownVolumes" -}}
 {{- if include "skr.claim" . -}}
 - name: skr-vtpm
   persistentVolumeClaim: {claimName: {{ include "skr.claim" . }}, readOnly: true}
@@ -165,7 +190,7 @@ microsoft.containerinstance.virtualnode.ccepolicy: {{ . | quote }}
 {{- with .Values.identity.resourceId }}
 microsoft.containerinstance.virtualnode.identity: {{ . | quote }}
 {{- end }}
-{{- if and (eq .Values.platform "aci-vn2") (not (hasKey (dig "metadata" "annotations" dict .Values.application.template) "microsoft.containerinstance.virtualnode.injectdns")) }}
+{{- if and (eq .Values.platform "aci-vn2") (not (hasKey (merge (deepCopy .Values.podAnnotations) (dig "metadata" "annotations" dict .Values.application.template)) "microsoft.containerinstance.virtualnode.injectdns")) }}
 # Confidential pods have no kube-proxy, so they do not reach the cluster's DNS.
 microsoft.containerinstance.virtualnode.injectdns: "false"
 {{- end }}
