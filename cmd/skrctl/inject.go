@@ -43,10 +43,10 @@ func injectCommand(streams cli.Streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVarP(&in.file, "file", "f", "", "manifests or ARM template, YAML or JSON; - is standard input (required)")
 	cli.OutFlag(cmd, &in.out, "file to write, mode 0644; it may be the one of -f")
-	flags.StringVar(&in.platform, "platform", "", "where pods run: aci-vn2, aci (virtual nodes without native sidecars), aks-kata, cvm or trusted-launch")
+	flags.StringVar(&in.platform, "platform", "", "where pods run: aci-vn2, aci (virtual nodes without native sidecars), aks-kata, cvm, cvm-tdx or trusted-launch")
 	flags.StringVar(&in.image, "image", "", "image of skr, by digest")
 	flags.BoolVar(&in.classic, "classic", false, "add an ordinary container instead of a native sidecar; always so on aci")
-	flags.StringVar(&in.vtpm, "vtpm", "agent", "access to the vTPM: through the node's agent, or direct, which needs a privileged sidecar (cvm, trusted-launch)")
+	flags.StringVar(&in.vtpm, "vtpm", "agent", "access to the vTPM: through the node's agent, or direct, which needs a privileged sidecar (cvm, cvm-tdx, trusted-launch)")
 	flags.StringVar(&in.identity, "identity", "", "client id of the pod's workload identity, or resource id of the container group's identity (aci, aci-vn2)")
 	in.addFlags(cmd)
 	flags.IntVar(&in.user, "user", 0, "user id of skr; by default 65532 in pods, and 0 in container groups, where only root may open the report device")
@@ -148,7 +148,7 @@ func (in *injection) options(cmd *cobra.Command) (o inject.Options, warnings []s
 	case in.vtpm != "agent" && in.vtpm != "direct":
 		err = fmt.Errorf("--vtpm: %s is neither agent nor direct", excerpt.Quote(in.vtpm))
 	case cmd.Flags().Changed("vtpm") && !onVM:
-		err = errors.New("--vtpm: only pods on cvm and trusted-launch use a vTPM")
+		err = errors.New("--vtpm: only pods on cvm, cvm-tdx and trusted-launch use a vTPM")
 	case in.user < 0:
 		err = errors.New("--user: must not be negative")
 	case in.identity != "" && !resource && !clientID.MatchString(in.identity):

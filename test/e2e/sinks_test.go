@@ -24,6 +24,17 @@ import (
 	"skr/test/program"
 )
 
+// inMemory returns a directory on a tmpfs.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "skr-e2e-") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func contentOf(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -210,6 +210,8 @@ var errNothing = errors.New("fleet: not simulated")
 
 func (nothing) Report(context.Context, []byte) (*attest.Evidence, error)   { return nil, errNothing }
 func (nothing) Evidence(context.Context, []byte) (*attest.Evidence, error) { return nil, errNothing }
+func (nothing) Verbatim(context.Context, []byte) (*attest.Evidence, error) { return nil, errNothing }
+func (nothing) Platform(context.Context) (attest.Platform, error)          { return attest.Direct, errNothing }
 func (nothing) Token(context.Context, attest.Authority, []byte) (*attest.Result, error) {
 	return nil, errNothing
 }

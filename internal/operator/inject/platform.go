@@ -11,6 +11,7 @@ const (
 	VirtualNodes        Platform = "aci-vn2"
 	Kata                Platform = "aks-kata"
 	CVM                 Platform = "cvm"
+	CVMTDX              Platform = "cvm-tdx"
 	TrustedLaunch       Platform = "trusted-launch"
 	VirtualNodesClassic          = Group
 )
@@ -18,18 +19,18 @@ const (
 // ParsePlatform returns the platform of that name.
 func ParsePlatform(name string) (Platform, error) {
 	switch p := Platform(name); p {
-	case Group, VirtualNodes, Kata, CVM, TrustedLaunch:
+	case Group, VirtualNodes, Kata, CVM, CVMTDX, TrustedLaunch:
 		return p, nil
 	}
-	return "", fmt.Errorf("platform %q is none of %s, %s, %s, %s, %s", name, Group, VirtualNodes, Kata, CVM, TrustedLaunch)
+	return "", fmt.Errorf("platform %q is none of %s, %s, %s, %s, %s, %s", name, Group, VirtualNodes, Kata, CVM, CVMTDX, TrustedLaunch)
 }
 
-func (p Platform) usesVTPM() bool { return p == CVM || p == TrustedLaunch }
+func (p Platform) usesVTPM() bool { return p == CVM || p == CVMTDX || p == TrustedLaunch }
 
 func (p Platform) onVirtualNode() bool { return p == VirtualNodes || p == VirtualNodesClassic }
 
 // securityTypes are values of the label kubernetes.azure.com/security-type of AKS nodes.
-var securityTypes = map[Platform]string{CVM: "ConfidentialVM", TrustedLaunch: "TrustedLaunch"}
+var securityTypes = map[Platform]string{CVM: "ConfidentialVM", CVMTDX: "ConfidentialVM", TrustedLaunch: "TrustedLaunch"}
 
 // policies are where the execution policy of a pod is.
 var policies = map[Platform]string{

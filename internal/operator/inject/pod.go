@@ -54,6 +54,8 @@ func (o Options) nodeSelector() *yaml.Node {
 	switch {
 	case o.Platform.onVirtualNode():
 		return mapping("virtualization", scalar("virtualnode2"))
+	case o.Platform == CVMTDX: // Azure labels no node with the kind of its processor
+		return mapping("kubernetes.azure.com/security-type", scalar(securityTypes[CVMTDX]), "skr/tee", scalar("tdx"))
 	case o.Platform.usesVTPM():
 		return mapping("kubernetes.azure.com/security-type", scalar(securityTypes[o.Platform]))
 	}
