@@ -39,11 +39,8 @@ func TestKeysInUse(t *testing.T) {
 	listen, crypto := program.FreeAddress(t), program.FreeAddress(t)
 	document := strings.NewReplacer("contoso.vault.azure.net", vault, "sharedeus.eus.attest.azure.net", cloud.AttestationHost(),
 		"localhost:8080", listen, "https://localhost:8443", "https://"+crypto, "localhost:8443", crypto, "/run/skr-crypto", dir).Replace(string(text))
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(document, -1)
-	if len(blocks) != 3 {
-		t.Fatalf("%d blocks of configuration, want the alias, the listener and a name", len(blocks))
-	}
-	config := blocks[0][1] + strings.Replace(blocks[1][1], "crypto_names: []", strings.TrimSpace(blocks[2][1]), 1)
+	alias, listener, names := yamlBlock(t, document, "ops: [decrypt"), yamlBlock(t, document, "crypto_listen:"), yamlBlock(t, document, "crypto_names: [keys")
+	config := alias + strings.Replace(listener, "crypto_names: []", strings.TrimSpace(names), 1)
 	write(t, filepath.Join(dir, "skr.yaml"), config)
 	bin := filepath.Join(dir, "bin")
 	build(t, bin)
@@ -68,4 +65,16 @@ func TestKeysInUse(t *testing.T) {
 			t.Errorf("no call is refused as the document shows: %s", refusal[1])
 		}
 	}
+}
+
+// yamlBlock returns the first block of configuration in a document that has the words.
+func yamlBlock(t *testing.T, document, words string) string {
+	t.Helper()
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(document, -1) {
+		if strings.Contains(block[1], words) {
+			return block[1]
+		}
+	}
+	t.Fatalf("no block of configuration has %q", words)
+	return ""
 }
