@@ -101,14 +101,14 @@ func TestSinks(t *testing.T) {
 	template := write("app.tmpl", `key {{ version "orders" }}
 password {{ secret "orders" "`+sealed+`" | quote }}
 `)
-	application := exec.Command("/bin/sh", "-c", `trap 'echo got >> "$0"' HUP; while :; do sleep 0.05; done`, path("got"))
+	application := exec.Command("/bin/sh", "-c", `trap 'echo got >> "$0"' USR1; while :; do sleep 0.05; done`, path("got"))
 	if err := application.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = application.Process.Kill(); _ = application.Wait() })
 	write("pid", fmt.Sprintln(application.Process.Pid))
 	sinks := fmt.Sprintf(`SKR_SINKS=[
-		{"path":%q,"alias":"orders","format":"pem","mode":"0440","signal":"HUP","pid_file":%q},
+		{"path":%q,"alias":"orders","format":"pem","mode":"0440","signal":"USR1","pid_file":%q},
 		{"path":%q,"alias":"orders","envelope":%q,"keep":false},
 		{"path":%q,"alias":["orders"],"envelope":[%q],"template":%q,"exec":["/bin/sh","-c","echo ran >> %s"]}]`,
 		path("key.pem"), path("pid"), path("password"), sealed, path("app.conf"), sealed, template, path("ran"))
