@@ -69,8 +69,11 @@ func (o execOptions) request(alias string, parts *sidecar.Parts) (keyrelease.Req
 // permits returns an error unless the program may have the key, or what the key opens.
 func permits(parts *sidecar.Parts, item handover.Item, request keyrelease.Request) error {
 	refused := parts.May(keyuse.Release, item.Alias, request)
-	if refused == nil || item.Envelope == "" || parts.May(keyuse.Decrypt, item.Alias, request) == nil {
+	if refused == nil || item.Envelope == "" {
 		return refused
+	}
+	if parts.May(keyuse.Decrypt, item.Alias, request) == nil {
+		return nil
 	}
 	return parts.May(keyuse.UnwrapKey, item.Alias, request)
 }
@@ -127,7 +130,7 @@ func (k *execKeys) renew(f *follow.Follower) (changed bool) {
 	defer k.mu.Unlock()
 	for alias, before := range k.newest {
 		key, err := f.Key(alias)
-		if err != nil { // it was not released yet, which the follower logs
+		if err != nil || key == nil { // it was not released yet, which the follower logs
 			continue
 		}
 		changed = changed || key.ID() != before.ID()

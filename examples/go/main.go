@@ -20,7 +20,7 @@ func main() {
 		value, version, _ := strings.Cut(lines.Text(), " ")
 		if value == "release" {
 			key, err := client.ReleaseAs(ctx, api.ReleaseRequest{Alias: os.Args[1]}, api.FormatPEM)
-			fmt.Println(map[bool]string{true: "released: PEM of", false: "refused:"}[err == nil], len(key), "bytes", err)
+			fmt.Println(map[bool]string{true: fmt.Sprint("released: PEM of ", len(key), " bytes"), false: fmt.Sprint("refused: ", err)}[err == nil])
 			continue
 		}
 		sealed := api.OperationInput{Value: api.Secret(value)}

@@ -27,7 +27,10 @@ type Config struct {
 }
 
 // Handover gives secrets to a program.
-type Handover struct{ config Config }
+type Handover struct {
+	config  Config
+	written map[string]bool // paths of files; not for concurrent use
+}
 
 // New returns an error if the items contradict each other, a directory is not in memory, or an
 // envelope cannot be read.
@@ -55,12 +58,13 @@ func New(c Config) (*Handover, error) {
 			}
 		}
 	}
-	return &Handover{c}, nil
+	return &Handover{c, map[string]bool{}}, nil
 }
 
 // Delivery has the secrets of one start.
 type Delivery struct {
 	config  *Config
+	written map[string]bool
 	secrets [][]byte // one for each item
 	entries [][]byte // NAME=secret
 	memory  []*os.File
@@ -68,7 +72,7 @@ type Delivery struct {
 
 // Prepare releases the keys and opens the envelopes. It writes nothing.
 func (h *Handover) Prepare(ctx context.Context) (*Delivery, error) {
-	d := &Delivery{config: &h.config}
+	d := &Delivery{config: &h.config, written: h.written}
 	for _, item := range h.config.Items {
 		secret, err := item.secret(ctx, h.config.Keys)
 		if err != nil {
@@ -89,6 +93,7 @@ func (d *Delivery) WriteFiles() error {
 		if err := d.config.writeFile(item.Name, d.secrets[n]); err != nil {
 			return err
 		}
+		d.written[item.Name] = true
 	}
 	return nil
 }
@@ -138,11 +143,12 @@ func (d *Delivery) Close() {
 	d.secrets, d.entries, d.memory = nil, nil, nil
 }
 
-// Remove removes the files.
+// Remove removes the files that were written. A file of another program, which was there before,
+// stays if the key is refused.
 func (h *Handover) Remove() error {
 	var failed error
 	for _, item := range h.config.Items {
-		if item.Kind != File {
+		if !h.written[item.Name] {
 			continue
 		}
 		if err := os.Remove(item.Name); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -97,6 +97,24 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// A file that was there before stays if nothing was written, such as after a refusal.
+func TestRemoveForeignFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("of another program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Config{Keys: newKeys(), AllowDisk: true, Items: []Item{parse(t, File, file+"=a:raw")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 // What a variable cannot hold is refused: it would be cut at the zero, or nothing would start.
 func TestFitsVariable(t *testing.T) {
 	for _, c := range []struct {

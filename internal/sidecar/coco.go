@@ -1,7 +1,12 @@
 package sidecar
 
 import (
+	"log/slog"
+	"maps"
+	"slices"
+
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/sbom"
 	"skr/internal/sidecar/coco"
 	"skr/internal/sidecar/server"
@@ -26,4 +31,18 @@ func (p *Parts) cocoOf(s *config.Settings) (*server.CoCo, error) {
 		answered.Authority, err = p.Names.Authorities.Parse(host)
 	}
 	return answered, err
+}
+
+// warnOfResources warns of resources that no caller can receive.
+func (p *Parts) warnOfResources(log *slog.Logger) {
+	if p.coco == nil {
+		return
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.coco.Resources)) {
+		r := p.coco.Resources[path]
+		if rights := p.rights[r.Alias()]; !rights.Permit(r.Right()) || rights.InVault() && r.Right() != keyuse.Release {
+			log.Warn("no caller receives this resource, because its alias does not permit what it needs; change the alias, or remove the resource",
+				"resource", path, "alias", r.Alias(), "needs", string(r.Right()))
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
+	"skr/internal/keyuse"
 	"skr/internal/observe/audit"
 	"skr/internal/sbom"
 	"skr/internal/secmem"
@@ -66,12 +67,22 @@ func ignoreForPods(s *config.Settings, log *slog.Logger) {
 	s.KeyCacheTTL, s.MaxStale, s.ClientID, s.TenantID, s.FederatedTokenFile = 0, 0, "", "", ""
 }
 
-// resolve checks the key of a volume against the allow-lists.
+// resolve checks the key of a volume against the allow-lists, and against the aliases that keep
+// their keys.
 func (p *Parts) resolve(place csi.Place) (keyrelease.Request, error) {
-	return p.Parse(config.Alias{
+	request, err := p.Parse(config.Alias{
 		Vault: place.Vault, Vaults: place.Vaults, Key: place.Key,
 		Authority: place.Authority, Authorities: place.Authorities,
 	})
+	if err != nil {
+		return request, err
+	}
+	for _, way := range request.Ways() {
+		if err := p.May(keyuse.Release, "", way); err != nil {
+			return request, err
+		}
+	}
+	return request, nil
 }
 
 // podIdentity returns the function that makes the identity of a pod.

@@ -43,6 +43,7 @@ func Serve(ctx context.Context, s *config.Settings, env config.Environment, log 
 	}
 	s.WarnOfClouds(log)
 	parts.warnOfAttesting(log)
+	parts.warnOfResources(log)
 	auditor := &Auditor{records, observer}
 	files, err := parts.sinks(s, auditor, log)
 	if err != nil {

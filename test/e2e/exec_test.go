@@ -294,8 +294,10 @@ func TestExecOpensEnvelopes(t *testing.T) {
 		t.Errorf("an old version that the alias does not give: exit %d\n%s", code, stderr)
 	}
 	kept := fmt.Sprintf(`SKR_KEYS={"orders":{"vault":%q,"key":"orders","authority":%q,"versions":"all","ops":[%%q]}}`, r.vault, r.cloud.AttestationHost())
-	if stdout, stderr, code := open(path, fmt.Sprintf(kept, "unwrapKey")); code != 0 || stdout != secret+secret {
-		t.Errorf("an alias that keeps its key and may unwrap: exit %d\n%s", code, stderr)
+	for _, op := range []string{"unwrapKey", "decrypt"} {
+		if stdout, stderr, code := open(path, fmt.Sprintf(kept, op)); code != 0 || stdout != secret+secret {
+			t.Errorf("an alias that keeps its key and has %s: exit %d\n%s", op, code, stderr)
+		}
 	}
 	if _, stderr, code := open(path, fmt.Sprintf(kept, "sign")); code != 3 || !strings.Contains(stderr, "unwrapKey") {
 		t.Errorf("an alias that may sign alone: exit %d\n%s", code, stderr)

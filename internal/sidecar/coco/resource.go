@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"syscall"
 
 	"skr/hsm"
 	"skr/internal/envelope"
@@ -156,13 +157,16 @@ func (c Content) Give(key *hsm.Key) (*secmem.Buffer, error) {
 	return secmem.Hold(text), nil
 }
 
-// readFile reads a file of at most limit bytes.
+// readFile reads a file of at most limit bytes. It does not wait for a pipe.
 func readFile(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // only read
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is not a regular file", path), err)
+	}
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(text)) > limit {
 		err = fmt.Errorf("%s is larger than %d bytes", path, limit)

@@ -15,6 +15,7 @@ import (
 	"skr/internal/refusal"
 	"skr/internal/sidecar/access"
 	"skr/internal/sidecar/coco"
+	"skr/keyrelease"
 )
 
 // CoCo is what the routes of package coco answer with.
@@ -80,7 +81,7 @@ func (s *Server) resource(ctx context.Context, r resourceRequest) (body, error) 
 		return body{}, refusal.Newf(refusal.BadRequest, "the section coco of the configuration has no such resource")
 	}
 	if err := s.config.Access.MayHave(access.From(ctx), resource.Alias()); err != nil {
-		return body{}, err
+		return body{}, s.refused(ctx, resource, s.config.Aliases[resource.Alias()], err)
 	}
 	content, err := resource.Load()
 	if err != nil {
@@ -111,14 +112,23 @@ func (s *Server) contentKey(ctx context.Context, resource coco.Resource, content
 		return s.releaseKey(ctx, d)
 	}
 	if s.config.Rights[d.Alias].InVault() {
-		return nil, refusal.Newf(refusal.BadRequest, "the key of alias %q stays in its vault; a file needs a key that the sidecar releases", d.Alias)
+		err := refusal.Newf(refusal.BadRequest, "the key of alias %q stays in its vault; a file needs a key that the sidecar releases", d.Alias)
+		return nil, s.refused(ctx, resource, s.config.Aliases[d.Alias], err)
 	}
 	key, err := s.obtain(ctx, d)
 	if err != nil {
-		use := Use{Request: key.request, Operation: d.right, Count: 1, Failed: 1}
-		return nil, errors.Join(err, s.config.Auditor.Used(ctx, use, err))
+		return nil, s.refused(ctx, resource, key.request, err)
 	}
 	return key.released, nil
+}
+
+// refused records that the caller does not receive a resource, and returns the error.
+func (s *Server) refused(ctx context.Context, resource coco.Resource, request keyrelease.Request, err error) error {
+	if resource.Right() == keyuse.Release {
+		return errors.Join(err, s.config.Auditor.Released(ctx, request, nil, err))
+	}
+	use := Use{Request: request, Operation: resource.Right(), Count: 1, Failed: 1}
+	return errors.Join(err, s.config.Auditor.Used(ctx, use, err))
 }
 
 // versionOf returns the version in an identifier of a key, or "".

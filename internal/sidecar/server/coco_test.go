@@ -84,3 +84,30 @@ func TestDialectIsApart(t *testing.T) {
 		t.Error("there is a handler without a section")
 	}
 }
+
+// A resource that the access policy refuses is recorded, as a release is, with the alias's key.
+func TestRefusedResourceIsRecorded(t *testing.T) {
+	w := &auditor{}
+	bound := withAccess(t)
+	resources, err := coco.ParseResources(map[string]coco.ResourceConfig{
+		"default/key/orders":  {Alias: "orders", As: "raw"},
+		"default/file/orders": {Alias: "orders", Envelope: "/nonexistent"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, newPipeline(t), func(c *Config) {
+		bound(c)
+		c.Auditor, c.CoCo = w, &CoCo{Resources: resources}
+	})
+	for path := range resources {
+		w.told, w.keys = nil, nil
+		request := newRequest(http.MethodGet, "/cdh/resource/"+path, "")
+		request.Header.Set("Authorization", "Bearer "+otherToken)
+		recorder := httptest.NewRecorder()
+		s.CoCo().ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusForbidden || len(w.told) != 1 || w.told[0] == nil || !strings.HasSuffix(w.keys[0], "/keys/orders") {
+			t.Errorf("%s: %d %s, recorded %q, %v", path, recorder.Code, recorder.Body, w.keys, w.told)
+		}
+	}
+}

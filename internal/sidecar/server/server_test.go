@@ -512,8 +512,15 @@ func TestRefusals(t *testing.T) {
 				return fmt.Errorf("keyrelease: asking: %w", inner)
 			}
 			var log *bytes.Buffer
-			s := newServer(t, p, func(c *Config) { log = logTo(c) })
-			refused := readError(t, ask(t, s, newRequest("POST", api.RouteRelease, good[api.RouteRelease])), row.code.HTTPStatus(), row.code)
+			s := newServer(t, p, func(c *Config) {
+				c.Aliases = map[string]keyrelease.Request{"orders": named(t, c, "orders")}
+				log = logTo(c)
+			})
+			route, body := api.RouteRelease, good[api.RouteRelease]
+			if row.kind == refusal.OperationRejected {
+				route, body = api.RouteSign, `{"alias":"orders","alg":"RS256","value":"AAAA"}`
+			}
+			refused := readError(t, ask(t, s, newRequest("POST", route, body)), row.code.HTTPStatus(), row.code)
 			if !strings.Contains(refused.Message, "say this") || strings.Contains(refused.Message, "cause") {
 				t.Errorf("message is %q", refused.Message)
 			}
@@ -831,13 +838,16 @@ func TestCodesAgree(t *testing.T) {
 	}
 }
 
-// describedCodes returns the codes and statuses that the answers of some route may have.
+// describedCodes returns the codes that the answers of some route may have, with their statuses.
 func describedCodes(t *testing.T, description *openapi3.T) map[string]int {
 	t.Helper()
 	described := map[string]int{}
 	for _, path := range description.Paths.Map() {
 		for _, operation := range path.Operations() {
 			for status, response := range operation.Responses.Map() {
+				if status == "406" { // a bad_request that does not have the status of its code
+					continue
+				}
 				for _, part := range response.Value.Content["application/json"].Schema.Value.AllOf {
 					code := part.Value.Properties["code"]
 					if code == nil || part.Ref != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"text/template/parse"
 
 	"skr/internal/envelope"
@@ -87,14 +88,14 @@ func (c *content) readTemplate() (*parse.ListNode, []named, error) {
 
 // readFile reads a whole file of at most limit bytes. It does not wait for a pipe.
 func readFile(path string, limit int64) ([]byte, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be opened (%w)", path, reason(err))
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	switch {
 	case err != nil:

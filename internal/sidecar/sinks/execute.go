@@ -33,6 +33,7 @@ type execution struct {
 	out       bounded
 	variables []variable // the innermost last
 	calls     int        // of key and secret
+	made      int        // bytes that functions returned, which variables may hold
 }
 
 type variable struct {
@@ -159,6 +160,15 @@ func (e *execution) value(node parse.Node) (any, error) {
 func truth(value any) bool { return value != "" && value != int64(0) && value != false }
 
 func (e *execution) call(name string, args []any) (any, error) {
+	value, err := e.apply(name, args)
+	text, _ := value.(string)
+	if e.made += len(text); e.made > maxMade {
+		return nil, errTooMuch
+	}
+	return value, err
+}
+
+func (e *execution) apply(name string, args []any) (any, error) {
 	if name == "indent" && len(args) == 2 {
 		spaces, isNumber := args[0].(int64)
 		text, isText := args[1].(string)

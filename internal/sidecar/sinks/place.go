@@ -163,15 +163,15 @@ func (p place) draft(root *os.Root, name string, content []byte) error {
 
 // has reports whether the file has this content, mode and owner.
 func (p place) has(root *os.Root, content []byte) bool {
-	info, err := root.Lstat(p.name)
-	if err != nil || info.Mode().Perm() != p.access.mode || info.Size() != int64(len(content)) || !p.access.owns(info) {
-		return false
-	}
-	file, err := root.Open(p.name)
+	file, err := root.OpenFile(p.name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
 		return false
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
+	info, err := file.Stat()
+	if err != nil || info.Mode() != p.access.mode || info.Size() != int64(len(content)) || !p.access.owns(info) {
+		return false
+	}
 	found := make([]byte, len(content)+1)
 	defer secmem.Wipe(found)
 	n, _ := io.ReadFull(file, found)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func placeOf(t testing.TB, spec Spec) place {
@@ -125,5 +127,25 @@ func TestDiskIsNoticedLater(t *testing.T) {
 	}
 	if _, err := placeOf(t, Spec{Path: filepath.Join(t.TempDir(), "key"), AllowDisk: true}).write([]byte("key")); err != nil {
 		t.Errorf("allow_disk: %v", err)
+	}
+}
+
+// A pipe in place of a file is an error, and nothing waits for its other end.
+func TestPipeIsNotRead(t *testing.T) {
+	path := filepath.Join(memory(t), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readFile(path, 1); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("reading a pipe: %v", err)
+	}
+	p := place{dir: filepath.Dir(path), name: "pipe", access: access{mode: 0o600, uid: -1, gid: -1}}
+	root, err := p.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close() //nolint:errcheck // nothing was written
+	if p.has(root, nil) {
+		t.Error("a pipe is taken for the file")
 	}
 }

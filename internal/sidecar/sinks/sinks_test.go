@@ -369,7 +369,7 @@ func TestEnvelope(t *testing.T) {
 		put(t, file, "no envelope")
 		time.Sleep(lookEvery)
 		want("secret 4")
-		if got := fmt.Sprint(s.Problems()); !strings.Contains(got, "it has 1 parts") {
+		if got := fmt.Sprint(s.Problems()); !strings.Contains(got, "which has five parts") {
 			t.Errorf("problems %s", got)
 		}
 		if got := fmt.Sprint(uses); got != "[kept1"+"1 kept1"+"2]" && got != "[kept 1 1 kept 1 2]" {

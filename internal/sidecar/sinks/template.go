@@ -13,6 +13,8 @@ import (
 const (
 	maxTemplate = 64 << 10 // bytes
 	maxRendered = 1 << 20
+	// maxMade bounds the bytes that functions return in one rendering.
+	maxMade = 16 << 20
 	// maxCalls bounds the calls of key and secret in one rendering. A call takes milliseconds.
 	maxCalls  = 256
 	maxIndent = 64
@@ -138,7 +140,10 @@ func indent(spaces int, text string) (string, error) {
 	return limited(strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", spaces)))
 }
 
-var errTooLong = fmt.Errorf("the result is longer than %d bytes", maxRendered)
+var (
+	errTooLong = fmt.Errorf("the result is longer than %d bytes", maxRendered)
+	errTooMuch = fmt.Errorf("the functions return more than %d bytes", maxMade)
+)
 
 func limited(text string) (string, error) {
 	if len(text) > maxRendered {

@@ -99,6 +99,8 @@ func TestTemplateErrors(t *testing.T) {
 		`{{ key `:                                         "unclosed",
 		strings.Repeat(`{{ key "k" "raw" }}`, maxCalls+1): "more than 256 calls",
 		strings.Repeat("x", maxRendered+1):                "longer than",
+		// Variables cannot hold gigabytes.
+		`{{ $t := "` + strings.Repeat("x", 32<<10) + `" }}` + strings.Repeat(`{{ $v := trim $t }}`, maxMade/(32<<10)+1): "return more than",
 		// Each call makes the text 64 times as long.
 		`{{ $t := "\n\n\n\n" }}` + strings.Repeat(`{{ $t = indent 64 $t | base64 }}{{ $t = indent 64 "\n\n" }}`, 2) +
 			`{{ $u := "\n" }}{{ $u = quote $u | quote | quote | quote | quote | quote | quote | quote | quote | quote | quote | quote | quote ` +
