@@ -110,17 +110,26 @@ func unquoted(ctx context.Context, err error) error {
 		refusal.Advised(err, "only Azure's host answers /acc/tdquote: check imds_url, and that nothing redirects 169.254.169.254"))
 }
 
+// wantedReportData returns what REPORTDATA of the quote must be: the hash of the paravisor's
+// claims or, without a paravisor, what this program asked for.
+func (e *Evidence) wantedReportData() tdx.ReportData {
+	if e.tdReport() != nil {
+		return tdx.Bind(e.Bound())
+	}
+	return tdx.ReportData(e.bound.reportData)
+}
+
 // verifyQuote verifies the quote with what Intel says about its platform.
 func (a *Attester) verifyQuote(ctx context.Context, e *Evidence) (err error) {
 	done := journal.Begin(ctx, journal.Endorse)
-	e.TDResult, err = a.config.TDX.Verify(ctx, e.TDQuote, tdx.Bind(e.Bound()))
+	e.TDResult, err = a.config.TDX.Verify(ctx, e.TDQuote, e.wantedReportData())
 	done(err)
 	return distrusted(ctx, err)
 }
 
 // verifyQuoteAlone verifies the quote with its own certificates.
 func (a *Attester) verifyQuoteAlone(ctx context.Context, e *Evidence) (err error) {
-	e.TDResult, err = a.config.TDX.VerifyAlone(e.TDQuote, tdx.Bind(e.Bound()))
+	e.TDResult, err = a.config.TDX.VerifyAlone(e.TDQuote, e.wantedReportData())
 	return distrusted(ctx, err)
 }
 
