@@ -151,7 +151,7 @@ func distrusted(ctx context.Context, err error) error {
 	case errors.Is(err, tdx.ErrUntrustedChain):
 		advice = "check this machine's clock; intel_roots has other roots, if the silicon is not Intel's"
 	case errors.Is(err, tdx.ErrNoCollateral):
-		kind, advice = refusal.NoEndorsements, "see which of collateral_sources failed, and why; tcb_status demands collateral"
+		kind, advice = refusal.NoEndorsements, "set collateral_sources, or see which of them failed, and why; tcb_status demands collateral"
 		told = "the collateral that tcb_status demands is missing or out of date; this sidecar's log says why"
 	case errors.Is(err, tdx.ErrTCBStatus):
 		kind, advice = refusal.NoEndorsements, "move the machine to another host, or accept the status in tcb_status if your policy allows it"
