@@ -264,7 +264,8 @@ func TestDirectTDX(t *testing.T) {
 				t.Errorf("%s: evidence %+v, error %v", name, evidence, err)
 			}
 		}
-		if evidence, err := a.Verbatim(t.Context(), []byte("data")); err != nil || evidence.TDQuote.ReportData() != (tdx.ReportData{'d', 'a', 't', 'a'}) || evidence.TDResult == nil {
+		evidence, err := a.Verbatim(t.Context(), []byte("data"))
+		if err != nil || evidence.TDQuote.ReportData() != (tdx.ReportData{'d', 'a', 't', 'a'}) || evidence.TDResult == nil {
 			t.Errorf("%s: verbatim evidence %+v, error %v", name, evidence, err)
 		}
 		if a.String() != "a TD" || c.want.HasTPM() {
