@@ -68,7 +68,8 @@ type Evidence struct {
 }
 
 // Bound returns the bytes whose SHA-256 is in REPORT_DATA of Report (REPORTDATA of TDQuote):
-// the runtime data, or the paravisor's claims.
+// the runtime data, or the paravisor's claims. It returns nil for evidence of
+// [Attester.Verbatim] without a paravisor, which binds the data themselves.
 func (e *Evidence) Bound() []byte {
 	if e.Guest != nil && e.Guest.HCL != nil {
 		return e.Guest.HCL.Claims().Raw()

@@ -110,17 +110,26 @@ func unquoted(ctx context.Context, err error) error {
 		refusal.Advised(err, "only Azure's host answers /acc/tdquote: check imds_url, and that nothing redirects 169.254.169.254"))
 }
 
+// wantedReportData returns what REPORTDATA of the quote must be: the hash of the paravisor's
+// claims or, without a paravisor, what this program asked for.
+func (e *Evidence) wantedReportData() tdx.ReportData {
+	if e.tdReport() != nil {
+		return tdx.Bind(e.Bound())
+	}
+	return tdx.ReportData(e.bound.reportData)
+}
+
 // verifyQuote verifies the quote with what Intel says about its platform.
 func (a *Attester) verifyQuote(ctx context.Context, e *Evidence) (err error) {
 	done := journal.Begin(ctx, journal.Endorse)
-	e.TDResult, err = a.config.TDX.Verify(ctx, e.TDQuote, tdx.Bind(e.Bound()))
+	e.TDResult, err = a.config.TDX.Verify(ctx, e.TDQuote, e.wantedReportData())
 	done(err)
 	return distrusted(ctx, err)
 }
 
 // verifyQuoteAlone verifies the quote with its own certificates.
 func (a *Attester) verifyQuoteAlone(ctx context.Context, e *Evidence) (err error) {
-	e.TDResult, err = a.config.TDX.VerifyAlone(e.TDQuote, tdx.Bind(e.Bound()))
+	e.TDResult, err = a.config.TDX.VerifyAlone(e.TDQuote, e.wantedReportData())
 	return distrusted(ctx, err)
 }
 
@@ -142,7 +151,7 @@ func distrusted(ctx context.Context, err error) error {
 	case errors.Is(err, tdx.ErrUntrustedChain):
 		advice = "check this machine's clock; intel_roots has other roots, if the silicon is not Intel's"
 	case errors.Is(err, tdx.ErrNoCollateral):
-		kind, advice = refusal.NoEndorsements, "see which of collateral_sources failed, and why; tcb_status demands collateral"
+		kind, advice = refusal.NoEndorsements, "set collateral_sources, or see which of them failed, and why; tcb_status demands collateral"
 		told = "the collateral that tcb_status demands is missing or out of date; this sidecar's log says why"
 	case errors.Is(err, tdx.ErrTCBStatus):
 		kind, advice = refusal.NoEndorsements, "move the machine to another host, or accept the status in tcb_status if your policy allows it"

@@ -106,6 +106,13 @@ func TestConfidentialTDX(t *testing.T) {
 			t.Errorf("evidence %+v", evidence)
 		}
 	}
+	verbatim, err := a.Verbatim(t.Context(), []byte("data"))
+	if err != nil || verbatim.TDQuote.ReportData() != tdx.Bind(verbatim.Bound()) || len(verbatim.Guest.PCRs) != 24 {
+		t.Fatalf("verbatim evidence %+v, error %v", verbatim, err)
+	}
+	if got, _ := verbatim.Guest.HCL.Claims().UserData(); !bytes.Equal(got, append([]byte("data"), make([]byte, 60)...)) {
+		t.Errorf("user data %x", got)
+	}
 	report, err := a.Report(t.Context(), []byte("other"))
 	if err != nil || report.TDQuote == nil || report.Guest.HCL == nil || report.Guest.Key != nil {
 		t.Errorf("report %+v, error %v", report, err)
@@ -256,6 +263,10 @@ func TestDirectTDX(t *testing.T) {
 			if err != nil || evidence.TDQuote.ReportData() != tdx.Bind([]byte("data")) || evidence.Guest != nil || evidence.TDResult == nil {
 				t.Errorf("%s: evidence %+v, error %v", name, evidence, err)
 			}
+		}
+		evidence, err := a.Verbatim(t.Context(), []byte("data"))
+		if err != nil || evidence.TDQuote.ReportData() != (tdx.ReportData{'d', 'a', 't', 'a'}) || evidence.TDResult == nil {
+			t.Errorf("%s: verbatim evidence %+v, error %v", name, evidence, err)
 		}
 		if a.String() != "a TD" || c.want.HasTPM() {
 			t.Errorf("%s: the source is named %s", name, a)

@@ -69,6 +69,9 @@ func (c *Collateral) OutOfDate(now time.Time) []string {
 	return old
 }
 
+// usable reports whether all parts are there and in date.
+func (c *Collateral) usable(now time.Time) bool { return incomplete(c, now) == nil }
+
 // CheckRevoked checks that no certificate in the quote's chain, and none that signed the
 // collateral, is in a list. Missing lists are not looked at. The error wraps [ErrRevoked].
 func (c *Collateral) CheckRevoked(q *Quote) error {

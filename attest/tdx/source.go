@@ -42,7 +42,7 @@ func Find(ctx context.Context, sources []Source, q *Quote, roots *Roots, now tim
 		switch {
 		case err != nil:
 			failed = append(failed, fmt.Sprintf("%s: %v", source, err))
-		case len(c.Missing()) == 0 && len(c.OutOfDate(now)) == 0:
+		case c.usable(now):
 			return c, nil
 		case second == nil:
 			second = c

@@ -136,18 +136,23 @@ func (v *Verifier) searched(q *Quote) *search {
 	return s
 }
 
-// search runs a search, which outlives the requests that wait for it. If it fails, earlier
-// collateral stays in use.
+// search runs a search, which outlives the requests that wait for it. If it fails, or finds
+// only collateral that is incomplete or out of date, earlier collateral that is neither stays in use.
 func (v *Verifier) search(s *search, q *Quote) {
 	defer close(s.done)
 	ctx, cancel := context.WithTimeout(context.Background(), searchTimeout)
 	defer cancel()
 	s.err = crash.Guard(func() error {
 		found, err := Find(ctx, v.config.Sources, q, v.config.Roots, v.config.Now())
-		if err == nil {
-			s.collateral, s.found = found, v.config.Now()
+		if err != nil {
+			return err
 		}
-		return err
+		now := v.config.Now()
+		if !found.usable(now) && s.collateral.usable(now) {
+			return incomplete(found, now)
+		}
+		s.collateral, s.found = found, now
+		return nil
 	})
 	s.ended = v.config.Now()
 }
@@ -186,7 +191,12 @@ func (s *search) problem(now time.Time) error {
 	if s.err != nil {
 		return s.err
 	}
-	if wrong := append(s.collateral.Missing(), s.collateral.OutOfDate(now)...); wrong != nil {
+	return incomplete(s.collateral, now)
+}
+
+// incomplete returns which parts are missing or out of date, or nil.
+func incomplete(c *Collateral, now time.Time) error {
+	if wrong := append(c.Missing(), c.OutOfDate(now)...); wrong != nil {
 		return fmt.Errorf("%w: missing or out of date: %s", ErrNoCollateral, strings.Join(wrong, ", "))
 	}
 	return nil

@@ -84,14 +84,22 @@ func TestVerifierKeepsCollateral(t *testing.T) {
 	if v.Problem() == nil || source.asked.Load() != 2 {
 		t.Errorf("problem %v, asked %d times", v.Problem(), source.asked.Load())
 	}
+	// So does one that finds only collateral that is out of date.
+	clock = clock.Add(2 * time.Minute)
+	old := m.collateral(t, tdxtest.CollateralOptions{Issued: now.AddDate(0, -2, 0)})
+	source.find = func(context.Context) (*tdx.Collateral, error) { return old, nil }
+	must(v.Verify(t.Context(), q, m.bound))(t)
+	if found, _ := v.Current(); !found.Equal(now) || v.Problem() == nil || source.asked.Load() != 3 {
+		t.Errorf("collateral of %s, problem %v, asked %d times", found, v.Problem(), source.asked.Load())
+	}
 	// It is asked again after a pause, and not for a quote that is not genuine.
 	clock = clock.Add(2 * time.Minute)
 	source.find = func(context.Context) (*tdx.Collateral, error) { return good, nil }
-	if _, err := v.Verify(t.Context(), q, tdx.ReportData{1}); err == nil || source.asked.Load() != 2 {
+	if _, err := v.Verify(t.Context(), q, tdx.ReportData{1}); err == nil || source.asked.Load() != 3 {
 		t.Errorf("error %v, asked %d times", err, source.asked.Load())
 	}
 	must(v.Verify(t.Context(), q, m.bound))(t)
-	if v.Problem() != nil || source.asked.Load() != 3 {
+	if v.Problem() != nil || source.asked.Load() != 4 {
 		t.Errorf("problem %v, asked %d times", v.Problem(), source.asked.Load())
 	}
 }

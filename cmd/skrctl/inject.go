@@ -137,7 +137,6 @@ func (in *injection) options(cmd *cobra.Command) (o inject.Options, warnings []s
 	if o.Settings, o.Ports, err = in.load(o); err != nil {
 		return o, nil, err
 	}
-	onVM := o.Platform == inject.CVM || o.Platform == inject.TrustedLaunch
 	group := o.Platform == inject.Group || o.Platform == inject.VirtualNodes || o.Platform == ""
 	resource := strings.HasPrefix(in.identity, "/subscriptions/") || expression.MatchString(in.identity)
 	switch {
@@ -147,7 +146,7 @@ func (in *injection) options(cmd *cobra.Command) (o inject.Options, warnings []s
 		err = fmt.Errorf("--image: %s is not the name of an image", excerpt.Quote(in.image))
 	case in.vtpm != "agent" && in.vtpm != "direct":
 		err = fmt.Errorf("--vtpm: %s is neither agent nor direct", excerpt.Quote(in.vtpm))
-	case cmd.Flags().Changed("vtpm") && !onVM:
+	case cmd.Flags().Changed("vtpm") && !o.Platform.UsesVTPM():
 		err = errors.New("--vtpm: only pods on cvm, cvm-tdx and trusted-launch use a vTPM")
 	case in.user < 0:
 		err = errors.New("--user: must not be negative")

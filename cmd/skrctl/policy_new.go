@@ -253,7 +253,7 @@ func evidenceIn(data []byte) ([]byte, error) {
 	}
 	decoded, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, fmt.Errorf("is not an attestation report: want %d bytes or their hexadecimal digits", snp.ReportSize)
+		return nil, fmt.Errorf("is neither an attestation report (%d bytes) nor a TDX quote, in binary or hexadecimal", snp.ReportSize)
 	}
 	return decoded, nil
 }

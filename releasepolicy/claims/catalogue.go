@@ -226,6 +226,9 @@ func tdx(prefix string, platforms []Platform) []Claim {
 		boolean("tdx_td_attributes_perfmon", "the machine may use performance monitoring"),
 		boolean("tdx_td_attributes_protection_keys", "the machine may use supervisor protection keys"),
 		boolean("tdx_td_attributes_septve_disable", "exceptions for pages that are not accepted are off"),
+		{Name: "dbgstat", Kind: Text, Meaning: "whether the host may debug the machine: enabled or disabled"},
+		{Name: "eat_profile", Kind: Text, Meaning: "profile of the token"},
+		{Name: "intuse", Kind: Text, Meaning: "intended use of the token"},
 		{Name: "attester_tcb_status", Kind: Text, Meaning: "status of the machine's TCB, such as UpToDate"},
 	}
 	for i := range 4 {

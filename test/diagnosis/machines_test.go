@@ -94,7 +94,7 @@ var virtualMachines = []misconfiguration{
 	{name: "the Intel roots do not match a TDX machine's platform", wrong: vm("td-silicon", td, azureVM, "SKR_INTEL_ROOTS="),
 		check: "report-source", words: "not among the trusted Intel roots", fix: "intel_roots", exit: 5},
 	{name: "tcb_status demands collateral of TDX, and there are no sources", wrong: vm("td-sources", td, azureVM, "SKR_TCB_STATUS=UpToDate"),
-		check: "report", words: "there are no sources", fix: "see which of collateral_sources failed", exit: 5},
+		check: "report", words: "there are no sources", fix: "set collateral_sources", exit: 5},
 	{name: "the collateral of TDX cannot be had", wrong: vm("td-collateral", td, azureVM, "SKR_COLLATERAL_SOURCES=/nonexistent/collateral.json"),
 		check: "tcb", words: "/nonexistent/collateral.json", fix: "see which of collateral_sources failed", warning: true, exit: 0},
 	{name: "the policy of a TDX machine is for SEV-SNP", wrong: vm("td-vendor", td, `{"claim":"x-ms-isolation-tee.x-ms-attestation-type","equals":"sevsnpvm"}`),

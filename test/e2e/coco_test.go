@@ -219,11 +219,29 @@ func (l *cocoLab) checkTexts(t *testing.T) {
 	}
 }
 
-// On a confidential VM the evidence is az-snp-vtpm, version 2: the data are in the paravisor's
-// claims, and the nonce of a quote over 24 registers. No event is extended into one.
+// On a confidential VM the evidence is az-snp-vtpm or az-tdx-vtpm, version 2: the data are in the
+// paravisor's claims, and the nonce of a quote over 24 registers. No event is extended into one.
 func TestCoCoVirtualMachine(t *testing.T) {
 	t.Parallel()
-	lab := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM})
+	for _, c := range []struct {
+		platform emulator.Platform
+		tee      string
+		checks   []string
+	}{
+		{emulator.ConfidentialVM, "az-snp-vtpm", []string{"report signature", "certificate chain", "runtime data"}},
+		{emulator.TDX, "az-tdx-vtpm", []string{"TDX quote", "PCK certificate", "QE report", "TDX signature", "TD attributes", "TD report", "runtime data"}},
+	} {
+		t.Run(c.tee, func(t *testing.T) {
+			t.Parallel()
+			checkCoCoMachine(t, c.platform, c.tee, c.checks)
+		})
+	}
+}
+
+// checkCoCoMachine verifies the evidence of a machine with skrctl, which must make the checks.
+func checkCoCoMachine(t *testing.T, platform emulator.Platform, tee string, checks []string) {
+	t.Helper()
+	lab := newVMLab(t, emulator.MachineConfig{Platform: platform})
 	l := newCoCoLab(t, lab.vm, lab.Cloud, "", "")
 	digest := sha512.Sum384([]byte("nonce and key of a Key Broker Service"))
 	for name, data := range map[string]string{"text": "a-test-of-16-bytes", "SHA-384": string(digest[:])} {
@@ -250,9 +268,7 @@ func TestCoCoVirtualMachine(t *testing.T) {
 		for nonce, outcome := range map[string]string{hex.EncodeToString([]byte(data)): "ok ", strings.Repeat("00", 32): "FAILED"} {
 			stdout, stderr, _ := operate(t, l.cloud.Environment(lab.vm), "", "vtpm", "verify", "--policy", policy, "--nonce", nonce, file)
 			right := hasLine(stdout, outcome, "nonce")
-			for _, check := range []string{
-				"report signature", "certificate chain", "runtime data", "attestation key", "quote signature", "PCR selection", "PCR values",
-			} {
+			for _, check := range append(checks, "attestation key", "quote signature", "PCR selection", "PCR values") {
 				right = right && hasLine(stdout, "ok ", check)
 			}
 			if !right {
@@ -264,7 +280,7 @@ func TestCoCoVirtualMachine(t *testing.T) {
 			t.Errorf("%s: the claims do not have the data:\n%s", name, shown)
 		}
 	}
-	if info, _ := l.run(t, "curl -s http://127.0.0.1:8006/info"); !strings.Contains(info, `"tee":"az-snp-vtpm","feature":"attestation"}`) {
+	if info, _ := l.run(t, "curl -s http://127.0.0.1:8006/info"); !strings.Contains(info, `"tee":"`+tee+`","feature":"attestation"}`) {
 		t.Errorf("info: %s", info)
 	}
 	if text, _ := l.run(t, "curl -s http://127.0.0.1:8006/cdh/resource/default/key/1"); text != "Resource Feature Not Enabled" {

@@ -59,7 +59,7 @@ var settings = []string{"--alias", "orders=contoso.vault.azure.net/keys/orders",
 func TestInjected(t *testing.T) {
 	const client, group = "11111111-1111-1111-1111-111111111111", "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 	for platform, flags := range map[string][]string{
-		"aks-kata": {"--identity", client}, "cvm": {"--identity", client}, "trusted-launch": {"--vtpm", "direct", "--classic"},
+		"aks-kata": {"--identity", client}, "cvm": {"--identity", client}, "trusted-launch": {"--vtpm", "direct", "--classic"}, "cvm-tdx": {"--vtpm", "agent"},
 		"aci-vn2": {"--identity", client}, "aci": {"--identity", group, "--user", "0"},
 	} {
 		sidecars := 0
@@ -117,6 +117,7 @@ func checkInjected(t *testing.T, where, platform string, p pod) {
 	for label, value := range map[string]map[string]string{
 		"aci-vn2": {"virtualization": "virtualnode2"}, "aci": {"virtualization": "virtualnode2"},
 		"cvm":            {"kubernetes.azure.com/security-type": "ConfidentialVM"},
+		"cvm-tdx":        {"kubernetes.azure.com/security-type": "ConfidentialVM", "skr/tee": "tdx"},
 		"trusted-launch": {"kubernetes.azure.com/security-type": "TrustedLaunch"},
 	}[platform] {
 		if spec.NodeSelector[label] != value {

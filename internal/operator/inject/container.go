@@ -54,7 +54,7 @@ func (o Options) groupContainer(t target) *yaml.Node {
 }
 
 func (o Options) securityContext() *yaml.Node {
-	if o.Platform.usesVTPM() && o.Direct {
+	if o.Platform.UsesVTPM() && o.Direct {
 		return written("{privileged: true, runAsUser: 0, runAsNonRoot: false, readOnlyRootFilesystem: true}")
 	}
 	user := o.User
@@ -87,7 +87,7 @@ func (o Options) environment(t target) (variables []*yaml.Node) {
 func (o Options) platformVariables(t target) (variables []Variable) {
 	switch {
 	case t.isGroup:
-	case o.Platform.usesVTPM():
+	case o.Platform.UsesVTPM():
 		tpm, log := "unix:/run/skr/tpm.sock", "/run/skr/event-log"
 		if o.Direct {
 			tpm, log = "/dev/tpmrm0", "/sys/kernel/security/tpm0/binary_bios_measurements"
@@ -105,10 +105,10 @@ func (o Options) platformVariables(t target) (variables []Variable) {
 
 func (o Options) mounts() (mounts []*yaml.Node) {
 	switch {
-	case o.Platform.usesVTPM() && o.Direct:
+	case o.Platform.UsesVTPM() && o.Direct:
 		mounts = []*yaml.Node{written("{name: skr-tpm, mountPath: /dev/tpmrm0}"),
 			written("{name: skr-securityfs, mountPath: /sys/kernel/security, readOnly: true}")}
-	case o.Platform.usesVTPM():
+	case o.Platform.UsesVTPM():
 		mounts = []*yaml.Node{written("{name: skr-vtpm, mountPath: /run/skr, readOnly: true}")}
 	case o.Platform == Kata:
 		mounts = []*yaml.Node{written("{name: skr-endorsement, mountPath: " + endorsements + ", readOnly: true}")}
@@ -121,10 +121,10 @@ func (o Options) mounts() (mounts []*yaml.Node) {
 
 func (o Options) volumes() []*yaml.Node {
 	switch {
-	case o.Platform.usesVTPM() && o.Direct:
+	case o.Platform.UsesVTPM() && o.Direct:
 		return []*yaml.Node{written("{name: skr-tpm, hostPath: {path: /dev/tpmrm0, type: CharDevice}}"),
 			written("{name: skr-securityfs, hostPath: {path: /sys/kernel/security, type: Directory}}")}
-	case o.Platform.usesVTPM():
+	case o.Platform.UsesVTPM():
 		return []*yaml.Node{written("{name: skr-vtpm, hostPath: {path: /run/skr, type: Directory}}")}
 	case o.Platform == Kata:
 		return []*yaml.Node{written("{name: skr-endorsement, hostPath: {path: " + endorsements + "}}")}

@@ -73,9 +73,9 @@ func platformsOf(name string) []Platform {
 		return []Platform{Group}
 	}
 	if strings.HasPrefix(name, "daemonset") {
-		return []Platform{Kata, CVM}
+		return []Platform{Kata, CVM, CVMTDX}
 	}
-	return []Platform{Group, VirtualNodes, Kata, CVM, TrustedLaunch}
+	return []Platform{Group, VirtualNodes, Kata, CVM, CVMTDX, TrustedLaunch}
 }
 
 // Adding twice gives the same bytes, other options give what they give to the first file, and removing restores it.
@@ -88,7 +88,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 			for _, p := range platformsOf(name) {
 				o, other := usual(p), usual(p)
-				other.Identity, other.Classic, other.Direct, other.Settings = "", true, p.usesVTPM(), nil
+				other.Identity, other.Classic, other.Direct, other.Settings = "", true, p.UsesVTPM(), nil
 				checkRoundTrip(t, name+", "+variant+", "+string(p), before, o, other)
 				runs++
 			}

@@ -25,7 +25,8 @@ func ParsePlatform(name string) (Platform, error) {
 	return "", fmt.Errorf("platform %q is none of %s, %s, %s, %s, %s, %s", name, Group, VirtualNodes, Kata, CVM, CVMTDX, TrustedLaunch)
 }
 
-func (p Platform) usesVTPM() bool { return p == CVM || p == CVMTDX || p == TrustedLaunch }
+// UsesVTPM reports whether pods of the platform attest with the virtual TPM of their node.
+func (p Platform) UsesVTPM() bool { return p == CVM || p == CVMTDX || p == TrustedLaunch }
 
 func (p Platform) onVirtualNode() bool { return p == VirtualNodes || p == VirtualNodesClassic }
 

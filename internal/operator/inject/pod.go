@@ -56,7 +56,7 @@ func (o Options) nodeSelector() *yaml.Node {
 		return mapping("virtualization", scalar("virtualnode2"))
 	case o.Platform == CVMTDX: // Azure labels no node with the kind of its processor
 		return mapping("kubernetes.azure.com/security-type", scalar(securityTypes[CVMTDX]), "skr/tee", scalar("tdx"))
-	case o.Platform.usesVTPM():
+	case o.Platform.UsesVTPM():
 		return mapping("kubernetes.azure.com/security-type", scalar(securityTypes[o.Platform]))
 	}
 	return nil

@@ -32,7 +32,7 @@ func is(claim, value string) string { return fmt.Sprintf(`{"claim":%q,"equals":%
 func anyOf(members ...string) string { return `{"anyOf":[` + strings.Join(members, ",") + `]}` }
 func allOf(members ...string) string { return `{"allOf":[` + strings.Join(members, ",") + `]}` }
 
-// aci, cvm and launch return a policy without findings, plus the given conditions.
+// aci, cvm, td and launch return a policy without findings, plus the given conditions.
 func aci(more ...string) string {
 	return at(own, append([]string{is(attestationType, "sevsnpvm"), is(compliance, "azure-compliant-uvm"),
 		is(hostData, digest), is(debuggable, "false"), svn}, more...)...)
@@ -41,6 +41,11 @@ func aci(more ...string) string {
 func cvm(more ...string) string {
 	return at(own, append([]string{is(attestationType, "azurevm"), is(isolation+attestationType, "sevsnpvm"),
 		is(isolation+compliance, "azure-compliant-cvm"), is(isolation+debuggable, "false"), is(secureBoot, "true")}, more...)...)
+}
+
+func td(more ...string) string {
+	return at(own, append([]string{is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),
+		is(isolation+compliance, "azure-compliant-cvm"), is(isolation+tdxDebug, "false"), is(secureBoot, "true")}, more...)...)
 }
 
 func launch(more ...string) string {
@@ -83,6 +88,13 @@ func TestCheck(t *testing.T) {
 		{name: "TDX without its prefix", text: at(own, is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),
 			is(isolation+compliance, "azure-compliant-cvm"), is(tdxDebug, "false"), is(secureBoot, "true")), platform: claims.CVMTDX,
 			want: "claim-prefix:5 debug-not-excluded:1", fix: "write " + isolation + tdxDebug},
+		{name: "TDX attributes", text: td(is(isolation+tdxAttributes, "0000001000000000"), is(isolation+tdxDebugState, "disabled"),
+			is(isolation+tdxAttributes+"_septve_disable", "true"), `{"claim":"`+isolation+tdxAttributes+`_perfmon","notEquals":"true"}`)},
+		{name: "TDX attributes under debug", text: td(is(isolation+tdxAttributes, "0100001000000000")), want: "contradiction:7"},
+		{name: "TDX debug state", text: td(is(isolation+tdxDebugState, "enabled")), want: "contradiction:7"},
+		{name: "TDX attributes with another bit", want: "contradiction:8",
+			text: td(is(isolation+tdxAttributes, "0000001000000000"), `{"claim":"`+isolation+tdxAttributes+`_perfmon","notEquals":"false"}`)},
+		{name: "TDX attributes with the same bit", text: td(is(isolation+tdxAttributes+"_key_locker", "true"), is(isolation+tdxAttributes, "0000008000000000"))},
 		{name: "REPORTDATA of TDX", text: at(own, is(attestationType, "tdxvm"), is(tdxDebug, "false"), is("tdx_report_data", strings.Repeat("1", 128))),
 			want: "volatile-claim:4"},
 		{name: "TDX, debugger", text: at(own, is(attestationType, "azurevm"), is(isolation+attestationType, "tdxvm"),

@@ -16,7 +16,7 @@ func same(a, b releasepolicy.Condition) bool {
 // conflict reports whether no token meets both comparisons.
 func conflict(a, b releasepolicy.Condition) bool {
 	if a.Claim != b.Claim {
-		return false
+		return otherAttributes(a, b)
 	}
 	return excludes(a, b) || excludes(b, a)
 }

@@ -9,7 +9,7 @@ import (
 	"skr/releasepolicy"
 )
 
-// known has the comparisons that hold in a branch, by claim: those of the allOf groups around
+// known has the comparisons that hold in a branch, by topic: those of the allOf groups around
 // it.
 type known map[string][]releasepolicy.Condition
 
@@ -52,8 +52,8 @@ func (in *inspection) branch(c releasepolicy.Condition, holds known, check relat
 	members := conjuncts(c)
 	for _, member := range members {
 		if member.Kind == releasepolicy.Claim {
-			in.relateAll(member, holds[member.Claim], check)
-			holds[member.Claim] = append(holds[member.Claim], member)
+			in.relateAll(member, holds[topic(member.Claim)], check)
+			holds[topic(member.Claim)] = append(holds[topic(member.Claim)], member)
 		}
 	}
 	for _, member := range members {
@@ -63,7 +63,7 @@ func (in *inspection) branch(c releasepolicy.Condition, holds known, check relat
 	}
 	for _, member := range members { // what holds here does not hold in siblings
 		if member.Kind == releasepolicy.Claim {
-			holds[member.Claim] = holds[member.Claim][:len(holds[member.Claim])-1]
+			holds[topic(member.Claim)] = holds[topic(member.Claim)][:len(holds[topic(member.Claim)])-1]
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (in *inspection) alternatives(c releasepolicy.Condition, holds known, check
 			continue
 		}
 		siblings[meaning] = member
-		in.relateAll(member, holds[member.Claim], check)
+		in.relateAll(member, holds[topic(member.Claim)], check)
 	}
 }
 

@@ -44,7 +44,18 @@ func tdxJudged(parts []inspect.Part) []inspect.Kind {
 // neverOfQuotes lists what no rule about quotes looks at.
 var neverOfQuotes = []string{"whether MRTD is one that you accept"}
 
-var errNoQuote = errors.New("there is no TDX quote; a TD report alone proves nothing, because only its own processor can check it")
+var (
+	errNoQuote = errors.New("there is no TDX quote; a TD report alone proves nothing, because only its own processor can check it")
+	errAlone   = &aloneError{}
+)
+
+// aloneError is the error for collateral without what it is for.
+type aloneError struct{}
+
+func (*aloneError) Error() string { return "there is no TDX quote, which collateral is for" }
+
+// Advice returns what to do.
+func (*aloneError) Advice() string { return "give the quote, too" }
 
 // ofTDX verifies a quote with what belongs to it.
 func ofTDX(g Given, trusted Silicon, at time.Time) *Verdict {
@@ -62,6 +73,8 @@ func (v *Verdict) checkTD(g *Given, trusted Silicon, at time.Time) {
 	switch {
 	case g.TDQuoteErr != nil && q == nil:
 		v.record(tdQuote, "", g.TDQuoteErr)
+	case q == nil && g.TDReport == nil && g.TDReportErr == nil:
+		v.record(tdQuote, "", errAlone)
 	case q == nil:
 		v.record(tdQuote, "", errNoQuote)
 	default:

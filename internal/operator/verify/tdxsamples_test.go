@@ -74,7 +74,8 @@ var tdxSamples = []struct {
 	// Reports without their quotes, and collateral without a quote.
 	{"tdx/flashbots-hclreport.bin", "2024-06-01", nil, "TDX quote,PCK certificate,QE report,TDX signature,TD attributes,runtime data", "proves nothing"},
 	{"tdx/kinvolk-hcl-report-tdx.bin", "2024-06-01", nil, "TDX quote,PCK certificate,QE report,TDX signature,TD attributes,runtime data", "proves nothing"},
-	{"tdx/flashbots-2026-02-collateral.yaml", "2026-03-01", nil, "TDX quote,PCK certificate,QE report,TDX signature,TD attributes", "there is no TDX quote"},
+	{"tdx/flashbots-2026-02-collateral.yaml", "2026-03-01", nil,
+		"TDX quote,PCK certificate,QE report,TDX signature,TD attributes", "there is no TDX quote, which collateral is for"},
 }
 
 // Each sample of TDX verifies, or is refused for the right reason.

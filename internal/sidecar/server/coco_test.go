@@ -34,7 +34,9 @@ func TestMayBind(t *testing.T) {
 		"the second half alone":    {append(make([]byte, 32), digest...), true, true},
 		"only the 17th byte":       {append(make([]byte, 16), 1), false, false},
 	} {
-		for platform, want := range map[attest.Platform]bool{attest.Direct: c.direct, attest.ConfidentialVM: c.virtual} {
+		for platform, want := range map[attest.Platform]bool{
+			attest.Direct: c.direct, attest.DirectTDX: c.direct, attest.ConfidentialVM: c.virtual, attest.ConfidentialTDX: c.virtual,
+		} {
 			p := newPipeline(t)
 			p.platform = platform
 			kept := newServer(t, p, func(c *Config) { c.Rights = map[string]keyuse.Rights{"orders": mustRights(t, "decrypt")} })

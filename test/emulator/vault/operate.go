@@ -125,27 +125,33 @@ func (v *Vault) permitted(c *call, operation string) (key, *version, error) {
 func faultAlgorithm() error { return badParameter("The algorithm is not supported for this key.") }
 func faultOperation() error { return badParameter("The parameter is incorrect.\r\n") }
 
-// oaepHash returns the hash of an encryption algorithm of RFC 7518 section 4.3.
-func oaepHash(algorithm string) (crypto.Hash, bool) {
-	switch algorithm {
-	case "RSA-OAEP":
-		return crypto.SHA1, true
-	case "RSA-OAEP-256":
-		return crypto.SHA256, true
+// pkcs1 stands for the padding of RSA1_5, which has no hash.
+const pkcs1 crypto.Hash = 0
+
+// cipherOf returns the RSA key, and the hash of an encryption algorithm of RFC 7518 sections 4.2 and 4.3.
+func cipherOf(m material, algorithm string) (*rsa.PrivateKey, crypto.Hash, error) {
+	private, isRSA := m.private.(*rsa.PrivateKey)
+	hash, known := map[string]crypto.Hash{"RSA1_5": pkcs1, "RSA-OAEP": crypto.SHA1, "RSA-OAEP-256": crypto.SHA256}[algorithm]
+	if !isRSA || !known {
+		return nil, 0, faultAlgorithm()
 	}
-	return 0, false
+	return private, hash, nil
 }
 
 func seal(m material, algorithm string, in parts) (parts, error) {
 	if m.kind == "oct" {
 		return sealSecret(m.secret, algorithm, in)
 	}
-	private, isRSA := m.private.(*rsa.PrivateKey)
-	hash, known := oaepHash(algorithm)
-	if !isRSA || !known {
-		return parts{}, faultAlgorithm()
+	private, hash, err := cipherOf(m, algorithm)
+	if err != nil {
+		return parts{}, err
 	}
-	sealed, err := rsa.EncryptOAEP(hash.New(), rand.Reader, &private.PublicKey, in.value, nil)
+	var sealed []byte
+	if hash == pkcs1 {
+		sealed, err = rsa.EncryptPKCS1v15(rand.Reader, &private.PublicKey, in.value) //nolint:staticcheck // the service has it
+	} else {
+		sealed, err = rsa.EncryptOAEP(hash.New(), rand.Reader, &private.PublicKey, in.value, nil)
+	}
 	if err != nil {
 		return parts{}, faultOperation()
 	}
@@ -156,12 +162,16 @@ func open(m material, algorithm string, in parts) (parts, error) {
 	if m.kind == "oct" {
 		return openSecret(m.secret, algorithm, in)
 	}
-	private, isRSA := m.private.(*rsa.PrivateKey)
-	hash, known := oaepHash(algorithm)
-	if !isRSA || !known {
-		return parts{}, faultAlgorithm()
+	private, hash, err := cipherOf(m, algorithm)
+	if err != nil {
+		return parts{}, err
 	}
-	opened, err := rsa.DecryptOAEP(hash.New(), nil, private, in.value, nil)
+	var opened []byte
+	if hash == pkcs1 {
+		opened, err = rsa.DecryptPKCS1v15(nil, private, in.value) //nolint:staticcheck // the service has it
+	} else {
+		opened, err = rsa.DecryptOAEP(hash.New(), nil, private, in.value, nil)
+	}
 	if err != nil {
 		return parts{}, faultOperation()
 	}

@@ -27,7 +27,7 @@ func rsaSession(t *testing.T, operations ...string) *session {
 func TestEncryptAndDecrypt(t *testing.T) {
 	s := rsaSession(t)
 	secret := encode64([]byte("attack at dawn"))
-	for _, algorithm := range []string{"RSA-OAEP", "RSA-OAEP-256"} {
+	for _, algorithm := range []string{"RSA1_5", "RSA-OAEP", "RSA-OAEP-256"} {
 		for there, back := range map[string]string{"encrypt": "decrypt", "wrapKey": "unwrapkey"} {
 			sealed := s.must(http.StatusOK, "POST", "/keys/k/"+there, map[string]any{"alg": algorithm, "value": secret})
 			opened := s.must(http.StatusOK, "POST", "/keys/k//"+back, map[string]any{"alg": algorithm, "value": at(t, sealed, "value")})
