@@ -23,9 +23,8 @@ type execKeys struct {
 	auditor  *commandAuditor
 	requests map[string]keyrelease.Request // by alias
 
-	mu       sync.Mutex
-	newest   map[string]*hsm.Key // by alias, in the version that it gives
-	follower *follow.Follower    // nil unless versions are followed
+	mu     sync.Mutex
+	newest map[string]*hsm.Key // by alias, in the version that it gives
 }
 
 // openExecKeys returns an error if an alias does not exist, or keeps its key.

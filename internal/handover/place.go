@@ -107,7 +107,7 @@ func newMemory(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil //nolint:gosec // a descriptor is not negative
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // fill leaves the offset at the beginning, for programs that read the descriptor.

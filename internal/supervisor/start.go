@@ -50,7 +50,7 @@ func (s *Supervisor) Start(p Program) error {
 	for _, f := range p.Files {
 		files = append(files, f.Fd())
 	}
-	pid, err := syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{ //nolint:gosec // the operator's command
 		Env: p.Env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: !s.terminal},
 	})
 	switch {
@@ -68,7 +68,7 @@ func (s *Supervisor) Start(p Program) error {
 // inForeground reports whether this process is in the foreground of the terminal that is its
 // standard input.
 func inForeground() bool {
-	group, err := unix.IoctlGetInt(int(os.Stdin.Fd()), unix.TIOCGPGRP) //nolint:gosec // a descriptor is small
+	group, err := unix.IoctlGetInt(int(os.Stdin.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
 }
 

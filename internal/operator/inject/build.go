@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -10,9 +11,9 @@ import (
 // mapping returns a mapping of names and values. It leaves out values that are nil.
 func mapping(members ...any) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for i := 0; i < len(members); i += 2 {
-		if value := members[i+1].(*yaml.Node); value != nil {
-			n.Content = append(n.Content, scalar(members[i].(string)), value)
+	for pair := range slices.Chunk(members, 2) {
+		if value := pair[1].(*yaml.Node); value != nil {
+			n.Content = append(n.Content, scalar(pair[0].(string)), value)
 		}
 	}
 	return n

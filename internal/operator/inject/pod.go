@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -99,7 +100,7 @@ func (o Options) checkNames(t target) error {
 		}
 		for _, p := range slices.Concat(splice.Items(splice.Member(c, "ports")), splice.Items(splice.Member(c, "properties", "ports"))) {
 			port := splice.Scalar(splice.Member(p, "containerPort")) + splice.Scalar(splice.Member(p, "port"))
-			if slices.ContainsFunc(o.Ports, func(used int) bool { return fmt.Sprint(used) == port }) {
+			if slices.ContainsFunc(o.Ports, func(used int) bool { return strconv.Itoa(used) == port }) {
 				return errAt(p, fmt.Sprintf("%s: container %s listens on port %s, as skr would; choose another address for skr (--listen localhost:PORT)",
 					t.where(), excerpt.Quote(name), port))
 			}

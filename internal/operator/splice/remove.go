@@ -134,6 +134,19 @@ func (r *removal) fromBlock(n *yaml.Node, c child, before int) error {
 	return nil
 }
 
+// flowEdit removes the children from first to last, with one comma.
+func (r *removal) flowEdit(children []child, first, last int) (edit, error) {
+	from := r.offset(children[first].first)
+	if last+1 < len(children) {
+		return edit{from: from, to: r.offset(children[last+1].first)}, nil
+	}
+	to, err := r.end(children[last].value)
+	if err == nil && first > 0 {
+		from, err = r.end(children[first-1].value)
+	}
+	return edit{from: from, to: to}, err
+}
+
 // fromFlow removes runs of children with the commas and spaces after them.
 func (r *removal) fromFlow(children []child, isGone func(child) bool) error {
 	for i := 0; i < len(children); i++ {
@@ -144,17 +157,11 @@ func (r *removal) fromFlow(children []child, isGone func(child) bool) error {
 		for last+1 < len(children) && isGone(children[last+1]) {
 			last++
 		}
-		from, err := r.offset(children[i].first), error(nil)
-		to := 0
-		if last+1 < len(children) {
-			to = r.offset(children[last+1].first)
-		} else if to, err = r.end(children[last].value); err == nil && i > 0 {
-			from, err = r.end(children[i-1].value)
-		}
+		gone, err := r.flowEdit(children, i, last)
 		if err != nil {
 			return err
 		}
-		r.edits = append(r.edits, edit{from: from, to: to})
+		r.edits = append(r.edits, gone)
 		i = last
 	}
 	return nil

@@ -57,7 +57,7 @@ const (
 func parseSealed(text []byte, signer crypto.PublicKey) (*sealedSecret, error) {
 	compact, found := strings.CutPrefix(string(bytes.TrimSpace(text)), sealedPrefix)
 	if !found {
-		return nil, errors.New("a sealed secret begins with " + sealedPrefix)
+		return nil, fmt.Errorf("a sealed secret begins with %q", sealedPrefix)
 	}
 	signed, err := jws.Parse(compact, maxSealed)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"skr/internal/jose/jwk"
@@ -121,8 +122,8 @@ func (t target) withData(query map[string]string, others ...string) (target, *an
 // members returns a JSON object of names and values.
 func members(pairs ...string) []byte {
 	object := make(map[string]string, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		object[pairs[i]] = pairs[i+1]
+	for pair := range slices.Chunk(pairs, 2) {
+		object[pair[0]] = pair[1]
 	}
 	text, _ := json.Marshal(object) // strings: no error
 	return text

@@ -120,7 +120,7 @@ func failure(err error) check.Result {
 // lookAtSinks looks at the files as the server does at its start.
 func (e *examination) lookAtSinks(context.Context) (check.Result, error) {
 	if err := e.Sinks(); err != nil {
-		return check.Result{Outcome: check.Failed, Found: err.Error(), Fix: "correct the section sinks: skr serve does not start with it", Err: err}, nil
+		return check.Result{Outcome: check.Failed, Found: err.Error(), Fix: "correct the section sinks: skr serve does not start with it", Err: err}, nil //nolint:nilerr // the result has it
 	}
 	return good("their directories, templates and envelopes can be used")
 }

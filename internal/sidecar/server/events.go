@@ -39,7 +39,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, r *http.Requ
 			return errGone
 		}
 		if s.stopping.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a stop ends the stream as it should
 		}
 		if err := s.stillMay(r, x, want.alias); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,10 +213,10 @@ func TestKeyInVaultIsNotReleased(t *testing.T) {
 		c.Rights["orders"] = rights
 		c.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	})
-	kept.fail = func(ctx context.Context) error { t.Error("the key was released"); return errors.New("no") }
+	kept.fail = func(context.Context) error { t.Error("the key was released"); return errors.New("no") }
 	names := `{"maa_endpoint":"contoso.eus.attest.azure.net","akv_endpoint":"contoso.vault.azure.net","kid":"demo"}`
 	for _, body := range []string{`{"alias":"orders"}`, names} {
-		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)); got.StatusCode != 403 {
+		if got := ask(t, s, newRequest("POST", api.RouteRelease, body)); got.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %d", body, got.StatusCode)
 		}
 	}

@@ -286,7 +286,7 @@ func TestWatchStream(t *testing.T) {
 		s.stopping, s.stop = context.WithCancel(context.Background())
 		client, stop := streaming(t, s)
 		response, body := connect(t, client, "alias=orders", "")
-		if got := response.Header.Get("Content-Type"); response.StatusCode != 200 || got != mediaEvents || response.Header.Get("X-Request-Id") == "" ||
+		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != mediaEvents || response.Header.Get("X-Request-Id") == "" ||
 			response.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%d %v", response.StatusCode, response.Header)
 		}

@@ -70,7 +70,7 @@ func (p place) checkMemory(root *os.Root) error {
 	}
 	defer dir.Close() //nolint:errcheck // nothing was written
 	var found unix.Statfs_t
-	if err := unix.Fstatfs(int(dir.Fd()), &found); err != nil { //nolint:gosec // a descriptor is small
+	if err := unix.Fstatfs(int(dir.Fd()), &found); err != nil {
 		return fmt.Errorf("path: the file system of %s cannot be examined (%w)", p.dir, err)
 	}
 	if kind := int64(found.Type); kind != unix.TMPFS_MAGIC && kind != unix.RAMFS_MAGIC { //nolint:unconvert // int32 on other architectures
