@@ -84,7 +84,7 @@ func TestListAndSign(t *testing.T) {
 		t.Errorf("signed %v, %v", signature, err)
 	}
 	_ = near.Close()
-	if err := <-served; err != nil {
+	if err := <-served; err != nil && !errors.Is(err, io.ErrClosedPipe) { // a pipe that is closed has no deadlines
 		t.Error(err)
 	}
 	near, _ = connect(t, k)
