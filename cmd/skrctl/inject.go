@@ -137,30 +137,47 @@ func (in *injection) options(cmd *cobra.Command) (o inject.Options, warnings []s
 	if o.Settings, o.Ports, err = in.load(o); err != nil {
 		return o, nil, err
 	}
-	group := o.Platform == inject.Group || o.Platform == inject.VirtualNodes || o.Platform == ""
-	resource := strings.HasPrefix(in.identity, "/subscriptions/") || expression.MatchString(in.identity)
-	switch {
-	case in.image == "":
-		err = errors.New("--image is needed: the image of skr, by digest")
-	case !imageName.MatchString(in.image) && !expression.MatchString(in.image):
-		err = fmt.Errorf("--image: %s is not the name of an image", excerpt.Quote(in.image))
-	case in.vtpm != "agent" && in.vtpm != "direct":
-		err = fmt.Errorf("--vtpm: %s is neither agent nor direct", excerpt.Quote(in.vtpm))
-	case cmd.Flags().Changed("vtpm") && !o.Platform.UsesVTPM():
-		err = errors.New("--vtpm: only pods on cvm, cvm-tdx and trusted-launch use a vTPM")
-	case in.user < 0:
-		err = errors.New("--user: must not be negative")
-	case in.identity != "" && !resource && !clientID.MatchString(in.identity):
-		err = fmt.Errorf("--identity: %s is neither a client id nor a resource id (/subscriptions/…)", excerpt.Quote(in.identity))
-	case resource && !group:
-		err = fmt.Errorf("--identity: pods on %s have workload identity: give its client id", o.Platform)
-	case in.identity != "" && !resource && (o.Platform == inject.Group || o.Platform == ""):
-		err = errors.New("--identity: on aci, give the resource id of a managed identity")
+	if err := in.check(o.Platform, cmd.Flags().Changed("vtpm")); err != nil {
+		return o, nil, err
 	}
 	if !strings.Contains(in.image, "@sha256:") && !expression.MatchString(in.image) {
 		warnings = []string{fmt.Sprintf("warning: %s is named by a tag, which may stand for another image tomorrow; name it by digest", in.image)}
 	}
-	return o, warnings, err
+	return o, warnings, nil
+}
+
+func (in *injection) check(platform inject.Platform, hasVTPM bool) error {
+	switch {
+	case in.image == "":
+		return errors.New("--image is needed: the image of skr, by digest")
+	case !imageName.MatchString(in.image) && !expression.MatchString(in.image):
+		return fmt.Errorf("--image: %s is not the name of an image", excerpt.Quote(in.image))
+	case in.vtpm != "agent" && in.vtpm != "direct":
+		return fmt.Errorf("--vtpm: %s is neither agent nor direct", excerpt.Quote(in.vtpm))
+	case hasVTPM && !platform.UsesVTPM():
+		return errors.New("--vtpm: only pods on cvm, cvm-tdx and trusted-launch use a vTPM")
+	case in.user < 0:
+		return errors.New("--user: must not be negative")
+	}
+	return in.checkIdentity(platform)
+}
+
+// checkIdentity checks that the identity is of the kind that the platform has.
+func (in *injection) checkIdentity(platform inject.Platform) error {
+	if in.identity == "" {
+		return nil
+	}
+	resource := strings.HasPrefix(in.identity, "/subscriptions/") || expression.MatchString(in.identity)
+	group := platform == inject.Group || platform == ""
+	switch {
+	case !resource && !clientID.MatchString(in.identity):
+		return fmt.Errorf("--identity: %s is neither a client id nor a resource id (/subscriptions/…)", excerpt.Quote(in.identity))
+	case resource && !group && platform != inject.VirtualNodes:
+		return fmt.Errorf("--identity: pods on %s have workload identity: give its client id", platform)
+	case !resource && group:
+		return errors.New("--identity: on aci, give the resource id of a managed identity")
+	}
+	return nil
 }
 
 func (in *injection) parseMounts() (mounts []inject.Mount, err error) {

@@ -84,10 +84,7 @@ func checkSymmetric(op Operation, in Input) error {
 	case wraps || !sized:
 		return ErrAlgorithm
 	case mode == "GCM":
-		if op == Encrypt && (in.IV != nil || in.Tag != nil) || op == Decrypt && (len(in.IV) != gcmNonce || len(in.Tag) != gcmTag) {
-			return ErrInput
-		}
-		return nil
+		return checkGCM(op, in)
 	case mode == "CBC" || mode == "CBCPAD":
 		if len(in.IV) != aes.BlockSize || in.AAD != nil || in.Tag != nil {
 			return ErrInput
@@ -95,6 +92,14 @@ func checkSymmetric(op Operation, in Input) error {
 		return nil
 	}
 	return ErrAlgorithm
+}
+
+// checkGCM: the nonce and the tag are made by the encryption.
+func checkGCM(op Operation, in Input) error {
+	if op == Encrypt && (in.IV != nil || in.Tag != nil) || op == Decrypt && (len(in.IV) != gcmNonce || len(in.Tag) != gcmTag) {
+		return ErrInput
+	}
+	return nil
 }
 
 // Accepts reports whether an output can be the result of the operation on the input. A

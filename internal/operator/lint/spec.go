@@ -113,19 +113,27 @@ func (s *Spec) normalise() (err error) {
 
 // suits refuses conditions on what the platform's tokens do not have.
 func (s *Spec) suits() error {
-	container, machine := isContainer(s.Platform), !isContainer(s.Platform)
+	if isContainer(s.Platform) {
+		return s.suitsContainer()
+	}
 	switch {
-	case container && len(s.HostData) == 0 && !s.AnyWorkload:
-		return fmt.Errorf("%s needs the HOST_DATA of the workload: without it every container of every tenant gets the key", s.Platform)
-	case machine && (len(s.HostData) > 0 || s.AnyWorkload):
+	case len(s.HostData) > 0 || s.AnyWorkload:
 		return fmt.Errorf("%s has no HOST_DATA: it is zero on every virtual machine", s.Platform)
-	case container && len(s.PCRs) > 0:
-		return fmt.Errorf("%s has no PCRs", s.Platform)
 	case s.Platform == claims.TrustedLaunch && (len(s.Measurements) > 0 || s.MinimumSVN != nil || s.MinimumTCB != nil):
 		return fmt.Errorf("%s has no report: neither launch measurement nor versions", s.Platform)
 	case s.Platform == claims.CVMTDX && (s.MinimumSVN != nil || s.MinimumTCB != nil):
 		return fmt.Errorf("%s has none of the versions of SEV-SNP; "+
 			"to demand a patch level, add a condition on %sattester_tcb_status to the policy", s.Platform, isolation)
+	}
+	return nil
+}
+
+func (s *Spec) suitsContainer() error {
+	switch {
+	case len(s.HostData) == 0 && !s.AnyWorkload:
+		return fmt.Errorf("%s needs the HOST_DATA of the workload: without it every container of every tenant gets the key", s.Platform)
+	case len(s.PCRs) > 0:
+		return fmt.Errorf("%s has no PCRs", s.Platform)
 	}
 	return nil
 }

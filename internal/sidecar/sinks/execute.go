@@ -170,12 +170,7 @@ func (e *execution) call(name string, args []any) (any, error) {
 
 func (e *execution) apply(name string, args []any) (any, error) {
 	if name == "indent" && len(args) == 2 {
-		spaces, isNumber := args[0].(int64)
-		text, isText := args[1].(string)
-		if isNumber && isText {
-			return indent(int(max(min(spaces, maxIndent+1), -1)), text)
-		}
-		return nil, errArguments
+		return indentAs(args[0], args[1])
 	}
 	texts := make([]string, len(args))
 	for i, arg := range args {
@@ -193,6 +188,15 @@ func (e *execution) apply(name string, args []any) (any, error) {
 		return e.convert(name, texts[0])
 	}
 	return nil, errArguments
+}
+
+func indentAs(spaces, text any) (any, error) {
+	number, isNumber := spaces.(int64)
+	lines, isText := text.(string)
+	if !isNumber || !isText {
+		return nil, errArguments
+	}
+	return indent(int(max(min(number, maxIndent+1), -1)), lines)
 }
 
 // convert calls a function of one text.

@@ -48,16 +48,9 @@ func (s Spec) check() error {
 		return errors.New("alias: name the key")
 	case hasTwins(s.Aliases) || hasTwins(s.Envelopes):
 		return errors.New("alias, envelope: an entry is listed twice")
-	case s.Template == "" && len(s.Aliases) > 1:
-		return errors.New("alias: a list is for a template")
-	case s.Template == "" && len(s.Envelopes) > 1:
-		return errors.New("envelope: a list is for a template")
-	case s.Template == "" && len(s.Envelopes) == 1 && s.Format != "":
-		return errors.New("format: is not for the secret in an envelope, which is written as it is")
-	case s.Template == "" && len(s.Envelopes) == 0 && s.Format == "":
-		return fmt.Errorf("format: is missing; use one of %s, or name an envelope or a template", keyformat.Names())
-	case s.Template != "" && s.Format != "":
-		return errors.New("format: is not for a template, which names the format of each key")
+	}
+	if err := s.checkSource(); err != nil {
+		return err
 	}
 	if s.Format != "" {
 		if _, err := keyformat.Parse(s.Format); err != nil {
@@ -70,6 +63,25 @@ func (s Spec) check() error {
 		}
 	}
 	return s.checkNotice()
+}
+
+// checkSource checks that there is one source of the content: a key, an envelope or a template.
+func (s Spec) checkSource() error {
+	switch {
+	case s.Template != "" && s.Format != "":
+		return errors.New("format: is not for a template, which names the format of each key")
+	case s.Template != "":
+		return nil
+	case len(s.Aliases) > 1:
+		return errors.New("alias: a list is for a template")
+	case len(s.Envelopes) > 1:
+		return errors.New("envelope: a list is for a template")
+	case len(s.Envelopes) == 1 && s.Format != "":
+		return errors.New("format: is not for the secret in an envelope, which is written as it is")
+	case len(s.Envelopes) == 0 && s.Format == "":
+		return fmt.Errorf("format: is missing; use one of %s, or name an envelope or a template", keyformat.Names())
+	}
+	return nil
 }
 
 func hasTwins(names []string) bool {
