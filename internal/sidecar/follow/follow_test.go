@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,12 @@ func (v *vault) set(version string, no error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.version, v.no = version, no
+}
+
+func (v *vault) times() []time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.asked)
 }
 
 func (v *vault) count() int {
@@ -191,8 +198,9 @@ func TestOutage(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(time.Hour)
-		for i := 1; i < len(v.asked); i++ {
-			if gap := v.asked[i].Sub(v.asked[i-1]); gap < 7*time.Second || gap > mostLimit+7*time.Second {
+		asked := v.times()
+		for i := 1; i < len(asked); i++ {
+			if gap := asked[i].Sub(asked[i-1]); gap < 7*time.Second || gap > mostLimit+7*time.Second {
 				t.Errorf("release %d comes %v after the one before", i, gap)
 			}
 		}

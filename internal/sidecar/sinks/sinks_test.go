@@ -285,8 +285,11 @@ func TestUnrecorded(t *testing.T) {
 	path := filepath.Join(memory(t), "key")
 	synctest.Test(t, func(t *testing.T) {
 		c := config(Spec{Path: path, Aliases: []string{"k"}, Format: "raw"})
+		var mu sync.Mutex
 		full, records := errors.New("full"), 0
 		c.Record = func(_ context.Context, got, alias string, right Right, key *hsm.Key) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if records++; got != path || alias != "k" || right != Give || key.Version() != version(1) {
 				t.Errorf("recorded %s %s %v %s", got, alias, right, key.ID())
 			}
@@ -299,9 +302,13 @@ func TestUnrecorded(t *testing.T) {
 		if read(t, path) != "" || !errors.Is(s.Err(), refusal.Unavailable) {
 			t.Errorf("written without a record: %v", s.Err())
 		}
+		mu.Lock()
 		full = nil
+		mu.Unlock()
 		time.Sleep(lastRetry)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if before := records; read(t, path) == "" || before < 2 {
 			t.Errorf("not written after %d records", before)
 		}
