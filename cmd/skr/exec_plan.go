@@ -14,6 +14,7 @@ import (
 	"skr/internal/cli"
 	"skr/internal/handover"
 	"skr/internal/keyformat"
+	"skr/internal/secretfile"
 	"skr/internal/supervisor"
 )
 
@@ -22,7 +23,7 @@ var formats = strings.Replace(keyformat.Names(), ", raw", " or raw", 1)
 // execPlan is what skr exec does, checked.
 type execPlan struct {
 	items     []handover.Item
-	owner     handover.Owner
+	owner     secretfile.Owner
 	allowDisk bool
 	path      string
 	args      []string
@@ -49,7 +50,7 @@ func (o execOptions) plan(cmd *cobra.Command, args []string) (p execPlan, err er
 	case len(p.items) == 0:
 		return p, cli.Misused(cmd, "--env, --memfd or --file is needed")
 	}
-	if p.owner, err = handover.ParseOwner(o.owner); err != nil {
+	if p.owner, err = secretfile.ParseOwner(o.owner); err != nil {
 		return p, cli.BadUsage(fmt.Errorf("--owner: %w", err))
 	}
 	if p.rotation, err = o.rotation(p.items); err != nil {

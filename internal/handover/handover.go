@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"skr/internal/secmem"
+	"skr/internal/secretfile"
 )
 
 // Config of a Handover.
@@ -21,7 +22,7 @@ type Config struct {
 	// Keys releases keys.
 	Keys Keys
 	// Owner of files and memory.
-	Owner Owner
+	Owner secretfile.Owner
 	// AllowDisk permits files on file systems that are not in memory.
 	AllowDisk bool
 }

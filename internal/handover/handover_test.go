@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"skr/hsm"
+	"skr/internal/secretfile"
 )
 
 // keys has one symmetric key for every alias.
@@ -44,7 +45,7 @@ func self() string { return fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) }
 // The secrets are in the environment until Close, which overwrites them, and in memory that no
 // process can change.
 func TestDelivery(t *testing.T) {
-	owner, err := ParseOwner(self())
+	owner, err := secretfile.ParseOwner(self())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,19 +151,6 @@ func TestParse(t *testing.T) {
 	} {
 		if got, err := Parse(Variable, text); err == nil {
 			t.Errorf("%q is %+v", text, got)
-		}
-	}
-}
-
-func TestParseOwner(t *testing.T) {
-	for text, want := range map[string]Owner{"": SameOwner, "7": {7, -1}, "7:8": {7, 8}, "0:0": {0, 0}} {
-		if got, err := ParseOwner(text); err != nil || got != want {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"root", "-1", "7:", ":8", "4294967295", "7:8:9"} {
-		if got, err := ParseOwner(text); err == nil {
-			t.Errorf("%q is %v", text, got)
 		}
 	}
 }

@@ -2,7 +2,7 @@
 // about to start: in its environment, in memory that it opens like a file, or in files in memory.
 //
 //	item, err := handover.Parse(handover.Variable, "TLS_KEY=orders:pem")
-//	h, err := handover.New(handover.Config{Items: items, Keys: keys, Owner: handover.SameOwner})
+//	h, err := handover.New(handover.Config{Items: items, Keys: keys, Owner: secretfile.SameOwner})
 //	d, err := h.Prepare(ctx)        // releases; writes nothing
 //	err = d.WriteFiles()            // replaces each file as a whole
 //	env, err := d.Environment(env)  // with the secrets, and the paths of d.Memory()

@@ -3,51 +3,17 @@ package handover
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"skr/internal/cli"
+	"skr/internal/secretfile"
 )
 
 // onlyOwner is the mode of files and memory.
 const onlyOwner = 0o400
-
-// Owner is the user and the group of files and memory. -1 leaves those of this process.
-type Owner struct{ UID, GID int }
-
-// SameOwner leaves the owner.
-var SameOwner = Owner{-1, -1}
-
-// ParseOwner parses UID or UID:GID. "" is [SameOwner].
-func ParseOwner(text string) (Owner, error) {
-	if text == "" {
-		return SameOwner, nil
-	}
-	user, group, both := strings.Cut(text, ":")
-	uid, err := parseID(user)
-	o := Owner{uid, -1}
-	if err == nil && both {
-		o.GID, err = parseID(group)
-	}
-	if err != nil {
-		return SameOwner, fmt.Errorf("%.80q: write numbers, UID or UID:GID", text)
-	}
-	return o, nil
-}
-
-// parseID parses a user or a group. The largest number stands for none (chown(2)).
-func parseID(text string) (int, error) {
-	id, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || id == math.MaxUint32 {
-		return 0, errors.New("no id")
-	}
-	return int(id), nil
-}
 
 // checkFile returns an error unless the directory of the file is in memory, or may be on a disk.
 func (c *Config) checkFile(path string) error {
@@ -56,8 +22,8 @@ func (c *Config) checkFile(path string) error {
 	if err := unix.Statfs(dir, &found); err != nil {
 		return fmt.Errorf("%s: its directory cannot be used (%w); mount it, such as an emptyDir with medium: Memory", path, err)
 	}
-	kind := int64(found.Type) //nolint:unconvert // int32 on other architectures
-	if c.AllowDisk || kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC {
+	kind, memory := secretfile.InMemory(found)
+	if c.AllowDisk || memory {
 		return nil
 	}
 	return fmt.Errorf("%s: %s is not in memory (its file system has the type %#x), and a disk keeps what is written to it; "+
@@ -74,7 +40,7 @@ func (c *Config) writeFile(path string, secret []byte) error {
 		return err
 	}
 	defer file.Discard()
-	if c.Owner != SameOwner {
+	if c.Owner != secretfile.SameOwner {
 		if err := file.Chown(c.Owner.UID, c.Owner.GID); err != nil {
 			return err
 		}
@@ -118,7 +84,7 @@ func (c *Config) fill(file *os.File, secret []byte) error {
 	if err := file.Chmod(onlyOwner); err != nil {
 		return err
 	}
-	if c.Owner != SameOwner {
+	if c.Owner != secretfile.SameOwner {
 		if err := file.Chown(c.Owner.UID, c.Owner.GID); err != nil {
 			return err
 		}

@@ -96,7 +96,9 @@ var allowed = map[string][]string{
 	// What skr exec gives to the program that it runs.
 	"internal/handover": {
 		"hsm", "internal/cli", "internal/config", "internal/envelope", "internal/keyformat", "internal/secmem",
+		"internal/secretfile",
 	},
+	"internal/secretfile": {},
 	"internal/supervisor": {},
 
 	// The sidecar. Its root package assembles, and knows the implementations.
@@ -119,7 +121,7 @@ var allowed = map[string][]string{
 	},
 	"internal/sidecar/coco": {
 		"api", "attest", "attest/snp", "hsm", "internal/envelope", "internal/jose/jwk", "internal/jose/jws", "internal/keyformat",
-		"internal/keyuse", "internal/secmem", "internal/strictjson",
+		"internal/keyuse", "internal/secmem", "internal/sidecar/dialect", "internal/strictjson",
 	},
 	"internal/sidecar/csi": {
 		"hsm", "internal/crash", "internal/jose/jws", "internal/observe/journal", "internal/refusal", "internal/secmem",
@@ -135,9 +137,11 @@ var allowed = map[string][]string{
 	"internal/sidecar/invault": {
 		"hsm", "internal/cache", "internal/jose/jwk", "internal/keyuse", "internal/refusal", "internal/secmem", "keyrelease", "releasepolicy",
 	},
-	"internal/sidecar/follow": {"hsm", "internal/crash", "internal/refusal"},
+	"internal/sidecar/dialect": {},
+	"internal/sidecar/follow":  {"hsm", "internal/crash", "internal/refusal"},
 	"internal/sidecar/sinks": {
 		"hsm", "internal/crash", "internal/envelope", "internal/keyformat", "internal/refusal", "internal/secmem",
+		"internal/secretfile",
 	},
 	"internal/sidecar/keyprovider":              {"internal/strictjson"},
 	"internal/sidecar/keyproviderpb":            {},
@@ -154,7 +158,7 @@ var allowed = map[string][]string{
 		"internal/sidecar/ops", "internal/sidecar/serving", "internal/strictjson", "keyrelease",
 	},
 	"internal/sidecar/keyspb":   {},
-	"internal/sidecar/keyvault": {"api", "internal/strictjson"},
+	"internal/sidecar/keyvault": {"api", "internal/sidecar/dialect", "internal/strictjson"},
 	"internal/sidecar/serving":  {"internal/cache"},
 	"internal/sidecar/sshagent": {"internal/crash", "internal/sidecar/access", "internal/sidecar/server"},
 

@@ -20,15 +20,13 @@
 package coco
 
 import (
-	"bytes"
-	"cmp"
-	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
 
 	"skr/api"
+	"skr/internal/sidecar/dialect"
 )
 
 // The routes of the local server that the dialect needs. Rules of the access section name all
@@ -110,32 +108,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) answer {
 	return t.translate(h.ask(r, t))
 }
 
-// ask has the local server answer. The caller is that of r.
-func (h *Handler) ask(r *http.Request, t target) *recorder {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	got := &recorder{header: http.Header{}}
-	asked, err := http.NewRequestWithContext(ctx, t.method, t.route, bytes.NewReader(t.body))
-	if err != nil {
-		return got
-	}
-	asked.Host, asked.RemoteAddr = r.Host, r.RemoteAddr
-	for _, name := range []string{"Authorization", "Origin", "Sec-Fetch-Site", "Traceparent", "X-Request-Id"} {
-		if values, sent := r.Header[name]; sent {
-			asked.Header[name] = values
-		}
-	}
-	h.config.Local.ServeHTTP(got, asked)
-	return got
+// ask has the local server answer.
+func (h *Handler) ask(r *http.Request, t target) *dialect.Answer {
+	return dialect.Ask(h.config.Local, r, dialect.Question{
+		Method: t.method, Route: t.route, Host: r.Host, RequestID: r.Header.Get("X-Request-Id"), Body: t.body,
+	})
 }
 
 // translate returns the answer of guest-components for the local one.
-func (t target) translate(got *recorder) answer {
-	if got.status == http.StatusOK {
-		return answer{status: http.StatusOK, media: t.media, header: got.header, body: got.body}
+func (t target) translate(got *dialect.Answer) answer {
+	if got.Status == http.StatusOK {
+		return answer{status: http.StatusOK, media: t.media, header: got.Header(), body: got.Body}
 	}
 	var e api.Error
-	if json.Unmarshal(got.body, &e) != nil {
+	if json.Unmarshal(got.Body, &e) != nil {
 		e.Message = "the sidecar gave no answer"
 	}
 	status := http.StatusInternalServerError
@@ -143,25 +129,6 @@ func (t target) translate(got *recorder) answer {
 		status = http.StatusForbidden
 	}
 	refused := text(status, t.about+e.Message)
-	refused.header = got.header
+	refused.header = got.Header()
 	return refused
-}
-
-// recorder keeps the answer of the local server.
-type recorder struct {
-	header http.Header
-	status int
-	body   []byte
-}
-
-// Header implements [http.ResponseWriter].
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader implements [http.ResponseWriter].
-func (r *recorder) WriteHeader(status int) { r.status = cmp.Or(r.status, status) }
-
-// Write implements [http.ResponseWriter].
-func (r *recorder) Write(text []byte) (int, error) {
-	r.body = append(r.body, text...)
-	return len(text), nil
 }

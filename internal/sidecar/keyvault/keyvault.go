@@ -12,10 +12,8 @@
 package keyvault
 
 import (
-	"bytes"
-	"cmp"
-	"context"
 	"net/http"
+	"skr/internal/sidecar/dialect"
 	"strconv"
 	"time"
 )
@@ -107,46 +105,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) answer {
 	return target.translate(h.ask(r, target.route, request), r.Host)
 }
 
-// ask has the local server answer a request. The caller is that of r.
-func (h *Handler) ask(r *http.Request, route string, body []byte) *recorder {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	asked, err := http.NewRequestWithContext(ctx, http.MethodPost, route, bytes.NewReader(body))
-	got := &recorder{header: http.Header{}}
-	if err != nil {
-		return got
-	}
-	asked.Host, asked.RemoteAddr = "localhost", r.RemoteAddr
-	for _, name := range []string{"Authorization", "Origin", "Sec-Fetch-Site", "Traceparent"} {
-		asked.Header[name] = r.Header[name]
-		if r.Header[name] == nil {
-			delete(asked.Header, name)
-		}
-	}
+// ask has the local server answer a request.
+func (h *Handler) ask(r *http.Request, route string, body []byte) *dialect.Answer {
+	q := dialect.Question{Method: http.MethodPost, Route: route, Host: "localhost", Body: body}
 	if id := r.Header.Get("X-Ms-Client-Request-Id"); plainID(id) {
-		asked.Header.Set("X-Request-Id", id)
+		q.RequestID = id
 	}
-	h.config.Local.ServeHTTP(got, asked)
-	return got
-}
-
-// recorder keeps the answer of the local server.
-type recorder struct {
-	header http.Header
-	status int
-	body   []byte
-}
-
-// Header implements [http.ResponseWriter].
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader implements [http.ResponseWriter].
-func (r *recorder) WriteHeader(status int) { r.status = cmp.Or(r.status, status) }
-
-// Write implements [http.ResponseWriter].
-func (r *recorder) Write(text []byte) (int, error) {
-	r.body = append(r.body, text...)
-	return len(text), nil
+	return dialect.Ask(h.config.Local, r, q)
 }
 
 // plainID reports whether an identifier may be repeated in an answer and in the log.

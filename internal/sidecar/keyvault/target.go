@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"skr/api"
+	"skr/internal/sidecar/dialect"
 	"skr/internal/strictjson"
 )
 
@@ -99,25 +100,25 @@ type bundle struct {
 }
 
 // translate returns the vault's answer for the local one.
-func (t target) translate(got *recorder, host string) answer {
-	if got.status != http.StatusOK {
+func (t target) translate(got *dialect.Answer, host string) answer {
+	if got.Status != http.StatusOK {
 		return refused(got)
 	}
-	translated := answer{status: http.StatusOK, header: got.header}
+	translated := answer{status: http.StatusOK, header: got.Header()}
 	if t.route == api.RoutePublic {
-		translated.body = t.bundle(got.body, host)
+		translated.body = t.bundle(got.Body, host)
 		return translated
 	}
 	var kid struct {
 		KID string `json:"kid"`
 	}
-	if json.Unmarshal(got.body, &kid) != nil {
+	if json.Unmarshal(got.Body, &kid) != nil {
 		return fault(http.StatusInternalServerError, "InternalServerError", "the answer cannot be translated")
 	}
 	// Only the identifier changes; the rest has the vault's members and may be secret.
 	before, after := `{"kid":"`+kid.KID+`"`, `{"kid":"`+t.kid(host, kid.KID)+`"`
-	translated.body = append(append(make([]byte, 0, len(got.body)+len(after)), after...), got.body[len(before):]...)
-	clear(got.body)
+	translated.body = append(append(make([]byte, 0, len(got.Body)+len(after)), after...), got.Body[len(before):]...)
+	clear(got.Body)
 	return translated
 }
 
@@ -153,12 +154,12 @@ var faults = map[int]string{
 }
 
 // refused returns the vault's error for that of the local server.
-func refused(got *recorder) answer {
+func refused(got *dialect.Answer) answer {
 	var e api.Error
-	if json.Unmarshal(got.body, &e) != nil {
+	if json.Unmarshal(got.Body, &e) != nil {
 		e.Message = "the sidecar gave no answer"
 	}
-	status := got.status
+	status := got.Status
 	switch {
 	case e.Code == api.Throttled:
 		status = http.StatusTooManyRequests
@@ -170,7 +171,7 @@ func refused(got *recorder) answer {
 		code = "InternalServerError"
 	}
 	translated := fault(status, code, e.Message)
-	translated.header = got.header
+	translated.header = got.Header()
 	return translated
 }
 

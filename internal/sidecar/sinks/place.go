@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"skr/internal/secmem"
+	"skr/internal/secretfile"
 )
 
 // place is where a file is kept.
@@ -73,7 +74,7 @@ func (p place) checkMemory(root *os.Root) error {
 	if err := unix.Fstatfs(int(dir.Fd()), &found); err != nil {
 		return fmt.Errorf("path: the file system of %s cannot be examined (%w)", p.dir, err)
 	}
-	if kind := int64(found.Type); kind != unix.TMPFS_MAGIC && kind != unix.RAMFS_MAGIC { //nolint:unconvert // int32 on other architectures
+	if kind, memory := secretfile.InMemory(found); !memory {
 		return fmt.Errorf("path: %s is not in memory (its file system has the type %#x), and a disk keeps what is written to it; "+
 			"use a tmpfs, such as an emptyDir with medium: Memory, or set allow_disk: true", p.dir, kind)
 	}
@@ -149,8 +150,8 @@ func (p place) draft(root *os.Root, name string, content []byte) error {
 		return err
 	}
 	_, err = file.Write(content)
-	if err == nil && p.access.uid >= 0 {
-		err = file.Chown(p.access.uid, p.access.gid)
+	if err == nil && p.access.owner.UID >= 0 {
+		err = file.Chown(p.access.owner.UID, p.access.owner.GID)
 	}
 	if err == nil {
 		err = file.Chmod(p.access.mode) // after Chown, and whatever the umask is
@@ -181,7 +182,7 @@ func (p place) has(root *os.Root, content []byte) bool {
 // owns reports whether the owner is the wanted one.
 func (a access) owns(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (a.uid < 0 || int(stat.Uid) == a.uid) && (a.gid < 0 || int(stat.Gid) == a.gid)
+	return ok && (a.owner.UID < 0 || int(stat.Uid) == a.owner.UID) && (a.owner.GID < 0 || int(stat.Gid) == a.owner.GID)
 }
 
 func (p place) remove() error {

@@ -3,6 +3,7 @@ package sinks
 import (
 	"os"
 	"path/filepath"
+	"skr/internal/secretfile"
 	"strings"
 	"sync"
 	"testing"
@@ -139,7 +140,7 @@ func TestPipeIsNotRead(t *testing.T) {
 	if _, err := readFile(path, 1); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("reading a pipe: %v", err)
 	}
-	p := place{dir: filepath.Dir(path), name: "pipe", access: access{mode: 0o600, uid: -1, gid: -1}}
+	p := place{dir: filepath.Dir(path), name: "pipe", access: access{mode: 0o600, owner: secretfile.SameOwner}}
 	root, err := p.open()
 	if err != nil {
 		t.Fatal(err)

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"skr/internal/keyformat"
+	"skr/internal/secretfile"
 )
 
 // Spec is an entry of the configuration.
@@ -90,24 +89,19 @@ func hasTwins(names []string) bool {
 
 // access is the mode and owner of a file.
 type access struct {
-	mode     fs.FileMode
-	uid, gid int // -1 leaves it
+	mode  fs.FileMode
+	owner secretfile.Owner
 }
 
 // parseAccess returns an error for modes that let others write or run a file.
 func (s Spec) parseAccess() (access, error) {
-	a := access{mode: 0o400, uid: -1, gid: -1}
-	if s.Owner != "" {
-		user, group, both := strings.Cut(s.Owner, ":")
-		var errs [2]error
-		a.uid, errs[0] = parseID(user)
-		if both {
-			a.gid, errs[1] = parseID(group)
-			a.mode = 0o440
-		}
-		if errs[0] != nil || errs[1] != nil {
-			return a, errors.New("owner: write the numbers uid or uid:gid")
-		}
+	owner, err := secretfile.ParseOwner(s.Owner)
+	if err != nil {
+		return access{}, fmt.Errorf("owner: %w", err)
+	}
+	a := access{mode: 0o400, owner: owner}
+	if owner.GID >= 0 {
+		a.mode = 0o440
 	}
 	if s.Mode == "" {
 		return a, nil
@@ -119,13 +113,4 @@ func (s Spec) parseAccess() (access, error) {
 	}
 	a.mode = fs.FileMode(mode)
 	return a, nil
-}
-
-// parseID returns a user or a group. The largest number stands for no id (chown(2)).
-func parseID(text string) (int, error) {
-	id, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || id == math.MaxUint32 {
-		return 0, errors.New("no id")
-	}
-	return int(id), nil
 }
