@@ -23,7 +23,7 @@ type WatchResponse struct {
 // minute of silence do not end it.
 const watchFor = 50 * time.Second
 
-// WatchOnce returns the version of an alias's key as soon as it is another than known, and after
+// WatchOnce returns the version of an alias's key as soon as it differs from known, and after
 // timeout the one that it is. With known "", it returns the version at once.
 func (c *Client) WatchOnce(ctx context.Context, alias, known string, timeout time.Duration) (WatchResponse, error) {
 	query := url.Values{"alias": {alias}, "timeout": {timeout.String()}}

@@ -89,7 +89,7 @@ func (v *Verifier) Problem() error {
 }
 
 // Current returns when the collateral in use was found, and when its first part expires. Both
-// are zero if there is none.
+// are zero without collateral.
 func (v *Verifier) Current() (found, expires time.Time) {
 	v.mu.Lock()
 	s := v.last
@@ -162,7 +162,7 @@ type search struct {
 	platform string
 	done     chan struct{}
 
-	collateral *Collateral // nil if there is none, of this or of an earlier search
+	collateral *Collateral // of this search or an earlier one; nil if neither found any
 	found      time.Time   // when collateral was found
 	err        error       // of this search
 	ended      time.Time

@@ -19,7 +19,7 @@
 //
 // The header is strict. A member that this package does not use is an error, so that nothing
 // is compressed ("zip"), no extension is ignored ("crit") and no key comes with the envelope
-// ("jwk", "jku"). An envelope authenticates its text, not its sender: everybody may seal to a
+// ("jwk", "jku"). An envelope authenticates its text, not its sender: anyone may seal to a
 // public key.
 package envelope
 

@@ -38,6 +38,11 @@ func TestLapsedKeysAreReleased(t *testing.T) {
 	if _, err := s.client.Release(t.Context(), api.ReleaseRequest{MAAEndpoint: cloud.AttestationHost(), AKVEndpoint: vault, KID: "expired"}); err != nil {
 		t.Error(err)
 	}
+	eventually(t, "the log has the last warning", func() bool { // a line comes after its answer
+		log := s.log.String()
+		at := strings.LastIndex(log, "the vault releases a key")
+		return at >= 0 && strings.Contains(log[at:], second)
+	})
 	for id, words := range warnings {
 		said := 0
 		for line := range strings.Lines(s.log.String()) {

@@ -142,9 +142,7 @@ func TestAccessByUID(t *testing.T) {
 			t.Errorf("uid %d got %.80s", uid, got)
 		}
 	}
-	if !strings.Contains(s.log.String(), `"caller":"uid 1234 gid 1234 pid`) {
-		t.Error("the log does not name the caller")
-	}
+	eventually(t, "the log names the caller", func() bool { return strings.Contains(s.log.String(), `"caller":"uid 1234 gid 1234 pid`) })
 }
 
 // After the first failures, requests for a dead service get a fast 503. Soon after the

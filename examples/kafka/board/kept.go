@@ -54,7 +54,7 @@ func (b *Board) Opened(key message.Key, all []Opened) {
 	}
 }
 
-// settle shows the text, or why there is none.
+// settle shows the text, or the error.
 func (e *entry) settle(key message.Key, one Opened) {
 	if one.Problem != nil {
 		e.State, e.Problem, e.Text = Bad, one.Problem.Error(), shown(e.sealed)

@@ -55,7 +55,7 @@ func (a Asker) Open(ctx context.Context, key message.Key, sealed []board.Sealed)
 	return opened, err
 }
 
-// openedFrom returns the text of a result, or why there is none.
+// openedFrom returns the text of a result, or its error.
 func openedFrom(id string, result api.OperationResult) board.Opened {
 	plain, err := result.Bytes()
 	defer clear(plain)

@@ -3,7 +3,7 @@
 //
 //	f := follow.New(follow.Config{Aliases: aliases, Held: ofSinks, Release: release, Every: 5 * time.Minute})
 //	go f.Run(ctx)
-//	version, err := f.Wait(ctx, "orders", known) // returns when the version is another than known
+//	version, err := f.Wait(ctx, "orders", known) // returns when the version differs from known
 //
 // An alias is asked for by one release at a time, however many callers wait. Nothing is asked
 // while nothing waits, except for held aliases, whose keys stay in locked memory for
@@ -86,7 +86,7 @@ func (f *Follower) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Wait returns the version of the alias's key as soon as it is another than known. If ctx ends
+// Wait returns the version of the alias's key as soon as it differs from known. If ctx ends
 // before that, it returns the version that was seen last. It returns an error if no version is
 // known and the last release failed.
 func (f *Follower) Wait(ctx context.Context, alias, known string) (Version, error) {

@@ -80,7 +80,7 @@ func (e *eventStream) begin(id string, seen follow.Version) error {
 	return e.send(seen)
 }
 
-// send sends an event if the version is another than the caller knows, and a comment otherwise.
+// send sends an event if the version differs from the one that the caller knows, and a comment otherwise.
 func (e *eventStream) send(seen follow.Version) error {
 	if seen.Version == "" || seen.Version == e.known {
 		return e.write(": no change\n\n")

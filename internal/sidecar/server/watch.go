@@ -17,7 +17,7 @@ import (
 
 // Watch knows the versions of keys.
 type Watch interface {
-	// Wait returns the version of the alias's key as soon as it is another than known, and when ctx
+	// Wait returns the version of the alias's key as soon as it differs from known, and when ctx
 	// ends the one that was seen last.
 	Wait(ctx context.Context, alias, known string) (follow.Version, error)
 	// Saw records a key that was released for the alias.

@@ -143,7 +143,7 @@ func (p place) write(content []byte) (replaced bool, err error) {
 	return true, nil
 }
 
-// draft writes a new file, which nobody but skr can open before it is whole.
+// draft writes a new file, which only skr can open until it is complete.
 func (p place) draft(root *os.Root, name string, content []byte) error {
 	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o200)
 	if err != nil {

@@ -63,7 +63,7 @@ func TestReplacementHasNoGap(t *testing.T) {
 	}
 }
 
-// What is there already is not written again, so that a restart of skr notifies nobody.
+// What is there already is not written again, so a restart of skr sends no notice.
 func TestSameFileStays(t *testing.T) {
 	path := filepath.Join(memory(t), "key")
 	p := placeOf(t, Spec{Path: path})

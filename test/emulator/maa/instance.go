@@ -47,7 +47,7 @@ type Config struct {
 	// DefaultPolicy.
 	Policy string
 	// Authorize returns an error if the access token gives no right to read and change policies.
-	// Nil gives nobody the right.
+	// With nil, no token gives the right.
 	Authorize func(token string) error
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
 	// family, chip id and the younger bits of the guest policy.
