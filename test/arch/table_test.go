@@ -181,7 +181,7 @@ var allowed = map[string][]string{
 	"internal/operator/measure": {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/inject":  {"internal/excerpt", "internal/operator/splice"},
 	"internal/operator/migrate": {
-		"internal/excerpt", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
+		"internal/excerpt", "internal/operator/splice", "internal/strictjson", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
 	"internal/operator/provision": {"hsm", "internal/jose/jwk", "internal/refusal", "internal/secmem", "releasepolicy"},
 	"internal/operator/rollout": {

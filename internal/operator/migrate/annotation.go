@@ -3,6 +3,8 @@ package migrate
 import (
 	"slices"
 	"strings"
+
+	"skr/internal/operator/splice"
 )
 
 const (
@@ -29,8 +31,8 @@ var policyLost = map[Target]string{
 
 // annotations removes those that only Kata reads, and adds those that the platform needs.
 func (m *migration) annotations(p pod) {
-	metadata := member(p.object, "metadata")
-	annotations := member(metadata, "annotations")
+	metadata := splice.Member(p.object, "metadata")
+	annotations := splice.Member(metadata, "annotations")
 	var removed []string
 	for i := 0; annotations != nil && i < len(annotations.Content); {
 		name := annotations.Content[i].Value
@@ -57,7 +59,7 @@ func (m *migration) annotations(p pod) {
 // useAzureDNS keeps the cluster's DNS server out of a confidential pod, which has no kube-proxy to reach it.
 func (m *migration) useAzureDNS(p pod) {
 	annotations := p.annotations()
-	if member(annotations, clusterDNS) != nil {
+	if splice.Member(annotations, clusterDNS) != nil {
 		return
 	}
 	set(annotations, clusterDNS, written(`"false"`))

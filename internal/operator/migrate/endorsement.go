@@ -5,16 +5,20 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"skr/internal/operator/splice"
 )
 
 // endorsements removes the volumes that show the utility VM's endorsement, and their mounts. The files
 // exist on kata-cc only.
 func (m *migration) endorsements(p pod) {
 	names := p.endorsementVolumes()
-	removed := removeIf(p.spec, "volumes", func(volume *yaml.Node) bool { return slices.Contains(names, text(member(volume, "name"))) })
+	removed := removeIf(p.spec, "volumes", func(volume *yaml.Node) bool {
+		return slices.Contains(names, splice.Scalar(splice.Member(volume, "name")))
+	})
 	p.containers(func(container *yaml.Node) {
 		removed += removeIf(container, "volumeMounts", func(mount *yaml.Node) bool {
-			return slices.Contains(names, text(member(mount, "name"))) || strings.HasPrefix(text(member(mount, "mountPath")), endorsementDirectory)
+			return slices.Contains(names, splice.Scalar(splice.Member(mount, "name"))) || strings.HasPrefix(splice.Scalar(splice.Member(mount, "mountPath")), endorsementDirectory)
 		})
 	})
 	if removed > 0 {

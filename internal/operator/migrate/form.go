@@ -6,16 +6,17 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"skr/internal/excerpt"
+	"skr/internal/operator/splice"
 )
 
 // form makes a sidecar native or plain. Parts of containers, as patches have them, stay where they are.
 func (m *migration) form(p pod, list string, container *yaml.Node) {
-	where := p.where() + ", container " + excerpt.Quote(text(member(container, "name")))
-	native := list == "initContainers" && text(member(container, "restartPolicy")) == "Always"
+	where := p.where() + ", container " + excerpt.Quote(splice.Scalar(splice.Member(container, "name")))
+	native := list == "initContainers" && splice.Scalar(splice.Member(container, "restartPolicy")) == "Always"
 	switch {
-	case member(container, "image") == nil:
+	case splice.Member(container, "image") == nil:
 	case m.Sidecar == Native && !native && list == "containers":
-		if len(items(member(p.spec, "containers"))) == 1 {
+		if len(splice.Items(splice.Member(p.spec, "containers"))) == 1 {
 			m.lost(where, "it is the pod's only container, which cannot be an init container")
 			return
 		}
@@ -34,10 +35,10 @@ func (m *migration) form(p pod, list string, container *yaml.Node) {
 
 func (m *migration) move(p pod, container *yaml.Node, from, to string) {
 	removeIf(p.spec, from, func(other *yaml.Node) bool { return other == container })
-	list := member(p.spec, to)
+	list := splice.Member(p.spec, to)
 	if list == nil || list.Kind != yaml.SequenceNode {
 		list = &yaml.Node{Kind: yaml.SequenceNode}
-		i := max(indexOf(p.spec, "containers"), 0)
+		i := max(splice.Index(p.spec, "containers"), 0)
 		p.spec.Content = slices.Insert(p.spec.Content, i, scalar(to), list)
 	}
 	list.Content = slices.Insert(list.Content, 0, container)
@@ -46,7 +47,7 @@ func (m *migration) move(p pod, container *yaml.Node, from, to string) {
 // awaitReady makes the other containers wait until keys can be released. The reference's image has no
 // program for it.
 func (m *migration) awaitReady(container *yaml.Node) {
-	if member(container, "startupProbe") != nil || isReference(text(member(container, "image"))) {
+	if splice.Member(container, "startupProbe") != nil || isReference(splice.Scalar(splice.Member(container, "image"))) {
 		return
 	}
 	set(container, "startupProbe", written("{exec: {command: [/bin/skr, healthcheck]}, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 60}"))

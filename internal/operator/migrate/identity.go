@@ -1,10 +1,12 @@
 package migrate
 
+import "skr/internal/operator/splice"
+
 // podIdentity replaces workload identity with the identity of the container group, if one is given.
 func (m *migration) podIdentity(p pod) {
-	metadata := member(p.object, "metadata")
-	labels := member(metadata, "labels")
-	uses := text(member(labels, useLabel)) == "true"
+	metadata := splice.Member(p.object, "metadata")
+	labels := splice.Member(metadata, "labels")
+	uses := splice.Scalar(splice.Member(labels, useLabel)) == "true"
 	if m.To != VirtualNodes || m.Identity == "" {
 		m.identity = m.identity || uses
 		return

@@ -6,19 +6,20 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"skr/internal/excerpt"
+	"skr/internal/operator/splice"
 )
 
 // limits notes what the platform does not do for the pod.
 func (m *migration) limits(p pod) {
-	for _, volume := range items(member(p.spec, "volumes")) {
-		if path := text(member(volume, "hostPath", "path")); path != "" && path != agentDirectory {
-			m.lost(p.where(), "volume %s mounts %s of the utility VM; %s", excerpt.Quote(text(member(volume, "name"))), excerpt.Of(path), hostPaths[m.To])
+	for _, volume := range splice.Items(splice.Member(p.spec, "volumes")) {
+		if path := splice.Scalar(splice.Member(volume, "hostPath", "path")); path != "" && path != agentDirectory {
+			m.lost(p.where(), "volume %s mounts %s of the utility VM; %s", excerpt.Quote(splice.Scalar(splice.Member(volume, "name"))), excerpt.Of(path), hostPaths[m.To])
 		}
 	}
 	p.containers(func(container *yaml.Node) {
 		if mountsFileSystems(container) {
 			m.lost(p.where(), "container %s mounts encrypted file systems with the reference's encfs sidecar, which skr does not replace%s",
-				excerpt.Quote(text(member(container, "name"))), map[bool]string{true: "", false: "; it takes no evidence from a vTPM"}[m.To == VirtualNodes])
+				excerpt.Quote(splice.Scalar(splice.Member(container, "name"))), map[bool]string{true: "", false: "; it takes no evidence from a vTPM"}[m.To == VirtualNodes])
 		}
 	})
 	switch m.To {
@@ -41,7 +42,7 @@ var hostPaths = map[Target]string{
 
 // mountsFileSystems reports whether a container runs the reference's encfs sidecar.
 func mountsFileSystems(container *yaml.Node) bool {
-	for _, word := range items(member(container, "command")) {
+	for _, word := range splice.Items(splice.Member(container, "command")) {
 		if strings.HasSuffix(word.Value, "/encfs.sh") {
 			return true
 		}

@@ -20,6 +20,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"skr/internal/operator/splice"
 	"skr/internal/textfile"
 )
 
@@ -82,8 +83,8 @@ type migration struct {
 
 // object migrates the pod of an object, or the pods of a list.
 func (m *migration) object(o *yaml.Node) {
-	if kind := text(member(o, "kind")); kind == "List" {
-		for _, item := range items(member(o, "items")) {
+	if kind := splice.Scalar(splice.Member(o, "kind")); kind == "List" {
+		for _, item := range splice.Items(splice.Member(o, "items")) {
 			m.object(item)
 		}
 		return
@@ -120,7 +121,7 @@ func (m *migration) pod(p pod) {
 func (m *migration) other(o *yaml.Node) {
 	where := whereOf(o)
 	switch {
-	case text(member(o, "kind")) == "NetworkPolicy" && m.To == VirtualNodes:
+	case splice.Scalar(splice.Member(o, "kind")) == "NetworkPolicy" && m.To == VirtualNodes:
 		m.lost(where, "virtual nodes enforce no NetworkPolicy; use network security groups of the subnet")
 	case mentions(o, kataClasses):
 		m.found++

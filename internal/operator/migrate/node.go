@@ -4,36 +4,13 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"skr/internal/operator/splice"
 )
-
-// member returns the value of a member of a mapping, or nil.
-func member(mapping *yaml.Node, path ...string) *yaml.Node {
-	for _, name := range path {
-		i := indexOf(mapping, name)
-		if i < 0 {
-			return nil
-		}
-		mapping = mapping.Content[i+1]
-	}
-	return mapping
-}
-
-// indexOf returns the index of a member's name in a mapping, or -1.
-func indexOf(mapping *yaml.Node, name string) int {
-	if mapping == nil || mapping.Kind != yaml.MappingNode {
-		return -1
-	}
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == name {
-			return i
-		}
-	}
-	return -1
-}
 
 // set replaces a member, or adds it at the end.
 func set(mapping *yaml.Node, name string, value *yaml.Node) {
-	if i := indexOf(mapping, name); i >= 0 {
+	if i := splice.Index(mapping, name); i >= 0 {
 		mapping.Content[i+1] = value
 		return
 	}
@@ -42,7 +19,7 @@ func set(mapping *yaml.Node, name string, value *yaml.Node) {
 
 // setText sets a member to a text. It keeps the comment of the value that it replaces.
 func setText(mapping *yaml.Node, name, value string) {
-	if old := member(mapping, name); old != nil && old.Kind == yaml.ScalarNode {
+	if old := splice.Member(mapping, name); old != nil && old.Kind == yaml.ScalarNode {
 		old.Tag, old.Value = "!!str", value
 		if old.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 			old.Style = 0
@@ -53,7 +30,7 @@ func setText(mapping *yaml.Node, name, value string) {
 }
 
 func remove(mapping *yaml.Node, name string) *yaml.Node {
-	i := indexOf(mapping, name)
+	i := splice.Index(mapping, name)
 	if i < 0 {
 		return nil
 	}
@@ -64,7 +41,7 @@ func remove(mapping *yaml.Node, name string) *yaml.Node {
 
 // ensure returns the member of that kind, which it makes if it is absent or null.
 func ensure(mapping *yaml.Node, name string, kind yaml.Kind) *yaml.Node {
-	found := member(mapping, name)
+	found := splice.Member(mapping, name)
 	if found == nil || found.Kind != kind {
 		found = &yaml.Node{Kind: kind}
 		set(mapping, name, found)
@@ -75,8 +52,8 @@ func ensure(mapping *yaml.Node, name string, kind yaml.Kind) *yaml.Node {
 // removeIf removes the items of a list that match, and the list if none remains. It returns how many
 // it removed.
 func removeIf(mapping *yaml.Node, name string, match func(*yaml.Node) bool) int {
-	list := member(mapping, name)
-	before := len(items(list))
+	list := splice.Member(mapping, name)
+	before := len(splice.Items(list))
 	if before == 0 {
 		return 0
 	}
@@ -89,25 +66,9 @@ func removeIf(mapping *yaml.Node, name string, match func(*yaml.Node) bool) int 
 
 // removeEmpty removes a member that is an empty mapping.
 func removeEmpty(mapping *yaml.Node, name string) {
-	if found := member(mapping, name); found != nil && found.Kind == yaml.MappingNode && len(found.Content) == 0 {
+	if found := splice.Member(mapping, name); found != nil && found.Kind == yaml.MappingNode && len(found.Content) == 0 {
 		remove(mapping, name)
 	}
-}
-
-// items returns the items of a list. It returns none for other nodes.
-func items(list *yaml.Node) []*yaml.Node {
-	if list == nil || list.Kind != yaml.SequenceNode {
-		return nil
-	}
-	return list.Content
-}
-
-// text returns the text of a scalar. It returns "" for other nodes.
-func text(n *yaml.Node) string {
-	if n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		return ""
-	}
-	return n.Value
 }
 
 func scalar(value string) *yaml.Node {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"skr/internal/operator/splice"
 )
 
 // peerPod is the runtime class that cloud-api-adaptor installs: each pod runs in a virtual machine of its
@@ -14,7 +16,7 @@ const peerPod = "kata-remote"
 const securityType = "kubernetes.azure.com/security-type" // label of AKS nodes
 
 func (m *migration) runtimeClass(p pod) {
-	old := text(member(p.spec, "runtimeClassName"))
+	old := splice.Scalar(splice.Member(p.spec, "runtimeClassName"))
 	if old == "" {
 		old = "of kata-cc"
 	}
@@ -56,10 +58,10 @@ func (m *migration) placement(p pod) {
 }
 
 func (m *migration) leavePool(p pod) {
-	selector := member(p.spec, "nodeSelector")
+	selector := splice.Member(p.spec, "nodeSelector")
 	var kept []string
 	for i := 0; selector != nil && i < len(selector.Content); {
-		name, value := selector.Content[i].Value, text(selector.Content[i+1])
+		name, value := selector.Content[i].Value, splice.Scalar(selector.Content[i+1])
 		if slices.Contains(pools, name) {
 			selector.Content = slices.Delete(selector.Content, i, i+2)
 			m.lost(p.where(), "node selector %s: %s, which selects the old pool's nodes, is removed", name, value)
@@ -71,9 +73,9 @@ func (m *migration) leavePool(p pod) {
 		i += 2
 	}
 	if name := remove(p.spec, "nodeName"); name != nil {
-		m.lost(p.where(), "nodeName %s is removed: it is a node of the old pool", text(name))
+		m.lost(p.where(), "nodeName %s is removed: it is a node of the old pool", splice.Scalar(name))
 	}
-	if member(p.spec, "affinity", "nodeAffinity") != nil {
+	if splice.Member(p.spec, "affinity", "nodeAffinity") != nil {
 		kept = append(kept, "affinity.nodeAffinity")
 	}
 	if len(kept) > 0 {
@@ -86,7 +88,7 @@ const provider = "virtual-kubelet.io/provider" // taint of virtual nodes
 func (m *migration) tolerate(p pod) {
 	tolerations := ensure(p.spec, "tolerations", yaml.SequenceNode)
 	for _, toleration := range tolerations.Content {
-		if text(member(toleration, "key")) == provider {
+		if splice.Scalar(splice.Member(toleration, "key")) == provider {
 			return
 		}
 	}

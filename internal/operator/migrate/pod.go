@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"skr/internal/excerpt"
+	"skr/internal/operator/splice"
 )
 
 // kataClasses are the runtime classes of kata-cc: of the last documentation, and of the first.
@@ -37,32 +38,32 @@ type pod struct {
 }
 
 func podOf(object *yaml.Node) (pod, bool) {
-	p := pod{kind: text(member(object, "kind")), name: text(member(object, "metadata", "name"))}
+	p := pod{kind: splice.Scalar(splice.Member(object, "kind")), name: splice.Scalar(splice.Member(object, "metadata", "name"))}
 	path, known := templates[p.kind]
-	p.object = member(object, path...)
-	p.spec = member(p.object, "spec")
+	p.object = splice.Member(object, path...)
+	p.spec = splice.Member(p.object, "spec")
 	return p, known && p.spec != nil && p.spec.Kind == yaml.MappingNode
 }
 
 func whereOf(object *yaml.Node) string {
-	return pod{kind: text(member(object, "kind")), name: text(member(object, "metadata", "name"))}.where()
+	return pod{kind: splice.Scalar(splice.Member(object, "kind")), name: splice.Scalar(splice.Member(object, "metadata", "name"))}.where()
 }
 
 func (p pod) where() string { return excerpt.Of(p.kind) + " " + excerpt.Quote(p.name) }
 
 // isKata reports whether the pod is for kata-cc.
 func (p pod) isKata() bool {
-	class := text(member(p.spec, "runtimeClassName"))
+	class := splice.Scalar(splice.Member(p.spec, "runtimeClassName"))
 	return slices.Contains(kataClasses, class) ||
-		class == "" && (member(p.object, "metadata", "annotations", agentPolicy) != nil || len(p.endorsementVolumes()) > 0)
+		class == "" && (splice.Member(p.object, "metadata", "annotations", agentPolicy) != nil || len(p.endorsementVolumes()) > 0)
 }
 
 // endorsementVolumes returns the names of the volumes that show a utility VM's endorsement.
 func (p pod) endorsementVolumes() (names []string) {
-	for _, volume := range items(member(p.spec, "volumes")) {
-		path := text(member(volume, "hostPath", "path"))
+	for _, volume := range splice.Items(splice.Member(p.spec, "volumes")) {
+		path := splice.Scalar(splice.Member(volume, "hostPath", "path"))
 		if path == endorsementDirectory || strings.HasPrefix(path, endorsementDirectory+"/") {
-			names = append(names, text(member(volume, "name")))
+			names = append(names, splice.Scalar(splice.Member(volume, "name")))
 		}
 	}
 	return names
@@ -71,7 +72,7 @@ func (p pod) endorsementVolumes() (names []string) {
 // containers calls visit for each container of the pod.
 func (p pod) containers(visit func(container *yaml.Node)) {
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
-		for _, container := range items(member(p.spec, list)) {
+		for _, container := range splice.Items(splice.Member(p.spec, list)) {
 			visit(container)
 		}
 	}
@@ -79,8 +80,8 @@ func (p pod) containers(visit func(container *yaml.Node)) {
 
 // annotations returns the pod's annotations, which it makes if there are none.
 func (p pod) annotations() *yaml.Node {
-	if member(p.object, "metadata") == nil {
-		i := indexOf(p.object, "spec")
+	if splice.Member(p.object, "metadata") == nil {
+		i := splice.Index(p.object, "spec")
 		p.object.Content = slices.Insert(p.object.Content, i, scalar("metadata"), &yaml.Node{Kind: yaml.MappingNode})
 	}
 	return ensure(ensure(p.object, "metadata", yaml.MappingNode), "annotations", yaml.MappingNode)

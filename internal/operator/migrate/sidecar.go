@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"skr/internal/excerpt"
+	"skr/internal/operator/splice"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 func (m *migration) sidecar(p pod) {
 	before := m.sidecars
 	for _, list := range []string{"initContainers", "containers"} {
-		for _, container := range slices.Clone(items(member(p.spec, list))) {
+		for _, container := range slices.Clone(splice.Items(splice.Member(p.spec, list))) {
 			if isSidecar(container) {
 				m.sidecars++
 				m.container(p, container)
@@ -41,20 +42,20 @@ func isSidecar(container *yaml.Node) bool {
 		return true
 	}
 	for _, list := range []string{"command", "args"} {
-		for _, word := range items(member(container, list)) {
+		for _, word := range splice.Items(splice.Member(container, list)) {
 			if slices.Contains([]string{"/bin/skr", "/skr.sh", "/bin/aasp", "/aasp.sh"}, word.Value) {
 				return true
 			}
 		}
 	}
-	name, _, _ := strings.Cut(path.Base(text(member(container, "image"))), ":")
+	name, _, _ := strings.Cut(path.Base(splice.Scalar(splice.Member(container, "image"))), ":")
 	name, _, _ = strings.Cut(name, "@")
-	return name == "skr" || member(container, "image") == nil && text(member(container, "name")) == "skr"
+	return name == "skr" || splice.Member(container, "image") == nil && splice.Scalar(splice.Member(container, "name")) == "skr"
 }
 
 // container migrates image, settings and mounts of a sidecar.
 func (m *migration) container(p pod, container *yaml.Node) {
-	where := p.where() + ", container " + excerpt.Quote(text(member(container, "name")))
+	where := p.where() + ", container " + excerpt.Quote(splice.Scalar(splice.Member(container, "name")))
 	m.image(where, container)
 	m.securityContextVariables(where, container)
 	switch m.To {
@@ -79,7 +80,7 @@ func isReference(image string) bool {
 }
 
 func (m *migration) image(where string, container *yaml.Node) {
-	old := text(member(container, "image"))
+	old := splice.Scalar(splice.Member(container, "image"))
 	switch {
 	case m.Image != "" && old != "" && old != m.Image:
 		setText(container, "image", m.Image)
@@ -87,7 +88,7 @@ func (m *migration) image(where string, container *yaml.Node) {
 	case isReference(old) && m.To != VirtualNodes:
 		m.lost(where, "image %s takes no evidence from a vTPM (microsoft/confidential-sidecar-containers issue 177); use the image of skr (--image)", excerpt.Of(old))
 	}
-	for _, word := range items(member(container, "command")) {
+	for _, word := range splice.Items(splice.Member(container, "command")) {
 		if strings.HasSuffix(word.Value, "/aasp") || strings.HasSuffix(word.Value, "/aasp.sh") {
 			m.lost(where, "command %s is of an image that the reference no longer builds; skr serves gRPC with /skr.sh, ServerType=grpc and Port=50000", word.Value)
 		}
@@ -98,7 +99,7 @@ func (m *migration) image(where string, container *yaml.Node) {
 // or there is no such directory.
 func (m *migration) securityContextVariables(where string, container *yaml.Node) {
 	const name = "UVM_SECURITY_CONTEXT_DIR"
-	if old := environment(container, name); old != nil && strings.HasPrefix(text(member(old, "value")), endorsementDirectory) {
+	if old := environment(container, name); old != nil && strings.HasPrefix(splice.Scalar(splice.Member(old, "value")), endorsementDirectory) {
 		unsetVariable(container, name)
 		m.changed(where, "variable %s is removed: the directory exists on kata-cc only", name)
 	}
@@ -127,8 +128,8 @@ func (m *migration) agentVolume(p pod) {
 
 func (p pod) mounts(volume string) (found bool) {
 	p.containers(func(container *yaml.Node) {
-		for _, mount := range items(member(container, "volumeMounts")) {
-			found = found || text(member(mount, "name")) == volume
+		for _, mount := range splice.Items(splice.Member(container, "volumeMounts")) {
+			found = found || splice.Scalar(splice.Member(mount, "name")) == volume
 		}
 	})
 	return found

@@ -7,13 +7,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"skr/internal/operator/splice"
 	"skr/internal/strictjson"
 )
 
 // environment returns the entry of a container's variable, or nil.
 func environment(container *yaml.Node, name string) *yaml.Node {
-	for _, entry := range items(member(container, "env")) {
-		if text(member(entry, "name")) == name {
+	for _, entry := range splice.Items(splice.Member(container, "env")) {
+		if splice.Scalar(splice.Member(entry, "name")) == name {
 			return entry
 		}
 	}
@@ -41,7 +42,7 @@ func styleOf(list *yaml.Node) yaml.Style {
 }
 
 func unsetVariable(container *yaml.Node, name string) {
-	removeIf(container, "env", func(entry *yaml.Node) bool { return text(member(entry, "name")) == name })
+	removeIf(container, "env", func(entry *yaml.Node) bool { return splice.Scalar(splice.Member(entry, "name")) == name })
 }
 
 const (
@@ -55,7 +56,7 @@ const (
 // has none there.
 func (m *migration) certificates(where string, container *yaml.Node) {
 	if entry := environment(container, "SkrSideCarArgs"); entry != nil {
-		rest, found := withoutCache(text(member(entry, "value")))
+		rest, found := withoutCache(splice.Scalar(splice.Member(entry, "value")))
 		switch {
 		case found && rest == "":
 			unsetVariable(container, "SkrSideCarArgs")
@@ -65,7 +66,7 @@ func (m *migration) certificates(where string, container *yaml.Node) {
 			m.changed(where, "certcache is removed from SkrSideCarArgs: it is that of the node's metadata service")
 		}
 	}
-	if isReference(text(member(container, "image"))) {
+	if isReference(splice.Scalar(splice.Member(container, "image"))) {
 		return // it has the certificate of its host in the security context
 	}
 	setVariable(container, thimVariable, thimPlaceholder)

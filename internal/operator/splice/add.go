@@ -79,7 +79,7 @@ func (a *addition) value(parent *yaml.Node, name string, have, want *yaml.Node, 
 	switch {
 	case isAbsent(have) && !isFlow(parent) && want.Kind != yaml.ScalarNode:
 		a.children(want, path)
-		return a.insertBelow(parent.Content[indexOf(parent, name)], want)
+		return a.insertBelow(parent.Content[Index(parent, name)], want)
 	case have.Kind == yaml.AliasNode:
 		return a.editable(have)
 	case have.Kind == yaml.MappingNode && want.Kind == yaml.MappingNode:

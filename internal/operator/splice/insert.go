@@ -29,7 +29,7 @@ func (a *addition) insertMembers(to, added *yaml.Node) error {
 func (a *addition) lineForMembers(to *yaml.Node) (int, error) {
 	order := make([]*yaml.Node, 0, len(to.Content)/2+1)
 	for _, name := range anchors {
-		if i := indexOf(to, name); i >= 0 {
+		if i := Index(to, name); i >= 0 {
 			order = append(order, to.Content[i])
 			break
 		}

@@ -7,7 +7,7 @@ import (
 // Member returns the value at a path of member names, or nil.
 func Member(mapping *yaml.Node, path ...string) *yaml.Node {
 	for _, name := range path {
-		i := indexOf(mapping, name)
+		i := Index(mapping, name)
 		if i < 0 {
 			return nil
 		}
@@ -16,7 +16,8 @@ func Member(mapping *yaml.Node, path ...string) *yaml.Node {
 	return mapping
 }
 
-func indexOf(mapping *yaml.Node, name string) int {
+// Index returns the index of a member's name in a mapping, or -1.
+func Index(mapping *yaml.Node, name string) int {
 	if mapping == nil || mapping.Kind != yaml.MappingNode {
 		return -1
 	}
