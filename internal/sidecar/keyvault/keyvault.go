@@ -13,9 +13,10 @@ package keyvault
 
 import (
 	"net/http"
-	"skr/internal/sidecar/dialect"
 	"strconv"
 	"time"
+
+	"skr/internal/sidecar/dialect"
 )
 
 // Config of a Handler.

@@ -3,12 +3,13 @@ package sinks
 import (
 	"os"
 	"path/filepath"
-	"skr/internal/secretfile"
 	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"skr/internal/secretfile"
 )
 
 func placeOf(t testing.TB, spec Spec) place {
