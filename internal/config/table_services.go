@@ -2,10 +2,11 @@ package config
 
 import (
 	"fmt"
+	"time"
+
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/azure/cloud"
-	"time"
 )
 
 // serviceSettings are the authorities, the vaults and the network.
