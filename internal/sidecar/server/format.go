@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,7 +46,11 @@ func requestedFormat(r *http.Request) (keyformat.Format, error) {
 			return parseFormat(given[0])
 		}
 	}
-	return acceptedFormat(r.Header["Accept"])
+	format, err := acceptedFormat(r.Header["Accept"])
+	if errors.Is(err, errNotOffered) && r.Method == http.MethodPost {
+		return "", nil // drop-in clients send what they like, and always had the JSON object
+	}
+	return format, err
 }
 
 func parseFormat(name string) (keyformat.Format, error) {

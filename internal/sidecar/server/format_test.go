@@ -150,10 +150,14 @@ func TestReleaseFormats(t *testing.T) {
 			}
 		}
 	}
-	refused := answerTo(s, http.MethodPost, "/key/release", `{"alias":"orders"}`, "Accept", "text/html, image/*;q=0.5")
+	refused := answerTo(s, http.MethodGet, "/key/release?alias=orders", "", "Accept", "text/html, image/*;q=0.5")
 	if refused.Code != http.StatusNotAcceptable || !strings.Contains(refused.Body.String(), keyformat.PEM.MediaType()) ||
 		!strings.Contains(refused.Body.String(), `"code":"bad_request"`) {
 		t.Errorf("Accept without an offer: %d %s", refused.Code, refused.Body)
+	}
+	dropIn := answerTo(s, http.MethodPost, "/key/release", `{"alias":"orders"}`, "Accept", "text/plain")
+	if dropIn.Code != http.StatusOK || dropIn.Header().Get("Content-Type") != object {
+		t.Errorf("a POST that accepts none: %d %s", dropIn.Code, dropIn.Body)
 	}
 	if other := answerTo(s, http.MethodPost, "/attest/raw", `{"runtime_data":"aGVsbG8="}`, "Accept", "text/html"); other.Code != http.StatusOK {
 		t.Errorf("another route reads Accept: %d", other.Code)
