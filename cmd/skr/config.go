@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"skr/internal/cli"
 	"skr/internal/config"
+	"skr/internal/strictyaml"
 )
 
 func configCommand(env config.Environment, io cli.Streams) *cobra.Command {
@@ -25,7 +25,7 @@ func configCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := yaml.Marshal(config.FieldsOf(all))
+			text, err := strictyaml.Encode(config.FieldsOf(all))
 			if err != nil {
 				return err
 			}
