@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -169,4 +170,16 @@ func TestDocumentedCertificateCaches(t *testing.T) {
 	documented(t, "| from | place | where |\n|---|---|---|\n| `"+FabricNode+"` | `http://HOST:"+fabricPort+thimPath+"` | ")
 	documented(t, "| `"+VirtualNodeTHIM+"` | its value | virtual nodes, which replace `"+VirtualNodePlaceholder+"` in the manifest |\n| `imds_url` | ")
 	documented(t, "  - name: "+VirtualNodeTHIM+"\n    value: "+VirtualNodePlaceholder+"\n")
+}
+
+// documented fails unless docs/configuration.md has the text.
+func documented(t *testing.T, text string) {
+	t.Helper()
+	document, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(document), text) {
+		t.Errorf("docs/configuration.md must contain:\n%s", text)
+	}
 }
