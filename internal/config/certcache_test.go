@@ -183,3 +183,21 @@ func documented(t *testing.T, text string) {
 		t.Errorf("docs/configuration.md must contain:\n%s", text)
 	}
 }
+
+// TestDocumentedDropIns checks that docs/configuration.md has a row for each name of the reference
+// sidecar that sets a field.
+func TestDocumentedDropIns(t *testing.T) {
+	for variable, flag := range DropInNames {
+		if name := FieldName(flag); strings.HasPrefix(variable, "Log") {
+			documented(t, "| `"+variable+"`, `-"+strings.ToLower(variable)+"` | `"+name+"`")
+		} else {
+			documented(t, "| `"+variable+"` | `"+name+"` |\n")
+		}
+	}
+	for _, flag := range []string{"base64", "port", "server_type"} {
+		if _, known := DropInFlags[flag]; !known {
+			t.Errorf("there is no flag -%s", flag)
+		}
+		documented(t, "`, `-"+flag+"`")
+	}
+}
