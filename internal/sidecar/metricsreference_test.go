@@ -3,6 +3,7 @@ package sidecar
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -121,7 +122,7 @@ func scraped(t *testing.T, all []*metrics.Metrics) map[string]*dto.MetricFamily 
 	together := map[string]*dto.MetricFamily{}
 	for _, m := range all {
 		answer := httptest.NewRecorder()
-		m.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+		m.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		families, err := parser.TextToMetricFamilies(answer.Body)
 		if err != nil {
