@@ -39,6 +39,12 @@ kafka-demo: build ## show encrypted Kafka messages on the web pages of two pods:
 demo: build ## release a key to a client of the sidecar, all on this machine
 	@bin/skr-emulator demo --skr bin/skr
 
+.PHONY: docs
+# Several packages write parts of one page, so they run one after the other.
+docs: ## write the parts of the documents that are generated from the code
+	$(TEST) -p 1 -run 'Reference$$' ./cmd/... ./internal/cli ./internal/config ./internal/sidecar ./internal/sidecar/doctor \
+		./internal/sidecar/server ./test/diagnosis -args -update
+
 .PHONY: man chart-docs
 chart-docs: ## write the chart's README.md from values.yaml, as TestReadme compares it
 	cd deploy/helm/skr && go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --chart-search-root .

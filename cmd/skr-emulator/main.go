@@ -26,6 +26,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	root := rootCommand(out, errOut)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "skr-emulator",
 		Short: "Run an emulated Azure for confidential machines on this machine",
@@ -39,9 +45,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.SetArgs(args)
 	root.AddCommand(serveCommand(out, errOut), demoCommand(out))
-	return root.ExecuteContext(ctx)
+	return root
 }
 
 // workDir creates a temporary directory. Sockets need a short path.

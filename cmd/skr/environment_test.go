@@ -9,7 +9,6 @@ import (
 	"go/token"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -84,22 +83,6 @@ func TestConfigNamesForeignVariables(t *testing.T) {
 	if strings.Contains(out.String(), "hidden") || strings.Contains(out.String(), "http://there") {
 		t.Error("a value is printed")
 	}
-}
-
-func TestDocumentedVariables(t *testing.T) {
-	var want strings.Builder
-	want.WriteString("| variable | meaning | what skr does |\n|---|---|---|\n")
-	for _, f := range config.Foreigners {
-		does := "libraries read it"
-		switch {
-		case f.Steers:
-			does = "hides it, except from skrctl"
-		case f.Desk:
-			does = "only skrctl reads it"
-		}
-		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", f.Name, f.Meaning, does)
-	}
-	documented(t, want.String())
 }
 
 // Every variable that the Azure libraries read is in the table or is a setting.
@@ -187,15 +170,4 @@ func literal(e ast.Expr) string {
 		return value
 	}
 	return ""
-}
-
-func documented(t *testing.T, table string) {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), table) {
-		t.Errorf("docs/configuration.md must hold this table:\n%s", table)
-	}
 }

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"skr/internal/cli"
 	"skr/internal/operator/provision"
 )
 
@@ -21,24 +16,6 @@ func keysDocument(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// The table of flags in docs/keys.md matches the code.
-func TestDocumentedKeyFlags(t *testing.T) {
-	for _, cmd := range []*cobra.Command{keyCreateCommand(nil, cli.Streams{}), keyImportCommand(nil, cli.Streams{})} {
-		var want strings.Builder
-		want.WriteString("| flag | default | meaning |\n|---|---|---|\n")
-		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-			value := flag.DefValue
-			if value != "" {
-				value = "`" + value + "`"
-			}
-			fmt.Fprintf(&want, "| `--%s` | %s | %s |\n", flag.Name, value, flag.Usage)
-		})
-		if !strings.Contains(keysDocument(t), want.String()+"\n") {
-			t.Errorf("docs/keys.md lacks the flags of %s:\n%s", cmd.Name(), &want)
-		}
-	}
 }
 
 // The table of members in docs/keys.md has the members of keyInfo in their order.

@@ -12,13 +12,13 @@ import (
 
 // Exit codes show a script which party refused.
 const (
-	ExitOK            = 0
-	ExitInternal      = 1
-	ExitConfiguration = 2 // flags, environment, files or the form of the request
-	exitRefused       = 3 // by the allow-list, the authority or the vault; do not retry
-	exitUnreachable   = 4 // a service is unreachable, failing, throttling or too slow; retry
+	ExitOK            = 0 // done
+	ExitInternal      = 1 // a bug, or an error that no other code fits
+	ExitConfiguration = 2 // wrong flags, environment, files, or a request of the wrong form
+	exitRefused       = 3 // refused by the configuration, the authority or the vault; do not retry
+	exitUnreachable   = 4 // a service is unreachable, failing, throttling or too slow; retry later
 	exitNoEvidence    = 5 // this machine cannot prove what it is
-	ExitUntrusted     = 6 // a service's answer is malformed or not authentic
+	ExitUntrusted     = 6 // an answer of a service is malformed or not authentic
 )
 
 var exitCodes = []struct {

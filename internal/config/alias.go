@@ -14,20 +14,23 @@ import (
 // Alias is a key under a name of its own, so that applications need not know its vault and
 // authority. Vaults and Authorities list several, best first, and replace Vault and Authority.
 type Alias struct {
-	Vault       string   `json:"vault,omitempty"`
-	Vaults      []string `json:"vaults,omitempty"`
-	Key         string   `json:"key"`
-	Authority   string   `json:"authority,omitempty"`
+	// The vault, by its host name or short name.
+	Vault string `json:"vault,omitempty"`
+	// Up to 4 vaults, best first, instead of `vault`.
+	Vaults []string `json:"vaults,omitempty"`
+	// The name of the key, or NAME/VERSION. Required.
+	Key string `json:"key"`
+	// The authority, by its host name or short name.
+	Authority string `json:"authority,omitempty"`
+	// Up to 4 authorities, best first, instead of `authority`.
 	Authorities []string `json:"authorities,omitempty"`
-	// Versions of the key that callers may have. None means the newest, or the version in Key.
+	// The versions that callers may have: `latest`, `all`, or a list. The default is the newest, or the version in `key`.
 	Versions Words `json:"versions,omitempty"`
-	// Ops are the operations that callers may use the key for, and "release" if they may
-	// receive it. None means everything.
+	// The operations that callers may use the key for, and `release` if they may receive it. The default is everything.
 	Ops []string `json:"ops,omitempty"`
-	// SessionKey is the length in bytes of the keys that RSA1_5 unwraps. 0 refuses RSA1_5.
+	// The length in bytes of the keys that RSA1_5 unwraps. The default, 0, refuses RSA1_5.
 	SessionKey int `json:"rsa1_5_bytes,omitempty"`
-	// InVault lets the vault perform the operations. The key is not released, and nothing is
-	// attested: there is no authority.
+	// `true` lets the vault perform the operations. The key is not released, and there is no authority.
 	InVault bool `json:"in_vault,omitempty"`
 }
 

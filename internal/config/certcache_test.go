@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -169,4 +170,34 @@ func TestDocumentedCertificateCaches(t *testing.T) {
 	documented(t, "| from | place | where |\n|---|---|---|\n| `"+FabricNode+"` | `http://HOST:"+fabricPort+thimPath+"` | ")
 	documented(t, "| `"+VirtualNodeTHIM+"` | its value | virtual nodes, which replace `"+VirtualNodePlaceholder+"` in the manifest |\n| `imds_url` | ")
 	documented(t, "  - name: "+VirtualNodeTHIM+"\n    value: "+VirtualNodePlaceholder+"\n")
+}
+
+// documented fails unless docs/configuration.md has the text.
+func documented(t *testing.T, text string) {
+	t.Helper()
+	document, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(document), text) {
+		t.Errorf("docs/configuration.md must contain:\n%s", text)
+	}
+}
+
+// TestDocumentedDropIns checks that docs/configuration.md has a row for each name of the reference
+// sidecar that sets a field.
+func TestDocumentedDropIns(t *testing.T) {
+	for variable, flag := range DropInNames {
+		if name := FieldName(flag); strings.HasPrefix(variable, "Log") {
+			documented(t, "| `"+variable+"`, `-"+strings.ToLower(variable)+"` | `"+name+"`")
+		} else {
+			documented(t, "| `"+variable+"` | `"+name+"` |\n")
+		}
+	}
+	for _, flag := range []string{"base64", "port", "server_type"} {
+		if _, known := DropInFlags[flag]; !known {
+			t.Errorf("there is no flag -%s", flag)
+		}
+		documented(t, "`, `-"+flag+"`")
+	}
 }

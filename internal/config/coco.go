@@ -7,23 +7,24 @@ import (
 
 // CoCo is what applications of Confidential Containers are answered with.
 type CoCo struct {
-	// Resources by their paths, repository/type/tag.
+	// The resources by their paths, `repository/type/tag`. The next table has the members of each.
 	Resources map[string]CoCoResource `json:"resources,omitempty"`
-	// Authority is the host name of the authority whose tokens token_type=maa returns.
+	// The host name of the authority whose tokens `token_type=maa` returns.
 	Authority string `json:"authority,omitempty"`
 }
 
 // CoCoResource is what a path stands for: the key of an alias in a format, or a file that the
 // key opens. One of As, Envelope and Sealed is set.
 type CoCoResource struct {
+	// The key, by its name in `keys`. Required, with one of `as`, `envelope` and `sealed`.
 	Alias string `json:"alias"`
-	// As is the format of the key: jwk, pem, der, pkcs8, ssh or raw.
+	// Returns the key in this format: `jwk`, `pem`, `der`, `pkcs8`, `ssh` or `raw`.
 	As string `json:"as,omitempty"`
-	// Envelope is the path of a file with a JWE, made for the public part of the key.
+	// The absolute path of a file with a JWE that was made for the public part of the key.
 	Envelope string `json:"envelope,omitempty"`
-	// Sealed is the path of a file with a sealed secret, Signer that of the public key of its
-	// signature.
+	// The absolute path of a file with a sealed secret.
 	Sealed string `json:"sealed,omitempty"`
+	// The absolute path of the public key that verifies the signature of `sealed`.
 	Signer string `json:"signer,omitempty"`
 }
 

@@ -31,7 +31,7 @@ type foreign struct {
 	Meaning string
 }
 
-// Foreigners lists all of them. docs/configuration.md has the same table, and a test searches the
+// Foreigners lists all of them. docs/reference/settings.md has them, and a test searches the
 // sources of the Azure libraries for others.
 var Foreigners = []foreign{
 	{"IDENTITY_ENDPOINT", true, false, "token endpoint of App Service, Service Fabric or Azure Arc; ACI sets it too"},

@@ -8,29 +8,29 @@ import (
 
 // Sink is a file that skr keeps up to date. Package sinks checks and writes it.
 type Sink struct {
-	// Path of the file, absolute.
+	// The file: an absolute path in an existing directory. Required.
 	Path string `json:"path"`
-	// Alias is the key; for a template, a list of those that it may use.
+	// The key; for a template, a list of the keys that it may use. Required.
 	Alias OneOrMore `json:"alias"`
-	// Format of the key: pem, pkcs8, der, jwk, ssh or raw.
+	// `pem`, `pkcs8`, `der`, `jwk`, `ssh` or `raw`. Required without an envelope or a template.
 	Format string `json:"format,omitempty"`
-	// Envelope is a file with a secret that was sealed to the key; for a template, a list of those
-	// that it may open.
+	// A file with a secret that was sealed to the key; for a template, a list of those that it may open.
 	Envelope OneOrMore `json:"envelope,omitempty"`
-	// Template is a file to render.
+	// A file to render.
 	Template string `json:"template,omitempty"`
-	// Mode of the file, octal in quotes. None means 0400, and 0440 with a group.
+	// Octal digits in quotes; `0400` by default, `0440` with a group. Only the owner may have the right to write.
 	Mode string `json:"mode,omitempty"`
-	// Owner is "uid" or "uid:gid". None means those of skr.
+	// `uid` or `uid:gid`, in quotes and numbers; skr's by default. Needs CAP_CHOWN.
 	Owner string `json:"owner,omitempty"`
-	// AllowDisk permits a file system that is not in memory.
+	// `true` permits a file system that is not in memory.
 	AllowDisk bool `json:"allow_disk,omitempty"`
-	// Keep is false to remove the file when skr stops. None means true.
+	// `false` removes the file when skr stops. The default is `true`.
 	Keep *bool `json:"keep,omitempty"`
-	// Exec is a program and its arguments, which runs after each change.
+	// A program by its absolute path, and its arguments. It runs after each change.
 	Exec []string `json:"exec,omitempty"`
-	// Signal goes to the process in PIDFile after each change.
-	Signal  string `json:"signal,omitempty"`
+	// HUP, INT, QUIT, TERM, USR1, USR2 or WINCH: sent to the process in `pid_file` after each change.
+	Signal string `json:"signal,omitempty"`
+	// A file with the id of the process that gets `signal`.
 	PIDFile string `json:"pid_file,omitempty"`
 }
 

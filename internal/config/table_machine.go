@@ -111,7 +111,7 @@ func intelSettings() []setting {
 		},
 		{
 			name: "pccs-url", group: intelTDX, bind: text(func(s *Settings) *string { return &s.PCCSURL }, "https://global.acccache.azure.net"),
-			usage: "TDX: cache of Intel's service: Azure's, THIM of a region such as https://useast.thim.azure.net, or your own",
+			usage: "TDX: cache of Intel's service: Azure's, a region's such as https://useast.thim.azure.net, or your own",
 			check: webAddress(func(s *Settings) string { return s.PCCSURL }),
 		},
 		{

@@ -117,7 +117,7 @@ func reuseSettings() []setting {
 
 		{
 			name: "key-refresh", group: following, bind: wait(func(s *Settings) *time.Duration { return &s.KeyRefresh }, 5*time.Minute),
-			usage: "how often the key of a sink, a watched alias or skr exec is released again; with key_cache_ttl, that is the time, but for skr exec",
+			usage: "how often the key of a sink, a watched alias or skr exec is released again; if key_cache_ttl is set, only skr exec uses it",
 			check: refresh,
 		},
 	}

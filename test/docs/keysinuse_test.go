@@ -61,8 +61,10 @@ func TestKeysInUse(t *testing.T) {
 	}
 	shown := regexp.MustCompile(`(?s)"error":"(.*?)","code"`)
 	for _, refusal := range shown.FindAllStringSubmatch(document, -1) {
-		if !strings.Contains(out, refusal[1]) {
-			t.Errorf("no call is refused as the document shows: %s", refusal[1])
+		for words := range strings.SplitSeq(refusal[1], "…") {
+			if !strings.Contains(out, words) {
+				t.Errorf("no call is refused as the document shows: %s", refusal[1])
+			}
 		}
 	}
 }

@@ -14,16 +14,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// metric is a row of the table in docs/observability.md. A test of
-// internal/observe/metrics compares that table with the program.
+// metricsPage is generated from the program.
+const metricsPage = root + "/docs/reference/metrics.md"
+
+// metric is a row of the table in metricsPage.
 type metric struct {
 	kind   string
 	labels []string
 }
 
 var (
-	metricRow = regexp.MustCompile("(?m)^\\| `(skr_\\w+)` \\| (\\w+) \\| (.*?) \\|")
-	labelRow  = regexp.MustCompile("(?m)^\\| (`(\\w+)`[^|]*) \\| (`.*`) \\|$")
+	metricRow = regexp.MustCompile("(?m)^\\| `(skr_\\w+)` \\| (\\w+) \\| [^|]* \\| (.*?) \\|")
+	labelRow  = regexp.MustCompile("(?m)^- `(\\w+)` of [^:]*: (`.*`)$")
 	word      = regexp.MustCompile("`([^`]+)`")
 )
 
@@ -37,7 +39,7 @@ func words(text string) (found []string) {
 func metrics(t *testing.T) map[string]metric {
 	t.Helper()
 	found := map[string]metric{}
-	for _, row := range metricRow.FindAllStringSubmatch(string(read(t, root+"/docs/observability.md")), -1) {
+	for _, row := range metricRow.FindAllStringSubmatch(string(read(t, metricsPage)), -1) {
 		found[row[1]] = metric{row[2], words(row[3])}
 	}
 	if len(found) < 15 {
@@ -50,8 +52,12 @@ func metrics(t *testing.T) map[string]metric {
 func values(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
-	for _, row := range labelRow.FindAllStringSubmatch(string(read(t, root+"/docs/observability.md")), -1) {
-		found[row[2]] = append(found[row[2]], words(row[3])...)
+	list := strings.ReplaceAll(string(read(t, metricsPage)), "\n  `", " `")
+	for _, row := range labelRow.FindAllStringSubmatch(list, -1) {
+		found[row[1]] = append(found[row[1]], words(row[2])...)
+	}
+	if len(found) < 8 {
+		t.Fatalf("only %d labels are documented", len(found))
 	}
 	return found
 }

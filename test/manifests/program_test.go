@@ -148,8 +148,8 @@ func TestChartSettings(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if settings[name].Description == "" {
 			t.Errorf("values.schema.json lacks sidecar.settings.%s", name)
-		} else if row := fmt.Sprintf("| %s |\n", settings[name].Description); !strings.Contains(string(read(t, root+"/docs/configuration.md")), row) {
-			t.Errorf("values.schema.json and docs/configuration.md differ on %s", name)
+		} else if row := fmt.Sprintf("| %s |\n", settings[name].Description); !strings.Contains(string(read(t, root+"/docs/reference/settings.md")), row) {
+			t.Errorf("values.schema.json and docs/reference/settings.md differ on %s", name)
 		}
 	}
 	for name := range settings {

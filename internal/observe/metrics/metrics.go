@@ -12,7 +12,7 @@
 // service can add a series, and no label contains a key, host, caller or error text.
 //
 // The registry is private: metrics that other packages register globally do not appear.
-// docs/observability.md lists the metrics.
+// docs/reference/metrics.md lists the metrics.
 package metrics
 
 import (

@@ -218,7 +218,7 @@ func TestFormats(t *testing.T) {
 
 // Prometheus's linter accepts the names, and its parser reads the text.
 func TestConventions(t *testing.T) {
-	m := documented()
+	m := every()
 	if problems, err := testutil.GatherAndLint(m.registry); err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
@@ -281,7 +281,7 @@ func BenchmarkAsked(b *testing.B) {
 }
 
 func BenchmarkScrape(b *testing.B) {
-	m := documented()
+	m := every()
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	b.ReportAllocs()
 	for b.Loop() {

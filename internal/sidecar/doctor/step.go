@@ -13,26 +13,26 @@ import (
 
 // The names of the checks, in their order.
 const (
-	optionalParts   = "optional-parts"
-	podStart        = "pod-start"
-	reportSource    = "report-source"
-	report          = "report"
-	certificates    = "certificate-cache"
-	tcb             = "tcb"
-	guestPolicy     = "guest-policy"
-	securityContext = "security-context"
-	measuredBoot    = "measured-boot"
-	reach           = "reach"
-	clock           = "clock"
-	identity        = "identity"
-	attestation     = "attestation"
-	key             = "key"
-	exportable      = "exportable"
-	releasePolicy   = "release-policy"
-	release         = "release"
-	allowLists      = "allow-lists"
-	sinkFiles       = "sinks"
-	localAPI        = "local-api"
+	optionalParts   = "optional-parts"    // an optional part that skr runs without, and why; one for each such part
+	podStart        = "pod-start"         // appears only if nothing has called skr in the minute after its start
+	reportSource    = "report-source"     // where reports come from, and whether one comes over random data
+	report          = "report"            // the signature of the report or quote, and its certificates up to the root
+	certificates    = "certificate-cache" // the places of the host's certificate cache
+	tcb             = "tcb"               // the reported TCB against the running one; on TDX, the level and the revocation lists
+	guestPolicy     = "guest-policy"      // whether the host may debug the machine
+	securityContext = "security-context"  // the mounted policy and endorsement against what the hardware says
+	measuredBoot    = "measured-boot"     // secure boot, and whether the event log explains the TPM's registers
+	reach           = "reach"             // one request to each service: name, connection, certificate, answer
+	clock           = "clock"             // this machine's clock against that of a service
+	identity        = "identity"          // an access token for the vault
+	attestation     = "attestation"       // an attestation token, and what it says of the machine
+	key             = "key"               // whether the vault has the key, and the identity may read it
+	exportable      = "exportable"        // whether the key's attributes permit a release
+	releasePolicy   = "release-policy"    // each condition of the key's release policy against the token
+	release         = "release"           // a release; the key is wiped
+	allowLists      = "allow-lists"       // maa_allow and vault_allow
+	sinkFiles       = "sinks"             // the directories, templates and envelopes of sinks
+	localAPI        = "local-api"         // a sidecar that runs here, whether it is ready, and its problems
 )
 
 // step is one check of an examination.
