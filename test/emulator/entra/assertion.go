@@ -1,7 +1,7 @@
 package entra
 
 import (
-	"crypto/sha1" //nolint:gosec // a certificate's identifier, RFC 7515 section 4.1.7
+	"crypto/sha1" // a certificate's identifier, RFC 7515 section 4.1.7
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -62,7 +62,7 @@ func (d *Directory) verifyCertificate(assertion, endpoint string) error {
 
 // names reports whether a header has the hash of the certificate.
 func names(header map[string]any, certificate *x509.Certificate) bool {
-	short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw) //nolint:gosec // see above
+	short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
 	return isHash(header["x5t"], short[:]) || isHash(header["x5t#S256"], long[:])
 }
 

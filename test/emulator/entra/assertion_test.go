@@ -3,7 +3,7 @@ package entra_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // a certificate's identifier, RFC 7515 section 4.1.7
+	"crypto/sha1" // a certificate's identifier, RFC 7515 section 4.1.7
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -31,7 +31,7 @@ func TestCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Directory = directory
-	short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw) //nolint:gosec // see above
+	short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
 	plain, inURLs := base64.StdEncoding.EncodeToString, base64.RawURLEncoding.EncodeToString
 	foreign, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

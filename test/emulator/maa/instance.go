@@ -51,7 +51,8 @@ type Config struct {
 	// With nil, no token gives the right.
 	Authorize func(token string) error
 	// PolicyCertificates make the instance isolated: each policy must be signed with the key of one
-	// of them. Without any, policies may be unsigned, or signed with any key.
+	// of them. Without any, policies may be unsigned, or signed with any key
+	// (azure-sdk-for-python, azure-security-attestation, samples/sample_get_set_policy.py).
 	PolicyCertificates []*x509.Certificate
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
 	// family, chip id and the younger bits of the guest policy.

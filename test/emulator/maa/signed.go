@@ -1,7 +1,7 @@
 package maa
 
 import (
-	"crypto/sha1" //nolint:gosec // the service's identifier of a certificate
+	"crypto/sha1" // the service's identifier of a certificate
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -141,6 +141,6 @@ func (i *Instance) changeCertificates(
 	i.certificates.mu.Lock()
 	defer i.certificates.mu.Unlock()
 	i.certificates.list = change(slices.DeleteFunc(slices.Clone(i.certificates.list), certificate.Equal), certificate)
-	sum := sha1.Sum(certificate.Raw) //nolint:gosec // see above
+	sum := sha1.Sum(certificate.Raw)
 	return map[string]any{"x-ms-certificate-thumbprint": hex.EncodeToString(sum[:]), "x-ms-policycertificates-result": result}, nil
 }

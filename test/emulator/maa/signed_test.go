@@ -42,7 +42,9 @@ func newSigner(t *testing.T) signer {
 	return signer{key, certificate}
 }
 
-func (s signer) chain() []string { return []string{base64.StdEncoding.EncodeToString(s.certificate.Raw)} }
+func (s signer) chain() []string {
+	return []string{base64.StdEncoding.EncodeToString(s.certificate.Raw)}
+}
 
 // sign returns a token with the body, as Azure's client for JavaScript makes it.
 func (s signer) sign(t *testing.T, body any) string {
