@@ -58,7 +58,7 @@ image: ## build the image dist/skr.tar (needs buildah, but no container engine);
 	@GO=$(GO) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
-OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger
+OUTSIDE := azuresdk|container|diagnosis|docs|e2e|images|openapi|script|stranger
 INSIDE  = $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
 
 check: lint ## vet, lint and run the tests that start no sidecar; needs no root

@@ -11,14 +11,18 @@ import (
 
 // names are the host names of the emulated services: under .localhost, or those of Azure itself.
 type names struct {
-	real   bool
-	vaults []string
+	real     bool
+	vaults   []string
+	isolated bool // whether the isolated authority is served
 }
 
 const realPort = "443"
 
+// isolated is the authority whose attestation policies must be signed, before ".attest".
+const isolated = "isolated.eus"
+
 func (o serveOptions) names() names {
-	n := names{real: o.realNames, vaults: []string{"demo"}}
+	n := names{real: o.realNames, vaults: []string{"demo"}, isolated: o.policyCertificate != ""}
 	for _, key := range o.keys {
 		vault, _, _ := strings.Cut(key, "/")
 		n.vaults = append(n.vaults, vault)
@@ -33,9 +37,17 @@ func (n names) extra() []string {
 	if !n.real {
 		return nil
 	}
-	hosts := []string{"login.microsoftonline.com", "kdsintf.amd.com", "global.acccache.azure.net", "sharedeus.eus.attest.azure.net"}
+	hosts := n.realServices()
 	for _, vault := range n.vaults {
 		hosts = append(hosts, vault+".vault.azure.net", vault+".managedhsm.azure.net")
+	}
+	return hosts
+}
+
+func (n names) realServices() []string {
+	hosts := []string{"login.microsoftonline.com", "management.azure.com", "kdsintf.amd.com", "global.acccache.azure.net", "sharedeus.eus.attest.azure.net"}
+	if n.isolated {
+		hosts = append(hosts, isolated+".attest.azure.net")
 	}
 	return hosts
 }
@@ -57,6 +69,9 @@ func (n names) vault(cloud *emulator.Cloud, name string) string {
 // hosts returns lines for /etc/hosts, as comments of the shell.
 func (n names) hosts(cloud *emulator.Cloud) string {
 	all := []string{cloud.LoginHost(), cloud.AttestationHost()}
+	if n.isolated {
+		all = append(all, cloud.Host(isolated, "attest"))
+	}
 	for _, vault := range n.vaults {
 		all = append(all, cloud.Host(vault, "vault"), cloud.Host(vault, "managedhsm"))
 	}

@@ -32,6 +32,7 @@ type serveOptions struct {
 	seed              uint64
 	verbose           bool
 	hosts, realNames  bool
+	policyCertificate string
 }
 
 func serveCommand(out, errOut io.Writer) *cobra.Command {
@@ -63,6 +64,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", 0, "seed for faults with a probability; random and logged if 0")
 	flags.BoolVar(&o.hosts, "hosts", false, "also print lines for /etc/hosts, as comments that begin with #hosts")
 	flags.BoolVar(&o.realNames, "real-names", false, "also serve Azure's own host names, on port 443 unless --listen has another")
+	flags.StringVar(&o.policyCertificate, "policy-certificate", "",
+		"file with the certificate (PEM) that must sign the attestation policies of the isolated authority "+isolated)
 	flags.BoolVar(&o.verbose, "verbose", false, "log each request to standard error")
 	return cmd
 }
@@ -122,6 +125,9 @@ func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) 
 		config.Log = slog.New(slog.NewTextHandler(errOut, nil))
 	}
 	var err error
+	if config.PolicyCertificates, err = o.isolate(); err != nil {
+		return config, err
+	}
 	if config.Intel, err = o.intel(); err != nil {
 		return config, err
 	}
@@ -208,8 +214,12 @@ func printIdentities(text *strings.Builder, cloud *emulator.Cloud) error {
 	if err != nil {
 		return err
 	}
-	text.WriteString("# an application's identity, as AKS gives it to a pod, and with a client secret:\n")
-	for _, entry := range append(environment, cloud.Secret()) {
+	certificate, err := cloud.ClientCertificate()
+	if err != nil {
+		return err
+	}
+	text.WriteString("# an application's identity: a federated token, as AKS gives it to a pod, a client secret and a certificate:\n")
+	for _, entry := range append(environment, cloud.Secret(), certificate) {
 		fmt.Fprintf(text, "#identity export %s\n", entry)
 	}
 	return nil

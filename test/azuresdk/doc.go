@@ -1,3 +1,3 @@
-// Package azuresdk calls the emulator with Azure's own clients, unmodified, and keeps the table of
+// Package azuresdk calls the emulator with Azure's own clients, unmodified, and keeps the tables of
 // their calls in docs/emulator.md.
 package azuresdk

@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +16,6 @@ import (
 	"skr/test/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
-
-var update = flag.Bool("update", false, "write the table of docs/emulator.md")
-
-// row is what the script prints for a call.
-type row struct{ Client, Call, Version, Result string }
-
 // notServed are the calls that the emulator refuses or that Azure's client gets wrong by itself. All
 // others must succeed.
 var notServed = map[string]string{
@@ -36,16 +25,13 @@ var notServed = map[string]string{
 	"CryptographyClient, Managed HSM: signData, verifyData PS256": "returned false",
 	"@azure/attestation: attestSgxEnclave":                        "400 InvalidOperation",
 	"@azure/attestation: attestTpm":                               "400 InvalidOperation",
-	"@azure/attestation: getPolicyManagementCertificates":         "401 Unauthorized",
 }
 
 // TestJavaScript runs each call against the names under .localhost.
 func TestJavaScript(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("npm is not installed: apt-get install nodejs npm")
-		}
-		t.Skip("npm is not installed (apt-get install nodejs npm)")
+		missing(t, "npm", "nodejs npm")
 	}
 	dir := install(t)
 	cloud, err := emulator.Start(t.Context(), emulator.Config{Dir: t.TempDir()})
@@ -53,17 +39,9 @@ func TestJavaScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cloud.Close() }() // the process exits anyway
-	rows := parseRows(t, run(t, dir, cloud, settings(t, cloud)))
-	for _, r := range rows {
-		want, known := notServed[r.Client+": "+r.Call]
-		if !known {
-			want = "ok"
-		}
-		if r.Result != want {
-			t.Errorf("%s: %s: %s, want %s", r.Client, r.Call, r.Result, want)
-		}
-	}
-	compare(t, rows)
+	rows := parseRows(t, run(t, dir, cloud, settings(t, cloud)), 80)
+	checkRows(t, rows, notServed)
+	compare(t, "JavaScript", rows)
 }
 
 // install copies the scripts and installs the clients in the versions of the lock file.
@@ -151,51 +129,4 @@ func token(t *testing.T, cloud *emulator.Cloud) string {
 		t.Fatalf("skr attest maa: %v: %.200s", err, text)
 	}
 	return answer.Token
-}
-
-func parseRows(t *testing.T, output []byte) (rows []row) {
-	t.Helper()
-	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
-		var r row
-		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatalf("%v in\n%s", err, output)
-		}
-		rows = append(rows, r)
-	}
-	if len(rows) < 80 {
-		t.Fatalf("only %d calls were made:\n%s", len(rows), output)
-	}
-	return rows
-}
-
-const (
-	document = "../../docs/emulator.md"
-	head     = "| client | call | api-version | result |\n|---|---|---|---|\n"
-)
-
-// compare compares the table of the document with the rows.
-func compare(t *testing.T, rows []row) {
-	t.Helper()
-	var table strings.Builder
-	for _, r := range rows {
-		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", r.Client, r.Call, r.Version, r.Result)
-	}
-	text, err := os.ReadFile(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), head)
-	if !found {
-		t.Fatalf("%s has no table of calls", document)
-	}
-	old, after, _ := strings.Cut(rest, "\n\n")
-	if *update {
-		if err := os.WriteFile(document, []byte(before+head+table.String()+"\n"+after), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	} else if old+"\n" != table.String() {
-		t.Errorf("%s differs; run go test ./test/azuresdk -args -update", document)
-	}
 }

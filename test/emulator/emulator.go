@@ -22,6 +22,7 @@ import (
 	"cmp"
 	"context"
 	crand "crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -99,6 +100,9 @@ type Config struct {
 	// Tap, if not nil, receives the body of each answer, including tokens, for
 	// tests that search for them elsewhere. It is called concurrently.
 	Tap func(service string, answer []byte)
+	// PolicyCertificates returns the certificates that must sign the attestation policies of an
+	// authority, which is isolated if there are any. Nil isolates none.
+	PolicyCertificates func(host string) []*x509.Certificate
 	// Log receives the log; nil discards it.
 	Log *slog.Logger
 }
@@ -120,6 +124,7 @@ type Cloud struct {
 
 	system, administrator entra.Principal
 	secret                string // of the workload's application
+	credential            func() (*x509.Certificate, error)
 
 	running  context.Context
 	cancel   context.CancelFunc

@@ -21,6 +21,7 @@ const (
 	kindVault kind = "vault"
 	kindHSM   kind = "managedhsm"
 	kindEntra kind = "entra"
+	kindARM   kind = "arm"
 	kindKDS   kind = "kds"
 
 	kindAzureCache kind = "azure-cache"
@@ -37,6 +38,8 @@ const (
 	localDomain = ".localhost"
 	loginLocal  = "login.localhost"
 	loginAzure  = "login.microsoftonline.com"
+	armLocal    = "management.localhost"
+	armAzure    = "management.azure.com"
 	kdsLocal    = "kdsintf.localhost"
 
 	azureCacheLocal = "global.acccache.localhost"
@@ -58,6 +61,7 @@ type virtual struct {
 // fixedHosts are services with one name; all others have many.
 var fixedHosts = map[string]kind{
 	loginLocal: kindEntra, loginAzure: kindEntra,
+	armLocal: kindARM, armAzure: kindARM,
 	kdsLocal: kindKDS, "kdsintf.amd.com": kindKDS,
 	azureCacheLocal: kindAzureCache, "global.acccache.azure.net": kindAzureCache,
 	pcsLocal: kindPCS, "api.trustedservices.intel.com": kindPCS,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"skr/attest/uvm"
+	"skr/test/emulator/arm"
 	"skr/test/emulator/entra"
 	"skr/test/emulator/imds"
 	"skr/test/emulator/maa"
@@ -30,6 +31,7 @@ const (
 	ServiceEntra      = "entra" // any request to Entra ID
 	ServiceEntraToken = "entra/token"
 	ServiceEntraOther = "entra/discovery" // OpenID configuration and keys
+	ServiceARM        = "arm"             // any request to Azure Resource Manager
 	ServiceIMDS       = "imds"            // any request to IMDS
 	ServiceTHIM       = "imds/thim"       // AMD certificates
 	ServiceIdentity   = "imds/token"      // managed identity
@@ -86,6 +88,8 @@ func (c *Cloud) build(v virtual) (http.Handler, error) {
 		return c.silicon.keyDistribution(), nil
 	case kindAzureCache:
 		return c.silicon.azureCache(c.intel.collateralService(ServicePCCS)), nil
+	case kindARM:
+		return c.buildARM(), nil
 	case kindPCS, kindTHIM:
 		return c.intel.collateralService(string(v.kind)), nil
 	default:
@@ -94,6 +98,10 @@ func (c *Cloud) build(v virtual) (http.Handler, error) {
 }
 
 func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
+	var certificates []*x509.Certificate
+	if c.config.PolicyCertificates != nil {
+		certificates = c.config.PolicyCertificates(v.name)
+	}
 	return maa.New(maa.Config{
 		Issuer:      c.hosts.url(v.name),
 		Roots:       c.silicon.roots,
@@ -102,6 +110,8 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		TDX:         maa.TDX{Roots: c.intel.roots, Collateral: c.intel.collateral, Compliant: c.compliantTD},
 		AKRoots:     c.akRoots,
 		Policy:      c.config.AttestationPolicy,
+
+		PolicyCertificates: certificates,
 		Authorize: func(token string) error {
 			_, err := c.directory.SeenBy(c.clock(ServiceMAA)).VerifyAccessToken(token, attestationResource)
 			return err
@@ -110,6 +120,13 @@ func (c *Cloud) buildMAA(v virtual) (http.Handler, error) {
 		Evidence:   c.silicon.evidence,
 		Forge:      func() maa.Forgery { return maa.Forgery(c.faults.Forgery(ServiceAttest)) },
 		Now:        c.clock(ServiceMAA),
+	})
+}
+
+func (c *Cloud) buildARM() http.Handler {
+	return arm.New(func(token string) error {
+		_, err := c.directory.SeenBy(c.clock(ServiceARM)).VerifyAccessToken(token, managementResource)
+		return err
 	})
 }
 
@@ -209,7 +226,7 @@ func (c *Cloud) serviceOf(r *http.Request) string {
 			return ServicePCCS
 		}
 		return string(v.kind)
-	case kindKDS, kindPCS, kindTHIM:
+	case kindKDS, kindPCS, kindTHIM, kindARM:
 		return string(v.kind)
 	case kindEntra:
 		if strings.HasSuffix(path, "/token") {

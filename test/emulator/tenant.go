@@ -3,6 +3,7 @@ package emulator
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"skr/test/emulator/entra"
 )
@@ -36,11 +37,13 @@ func (c *Cloud) makeDirectory() (err error) {
 	c.system = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
 	c.administrator = entra.Principal{AppID: entra.GUID(), ObjectID: entra.GUID()}
 	c.secret = entra.GUID()
+	c.credential = sync.OnceValues(c.writeCredential)
 	c.directory, err = entra.New(entra.Config{
-		Secret:     c.secret,
-		Resources:  c.resources(),
-		Federation: *federation,
-		Now:        c.clock(ServiceEntra),
+		Secret:      c.secret,
+		Certificate: c.credential,
+		Resources:   c.resources(),
+		Federation:  *federation,
+		Now:         c.clock(ServiceEntra),
 	})
 	return err
 }
@@ -48,7 +51,7 @@ func (c *Cloud) makeDirectory() (err error) {
 // resources returns the audiences of access tokens: the services under
 // .localhost and those of the extra hosts.
 func (c *Cloud) resources() []string {
-	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain), attestationResource}
+	all := []string{c.hosts.url("vault" + localDomain), c.hosts.url("managedhsm" + localDomain), attestationResource, managementResource}
 	for _, name := range c.hosts.extra {
 		if v, ok := parseHost(name); ok && (v.kind == kindVault || v.kind == kindHSM) {
 			all = append(all, c.hosts.url(v.service))
@@ -61,6 +64,9 @@ func (c *Cloud) resources() []string {
 // attestationResource is the audience that the clients of Azure Attestation ask for, whatever the
 // name of the instance.
 const attestationResource = "https://attest.azure.net"
+
+// managementResource is the audience that the Azure CLI asks for to sign in.
+const managementResource = "https://management.core.windows.net"
 
 // CAFile returns the path of the CA's certificate in PEM.
 func (c *Cloud) CAFile() string { return c.path(caFile) }

@@ -1,7 +1,7 @@
 // Package entra emulates one tenant of Microsoft Entra ID, as far as workloads
 // need it: OpenID configuration, signing keys, and the token endpoint for
 // client credentials with a federated client assertion (AKS workload identity,
-// pipelines of GitHub and GitLab) or with a secret.
+// pipelines of GitHub and GitLab), a certificate or a secret.
 //
 // A [Directory] issues RS256 access tokens and verifies them for the emulated
 // vaults. It also issues the tokens of the managed identity endpoint in package
@@ -12,14 +12,16 @@
 //	directory, err := entra.New(entra.Config{Federation: cluster.Federation("default", "workload")})
 //
 // It has no users, no consent and no other grant. Sources: Microsoft identity
-// platform, "OAuth 2.0 client credentials flow", first and third case, and "Access token claims reference"; AADSTS codes from "Microsoft Entra
-// authentication and authorization error codes".
+// platform, "OAuth 2.0 client credentials flow", "Application authentication
+// certificate credentials", and "Access token claims reference"; AADSTS codes
+// from "Microsoft Entra authentication and authorization error codes".
 package entra
 
 import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -45,6 +47,10 @@ type Config struct {
 	Federation Federation
 	// Secret is a client secret of Workload; "" means that it has none.
 	Secret string
+	// Certificate returns the certificate of Workload, whose key signs client
+	// assertions. It is called when the first such assertion arrives; nil
+	// means that Workload has none.
+	Certificate func() (*x509.Certificate, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

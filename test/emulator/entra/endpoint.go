@@ -24,6 +24,11 @@ func (d *Directory) route() {
 		answer, err := d.instances(r)
 		d.write(w, answer, err)
 	})
+	for _, all := range []string{"common", "organizations"} {
+		d.mux.HandleFunc("GET /"+all+"/v2.0/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+			d.write(w, configuration(r.Host, all, "{tenantid}"), nil)
+		})
+	}
 	d.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", d.inTenant(d.discovery))
 	d.mux.HandleFunc("GET /{tenant}/.well-known/openid-configuration", d.inTenant(d.discovery))
 	d.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", d.inTenant(d.keys))
@@ -86,19 +91,24 @@ func (d *Directory) describe(err error) (int, map[string]any) {
 	}
 }
 
-// discovery uses the requested host name in every URL.
 func (d *Directory) discovery(r *http.Request) (any, error) {
-	base := "https://" + r.Host + "/" + d.config.Tenant
+	return configuration(r.Host, d.config.Tenant, d.config.Tenant), nil
+}
+
+// configuration uses the requested host name in every URL. Any tenant of an issuer, as for
+// "common", is "{tenantid}" (Microsoft identity platform, "OpenID Connect").
+func configuration(host, tenant, issuer string) map[string]any {
+	base := "https://" + host + "/" + tenant
 	return map[string]any{
 		"authorization_endpoint":                base + "/oauth2/v2.0/authorize",
 		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"issuer":                                base + "/v2.0",
+		"issuer":                                "https://" + host + "/" + issuer + "/v2.0",
 		"jwks_uri":                              base + "/discovery/v2.0/keys",
 		"response_types_supported":              []string{"code", "id_token"},
 		"subject_types_supported":               []string{"pairwise"},
 		"token_endpoint":                        base + "/oauth2/v2.0/token",
-		"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
-	}, nil
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt"},
+	}
 }
 
 // instances answers the instance discovery of MSAL: the names of this login service
@@ -179,7 +189,7 @@ func (d *Directory) authenticate(r *http.Request) error {
 	if r.PostForm.Get("client_assertion_type") != assertionType {
 		return &problem{http.StatusUnauthorized, "invalid_client", 70025, "The client assertion type is not supported."}
 	}
-	if err := d.verifyAssertion(r.PostForm.Get("client_assertion")); err != nil {
+	if err := d.verifyAssertion(r); err != nil {
 		return refuseAssertion(err)
 	}
 	return nil

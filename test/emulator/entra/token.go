@@ -85,24 +85,10 @@ func sameResource(a, b string) bool {
 }
 
 func (d *Directory) parser(options ...jwt.ParserOption) *jwt.Parser {
-	return jwt.NewParser(append(options,
+	return jwt.NewParser(append([]jwt.ParserOption{
 		jwt.WithValidMethods([]string{"RS256"}),
 		jwt.WithExpirationRequired(),
 		jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(d.config.Now),
-	)...)
-}
-
-// verifyAssertion checks a client assertion against the federated credential.
-func (d *Directory) verifyAssertion(assertion string) error {
-	f := d.config.Federation
-	if f.Key == nil {
-		return errors.New("entra: the application has no federated credential")
-	}
-	_, err := d.parser(
-		jwt.WithIssuer(f.Issuer),
-		jwt.WithSubject(f.Subject),
-		jwt.WithAudience(f.Audience),
-	).Parse(assertion, func(*jwt.Token) (any, error) { return f.Key, nil })
-	return err
+	}, options...)...)
 }

@@ -15,6 +15,7 @@
 package maa
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"strings"
@@ -49,6 +50,10 @@ type Config struct {
 	// Authorize returns an error if the access token gives no right to read and change policies.
 	// With nil, no token gives the right.
 	Authorize func(token string) error
+	// PolicyCertificates make the instance isolated: each policy must be signed with the key of one
+	// of them. Without any, policies may be unsigned, or signed with any key
+	// (azure-sdk-for-python, azure-security-attestation, samples/sample_get_set_policy.py).
+	PolicyCertificates []*x509.Certificate
 	// Claims2025 adds the claims that tokens have carried since 2025: chip
 	// family, chip id and the younger bits of the guest policy.
 	Claims2025 bool
@@ -68,6 +73,8 @@ type Instance struct {
 	policies *policies
 	key      *signingKey
 	mux      *http.ServeMux
+
+	certificates *certificates
 }
 
 var _ http.Handler = (*Instance)(nil)
@@ -93,6 +100,7 @@ func New(c Config) (*Instance, error) {
 	}
 	i := &Instance{
 		config: c, policies: &policies{initial: rules, changed: make(map[string]policy)}, key: key, mux: http.NewServeMux(),
+		certificates: &certificates{list: c.PolicyCertificates},
 	}
 	i.route()
 	return i, nil
@@ -105,10 +113,12 @@ func (i *Instance) route() {
 	i.mux.HandleFunc("POST /attest/{type}", serveJSON(i.otherType))
 	i.mux.HandleFunc("GET /certs", serveJSON(i.certs))
 	i.mux.HandleFunc("GET /.well-known/openid-configuration", serveJSON(i.discovery))
-	i.mux.HandleFunc("GET /policies/{type}", serveJSON(i.managed(i.getPolicy)))
-	i.mux.HandleFunc("PUT /policies/{type}", serveJSON(i.managed(i.setPolicy)))
-	i.mux.HandleFunc("POST /policies/{type}", serveJSON(i.managed(i.resetPolicy))) // {type}:reset
-	i.mux.HandleFunc("/certificates", serveJSON(i.management))
+	i.mux.HandleFunc("GET /policies/{type}", serveJSON(i.managedType(i.getPolicy)))
+	i.mux.HandleFunc("PUT /policies/{type}", serveJSON(i.managedType(i.setPolicy)))
+	i.mux.HandleFunc("POST /policies/{type}", serveJSON(i.managedType(i.resetPolicy))) // {type}:reset
+	i.mux.HandleFunc("GET /certificates", serveJSON(i.managed(i.getCertificates)))
+	i.mux.HandleFunc("POST /certificates:add", serveJSON(i.managed(i.addCertificate)))
+	i.mux.HandleFunc("POST /certificates:remove", serveJSON(i.managed(i.removeCertificate)))
 	i.mux.HandleFunc("/", serveJSON(i.unknown))
 }
 
@@ -127,11 +137,6 @@ func (i *Instance) otherType(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, refuse(codeInvalidOperation, "The emulator appraises SevSnpVm, TdxVm and AzureGuest, not %q.", r.PathValue("type"))
-}
-
-// management answers as the service does to a caller without a role.
-func (i *Instance) management(*http.Request) (any, error) {
-	return nil, &problem{http.StatusUnauthorized, codeUnauthorized, "The emulator has no policy signing certificates."}
 }
 
 func (i *Instance) unknown(*http.Request) (any, error) {

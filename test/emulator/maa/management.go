@@ -2,6 +2,7 @@ package maa
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -49,8 +50,19 @@ func (p *policies) set(kind string, to *policy) {
 	}
 }
 
-// managed wraps the operations on policies, which need an access token and a known type.
-func (i *Instance) managed(f func(kind string, r *http.Request) (map[string]any, error)) func(*http.Request) (any, error) {
+// managedType wraps the operations on the policy of a type, which must be known.
+func (i *Instance) managedType(f func(kind string, r *http.Request) (map[string]any, error)) func(*http.Request) (any, error) {
+	return i.managed(func(r *http.Request) (map[string]any, error) {
+		kind := strings.TrimSuffix(r.PathValue("type"), ":reset")
+		if !attestationTypes[kind] {
+			return nil, invalid("The attestation type %.30q is not known.", kind)
+		}
+		return f(kind, r)
+	})
+}
+
+// managed wraps the operations that need an access token.
+func (i *Instance) managed(f func(*http.Request) (map[string]any, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !found || i.config.Authorize == nil || i.config.Authorize(token) != nil {
@@ -59,11 +71,7 @@ func (i *Instance) managed(f func(kind string, r *http.Request) (map[string]any,
 		if err := checkVersion(r); err != nil {
 			return nil, err
 		}
-		kind := strings.TrimSuffix(r.PathValue("type"), ":reset")
-		if !attestationTypes[kind] {
-			return nil, invalid("The attestation type %.30q is not known.", kind)
-		}
-		claims, err := f(kind, r)
+		claims, err := f(r)
 		if err != nil {
 			return nil, err
 		}
@@ -82,17 +90,21 @@ func (i *Instance) policyAnswer(claims map[string]any) (any, error) {
 }
 
 func (i *Instance) getPolicy(kind string, _ *http.Request) (map[string]any, error) {
-	stored, err := unsecured(map[string]string{"AttestationPolicy": base64.RawURLEncoding.EncodeToString([]byte(i.policies.of(kind).text))})
+	of := i.policies.of(kind)
+	if of.token != "" {
+		return map[string]any{"x-ms-policy": of.token}, nil
+	}
+	stored, err := unsecured(map[string]string{"AttestationPolicy": base64.RawURLEncoding.EncodeToString([]byte(of.text))})
 	return map[string]any{"x-ms-policy": stored}, err
 }
 
 func (i *Instance) setPolicy(kind string, r *http.Request) (map[string]any, error) {
-	token, body, err := parseUnsecured(r)
+	token, err := i.trusted(r)
 	if err != nil {
 		return nil, err
 	}
 	var stored struct{ AttestationPolicy string }
-	if err := json.Unmarshal(body, &stored); err != nil {
+	if err := json.Unmarshal(token.body, &stored); err != nil {
 		return nil, invalid("The policy token's body is not a JSON object with AttestationPolicy.")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(stored.AttestationPolicy, "="))
@@ -103,12 +115,13 @@ func (i *Instance) setPolicy(kind string, r *http.Request) (map[string]any, erro
 	if err != nil {
 		return nil, invalid("%v", err)
 	}
+	rules.token = token.text
 	i.policies.set(kind, &rules)
 	return policyResult("Updated", token), nil
 }
 
 func (i *Instance) resetPolicy(kind string, r *http.Request) (map[string]any, error) {
-	token, _, err := parseUnsecured(r)
+	token, err := i.trusted(r)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +129,33 @@ func (i *Instance) resetPolicy(kind string, r *http.Request) (map[string]any, er
 	return policyResult("Removed", token), nil
 }
 
-func policyResult(result, token string) map[string]any {
-	sum := sha256.Sum256([]byte(token))
-	return map[string]any{"x-ms-policy-result": result, "x-ms-policy-token-hash": base64.RawURLEncoding.EncodeToString(sum[:])}
+func policyResult(result string, token policyToken) map[string]any {
+	sum := sha256.Sum256([]byte(token.text))
+	claims := map[string]any{"x-ms-policy-result": result, "x-ms-policy-token-hash": base64.RawURLEncoding.EncodeToString(sum[:])}
+	if token.signer != nil {
+		claims["x-ms-policy-signer"] = webKey(token.signer)
+	}
+	return claims
 }
 
-// unsecured returns an unsecured JWS (RFC 7515 appendix A.5), which carries policies of instances
-// whose policies are not signed.
+// policyToken is a JWS with a policy or a certificate.
+type policyToken struct {
+	text   string
+	body   []byte
+	signer *x509.Certificate // nil if it is unsecured
+}
+
+// trusted returns the token of a request that may change a policy.
+func (i *Instance) trusted(r *http.Request) (policyToken, error) {
+	token, err := parsePolicyToken(r)
+	if err != nil {
+		return policyToken{}, err
+	}
+	return token, i.certificates.trust(token.signer)
+}
+
+// unsecured returns an unsecured JWS (RFC 7515 appendix A.5), which carries policies that are not
+// signed.
 func unsecured(body any) (string, error) {
 	payload, err := marshal(body)
 	if err != nil {
@@ -131,25 +164,28 @@ func unsecured(body any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(payload) + ".", nil
 }
 
-// parseUnsecured returns the token and its body. Instances here trust callers with an access token,
-// so they refuse policies with a signature.
-func parseUnsecured(r *http.Request) (token string, body []byte, err error) {
+// parsePolicyToken returns the token of a request, which may be signed.
+func parsePolicyToken(r *http.Request) (policyToken, error) {
 	text, err := io.ReadAll(io.LimitReader(r.Body, maxPolicy+1))
 	if err != nil || len(text) > maxPolicy {
-		return "", nil, invalid("The body is not a policy token of at most %d bytes.", maxPolicy)
+		return policyToken{}, invalid("The body is not a policy token of at most %d bytes.", maxPolicy)
 	}
-	token = strings.Trim(strings.TrimSpace(string(text)), `"`)
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] != "" {
-		return "", nil, invalid("The body is not an unsecured JWS; the emulator has no policy signing certificates.")
+	token := policyToken{text: strings.Trim(strings.TrimSpace(string(text)), `"`)}
+	parts := strings.Split(token.text, ".")
+	if len(parts) != 3 {
+		return policyToken{}, invalid("The body is not a JWS.")
+	}
+	if parts[2] != "" {
+		token.signer, token.body, err = parseSigned(parts)
+		return token, err
 	}
 	var header struct{ Alg string }
 	head, err := base64.RawURLEncoding.DecodeString(parts[0])
 	if err != nil || json.Unmarshal(head, &header) != nil || header.Alg != "none" {
-		return "", nil, invalid("The policy token's header is not that of an unsecured JWS.")
+		return policyToken{}, invalid("The policy token's header is not that of an unsecured JWS.")
 	}
-	if body, err = base64.RawURLEncoding.DecodeString(parts[1]); err != nil {
-		return "", nil, invalid("The policy token's body is not base64url.")
+	if token.body, err = base64.RawURLEncoding.DecodeString(parts[1]); err != nil {
+		return policyToken{}, invalid("The policy token's body is not base64url.")
 	}
-	return token, body, nil
+	return token, nil
 }

@@ -17,6 +17,7 @@ type policy struct {
 	text    string
 	hash    string
 	permits bool
+	token   string // in which the policy was set; "" for an initial policy
 }
 
 // policyForm is the supported form: Azure documentation,
