@@ -27,9 +27,9 @@ func conformanceCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conformance",
 		Short: "Check whether a sidecar answers as skr and the reference sidecar do",
-		Long: "Sends about 45 requests to a running sidecar and holds the answers against api/openapi.yaml and against what\n" +
-			"callers of the reference sidecar rely on. Each check names its contract: reference, which every drop-in must\n" +
-			"keep, or skr. Its outcome is same, differs, not served (404 or 405), or skipped.\n\n" +
+		Long: "Sends 42 requests to a running sidecar, or up to 48 with the flags below, and compares the answers with\n" +
+			"api/openapi.yaml and with what callers of the reference sidecar rely on. Each check names its contract: reference,\n" +
+			"which every drop-in must keep, or skr. Its outcome is same, differs, not served (404 or 405), or skipped.\n\n" +
 			"No key is released without --maa, --vault and --kid. With them, a key is released three times, checked for its\n" +
 			"shape, and neither printed nor kept. No token is sent. Four requests ask the hardware for a report, and up to five\n" +
 			"more with these flags; below a paravisor each takes two seconds. gRPC is not checked.\n\n" +

@@ -65,7 +65,9 @@ func TestConformance(t *testing.T) {
 			t.Errorf("the output holds %.20q", secret)
 		}
 	}
-	for _, want := range []string{`"released": true`, `"sidecar": "http on this machine"`, `"requests": 48`, `"kty": "string, 3 bytes"`, `"content_type": "application/json"`} {
+	for _, want := range []string{
+		`"released": true`, `"sidecar": "http on this machine"`, `"requests": 48`, `"kty": "string, 3 bytes"`, `"content_type": "application/json"`,
+	} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report lacks %s", want)
 		}
@@ -97,8 +99,9 @@ func TestConformanceIsSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ variable, want string }{
-		"callers": {`SKR_ACCESS=[{"name":"app","token_file":"` + token + `","routes":["*"],"keys":["*"]}]`, "refused with 403 caller_not_allowed: the sidecar limits its callers, and no token is sent"},
-		"device":  {"SKR_REPORT_SOURCE=unix:/nonexistent", "refused with 500 no_evidence: this machine makes no report"},
+		"callers": {`SKR_ACCESS=[{"name":"app","token_file":"` + token + `","routes":["*"],"keys":["*"]}]`,
+			"refused with 403 caller_not_allowed: the sidecar limits its callers, and no token is sent"},
+		"device": {"SKR_REPORT_SOURCE=unix:/nonexistent", "refused with 500 no_evidence: this machine makes no report"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, append(l.cloud.Environment(l.cloud.Machine()), c.variable))
@@ -159,10 +162,12 @@ var (
 var breakages = []breakage{
 	{"content type", at("GET", "/status"), withHeader("Content-Type", "text/plain"), "status", conformance.Reference,
 		"the reference's contract: the content type is text/plain, not application/json"},
-	{"missing member", raw, replaced(`"report"`, `"rapport"`), "raw", conformance.Reference, "the reference's contract: member report is missing or is not a string"},
+	{"missing member", raw, replaced(`"report"`, `"rapport"`), "raw", conformance.Reference,
+		"the reference's contract: member report is missing or is not a string"},
 	{"another member", at("GET", "/status"), replaced(`{"message"`, `{"uptime":1,"message"`), "status", conformance.Own,
 		`skr's contract: api/openapi.yaml has no member uptime in the answer`},
-	{"another member of an error", raw, replaced(`{"error"`, `{"details":1,"error"`), "array", conformance.Own, `api/openapi.yaml has no member details in the answer`},
+	{"another member of an error", raw, replaced(`{"error"`, `{"details":1,"error"`), "array", conformance.Own,
+		`api/openapi.yaml has no member details in the answer`},
 	{"another type", at("GET", "/readyz"), replaced(`"ready":true`, `"ready":1`), "ready", conformance.Own, `member ready of the answer breaks "type"`},
 	{"another message", at("GET", "/status"), replaced("Status OK", "OK"), "status", conformance.Reference, "member message is none of"},
 	{"status 201", raw, withStatus(201), "raw-form-type", conformance.Reference, "the status is 201, not 200"},
@@ -221,7 +226,8 @@ var breakages = []breakage{
 		r.Header.Del("Allow")
 		return body
 	}, "method-release", conformance.Own, "an answer with status 405 lacks Allow"},
-	{"web pages", func(r *http.Request) bool { return r.Header.Get("Origin") != "" }, withStatus(200), "foreign-origin", conformance.Own, "the status is 200, not 403"},
+	{"web pages", func(r *http.Request) bool { return r.Header.Get("Origin") != "" }, withStatus(200), "foreign-origin", conformance.Own,
+		"the status is 200, not 403"},
 	{"a route that is gone", at("POST", "/key/sign"), withStatus(404), "sign", conformance.Own, "status 404: the sidecar has no POST /key/sign"},
 }
 
