@@ -25,6 +25,11 @@ var exitTable = map[string]commands.Rows{
 		"": 2, "k": 2, "k " + withToken: 4, "k --key prose": 2, "--key prose": 2, "--key -": 2, "--sidecar http://example.org --alias a": 2,
 		"--sidecar http://localhost:1": 2, "--alias a": 2,
 	}, Files: []string{"--key %s"}},
+	"skrctl conformance": {Rows: map[string]int{
+		"--sidecar http://localhost:1": 4, "--sidecar unix:absent": 4, "--sidecar ftp://a": 2, "--sidecar localhost:8080": 2, "--sidecar=": 2,
+		"--contract mars": 2, "--timeout 0s": 2, "--output xml": 2, "surplus": 2, "--vault v": 2, "--maa a --kid k": 2, "--vault v --kid k": 2,
+		"--sidecar http://192.0.2.1 --maa a --vault v --kid k": 2, "--sidecar http://localhost:1 --report dir": 2, "--report=": 2,
+	}},
 	"skrctl report":      group2,
 	"skrctl report show": {Rows: map[string]int{"": 2, "prose": 2}, Files: []string{"%s"}},
 	"skrctl report verify": {Rows: map[string]int{"": 2, "prose": 2, "--chain=": 2, "-": 2},

@@ -49,7 +49,7 @@ func rootCommand(env config.Environment, io cli.Streams) *cobra.Command {
 	}
 	root.AddCommand(policyCommand(env, io), keyCommand(env, io), rolloutCommand(env, io), showCommand(io), verifyCommand(env, io),
 		injectCommand(io), measureCommand(io), migrateCommand(io), fragmentCommand(io), auditCommand(io), sealCommand(env, io),
-		cli.VersionCommand("skrctl", io))
+		conformanceCommand(env, io), cli.VersionCommand("skrctl", io))
 	for _, former := range []*cobra.Command{reportCommand(env, io), tokenCommand(env, io), vtpmCommand(env, io)} {
 		former.Hidden = true // replaced by show and verify; kept for one release
 		root.AddCommand(former)

@@ -78,6 +78,7 @@ var Uses = map[string][]string{
 	"skrctl policy diff":    nil,
 	"skrctl policy measure": nil,
 	"skrctl policy test":    nil,
+	"skrctl conformance":    nil,
 	"skrctl inject":         nil,
 	"skrctl measure":        nil,
 	"skrctl migrate":        nil,

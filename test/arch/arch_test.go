@@ -125,6 +125,7 @@ func TestTwoPrograms(t *testing.T) {
 			"skr/internal/operator", "skr/cmd", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/pkg/browser",
 			"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public",
 			"github.com/open-policy-agent", "oras.land", "github.com/Microsoft/hcsshim", "github.com/opencontainers",
+			"github.com/getkin",
 		}},
 		{"skr/cmd/skrctl", []string{
 			"skr/internal/sidecar", "skr/keyrelease", "skr/test", "skr/internal/observe/metrics", "skr/internal/observe/tracing",

@@ -166,8 +166,9 @@ var allowed = map[string][]string{
 	"deploy/release/sbom": {"internal/sbom"},
 
 	// The operator's wing.
-	"internal/operator/execpolicy": {"internal/jose/sign1"},
-	"internal/operator/fragment":   {"internal/jose/sign1", "internal/operator/execpolicy", "internal/strictjson"},
+	"internal/operator/conformance": {"api", "attest/snp", "internal/check", "internal/refusal", "internal/strictjson"},
+	"internal/operator/execpolicy":  {"internal/jose/sign1"},
+	"internal/operator/fragment":    {"internal/jose/sign1", "internal/operator/execpolicy", "internal/strictjson"},
 	"internal/operator/inspect": {
 		"attest/snp", "attest/tdx", "attest/uvm", "attest/vcek", "attest/vtpm", "hsm", "internal/check", "internal/jose/jwk",
 		"internal/jose/jws", "internal/operator/lint", "internal/strictjson", "internal/textfile", "releasepolicy",

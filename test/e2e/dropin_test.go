@@ -23,11 +23,11 @@ const (
 	realVault = "demo.vault.azure.net"
 )
 
-// The reference sidecar's environment, flags and request, with the real host names, the
-// default allow-lists and one CA. Only two settings are skr's own: the report source, and
-// the roots of silicon that AMD did not make.
-func TestDropIn(t *testing.T) {
-	t.Parallel()
+// dropIn starts skr with the reference sidecar's environment and flags, with the real host names,
+// the default allow-lists and one CA. Only two settings are skr's own: the report source, and
+// the roots of silicon that AMD did not make. more adds to the environment.
+func dropIn(t *testing.T, more func(*emulator.Cloud) []string) (*emulator.Cloud, *sidecar) {
+	t.Helper()
 	cloud := program.Cloud(t, emulator.Config{ExtraHosts: []string{realMAA, realVault}})
 	policy := bytes.ReplaceAll(policyFor(cloud, cloud.Machine().HostData()), []byte(cloud.AttestationHost()), []byte(realMAA))
 	if _, err := cloud.CreateKey(t.Context(), realVault, emulator.KeySpec{Name: "k1", Size: 2048}, policy); err != nil {
@@ -36,14 +36,21 @@ func TestDropIn(t *testing.T) {
 	own := environmentOf(cloud)
 	args := fmt.Sprintf(`{"certcache": {"endpoint_type":"LocalTHIM",
 		"endpoint":"%s/metadata/THIM/amd/certification"}, "identity":{"client_id":""}}`, strings.TrimPrefix(cloud.IMDSURL(), "http://"))
-	s := start(t, []string{
-		"SKR_REPORT_SOURCE=" + own["SKR_REPORT_SOURCE"],
-		"SKR_AMD_ROOTS=" + own["SKR_AMD_ROOTS"],
-		"SSL_CERT_FILE=" + own["SKR_CA_FILE"],
-		"SkrSideCarArgs=" + base64.StdEncoding.EncodeToString([]byte(args)),
-		"UVM_SECURITY_CONTEXT_DIR=" + own["UVM_SECURITY_CONTEXT_DIR"],
-		"HTTPS_PROXY=" + connectProxy(t, cloud),
-	}, "-loglevel", "info").ready(t)
+	s := start(t, append(more(cloud),
+		"SKR_REPORT_SOURCE="+own["SKR_REPORT_SOURCE"],
+		"SKR_AMD_ROOTS="+own["SKR_AMD_ROOTS"],
+		"SSL_CERT_FILE="+own["SKR_CA_FILE"],
+		"SkrSideCarArgs="+base64.StdEncoding.EncodeToString([]byte(args)),
+		"UVM_SECURITY_CONTEXT_DIR="+own["UVM_SECURITY_CONTEXT_DIR"],
+		"HTTPS_PROXY="+connectProxy(t, cloud),
+	), "-loglevel", "info").ready(t)
+	return cloud, s
+}
+
+// A request of the reference sidecar's callers gets the key.
+func TestDropIn(t *testing.T) {
+	t.Parallel()
+	cloud, s := dropIn(t, func(*emulator.Cloud) []string { return nil })
 	access, err := cloud.AccessToken(realVault)
 	if err != nil {
 		t.Fatal(err)
