@@ -1,0 +1,218 @@
+package conformance
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+
+	"skr/internal/jose/jwk"
+)
+
+func encode64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+// What is encrypted, wrapped and signed. It is no secret.
+var (
+	secretValue = []byte("0123456789abcdef0123456789abcdef")
+	fixedIV     = []byte("skr-conformance!")
+	digest256   = sum(sha256.Sum256([]byte("skr-conformance")))
+	digest384   = sum48(sha512.Sum384([]byte("skr-conformance")))
+	digest512   = sum64(sha512.Sum512([]byte("skr-conformance")))
+)
+
+func sum(d [32]byte) []byte   { return d[:] }
+func sum48(d [48]byte) []byte { return d[:] }
+func sum64(d [64]byte) []byte { return d[:] }
+
+func operation(name, algorithm string, value []byte) request {
+	return request{method: http.MethodPost, path: versionPath + "/" + name, api: stable,
+		body: map[string]any{"alg": algorithm, "value": encode64(value)}}
+}
+
+// operated returns what the answer to an operation must be. Managed HSM repeats the algorithm.
+func (s *session) operated(algorithm string) want {
+	w := want{status: []int{http.StatusOK}, members: "kid:string value:b64"}
+	if s.managed {
+		w.equal = map[string]string{"alg": algorithm}
+	}
+	return w
+}
+
+// cryptoChecks use keys.
+func cryptoChecks(s *session) []check {
+	var checks []check
+	const sealed = specKeys + ", JsonWebKeyEncryptionAlgorithm; " + recordedGo
+	const signed = specKeys + ", JsonWebKeySignatureAlgorithm; " + recordedGo
+	for _, algorithm := range []string{"RSA1_5", "RSA-OAEP", "RSA-OAEP-256"} {
+		checks = append(checks,
+			check{name: "encrypt and decrypt " + algorithm, source: sealed, run: roundTrip("rsa-2048", "encrypt", "decrypt", algorithm, nil)},
+			check{name: "wrap and unwrap " + algorithm, source: sealed, run: roundTrip("rsa-2048", "wrapkey", "unwrapkey", algorithm, nil)})
+	}
+	for _, row := range signatures {
+		checks = append(checks, check{name: "sign and verify " + row.algorithm, source: signed, run: row.signAndVerify})
+	}
+	if s.managed {
+		for _, algorithm := range []string{"A256GCM", "A256CBC", "A256CBCPAD"} {
+			checks = append(checks, check{name: "encrypt and decrypt " + algorithm, source: sealed,
+				run: roundTrip("oct-256", "encrypt", "decrypt", algorithm, ivFor(algorithm))})
+		}
+		checks = append(checks,
+			check{name: "wrap and unwrap A256KW", source: sealed, run: roundTrip("oct-256", "wrapkey", "unwrapkey", "A256KW", nil)})
+	}
+	bad := refused(http.StatusBadRequest, "BadParameter")
+	refusals := []check{
+		{name: "sign with an algorithm of another key type", source: specKeys, run: onKey("rsa-2048", operation("sign", "ES256", digest256), bad)},
+		{name: "sign a digest of another length", source: specKeys + ", Sign", run: onKey("rsa-2048", operation("sign", "RS256", digest512), bad)},
+		{name: "encrypt with an unknown algorithm", source: specKeys, run: onKey("rsa-2048", operation("encrypt", "RSA-NONE", secretValue), bad)},
+		{name: "decrypt what was not encrypted", source: specKeys, run: onKey("rsa-2048", operation("decrypt", "RSA-OAEP-256", make([]byte, 256)), bad)},
+		{name: "sign with a key that may not", source: docKeys + ", key operations",
+			run: onKey("plain", operation("sign", "RS256", digest256), refused(http.StatusForbidden, "Forbidden"))},
+	}
+	checks = append(append(checks, refusals...), randomChecks(s)...)
+	return writing(checks)
+}
+
+func ivFor(algorithm string) []byte {
+	if algorithm == "A256GCM" { // the service makes it
+		return nil
+	}
+	return fixedIV
+}
+
+// roundTrip seals a value and opens it again.
+func roundTrip(kind, seal, open, algorithm string, iv []byte) func(*probe) error {
+	return func(p *probe) error {
+		k, err := p.key(kind)
+		if err != nil {
+			return err
+		}
+		body := map[string]any{"alg": algorithm, "value": encode64(secretValue)}
+		if iv != nil {
+			body["iv"] = encode64(iv)
+		}
+		r := request{method: http.MethodPost, path: versionPath + "/" + seal, api: stable, body: body}
+		w := p.s.operated(algorithm)
+		if algorithm == "A256GCM" {
+			w.members += " iv:b64(12) tag:b64(16)"
+		}
+		got, err := p.ask(r.at(k), w)
+		if err != nil {
+			return err
+		}
+		back := map[string]any{"alg": algorithm, "value": got.text("value")}
+		for _, name := range []string{"iv", "tag"} {
+			if text := got.text(name); text != "" {
+				back[name] = text
+			}
+		}
+		r.path, r.body = versionPath+"/"+open, back
+		if got, err = p.ask(r.at(k), p.s.operated(algorithm)); err != nil {
+			return err
+		}
+		p.expect("value is what was sealed")
+		if got.text("value") != encode64(secretValue) {
+			return p.differ("value is another")
+		}
+		return nil
+	}
+}
+
+// signature is a way to sign.
+type signature struct {
+	kind, algorithm string
+	digest          []byte
+	hash            crypto.Hash
+	size            int // of the signature in bytes
+}
+
+var signatures = []signature{
+	{"rsa-2048", "RS256", digest256, crypto.SHA256, 256}, {"rsa-3072", "RS384", digest384, crypto.SHA384, 384},
+	{"rsa-4096", "RS512", digest512, crypto.SHA512, 512}, {"rsa-2048", "PS256", digest256, crypto.SHA256, 256},
+	{"rsa-2048", "PS384", digest384, crypto.SHA384, 256}, {"rsa-2048", "PS512", digest512, crypto.SHA512, 256},
+	{"p-256", "ES256", digest256, crypto.SHA256, 64}, {"p-256k", "ES256K", digest256, crypto.SHA256, 64},
+	{"p-384", "ES384", digest384, crypto.SHA384, 96}, {"p-521", "ES512", digest512, crypto.SHA512, 132},
+}
+
+// signAndVerify signs a digest, verifies the signature here, and lets the service verify it and a wrong
+// one.
+func (row signature) signAndVerify(p *probe) error {
+	k, err := p.key(row.kind)
+	if err != nil {
+		return err
+	}
+	w := p.s.operated(row.algorithm)
+	w.members = fmt.Sprintf("kid:string value:b64(%d)", row.size)
+	got, err := p.ask(operation("sign", row.algorithm, row.digest).at(k), w)
+	if err != nil {
+		return err
+	}
+	value, _ := base64.RawURLEncoding.DecodeString(got.text("value")) // its form has been compared
+	p.expect("the signature is that of the digest by the public key of the bundle")
+	if !row.verifies(k, value) {
+		return p.differ("the signature does not verify")
+	}
+	for _, valid := range []string{"true", "false"} {
+		checked := request{method: http.MethodPost, path: versionPath + "/verify", api: stable,
+			body: map[string]any{"alg": row.algorithm, "digest": encode64(row.digest), "value": encode64(value)}}
+		if _, err := p.ask(checked.at(k), want{status: []int{http.StatusOK}, members: "value:bool", equal: map[string]string{"value": valid}}); err != nil {
+			return err
+		}
+		value[len(value)-1] ^= 1
+	}
+	return nil
+}
+
+// verifies verifies a signature with the public key. The standard library has no P-256K, so that
+// signature is left to the service.
+func (row signature) verifies(k *madeKey, value []byte) bool {
+	if row.kind == "p-256k" {
+		return true
+	}
+	text, _ := json.Marshal(lookup(k.bundle, "key")[0])
+	parsed, err := jwk.Parse(text)
+	if err != nil {
+		return false
+	}
+	public, err := parsed.PublicKey()
+	if err != nil {
+		return false
+	}
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		if row.algorithm[0] == 'P' {
+			return rsa.VerifyPSS(public, row.hash, row.digest, value, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, row.hash, row.digest, value) == nil
+	case *ecdsa.PublicKey:
+		half := len(value) / 2
+		curves := []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()}
+		return slices.Contains(curves, public.Curve) &&
+			ecdsa.Verify(public, row.digest, new(big.Int).SetBytes(value[:half]), new(big.Int).SetBytes(value[half:]))
+	}
+	return false
+}
+
+// randomChecks ask for random bytes, which only Managed HSM has.
+func randomChecks(s *session) []check {
+	ask := func(count int) request {
+		return request{method: http.MethodPost, path: "/rng", api: stable, body: map[string]int{"count": count}}
+	}
+	const source = specKeys + ", GetRandomBytes; " + recordedJS
+	if !s.managed {
+		return []check{{name: "random bytes", source: specKeys + ", GetRandomBytes is of Managed HSM", run: one(ask(8), unserved())}}
+	}
+	bad := refused(http.StatusBadRequest, "BadParameter")
+	return []check{
+		{name: "random bytes", source: source, run: one(ask(100), want{status: []int{http.StatusOK}, members: "value:b64(100)"})},
+		{name: "no random bytes", source: source, run: one(ask(0), bad)},
+		{name: "too many random bytes", source: source, run: one(ask(129), bad)},
+	}
+}
