@@ -3,8 +3,10 @@ package conformance
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 
+	"skr/attest/snp"
 	"skr/internal/operator/inspect"
 )
 
@@ -22,9 +24,9 @@ func newMachine(c Config) *machine {
 	if c.Evidence == nil || c.Evidence.Report == nil {
 		return nil
 	}
-	m := &machine{kind: "SEV-SNP", evidence: *c.Evidence, runtime: c.Evidence.RuntimeData}
-	if c.RuntimeData != nil {
-		m.runtime = c.RuntimeData
+	m := &machine{kind: "SEV-SNP", evidence: *c.Evidence, runtime: c.RuntimeData}
+	if m.runtime == nil {
+		m.runtime = c.Evidence.RuntimeData
 	}
 	var data struct {
 		Keys []struct {
@@ -38,6 +40,24 @@ func newMachine(c Config) *machine {
 		m.wraps = m.wraps || k.Kty == "RSA" && (k.Use == "enc" || slices.Contains(k.KeyOps, "encrypt"))
 	}
 	return m
+}
+
+// CheckEvidence returns an error for evidence that no run can use: it needs a report of SEV-SNP with its
+// certificates, and runtime data, given here or part of the evidence, must be bound by the report.
+func CheckEvidence(e *inspect.Evidence, runtimeData []byte) error {
+	switch {
+	case e.Report == nil:
+		return errors.New("the evidence has no SEV-SNP report")
+	case e.Chain == nil:
+		return errors.New("the evidence has no certificates of its report; use the output of `skr attest combined`")
+	}
+	if runtimeData == nil {
+		runtimeData = e.RuntimeData
+	}
+	if runtimeData != nil && snp.Bind(runtimeData) != e.Report.ReportData() {
+		return errors.New("the report does not bind the runtime data: its SHA-256 is not REPORT_DATA")
+	}
+	return nil
 }
 
 // request returns the body of POST /attest/SevSnpVm. A change is applied to the report.
