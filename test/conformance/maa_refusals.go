@@ -37,6 +37,8 @@ func refusalChecks() []check {
 	zeros := base64.RawURLEncoding.EncodeToString(make([]byte, 1184))
 	text := attestation(snpPath, stableMAA, rawBody("{}"))
 	text.header = map[string]string{"Content-Type": "text/plain"}
+	wrong := want{status: []int{http.StatusBadRequest}}
+	unknown := want{status: []int{http.StatusBadRequest, http.StatusNotFound}}
 	checks := []check{
 		{name: "evidence: no body", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, nil), bad)},
 		{name: "evidence: not JSON", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, rawBody("{not JSON")), bad)},
@@ -48,15 +50,13 @@ func refusalChecks() []check {
 		{name: "evidence: an unsigned report", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, report(zeros)), bad)},
 		{name: "evidence: content type text/plain", source: unconfirmed + "400 or 415, and no token",
 			run: one(text, want{status: []int{http.StatusBadRequest, http.StatusUnsupportedMediaType}})},
-		{name: "evidence: an unknown type", source: unconfirmed + "400 or 404", run: one(attestation("/attest/NoSuchType", stableMAA, rawBody("{}")),
-			want{status: []int{http.StatusBadRequest, http.StatusNotFound}})},
+		{name: "evidence: an unknown type", source: unconfirmed + "400 or 404", run: one(attestation("/attest/NoSuchType", stableMAA, rawBody("{}")), unknown)},
 		{name: "evidence: GET", source: unconfirmed + "404 or 405", run: one(request{method: http.MethodGet, path: snpPath, api: stableMAA},
 			want{status: []int{http.StatusNotFound, http.StatusMethodNotAllowed}})},
 		{name: "path in upper case", source: "two of Azure's clients spell it in other ways",
 			run: one(attestation(strings.ToUpper(snpPath), stableMAA, rawBody("{}")), bad)},
-		{name: "no api-version", source: unconfirmed + "400", run: one(attestation(snpPath, "", rawBody("{}")), want{status: []int{http.StatusBadRequest}})},
-		{name: "malformed api-version", source: unconfirmed + "400",
-			run: one(attestation(snpPath, "latest", rawBody("{}")), want{status: []int{http.StatusBadRequest}})},
+		{name: "no api-version", source: unconfirmed + "400", run: one(attestation(snpPath, "", rawBody("{}")), wrong)},
+		{name: "malformed api-version", source: unconfirmed + "400", run: one(attestation(snpPath, "latest", rawBody("{}")), wrong)},
 		{name: "code of an error in a header", source: specMAA + ", 2025-06-01: x-ms-error-code",
 			run: one(attestation(snpPath, "2025-06-01", rawBody("{}")), bad.with(map[string]string{"X-Ms-Error-Code": "^InvalidParameter$"}))},
 	}
@@ -71,7 +71,8 @@ func refusalChecks() []check {
 func guestChecks() []check {
 	bad := refused(http.StatusBadRequest, "InvalidParameter")
 	return []check{
-		{name: "guest evidence: no AttestationInfo", source: specMAA + ", AttestAzureGuestRequest", run: one(attestation(guestPath, "2020-10-01", rawBody("{}")), bad)},
+		{name: "guest evidence: no AttestationInfo", source: specMAA + ", AttestAzureGuestRequest",
+			run: one(attestation(guestPath, "2020-10-01", rawBody("{}")), bad)},
 		{name: "guest evidence: not base64url", source: specMAA + ", AttestAzureGuestRequest",
 			run: one(attestation(guestPath, "2020-10-01", map[string]string{"AttestationInfo": "?"}), bad)},
 		{name: "guest evidence: no members", source: specMAA + ", AttestAzureGuestRequest",

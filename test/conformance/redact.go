@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// hosts matches names of Azure's hosts, of the emulator's, and of tenants.
+var hosts = regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9.-]*\.` +
+	`(azure|azurewebsites|windows|microsoftonline|onmicrosoft|localhost|usgovcloudapi|chinacloudapi)\b[a-z0-9.:-]*`)
+
 // What is removed from texts of answers, in this order. What remains are the words of the service.
 var redactions = []struct {
 	looksLike *regexp.Regexp
@@ -19,7 +23,7 @@ var redactions = []struct {
 	{regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+`), "<address>"},
 	{regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`), "<ip>"},
 	{regexp.MustCompile(`(?i)\b[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:]+\b`), "<ip>"},
-	{regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9.-]*\.(azure|azurewebsites|windows|microsoftonline|onmicrosoft|localhost|usgovcloudapi|chinacloudapi)\b[a-z0-9.:-]*`), "<host>"},
+	{hosts, "<host>"},
 	{regexp.MustCompile(`(?i)(vault: |key vault ')[a-z0-9-]+`), "${1}<name>"},
 	{regexp.MustCompile(`(?i)\b[0-9a-f]{16,}\b`), "<hex>"},
 }

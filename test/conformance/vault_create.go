@@ -42,7 +42,8 @@ const bundleShape = "key.kid:string key.kty:string key.key_ops:list attributes.e
 	"attributes.recoveryLevel:string attributes.recoverableDays?:int"
 
 // releasedShape is the shape of a key that can be released.
-const releasedShape = bundleShape + " attributes.exportable:bool release_policy.data:b64 release_policy.immutable:bool release_policy.contentType?:string tags:object"
+const releasedShape = bundleShape +
+	" attributes.exportable:bool release_policy.data:b64 release_policy.immutable:bool release_policy.contentType?:string tags:object"
 
 // policy returns a release policy with one condition on the tokens of the attestation service.
 func (s *session) policy(claim, value string) map[string]any {

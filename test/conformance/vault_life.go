@@ -8,7 +8,8 @@ import (
 )
 
 // deletedShape is the shape of a deleted key.
-const deletedShape = "recoveryId:string deletedDate:int scheduledPurgeDate:int key.kid:string key.kty:string attributes.enabled:bool attributes.recoveryLevel:string"
+const deletedShape = "recoveryId:string deletedDate:int scheduledPurgeDate:int " +
+	"key.kid:string key.kty:string attributes.enabled:bool attributes.recoveryLevel:string"
 
 // lifeChecks back up, delete, recover, purge and restore keys. The order matters.
 func lifeChecks(s *session) []check {
@@ -67,7 +68,8 @@ func deleteKey(p *probe) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.ask(request{method: http.MethodDelete, path: keyPath, api: stable}.at(k), want{status: []int{http.StatusOK}, members: deletedShape}); err != nil {
+	r := request{method: http.MethodDelete, path: keyPath, api: stable}
+	if _, err := p.ask(r.at(k), want{status: []int{http.StatusOK}, members: deletedShape}); err != nil {
 		return err
 	}
 	return p.await(deletedPath, k, http.StatusOK)
