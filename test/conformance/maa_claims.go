@@ -10,18 +10,29 @@ import (
 // tokenLife is how long a token is valid, in seconds.
 const tokenLife = 28800
 
+// standardClaims are the claims of every token.
+const standardClaims = "exp:int iat:int nbf:int iss:string jti:string nonce:string x-ms-attestation-type:string " +
+	"x-ms-compliance-status?:string x-ms-policy-hash:b64(32) x-ms-runtime?:object x-ms-ver:string "
+
 // snpClaims are the claims of every token of an SEV-SNP machine.
-const snpClaims = "exp:int iat:int nbf:int iss:string jti:string nonce:string x-ms-attestation-type:string " +
-	"x-ms-compliance-status?:string x-ms-policy-hash:b64(32) x-ms-runtime?:object x-ms-sevsnpvm-authorkeydigest:string " +
+const snpClaims = standardClaims + "x-ms-sevsnpvm-authorkeydigest:string " +
 	"x-ms-sevsnpvm-bootloader-svn:int x-ms-sevsnpvm-familyId:string x-ms-sevsnpvm-guestsvn:int x-ms-sevsnpvm-hostdata:string " +
 	"x-ms-sevsnpvm-idkeydigest:string x-ms-sevsnpvm-imageId:string x-ms-sevsnpvm-is-debuggable:bool " +
 	"x-ms-sevsnpvm-launchmeasurement:string x-ms-sevsnpvm-microcode-svn:int x-ms-sevsnpvm-migration-allowed:bool " +
 	"x-ms-sevsnpvm-reportdata:string x-ms-sevsnpvm-reportid:string x-ms-sevsnpvm-smt-allowed:bool x-ms-sevsnpvm-snpfw-svn:int " +
-	"x-ms-sevsnpvm-tee-svn:int x-ms-sevsnpvm-vmpl:int x-ms-ver:string " +
+	"x-ms-sevsnpvm-tee-svn:int x-ms-sevsnpvm-vmpl:int " +
 	"x-ms-sevsnpvm-uvm-endorsement?:object x-ms-sevsnpvm-uvm-endorsement-headers?:object"
 
+// tdxClaims are the claims of every token of a machine with TDX (Azure documentation,
+// articles/attestation/trust-domain-extensions-eat-profile).
+const tdxClaims = standardClaims + "eat_profile:string intuse:string dbgstat:string attester_tcb_status?:string tdx_mrtd:string " +
+	"tdx_mrconfigid:string tdx_mrowner:string tdx_mrownerconfig:string tdx_mrseam:string tdx_mrsignerseam:string " +
+	"tdx_rtmr0:string tdx_rtmr1:string tdx_rtmr2:string tdx_rtmr3:string tdx_seamsvn:int tdx_tee_tcb_svn:string tdx_report_data:string " +
+	"tdx_seam_attributes:string tdx_td_attributes:string tdx_xfam:string tdx_td_attributes_debug:bool " +
+	"tdx_td_attributes_key_locker:bool tdx_td_attributes_perfmon:bool tdx_td_attributes_protection_keys:bool tdx_td_attributes_septve_disable:bool"
+
 func tokenClaims(p *probe) error {
-	p.expect(snpClaims)
+	p.expect(p.s.machine.shape)
 	p.expect("valid for 28800 s from now; iss is the host; the nonce of the request as text; names in ascending order")
 	parts, at, err := p.tokenAt(p.s.machine.request(base64.RawURLEncoding, json.Number(largeNonce), nil))
 	if err != nil {
@@ -29,9 +40,9 @@ func tokenClaims(p *probe) error {
 	}
 	claims := parseJSON(parts[1])
 	p.exchanges[len(p.exchanges)-1].Shape = shapeOf(claims)
-	found := compareMembers(claims, snpClaims)
+	found := compareMembers(claims, p.s.machine.shape)
 	for path, value := range map[string]string{
-		"x-ms-attestation-type": "sevsnpvm", "x-ms-ver": "1.0", "nonce": largeNonce, "iss": "https://" + p.s.host,
+		"x-ms-attestation-type": p.s.machine.attested, "x-ms-ver": "1.0", "nonce": largeNonce, "iss": "https://" + p.s.host,
 	} {
 		if valueAt(claims, path) != value {
 			found = append(found, path+" is another")

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,21 +28,22 @@ func tokenChecks() []check {
 			_, err := p.token(p.s.machine.request(base64.URLEncoding, nil, nil))
 			return err
 		}},
-		{name: "report with a wrong signature", source: docMAAError + ", 400", machine: true, run: refusedEvidence(func(body map[string]any, m *machine) {
-			changed := m.request(base64.RawURLEncoding, nil, func(report []byte) { report[0x2a0] ^= 1 })
-			body["report"] = changed["report"]
+		{name: "evidence with a wrong signature", source: docMAAError + ", 400", machine: true, run: refusedEvidence(func(body map[string]any, m *machine) {
+			maps.Copy(body, m.request(base64.RawURLEncoding, nil, func(signed []byte) { signed[m.signature] ^= 1 }))
 		})},
-		{name: "report with another measurement", source: docMAAError + ", 400", machine: true, run: refusedEvidence(func(body map[string]any, m *machine) {
-			changed := m.request(base64.RawURLEncoding, nil, func(report []byte) { report[0x90] ^= 1 })
-			body["report"] = changed["report"]
+		{name: "evidence with another measurement", source: docMAAError + ", 400", machine: true, run: refusedEvidence(func(body map[string]any, m *machine) {
+			maps.Copy(body, m.request(base64.RawURLEncoding, nil, func(signed []byte) { signed[m.measured] ^= 1 }))
 		})},
-		{name: "runtime data that the report does not bind", source: specMAA + ", RuntimeData", machine: true,
+		{name: "runtime data that the evidence does not bind", source: specMAA + ", RuntimeData", machine: true,
 			run: refusedEvidence(func(body map[string]any, _ *machine) {
 				body["runtimeData"] = map[string]string{"data": encoded(map[string]string{"other": "data"}), "dataType": "JSON"}
 			})},
 		{name: "no runtime data, no claim", source: "a real token without runtime data", machine: true, run: noRuntimeData},
 	}
 }
+
+// asks returns the request for a token.
+func (m *machine) asks(body map[string]any) request { return attestation(m.path, m.api, body) }
 
 var attested = want{status: []int{http.StatusOK}, members: "token:string", headers: map[string]string{"Content-Type": "^application/json"}}
 
@@ -53,7 +55,7 @@ func (p *probe) token(body map[string]any) (parts [3][]byte, err error) {
 
 // tokenAt also returns the service's time.
 func (p *probe) tokenAt(body map[string]any) (parts [3][]byte, at time.Time, err error) {
-	got, err := p.ask(attestation(snpPath, stableMAA, body), attested)
+	got, err := p.ask(p.s.machine.asks(body), attested)
 	if err != nil {
 		return parts, at, err
 	}
@@ -83,7 +85,7 @@ func splitToken(token string) (parts [3][]byte, ok bool) {
 
 func acceptedEvidence(p *probe) error {
 	m := p.s.machine
-	got, err := p.ask(attestation(snpPath, stableMAA, m.request(base64.RawURLEncoding, json.Number(largeNonce), nil)), attested)
+	got, err := p.ask(m.asks(m.request(base64.RawURLEncoding, json.Number(largeNonce), nil)), attested)
 	if err != nil {
 		return err
 	}
@@ -191,7 +193,7 @@ func refusedEvidence(spoil func(map[string]any, *machine)) func(*probe) error {
 	return func(p *probe) error {
 		body := p.s.machine.request(base64.RawURLEncoding, nil, nil)
 		spoil(body, p.s.machine)
-		_, err := p.ask(attestation(snpPath, stableMAA, body), refused(http.StatusBadRequest, "InvalidParameter"))
+		_, err := p.ask(p.s.machine.asks(body), refused(http.StatusBadRequest, "InvalidParameter"))
 		return err
 	}
 }

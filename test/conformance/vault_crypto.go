@@ -1,10 +1,12 @@
 package conformance
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"net/http"
+	"strings"
 )
 
 func encode64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
@@ -22,8 +24,19 @@ func sum(d [32]byte) []byte   { return d[:] }
 func sum48(d [48]byte) []byte { return d[:] }
 func sum64(d [64]byte) []byte { return d[:] }
 
+// since returns an api-version that has the algorithm.
+func since(algorithm string) string {
+	switch {
+	case strings.HasPrefix(algorithm, "HS"):
+		return "2025-07-01"
+	case strings.HasPrefix(algorithm, "CKM_"):
+		return "7.6"
+	}
+	return stable
+}
+
 func operation(name, algorithm string, value []byte) request {
-	return request{method: http.MethodPost, path: versionPath + "/" + name, api: stable,
+	return request{method: http.MethodPost, path: versionPath + "/" + name, api: since(algorithm),
 		body: map[string]any{"alg": algorithm, "value": encode64(value)}}
 }
 
@@ -54,8 +67,11 @@ func cryptoChecks(s *session) []check {
 			checks = append(checks, check{name: "encrypt and decrypt " + algorithm, source: sealed,
 				run: roundTrip("oct-256", "encrypt", "decrypt", algorithm, ivFor(algorithm))})
 		}
-		checks = append(checks,
-			check{name: "wrap and unwrap A256KW", source: sealed, run: roundTrip("oct-256", "wrapkey", "unwrapkey", "A256KW", nil)})
+		for _, algorithm := range []string{"A256KW", "CKM_AES_KEY_WRAP", "CKM_AES_KEY_WRAP_PAD"} {
+			checks = append(checks, check{name: "wrap and unwrap " + algorithm, source: sealed,
+				run: roundTrip("oct-256", "wrapkey", "unwrapkey", algorithm, nil)})
+		}
+		checks = append(checks, check{name: "sign and verify HS256", source: signed, run: signature{"oct-256", "HS256", digest256, crypto.SHA256, 32}.signAndVerify})
 	}
 	bad := refused(http.StatusBadRequest, "BadParameter")
 	refusals := []check{
@@ -88,7 +104,7 @@ func roundTrip(kind, seal, open, algorithm string, iv []byte) func(*probe) error
 		if iv != nil {
 			body["iv"] = encode64(iv)
 		}
-		r := request{method: http.MethodPost, path: versionPath + "/" + seal, api: stable, body: body}
+		r := request{method: http.MethodPost, path: versionPath + "/" + seal, api: since(algorithm), body: body}
 		w := p.s.operated(algorithm)
 		if algorithm == "A256GCM" {
 			w.members += " iv:b64(12) tag:b64(16)"

@@ -71,8 +71,8 @@ func (p *probe) release(kind string) error {
 	if err != nil {
 		return err
 	}
-	hostData, _ := p.s.machine.claims["x-ms-sevsnpvm-hostdata"].(string)
-	allowed := patch(keyPath, map[string]any{"release_policy": p.s.policy("x-ms-sevsnpvm-hostdata", hostData)})
+	unique, _ := p.s.machine.claims[p.s.machine.unique].(string)
+	allowed := patch(keyPath, map[string]any{"release_policy": p.s.policy(p.s.machine.unique, unique)})
 	if _, err := p.ask(allowed.at(k), want{status: []int{http.StatusOK}, members: releasedShape}); err != nil {
 		return err
 	}
