@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"skr/hsm"
+	"skr/internal/secmem"
 	"skr/test/emulator"
 	"skr/test/emulator/fault"
 	"skr/test/emulator/vault"
@@ -106,6 +107,48 @@ func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("lost")
 	}
 	return answer, err
+}
+
+// TestCrash: a check that panics fails, and the keys of the run are removed.
+func TestCrash(t *testing.T) {
+	_, c := azure(t, emulator.Config{})
+	r := newRun(c)
+	part := &r.parts[1]
+	part.checks = []check{
+		{name: "create", write: true, run: createPlain},
+		{name: "crash", run: func(*probe) error { return part.checks[7].run(nil) }},
+	}
+	r.parts = r.parts[1:2]
+	report, err := r.all(t.Context())
+	must(t, err)
+	if report.Summary[Same] != 1 || report.Summary[Failed] != 1 || len(report.Left) > 0 {
+		t.Errorf("%v, left: %v", report.Summary, report.Left)
+	}
+	nothingLeft(t, c)
+}
+
+// TestInterruptedLogin: an interruption while a login is under way does not keep the keys from being removed.
+func TestInterruptedLogin(t *testing.T) {
+	_, c := azure(t, emulator.Config{})
+	c.Vaults = c.Vaults[:1]
+	ctx, interrupt := context.WithCancel(t.Context())
+	made, login := false, c.Token
+	c.Progress = func(o Outcome) { made = made || o.Name == "create p-256" }
+	c.Token = func(ctx context.Context, audience string) (secmem.Text, error) {
+		if made {
+			interrupt()
+		}
+		if ctx.Err() != nil {
+			return secmem.Text{}, ctx.Err()
+		}
+		return login(ctx, audience)
+	}
+	report, err := Run(ctx, c)
+	must(t, err)
+	if !made || report.Summary[Failed] > 0 || len(report.Left) > 0 {
+		t.Errorf("%v, left: %v", report.Summary, report.Left)
+	}
+	nothingLeft(t, c)
 }
 
 // TestSlowVault: deletions, recoveries and purges take some time.

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"skr/hsm"
-	"skr/internal/secmem"
+	"skr/internal/crash"
 	"skr/releasepolicy"
 )
 
@@ -27,9 +27,7 @@ type session struct {
 	backup   string   // of the key that the checks purge
 	names    []string // what the report must not repeat
 
-	access     string // the access token, once it is known
-	accessErr  error
-	accessDone bool
+	noToken error // why there is no access token
 
 	asked func(w want, number int) // for tests: after each answer that is compared
 }
@@ -83,20 +81,21 @@ func (s *session) keyName(kind string) string {
 	return fmt.Sprintf("skr-conformance-%s-%s", strings.ToLower(kind), s.suffix)
 }
 
-// token returns the access token of the vault, or why there is none.
+// token returns the access token of the vault, or why there is none. A login that failed is not tried
+// again; one that succeeded is asked each time, because tokens expire.
 func (s *session) token(ctx context.Context) (string, error) {
-	if !s.accessDone {
-		var token secmem.Text
-		token, s.accessErr = s.config.Token(ctx, s.audience)
-		s.accessDone = true
-		if s.accessErr == nil {
-			s.access = token.Reveal()
-		}
+	if s.noToken != nil {
+		return "", s.noToken
 	}
-	if s.accessErr != nil {
-		return "", &skip{"there is no access token: " + redact(s.accessErr.Error())}
+	token, err := s.config.Token(ctx, s.audience)
+	switch {
+	case ctx.Err() != nil:
+		return "", errInterrupted
+	case err != nil:
+		s.noToken = &skip{"there is no access token: " + redact(err.Error())}
+		return "", s.noToken
 	}
-	return s.access, nil
+	return token.Reveal(), nil
 }
 
 // domain returns the host without what names its owner, or all of it.
@@ -139,7 +138,7 @@ func (s *session) do(ctx context.Context, c check, transport http.RoundTripper) 
 	p := &probe{ctx: ctx, s: s, transport: transport}
 	err := s.mayRun(ctx, c)
 	if err == nil {
-		err = c.run(p)
+		err = crash.Guard(func() error { return c.run(p) }) // whatever happens, the keys are removed
 	}
 	o.Result, o.Reason, o.Differences = resultOf(err)
 	o.Reason = s.text(o.Reason)
