@@ -134,6 +134,7 @@ func TestTDX(t *testing.T) {
 			t.Error("runtime data that the quote does not bind is accepted")
 		}
 		allSame(t, c)
+		c.Vaults = nil // one release is enough
 	}
 }
 
