@@ -17,7 +17,7 @@ import (
 	"skr/test/swtpm"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skr-emulator") }
 
 func TestDemo(t *testing.T) {
 	sidecar := program.Path("skr")

@@ -6,23 +6,24 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"skr/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	if err != nil && !errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(os.Stderr, "skr-emulator:", err) // nowhere else to report an error
-		os.Exit(1)
+	if errors.Is(err, context.Canceled) {
+		return
 	}
+	os.Exit(cli.Report("skr-emulator", os.Stderr, err))
 }
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) error {
@@ -45,7 +46,8 @@ func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(serveCommand(out, errOut), demoCommand(out))
+	root.AddCommand(serveCommand(out, errOut), demoCommand(out), conformanceCommand(out, errOut))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.BadUsage(err) })
 	return root
 }
 

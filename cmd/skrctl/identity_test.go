@@ -6,6 +6,7 @@ import (
 
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
+	"skr/internal/operator/login"
 )
 
 // An incomplete identity is refused: the remaining variables would select a different one.
@@ -47,7 +48,7 @@ func TestPartOfAnIdentity(t *testing.T) {
 			if test.pod != "" && test.annotation && !strings.Contains(err.Error(), annotation) {
 				t.Errorf("%v does not name the annotation", err)
 			}
-			_, err = operatorIdentity(s, env, out)
+			_, err = login.Operator(s, env, out)
 			checkMissing(t, "a desk", err, test.desk)
 		})
 	}

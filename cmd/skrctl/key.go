@@ -52,7 +52,7 @@ func openKeyDesk(cmd *cobra.Command, env config.Environment, streams cli.Streams
 	if desk.vaults, err = hsm.ParseVaults(allowedVaults(d.settings)); err != nil {
 		return nil, config.WrongSetting(fmt.Errorf("vault_allow: %w", err))
 	}
-	if desk.identity, err = operatorIdentity(d.settings, env, desk.out); err != nil {
+	if desk.identity, err = login.Operator(d.settings, env, desk.out); err != nil {
 		return nil, config.WrongSetting(err)
 	}
 	return desk, nil

@@ -178,7 +178,7 @@ var allowed = map[string][]string{
 		"attest", "attest/snp", "attest/tdx", "internal/azure/endpoint", "internal/check", "internal/excerpt", "internal/jose/jws",
 		"internal/strictjson", "internal/strictyaml", "internal/textfile", "releasepolicy", "releasepolicy/claims",
 	},
-	"internal/operator/login":   {"internal/azure/entra", "internal/secmem"},
+	"internal/operator/login":   {"internal/azure/entra", "internal/azure/outbound", "internal/config", "internal/secmem"},
 	"internal/operator/measure": {"internal/operator/execpolicy", "internal/textfile"},
 	"internal/operator/inject":  {"internal/excerpt", "internal/operator/splice"},
 	"internal/operator/migrate": {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	josecipher "github.com/go-jose/go-jose/v4/cipher"
+	kwp "github.com/tink-crypto/tink-go/v2/kwp/subtle"
 )
 
 // The operations of symmetric keys (Azure REST API specification, Key Vault 7.4,
@@ -27,6 +28,16 @@ func sealSecret(secret []byte, algorithm string, in parts) (parts, error) {
 		return parts{}, err
 	}
 	switch mode {
+	case "KWP":
+		padded, err := kwp.NewKWP(secret)
+		if err != nil {
+			return parts{}, faultAlgorithm()
+		}
+		wrapped, err := padded.Wrap(in.value)
+		if err != nil {
+			return parts{}, faultOperation()
+		}
+		return parts{value: wrapped}, nil
 	case "KW":
 		wrapped, err := josecipher.KeyWrap(block, in.value)
 		if err != nil {
@@ -67,6 +78,16 @@ func openSecret(secret []byte, algorithm string, in parts) (parts, error) {
 		return parts{}, err
 	}
 	switch mode {
+	case "KWP":
+		padded, err := kwp.NewKWP(secret)
+		if err != nil {
+			return parts{}, faultAlgorithm()
+		}
+		unwrapped, err := padded.Unwrap(in.value)
+		if err != nil {
+			return parts{}, faultOperation()
+		}
+		return parts{value: unwrapped}, nil
 	case "KW":
 		if len(in.value) < 24 || len(in.value)%8 != 0 {
 			return parts{}, faultOperation()
@@ -110,8 +131,11 @@ func blockFor(secret []byte, algorithm string) (cipher.Block, string, error) {
 			mode = known
 		}
 	}
-	if algorithm == "CKM_AES_KEY_WRAP" {
+	switch algorithm {
+	case "CKM_AES_KEY_WRAP":
 		mode = "KW"
+	case "CKM_AES_KEY_WRAP_PAD":
+		mode = "KWP"
 	}
 	if mode == "" {
 		return nil, "", faultAlgorithm()

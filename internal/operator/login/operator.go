@@ -1,15 +1,14 @@
-package main
+package login
 
 import (
 	"skr/internal/azure/entra"
 	"skr/internal/azure/outbound"
 	"skr/internal/config"
-	"skr/internal/operator/login"
 )
 
-// operatorIdentity returns the identity that manages keys. If settings of skr name one, it uses only
+// Operator returns the identity that manages keys. If settings of skr name one, it uses only
 // that. Otherwise azidentity reads the AZURE_… variables.
-func operatorIdentity(s *config.Settings, env config.Environment, out *outbound.Clients) (*entra.Source, error) {
+func Operator(s *config.Settings, env config.Environment, out *outbound.Clients) (*entra.Source, error) {
 	if s.ClientID != env["AZURE_CLIENT_ID"] || s.TenantID != env["AZURE_TENANT_ID"] ||
 		s.FederatedTokenFile != env["AZURE_FEDERATED_TOKEN_FILE"] {
 		return outbound.Identity(s, out)
@@ -17,7 +16,7 @@ func operatorIdentity(s *config.Settings, env config.Environment, out *outbound.
 	if err := checkOperator(s, env); err != nil {
 		return nil, err
 	}
-	return login.New(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.Entra, IMDS: out.IMDS})
+	return New(entra.Config{AuthorityHost: s.AuthorityHost, HTTP: out.Entra, IMDS: out.IMDS})
 }
 
 // checkOperator refuses incomplete identities, for which azidentity would silently use the next one.

@@ -1,0 +1,137 @@
+package conformance
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"skr/test/emulator"
+)
+
+// secrets collects what an emulated cloud gave out that a report must not have.
+type secrets struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+// public are members whose values name nothing: words of the services.
+var public = []string{
+	"code", "message", "kty", "crv", "contentType", "recoveryLevel", "alg", "enc", "use", "token_type", "version", "schema_version",
+	"response_types_supported", "id_token_signing_alg_values_supported", "claims_supported", "key_ops", "x-ms-attestation-type", "type",
+	"expiryTime", "timeAfterCreate", "timeBeforeExpiry", "skr-conformance", "more",
+}
+
+func (s *secrets) tap(_ string, answer []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.collect("", parseJSON(answer))
+}
+
+func (s *secrets) collect(name string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for inner, v := range value {
+			s.collect(inner, v)
+		}
+	case []any:
+		for _, v := range value {
+			s.collect(name, v)
+		}
+	case string:
+		if !slices.Contains(public, name) && len(value) > 5 {
+			s.all[value] = true
+		}
+	}
+}
+
+// TestReportHasNoSecret searches the report of a whole run for all that the emulator gave out, and for
+// what looks like a secret or an identifier.
+func TestReportHasNoSecret(t *testing.T) {
+	given := &secrets{all: make(map[string]bool)}
+	cloud, c := azure(t, emulator.Config{Tap: given.tap})
+	var spoken strings.Builder
+	c.Progress = func(o Outcome) { must(t, o.Write(&spoken)) }
+	for _, status := range []string{"the usual answers", "answers with names"} {
+		t.Run(status, func(t *testing.T) {
+			if status == "answers with names" {
+				c.Vaults = c.Vaults[:1]
+				c.Transport = telling{c.Transport, cloud.Directory().Tenant()}
+			}
+			report, err := Run(t.Context(), c)
+			must(t, err)
+			text, err := json.MarshalIndent(report, "", " ")
+			must(t, err)
+			given.mu.Lock()
+			defer given.mu.Unlock()
+			for _, v := range c.Vaults {
+				token, err := c.Token(t.Context(), v.Audience())
+				must(t, err)
+				given.all[token.Reveal()], given.all[v.String()] = true, true
+			}
+			given.all[cloud.Directory().Tenant()], given.all["contoso"], given.all["sharedeus"] = true, true, true
+			if len(given.all) < 120 {
+				t.Fatalf("%d values were collected", len(given.all))
+			}
+			for value := range given.all {
+				if quoted, _ := json.Marshal(value); strings.Contains(string(text), strings.Trim(string(quoted), `"`)) ||
+					strings.Contains(spoken.String(), value) {
+					t.Errorf("the report has %q", value)
+				}
+			}
+			for _, pattern := range []string{`[0-9a-f]{8}-[0-9a-f]{4}-`, `[0-9a-f]{20}`, `eyJ`, `[A-Za-z0-9+/_]{65}`, `\d+\.\d+\.\d+\.\d+"[,}].*ip`} {
+				if found := regexp.MustCompile(pattern).FindString(strings.ReplaceAll(string(text), clientRequest, "")); found != "" {
+					t.Errorf("the report has %q", found)
+				}
+			}
+		})
+	}
+}
+
+// telling makes errors tell what errors of Azure tell: who asked, from where, and of which resource.
+type telling struct {
+	next   http.RoundTripper
+	tenant string
+}
+
+func (t telling) RoundTrip(r *http.Request) (*http.Response, error) {
+	recorded := &recorder{next: t.next}
+	answer, err := recorded.RoundTrip(r)
+	if err != nil || answer.StatusCode < 400 {
+		return answer, err
+	}
+	k := recorded.answers[0]
+	k.body = []byte(strings.ReplaceAll(string(k.body), `"message":"`, `"message":"Caller: appid=`+t.tenant+`;oid=`+t.tenant+
+		` alice@contoso.example Client address: 192.0.2.77 2001:db8::77 Resource: '/subscriptions/`+t.tenant+
+		`/resourcegroups/secret-group/providers/x' Vault: contoso;location=westeurope `))
+	return k.response(r), nil
+}
+
+// TestRedact: the words of a service stay.
+func TestRedact(t *testing.T) {
+	for text, want := range map[string]string{
+		"AKV.SKR.1004: Exportable keys must have release policy.":                 "AKV.SKR.1004: Exportable keys must have release policy.",
+		"x-ms-sevsnpvm-uvm-endorsement-headers":                                   "x-ms-sevsnpvm-uvm-endorsement-headers",
+		`Bearer authorization="https://login.microsoftonline.com/contoso.com"`:    `Bearer authorization="https://login.microsoftonline.com/…"`,
+		`resource="https://vault.azure.net"`:                                      `resource="https://vault.azure.net"`,
+		"id https://contoso.vault.azure.net/keys/payroll":                         "id <url>",
+		"from 192.0.2.1 and 2001:db8::1":                                          "from <ip> and <ip>",
+		"by alice@contoso.com":                                                    "by <address>",
+		"at contoso.vault.azure.net:443":                                          "at <host>",
+		"id 0123456789ABCDEF0123456789ABCDEF":                                     "id <hex>",
+		"kid rFl9xM+g7TvX63y0iseZtIn20MD5SYAnGblKFasau8I=":                        "kid <text>",
+		"kid rFlxMgTvXyiseZtInMDSYAnGblKFasauI":                                   "kid <text>",
+		"of /subscriptions/a/resourceGroups/secret-group/x, and":                  "of <resource>, and",
+		"Key not found: x (Activity ID: 01234567-89ab-cdef-0123-456789abcdef)":    "Key not found: x (Activity ID: <guid>)",
+		"Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.":                                  "Bearer <token>",
+		"Vault: contoso;location=westeurope on key vault 'contoso;location=x'":    "Vault: <name>;location=westeurope on key vault '<name>;location=x'",
+		"The specified attestation service https://x.attest.azure.net cannot be ": "The specified attestation service <url> cannot be ",
+	} {
+		if got := redact(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
