@@ -10,17 +10,17 @@ import (
 	"skr/internal/check"
 )
 
-// verdict is what the document says of a request.
+// verdict is what api/openapi.yaml says about a request.
 type verdict int
 
 const (
-	// wordless: schemas cannot tell, such as a member that is repeated or a Host header.
+	// wordless is for what schemas cannot express, such as a repeated member or a Host header.
 	wordless verdict = iota
 	good             // the document allows the request
 	bad              // the document refuses the request
 )
 
-// probe is one request with what each contract says of the answer.
+// probe is one request with the rules of each contract for its answer.
 type probe struct {
 	name         string // of the checks; it is stable
 	method, path string // with the query
@@ -28,15 +28,15 @@ type probe struct {
 	header       map[string]string
 	body         string
 	verdict      verdict
-	// reports that the hardware makes for the request, and for one that skr refuses and another
-	// sidecar may accept.
+	// reports counts those that the hardware makes for the request; reportsIfAccepted counts them
+	// for a request that skr refuses and another sidecar may accept.
 	reports, reportsIfAccepted int
 	isServed                   bool // 404 and 405 mean that the sidecar does not serve this
-	// succeeds: a refusal because of the machine, the authority or the vault says nothing of
-	// the contract.
+	// succeeds marks a request that gets a result if the machine, the authority and the vault allow
+	// it. Their refusal shows nothing about the contract.
 	succeeds bool
 	skip     string // why the request is not sent
-	// reference and own are what the contracts say; nil if a contract says nothing.
+	// reference and own are the rules of the contracts; nil if a contract has none.
 	reference, own rule
 }
 

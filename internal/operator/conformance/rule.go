@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"skr/api"
@@ -29,11 +30,15 @@ func all(rules ...rule) rule {
 
 // status wants one of the statuses.
 func status(wanted ...int) rule {
+	texts := make([]string, len(wanted))
+	for i, w := range wanted {
+		texts[i] = strconv.Itoa(w)
+	}
 	return func(a *answer) string {
 		if slices.Contains(wanted, a.status) {
 			return ""
 		}
-		return fmt.Sprintf("the status is %d, not %s", a.status, strings.Join(strings.Fields(strings.Trim(fmt.Sprint(wanted), "[]")), " or "))
+		return fmt.Sprintf("the status is %d, not %s", a.status, strings.Join(texts, " or "))
 	}
 }
 
