@@ -1,5 +1,5 @@
-// Command skr-emulator runs an emulated Azure for confidential machines on the
-// loopback interface, for development and tests, and demonstrates skr on it.
+// Command skr-emulator runs an emulated Azure for confidential machines, for
+// development and tests, and demonstrates skr on it. Other machines cannot reach it.
 // All its certificates lead to a CA named TEST ONLY.
 package main
 
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	root.SetOut(out)
 	root.SetErr(errOut)
 	root.SetArgs(args)
-	root.AddCommand(serveCommand(out, errOut), demoCommand(out))
+	root.AddCommand(serveCommand(out, errOut), demoCommand(out), healthcheckCommand())
 	return root.ExecuteContext(ctx)
 }
 
