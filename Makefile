@@ -48,8 +48,9 @@ man: ## write the manual pages to dist/man
 
 DIST ?= dist
 ARCH ?=
-image: ## build the image dist/skr.tar (needs buildah, but no container engine); with FRAGMENT_KEY, sign a fragment (docs/fragments.md)
-	@GO=$(GO) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
+PROGRAM ?= skr
+image: ## build the image dist/skr.tar (needs buildah only); PROGRAM=skr-emulator and skr-example are images for examples/compose
+	@GO=$(GO) PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
 OUTSIDE := container|diagnosis|docs|e2e|images|openapi|script|stranger

@@ -26,18 +26,24 @@ func need(t *testing.T, program string) {
 	t.Skipf("%s is not installed (apt-get install %s)", program, program)
 }
 
-// build builds the image as `make image` does.
+// build builds skr's image as `make image` does.
 func build(t *testing.T, env ...string) (dir string) {
+	t.Helper()
+	return buildImage(t, "skr", env...)
+}
+
+// buildImage builds the image of a program as `make image PROGRAM=…` does.
+func buildImage(t *testing.T, program string, env ...string) (dir string) {
 	t.Helper()
 	need(t, "buildah")
 	dir = t.TempDir()
 	run := exec.Command("sh", "deploy/image/build.sh", dir)
-	run.Dir, run.Env = root, append(append(os.Environ(), "VERSION=v1.2.3"), env...)
+	run.Dir, run.Env = root, append(append(os.Environ(), "PROGRAM="+program, "VERSION=v1.2.3"), env...)
 	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if digest := readImage(t, filepath.Join(dir, "skr.tar")).digest; !strings.Contains(string(out), digest) {
+	if digest := readImage(t, filepath.Join(dir, program+".tar")).digest; !strings.Contains(string(out), digest) {
 		t.Errorf("build.sh printed %s, not the digest %s", out, digest)
 	}
 	return dir
@@ -98,6 +104,9 @@ func TestImage(t *testing.T) {
 		t.Errorf("the bill of materials beside the image (%d bytes) differs from the one in it (%d bytes); %v", len(beside), len(got.sbom), err)
 	}
 	checkFiles(t, got)
+	if bytes.Contains(got.contents["bin/skr"], []byte(emulatorPackage)) {
+		t.Error("the image of skr contains the emulator")
+	}
 }
 
 // checkFiles: everything in the image belongs to root, who does not run, and no other user
