@@ -17,7 +17,7 @@ import (
 	"skr/test/swtpm"
 )
 
-func TestMain(m *testing.M) { program.Main(m, "skr") }
+func TestMain(m *testing.M) { program.Main(m, "skr", "skr-emulator") }
 
 func TestDemo(t *testing.T) {
 	sidecar := program.Path("skr")
@@ -136,6 +136,10 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"demo", "now"}, "unknown command"},
 		{[]string{"serve", "--listen", "0.0.0.0:0"}, "loopback"},
 		{[]string{"serve", "--key", "payroll"}, "use VAULT/NAME"},
+		{[]string{"serve", "--pod", "Other"}, `the name "Other" must consist of`},
+		{[]string{"serve", "--env-file", "/nonexistent/env.sh"}, "--env-file"},
+		{[]string{"serve", "--internal-network", "--listen", "emulator:443"}, "must be an IP address"},
+		{[]string{"healthcheck", "main.go"}, "was not written by skr-emulator serve --env-file"},
 		{[]string{"serve", "--fault", "nothing=1"}, "--fault"},
 		{[]string{"serve", "--cce-policy", "/nonexistent"}, "no such file"},
 		{[]string{"serve", "--env", "A=1"}, "--image"},

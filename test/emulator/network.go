@@ -16,8 +16,9 @@ import (
 // listenInternal also accepts addresses that other machines of an internal network can reach. It
 // refuses them if a route leads out of that network.
 func listenInternal(ctx context.Context, address string) (*server, error) {
-	if _, err := netip.ParseAddrPort(address); err != nil {
-		return nil, fmt.Errorf("the address %q must be an IP address and a port", address)
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil || parsed.Addr().IsLoopback() {
+		return listenLoopback(ctx, address)
 	}
 	way, err := routeOut("/proc/net/route", "/proc/net/ipv6_route")
 	if err != nil {
