@@ -134,25 +134,26 @@ func checkFiles(t *testing.T, got image) {
 	}
 }
 
-// The Dockerfile's first stage makes the same directory as build.sh, with the same script.
+// The first stage of each Dockerfile makes the same directory as build.sh, with the same script.
 // buildah itself parses the rest.
 func TestDockerfile(t *testing.T) {
-	text, err := os.ReadFile(root + "/Dockerfile")
-	if err != nil {
-		t.Fatal(err)
+	for file, c := range map[string]struct{ layout, last string }{
+		"Dockerfile":                       {`RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "COPY --from=build /image/ /\n"},
+		"examples/compose/Dockerfile":      {`RUN PROGRAM=skr-example VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "COPY --from=build /image/ /\n"},
+		"deploy/image/emulator.Dockerfile": {`RUN PROGRAM=skr-emulator VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "/image/run/ /run/\n"},
+	} {
+		first, final, found := strings.Cut(text(t, filepath.Join(root, file)), "\nFROM scratch\n")
+		if !found {
+			t.Fatalf("the final stage of %s is not FROM scratch", file)
+		}
+		if !strings.Contains(first, c.layout+"\n") || strings.Count(first, "RUN ") != 2 {
+			t.Errorf("the first stage of %s does more than layout.sh:\n%s", file, first)
+		}
+		if !strings.Contains(final, c.last) || strings.Contains(final, "RUN ") {
+			t.Errorf("the final stage of %s has more than that directory:\n%s", file, final)
+		}
 	}
-	first, final, found := strings.Cut(string(text), "\nFROM scratch\n")
-	if !found {
-		t.Fatal("the final stage is not FROM scratch")
-	}
-	if !strings.Contains(first, `RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`+"\n") || strings.Count(first, "RUN ") != 2 {
-		t.Errorf("the first stage does more than layout.sh:\n%s", first)
-	}
-	if !strings.Contains(final, "COPY --from=build /image/ /\n") || strings.Contains(final, "RUN ") {
-		t.Errorf("the final stage has more than that directory:\n%s", final)
-	}
-	script, err := os.ReadFile(root + "/deploy/image/build.sh")
-	if err != nil || !strings.Contains(string(script), `sh deploy/image/layout.sh "$work/build/image"`) {
-		t.Errorf("build.sh does not use layout.sh; %v", err)
+	if !strings.Contains(text(t, root+"/deploy/image/build.sh"), `sh deploy/image/layout.sh "$work/build/image"`) {
+		t.Error("build.sh does not use layout.sh")
 	}
 }

@@ -36,6 +36,9 @@ func TestCompose(t *testing.T) {
 	}
 	p.engine.podman(t, "exec", emulator, "/bin/skr-emulator", "healthcheck", "/run/emulator/env.sh")
 	p.engine.podman(t, "exec", sidecar, "/bin/skr", "healthcheck")
+	if log := p.engine.logs(sidecar); strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("the sidecar warns, for example of a setting that it does not know:\n%s", log)
+	}
 	p.searchSecrets(t)
 	p.engine.leadsOut(t)
 }
@@ -43,7 +46,8 @@ func TestCompose(t *testing.T) {
 // leadsOut: in a network with a way out, the emulator refuses to serve other machines.
 func (e *engine) leadsOut(t *testing.T) {
 	t.Helper()
-	out, err := e.command("run", "--rm", "--tmpfs", "/tmp:mode=1777", "skr-emulator:v1.2.3", "serve", "--internal-network", "--listen", "0.0.0.0:8443").CombinedOutput()
+	out, err := e.command("run", "--rm", "--tmpfs", "/tmp:mode=1777", "skr-emulator:v1.2.3",
+		"serve", "--internal-network", "--listen", "0.0.0.0:8443").CombinedOutput()
 	if err == nil || !regexp.MustCompile(`the network is not internal: interface \S+ has a route to other networks; use .*internal: true`).Match(out) {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -98,32 +102,32 @@ func (p *project) log(t *testing.T) string {
 func (p *project) searchSecrets(t *testing.T) {
 	t.Helper()
 	dir := p.engine.podman(t, "volume", "inspect", "--format", "{{.Mountpoint}}", p.name+"_emulator")
-	environment, token := file(t, filepath.Join(dir, "env.sh")), file(t, filepath.Join(dir, "federated-token"))
+	environment, token := text(t, filepath.Join(dir, "env.sh")), text(t, filepath.Join(dir, "federated-token"))
 	secret := regexp.MustCompile(`AZURE_CLIENT_SECRET=(\S+)`).FindStringSubmatch(environment)
 	if secret == nil || len(token) < 100 {
 		t.Fatalf("%s has no secrets to search for:\n%s", dir, environment)
 	}
 	log := p.log(t)
-	for _, text := range []string{secret[1], strings.TrimSpace(token), "PRIVATE KEY", `"d":`, `\"d\":`} {
-		if strings.Contains(log, text) {
-			t.Errorf("the log contains %.20q:\n%s", text, log)
+	for _, part := range []string{secret[1], strings.TrimSpace(token), "PRIVATE KEY", `"d":`, `\"d\":`} {
+		if strings.Contains(log, part) {
+			t.Errorf("the log contains %.20q:\n%s", part, log)
 		}
 	}
 	for _, name := range []string{"ca.pem", "amd-roots.pem", "env.sh"} {
-		if strings.Contains(file(t, filepath.Join(dir, name)), "PRIVATE KEY") {
+		if strings.Contains(text(t, filepath.Join(dir, name)), "PRIVATE KEY") {
 			t.Errorf("%s contains a private key", name)
 		}
 	}
 }
 
-// file returns the text of a file.
-func file(t *testing.T, path string) string {
+// text returns the text of a file.
+func text(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(content)
 }
 
 // down removes everything. podman-compose 1.0.3 leaves the networks.
