@@ -165,7 +165,7 @@ func newEngine(t *testing.T, programs ...string) *engine {
 		env: append(os.Environ(), "CONTAINERS_CONF="+file),
 	}
 	for _, name := range append([]string{"skr"}, programs...) {
-		e.podman(t, "load", "--quiet", "--input", filepath.Join(buildImage(t, name), name+".tar"))
+		e.podman(t, "load", "--quiet", "--input", archive(t, name))
 	}
 	return e
 }
