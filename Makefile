@@ -49,7 +49,7 @@ man: ## write the manual pages to dist/man
 DIST ?= dist
 ARCH ?=
 PROGRAM ?= skr
-image: ## build the image dist/skr.tar (needs buildah only); PROGRAM=skr-emulator and skr-example are images for examples/compose
+image: ## build the image dist/PROGRAM.tar (needs only buildah): skr, skr-emulator or skr-example; FRAGMENT_KEY signs a fragment (docs/fragments.md)
 	@GO=$(GO) PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.

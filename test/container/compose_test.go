@@ -46,7 +46,7 @@ func TestCompose(t *testing.T) {
 // leadsOut: in a network with a way out, the emulator refuses to serve other machines.
 func (e *engine) leadsOut(t *testing.T) {
 	t.Helper()
-	out, err := e.command("run", "--rm", "--tmpfs", "/tmp:mode=1777", "skr-emulator:v1.2.3",
+	out, err := e.command("run", "--rm", "--timeout", "60", "--tmpfs", "/tmp:mode=1777", "skr-emulator:v1.2.3",
 		"serve", "--internal-network", "--listen", "0.0.0.0:8443").CombinedOutput()
 	if err == nil || !regexp.MustCompile(`the network is not internal: interface \S+ has a route to other networks; use .*internal: true`).Match(out) {
 		t.Errorf("%v\n%s", err, out)
