@@ -54,8 +54,9 @@ man: ## write the manual pages to dist/man
 
 DIST ?= dist
 ARCH ?=
-image: ## build the image dist/skr.tar (needs buildah, but no container engine); with FRAGMENT_KEY, sign a fragment (docs/fragments.md)
-	@GO=$(GO) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
+PROGRAM ?= skr
+image: ## build the image dist/PROGRAM.tar (needs only buildah): skr, skr-emulator or skr-example; FRAGMENT_KEY signs a fragment (docs/fragments.md)
+	@GO=$(GO) PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
 OUTSIDE := azuresdk|container|diagnosis|docs|e2e|images|openapi|script|stranger

@@ -1,5 +1,5 @@
-// Command skr-emulator runs an emulated Azure for confidential machines on the
-// loopback interface, for development and tests, and demonstrates skr on it.
+// Command skr-emulator runs an emulated Azure for confidential machines, for
+// development and tests, and demonstrates skr on it. Other machines cannot reach it.
 // All its certificates lead to a CA named TEST ONLY.
 package main
 
@@ -46,7 +46,7 @@ func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(serveCommand(out, errOut), demoCommand(out), conformanceCommand(out, errOut))
+	root.AddCommand(serveCommand(out, errOut), healthcheckCommand(), demoCommand(out), conformanceCommand(out, errOut))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.BadUsage(err) })
 	return root
 }

@@ -33,6 +33,9 @@ type serveOptions struct {
 	verbose           bool
 	hosts, realNames  bool
 	policyCertificate string
+	internal          bool
+	pods              []string
+	envFile           string
 }
 
 func serveCommand(out, errOut io.Writer) *cobra.Command {
@@ -44,7 +47,8 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 			"  rm -f env.sh; skr-emulator serve --key demo/payroll > env.sh &\n" +
 			"  until grep -qs '^# ready' env.sh; do sleep 0.1; done\n" +
 			"  . ./env.sh && skr\n\n" +
-			"Each --key VAULT/NAME creates an RSA-HSM key that is released to the emulated machine.",
+			"Each --key VAULT/NAME creates an RSA-HSM key that is released to the emulated machine.\n" +
+			"In a container, use --env-file, so that the container's log has no client secret.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return emulate(cmd.Context(), o, out, errOut) },
 	}
@@ -66,6 +70,9 @@ func serveCommand(out, errOut io.Writer) *cobra.Command {
 	flags.BoolVar(&o.realNames, "real-names", false, "also serve Azure's own host names, on port 443 unless --listen has another")
 	flags.StringVar(&o.policyCertificate, "policy-certificate", "",
 		"file with the certificate (PEM) that must sign the attestation policies of the isolated authority "+isolated)
+	flags.BoolVar(&o.internal, "internal-network", false, "allow addresses that are not loopback, if no route leads out of this network; for containers")
+	flags.StringArrayVar(&o.pods, "pod", nil, "NAME of another pod with an execution policy of its own, in a directory of --dir; may be repeated")
+	flags.StringVar(&o.envFile, "env-file", "", "write the environment to this file once the cloud is ready, and remove the file on exit")
 	flags.BoolVar(&o.verbose, "verbose", false, "log each request to standard error")
 	return cmd
 }
@@ -76,6 +83,9 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer remove()
+	if err := o.unpublish(); err != nil {
+		return err
+	}
 	names := o.names()
 	config, err := o.config(ctx, dir, errOut)
 	if err != nil {
@@ -86,20 +96,40 @@ func emulate(ctx context.Context, o serveOptions, out, errOut io.Writer) error {
 		return err
 	}
 	defer func() { _ = cloud.Close() }() // the process exits anyway
-	if err := printEnvironment(out, cloud, names); err != nil {
+	text, err := o.environment(ctx, cloud, names)
+	if err != nil {
 		return err
 	}
-	if o.hosts {
-		_, _ = io.WriteString(out, names.hosts(cloud))
+	unpublish, err := o.publish(out, text)
+	if err != nil {
+		return err
 	}
-	for _, key := range o.keys {
-		if err := makeKey(ctx, cloud, names, key, out); err != nil {
-			return err
-		}
-	}
-	_, _ = fmt.Fprintln(out, "# ready") // scripts wait for it
+	defer unpublish()
 	<-ctx.Done()
 	return nil
+}
+
+// environment makes what the flags ask for, and returns the variables for it.
+func (o serveOptions) environment(ctx context.Context, cloud *emulator.Cloud, names names) (string, error) {
+	var text strings.Builder
+	if err := printEnvironment(&text, cloud, names); err != nil {
+		return "", err
+	}
+	if o.hosts {
+		text.WriteString(names.hosts(cloud))
+	}
+	for _, pod := range o.pods {
+		if err := addPod(&text, cloud, pod); err != nil {
+			return "", err
+		}
+	}
+	for _, key := range o.keys {
+		if err := makeKey(ctx, cloud, names, key, &text); err != nil {
+			return "", err
+		}
+	}
+	text.WriteString("# ready\n") // scripts wait for it
+	return text.String(), nil
 }
 
 func (o serveOptions) workDir() (string, func(), error) {
@@ -110,7 +140,7 @@ func (o serveOptions) workDir() (string, func(), error) {
 }
 
 func (o serveOptions) config(ctx context.Context, dir string, errOut io.Writer) (emulator.Config, error) {
-	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed, ExtraHosts: o.names().extra()}
+	config := emulator.Config{Dir: dir, Listen: o.listen, IMDSListen: o.imds, Seed: o.seed, ExtraHosts: o.names().extra(), InternalNetwork: o.internal}
 	if host, port, err := net.SplitHostPort(o.listen); err == nil && o.realNames && port == "0" {
 		config.Listen = net.JoinHostPort(host, realPort)
 	}
@@ -181,7 +211,7 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 	if o.policyFile == "" {
 		return config, nil
 	}
-	if platform != emulator.ACI && platform != emulator.AKSKata {
+	if !hasPolicy(platform) {
 		return config, fmt.Errorf("--cce-policy: platform %q has no execution policy", platform)
 	}
 	policy, err := os.ReadFile(o.policyFile)
@@ -190,19 +220,19 @@ func (o serveOptions) machine() (emulator.MachineConfig, error) {
 }
 
 // printEnvironment writes lines that a POSIX shell can source.
-func printEnvironment(out io.Writer, cloud *emulator.Cloud, names names) error {
-	var text strings.Builder
+func printEnvironment(text *strings.Builder, cloud *emulator.Cloud, names names) error {
 	text.WriteString("# emulated Azure, TEST ONLY; source this file, then start skr\n")
 	for _, entry := range cloud.Environment(cloud.Machine()) {
-		name, value, _ := strings.Cut(entry, "=")
-		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+		text.WriteString(export(entry))
 	}
-	fmt.Fprintf(&text, "# for requests to the sidecar:\nexport MAA_ENDPOINT='%s'\n", names.authority(cloud))
-	if err := printIdentities(&text, cloud); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, text.String())
-	return err
+	fmt.Fprintf(text, "# for requests to the sidecar:\nexport MAA_ENDPOINT='%s'\n", names.authority(cloud))
+	return printIdentities(text, cloud)
+}
+
+// export returns a line that sets the variable NAME=value.
+func export(entry string) string {
+	name, value, _ := strings.Cut(entry, "=")
+	return fmt.Sprintf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 }
 
 // printIdentities writes the identities as comments: variables of a workload identity would replace
@@ -225,7 +255,7 @@ func printIdentities(text *strings.Builder, cloud *emulator.Cloud) error {
 	return nil
 }
 
-func makeKey(ctx context.Context, cloud *emulator.Cloud, names names, key string, out io.Writer) error {
+func makeKey(ctx context.Context, cloud *emulator.Cloud, names names, key string, text *strings.Builder) error {
 	vault, name, found := strings.Cut(key, "/")
 	if !found {
 		return fmt.Errorf("--key %q: use VAULT/NAME", key)
@@ -238,6 +268,6 @@ func makeKey(ctx context.Context, cloud *emulator.Cloud, names names, key string
 	if _, err := cloud.CreateKey(ctx, host, emulator.KeySpec{Name: name, Size: demoKeyBits}, policy); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
-	return err
+	fmt.Fprintf(text, "# key %s\nexport AKV_ENDPOINT='%s'\n", name, host)
+	return nil
 }

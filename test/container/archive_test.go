@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -22,8 +23,9 @@ type image struct {
 			Labels       map[string]string
 		}
 	}
-	files []*tar.Header
-	sbom  []byte
+	files    []*tar.Header
+	contents map[string][]byte
+	sbom     []byte
 }
 
 type descriptor struct {
@@ -62,10 +64,12 @@ func (i *image) readLayer(t *testing.T, path, name string) {
 			return
 		}
 		layer := tar.NewReader(body)
+		i.contents = make(map[string][]byte)
 		for header := next(t, layer); header != nil; header = next(t, layer) {
 			i.files = append(i.files, header)
-			if header.Name == "usr/share/sbom/skr.cdx.json" {
-				i.sbom = read(t, layer)
+			i.contents[header.Name] = read(t, layer)
+			if strings.HasPrefix(header.Name, "usr/share/sbom/") {
+				i.sbom = i.contents[header.Name]
 			}
 		}
 	})

@@ -26,18 +26,24 @@ func need(t *testing.T, program string) {
 	t.Skipf("%s is not installed (apt-get install %s)", program, program)
 }
 
-// build builds the image as `make image` does.
+// build builds skr's image as `make image` does.
 func build(t *testing.T, env ...string) (dir string) {
+	t.Helper()
+	return buildImage(t, "skr", env...)
+}
+
+// buildImage builds the image of a program as `make image PROGRAM=…` does.
+func buildImage(t *testing.T, program string, env ...string) (dir string) {
 	t.Helper()
 	need(t, "buildah")
 	dir = t.TempDir()
 	run := exec.Command("sh", "deploy/image/build.sh", dir)
-	run.Dir, run.Env = root, append(append(os.Environ(), "VERSION=v1.2.3"), env...)
+	run.Dir, run.Env = root, append(append(os.Environ(), "PROGRAM="+program, "VERSION=v1.2.3"), env...)
 	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if digest := readImage(t, filepath.Join(dir, "skr.tar")).digest; !strings.Contains(string(out), digest) {
+	if digest := readImage(t, filepath.Join(dir, program+".tar")).digest; !strings.Contains(string(out), digest) {
 		t.Errorf("build.sh printed %s, not the digest %s", out, digest)
 	}
 	return dir
@@ -98,6 +104,9 @@ func TestImage(t *testing.T) {
 		t.Errorf("the bill of materials beside the image (%d bytes) differs from the one in it (%d bytes); %v", len(beside), len(got.sbom), err)
 	}
 	checkFiles(t, got)
+	if bytes.Contains(got.contents["bin/skr"], []byte(emulatorPackage)) {
+		t.Error("the image of skr contains the emulator")
+	}
 }
 
 // checkFiles: everything in the image belongs to root, who does not run, and no other user
@@ -125,25 +134,26 @@ func checkFiles(t *testing.T, got image) {
 	}
 }
 
-// The Dockerfile's first stage makes the same directory as build.sh, with the same script.
+// The first stage of each Dockerfile makes the same directory as build.sh, with the same script.
 // buildah itself parses the rest.
 func TestDockerfile(t *testing.T) {
-	text, err := os.ReadFile(root + "/Dockerfile")
-	if err != nil {
-		t.Fatal(err)
+	for file, c := range map[string]struct{ layout, last string }{
+		"Dockerfile":                       {`RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "COPY --from=build /image/ /\n"},
+		"examples/compose/Dockerfile":      {`RUN PROGRAM=skr-example VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "COPY --from=build /image/ /\n"},
+		"deploy/image/emulator.Dockerfile": {`RUN PROGRAM=skr-emulator VERSION="${VERSION}" sh deploy/image/layout.sh /image`, "/image/run/ /run/\n"},
+	} {
+		first, final, found := strings.Cut(text(t, filepath.Join(root, file)), "\nFROM scratch\n")
+		if !found {
+			t.Fatalf("the final stage of %s is not FROM scratch", file)
+		}
+		if !strings.Contains(first, c.layout+"\n") || strings.Count(first, "RUN ") != 2 {
+			t.Errorf("the first stage of %s does more than layout.sh:\n%s", file, first)
+		}
+		if !strings.Contains(final, c.last) || strings.Contains(final, "RUN ") {
+			t.Errorf("the final stage of %s has more than that directory:\n%s", file, final)
+		}
 	}
-	first, final, found := strings.Cut(string(text), "\nFROM scratch\n")
-	if !found {
-		t.Fatal("the final stage is not FROM scratch")
-	}
-	if !strings.Contains(first, `RUN VERSION="${VERSION}" sh deploy/image/layout.sh /image`+"\n") || strings.Count(first, "RUN ") != 2 {
-		t.Errorf("the first stage does more than layout.sh:\n%s", first)
-	}
-	if !strings.Contains(final, "COPY --from=build /image/ /\n") || strings.Contains(final, "RUN ") {
-		t.Errorf("the final stage has more than that directory:\n%s", final)
-	}
-	script, err := os.ReadFile(root + "/deploy/image/build.sh")
-	if err != nil || !strings.Contains(string(script), `sh deploy/image/layout.sh "$work/build/image"`) {
-		t.Errorf("build.sh does not use layout.sh; %v", err)
+	if !strings.Contains(text(t, root+"/deploy/image/build.sh"), `sh deploy/image/layout.sh "$work/build/image"`) {
+		t.Error("build.sh does not use layout.sh")
 	}
 }

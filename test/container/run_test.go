@@ -138,7 +138,8 @@ cgroup_manager="cgroupfs"
 events_logger="none"
 `
 
-func newEngine(t *testing.T) *engine {
+// newEngine returns an engine with the images of skr and of these programs.
+func newEngine(t *testing.T, programs ...string) *engine {
 	t.Helper()
 	need(t, "podman")
 	need(t, "runc")
@@ -157,10 +158,15 @@ func newEngine(t *testing.T) *engine {
 		t.Fatal(err)
 	}
 	e := &engine{
-		args: []string{"--log-level", "error", "--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", "vfs"},
-		env:  append(os.Environ(), "CONTAINERS_CONF="+file),
+		args: []string{
+			"--log-level", "error", "--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", "vfs",
+			"--network-config-dir", dir + "/networks",
+		},
+		env: append(os.Environ(), "CONTAINERS_CONF="+file),
 	}
-	e.podman(t, "load", "--quiet", "--input", filepath.Join(build(t), "skr.tar"))
+	for _, name := range append([]string{"skr"}, programs...) {
+		e.podman(t, "load", "--quiet", "--input", archive(t, name))
+	}
 	return e
 }
 

@@ -11,8 +11,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,12 +49,12 @@ func (c *Cloud) dial(ctx context.Context, network, address string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	if address != c.imds.address() && !c.hosts.allowed(strings.ToLower(name)) {
+	if address != c.imdsHost() && !c.hosts.allowed(strings.ToLower(name)) {
 		return nil, fmt.Errorf("emulator: %q is not a host of this cloud", name)
 	}
 	target := c.tls.address()
-	if address == c.imds.address() {
-		target = address
+	if address == c.imdsHost() {
+		target = c.imds.address()
 	}
 	return new(net.Dialer).DialContext(ctx, network, target)
 }
@@ -70,7 +73,22 @@ func (c *Cloud) AttestationHost() string { return c.Host("sharedeus.eus", "attes
 func (c *Cloud) LoginHost() string { return strings.TrimPrefix(c.hosts.url(loginLocal), "https://") }
 
 // IMDSURL returns the URL of IMDS, in place of http://169.254.169.254.
-func (c *Cloud) IMDSURL() string { return "http://" + c.imds.address() }
+func (c *Cloud) IMDSURL() string { return "http://" + c.imdsHost() }
+
+// imdsHost returns the address of IMDS. If it listens on every address of a container, that is the
+// container's name, which the network's DNS knows.
+func (c *Cloud) imdsHost() string {
+	address := c.imds.address()
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil || !parsed.Addr().IsUnspecified() {
+		return address
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort(name, strconv.Itoa(int(parsed.Port())))
+}
 
 // KDSURL returns the URL of AMD's KDS, in place of https://kdsintf.amd.com.
 func (c *Cloud) KDSURL() string { return c.hosts.url(kdsLocal) }

@@ -14,8 +14,8 @@
 //	id, err := cloud.CreateKey(ctx, "demo", emulator.KeySpec{Name: "payroll"}, policy)
 //	sidecar.Env = cloud.Environment(cloud.Machine())
 //
-// The emulator listens on loopback addresses only and is never linked into the
-// product.
+// The emulator listens on loopback addresses, or in a network that has no route
+// to others (Config.InternalNetwork). It is never linked into the product.
 package emulator
 
 import (
@@ -57,6 +57,10 @@ type Config struct {
 	// IMDSListen is the address of the plain HTTP listener of IMDS; "" means a
 	// free port on 127.0.0.1.
 	IMDSListen string
+	// InternalNetwork allows Listen and IMDSListen to be other addresses than
+	// loopback, such as 0.0.0.0:443, if no route leads out of the network: for
+	// a container in a network with no other connection.
+	InternalNetwork bool
 	// ExtraHosts are names outside .localhost that the cloud serves:
 	// "demo.vault.azure.net", "sharedeus.eus.attest.azure.net". Clients reach
 	// them through HTTPClient or a dialer of their own.

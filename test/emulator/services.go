@@ -59,7 +59,11 @@ func (c *Cloud) listen() (err error) {
 }
 
 func (c *Cloud) open(address string) (*server, error) {
-	s, err := listenLoopback(c.running, address)
+	listen := listenLoopback
+	if c.config.InternalNetwork {
+		listen = listenInternal
+	}
+	s, err := listen(c.running, address)
 	if err != nil {
 		return nil, err
 	}
