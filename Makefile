@@ -83,6 +83,11 @@ test-modules:
 # The tests of e2e with concurrent requests. Their skr has the race detector too.
 TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
 
+# Kubernetes takes minutes to build the first time, so this is not part of `make test`.
+.PHONY: apiserver
+apiserver: ## install chart and manifests into a real Kubernetes API server, with strict validation and pod security
+	cd test/apiserver && $(GO) test -count=1 -timeout 30m ./...
+
 race: ## run the tests under the race detector, which does not watch other processes
 	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(INSIDE)
 	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e

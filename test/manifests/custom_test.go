@@ -18,8 +18,11 @@ type virtualDaemonSet struct {
 	meta.ObjectMeta `json:"metadata"`
 
 	Spec struct {
-		Selector meta.LabelSelector   `json:"selector"`
-		Template core.PodTemplateSpec `json:"template"`
+		Selector meta.LabelSelector `json:"selector"`
+		Template struct {
+			meta.TypeMeta        `json:",inline"`
+			core.PodTemplateSpec `json:",inline"`
+		} `json:"template"`
 	} `json:"spec"`
 }
 
@@ -83,13 +86,16 @@ func TestVirtualDaemonSet(t *testing.T) {
 	if !ok {
 		t.Fatal("skr.yaml has no VirtualDaemonSet")
 	}
+	if embedded := set.Spec.Template.TypeMeta; embedded != set.TypeMeta { // x-kubernetes-embedded-resource
+		t.Errorf("the template is %+v, and the definition demands a version and a kind", embedded)
+	}
 	selector := set.Spec.Selector
 	if len(selector.MatchLabels) != 0 || len(selector.MatchExpressions) != 1 ||
 		selector.MatchExpressions[0].Key != "virtualdaemonset.kubernetes.io/virtualdaemonset" ||
 		selector.MatchExpressions[0].Operator != meta.LabelSelectorOpDoesNotExist {
 		t.Errorf("selector %+v", selector)
 	}
-	companion := pod{"VirtualDaemonSet", set.Name, set.Spec.Template}
+	companion := pod{"VirtualDaemonSet", set.Name, set.Spec.Template.PodTemplateSpec}
 	application := pods(renders(t)["virtualnodes/application.yaml"])[0]
 	ours, theirs := companion.template.Spec, application.template.Spec
 	if ours.Volumes[0].HostPath.Path != theirs.Volumes[0].HostPath.Path || ours.NodeName != theirs.NodeName || set.Namespace != "shop" {

@@ -137,7 +137,7 @@ func pods(objects []object) (found []pod) {
 		case *batch.CronJob:
 			found = append(found, pod{"CronJob", o.Name, o.Spec.JobTemplate.Spec.Template})
 		case *virtualDaemonSet:
-			found = append(found, pod{"VirtualDaemonSet", o.Name, o.Spec.Template})
+			found = append(found, pod{"VirtualDaemonSet", o.Name, o.Spec.Template.PodTemplateSpec})
 		case *core.Pod:
 			found = append(found, pod{"Pod", o.Name, core.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}})
 		}

@@ -1,0 +1,69 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// longest is how long a run may take. It ends before the timeout of go test, which would
+// leave the files behind.
+const longest = 25 * time.Minute
+
+// cluster is the API server of all tests, and tools are the programs that they run.
+var (
+	cluster *server
+	tools   programs
+)
+
+// announced makes the test binary print where its API server runs. TestInterrupt reads it.
+const announced = "SKR_TEST_APISERVER_ANNOUNCED"
+
+func TestMain(m *testing.M) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, m)
+	stop()
+	cancel()
+	os.Exit(code)
+}
+
+// run starts the API server, runs the tests, and stops the API server also after a failure
+// or an interrupt.
+func run(ctx context.Context, m *testing.M) int {
+	var err error
+	if tools, err = build(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if cluster, err = start(ctx, tools); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer cluster.stop()
+	if os.Getenv(announced) != "" {
+		fmt.Println(cluster.dir, cluster.etcd.cmd.Process.Pid, cluster.api.cmd.Process.Pid)
+		<-ctx.Done()
+		return 130
+	}
+	if err := cluster.prepare(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- m.Run() }()
+	select {
+	case code := <-ended:
+		return code
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr, "interrupted: stopping the API server")
+		return 130
+	case <-cluster.api.ended:
+		fmt.Fprintf(os.Stderr, "kube-apiserver ended: %v\n%s", cluster.api.err, cluster.api.log())
+		return 1
+	}
+}

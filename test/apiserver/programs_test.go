@@ -1,0 +1,76 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	root  = "../.."
+	chart = root + "/deploy/helm/skr"
+
+	// helmVersion is the version of Helm that runs if HELM is not set.
+	helmVersion = "v3.22.0"
+)
+
+// programs are the paths of what the tests run, and the version of the API server.
+type programs struct{ etcd, api, helm, skrctl, version string }
+
+// build builds the programs in bin/apiserver of the project. The go command links only what
+// changed since the last run.
+func build(ctx context.Context) (p programs, err error) {
+	dir, err := filepath.Abs(root + "/bin/apiserver")
+	if err != nil {
+		return p, err
+	}
+	p = programs{etcd: dir + "/etcd", api: dir + "/kube-apiserver", helm: os.Getenv("HELM"), skrctl: dir + "/skrctl"}
+	if p.version, err = output(ctx, "go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"); err != nil {
+		return p, err
+	}
+	steps := [][]string{
+		{"go", "build", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", p.etcd, "go.etcd.io/etcd/server/v3"},
+		{"go", "build", "-tags", "grpcnotrace", "-ldflags", "-s -w " + versionFlags(p.version), "-o", p.api, "k8s.io/kubernetes/cmd/kube-apiserver"},
+		{"go", "build", "-C", root, "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", p.skrctl, "./cmd/skrctl"},
+	}
+	if p.helm == "" {
+		p.helm = dir + "/helm"
+		steps = append(steps, []string{"env", "GOBIN=" + dir, "go", "install", "helm.sh/helm/v3/cmd/helm@" + helmVersion})
+	}
+	for _, step := range steps {
+		if _, err := output(ctx, step[0], step[1:]...); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// versionFlags returns the linker's flags for the version that the API server reports. Helm
+// compares it with the chart's kubeVersion.
+func versionFlags(version string) string {
+	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")
+	const name = "-X k8s.io/component-base/version."
+	return name + "gitVersion=" + version + " " + name + "gitMajor=" + parts[0] + " " + name + "gitMinor=" + parts[1]
+}
+
+// output runs a program and returns what it prints. Its errors contain what it prints on
+// standard error.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	return outputWith(ctx, "", name, args...)
+}
+
+func outputWith(ctx context.Context, input, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stdin = strings.NewReader(input)
+	var told strings.Builder
+	cmd.Stderr = &told
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s%s", cmd, err, &told, out)
+	}
+	return strings.TrimSuffix(string(out), "\n"), nil
+}
