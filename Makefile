@@ -126,8 +126,9 @@ vulnerabilities: ## look for known vulnerabilities in what the programs call; sa
 release-check: ## verify the configuration of releases
 	GITHUB_REPOSITORY=owner/skr GITHUB_REPOSITORY_OWNER=owner $(GO) run $(GORELEASER) check
 
-reproducible: ## build HEAD twice, in two places without a shared cache, and compare
-	@GO=$(GO) TAGS=$(TAGS) sh deploy/release/reproducible.sh
+WITH ?=
+reproducible: ## build HEAD twice, in two places without a shared cache, and compare; also WITH=a program of a release
+	@GO=$(GO) TAGS=$(TAGS) WITH=$(WITH) VERSION=$(VERSION) sh deploy/release/reproducible.sh
 
 generate: ## generate the Go code of api/*.proto
 	$(GO) run ./test/generate

@@ -9,7 +9,7 @@ set -eu
 umask 022
 dir=${1:?usage: layout.sh DIR}
 [ ! -e "$dir" ] || { echo "layout.sh: $dir already exists" >&2; exit 2; }
-mkdir -p "$dir/bin" "$dir/usr/share/sbom"
+mkdir -p "$dir/bin" "$dir/usr/share/sbom" "$dir/usr/share/doc/skr"
 
 # The binary must not depend on paths, the state of a repository, or a C compiler.
 go=${GO:-go}
@@ -22,3 +22,5 @@ ln -s bin/skr "$dir/skr.sh"
 ln -s skr "$dir/bin/sh"
 
 "$go" run ./deploy/release/sbom "$dir/bin/skr" "$dir/usr/share/sbom/skr.cdx.json" "${VERSION:-unknown}"
+"$go" run ./deploy/release/notices ./cmd/skr "$dir/usr/share/doc/skr/NOTICES.txt" linux
+cp LICENSE "$dir/usr/share/doc/skr/copyright"
