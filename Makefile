@@ -128,7 +128,7 @@ release-check: ## verify the configuration of releases
 
 WITH ?=
 reproducible: ## build HEAD twice, in two places without a shared cache, and compare; also WITH=a program of a release
-	@GO=$(GO) TAGS=$(TAGS) WITH=$(WITH) VERSION=$(VERSION) sh deploy/release/reproducible.sh
+	@GO=$(GO) TAGS=$(TAGS) WITH=$(WITH) sh deploy/release/reproducible.sh
 
 generate: ## generate the Go code of api/*.proto
 	$(GO) run ./test/generate

@@ -77,7 +77,7 @@ const (
 
 // style follows the reader's light or dark setting, as web sites show pictures on either.
 const style = `<style>
-text{font:13px system-ui,sans-serif;fill:#1f2328}.note{font-size:11px;fill:#59636e}.box{fill:#f6f8fa;stroke:#818b98}
+text{font:13px system-ui,sans-serif;fill:#1f2328}.note{font-size:12px;fill:#59636e}.box{fill:#f6f8fa;stroke:#818b98}
 .line{stroke:#d1d9e0}.arrow{stroke:#0969da;fill:none;stroke-width:1.5}.head{fill:#0969da}.check{fill:#dafbe1;stroke:#1a7f37}
 .back{fill:#ffffff}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.box{fill:#212830;stroke:#656c76}.line{stroke:#3d444d}
