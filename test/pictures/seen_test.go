@@ -56,7 +56,7 @@ func faults(t *testing.T, pictures, scheme string) (found map[string][]string) {
 	}
 	preferred := map[string]string{"light": "1", "dark": "0"}[scheme]
 	browser := exec.CommandContext(t.Context(), "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-component-update",
-		"--user-data-dir="+t.TempDir(), "--force-prefers-reduced-motion", "--blink-settings=preferredColorScheme="+preferred, //nolint:gosec // Ours.
+		"--user-data-dir="+t.TempDir(), "--force-prefers-reduced-motion", "--blink-settings=preferredColorScheme="+preferred,
 		"--window-size=1600,3000", "--dump-dom", "file://"+path)
 	out, err := browser.Output()
 	if err != nil {

@@ -151,7 +151,7 @@ func wants(t *testing.T, archive string, files map[string][]byte, names ...strin
 
 func readFile(t *testing.T, name string) []byte {
 	t.Helper()
-	content, err := os.ReadFile(name) //nolint:gosec // A file of the snapshot.
+	content, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,20 +26,20 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: notices PACKAGE FILE SYSTEM...")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
+	if err := write(context.Background(), os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, "notices:", err)
 		os.Exit(1)
 	}
 }
 
-func write(program, file string, systems []string) error {
-	root, err := exec.Command("go", "env", "GOROOT").Output()
+func write(ctx context.Context, program, file string, systems []string) error {
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return fmt.Errorf("go env: %w", err)
 	}
 	dirs := map[string]string{"Go " + runtime.Version(): strings.TrimSpace(string(root))}
 	for _, system := range systems {
-		if err := modules(program, system, dirs); err != nil {
+		if err := modules(ctx, program, system, dirs); err != nil {
 			return err
 		}
 	}
@@ -50,8 +51,9 @@ func write(program, file string, systems []string) error {
 }
 
 // modules adds the directory of each module that the program contains on that system.
-func modules(program, system string, dirs map[string]string) error {
-	list := exec.Command("go", "list", "-tags", "grpcnotrace", "-deps", "-json=Module", program) //nolint:gosec // The package is an argument.
+func modules(ctx context.Context, program, system string, dirs map[string]string) error {
+	//nolint:gosec // The package is an argument.
+	list := exec.CommandContext(ctx, "go", "list", "-tags", "grpcnotrace", "-deps", "-json=Module", program)
 	list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
 	list.Stderr = os.Stderr
 	out, err := list.Output()
