@@ -16,11 +16,11 @@ type Marks struct {
 	Idle  string // not met, which does not matter
 }
 
-// PlainMarks are for files and for terminals without colour; ColourMarks add the
-// colours of ECMA-48, section 8.3.117.
+// PlainMarks are for files and for terminals without colour. ColourMarks set the colour of the
+// letters and the one behind them, which can be read on dark and light terminals.
 var (
 	PlainMarks  = Marks{"met    ", "NOT MET", "unmet  "}
-	ColourMarks = Marks{"\x1b[32mmet\x1b[0m    ", "\x1b[1;31mNOT MET\x1b[0m", "\x1b[2munmet\x1b[0m  "}
+	ColourMarks = Marks{"\x1b[30;42mmet\x1b[0m    ", "\x1b[1;97;41mNOT MET\x1b[0m", "unmet  "}
 )
 
 // Text returns the explanation for people: a line for each condition, indented as they

@@ -36,8 +36,9 @@ func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "skr-emulator",
 		Short: "Run an emulated Azure for confidential machines on this machine",
-		Long: "Emulates AMD silicon, THIM, IMDS, Entra ID, Azure Attestation, Key Vault and Managed HSM, with\n" +
-			"real cryptography. For development and tests only: no other system trusts its certificates.",
+		Long: "Emulates AMD silicon, THIM, IMDS, Entra ID, Azure Attestation, Key Vault and\n" +
+			"Managed HSM, with real cryptography. For development and tests only: no other\n" +
+			"system trusts its certificates.",
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,

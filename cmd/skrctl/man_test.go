@@ -19,3 +19,7 @@ func TestManPages(t *testing.T) {
 	}
 	commands.CheckManPages(t, rootCommand(nil, cli.Streams{}), dir)
 }
+
+func TestHelpWidth(t *testing.T) {
+	commands.CheckHelp(t, rootCommand(nil, cli.Streams{}))
+}

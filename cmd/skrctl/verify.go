@@ -27,9 +27,11 @@ func verifyCommand(env config.Environment, io cli.Streams) *cobra.Command {
 			"files of a directory, are the parts of one thing, such as a report and its chain. FILE may be - for standard input.\n\n" +
 			"  report             with its certificates, data and endorsement\n" +
 			"  TDX quote          with its TD report, data and Intel's collateral\n" +
-			"  boot evidence      quote, PCRs and event log of a virtual TPM; requires --policy, see docs/vtpm.md. With\n" +
-			"                     --runtime-data, only its report is verified, like any report\n" +
-			"  token              of an attestation service in maa_allow; --policy is a release policy that it must meet\n" +
+			"  boot evidence      quote, PCRs and event log of a virtual TPM; requires\n" +
+			"                     --policy, see docs/vtpm.md. With --runtime-data, only its\n" +
+			"                     report is verified, like any report\n" +
+			"  token              of an attestation service in maa_allow; --policy is a\n" +
+			"                     release policy that it must meet\n" +
 			"  release statement  of a vault; requires --vault\n\n" +
 			"A flag that does not apply to the file is an error. The first line says what was verified, the last line what was\n" +
 			"not checked. Exit codes: 0 every required check passed, 6 otherwise, 2 unreadable.",

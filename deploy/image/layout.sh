@@ -10,10 +10,10 @@ set -eu
 umask 022
 dir=${1:?usage: layout.sh DIR}
 [ ! -e "$dir" ] || { echo "layout.sh: $dir already exists" >&2; exit 2; }
-mkdir -p "$dir/bin" "$dir/usr/share/sbom"
 program=${PROGRAM:-skr}
 source=./cmd/$program
 [ "$program" != skr-example ] || source=./examples/compose
+mkdir -p "$dir/bin" "$dir/usr/share/sbom" "$dir/usr/share/doc/$program"
 
 # The binary must not depend on paths, the state of a repository, or a C compiler.
 go=${GO:-go}
@@ -34,3 +34,5 @@ skr-emulator)
 esac
 
 "$go" run ./deploy/release/sbom "$dir/bin/$program" "$dir/usr/share/sbom/$program.cdx.json" "${VERSION:-unknown}"
+"$go" run ./deploy/release/notices "$source" "$dir/usr/share/doc/$program/NOTICES.txt" linux
+cp LICENSE "$dir/usr/share/doc/$program/copyright"

@@ -62,7 +62,7 @@ that is all
 	if n := strings.Count(coloured, "\x1b["); n != 2*len(results) {
 		t.Errorf("%d colour sequences, want %d: %q", n, 2*len(results), coloured)
 	}
-	for _, sequence := range []string{"\x1b[32m", "\x1b[36m", "\x1b[33m", "\x1b[1;31m", "\x1b[0m"} {
+	for _, sequence := range []string{"\x1b[30;42m", "\x1b[30;46m", "\x1b[30;103m", "\x1b[1;97;41m", "\x1b[30;47m", "\x1b[0m"} {
 		coloured = strings.ReplaceAll(coloured, sequence, "")
 	}
 	if coloured != plain {

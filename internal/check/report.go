@@ -78,8 +78,11 @@ func (r Report) writeResults(text *strings.Builder, style Style) {
 	}
 }
 
-// colours are those that every terminal has (ECMA-48, SGR).
-var colours = map[Outcome]string{OK: "\x1b[32m", Note: "\x1b[36m", Warning: "\x1b[33m", Failed: "\x1b[1;31m", Skipped: "\x1b[33m"}
+// colours set both the colour of the letters and the one behind them (ECMA-48, SGR, and the bright
+// colours of aixterm), so that they can be read on a dark and on a light terminal.
+var colours = map[Outcome]string{
+	OK: "\x1b[30;42m", Note: "\x1b[30;46m", Warning: "\x1b[30;103m", Failed: "\x1b[1;97;41m", Skipped: "\x1b[30;47m",
+}
 
 // word puts failures in capitals, so that they stand out without colour.
 func (f Format) word(o Outcome) string {

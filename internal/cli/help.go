@@ -11,23 +11,36 @@ import (
 	"skr/internal/config"
 )
 
-// helpWidth is the column at which the help of flags wraps.
-const helpWidth = 110
+// helpWidth is the column at which help wraps: the usual width of a terminal.
+const helpWidth = 80
 
 const settingsNote = `
-Settings may also be in the file of --config, as a_b, and in the environment, as SKR_A_B.
+Settings may also be in the file of --config, as a_b, and in the
+environment, as SKR_A_B.
 `
+
+// printHelp prints what the command does, and how to use it.
+func printHelp(cmd *cobra.Command, _ []string) {
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short
+	}
+	cmd.InheritedFlags() // merges the flags of the root command, as cobra's own help does
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s", reflow(text, helpWidth), cmd.UsageString()); err != nil {
+		cmd.PrintErrln(err)
+	}
+}
 
 // printUsage prints the part of help below the description: how to use the command, its
 // subcommands, and its flags by group.
 func printUsage(cmd *cobra.Command) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n", usageLine(cmd))
+	fmt.Fprintf(&b, "Usage:\n  %s\n", hang(usageLine(cmd), 6, helpWidth))
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, child := range cmd.Commands() {
 			if child.IsAvailableCommand() {
-				fmt.Fprintf(&b, "  %-12s %s\n", child.Name(), child.Short)
+				fmt.Fprintf(&b, "  %-12s %s\n", child.Name(), hang(child.Short, 15, helpWidth))
 			}
 		}
 	}
@@ -111,6 +124,6 @@ func newHelpSet() *pflag.FlagSet {
 
 func printFlags(b *strings.Builder, title string, fs *pflag.FlagSet) {
 	if fs != nil && fs.HasAvailableFlags() {
-		fmt.Fprintf(b, "\n%s:\n%s", title, fs.FlagUsagesWrapped(helpWidth))
+		fmt.Fprintf(b, "\n%s:\n%s", title, breakLists(fs.FlagUsagesWrapped(helpWidth), helpWidth))
 	}
 }

@@ -35,6 +35,7 @@ func Equip(root *cobra.Command, env config.Environment, io Streams, logThemselve
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
 	root.SetUsageFunc(printUsage)
+	root.SetHelpFunc(printHelp)
 	root.SetHelpCommand(helpCommand())
 	addSettings(root)
 	root.InitDefaultHelpCmd()

@@ -163,7 +163,8 @@ var allowed = map[string][]string{
 	"internal/sidecar/sshagent": {"internal/crash", "internal/sidecar/access", "internal/sidecar/server"},
 
 	// For releases.
-	"deploy/release/sbom": {"internal/sbom"},
+	"deploy/release/notices": {},
+	"deploy/release/sbom":    {"internal/sbom"},
 
 	// The operator's wing.
 	"internal/operator/conformance": {"api", "attest/snp", "internal/check", "internal/refusal", "internal/strictjson"},

@@ -109,8 +109,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// checkFiles: everything in the image belongs to root, who does not run, and no other user
-// may write it.
+// checkFiles checks that everything in the image belongs to root, which does not run, and that no
+// other user may write it.
 func checkFiles(t *testing.T, got image) {
 	t.Helper()
 	links := map[string]string{"skr.sh": "bin/skr", "bin/sh": "skr"}
@@ -128,7 +128,8 @@ func checkFiles(t *testing.T, got image) {
 		}
 	}
 	slices.Sort(names)
-	want := "bin bin/sh bin/skr skr.sh usr usr/share usr/share/sbom usr/share/sbom/skr.cdx.json"
+	want := "bin bin/sh bin/skr skr.sh usr usr/share usr/share/doc usr/share/doc/skr usr/share/doc/skr/NOTICES.txt " +
+		"usr/share/doc/skr/copyright usr/share/sbom usr/share/sbom/skr.cdx.json"
 	if strings.Join(names, " ") != want {
 		t.Errorf("files %s\nwant %s", names, want)
 	}

@@ -149,7 +149,8 @@ func TestDocumented(t *testing.T) {
 		}
 		table += r.row()
 	}
-	compare(t, fmt.Sprintf("../../docs/fleet-%d.svg", *pods), func(string) string { return svg(results) })
+	compare(t, fmt.Sprintf("../../docs/pictures/fleet-%d.svg", *pods), func(string) string { return svg(results, wide) })
+	compare(t, fmt.Sprintf("../../docs/pictures/fleet-%d-narrow.svg", *pods), func(string) string { return svg(results, narrow) })
 	compare(t, "../../docs/fleet.md", func(text string) string { return replaceTable(text, *pods, table) })
 }
 

@@ -77,7 +77,7 @@ const (
 
 // style follows the reader's light or dark setting, as web sites show pictures on either.
 const style = `<style>
-text{font:13px system-ui,sans-serif;fill:#1f2328}.note{font-size:11px;fill:#59636e}.box{fill:#f6f8fa;stroke:#818b98}
+text{font:13px system-ui,sans-serif;fill:#1f2328}.note{font-size:12px;fill:#59636e}.box{fill:#f6f8fa;stroke:#818b98}
 .line{stroke:#d1d9e0}.arrow{stroke:#0969da;fill:none;stroke-width:1.5}.head{fill:#0969da}.check{fill:#dafbe1;stroke:#1a7f37}
 .back{fill:#ffffff}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.box{fill:#212830;stroke:#656c76}.line{stroke:#3d444d}
@@ -85,20 +85,47 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.note{font-size:11px;fill:#5963
 </style>
 `
 
-// svg returns the picture.
+// open writes the beginning of a picture: its name, its description, and the ground.
+func (s sequence) open(out *strings.Builder, width, height int) {
+	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc" lang="en">`+"\n", width, height)
+	fmt.Fprintf(out, "<title id=\"title\">The steps of a key release</title>\n<desc id=\"desc\">%s</desc>\n", escape(s.description()))
+	out.WriteString(style)
+	fmt.Fprintf(out, `<rect class="back" width="%d" height="%d" rx="8"/>`+"\n", width, height)
+}
+
+// description returns the steps as sentences.
+func (s sequence) description() string {
+	var steps []string
+	for i, step := range s.steps {
+		steps = append(steps, fmt.Sprintf("%s: %s.", s.route(i), step.text))
+	}
+	return strings.Join(steps, " ")
+}
+
+// route returns the number of a step, and who sends to whom.
+func (s sequence) route(i int) string {
+	step := s.steps[i]
+	from, to := s.parties[step.from].name, s.parties[step.to].name
+	if from == to {
+		return fmt.Sprintf("%d. %s", i+1, from)
+	}
+	return fmt.Sprintf("%d. %s to %s", i+1, from, to)
+}
+
+// svg returns the picture for wide screens.
 func (s sequence) svg() string {
 	var out strings.Builder
 	width, height := len(s.parties)*columnWidth, headHeight+rowHeight*(len(s.steps)+1)
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="The steps of a key release">`+"\n",
-		width, height)
-	out.WriteString(style)
-	fmt.Fprintf(&out, `<rect class="back" width="%d" height="%d" rx="8"/>`+"\n", width, height)
+	s.open(&out, width, height)
 	for i, p := range s.parties {
 		x := middle(i)
 		fmt.Fprintf(&out, `<path class="line" d="M%d %dV%d"/><rect class="box" x="%d" y="10" width="%d" height="42" rx="6"/>`,
 			x, headHeight-12, height-10, x-84, 168)
 		fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="middle" font-weight="600">%s</text>`, x, 36-min(8, 8*len(p.note)), escape(p.name))
-		fmt.Fprintf(&out, `<text class="note" x="%d" y="44" text-anchor="middle">%s</text>`+"\n", x, escape(p.note))
+		if p.note != "" {
+			fmt.Fprintf(&out, `<text class="note" x="%d" y="44" text-anchor="middle">%s</text>`, x, escape(p.note))
+		}
+		out.WriteString("\n")
 	}
 	for i, step := range s.steps {
 		step.draw(&out, width, headHeight+rowHeight*i+24, i+1)

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write docs/pictures/flow.svg")
-	record = flag.Bool("record", false, "run make demo, and write docs/pictures/demo.svg")
+	update = flag.Bool("update", false, "write the pictures of docs/pictures/flow.txt")
+	record = flag.Bool("record", false, "run make demo, and write its recordings to docs/pictures")
 )
 
 const directory = "../../docs/pictures/"
@@ -51,13 +51,32 @@ func TestFlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	picture := flow.svg()
-	wellFormed(t, picture)
-	if *update {
-		write(t, "flow.svg", picture)
+	for name, picture := range map[string]string{"flow.svg": flow.svg(), "flow-narrow.svg": flow.list()} {
+		wellFormed(t, picture)
+		if *update {
+			write(t, name, picture)
+		}
+		if read(t, name) != picture {
+			t.Errorf("%s differs from its text; run go test ./test/pictures -args -update", name)
+		}
 	}
-	if read(t, "flow.svg") != picture {
-		t.Error("flow.svg differs from its text; run go test ./test/pictures -args -update")
+}
+
+// TestWrap checks where long lines break.
+func TestWrap(t *testing.T) {
+	for _, test := range []struct{ line, want string }{
+		{"short", "short"},
+		{"", ""},
+		{"one two three", "one two|  three"},
+		{"  one two three", "  one two|  three"},
+		{"0123456789abcdef", "0123456789|  abcdef"},
+		{"  0123456789abcdef", "  01234567|  89abcdef"},
+		{"ten letter", "ten letter"},
+		{"äöüäöüäöüäöü", "äöüäöüäöüä|  öü"},
+	} {
+		if got := strings.Join(wrap(test.line, 10, "  "), "|"); got != test.want {
+			t.Errorf("%q is broken into %q, want %q", test.line, got, test.want)
+		}
 	}
 }
 
@@ -82,13 +101,17 @@ func TestRecording(t *testing.T) {
 			t.Fatalf("%v\n%s", err, output)
 		}
 		_, shown, _ := strings.Cut(string(output), "\n\n")
-		write(t, "demo.svg", terminal(command, shown))
+		write(t, "demo.svg", terminal(command, shown, wideColumns))
+		write(t, "demo-narrow.svg", terminal(command, shown, phoneColumns))
 	}
-	picture := read(t, "demo.svg")
-	wellFormed(t, picture)
-	for _, words := range []string{"$ " + command, "4. In the pod", "5. The application decrypts", "6. Better: with ops: [decrypt]", "release_rejected"} {
-		if !strings.Contains(picture, words) {
-			t.Errorf("demo.svg does not show %q; run go test ./test/pictures -args -record", words)
+	words := []string{"$ " + command, "4. In the pod", "5. The application decrypts", "6. Better: with ops: [decrypt]", "release_rejected"}
+	for _, name := range []string{"demo.svg", "demo-narrow.svg"} {
+		picture := read(t, name)
+		wellFormed(t, picture)
+		for _, words := range words {
+			if !strings.Contains(picture, words) {
+				t.Errorf("%s does not show %q; run go test ./test/pictures -args -record", name, words)
+			}
 		}
 	}
 }

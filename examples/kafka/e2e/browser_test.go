@@ -33,10 +33,19 @@ var screens = []screen{
 
 // show shows the page on that screen, without animations.
 func (s screen) show(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	return s.on(ctx, t, "screen")
+}
+
+// print shows the page as it is printed on paper of that size.
+func (s screen) print(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	return s.on(ctx, t, "print")
+}
+
+func (s screen) on(ctx context.Context, t *chromedp.Target, medium string) (chromedp.Void, error) {
 	if _, err := chromedp.EmulateViewport(s.width, s.height)(ctx, t); err != nil {
 		return chromedp.Void{}, err
 	}
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+	media := emulation.SetEmulatedMediaParams{Media: medium, Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: s.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}}
 	_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, media)

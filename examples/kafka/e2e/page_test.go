@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ const poorContrast = `(() => {
 })()`
 
 // TestReadable checks that every text is readable in both colour schemes and
-// that nothing requires sideways scrolling at 320 pixels (WCAG 2.2, 1.4.10).
+// that nothing requires sideways scrolling, from 320 pixels on (WCAG 2.2, 1.4.10).
 func TestReadable(t *testing.T) {
 	key := newKey(t)
 	b := board.New(10)
@@ -83,8 +84,11 @@ func TestReadable(t *testing.T) {
 			if poor := evaluate[[]string](t, p, poorContrast); len(poor) > 0 {
 				t.Errorf("%s, %s: too little contrast: %q", state, scheme, poor)
 			}
-			if wide := evaluate[int](t, p, `document.documentElement.scrollWidth`); wide > 320 {
-				t.Errorf("%s: the page is %d pixels wide on a screen of 320", state, wide)
+			for _, width := range []int64{320, 360, 1600} {
+				p.do(t, screen{state, width, 640, scheme}.show)
+				if wide := evaluate[int64](t, p, `document.documentElement.scrollWidth`); wide > width {
+					t.Errorf("%s: the page is %d pixels wide on a screen of %d", state, wide, width)
+				}
 			}
 		}
 	}
@@ -94,6 +98,62 @@ func TestReadable(t *testing.T) {
 	b.Decrypt(message.Key{Private: key, Name: keyName, Version: strings.Repeat("0a", 16)})
 	p.reads(t, "Decryption is active", "bad message")
 	check("active")
+}
+
+// paleOnPaper lists visible texts with a contrast of less than 4.5:1 to white paper. Browsers print
+// no backgrounds.
+var paleOnPaper = strings.Replace(poorContrast, "light(behind(e))", "1", 1)
+
+// TestPrint checks that every text can be read on paper, in both colour schemes.
+func TestPrint(t *testing.T) {
+	key := newKey(t)
+	b := board.New(10)
+	b.Add(encrypted(t, key, "text"))
+	b.Add(board.Message{Offset: 1, Value: []byte("bad")})
+	p := openPage(t, b)
+	p.reads(t, "Decryption is not active", "Live")
+	check := func(state string) {
+		for _, scheme := range []string{"light", "dark"} {
+			p.do(t, screen{state, 794, 1123, scheme}.print)
+			if pale := evaluate[[]string](t, p, paleOnPaper); len(pale) > 0 {
+				t.Errorf("%s, %s: too little contrast on paper: %q", state, scheme, pale)
+			}
+			if controls := evaluate[bool](t, p, `document.getElementById("pause").checkVisibility()`); controls {
+				t.Errorf("%s, %s: a button is printed", state, scheme)
+			}
+		}
+	}
+	check("refused")
+	b.Decrypt(message.Key{Private: key, Name: keyName, Version: "1"})
+	p.reads(t, "Decryption is active", "bad message")
+	check("active")
+}
+
+// TestSide checks the page that shows both consumers side by side.
+func TestSide(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServer(http.Dir("../demo/side")))
+	for _, consumer := range []string{"/may/", "/may-not/"} {
+		mux.HandleFunc(consumer, func(http.ResponseWriter, *http.Request) {})
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := browse(t, server.URL)
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{320, 1600} {
+			p.do(t, screen{"side", width, 640, scheme}.show)
+			if wide := evaluate[int64](t, p, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("the page is %d pixels wide on a screen of %d", wide, width)
+			}
+			if poor := evaluate[[]string](t, p, poorContrast); len(poor) > 0 {
+				t.Errorf("%s: too little contrast: %q", scheme, poor)
+			}
+		}
+		p.do(t, screen{"side", 794, 1123, scheme}.print)
+		if pale := evaluate[[]string](t, p, paleOnPaper); len(pale) > 0 {
+			t.Errorf("%s: too little contrast on paper: %q", scheme, pale)
+		}
+	}
 }
 
 // TestStructure checks for landmarks, one first-level heading, and names for
