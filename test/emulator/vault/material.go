@@ -14,6 +14,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"skr/internal/jose/jwk"
+	"skr/test/rsakey"
 )
 
 // hsmSuffix marks the types of keys that an HSM protects.
@@ -70,7 +71,7 @@ func (m material) another() (material, error) {
 }
 
 func generateRSA(bits int, hardware bool) (material, error) {
-	private, err := rsa.GenerateKey(rand.Reader, bits)
+	private, err := rsakey.Generate(bits)
 	return material{kind: "RSA", hardware: hardware, private: private}, err
 }
 
