@@ -1,14 +1,14 @@
 package leak
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
-
-	"skr/test/rsakey"
 )
 
 // TestFind checks the search itself.
@@ -35,11 +35,11 @@ func TestFind(t *testing.T) {
 }
 
 func TestFactor(t *testing.T) {
-	key, err := rsakey.Generate(2048)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := rsakey.Generate(2048)
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}

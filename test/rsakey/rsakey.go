@@ -5,6 +5,9 @@
 // give n(n-1)/2 keys. The keys are valid, and no two of a process are equal. They are not
 // secure, because the common divisor of two of them may be one of their primes.
 //
+// The keys in an emulated vault are made with rsa.GenerateKey. A released key contains its
+// primes, and tests search for the primes of other keys in what skr writes (test/leak).
+//
 // In a program that is not a test, such as skr-emulator, Generate is rsa.GenerateKey.
 package rsakey
 

@@ -14,7 +14,6 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"skr/internal/jose/jwk"
-	"skr/test/rsakey"
 )
 
 // hsmSuffix marks the types of keys that an HSM protects.
@@ -71,7 +70,7 @@ func (m material) another() (material, error) {
 }
 
 func generateRSA(bits int, hardware bool) (material, error) {
-	private, err := rsakey.Generate(bits)
+	private, err := rsa.GenerateKey(rand.Reader, bits)
 	return material{kind: "RSA", hardware: hardware, private: private}, err
 }
 
