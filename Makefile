@@ -59,11 +59,10 @@ image: ## build the image dist/PROGRAM.tar (needs only buildah): skr, skr-emulat
 	@GO=$(GO) PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) sh deploy/image/build.sh $(DIST)
 
 # These packages test other processes.
-OUTSIDE := azuresdk|container|diagnosis|docs|e2e|images|openapi|script|stranger
-INSIDE  = $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE))$$')
+OUTSIDE := azuresdk container diagnosis docs e2e images openapi script stranger
 
 check: lint ## vet, lint and run the tests that start no sidecar; needs no root
-	@$(TOLD) $(GO) test -timeout 10m -tags $(TAGS) -json $$($(GO) list ./... | grep -Ev '/test/($(OUTSIDE)|fleet)$$|/skr-emulator$$')
+	@$(TOLD) $(GO) test -timeout 10m -tags $(TAGS) -json $(filter-out $(OUTSIDE:%=skr/test/%) skr/test/fleet skr/cmd/skr-emulator,$(shell $(GO) list ./...))
 
 test: ## run all tests, and report skipped tests with reasons
 	@$(MAKE) --no-print-directory -j 2 test-skr test-modules
@@ -87,13 +86,25 @@ TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|Virtua
 .PHONY: apiserver
 apiserver: ## install chart and manifests into a real Kubernetes API server, with strict validation and pod security
 	cd test/apiserver && $(GO) test -count=1 -timeout 30m ./...
+# These packages and their tests start no goroutine of their own. What they use of other packages is
+# tested under the race detector there. test/arch checks the list. All other packages run under it.
+SERIAL := attest/uvm cmd/skrctl deploy/release/sbom internal/accept internal/azure/cloud \
+	internal/azure/endpoint internal/certificate internal/check internal/config internal/envelope \
+	internal/excerpt internal/handover internal/hardening internal/jose/jwk internal/jose/jws \
+	internal/jose/keywrap internal/jose/sign1 internal/keyformat internal/operator/execpolicy \
+	internal/operator/fragment internal/operator/inject internal/operator/inspect internal/operator/lint \
+	internal/operator/measure internal/operator/migrate internal/operator/rollout \
+	internal/operator/splice internal/operator/template internal/operator/verify internal/refusal \
+	internal/sbom internal/secretfile internal/sidecar/keyprovider internal/strictyaml internal/textfile \
+	releasepolicy test/arch test/licences test/limits test/samples test/summary test/tdxtest \
+	test/uvmtest test/vtpmtest
 
 race: ## run the tests under the race detector, which does not watch other processes
-	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(INSIDE)
+	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(filter-out $(SERIAL:%=skr/%) $(OUTSIDE:%=skr/test/%),$(shell $(GO) list ./...))
 	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
 	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
 
-fuzz: ## run each fuzz target for FUZZTIME
+fuzz: ## run each fuzz target for FUZZTIME, a time or a number of inputs such as 500x
 	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
 
 soak: ## drive a sidecar with good and faulty traffic for MINUTES, and search for leaks
@@ -117,13 +128,12 @@ $(LINT):
 .PHONY: cross vet-cross
 # The programs of other systems are built here. vet-cross also compiles the tests of what skrctl
 # links, except two packages whose tests need Linux.
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 cross: ## build skrctl for Linux, macOS and Windows into dist/skrctl, and skr for Linux
-	for system in linux darwin windows; do for processor in amd64 arm64; do \
-		end=; [ $$system = windows ] && end=.exe; export GOOS=$$system GOARCH=$$processor; \
-		$(BUILD) -o dist/skrctl/skrctl-$$system-$$processor$$end ./cmd/skrctl || exit 1; \
-	done; done
-	for processor in amd64 arm64; do export GOOS=linux GOARCH=$$processor; \
-		$(BUILD) -o dist/skr-linux-$$processor ./cmd/skr || exit 1; \
+	for platform in $(PLATFORMS); do \
+		export GOOS=$${platform%/*} GOARCH=$${platform#*/}; end=; [ $$GOOS = windows ] && end=.exe; \
+		$(BUILD) -o dist/skrctl/skrctl-$$GOOS-$$GOARCH$$end ./cmd/skrctl || exit 1; \
+		[ $$GOOS != linux ] || $(BUILD) -o dist/skr-linux-$$GOARCH ./cmd/skr || exit 1; \
 	done
 
 LINKED = $$($(GO) list -tags $(TAGS) -deps ./cmd/skrctl | grep '^skr/' | grep -vx -e skr/attest/tpm -e skr/attest/vcek)

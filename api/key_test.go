@@ -21,6 +21,7 @@ import (
 
 	"skr/api"
 	"skr/internal/jose/jwk"
+	"skr/test/rsakey"
 )
 
 var (
@@ -29,7 +30,7 @@ var (
 )
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}

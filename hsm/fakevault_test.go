@@ -28,6 +28,7 @@ import (
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
 	"skr/internal/secmem"
+	"skr/test/rsakey"
 )
 
 // Names of the fake vault and of its key.
@@ -44,7 +45,7 @@ var (
 )
 
 var testPair = sync.OnceValue(func() *rsa.PrivateKey {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}
@@ -61,7 +62,7 @@ var testKEK = sync.OnceValue(func() *KEK {
 
 func newRSA(t testing.TB, bits int) *rsa.PrivateKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, bits)
+	key, err := rsakey.Generate(bits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ type recorded struct {
 
 // testSigner is the RSA key of every fake vault. Each vault has its own certificates.
 var testSigner = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}

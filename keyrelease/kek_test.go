@@ -2,7 +2,6 @@ package keyrelease
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/binary"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"skr/attest"
 	"skr/hsm"
 	"skr/internal/jose/keywrap"
+	"skr/test/rsakey"
 )
 
 // tpmKey stands in for a key of a TPM.
@@ -28,7 +28,7 @@ func (tpmKey) Decrypter(context.Context) keywrap.Decrypter { return nil }
 
 func newTPMKey(t *testing.T) tpmKey {
 	t.Helper()
-	pair, err := rsa.GenerateKey(rand.Reader, 2048)
+	pair, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

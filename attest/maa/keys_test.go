@@ -2,8 +2,6 @@ package maa
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/jws"
 	"skr/internal/refusal"
+	"skr/test/rsakey"
 )
 
 // publisher is a fake that counts requests.
@@ -158,7 +157,7 @@ func TestKeysOfOneCallerAreApart(t *testing.T) {
 }
 
 func FuzzKeySet(f *testing.F) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		f.Fatal(err)
 	}

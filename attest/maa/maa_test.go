@@ -21,6 +21,7 @@ import (
 
 	"skr/internal/jose/jwk"
 	"skr/internal/refusal"
+	"skr/test/rsakey"
 )
 
 func TestAppraise(t *testing.T) {
@@ -168,7 +169,7 @@ var tokenRefusals = map[string]struct {
 	"key for another algorithm": {func(_ *testing.T, s *service) { s.keys[1].Alg = "RS512" }, "cannot be used"},
 	"key of a vault's type":     {func(_ *testing.T, s *service) { s.keys[1].Kty = "RSA-HSM" }, "cannot be used"},
 	"short key": {func(t *testing.T, s *service) {
-		key, err := rsa.GenerateKey(rand.Reader, 1024)
+		key, err := rsakey.Generate(1024)
 		if err != nil {
 			t.Fatal(err)
 		}

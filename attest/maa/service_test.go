@@ -32,6 +32,7 @@ import (
 	"skr/attest/vcek"
 	"skr/internal/azure/httpclient"
 	"skr/internal/jose/jwk"
+	"skr/test/rsakey"
 	"skr/test/snptest"
 	"skr/test/uvmtest"
 )
@@ -47,7 +48,7 @@ const (
 var rsaKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	keys := make([]*rsa.PrivateKey, 2)
 	for i := range keys {
-		keys[i], _ = rsa.GenerateKey(rand.Reader, 2048)
+		keys[i], _ = rsakey.Generate(2048)
 	}
 	return keys
 })

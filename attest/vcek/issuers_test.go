@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-sev-guest/verify/trust"
 
 	"skr/attest/snp"
+	"skr/test/rsakey"
 	"skr/test/samples"
 	"skr/test/snptest"
 )
@@ -145,7 +146,7 @@ func TestCompletedIsVerified(t *testing.T) {
 // forgedASK has the name of AMD's Milan ASK and of its issuer.
 func forgedASK(t *testing.T) (*x509.Certificate, *rsa.PrivateKey) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

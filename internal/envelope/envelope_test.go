@@ -24,6 +24,7 @@ import (
 	"skr/hsm"
 	"skr/internal/jose/jwk"
 	"skr/internal/secmem"
+	"skr/test/rsakey"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 )
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}

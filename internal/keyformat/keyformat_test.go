@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -18,6 +17,7 @@ import (
 	"skr/hsm"
 	"skr/internal/jose/jwk"
 	"skr/internal/keyformat"
+	"skr/test/rsakey"
 )
 
 func read(t *testing.T, pkcs8 []byte) *hsm.Key {
@@ -50,7 +50,7 @@ func encode(t *testing.T, format keyformat.Format, key *hsm.Key) []byte {
 
 // TestEncode reads each form back by the libraries that applications use.
 func TestEncode(t *testing.T) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	rsaKey, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"skr/internal/jose/jwk"
+	"skr/test/rsakey"
 )
 
 // opened returns a key of the private part with the operations, or of all operations.
@@ -41,7 +42,7 @@ func opened(t testing.TB, private crypto.PrivateKey, ops ...string) *Key {
 
 func newRSA(t testing.TB, bits int) *rsa.PrivateKey {
 	t.Helper()
-	private, err := rsa.GenerateKey(rand.Reader, bits)
+	private, err := rsakey.Generate(bits)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -22,6 +21,7 @@ import (
 	"skr/internal/sidecar/keyprovider"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/rsakey"
 )
 
 // entryPoints are the commands with which manifests start the sidecar.
@@ -241,7 +241,7 @@ func (e *engine) confined(t *testing.T, name string) {
 func TestRunWraps(t *testing.T) {
 	engine := newEngine(t)
 	dir := t.TempDir()
-	keys, err := rsa.GenerateKey(rand.Reader, 3072)
+	keys, err := rsakey.Generate(3072)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"skr/api"
+	"skr/test/rsakey"
 )
 
 // decryption opens one ciphertext of RSA-3072. Each client has its own.
@@ -28,7 +29,7 @@ func newDecryptions(b *testing.B, s *keeper) (bare, sidecar, library func() decr
 		b.Fatal(err)
 	}
 	public, _ := key.Public().(*rsa.PublicKey)
-	private, err := rsa.GenerateKey(rand.Reader, public.Size()*8)
+	private, err := rsakey.Generate(public.Size() * 8)
 	if err != nil {
 		b.Fatal(err)
 	}

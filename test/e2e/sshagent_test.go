@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"skr/test/emulator"
+	"skr/test/rsakey"
 )
 
 // agentOf starts a sidecar with an SSH agent, and returns its socket.
@@ -168,7 +167,7 @@ func TestAgentRefuses(t *testing.T) {
 	if err != nil || len(listed) != len(offered) {
 		t.Fatalf("%v, %v", listed, err)
 	}
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"skr/internal/sidecar/keyproviderpb"
+	"skr/test/rsakey"
 )
 
 // BenchmarkUnWrapKey measures a cached key with eight concurrent callers. The ratio compares
@@ -52,7 +53,7 @@ func eightfold(do func()) time.Duration {
 
 func bareDecryption(b *testing.B) func() {
 	b.Helper()
-	pair, err := rsa.GenerateKey(rand.Reader, 3072)
+	pair, err := rsakey.Generate(3072)
 	if err != nil {
 		b.Fatal(err)
 	}

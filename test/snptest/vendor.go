@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/test/rsakey"
 )
 
 // organisation marks each certificate; AMD's name "Advanced Micro Devices".
@@ -89,7 +90,7 @@ func makeKeys(n int) ([]*rsa.PrivateKey, error) {
 	keys, errs := make([]*rsa.PrivateKey, n), make([]error, n)
 	var group sync.WaitGroup
 	for i := range n {
-		group.Go(func() { keys[i], errs[i] = rsa.GenerateKey(rand.Reader, keyBits) })
+		group.Go(func() { keys[i], errs[i] = rsakey.Generate(keyBits) })
 	}
 	group.Wait()
 	for _, err := range errs {

@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"skr/test/rsakey"
 )
 
 // extendedUses are the extended key usages of Azure's AK certificates: the
@@ -30,12 +32,12 @@ type Authority struct {
 // NewAuthority creates an authority with new keys. Its certificates are valid
 // from an hour before now.
 func NewAuthority(now time.Time) (*Authority, error) {
-	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	rootKey, err := rsakey.Generate(2048)
 	if err != nil {
 		return nil, fmt.Errorf("swtpm: making the root's key: %w", err)
 	}
 	a := &Authority{now: now}
-	if a.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+	if a.key, err = rsakey.Generate(2048); err != nil {
 		return nil, fmt.Errorf("swtpm: making the intermediate's key: %w", err)
 	}
 	root := a.template("TEST ONLY Virtual TPM Root Certificate Authority", 1)

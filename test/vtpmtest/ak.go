@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"skr/attest/vtpm"
+	"skr/test/rsakey"
 )
 
 const (
@@ -30,11 +31,11 @@ type AK struct {
 
 // NewAK creates a key and its own root.
 func NewAK() (*AK, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	key, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return nil, fmt.Errorf("vtpmtest: making an attestation key: %w", err)
 	}
-	authority, err := rsa.GenerateKey(rand.Reader, keyBits)
+	authority, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return nil, fmt.Errorf("vtpmtest: making a root: %w", err)
 	}

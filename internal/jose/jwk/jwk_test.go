@@ -24,10 +24,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skr/internal/strictjson"
+	"skr/test/rsakey"
 )
 
 var testRSA = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}

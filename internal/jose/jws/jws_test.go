@@ -14,12 +14,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"skr/internal/jose/jwk"
+	"skr/test/rsakey"
 )
 
 const limit = 1 << 16
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}
@@ -59,7 +60,7 @@ func TestVerify(t *testing.T) {
 	p256, p384 := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384())
 	public := rsaKey().Public()
 	good := sign(t, jwt.SigningMethodRS256, rsaKey(), `{"alg":"RS256"}`)
-	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	small, err := rsakey.Generate(1024)
 	if err != nil {
 		t.Skipf("this toolchain makes no small RSA keys: %v", err)
 	}

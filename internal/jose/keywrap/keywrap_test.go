@@ -15,12 +15,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"skr/test/rsakey"
 )
 
 var algorithms = []Algorithm{CKM, RSA256, RSA384}
 
 var testKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}
@@ -79,11 +81,11 @@ func TestUnwrapRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	other, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	larger, err := rsa.GenerateKey(rand.Reader, 3072)
+	larger, err := rsakey.Generate(3072)
 	if err != nil {
 		t.Fatal(err)
 	}

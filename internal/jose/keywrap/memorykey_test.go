@@ -1,11 +1,12 @@
 package keywrap
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"math/big"
 	"runtime"
 	"testing"
+
+	"skr/test/rsakey"
 )
 
 // privateWords returns the words of the private numbers, without a copy.
@@ -30,7 +31,7 @@ func zeros(words [][]big.Word) bool {
 
 func newTestKey(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package verify_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"skr/attest/vcek"
 	"skr/internal/operator/inspect"
 	"skr/internal/operator/verify"
+	"skr/test/rsakey"
 	"skr/test/snptest"
 	"skr/test/vtpmtest"
 )
@@ -119,7 +118,7 @@ func TestUserData(t *testing.T) {
 
 // Questions about a token's vault or a statement's claims are not ignored.
 func TestQuestion(t *testing.T) {
-	key := must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	key := must(rsakey.Generate(2048))(t)
 	now := time.Now()
 	token, own := signedToken(t, key, now), authority(t, "a.weu.attest.azure.net")
 	trust := verify.Trust{Authority: own, Signature: keys(t, key, "1")}

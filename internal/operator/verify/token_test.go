@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
@@ -22,6 +21,7 @@ import (
 	"skr/internal/operator/verify"
 	"skr/releasepolicy"
 	"skr/test/emulator/pki"
+	"skr/test/rsakey"
 	"skr/test/samples"
 )
 
@@ -50,7 +50,7 @@ func keys(t *testing.T, key *rsa.PrivateKey, kid string) func(*maa.Token) error 
 
 // Each fault fails the check that concerns it.
 func TestOfToken(t *testing.T) {
-	key, foreign := must(rsa.GenerateKey(rand.Reader, 2048))(t), must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	key, foreign := must(rsakey.Generate(2048))(t), must(rsakey.Generate(2048))(t)
 	now := time.Now()
 	token := signedToken(t, key, now)
 	own, other := authority(t, "a.weu.attest.azure.net"), authority(t, "b.weu.attest.azure.net")

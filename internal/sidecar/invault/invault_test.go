@@ -25,6 +25,7 @@ import (
 	"skr/internal/secmem"
 	"skr/keyrelease"
 	"skr/test/emulator/vault"
+	"skr/test/rsakey"
 )
 
 const (
@@ -34,7 +35,7 @@ const (
 
 // statements signs what these tests never request.
 var statements = sync.OnceValue(func() *rsa.PrivateKey {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}

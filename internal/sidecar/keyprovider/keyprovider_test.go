@@ -2,7 +2,6 @@ package keyprovider
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -17,10 +16,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"skr/test/rsakey"
 )
 
 var pair = sync.OnceValue(func() *rsa.PrivateKey {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}
@@ -264,7 +265,7 @@ func TestKeysStayInTheirDirectory(t *testing.T) {
 
 func TestFindRefusesOtherKeys(t *testing.T) {
 	dir := t.TempDir()
-	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	small, err := rsakey.Generate(1024)
 	if err != nil {
 		t.Fatal(err)
 	}

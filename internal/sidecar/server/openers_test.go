@@ -2,8 +2,6 @@ package server
 
 import (
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,11 +9,12 @@ import (
 
 	"skr/hsm"
 	"skr/internal/keyuse"
+	"skr/test/rsakey"
 )
 
 func rsaKey(t *testing.T) *hsm.Key {
 	t.Helper()
-	pair, err := rsa.GenerateKey(rand.Reader, 2048)
+	pair, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

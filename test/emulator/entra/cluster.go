@@ -1,13 +1,14 @@
 package entra
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"skr/test/rsakey"
 )
 
 const projectedLife = time.Hour // the default expirationSeconds of a projected token
@@ -26,7 +27,7 @@ func NewCluster(issuer string, now func() time.Time) (*Cluster, error) {
 	if now == nil {
 		now = time.Now
 	}
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	key, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return nil, fmt.Errorf("entra: making the cluster's key: %w", err)
 	}

@@ -29,6 +29,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"skr/test/rsakey"
 )
 
 const keyBits = 2048
@@ -101,7 +103,7 @@ func New(c Config) (*Directory, error) {
 	if c.Federation.Audience == "" {
 		c.Federation.Audience = DefaultAudience
 	}
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	key, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return nil, fmt.Errorf("entra: making the tenant's key: %w", err)
 	}

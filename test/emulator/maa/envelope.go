@@ -7,6 +7,8 @@ import (
 	"crypto/rsa"
 	"maps"
 	"slices"
+
+	"skr/test/rsakey"
 )
 
 const (
@@ -34,7 +36,7 @@ type envelope struct {
 // envelopeForgers change an envelope before the AES key is encrypted.
 var envelopeForgers = map[Forgery]func(*envelope) error{
 	OtherEnvelopeKey: func(e *envelope) error {
-		other, err := rsa.GenerateKey(rand.Reader, tpmKeyBits)
+		other, err := rsakey.Generate(tpmKeyBits)
 		if err == nil {
 			e.to = &other.PublicKey
 		}

@@ -1,13 +1,13 @@
 package maa
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"skr/test/rsakey"
 )
 
 // Forgery is a fault in a token that a client must detect.
@@ -74,7 +74,7 @@ func (d *draft) shift(by time.Duration) error {
 }
 
 func (d *draft) signWithOther(named bool) error {
-	other, err := rsa.GenerateKey(rand.Reader, keyBits)
+	other, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (d *draft) swapKEK() error {
 	if !ok {
 		return nil
 	}
-	other, err := rsa.GenerateKey(rand.Reader, keyBits)
+	other, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"skr/attest/snp"
+	"skr/test/rsakey"
 )
 
 const (
@@ -41,7 +42,7 @@ type signingKey struct {
 }
 
 func newSigningKey(issuer string, evidence func(snp.ReportData) ([]byte, error), now time.Time) (*signingKey, error) {
-	private, err := rsa.GenerateKey(rand.Reader, keyBits)
+	private, err := rsakey.Generate(keyBits)
 	if err != nil {
 		return nil, fmt.Errorf("maa: making a signing key: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"skr/test/rsakey"
 )
 
 const (
@@ -95,7 +97,7 @@ func (ca *CA) StatementSigner(names ...string) (*Signer, error) {
 	if len(names) == 0 {
 		return nil, errors.New("pki: a statement signer needs a name")
 	}
-	key, err := rsa.GenerateKey(rand.Reader, statementBits)
+	key, err := rsakey.Generate(statementBits)
 	if err != nil {
 		return nil, fmt.Errorf("pki: making a statement key: %w", err)
 	}

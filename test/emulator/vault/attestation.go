@@ -13,6 +13,8 @@ import (
 	"encoding/pem"
 	"math/big"
 	"time"
+
+	"skr/test/rsakey"
 )
 
 // Key attestation of Managed HSM, in the form of Marvell's firmware 3 (Azure documentation,
@@ -73,7 +75,7 @@ func certify(
 ) (*x509.Certificate, *rsa.PrivateKey, error) {
 	var err error
 	if key == nil {
-		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		if key, err = rsakey.Generate(2048); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"skr/test/rsakey"
 )
 
 // Defects describes what is wrong with a release statement, for tests of what a
@@ -67,7 +69,7 @@ func (d *Defects) wrapTo(wanted *rsa.PublicKey) (*rsa.PublicKey, error) {
 	if !d.OtherWrappingKey {
 		return wanted, nil
 	}
-	other, err := rsa.GenerateKey(rand.Reader, wanted.N.BitLen())
+	other, err := rsakey.Generate(wanted.N.BitLen())
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +136,7 @@ func keyedWithPublicKey(s signer, signed []byte) ([]byte, error) {
 
 // selfSigned returns a signer for the host with a self-signed certificate.
 func selfSigned(host string, now time.Time) (signer, error) {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		return signer{}, err
 	}

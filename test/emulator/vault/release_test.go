@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -20,6 +19,7 @@ import (
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/rsakey"
 	"skr/test/samples"
 )
 
@@ -298,7 +298,7 @@ func TestReleaseVerifiedIssuer(t *testing.T) {
 // TestReleaseToTPM uses a virtual machine's token, which has further encryption
 // keys of the TPM under x-ms-isolation-tee. A vault must not use those.
 func TestReleaseToTPM(t *testing.T) {
-	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	other, err := rsakey.Generate(2048)
 	if err != nil {
 		t.Fatal(err)
 	}

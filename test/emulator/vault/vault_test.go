@@ -21,6 +21,7 @@ import (
 
 	"skr/internal/jose/jwk"
 	"skr/internal/jose/keywrap"
+	"skr/test/rsakey"
 )
 
 const (
@@ -57,7 +58,7 @@ var (
 )
 
 func mustRSA() *rsa.PrivateKey {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := rsakey.Generate(2048)
 	if err != nil {
 		panic(err)
 	}
