@@ -7,11 +7,12 @@
 {{- .Values.nameOverride | default .Chart.Name }}
 {{- end }}
 
+{{- /* Labels admit no "+", with which build metadata begins in a version. */ -}}
 {{- define "skr.labels" -}}
 {{ include "skr.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "skr.selector" -}}
