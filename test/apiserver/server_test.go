@@ -102,7 +102,7 @@ func (s *server) apiFlags(etcd, port string) []string {
 		"--authorization-mode=Node,RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + s.file("accounts.crt"),
 		"--service-account-signing-key-file=" + s.file("accounts.key"),
-		"--service-cluster-ip-range=10.0.0.0/24", "--endpoint-reconciler-type=none",
+		"--service-cluster-ip-range=10.0.0.0/24", "--allow-privileged", "--endpoint-reconciler-type=none",
 	}
 }
 
