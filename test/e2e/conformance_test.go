@@ -172,20 +172,20 @@ var breakages = []breakage{
 	{"another message", at("GET", "/status"), replaced("Status OK", "OK"), "status", conformance.Reference, "member message is none of"},
 	{"status 201", raw, withStatus(201), "raw-form-type", conformance.Reference, "the status is 201, not 200"},
 	{"success for an unknown key", release, func(r *http.Response, body []byte) []byte {
-		if r.StatusCode == 404 {
+		if r.StatusCode == http.StatusNotFound {
 			r.StatusCode = 200
 		}
 		return body
 	}, "unknown-key", conformance.Reference, "the status is 200, which clients take for a success"},
 	{"error as text", release, func(r *http.Response, body []byte) []byte {
-		if r.StatusCode != 200 {
+		if r.StatusCode != http.StatusOK {
 			r.Header.Set("Content-Type", "text/plain")
 			return withText(r, body)
 		}
 		return body
 	}, "missing-release", conformance.Own, "the content type is text/plain, not application/json"},
 	{"error as text that claims JSON", release, func(r *http.Response, body []byte) []byte {
-		if r.StatusCode == 406 || r.StatusCode == 400 {
+		if r.StatusCode == http.StatusNotAcceptable || r.StatusCode == http.StatusBadRequest {
 			return withText(r, body)
 		}
 		return body
@@ -193,7 +193,7 @@ var breakages = []breakage{
 	{"unknown code", raw, replaced("bad_request", "bad"), "not-json", conformance.Own, "the code is not bad_request"},
 	{"without code", raw, replaced(`"code":"bad_request",`, ""), "array", conformance.Own, "the code is not bad_request"},
 	{"report of other data", raw, func(r *http.Response, body []byte) []byte {
-		if r.StatusCode != 200 {
+		if r.StatusCode != http.StatusOK {
 			return body
 		}
 		return append(append(bytes.Clone(body[:len(`{"report":"`)+0x50*2]), "00"...), body[len(`{"report":"`)+0x50*2+2:]...)

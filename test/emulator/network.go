@@ -39,7 +39,7 @@ func listenInternal(ctx context.Context, address string) (*server, error) {
 // the form of Linux: proc_pid_net(5), and net/ipv6/route.c for IPv6. Without IPv6 there is no second
 // file.
 func routeOut(v4, v6 string) (string, error) {
-	text, err := os.ReadFile(v4) //nolint:gosec // a file of the kernel
+	text, err := os.ReadFile(v4)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func routeOut(v4, v6 string) (string, error) {
 			return f[0], nil
 		}
 	}
-	text, err = os.ReadFile(v6) //nolint:gosec // a file of the kernel
+	text, err = os.ReadFile(v6)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}

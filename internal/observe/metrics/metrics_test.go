@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -252,15 +251,6 @@ func text(t *testing.T, m *Metrics) string {
 		t.Fatal(err)
 	}
 	return out.String()
-}
-
-func families(t *testing.T, m *Metrics) []*dto.MetricFamily {
-	t.Helper()
-	all, err := m.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }
 
 func BenchmarkFinished(b *testing.B) {

@@ -105,24 +105,22 @@ func (r *run) contracts(p probe) map[Contract]rule {
 		rules[Reference] = p.reference
 	}
 	if p.own != nil && r.Contract != Reference {
-		rules[Own] = func(a *answer) string { return all(p.own, r.document.describes(p), r.common(p))(a) }
+		rules[Own] = func(a *answer) string { return all(p.own, r.document.describes(p), common)(a) }
 	}
 	return rules
 }
 
 // common holds for every answer of skr.
-func (r *run) common(p probe) rule {
-	return func(a *answer) string {
-		switch {
-		case a.header.Get(headerRequestID) != a.requestID:
-			return "X-Request-Id is not the request's"
-		case a.header.Get("Cache-Control") != "no-store":
-			return "Cache-Control is not no-store"
-		case a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "":
-			return "an answer with status 405 lacks Allow"
-		}
-		return ""
+func common(a *answer) string {
+	switch {
+	case a.header.Get(headerRequestID) != a.requestID:
+		return "X-Request-Id is not the request's"
+	case a.header.Get("Cache-Control") != "no-store":
+		return "Cache-Control is not no-store"
+	case a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "":
+		return "an answer with status 405 lacks Allow"
 	}
+	return ""
 }
 
 func (r *run) skip(p probe) {

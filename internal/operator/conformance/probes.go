@@ -29,8 +29,8 @@ func probesFor(c Config) []probe {
 // object returns a JSON object of strings, given as names and values.
 func object(members ...string) string {
 	texts := make(map[string]string)
-	for i := 0; i < len(members); i += 2 {
-		texts[members[i]] = members[i+1]
+	for pair := range slices.Chunk(members, 2) {
+		texts[pair[0]] = pair[1]
 	}
 	text, _ := json.Marshal(texts) // strings always have a JSON form
 	return string(text)
