@@ -133,7 +133,9 @@ func slowly(t *testing.T, h http.HandlerFunc) (report *Report, err error) {
 		transport.CloseIdleConnections()
 		close(listener.connections)
 		_ = server.Close()
-		_ = <-ended // it says only that the server is closed
+		if ended := <-ended; !errors.Is(ended, net.ErrClosed) && !errors.Is(ended, http.ErrServerClosed) {
+			t.Error(ended)
+		}
 	})
 	return report, err
 }
