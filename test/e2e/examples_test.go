@@ -163,12 +163,8 @@ func buildExample(t *testing.T) string {
 
 // The programs stay short enough to read at once.
 func TestExamplesAreShort(t *testing.T) {
-	files, err := filepath.Glob("../../examples/*/[mM]ain.*")
-	if err != nil || len(files) != 4 {
-		t.Fatalf("%q, %v", files, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	for _, file := range []string{"go/main.go", "java/Main.java", "node/main.mjs", "python/main.py"} {
+		text, err := os.ReadFile(filepath.Join("../../examples", file))
 		if err != nil {
 			t.Fatal(err)
 		}
