@@ -14,8 +14,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X skr/internal/sbom.release=$(VERSION)"
-# Some tests run the programs, which the test cache does not track, so the cache is off.
-TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
+# Some tests run the programs, which the test cache does not track, so the cache is off. Many tests
+# wait for programs, so that more of them run at once than a small machine has processors.
+TEST  := $(GO) test -count=1 -timeout 30m -parallel 4 -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 # The test packages share a directory of the programs that they run (test/program). It is
@@ -68,7 +69,7 @@ test: ## run all tests, and report skipped tests with reasons
 	@$(MAKE) --no-print-directory -j 2 test-skr test-modules
 
 # Packages that wait for other processes begin first. The other packages compute meanwhile.
-LONGEST := e2e diagnosis images container stranger script docs openapi
+LONGEST := e2e diagnosis images container conformance azuresdk stranger script docs openapi
 test-skr:
 	@$(SHARED) $(TOLD) $(TEST) -p 4 -json $(LONGEST:%=./test/%) ./...
 

@@ -581,7 +581,8 @@ func TestConnections(t *testing.T) {
 // TestSlowCallers: callers that send nothing do not block the status for others. They keep
 // their places no longer than a request may take.
 func TestSlowCallers(t *testing.T) {
-	l, s := inputLab(t)
+	l := newLab(t, emulator.Config{})
+	s := l.sidecar(t, "SKR_ATTESTATION_MAX_AGE=1h", "SKR_REQUEST_TIMEOUT=10s").ready(t)
 	good := post(api.RouteRelease, jsonOf(goodBodies(l)[api.RouteRelease]))
 	slow := make([]*client, 200)
 	for i := range slow {

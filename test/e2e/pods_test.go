@@ -131,6 +131,7 @@ func BenchmarkManyPods(b *testing.B) {
 // A busy TPM is not a TPM without evidence. At each step that needs the TPM, the sidecar
 // answers 503 with a time to retry.
 func TestBusyTPM(t *testing.T) {
+	t.Parallel()
 	var busy atomic.Uint32
 	l := newVMLab(t, emulator.MachineConfig{Platform: emulator.ConfidentialVM, TPMFault: func(code tpm2.TPMCC, _, _ tpm2.TPMHandle) tpm2.TPMRC {
 		if uint32(code) == busy.Load() {
