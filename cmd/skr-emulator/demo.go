@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -41,10 +42,10 @@ func demoCommand(out io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), demoTimeout)
 			defer cancel()
-			return demo(ctx, skr, platform, out)
+			return demo(ctx, cmp.Or(skr, siblingBinary()), platform, out)
 		},
 	}
-	cmd.Flags().StringVar(&skr, "skr", siblingBinary(), "the sidecar to run")
+	cmd.Flags().StringVar(&skr, "skr", "", "the sidecar to run; if empty, skr in the directory of this program")
 	platformFlag(cmd.Flags(), &platform)
 	return cmd
 }
