@@ -149,14 +149,26 @@ func (s *server) created(ctx context.Context, document, namespace string, query 
 
 var separator = regexp.MustCompile(`(?m)^---\s*$`)
 
-// documents returns the documents of a text that are not only comments.
+// documents returns the documents of a text that are not only comments. Of a List it returns
+// the items, as kubectl does: the API server has no such kind.
 func documents(text string) (found []string, err error) {
 	for _, document := range separator.Split(text, -1) {
-		var any map[string]any
-		if err := yaml.Unmarshal([]byte(document), &any); err != nil {
-			return nil, fmt.Errorf("%w in\n%s", err, document)
+		var object struct {
+			Kind  string
+			Items []json.RawMessage
 		}
-		if len(any) > 0 {
+		content, err := yaml.YAMLToJSON([]byte(document))
+		if err == nil {
+			err = json.Unmarshal(content, &object)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w in\n%s", err, document)
+		case object.Kind == "List":
+			for _, item := range object.Items {
+				found = append(found, string(item))
+			}
+		case string(content) != "null" && string(content) != "{}":
 			found = append(found, document)
 		}
 	}
