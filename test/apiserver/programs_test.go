@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 )
 
 const (
@@ -56,6 +58,14 @@ func versionFlags(version string) string {
 	return name + "gitVersion=" + version + " " + name + "gitMajor=" + parts[0] + " " + name + "gitMinor=" + parts[1]
 }
 
+// An interrupt ends the programs that run. The end of the run then locks running, so that it
+// waits for them, and none begins.
+var (
+	interrupted = context.Background()
+	running     sync.RWMutex
+	started     = func(int) {} // called with the process id of each
+)
+
 // output runs a program and returns what it prints. Its errors contain what it prints on
 // standard error.
 func output(ctx context.Context, name string, args ...string) (string, error) {
@@ -63,14 +73,25 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 }
 
 func outputWith(ctx context.Context, input, name string, args ...string) (string, error) {
+	running.RLock()
+	defer running.RUnlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(interrupted, cancel)()
 	cmd := exec.CommandContext(ctx, name, args...)
+	// The go command removes its files when it is interrupted, but not when it is killed.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, 10*time.Second
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdin = strings.NewReader(input)
-	var told strings.Builder
-	cmd.Stderr = &told
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s%s", cmd, err, &told, out)
+	var out, told strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &told
+	err := cmd.Start()
+	if err == nil {
+		started(cmd.Process.Pid)
+		err = cmd.Wait()
 	}
-	return strings.TrimSuffix(string(out), "\n"), nil
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s%s", cmd, err, &told, &out)
+	}
+	return strings.TrimSuffix(out.String(), "\n"), nil
 }
