@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,7 +74,8 @@ type head struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Metadata   struct {
-		Name string `json:"name"`
+		Name         string `json:"name"`
+		GenerateName string `json:"generateName"`
 	} `json:"metadata"`
 }
 
@@ -142,7 +144,7 @@ func (s *server) created(ctx context.Context, document, namespace string, query 
 	}
 	answer, err := s.send(ctx, http.MethodPost, path, strict, "application/yaml", document)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", o.Kind, o.Metadata.Name, err)
+		return nil, fmt.Errorf("%s %s: %w", o.Kind, cmp.Or(o.Metadata.Name, o.Metadata.GenerateName), err)
 	}
 	return answer, nil
 }

@@ -2,10 +2,12 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,9 +16,6 @@ import (
 const (
 	root  = "../.."
 	chart = root + "/deploy/helm/skr"
-
-	// helmVersion is the version of Helm that runs if HELM is not set.
-	helmVersion = "v3.22.0"
 )
 
 // programs are the paths of what the tests run, and the version of the API server.
@@ -39,8 +38,12 @@ func build(ctx context.Context) (p programs, err error) {
 		{"go", "build", "-C", root, "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", p.skrctl, "./cmd/skrctl"},
 	}
 	if p.helm == "" {
+		helm, err := helmVersion()
+		if err != nil {
+			return p, err
+		}
 		p.helm = dir + "/helm"
-		steps = append(steps, []string{"env", "GOBIN=" + dir, "go", "install", "helm.sh/helm/v3/cmd/helm@" + helmVersion})
+		steps = append(steps, []string{"env", "GOBIN=" + dir, "go", "install", helm})
 	}
 	for _, step := range steps {
 		if _, err := output(ctx, step[0], step[1:]...); err != nil {
@@ -48,6 +51,19 @@ func build(ctx context.Context) (p programs, err error) {
 		}
 	}
 	return p, nil
+}
+
+// helmVersion returns the command and version of Helm that .ci/run installs.
+func helmVersion() (string, error) {
+	script, err := os.ReadFile(root + "/.ci/run")
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`helm\.sh/\S+@v\S+`).Find(script)
+	if found == nil {
+		return "", errors.New(".ci/run installs no Helm: set HELM to the program")
+	}
+	return string(found), nil
 }
 
 // versionFlags returns the linker's flags for the version that the API server reports. Helm
