@@ -80,13 +80,14 @@ test-modules:
 	@cd test/clients && $(GO) run skr/test/summary $(TEST) -json ./...
 	cd test/manifests && $(TEST) ./...
 
-# The tests of e2e with concurrent requests. Their skr has the race detector too.
-TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
-
 # Kubernetes takes minutes to build the first time, so this is not part of `make test`.
 .PHONY: apiserver
 apiserver: ## install chart and manifests into a real Kubernetes API server, with strict validation and pod security
 	cd test/apiserver && $(GO) test -count=1 -timeout 30m ./...
+
+# The tests of e2e with concurrent requests. Their skr has the race detector too.
+TOGETHER := Together|Release.*|GracefulStop|OutageIsSurvived|Access|Burst|VirtualMachines
+
 # These packages and their tests start no goroutine of their own. What they use of other packages is
 # tested under the race detector there. test/arch checks the list. All other packages run under it.
 SERIAL := attest/uvm cmd/skrctl deploy/release/sbom internal/accept internal/azure/cloud \

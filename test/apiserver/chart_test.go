@@ -32,7 +32,8 @@ var variations = map[string]string{
 	"classic":       "sidecar: {native: false}",
 	"grpc":          "sidecar: {grpcPort: 50000, port: 8099}",
 	"root":          "sidecar: {runAsUser: 0}",
-	"sidecar":       "sidecar: {sideCarArgs: e30=, environment: {OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318'}, resources: {limits: {memory: 1Gi}, requests: {cpu: 1, memory: 1Gi}}}",
+	"sidecar":       "sidecar: {sideCarArgs: e30=, environment: {OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318'}}",
+	"resources":     "sidecar: {resources: {limits: {memory: 1Gi}, requests: {cpu: 1, memory: 1Gi}}}",
 	"context":       "{sidecar: {securityContext: {runAsGroup: 1000}}, podSecurityContext: {fsGroup: 1000}}",
 	"settings":      "sidecar: {settings: {vault_allow: [contoso.vault.azure.net], maa_allow: [contoso.weu.attest.azure.net], fleet_window: 35m}}",
 	"no operations": "ops: {port: 0}",
@@ -47,14 +48,16 @@ var variations = map[string]string{
 	"execution":     "executionPolicy: cGFja2FnZSBwb2xpY3kK",
 	"no host":       "endorsementFromHost: false",
 	"direct":        "vtpm: {access: direct}",
-	"agent":         "agent: {enabled: true, tolerations: [{operator: Exists}], nodeSelector: {disk: fast}, resources: {limits: {memory: 64Mi}, requests: {cpu: 1, memory: 8Mi}}}",
-	"names":         "{nameOverride: ledger, fullnameOverride: ledger-db}",
-	"pods":          "{podAnnotations: {team: a}, podLabels: {tier: data}, nodeSelector: {disk: fast}, tolerations: [{key: k, operator: Exists}]}",
-	"affinity":      "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]}}",
-	"volumes":       "{extraVolumes: [{name: crypto, emptyDir: {medium: Memory}}], extraVolumeMounts: [{name: crypto, mountPath: /run/crypto}]}",
-	"image":         "{image: {repository: registry.example/skr, tag: '1.2', pullPolicy: Always}, imagePullSecrets: [registry, {name: mirror}]}",
-	"digest":        "image: {digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}",
-	"job":           "application: {kind: Job, spec: {backoffLimit: 2}}",
+	"agent": "agent: {enabled: true, tolerations: [{operator: Exists}], nodeSelector: {disk: fast}, " +
+		"resources: {limits: {memory: 64Mi}, requests: {cpu: 1, memory: 8Mi}}}",
+	"names": "{nameOverride: ledger, fullnameOverride: ledger-db}",
+	"pods":  "{podAnnotations: {team: a}, podLabels: {tier: data}, nodeSelector: {disk: fast}, tolerations: [{key: k, operator: Exists}]}",
+	"affinity": "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: " +
+		"[{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app.kubernetes.io/instance: orders}}}]}}",
+	"volumes": "{extraVolumes: [{name: crypto, emptyDir: {medium: Memory}}], extraVolumeMounts: [{name: crypto, mountPath: /run/crypto}]}",
+	"image":   "{image: {repository: registry.example/skr, tag: '1.2', pullPolicy: Always}, imagePullSecrets: [registry, {name: mirror}]}",
+	"digest":  "image: {digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}",
+	"job":     "application: {kind: Job, spec: {backoffLimit: 2}}",
 }
 
 // charts returns the installations of the chart.

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,7 +74,8 @@ type head struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Metadata   struct {
-		Name string `json:"name"`
+		Name         string `json:"name"`
+		GenerateName string `json:"generateName"`
 	} `json:"metadata"`
 }
 
@@ -142,21 +144,33 @@ func (s *server) created(ctx context.Context, document, namespace string, query 
 	}
 	answer, err := s.send(ctx, http.MethodPost, path, strict, "application/yaml", document)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", o.Kind, o.Metadata.Name, err)
+		return nil, fmt.Errorf("%s %s: %w", o.Kind, cmp.Or(o.Metadata.Name, o.Metadata.GenerateName), err)
 	}
 	return answer, nil
 }
 
 var separator = regexp.MustCompile(`(?m)^---\s*$`)
 
-// documents returns the documents of a text that are not only comments.
+// documents returns the documents of a text that are not only comments. Of a List it returns
+// the items, as kubectl does: the API server has no such kind.
 func documents(text string) (found []string, err error) {
 	for _, document := range separator.Split(text, -1) {
-		var any map[string]any
-		if err := yaml.Unmarshal([]byte(document), &any); err != nil {
-			return nil, fmt.Errorf("%w in\n%s", err, document)
+		var object struct {
+			Kind  string
+			Items []json.RawMessage
 		}
-		if len(any) > 0 {
+		content, err := yaml.YAMLToJSON([]byte(document))
+		if err == nil {
+			err = json.Unmarshal(content, &object)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w in\n%s", err, document)
+		case object.Kind == "List":
+			for _, item := range object.Items {
+				found = append(found, string(item))
+			}
+		case string(content) != "null" && string(content) != "{}":
 			found = append(found, document)
 		}
 	}

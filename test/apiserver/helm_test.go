@@ -144,9 +144,13 @@ func TestHelmNames(t *testing.T) {
 		if _, err := output(t.Context(), tools.helm, "package", chart, "--version", version, "--app-version", version, "--destination", dir); err != nil {
 			t.Fatal(err)
 		}
-		file := valuesFile(t, merged(parsed(t, application), map[string]any{"platform": "cvm", "image": map[string]any{"tag": "1"}}))
+		file := valuesFile(t, merged(parsed(t, application), map[string]any{"platform": "cvm"}))
 		if _, err := helm(t, namespace, "install", "orders", dir+"/skr-"+version+".tgz", "--values", file); err != nil {
-			t.Error(err)
+			t.Fatal(err)
+		}
+		manifest, err := helm(t, namespace, "get", "manifest", "orders")
+		if err != nil || !strings.Contains(manifest, "image: skr:1.2.3_build.4\n") { // tags admit no "+"
+			t.Errorf("%v: the image has another tag in\n%s", err, manifest)
 		}
 	})
 }

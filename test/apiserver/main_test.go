@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,12 +21,14 @@ var (
 	tools   programs
 )
 
-// announced makes the test binary print where its API server runs. TestInterrupt reads it.
+// announced makes the test binary print the directory of its API server, and which processes
+// run, when a test has started a program. TestInterrupt reads it.
 const announced = "SKR_TEST_APISERVER_ANNOUNCED"
 
 func TestMain(m *testing.M) {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	interrupted = ctx
 	code := run(ctx, m)
 	stop()
 	cancel()
@@ -45,14 +48,15 @@ func run(ctx context.Context, m *testing.M) int {
 		return 1
 	}
 	defer cluster.stop()
-	if os.Getenv(announced) != "" {
-		fmt.Println(cluster.dir, cluster.etcd.cmd.Process.Pid, cluster.api.cmd.Process.Pid)
-		<-ctx.Done()
-		return 130
-	}
 	if err := cluster.prepare(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if os.Getenv(announced) != "" {
+		var once sync.Once
+		started = func(pid int) {
+			once.Do(func() { fmt.Println(cluster.dir, cluster.etcd.cmd.Process.Pid, cluster.api.cmd.Process.Pid, pid) })
+		}
 	}
 	ended := make(chan int, 1)
 	go func() { ended <- m.Run() }()
@@ -61,6 +65,7 @@ func run(ctx context.Context, m *testing.M) int {
 		return code
 	case <-ctx.Done():
 		fmt.Fprintln(os.Stderr, "interrupted: stopping the API server")
+		running.Lock()
 		return 130
 	case <-cluster.api.ended:
 		fmt.Fprintf(os.Stderr, "kube-apiserver ended: %v\n%s", cluster.api.err, cluster.api.log())

@@ -15,7 +15,8 @@ var templates = map[string][]string{
 	"CronJob": {"spec", "jobTemplate", "spec", "template"}, "PodTemplate": {"template"}, "VirtualDaemonSet": {"spec", "template"},
 }
 
-// podOf returns the pod that a controller makes of a workload, or "". Pods themselves are
+// podOf returns the pod that a controller makes of a workload, or "". Its name is the
+// controller's too: the API server shortens names that it generates. Pods themselves are
 // created as they are.
 func podOf(t *testing.T, document string) string {
 	t.Helper()
@@ -33,7 +34,14 @@ func podOf(t *testing.T, document string) string {
 		pod = member(pod, step)
 	}
 	metadata := member(pod, "metadata")
-	metadata["name"] = strings.ToLower(kind) + "-" + name
+	switch kind {
+	case "StatefulSet":
+		metadata["name"] = name + "-0"
+	case "Deployment":
+		metadata["generateName"] = name + "-5d4f8c7b96-" // with the hash of its ReplicaSet
+	default:
+		metadata["generateName"] = name + "-"
+	}
 	pod["apiVersion"], pod["kind"], pod["metadata"] = "v1", "Pod", metadata
 	if claims, has := member(object, "spec")["volumeClaimTemplates"].([]any); has {
 		addClaims(member(pod, "spec"), name, claims)

@@ -2,19 +2,20 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"time"
 )
 
 const (
 	root  = "../.."
 	chart = root + "/deploy/helm/skr"
-
-	// helmVersion is the version of Helm that runs if HELM is not set.
-	helmVersion = "v3.22.0"
 )
 
 // programs are the paths of what the tests run, and the version of the API server.
@@ -37,8 +38,12 @@ func build(ctx context.Context) (p programs, err error) {
 		{"go", "build", "-C", root, "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", p.skrctl, "./cmd/skrctl"},
 	}
 	if p.helm == "" {
+		helm, err := helmVersion()
+		if err != nil {
+			return p, err
+		}
 		p.helm = dir + "/helm"
-		steps = append(steps, []string{"env", "GOBIN=" + dir, "go", "install", "helm.sh/helm/v3/cmd/helm@" + helmVersion})
+		steps = append(steps, []string{"env", "GOBIN=" + dir, "go", "install", helm})
 	}
 	for _, step := range steps {
 		if _, err := output(ctx, step[0], step[1:]...); err != nil {
@@ -46,6 +51,19 @@ func build(ctx context.Context) (p programs, err error) {
 		}
 	}
 	return p, nil
+}
+
+// helmVersion returns the command and version of Helm that .ci/run installs.
+func helmVersion() (string, error) {
+	script, err := os.ReadFile(root + "/.ci/run")
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`helm\.sh/\S+@v\S+`).Find(script)
+	if found == nil {
+		return "", errors.New(".ci/run installs no Helm: set HELM to the program")
+	}
+	return string(found), nil
 }
 
 // versionFlags returns the linker's flags for the version that the API server reports. Helm
@@ -56,6 +74,14 @@ func versionFlags(version string) string {
 	return name + "gitVersion=" + version + " " + name + "gitMajor=" + parts[0] + " " + name + "gitMinor=" + parts[1]
 }
 
+// An interrupt ends the programs that run. The end of the run then locks running, so that it
+// waits for them, and none begins.
+var (
+	interrupted = context.Background()
+	running     sync.RWMutex
+	started     = func(int) {} // called with the process id of each
+)
+
 // output runs a program and returns what it prints. Its errors contain what it prints on
 // standard error.
 func output(ctx context.Context, name string, args ...string) (string, error) {
@@ -63,14 +89,25 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 }
 
 func outputWith(ctx context.Context, input, name string, args ...string) (string, error) {
+	running.RLock()
+	defer running.RUnlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(interrupted, cancel)()
 	cmd := exec.CommandContext(ctx, name, args...)
+	// The go command removes its files when it is interrupted, but not when it is killed.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, 10*time.Second
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdin = strings.NewReader(input)
-	var told strings.Builder
-	cmd.Stderr = &told
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s%s", cmd, err, &told, out)
+	var out, told strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &told
+	err := cmd.Start()
+	if err == nil {
+		started(cmd.Process.Pid)
+		err = cmd.Wait()
 	}
-	return strings.TrimSuffix(string(out), "\n"), nil
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s%s", cmd, err, &told, &out)
+	}
+	return strings.TrimSuffix(out.String(), "\n"), nil
 }

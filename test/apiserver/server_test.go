@@ -137,8 +137,10 @@ func (s *server) ready(ctx context.Context) error {
 func (s *server) stop() {
 	s.api.stop()
 	s.etcd.stop()
-	if s.dir != "" {
-		_ = os.RemoveAll(s.dir)
+	for range 10 { // an interrupted test may write meanwhile, which makes this fail
+		if s.dir == "" || os.RemoveAll(s.dir) == nil {
+			return
+		}
 	}
 }
 
@@ -151,10 +153,17 @@ clusters: [{name: test, cluster: {server: %q, certificate-authority: ca.crt}}]
 users: [{name: admin, user: {client-certificate: admin.crt, client-key: admin.key}}]
 `
 
-// prepare writes the kubeconfig, and creates what the cluster of an operator has before skr
+// prepare writes the kubeconfig, places the temporary files of the tests in the server's
+// directory, because an interrupted test does not remove them, and creates what the cluster of an operator has before skr
 // is installed: runtime classes, and custom resource definitions.
 func (s *server) prepare(ctx context.Context) error {
 	if err := os.WriteFile(s.file("kubeconfig"), fmt.Appendf(nil, kubeconfig, s.url), 0o600); err != nil {
+		return err
+	}
+	if err := os.Mkdir(s.file("tmp"), 0o700); err != nil {
+		return err
+	}
+	if err := os.Setenv("TMPDIR", s.file("tmp")); err != nil {
 		return err
 	}
 	for _, class := range []string{"kata-cc-isolation", "kata-remote"} {

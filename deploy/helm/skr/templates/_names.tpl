@@ -1,6 +1,6 @@
-{{- /* The name of all objects: the release's. */ -}}
+{{- /* The name of all objects: the release's. Names of StatefulSets, and host names of pods, admit no dots. */ -}}
 {{- define "skr.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name }}
+{{- .Values.fullnameOverride | default (.Release.Name | replace "." "-") }}
 {{- end }}
 
 {{- define "skr.name" -}}
@@ -25,8 +25,9 @@ app.kubernetes.io/component: application
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "skr.fullname" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
 
+{{- /* A tag admits no "+" either. */ -}}
 {{- define "skr.image" -}}
-{{- with .Values.image.digest }}{{ $.Values.image.repository }}@{{ . }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- with .Values.image.digest }}{{ $.Values.image.repository }}@{{ . }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default (.Chart.AppVersion | replace "+" "_") }}{{ end }}
 {{- end }}
 
 {{- define "skr.hasApplication" -}}
