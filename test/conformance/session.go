@@ -155,9 +155,9 @@ func (s *session) mayRun(ctx context.Context, c check) error {
 	case ctx.Err() != nil:
 		return errInterrupted
 	case c.write && !s.config.Write:
-		return &skip{"it changes the vault: use --write"}
+		return &skip{"it changes the vault; use --write"}
 	case c.machine && s.machine == nil:
-		return &skip{"it needs evidence of a machine: use --evidence and --runtime-data"}
+		return &skip{"it needs evidence of a machine; use --evidence and --runtime-data"}
 	}
 	return nil
 }
