@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -74,7 +75,7 @@ func (a *access) read(files, expired []string) (err error) {
 func (a *access) byAudience(flag string, files []string) (map[string]secmem.Text, error) {
 	tokens := make(map[string]secmem.Text, len(files))
 	for _, path := range files {
-		token, err := cli.ReadToken(path, nil)
+		token, err := cli.ReadTokenOf(flag, path, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +136,18 @@ func (a *access) provide(c *conformance.Config) error {
 	if err != nil {
 		return config.WrongSetting(err)
 	}
-	c.Token = source.AccessToken
-	c.Foreign = func(ctx context.Context) (secmem.Text, error) { return source.AccessToken(ctx, foreignAudience) }
+	c.Token = func(ctx context.Context, audience string) (secmem.Text, error) {
+		token, err := source.AccessToken(ctx, audience)
+		return token, withFlag(err)
+	}
+	c.Foreign = func(ctx context.Context) (secmem.Text, error) { return c.Token(ctx, foreignAudience) }
 	return nil
+}
+
+// withFlag changes the advice of package login, which names a flag of skrctl.
+func withFlag(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "--access-token-file", "--token-file"))
 }

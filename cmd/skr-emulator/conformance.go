@@ -61,8 +61,14 @@ func conformanceCommand(out, errOut io.Writer) *cobra.Command {
 
 // run makes the checks. The report's file is created first, so that a wrong path shows early.
 func (o conformanceOptions) run(cmd *cobra.Command, out, errOut io.Writer) error {
-	if o.authority == "" {
+	if err := cli.NoEmptyFlags(cmd); err != nil {
+		return err
+	}
+	switch {
+	case o.authority == "":
 		return cli.Misused(cmd, "--maa is needed")
+	case o.write && o.vault == "" && o.hsm == "":
+		return cli.Misused(cmd, "--write needs --vault or --hsm")
 	}
 	file, err := o.reportFile()
 	if err != nil {

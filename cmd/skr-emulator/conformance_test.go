@@ -228,6 +228,11 @@ func TestConformanceUsage(t *testing.T) {
 	}{
 		{nil, "--maa is needed"},
 		{[]string{"--nope"}, "unknown flag"},
+		{[]string{"--maa", maa, vault}, "unknown command"},
+		{[]string{"--maa", maa, "--vault", ""}, "--vault: the value is empty"},
+		{[]string{"--maa", maa, "--report="}, "--report: the value is empty"},
+		{[]string{"--maa", maa, "--write"}, "--write needs --vault or --hsm"},
+		{[]string{"--maa", maa, "--vault", vault, "--token-file", filepath.Join(dir, "absent")}, "skr-emulator: --token-file: open"},
 		{[]string{"--maa", "evil.example"}, "not among the allowed ones"},
 		{[]string{"--maa", maa, "--vault", "evil.example"}, "does not allow the vault"},
 		{[]string{"--maa", maa, "--vault", "http://" + vault}, "only https"},

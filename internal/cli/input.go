@@ -40,6 +40,11 @@ func OneStandardInput(paths ...string) error {
 
 // ReadToken reads the file of --access-token-file. The token is empty if path is.
 func ReadToken(path string, in io.Reader) (secmem.Text, error) {
+	return ReadTokenOf("--access-token-file", path, in)
+}
+
+// ReadTokenOf is ReadToken for another flag, which its errors name.
+func ReadTokenOf(flag, path string, in io.Reader) (secmem.Text, error) {
 	var data []byte
 	var err error
 	switch path {
@@ -59,7 +64,7 @@ func ReadToken(path string, in io.Reader) (secmem.Text, error) {
 		err = fmt.Errorf("%q is larger than %d bytes", path, maxTokenFile)
 	}
 	if err != nil {
-		return secmem.Text{}, BadUsage(fmt.Errorf("--access-token-file: %w", err))
+		return secmem.Text{}, BadUsage(fmt.Errorf("%s: %w", flag, err))
 	}
 	return secmem.NewText(token), nil
 }

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"skr/attest"
 	"skr/hsm"
 	"skr/internal/secmem"
 	"skr/test/emulator"
@@ -108,6 +110,88 @@ func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("lost")
 	}
 	return answer, err
+}
+
+// TestCleansInSpiteOfErrors: each deletion and each purge fails twice, without an answer after the vault
+// has done it and with 503 before. Nothing is left.
+func TestCleansInSpiteOfErrors(t *testing.T) {
+	_, c := azure(t, emulator.Config{})
+	for i, v := range c.Vaults {
+		c, failing := c, &failing{next: c.Transport, failed: make(map[string]int), lost: i == 0}
+		c.pause, c.Vaults = noPause, []hsm.Vault{v}
+		r := newRun(c)
+		r.parts = r.parts[1:]
+		r.parts[0].checks = []check{{name: "create", write: true, run: createPlain}}
+		report, err := r.all(t.Context())
+		must(t, err)
+		if report.Summary[Same] != 1 {
+			t.Errorf("%v", report.Summary)
+		}
+		s := r.parts[0].session
+		must(t, createPlain(&probe{ctx: t.Context(), s: s, transport: c.Transport}))
+		if left := s.clean(t.Context(), failing); len(left) > 0 || len(failing.failed) != 2 {
+			t.Errorf("left: %v, after failures of %v", left, failing.failed)
+		}
+		nothingLeft(t, c)
+	}
+}
+
+// failing fails the first two deletions of each path.
+type failing struct {
+	next   http.RoundTripper
+	failed map[string]int
+	lost   bool // after the deletion, without an answer
+}
+
+func (f *failing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodDelete || f.failed[r.URL.Path] == 2 {
+		return f.next.RoundTrip(r)
+	}
+	f.failed[r.URL.Path]++
+	if !f.lost {
+		return kept{status: http.StatusServiceUnavailable}.response(r), nil
+	}
+	if answer, err := f.next.RoundTrip(r); err == nil {
+		_ = answer.Body.Close()
+	}
+	return nil, errors.New("lost")
+}
+
+// TestForeignToken: a host for which there is no token gets no token for another service.
+func TestForeignToken(t *testing.T) {
+	authorities, err := attest.ParseAuthorities([]string{"*.attest.azure.net"})
+	must(t, err)
+	authority, err := authorities.Parse("a.attest.azure.net")
+	must(t, err)
+	allowed, err := hsm.ParseVaults([]string{"*.vault.evil.example"})
+	must(t, err)
+	v, err := allowed.ParseVault("contoso.vault.evil.example")
+	must(t, err)
+	asked := 0
+	report, err := Run(t.Context(), Config{
+		Authority: authority, Vaults: []hsm.Vault{v}, pause: noPause,
+		Token: func(context.Context, string) (secmem.Text, error) {
+			return secmem.Text{}, errors.New("no such resource")
+		},
+		Foreign: func(context.Context) (secmem.Text, error) { return secmem.NewText("for-another"), nil },
+		Transport: afterEach{refusing{}, func(r *http.Request) {
+			asked++
+			if r.Header.Get("Authorization") == "Bearer for-another" {
+				t.Errorf("%s %s", r.Method, r.URL)
+			}
+		}},
+	})
+	must(t, err)
+	if asked == 0 || report.Summary[Differs] == 0 {
+		t.Errorf("%d requests, %v", asked, report.Summary)
+	}
+}
+
+// refusing answers every request with 401 and no challenge.
+type refusing struct{}
+
+func (refusing) RoundTrip(r *http.Request) (*http.Response, error) {
+	return kept{status: http.StatusUnauthorized}.response(r), nil
 }
 
 // TestCrash: a check that panics fails, and the keys of the run are removed.
@@ -219,8 +303,9 @@ func TestReadOnly(t *testing.T) {
 	if !report.Passed() || report.Summary[Same] < 90 || report.Summary[Skipped] == 0 {
 		t.Errorf("%v", report.Summary)
 	}
+	reasons := []string{"", "it changes the vault; use --write", "it needs evidence of a machine; use --evidence and --runtime-data"}
 	for _, o := range report.Checks {
-		if o.Result == Skipped && !strings.Contains(o.Reason, "--write") && !strings.Contains(o.Reason, "--evidence") {
+		if !slices.Contains(reasons, o.Reason) {
 			t.Errorf("%s: %s: %s", o.Service, o.Name, o.Reason)
 		}
 	}

@@ -44,7 +44,7 @@ func refusalChecks() []check {
 		{name: "evidence: not JSON", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, rawBody("{not JSON")), bad)},
 		{name: "evidence: no report", source: specMAA + ", AttestSevSnpVmRequest: report is required",
 			run: one(attestation(snpPath, stableMAA, rawBody("{}")), bad)},
-		{name: "evidence: standard base64", source: "Azure guest attestation SDK: 'Unknown base64 character'",
+		{name: "evidence: standard base64", source: unconfirmed + "400; the Azure guest attestation SDK has the text 'Unknown base64 character'",
 			run: one(attestation(snpPath, stableMAA, map[string]string{"report": "++//"}), bad)},
 		{name: "evidence: a short report", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, report("AAAA")), bad)},
 		{name: "evidence: an unsigned report", source: docMAAError + ", 400", run: one(attestation(snpPath, stableMAA, report(zeros)), bad)},

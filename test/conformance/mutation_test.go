@@ -106,13 +106,19 @@ func (w want) needsMembers() bool {
 // first two find no difference and the last always does.
 func TestEachCheckCanFail(t *testing.T) {
 	_, c := azure(t, emulator.Config{})
-	spoiled := 0
+	spoiled, made := 0, make(map[string]bool)
 	for _, part := range newRun(c).parts {
 		for _, check := range part.checks {
+			made[check.name] = true
 			spoiled += canFail(t, part.session, check, c.Transport)
 		}
 		if left := part.session.clean(t.Context(), c.Transport); len(left) > 0 {
 			t.Errorf("left: %v", left)
+		}
+	}
+	for _, row := range byHand {
+		if !made[row.check] {
+			t.Errorf("there is no check %q", row.check)
 		}
 	}
 	if spoiled < 800 {
@@ -152,7 +158,7 @@ func canFail(t *testing.T, s *session, c check, real http.RoundTripper) (spoiled
 			}
 		}
 	}
-	return spoiled
+	return spoiled + spoiledByHand(t, s, c, recorded.answers)
 }
 
 // wantsOf collects what a check expects of its answers.

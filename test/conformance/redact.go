@@ -6,11 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// hosts matches names of Azure's hosts, of the emulator's, and of tenants.
+// hosts matches names of Azure's hosts, of the emulator's, of tenants, and of hosts on the way, such as
+// proxies, which errors of connections name.
 var hosts = regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9.-]*\.` +
-	`(azure|azurewebsites|windows|microsoftonline|onmicrosoft|localhost|usgovcloudapi|chinacloudapi)\b[a-z0-9.:-]*`)
+	`(azure|azurewebsites|windows|microsoftonline|onmicrosoft|localhost|usgovcloudapi|chinacloudapi|` +
+	`com|net|org|io|cloud|corp|lan|local|internal|intranet)\b[a-z0-9.:-]*`)
 
 // What is removed from texts of answers, in this order. What remains are the words of the service.
 var redactions = []struct {
@@ -20,7 +23,9 @@ var redactions = []struct {
 	{regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}`), "<token>"},
 	{regexp.MustCompile(`(?i)/?subscriptions/[^\s"',;)]*`), "<resource>"},
 	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "<guid>"},
-	{regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+`), "<address>"},
+	{regexp.MustCompile(`[^\s"'<>(),;:]+@[^\s"'<>(),;:]+`), "<address>"}, // guests are user_home.example#EXT#@tenant
+	{regexp.MustCompile(`(?i)((/home|/users|\\users)[/\\]|/root\b)[^\s"',;:)]*`), "<path>"},
+	{regexp.MustCompile(`(?i)\b((?:account|application|directory|group|organization|provider|tenant|user)s?:? )('[^']*'|"[^"]*")`), "${1}<name>"},
 	{regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`), "<ip>"},
 	{regexp.MustCompile(`(?i)\b[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:]+\b`), "<ip>"},
 	{hosts, "<host>"},
@@ -28,7 +33,7 @@ var redactions = []struct {
 	{regexp.MustCompile(`(?i)\b[0-9a-f]{16,}\b`), "<hex>"},
 }
 
-var webAddress = regexp.MustCompile(`https?://[^\s"',;)]*`)
+var webAddress = regexp.MustCompile(`(?i)https?://[^\s"',;)]*`)
 
 // publicHosts are hosts that all customers of Azure have in common, by the names that stand for them
 // while the other hosts are removed.
@@ -59,11 +64,15 @@ const maxText = 400
 // longRun matches words that are no words.
 var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=-]{24,}`)
 
-// skipToken matches the place of a list in a query, which is made of the names of keys.
-var skipToken = regexp.MustCompile(`(\$skiptoken=|%24skiptoken=)[^&]*`)
-
-// redact removes from a text what names or identifies anything, and keeps the words.
+// redact removes from a text what names or identifies anything, and keeps the words. A terminal shows
+// the text, so what is not printable becomes a space.
 func redact(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, text)
 	text = webAddress.ReplaceAllStringFunc(text, redactURL)
 	for _, r := range redactions {
 		text = r.looksLike.ReplaceAllString(text, r.instead)

@@ -128,10 +128,31 @@ func TestRedact(t *testing.T) {
 		"Key not found: x (Activity ID: 01234567-89ab-cdef-0123-456789abcdef)":    "Key not found: x (Activity ID: <guid>)",
 		"Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.":                                  "Bearer <token>",
 		"Vault: contoso;location=westeurope on key vault 'contoso;location=x'":    "Vault: <name>;location=westeurope on key vault '<name>;location=x'",
+		"a\x1b]0;title\ab\u009b31mc\u202ed\r\ne":                                  "a ]0;title b 31mc d  e",
+		"by contoso_example.com#EXT#@fabrikam.onmicrosoft.com":                    "by <address>",
+		"User account 'x' from provider 'live.com' is not in tenant 'Contoso AG'": "User account <name> from provider <name> is not in tenant <name>",
+		"was not found in the directory 'Contoso AG'.":                            "was not found in the directory <name>.",
+		"open /home/alice/.azure/cache.json: denied":                              "open <path>: denied",
+		"lookup proxy.contoso.com on 10.0.0.1:53: no such host":                   "lookup <host> on <ip>:53: no such host",
+		"at HTTPS://Contoso.example/x":                                            "at <url>",
 		"The specified attestation service https://x.attest.azure.net cannot be ": "The specified attestation service <url> cannot be ",
 	} {
 		if got := redact(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestReportHasNoNames: a vault spells its name in another case, and its links have parameters of
+// their own.
+func TestReportHasNoNames(t *testing.T) {
+	s := &session{config: &Config{}, names: namesOf("payroll.vault.azure.net"), suffix: "0123456789"}
+	if got := s.text("Payroll is not PAYROLL.vault.azure.net"); got != "<name> is not <name>" {
+		t.Errorf("got %q", got)
+	}
+	r, err := (&probe{s: &session{host: "payroll.vault.azure.net"}}).next(request{method: "GET", path: "/keys"},
+		"https://payroll.vault.azure.net/keys?api-version=7.4&$skiptoken=payroll&marker=key-of-payroll&maxresults=1")
+	if got := r.describe(); err != nil || got != "GET /keys?$skiptoken=…&api-version=7.4&marker=…&maxresults=1" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -41,17 +41,20 @@ func (r request) at(k *madeKey) request {
 	return r
 }
 
-// describe returns method and path for the report, without the key's name.
+// describe returns method and path for the report, without the key's name. A query may be that of a
+// link in an answer, which can hold names of keys, so only the parameters of the suite have values.
 func (r request) describe() string {
-	text := r.method + " " + r.path
-	if query := r.values().Encode(); query != "" {
-		text += "?" + redactQuery(query)
+	text, separator := r.method+" "+r.path, "?"
+	values := r.values()
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value := "…"
+		if name == "api-version" || name == "maxresults" {
+			value = redact(values.Get(name))
+		}
+		text += separator + redact(name) + "=" + value
+		separator = "&"
 	}
 	return text
-}
-
-func redactQuery(query string) string {
-	return skipToken.ReplaceAllString(query, "${1}…")
 }
 
 func (r request) values() url.Values {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"skr/hsm"
@@ -111,10 +112,10 @@ func (s *session) domain() string {
 	return "*"
 }
 
-// text removes the names of the session and all that redact removes.
+// text removes the names of the session, in any case, and all that redact removes.
 func (s *session) text(text string) string {
 	for _, name := range s.names {
-		text = strings.ReplaceAll(text, name, "<name>")
+		text = regexp.MustCompile(`(?i)`+regexp.QuoteMeta(name)).ReplaceAllLiteralString(text, "<name>")
 	}
 	return redact(strings.ReplaceAll(text, s.suffix, "…"))
 }
@@ -154,9 +155,9 @@ func (s *session) mayRun(ctx context.Context, c check) error {
 	case ctx.Err() != nil:
 		return errInterrupted
 	case c.write && !s.config.Write:
-		return &skip{"it changes the vault: use --write"}
+		return &skip{"it changes the vault; use --write"}
 	case c.machine && s.machine == nil:
-		return &skip{"it needs evidence of a machine: use --evidence and --runtime-data"}
+		return &skip{"it needs evidence of a machine; use --evidence and --runtime-data"}
 	}
 	return nil
 }

@@ -65,7 +65,12 @@ func challengeAudience(p *probe) error {
 	return nil
 }
 
+// foreign sends a token for another service only to a host for which Entra ID also issues one: no other
+// host of --vault-allow gets it.
 func (p *probe) foreign(r request) error {
+	if _, err := p.s.token(p.ctx); err != nil {
+		return err
+	}
 	return p.refusedToken(r, p.s.config.Foreign != nil, "a login: a token file is for one audience", p.s.config.Foreign)
 }
 

@@ -34,7 +34,7 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, errors.New("the URL is malformed")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return Address{}, fmt.Errorf("%q is not an http, https or unix URL; use http://localhost:8080 or unix:/path", u.Redacted())
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Hostname() == "":
+	case u.User != nil || strings.ContainsAny(text, "?#") || u.Hostname() == "":
 		return Address{}, fmt.Errorf("%q is not a scheme, a host and a path", u.Redacted())
 	}
 	a := Address{text: text, base: strings.TrimSuffix(text, "/"), kind: u.Scheme + " on this machine"}

@@ -108,6 +108,7 @@ func isRedirect(status int) bool { return status >= 300 && status < 400 }
 // err stays out: it holds the URL and may repeat what the sidecar sent.
 func failed(err error, timeout time.Duration) *failure {
 	dialing, isOperation := errors.AsType[*net.OpError](err)
+	_, isUnknown := errors.AsType[*net.DNSError](err)
 	_, isUntrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -116,6 +117,8 @@ func failed(err error, timeout time.Duration) *failure {
 		return &failure{refusal.Timeout, "interrupted", true}
 	case isUntrusted:
 		return &failure{refusal.Untrusted, "this machine does not trust the sidecar's certificate", false}
+	case isUnknown: // the error has the name of the host
+		return &failure{refusal.Unavailable, "cannot connect: the name of the sidecar's host does not resolve", false}
 	case isOperation && dialing.Op == "dial":
 		return &failure{refusal.Unavailable, "cannot connect: " + dialing.Err.Error(), false}
 	}

@@ -206,3 +206,11 @@ func TestNothingListens(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A report has no name of a host, in a failure to resolve it neither.
+func TestUnknownHost(t *testing.T) {
+	f := failed(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: canary, Server: canary}}, time.Minute)
+	if f.kind != refusal.Unavailable || f.text != "cannot connect: the name of the sidecar's host does not resolve" {
+		t.Errorf("%+v", f)
+	}
+}

@@ -108,7 +108,8 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, a, err)
 		}
 	}
-	for _, text := range []string{"", "localhost:8080", "unix:", "ftp://localhost", "http://", "http://:8080", "http://u:p@localhost", "http://localhost?x=1"} {
+	for _, text := range []string{"", "localhost:8080", "unix:", "ftp://localhost", "http://", "http://:8080", "http://u:p@localhost", "http://localhost?x=1",
+		"http://localhost?", "http://localhost/#", "http://localhost#x"} {
 		if a, err := ParseAddress(text); err == nil {
 			t.Errorf("%q is accepted: %+v", text, a)
 		}

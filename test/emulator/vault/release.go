@@ -86,7 +86,8 @@ func (v *Vault) releasable(c *call) (key, *version, error) {
 // something new, within its validity. Outside of it Azure still decrypts,
 // unwraps, verifies and releases ("About keys", date-time controlled
 // operations). The texts are known for other operations from public issue
-// reports.
+// reports. One of these says that Azure also encrypts, verifies and wraps with a
+// disabled key (Azure/azure-sdk-for-python#45342), which is UNCONFIRMED.
 func (v *Vault) usable(c *call, operation string) (key, *version, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
