@@ -94,7 +94,7 @@ SERIAL := attest/uvm cmd/skrctl deploy/release/sbom internal/accept internal/azu
 	internal/azure/endpoint internal/certificate internal/check internal/config internal/envelope \
 	internal/excerpt internal/handover internal/hardening internal/jose/jwk internal/jose/jws \
 	internal/jose/keywrap internal/jose/sign1 internal/keyformat internal/operator/execpolicy \
-	internal/operator/fragment internal/operator/inject internal/operator/inspect internal/operator/lint \
+	internal/operator/inject internal/operator/inspect internal/operator/lint \
 	internal/operator/measure internal/operator/migrate internal/operator/rollout \
 	internal/operator/splice internal/operator/template internal/operator/verify internal/refusal \
 	internal/sbom internal/secretfile internal/sidecar/keyprovider internal/strictyaml internal/textfile \

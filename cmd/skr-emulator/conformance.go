@@ -35,7 +35,9 @@ func conformanceCommand(out, errOut io.Writer) *cobra.Command {
 		Long: "Sends requests to an attestation service, a Key Vault and a Managed HSM, and compares the answers with what\n" +
 			"Azure documents. It reads only, unless --write is set. The identity comes from the first of: the environment,\n" +
 			"workload identity, managed identity, the Azure CLI, the Azure Developer CLI; or from --token-file.\n\n" +
-			"  skr-emulator conformance --maa sharedeus.eus.attest.azure.net --vault contoso.vault.azure.net --report report.json\n\n" +
+			"  skr-emulator conformance \\\n" +
+			"    --maa sharedeus.eus.attest.azure.net --vault contoso.vault.azure.net \\\n" +
+			"    --report report.json\n\n" +
 			"The report has no secret, no host name and no identifier. Exit code 0: no difference; 1: differences; 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, out, errOut) },
@@ -47,7 +49,7 @@ func conformanceCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.hsm, "hsm", "", "host or URL of a Managed HSM")
 	flags.BoolVar(&o.write, "write", false, "also create keys, with names that begin with skr-conformance-, and delete and purge them")
 	flags.StringVar(&o.report, "report", "", "file for the report, in JSON")
-	flags.StringVar(&o.evidence, "evidence", "", "evidence of a machine: what `skr attest combined` or /attest/combined answers")
+	flags.StringVar(&o.evidence, "evidence", "", "evidence of a machine: the answer of skr attest combined or of /attest/combined")
 	flags.StringVar(&o.runtimeData, "runtime-data", "", "file with the runtime data that the evidence binds")
 	flags.StringArrayVar(&o.tokenFiles, "token-file", nil, "file with an access token, used instead of a login; may be repeated, one for each audience")
 	flags.StringArrayVar(&o.expiredFiles, "expired-token-file", nil, "file with an access token that has expired, for the check of that; may be repeated")

@@ -47,6 +47,7 @@ func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(out)
 	root.SetErr(errOut)
+	cli.FormatHelp(root)
 	root.AddCommand(serveCommand(out, errOut), healthcheckCommand(), demoCommand(out), conformanceCommand(out, errOut))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.BadUsage(err) })
 	for _, cmd := range append(root.Commands(), root) {

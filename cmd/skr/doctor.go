@@ -32,7 +32,7 @@ func doctorCommand(env config.Environment, io cli.Streams) *cobra.Command {
 		Long: "Checks each step of a release: the machine's report and certificates, the services and their\n" +
 			"clocks, the identity, the attestation, the key, its policy, and the release itself. Without\n" +
 			"a key, it checks every alias of the configuration. The first failure sets the exit code:\n" +
-			"3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 any other error.",
+			"2 configuration, 3 refused, 4 unreachable, 5 no evidence, 6 answer not trusted, 1 any other error.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return examine(cmd, o, env, io) },
 	}

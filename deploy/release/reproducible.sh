@@ -24,7 +24,10 @@ if [ -n "$with" ]; then
 	skr | skrctl) ;;
 	*) echo "$with is neither skr nor skrctl; name a program from the archive of a release" >&2; exit 2 ;;
 	esac
-	export GOOS GOARCH GOTOOLCHAIN
+	GOAMD64=$(setting GOAMD64)
+	GOARM64=$(setting GOARM64)
+	GOEXPERIMENT=$(setting GOEXPERIMENT)
+	export GOOS GOARCH GOTOOLCHAIN GOAMD64 GOARM64 GOEXPERIMENT
 fi
 
 for place in one a/longer/path/two; do

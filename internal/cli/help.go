@@ -19,6 +19,12 @@ Settings may also be in the file of --config, as a_b, and in the
 environment, as SKR_A_B.
 `
 
+// FormatHelp makes the commands of root print their flags by group, and wrap help at 80 columns.
+func FormatHelp(root *cobra.Command) {
+	root.SetUsageFunc(printUsage)
+	root.SetHelpFunc(printHelp)
+}
+
 // printHelp prints what the command does, and how to use it.
 func printHelp(cmd *cobra.Command, _ []string) {
 	text := cmd.Long
@@ -91,18 +97,31 @@ func flagsByGroup(cmd *cobra.Command) (own *pflag.FlagSet, settings map[string]*
 		title := flag.Annotations[config.InGroup]
 		switch {
 		case persistent.Lookup(flag.Name) != nil || flag.Name == "help":
-			every.AddFlag(flag)
+			every.AddFlag(printed(flag))
 		case len(title) == 0:
-			own.AddFlag(flag)
+			own.AddFlag(printed(flag))
 		default:
 			if settings[title[0]] == nil {
 				settings[title[0]] = newHelpSet()
 			}
-			settings[title[0]].AddFlag(flag)
+			settings[title[0]].AddFlag(printed(flag))
 		}
 	})
 	return own, settings, every
 }
+
+// printed returns the flag for help. Otherwise pflag adds [=true|false] to each boolean flag.
+func printed(flag *pflag.Flag) *pflag.Flag {
+	if flag.Value.Type() != "bool" {
+		return flag
+	}
+	c := *flag
+	c.Value = plainValue{flag.Value}
+	return &c
+}
+
+// plainValue hides the method by which pflag recognises boolean flags.
+type plainValue struct{ pflag.Value }
 
 // ownTitles returns the titles of the command's own groups of flags, in the order of the flags.
 func ownTitles(cmd *cobra.Command) (titles []string) {

@@ -16,7 +16,7 @@ import (
 var starters = []string{"Go", "AfterFunc", "Parallel", "ListenAndServe", "Serve", "NewServer", "NewTLSServer", "NewUnstartedServer"}
 
 // servers are packages that start goroutines for their users.
-var servers = []string{"skr/internal/singleflight", "skr/test/emulator", "skr/test/program", "skr/test/swtpm", "testing/synctest"}
+var servers = []string{"oras.land/oras-go/v2", "skr/internal/singleflight", "skr/test/ocitest", "skr/test/emulator", "skr/test/program", "skr/test/swtpm", "testing/synctest"}
 
 // TestSerial: no package that `make race` leaves out starts a goroutine, in its code or in
 // its tests.

@@ -47,6 +47,15 @@ func TestActionsArePinned(t *testing.T) {
 	}
 }
 
+// TestQuickJobSkips checks that the job that installs no programs lets their tests skip. GitHub sets
+// CI to true.
+func TestQuickJobSkips(t *testing.T) {
+	checks := read(t, ".github/workflows/checks.yml")
+	if !regexp.MustCompile(`- run: make check\n +env:\n +CI: ""`).MatchString(checks) {
+		t.Error("checks.yml runs make check with CI set, but without the programs that tests then need")
+	}
+}
+
 // TestGoreleaserIsOne checks that the release is made by the version that make release-check uses.
 func TestGoreleaserIsOne(t *testing.T) {
 	local := regexp.MustCompile(`goreleaser/v2@(v[\d.]+)`).FindStringSubmatch(read(t, "Makefile"))

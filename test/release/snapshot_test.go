@@ -135,6 +135,14 @@ func checkCask(t *testing.T, sums map[string]string) {
 			t.Errorf("the cask lacks %s", name)
 		}
 	}
+	for _, file := range []string{"bash_completion", "zsh_completion", "fish_completion", "manpage"} {
+		if !strings.Contains(cask, file+` "`) {
+			t.Errorf("the cask has no %s:\n%s", file, cask)
+		}
+	}
+	if strings.Contains(cask, "generate_completions") {
+		t.Error("the cask runs skrctl, which macOS stops, because it is not notarised")
+	}
 	if !strings.Contains(cask, `homepage "https://`) {
 		t.Errorf("the cask has no homepage:\n%s", cask)
 	}
