@@ -61,6 +61,19 @@ func redactURL(address string) string {
 // maxText limits a text in the report.
 const maxText = 400
 
+// maxRead limits how much of a text is looked at.
+const maxRead = 16 * maxText
+
+// begin returns the beginning of a long text, without the word at its end: half an identifier does not
+// look like one.
+func begin(text string) string {
+	if len(text) <= maxRead {
+		return text
+	}
+	end := strings.LastIndexAny(text[:maxRead], " \r\n\t")
+	return text[:max(end, 0)] + " …"
+}
+
 // longRun matches words that are no words.
 var longRun = regexp.MustCompile(`[A-Za-z0-9+/_=-]{24,}`)
 
@@ -72,7 +85,7 @@ func redact(text string) string {
 			return ' '
 		}
 		return c
-	}, text)
+	}, begin(text))
 	text = webAddress.ReplaceAllStringFunc(text, redactURL)
 	for _, r := range redactions {
 		text = r.looksLike.ReplaceAllString(text, r.instead)

@@ -156,3 +156,29 @@ func TestReportHasNoNames(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// TestLargeAnswers: no answer makes a large report, and of a long text no half of an identifier stays.
+func TestLargeAnswers(t *testing.T) {
+	name := strings.Repeat("ab ", 30)
+	deep := strings.Repeat(`{"`+name+`":`, 600) + "1" + strings.Repeat("}", 600)
+	long := strings.ReplaceAll(deep, name, strings.Repeat(name, 9))
+	wide := `{"` + strings.Join(strings.Split(strings.Repeat("a", 3000), ""), `":1,"`) + `":[` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "]}"
+	for _, answer := range []string{deep, long, wide} {
+		text, err := json.Marshal(shapeOf(parseJSON([]byte(answer))))
+		must(t, err)
+		if len(text) > 200_000 || len(text) < 10 {
+			t.Errorf("a shape has %d bytes", len(text))
+		}
+	}
+	id := "01234567-89ab-cdef-0123-456789abcdef"
+	for cut := range len(id) {
+		text := "https://a.example/ "
+		text += "https://" + strings.Repeat("a", maxRead-len(text)-8-1-cut) + " " + id + strings.Repeat(" x", maxRead)
+		if got := redact(text); got != "<url> <url> …" {
+			t.Errorf("cut after %d: %q", cut, got)
+		}
+	}
+	if got := redact(strings.Repeat("0", 2*maxRead)); got != " …" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -114,6 +114,7 @@ func (s *session) domain() string {
 
 // text removes the names of the session, in any case, and all that redact removes.
 func (s *session) text(text string) string {
+	text = begin(text)
 	for _, name := range s.names {
 		text = regexp.MustCompile(`(?i)`+regexp.QuoteMeta(name)).ReplaceAllLiteralString(text, "<name>")
 	}

@@ -9,7 +9,12 @@ import (
 // opaque are members whose members have names that a user chose.
 var opaque = map[string]bool{"tags": true, "x-ms-runtime": true, "x-ms-inittime": true, "x-ms-policy": true, "client-payload": true}
 
-const maxShape = 400 // members
+// Limits of a shape, so that no answer makes a report that cannot be read.
+const (
+	maxShape = 400 // members
+	maxPath  = 200 // bytes, of a path whose members are described
+	maxName  = 100 // bytes, of a member
+)
 
 // shapeOf describes a JSON value by the paths of its members, with their types and sizes. The members
 // of all elements of an array are described together.
@@ -20,7 +25,7 @@ func shapeOf(value any) map[string]string {
 }
 
 func addShape(shape map[string]string, path string, value any) {
-	if len(shape) >= maxShape {
+	if len(shape) >= maxShape || len(path) > maxPath {
 		return
 	}
 	kind := describeKind(value)
@@ -30,7 +35,7 @@ func addShape(shape map[string]string, path string, value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, inner := range value {
-			if !opaque[lastName(path)] {
+			if !opaque[lastName(path)] && len(shape) < maxShape {
 				addShape(shape, join(path, name), inner)
 			}
 		}
@@ -49,6 +54,9 @@ func lastName(path string) string {
 }
 
 func join(path, name string) string {
+	if len(name) > maxName {
+		name = "<name>"
+	}
 	name = redact(strings.ReplaceAll(name, ".", "·"))
 	if path == "" {
 		return name
