@@ -41,7 +41,7 @@ func release(alias string) (*rsa.PrivateKey, error) {
 		return nil, err
 	}
 	der, err := client.ReleaseAs(ctx, api.ReleaseRequest{Alias: alias}, api.FormatDER)
-	for errors.Is(err, api.KeyNotFound) && ctx.Err() == nil { // the emulator has not made it yet
+	for (errors.Is(err, api.KeyNotFound) || errors.Is(err, api.Unavailable)) && ctx.Err() == nil { // the emulator has not made it yet
 		time.Sleep(time.Second)
 		der, err = client.ReleaseAs(ctx, api.ReleaseRequest{Alias: alias}, api.FormatDER)
 	}

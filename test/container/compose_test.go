@@ -18,8 +18,13 @@ const composeDir = root + "/examples/compose/"
 func TestCompose(t *testing.T) {
 	need(t, "podman-compose")
 	p := &project{engine: newEngine(t, "skr-emulator", "skr-example"), name: "skr-compose-test"}
-	p.compose(t, "up", "--detach", "--no-build")
 	t.Cleanup(func() { p.down(t) })
+	p.compose(t, "up", "--detach", "--no-build", "demo.vault.azure.net")
+	emulator := p.container(t, "demo.vault.azure.net")
+	await(t, "the emulator", func() bool {
+		return p.engine.command("exec", emulator, "/bin/skr-emulator", "healthcheck", "/run/emulator/env.sh").Run() == nil
+	})
+	p.compose(t, "up", "--detach", "--no-build")
 	for service, want := range map[string]struct{ status, log string }{
 		"application":       {"0", `^has the key payroll: RSA, 3072 bits\n$`},
 		"other-application": {"1", `^refused: skr: release rejected: .* not met is: x-ms-sevsnpvm-hostdata equals "[0-9a-f]{64}", and it is .*\(release_rejected, `},
@@ -30,11 +35,10 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s ends with %s, want %s:\n%s\n%s", service, status, want.status, log, p.log(t))
 		}
 	}
-	emulator, sidecar := p.container(t, "demo.vault.azure.net"), p.container(t, "sidecar")
+	sidecar := p.container(t, "sidecar")
 	for _, name := range []string{emulator, sidecar} {
 		p.engine.confined(t, name)
 	}
-	p.engine.podman(t, "exec", emulator, "/bin/skr-emulator", "healthcheck", "/run/emulator/env.sh")
 	p.engine.podman(t, "exec", sidecar, "/bin/skr", "healthcheck")
 	if log := p.engine.logs(sidecar); strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, `"level":"ERROR"`) {
 		t.Errorf("the sidecar warns, for example of a setting that it does not know:\n%s", log)

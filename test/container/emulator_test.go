@@ -42,7 +42,8 @@ func TestEmulatorImage(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	want := "bin bin/skr-emulator run run/emulator run/other-pod run/pod usr usr/share usr/share/sbom usr/share/sbom/skr-emulator.cdx.json"
+	want := "bin bin/skr-emulator run run/emulator run/other-pod run/pod usr usr/share usr/share/doc usr/share/doc/skr-emulator " +
+		"usr/share/doc/skr-emulator/NOTICES.txt usr/share/doc/skr-emulator/copyright usr/share/sbom usr/share/sbom/skr-emulator.cdx.json"
 	if strings.Join(names, " ") != want {
 		t.Errorf("files %s\nwant %s", strings.Join(names, " "), want)
 	}
