@@ -40,8 +40,11 @@ func TestCompose(t *testing.T) {
 		p.engine.confined(t, name)
 	}
 	p.engine.podman(t, "exec", sidecar, "/bin/skr", "healthcheck")
-	if log := p.engine.logs(sidecar); strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, `"level":"ERROR"`) {
-		t.Errorf("the sidecar warns, for example of a setting that it does not know:\n%s", log)
+	for line := range strings.Lines(p.engine.logs(sidecar)) {
+		// The name server of podman 4.3 loses queries for half a minute, so that requests may fail.
+		if regexp.MustCompile(`"level":"(WARN|ERROR)"`).MatchString(line) && !strings.Contains(line, `"msg":"request"`) {
+			t.Errorf("the sidecar warns, for example of a setting that it does not know:\n%s", line)
+		}
 	}
 	p.searchSecrets(t)
 	p.engine.leadsOut(t)
