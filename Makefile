@@ -14,9 +14,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X skr/internal/sbom.release=$(VERSION)"
-# Some tests run the programs, which the test cache does not track, so the cache is off. Many tests
-# wait for programs, so that more of them run at once than a small machine has processors.
-TEST  := $(GO) test -count=1 -timeout 30m -parallel 4 -tags $(TAGS)
+# Some tests run the programs, which the test cache does not track, so the cache is off.
+TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 # The test packages share a directory of the programs that they run (test/program). It is
