@@ -64,7 +64,7 @@ func (a *Authorities) Parse(text string) (Authority, error) {
 		}
 	}
 	return Authority{}, refusal.Newf(refusal.EndpointNotAllowed,
-		"MAA endpoint %q is not among the allowed ones (%s); maa_allow of this sidecar's configuration lists them", host, a)
+		"MAA endpoint %q is not among the allowed ones (%s); maa_allow in the configuration lists them", host, a)
 }
 
 // String lists the entries.

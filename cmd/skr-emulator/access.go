@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"skr/attest"
@@ -64,7 +64,7 @@ type access struct {
 }
 
 func (a *access) read(files, expired []string) (err error) {
-	if a.given, err = a.byAudience("--token-file", files); err != nil {
+	if a.given, err = a.byAudience("--access-token-file", files); err != nil {
 		return err
 	}
 	a.expired, err = a.byAudience("--expired-token-file", expired)
@@ -92,12 +92,7 @@ func (a *access) byAudience(flag string, files []string) (map[string]secmem.Text
 }
 
 func (a *access) hasAudience(audience string) bool {
-	for _, v := range a.vaults {
-		if v.Audience() == audience {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.vaults, func(v hsm.Vault) bool { return v.Audience() == audience })
 }
 
 // audienceOf returns the audience of an access token, which is not verified: it only keeps a token from
@@ -126,7 +121,7 @@ func (a *access) provide(c *conformance.Config) error {
 		c.Token = func(_ context.Context, audience string) (secmem.Text, error) {
 			token, found := a.given[audience]
 			if !found {
-				return token, fmt.Errorf("no file of --token-file has a token for %s", audience)
+				return token, fmt.Errorf("no file of --access-token-file has a token for %s", audience)
 			}
 			return token, nil
 		}
@@ -136,18 +131,7 @@ func (a *access) provide(c *conformance.Config) error {
 	if err != nil {
 		return config.WrongSetting(err)
 	}
-	c.Token = func(ctx context.Context, audience string) (secmem.Text, error) {
-		token, err := source.AccessToken(ctx, audience)
-		return token, withFlag(err)
-	}
+	c.Token = source.AccessToken
 	c.Foreign = func(ctx context.Context) (secmem.Text, error) { return c.Token(ctx, foreignAudience) }
 	return nil
-}
-
-// withFlag changes the advice of package login, which names a flag of skrctl.
-func withFlag(err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.New(strings.ReplaceAll(err.Error(), "--access-token-file", "--token-file"))
 }

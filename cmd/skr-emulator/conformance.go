@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +32,7 @@ func conformanceCommand(out, errOut io.Writer) *cobra.Command {
 		Short: "Compare Azure, or the emulator, with what Azure documents",
 		Long: "Sends requests to an attestation service, a Key Vault and a Managed HSM, and compares the answers with what\n" +
 			"Azure documents. It reads only, unless --write is set. The identity comes from the first of: the environment,\n" +
-			"workload identity, managed identity, the Azure CLI, the Azure Developer CLI; or from --token-file.\n\n" +
+			"workload identity, managed identity, the Azure CLI, the Azure Developer CLI; or from --access-token-file.\n\n" +
 			"  skr-emulator conformance \\\n" +
 			"    --maa sharedeus.eus.attest.azure.net --vault contoso.vault.azure.net \\\n" +
 			"    --report report.json\n\n" +
@@ -51,7 +49,7 @@ func conformanceCommand(out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&o.report, "report", "", "file for the report, in JSON")
 	flags.StringVar(&o.evidence, "evidence", "", "evidence of a machine: the answer of skr attest combined or of /attest/combined")
 	flags.StringVar(&o.runtimeData, "runtime-data", "", "file with the runtime data that the evidence binds")
-	flags.StringArrayVar(&o.tokenFiles, "token-file", nil, "file with an access token, used instead of a login; may be repeated, one for each audience")
+	flags.StringArrayVar(&o.tokenFiles, "access-token-file", nil, "file with an access token, used instead of a login; may be repeated, one for each audience")
 	flags.StringArrayVar(&o.expiredFiles, "expired-token-file", nil, "file with an access token that has expired, for the check of that; may be repeated")
 	flags.BoolVar(&o.names, "names", false, "keep the host names in the report")
 	all := new(config.Settings).Flags()
@@ -72,13 +70,11 @@ func (o conformanceOptions) run(cmd *cobra.Command, out, errOut io.Writer) error
 	case o.write && o.vault == "" && o.hsm == "":
 		return cli.Misused(cmd, "--write needs --vault or --hsm")
 	}
-	file, err := o.reportFile()
+	file, err := cli.NewReportFile(o.report)
 	if err != nil {
 		return err
 	}
-	if file != nil {
-		defer file.Discard()
-	}
+	defer file.Discard()
 	c, err := o.config(cmd)
 	if err != nil {
 		return err
@@ -88,28 +84,7 @@ func (o conformanceOptions) run(cmd *cobra.Command, out, errOut io.Writer) error
 	if err != nil {
 		return err
 	}
-	return errors.Join(report.WriteSummary(out), o.save(file, report), verdict(cmd.Context(), report))
-}
-
-func (o conformanceOptions) reportFile() (*cli.PendingFile, error) {
-	if o.report == "" {
-		return nil, nil //nolint:nilnil // no file is asked for
-	}
-	return cli.NewPendingFile(o.report, cli.PublicMode)
-}
-
-func (o conformanceOptions) save(file *cli.PendingFile, report *conformance.Report) error {
-	if file == nil {
-		return nil
-	}
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := file.Write(append(text, '\n')); err != nil {
-		return err
-	}
-	return file.Commit()
+	return errors.Join(report.WriteSummary(out), file.Write(report), verdict(cmd.Context(), report))
 }
 
 // verdict returns the error for the exit code.
@@ -172,5 +147,5 @@ func (o conformanceOptions) machine() (*inspect.Evidence, []byte, error) {
 			return nil, nil, err
 		}
 	}
-	return &evidence, slices.Clip(data), conformance.CheckEvidence(&evidence, data)
+	return &evidence, data, conformance.CheckEvidence(&evidence, data)
 }

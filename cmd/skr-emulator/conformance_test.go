@@ -228,17 +228,17 @@ func TestConformanceUsage(t *testing.T) {
 	}{
 		{nil, "--maa is needed"},
 		{[]string{"--nope"}, "unknown flag"},
-		{[]string{"--maa", maa, vault}, "unknown command"},
+		{[]string{"--maa", maa, vault}, "unknown argument"},
 		{[]string{"--maa", maa, "--vault", ""}, "--vault: the value is empty"},
 		{[]string{"--maa", maa, "--report="}, "--report: the value is empty"},
 		{[]string{"--maa", maa, "--write"}, "--write needs --vault or --hsm"},
-		{[]string{"--maa", maa, "--vault", vault, "--token-file", filepath.Join(dir, "absent")}, "skr-emulator: --token-file: open"},
+		{[]string{"--maa", maa, "--vault", vault, "--access-token-file", filepath.Join(dir, "absent")}, "skr-emulator: --access-token-file: open"},
 		{[]string{"--maa", "evil.example"}, "not among the allowed ones"},
 		{[]string{"--maa", maa, "--vault", "evil.example"}, "does not allow the vault"},
 		{[]string{"--maa", maa, "--vault", "http://" + vault}, "only https"},
 		{[]string{"--maa", maa, "--vault", j.cloud.Host("demo", "managedhsm")}, "name it with --hsm"},
-		{[]string{"--maa", maa, "--vault", vault, "--token-file", filepath.Join(dir, "hsm")}, "is the audience of no vault named here"},
-		{[]string{"--maa", maa, "--vault", vault, "--token-file", filepath.Join(dir, "none")}, "not an access token"},
+		{[]string{"--maa", maa, "--vault", vault, "--access-token-file", filepath.Join(dir, "hsm")}, "is the audience of no vault named here"},
+		{[]string{"--maa", maa, "--vault", vault, "--access-token-file", filepath.Join(dir, "none")}, "not an access token"},
 		{[]string{"--maa", maa, "--evidence", filepath.Join(dir, "evidence")}, "--evidence"},
 		{[]string{"--maa", maa, "--runtime-data", filepath.Join(dir, "hsm")}, "it belongs to --evidence"},
 		{[]string{"--maa", maa, "--report", filepath.Join(dir, "absent", "report")}, "cannot create a file"},
@@ -261,9 +261,9 @@ func TestConformanceTokens(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "token")
 	write(t, file, []byte(token))
-	status, out := code(t, j.command(t, append(j.places(), "--token-file", file)...))
+	status, out := code(t, j.command(t, append(j.places(), "--access-token-file", file)...))
 	if status != 0 || !strings.Contains(out, "same     Key Vault: list keys") ||
-		!strings.Contains(out, "skipped  Managed HSM: list keys (there is no access token: no file of --token-file has a token for") {
+		!strings.Contains(out, "skipped  Managed HSM: list keys (there is no access token: no file of --access-token-file has a token for") {
 		t.Errorf("exit code %d\n%s", status, out)
 	}
 	if n := j.cloud.Faults().Requests(emulator.ServiceEntra); n > 0 {

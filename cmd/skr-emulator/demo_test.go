@@ -133,7 +133,7 @@ func TestBadFlags(t *testing.T) {
 		want string
 	}{
 		{[]string{"sreve"}, "unknown command"},
-		{[]string{"demo", "now"}, "unknown command"},
+		{[]string{"demo", "now"}, "unknown argument"},
 		{[]string{"serve", "--listen", "0.0.0.0:0"}, "loopback"},
 		{[]string{"serve", "--key", "payroll"}, "use VAULT/NAME"},
 		{[]string{"serve", "--pod", "Other"}, `the name "Other" must consist of`},

@@ -49,21 +49,8 @@ func rootCommand(out, errOut io.Writer) *cobra.Command {
 	root.SetErr(errOut)
 	cli.FormatHelp(root)
 	root.AddCommand(serveCommand(out, errOut), healthcheckCommand(), demoCommand(out), conformanceCommand(out, errOut))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.BadUsage(err) })
-	for _, cmd := range append(root.Commands(), root) {
-		cmd.Args = wrongUsage(cmd.Args)
-	}
+	cli.Strict(root)
 	return root
-}
-
-// wrongUsage gives the errors of a check of arguments the exit code of wrong usage.
-func wrongUsage(accepts cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := accepts(cmd, args); err != nil {
-			return cli.BadUsage(err)
-		}
-		return nil
-	}
 }
 
 // workDir creates a temporary directory. Sockets need a short path.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -82,21 +81,17 @@ func (o *conformanceOptions) run(cmd *cobra.Command, env config.Environment, io 
 	if err != nil {
 		return err
 	}
-	file, err := o.openReport()
+	file, err := cli.NewReportFile(o.report)
 	if err != nil {
 		return err
 	}
-	if file != nil {
-		defer file.Discard()
-	}
+	defer file.Discard()
 	report, err := conformance.Run(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
-	if file != nil {
-		if err := writeConformance(file, report); err != nil {
-			return err
-		}
+	if err := file.Write(conformanceFile{"skrctl conformance", sbom.Version(), report}); err != nil {
+		return err
 	}
 	if err := report.Printed().Write(io.Out, cli.StyleFor(o.output, io.Out, env)); err != nil || report.Conforms() {
 		return err
@@ -104,31 +99,11 @@ func (o *conformanceOptions) run(cmd *cobra.Command, env config.Environment, io 
 	return &unlikeError{o.sidecar + ": " + report.Count()}
 }
 
-// openReport opens the file of --report before the first request; it returns nil without the flag.
-func (o *conformanceOptions) openReport() (*cli.PendingFile, error) {
-	if o.report == "" {
-		return nil, nil
-	}
-	file, err := cli.NewPendingFile(o.report, cli.PublicMode)
-	if err != nil {
-		return nil, fmt.Errorf("--report: %w", err)
-	}
-	return file, nil
-}
-
-func writeConformance(file *cli.PendingFile, report *conformance.Report) error {
-	document, err := json.MarshalIndent(struct {
-		Program string `json:"program"`
-		Version string `json:"version"`
-		*conformance.Report
-	}{"skrctl conformance", sbom.Version(), report}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
-	}
-	if err := file.Write(append(document, '\n')); err != nil {
-		return err
-	}
-	return file.Commit()
+// conformanceFile is the file of --report.
+type conformanceFile struct {
+	Program string `json:"program"`
+	Version string `json:"version"`
+	*conformance.Report
 }
 
 // unlikeError has exit code 3: the sidecar does not keep a contract.

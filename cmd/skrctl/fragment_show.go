@@ -19,8 +19,9 @@ func fragmentShowCommand(streams cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print what a fragment admits and who signed it",
-		Long: "Prints issuer, feed, svn, containers and imports of a fragment, signed or not. The first line says whether the\n" +
-			"signature verifies; skrctl fragment verify fails if it does not. FILE may be -, standard input.",
+		Long: "Prints the issuer, the feed, the svn, the containers and the imports of a fragment, which may be unsigned.\n" +
+			"The first line says whether the signature verifies; skrctl fragment verify fails if it does not. FILE may be -,\n" +
+			"standard input.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return showFragment(args[0], output, rego, streams) },
 	}

@@ -39,6 +39,6 @@ func Equip(root *cobra.Command, env config.Environment, io Streams, logThemselve
 	addSettings(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	strict(root)
+	Strict(root)
 	logged(root, env, io, logThemselves)
 }

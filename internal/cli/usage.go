@@ -24,9 +24,9 @@ func Misused(cmd *cobra.Command, format string, args ...any) error {
 // Moved is the annotation of a command that has moved to another program. Its value is what to type.
 const Moved = "moved"
 
-// strict makes the command and its subcommands refuse unknown arguments. Cobra prints help for some
+// Strict makes the command and its subcommands refuse unknown arguments. Cobra prints help for some
 // of them and ends with exit code 0.
-func strict(cmd *cobra.Command) {
+func Strict(cmd *cobra.Command) {
 	if cmd.Annotations[Moved] != "" {
 		return
 	}
@@ -37,7 +37,7 @@ func strict(cmd *cobra.Command) {
 		cmd.Args = func(cmd *cobra.Command, args []string) error { return checkArguments(cmd, args, accepts) }
 	case cmd.HasParent():
 		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, unknownCommand
-	default: // without a command the program serves
+	default: // without a command the program serves, or prints help
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -46,7 +46,7 @@ func strict(cmd *cobra.Command) {
 		}
 	}
 	for _, child := range cmd.Commands() {
-		strict(child)
+		Strict(child)
 	}
 }
 

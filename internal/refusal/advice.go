@@ -79,8 +79,8 @@ func (e *Error) lastClause() string {
 // general is the advice if the refusal names only its kind.
 var general = map[*Kind]string{
 	BadRequest:         "correct the request: the message names the member, and api/openapi.yaml describes it",
-	EndpointNotAllowed: "maa_allow, vault_allow and keys of this sidecar's configuration list what requests may name",
-	CallerNotAllowed:   "access and the ops of the alias in this sidecar's configuration say what callers may do",
+	EndpointNotAllowed: "maa_allow, vault_allow and keys in the configuration list what may be named",
+	CallerNotAllowed:   "access and the ops of the alias, in the configuration, say what callers may do",
 	NoEvidence: "run on confidential hardware, and let the container use /dev/sev-guest, on virtual machines /dev/tpmrm0; " +
 		"report_source names another source",
 	NoEndorsements:      "see which of certificate_sources failed, and why; amd_roots is for silicon that is not AMD's",

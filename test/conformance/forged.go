@@ -9,11 +9,11 @@ import (
 
 // forgedToken returns a token in the form of an access token, with a signature that no key verifies.
 func forgedToken(audience string) string {
-	const nobody = "00000000-0000-0000-0000-000000000000"
+	const noID = "00000000-0000-0000-0000-000000000000"
 	now := time.Now().Unix()
 	claims, _ := json.Marshal(map[string]any{ // texts and numbers only
-		"aud": audience, "iss": "https://sts.windows.net/" + nobody + "/", "iat": now, "nbf": now, "exp": now + 3600,
-		"appid": nobody, "oid": nobody, "tid": nobody, "ver": "1.0",
+		"aud": audience, "iss": "https://sts.windows.net/" + noID + "/", "iat": now, "nbf": now, "exp": now + 3600,
+		"appid": noID, "oid": noID, "tid": noID, "ver": "1.0",
 	})
 	header := `{"typ":"JWT","alg":"RS256","kid":"skr-conformance"}`
 	return strings.Join([]string{

@@ -8,6 +8,8 @@ import (
 	"encoding/pem"
 	"net/http"
 	"slices"
+
+	"skr/internal/secmem"
 )
 
 // authorityChecks are the checks of an attestation service.
@@ -123,7 +125,7 @@ func policyChecks() []check {
 	unauthorized := refused(http.StatusUnauthorized, "Unauthorized")
 	get := request{method: http.MethodGet, path: "/policies/SevSnpVm", api: stableMAA}
 	forged := get
-	forged.token = forgedToken("https://attest.azure.net")
+	forged.token = secmem.NewText(forgedToken("https://attest.azure.net"))
 	signers := get
 	signers.path = "/certificates"
 	return []check{

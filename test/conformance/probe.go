@@ -49,7 +49,7 @@ func (p *probe) ask(r request, w want) (*answer, error) {
 
 // send sends a request and records the exchange.
 func (p *probe) send(r request) (*answer, error) {
-	if !r.anonymous && r.token == "" && p.s.audience != "" {
+	if !r.anonymous && r.token.IsZero() && p.s.audience != "" {
 		token, err := p.s.token(p.ctx)
 		if err != nil {
 			return nil, err

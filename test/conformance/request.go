@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"skr/internal/secmem"
 )
 
 const (
@@ -27,7 +29,7 @@ type request struct {
 	query        url.Values
 	header       map[string]string
 	body         any // sent as JSON; a rawBody as it is
-	token        string
+	token        secmem.Text
 	anonymous    bool // without the access token of the vault
 	creates      bool // it makes a key of that name, which must be removed
 }
@@ -102,8 +104,8 @@ func (r request) build(ctx context.Context, host string) (*http.Request, error) 
 	for _, name := range slices.Sorted(maps.Keys(r.header)) {
 		out.Header.Set(name, r.header[name])
 	}
-	if r.token != "" {
-		out.Header.Set("Authorization", "Bearer "+r.token)
+	if !r.token.IsZero() {
+		out.Header.Set("Authorization", "Bearer "+r.token.Reveal())
 	}
 	return out, nil
 }

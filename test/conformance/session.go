@@ -11,6 +11,7 @@ import (
 
 	"skr/hsm"
 	"skr/internal/crash"
+	"skr/internal/secmem"
 	"skr/releasepolicy"
 )
 
@@ -82,21 +83,21 @@ func (s *session) keyName(kind string) string {
 	return fmt.Sprintf("skr-conformance-%s-%s", strings.ToLower(kind), s.suffix)
 }
 
-// token returns the access token of the vault, or why there is none. A login that failed is not tried
-// again; one that succeeded is asked each time, because tokens expire.
-func (s *session) token(ctx context.Context) (string, error) {
+// token returns the access token of the vault, or a skip. A login that failed is not tried again; one
+// that succeeded is asked each time, because tokens expire.
+func (s *session) token(ctx context.Context) (secmem.Text, error) {
 	if s.noToken != nil {
-		return "", s.noToken
+		return secmem.Text{}, s.noToken
 	}
 	token, err := s.config.Token(ctx, s.audience)
 	switch {
 	case ctx.Err() != nil:
-		return "", errInterrupted
+		return secmem.Text{}, errInterrupted
 	case err != nil:
 		s.noToken = &skip{"there is no access token: " + redact(err.Error())}
-		return "", s.noToken
+		return secmem.Text{}, s.noToken
 	}
-	return token.Reveal(), nil
+	return token, nil
 }
 
 // domain returns the host without what names its owner, or all of it.

@@ -35,7 +35,7 @@ func accessChecks(s *session) []check {
 	}
 	with := func(token string) request {
 		r := list
-		r.token = token
+		r.token = secmem.NewText(token)
 		return r
 	}
 	return []check{
@@ -83,7 +83,7 @@ func (p *probe) refusedToken(r request, found bool, needs string, get func(conte
 	if err != nil {
 		return &skip{"there is no such token: " + redact(err.Error())}
 	}
-	r.token = token.Reveal()
+	r.token = token
 	_, err = p.ask(r, p.s.challenge())
 	return err
 }

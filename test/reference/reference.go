@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"skr/test/samples"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of the documents")
@@ -28,7 +30,7 @@ const Width = 100
 // root of the repository.
 func Check(t *testing.T, document, part, text string) {
 	t.Helper()
-	path := filepath.Join(Root(t), document)
+	path := filepath.Join(samples.Repository(t), document)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -70,24 +72,6 @@ func difference(old, text string) string {
 		return "the order of the lines differs"
 	}
 	return b.String()
-}
-
-// Root returns the root of the repository.
-func Root(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "CONTRIBUTING.md")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("the root of the repository was not found")
-		}
-		dir = filepath.Dir(dir)
-	}
 }
 
 // Wrap breaks the text into lines of at most [Width] columns. Every line but the first is indented.

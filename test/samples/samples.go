@@ -27,7 +27,7 @@ func Path(t testing.TB, path ...string) string {
 	t.Helper()
 	folder := os.Getenv("SKR_SAMPLES")
 	if folder == "" {
-		folder = filepath.Join(repository(t), "..", "shared", "samples")
+		folder = filepath.Join(Repository(t), "..", "shared", "samples")
 	}
 	if _, err := os.Stat(folder); err != nil {
 		t.Skipf("no samples of real data; set SKR_SAMPLES to their directory (%v)", err)
@@ -50,7 +50,8 @@ func Files(t testing.TB, folder string) []string {
 	return names
 }
 
-func repository(t testing.TB) string {
+// Repository returns the root of the module that is tested.
+func Repository(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"skr/test/samples"
 )
 
 const module = "skr/"
@@ -93,7 +95,7 @@ func build(t *testing.T, dir string) string {
 		}
 		replaced[path] = name
 	}
-	add(filepath.Join(root(t), "internal/recorder/recorder.go"), recorder)
+	add(filepath.Join(samples.Repository(t), "internal/recorder/recorder.go"), recorder)
 	for _, p := range packages(t) {
 		for _, file := range p.GoFiles {
 			path := filepath.Join(p.Dir, file)
@@ -112,11 +114,6 @@ func build(t *testing.T, dir string) string {
 	}
 	command(t, "build", "-tags", "grpcnotrace", "-trimpath", "-overlay", file, "-o", program, "skr/cmd/skr")
 	return program
-}
-
-func root(t *testing.T) string {
-	t.Helper()
-	return filepath.Dir(strings.TrimSpace(string(command(t, "env", "GOMOD"))))
 }
 
 // packages returns this repository's packages that skr links.

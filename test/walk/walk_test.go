@@ -17,6 +17,7 @@ import (
 	"skr/api"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/samples"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/architecture.md")
@@ -171,7 +172,7 @@ func compare(t *testing.T, name string, steps []step) {
 		}
 	}
 	t.Logf("%s: %d files of %d packages; with the tools %d of %d", name, listed, packages, files, len(steps))
-	path := filepath.Join(root(t), "docs/architecture.md")
+	path := filepath.Join(samples.Repository(t), "docs/architecture.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

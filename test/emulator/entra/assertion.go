@@ -52,7 +52,7 @@ func (d *Directory) verifyCertificate(assertion, endpoint string) error {
 		jwt.WithSubject(d.config.Workload.AppID),
 		jwt.WithAudience(endpoint),
 	).Parse(assertion, func(token *jwt.Token) (any, error) {
-		if !names(token.Header, certificate) {
+		if !identifies(token.Header, certificate) {
 			return nil, jwt.ErrTokenSignatureInvalid
 		}
 		return certificate.PublicKey, nil
@@ -60,8 +60,8 @@ func (d *Directory) verifyCertificate(assertion, endpoint string) error {
 	return err
 }
 
-// names reports whether a header has the hash of the certificate.
-func names(header map[string]any, certificate *x509.Certificate) bool {
+// identifies reports whether a header has the hash of the certificate.
+func identifies(header map[string]any, certificate *x509.Certificate) bool {
 	short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
 	return isHash(header["x5t"], short[:]) || isHash(header["x5t#S256"], long[:])
 }
