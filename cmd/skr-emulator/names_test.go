@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 // TestNames: with the lines of --hosts, clients of other languages reach the emulated services by
@@ -43,29 +44,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// needClients skips the test if it cannot run: with CI set, the test fails if a client is missing.
+// needClients skips the test on a machine that lacks a client.
 func needClients(t *testing.T) {
 	t.Helper()
-	missing := ""
 	if os.Geteuid() != 0 {
-		missing = "root, for a network of its own and another /etc/hosts,"
+		tool.Missing(t, "root, for a network of its own and another /etc/hosts,", "sudo")
 	}
-	for _, name := range []string{"unshare", "ip", "node", "java", "keytool"} {
-		if _, err := exec.LookPath(name); err != nil {
-			missing = name
-		}
-	}
+	tool.Need(t, "unshare", "util-linux")
+	tool.Need(t, "ip", "iproute2")
+	tool.Need(t, "node", "nodejs")
+	tool.Need(t, "java", "default-jdk-headless")
 	if err := exec.Command("/usr/bin/python3", "-c", "import azure.identity, azure.keyvault.keys").Run(); err != nil {
-		missing = "Azure's client for Python"
+		tool.Missing(t, "Azure's client for Python", "apt-get install python3-azure")
 	}
-	if missing == "" {
-		return
-	}
-	const install = "apt-get install iproute2 nodejs default-jdk-headless python3-azure"
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: %s", missing, install)
-	}
-	t.Skipf("%s is missing (%s)", missing, install)
 }
 
 // shortDir returns a directory with a short path, as sockets need.

@@ -14,6 +14,7 @@ import (
 	"skr/hsm"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 // notServed are the calls that the emulator refuses or that Azure's client gets wrong by itself. All
@@ -31,7 +32,7 @@ var notServed = map[string]string{
 func TestJavaScript(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("npm"); err != nil {
-		missing(t, "npm", "nodejs npm")
+		tool.Missing(t, "npm", "apt-get install nodejs npm")
 	}
 	dir := install(t)
 	cloud, err := emulator.Start(t.Context(), emulator.Config{Dir: t.TempDir()})

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // debianPython is where Debian's packages are.
@@ -13,7 +15,7 @@ const debianPython = "/usr/bin/python3"
 func python(t *testing.T, name, module, packages string, variables ...string) []byte {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), debianPython, "-c", "import "+module).Run(); err != nil {
-		missing(t, module+" of Python", packages)
+		tool.Missing(t, module+" of Python", "apt-get install "+packages)
 	}
 	script, err := filepath.Abs(filepath.Join("testdata", name, "calls.py"))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"skr/hsm"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 // withRealNames runs a client where Azure's own names lead to skr-emulator, so that the client needs
@@ -24,7 +25,7 @@ func withRealNames(t *testing.T, client []string, variables ...string) []byte {
 	t.Helper()
 	namespaces := []string{"unshare", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child"}
 	if err := exec.CommandContext(t.Context(), namespaces[0], append(namespaces[1:], "ip", "link")...).Run(); err != nil {
-		missing(t, "a network namespace or ip ("+err.Error()+")", "util-linux iproute2")
+		tool.Missing(t, "a network namespace or ip ("+err.Error()+")", "apt-get install util-linux iproute2")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -68,13 +69,4 @@ func prepare(t *testing.T, dir string) []string {
 		"REQUESTS_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca, "RESOURCE_ID=" + emulator.WorkloadResource,
 		"PRIVATE_KEY=" + filepath.Join(dir, "private.pem"),
 	}
-}
-
-// missing skips the test, or fails it if CI is set.
-func missing(t *testing.T, what, packages string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: apt-get install %s", what, packages)
-	}
-	t.Skipf("%s is missing (apt-get install %s)", what, packages)
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // printedByJavaScript is what testdata/javascript prints after each operation.
@@ -31,7 +33,7 @@ refused 400 BadParameter
 func TestJavaScript(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("npm"); err != nil {
-		missing(t, "npm", "nodejs npm")
+		tool.Missing(t, "npm", "apt-get install nodejs npm")
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json", "main.mjs"} {

@@ -114,12 +114,3 @@ func run(t *testing.T, process *exec.Cmd, want string) {
 		t.Errorf("the client ended with %v and printed\n%s\nwant\n%s", err, out, want)
 	}
 }
-
-// missing skips the test, or fails it if CI is set.
-func missing(t *testing.T, what, packages string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: apt-get install %s", what, packages)
-	}
-	t.Skipf("%s is missing (apt-get install %s)", what, packages)
-}

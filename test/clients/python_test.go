@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // printedByPython is what testdata/python prints after each operation.
@@ -24,7 +26,7 @@ const debianPython = "/usr/bin/python3"
 func TestPython(t *testing.T) {
 	t.Parallel()
 	if err := exec.CommandContext(t.Context(), debianPython, "-c", "import azure.keyvault.keys, azure.identity").Run(); err != nil {
-		missing(t, "azure-keyvault-keys of Python", "python3-azure")
+		tool.Missing(t, "azure-keyvault-keys of Python", "apt-get install python3-azure")
 	}
 	v := newVault(t)
 	process := exec.CommandContext(t.Context(), debianPython, filepath.Join(testdata, "python", "main.py"), v.url(), v.token())

@@ -15,6 +15,8 @@ import (
 	"github.com/getsops/sops/v3/azkv"
 	"github.com/sigstore/sigstore/pkg/signature/kms"
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/azure" // azurekms://
+
+	"skr/test/tool"
 )
 
 // clients are what the test binary does instead of testing.
@@ -67,10 +69,10 @@ func TestCosign(t *testing.T) { runTool(t, "cosign", "signed p256\nsigned all\n"
 // inNamespace gives a command its own hosts file.
 const inNamespace = `mount --bind "$0" /etc/hosts && exec "$@"`
 
-func runTool(t *testing.T, tool, want string) {
+func runTool(t *testing.T, program, want string) {
 	t.Parallel()
 	if err := exec.CommandContext(t.Context(), "unshare", "--map-root-user", "--mount", "true").Run(); err != nil {
-		missing(t, "a mount namespace ("+err.Error()+")", "util-linux")
+		tool.Missing(t, "a mount namespace ("+err.Error()+")", "apt-get install util-linux")
 	}
 	v := newVault(t)
 	hosts := filepath.Join(t.TempDir(), "hosts")
@@ -82,6 +84,6 @@ func runTool(t *testing.T, tool, want string) {
 		t.Fatal(err)
 	}
 	process := exec.CommandContext(t.Context(), "unshare", "--map-root-user", "--mount", "sh", "-c", inNamespace, hosts, self, name+":"+v.port)
-	process.Env = append(v.managed(t), clientVariable+"="+tool, "SSL_CERT_FILE="+v.ca())
+	process.Env = append(v.managed(t), clientVariable+"="+program, "SSL_CERT_FILE="+v.ca())
 	run(t, process, want)
 }

@@ -10,13 +10,14 @@ import (
 
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 // On a virtual machine one container runs as root and has the TPM. The sidecar has the
 // agent's directory read-only, as the chart mounts it, and needs nothing else to release a
 // key.
 func TestAgent(t *testing.T) {
-	need(t, "swtpm")
+	tool.Need(t, "swtpm", "swtpm")
 	engine := newEngine(t)
 	cloud := program.Cloud(t, emulator.Config{Machine: emulator.MachineConfig{Platform: emulator.ConfidentialVM}})
 	vault := cloud.Host("demo", "vault")

@@ -10,21 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/tool"
 )
 
 const root = "../.."
-
-// need skips a test if the program is missing. With CI set the test fails instead.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed: apt-get install %s", program, program)
-	}
-	t.Skipf("%s is not installed (apt-get install %s)", program, program)
-}
 
 // build builds skr's image as `make image` does.
 func build(t *testing.T, env ...string) (dir string) {
@@ -35,7 +25,7 @@ func build(t *testing.T, env ...string) (dir string) {
 // buildImage builds the image of a program as `make image PROGRAM=…` does.
 func buildImage(t *testing.T, program string, env ...string) (dir string) {
 	t.Helper()
-	need(t, "buildah")
+	tool.Need(t, "buildah", "buildah")
 	dir = t.TempDir()
 	run := exec.Command("sh", "deploy/image/build.sh", dir)
 	run.Dir, run.Env = root, append(append(os.Environ(), "PROGRAM="+program, "VERSION=v1.2.3"), env...)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"skr/test/tool"
 )
 
 const composeDir = root + "/examples/compose/"
@@ -16,7 +18,7 @@ const composeDir = root + "/examples/compose/"
 // application of a pod with another execution policy gets a refusal with its reason. No log has a
 // secret, and nothing is left afterwards.
 func TestCompose(t *testing.T) {
-	need(t, "podman-compose")
+	tool.Need(t, "podman-compose", "podman-compose")
 	p := &project{engine: newEngine(t, "skr-emulator", "skr-example"), name: "skr-compose-test"}
 	t.Cleanup(func() { p.down(t) })
 	p.compose(t, "up", "--detach", "--no-build", "demo.vault.azure.net")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // emulatorPackage is in the table of functions of each program that links the emulator.
@@ -57,7 +59,7 @@ func TestEmulatorImage(t *testing.T) {
 }
 
 func TestUnknownProgram(t *testing.T) {
-	need(t, "buildah")
+	tool.Need(t, "buildah", "buildah")
 	run := exec.Command("sh", "deploy/image/build.sh", t.TempDir())
 	run.Dir, run.Env = root, append(os.Environ(), "PROGRAM=skrctl")
 	if out, err := run.CombinedOutput(); err == nil || !strings.Contains(string(out), "use skr, skr-emulator or skr-example") {

@@ -22,6 +22,7 @@ import (
 	"skr/test/emulator"
 	"skr/test/program"
 	"skr/test/rsakey"
+	"skr/test/tool"
 )
 
 // entryPoints are the commands with which manifests start the sidecar.
@@ -141,8 +142,8 @@ events_logger="none"
 // newEngine returns an engine with the images of skr and of these programs.
 func newEngine(t *testing.T, programs ...string) *engine {
 	t.Helper()
-	need(t, "podman")
-	need(t, "runc")
+	tool.Need(t, "podman", "podman")
+	tool.Need(t, "runc", "runc")
 	if os.Geteuid() != 0 {
 		t.Skip("running a container as another user needs root")
 	}

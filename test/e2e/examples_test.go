@@ -11,33 +11,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"skr/test/tool"
 )
 
-// need skips the test, or fails it in CI, if a program of a Debian package is missing.
-func need(t *testing.T, name, debian string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed: apt-get install %s", name, debian)
-	}
-	t.Skipf("%s is not installed (apt-get install %s)", name, debian)
-}
-
-// needCryptography is need for the library of the Python example. It returns the interpreter.
+// needCryptography skips the test without the library of the Python example. It returns the interpreter.
 func needCryptography(t *testing.T) string {
 	t.Helper()
-	need(t, "python3", "python3 python3-cryptography")
+	tool.Need(t, "python3", "python3 python3-cryptography")
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		if exec.CommandContext(t.Context(), python, "-c", "import cryptography").Run() == nil {
 			return python
 		}
 	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("Python has no cryptography: apt-get install python3-cryptography")
-	}
-	t.Skip("Python has no cryptography (apt-get install python3-cryptography)")
+	tool.Missing(t, "cryptography of Python", "apt-get install python3-cryptography")
 	return ""
 }
 
@@ -108,11 +95,11 @@ func TestExamples(t *testing.T) {
 		"go":     func(t *testing.T) []string { return []string{buildExample(t)} },
 		"python": func(t *testing.T) []string { return []string{needCryptography(t), "examples/python/main.py"} },
 		"node": func(t *testing.T) []string {
-			need(t, "node", "nodejs")
+			tool.Need(t, "node", "nodejs")
 			return []string{"node", "examples/node/main.mjs"}
 		},
 		"java": func(t *testing.T) []string {
-			need(t, "java", "default-jdk-headless")
+			tool.Need(t, "java", "default-jdk-headless")
 			return []string{"java", "examples/java/Main.java"}
 		},
 	} {

@@ -17,6 +17,7 @@ import (
 	"skr/internal/jose/jwk"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 // shell runs commands of other programs in a directory with what a user of the sidecar has: its
@@ -45,9 +46,7 @@ func (s shell) run(t *testing.T, lines string) string {
 func newShell(t *testing.T) shell {
 	t.Helper()
 	for _, name := range []string{"curl", "openssl"} {
-		if _, err := exec.LookPath(name); err != nil {
-			missing(t, name, "apt-get install "+name)
-		}
+		tool.Need(t, name, name)
 	}
 	cloud := program.Cloud(t, emulator.Config{})
 	vault := cloud.Host("demo", "vault")
@@ -194,7 +193,7 @@ func TestPromtool(t *testing.T) {
 		promtool, _ = exec.LookPath("promtool") // "" if not installed
 	}
 	if promtool == "" {
-		missing(t, "promtool", "sh test/promtool.sh DIR, and set SKR_PROMTOOL=DIR/promtool")
+		tool.Missing(t, "promtool", "sh test/promtool.sh DIR, and set SKR_PROMTOOL=DIR/promtool")
 	}
 	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "../../deploy/prometheus/alerts.yaml").CombinedOutput(); err != nil {
 		t.Errorf("check rules: %v\n%s", err, out)
@@ -222,15 +221,6 @@ func (s shell) write(t *testing.T, name, text string) {
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// missing skips the test, or fails it if CI is set.
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: %s", what, install)
-	}
-	t.Skipf("%s is missing (%s)", what, install)
 }
 
 func decodeJSON(t *testing.T, text string, into any) {

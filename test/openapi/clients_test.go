@@ -14,6 +14,7 @@ import (
 	"skr/api"
 	"skr/test/emulator"
 	"skr/test/program"
+	"skr/test/tool"
 )
 
 func TestMain(m *testing.M) { program.Main(m, "skr") }
@@ -43,12 +44,7 @@ func TestOgen(t *testing.T) {
 }
 
 func TestTypeScript(t *testing.T) {
-	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("npm is not installed: apt-get install nodejs npm")
-		}
-		t.Skip("npm is not installed (apt-get install nodejs npm)")
-	}
+	tool.Need(t, "npm", "nodejs npm")
 	c := newClient(t, "typescript")
 	c.run(t, "npm", "ci", "--no-fund", "--no-audit", "--ignore-scripts")
 	c.run(t, "node_modules/.bin/openapi-typescript", c.description, "-o", "skr.d.ts")

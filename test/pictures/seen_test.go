@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // look is a script that lists what is wrong with each picture of the page, by its name. Text must have a contrast
@@ -70,21 +72,10 @@ func faults(t *testing.T, pictures, scheme string) (found map[string][]string) {
 	return found
 }
 
-func needChromium(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("chromium"); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("chromium is not installed")
-	}
-	t.Skip("chromium is not installed (apt-get install chromium)")
-}
-
 // TestSeen looks at each picture as GitHub shows it: in both colour schemes, on a wide screen (a
 // column of 838 pixels) or on a phone (328 of 360 pixels).
 func TestSeen(t *testing.T) {
-	needChromium(t)
+	tool.Need(t, "chromium", "chromium")
 	files, err := filepath.Glob(directory + "*.svg")
 	if err != nil || len(files) < 8 {
 		t.Fatalf("%d pictures, %v", len(files), err)
@@ -112,7 +103,7 @@ func TestSeen(t *testing.T) {
 
 // TestSeenFaults checks that each kind of fault is found.
 func TestSeenFaults(t *testing.T) {
-	needChromium(t)
+	tool.Need(t, "chromium", "chromium")
 	const bad = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 100"><style>text{font:12px monospace}
 .late{animation:show 2s infinite}@keyframes show{from{opacity:0}to{opacity:.5}}</style>
 <rect width="1000" height="100" fill="#ffffff"/><rect x="300" width="20" height="40" fill="#eeeeee"/>

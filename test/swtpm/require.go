@@ -1,22 +1,16 @@
 package swtpm
 
 import (
-	"os"
-	"os/exec"
 	"testing"
+
+	"skr/test/tool"
 )
 
 // Need skips a test if swtpm is not installed. If CI is set, the test fails
 // instead.
 func Need(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("swtpm"); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("swtpm is not installed: apt-get install swtpm")
-	}
-	t.Skip("swtpm is not installed (apt-get install swtpm): no emulated TPM")
+	tool.Need(t, "swtpm", "swtpm")
 }
 
 // Require starts a machine for a test. It needs swtpm.
