@@ -4,6 +4,7 @@
 GO       ?= go
 TAGS     := grpcnotrace
 FUZZTIME ?= 10s
+SHARE    ?= 0/1
 MINUTES  ?= 5
 LINTER   := v2.15.0
 LINT     := $(abspath bin/golangci-lint-$(LINTER))
@@ -15,7 +16,8 @@ export CGO_ENABLED ?= 0
 
 BUILD := $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w -X skr/internal/sbom.release=$(VERSION)"
 # Some tests run the programs, which the test cache does not track, so the cache is off.
-TEST  := $(GO) test -count=1 -timeout 30m -tags $(TAGS)
+# `make lint` vets, so the tests do not.
+TEST  := $(GO) test -count=1 -vet=off -timeout 30m -tags $(TAGS)
 # Prints why tests were skipped, which go test hides.
 TOLD  := $(GO) run ./test/summary
 # The test packages share a directory of the programs that they run (test/program). It is
@@ -100,13 +102,28 @@ SERIAL := attest/uvm cmd/skrctl deploy/release/sbom internal/accept internal/azu
 	releasepolicy test/arch test/licences test/limits test/samples test/summary test/tdxtest \
 	test/uvmtest test/vtpmtest
 
-race: ## run the tests under the race detector, which does not watch other processes
-	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(filter-out $(SERIAL:%=skr/%) $(OUTSIDE:%=skr/test/%),$(shell $(GO) list ./...))
+# The packages whose code starts goroutines. test/arch checks the list.
+CONCURRENT := attest/firmware attest/maa attest/tdx attest/tpm attest/vcek cmd/skr \
+	internal/azure/entra internal/azure/httpclient internal/cli internal/crash \
+	internal/observe/audit internal/operator/fragment internal/sidecar \
+	internal/sidecar/agent internal/sidecar/csi internal/sidecar/follow \
+	internal/sidecar/server internal/sidecar/serving internal/sidecar/sinks \
+	internal/sidecar/sshagent internal/singleflight keyrelease
+
+race: RACED = $(filter-out $(SERIAL:%=skr/%) $(OUTSIDE:%=skr/test/%),$(shell $(GO) list ./...))
+race: race-examples ## run the tests under the race detector, which does not watch other processes
+race-short: RACED = $(CONCURRENT:%=skr/%)
+race-short: ## run the tests of packages that start goroutines, and of the sidecar, under the race detector
+race race-short:
+	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(RACED)
 	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
+
+.PHONY: race-short race-examples
+race-examples:
 	cd examples/kafka && CGO_ENABLED=1 $(TEST) -race ./board ./consumer ./page ./producer ./sidecar
 
-fuzz: ## run each fuzz target for FUZZTIME, a time or a number of inputs such as 500x
-	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
+fuzz: ## run each fuzz target for FUZZTIME, a time or a number of inputs such as 500x; SHARE=0/4 to 3/4 is a quarter of the packages
+	@GO=$(GO) TAGS=$(TAGS) FUZZTIME=$(FUZZTIME) SHARE=$(SHARE) sh test/fuzz.sh
 
 soak: ## drive a sidecar with good and faulty traffic for MINUTES, and search for leaks
 	$(TEST) -v -timeout 0 -run '^TestSoak$$' ./test/e2e -args -minutes $(MINUTES)

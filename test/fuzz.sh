@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs every fuzz target for FUZZTIME, a time or a number of inputs ("500x"), including those
-# of nested modules. As many targets run at a time as there are processors, with one worker
+# of nested modules. SHARE=K/N runs those of every Nth package, beginning with package K. As many targets run at a time as there are processors, with one worker
 # each. Each package is compiled once, and as many at a time as there are processors.
 set -eu
-: "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}"
+: "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}" "${SHARE:=0/1}"
 
 # compile compiles a package with the instrumentation of the fuzzer, and lists its targets.
 compile() {
@@ -58,9 +58,10 @@ esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export GO TAGS FUZZTIME
-grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | awk -v work="$work" '{print $0, work, NR}' >"$work/packages"
-test -s "$work/packages"
+grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u |
+	awk -v work="$work" -v share="${SHARE%/*}" -v shares="${SHARE#*/}" 'NR % shares == share {print $0, work, NR}' >"$work/packages"
+test -s "$work/packages" || { echo "no package has a fuzz target, or SHARE=$SHARE is not one of 0/N to N-1/N"; exit 1; }
 xargs -n 3 -P "$(nproc)" sh "$0" compile <"$work/packages"
 cat "$work"/*.targets >"$work/targets"
 xargs -n 5 -P "$(nproc)" sh "$0" run <"$work/targets"
-echo "$(wc -l <"$work/targets") fuzz targets in $(wc -l <"$work/packages") packages ran for $FUZZTIME each"
+echo "$(wc -l <"$work/targets") fuzz targets in $(wc -l <"$work/packages") packages ran for $FUZZTIME each (share $SHARE)"

@@ -21,15 +21,7 @@ var servers = []string{"oras.land/oras-go/v2", "skr/internal/singleflight", "skr
 // TestSerial: no package that `make race` leaves out starts a goroutine, in its code or in
 // its tests.
 func TestSerial(t *testing.T) {
-	makefile, err := os.ReadFile("../../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?s)\nSERIAL := (.*?[^\\])\n`).FindSubmatch(makefile)
-	if found == nil {
-		t.Fatal("the Makefile has no SERIAL")
-	}
-	for _, dir := range strings.Fields(strings.ReplaceAll(string(found[1]), `\`, "")) {
+	for _, dir := range listed(t, "SERIAL") {
 		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Errorf("SERIAL in the Makefile lists %s, which is not a package: %v", dir, err)
@@ -40,6 +32,44 @@ func TestSerial(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConcurrent: `make race-short` has each package of the product whose code starts goroutines.
+func TestConcurrent(t *testing.T) {
+	have := listed(t, "CONCURRENT")
+	var want []string
+	for _, p := range list(t, "skr/...") {
+		dir := strings.TrimPrefix(p.ImportPath, "skr/")
+		if strings.HasPrefix(dir, "test/") || strings.HasPrefix(dir, "examples/") || dir == "cmd/skr-emulator" {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(files, func(file string) bool {
+			return !strings.HasSuffix(file, "_test.go") && concurrent(t, file) != ""
+		}) {
+			want = append(want, dir)
+		}
+	}
+	if !slices.Equal(have, want) {
+		t.Errorf("CONCURRENT in the Makefile is\n%q, want\n%q", have, want)
+	}
+}
+
+// listed returns the words of a variable of the Makefile.
+func listed(t *testing.T, name string) []string {
+	t.Helper()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?s)\n` + name + ` := (.*?[^\\])\n`).FindSubmatch(makefile)
+	if found == nil {
+		t.Fatal("the Makefile has no " + name)
+	}
+	return strings.Fields(strings.ReplaceAll(string(found[1]), `\`, ""))
 }
 
 // TestConcurrentIsFound: the search finds what it is for.

@@ -7,8 +7,9 @@ import (
 	"skr/api"
 )
 
-// tooLarge is more than skr reads of a body, 256 KiB.
-const tooLarge = 300 << 10
+// tooLarge is as much as skr reads of a body. A body with little more leaves nothing unread, for
+// which the sidecar's kernel would reset the connection and discard the answer.
+const tooLarge = 256 << 10
 
 // bodyProbes are malformed bodies. Both contracts refuse the first ones; the reference sidecar
 // accepts the last ones, and makes a report for each.
