@@ -183,18 +183,13 @@ func TestManagedIdentityUnreachable(t *testing.T) {
 
 func TestConcurrentCallsAskOnce(t *testing.T) {
 	var asked atomic.Int32
-	release := make(chan struct{})
+	arrived, release := make(chan struct{}, 9), make(chan struct{})
 	source := newManagedSource(t, "", func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
+		arrived <- struct{}{}
 		<-release
 		writeJSON(w, http.StatusOK, imdsToken(audience(t)))
 	})
-	// One caller gives up. The others must still get the token that it requested.
-	impatient, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := source.AccessToken(impatient, audience(t)); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled caller got %v", err)
-	}
 	var callers sync.WaitGroup
 	for range 8 {
 		callers.Go(func() {
@@ -202,6 +197,13 @@ func TestConcurrentCallsAskOnce(t *testing.T) {
 				t.Errorf("token %q, error %v", token.Reveal(), err)
 			}
 		})
+	}
+	<-arrived
+	// One caller gives up. The others still get the token.
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := source.AccessToken(impatient, audience(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled caller got %v", err)
 	}
 	close(release)
 	callers.Wait()
