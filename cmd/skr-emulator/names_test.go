@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 func needClients(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		tool.Missing(t, "root, for a network of its own and another /etc/hosts,", "sudo")
+		tool.Missing(t, "root, for a network of its own and another /etc/hosts,", "run the tests as root")
 	}
 	tool.Need(t, "unshare", "util-linux")
 	tool.Need(t, "ip", "iproute2")

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"skr/test/tool"
 )
 
 const (
@@ -44,7 +46,7 @@ func TestArticle(t *testing.T) {
 // kcatReads checks that what librdkafka reads has the form of a message.
 func (s *stage) kcatReads(t *testing.T) {
 	t.Helper()
-	need(t, "kcat")
+	tool.Need(t, "kcat", "kcat")
 	out, err := exec.CommandContext(t.Context(), "kcat", "-b", s.broker, "-C", "-t", topic, "-o", "beginning", "-c", "2", "-q").Output()
 	if err != nil {
 		t.Fatalf("kcat: %v", err)

@@ -10,6 +10,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"skr/test/tool"
 )
 
 const (
@@ -59,7 +61,7 @@ type browser struct{ ctx context.Context }
 // on the page's console fail the test.
 func browse(t *testing.T, url string) *browser {
 	t.Helper()
-	need(t, "chromium")
+	tool.Need(t, "chromium", "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))

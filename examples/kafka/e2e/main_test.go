@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"os"
-	"os/exec"
 	"testing"
 
 	"skr/examples/kafka/emulated"
@@ -33,23 +32,4 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// need skips the test if a program is missing. In CI, which installs them, the
-// test fails.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			cannot(t, name+" is not installed (apt-get install "+name+")")
-		}
-	}
-}
-
-func cannot(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal("this test must run in CI: " + why)
-	}
-	t.Skip(why)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"skr/test/tool"
 )
 
 const (
@@ -37,9 +39,11 @@ var newEngine = sync.OnceValues(func() (*engine, error) {
 
 func startEngine(t *testing.T) *engine {
 	t.Helper()
-	need(t, "podman", "buildah", "runc", "catatonit")
+	for _, name := range []string{"podman", "buildah", "runc", "catatonit"} {
+		tool.Need(t, name, name)
+	}
 	if os.Geteuid() != 0 {
-		cannot(t, "pods with the host's network and another user's files need root")
+		tool.Missing(t, "root, for pods with the host's network and another user's files,", "run the tests as root")
 	}
 	e, err := newEngine()
 	if err != nil {
