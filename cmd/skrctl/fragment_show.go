@@ -20,8 +20,8 @@ func fragmentShowCommand(streams cli.Streams) *cobra.Command {
 		Use:   "show FILE",
 		Short: "Print what a fragment admits and who signed it",
 		Long: "Prints the issuer, the feed, the svn, the containers and the imports of a fragment, which may be unsigned.\n" +
-			"The first line says whether the signature verifies; skrctl fragment verify fails if it does not. FILE may be -,\n" +
-			"standard input.",
+			"The first line says whether the signature is valid. To refuse a fragment whose signature is not valid, use\n" +
+			"skrctl fragment verify. FILE may be -, which is standard input.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return showFragment(args[0], output, rego, streams) },
 	}
