@@ -102,18 +102,22 @@ SERIAL := attest/uvm cmd/skrctl deploy/release/sbom internal/accept internal/azu
 	releasepolicy test/arch test/licences test/limits test/samples test/summary test/tdxtest \
 	test/uvmtest test/vtpmtest
 
-# The packages whose code starts goroutines. test/arch checks the list.
-CONCURRENT := attest/firmware attest/maa attest/tdx attest/tpm attest/vcek cmd/skr \
-	internal/azure/entra internal/azure/httpclient internal/cli internal/crash \
-	internal/observe/audit internal/operator/fragment internal/sidecar \
-	internal/sidecar/agent internal/sidecar/csi internal/sidecar/follow \
-	internal/sidecar/server internal/sidecar/serving internal/sidecar/sinks \
-	internal/sidecar/sshagent internal/singleflight keyrelease
+# The packages whose code starts goroutines or has locks. test/arch checks the list.
+CONCURRENT := attest attest/firmware attest/maa attest/snp attest/tdx attest/tpm attest/vcek \
+	attest/vtpm cmd/skr hsm internal/azure/entra internal/azure/httpclient \
+	internal/azure/outbound internal/cli internal/crash internal/keyuse \
+	internal/observe/audit internal/observe/journal internal/observe/tracing \
+	internal/operator/conformance internal/operator/fragment internal/secmem \
+	internal/sidecar internal/sidecar/access internal/sidecar/agent internal/sidecar/csi \
+	internal/sidecar/doctor internal/sidecar/follow internal/sidecar/invault \
+	internal/sidecar/limit internal/sidecar/parties internal/sidecar/server \
+	internal/sidecar/serving internal/sidecar/sinks internal/sidecar/sshagent \
+	internal/singleflight internal/strictjson keyrelease releasepolicy/claims
 
 race: RACED = $(filter-out $(SERIAL:%=skr/%) $(OUTSIDE:%=skr/test/%),$(shell $(GO) list ./...))
 race: race-examples ## run the tests under the race detector, which does not watch other processes
 race-short: RACED = $(CONCURRENT:%=skr/%)
-race-short: ## run the tests of packages that start goroutines, and of the sidecar, under the race detector
+race-short: ## run the tests of packages with goroutines or locks, and of the sidecar, under the race detector
 race race-short:
 	@$(SHARED) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race $(RACED)
 	@SKR_TEST_PROGRAMS=$(PROGRAMS) CGO_ENABLED=1 $(TOLD) $(TEST) -json -race -run '^Test($(TOGETHER))$$' ./test/e2e
@@ -137,6 +141,8 @@ lint: $(LINT) ## vet and lint
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(LINT) run --build-tags $(TAGS) ./...
 	cd examples/kafka && $(GO) vet ./... && $(LINT) run ./...
+	for module in wycheproof clients manifests; do (cd test/$$module && $(GO) vet ./...) || exit 1; done
+	cd test/enforcer && $(GO) vet -tags $(TAGS),rego ./...
 	$(GO) run $(ACTIONLINT)
 
 $(LINT):

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs every fuzz target for FUZZTIME, a time or a number of inputs ("500x"), including those
-# of nested modules. SHARE=K/N runs those of every Nth package, beginning with package K. As many targets run at a time as there are processors, with one worker
-# each. Each package is compiled once, and as many at a time as there are processors.
+# of nested modules. SHARE=K/N, with K from 0 to N-1, runs those of one in N packages. As many
+# targets run at a time as there are processors, with one worker each. Each package is compiled
+# once, and as many at a time as there are processors.
 set -eu
 : "${GO:=go}" "${TAGS:=grpcnotrace}" "${FUZZTIME:=10s}" "${SHARE:=0/1}"
 

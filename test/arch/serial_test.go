@@ -34,7 +34,8 @@ func TestSerial(t *testing.T) {
 	}
 }
 
-// TestConcurrent: `make race-short` has each package of the product whose code starts goroutines.
+// TestConcurrent: `make race-short` has each package of the product whose code starts goroutines or
+// has locks.
 func TestConcurrent(t *testing.T) {
 	have := listed(t, "CONCURRENT")
 	var want []string
@@ -48,7 +49,8 @@ func TestConcurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if slices.ContainsFunc(files, func(file string) bool {
-			return !strings.HasSuffix(file, "_test.go") && concurrent(t, file) != ""
+			return !strings.HasSuffix(file, "_test.go") && !strings.HasSuffix(file, ".pb.go") &&
+				(concurrent(t, file) != "" || locks(t, file))
 		}) {
 			want = append(want, dir)
 		}
@@ -116,4 +118,16 @@ func concurrent(t *testing.T, path string) (what string) {
 		return what == ""
 	})
 	return what
+}
+
+// locks reports whether a file uses what goroutines synchronise with.
+func locks(t *testing.T, path string) bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool {
+		return spec.Path.Value == `"sync"` || spec.Path.Value == `"sync/atomic"`
+	})
 }
